@@ -31,7 +31,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -81,8 +81,9 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 	$(COMPILE)
 	$(PYTEST) $(TESTS)
 
-test-serving: $(VENV)/.installed-serving ## what starts servers or Ray: minutes
+test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
+	$(if $(TESTS),,$(BIN)/python scripts/serving_engines.py --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
@@ -156,6 +157,9 @@ walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars:
 
 bench-composed: $(VENV)/.installed-bench ## masks of tool calls and fenced code beside those of their parts, and the peers (MASKBENCH=folder GLOB="BFCL*.json")
 	$(BIN)/python bench/bench_composed.py $(if $(MASKBENCH),--maskbench $(MASKBENCH)) $(if $(GLOB),--glob "$(GLOB)") $(if $(COUNT),--count $(COUNT))
+
+bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end beside their own (MASKBENCH=folder COUNT=200)
+	$(BIN)/python bench/bench_serving.py $(if $(MASKBENCH),--schemas $(MASKBENCH)) $(if $(COUNT),--count $(COUNT))
 
 bench-tools: $(VENV)/.installed-bench ## a tool call beside its schema alone and llguidance; first masks of 1 to 128 tools (MASKBENCH=folder COUNT=236)
 	$(BIN)/python bench/bench_tools.py $(MASKBENCH) $(if $(COUNT),--count $(COUNT))

@@ -8,19 +8,22 @@ given to structgen, and as many over structgen's masks and given to xgrammar, wh
 calls often. With `--walks`, as many walks of structgen's grammar alone are read back, for all formats.
 
 A text that one side refuses is a difference. Those that are known have a name (`NAMES`), and are counted
-under it; any other is printed, and the exit status is 1. Writes bench/results/tool-formats-DATE.csv.
+under it; any other is printed, and the exit status is 1. Writes bench/results/tool-formats-DATE.csv; where
+formats are named, their rows are added to those of the day.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from importlib import metadata
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from records import add_results, load, version, write
@@ -28,11 +31,11 @@ from rich.console import Console
 from rich.table import Table
 
 import structgen as sg
+from structgen.text_grammars.composition.templates import TEXT, pieces
 from structgen.tool_calls.format_rows import FORMATS
-from structgen.tool_calls.templates import TEXT, pieces
 from structgen.tool_calls.tool_format import ToolFormat
 
-COLUMNS = ("format", "source", "texts", "calls", "differences", "of them named", "seconds")
+COLUMNS = ("format", "source", "texts", "calls", "differences", "without a name", "names", "seconds")
 SEARCH = {
     "type": "object",
     "properties": {
@@ -89,7 +92,7 @@ _CLOSING = 80
 """Tokens after which a walk prefers the format's own texts."""
 
 
-def _without_blanks(text: str, format: ToolFormat) -> str:
+def _without_blanks(text: str, format: ToolFormat, thinking: bool | str) -> str:
     """Return a text without white space around the JSON text of arguments."""
     assert isinstance(format.calls, tuple)
     for template in format.calls:
@@ -100,49 +103,84 @@ def _without_blanks(text: str, format: ToolFormat) -> str:
     return text
 
 
-def _without_begins(text: str, format: ToolFormat) -> str:
+def _without_begins(text: str, format: ToolFormat, thinking: bool | str) -> str:
     """Return a text without beginnings of calls outside of sections; xgrammar stumbles over some that begin
     like a section."""
-    return re.sub(r"(?<!section_begin\|>)(?<!call_end\|>)<\|tool_call_begin\|>", "", text)
+    begin, end = map(re.escape, format.section)
+    at = behind_thoughts(text, format, thinking)
+    parts = re.split(f"({begin}.*?{end})", text[at:], flags=re.DOTALL) if begin else [text[at:]]
+    parts[::2] = [one.replace("<|tool_call_begin|>", "") for one in parts[::2]]
+    return text[:at].replace("<|tool_call_begin|>", "") + "".join(parts)
 
 
-def _with_call(text: str, format: ToolFormat) -> str:
+def behind_thoughts(text: str, format: ToolFormat, thinking: bool | str) -> int:
+    """Return where the thoughts end that a text begins with."""
+    if not format.thinking or format.blocks or not thinking:
+        return 0
+    begun = text.startswith(format.thinking[0]) or (thinking is True and format.opened)
+    return max(0, text.find(format.thinking[1])) if begun else 0
+
+
+def _with_constrain(text: str, format: ToolFormat, thinking: bool | str) -> str:
+    """Return a text with <|constrain|> as xgrammar writes it."""
+    text = text.replace(" <|constrain|>json", "<|constrain|>json")
+    return text.replace("commentary<|constrain|>", "commentary <|constrain|>")
+
+
+def _one_section(text: str, format: ToolFormat, thinking: bool | str) -> str:
+    """Return a text up to the end of its first section of calls, which is behind the thoughts."""
+    end = format.section[1] or "<|call|>"
+    at = behind_thoughts(text, format, thinking)
+    before, found, _ = text[at:].partition(end)
+    return text[:at] + before + found
+
+
+def blocks(text: str, format: ToolFormat) -> Iterator[tuple[str, str, str]]:
+    """Yield the blocks of a text that consists of some: the beginning of thoughts or text, "" of a call; what
+    is between; the end."""
+    begins = (format.thinking[0], format.text[0])
+    while text:
+        begin = next((one for one in begins if text.startswith(one)), "")
+        ends = format.text[1:] if begin else ("<|call|>",)
+        found = re.search("|".join(map(re.escape, ends)), text)
+        at, end = found.span() if found else (len(text), len(text))
+        yield begin, text[len(begin) : at], text[at:end]
+        text = text[end:].removeprefix(format.blocks)
+
+
+def _with_call(text: str, format: ToolFormat, thinking: bool | str) -> str:
     """Return a text of blocks without a call with one; what xgrammar asks of `required` holds no call."""
     call = ' to=functions.search<|channel|>commentary json<|message|>{"query": "", "limit": 0}<|call|>'
-    return text if "<|call|>" in text or not format.blocks else text + (format.blocks if text else "") + call
+    if not format.blocks or not all(begin for begin, _, _ in blocks(text, format)):
+        return text
+    return text + (format.blocks if text else "") + call
 
 
-def _one_section(text: str, format: ToolFormat) -> str:
-    """Return a text up to the end of its first section of calls."""
-    end = format.section[1] or "<|call|>"
-    before, found, _ = text.partition(end)
-    return before + found
-
-
-def _thought_once(text: str, format: ToolFormat) -> str:
-    """Return a text without beginnings of thoughts inside thoughts."""
+def _thought_once(text: str, format: ToolFormat, thinking: bool | str) -> str:
+    """Return a text in which neither thoughts nor blocks of text hold the beginning of thoughts, and no
+    thoughts end like a block of text."""
     begin, end = format.thinking or ("<think>", "</think>")
     if format.blocks:
-        text = re.sub(rf"(?<!^)(?<!{re.escape(format.blocks)}){re.escape(begin)}", "", text)
-        return re.sub(r"<\|return\|>(?=<\|start\|>|$)", "<|end|>", text)
+        said = [
+            begun + (inside.replace(begin, "") if begun else inside) + (end if begun == begin else ended)
+            for begun, inside, ended in blocks(text, format)
+        ]
+        return format.blocks.join(said)
     head, found, rest = text.partition(end)
-    opened = begin if head.startswith(begin) else ""
+    opened = begin if head.startswith(begin) and not (thinking is True and format.opened) else ""
     return opened + head.replace(begin, "") + found + rest
 
 
-NAMES: Final[dict[str, tuple[str, Callable[[str, ToolFormat], str]]]] = {
+Mend: TypeAlias = Callable[[str, ToolFormat, "bool | str"], str]
+
+NAMES: Final[dict[str, tuple[str, Mend]]] = {
     "white space around the arguments": ("structgen", _without_blanks),
-    "minus zero": ("structgen", lambda text, format: re.sub(r"-0(?![\d.])", "0", text)),
+    "minus zero": ("structgen", lambda text, *_: re.sub(r"-0(?![\d.])", "0", text)),
     "the beginning of a call in free text": ("structgen", _without_begins),
-    "<|constrain|> behind a blank, as gpt-oss writes it": (
-        "structgen",
-        lambda text, format: text.replace(" <|constrain|>json", "<|constrain|>json").replace(
-            "commentary<|constrain|>", "commentary <|constrain|>"
-        ),
-    ),
+    "<|constrain|> behind a blank, as gpt-oss writes it": ("structgen", _with_constrain),
     "text and calls behind the calls that were asked for": ("xgrammar", _one_section),
     "a reply that must call, without a call": ("xgrammar", _with_call),
-    "thoughts that hold their own beginning, or end with <|return|>": ("xgrammar", _thought_once),
+    "the beginning of thoughts inside of them, or <|return|> behind them": ("xgrammar", _thought_once),
 }
 """Known differences: whose texts the other refuses, and what must be changed in them that it does not."""
 
@@ -172,13 +210,15 @@ class Walker:
         self.compiled = sg.compile(grammar, self.tokenizer, store=False)
         self.tokens = tokens
         self.mask = sg.allocate_mask(1, len(tokens) + 1)
+        self.chooser = Chooser(tokens)
 
     def draw(self, source: random.Random) -> str:
         matcher = sg.Matcher(self.compiled)
         found: list[int] = []
         while len(found) < _LONGEST:
             matcher.fill_mask(self.mask, 0)
-            token = chosen(self.mask.allowed(0).tolist(), self.tokens, source, len(found))
+            token = self.chooser.chosen(self.mask.array[0], source, len(found))
+            assert token is not None
             if token == len(self.tokens):
                 return "".join(self.tokens[one] for one in found)
             matcher.advance(token)
@@ -204,17 +244,16 @@ class Peer:
         self.compiled = xgrammar.GrammarCompiler(information).compile_structural_tag(tag)
         self.tokens = tokens
         self.mask = xgrammar.allocate_token_bitmask(1, len(tokens) + 1)
+        self.chooser = Chooser(tokens)
 
     def draw(self, source: random.Random) -> str | None:
         matcher = self.made.GrammarMatcher(self.compiled)
         found: list[int] = []
         while len(found) < _LONGEST:
             matcher.fill_next_token_bitmask(self.mask, 0)
-            bits = np.unpackbits(self.mask[0].numpy().view(np.uint8), bitorder="little")
-            allowed = np.flatnonzero(bits[: len(self.tokens) + 1]).tolist()
-            if not allowed:
+            token = self.chooser.chosen(self.mask[0].numpy(), source, len(found))
+            if token is None:
                 return None  # a dead end
-            token = chosen(allowed, self.tokens, source, len(found))
             if token == len(self.tokens):
                 return "".join(self.tokens[one] for one in found)
             assert matcher.accept_token(token)
@@ -226,17 +265,25 @@ class Peer:
         return (not text or matcher.accept_string(text)) and matcher.accept_token(len(self.tokens))
 
 
-def chosen(allowed: Sequence[int], tokens: Sequence[str], source: random.Random, written: int) -> int:
-    """Return one of the allowed tokens: more often a long one, above all late in a walk."""
-    weights = []
-    for token in allowed:
-        if token == len(tokens):
-            weights.append(4.0 if written < _CLOSING else 1e6)
-        else:
-            weights.append(1.0 if len(tokens[token]) == 1 else 40.0 if written < _CLOSING else 1e4)
-            if written >= _CLOSING and tokens[token] in '"}]0':
-                weights[-1] = 1e3
-    return source.choices(allowed, weights)[0]
+class Chooser:
+    """Chooses allowed tokens: more often a long one, above all late in a walk."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        early = [1.0 if len(one) == 1 else 40.0 for one in tokens]
+        late = [1e3 if one in '"}]0' else 1.0 if len(one) == 1 else 1e4 for one in tokens]
+        self.weights = np.array([[*early, 4.0], [*late, 1e6]])
+        self.known: dict[tuple[bytes, bool], tuple[list[int], list[float]]] = {}
+
+    def chosen(self, row: np.ndarray[Any, Any], source: random.Random, written: int) -> int | None:
+        """Return one of the tokens of a row of a mask, None where there is none."""
+        late = written >= _CLOSING
+        key = row.tobytes(), late
+        if key not in self.known:
+            bits = np.unpackbits(row.view(np.uint8), bitorder="little")[: self.weights.shape[1]]
+            allowed = np.flatnonzero(bits)
+            self.known[key] = allowed.tolist(), np.cumsum(self.weights[int(late), allowed]).tolist()
+        listed, sums = self.known[key]
+        return source.choices(listed, cum_weights=sums)[0] if listed else None
 
 
 def grammar_of(
@@ -280,15 +327,19 @@ def peers() -> list[str]:
     return [name for name in FORMATS if name in _structural_tag_registry]
 
 
-def named(text: str, source: str, format: ToolFormat, takes: Callable[[str], bool]) -> str:
-    """Return the name of the known difference for which a text is refused, "" for none."""
-    changes = {name: mended for name, (of, mended) in NAMES.items() if of == source}
-    for name, mended in changes.items():
-        if takes(mended(text, format)):
-            return name
-    for mended in changes.values():
-        text = mended(text, format)
-    return ", ".join(changes) if takes(text) else ""
+def named(
+    text: str, source: str, format: ToolFormat, thinking: bool | str, takes: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Return the names of the known differences for which a text is refused, the fewest; () for none."""
+    names = [name for name, (of, _) in NAMES.items() if of == source]
+    for count in range(1, len(names) + 1):
+        for some in itertools.combinations(names, count):
+            mended = text
+            for name in some:
+                mended = NAMES[name][1](mended, format, thinking)
+            if takes(mended):
+                return some
+    return ()
 
 
 def compared(name: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -297,9 +348,8 @@ def compared(name: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
     tokens = vocabulary(format)
     listed = list(cases(format))
     each = max(1, -(-count // len(listed)))
-    found = {of: Counter[str]() for of in ("structgen", "xgrammar")}
-    refused: dict[str, list[str]] = {"structgen": [], "xgrammar": []}
-    seconds = Counter[str]()
+    rows = {of: row_of(name, of, seconds=0.0, refused=[]) for of in ("structgen", "xgrammar")}
+    names = {of: Counter[str]() for of in rows}
     for index, (choice, parallel, thinking) in enumerate(listed):
         grammar = grammar_of(format, choice, parallel, thinking)
         ours, theirs = Walker(grammar, tokens), Peer(tag_of(name, choice, parallel, thinking), tokens)
@@ -307,30 +357,49 @@ def compared(name: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
             ("structgen", ours, theirs),
             ("xgrammar", theirs, Walker(grammar_of(format, choice, parallel, thinking, **WIDE), tokens)),
         ):
-            began = time.process_time()
+            row, began = rows[of], time.process_time()
             source = random.Random(f"{seed} {name} {index} {of}")
-            for _ in range(each):
-                text = drawer.draw(source)
-                if text is None:
-                    continue
-                found[of]["texts"] += 1
+            for text in itertools.islice(drawn(drawer, source, 5 * each), each):
+                row["texts"] += 1
                 if of == "structgen":
-                    found[of]["calls"] += len(read_back(text, format, thinking).calls)
-                if not judge.takes(text):
-                    found[of]["differences"] += 1
-                    if named(text, of, format, judge.takes):
-                        found[of]["of them named"] += 1
-                    else:
-                        refused[of].append(json.dumps([choice, parallel, thinking, text], ensure_ascii=False))
-            seconds[of] += int(1000 * (time.process_time() - began))
-    for of, counts in found.items():
-        yield {
-            "format": name,
-            "source": of,
-            **{column: counts[column] for column in COLUMNS[2:6]},
-            "seconds": round(seconds[of] / 1000, 1),
-            "refused": refused[of],
-        }
+                    row["calls"] += len(read_back(text, format, thinking).calls)
+                if judge.takes(text):
+                    continue
+                row["differences"] += 1
+                found = named(text, of, format, thinking, judge.takes)
+                names[of].update(found)
+                if not found:
+                    row["without a name"] += 1
+                    row["refused"].append(json.dumps([choice, parallel, thinking, text], ensure_ascii=False))
+            row["seconds"] = round(row["seconds"] + time.process_time() - began, 1)
+    for of, row in rows.items():
+        yield {**row, "names": "; ".join(f"{one}: {count}" for one, count in names[of].most_common())}
+
+
+def row_of(name: str, source: str, **said: Any) -> dict[str, Any]:
+    """Return a row of results, with nothing counted."""
+    return {**dict.fromkeys(COLUMNS, 0), "format": name, "source": source, "names": "", **said}
+
+
+def walked(name: str, count: int, seed: int) -> dict[str, Any]:
+    """Return the row of walks of structgen's grammar that are read back."""
+    format, began, row = FORMATS[name], time.process_time(), row_of(name, "walks")
+    listed, tokens = list(cases(format)), vocabulary(format)
+    for index, (choice, parallel, thinking) in enumerate(listed):
+        walker = Walker(grammar_of(format, choice, parallel, thinking), tokens)
+        source = random.Random(f"{seed} {name} {index} walks")
+        for _ in range(-(-count // len(listed))):
+            row["texts"] += 1
+            row["calls"] += len(read_back(walker.draw(source), format, thinking).calls)
+    return {**row, "seconds": round(time.process_time() - began, 1)}
+
+
+def drawn(drawer: Walker | Peer, source: random.Random, tries: int) -> Iterator[str]:
+    """Yield the texts of so many walks, without those that were given up."""
+    for _ in range(tries):
+        text = drawer.draw(source)
+        if text is not None:
+            yield text
 
 
 def read_back(text: str, format: ToolFormat, thinking: bool | str) -> sg.Reply:
@@ -363,32 +432,18 @@ def main() -> int:
                 wrong += len(row.pop("refused"))
                 rows.append(row)
         if options.walks:
-            format, began, calls = FORMATS[name], time.process_time(), 0
-            listed = list(cases(format))
-            tokens = vocabulary(format)
-            each = -(-options.walks // len(listed))
-            for index, (choice, parallel, thinking) in enumerate(listed):
-                walker = Walker(grammar_of(format, choice, parallel, thinking), tokens)
-                source = random.Random(f"{options.seed} {name} {index} walks")
-                for _ in range(each):
-                    calls += len(read_back(walker.draw(source), format, thinking).calls)
-            spent = round(time.process_time() - began, 1)
-            rows.append(
-                {
-                    "format": name,
-                    "source": "walks",
-                    "texts": each * len(listed),
-                    "calls": calls,
-                    "differences": 0,
-                    "of them named": 0,
-                    "seconds": spent,
-                }
-            )
+            rows.append(walked(name, options.walks, options.seed))
     for row in rows:
         table.add_row(*(str(row[column]) for column in COLUMNS))
     console.print(table)
-    about = {"structgen": version(), "load": load(), "seed": options.seed}
-    path = write(options.results, "tool-formats", about, COLUMNS, [[row[c] for c in COLUMNS] for row in rows])
+    about = {
+        "structgen": version(),
+        "xgrammar": metadata.version("xgrammar"),
+        "load": load(),
+        "seed": options.seed,
+    }
+    listed = [[row[column] for column in COLUMNS] for row in rows]
+    path = write(options.results, "tool-formats", about, COLUMNS, listed, more=bool(options.formats))
     console.print(f"{path}; {wrong} differences without a name")
     return 1 if wrong else 0
 

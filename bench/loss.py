@@ -24,8 +24,8 @@ from urllib.parse import quote
 from violators import parts, violators
 
 import structgen as sg
-from structgen.compilation.explanation import network_of
 from structgen.compilation.implied_constraints import proved
+from structgen.json_grammars.plain_network import network_of
 from structgen.schema.explaining import schema_difference
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 from structgen.schema.reading.json_text import read, write

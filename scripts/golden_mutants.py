@@ -200,8 +200,8 @@ MUTANTS = (
     Mutant(
         "the last byte of a token is not read (compiled)",
         "text_grammars/machine/stepping.py",
-        "    for at in range(offsets[token], offsets[token + 1]):\n        index =",
-        "    for at in range(offsets[token], offsets[token + 1] - 1):\n        index =",
+        "    for at in range(offsets[token], offsets[token + 1]):\n        before =",
+        "    for at in range(offsets[token], offsets[token + 1] - 1):\n        before =",
         ("text/*", "regex/*"),
     ),
 )

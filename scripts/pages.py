@@ -40,6 +40,7 @@ NOT_RUN = {
     r"make \w": "it installs packages, or runs for minutes",
     r"git clone |cd |python3? -m venv |\. \.venv|source ": "it is part of an installation",
     r"(python3? -m )?pip install ": "it installs packages",
+    r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_engines.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
     r"structgen .*--ray|cat answers": "Ray is started; tests/serving does it",
     r"structgen serve |curl ": "scripts/serving_clients.py starts a server and asks it",
@@ -50,8 +51,9 @@ NOT_RUN = {
 SKETCHES = {
     "docs/bulk-on-ray.md": "it needs ray[data]",
     "docs/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
+    "docs/serving-engines.md": "it needs a server of an engine; scripts/serving_engines.py runs it",
 }
-"""Pages with a block marked `python sketch`, and why it is not executed."""
+"""Pages with blocks marked `python sketch`, and why they are not executed."""
 
 SLOW = {
     r"models/extract\b": "transformers takes seconds to import",

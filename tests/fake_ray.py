@@ -65,6 +65,7 @@ class FakeRay:
 
     def shutdown(self) -> None:
         self.is_up = False
+        self.actors.clear()
 
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": float(self.processors)}

@@ -55,6 +55,7 @@ GRAMMARS: dict[str, Callable[[], sg.Grammar]] = {
     "rows": lambda: sg.lark(Path(__file__).parent.parent / "grammars" / "csv.lark"),
     "characters": lambda: sg.lark(STATEMENTS, lexer="characters"),
     "tagged schema": lambda: sg.sequence("<t>", sg.json_schema(SCHEMA), "</t>"),
+    "tagged rules": lambda: sg.sequence("<t>", sg.lark(STATEMENTS), "</t>"),
     "special token": lambda: sg.sequence("<", sg.special(SPECIAL), sg.regex("[a-z]+")),
 }
 MACHINES = {"schema": CompiledSchema, "regex": CompiledText, "contextual": CompiledLark}
@@ -307,7 +308,7 @@ def test_the_state_behind_recorded_moves_is_found_after_they_were_forgotten(
     monkeypatch.setattr(compiled_text, "_MOVES", 4)
     draw = random.Random(9)
     for _ in range(10):
-        matcher, state = wandered("tagged schema", draw)
+        matcher, state = wandered("tagged rules", draw)
         tree = tree_of(state, draw, 10)
         statuses, masks = one_by_one(state, tree)
         mask = sg.allocate_mask(11, SIZE)

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any, overload
 
-from structgen.automata.numbers.form_product import number_pool
-from structgen.automata.strings.string_pool import StringPool
 from structgen.compilation.compiler import compile
 from structgen.compilation.explanation_text import plain_text, told_of_schema
 from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
@@ -15,12 +13,11 @@ from structgen.compilation.implied_constraints import proved
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, options_named
+from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
-from structgen.json_machine.answers.scalar_questions import Numbers, Strings
 from structgen.schema.explaining.impossible import Impossible, impossible
 from structgen.schema.explaining.keyword_report import KeywordReport
 from structgen.schema.explaining.outline import MOST_LINES, Outline, outline
-from structgen.schema.reading.document import Document
 from structgen.schema.reading.openai import OpenAIRefusal, refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -186,17 +183,3 @@ def explain(
 def _shortest_written(grammar: TextGrammar | JsonSchemaGrammar, tokenizer: Tokenizer) -> str:
     compiled: CompiledGrammar = compile(grammar, tokenizer, store=False)
     return compiled.completion(compiled.start).decode()
-
-
-def network_of(document: Document) -> SchemaNetwork:
-    """Return the network of a document that no machine runs, with automata of its own."""
-
-    def outcome(demands: frozenset[int]) -> int:
-        assert demands == frozenset((0,)), "an oracle asks about one demand at a time"
-        return 0
-
-    limits, policies = document.limits, document.policies
-    strings = StringPool(limits, lone=policies.escapes == "any")
-    return SchemaNetwork(
-        document, Strings(strings, outcome), Numbers(number_pool(policies.numbers, limits), outcome)
-    )

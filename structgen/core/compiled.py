@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,12 +38,17 @@ from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
-from structgen.tokens.trie_nodes import fields_of
+from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _VOCABULARY, _ENDS, _DENSE_ROWS = (word_of(Core, name) for name in ("vocabulary", "ends", "dense_rows"))
+_TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
+_MOST_PLENTIES: Final = 1 << 16
+"""States of which it is remembered which budget is plenty."""
+_NO_PLENTY: Final = 1 << 62
+"""No budget is known to be."""
 
 
 class State:
@@ -137,8 +142,9 @@ class Completions(Protocol):
         """Return `tokens` where it is remembered."""
         ...
 
-    def fits(self, index: int, left: int, /) -> bool:
-        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
+    def plenty(self, index: int, /) -> int | None:
+        """Return how many tokens are known to suffice for a state whose mask is known, and one less after
+        whichever token comes next; None where no such number is known. The least is not looked for."""
         ...
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
@@ -148,6 +154,28 @@ class Completions(Protocol):
 
 _At = TypeVar("_At")
 _NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
+
+
+class WantedNodes(NamedTuple):
+    """Some nodes of a vocabulary's trie, to be examined one by one."""
+
+    flags: npt.NDArray[np.uint8]
+    """Of each node of the trie 2 where it is one of them, 1 on the way to them, else 0."""
+    most: int
+    """How many they are."""
+    trie: npt.NDArray[np.int64]
+    """How many they and those on the way are; the words of all these as a trie of their own, slot 0 where one
+    is to be examined; and their places in the whole trie."""
+
+    @classmethod
+    def of(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> WantedNodes:
+        """Return the wanted nodes of a trie by their flags."""
+        nodes = np.flatnonzero(flags)
+        byte, depth, _slot, end = fields_of(words[nodes].astype(np.int64))
+        wanted = (flags[nodes] == 2).astype(np.int64)
+        ends = np.searchsorted(nodes, end)
+        packed = byte | depth << DEPTH_SHIFT | wanted << SLOT_SHIFT | ends << END_SHIFT
+        return cls(flags, int(wanted.sum()), np.concatenate([[len(nodes)], packed, nodes]))
 
 
 def ends_read(
@@ -187,6 +215,10 @@ class CompiledGrammar(ABC):
 
     grammar: Any
     """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
+    part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
+    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none: `take`;
+    how the text stands in a state (`text_grammars.machine.stepping`); `ends_below`; the slots of tokens below
+    a node (`json_machine.masks.state_walk`)."""
     has_events: bool = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
@@ -229,6 +261,8 @@ class CompiledGrammar(ABC):
         self.forced_texts: dict[tuple[bool, bytes], CompiledGrammar] = {}
         """The same grammar with other tokens for its forced text (`core.forced_text`)."""
         self._start = 0
+        self.plenties: dict[int, int] = {}
+        """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
 
     # --- what each machine implements -----------------------------------------------------------------------
 
@@ -589,6 +623,9 @@ class CompiledGrammar(ABC):
         mask.row(row)
         if isinstance(budget, bool) or not isinstance(budget, int):
             raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
+        if self._is_plenty(index, budget):
+            self.fill_index(index, mask, row)
+            return
         least = self.cost(index)
         if budget < least:
             raise BudgetError(
@@ -599,13 +636,27 @@ class CompiledGrammar(ABC):
         self.fill_index(index, mask, row)
         with self.lock, THIS_CALL:
             left = budget - 1
-            if self.completions.fits(index, left):
-                return
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
+            self.plenties.pop(index, None)
+
+    def _is_plenty(self, index: int, budget: int) -> bool:
+        """Return whether it is known that a budget takes nothing from a state's mask. Cost: 0.1 us where the
+        state was looked at, else that of its mask and some 20 us."""
+        known = self.plenties.get(index)
+        if known is None:
+            if int(self._tables.rows(NODES)[index, _TOKEN_LIST]) < 0:
+                self._open(index)
+                self.compute(index)
+            with self.lock, THIS_CALL:
+                known = self.completions.plenty(index)
+            if len(self.plenties) >= _MOST_PLENTIES:
+                self.plenties.clear()
+            self.plenties[index] = known = _NO_PLENTY if known is None else known
+        return budget >= known
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
@@ -653,10 +704,9 @@ class CompiledGrammar(ABC):
             dense, at = self._tables.rows(NODES)[index, [NodeRow.dense_row, NodeRow.token_list]].tolist()
             return dense, listed(self._tables, at)
 
-    def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        """Return the nodes of the vocabulary's trie, in order, that have a 2 in `wanted` and whose bytes lead
-        from a state, by its number, to one in which the text may end. `wanted` has a number for each node,
-        `most` of them 2; subtrees of nodes with a 0 are skipped.
+    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
+        """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
+        number, to one in which the text may end.
 
         Cost: some microseconds a node in Python; some machines do it in compiled code.
         """
@@ -665,7 +715,7 @@ class CompiledGrammar(ABC):
             after = self.bytes_index(state, bytes((byte,)))
             return None if after < 0 else after
 
-        return ends_read(self.vocabulary.nodes, wanted, index, step, self.may_end)
+        return ends_read(self.vocabulary.nodes, wanted.flags, index, step, self.may_end)
 
     def bits(self, index: int) -> npt.NDArray[np.int32]:
         """Return a state's mask (by its number) as a row of bits of its own."""

@@ -353,9 +353,12 @@ class _ForcedCompletions:
     def known(self, index: int) -> int | None:
         return None
 
-    def fits(self, index: int, left: int) -> bool:
+    def plenty(self, index: int) -> int | None:
         place, inner = self._policy.place(index), self._policy.inner
-        return not self._policy.rest_of_border(place) and inner.completions.fits(place.state, left)
+        if self._policy.rest_of_border(place):
+            return None
+        inner.compute(place.state)
+        return inner.completions.plenty(place.state)
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         place, inner = self._policy.place(index), self._policy.inner
@@ -442,8 +445,8 @@ class _NoCompletions:
     def known(self, index: int) -> int | None:
         return 0
 
-    def fits(self, index: int, left: int) -> bool:
-        return left >= 0
+    def plenty(self, index: int) -> int | None:
+        return 1
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         return tokens[: 0 if left >= 0 else len(tokens)]

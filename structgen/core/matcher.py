@@ -113,7 +113,9 @@ class Matcher:
         Cost: 0.3 us where the state's mask is known, a few to tens of microseconds where it is not. Raises
         FinishedError after an end token, BudgetError (mask untouched) where the budget is below the least.
         """
-        if budget is not None:
+        if budget is not None and (
+            type(budget) is not int or self.compiled.plenties.get(self._index, budget + 1) > budget
+        ):
             self._ask(lambda compiled, index: compiled.fill_within(index, mask, row, budget))
             return
         try:

@@ -282,7 +282,9 @@ class Engine:
     ) -> tuple[CompiledGrammar | None, list[int], PromptBorder]:
         """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
         that the model reads, and the border behind them. Raises OptionError, TokenizerError."""
-        compiled = None if request.grammar is None else self.compiled(request.grammar)
+        compiled = None
+        if request.grammar is not None:
+            compiled = self.compiled(request.grammar, warns=not request.special_texts)
         if not request.healing:
             if compiled is not None:
                 compiled = with_forced_text(compiled, canonical=request.canonical)
@@ -332,8 +334,9 @@ class Engine:
         chain = how.chain or support.shape == "chain"
         return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason
 
-    def compiled(self, grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
+    def compiled(self, grammar: Grammar | CompiledGrammar, *, warns: bool = True) -> CompiledGrammar:
         """Return a grammar compiled for this engine's tokenizer; the last 256 are kept for later requests.
+        `warns`: whether a warning tells of special tokens that it spells in others.
 
         Raises OptionError for one that was compiled for another tokenizer.
         """
@@ -348,7 +351,7 @@ class Engine:
         with self._of_grammars:
             found = self._compiled.pop(grammar, None)
         if found is None:
-            if isinstance(grammar, (TextGrammar, LarkGrammar)):
+            if warns and isinstance(grammar, (TextGrammar, LarkGrammar)):
                 warn_of_special_texts(grammar, self._named_tokens())
             found = compile(grammar, self.tokenizer)
         else:

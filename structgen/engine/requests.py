@@ -147,7 +147,8 @@ class Request:
     """Whether the last tokens of the prompt may be written again, so that one token crosses the border of
     prompt and text. The text does not include their bytes."""
     special_texts: bool = False
-    """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes."""
+    """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. No
+    warning then tells that the grammar names one."""
     refused: tuple[str, str] | None = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""

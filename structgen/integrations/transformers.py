@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, Union, get_origin
@@ -354,6 +355,48 @@ def custom_generate(grammars: Wanted | Sequence[Wanted], tokenizer: Any) -> Call
         return torch.cat((input_ids, written.to(input_ids)), 1)
 
     return generate
+
+
+@options_named(
+    "generate_batch(model, tokenizer, prompts, grammars, max_new_tokens=64)", name="generate_batch"
+)
+def generate_batch(
+    model: Any,
+    tokenizer: Any,
+    inputs: Sequence[Sequence[int]],
+    grammars: Wanted | Sequence[Wanted],
+    *,
+    max_new_tokens: int,
+    generation_config: Any = None,
+    continuous_batching_config: Any = None,
+) -> list[Any]:
+    """Return an output for each prompt of `inputs` (token ids), by transformers' continuous batching under
+    our masks; each text is complete within `max_new_tokens`.
+
+    `grammars` is one for all prompts, or one for each (None: free). The outputs are transformers'
+    `GenerationOutput`s, in the order of the prompts: `generated_tokens`, and `error` where a mask could not
+    be filled. `generation_config` has the settings of sampling; the steps run one after the other
+    (`use_async_batching` and `use_cuda_graph` are refused). Needs transformers 5.23. Errors: OptionError;
+    BudgetError where a grammar's shortest text does not fit; those of `sg.compile`.
+    """
+    from structgen.integrations.transformers_batches import written_batch  # optional: a release that has it
+
+    ours, known = tokenizer_of(tokenizer, model), dict[Grammar, CompiledGrammar]()
+    each = [_compiled(one, ours, known) for one in _listed(grammars)]
+    if len(each) == 1:
+        each *= len(inputs)
+    if len(each) != len(inputs):
+        raise OptionError(
+            f"{len(inputs)} prompts for {len(each)} grammars.",
+            where="grammars",
+            cure="Give one grammar, or one for each prompt.",
+        )
+    config = copy.deepcopy(model.generation_config if generation_config is None else generation_config)
+    config.max_new_tokens = max_new_tokens
+    if (config.num_return_sequences or 1) > 1:
+        raise OptionError("It is one text a prompt.", where="num_return_sequences", cure="Repeat the prompt.")
+    config.eos_token_id = list(ours.eos_token_ids)
+    return written_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
 
 
 class _Hosting(Engine):

@@ -3,6 +3,7 @@ events and explanations ask of a compiled grammar."""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -10,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.written_forms import only_integers
+from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
 from structgen.automata.unicode.charsets import LAST
-from structgen.automata.unicode.decoded_text import columns, decode, encode
+from structgen.automata.unicode.decoded_text import LONE_COLUMN, columns, decode, encode
+from structgen.json_machine.answers.accepting_lengths import reachable
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.journal import Recorded
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Key
-from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.growing_tables import GrowingTables, listed
 from structgen.native.raw_memory import address_of
 
 Registers: TypeAlias = npt.NDArray[np.int64]
@@ -28,6 +31,9 @@ Registers: TypeAlias = npt.NDArray[np.int64]
 _PIECE = 1 << 9
 """Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
 
+_MOST_PLACES = 1 << 8
+"""Places that the tokens of one mask may lead to."""
+
 _LENGTHS = (0, 0x7F), (0x80, 0x7FF), (0x800, 0xD7FF), (0xD800, 0xDFFF), (0xE000, 0xFFFF), (0x10000, LAST)
 """The characters of one byte, of two, three (around the lone surrogates, and these) and four."""
 
@@ -36,7 +42,7 @@ class Inspection:
     """Reads registers, frames and tables in the terms of the network.
     The grammar's lock is held by the caller."""
 
-    __slots__ = ("_meaning", "_numbers", "_retry", "_strings", "_tables", "space")
+    __slots__ = ("_meaning", "_numbers", "_places", "_retry", "_strings", "_tables", "space")
 
     def __init__(
         self, meaning: Meaning, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
@@ -46,6 +52,7 @@ class Inspection:
         self._tables, self._meaning = tables, meaning
         self._strings, self._numbers = meaning.strings, meaning.numbers
         self._retry = retry
+        self._places = np.empty((_MOST_PLACES, 5), np.int64)
 
     @property
     def network(self) -> Recorded:
@@ -293,6 +300,65 @@ class Inspection:
         wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
+
+    def places_after(self, index: int, tokens: npt.NDArray[np.int32]) -> list[tuple[int, ...]] | None:
+        """Return where allowed tokens lead to: mode, residue, automaton state and frame, each once, and a
+        token that leads there (see state_walk.places_after); None where there are too many."""
+        found = self._places
+        count = self._retry(
+            state_walk.places_after, index, address_of(tokens), len(tokens), address_of(found), len(found)
+        )
+        return None if count < 0 else list(map(tuple, found[:count].tolist()))
+
+    def mask_of(self, index: int) -> tuple[int, list[int], npt.NDArray[np.int32]] | None:
+        """Return the known mask of a state: a row of the store (-1: none), the terminals whose tokens inside
+        belong to it, and the other tokens; None where it is not known."""
+        row, at = self._tables.rows(L.T_NODE)[index, L.N_ROW : L.N_LIST + 1].tolist()
+        if at < 0:
+            return None
+        lists = self._tables.rows(L.T_LIST)
+        count, shared = lists[at : at + 2].tolist()
+        begin = at + 2 + shared
+        return row, lists[at + 2 : begin].tolist(), lists[begin : begin + count]
+
+    def all_tokens(self, index: int) -> npt.NDArray[np.int32]:
+        """Return the tokens of a known mask that no row of the store has; some may stand twice."""
+        return listed(self._tables, int(self._tables.rows(L.T_NODE)[index, L.N_LIST]))
+
+    def token_inside(self, terminal: int) -> int:
+        """Return a token that stays inside a terminal, of those that are listed."""
+        address = int(self._tables.rows(L.T_TERMINAL)[terminal, L.X_LIST])
+        return int(ctypes.c_int32.from_address(address).value)
+
+    @property
+    def escapes_any_key(self) -> bool:
+        """Whether any character of a key may be written as an escape."""
+        return int(self._tables.context[L.C_KEY_ESCAPES]) == L.ESCAPES_ANY
+
+    def extra_start(self, row: int) -> int | None:
+        """Return the start state of the automaton of an object's extra keys, -1 where none may come; None
+        where the residue is not known yet."""
+        status, extra = self._tables.rows(L.T_RES)[row, [L.R_STATUS, L.R_EXTRA]].tolist()
+        return extra if status else None
+
+    def automaton(self, start: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None:
+        """Return a string automaton from a state on: [states, columns] the state after a byte of the decoded
+        string, and the outcome in each, -1: none; None where it has more states than `most`, or some that are
+        not listed. Cost: some 2 us for each state that is new."""
+        states, index = reachable(self._strings, start, most)
+        if states is None:
+            return None
+        trans = self._strings.trans[states]
+        if (trans == UNKNOWN).any() or (trans[:, SAFE_COLUMN] < UNKNOWN).any():
+            return None
+        text = trans[:, : LONE_COLUMN + 1]
+        return np.where(text >= 0, index[text], -1).astype(np.int64), self._strings.outcome[states]
+
+    def words(self, row: int) -> Iterator[bytes]:
+        """Yield the words of a string spec that is a list."""
+        words = self.string_row(row)[L.S_START]
+        count = int(self._tables.rows(L.T_LEX)[words, 1])
+        return (word for _at, word in self.listed(words, count << L.HIGH_SHIFT))
 
     def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
         """Return what each token does inside a free string (see machine.segment.text_kinds)."""

@@ -290,6 +290,15 @@ def lark(
     bound = _bound(bind)
     before = perf_counter()
     text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
+    given: dict[str, Any] = {
+        "start": start,
+        "source": source,
+        "import_paths": import_paths,
+        "limits": bounds,
+        "bound": tuple(bound),
+        "regex": regex,
+        "text_only": text_only,
+    }
     if lexer == "characters":
         if postlex is not None:
             raise OptionError(
@@ -299,16 +308,7 @@ def lark(
         plain = kept_rules.read(bounds)
         if plain is None:
             with patterns_placed(text, source, import_paths, regex):
-                plain = load_rules(
-                    text,
-                    start=start,
-                    source=source,
-                    import_paths=import_paths,
-                    limits=bounds,
-                    bound=tuple(bound),
-                    regex=regex,
-                    text_only=text_only,
-                )
+                plain = load_rules(text, **given)
             kept_rules.write(plain)
         terminals = plain.terminals(regex)
         rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, limits, bound, plain.remarks)
@@ -319,17 +319,7 @@ def lark(
     found = kept.read(bounds)
     if found is None:
         with patterns_placed(text, source, import_paths, regex):
-            loaded = load(
-                text,
-                start=start,
-                source=source,
-                import_paths=import_paths,
-                postlex=postlex,
-                limits=bounds,
-                bound=tuple(bound),
-                regex=regex,
-                text_only=text_only,
-            )
+            loaded = load(text, postlex=postlex, **given)
         found = kept.write(loaded)
     arguments = {
         "grammar": Path(source) if source is not None else text,

@@ -12,7 +12,7 @@ Only what is known is done: no question is noted, and no mask is worked out. A p
 from __future__ import annotations
 
 from structgen.machine_core.layout import FINISHED, REFUSED, Core
-from structgen.machine_core.masks import write_mask
+from structgen.machine_core.masks import copy_mask
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Block, Bytes, Int32s, address_of_block, skip, words_of
 
@@ -121,8 +121,7 @@ def settle_place(batch: Batch, job: Job, place: int, state: int) -> int:
         else:
             c = Core(job.context)
             node = c.nodes[state]
-            if node.token_list >= 0:
-                write_mask(c, node, target)
+            if copy_mask(c, node, target) == 0:
                 status, written = ROW_KNOWN, c.vocabulary.mask_words
             elif node.registers.mode == FINISHED:
                 status = ROW_FINISHED

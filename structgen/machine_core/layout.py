@@ -30,6 +30,8 @@ QUESTION_ROOM = 6
 """Kind of a question: make room in a table. First the number of the table, then for how many rows."""
 MOST_QUESTIONS = 64
 MOST_SHARED = 12
+BELOW = 1 << 14
+"""Slots that a part finds below a node at once, at most."""
 
 
 class Registers(Block):
@@ -46,7 +48,8 @@ class NodeRow(Block):
     """A row of the mask store that the mask contains, -1: none."""
     token_list: int
     """Where in `lists` the rest of the mask is, -1: the mask is not known yet. There: how many tokens, how
-    many terminals whose tokens inside belong to it too, these terminals, those tokens."""
+    many terminals whose tokens inside belong to it too, these terminals, those tokens. Below -1: the mask is
+    that of the state -2 - token_list of another grammar, whose block is at the address `dense_row`."""
 
 
 class Edge(Block):

@@ -45,6 +45,16 @@ def write_mask(c: Core, node: NodeRow, address: int) -> int:
 
 
 @jit
+def copy_mask(c: Core, node: NodeRow, address: int) -> int:
+    """As `write_mask`; MISS where the mask is not known yet."""
+    if node.token_list < -1:
+        other = Core(node.dense_row)
+        node = other.nodes[-2 - node.token_list]
+        return MISS if node.token_list < 0 else write_mask(other, node, address)
+    return MISS if node.token_list < 0 else write_mask(c, node, address)
+
+
+@jit
 def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
     """Memoise the tokens in the buffer, the shared terminals and a dense row (-1: none) as a state's mask,
     and write it to `target` (0: nowhere). Returns 0, or ASKED where the lists have too little room."""
@@ -78,7 +88,4 @@ def fill(context: int, index: int, target: int) -> int:
     """Write a memoised mask to `target` (int32 words). Returns 0, or MISS where the mask is not known yet.
     Takes no lock."""
     c = Core(context)
-    node = c.nodes[index]
-    if node.token_list < 0:
-        return MISS
-    return write_mask(c, node, target)
+    return copy_mask(c, c.nodes[index], target)

@@ -47,7 +47,10 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.lark_grammars.lexer.lexeme_rows": 1.5,
         "structgen.lark_grammars.liveness.certified_states_search": 2.5,
     },
-    TEXT: {"structgen.text_grammars.machine.stepping": 2.5},
+    TEXT: {
+        "structgen.text_grammars.machine.stepping": 2.5,
+        "structgen.text_grammars.machine.part_reading": 1.0,
+    },
     KEPT: {
         "structgen.json_machine.kept.table_checks": 1.3,
         "structgen.json_machine.kept.token_list_merging": 0.5,

@@ -344,6 +344,18 @@ def ship(name: str, folder: Path, level: str) -> int:
     return write_shipped(folder, level, entries, stamp(entries[0].py_func.__code__.co_filename), values)
 
 
+@cache
+def code_of(function: Any) -> int:
+    """Return the address of the code of an entry point, which compiled code of other modules may call
+    (`raw_memory.call2`); 0 where Python interprets it."""
+    if isinstance(function, Entry):
+        function._load()
+    if not hasattr(function, "overloads"):
+        return 0
+    (found,) = function.overloads.values()
+    return int(found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
+
+
 def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Return a decorator for an entry point, which Python calls: compiled for one signature.
 

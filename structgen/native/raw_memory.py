@@ -47,6 +47,31 @@ def _store(bits: int) -> Any:
     return store
 
 
+def _call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    kinds = signature.args[1:]
+    kind = context.call_conv.get_function_type(types.int64, kinds)
+    function = builder.inttoptr(args[0], kind.as_pointer())
+    return context.call_conv.call_function(builder, function, types.int64, kinds, args[1:])[1]
+
+
+@intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
+def call2(typingctx: Any, address: Any, a: Any, b: Any) -> Any:
+    """Return what the entry point of two integers answers whose code is at an address (`jit.code_of`)."""
+    return types.int64(*[types.int64] * 3), _call
+
+
+@intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
+def call3(typingctx: Any, address: Any, a: Any, b: Any, c: Any) -> Any:
+    """As `call2`, of three integers."""
+    return types.int64(*[types.int64] * 4), _call
+
+
+@intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
+def call4(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """As `call2`, of four integers."""
+    return types.int64(*[types.int64] * 5), _call
+
+
 load8 = _load(8, signed=False)
 """load8(address, index): the unsigned byte at address[index]."""
 load32 = _load(32, signed=True)

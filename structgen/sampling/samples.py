@@ -16,6 +16,8 @@ from structgen.errors import OptionError, StructgenError
 from structgen.sampling.estimates import (
     CUT_SHORT,
     FEWEST_PARTS,
+    FEWEST_TEXTS,
+    LEAST_CLOUDS,
     LEAST_SIZE,
     NORMAL,
     Statistics,
@@ -105,10 +107,15 @@ class Samples(Generic[T]):
     @property
     def knows_error(self) -> bool:
         """Whether the draws tell the error of means: log Z has an interval, and weighted draws have an
-        effective size of at least `LEAST_SIZE`."""
+        effective size of at least `LEAST_SIZE`, from `LEAST_CLOUDS` effective clouds of particles."""
+        if self.log_z_interval is None:
+            return False
         # The weights of `auto` are probabilities: their spread says nothing of the error.
-        is_small = self.kind == "weighted" and self.method != "auto" and self.effective_size < LEAST_SIZE
-        return self.log_z_interval is not None and not is_small
+        if self.kind != "weighted" or self.method == "auto":
+            return True
+        clouds = self.contributions(np.ones(len(self.texts)))
+        is_spread = float(clouds.sum()) ** 2 >= LEAST_CLOUDS * float(clouds @ clouds)
+        return is_spread and self.effective_size >= LEAST_SIZE
 
     @property
     def weights(self) -> Floats:
@@ -150,8 +157,9 @@ class Samples(Generic[T]):
 
         The estimate is the weighted mean; the error is that of a ratio of means (the delta method), enlarged
         for few draws by Student's quantile: the mean plus and minus 1.96 errors is an interval of 95 %. It is
-        None where it is unknown: the draws do not tell (`knows_error`), are biased, or nearly all agree; in
-        the last case `marginals` still has intervals of shares. Raises StructgenError if there is no draw.
+        None where it is unknown: the draws do not tell (`knows_error`), are biased, are fewer than 32 texts
+        of beams, or nearly all agree; `marginals` may still have intervals of shares. Raises StructgenError
+        if there is no draw.
         """
         if not self.values:
             raise StructgenError(
@@ -167,7 +175,8 @@ class Samples(Generic[T]):
             return mean, 0.0
         parts = self.contributions(found - mean)
         half = half_width(parts)
-        if self.is_biased or not self.knows_error or half is None:
+        is_small = self.method == "auto" and len(self.texts) < FEWEST_TEXTS
+        if self.is_biased or is_small or not self.knows_error or half is None:
             return mean, None
         return mean, half / NORMAL if np.ptp(found) and effective_parts(parts) >= FEWEST_PARTS else None
 

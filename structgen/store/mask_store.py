@@ -15,6 +15,8 @@ import atexit
 import os
 import threading
 import zlib
+from collections import OrderedDict
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
@@ -93,6 +95,8 @@ class VocabularyStore:
         """Keys of white space terminals, by what they are."""
         self.words = words
         """32-bit words of a row."""
+        self.texts: OrderedDict[Hashable, object] = OrderedDict()
+        """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
         self.grammars = grammars
         """The files of compiled grammars; None for a store in memory."""
         self._row_names: dict[int, bytes] = {}

@@ -172,13 +172,13 @@ class RayWorkers(Generic[Shard, Answer]):
     def _said(self, done: Any) -> Any:
         try:
             error, value = self._ray.get(done)
-        except self._ray.exceptions.RayError as error:
+        except self._ray.exceptions.RayError as failed:
             raise StructgenError(
-                f"A worker failed: {str(error).strip().splitlines()[-1]}",
+                f"A worker failed: {str(failed).strip().splitlines()[-1]}",
                 where="ray",
                 cure="What it is sent must be of modules that every machine has, and that do no work when "
                 "they are imported.",
-            ) from error
+            ) from failed
         if error is not None:
             what, where, cure = error
             raise StructgenError(what, where=where, cure=cure)
@@ -196,7 +196,8 @@ class RayWorkers(Generic[Shard, Answer]):
             self._leave()
 
     def _leave(self) -> None:
-        for actor in self._actors:
-            self._ray.kill(actor)
         if self._is_ours:
             self._ray.shutdown()
+            return
+        for actor in self._actors:
+            self._ray.kill(actor)

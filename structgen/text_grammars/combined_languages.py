@@ -1,4 +1,4 @@
-"""Languages made of languages: concatenation, union, repetition.
+"""Languages made of languages: concatenation, union, repetition, any order.
 
 A configuration is the set of places that the text so far may have reached (a subset construction on the fly).
 Each place has a rest, since each part has a word.
@@ -13,7 +13,7 @@ from typing import Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
-from structgen.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.text_grammars.machine.language import Config, InsidePart, Language, Moves
 from structgen.text_grammars.machine.scanning import common_classes
 
 Place: TypeAlias = "tuple[int, Config]"
@@ -22,7 +22,7 @@ _BETWEEN: Final = None
 """In place of a configuration: between two copies."""
 
 
-class _Parts(Language):
+class Parts(Language):
     """A language over parts; a configuration is a frozenset of places."""
 
     has_places = True
@@ -30,11 +30,14 @@ class _Parts(Language):
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
         self.classes = common_classes([part.classes for part in self.parts])
-        self.outer_classes = common_classes([part.outer_classes or part.classes for part in self.parts])
         self.specials = frozenset(token for part in self.parts for token in part.specials)
         self.counts_tokens = any(part.counts_tokens for part in self.parts)
         self.has_stack = any(part.has_stack for part in self.parts)
         self._over: dict[tuple[Language, Config], bool] = {}
+
+    @cached_property
+    def outer_classes(self) -> bytes | None:  # type: ignore[override]
+        return common_classes([part.outer_classes or part.classes for part in self.parts])
 
     def part(self, place: Place) -> Language:
         return self.parts[place[0]]
@@ -71,6 +74,37 @@ class _Parts(Language):
             is_over = self._over[part, after] = not part.goes_on(after)
         return places if is_over else here | places
 
+    def moves(self, config: Config) -> Moves | None:
+        found: Moves = []
+        places = cast("frozenset[Place]", config)
+        for place in places:
+            number, at = self._begun_place(place)
+            part = self.part(place)
+            moves = [] if at is _BETWEEN else part.moves(at)
+            if moves is None:
+                return None
+            found += [(data, self._after(number, part, after)) for data, after in moves]
+        if len(places) == 1:
+            return found
+        joined: dict[int, frozenset[Place]] = {}
+        for data, after in found:
+            for byte in data:
+                joined[byte] = joined.get(byte, frozenset()) | cast("frozenset[Place]", after)
+        return [(bytes((byte,)), after) for byte, after in joined.items()]
+
+    def run(self, config: Config) -> Sequence[tuple[int, Config]]:
+        places = cast("frozenset[Place]", config)
+        if len(places) != 1:
+            return ()
+        ((number, at),) = places
+        if at is _BETWEEN:
+            return ()
+        return [(byte, frozenset({(number, after)})) for byte, after in self.part((number, at)).run(at)]
+
+    def _begun_place(self, place: Place) -> Place:
+        """Return a place, that between two copies as the one where the next copy begins, if there is one."""
+        return place
+
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         found: list[InsidePart] = []
         others: set[Place] = set()
@@ -93,13 +127,23 @@ class _Parts(Language):
         return one._replace(after_end=frozenset(behind) or None, ends=ends)
 
     def after_inside(self, config: Config, state: int) -> Config:
-        (place,) = cast("frozenset[Place]", config)
-        part = self.part(place)
-        return self._after(place[0], part, part.after_inside(place[1], state))
+        found: set[Place] = set()
+        for number, at in cast("frozenset[Place]", config):
+            part = self.part((number, at))
+            found |= self._after(number, part, part.after_inside(at, state))
+        return frozenset(found)
 
     @abstractmethod
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         """Return the places behind the part of a place, and whether the whole text may end there."""
+
+    def boundary(self, config: Config) -> Config | None:
+        found: set[Place] = set()
+        for number, at in cast("frozenset[Place]", config):
+            after = at if at is _BETWEEN else self.part((number, at)).boundary(at)
+            if at is _BETWEEN or after is not None:
+                found.add((number, after))
+        return frozenset(found) or None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -114,7 +158,7 @@ class _Parts(Language):
         return frozenset(one for part in self.parts for one in part.compiled_parts)
 
 
-class Chain(_Parts):
+class Chain(Parts):
     """Concatenation: a word of each part, one after another."""
 
     def __init__(self, parts: Sequence[Language]) -> None:
@@ -172,11 +216,8 @@ class Chain(_Parts):
             found += part.shortest(part.start())
         return found
 
-    def boundary(self, config: Config) -> Config | None:
-        return _bounded(self, cast("frozenset[Place]", config))
 
-
-class Union(_Parts):
+class Union(Parts):
     """Union: a word of any part."""
 
     def start(self) -> Config:
@@ -200,11 +241,8 @@ class Union(_Parts):
         rests = (tuple(self.parts[index].shortest(at)) for index, at in cast("frozenset[Place]", config))
         return min(rests, key=lambda rest: (len(rest), rest))
 
-    def boundary(self, config: Config) -> Config | None:
-        return _bounded(self, cast("frozenset[Place]", config))
 
-
-class RepeatedLanguage(_Parts):
+class RepeatedLanguage(Parts):
     """`least` to `most` words of a language, one after another (`most` None: no bound).
 
     A place is the number of copies read so far (counted as far as it matters), and the configuration of the
@@ -227,6 +265,10 @@ class RepeatedLanguage(_Parts):
 
     def part(self, place: Place) -> Language:
         return self.of
+
+    def _begun_place(self, place: Place) -> Place:
+        number, at = place
+        return (number, self._first) if at is _BETWEEN and number != self.most else place
 
     def start(self) -> Config:
         return frozenset({(0, _BETWEEN)})
@@ -271,20 +313,82 @@ class RepeatedLanguage(_Parts):
                 found.update(dict.fromkeys(self.of.expected(self._first)))
         return list(found)
 
-    def boundary(self, config: Config) -> Config | None:
+
+class AnyOrder(Parts):
+    """A word of each of some languages, in any order, with a word of `between` between two. Those behind the
+    first `needed` may be absent.
+
+    A place has the set of the words read before, a bit each, and the number of the language that is being
+    read; or the set of all words read and `_BETWEEN`.
+    """
+
+    def __init__(self, of: Sequence[Language], needed: int, between: Language) -> None:
+        later = list(of) if not between.goes_on(between.start()) else [Chain((between, one)) for one in of]
+        super().__init__((*of, *later))
+        self._count, self._needed = len(of), (1 << needed) - 1
+        if any(part.inside(part.start())[0] for part in self.parts):
+            self.outer_classes = self.classes  # between two words, the next byte is read by an inner part
+
+    @cached_property
+    def _words(self) -> list[tuple[int, ...]]:
+        """The shortest word of each part."""
+        return [tuple(part.shortest(part.start())) for part in self.parts]
+
+    def _ready(self, read: int) -> list[int]:
+        """Return the numbers of the places of the words that may come next."""
+        return [read * self._count + one for one in range(self._count) if not read >> one & 1]
+
+    def part(self, place: Place) -> Language:
+        read, one = divmod(place[0], self._count)
+        return self.parts[one + self._count * bool(read)]
+
+    def start(self) -> Config:
+        return frozenset({(0, _BETWEEN)})
+
+    def step(self, config: Config, symbol: int) -> Config | None:
         found: set[Place] = set()
-        for count, at in cast("frozenset[Place]", config):
-            after = at if at is _BETWEEN else self.of.boundary(at)
-            if at is _BETWEEN or after is not None:
-                found.add((count, after))
+        for number, at in cast("frozenset[Place]", config):
+            for one in (number,) if at is not _BETWEEN else self._ready(number):
+                part = self.part((one, at))
+                after = part.step(part.start() if at is _BETWEEN else at, symbol)
+                if after is not None:
+                    found |= self._after(one, part, after)
         return frozenset(found) or None
 
+    def moves(self, config: Config) -> Moves | None:
+        if any(at is _BETWEEN for _, at in cast("frozenset[Place]", config)):
+            return None  # several words may come next
+        return super().moves(config)
 
-def _bounded(language: Chain | Union, config: Iterable[Place]) -> Config | None:
-    """Return the places that remain after the end of a token."""
-    found: set[Place] = set()
-    for index, at in config:
-        after = language.parts[index].boundary(at)
-        if after is not None:
-            found.add((index, after))
-    return frozenset(found) or None
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        read, one = divmod(number, self._count)
+        read |= 1 << one
+        return frozenset({(read, _BETWEEN)}), not self._needed & ~read
+
+    def accepts(self, config: Config) -> bool:
+        places = cast("frozenset[Place]", config)
+        return any(at is _BETWEEN and not self._needed & ~read for read, at in places)
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        return min(map(self._rest, cast("frozenset[Place]", config)), key=lambda rest: (len(rest), rest))
+
+    def _rest(self, place: Place) -> tuple[int, ...]:
+        """Return a shortest rest from a place: of the word being read, then the words still needed."""
+        number, at = place
+        found: tuple[int, ...] = ()
+        if at is not _BETWEEN:
+            found = tuple(self.part(place).shortest(at))
+            ((number, _),) = self._followed(number)[0]
+        for one in range(self._count):
+            if self._needed & ~number & 1 << one:
+                found += self._words[one + self._count * bool(number)]
+                number |= 1 << one
+        return found
+
+    def expected(self, config: Config) -> list[Expected]:
+        found: dict[Expected, None] = {}
+        for number, at in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
+            for one in (number,) if at is not _BETWEEN else self._ready(number):
+                part = self.part((one, at))
+                found.update(dict.fromkeys(part.expected(part.start() if at is _BETWEEN else at)))
+        return list(found)

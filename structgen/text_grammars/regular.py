@@ -15,7 +15,8 @@ from structgen.automata.regex.ecma_text import ecma_of_python
 from structgen.errors import OptionError, RegexError, options_named
 from structgen.language.ir import Pattern
 from structgen.limits import Limits
-from structgen.text_grammars.text_grammar import RegularGrammar, shortened
+from structgen.text_grammars.regular_formulas import shortened
+from structgen.text_grammars.text_grammar import RegularGrammar
 
 __all__ = ["RegularGrammar", "choice", "literal", "regex"]
 

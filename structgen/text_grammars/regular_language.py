@@ -11,7 +11,7 @@ from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD, UNKNOWN, Formula, Spec
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import Config, Language
+from structgen.text_grammars.machine.language import ALL_BYTES, Config, Language, Moves
 
 _UTF8_CUTS = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
 """The first bytes of the ranges that UTF-8 tells apart."""
@@ -20,11 +20,20 @@ _UTF8_CUTS = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 
 class RegularLanguage(Language):
     """A formula over patterns and words; a configuration is a state of its automaton, built lazily."""
 
-    def __init__(self, formula: Formula, what: str, limits: Limits, *, json: bool = False) -> None:
-        """`json`: of all rests, the shortest is the one whose JSON string is the shortest."""
+    def __init__(
+        self,
+        formula: Formula,
+        what: str,
+        limits: Limits,
+        *,
+        json: bool = False,
+        others: Iterable[Formula] = (),
+    ) -> None:
+        """`json`: of all rests, the shortest is the one whose JSON string is the shortest. `others`: texts of
+        these formulas are words too."""
         self._pool = StringPool(limits, plain=not json)
-        self._what = what
-        self._start = self._pool.start(Spec((formula,)), lambda met: 0)
+        self.what = what
+        self._start = self._pool.start(Spec((formula, *others)), min)
         if self._start == DEAD:
             raise GrammarError(
                 f"No text is {what}.", where="grammar", cure="Ask for less, or for something that can be."
@@ -48,16 +57,59 @@ class RegularLanguage(Language):
     def accepts(self, config: Config) -> bool:
         return bool(self._pool.outcome[config] >= 0)
 
+    def outcome(self, config: Config) -> int:
+        """Return the number of the first formula of which the symbols read so far are a text, or -1."""
+        return int(self._pool.outcome[config])
+
     def shortest(self, config: Config) -> Sequence[int]:
         return self._pool.finish(cast(int, config))[0]
 
     def expected(self, config: Config) -> list[Expected]:
         first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
-        return [Expected(self._what, (), first)] if first else []
+        return [Expected(self.what, (), first)] if first else []
 
     @property
     def sizes(self) -> dict[str, int]:
         return {"string_states": self._pool.count}
+
+
+class LiteralLanguage(Language):
+    """One text; a configuration is the number of its bytes read so far."""
+
+    def __init__(self, text: bytes, what: str) -> None:
+        self._text, self._what = text, what
+        classes = bytearray(256)
+        for number, byte in enumerate(dict.fromkeys(text), 1):
+            classes[byte] = number & 255
+        self.classes = bytes(classes) if 0 in classes else ALL_BYTES
+
+    def start(self) -> Config:
+        return 0
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        at = cast(int, config)
+        return at + 1 if at < len(self._text) and self._text[at] == symbol else None
+
+    def moves(self, config: Config) -> Moves:
+        at = cast(int, config)
+        return [(self._text[at : at + 1], at + 1)] if at < len(self._text) else []
+
+    def run(self, config: Config) -> Sequence[tuple[int, Config]]:
+        at = cast(int, config)
+        return list(zip(self._text[at:-1], range(at + 1, len(self._text)), strict=True))
+
+    def accepts(self, config: Config) -> bool:
+        return config == len(self._text)
+
+    def goes_on(self, config: Config) -> bool:
+        return not self.accepts(config)
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        return self._text[cast(int, config) :]
+
+    def expected(self, config: Config) -> list[Expected]:
+        rest = self._text[cast(int, config) :]
+        return [Expected(self._what, (), rest[:1])] if rest else []
 
 
 def byte_classes(partitions: Iterable[Partition]) -> bytes:

@@ -12,7 +12,7 @@ from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
-_SPACE: Final = b" \t\n\r"
+_SPACE: Final = b"\t\n\r "
 _DIGITS: Final = b"0123456789"
 _LAST: Final = {
     ord("{"): b"}", ord("["): b"]", ord('"'): b'"', ord("t"): b"e", ord("f"): b"e", ord("n"): b"l",
@@ -34,5 +34,5 @@ def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget
         return Masked(CompiledSchema(of, _byte_tokenizer(), limits, store=False))
     compiled = CompiledSchema(of, target.tokenizer, limits, target.store)
     first = compiled.next_bytes(compiled.start)
-    last = b"".join(_LAST.get(byte, b"") for byte in first)
-    return Masked(compiled, last if of.policies.whitespace == "compact" else last + _SPACE)
+    last = bytes(sorted({one for byte in first for one in _LAST.get(byte, b"")}))
+    return Masked(compiled, last, b"" if of.policies.whitespace == "compact" else _SPACE)

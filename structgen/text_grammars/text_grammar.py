@@ -8,39 +8,40 @@ become one formula, which one automaton reads. Everything else becomes a `Compos
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
-from structgen.automata.regex.syntax_tree import (
-    Alternation,
-    CharacterClass,
-    Concatenation,
-    Node,
-    Repetition,
-    descendants,
-)
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError
-from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
+from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import LanguageGrammar
+from structgen.text_grammars.regular_formulas import (
+    ANY,
+    any_of,
+    body_of,
+    check_utf8,
+    holding,
+    shortened,
+    shown,
+    spelled,
+)
 
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.store.mask_store import MaskStore
+    from structgen.text_grammars.interrupted_text import TextBeforeLanguage
     from structgen.text_grammars.machine.language import CompileTarget, Language
     from structgen.tokens.tokenizer import Tokenizer
 
 Operand: TypeAlias = Union[Grammar, str]
 """An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
-_SHOWN: Final = 60
-"""Characters of a text that a message shows."""
 
 
 class TextGrammar(LanguageGrammar):
@@ -131,7 +132,7 @@ class RegularGrammar(TextGrammar):
     def __init__(self, formula: Formula, what: str, *, limits: Limits | None = None) -> None:
         self.formula, self.what = formula, what
         self._limits = Limits() if limits is None else limits
-        self.body: str | None = _body(formula)
+        self.body: str | None = body_of(formula)
         """A pattern of the same texts whose meaning does not depend on the text around it, or None."""
 
     @classmethod
@@ -144,12 +145,7 @@ class RegularGrammar(TextGrammar):
                 raise OptionError(
                     f"A text is a string, not a {type(word).__name__}.", where="texts", cure="Give strings."
                 )
-            if any("\ud800" <= char < "\ue000" for char in word):
-                raise OptionError(
-                    f"The text {shortened(word)!r} has a lone surrogate, which UTF-8 cannot write.",
-                    where="texts",
-                    cure="Write the character it is half of.",
-                )
+            check_utf8(word)
         if not words:
             raise OptionError(
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
@@ -169,7 +165,7 @@ class RegularGrammar(TextGrammar):
 
     @property
     def canonical(self) -> str:
-        return f"regular {_spelled(self.formula)}"
+        return f"regular {spelled(self.formula)}"
 
     @property
     def limits(self) -> Limits:
@@ -180,12 +176,52 @@ class RegularGrammar(TextGrammar):
         return "a regular expression"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        from structgen.text_grammars.regular_language import RegularLanguage  # start-up time
+        # start-up time
+        from structgen.text_grammars.regular_language import LiteralLanguage, RegularLanguage
 
+        if isinstance(self.formula, Words) and len(self.formula.of) == 1:
+            (word,) = self.formula.of
+            return LiteralLanguage("".join(word).encode(), self.what)
         return RegularLanguage(self.formula, self.what, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _regular_again, (self.formula, self.what, self._limits)
+
+
+class TextBefore(TextGrammar):
+    """Any text without some words, or up to the first of them; none of `avoided` stands in it."""
+
+    __slots__ = ("avoided", "words")
+
+    def __init__(self, words: Sequence[str], avoided: Sequence[str]) -> None:
+        self.words, self.avoided = tuple(words), tuple(avoided)
+
+    @property
+    def canonical(self) -> str:
+        return f"text before {json.dumps((self.words, self.avoided))}"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits()
+
+    @property
+    def source(self) -> str:
+        return "free text"
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> TextBeforeLanguage:
+        # start-up time
+        from structgen.text_grammars.interrupted_text import TextBeforeLanguage
+
+        every = (*self.words, *self.avoided)
+        later = Not(Pattern(rf"^{ANY}(?:{any_of(self.words)})[\s\S]+$"))
+        never = (Not(holding(self.avoided)),) if self.avoided else ()
+        ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
+        formulas: list[Formula] = [Not(holding(every)), *(All((one, later, *never)) for one in ends)]
+        what, end = f"any text without {shown(every)}", f"any text up to {shown(self.words)}"
+        return TextBeforeLanguage(formulas, what, end, limits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TextBefore, (self.words, self.avoided)
 
 
 class JsonTexts(TextGrammar):
@@ -199,6 +235,10 @@ class JsonTexts(TextGrammar):
     @property
     def canonical(self) -> str:
         return f"json {self.of.canonical}"
+
+    @property
+    def identity(self) -> str:
+        return f"json {self.of.spelling}"
 
     @property
     def limits(self) -> Limits:
@@ -231,9 +271,13 @@ class Operation(Enum):
     SEQUENCE = "sequence"
     EITHER = "either"
     REPEAT = "repeat"
+    ANY_ORDER = "any order"
+    """The last part separates the others; `least` of these, the first, must all be there."""
     MEET = "meet"
     BAN = "ban"
     """As `MEET`, but special tokens may occur, and the formula holds for each run of bytes between them."""
+    INTERRUPT = "interrupt"
+    """Free text up to some words (`TextBefore`, the first part), each followed by a part."""
 
 
 class Composed(TextGrammar):
@@ -262,7 +306,7 @@ class Composed(TextGrammar):
 
     def _said(self, parts: list[str]) -> str:
         said = ",".join(parts)
-        if self.operation is Operation.REPEAT:
+        if self.operation in (Operation.REPEAT, Operation.ANY_ORDER, Operation.INTERRUPT):
             said += f",{self.least},{self.most}"
         if self.formula is not None:
             said += "," + RegularGrammar(self.formula, "").canonical
@@ -331,7 +375,9 @@ def sequence(*parts: Operand) -> TextGrammar:
 
 def either(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
-    flat = list({part.identity: part for part in _flat(Operation.EITHER, parts)}.values())
+    flat = _flat(Operation.EITHER, parts)
+    if len(flat) > 1:
+        flat = list({part.identity: part for part in flat}.values())
     if not flat:
         raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
     if len(flat) == 1:
@@ -369,6 +415,15 @@ def repeated(of: Operand, least: int, most: int | None) -> TextGrammar:
         if whole is not None:
             return whole
     return Composed(Operation.REPEAT, (grammar,), least, most)
+
+
+def in_any_order(needed: Iterable[Operand], others: Iterable[Operand], between: Operand = "") -> TextGrammar:
+    """Return the grammar of a text of each of `needed` and of some or none of `others`, each once at most, in
+    any order, with a text of `between` between two. No part has the empty text, and none begins inside a part
+    with masks of its own. Cost: a state for each set of parts that were read."""
+    first = [as_text(one) for one in needed]
+    parts = (*first, *map(as_text, others), as_text(between))
+    return sequence() if len(parts) == 1 else Composed(Operation.ANY_ORDER, parts, len(first))
 
 
 def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
@@ -427,13 +482,19 @@ def part_without_bytes(part: TextGrammar, missing: frozenset[int]) -> TextGramma
 
 
 def _language_of(
-    grammar: TextGrammar, limits: Limits, known: dict[str, Language], target: CompileTarget | None
+    grammar: TextGrammar,
+    limits: Limits,
+    known: dict[str, Language],
+    target: CompileTarget | None,
+    is_last: bool = True,
 ) -> Language:
-    """Return the language of a grammar. Equal parts share one language: `known`, by their identity."""
+    """Return the language of a grammar. Equal parts share one language: `known`, by their identity.
+    `is_last`: nothing follows it."""
     # start-up time: languages are needed when a grammar is compiled
-    from structgen.text_grammars.combined_languages import Chain, RepeatedLanguage
+    from structgen.text_grammars.combined_languages import AnyOrder, Chain, RepeatedLanguage
     from structgen.text_grammars.combined_languages import Union as UnionLanguage
     from structgen.text_grammars.context_free.regular_intersection import Meet
+    from structgen.text_grammars.interrupted_text import InterruptedText, text_part
     from structgen.text_grammars.regular_language import RegularLanguage
 
     if not isinstance(grammar, Composed):
@@ -442,13 +503,8 @@ def _language_of(
             found = known[grammar.identity] = grammar.language(limits, target)
         return found
     if grammar.operation is Operation.EITHER:
-        alternatives: list[Language] = []
-        for part in grammar.parts:
-            try:
-                alternatives.append(_language_of(part, limits, known, target))
-            except GrammarError as error:
-                if type(error) is not GrammarError:
-                    raise
+        found_each = [_language_if_any(part, limits, known, target, is_last) for part in grammar.parts]
+        alternatives = [one for one in found_each if one is not None]
         if not alternatives:
             raise GrammarError(
                 "None of the alternatives has a text.", where="grammar", cure="Give one that has."
@@ -456,15 +512,47 @@ def _language_of(
         return UnionLanguage(alternatives)
     if grammar.operation is Operation.REPEAT:
         return RepeatedLanguage(
-            _language_of(grammar.parts[0], limits, known, target), grammar.least, grammar.most
+            _language_of(grammar.parts[0], limits, known, target, False), grammar.least, grammar.most
         )
+    if grammar.operation is Operation.ANY_ORDER:
+        *parts, between = (_language_of(part, limits, known, target, False) for part in grammar.parts)
+        return AnyOrder(parts, grammar.least, between)
+    if grammar.operation is Operation.INTERRUPT:
+        text = cast(TextBefore, grammar.parts[0])
+        behind = {
+            word: _language_if_any(part, limits, known, target)
+            for word, part in zip(text.words, grammar.parts[1:], strict=True)
+        }
+        bodies = {word: body for word, body in behind.items() if body is not None}
+        if len(bodies) < len(behind):
+            text = TextBefore(list(bodies), (*text.avoided, *(word for word in behind if word not in bodies)))
+        # where something follows, most states are at an end: its masks would save nothing
+        whole = text_part(text, limits, target) if target and is_last else text.language(limits)
+        return InterruptedText(whole, bodies, grammar.most)
     if grammar.operation in (Operation.MEET, Operation.BAN):
         assert grammar.formula is not None
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
         read = _language_of(grammar.parts[0], limits, {}, None)
         taken = RegularLanguage(grammar.formula, "a text that the regular expression takes", limits)
         return Meet(read, taken, limits, restarts=grammar.operation is Operation.BAN)
-    return Chain([_language_of(part, limits, known, target) for part in grammar.parts])
+    before = [_language_of(part, limits, known, target, False) for part in grammar.parts[:-1]]
+    return Chain([*before, _language_of(grammar.parts[-1], limits, known, target, is_last)])
+
+
+def _language_if_any(
+    grammar: TextGrammar,
+    limits: Limits,
+    known: dict[str, Language],
+    target: CompileTarget | None,
+    is_last: bool = False,
+) -> Language | None:
+    """As `_language_of`; None where the grammar has no text."""
+    try:
+        return _language_of(grammar, limits, known, target, is_last)
+    except GrammarError as error:
+        if type(error) is not GrammarError:
+            raise
+        return None
 
 
 def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:
@@ -500,46 +588,3 @@ def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:
 
 def _regular_again(formula: Formula, what: str, limits: Limits) -> RegularGrammar:
     return RegularGrammar(formula, what, limits=limits)
-
-
-def _spelled(formula: Formula) -> str:
-    """Return a formula as text, the same for equal formulas in every process."""
-    match formula:
-        case Pattern(source):
-            return f"/{source}/"
-        case Words():
-            return json.dumps(sorted(formula.of))
-        case Format(name):
-            return f"format({json.dumps(name)})"
-        case Length():
-            return f"length({formula.least},{formula.most})"
-        case Not():
-            return f"not({_spelled(formula.of)})"
-        case All() | Any_():
-            name = "all" if isinstance(formula, All) else "any"
-            return f"{name}({','.join(map(_spelled, formula.of))})"
-    raise AssertionError(f"{type(formula).__name__} is no formula of texts")
-
-
-def _body(formula: Formula) -> str | None:
-    if isinstance(formula, Words):
-        return "|".join("".join(map(_escaped, word)) for word in sorted(formula.of))
-    if isinstance(formula, Pattern) and formula.source.startswith("^(?:") and formula.source.endswith(")$"):
-        body = formula.source[4:-2]
-        return None if _asserts(ecma_syntax.parse(f"(?:{body})")) else body
-    return None
-
-
-def _escaped(char: str) -> str:
-    return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
-
-
-def _asserts(node: Node) -> bool:
-    """Return whether a tree has an assertion, so that its matches depend on the text around them."""
-    plain = (CharacterClass, Concatenation, Alternation, Repetition)
-    return not all(isinstance(one, plain) for one in descendants(node))
-
-
-def shortened(text: str) -> str:
-    """Return a text for a message, cut to 60 characters."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -5,9 +5,9 @@ grammar of replies, and of a reply its texts, thoughts and calls. No tool is eve
 
 1. `tool_definitions` reads tools, `tool_choices` which of them may be called and how often.
 2. `tool_format` is the description of a format: texts with places in them. `format_rows` lists those known,
-   and finds one by a chat template. `templates` reads a text with places.
-3. `tool_grammar` builds the grammar of replies, `argument_grammar` that of arguments which are not one JSON
-   object.
+   and finds one by a chat template.
+3. `tool_grammar` builds the grammar of replies; arguments which are not one JSON object are those of
+   `text_grammars.composition.argument_grammar`.
 4. `call_parsing` reads a reply, `argument_reading` its arguments. `tool_replies` has `Call` and `Reply`, and
    the messages made of them; `call_writing` writes calls as their format does.
 """

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
-from structgen.tool_calls.argument_grammar import ArgumentPlan, KnownMember
+from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember
+from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, matched, skipped
 from structgen.tool_calls.json_pieces import MISSING, exact_value, growing_value, value_end
-from structgen.tool_calls.templates import TEXT, filled, pieces
 from structgen.tool_calls.tool_format import ToolFormat
 
 _BARE: Final = re.compile(r"[^,\]}]*")
@@ -73,9 +74,22 @@ class MemberReader:
 
     def object(self, at: int, members: tuple[KnownMember, ...] | None) -> tuple[dict[str, Any], int]:
         """Return an object, and where it ends; what is unfinished is noted."""
-        found: dict[str, Any] = {}
         known = {member.key: member for member in members or ()}
-        open_, close = self.brackets(0)
+        found, at = self.row(self.format.member, 0, at, known.get)
+        return dict(found), at
+
+    def array(self, at: int, member: KnownMember | None) -> tuple[list[Any], int]:
+        item = self.items(member)
+        found, at = self.row(self.format.item, 2, at, lambda _: item)
+        return [value for _, value in found], at
+
+    def row(
+        self, template: str, brackets: int, at: int, known: Callable[[str], KnownMember | None]
+    ) -> tuple[list[tuple[str, Any]], int]:
+        """Return the members of an object or the items of an array, each with its key, and where they end.
+        `brackets`: the first of those around them; `known`: what the value of a key may be."""
+        found: list[tuple[str, Any]] = []
+        open_, close = self.brackets(brackets)
         try:
             at = matched(self.text, at, open_)
             while not self.ends(at, close):
@@ -83,42 +97,15 @@ class MemberReader:
                     at = self.separated(at, first=not found)
                 before = at if open_ else skipped(self.text, at)
                 try:
-                    key, word, inside = self.head(self.format.member, before)
+                    key, word, inside = self.head(template, before)
                 except DifferentError:
                     if close:
                         raise
                     break  # what follows the arguments
-                tail = filled(self.format.member.partition("$value")[2], {"key": key})
-                value, at = self.value(inside, tail, word, known.get(key))
+                tail = filled(template.partition("$value")[2], {"key": key})
+                value, at = self.value(inside, tail, word, known(key))
                 if value is not MISSING:
-                    found[key] = value
-                if self.unfinished:
-                    return found, at
-            at = matched(self.text, at, close)
-        except UnfinishedError:
-            self.unfinished = True
-            return found, len(self.text)
-        return found, at
-
-    def array(self, at: int, member: KnownMember | None) -> tuple[list[Any], int]:
-        found: list[Any] = []
-        open_, close = self.brackets(2)
-        item = self.items(member)
-        tail = self.format.item.partition("$value")[2]
-        try:
-            at = matched(self.text, at, open_)
-            while not self.ends(at, close):
-                if found or open_:
-                    at = self.separated(at, first=not found)
-                try:
-                    _, word, inside = self.head(self.format.item, at if open_ else skipped(self.text, at))
-                except DifferentError:
-                    if close:
-                        raise
-                    break
-                value, at = self.value(inside, tail, word, item)
-                if value is not MISSING:
-                    found.append(value)
+                    found.append((key, value))
                 if self.unfinished:
                     return found, at
             at = matched(self.text, at, close)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from structgen.errors import GenerationError, OptionError, StructgenError, options_named
-from structgen.tool_calls.argument_grammar import plan_of
+from structgen.text_grammars.composition.argument_grammar import plan_of
+from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.tool_calls.argument_reading import Arguments, MemberReader, read_json
 from structgen.tool_calls.call_texts import (
     DifferentError,
@@ -19,7 +20,6 @@ from structgen.tool_calls.call_texts import (
     skipped,
 )
 from structgen.tool_calls.format_rows import format_of
-from structgen.tool_calls.templates import TEXT, filled, pieces
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Call, Reply

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from structgen.tool_calls.templates import BLANK
+from structgen.text_grammars.composition.templates import BLANK
 
 _PUNCTUATION: Final = "{}[]:,"
 

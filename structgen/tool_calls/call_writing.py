@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from structgen.errors import OptionError
+from structgen.text_grammars.composition.templates import filled, places
 from structgen.tool_calls.format_rows import format_of
-from structgen.tool_calls.templates import filled, places
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Call
 

@@ -7,14 +7,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.errors import OptionError
-from structgen.tool_calls.tool_format import JSON_TYPES, ToolFormat
+from structgen.text_grammars.composition.argument_styles import ARGUMENT_STYLES
+from structgen.tool_calls.tool_format import ToolFormat
 
 _THINK: Final = ("<think>", "</think>")
-_STRING: Final = MappingProxyType({one: str(one == "string").lower() for one in JSON_TYPES})
-_NAMES: Final = MappingProxyType({one: "number" if one == "integer" else one for one in JSON_TYPES})
-_COHERE: Final = MappingProxyType(
-    {**dict.fromkeys(JSON_TYPES, "json"), "string": "raw", "object": "dict", "array": "list"}
-)
 _HERMES: Final = '<tool_call>\n{"name": "$name", "arguments": $arguments}\n</tool_call>'
 _QWEN: Final = "<tool_call>\n<function=$name>\n"
 _M3: Final = "]<]minimax[>["
@@ -112,10 +108,8 @@ ROWS: Final = (
         text=("<|open|>response<|sep|>", "<|close|>response<|sep|>"),
         end="<|close|>message<|sep|>",
         never=("<|open|>", "<|close|>"),
-        member='<|open|>argument key="$key" type="$type"<|sep|>$value<|close|>argument<|sep|>',
-        between="",
         stops=("<|open|>", "<|close|>", "<|sep|>"),
-        types=_NAMES,
+        **ARGUMENT_STYLES["kimi_k3_xml"],
         signs=("<|open|>", "<|sep|>"),
     ),
     ToolFormat(
@@ -142,9 +136,8 @@ ROWS: Final = (
             trigger="<tool_call>\n<function=",
             thinking=_THINK,
             after_thinking="\n\n",
-            member="<parameter=$key>$value</parameter>",
-            frame="\n",
             signs=("<function=", "<parameter=", *signs),
+            **ARGUMENT_STYLES["qwen_xml"],
         )
         for name, signs in (("qwen_3_coder", ()), ("qwen_3_5", ("think>",)))
     ),
@@ -167,10 +160,9 @@ ROWS: Final = (
             trigger=f"<｜DSML｜{section}>",
             lead="\n\n",
             thinking=_THINK,
-            member=f'<｜DSML｜{blank}parameter name="$key" string="$type">$value</｜DSML｜{blank}parameter>',
-            types=_STRING,
             names=r"[A-Za-z0-9_.\-]{1,128}(?:::[A-Za-z0-9_.\-]{1,128})?",
             signs=(f"｜DSML｜{section}",),
+            **ARGUMENT_STYLES["deepseek_v4_1_xml" if blank else "deepseek_xml"],
         )
         for name, section, blank in (
             ("deepseek_v3_2", "function_calls", ""),
@@ -185,8 +177,8 @@ ROWS: Final = (
         lead="\n",
         thinking=_THINK,
         after_thinking="\n\n",
-        member='<parameter name="$key">$value</parameter>',
         signs=("<minimax:tool_call>",),
+        **ARGUMENT_STYLES["minimax_xml"],
     ),
     ToolFormat(
         "minimax_m3",
@@ -194,22 +186,16 @@ ROWS: Final = (
         section=(f"{_M3}<tool_call>\n", f"{_M3}</tool_call>"),
         thinking=("<mm:think>", "</mm:think>"),
         never=(f"{_M3}</tool_call>", f"{_M3}<invoke", f"{_M3}</invoke>"),
-        member=f"{_M3}<$key>$value{_M3}</$key>",
-        item=f"{_M3}<item>$value{_M3}</item>",
-        stops=(_M3,),
-        between="",
-        blanks=False,
-        keys=r"[A-Za-z_][A-Za-z0-9_.\-]{0,255}",
         signs=(_M3,),
+        **ARGUMENT_STYLES["minimax_m3_xml"],
     ),
     ToolFormat(
         "glm_4_7",
         "<tool_call>$name$arguments$gap</tool_call>",
         thinking=_THINK,
         never=("</tool_call>", *_GLM),
-        member="<arg_key>$key</arg_key>$gap<arg_value>$value</arg_value>",
-        between="",
         signs=("<arg_key>", "<arg_value>"),
+        **ARGUMENT_STYLES["glm_xml"],
     ),
     ToolFormat(
         "cohere",
@@ -217,11 +203,8 @@ ROWS: Final = (
         section=("<cofl:tool_calls>", "</cofl:tool_calls>"),
         thinking=("<|START_THINKING|>", "<|END_THINKING|>"),
         id="$index",
-        member='<cofl:value name="$key" type="$type">$value</cofl:value>',
-        item='<cofl:value type="$type">$value</cofl:value>',
-        between="",
-        types=_COHERE,
         signs=("<cofl:tool_calls>",),
+        **ARGUMENT_STYLES["cohere_xml"],
     ),
     ToolFormat(
         "harmony",

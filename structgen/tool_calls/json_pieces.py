@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from structgen.tool_calls.templates import BLANK
+from structgen.text_grammars.composition.templates import BLANK
 
 MISSING: Final = object()
 """Nothing can be said of a value yet."""

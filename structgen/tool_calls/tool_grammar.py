@@ -9,15 +9,20 @@ from typing import Any, Literal
 from structgen.errors import OptionError, options_named
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.limits import Limits
+from structgen.text_grammars.composition.argument_grammar import (
+    argument_grammar,
+    blank_of,
+    gap,
+    has_no_arguments,
+)
 from structgen.text_grammars.composition.dispatching import dispatched, free_of, interrupted
 from structgen.text_grammars.composition.json_strings import in_json_string
 from structgen.text_grammars.composition.tag_fields import within
+from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
-from structgen.tool_calls.argument_grammar import argument_grammar, blank_of, gap, has_no_arguments
 from structgen.tool_calls.format_rows import format_of
-from structgen.tool_calls.templates import TEXT, pieces, places
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
@@ -31,7 +36,7 @@ def tools(
     tool_choice: Any = "auto",
     parallel: bool | int = True,
     thinking: bool | Literal["auto"] = False,
-    specials: Mapping[str, int] | None = None,
+    specials: Mapping[str, int | None] | None = None,
     limits: Limits | None = None,
     **policies: Any,
 ) -> TextGrammar:
@@ -47,7 +52,8 @@ def tools(
     `thinking`: True, thoughts come first (inside of them, where the format's prompts open them); "auto",
     thoughts or none; False, none.
     `specials`: the ids of special tokens by their texts. Where the format writes such a text, the token is
-    meant. A tokenizer of transformers brings its own.
+    meant; None in place of an id: a token that ends the reply there. A tokenizer of transformers brings its
+    own.
     `limits` and `policies` are options of `sg.json_schema` for the arguments.
 
     Errors, with their places: `OptionError`, `UnsupportedError`, and those of the schemas. Cost: that of
@@ -68,7 +74,7 @@ def tools(
     return _Builder(row, specials, policies).reply(choice, thinking)
 
 
-def specials_of(tokenizer: Any) -> Mapping[str, int]:
+def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
     """Return the ids of a tokenizer's special tokens by their texts; of what is no tokenizer of transformers,
     none."""
     if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
@@ -79,7 +85,9 @@ def specials_of(tokenizer: Any) -> Mapping[str, int]:
 class _Builder:
     """Builds grammars of one format."""
 
-    def __init__(self, row: ToolFormat, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
+    def __init__(
+        self, row: ToolFormat, specials: Mapping[str, int | None], policies: Mapping[str, Any]
+    ) -> None:
         self.row, self.specials, self.policies = row, specials, dict(policies)
         by_length = sorted(filter(None, specials), key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, by_length))) if by_length else None
@@ -93,7 +101,8 @@ class _Builder:
         parts: list[TextGrammar] = []
         at = 0
         for found in self._special.finditer(text):
-            parts += [literal(text[at : found.start()]), special(self.specials[found[0]])]
+            token = self.specials[found[0]]
+            parts += [literal(text[at : found.start()]), literal("") if token is None else special(token)]
             at = found.end()
         return sequence(*parts, literal(text[at:]))
 

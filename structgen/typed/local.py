@@ -114,10 +114,12 @@ class Local:
         """Return a result; of a reply that may call tools, with the reply as its value."""
         if form.tools is None:
             return result
-        reply = self._calling(form.tools, options).read(result.text, ended=True)
+        calling = self._calling(form.tools, options)
+        text = result.text + (calling.ending(result.steps[-1].token) if result.steps else "")
+        reply = calling.read(text, ended=True)
         thoughts = reply.thinking or result.thoughts
         reply = replace(reply, thinking=thoughts or None)
-        return replace(result, value=reply, thoughts=thoughts)
+        return replace(result, text=text, value=reply, thoughts=thoughts)
 
     def stream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]

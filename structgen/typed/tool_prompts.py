@@ -71,7 +71,16 @@ class ToolPrompts:
     def grammar(self) -> TextGrammar:
         """The grammar of replies. Errors: those of `sg.tools`."""
         usual = EMBEDDED_POLICIES if self._prompts.is_embedded else {}
-        return self.use.grammar(self.format, self.engine.specials, usual)
+        ends = self.engine.tokenizer.eos_token_ids
+        specials = {text: None if id in ends else id for text, id in self.engine.specials.items()}
+        return self.use.grammar(self.format, specials, usual)
+
+    def ending(self, token: int) -> str:
+        """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`."""
+        row = self.format
+        ends = (*row.text[1:], row.end, *row.calls)
+        named = (text for text, id in self.engine.specials.items() if id == token)
+        return next((text for text in named if any(one.endswith(text) for one in ends)), "")
 
     def read(self, text: str, *, ended: bool) -> Reply:
         """Return what a text consists of, whole or so far."""

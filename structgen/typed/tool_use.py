@@ -73,7 +73,7 @@ class ToolUse:
     taken: Taken
 
     def grammar(
-        self, format: ToolFormat, specials: Mapping[str, int], usual: Mapping[str, Any]
+        self, format: ToolFormat, specials: Mapping[str, int | None], usual: Mapping[str, Any]
     ) -> TextGrammar:
         """Return the grammar of replies; `usual` are policies where none are said. Errors: those of
         `sg.tools`."""

@@ -219,6 +219,15 @@ def test_workers_that_find_no_room_hold_up_nobody(
     assert _lines(tmp_path / "out") == _expected(prompts, tmp_path)
 
 
+def test_a_cluster_that_was_there_before_stays_without_our_workers(
+    tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = fake_ray.use(monkeypatch)
+    ray.init()
+    _run(prompts, tmp_path / "out")
+    assert ray.is_up and not ray.actors
+
+
 def test_workers_of_different_models_are_refused(
     tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

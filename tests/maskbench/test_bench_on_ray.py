@@ -14,7 +14,7 @@ from structgen.cli import app
 from structgen.errors import OptionError
 from structgen.maskbench import runner
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.on_ray import RayBenchRun
+from structgen.maskbench.on_ray import RayBenchRun, ShardReplay
 from structgen.maskbench.readers import Case, Instance
 from structgen.maskbench.runner import BenchRun
 
@@ -127,3 +127,15 @@ def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
 def test_the_command_takes_ray_with_a_folder_alone(wrong):
     refused = CliRunner().invoke(app(), ["maskbench", str(Path(__file__)), *wrong])
     assert refused.exit_code == 2 and "--ray takes --out" in refused.stderr.replace("\n", " ")
+
+
+def test_a_worker_starts_its_engines_once():
+    replay = ShardReplay(CONFIGS, 20.0)
+    try:
+        pids = []
+        for _ in range(2):
+            replay.work(_cases(2))
+            pids.append({name: one._process.pid for name, one in replay._run._idle.items()})
+        assert pids[0] == pids[1] and set(pids[0]) == {"Listed", "AcceptsEverything"}
+    finally:
+        replay.close()

@@ -56,6 +56,13 @@ def test_few_weighted_draws_have_no_interval_and_no_error(method):
     assert TASK.sample(64, method).log_z_interval is not None
 
 
+def test_a_mean_over_few_texts_of_beams_has_no_error():
+    wide = Task("many texts", "[abcd]{6}", 6, (b"a", b"b", b"c", b"d"), seed=3)
+    few, many = wide.sample(16, "auto"), wide.sample(64, "auto")
+    assert len(few.texts) < 32 and few.expectation(lambda text: text.count("a"))[1] is None
+    assert many.expectation(lambda text: text.count("a"))[1] is not None
+
+
 @pytest.mark.parametrize("method", ["masked", "asap", "mcmc"])
 def test_draws_of_another_law_have_no_error(method):
     assert TASK.sample(100, method).expectation(len)[1] is None

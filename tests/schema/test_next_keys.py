@@ -9,8 +9,8 @@ import pytest
 from schema_strategies import KEYS, schema
 
 import structgen as sg
-from structgen.compilation.explanation import network_of
 from structgen.errors import StructgenError
+from structgen.json_grammars.plain_network import network_of
 from structgen.schema.meaning.shape import AtKey, Without
 from structgen.schema.recogniser.objects import ObjectState
 from structgen.schema.recogniser.schema_network import SchemaNetwork

@@ -45,6 +45,19 @@ def number_of(*types: str) -> TextGrammar:
     return sg.sequence("", sg.json_schema({"type": list(types)}))
 
 
+def called(**more: object) -> TextGrammar:
+    """Free text with two triggers, behind one of them a schema, and two tags behind the other."""
+    schema = {"type": "json_schema", "json_schema": ANSWER}
+    tags = [
+        {"type": "tag", "begin": "<a>", "content": schema, "end": "</a>"},
+        {"type": "tag", "begin": "[b1]", "content": {"type": "regex", "pattern": "x+"}, "end": "!"},
+        {"type": "tag", "begin": "[b2]", "content": schema, "end": ["", "é"]},
+    ]
+    return sg.structural_tag(
+        {"format": {"type": "triggered_tags", "triggers": ["<a", "[b"], "tags": tags, **more}}
+    )
+
+
 CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
     "a schema in a tag": (lambda: "<a>" + object_of() + "</a>", ["<a>" + ANSWERED + "</a>"]),
     "a schema before any text": (lambda: object_of() + sg.text(), [ANSWERED + " and }{"]),
@@ -124,6 +137,17 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
         ),
         ["so <c>" + ANSWERED + "</c> x"],
     ),
+    "two triggers": (called, ["é <a>" + ANSWERED + "</a>[b1]xx! [b2]" + ANSWERED + "é<"]),
+    "two triggers, once": (
+        lambda: called(stop_after_first=True),
+        ["é <a>" + ANSWERED + "</a>", "< [b1]xx!"],
+    ),
+    "triggers among words left out": (
+        lambda: called(excludes=["a!", "é."]),
+        ["a <a>" + ANSWERED + "</a>é[b1]xx!a"],
+    ),
+    "triggers before a text": (lambda: called() + "<end>", ["é <a>" + ANSWERED + "</a> <end>", "<e<end>"]),
+    "triggers in a loop": (lambda: (called() + ";").repeat(1, 2), ["<a>" + ANSWERED + "</a>;[b1]x!;"]),
 }  # fmt: skip
 
 
@@ -452,3 +476,15 @@ def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
         assert [part() for part in parts] == [None] * len(parts)
     finally:
         gc.enable()
+
+
+def test_a_grammar_with_the_same_triggers_takes_over_the_masks_of_free_text() -> None:
+    tokenizer, store = tokenizer_of(["so <call> <c"], random.Random(0)), sg.MaskStore()
+    one = sg.compile(CASES["triggered tags"][0](), tokenizer, store=store)
+    texts = [part for part in one._language.compiled_parts if isinstance(part, CompiledText)]
+    other = sg.structural_tag(
+        {"structures": [{"begin": "<call>", "schema": {}, "end": "</call>"}], "triggers": ["<c"]}
+    )
+    assert set(texts) <= sg.compile(other, tokenizer, store=store)._language.compiled_parts and texts
+    apart = sg.compile(other, tokenizer, store=sg.MaskStore())
+    assert not apart._language.compiled_parts.intersection(texts)

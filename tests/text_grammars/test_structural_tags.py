@@ -30,6 +30,15 @@ def triggered(triggers: list[str], *tags: dict[str, Any], **options: Any) -> dic
     return {"type": "triggered_tags", "triggers": triggers, "tags": list(tags), **options}
 
 
+def token_tag(token: int | str) -> dict[str, Any]:
+    return {"type": "tag", "begin": {"type": "token", "token": token}, "content": const("b"), "end": "a"}
+
+
+def triggered_by(*tags: dict[str, Any], **options: Any) -> dict[str, Any]:
+    tokens = list(dict.fromkeys(one["begin"]["token"] for one in tags))
+    return {"type": "token_triggered_tags", "trigger_tokens": tokens, "tags": list(tags), **options}
+
+
 AB, BB = tag("ab", const("x"), "b"), tag("bb", const("x"), ["a", "b"])
 FORMATS: dict[str, dict[str, Any]] = {
     "any": ANY,
@@ -223,6 +232,54 @@ def test_tokens_that_are_special_open_and_close_a_tag() -> None:
         compiled({"type": "token", "token": 104})
 
 
+TOKENS = ["a", "b", "<x>", "<y>"]
+NAMED = {"<x>": 2, "<y>": 3}
+X, Y = ({"type": "token", "token": name} for name in NAMED)
+TOKEN_FORMATS: dict[str, dict[str, Any]] = {
+    "token": X,
+    "any": {"type": "any_tokens", "exclude_tokens": ["<x>", 3]},
+    "any so many": {"type": "any_tokens", "exclude_tokens": ["<x>", "<y>"], "max_tokens": 2},
+    "any but": {"type": "exclude_token", "exclude_tokens": ["<x>", "<y>"]},
+    "tag": {"type": "tag", "begin": X, "content": const("ab"), "end": Y},
+    "triggered": triggered_by(token_tag("<x>"), token_tag("<y>")),
+    "triggered by one": triggered_by(token_tag("<x>"), exclude_tokens=["<y>"]),
+    "two tags": triggered_by(
+        token_tag("<x>"), {**token_tag("<x>"), "content": const("a")}, exclude_tokens=[3]
+    ),
+    "at once": triggered_by(token_tag("<x>"), exclude_tokens=["<y>"], at_least_one=True),
+    "once": triggered_by(token_tag("<x>"), exclude_tokens=["<y>"], stop_after_first=True),
+    "exactly one": triggered_by(token_tag("<x>"), at_least_one=True, stop_after_first=True),
+    "dispatch": {"type": "token_dispatch", "rules": [["<x>", const("b")], [3, const("")]]},
+    "dispatch once": {
+        "type": "token_dispatch",
+        "rules": [["<x>", const("b")]],
+        "loop": False,
+        "exclude_tokens": ["<y>"],
+    },
+}
+
+
+@pytest.mark.parametrize("name", TOKEN_FORMATS)
+def test_formats_of_tokens_take_what_xgrammar_takes(name: str) -> None:
+    xgrammar = pytest.importorskip("xgrammar")
+    value = {"type": "structural_tag", "format": TOKEN_FORMATS[name]}
+    tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", None, None, None], eos_token_id=4)
+    ours = sg.compile(sg.structural_tag(value, specials=NAMED), tokenizer, store=False)
+    information = xgrammar.TokenizerInfo([*TOKENS, "</s>"], stop_token_ids=[4])
+    theirs = xgrammar.GrammarCompiler(information).compile_structural_tag(value)
+    mask = xgrammar.allocate_token_bitmask(1, 5)
+    for length in range(6):
+        for tokens in itertools.product(range(4), repeat=length):
+            state: Any = ours.start
+            taken = all((state := ours.step(state, token)) is not None for token in tokens)
+            matcher = xgrammar.GrammarMatcher(theirs)
+            also = True
+            for token in (*tokens, 4):  # by masks: XGrammar counts no tokens in what it merely accepts
+                matcher.fill_next_token_bitmask(mask)
+                also = also and bool(int(mask[0, 0]) >> token & 1) and matcher.accept_token(token)
+            assert (taken and ours.accepts_end(state)) is also, tokens
+
+
 def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
     grammar = compiled(tag("<", {**ANY, "max_tokens": 2, "excludes": ["x"]}, ">"))
     matcher = sg.Matcher(grammar)
@@ -239,7 +296,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ([], "structural_tag: It is no object"),
         ({"type": "structural_tag"}, "There is no format"),
         ({"format": ANY, "x": 1}, "'x'"),
-        ({"format": {"type": "any_tokens"}}, "structural_tag/format/type: The format 'any_tokens' is not"),
+        ({"format": {"type": "all_text"}}, "structural_tag/format/type: The format 'all_text' is not"),
         ({"format": {"type": ["tag"]}}, "not offered"),
         (triggered(["ab"], AB), 'Wrap it: {"type": "structural_tag", "format": {...}}.'),
         ({"format": {"type": "trigered_tags"}}, "is not offered. Write triggered_tags."),
@@ -251,9 +308,50 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ({"format": {**ANY, "max_tokens": True}}, "max_tokens is True"),
         ({"format": {**ANY, "excludes": [""]}}, "no list of texts"),
         (
-            {"format": {"type": "json_schema", "json_schema": {}, "style": "qwen_xml"}},
-            "style='qwen_xml' is not",
+            {"format": {"type": "json_schema", "json_schema": {}, "style": "xml"}},
+            "structural_tag/format/style: style='xml' is not",
         ),
+        (
+            {"format": {"type": "json_schema", "json_schema": True, "style": "qwen_xml"}},
+            "structural_tag/format/json_schema: #: It names no arguments",
+        ),
+        (
+            {"format": {"type": "json_schema", "json_schema": {"type": "string"}, "style": "glm_xml"}},
+            "structural_tag/format/json_schema: #/type: Arguments are an object",
+        ),
+        (
+            {
+                "format": {
+                    "type": "json_schema",
+                    "json_schema": {"properties": {"ab": {"type": "null"}}, "required": ["ab"]},
+                    "style": "qwen_xml",
+                    "excludes": ["b"],
+                }
+            },
+            "#/properties/ab: 'ab' is required, and holds 'b'",
+        ),
+        ({"format": {"type": "json_schema", "json_schema": {}, "any_order": 1}}, "any_order is 1"),
+        (
+            {"format": {"type": "json_schema", "json_schema": {}, "max_whitespace_cnt": -1}},
+            "max_whitespace_cnt is -1",
+        ),
+        (
+            {"format": {"type": "any_tokens", "exclude_tokens": [7]}},
+            "Nothing says that the token 7 is special",
+        ),
+        (
+            {"format": {"type": "exclude_token", "exclude_tokens": ["<x>"]}},
+            "exclude_tokens/0: The token '<x>'",
+        ),
+        (
+            {"format": {"type": "token_triggered_tags", "trigger_tokens": [7, 8], "tags": [token_tag(7)]}},
+            "The tags begin with the tokens [7], and the triggers are [7, 8].",
+        ),
+        (
+            {"format": {"type": "token_triggered_tags", "trigger_tokens": [7], "tags": [AB]}},
+            "tags/0/begin: It is neither a text nor a token",
+        ),
+        ({"format": {"type": "token_dispatch", "rules": [[7, ANY], [7, ANY]]}}, "7 has two rules"),
         (
             {"format": {"type": "json_schema", "json_schema": {"type": 3}}},
             "structural_tag/format/json_schema: ",

@@ -88,6 +88,32 @@ def test_a_union_is_read_by_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
+    ("format", "written", "between"),
+    [
+        ("qwen_3_coder", ("<parameter=a>\n{}\n</parameter>", "<parameter=b>\n{}\n</parameter>"), "\n"),
+        ("gemma", ("a:{}", "b:{}"), ","),
+    ],
+    ids=["tagged", "bracketed"],
+)
+def test_arguments_in_any_order_are_read_back(format: str, written: tuple[str, str], between: str) -> None:
+    numbers = {"type": "object", "properties": {key: {"type": "integer"} for key in "ab"}}
+    tools: list[Any] = [{"name": "f", "inputSchema": {**numbers, "required": ["a"]}}]
+    around = {
+        "qwen_3_coder": ("<tool_call>\n<function=f>\n", "\n</function>\n</tool_call>"),
+        "gemma": ("<|tool_call>call:f{", "}<tool_call|>"),
+    }[format]
+    a, b = written[0].format(1), written[1].format(2)
+    grammar = sg.tools(tools, format=format, property_order="any")
+    for members, read in (([a], {"a": 1}), ([a, b], {"a": 1, "b": 2}), ([b, a], {"b": 2, "a": 1})):
+        text = between.join(members).join(around)
+        assert takes(grammar, text)
+        assert sg.parse_calls(text, format, tools=tools).calls[0].arguments == read
+    for members in ([b], [a, a], [a, b, a], [b, b, a]):
+        assert not takes(grammar, between.join(members).join(around))
+    assert not takes(sg.tools(tools, format=format), between.join([b, a]).join(around))
+
+
+@pytest.mark.parametrize(
     ("format", "schema", "more", "where", "keyword"),
     [
         ("qwen_3_coder", {}, {"anyOf": [{"required": ["a"]}]}, "#/anyOf", "anyOf"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from told import TOKENIZER, told  # noqa: E402
 
 import structgen as sg  # noqa: E402
+from structgen.tool_calls.format_rows import FORMATS  # noqa: E402
 
 OSLO = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
 ROME = OSLO.replace("Oslo", "Rome")
@@ -209,27 +211,22 @@ def test_a_stream_of_replies_has_the_call_that_is_written_as_partial() -> None:
 # --- special tokens -----------------------------------------------------------------------------------------
 
 
-def test_special_tokens_of_a_format_are_written_and_read_by_their_texts(monkeypatch: Any) -> None:
-    """The model writes `[TOOL_CALLS]` as one token without bytes, which the grammar asks for."""
+def writing(text: str, specials: list[str], ends: tuple[str, ...] = (), monkeypatch: Any = None) -> Any:
+    """Return an engine that writes a text; its tokenizer has special tokens without bytes of these texts."""
     at = TOKENIZER.vocab_size
-    tokens = [*TOKENIZER.token_bytes, None, None]
-    tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=TOKENIZER.eos_token_ids[0])
+    ids = {one: at + index for index, one in enumerate(specials)}
+    eos = [*TOKENIZER.eos_token_ids, *(ids[one] for one in ends)]
+    tokenizer = sg.Tokenizer.from_bytes([*TOKENIZER.token_bytes, *[None] * len(ids)], eos_token_id=eos)
+    answer: list[int] = []
+    for part in re.split("(" + "|".join(map(re.escape, specials)) + ")", text):
+        answer += [ids[part]] if part in ids else TOKENIZER.encode(part.encode())
 
     class Model:
         vocab_size, context = tokenizer.vocab_size, 512
 
-        def __init__(self) -> None:
-            self.answer = [
-                at,
-                *TOKENIZER.encode(b"get_weather"),
-                at + 1,
-                *TOKENIZER.encode(b'{"city": "Oslo"}'),
-                TOKENIZER.eos_token_ids[0],
-            ]
-
         def _row(self, read: int) -> Any:
             row = torch.zeros(self.vocab_size)
-            row[self.answer[min(read, len(self.answer) - 1)]] = 20.0
+            row[answer[read] if read < len(answer) else eos[0]] = 20.0
             return row
 
         def prefill(self, tokens: Any) -> Any:
@@ -240,14 +237,43 @@ def test_special_tokens_of_a_format_are_written_and_read_by_their_texts(monkeypa
                 cache.read += 1
             return torch.stack([self._row(cache.read) for cache in caches])
 
-    engine = sg.Engine(Model(), tokenizer)
-    monkeypatch.setattr(
-        "structgen.engine.engine.special_texts", lambda *_: {"[TOOL_CALLS]": at, "[ARGS]": at + 1}
-    )
-    outcome = sg.run(engine, "?", tools=[get_weather], tool_format="mistral", detailed=True)
-    assert outcome.text == '[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}'
-    assert outcome.result.tokens[0] == at
+    monkeypatch.setattr("structgen.engine.engine.special_texts", lambda *_: ids)
+    return sg.Engine(Model(), tokenizer)
+
+
+@pytest.mark.filterwarnings("error")
+def test_special_tokens_of_a_format_are_written_and_read_by_their_texts(monkeypatch: Any) -> None:
+    """The grammar asks for `[TOOL_CALLS]` as one token, which has no bytes."""
+    text = '[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}'
+    engine = writing(text, ["[TOOL_CALLS]", "[ARGS]", "<think>"], monkeypatch=monkeypatch)
+    mistral = dataclasses.replace(FORMATS["mistral"], never=("<think>",))
+    outcome = sg.run(engine, "?", tools=[get_weather], tool_format=mistral, detailed=True)
+    assert (outcome.text, outcome.result.tokens[0]) == (text, TOKENIZER.vocab_size)
     assert outcome.calls[0].value() == {"city": "Oslo"}
+
+
+HARMONY = ["<|channel|>", "<|message|>", "<|call|>", "<|end|>", "<|start|>", "<|return|>", "<|constrain|>"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "calls"),
+    [
+        (
+            "<|channel|>commentary to=functions.get_weather<|constrain|>json<|message|>"
+            '{"city": "Oslo"}<|call|>',
+            "",
+            1,
+        ),
+        ("<|channel|>final<|message|>Sunny.<|return|>", "Sunny.", 0),
+    ],
+    ids=["a call", "a text"],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_token_of_a_format_that_ends_texts(text: str, said: str, calls: int, monkeypatch: Any) -> None:
+    engine = writing(text, HARMONY, ("<|call|>", "<|return|>"), monkeypatch)
+    outcome = sg.run(engine, "?", tools=[get_weather], tool_format="harmony", detailed=True)
+    assert (outcome.text, outcome.reply.text, len(outcome.calls)) == (text, said, calls)
+    assert outcome.reply.complete and outcome.reply.problems == []
 
 
 class _Read:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import json_blocks as L
 
+_PARTS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[,:]', re.DOTALL)
 _OBLIGING = (L.SPACE_ONELINE, L.SPACE_INDENT)
 
 
@@ -94,6 +97,11 @@ def spaced(machine: Inspection, text: bytes, regs: Registers) -> bytes:
                 quoted = True
         started = False
     return bytes(out)
+
+
+def one_line(text: bytes) -> bytes:
+    """Return compact text, from outside of strings on, with the blanks of the policy "oneline"."""
+    return _PARTS.sub(lambda part: part[0] + b" " if part[0] in b",:" else part[0], text)
 
 
 def _break(machine: Inspection, level: int) -> bytes:

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.json_grammars.completion.plenty import Plenty
 from structgen.json_grammars.completion.shortest_completion import Shortest
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
 from structgen.json_machine.tables import json_blocks as L
 from structgen.native.raw_memory import address_of
+from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
 _KEPT = 1 << 16
@@ -69,14 +71,18 @@ class Completer:
         "_labels",
         "_machine",
         "_numbers",
+        "_plenty",
         "_runs",
         "_shortest",
         "_targets",
         "_vocabulary",
     )
 
-    def __init__(self, machine: Inspection, vocabulary: Vocabulary, *, ascii: bool = False) -> None:
-        """`ascii`: strings are written in ASCII alone."""
+    def __init__(
+        self, machine: Inspection, vocabulary: Vocabulary, rows: VocabularyStore, *, ascii: bool = False
+    ) -> None:
+        """`rows`: of masks; `ascii`: strings are written in ASCII alone."""
+        self._plenty = Plenty(machine, vocabulary, rows, ascii=ascii)
         self._machine, self._vocabulary = machine, vocabulary
         self._shortest = Shortest(machine, ascii=ascii)
         self._ceilings: dict[int, int] = {}
@@ -179,9 +185,11 @@ class Completer:
         which[counting] = which[first[kinds[counting]]]
         return states, which
 
-    def fits(self, index: int, left: int) -> bool:
-        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
-        return self._ceilings.get(index, left + 1) <= left
+    def plenty(self, index: int) -> int | None:
+        """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
+        comes next; None where no bound is known (`Plenty`)."""
+        most = self._ceilings.get(index)
+        return self._plenty.of(index) if most is None else 1 + max(most, self.tokens(index))
 
     # --- what it costs --------------------------------------------------------------------------------------
 

@@ -86,11 +86,13 @@ def endless(pool: Strings, start: int) -> bool:
     return states is not None and bool((pool.trans[states] >= 0).any(axis=1).all())
 
 
-def reachable(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int32]]:
-    """Return the states reachable from `start` (None past MOST_STATES), all expanded, and where each state of
+def reachable(
+    pool: Strings, start: int, most: int = MOST_STATES
+) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int32]]:
+    """Return the states reachable from `start` (None past `most`), all expanded, and where each state of
     the pool stands among them."""
     index: npt.NDArray[np.int32] = np.full(len(pool.trans), -1, np.int32)
-    room = len(pool.trans) if pool.bans(start) else MOST_STATES
+    room = len(pool.trans) if pool.bans(start) else most
     states: npt.NDArray[np.int64] = np.empty(room, np.int64)
     states[0], index[start] = start, 0
     count, frontier = 1, states[:1].copy()
@@ -101,7 +103,7 @@ def reachable(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64] | None, 
             return None, index
         for state in frontier.tolist():
             pool.expand(state, 0)
-            if pool.work > before + _MOST_WORK:
+            if pool.work > before + _MOST_WORK * most // MOST_STATES:
                 return None, index
         more = len(pool.trans) - len(index)
         if more:

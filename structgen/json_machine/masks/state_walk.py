@@ -7,12 +7,16 @@ from structgen.json_machine.steps.byte_step import accepting, step
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
+    M_ARRAY,
     M_DOC,
+    M_END,
     M_FINISHED,
     M_KEY,
     M_KEYS,
+    M_NEXT,
     M_NUMBER,
     M_OBJECT,
+    M_STRING,
     NO_FRAME,
     NO_STATE,
     STATE_BITS,
@@ -30,9 +34,10 @@ from structgen.machine_core.draft_nodes import (
     token_of,
 )
 from structgen.machine_core.interning import intern
-from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, YES
+from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, YES
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
@@ -131,27 +136,52 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def ends_below(context: int, index: int, wanted_address: int, target_address: int) -> int:
-    """Write to `target` (int32) those nodes of the trie with a 2 in `wanted` (uint8 for each) whose bytes
-    lead from a state to one in which the document may end; below a 0 there are none. Returns how many, or -3
-    with questions noted."""
+    """Write to `target` (int32) those of some nodes (`trie_nodes.WantedNodes.trie`) whose bytes lead from a
+    state to one in which the document may end. Returns how many, or -3 with questions noted."""
     c = JsonContext(context)
-    wanted = Bytes(wanted_address)
-    target = Int32s(target_address)
+    wanted, target = Int64s(wanted_address), Int32s(target_address)
     c.precise = 1
-    nodes, count, blocks = c.vocabulary.trie, c.vocabulary.trie_count, c.scratch
+    count, nodes, blocks = wanted[0], skip(wanted, 1), c.scratch
     copy_block(c.nodes[index].registers, blocks[0])
     found, node = 0, 0
     while node < count:
-        word, flag = nodes[node], wanted[node]
-        code = NO
-        if flag != 0:
-            depth = (word >> 8) & 0xFFF
-            d = blocks[depth]
-            code = step(c, blocks[depth - 1], d, word & 0xFF)
-            if code == YES and flag == 2 and accepting(c, d):
-                target[found] = node
-                found += 1
-        node = node + 1 if code == YES else (word >> 40) & 0xFFFFFF
+        word = nodes[node]
+        d = blocks[depth_of(word)]
+        if step(c, blocks[depth_of(word) - 1], d, byte_of(word)) != YES:
+            node = end_of(word)
+            continue
+        if slot_of(word) != 0 and accepting(c, d):
+            target[found] = nodes[count + node]
+            found += 1
+        node += 1
+    return ASKED if c.questions.count > 0 else found
+
+
+@entry("int64(int64, int64, int64, int64)")
+def slots_below(context: int, index: int, node: int, target_address: int) -> int:
+    """Write to `target` (int32) the slots of the tokens below a node of the trie whose bytes behind it can be
+    read from a state. Returns how many, -3 with questions noted; -1 where the document may end before the end
+    of one, or they are more than BELOW."""
+    c = JsonContext(context)
+    target = Int32s(target_address)
+    c.precise = 1
+    nodes, blocks = c.vocabulary.trie, c.scratch
+    word = nodes[node]
+    copy_block(c.nodes[index].registers, blocks[depth_of(word)])
+    end, found = end_of(word), 0
+    node += 1
+    while node < end:
+        word = nodes[node]
+        d = blocks[depth_of(word)]
+        if step(c, blocks[depth_of(word) - 1], d, byte_of(word)) != YES:
+            node = end_of(word)
+            continue
+        node += 1
+        if found == BELOW or (node < end_of(word) and accepting(c, d)):
+            return REFUSED
+        if slot_of(word) != 0:
+            target[found] = slot_of(word) - 1
+            found += 1
     return ASKED if c.questions.count > 0 else found
 
 
@@ -356,6 +386,72 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
             return ASKED
         target[i] = found
     return 0
+
+
+@jit
+def note_place(places: Int64s, count: int, s: JsonState, token: int) -> int:
+    """Add where a token leads to the list of `places_after`, unless it is there; return how many there
+    are."""
+    mode, lexeme = s.mode, 0
+    if mode == M_NUMBER or mode == M_STRING:
+        lexeme = s.lexeme
+    elif mode == M_KEY or (mode > M_END and mode <= M_NEXT):
+        mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
+    i = 5 * count - 5
+    while i >= 0:
+        if places[i + 3] == s.frame and places[i + 2] == lexeme and places[i + 1] == s.residue:
+            if places[i] == mode:
+                return count
+        i -= 5
+    i = 5 * count
+    places[i], places[i + 1], places[i + 2], places[i + 3] = mode, s.residue, lexeme, s.frame
+    places[i + 4] = token
+    return count + 1
+
+
+@entry("int64(int64, int64, int64, int64, int64, int64)")
+def places_after(
+    context: int, index: int, tokens_address: int, count: int, target_address: int, room: int
+) -> int:
+    """Write to `target` (int64, five words each) where some allowed tokens (int32; end tokens are passed by)
+    lead to: mode, residue, state of the automaton (of numerals and strings, else 0) and frame, each once, and
+    a token that leads there.
+
+    Within an object, between its members or in one, or in a key, the mode is M_OBJECT; M_ARRAY within an
+    array. Returns how many; -1 where there is no room; -3 with questions noted. No state
+    is made. Cost: the tokens' bytes.
+    """
+    c = JsonContext(context)
+    tokens = Int32s(tokens_address)
+    target = Int64s(target_address)
+    offsets, slots = c.vocabulary.token_offset, c.vocabulary.slot
+    found = 0
+    for i in range(count):
+        token = tokens[i]
+        if slots[token] < 0:
+            continue
+        data, size = skip(c.vocabulary.token_data, offsets[token]), offsets[token + 1] - offsets[token]
+        code = YES
+        for turn in range(2):
+            # what masks need not follow, places need not either, unless it decides
+            c.precise = turn
+            s = c.nodes[index].registers
+            for at in range(size):
+                d = c.scratch[at & 1]
+                code = step(c, s, d, data[at])
+                if code != YES:
+                    break
+                s = d
+            if code == YES or code == ASK:
+                break
+        c.precise = 1
+        if code == ASK:
+            return ASKED
+        if code == YES:
+            found = note_place(target, found, s, token)
+        if found == room:
+            return -1
+    return found
 
 
 @entry("int64(int64, int64)")

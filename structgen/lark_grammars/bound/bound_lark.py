@@ -170,11 +170,14 @@ class BoundLanguage(Language):
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside a bound one."""
-        (item,) = cast("frozenset[InsideBound]", config)
-        language = self.reader.bound[item.terminal]
-        after = language.after_inside(item.config, state)
-        behind = self._behind(item) if language.accepts(after) else NOTHING
-        return behind | {item._replace(config=after)}
+        found: Items = NOTHING
+        for item in cast("frozenset[InsideBound]", config):
+            language = self.reader.bound[item.terminal]
+            after = language.after_inside(item.config, state)
+            found |= {item._replace(config=after)} | (
+                self._behind(item) if language.accepts(after) else NOTHING
+            )
+        return found
 
     def height(self, config: Config) -> int:
         """Return the largest stack height of all items, or the height of a bound text."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from structgen.errors import OptionError
-from structgen.language.ir import All, Formula, Not, Pattern
+from structgen.language.ir import Not
 from structgen.text_grammars.free_text import text
-from structgen.text_grammars.regular import RegularGrammar, choice
-from structgen.text_grammars.text_grammar import TextGrammar, either
-
-_ANY: Final = r"[\s\S]*"
-_SHOWN: Final = 4
+from structgen.text_grammars.regular import RegularGrammar
+from structgen.text_grammars.regular_formulas import holding, shown
+from structgen.text_grammars.text_grammar import Composed, Operation, TextBefore, TextGrammar, either
 
 
 def triggered(
@@ -58,8 +55,8 @@ def dispatched(
                 where=place,
                 cure="Choose texts that do not contain one another.",
             )
-    bodies = [_up_to(one, list(rules), avoided) + after for one, after in rules.items()]
-    return interrupted(either(*bodies), free_of([*rules, *avoided]), most)
+    parts = TextBefore(list(rules), avoided), *rules.values()
+    return Composed(Operation.INTERRUPT, parts, most=most)
 
 
 def interrupted(body: TextGrammar, free: TextGrammar, most: int | None) -> TextGrammar:
@@ -71,21 +68,3 @@ def interrupted(body: TextGrammar, free: TextGrammar, most: int | None) -> TextG
 def free_of(words: Sequence[str]) -> TextGrammar:
     """Return the grammar of texts that contain none of some words."""
     return RegularGrammar(Not(holding(words)), f"any text without {shown(words)}") if words else text()
-
-
-def _up_to(word: str, words: Sequence[str], avoided: Sequence[str]) -> TextGrammar:
-    """Return the grammar of texts that end with a word and contain none of `words` before."""
-    of: list[Formula] = [Pattern(f"^{_ANY}(?:{choice([word]).body})$")]
-    of.append(Not(Pattern(rf"^{_ANY}(?:{choice(words).body})[\s\S]+$")))
-    if avoided:
-        of.append(Not(holding(avoided)))
-    return RegularGrammar(All(tuple(of)), f"any text up to {shown(words)}")
-
-
-def holding(words: Sequence[str]) -> Formula:
-    """Return the formula of texts that contain one of some words."""
-    return Pattern(f"^{_ANY}(?:{choice(words).body}){_ANY}$")
-
-
-def shown(words: Sequence[str]) -> str:
-    return ", ".join(map(repr, words[:_SHOWN])) + (", ..." if len(words) > _SHOWN else "")

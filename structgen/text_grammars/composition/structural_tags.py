@@ -2,16 +2,14 @@
 
 A tag is a tree of formats: texts, schemas, patterns and rules, sequences and choices of them, and free text
 with tags that begin with a trigger. The source of their meaning is XGrammar's page "Structural Tag Usage"
-(0.2.6), and its release 0.2.8 where the page is silent. Formats that are not about text (tokens that are not
-special, any token except some) and JSON as XML are refused by name. Unknown fields are refused too; XGrammar
-ignores them.
+(0.2.6), and its release 0.2.8 where the page is silent. Tokens that are not special have no format of their
+own: their text has. Unknown fields are refused; XGrammar ignores them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from structgen.errors import OptionError, UnsupportedError, options_named
@@ -19,7 +17,20 @@ from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.schema.reading.json_text import exact, read
 from structgen.schema.reading.keywords import TYPES
-from structgen.text_grammars.composition.dispatching import dispatched, holding, shown, triggered
+from structgen.text_grammars.composition.argument_grammar import (
+    argument_grammar,
+    blank_of,
+    less_spaced,
+    plan_of,
+)
+from structgen.text_grammars.composition.argument_styles import ARGUMENT_STYLES, ArgumentStyle
+from structgen.text_grammars.composition.bans import without
+from structgen.text_grammars.composition.dispatching import (
+    dispatched,
+    free_of,
+    interrupted,
+    triggered,
+)
 from structgen.text_grammars.composition.tag_fields import (
     Format,
     count_of,
@@ -35,7 +46,8 @@ from structgen.text_grammars.composition.tag_fields import (
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.free_text import text
 from structgen.text_grammars.regular import RegularGrammar, choice, literal, regex
-from structgen.text_grammars.special_tokens import special
+from structgen.text_grammars.regular_formulas import holding, shown
+from structgen.text_grammars.special_tokens import SpecialToken, special
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
 
 Ends: TypeAlias = "tuple[str, ...]"
@@ -43,19 +55,19 @@ Ends: TypeAlias = "tuple[str, ...]"
 
 MOST_NESTED: Final = 64
 """The deepest nesting of formats."""
-_ONE_OF: Final[Mapping[str, Any]] = MappingProxyType(
-    {"any_order": False, "max_whitespace_cnt": None, "excludes": [], "style": "json"}
-)
-"""Fields of json_schema for which only one value is supported."""
 
 
 @options_named('sg.structural_tag({"type": "structural_tag", "format": {...}})')
-def structural_tag(tag: str | Mapping[str, Any], **policies: Any) -> TextGrammar:
+def structural_tag(
+    tag: str | Mapping[str, Any], *, specials: Mapping[str, int] | None = None, **policies: Any
+) -> TextGrammar:
     """Return the grammar of a structural tag: a dict, or its JSON text.
 
     Taken are `{"type": "structural_tag", "format": {...}}`, and the older `{"structures": [{"begin",
-    "schema", "end"}, ...], "triggers": [...]}`. `policies` are options of `sg.json_schema` for the schemas in
-    it. Errors, each with its place: `SchemaError` for text that is not JSON, `OptionError` for a wrong shape,
+    "schema", "end"}, ...], "triggers": [...]}`. `specials`: the ids of special tokens by their texts, for
+    formats that name tokens so. `policies` are options of `sg.json_schema` for the schemas in it.
+
+    Errors, each with its place: `SchemaError` for text that is not JSON, `OptionError` for a wrong shape,
     `UnsupportedError` for a format that is not supported, and the errors of the parts. Cost: that of reading
     the parts; nothing is compiled yet.
     """
@@ -66,7 +78,7 @@ def structural_tag(tag: str | Mapping[str, Any], **policies: Any) -> TextGrammar
             cure="Pass a dict, or its JSON text.",
         )
     value = read(tag) if isinstance(tag, str) else exact(dict(tag))
-    reader, place = _Reader(policies), "structural_tag"
+    reader, place = _Reader(specials or {}, policies), "structural_tag"
     if isinstance(value, dict) and "structures" in value:
         return reader.legacy(value, place)
     alone = value.get("type") if isinstance(value, dict) and "format" not in value else None
@@ -87,19 +99,22 @@ def structural_tag(tag: str | Mapping[str, Any], **policies: Any) -> TextGrammar
 
 
 class _Reader:
-    """Reads formats; the schemas in them under its policies."""
+    """Reads formats; the schemas in them under its policies, and tokens by its list of special ones."""
 
-    def __init__(self, policies: Mapping[str, Any]) -> None:
-        self.policies = policies
+    def __init__(self, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
+        self.specials, self.policies = specials, policies
         self.kinds: dict[str, Callable[[Format, str, Ends, int], TextGrammar]] = {
             "any_text": self.any_text,
+            "any_tokens": self.any_tokens,
             "const_string": self.const_string,
             "dispatch": self.dispatch,
+            "exclude_token": self.exclude_token,
             "grammar": self.grammar,
             "json_schema": self.json_schema,
             "optional": self.optional,
             "or": self.either,
             "plus": self.plus,
+            "qwen_xml_parameter": self.qwen_xml_parameter,
             "regex": self.regex,
             "repeat": self.repeat,
             "sequence": self.sequence,
@@ -107,6 +122,8 @@ class _Reader:
             "tag": self.tag,
             "tags_with_separator": self.tags_with_separator,
             "token": self.token,
+            "token_dispatch": self.token_dispatch,
+            "token_triggered_tags": self.token_triggered_tags,
             "triggered_tags": self.triggered_tags,
         }
 
@@ -155,33 +172,115 @@ class _Reader:
             return ebnf(text_of(value, "grammar", place))
 
     def json_schema(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "json_schema", *_ONE_OF}, place)
-        for name, offered in _ONE_OF.items():
-            if value.get(name, offered) != offered:
-                raise UnsupportedError(
-                    f"{name}={value[name]!r} is not offered.",
-                    keyword=name,
-                    where=f"{place}/{name}",
-                    cure="Leave it out.",
-                )
-        return self.schema(member(value, "json_schema", place), f"{place}/json_schema")
+        known = {"type", "json_schema", "style", "any_order", "max_whitespace_cnt", "excludes"}
+        fields(value, known, place)
+        style = value.get("style", "json")
+        if style != "json" and (not isinstance(style, str) or style not in ARGUMENT_STYLES):
+            raise UnsupportedError(
+                f"style={style!r} is not offered.",
+                keyword="style",
+                where=f"{place}/style",
+                cure=f"Offered are json, {', '.join(ARGUMENT_STYLES)}.",
+            )
+        return self.styled(value, style, place)
 
-    def schema(self, value: Any, place: str) -> TextGrammar:
-        with within(place):
-            return as_text(json_schema(value, **self.policies))
+    def qwen_xml_parameter(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+        fields(value, {"type", "json_schema"}, place)
+        return self.styled(value, "qwen_xml", place)
+
+    def styled(self, value: Format, style: str, place: str) -> TextGrammar:
+        """Return the grammar of a schema's values, as JSON or as arguments one by one."""
+        most, excludes = count_of(value, "max_whitespace_cnt", place), texts_of(value, "excludes", place)
+        policies = {**({} if most is None else {"whitespace": "any"}), **self.policies}
+        if flag_of(value, "any_order", place):
+            policies["property_order"] = "any"
+        schema, there = member(value, "json_schema", place), f"{place}/json_schema"
+        with within(there):
+            if style == "json":
+                grammar = json_schema(schema, **policies)
+                return less_spaced(as_text(without(grammar, excludes)), grammar.policies.whitespace, most)
+            if not isinstance(schema, dict):
+                raise OptionError(
+                    "It names no arguments.", where="#", cure="Give an object that describes them."
+                )
+            row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
+            blank = blank_of(plan_of(schema, policies).written.whitespace, most)
+            return argument_grammar(schema, policies, row, excludes, most) + (blank or "")
+
+    # --- tokens ---------------------------------------------------------------------------------------------
 
     def token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "token"}, place)
-        token = member(value, "token", place)
-        if isinstance(token, str):
+        return self.bound(value, place)
+
+    def special(self, token: Any, place: str) -> SpecialToken:
+        """Return the grammar of a special token, which is named by its id or its text."""
+        if isinstance(token, str) and token not in self.specials:
             raise UnsupportedError(
                 f"The token {token!r} is named by its text.",
                 keyword="token",
-                where=f"{place}/token",
-                cure="Give its id.",
+                where=place,
+                cure=f"Give its id, or pass specials={{{token!r}: its id}}.",
             )
-        with within(f"{place}/token"):
-            return special(token)
+        with within(place):
+            return special(self.specials[token] if isinstance(token, str) else token)
+
+    def any_tokens(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+        fields(value, {"type", "exclude_tokens", "max_tokens"}, place)
+        self.check_excluded(value, place)
+        return self.any_text({"max_tokens": value.get("max_tokens")}, place, ends, depth)
+
+    def exclude_token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+        fields(value, {"type", "exclude_tokens"}, place)
+        self.check_excluded(value, place)
+        return self.any_text({"max_tokens": 1}, place, ends, depth) & regex(r"[\s\S]+")
+
+    def check_excluded(self, value: Format, place: str) -> None:
+        """Check that the excluded tokens are special: no free text has any, they need no grammar."""
+        for index, one in enumerate(
+            some_of(value, "exclude_tokens", place) if value.get("exclude_tokens") else ()
+        ):
+            there = f"{place}/exclude_tokens/{index}"
+            self.special(one, there)
+            if one not in self.specials and one not in self.specials.values():
+                raise UnsupportedError(
+                    f"Nothing says that the token {one} is special.",
+                    keyword="exclude_tokens",
+                    where=there,
+                    cure=f'Pass specials={{"its text": {one}}}, or exclude a text: any_text has excludes.',
+                )
+
+    def token_triggered_tags(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+        known = {"trigger_tokens", "tags", "at_least_one", "stop_after_first", "exclude_tokens"}
+        fields(value, {"type", *known}, place)
+        self.check_excluded(value, place)
+        listed = enumerate(some_of(value, "trigger_tokens", place))
+        triggers = {self.special(one, f"{place}/trigger_tokens/{index}").token for index, one in listed}
+        begins, tags = set(), []
+        for index, one in dicts_of(some_of(value, "tags", place), f"{place}/tags"):
+            there = f"{place}/tags/{index}"
+            begin = self.bound(member(one, "begin", there), f"{there}/begin")
+            begins.add(begin.token)
+            tags.append(begin + self.after(one, there, depth + 1))
+        if begins != triggers:
+            raise OptionError(
+                f"The tags begin with the tokens {sorted(begins)}, and the triggers are {sorted(triggers)}.",
+                where=f"{place}/trigger_tokens",
+                cure="Have each tag begin with a trigger, and each trigger begin a tag.",
+            )
+        tag, free, stops = either(*tags), free_of(ends), flag_of(value, "stop_after_first", place)
+        if not flag_of(value, "at_least_one", place):
+            return interrupted(free + tag, free, 1 if stops else None)
+        return tag if stops else tag + interrupted(free + tag, free, None)
+
+    def token_dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+        fields(value, {"type", "rules", "loop", "exclude_tokens"}, place)
+        self.check_excluded(value, place)
+        bodies = [
+            self.special(token, f"{there}/0") + self.read(of, f"{there}/1", (), depth + 1)
+            for there, token, of in self.rules(value, place, (str, int))
+        ]
+        loops = flag_of(value, "loop", place, unsaid=True)
+        return interrupted(text() + either(*bodies), text(), None if loops else 1)
 
     def any_text(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         fields(value, {"type", "excludes", "max_tokens", "max_chars"}, place)
@@ -202,6 +301,10 @@ class _Reader:
         return counted if bounded is None else counted & bounded
 
     # --- made of others -------------------------------------------------------------------------------------
+
+    def schema(self, value: Any, place: str) -> TextGrammar:
+        with within(place):
+            return as_text(json_schema(value, **self.policies))
 
     def sequence(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         elements = self.elements(value, place)
@@ -272,11 +375,12 @@ class _Reader:
             ends
         )
 
-    def bound(self, value: Any, place: str) -> TextGrammar:
+    def bound(self, value: Any, place: str) -> SpecialToken:
         """Return the grammar of a token at the beginning or the end of a tag."""
         if not isinstance(value, dict) or value.get("type") != "token":
             raise OptionError("It is neither a text nor a token.", where=place, cure="Give a text.")
-        return self.token(value, place, (), 0)
+        fields(value, {"type", "token"}, place)
+        return self.special(member(value, "token", place), f"{place}/token")
 
     def tags_with_separator(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         fields(value, {"type", "tags", "separator", "at_least_one", "stop_after_first"}, place)
@@ -313,13 +417,26 @@ class _Reader:
 
     def dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         fields(value, {"type", "rules", "loop", "excludes"}, place)
-        rules: dict[str, TextGrammar] = {}
-        for index, rule in enumerate(some_of(value, "rules", place)):
-            there = f"{place}/rules/{index}"
-            if not isinstance(rule, list) or len(rule) != 2 or not isinstance(rule[0], str) or not rule[0]:
-                raise OptionError("It is no rule.", where=there, cure='Write ["a text", {"type": ...}].')
-            if rule[0] in rules:
-                raise OptionError(f"{rule[0]!r} has two rules.", where=there, cure="Leave one out.")
-            rules[rule[0]] = self.read(rule[1], f"{there}/1", (), depth + 1)
+        rules = {
+            begin: self.read(of, f"{there}/1", (), depth + 1)
+            for there, begin, of in self.rules(value, place, (str,))
+        }
         loops = flag_of(value, "loop", place, unsaid=True)
         return dispatched(rules, place, texts_of(value, "excludes", place), None if loops else 1)
+
+    def rules(self, value: Format, place: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, Any, Any]]:
+        """Yield for each rule its place, what begins it, and its format. `kinds`: what may begin it."""
+        known: list[Any] = []
+        for index, rule in enumerate(some_of(value, "rules", place)):
+            there = f"{place}/rules/{index}"
+            if (
+                not isinstance(rule, list)
+                or len(rule) != 2
+                or not isinstance(rule[0], kinds)
+                or rule[0] == ""
+            ):
+                raise OptionError("It is no rule.", where=there, cure='Write ["a text", {"type": ...}].')
+            if rule[0] in known:
+                raise OptionError(f"{rule[0]!r} has two rules.", where=there, cure="Leave one out.")
+            known.append(rule[0])
+            yield there, rule[0], rule[1]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, ends_read
+from structgen.core.compiled import CompiledGrammar, WantedNodes, ends_read
 from structgen.text_grammars.composition.json_escapes import JsonEscapes
 from structgen.text_grammars.machine.mask_union import MaskUnion
 from structgen.text_grammars.machine.masked_part import MaskedPart
@@ -121,8 +121,8 @@ class InString(MaskedPart):
                 found += one.tokens
         return found
 
-    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        return ends_read(self._nodes, wanted, (state, b""), self._step, self._ends)
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+        return ends_read(self._nodes, wanted.flags, (state, b""), self._step, self._ends)
 
     def _ends(self, place: tuple[int, bytes]) -> bool:
         return not place[1] and self.compiled.may_end(place[0])

@@ -1,72 +1,68 @@
 """`CompiledText`: a `Language` compiled against a tokenizer.
 
-The configurations of the language are numbered as texts reach them; their numbers are the states. Compiled
-code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes the cells that it
-misses; Python asks the language, fills the cells and calls again.
+The configurations of the language are numbered as texts reach them (`NumberedText`); their numbers are the
+states. Compiled code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes
+the cells that it misses; Python asks the language, fills the cells and calls again.
 
 A mask is found in one of three ways (`_compute`): the trie is walked from the state; or most of it is copied
-from a similar state (`MaskReuse`); or, inside parts with masks of their own, the part's mask is joined with
-the tokens that leave the part (`PartEnds`).
+from a similar state (`MaskReuse`); or, inside parts with masks of their own, it is the part's mask, joined
+with the tokens that leave the part, if there are any (`PartEnds`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from typing import Any, Final, Literal
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Literal
 from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import WantedNodes
 from structgen.core.dfa import Dfa, explicit_of_parser
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
-from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, NodeRow
+from structgen.machine_core.layout import (
+    ASKED,
+    ENDED,
+    FINISHED,
+    LARGE,
+    MISS,
+    NodeRow,
+)
 from structgen.machine_core.masks import fill
-from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
-from structgen.native.typed_blocks import words_of
 from structgen.store.mask_store import MaskStore
-from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine import part_reading, stepping
 from structgen.text_grammars.machine.language import (
     TOKEN,
-    CompileTarget,
     Config,
     InsidePart,
-    Language,
     LanguageGrammar,
 )
 from structgen.text_grammars.machine.mask_reuse import MaskReuse
 from structgen.text_grammars.machine.mask_union import MaskUnion
-from structgen.text_grammars.machine.part_ends import PartEnds
+from structgen.text_grammars.machine.numbered_text import NumberedText
 from structgen.text_grammars.machine.rest_completions import RestCompletions
-from structgen.text_grammars.machine.step_table import StepTable
-from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState
+from structgen.text_grammars.machine.stepping import TextContext, Visit
 from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
-_NO_BUDGET: Final = nullcontext()
-"""Each question is bounded by the limits of its language alone."""
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
-_READING = 0
-"""The mode of every state before an end token."""
 _MOVES = 1 << 16
 """Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
 
 
-class CompiledText(CompiledGrammar):
+class CompiledText(NumberedText):
     """A grammar of texts, compiled: exact masks, states as values, completions.
 
     Cost: some 20 us for a configuration and a class of bytes that meet for the first time, 5 ns a byte after
     that.
     """
 
-    grammar: LanguageGrammar
-    table_plan = TEXT_TABLES
     take = staticmethod(stepping.take_token)
     walk_drafts = staticmethod(stepping.walk_drafts)
 
@@ -78,122 +74,76 @@ class CompiledText(CompiledGrammar):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        self._language: Language = grammar.language(self.limits, CompileTarget(tokenizer, self.store))
-        _check_specials(self._language.specials, tokenizer)
-        self._has_specials = bool(self._language.specials)
-        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
-        """The row of the next state."""
-        self._numbers: dict[Config, int] = {}
-        self._configs: list[Config] = []
-        self._steps = StepTable(self._tables.context, self._language)
         self._reuse = MaskReuse(self.vocabulary, self._language.classes)
-        begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
-        self._first_classes = np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
-        """The classes of the bytes with which tokens begin."""
-        self._finished = -1
-        self._part_ends = PartEnds(self.address, self.vocabulary)
-        self._inside: dict[int, InsidePart] = {}
-        """The place of each state that has one place only, inside a part."""
-        self._following: dict[Config, tuple[int, bytes]] = {}
-        """Configuration behind a part -> its number, and the bytes that may come next."""
         self._bits: npt.NDArray[np.int32] | None = None
         """The row of bits of the last mask, unless it is a list of tokens."""
         self._completions = _PartCompletions(self)
-        self._start = self._number(self._language.start())
+
+    @cached_property
+    def _first_classes(self) -> npt.NDArray[np.uint8]:
+        """The classes of the bytes with which tokens begin."""
+        begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
+        return np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
 
     # --- states ---------------------------------------------------------------------------------------------
-
-    def _number(self, config: Config) -> int:
-        number = self._numbers.get(config)
-        if number is None:
-            accepting, (insides, others) = self._language.accepts(config), self._language.inside(config)
-            is_inside = others is None and len(insides) == 1
-            number = self._tables.count(NODES)
-            if is_inside:
-                self._inside[number] = insides[0]
-            else:
-                self._inside.pop(number, None)
-            self._steps.put(number, accepting, is_inside, not insides)
-            self._add_node(_READING, config)
-            self._numbers[config] = number
-        return number
-
-    def _add_node(self, mode: int, config: Config) -> None:
-        """Add a state whose steps were added. The row comes last, so that remains of an interrupted call are
-        overwritten."""
-        number = self._tables.count(NODES)
-        self._row[TextState.mode], self._row[TextState.number] = mode, number
-        self._configs[number:] = (config,)
-        self._tables.append(NODES, self._row)
-
-    def _retry(self, call: Any, *arguments: int) -> int:
-        return call_answered(self.lock, _NO_BUDGET, self._answer, call, self.address, *arguments)
-
-    def _answer(self) -> None:
-        """Answer the noted questions. The error of one that meets a limit is raised after the others are
-        answered; its cell is unknown again."""
-        self._answer_each(self._steps.questions())
-        self._tables.room(LISTS, self.vocab_size + 2)
-
-    def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
-        """Answer questions: each a state, and a class of bytes or BOUNDARY."""
-        failed: StructgenError | None = None
-        for number, column in questions:
-            if self._steps.is_known(number, column):
-                continue  # the answer for another class of the same effect
-            config = self._configs[number]
-            try:
-                if column == stepping.BOUNDARY:
-                    after = self._language.boundary(config)
-                else:
-                    after = self._language.step(config, self._steps.representative[column])
-                answer = REFUSED if after is None else self._number(after)
-            except StructgenError as error:
-                answer, failed = stepping.UNKNOWN, error
-            self._steps.answer(number, column, answer)
-        if failed is not None:
-            raise failed
 
     def _after_token(self, index: int, token: int) -> int:
         if self._has_specials and self.vocabulary.token_slot[token] < 0:
             with self.lock:
                 found = -1
                 if token in self._language.specials and index != self._finished:
-                    after = self._language.step(self._configs[index], TOKEN + token)
+                    after = self._language.step(self._config(index), TOKEN + token)
                     found = -1 if after is None else self._ended(after)
                 self._record(index, token, found)
                 return found
-        one = self._inside.get(index)
-        if one is not None:
-            with self.lock:
-                return self._after_inside(index, one, token)
-        return -1 if index == self._finished else self._retry(stepping.take_token, index, token)
+        if index == self._finished:
+            return -1
+        with self.lock:
+            if self._visit(index)[0]:
+                return self._after_inside(index, token)
+            reached: int = self._retry(stepping.take_token, index, token)
+            if reached == stepping.UNKNOWN:
+                reached = self._read_token(index, token)
+                self._record(index, token, reached)
+            return reached
+
+    def _read_token(self, index: int, token: int) -> int:
+        """Return the state after a token, read byte by byte without states in between, or -1."""
+        config: Config | None = self._config(index)
+        if self.vocabulary.token_slot[token] < 0:
+            return -1
+        for byte in self.tokenizer.token_bytes[token] or b"":
+            config = None if config is None else self._language.step(config, byte)
+        return -1 if config is None else self._ended(config)
 
     def _ended(self, config: Config) -> int:
         """Return the state after the end of a token that leads to a configuration, or -1."""
         after = self._language.boundary(config)
         return -1 if after is None else self._number(after)
 
-    def _after_inside(self, index: int, one: InsidePart, token: int) -> int:
-        """Return the state after a token in a state with one place only, inside a part, or -1."""
-        known: int = stepping.known_move(self.address, index, token)
+    def _after_inside(self, index: int, token: int) -> int:
+        """Return the state after a token in a state inside one part, or -1."""
+        known: int = stepping.take_token(self.address, index, token)
         if known != stepping.UNKNOWN:
             return known
-        leaves = one.after_end is not None and self._part_ends.are_inside(
-            one, self._state_behind(one.after_end)[1], token
+        insides, _none = self._insides(index)
+        leaves = any(
+            one.after_end is not None
+            and self._part_ends.may_leave(one, self._first_bytes(one.after_end), token)
+            for one in insides
         )
-        state = None if leaves else one.part.after(one.state, token)
+        state = None if leaves else insides[0].part.after(insides[0].state, token)
         if state is None:
-            found = self._retry(stepping.read_token, index, token)
+            found = self._read_token(index, token)
         else:
-            found = -1 if state < 0 else self._ended(self._language.after_inside(self._configs[index], state))
+            found = -1 if state < 0 else self._ended(self._language.after_inside(self._config(index), state))
         self._record(index, token, found)
         return found
 
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
         with self.lock:
-            return self._ended(self._configs[index])
+            return self._ended(self._config(index))
 
     def _record(self, index: int, token: int, after: int) -> None:
         """Record the state after a token for compiled code, which does not read such tokens itself."""
@@ -203,44 +153,62 @@ class CompiledText(CompiledGrammar):
         tables.room(EDGES, 1)
         stepping.record_move(self.address, index, token, after)
 
-    def _state_behind(self, config: Config) -> tuple[int, bytes]:
-        """Return the state of a configuration behind a part, and the bytes that may come next there."""
-        known = self._following.get(config)
-        if known is None:
-            number = self._number(config)
-            known = self._following[config] = number, self._next_bytes(number)
-        return known
-
     def _after_end(self, index: int) -> int:
         if not self.may_end(index):
             return -1
         with self.lock:
             if self._finished < 0:
                 number = self._tables.count(NODES)
-                self._inside.pop(number, None)
-                self._steps.put(number, False, False, True)
+                self._steps.put(number, stepping.NEVER, stepping.OUTSIDE)
                 self._steps.refuse(number)
                 self._add_node(FINISHED, None)
                 self._finished = number
             return self._finished
 
-    def bytes_index(self, index: int, data: bytes) -> int:
-        """Return the number of the state after bytes, or -1."""
-        held = np.frombuffer(data, np.uint8)
-        return self._retry(stepping.take_bytes, index, address_of(held), len(data))
-
-    def may_end(self, index: int) -> bool:
-        """Return whether the text may end in a state, by its number."""
-        return self._steps.may_end(index)
-
     def _compute(self, index: int, target: int) -> int:
         if fill(self.address, index, target) == 0:
             return 0
+        visit, state = self._visit(index)
+        if visit:
+            code = self._join_part(index, visit, state, target)
+            if code != stepping.UNKNOWN:
+                return code
         self._bits = None
         insides, others = self._insides(index)
         if insides:
             return self._join(index, insides, others, target)
         return ENDED if index == self._finished else self._read(index, target)
+
+    def _join_part(self, index: int, visit: int, state: int, target: int) -> int:
+        """As `_compute`, for a state inside a part that compiled code reads; UNKNOWN where it does not."""
+        places = self._entered[visit].places
+        if visit not in self._wanted:
+            self._find_wanted(visit)
+        followed = [one.after_end for one in places if one.after_end is not None]
+        if self._visit_rows[visit, Visit.behind] < 0 and len(followed) == 1:
+            behind = self._number(followed[0])
+            self._visit_rows[visit, Visit.behind] = behind
+        code = self._retry(stepping.join_part, index, target)
+        if code == MISS:
+            is_known = places[0].part.compiled.compute(state, target)
+            if self._stands_for_part(index):
+                return 0
+            code = self._retry(stepping.join_part, index, target) if is_known else stepping.UNKNOWN
+        return code
+
+    def _stands_for_part(self, index: int) -> bool:
+        """Return whether the mask of a state is that of the part that it is in."""
+        return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
+
+    def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
+        """As CompiledGrammar's."""
+        with self.lock:
+            self._open(index)
+            self.compute(index)
+            if not self._stands_for_part(index):
+                return super().mask_parts(index)
+            one = self._insides(index)[0][0]
+            return one.part.compiled.mask_parts(one.state)
 
     def _read(self, index: int, target: int) -> int:
         """As `_compute`, for a state outside parts: walk the trie, or the part of it that no similar state
@@ -299,8 +267,10 @@ class CompiledText(CompiledGrammar):
         """Return the places of a state inside parts with masks, and its other places."""
         if index == self._finished:
             return (), None
-        one = self._inside.get(index)
-        return self._language.inside(self._configs[index]) if one is None else ((one,), None)
+        visit, state = self._visit(index)
+        if not visit:
+            return self._language.inside(self._configs[index])
+        return tuple(one._replace(state=state) for one in self._entered[visit].places), None
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the special tokens that may come in a state, by its number."""
@@ -312,8 +282,9 @@ class CompiledText(CompiledGrammar):
         """As `_compute`, for a state inside parts with masks: a token stays inside a part, leaves it, or is
         read from another place."""
         union = MaskUnion(self._masks)
-        for one in insides:
+        for one in {(one.part.compiled, one.state): one for one in insides}.values():
             one.part.add_mask(one.state, union)
+        for one in insides:
             if one.after_end is not None:
                 union.add_tokens(self._leaving(one, one.after_end))
         if others is not None:
@@ -337,8 +308,8 @@ class CompiledText(CompiledGrammar):
 
     def _leaving(self, one: InsidePart, behind: Config) -> npt.NDArray[np.int32]:
         """Return the tokens that leave a part for a configuration."""
-        number, following = self._state_behind(behind)
-        nodes, found, done = self._part_ends.nodes(one, following), [_NONE], 0
+        nodes, found, done = self._part_ends.nodes(one, self._first_bytes(behind)), [_NONE], 0
+        number = self._number(behind) if len(nodes) else -1
         while done < len(nodes):
             left = np.ascontiguousarray(nodes[done:])
             count = self._retry(stepping.collect_below, number, address_of(left), len(left))
@@ -352,7 +323,7 @@ class CompiledText(CompiledGrammar):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        found = self._language.expected(self._configs[index])
+        found = self._language.expected(self._config(index))
         return [*found, Expected("the end of the text")] if self.may_end(index) else found
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
@@ -383,7 +354,7 @@ class CompiledText(CompiledGrammar):
 
     def depth_of(self, index: int) -> int:
         """Return how many places the stack of a state has, or how many brackets are open in a JSON text."""
-        return self._language.height(self._configs[index])
+        return self._language.height(self._config(index))
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """Prepare the parts that have masks of their own (`CompiledGrammar.prepare`)."""
@@ -396,9 +367,17 @@ class CompiledText(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
+    def ends_below(self, index: int, wanted: WantedNodes, standing: int = stepping.STOPS) -> list[int]:
+        """As CompiledGrammar's; where the text stands so (`Language.standing`)."""
+        found = np.empty(wanted.most, np.int32)
+        arguments = address_of(wanted.trie), standing, address_of(found)
+        count = self._retry(part_reading.ends_below, index, *arguments)
+        nodes: list[int] = found[:count].tolist()
+        return nodes
+
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the symbols of a shortest rest of a state."""
-        rest = self._language.shortest(self._configs[index])
+        rest = self._language.shortest(self._config(index))
         if not rest and not self.may_end(index):
             raise AssertionError("a language says that its word is complete, and does not accept it")
         return rest
@@ -407,7 +386,7 @@ class CompiledText(CompiledGrammar):
         """Return the state after a token whose bytes begin a rest, -1 where no token may end there."""
         after = self._retry(stepping.take_bytes, index, data, size)
         assert after >= 0, "a rest that its language refuses"
-        return self._ended(self._configs[after]) if self._language.counts_tokens else after
+        return self._ended(self._config(after)) if self._language.counts_tokens else after
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after some allowed tokens, none of them an end token."""
@@ -425,7 +404,7 @@ class CompiledText(CompiledGrammar):
     @property
     def used(self) -> float:
         """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
-        rows = len(self._configs) / self.limits.parser_states
+        rows = self._tables.count(NODES) / self.limits.parser_states
         return max(
             self.nbytes / self.limits.grammar_memory,
             2 * rows,
@@ -437,12 +416,16 @@ class CompiledText(CompiledGrammar):
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
         own = self._tables.nbytes() + self._steps.nbytes + self._part_ends.nbytes
         parts = sum(one.nbytes for one in self._language.compiled_parts)
-        return int(own + 500 * len(self._configs) + parts)
+        return int(own + 500 * self._tables.count(NODES) + parts)
 
     @property
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded: states, sizes of the language, bytes."""
-        return {"machine_states": len(self._configs), **self._language.sizes, "table_bytes": self.nbytes}
+        return {
+            "machine_states": self._tables.count(NODES),
+            **self._language.sizes,
+            "table_bytes": self.nbytes,
+        }
 
 
 class _PartCompletions(RestCompletions):
@@ -457,15 +440,13 @@ class _PartCompletions(RestCompletions):
         self._text: CompiledText = proxy(text)
 
     def ways(self, state: int) -> list[tuple[int, int]]:
-        text, config = self._text, self._text._configs[state]
+        text, config = self._text, self._text._config(state)
         places = list(text._language.places(config))
         if places != [config]:
             return [(0, text._number(place)) for place in places]
-        one = text._inside.get(state)
-        own = None if one is None else one.part.cost(one.state)
-        if one is None or own is None:
-            return super().ways(state)
-        return [(own, self._behind(one))]
+        insides = text._insides(state)[0] if text._visit(state)[0] else ()
+        own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
+        return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
 
     def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
@@ -500,21 +481,3 @@ class _PartCompletions(RestCompletions):
         else:
             self._ceilings[index] = left
         return denied
-
-
-def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
-    """Raise OptionError for a special token of a grammar that is not one of the tokenizer's."""
-    for token in sorted(specials):
-        if token >= tokenizer.vocab_size:
-            fault = f"The vocabulary has {tokenizer.vocab_size:,} tokens"
-        elif tokenizer.token_bytes[token] is not None:
-            fault = f"The token has a text, {tokenizer.token_bytes[token]!r}"
-        elif token in tokenizer.eos_token_ids:
-            fault = "The token ends a text"
-        else:
-            continue
-        raise OptionError(
-            f"{fault}; it cannot be a special token of a grammar.",
-            where=f"special token {token}",
-            cure="Name a token that has no text, by its id.",
-        )

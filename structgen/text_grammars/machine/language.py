@@ -34,6 +34,8 @@ class CompileTarget(NamedTuple):
 
     tokenizer: Tokenizer
     store: MaskStore
+    is_shared: bool = False
+    """Whether other grammars are compiled with the store."""
 
 
 class InsidePart(NamedTuple):
@@ -47,6 +49,10 @@ class InsidePart(NamedTuple):
     it."""
     ends: bool
     """Whether the whole text is a word where the part's text is."""
+
+
+Moves: TypeAlias = "list[tuple[bytes, Config]]"
+"""Bytes, and the configuration after each of them."""
 
 
 class Language(ABC):
@@ -86,6 +92,11 @@ class Language(ABC):
     def accepts(self, config: Config) -> bool:
         """Return whether the symbols read so far are a word."""
 
+    def standing(self, config: Config) -> int:
+        """Return how the text stands, by the numbers of `stepping`: NEVER, or STOPS where it may end here;
+        of a text that is a part, also WORD, and STOPS and others by what may follow."""
+        return int(self.accepts(config))
+
     @abstractmethod
     def shortest(self, config: Config) -> Sequence[int]:
         """Return the symbols of a shortest rest: empty exactly where the symbols read so far are a word.
@@ -96,6 +107,16 @@ class Language(ABC):
     @abstractmethod
     def expected(self, config: Config) -> list[Expected]:
         """Return the items that may come next, in words; the caller adds the end of the text."""
+
+    def moves(self, config: Config) -> Moves | None:
+        """Return all bytes that may come next, in sets, and the configuration after each of a set; None where
+        it costs as much to find them one by one."""
+        return None
+
+    def run(self, config: Config) -> Sequence[tuple[int, Config]]:
+        """Return bytes that must come next, and the configurations after each of them: outside parts, with
+        one place each, and no end of the text. It may be shorter than what must come."""
+        return ()
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token whose last symbol was just read; None where no
@@ -114,13 +135,16 @@ class Language(ABC):
 
     def goes_on(self, config: Config) -> bool:
         """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
+        moves = self.moves(config)
+        if moves or (moves is not None and not self.specials):
+            return bool(moves)
         symbols = [self.classes.index(one) for one in set(self.classes)]
         symbols += [TOKEN + token for token in self.specials]
         return any(self.step(config, symbol) is not None for symbol in symbols)
 
     def after_inside(self, config: Config, state: int) -> Config:
-        """Return the configuration after some text inside the part of a configuration with one place, which
-        is inside a part: the part is now in `state`, and its text has not ended on the way."""
+        """Return the configuration after some text inside the one part in which all places of a configuration
+        are: the part is now in `state`, and its text has not ended on the way."""
         raise NotImplementedError(f"{type(self).__name__} has no parts with masks")
 
     @property

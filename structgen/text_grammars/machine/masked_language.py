@@ -13,9 +13,10 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, State
+from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.language.expectation import Expected
-from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
+from structgen.native.jit import code_of
+from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language, Moves
 from structgen.text_grammars.machine.mask_union import MaskUnion
 from structgen.text_grammars.machine.masked_part import MaskedPart
 
@@ -28,9 +29,9 @@ class Masked(Language, MaskedPart):
 
     outer_classes = bytes(_BYTES)
 
-    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
-        """`last`: a superset of the bytes with which its texts end."""
-        self.compiled, self.last = compiled, last
+    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES, space: bytes = b"") -> None:
+        """`last`, `space`: as of `MaskedPart`."""
+        self.compiled, self.last, self.space = compiled, last, space
         self.has_stack = compiled.has_depth
 
     def start(self) -> Config:
@@ -41,6 +42,16 @@ class Masked(Language, MaskedPart):
             return None
         after = self.compiled.bytes_index(cast(int, config), _BYTE[symbol])
         return None if after < 0 else after
+
+    def moves(self, config: Config) -> Moves | None:
+        state = cast(int, config)
+        first = self.compiled.next_bytes(State(self.compiled, state))
+        if len(first) > 16:
+            return None
+        return [(_BYTE[byte], self.compiled.bytes_index(state, _BYTE[byte])) for byte in first]
+
+    def goes_on(self, config: Config) -> bool:
+        return bool(self.compiled.next_bytes(State(self.compiled, cast(int, config))))
 
     def height(self, config: Config) -> int:
         return self.compiled.depth_of(cast(int, config))
@@ -73,6 +84,10 @@ class Masked(Language, MaskedPart):
 
     # --- as a part ------------------------------------------------------------------------------------------
 
+    @property
+    def calls(self) -> tuple[int, ...]:
+        return tuple(map(code_of, self.compiled.part_calls)) or super().calls
+
     def add_mask(self, state: int, union: MaskUnion) -> None:
         parts = self.compiled.mask_parts(state)
         if parts is None:
@@ -80,8 +95,8 @@ class Masked(Language, MaskedPart):
         else:
             union.add(*parts)
 
-    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        return self.compiled.ends_below(state, wanted, most)
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+        return self.compiled.ends_below(state, wanted)
 
     def after(self, state: int, token: int) -> int | None:
         return self.compiled.next_index(state, token)
@@ -89,12 +104,15 @@ class Masked(Language, MaskedPart):
     def cost(self, state: int) -> int | None:
         return self.compiled.cost(state)
 
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
         if left < 0:
             return tokens
         with self.compiled.lock:
             completions = self.compiled.completions
-            return tokens[:0] if completions.fits(state, left) else completions.too_long(state, tokens, left)
+            plenty = completions.plenty(state)
+            if plenty is not None and left >= plenty:
+                return tokens[:0]
+            return completions.too_long(state, tokens, left)
 
     def allowed(self, state: int) -> npt.NDArray[np.bool_]:
         return self.compiled.allowed_bits(state)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.compiled import CompiledGrammar, WantedNodes
 from structgen.text_grammars.machine.mask_union import MaskUnion
 
 
@@ -14,15 +15,28 @@ class MaskedPart(ABC):
     """A part of a composed grammar that has masks of its own: most tokens inside the part's text are taken
     from them. The part's states are numbers. The lock of the whole grammar is held."""
 
+    compiled: CompiledGrammar
+    """The grammar whose states are the part's."""
     last: bytes
-    """A superset of the bytes with which the part's texts end."""
+    """A superset of the bytes with which the part's texts end, but for those of `space`."""
+    space: bytes = b""
+    """Bytes of which any number may stand at the end besides."""
+
+    @property
+    def calls(self) -> tuple[int, ...]:
+        """The codes of `compiled.part_calls`; zeros where compiled code cannot read the part."""
+        return 0, 0, 0, 0
 
     @abstractmethod
     def add_mask(self, state: int, union: MaskUnion) -> None:
         """Add the tokens that stay inside the text; the part's end tokens may be among them."""
 
+    def may_end(self, state: int) -> bool:
+        """Return whether the part's text may end."""
+        return self.compiled.may_end(state)
+
     @abstractmethod
-    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
         """Return the trie nodes at which the part's text may end (`CompiledGrammar.ends_below`)."""
 
     @abstractmethod

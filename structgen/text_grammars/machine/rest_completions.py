@@ -85,9 +85,10 @@ class RestCompletions:
         """Return None: `tokens` looks costs up by itself."""
         return None
 
-    def fits(self, index: int, left: int) -> bool:
-        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
-        return self._ceilings.get(index, left + 1) <= left
+    def plenty(self, index: int) -> int | None:
+        """Return how many tokens are known to suffice, and one less after whichever token comes next."""
+        most = self._ceilings.get(index)
+        return None if most is None else 1 + max(most, self.tokens(index))
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""

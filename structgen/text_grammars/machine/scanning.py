@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from structgen.language.expectation import Expected
-from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, Language
 
 Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
@@ -112,6 +115,10 @@ class Scanner:
 
 def common_classes(parts: Iterable[bytes]) -> bytes:
     """Return the coarsest classes of bytes that refine those of every language."""
-    numbers: dict[tuple[int, ...], int] = {}
-    rows = list(parts) or [bytes(256)]
-    return bytes(numbers.setdefault(name, len(numbers)) for name in zip(*rows, strict=True))
+    rows = set(parts)
+    if ALL_BYTES in rows:
+        return ALL_BYTES
+    found: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+    for row in rows:
+        found = np.unique(256 * found + np.frombuffer(row, np.uint8), return_inverse=True)[1]
+    return found.astype(np.uint8).tobytes()

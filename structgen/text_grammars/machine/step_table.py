@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from structgen.text_grammars.machine.language import Language
 from structgen.text_grammars.machine.stepping import (
     BOUNDARY,
     MOST_WAITING,
+    OUTSIDE,
     QUESTIONED,
     UNKNOWN,
     StepQuestions,
@@ -22,8 +24,8 @@ from structgen.text_grammars.machine.stepping import (
     WaitingNodes,
 )
 
-_NAMES = "cells", "classes", "may_end", "inside", "boundaries", "missed", "waiting", "specials"
-_CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS = (
+_NAMES = "cells", "classes", "may_end", "inside", "boundaries", "missed", "waiting", "specials", "row_count"
+_CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS, _ROW_COUNT = (
     word_of(TextContext, name) for name in _NAMES
 )
 
@@ -33,16 +35,16 @@ class StepTable:
 
     __slots__ = (
         "_boundaries",
+        "_classes",
         "_context",
         "_final",
         "_inside",
         "_kept",
+        "_language",
         "_missed",
-        "_outer",
-        "_same_outside",
+        "_outer_classes",
         "_specials",
         "_table",
-        "_used",
         "_waiting",
         "representative",
     )
@@ -51,18 +53,13 @@ class StepTable:
         width = len(set(language.classes))
         if set(language.classes) != set(range(width)):
             raise AssertionError("classes of bytes are numbered from 0 on")
+        self._classes = classes = np.frombuffer(language.classes, np.uint8).copy()
         self.representative = [language.classes.index(column) for column in range(width)]
         """A byte of each class."""
-        outer = language.outer_classes or language.classes
-        groups: dict[int, list[int]] = {}
-        for column, byte in enumerate(self.representative):
-            groups.setdefault(outer[byte], []).append(column)
-        self._same_outside = [groups[outer[byte]] for byte in self.representative]
-        """For each class the classes that have the same effect outside parts."""
-        self._outer: list[bool] = []
+        self._language = language
+        self._outer_classes: npt.NDArray[np.uint8] | None = None
+        """Classes with the same number here have the same effect outside parts."""
         self._context = context
-        self._used = 0
-        classes = np.frombuffer(language.classes, np.uint8).copy()
         self._missed = np.zeros(words_of(StepQuestions), np.int64)
         self._specials = np.zeros(max(1, len(language.specials)), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
@@ -77,24 +74,24 @@ class StepTable:
         context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
         context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
         context[_BOUNDARIES] = 0
-        self._grow(64)
+        self.grow(64)
 
-    def _grow(self, rows: int) -> None:
-        kept, used, context = self._kept, self._used, self._context
-        table = np.full((rows, self._table.shape[1]), UNKNOWN, np.int32)
-        final, inside = np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
-        table[:used], final[:used], inside[:used] = (
-            self._table[:used],
-            self._final[:used],
-            self._inside[:used],
-        )
+    def grow(self, rows: int) -> None:
+        """Make room for so many rows in all."""
+        kept, used, context = self._kept, len(self._final), self._context
+        if rows <= used:
+            return
+        rows = max(rows, 2 * used)
+        table = np.empty((rows, self._table.shape[1]), np.int32)
+        final, inside = np.empty(rows, np.uint8), np.empty(rows, np.uint8)
+        table[:used], final[:used], inside[:used] = self._table, self._final, self._inside
         kept += [self._table, self._final, self._inside]  # a reader may still hold their addresses
-        words = [_CELLS, _MAY_END, _INSIDE]
-        addresses = [address_of(table), address_of(final), address_of(inside)]
+        words = [_CELLS, _MAY_END, _INSIDE, _ROW_COUNT]
+        addresses = [address_of(table), address_of(final), address_of(inside), rows]
         boundaries = None
         if self._boundaries is not None:
-            boundaries = np.full(rows, UNKNOWN, np.int32)
-            boundaries[:used] = self._boundaries[:used]
+            boundaries = np.empty(rows, np.int32)
+            boundaries[:used] = self._boundaries
             kept.append(self._boundaries)
             words.append(_BOUNDARIES)
             addresses.append(address_of(boundaries))
@@ -107,23 +104,26 @@ class StepTable:
             addresses,
         )
 
-    def put(self, number: int, accepting: bool, is_inside: bool, is_outer: bool) -> None:
+    def put(self, number: int, standing: int, where: int) -> None:
         """Add the row of a configuration, or overwrite the row that an interrupted call has added.
-
-        `is_inside`: all its places are one place inside a part; `is_outer`: none is inside a part.
-        """
-        if number >= len(self._final):
-            self._grow(2 * number)
-        self._outer[number:] = (is_outer,)
+        `standing`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
+        self.grow(number + 1)
         self._table[number] = UNKNOWN
         if self._boundaries is not None:
             self._boundaries[number] = UNKNOWN
-        self._final[number], self._inside[number] = accepting, is_inside
-        self._used = number + 1
+        self._final[number], self._inside[number] = standing, where
+
+    def stand(self, number: int, standing: int) -> None:
+        """Set how the text stands in a configuration."""
+        self._final[number] = standing
 
     def refuse(self, number: int) -> None:
         """Refuse every byte in a configuration."""
         self._table[number] = REFUSED
+
+    def keep(self, array: npt.NDArray[Any]) -> None:
+        """Keep an array of which a reader may still hold the address."""
+        self._kept.append(array)
 
     def questions(self) -> list[tuple[int, int]]:
         """Return the noted questions and forget them. Where there are none, an interrupted call has taken
@@ -146,10 +146,39 @@ class StepTable:
         if column == BOUNDARY:
             assert self._boundaries is not None
             self._boundaries[number] = after
-        elif self._outer[number]:
-            self._table[number, self._same_outside[column]] = after
+        elif self._inside[number] == OUTSIDE:
+            if self._outer_classes is None:
+                outer = self._language.outer_classes or self._language.classes
+                self._outer_classes = np.frombuffer(outer, np.uint8)[self.representative]
+            self._table[number, self._outer_classes == self._outer_classes[column]] = after
         else:
             self._table[number, column] = after
+
+    def put_moves(self, number: int, moves: Iterable[tuple[bytes, int]]) -> None:
+        """Fill the row of a configuration: bytes, and the state after each of them; the others are
+        refused."""
+        row = self._table[number]
+        row[:] = REFUSED
+        for data, state in moves:
+            row[self._classes[np.frombuffer(data, np.uint8)]] = state
+
+    def put_run(self, number: int, first: int, data: bytes) -> None:
+        """Add rows from `first` on, one for each of some bytes that must come in a configuration, and fill
+        its row and all of them but the last."""
+        end = first + len(data)
+        self.grow(end)
+        self._final[first:end], self._inside[first:end] = 0, OUTSIDE
+        if self._boundaries is not None:
+            self._boundaries[first:end] = np.arange(first, end)
+        self._table[[number, *range(first, end - 1)]] = REFUSED
+        self._table[[number, *range(first, end - 1)], self._classes[np.frombuffer(data, np.uint8)]] = range(
+            first, end
+        )
+        self._table[end - 1] = UNKNOWN
+
+    def is_blank(self, number: int) -> bool:
+        """Return whether a row was not filled by `put_moves`."""
+        return bool(self._table[number, 0] <= UNKNOWN and self._table[number, -1] <= UNKNOWN)
 
     def is_known(self, number: int, column: int) -> bool:
         """Return whether the cell of a class of bytes is filled."""
@@ -166,9 +195,9 @@ class StepTable:
         """Whether there was no room to note all trie nodes that wait for answers."""
         return int(self._waiting[0]) > MOST_WAITING
 
-    def may_end(self, number: int) -> bool:
-        """Return whether the text may end in a configuration."""
-        return bool(self._final[number])
+    def standing(self, number: int) -> int:
+        """Return how the text stands in a configuration: 0 where it may not end."""
+        return int(self._final[number])
 
     def allow(self, tokens: list[int]) -> None:
         """Set the special tokens that are allowed in the state whose mask is worked out next."""

@@ -19,12 +19,13 @@ from structgen.machine_core.draft_nodes import (
     state_or_left,
     token_of,
 )
-from structgen.machine_core.growing_tables import TablePlan, TableSizes
+from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, REFUSED, Core, Edge, Registers
-from structgen.machine_core.masks import emit, remember
+from structgen.machine_core.layout import ASKED, BELOW, MISS, REFUSED, Core, Edge, NodeRow, Registers
+from structgen.machine_core.masks import copy_mask, emit, memoise, remember
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import At, Block, Bytes, Int32s, Int64s, address_of_block, skip
+from structgen.native.raw_memory import call2, call3, call4
+from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 UNKNOWN, QUESTIONED = -2, -3
@@ -37,11 +38,59 @@ BOUNDARY = -1
 """In place of a class of bytes in a question: the end of a token."""
 
 
+SLOTS = 2 * (DEEPEST + 4)
+"""Where in the scratch memory (int32) slots are noted that a part finds, behind the path of a walk."""
+ENDS = 2 * SLOTS + BELOW
+"""Where the ends of a part are noted, behind the path of a part's walk."""
+OUTSIDE, INSIDE, BOTH = 0, 1, 2
+"""Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
+both."""
+NEVER, STOPS, WORD = 0, 1, 2
+"""How a part's text stands: it may not end here; it may, and what is behind the part follows; the whole text
+may end here, and the part goes on. Larger numbers are as STOPS, and say what follows."""
+
+
 class TextState(Registers):
     """The registers of a state."""
 
     number: int
-    """The state's own number, so that no two states are equal."""
+    """The state's own number, so that no two states are equal; of a state in one part 0."""
+    visit: int
+    """Of a state in one part: which one, and what follows it."""
+    state: int
+    """The part's state."""
+
+
+class Visit(Block):
+    """A part with masks of its own, at one place in a grammar."""
+
+    context: int
+    """The part's block."""
+    take: int
+    """Codes of entry points of the part (`jit.code_of`): the state after a token; 0: Python knows it."""
+    standing: int
+    """How the text stands in a state: NEVER, STOPS, WORD."""
+    ends_below: int
+    """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
+    slots_below: int
+    """The slots of tokens below a node that can be read from a state, unless the text ends inside one."""
+    wanted: int
+    """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
+    leaving: Bytes
+    """Of each slot, whether its tokens may leave the part (`part_ends.Map`), once `wanted` is known."""
+    behind: int
+    """The state behind the part, -1: it is not known, or there are several."""
+    follows: int
+    """Whether anything follows the part."""
+    may_end: int
+    """Whether the whole text may end where the part says so."""
+
+
+class TextWork(Block):
+    """Rows that are about to be interned."""
+
+    edge: Edge
+    node: NodeRow
 
 
 class StepQuestions(Block):
@@ -65,17 +114,20 @@ class WaitingNodes(Block):
 class TextContext(Core):
     """The memory of a compiled text grammar."""
 
-    work: At[Edge]
+    work: At[TextWork]
     cells: Int32s
     """The table of steps: a row of `class_count` cells for each state."""
     classes: Bytes
     """The class of each byte."""
     class_count: int
     may_end: Bytes
-    """Of each state: may the text end here?"""
+    """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
-    """Of each state: is its only place inside a part with masks of its own? Its tokens are not read byte by
-    byte, but recorded (`record_move`)."""
+    """Of each state: OUTSIDE, INSIDE or BOTH. Tokens of a state inside are not read byte by byte: its part
+    takes them, or they are recorded (`record_move`)."""
+    row_count: int
+    """States for which there is room in the arrays above."""
+    visits: BlockRows[Visit]
     boundaries: Int32s
     """Of each state the state after the end of a token, as cells; 0: tokens are not counted."""
     missed: At[StepQuestions]
@@ -144,12 +196,18 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
 
 @jit
 def read(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token, byte by byte; REFUSED; or ASKED with questions noted."""
+    """Return the state after a token, byte by byte; REFUSED; ASKED with questions noted; UNKNOWN where it
+    enters a part."""
     if c.vocabulary.slot[token] < 0:
         return REFUSED
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     for at in range(offsets[token], offsets[token + 1]):
-        index = follow(c, index, data[at])
+        before = index
+        index = c.cells[index * c.class_count + c.classes[data[at]]]
+        if index <= UNKNOWN and c.inside[before] == INSIDE:
+            return UNKNOWN
+        if index == UNKNOWN:
+            index = follow(c, before, data[at])
         if index < 0:
             return ASKED if index == QUESTIONED else REFUSED
     index = end_token(c, index)
@@ -159,7 +217,7 @@ def read(c: TextContext, index: int, token: int) -> int:
 @jit
 def move_key(c: TextContext, index: int, token: int) -> Edge:
     """Return the row of a move, as the tables find it by its state and token."""
-    key = c.work
+    key = c.work.edge
     key.first = index
     key.second = token
     key.third = 0
@@ -174,12 +232,76 @@ def recorded(c: TextContext, index: int, token: int) -> int:
 
 
 @jit
+def forward(c: TextContext, index: int) -> None:
+    """Have a state inside a part stand for the part's own: they have the same mask."""
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    node.dense_row = c.visits[state.visit].context
+    node.token_list = -2 - state.state
+
+
+@jit
+def enter(c: TextContext, visit: int, state: int) -> int:
+    """Return the state in which a part is in a state of its own, made if it is new; UNKNOWN where there is no
+    room, or the part's text may end there and something follows."""
+    row, v = c.work.node, c.visits[visit]
+    words = Int64s(address_of_block(row))
+    for i in range(8):
+        words[i] = 0
+    key = TextState(address_of_block(row))
+    key.visit = visit
+    key.state = state
+    found = find(c.nodes, 8, row)
+    if found >= 0:
+        return found
+    count = c.nodes.count
+    if count >= min(c.row_count, c.nodes.capacity) or 2 * count > c.nodes.mask:
+        return UNKNOWN
+    standing = NEVER if v.take == 0 else call2(v.standing, v.context, state)
+    if standing != NEVER and standing != WORD and v.follows != 0:
+        return UNKNOWN
+    row.dense_row = -1
+    row.token_list = -1
+    c.inside[count] = INSIDE
+    c.may_end[count] = 1 if standing != NEVER and v.may_end != 0 else 0
+    blank(c, count)
+    intern(c, c.nodes, 8, row)
+    if v.take != 0 and (standing == NEVER or v.may_end != 0):
+        scratch = address_of_block(c.scratch)
+        if v.wanted == 0 or (
+            v.wanted != UNKNOWN and call4(v.ends_below, v.context, state, v.wanted, scratch) == 0
+        ):
+            forward(c, count)
+    return count
+
+
+@jit
+def blank(c: TextContext, index: int) -> None:
+    """Make all steps of a state unknown."""
+    cells = skip(c.cells, index * c.class_count)
+    for i in range(c.class_count):
+        cells[i] = UNKNOWN
+    if address_of_block(c.boundaries) != 0:
+        c.boundaries[index] = UNKNOWN
+
+
+@jit
 def after_token(c: TextContext, index: int, token: int) -> int:
     """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
-    the state is inside a part and the move is not recorded."""
-    if c.inside[index] != 0:
-        return recorded(c, index, token)
-    return read(c, index, token)
+    Python must follow into a part, or out of one."""
+    if c.inside[index] != INSIDE:
+        after = read(c, index, token)
+        return after if after != UNKNOWN else recorded(c, index, token)
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    v, slot = c.visits[state.visit], c.vocabulary.slot[token]
+    if v.take != 0 and v.wanted != UNKNOWN and (node.token_list < -1 or (slot >= 0 and v.leaving[slot] == 0)):
+        after = call3(v.take, v.context, state.state, token)
+        if after >= 0:
+            after = enter(c, state.visit, after)
+        if after >= REFUSED:
+            return after
+    return recorded(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
@@ -192,6 +314,57 @@ def take_token(context: int, index: int, token: int) -> int:
 def known_move(context: int, index: int, token: int) -> int:
     """As `recorded`."""
     return recorded(TextContext(context), index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def join_part(context: int, index: int, target: int) -> int:
+    """Memoise the mask of a state inside a part, and write it to `target` (0: nowhere): the part's own, and
+    the tokens that leave the part. Returns 0; ASKED with questions noted; MISS where the part's mask is not
+    known; UNKNOWN where Python must join them."""
+    c = TextContext(context)
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    v = c.visits[state.visit]
+    if v.take == 0 or v.wanted == UNKNOWN:
+        return UNKNOWN
+    if call2(v.standing, v.context, state.state) != NEVER and c.may_end[index] == 0:
+        return UNKNOWN
+    # behind the memory of `walk` and of what it calls
+    ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
+    if v.wanted != 0:
+        left = call4(v.ends_below, v.context, state.state, v.wanted, address_of_block(ends))
+    if left == 0:
+        forward(c, index)
+        return copy_mask(c, node, target)
+    part = Core(v.context)
+    own = part.nodes[state.state]
+    if own.token_list < 0:
+        return MISS
+    if left < 0 or v.behind < 0 or own.token_list < 0:
+        return UNKNOWN
+    c.buffer_count = 0
+    c.waiting.count = 0
+    listed = skip(part.lists.numbers, own.token_list)
+    for i in range(listed[1]):
+        terminal = part.terminals[listed[2 + i]]
+        emit(c, terminal.tokens, 0, terminal.count)
+    emit(c, skip(listed, 2 + listed[1]), 0, listed[0])
+    asked = False
+    for i in range(left):
+        at = ends[i]
+        word = c.vocabulary.trie[at]
+        asked = walk(c, v.behind, at + 1, depth_of(word), end_of(word)) or asked
+    if asked:
+        return ASKED
+    if c.buffer_count >= c.vocabulary.mask_words:
+        return UNKNOWN
+    return memoise(c, node, own.dense_row, target)
+
+
+@entry("int64(int64, int64, int64)")
+def inside_state(context: int, visit: int, state: int) -> int:
+    """As `enter`."""
+    return enter(TextContext(context), visit, state)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -237,12 +410,6 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
     return left
 
 
-@entry("int64(int64, int64, int64)")
-def read_token(context: int, index: int, token: int) -> int:
-    """As `read`: inside a part too."""
-    return read(TextContext(context), index, token)
-
-
 @entry("int64(int64, int64, int64, int64, int64)")
 def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
     """Write to target[0:count] (int64) the states after each of some allowed tokens (int32) with texts.
@@ -284,6 +451,7 @@ def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
     nodes = c.vocabulary.trie
     starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
     stack = Int64s(address_of_block(c.scratch))
+    slots = skip(Int32s(address_of_block(c.scratch)), SLOTS)
     stack[depth] = index
     asked = False
     while node < count:
@@ -305,6 +473,17 @@ def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
             elif end == QUESTIONED:
                 wait(c, node, after, 1)
                 asked = True
+        found = 0
+        if c.inside[after] == INSIDE and node + 1 < end_of(word):
+            state = TextState(address_of_block(c.nodes[after]))
+            v = c.visits[state.visit]
+            if v.take != 0:
+                found = call4(v.slots_below, v.context, state.state, node, address_of_block(slots))
+                if found >= 0:
+                    for i in range(found):
+                        emit(c, ids, starts[slots[i]], starts[slots[i] + 1])
+                    node = end_of(word)
+                    continue
         node += 1
     return asked
 
@@ -383,32 +562,6 @@ def collect_below(context: int, index: int, below_address: int, count: int) -> i
         word = c.vocabulary.trie[node]
         asked = walk(c, index, node + 1, depth_of(word), end_of(word)) or asked
     return ASKED if asked else count
-
-
-@entry("int64(int64, int64, int64, int64)")
-def mark_wanted(context: int, last_address: int, first_address: int, target_address: int) -> int:
-    """Write to `target` (uint8 for each node of the trie) 2 where a node's byte is among some (`last`,
-    uint8[256]) and a child's byte among others (`first`), 1 on the way to such nodes, else 0. Returns 0."""
-    c, last = TextContext(context), Bytes(last_address)
-    first, target = Bytes(first_address), Bytes(target_address)
-    nodes, count, path = c.vocabulary.trie, c.vocabulary.trie_count, Int64s(address_of_block(c.scratch))
-    for node in range(count):
-        target[node] = 0
-    for node in range(count):
-        word = nodes[node]
-        depth = depth_of(word)
-        path[depth] = node
-        if depth < 2 or first[byte_of(word)] == 0:
-            continue
-        at = path[depth - 1]
-        if last[byte_of(nodes[at])] == 0:
-            continue
-        target[at] = 2
-        depth -= 2
-        while depth >= 1 and target[path[depth]] == 0:
-            target[path[depth]] = 1
-            depth -= 1
-    return 0
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

@@ -13,8 +13,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from structgen.compilation.explanation import network_of
 from structgen.errors import OptionError, UnsupportedError
+from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.ir import (
     All,
@@ -28,12 +28,12 @@ from structgen.language.ir import (
     PlainInteger,
     ValueMenu,
 )
+from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
-from structgen.text_grammars.composition.dispatching import holding, shown
+from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
-from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
-from structgen.tool_calls.templates import TEXT, filled, pieces
-from structgen.tool_calls.tool_format import ToolFormat
+from structgen.text_grammars.regular_formulas import holding, shown
+from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, in_any_order, sequence
 
 _COMBINING: Final = (
     "$dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependentRequired dependencies "
@@ -60,12 +60,6 @@ class ArgumentPlan:
         self.schema = _root_object(dict(schema))
         grammar: JsonSchemaGrammar = json_schema(dict(self.schema), **policies)
         self.written, self.limits = grammar.policies, grammar.limits
-        if self.written.property_order != "declared":
-            raise OptionError(
-                f"property_order={self.written.property_order!r} is for JSON.",
-                where="property_order",
-                cure="Leave it out: this format writes arguments in the order of the schema.",
-            )
         self.network: Network = network_of(grammar.document())
         root = self.menu(self.network.root, "#")
         assert root.object is not None
@@ -148,10 +142,18 @@ def _plan(given: _Given) -> ArgumentPlan:
 
 
 def argument_grammar(
-    schema: Mapping[str, Any], policies: Mapping[str, Any], format: ToolFormat
+    schema: Mapping[str, Any],
+    policies: Mapping[str, Any],
+    style: ArgumentStyle,
+    excludes: Sequence[str] = (),
+    most_blanks: int | None = None,
 ) -> TextGrammar:
-    """Return the grammar of the arguments of one tool, in a format whose `member` says how each stands."""
-    return _Writer(plan_of(schema, policies), format).arguments()
+    """Return the grammar of the arguments of one tool, in a style whose `member` says how each stands.
+
+    `excludes`: texts that no string and no name of an argument holds. `most_blanks`: characters of white
+    space that stand together at most, outside of strings.
+    """
+    return _Writer(plan_of(schema, policies), style, tuple(excludes), most_blanks).arguments()
 
 
 def has_no_arguments(schema: Mapping[str, Any]) -> bool:
@@ -162,9 +164,11 @@ def has_no_arguments(schema: Mapping[str, Any]) -> bool:
 class _Writer:
     """Builds the grammar of arguments from a plan."""
 
-    def __init__(self, plan: ArgumentPlan, format: ToolFormat) -> None:
-        self.plan, self.format = plan, format
-        self.blank = blank_of(plan.written.whitespace)
+    def __init__(
+        self, plan: ArgumentPlan, style: ArgumentStyle, excludes: tuple[str, ...], most_blanks: int | None
+    ) -> None:
+        self.plan, self.style, self.excludes, self.most_blanks = plan, style, excludes, most_blanks
+        self.blank = blank_of(plan.written.whitespace, most_blanks)
         self.open: list[int] = []
 
     def arguments(self) -> TextGrammar:
@@ -174,20 +178,31 @@ class _Writer:
         parts = []
         for member in members:
             there = f"{where}/properties/{_pointer(member.key)}"
-            if re.fullmatch(self.format.keys, member.key) is None:
+            excluded = next((one for one in self.excludes if one in member.key), None)
+            if excluded is not None and not member.required:
+                continue
+            if excluded is not None:
+                raise OptionError(
+                    f"{member.key!r} is required, and holds {excluded!r}, which is excluded.",
+                    where=there,
+                    cure="Rename it, or exclude something else.",
+                )
+            if re.fullmatch(self.style.keys, member.key) is None:
                 raise UnsupportedError(
-                    f"The format {self.format.name} cannot write the name {member.key!r}.",
+                    f"{self.style.name} cannot write the name {member.key!r}.",
                     keyword="properties",
                     where=there,
                     cure="Rename the argument.",
                 )
             key = None if nested else member.key
-            parts.append((self.element(self.format.member, member, there, key), member.required))
+            parts.append((self.element(self.style.member, member, there, key), member.required))
         return self.row(parts)
 
     def row(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
         """Return parts one after another, with what separates them; those that need not be may be absent."""
-        if self.format.spaced and self.blank is not None:
+        if self.plan.written.property_order == "any":
+            return self.shuffled(parts)
+        if self.style.spaced and self.blank is not None:
             blank = self.blank
             return sequence(*(blank + of if needed else (blank + of).optional() for of, needed in parts))
         later: TextGrammar = literal("")
@@ -195,12 +210,19 @@ class _Writer:
         for of, needed in reversed(parts):
             first = of + later if needed else (of + later) | first
             later = (
-                self.format.between + of + later if needed else (self.format.between + of).optional() + later
+                self.style.between + of + later if needed else (self.style.between + of).optional() + later
             )
         return first
 
+    def shuffled(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
+        """Return parts in any order, with what separates them."""
+        blank = self.blank if self.style.spaced else None
+        of = [(part if blank is None else blank + part, needed) for part, needed in parts]
+        between = self.style.between if blank is None else ""
+        return in_any_order([p for p, needed in of if needed], [p for p, needed in of if not needed], between)
+
     def bracketed(self, inside: TextGrammar, at: int) -> TextGrammar:
-        brackets = self.format.brackets
+        brackets = self.style.brackets
         return sequence(brackets[at], inside, brackets[at + 1]) if brackets else inside
 
     def element(self, template: str, member: KnownMember, where: str, key: str | None) -> TextGrammar:
@@ -208,7 +230,7 @@ class _Writer:
         the tool itself."""
         if member.place in self.open:
             raise _refused(
-                f"A value holds others of its own kind, which {self.format.name} writes without end.", where
+                f"A value holds others of its own kind, which {self.style.name} writes without end.", where
             )
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
@@ -216,7 +238,7 @@ class _Writer:
         end = filled(tail, values)
         self.open.append(member.place)
         for kind, grammar in self.values(member, where, key, self.stops(end)):
-            words.setdefault(self.format.types.get(kind, ""), []).append(grammar)
+            words.setdefault(self.style.types.get(kind, ""), []).append(grammar)
         self.open.pop()
         return either(
             *(
@@ -227,7 +249,7 @@ class _Writer:
 
     def stops(self, end: str) -> tuple[str, ...]:
         """Return what a string that `end` follows does not hold."""
-        return self.format.stops or (self.format.quote or end,)
+        return (*(self.style.stops or (self.style.quote or end,)), *self.excludes)
 
     def spelled(self, template: str, values: Mapping[str, str]) -> Iterator[TextGrammar]:
         for kind, text in pieces(template):
@@ -244,14 +266,14 @@ class _Writer:
         if menu.string is not None:
             yield "string", self.strings(menu, stops)
         inside = menu.object is not None or menu.array is not None
-        if inside and key is not None and not self.format.nested:
+        if inside and key is not None and not self.style.nested:
             yield from self.json(menu, key, where)
             return
         if menu.object is not None:
             members = self.plan.members(menu.object, where)
-            yield "object", self.padded(self.bracketed(self.members(members, where, nested=True), 0))
+            yield "object", self.padded(self.members(members, where, nested=True), 0)
         if menu.array is not None:
-            yield "array", self.padded(self.bracketed(self.array(menu.array, where), 2))
+            yield "array", self.padded(self.array(menu.array, where), 2)
         for kind, word, outcome in (
             ("boolean", "true", menu.true),
             ("boolean", "false", menu.false),
@@ -262,7 +284,8 @@ class _Writer:
         if menu.number is not None:
             formula = menu.number.formulas[0]
             kind = "integer" if is_integer(formula) else "number"
-            yield kind, self.padded(as_text(json_schema(number_schema(formula), **self.plan.policies)))
+            policies = {**self.plan.policies, "whitespace": "compact"}
+            yield kind, self.padded(as_text(json_schema(number_schema(formula), **policies)))
 
     def json(self, menu: ValueMenu, key: str, where: str) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
@@ -277,7 +300,7 @@ class _Writer:
         there = [kind for kind, found in kinds.items() if found is not None]
         groups: dict[str, list[str]] = {}
         for kind in there:
-            groups.setdefault(self.format.types.get(kind, ""), []).append(kind)
+            groups.setdefault(self.style.types.get(kind, ""), []).append(kind)
         for of in groups.values():
             one = (
                 schema
@@ -285,11 +308,13 @@ class _Writer:
                 else {**_own(schema), "allOf": [schema], "type": of}
             )
             grammar = json_schema(one, **{**self.plan.policies, "strict": None})
-            yield of[0], self.padded(as_text(without(grammar, self.format.stops)))
+            said = as_text(without(grammar, (*self.style.stops, *self.excludes)))
+            said = less_spaced(said, self.plan.written.whitespace, self.most_blanks)
+            yield of[0], self.padded(said) if self.blank is None else said  # else JSON has it in itself
 
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)
-        item = self.format.item
+        item = self.style.item
         if len(set(places)) <= 1:
             if not places:
                 return literal("")
@@ -317,17 +342,20 @@ class _Writer:
 
     def separated(self, of: TextGrammar, *, first: bool = False) -> TextGrammar:
         """Return the grammar of one part in a row, with what stands before it."""
-        if self.format.spaced and self.blank is not None:
+        if self.style.spaced and self.blank is not None:
             return self.blank + of
-        return of if first else self.format.between + of
+        return of if first else self.style.between + of
 
-    def padded(self, of: TextGrammar) -> TextGrammar:
-        """Return a value that is no string with the white space around it."""
-        if not self.format.blanks:
-            return of
+    def padded(self, of: TextGrammar, brackets: int | None = None) -> TextGrammar:
+        """Return a value that is no string with the white space around it; `brackets`: the first of those
+        that belong to it, where it holds others."""
+        whole = of if brackets is None else self.bracketed(of, brackets)
+        if not self.style.blanks:
+            ends = self.blank if brackets is not None and self.style.spaced else None
+            return whole if ends is None else whole + ends
         if self.blank is None:
-            return self.format.frame + of + self.format.frame
-        return self.blank + of + self.blank
+            return self.style.frame + whole + self.style.frame
+        return self.blank + whole + self.blank
 
     def strings(self, menu: ValueMenu, stops: tuple[str, ...]) -> TextGrammar:
         """Return the strings of a value as they stand. They hold none of `stops`; where other values may
@@ -336,12 +364,12 @@ class _Writer:
         what = f"a string without {shown(stops)}"
         formula: Formula = All((menu.string.formulas[0], Not(holding(stops))))
         of = RegularGrammar(formula, what, limits=self.plan.limits)
-        if self.format.quote:
-            return self.format.quote + of + self.format.quote
-        if not self.format.types and not self.format.nested and (menu.object or menu.array) is not None:
+        if self.style.quote:
+            return self.style.quote + of + self.style.quote
+        if not self.style.types and not self.style.nested and (menu.object or menu.array) is not None:
             formula = All((formula, Not(Pattern(r"^[ \t\n\r]*[{\[]"))))
             of = RegularGrammar(formula, what, limits=self.plan.limits)
-        return framed(of, self.format.frame, exact=self.blank is None) if self.format.frame else of
+        return framed(of, self.style.frame, exact=self.blank is None) if self.style.frame else of
 
 
 def framed(of: RegularGrammar, frame: str, *, exact: bool) -> TextGrammar:
@@ -355,11 +383,23 @@ def framed(of: RegularGrammar, frame: str, *, exact: bool) -> TextGrammar:
     return either(whole, frame + (of - ended), begun + frame, begun - ended)
 
 
-def blank_of(whitespace: str) -> TextGrammar | None:
-    """Return the grammar of white space between arguments under a policy; None: exactly what is usual."""
-    if whitespace == "any":
-        return regex(r"[ \t\n\r]*")
-    return regex(r"[ \t\n\r]{0,8}") if whitespace == "bounded" else None
+def blank_of(whitespace: str, most: int | None = None) -> TextGrammar | None:
+    """Return the grammar of white space between arguments under a policy, of `most` characters at most; None:
+    exactly what is usual."""
+    if whitespace not in ("any", "bounded"):
+        return None
+    counts = [one for one in (8 if whitespace == "bounded" else None, most) if one is not None]
+    return regex(rf"[ \t\n\r]{{0,{min(counts)}}}" if counts else r"[ \t\n\r]*")
+
+
+def less_spaced(of: TextGrammar, whitespace: str, most: int | None) -> TextGrammar:
+    """Return the texts of JSON, written under a policy, in which `most` characters of white space stand
+    together at most, those inside strings not counted. Cost: masks are made byte by byte, unless the policy
+    writes no more anyway."""
+    if most is None or whitespace == "compact" or (whitespace == "oneline" and most):
+        return of
+    blanks = rf"[ \t\n\r]{{0,{most}}}"
+    return of & regex(rf'(?:{blanks}(?:"(?:[^"\\]|\\[\s\S])*"|[^" \t\n\r]))*{blanks}')
 
 
 def gap(kind: str, blank: TextGrammar | None) -> TextGrammar:
@@ -433,6 +473,8 @@ def _root_object(schema: dict[str, Any]) -> dict[str, Any]:
     for keyword in _COMBINING:
         if keyword in schema:
             raise _refused("The schema combines schemas of all arguments.", f"#/{keyword}", keyword)
+    if "object" not in (kinds if isinstance(kinds := schema.get("type", "object"), list) else [kinds]):
+        raise _refused("Arguments are an object.", "#/type")
     schema.setdefault("properties", {})
     if schema.get("additionalProperties") not in (None, False):
         raise _refused(

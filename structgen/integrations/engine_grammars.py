@@ -1,0 +1,207 @@
+"""What the requests of an engine ask for, compiled; and the text that one of them writes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from structgen.compilation.compiler import compile
+from structgen.compilation.preloading import preload
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.matcher import Matcher
+from structgen.errors import BudgetError, OptionError, StructgenError
+from structgen.request_reading.request_reader import read_request
+from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.tokenizer import Tokenizer
+
+_MOST_KEPT: Final = 256
+"""Compiled grammars that are kept."""
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[K, V]):
+    """A dict of the last entries that were set or got; the others are let go. Not for several threads."""
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """Return an entry, which is then the last one."""
+        if key in self:
+            self.move_to_end(key)
+        return super().get(key, default)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        while len(self) > _MOST_KEPT:
+            self.popitem(last=False)
+
+
+class EngineGrammars:
+    """The grammars of an engine's requests for one tokenizer. Used by several threads at once."""
+
+    def __init__(self, tokenizer: Any, end_tokens: Sequence[int], vocab_size: int) -> None:
+        """Read the tokenizer, with these end tokens (none: its own), for a model `vocab_size` wide. Raises
+        TokenizerError where it cannot serve for masks."""
+        self.tokenizer = Tokenizer.from_huggingface(
+            tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
+        )
+        self._kept: Recent[str, CompiledGrammar] = Recent()
+        self._lock = threading.Lock()
+
+    def preload(self) -> None:
+        """Load ahead what the first request of each kind needs (`sg.preload`)."""
+        preload(tokenizer=self.tokenizer)
+
+    def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
+        """Return the compiled grammar of a constraint in a shape that `sg.read_request` knows. Raises
+        StructgenError."""
+        key = repr(asked)
+        with self._lock:
+            found: CompiledGrammar | None = self._kept.get(key)
+        if found is not None:
+            return found
+        grammar = read_request(asked).answer
+        if grammar is None:
+            raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
+        made: CompiledGrammar = compile(grammar, self.tokenizer)
+        with self._lock:
+            self._kept[key] = made
+        return made
+
+    def clear(self) -> None:
+        """Let go of all compiled grammars."""
+        with self._lock:
+            self._kept.clear()
+
+
+class EngineText:
+    """A text that an engine writes under a grammar, token by token; drafted tokens are taken back again.
+
+    `stops` are tokens at which the engine ends a text besides the grammar's end tokens: they may come exactly
+    where the text is complete.
+    """
+
+    def __init__(self, compiled: CompiledGrammar, stops: Sequence[int] = ()) -> None:
+        self.matcher = Matcher(compiled)
+        self.stops = tuple(sorted(set(stops) - set(compiled.end_tokens)))
+        self.failure: StructgenError | None = None
+        """Why no mask could be filled. The text takes no token any more."""
+        self._stopped = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token or a stop was taken."""
+        return bool(self._stopped) or self.matcher.is_finished
+
+    @property
+    def size(self) -> int:
+        """The tokens taken."""
+        return len(self.matcher.tokens) + self._stopped
+
+    def take(self, token: int) -> None:
+        """Take a token. Raises the failure of its mask, TokenError, FinishedError."""
+        if self.failure is not None:
+            raise self.failure
+        if token in self.stops and not self.is_finished and self.matcher.is_complete:
+            self._stopped = 1
+        else:
+            self.matcher.advance(token)
+
+    def rollback(self, count: int) -> None:
+        """Undo the last `count` tokens."""
+        stop = min(self._stopped, count)
+        self._stopped -= stop
+        if count > stop:
+            self.matcher.rollback(count - stop)
+
+    def reset(self) -> None:
+        """Begin again."""
+        self._stopped, self.failure = 0, None
+        self.matcher.reset()
+
+    def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
+        """Return how many of the tokens may come, one after the other, so that the text is still complete
+        within `budget` tokens from here, the end token not counted."""
+        if self.is_finished or self.failure is not None:
+            return 0
+        count = self.matcher.accepts(tokens)
+        if budget is None:
+            return count
+        for token in tokens[:count]:
+            self.matcher.advance(token)
+        # if the last of them leaves room for the rest, all before it do
+        taken = count
+        while taken and not self.matcher.is_finished and taken + self.matcher.tokens_to_finish() > budget:
+            self.matcher.rollback(1)
+            taken -= 1
+        self.matcher.rollback(taken)
+        return taken
+
+    def fill(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
+        """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least
+        (thoughts took the tokens) is that least: the text is as short as may be, and the engine cuts it.
+
+        Where no mask can be filled, `failure` says why, and the row has an end token alone: a row without a
+        token would harm the other texts of the batch (the mean of nothing is no number).
+        """
+        try:
+            if self.failure is not None:
+                raise self.failure
+            try:
+                self.matcher.fill_mask(mask, row, budget=budget)
+            except BudgetError as error:
+                self.matcher.fill_mask(mask, row, budget=error.minimum)
+        except StructgenError as error:
+            self.failure = error
+            allow_only(mask, row, self.matcher.compiled.end_tokens)
+            return
+        if self.stops:
+            complete = self.matcher.is_complete
+            for token in self.stops:
+                _set(mask, row, token, complete)
+
+
+class TextBudget:
+    """How many tokens a text may still take, where the engine counts those of a whole request."""
+
+    def __init__(self, text: EngineText, reserve: int = 0) -> None:
+        """`reserve`: tokens of thoughts that the request may have without showing them yet."""
+        self.text, self.reserve = text, reserve
+        self._before = 0
+        """Tokens of the request that are none of the text's: its thoughts."""
+
+    def left(self, most: int, written: int) -> int:
+        """Return the budget of a text, the end token not counted: the request may have `most` tokens, and has
+        `written`. Drafted tokens are taken by the text, and are not yet the request's."""
+        taken = self.text.size
+        self._before = max(self._before, written - taken)
+        return max(most - 1 - self._before - taken - self.reserve, 0)
+
+
+def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
+    """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
+    engine's `option` says."""
+    least = Matcher(compiled).tokens_to_finish()
+    if least + 1 > most:
+        raise BudgetError(
+            f"The shortest text takes {least:,} tokens and an end token, and {most:,} are allowed.",
+            minimum=least,
+            where=option,
+            cure=f"Allow {least + 1:,} or more.",
+        )
+
+
+def allow_only(mask: TokenMask, row: int, tokens: Sequence[int] | frozenset[int]) -> None:
+    """Allow some tokens in a row, and no other."""
+    mask.array[row] = 0
+    for token in tokens:
+        _set(mask, row, token, True)
+
+
+def _set(mask: TokenMask, row: int, token: int, allowed: bool) -> None:
+    word, bit = divmod(token, 32)
+    flag = 1 << bit if bit < 31 else -(1 << 31)
+    mask.array[row, word] = mask.array[row, word] | flag if allowed else mask.array[row, word] & ~flag

@@ -1,0 +1,23 @@
+"""The network of a schema that no machine runs, for those who ask what its documents are."""
+
+from __future__ import annotations
+
+from structgen.automata.numbers.form_product import number_pool
+from structgen.automata.strings.string_pool import StringPool
+from structgen.json_machine.answers.scalar_questions import Numbers, Strings
+from structgen.schema.reading.document import Document
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+
+
+def network_of(document: Document) -> SchemaNetwork:
+    """Return the network of a document that no machine runs, with automata of its own."""
+
+    def outcome(demands: frozenset[int]) -> int:
+        assert demands == frozenset((0,)), "an oracle asks about one demand at a time"
+        return 0
+
+    limits, policies = document.limits, document.policies
+    strings = StringPool(limits, lone=policies.escapes == "any")
+    return SchemaNetwork(
+        document, Strings(strings, outcome), Numbers(number_pool(policies.numbers, limits), outcome)
+    )

@@ -1,0 +1,220 @@
+"""Free text up to words behind which other grammars follow: the text of triggered tags and of tool calls.
+
+The free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary it is the same
+whatever follows the words, and so are its masks: it is kept with the mask store, and a grammar with the same
+words takes it as a part.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.compiled import WantedNodes
+from structgen.language.expectation import Expected
+from structgen.language.ir import Formula
+from structgen.limits import Limits
+from structgen.native.jit import code_of
+from structgen.text_grammars.combined_languages import Parts, Place
+from structgen.text_grammars.machine import part_reading, stepping
+from structgen.text_grammars.machine.compiled_text import CompiledText
+from structgen.text_grammars.machine.language import (
+    ALL_BYTES,
+    CompileTarget,
+    Config,
+    InsidePart,
+    Language,
+    LanguageGrammar,
+    Moves,
+)
+from structgen.text_grammars.machine.masked_language import Masked
+from structgen.text_grammars.regular_language import RegularLanguage
+from structgen.tokens.vocabulary import Vocabulary
+
+
+class TextBeforeLanguage(RegularLanguage):
+    """Texts without some words, and texts that end with the first of these: a formula of each, in this
+    order."""
+
+    def __init__(self, formulas: Sequence[Formula], what: str, ends: str, limits: Limits) -> None:
+        """`what`, `ends`: the two, in words."""
+        super().__init__(formulas[0], what, limits, others=formulas[1:])
+        self._ends = [ends] * (len(formulas) - 1)
+
+    def standing(self, config: Config) -> int:
+        met = self.outcome(config)
+        return (stepping.NEVER, stepping.WORD)[met + 1] if met < 1 else stepping.WORD + met
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        if self.accepts(config):
+            return ()
+        # only a character may be incomplete
+        return next(rest for size in (1, 2, 3) if (rest := self._rest(config, size)) is not None)
+
+    def _rest(self, config: Config, size: int) -> tuple[int, ...] | None:
+        """Return the first of so many bytes that lead to the end of free text."""
+        for byte in range(0x80, 0xC0):
+            after = self.step(config, byte)
+            if after is None:
+                continue
+            rest = (() if self.outcome(after) == 0 else None) if size == 1 else self._rest(after, size - 1)
+            if rest is not None:
+                return byte, *rest
+        return None
+
+    def expected(self, config: Config) -> list[Expected]:
+        steps = [(byte, self.step(config, byte)) for byte in range(256)]
+        ends = [(byte, self.outcome(after)) for byte, after in steps if after is not None]
+        found = [
+            Expected(what, (), bytes(byte for byte, met in ends if met < 1 or met == own))
+            for own, what in enumerate((*self._ends, self.what), 1)
+        ]
+        return [one for one in dict.fromkeys(found) if one.first]
+
+
+def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> TextPart:
+    """Return free text as a part, compiled once for a store."""
+    kept: OrderedDict[Any, CompiledText] = OrderedDict()
+    if target.is_shared:
+        kept = cast("OrderedDict[Any, CompiledText]", target.store.of(Vocabulary.of(target.tokenizer)).texts)
+    key = of.canonical, limits, target.tokenizer.eos_token_ids
+    found = kept.pop(key, None)
+    if found is None or found.used > 1:
+        found = CompiledText(of, target.tokenizer, limits, target.store)
+    kept[key] = found
+    if len(kept) > 16:
+        kept.popitem(last=False)
+    return TextPart(found)
+
+
+class TextPart(Masked):
+    """The compiled text as a part of which one end counts."""
+
+    def __init__(self, compiled: CompiledText, end: int = stepping.WORD, last: bytes = ALL_BYTES) -> None:
+        """`end`: how the text stands there (`TextBeforeLanguage.standing`); `last`: its last byte."""
+        super().__init__(compiled, last)
+        self.text, self._end = compiled, end
+
+    @property
+    def calls(self) -> tuple[int, ...]:
+        known = (
+            part_reading.peek_token,
+            part_reading.standing,
+            part_reading.crossings,
+            part_reading.peek_below,
+        )
+        return tuple(map(code_of, known))
+
+    def standing(self, config: Config) -> int:
+        return self.text.standing(cast(int, config))
+
+    def moves(self, config: Config) -> Moves | None:
+        return cast("Moves", self.text.moves(cast(int, config)))
+
+    def goes_on(self, config: Config) -> bool:
+        return self.standing(config) <= stepping.WORD
+
+    def may_end(self, state: int) -> bool:
+        return self.standing(state) == self._end
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        with self.text.lock:
+            return self.text.shortest_rest(cast(int, config))
+
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+        return self.text.ends_below(state, wanted, self._end)
+
+    def cost(self, state: int) -> None:
+        return None
+
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
+        return None
+
+
+class InterruptedText(Parts):
+    """Free text, and behind each of some words a text of a language of its own, up to `most` times.
+
+    The number of a place is that of its part, 0 for the text, and from there on in steps of all parts the
+    words that were read, if they are bounded.
+    """
+
+    def __init__(
+        self, text: TextBeforeLanguage | TextPart, bodies: Mapping[str, Language], most: int | None
+    ) -> None:
+        """`text`: up to one of some words; `bodies`: what follows each of them."""
+        super().__init__((text, *bodies.values()))
+        self._text, self._most = text, most
+        self._views: list[TextPart] = []
+        if isinstance(text, TextPart):
+            for end, word in enumerate(bodies, 1):
+                self._views.append(TextPart(text.text, stepping.WORD + end, word.encode()[-1:]))
+
+    def part(self, place: Place) -> Language:
+        return self.parts[place[0] % len(self.parts)]
+
+    def start(self) -> Config:
+        return frozenset({(0, self._text.start())})
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        found: set[Place] = set()
+        for number, at in cast("frozenset[Place]", config):
+            part = self.part((number, at))
+            after = part.step(at, symbol)
+            if after is not None:
+                found |= self._after(number, part, after)
+        return frozenset(found) or None
+
+    def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
+        if part is not self._text:
+            return super()._after(number, part, after)
+        word = self._text.standing(after) - stepping.WORD
+        return frozenset({(number, after)}) if word < 1 else self._behind(number + word)
+
+    def _behind(self, number: int) -> frozenset[Place]:
+        """Return the places before a body, by its number, and behind it where it may be empty."""
+        body = self.parts[number % len(self.parts)]
+        start = body.start()
+        return frozenset({(number, start), *(self._followed(number)[0] if body.accepts(start) else ())})
+
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        width = len(self.parts)
+        if number % width == 0:
+            return frozenset(), True
+        if self._most is None:
+            return frozenset({(0, self._text.start())}), True
+        read = number // width + 1
+        return frozenset({(read * width, self._text.start())} if read < self._most else ()), True
+
+    def accepts(self, config: Config) -> bool:
+        return any(
+            self._text.standing(at) == stepping.WORD
+            if self.part((number, at)) is self._text
+            else not self._followed(number)[0] and self.part((number, at)).accepts(at)
+            for number, at in cast("frozenset[Place]", config)
+        )
+
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        places = cast("frozenset[Place]", config)
+        texts = [place for place in places if self._views and self.part(place) is self._text]
+        if not texts:
+            return super().inside(config)
+        insides, others = super().inside(places.difference(texts))
+        for number, at in texts:
+            state = cast(int, at)
+            insides += (InsidePart(cast(TextPart, self._text), state, None, True),)
+            insides += tuple(
+                InsidePart(view, state, self._behind(number + word), False)
+                for word, view in enumerate(self._views, 1)
+            )
+        return insides, others
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        rests = [
+            (self.part((number, at)) is self._text, tuple(self.part((number, at)).shortest(at)))
+            for number, at in cast("frozenset[Place]", config)
+        ]
+        return min(rests, key=lambda one: (len(one[1]), *one))[1]

@@ -1,0 +1,322 @@
+"""`NumberedText`: the configurations of a `Language`, numbered as texts reach them, and steps between them.
+
+A state whose places are all inside one part with masks of its own is a *visit* to that part, and the part's
+own state: compiled code makes these (`stepping.enter`). Python asks the language for all other steps: one by
+one, or a whole row where the language tells all that may come next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from contextlib import nullcontext
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.compiled import CompiledGrammar
+from structgen.errors import OptionError, StructgenError
+from structgen.limits import Limits
+from structgen.machine_core.growing_tables import LISTS, NODES
+from structgen.machine_core.layout import (
+    BELOW,
+    REFUSED,
+    REGISTERS,
+)
+from structgen.machine_core.questions import call_answered
+from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of, words_of
+from structgen.store.mask_store import MaskStore
+from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine.language import (
+    CompileTarget,
+    Config,
+    InsidePart,
+    Language,
+    LanguageGrammar,
+)
+from structgen.text_grammars.machine.part_ends import Map, PartEnds
+from structgen.text_grammars.machine.step_table import StepTable
+from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
+from structgen.tokens.tokenizer import Tokenizer
+
+_NO_BUDGET: Final = nullcontext()
+"""Each question is bounded by the limits of its language alone."""
+_VISITS, _LEAVING = word_of(TextContext, "visits"), word_of(Visit, "leaving")
+_READING = 0
+"""The mode of every state before an end token."""
+
+
+class _Entered(NamedTuple):
+    """A part with masks of its own, at one place in the grammar."""
+
+    places: tuple[InsidePart, ...]
+    """The places of the first state that was inside."""
+    config: Config
+    """The configuration of that state."""
+
+
+class NumberedText(CompiledGrammar):
+    """The states of a grammar of texts."""
+
+    grammar: LanguageGrammar
+    table_plan = TEXT_TABLES
+
+    def __init__(
+        self,
+        grammar: LanguageGrammar,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        super().__init__(grammar, tokenizer, limits, store)
+        target = CompileTarget(tokenizer, self.store, store is not False)
+        self._language: Language = grammar.language(self.limits, target)
+        _check_specials(self._language.specials, tokenizer)
+        self._has_specials = bool(self._language.specials)
+        self._row: npt.NDArray[np.int64] = np.array([0] * REGISTERS + [-1, -1])
+        """The row of the next state."""
+        self._numbers: dict[Config, int] = {}
+        self._configs: dict[int, Config] = {}
+        """State -> its configuration; of one in a part only where Python has asked for it (`_config`)."""
+        self._entered: list[_Entered] = [_Entered((), None)]
+        """The visits to parts, by their numbers; 0 is none."""
+        self._visits: dict[Hashable, int] = {}
+        self._wanted: dict[int, Map] = {}
+        """Visit -> the nodes of the trie that are examined for ends of its part, once a mask needed them."""
+        self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
+        self._tables.context[_VISITS] = address_of(self._visit_rows)
+        self._steps = StepTable(self._tables.context, self._language)
+        self._finished = -1
+        self._moves: dict[int, list[tuple[bytes, int]]] = {}
+        self._part_ends = PartEnds(self.address, self.vocabulary)
+        self._following: dict[Config, bytes] = {}
+        """Configuration behind a part -> the bytes that may come next."""
+        self._start = self._number(self._language.start())
+
+    def _number(self, config: Config) -> int:
+        number = self._numbers.get(config)
+        if number is None:
+            standing, (insides, others) = self._language.standing(config), self._language.inside(config)
+            if insides and others is None and _is_one_place(insides):
+                number = self._enter(config, insides)
+                self._steps.stand(number, standing)
+                self._configs[number] = config
+            else:
+                number = self._tables.count(NODES)
+                self._steps.put(number, standing, stepping.BOTH if insides else stepping.OUTSIDE)
+                self._add_node(_READING, config)
+            self._numbers[config] = number
+        return number
+
+    def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
+        """Return the state of a configuration all of whose places are inside one part."""
+        key = tuple((one.part, one.after_end, one.ends) for one in insides)
+        visit = self._visits.get(key)
+        if visit is None:
+            visit = self._visits[key] = len(self._entered)
+            self._entered.append(_Entered(insides, config))
+            self._put_visit(visit, insides)
+            if all(one.after_end is None or self._told_bytes(one.after_end) is not None for one in insides):
+                self._find_wanted(visit)
+        state = insides[0].state
+        while (number := int(stepping.inside_state(self.address, visit, state))) < 0:
+            self._steps.grow(self._tables.count(NODES) + 1)
+            self._tables.room(NODES, 1)
+        return number
+
+    def _find_wanted(self, visit: int) -> None:
+        """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
+        places = self._entered[visit].places
+        behind = [(one.part, one.after_end) for one in places if one.after_end is not None]
+        found = self._wanted[visit] = self._part_ends.map(
+            _joined(part.last for part, _config in behind),
+            _joined(part.space for part, _config in behind),
+            _joined(self._first_bytes(config) for _part, config in behind),
+        )
+        if found.wanted.most <= BELOW:
+            trie = address_of(found.wanted.trie) if found.wanted.most else 0
+            self._visit_rows[visit, [Visit.wanted, _LEAVING]] = trie, address_of(found.slots)
+
+    def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
+        """Write what compiled code knows of a visit."""
+        part = places[0].part
+        if visit == len(self._visit_rows):
+            self._steps.keep(self._visit_rows)
+            self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
+            self._tables.context[_VISITS] = address_of(self._visit_rows)
+        self._visit_rows[visit] = (
+            part.compiled.address,
+            *part.calls,
+            stepping.UNKNOWN,
+            0,
+            -1,
+            any(one.after_end is not None for one in places),
+            any(one.ends for one in places),
+        )
+
+    def _config(self, number: int) -> Config:
+        """Return the configuration of a state."""
+        config = self._configs.get(number)
+        if config is None:
+            visit, state = self._visit(number)
+            config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
+        return config
+
+    def _visit(self, number: int) -> tuple[int, int]:
+        """Return the visit that a state is in, 0 for none, and the part's state."""
+        visit, state = self._tables.rows(NODES)[number, [TextState.visit, TextState.state]].tolist()
+        return visit, state
+
+    def _add_node(self, mode: int, config: Config) -> None:
+        """Add a state whose steps were added. The row comes last, so that remains of an interrupted call are
+        overwritten."""
+        number = self._tables.count(NODES)
+        self._row[TextState.mode], self._row[TextState.number] = mode, number
+        self._configs[number] = config
+        self._tables.append(NODES, self._row)
+
+    def _retry(self, call: Any, *arguments: int) -> int:
+        return call_answered(self.lock, _NO_BUDGET, self._answer, call, self.address, *arguments)
+
+    def _answer(self) -> None:
+        """Answer the noted questions. The error of one that meets a limit is raised after the others are
+        answered; its cell is unknown again."""
+        self._answer_each(self._steps.questions())
+        self._tables.room(LISTS, self.vocab_size + 2)
+
+    def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
+        """Answer questions: each a state, and a class of bytes or BOUNDARY."""
+        failed: StructgenError | None = None
+        told: dict[int, bool] = {}
+        """State -> whether its language tells all its steps."""
+        for number, column in questions:
+            if told.get(number) or self._steps.is_known(number, column):
+                continue  # the answer for another class of the same effect
+            config = self._config(number)
+            try:
+                if column != stepping.BOUNDARY:
+                    if number not in told:
+                        told[number] = self._put_moves(number)
+                    if told[number]:
+                        continue
+                if column == stepping.BOUNDARY:
+                    after = self._language.boundary(config)
+                else:
+                    after = self._language.step(config, self._steps.representative[column])
+                answer = REFUSED if after is None else self._number(after)
+            except StructgenError as error:
+                answer, failed = stepping.UNKNOWN, error
+            self._steps.answer(number, column, answer)
+        if failed is not None:
+            raise failed
+
+    def _put_moves(self, number: int) -> bool:
+        """Fill the row of a state where the language tells all that may come next; return whether it does."""
+        config = self._config(number)
+        run = self._language.run(config)
+        if len(run) > 1:
+            number = self._put_run(number, run)
+            config = self._configs[number]
+        moves = self._language.moves(config)
+        if moves is not None:
+            self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
+        return moves is not None or len(run) > 1
+
+    def _put_run(self, number: int, run: Sequence[tuple[int, Config]]) -> int:
+        """Add the states of text that must come, with their rows; return the last. `run`: its bytes, and the
+        configurations after each."""
+        first = self._tables.count(NODES)
+        self._tables.room(NODES, len(run))
+        rows = np.tile(self._row, (len(run), 1))
+        rows[:, [TextState.mode, TextState.visit, TextState.state]] = _READING, 0, 0
+        rows[:, TextState.number] = np.arange(first, first + len(run))
+        self._steps.put_run(number, first, bytes(byte for byte, _config in run))
+        for at, (_byte, config) in enumerate(run, first):
+            self._configs[at] = config
+            self._numbers.setdefault(config, at)
+        self._tables.extend(NODES, rows, len(run))
+        return first + len(run) - 1
+
+    def _first_bytes(self, config: Config) -> bytes:
+        """Return the bytes that may come next in a configuration behind a part."""
+        known = self._told_bytes(config)
+        if known is None:
+            known = self._following[config] = self._next_bytes(self._number(config))
+        return known
+
+    def _told_bytes(self, config: Config) -> bytes | None:
+        """As `_first_bytes`, None where states have to be made for that."""
+        known = self._following.get(config)
+        if known is None:
+            run = self._language.run(config)
+            moves = [(bytes(run[0][:1]), config)] if run else self._language.moves(config)
+            if moves is not None:
+                known = self._following[config] = _joined(data for data, _after in moves)
+        return known
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        held = np.frombuffer(data, np.uint8)
+        return self._retry(stepping.take_bytes, index, address_of(held), len(data))
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        return self._steps.standing(index) != stepping.NEVER
+
+    def standing(self, index: int) -> int:
+        """Return how the text stands in a state, as its language says (`Language.standing`)."""
+        return self._steps.standing(index)
+
+    def _next_bytes(self, index: int) -> bytes:
+        return bytes(np.flatnonzero(self._after_bytes(index) >= 0).tolist())
+
+    def _after_bytes(self, index: int) -> npt.NDArray[np.int32]:
+        """Return the states after each byte ([256]), below 0 where it is refused."""
+        unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
+        self._answer_each((index, column) for column in unknown.tolist())
+        return self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+
+    def moves(self, index: int) -> list[tuple[bytes, int]]:
+        """Return the bytes that may come next in sets, and the state after each of a set."""
+        with self.lock:
+            after = self._after_bytes(index)
+            known = self._moves.get(index)
+            if known is None:
+                states = np.unique(after[after >= 0]).tolist()
+                known = [
+                    (np.flatnonzero(after == state).astype(np.uint8).tobytes(), state) for state in states
+                ]
+                self._moves[index] = known
+            return known
+
+
+def _is_one_place(insides: Sequence[InsidePart]) -> bool:
+    """Return whether places are one inside one part, whose text does not end there unless all does."""
+    machine, state = insides[0].part.compiled, insides[0].state
+    if any(one.part.compiled is not machine or one.state != state for one in insides):
+        return False
+    return all(one.after_end is None or not one.part.may_end(state) for one in insides)
+
+
+def _joined(parts: Iterable[bytes]) -> bytes:
+    """Return the bytes of some sets, ascending."""
+    return bytes(sorted(set(b"".join(parts))))
+
+
+def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
+    """Raise OptionError for a special token of a grammar that is not one of the tokenizer's."""
+    for token in sorted(specials):
+        if token >= tokenizer.vocab_size:
+            fault = f"The vocabulary has {tokenizer.vocab_size:,} tokens"
+        elif tokenizer.token_bytes[token] is not None:
+            fault = f"The token has a text, {tokenizer.token_bytes[token]!r}"
+        elif token in tokenizer.eos_token_ids:
+            fault = "The token ends a text"
+        else:
+            continue
+        raise OptionError(
+            f"{fault}; it cannot be a special token of a grammar.",
+            where=f"special token {token}",
+            cure="Name a token that has no text, by its id.",
+        )

@@ -1,0 +1,140 @@
+"""Compiled calls that read a text grammar as a part of another one, and look for the ends of parts.
+
+The free text of triggered tags is shared by grammars: compiled code of one of them follows the steps that are
+known, notes nothing, and so needs no lock.
+"""
+
+from __future__ import annotations
+
+from structgen.machine_core.growing_tables import DEEPEST
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED
+from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
+from structgen.text_grammars.machine.stepping import UNKNOWN, WORD, TextContext, ask
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+
+
+@entry("int64(int64, int64, int64)")
+def peek_token(context: int, index: int, token: int) -> int:
+    """Return the state after a token that has a text, REFUSED, or another code where a step is not known;
+    nothing is noted, and no lock is needed. Of a grammar without parts and counts of tokens."""
+    c = TextContext(context)
+    if c.vocabulary.slot[token] < 0:
+        return REFUSED
+    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
+    for at in range(offsets[token], offsets[token + 1]):
+        index = c.cells[index * c.class_count + c.classes[data[at]]]
+        if index < 0:
+            break
+    return index
+
+
+@entry("int64(int64, int64, int64, int64)")
+def peek_below(context: int, index: int, node: int, target: int) -> int:
+    """Write to `target` (int32, memory for a walk behind it) the slots of the tokens below a node of the trie
+    whose bytes behind the node's can be read from a state. Returns how many; another code where a step is not
+    known, the text ends inside one, or they are more than BELOW. Nothing is noted, and no lock is needed."""
+    c, slots, stack = TextContext(context), Int32s(target), skip(Int64s(target), BELOW // 2)
+    nodes = c.vocabulary.trie
+    word = nodes[node]
+    stack[0] = index
+    base, end, found = depth_of(word), end_of(word), 0
+    node += 1
+    while node < end:
+        word = nodes[node]
+        depth = depth_of(word) - base
+        after = c.cells[stack[depth - 1] * c.class_count + c.classes[byte_of(word)]]
+        if after < 0:
+            if after <= UNKNOWN:
+                return ASKED
+            node = end_of(word)
+            continue
+        stack[depth] = after
+        node += 1
+        if found == BELOW or (node < end_of(word) and c.may_end[after] > WORD):
+            return REFUSED
+        if slot_of(word) != 0:
+            slots[found] = slot_of(word) - 1
+            found += 1
+    return found
+
+
+@entry("int64(int64, int64)")
+def standing(context: int, index: int) -> int:
+    """Return how the text stands in a state (NEVER, STOPS, WORD and larger ones)."""
+    return int(TextContext(context).may_end[index])
+
+
+@jit
+def walk_ends(
+    c: TextContext, index: int, wanted: Int64s, end: int, stack: Int64s, target: Int32s, notes: bool
+) -> int:
+    """Write to `target` those of some nodes (`WantedNodes.trie`) whose bytes lead to a state where the text
+    stands so (`end`; 0: where it may not go on). Returns how many; ASKED where a step is not known, which is
+    noted if that is wanted."""
+    count, nodes, found, node, asked = wanted[0], skip(wanted, 1), 0, 0, False
+    stack[0] = index
+    while node < count:
+        word = nodes[node]
+        depth, column = depth_of(word), c.classes[byte_of(word)]
+        at = stack[depth - 1] * c.class_count + column
+        after = c.cells[at]
+        if after <= UNKNOWN:
+            asked = True
+            if notes and after == UNKNOWN:
+                ask(c, skip(c.cells, at), stack[depth - 1], column)
+        if after < 0:
+            node = end_of(word)
+            continue
+        stack[depth] = after
+        stands = c.may_end[after]
+        if slot_of(word) != 0 and (stands == end or (end == 0 and stands > WORD)):
+            target[found] = nodes[count + node]
+            found += 1
+        node += 1
+    return ASKED if asked else found
+
+
+@entry("int64(int64, int64, int64, int64)")
+def crossings(context: int, index: int, wanted: int, target: int) -> int:
+    """As `walk_ends`, where the text does not go on; nothing is noted, and no lock is needed. Memory for a
+    walk lies behind the target."""
+    stack = skip(Int64s(target), BELOW // 2)
+    return walk_ends(TextContext(context), index, Int64s(wanted), 0, stack, Int32s(target), False)
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def ends_below(context: int, index: int, wanted: int, end: int, target: int) -> int:
+    """As `walk_ends`."""
+    c = TextContext(context)
+    stack = Int64s(address_of_block(c.scratch))
+    return walk_ends(c, index, Int64s(wanted), end, stack, Int32s(target), True)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def mark_wanted(context: int, last_address: int, first_address: int, target_address: int) -> int:
+    """Write to `target` (uint8 for each node of the trie) 2 where a node's bytes may be the end of a part and
+    a child's byte is among some (`first`, uint8[256]), 1 on the way to such nodes, else 0. `last`
+    (uint8[256]): 1 for bytes with which a part ends, 2 for those that may follow them. Returns 0."""
+    c, last = TextContext(context), Bytes(last_address)
+    first, target = Bytes(first_address), Bytes(target_address)
+    nodes, count, path = c.vocabulary.trie, c.vocabulary.trie_count, Int64s(address_of_block(c.scratch))
+    for node in range(count):
+        target[node] = 0
+    may_end = skip(path, DEEPEST)
+    may_end[0] = 1
+    for node in range(count):
+        word = nodes[node]
+        depth = depth_of(word)
+        path[depth] = node
+        kind = last[byte_of(word)]
+        may_end[depth] = may_end[depth - 1] if kind == 2 else kind
+        if depth < 2 or first[byte_of(word)] == 0 or may_end[depth - 1] == 0:
+            continue
+        at = path[depth - 1]
+        target[at] = 2
+        depth -= 2
+        while depth >= 1 and target[path[depth]] == 0:
+            target[path[depth]] = 1
+            depth -= 1
+    return 0

@@ -1,0 +1,93 @@
+"""Formulas of regular languages: their spelling, and patterns for words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+    descendants,
+)
+from structgen.errors import OptionError
+from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
+
+_SHOWN: Final = 60
+"""Characters of a text that a message shows."""
+ANY: Final = r"[\s\S]*"
+"""A pattern of any text."""
+
+
+def holding(words: Sequence[str]) -> Formula:
+    """Return the formula of texts that contain one of some words."""
+    return Pattern(f"^{ANY}(?:{any_of(words)}){ANY}$")
+
+
+def shown(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words[:4])) + (", ..." if len(words) > 4 else "")
+
+
+def any_of(words: Collection[str]) -> str:
+    """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
+    for word in words:
+        check_utf8(word)
+    return "|".join("".join(map(_escaped, word)) for word in sorted(words))
+
+
+def spelled(formula: Formula) -> str:
+    """Return a formula as text, the same for equal formulas in every process."""
+    match formula:
+        case Pattern(source):
+            return f"/{source}/"
+        case Words():
+            return json.dumps(sorted(formula.of))
+        case Format(name):
+            return f"format({json.dumps(name)})"
+        case Length():
+            return f"length({formula.least},{formula.most})"
+        case Not():
+            return f"not({spelled(formula.of)})"
+        case All() | Any_():
+            name = "all" if isinstance(formula, All) else "any"
+            return f"{name}({','.join(map(spelled, formula.of))})"
+    raise AssertionError(f"{type(formula).__name__} is no formula of texts")
+
+
+def body_of(formula: Formula) -> str | None:
+    if isinstance(formula, Words):
+        return any_of(formula.of)
+    if isinstance(formula, Pattern) and formula.source.startswith("^(?:") and formula.source.endswith(")$"):
+        body = formula.source[4:-2]
+        return None if asserts(ecma_syntax.parse(f"(?:{body})")) else body
+    return None
+
+
+def _escaped(char: str) -> str:
+    return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
+
+
+def asserts(node: Node) -> bool:
+    """Return whether a tree has an assertion, so that its matches depend on the text around them."""
+    plain = (CharacterClass, Concatenation, Alternation, Repetition)
+    return not all(isinstance(one, plain) for one in descendants(node))
+
+
+def check_utf8(text: str) -> None:
+    """Raise `OptionError` for a text that cannot be written in UTF-8."""
+    if any("\ud800" <= char < "\ue000" for char in text):
+        raise OptionError(
+            f"The text {shortened(text)!r} has a lone surrogate, which UTF-8 cannot write.",
+            where="texts",
+            cure="Write the character it is half of.",
+        )
+
+
+def shortened(text: str) -> str:
+    """Return a text for a message, cut to 60 characters."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -1,0 +1,42 @@
+"""The text of an engine's request: drafts under a budget, stops, and what a request has besides its text."""
+
+from __future__ import annotations
+
+import structgen as sg
+from structgen.integrations.engine_grammars import EngineText, TextBudget
+from structgen.tokens.tokenizer import byte_tokenizer
+
+STOP = ord("!")
+
+
+def text_of(pattern: str, stops: tuple[int, ...] = ()) -> EngineText:
+    return EngineText(sg.compile(sg.regex(pattern), byte_tokenizer(), store=False), stops)
+
+
+def test_drafts_end_where_the_rest_would_not_fit() -> None:
+    text = text_of("a(bc{9})?")
+    for budget, count in ((None, 3), (11, 3), (10, 1), (5, 1), (1, 1)):
+        assert text.allowed(list(b"abc"), budget) == count
+        assert text.size == 0
+
+
+def test_a_stop_is_taken_back_as_the_token_that_it_is() -> None:
+    text = text_of("ab?", (STOP,))
+    for token in (ord("a"), STOP):
+        text.take(token)
+    assert text.is_finished and text.size == 2
+    text.rollback(1)
+    assert not text.is_finished and text.size == 1
+    text.take(STOP)
+    text.rollback(2)
+    assert not text.is_finished and text.size == 0
+
+
+def test_thoughts_and_what_may_still_be_thought_count() -> None:
+    text = text_of("a{9}")
+    budget = TextBudget(text, reserve=3)
+    assert budget.left(30, 5) == 30 - 1 - 5 - 3
+    text.take(ord("a"))
+    assert budget.left(30, 6) == 30 - 1 - 6 - 3
+    text.take(ord("a"))  # of a draft: not yet the request's
+    assert budget.left(30, 6) == 30 - 1 - 7 - 3

@@ -1,0 +1,309 @@
+"""vLLM's hooks without vLLM: names, parameters, and the order of the calls, as recorded in 0.32.0 and 0.33.0.
+
+The manager is written from what was recorded: a grammar is made in a pool, drafted tokens are validated,
+masks are filled for each of them and they are taken back, and what the model wrote is taken for good.
+"""
+
+import enum
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import ModuleType, SimpleNamespace
+from typing import Any, Literal
+
+import pydantic
+import torch
+
+VERSIONS = ("0.32.0", "0.33.0")
+
+
+def install(version: str, put: Callable[[str, ModuleType], None]) -> SimpleNamespace:
+    """Put the modules of a version of vLLM in place with `put`; return what tests touch of them."""
+    types, sampling, protocol = _backend_types(), _sampling(), _protocol()
+    request, settings = _request(types), _settings()
+    manager = _manager(version)
+    engines = _engines(manager)
+    modules: dict[str, Mapping[str, Any]] = {
+        "vllm": {"__version__": version},
+        "vllm.config": {},
+        "vllm.config.structured_outputs": vars(settings),
+        "vllm.exceptions": {"VLLMValidationError": VLLMValidationError},
+        "vllm.sampling_params": vars(sampling),
+        "vllm.tool_parsers": {},
+        "vllm.tool_parsers.utils": {"_get_tool_schema_from_name_and_params": tool_schema},
+        "vllm.v1": {},
+        "vllm.v1.engine": {},
+        "vllm.v1.engine.async_llm": {"AsyncLLM": engines.AsyncLLM},
+        "vllm.v1.engine.llm_engine": {"LLMEngine": engines.LLMEngine},
+        "vllm.v1.structured_output": {"StructuredOutputManager": manager},
+        "vllm.v1.structured_output.backend_types": vars(types),
+        "vllm.entrypoints": {},
+        "vllm.entrypoints.openai": {},
+        "vllm.entrypoints.openai.chat_completion": {},
+        "vllm.entrypoints.openai.completion": {},
+        "vllm.entrypoints.openai.chat_completion.protocol": vars(protocol),
+        "vllm.entrypoints.openai.completion.protocol": vars(protocol),
+    }
+    made = {name: ModuleType(name) for name in modules}
+    for name, module in made.items():
+        vars(module).update(modules[name])
+        above, _, last = name.rpartition(".")
+        if above:
+            setattr(made[above], last, module)
+        put(name, module)
+    found = SimpleNamespace(Request=request.Request, Manager=manager, **vars(engines), **vars(protocol))
+    found.tools = made["vllm.tool_parsers.utils"]
+    found.settings, found.sampling = made["vllm.config.structured_outputs"], sampling
+    return found
+
+
+def tool_schema(name: str, params: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the schema of a call, which says nothing of other members."""
+    return {
+        "properties": {"name": {"enum": [name]}, "parameters": params},
+        "required": ["name", "parameters"],
+    }
+
+
+class VLLMValidationError(Exception):
+    """What the front end turns into a status 400."""
+
+    def __init__(self, message: str, *, parameter: str | None = None, value: Any = None) -> None:
+        super().__init__(message)
+
+
+def _settings() -> SimpleNamespace:
+    names = Literal["auto", "xgrammar", "guidance", "outlines", "lm-format-enforcer"]
+
+    @pydantic.dataclasses.dataclass
+    class StructuredOutputsConfig:
+        backend: names = "auto"  # type: ignore[valid-type]
+        disable_any_whitespace: bool = False
+
+    return SimpleNamespace(StructuredOutputsBackend=names, StructuredOutputsConfig=StructuredOutputsConfig)
+
+
+def _sampling() -> SimpleNamespace:
+    @dataclass
+    class StructuredOutputsParams:
+        json: str | dict[str, Any] | None = None
+        regex: str | None = None
+        choice: list[str] | None = None
+        grammar: str | None = None
+        json_object: bool | None = None
+        disable_any_whitespace: bool = False
+        disable_additional_properties: bool = False
+        whitespace_pattern: str | None = None
+        structural_tag: str | None = None
+        _backend: str | None = field(default=None, init=False)
+
+    @dataclass
+    class SamplingParams:
+        structured_outputs: StructuredOutputsParams | None = None
+        max_tokens: int | None = 16
+        ignore_eos: bool = False
+        extra_args: dict[str, Any] | None = None
+        all_stop_token_ids: set[int] = field(default_factory=set)
+        passed_on: bool = False
+
+        def verify(self, model_config: Any, structured_outputs_config: Any, tokenizer: Any) -> None:
+            self._validate_structured_outputs(model_config, structured_outputs_config, tokenizer)
+
+        def _validate_structured_outputs(
+            self, model_config: Any, structured_outputs_config: Any, tokenizer: Any
+        ) -> None:
+            self.passed_on = True
+
+    return SimpleNamespace(SamplingParams=SamplingParams, StructuredOutputsParams=StructuredOutputsParams)
+
+
+def _backend_types() -> SimpleNamespace:
+    class StructuredOutputOptions(enum.Enum):
+        JSON = enum.auto()
+        JSON_OBJECT = enum.auto()
+        REGEX = enum.auto()
+        GRAMMAR = enum.auto()
+        CHOICE = enum.auto()
+        STRUCTURAL_TAG = enum.auto()
+
+    class StructuredOutputGrammar(ABC):
+        @abstractmethod
+        def accept_tokens(self, request_id: str, tokens: list[int]) -> bool: ...
+        @abstractmethod
+        def validate_tokens(self, tokens: list[int]) -> list[int]: ...
+        @abstractmethod
+        def rollback(self, num_tokens: int) -> None: ...
+        @abstractmethod
+        def fill_bitmask(self, bitmask: torch.Tensor, batch_index: int) -> None: ...
+        @abstractmethod
+        def is_terminated(self) -> bool: ...
+        @abstractmethod
+        def reset(self) -> None: ...
+
+    @dataclass
+    class StructuredOutputBackend(ABC):
+        vllm_config: Any
+        tokenizer: Any
+        vocab_size: int
+
+        @abstractmethod
+        def compile_grammar(
+            self, request_type: Any, grammar_spec: str, stop_token_ids: set[int] | None = None
+        ) -> StructuredOutputGrammar: ...
+        @abstractmethod
+        def allocate_token_bitmask(self, max_num_seqs: int) -> torch.Tensor: ...
+        @abstractmethod
+        def destroy(self) -> None: ...
+
+    return SimpleNamespace(
+        StructuredOutputOptions=StructuredOutputOptions,
+        StructuredOutputGrammar=StructuredOutputGrammar,
+        StructuredOutputBackend=StructuredOutputBackend,
+    )
+
+
+def _request(types: SimpleNamespace) -> SimpleNamespace:
+    kinds = types.StructuredOutputOptions
+
+    def get_structured_output_key(params: Any) -> tuple[Any, str]:
+        for name in ("json", "choice"):
+            value = getattr(params, name)
+            if value is not None:
+                return kinds[name.upper()], value if isinstance(value, str) else json.dumps(value)
+        if params.json_object:
+            return kinds.JSON_OBJECT, ""
+        for name in ("regex", "grammar", "structural_tag"):
+            if getattr(params, name) is not None:
+                return kinds[name.upper()], getattr(params, name)
+        raise ValueError("none")
+
+    class Request:
+        """What the scheduler holds of a request; `thoughts`: its output begins with reasoning."""
+
+        def __init__(self, params: Any, prompt: int = 5, *, thoughts: bool = False) -> None:
+            self.request_id, self.sampling_params = "r", params
+            self.num_prompt_tokens, self.max_tokens = prompt, params.max_tokens
+            self.output: list[int] = []
+            self.reasoning_ended = not thoughts
+            self.structured_output_request = SimpleNamespace(
+                structured_output_key=get_structured_output_key(params.structured_outputs), grammar=None
+            )
+
+        @property
+        def num_output_tokens(self) -> int:
+            return len(self.output)
+
+    return SimpleNamespace(get_structured_output_key=get_structured_output_key, Request=Request)
+
+
+def _manager(version: str) -> type:
+    class StructuredOutputManager:
+        def __init__(self, vllm_config: Any) -> None:
+            self.backend: Any = None
+            self.reasoner_cls = vllm_config.reasoner
+            self.vllm_config = vllm_config
+            self.tokenizer = vllm_config.tokenizer
+            self.executor = ThreadPoolExecutor(1)
+            self.mask: torch.Tensor | None = None
+            if version.startswith("0.33"):
+                self.backend_name: str | None = None
+
+        def grammar_init(self, request: Any) -> None:
+            chosen = request.sampling_params.structured_outputs._backend
+            if getattr(self, "backend_name", None) not in (None, chosen):
+                raise RuntimeError("one back end an engine")
+            if self.backend is None:
+                raise ValueError(f"Unsupported structured output backend: {chosen}")
+            request.structured_output_request.grammar = self.executor.submit(self._create_grammar, request)
+
+        def _create_grammar(self, request: Any) -> Any:
+            kind, text = request.structured_output_request.structured_output_key
+            stops = request.sampling_params.all_stop_token_ids
+            return self.backend.compile_grammar(kind, text, stop_token_ids=stops)
+
+        def grammar(self, request: Any) -> Any:
+            found = request.structured_output_request.grammar
+            if isinstance(found, Future):
+                found = request.structured_output_request.grammar = found.result()
+            return found
+
+        def validate_tokens(self, request: Any, drafted: list[int], end: int | None) -> list[int]:
+            start = 0
+            if not request.reasoning_ended:
+                start = drafted.index(end) + 1 if end in drafted else len(drafted)
+            if start == len(drafted):
+                return drafted
+            return drafted[:start] + self.grammar(request).validate_tokens(drafted[start:])
+
+        def grammar_bitmask(self, request: Any, drafted: list[int], end: int | None) -> Any:
+            """Return the masks of the drafted places and of the one behind them; `end`: the token at which
+            thoughts end."""
+            if self.mask is None:
+                self.mask = self.backend.allocate_token_bitmask(8)
+            grammar, taken, constrained = self.grammar(request), 0, request.reasoning_ended
+            for row, token in enumerate((*drafted, None)):
+                if constrained and not grammar.is_terminated():
+                    grammar.fill_bitmask(self.mask, row)
+                else:
+                    self.mask[row].fill_(-1)
+                if token is not None and constrained:
+                    assert not grammar.is_terminated() and grammar.accept_tokens("r", [token])
+                    taken += 1
+                constrained = constrained or token == end
+            if taken:
+                grammar.rollback(taken)
+            return self.mask[: len(drafted) + 1].numpy()
+
+        def accept_tokens(self, request: Any, tokens: list[int], end: int | None) -> bool:
+            """Take what was sampled, which the request has already."""
+            if not request.reasoning_ended:
+                if end not in tokens:
+                    return True
+                request.reasoning_ended = True
+                tokens = tokens[tokens.index(end) + 1 :]
+            return bool(self.grammar(request).accept_tokens("r", tokens))
+
+        def clear_backend(self) -> None:
+            self.executor.shutdown()
+            self.backend.destroy()
+
+    return StructuredOutputManager
+
+
+def _engines(manager: type) -> SimpleNamespace:
+    class Engine:
+        def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
+            self.input_processor = SimpleNamespace(tokenizer=vllm_config.tokenizer)
+            self.manager = manager(vllm_config)
+
+    class AsyncLLM(Engine):
+        def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
+            super().__init__(vllm_config, executor_class, log_stats)
+
+    class LLMEngine(Engine):
+        def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
+            super().__init__(vllm_config, executor_class, log_stats)
+
+    return SimpleNamespace(AsyncLLM=AsyncLLM, LLMEngine=LLMEngine)
+
+
+def _protocol() -> SimpleNamespace:
+    @dataclass
+    class Asked:
+        structured_outputs: Any = None
+
+        def extract_structured_outputs(self) -> Any:
+            return self.structured_outputs
+
+        def to_beam_search_params(self, max_tokens: int, default_sampling_params: dict[str, Any]) -> str:
+            return "beams"
+
+    class ChatCompletionRequest(Asked):
+        pass
+
+    class CompletionRequest(Asked):
+        pass
+
+    return SimpleNamespace(ChatCompletionRequest=ChatCompletionRequest, CompletionRequest=CompletionRequest)

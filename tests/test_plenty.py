@@ -1,0 +1,175 @@
+"""A budget that is plenty: no more is ever needed, after any token, and the mask is then the plain one."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import structgen as sg
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "oracles"))
+
+from effort import MODEST
+from strategies import open_schemas
+from test_completion import END, TOKENIZER, compiled_case, walk
+
+
+def needed(compiled: sg.CompiledGrammar, state: sg.State) -> int:
+    """Return the least budget that takes nothing from a state's mask, by asking about each token."""
+    after = [compiled.step(state, token) for token in compiled.allowed(state) if token != END]
+    return max(
+        compiled.tokens_to_finish(state),
+        *(1 + compiled.tokens_to_finish(one) for one in after if one is not None),
+        0,
+    )
+
+
+def plenty(compiled: sg.CompiledGrammar, state: sg.State) -> int | None:
+    compiled.compute(state.index)
+    with compiled.lock:
+        return compiled.completions.plenty(state.index)
+
+
+@MODEST
+@given(open_schemas(), st.integers(0, 1 << 30))
+def test_what_is_plenty_is_never_less_than_what_is_needed(schema: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    compiled = compiled_case(schema, chance)
+    if compiled is None:
+        return
+    for state in walk(compiled, chance, 5):
+        bound = plenty(compiled, state)
+        assert bound is None or bound >= needed(compiled, state)
+
+
+KINDS: dict[str, Any] = {
+    "required members": {"properties": {"a": {"const": "x" * 90}, "b": {}}, "required": ["a", "b"]},
+    "an optional large one": {"properties": {"a": {"const": ["y" * 70, 1]}, "b": {"type": "null"}}},
+    "a branch that asks for more": {
+        "anyOf": [
+            {"properties": {"kind": {"const": "a"}}, "required": ["kind"]},
+            {
+                "properties": {"kind": {"const": "b"}, "more": {"const": "z" * 60}},
+                "required": ["kind", "more"],
+            },
+        ]
+    },
+    "objects in objects": {
+        "properties": {
+            "o": {"properties": {"p": {"const": "deep" * 20}}, "required": ["p"], "type": "object"}
+        }
+    },
+    "items": {"properties": {"l": {"type": "array", "items": {"enum": ["aa", "b" * 40]}, "minItems": 3}}},
+    "a pattern": {"properties": {"s": {"type": "string", "pattern": "^(a|b[xyz]{30})$"}}, "required": ["s"]},
+    "a length": {"properties": {"s": {"type": "string", "minLength": 25}}},
+    "a format": {"properties": {"s": {"type": "string", "format": "date-time"}}},
+    "keys of a pattern": {"patternProperties": {"^k[0-9]{5}": {"const": 1}}, "additionalProperties": False},
+    "numbers": {"properties": {"n": {"type": "integer", "minimum": 10**12, "multipleOf": 7}}},
+    "a nullable object": {
+        "properties": {
+            "o": {"type": ["null", "object"], "required": ["p"], "properties": {"p": {"const": "q" * 50}}}
+        }
+    },
+    "several keys more": {"minProperties": 3, "additionalProperties": {"enum": ["r" * 30]}},
+}
+POLICIES: dict[str, dict[str, Any]] = {
+    "bounded": {},
+    "one line, any escapes": {"whitespace": "oneline", "escapes": "any"},
+    "any order, dumps": {**sg.JSON_DUMPS, "property_order": "any"},
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES.keys())
+@pytest.mark.parametrize("schema", KINDS.values(), ids=KINDS.keys())
+def test_it_holds_for_each_kind_of_value(schema: Any, policy: dict[str, Any]) -> None:
+    compiled = sg.compile(sg.json_schema({"type": "object", **schema}, **policy), TOKENIZER, store=False)
+    chance, bounds = random.Random(1), 0
+    for _ in range(4):
+        for state in walk(compiled, chance, 12):
+            bound = plenty(compiled, state)
+            if bound is not None:
+                bounds += 1
+                assert bound >= needed(compiled, state)
+    assert bounds or "minProperties" in schema
+
+
+PLACES: dict[str, tuple[Any, dict[str, Any], bytes]] = {
+    "before a long branch of a pattern": ({"pattern": "^(a|b[xyz]{30})$"}, {}, b'"'),
+    "in a long branch of a pattern": ({"pattern": "^(a|b[xyz]{30})$"}, {}, b'"b'),
+    "before an escape in a key": (
+        {"properties": {"a": {"const": 1}}, "required": ["a"], "additionalProperties": False},
+        {"escapes": "any"},
+        b'{"',
+    ),
+    "before an optional large member": ({"properties": {"a": {"const": "x" * 50}}}, {}, b"{"),
+    "before a large object that may be null": (
+        {"type": ["null", "object"], "properties": {"p": {"const": "q" * 50}}, "required": ["p"]},
+        {},
+        b"  ",
+    ),
+    "in a list of words": ({"enum": ["a", "b" * 40]}, {}, b'"'),
+    "between items that are owed": ({"type": "array", "minItems": 9, "items": {"const": "ab"}}, {}, b'["ab"'),
+}
+
+
+@pytest.mark.parametrize(("schema", "options", "text"), PLACES.values(), ids=PLACES.keys())
+def test_it_holds_where_one_token_makes_much_more_necessary(
+    schema: Any, options: dict[str, Any], text: bytes
+) -> None:
+    kinds = (
+        {"type": "object"} if "properties" in schema else {"type": "string"} if "pattern" in schema else {}
+    )
+    compiled = sg.compile(sg.json_schema({**kinds, **schema}, **options), TOKENIZER, store=False)
+    state = compiled.step_bytes(compiled.start, text)
+    assert state is not None
+    bound = plenty(compiled, state)
+    assert bound is not None and bound >= needed(compiled, state)
+
+
+def test_far_from_the_end_no_token_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "large": {"const": "0123456789" * 300},
+            "name": {"type": "string"},
+            "tags": {"type": "array"},
+        },
+        "required": ["large", "name"],
+    }
+    compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), TOKENIZER, store=False)
+    text = b'{"large":"' + b"0123456789" * 300 + b'","name":"a","tags":[{"b":[1.5,null]}]}'
+    assert compiled.step_bytes(compiled.start, text) is not None
+
+    def fail(*_: Any) -> None:
+        raise AssertionError("tokens were tried")
+
+    monkeypatch.setattr(type(compiled.completions), "too_long", fail)
+    monkeypatch.setattr(type(compiled.completions), "tokens", fail)
+    matcher, plain = sg.Matcher(compiled), sg.Matcher(compiled)
+    one, other = (sg.allocate_mask(1, TOKENIZER.vocab_size) for _ in range(2))
+    for byte in text:
+        matcher.fill_mask(one, budget=4 * len(text))
+        plain.fill_mask(other)
+        assert np.array_equal(one.array, other.array)
+        matcher.advance(byte)
+        plain.advance(byte)
+
+
+def test_a_budget_between_what_is_needed_and_what_is_plenty_takes_nothing() -> None:
+    schema = {"type": "object", "properties": {"a": {"const": "x" * 40}, "b": {}}, "required": ["b"]}
+    compiled = sg.compile(sg.json_schema(schema), TOKENIZER, store=False)
+    for state in walk(compiled, random.Random(3), 6):
+        least, mask = needed(compiled, state), sg.allocate_mask(1, TOKENIZER.vocab_size)
+        for budget in (least, least + 1):
+            sg.Matcher(compiled, state).fill_mask(mask, budget=budget)
+            assert mask.allowed().tolist() == compiled.allowed(state)
+        if least > compiled.tokens_to_finish(state):
+            sg.Matcher(compiled, state).fill_mask(mask, budget=least - 1)
+            assert set(mask.allowed().tolist()) < set(compiled.allowed(state))
