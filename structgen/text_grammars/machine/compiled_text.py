@@ -189,6 +189,10 @@ class CompiledText(NumberedText):
             behind = self._number(followed[0])
             self._visit_rows[visit, Visit.behind] = behind
         code = self._retry(stepping.join_part, index, target)
+        if code == stepping.UNKNOWN and len(followed) == 1 and any(places[-1].part.calls):
+            # the part may have asked something: it is answered where Python looks for its ends
+            self._part_ends.nodes(places[-1]._replace(state=state), self._first_bytes(followed[0]))
+            code = self._retry(stepping.join_part, index, target)
         if code == MISS:
             is_known = places[0].part.compiled.compute(state, target)
             if self._stands_for_part(index):
