@@ -61,7 +61,7 @@ class Process:
         """Return the open answer to a request."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json", **headers}
-        return urllib.request.urlopen(urllib.request.Request(self.address + path, data, headers), timeout=240)
+        return urllib.request.urlopen(urllib.request.Request(self.address + path, data, headers), timeout=900)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed:
         rest = answer.read().decode()
     assert first.startswith(b"data: ") and rest.rstrip().endswith("data: [DONE]")
     assert '"finish_reason": "length"' in rest
-    out, err = keyed.process.communicate(timeout=120)
+    out, err = keyed.process.communicate(timeout=900)
     assert (keyed.process.returncode, out, err) == (0, "", "")
 
 
