@@ -28,7 +28,7 @@ class _Row:
     taken: int = 0
 
 
-class BatchMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
+class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     """Masks for `generate_batch`, whose steps run one after the other.
 
     A request says by `structgen=i` which of the grammars it has. What goes wrong with a mask is noted in
@@ -108,7 +108,7 @@ def written_batch(
     manager = model.init_continuous_batching(
         generation_config=generation_config, continuous_batching_config=config
     )
-    masks = BatchMasks(grammars, model.get_output_embeddings().weight.shape[0], most)
+    masks = GenerationMasks(grammars, model.get_output_embeddings().weight.shape[0], most)
     processors = manager.logit_processor
     # before the others: top_k alone could leave none of the tokens that may come
     processors.logits_processor.insert(0, masks)

@@ -122,8 +122,7 @@ def _check_requests() -> None:
                 return
             check_configuration(vllm_config)
             begin(self, vllm_config, *args, **kwargs)
-            # Only now, when the engine runs: on a CPU its start fails where llvmlite, which numba brings, was
-            # imported before (vLLM looks at an attribute of each object of each module).
+            # start-up: on a CPU vLLM does not start where llvmlite, which numba brings, was imported before
             from structgen.integrations.vllm_backend import grammars_of
 
             grammars_of(vllm_config.model_config, self.input_processor.tokenizer).preload()
@@ -142,6 +141,7 @@ def _check_requests() -> None:
         if self.structured_outputs is None or settings is None or settings.backend != NAME:
             others(self, model_config, settings, tokenizer)
             return
+        # start-up: as where the engine begins
         from structgen.integrations.vllm_backend import check_request, grammars_of
 
         self.structured_outputs._backend = NAME

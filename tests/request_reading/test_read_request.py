@@ -256,7 +256,7 @@ def test_limits_bound_each_form(form: dict[str, Any], limit: str) -> None:
     assert sg.read_request(form).answer is not None
 
 
-@pytest.mark.parametrize("form", [{"guided_regex": "a{500}"}, {"guided_choice": ["a" * 500]}])
+@pytest.mark.parametrize("form", [{"guided_regex": "a{500}"}, {"guided_choice": ["a" * 500, "b" * 500]}])
 def test_limits_bound_automata_too(form: dict[str, Any]) -> None:
     read = sg.read_request(form, limits=sg.Limits(automaton_states=10))
     assert read.answer is not None

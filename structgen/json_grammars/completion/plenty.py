@@ -228,6 +228,8 @@ class Plenty:
         """Return in how many bytes a string or key has `need` rests from each state of its automaton."""
         if start == StringPool.FREE:
             return 0
+        if start < 0:  # no key may come yet: what may is known when the state is met
+            return _NO_BOUND
         found = self._machine.automaton(start, _STATES)
         if found is None:
             return _NO_BOUND
