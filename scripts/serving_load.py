@@ -111,12 +111,18 @@ def texts_are_valid(address: str, path: Path, count: int) -> bool:
         before = time.monotonic()
         with ThreadPoolExecutor(at_once) as pool:
             outcomes = list(pool.map(lambda job: asking.outcome(*job[1:]), jobs))
+        # a budget in which no document fits is the request's fault, and says so
+        outcomes = ["too few tokens" if "No document fits" in one else one for one in outcomes]
         counts = Counter(one.partition(":")[0] for one in outcomes)
         print(f"{at_once} at a time: {dict(counts)}, {time.monotonic() - before:.0f} s", flush=True)
         for job, one in zip(jobs, outcomes, strict=True):
-            if one != "valid":
+            if one not in ("valid", "too few tokens"):
                 print(f"  {job[0]}: {one[:300]}")
-        good = good and counts.keys() <= {"valid", "refused"} and counts["refused"] * 200 <= len(jobs)
+        good = (
+            good
+            and counts.keys() <= {"valid", "too few tokens", "refused"}
+            and counts["refused"] * 200 <= len(jobs)
+        )
     return good
 
 
