@@ -37,4 +37,4 @@ def _of(side: Side, kept: list[int]) -> Side:
     for at in kept:
         rows += side.rows[2 * at + 1 : 2 * at + 3]
     bounds = tuple([side.bounds[at] for at in kept])
-    return side._replace(zero=-1, bounds=bounds, rows=tuple(rows)).without_zero()
+    return side._replace(zero=(-1, -1), bounds=bounds, rows=tuple(rows)).without_zero()

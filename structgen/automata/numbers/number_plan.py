@@ -13,7 +13,7 @@ and an unconstrained side is the unconstrained numeral.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from math import lcm
@@ -42,12 +42,14 @@ LARGEST_FLOAT = Decimal("1.7976931348623158E+308")
 
 
 class Caps(NamedTuple):
-    """How many digits may stand before the point, after it and in the exponent; and the largest exponent."""
+    """How many digits may stand before the point, after it and in the exponent; the largest exponent; and how
+    many digits a numeral of digits alone may have, if more."""
 
     integer: int
     fraction: int
     exponent: int
     most_exponent: int = FARTHEST
+    alone: int = 0
 
 
 class Magnitude(NamedTuple):
@@ -72,34 +74,35 @@ class Divisor(NamedTuple):
 class Side(NamedTuple):
     """The outcomes of the values of one sign, and of zero written with that sign.
 
-    `rows[cell][bits]` is the outcome, or -1; cell 2i+1 is `bounds[i]`, cell 2i the gap below it.
+    `rows[cell][form << divisors | bits]` is the outcome, or -1; cell 2i+1 is `bounds[i]`, cell 2i the gap
+    below it. The form is 0 for digits alone, 1 for a numeral with a point or an exponent, here and in `zero`.
     """
 
-    policy: int
+    any_length: bool
     caps: Caps
-    zero: int
+    zero: tuple[int, int]
     bounds: tuple[Magnitude, ...]
     divisors: tuple[Divisor, ...]
     rows: tuple[tuple[int, ...], ...]
 
     def constant(self) -> bool:
-        """Return whether all values but zero have the same outcome."""
-        return not self.bounds and not self.divisors
+        """Return whether all values but zero have the same outcome, however they are written."""
+        return not self.bounds and not self.divisors and self.rows[0][0] == self.rows[0][1]
 
     def without_zero(self) -> Side:
         """Return the side once a digit that is not 0 was written: zero's own outcome no longer matters."""
-        zero = self.rows[0][0] if self.constant() else -1
-        return (
-            self
-            if zero == self.zero
-            else Side(self.policy, self.caps, zero, self.bounds, self.divisors, self.rows)
-        )
+        out = self.rows[0][0] if self.constant() else -1
+        return self if self.zero == (out, out) else self._replace(zero=(out, out))
 
-    def renumbered(self, numbers: tuple[int, ...]) -> Side:
-        """Return the side with `numbers[n]` for each outcome n."""
-        rows = tuple([tuple([out if out < 0 else numbers[out] for out in row]) for row in self.rows])
-        zero = self.zero if self.zero < 0 else numbers[self.zero]
-        return Side(self.policy, self.caps, zero, self.bounds, self.divisors, rows)
+    def renumbered(self, numbers: Mapping[int, int]) -> Side:
+        """Return the side with `numbers[n]` for each outcome n; -1 where there is none."""
+        rows = tuple([tuple([numbers.get(out, -1) for out in row]) for row in self.rows])
+        plain, marked = self.zero
+        return self._replace(zero=(numbers.get(plain, -1), numbers.get(marked, -1)), rows=rows)
+
+    def outcomes(self) -> set[int]:
+        """Return the outcomes that a value can have."""
+        return {out for row in (*self.rows, self.zero) for out in row if out >= 0}
 
 
 def digit_count(number: int) -> int:
@@ -204,21 +207,24 @@ def caps_of(atoms: list[ValueAtom], policy: int, limits: Limits) -> Caps:
     return Caps(integer, fraction, exponent_digits, most_exponent)
 
 
-def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:
-    """Return the atoms of some formulas that speak of values, as they are written, repeats included."""
-    found: list[ValueAtom] = []
+def leaves_of(formulas: tuple[ir.Formula, ...]) -> Iterator[ir.Formula]:
+    """Yield the atoms of some formulas, as they are written, repeats included."""
     stack: list[ir.Formula] = list(reversed(formulas))
     while stack:
         formula = stack.pop()
-        if isinstance(formula, (ir.Interval, ir.Multiple)):
-            found.append(formula)
-        elif isinstance(formula, ir.Not):
+        if isinstance(formula, ir.Not):
             stack.append(formula.of)
         elif isinstance(formula, (ir.All, ir.Any_)):
             stack.extend(reversed(formula.of))
-        elif not isinstance(formula, ir.PlainInteger):
+        elif isinstance(formula, (ir.Interval, ir.Multiple, ir.PlainInteger)):
+            yield formula
+        else:
             raise ValueError(f"{type(formula).__name__} says nothing about numbers")
-    return found
+
+
+def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:
+    """Return the atoms of some formulas that speak of values."""
+    return [leaf for leaf in leaves_of(formulas) if isinstance(leaf, (ir.Interval, ir.Multiple))]
 
 
 _CROWD = 64
@@ -228,7 +234,7 @@ cells."""
 
 def _truth(
     formula: ir.Formula,
-    atom: Callable[[ValueAtom], int],
+    atom: Callable[[ir.Interval | ir.Multiple | ir.PlainInteger], int],
     union: Callable[[list[ir.Interval]], int],
     full: int,
 ) -> int:
@@ -237,7 +243,7 @@ def _truth(
     stack: list[tuple[ir.Formula, bool]] = [(formula, False)]
     while stack:
         item, visited = stack.pop()
-        if isinstance(item, (ir.Interval, ir.Multiple)):
+        if isinstance(item, (ir.Interval, ir.Multiple, ir.PlainInteger)):
             done.append(atom(item))
         elif isinstance(item, ir.Not):
             if visited:
@@ -292,18 +298,47 @@ def sides_of(
     Cost: linear in the formulas times the number of bounds / 64. Raises LimitError (alternatives) for more
     than 12 distinct divisors, (number_chars) for numbers of FARTHEST and as `caps_of` does.
     """
-    atoms = atoms_of(spec.formulas)
+    leaves = list(leaves_of(spec.formulas))
     if caps is None:
-        caps = caps_of(atoms, policy, limits)
+        caps = caps_of(atoms_of(spec.formulas), policy, limits)
+    bounds, multiples = _named(leaves)
+    if policy == PLAIN:
+        caps = caps._replace(exponent=0)
+        multiples.setdefault(Decimal(1), len(multiples))
+    divisors = [divisor(value) for value in multiples]
+    alone = marked = _outcomes(spec, bounds, multiples, outcome, True)
+    if any(isinstance(leaf, ir.PlainInteger) for leaf in leaves):
+        marked = _outcomes(spec, bounds, multiples, outcome, False)
+    if policy == PLAIN:  # an integer has no fraction
+        one = 1 << multiples[Decimal(1)]
+        marked = [tuple([-1 if bits & one else out for bits, out in enumerate(row)]) for row in marked]
+    at_zero = bisect_left(bounds, Decimal(0))
+    zero_cell = 2 * at_zero + (at_zero < len(bounds) and bounds[at_zero] == 0)
+    zero = alone[zero_cell][-1], marked[zero_cell][-1]
+    whole = _whole(divisors)
+    rows = [
+        (*[digits[bits | whole] for bits in range(len(digits))], *other)
+        for digits, other in zip(alone, marked, strict=True)
+    ]
+    above = (zero_cell + 1) >> 1
+    positive = _side(policy == ANY, caps, zero, bounds[above:], divisors, rows[2 * above :])
+    if policy == PLAIN:
+        zero = -1, -1
+    below = bounds[:at_zero][::-1], divisors, rows[: 2 * at_zero + 1][::-1]
+    return positive, _side(policy == ANY, caps, zero, *below)
+
+
+def _named(leaves: list[ir.Formula]) -> tuple[list[Decimal], dict[Decimal, int]]:
+    """Return the bounds, sorted, and the divisors, numbered. Errors: see `sides_of`."""
     points: set[Decimal] = set()
     multiples: dict[Decimal, int] = {}
-    for item in atoms:
+    for item in leaves:
         if isinstance(item, ir.Interval):
             if item.low is not None:
                 points.add(item.low)
             if item.high is not None and item.high is not item.low:
                 points.add(item.high)
-        else:
+        elif isinstance(item, ir.Multiple):
             multiples.setdefault(item.of, len(multiples))
     if len(multiples) > MAX_DIVISORS:
         raise LimitError(
@@ -317,15 +352,31 @@ def sides_of(
             limit="number_chars",
             cure='Take it out of the schema, or write numbers as numbers="bounded" allows.',
         )
-    bounds = sorted(points)
+    return sorted(points), multiples
+
+
+def _whole(divisors: list[Divisor]) -> int:
+    """Return the divisors that divide every integer, a bit each."""
+    return sum(1 << which for which, by in enumerate(divisors) if divides(by, 1, 0))
+
+
+def _outcomes(
+    spec: ir.Spec,
+    bounds: list[Decimal],
+    multiples: dict[Decimal, int],
+    outcome: Callable[[frozenset[int]], int],
+    alone: bool,
+) -> list[tuple[int, ...]]:
+    """Return for each cell the outcomes by divisors, of numerals that are digits `alone` or of the others."""
     index = {value: at for at, value in enumerate(bounds)}
-    divisors = [divisor(value) for value in multiples]
-    width, columns = 2 * len(bounds) + 1, 1 << len(divisors)
+    width, columns = 2 * len(bounds) + 1, 1 << len(multiples)
     block = (1 << width) - 1
     every = sum(1 << (width * bits) for bits in range(columns))
     full = block * every
 
-    def atom(item: ValueAtom) -> int:
+    def atom(item: ir.Interval | ir.Multiple | ir.PlainInteger) -> int:
+        if isinstance(item, ir.PlainInteger):
+            return full if alone else 0
         if isinstance(item, ir.Multiple):
             which = multiples[item.of]
             return sum(block << (width * bits) for bits in range(columns) if bits >> which & 1)
@@ -369,99 +420,82 @@ def sides_of(
         if code:
             names[code] = outcome(frozenset(_bits(code)))
     if columns == 1:
-        rows: list[tuple[int, ...]] = [(names[code],) for code in codes]
-    else:
-        rows = [tuple([names[code] for code in codes[cell::width]]) for cell in range(width)]
-
-    at_zero = bisect_left(bounds, Decimal(0))
-    has_zero = at_zero < len(bounds) and bounds[at_zero] == 0
-    zero = rows[2 * at_zero + (1 if has_zero else 0)][columns - 1]
-    above = at_zero + (1 if has_zero else 0)
-    positive = _side(policy, caps, zero, bounds[above:], divisors, rows[2 * above :])
-    negative = _side(
-        policy,
-        caps,
-        -1 if policy == PLAIN else zero,
-        bounds[:at_zero][::-1],
-        divisors,
-        rows[: 2 * at_zero + 1][::-1],
-    )
-    return positive, negative
+        return [(names[code],) for code in codes]
+    return [tuple([names[code] for code in codes[cell::width]]) for cell in range(width)]
 
 
 def _side(
-    policy: int,
+    any_length: bool,
     caps: Caps,
-    zero: int,
+    zero: tuple[int, int],
     values: list[Decimal],
     divisors: list[Divisor],
     rows: list[tuple[int, ...]],
 ) -> Side:
     """Return a side without the bounds and divisors that decide nothing."""
     sizes = [magnitude(value) for value in values]
-    if not divisors:
-        ends: list[Magnitude] = []
-        table = [rows[0]]
-        for at, size in enumerate(sizes):
-            if table[-1] != rows[2 * at + 1] or table[-1] != rows[2 * at + 2]:
-                ends.append(size)
-                table += rows[2 * at + 1 : 2 * at + 3]
-        return Side(policy, caps, zero, tuple(ends), (), tuple(table))
-    numbers = [split(size) for size in sizes]
     kept = list(divisors)
-    # The divisors of a bound are known: its row is the same whatever the bits.
-    for at, number in enumerate(numbers):
-        bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
-        rows[2 * at + 1] = (rows[2 * at + 1][bits],) * (1 << len(kept))
-    which = 0
-    while which < len(kept):
-        smaller = _without(kept, which, rows)
-        if smaller is None:
-            which += 1
-        else:
-            rows = smaller
-            del kept[which]
-    if len(kept) > 1:
+    if kept:
+        # The divisors of a bound are known: its row is the same whatever the bits.
+        columns = 1 << len(kept)
+        for at, size in enumerate(sizes):
+            number = split(size)
+            bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
+            row = rows[2 * at + 1]
+            rows[2 * at + 1] = (row[bits],) * columns + (row[columns + bits],) * columns
+        for by in divisors:
+            rows = _without(kept, kept.index(by), rows)
         possible = _possible(kept)
         for at in range(0, len(rows), 2):
-            rows[at] = tuple(out if may else -1 for out, may in zip(rows[at], possible, strict=True))
+            rows[at] = tuple([out if may else -1 for out, may in zip(rows[at], possible, strict=True)])
+    columns = 1 << len(kept)
+    if zero[1] < 0 and all(max(row[columns:]) < 0 for row in rows):
+        caps = Caps(max(caps.integer, caps.alone), 0, 0)
+        zero = zero[0], zero[0]
+        rows = [row[:columns] * 2 for row in rows]
+        for by in list(kept):
+            rows = _without(kept, kept.index(by), rows)
+        columns = 1 << len(kept)
     bounds: list[Magnitude] = []
     table = [rows[0]]
-    for at, number in enumerate(numbers):
+    for at, size in enumerate(sizes):
         below, point, gap = table[-1], rows[2 * at + 1], rows[2 * at + 2]
         if below == gap:
-            bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
-            if below[bits] == point[0]:
+            bits = 0
+            if kept:
+                number = split(size)
+                bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
+            if below[bits] == point[0] and below[columns + bits] == point[columns]:
                 continue
-        bounds.append(sizes[at])
+        bounds.append(size)
         table += [point, gap]
-    return Side(policy, caps, zero, tuple(bounds), tuple(kept), tuple(table))
+    return Side(any_length, caps, zero, tuple(bounds), tuple(kept), tuple(table))
 
 
-def _without(kept: list[Divisor], which: int, rows: list[tuple[int, ...]]) -> list[tuple[int, ...]] | None:
-    """Return the rows without one divisor's bit, or None where that bit decides something."""
-    if len(kept) == 1:
-        return None if any(no != yes for no, yes in rows) else [row[:1] for row in rows]
-    columns = [bits for bits in range(1 << len(kept)) if not bits >> which & 1]
+def _without(kept: list[Divisor], which: int, rows: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return the rows without one divisor's bit, and drop it from `kept`, if it decides nothing."""
     possible = _possible(kept)
     flag = 1 << which
+    columns = [bits for bits in range(len(possible)) if not bits & flag]
     for bits in columns:
         if possible[bits] and possible[bits | flag] and any(row[bits] != row[bits | flag] for row in rows):
-            return None
+            return rows
     source = [bits if possible[bits] else bits | flag for bits in columns]
-    return [tuple(row[bits] for bits in source) for row in rows]
+    del kept[which]
+    return [tuple([row[bits] for bits in source]) for row in rows]
 
 
 def _possible(kept: list[Divisor]) -> list[bool]:
-    """Return for each set of divisors (as bits) whether some number is divided by exactly these, as far as
-    pairs of them tell."""
+    """Return for each form and set of divisors (as bits) whether some number is divided by exactly these, as
+    far as pairs of them tell. What divides 1 divides digits alone: of these, the bit is not read."""
     found = [True]
     implied = [0]
     for large, by in enumerate(kept):
         also = sum(1 << small for small, other in enumerate(kept) if divides(other, by.core, -by.shift))
         implied += [before | also for before in implied]
         found += [not whole & ~(bits | 1 << large) for bits, whole in enumerate(implied[len(found) :])]
-    return found
+    whole = _whole(kept)
+    return [found[bits | whole] for bits in range(len(found))] + found
 
 
 def common_core(divisors: tuple[Divisor, ...]) -> int:
