@@ -17,7 +17,10 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from math import lcm
-from typing import NamedTuple, TypeAlias, Union
+from typing import NamedTuple, TypeAlias, TypeVar, Union
+
+import numpy as np
+import numpy.typing as npt
 
 from structgen.errors import LimitError
 from structgen.language import ir
@@ -26,6 +29,9 @@ from structgen.limits import Limits
 BOUNDED, PLAIN, ANY, PRINTED = 0, 1, 2, 3
 POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY, "python": PRINTED}
 """PRINTED: the numerals among which `python_spelling` chooses."""
+T = TypeVar("T")
+Truth: TypeAlias = Union["tuple[int, int]", "npt.NDArray[np.bool_]"]
+"""Where a formula is true: a range of cells, or by sets of divisors and cells."""
 ValueAtom: TypeAlias = Union[ir.Interval, ir.Multiple]
 FARTHEST = 1 << 40
 """Powers of ten from here on are not counted with (`digit_steps.BIG`)."""
@@ -227,63 +233,25 @@ def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:
     return [leaf for leaf in leaves_of(formulas) if isinstance(leaf, (ir.Interval, ir.Multiple))]
 
 
-_CROWD = 64
-"""Unions of so many intervals are marked together: a bit set of each would be as long as the line has
-cells."""
-
-
-def _truth(
-    formula: ir.Formula,
-    atom: Callable[[ir.Interval | ir.Multiple | ir.PlainInteger], int],
-    union: Callable[[list[ir.Interval]], int],
-    full: int,
-) -> int:
-    """Return the set of table entries (a bit each) on which a formula is true."""
-    done: list[int] = []
-    stack: list[tuple[ir.Formula, bool]] = [(formula, False)]
+def folded(
+    root: ir.Formula, leaf: Callable[[ir.Formula], T], joined: Callable[[ir.Formula, list[T]], T]
+) -> T:
+    """Return what `joined` makes of a formula and of what its parts came to, at any depth."""
+    done: list[T] = []
+    stack: list[tuple[ir.Formula, bool]] = [(root, False)]
     while stack:
-        item, visited = stack.pop()
-        if isinstance(item, (ir.Interval, ir.Multiple, ir.PlainInteger)):
-            done.append(atom(item))
-        elif isinstance(item, ir.Not):
-            if visited:
-                done[-1] = full & ~done[-1]
-            else:
-                stack += [(item, True), (item.of, False)]
-        elif isinstance(item, (ir.All, ir.Any_)):
-            crowd: list[ir.Interval] = []
-            if isinstance(item, ir.Any_) and len(item.of) >= _CROWD:
-                crowd = [part for part in item.of if isinstance(part, ir.Interval)]
-            if not visited:
-                stack.append((item, True))
-                stack.extend(
-                    (part, False) for part in item.of if not (crowd and isinstance(part, ir.Interval))
-                )
-                continue
-            start = len(done) - len(item.of) + len(crowd)
-            parts = done[start:]
-            del done[start:]
-            if crowd:
-                parts.append(union(crowd))
-            if isinstance(item, ir.All):
-                value = full
-                for part in parts:
-                    value &= part
-            else:
-                value = 0
-                for part in parts:
-                    value |= part
-            done.append(value)
-    return done[-1]
-
-
-def _bits(number: int) -> Iterator[int]:
-    """Yield the bits that are set, lowest first. Linear, and quick where they are few."""
-    text = bin(number)[:1:-1]
-    at = text.find("1")
-    while at >= 0:
-        yield at
-        at = text.find("1", at + 1)
+        formula, ready = stack.pop()
+        if not isinstance(formula, (ir.Not, ir.All, ir.Any_)):
+            done.append(leaf(formula))
+            continue
+        parts = (formula.of,) if isinstance(formula, ir.Not) else formula.of
+        if ready:
+            start = len(done) - len(parts)
+            done[start:] = [joined(formula, done[start:])]
+        else:
+            stack.append((formula, True))
+            stack.extend([(part, False) for part in reversed(parts)])
+    return done[0]
 
 
 def sides_of(
@@ -295,8 +263,8 @@ def sides_of(
 ) -> tuple[Side, Side]:
     """Return what a specification asks of numerals without and with a minus sign.
 
-    Cost: linear in the formulas times the number of bounds / 64. Raises LimitError (alternatives) for more
-    than 12 distinct divisors, (number_chars) for numbers of FARTHEST and as `caps_of` does.
+    Cost: linear in the formulas, and in the connectives times the bounds. Raises LimitError (alternatives)
+    for more than 12 distinct divisors, (number_chars) for numbers of FARTHEST and as `caps_of` does.
     """
     leaves = list(leaves_of(spec.formulas))
     if caps is None:
@@ -306,9 +274,9 @@ def sides_of(
         caps = caps._replace(exponent=0)
         multiples.setdefault(Decimal(1), len(multiples))
     divisors = [divisor(value) for value in multiples]
-    alone = marked = _outcomes(spec, bounds, multiples, outcome, True)
+    alone = marked = _outcomes(spec.formulas, bounds, multiples, outcome, True)
     if any(isinstance(leaf, ir.PlainInteger) for leaf in leaves):
-        marked = _outcomes(spec, bounds, multiples, outcome, False)
+        marked = _outcomes(spec.formulas, bounds, multiples, outcome, False)
     if policy == PLAIN:  # an integer has no fraction
         one = 1 << multiples[Decimal(1)]
         marked = [tuple([-1 if bits & one else out for bits, out in enumerate(row)]) for row in marked]
@@ -361,67 +329,51 @@ def _whole(divisors: list[Divisor]) -> int:
 
 
 def _outcomes(
-    spec: ir.Spec,
+    formulas: tuple[ir.Formula, ...],
     bounds: list[Decimal],
     multiples: dict[Decimal, int],
     outcome: Callable[[frozenset[int]], int],
     alone: bool,
 ) -> list[tuple[int, ...]]:
     """Return for each cell the outcomes by divisors, of numerals that are digits `alone` or of the others."""
-    index = {value: at for at, value in enumerate(bounds)}
+    index = {value: 2 * at + 1 for at, value in enumerate(bounds)}
     width, columns = 2 * len(bounds) + 1, 1 << len(multiples)
-    block = (1 << width) - 1
-    every = sum(1 << (width * bits) for bits in range(columns))
-    full = block * every
 
-    def atom(item: ir.Interval | ir.Multiple | ir.PlainInteger) -> int:
-        if isinstance(item, ir.PlainInteger):
-            return full if alone else 0
+    def leaf(item: ir.Formula) -> Truth:
+        if isinstance(item, ir.Interval):
+            first = 0 if item.low is None else index[item.low] + item.open_low
+            return first, (width if item.high is None else index[item.high] + (not item.open_high))
         if isinstance(item, ir.Multiple):
-            which = multiples[item.of]
-            return sum(block << (width * bits) for bits in range(columns) if bits >> which & 1)
-        first, last = cells(item)
-        return (((1 << (last - first + 1)) - 1) << first) * every if first <= last else 0
+            bits = np.arange(columns) >> multiples[item.of] & 1
+            return np.tile(bits.astype(bool)[:, None], width)
+        return 0, (width if alone else 0)
 
-    def cells(item: ir.Interval) -> tuple[int, int]:
-        if item.low is not None and item.low is item.high and not (item.open_low or item.open_high):
-            at = 2 * index[item.low] + 1
-            return at, at
-        first, last = 0, width - 1
-        if item.low is not None:
-            first = 2 * index[item.low] + (2 if item.open_low else 1)
-        if item.high is not None:
-            last = 2 * index[item.high] + (0 if item.open_high else 1)
-        return first, last
+    def marked(parts: list[Truth], inside: bool) -> npt.NDArray[np.bool_]:
+        """Return where some part is `inside`: true, or else false."""
+        found = np.zeros((columns, width), bool)
+        for part in parts:
+            if not isinstance(part, tuple):
+                found |= part if inside else ~part
+            elif inside:
+                found[:, part[0] : part[1]] = True
+            else:
+                found[:, : part[0]] = found[:, max(part) :] = True
+        return found
 
-    def union(items: list[ir.Interval]) -> int:
-        opened = [0] * (width + 1)
-        for item in items:
-            first, last = cells(item)
-            if first <= last:
-                opened[first] += 1
-                opened[last + 1] -= 1
-        inside = bytearray(b"0") * width
-        depth = 0
-        for at, change in enumerate(opened[:-1]):
-            depth += change
-            if depth:
-                inside[width - 1 - at] = 49  # "1": the last cell is the highest bit
-        return int(inside, 2) * every
+    def joined(formula: ir.Formula, parts: list[Truth]) -> Truth:
+        if isinstance(formula, ir.Any_):
+            return marked(parts, True)
+        false = marked(parts, False)
+        return false if isinstance(formula, ir.Not) else ~false
 
-    truths = [_truth(formula, atom, union, full) for formula in spec.formulas]
-    names: dict[int, int] = {0: -1}
-    codes = [0] * (width * columns)
-    for demand, truth in enumerate(truths):
-        one = 1 << demand
-        for at in _bits(truth):
-            codes[at] |= one
-    for code in set(codes):
-        if code:
-            names[code] = outcome(frozenset(_bits(code)))
-    if columns == 1:
-        return [(names[code],) for code in codes]
-    return [tuple([names[code] for code in codes[cell::width]]) for cell in range(width)]
+    sets: list[tuple[int, ...]] = [()]
+    codes = np.zeros((columns, width), np.int64)
+    for demand, formula in enumerate(formulas):
+        truth = marked([folded(formula, leaf, joined)], True)
+        found, codes = np.unique(2 * codes + truth, return_inverse=True)
+        sets = [sets[code >> 1] + ((demand,) if code & 1 else ()) for code in found.tolist()]
+    names = np.array([outcome(frozenset(demands)) if demands else -1 for demands in sets])
+    return list(map(tuple, names[codes.reshape(columns, width).T].tolist()))
 
 
 def _side(

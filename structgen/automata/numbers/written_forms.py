@@ -13,6 +13,7 @@ from structgen.automata.numbers.number_plan import (
     Caps,
     atoms_of,
     caps_of,
+    folded,
     leaves_of,
 )
 from structgen.language import ir
@@ -72,24 +73,16 @@ def _largest(*formulas: ir.Formula) -> int:
 def only_integers(root: ir.Formula) -> bool:
     """Return whether a formula's parts show that only integers meet it: one of a conjunction, all of a
     disjunction."""
-    done: list[bool] = []
-    stack: list[tuple[ir.Formula, bool]] = [(root, False)]
-    while stack:
-        formula, ready = stack.pop()
-        if isinstance(formula, (ir.All, ir.Any_)):
-            if not ready:
-                stack.append((formula, True))
-                stack.extend((part, False) for part in formula.of)
-                continue
-            start = len(done) - len(formula.of)
-            parts = done[start:]
-            del done[start:]
-            done.append(any(parts) if isinstance(formula, ir.All) else all(parts))
-        elif isinstance(formula, ir.Multiple):
-            done.append(formula.of == formula.of.to_integral_value())
-        elif isinstance(formula, ir.Interval):
+
+    def leaf(formula: ir.Formula) -> bool:
+        if isinstance(formula, ir.Multiple):
+            return formula.of == formula.of.to_integral_value()
+        if isinstance(formula, ir.Interval):
             low = formula.low
-            done.append(low is not None and low == formula.high and low == low.to_integral_value())
-        else:
-            done.append(isinstance(formula, ir.PlainInteger))
-    return done[0]
+            return low is not None and low == formula.high and low == low.to_integral_value()
+        return isinstance(formula, ir.PlainInteger)
+
+    def joined(formula: ir.Formula, parts: list[bool]) -> bool:
+        return not isinstance(formula, ir.Not) and (any if isinstance(formula, ir.All) else all)(parts)
+
+    return folded(root, leaf, joined)
