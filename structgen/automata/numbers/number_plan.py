@@ -37,6 +37,8 @@ FARTHEST = 1 << 40
 """Powers of ten from here on are not counted with (`digit_steps.BIG`)."""
 MAX_DIVISORS = 12
 """Distinct divisors in one specification: the table has a column for each set of them."""
+MAX_BOUNDS = 1 << 20
+"""Bounds in one specification: a state holds two of their numbers (`digit_steps`)."""
 _LOG10_2 = 30102999566398119521  # log10(2) * 10**20, rounded down
 
 
@@ -319,6 +321,12 @@ def _named(leaves: list[ir.Formula]) -> tuple[list[Decimal], dict[Decimal, int]]
             f"A number is {FARTHEST:,} or more powers of ten away from 1.",
             limit="number_chars",
             cure='Take it out of the schema, or write numbers as numbers="bounded" allows.',
+        )
+    if len(points) >= MAX_BOUNDS:
+        raise LimitError(
+            f"One number is asked about {len(points):,} bounds and values.",
+            limit="alternatives",
+            cure=f"At most {MAX_BOUNDS - 1:,} can be told apart in one place.",
         )
     return sorted(points), multiples
 
