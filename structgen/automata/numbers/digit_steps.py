@@ -251,70 +251,55 @@ def function_of(arena: Ints, slots: Ints, count: int) -> int:
 
 
 @jit
+def put_start(arena: Ints, count: int, start: int) -> int:
+    """Put the start of a piece among the `count` ones at PIECES, unless it is there; return how many."""
+    at = arena[PIECES] + 2 * count - 1
+    while arena[at] > start:
+        at -= 2
+    if arena[at] == start:
+        return count
+    for place in range(arena[PIECES] + 2 * count - 1, at, -2):
+        arena[place + 2] = arena[place]
+    arena[at + 2] = start
+    return count + 1
+
+
+@jit
 def exponents_of(arena: Ints, slots: Ints, n: Numeral) -> int:
-    """Return the function of the exponents after a mantissa."""
-    side = n.side
-    piece = arena[PIECES] + 1
-    count = 1
-    arena[piece] = -BIG
-    if n.node == 0 or arena[side + FREE]:
-        arena[piece + 1] = arena[side + ZERO_OUT + 1]
-        return function_of(arena, slots, clip(arena, side, 1))
-    for which in range(arena[side + DECADES]):
-        start = arena[arena[side + DECADES_AT] + which] - n.mag
-        if arena[piece + 2 * count - 2] < start:
-            arena[piece + 2 * count] = start
-            count += 1
-        arena[piece + 2 * count] = start + 1
-        count += 1
-    at = arena[side + DIVISORS_AT]
-    for _ in range(arena[side + DIVISORS]):
-        if n.rest % arena[at + 2] == 0:
-            value = n.rest % arena[at]
-            start = -arena[at + 1] - n.low
-            while value != 0:
-                value = value * 10 % arena[at]
-                start += 1
-            place = count
-            while arena[piece + 2 * place - 2] > start:
-                arena[piece + 2 * place] = arena[piece + 2 * place - 2]
-                place -= 1
-            arena[piece + 2 * place] = start
-            count += 1
-        at += DIVISOR_SIZE
+    """Return the function of the exponents after a mantissa. Exponents past the caps make no piece."""
+    side, piece = n.side, arena[PIECES] + 1
+    most = BIG if arena[side + ANY_LENGTH] else ten_to(arena[side + CAP_EXPONENT]) - 1
+    largest = arena[side + MOST_EXPONENT]
+    arena[piece] = -most
+    count = put_start(arena, 1, largest + 1)
+    settled_value = n.node == 0 or arena[side + FREE] == 1
+    if not settled_value:
+        for which in range(arena[side + DECADES]):
+            start = arena[arena[side + DECADES_AT] + which] - n.mag
+            count = put_start(arena, put_start(arena, count, max(start, -most)), max(start + 1, -most))
+        at = arena[side + DIVISORS_AT]
+        for _ in range(arena[side + DIVISORS]):
+            if n.rest % arena[at + 2] == 0:
+                value = n.rest % arena[at]
+                start = -arena[at + 1] - n.low
+                while value != 0:
+                    value = value * 10 % arena[at]
+                    start += 1
+                count = put_start(arena, count, max(start, -most))
+            at += DIVISOR_SIZE
     kept = 0
     for which in range(count):
         start = arena[piece + 2 * which]
-        out = value_outcome(arena, n, 1, start)
+        if start > most:
+            break
+        out = arena[side + ZERO_OUT + 1] if settled_value else value_outcome(arena, n, 1, start)
+        if start > largest:
+            out = -1
         if kept == 0 or arena[piece + 2 * kept - 1] != out:
             arena[piece + 2 * kept] = start
             arena[piece + 2 * kept + 1] = out
             kept += 1
-    return function_of(arena, slots, clip(arena, side, kept))
-
-
-@jit
-def clip(arena: Ints, side: int, count: int) -> int:
-    """Drop the pieces at PIECES that no exponent within the caps reaches; return how many are left."""
-    if arena[side + ANY_LENGTH]:
-        return count
-    piece = arena[PIECES] + 1
-    largest = arena[side + MOST_EXPONENT]
-    while count > 1 and arena[piece + 2 * count - 2] > largest:
-        count -= 1
-    if largest < BIG and arena[piece + 2 * count - 1] >= 0:
-        arena[piece + 2 * count] = largest + 1
-        arena[piece + 2 * count + 1] = -1
-        count += 1
-    most = ten_to(arena[side + CAP_EXPONENT]) - 1
-    while count > 1 and arena[piece + 2 * count - 2] > most:
-        count -= 1
-    first = 0
-    while first + 1 < count and arena[piece + 2 * first + 2] <= -most:
-        first += 1
-    for which in range(2 * (count - first)):
-        arena[piece + which] = arena[piece + 2 * first + which]
-    return count - first
+    return function_of(arena, slots, kept)
 
 
 @jit

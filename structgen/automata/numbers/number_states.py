@@ -407,8 +407,8 @@ class _SharedTable:
 
 
 @lru_cache(maxsize=16)
-def _shared_table(policy: int, caps: Caps | None, number_chars: int, oracle_steps: int) -> _SharedTable:
-    return _SharedTable(policy, caps, Limits(number_chars=number_chars, oracle_steps=oracle_steps))
+def _shared_table(policy: int, caps: Caps | None, number_chars: int) -> _SharedTable:
+    return _SharedTable(policy, caps, Limits(number_chars=number_chars))
 
 
 def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
@@ -419,7 +419,7 @@ def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
     """
     if limits.automaton_states < MOST_STATES:
         return Numerals(policy, caps, limits)
-    return _shared_table(policy, caps, limits.number_chars, limits.oracle_steps).take()
+    return _shared_table(policy, caps, limits.number_chars).take()
 
 
 def _longer(array: npt.NDArray, size: int, fill: int) -> npt.NDArray:  # type: ignore[type-arg]
