@@ -305,7 +305,12 @@ def exponents_of(arena: Ints, slots: Ints, n: Numeral) -> int:
 @jit
 def ten_to(power: int) -> int:
     """Return a power of ten; BIG from the thirteenth on."""
-    return 10**power if power < 13 else BIG
+    if power > 12:
+        return BIG
+    value = 1
+    for _ in range(power):
+        value *= 10
+    return value
 
 
 @jit

@@ -352,8 +352,8 @@ def _outcomes(
             first = 0 if item.low is None else index[item.low] + item.open_low
             return first, (width if item.high is None else index[item.high] + (not item.open_high))
         if isinstance(item, ir.Multiple):
-            bits = np.arange(columns) >> multiples[item.of] & 1
-            return np.tile(bits.astype(bool)[:, None], width)
+            divided: npt.NDArray[np.bool_] = np.arange(columns) >> multiples[item.of] & 1 == 1
+            return divided[:, None]
         return 0, (width if alone else 0)
 
     def marked(parts: list[Truth], inside: bool) -> npt.NDArray[np.bool_]:
@@ -374,14 +374,14 @@ def _outcomes(
         false = marked(parts, False)
         return false if isinstance(formula, ir.Not) else ~false
 
-    sets: list[tuple[int, ...]] = [()]
-    codes = np.zeros((columns, width), np.int64)
-    for demand, formula in enumerate(formulas):
-        truth = marked([folded(formula, leaf, joined)], True)
-        found, codes = np.unique(2 * codes + truth, return_inverse=True)
-        sets = [sets[code >> 1] + ((demand,) if code & 1 else ()) for code in found.tolist()]
-    names = np.array([outcome(frozenset(demands)) if demands else -1 for demands in sets])
-    return list(map(tuple, names[codes.reshape(columns, width).T].tolist()))
+    truths = [marked([folded(formula, leaf, joined)], True).T.ravel().tolist() for formula in formulas]
+    names: dict[tuple[bool, ...], int] = {}
+    for true in zip(*truths, strict=True):
+        if true not in names:
+            met = frozenset([demand for demand, here in enumerate(true) if here])
+            names[true] = outcome(met) if met else -1
+    outs = [names[true] for true in zip(*truths, strict=True)]
+    return [tuple(outs[at : at + columns]) for at in range(0, len(outs), columns)]
 
 
 def _side(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -160,7 +161,7 @@ class Numerals:
         nonzero = 0 if follower is side else self._side(follower)
         parts = () if nonzero or part else split(side)
         split_at = [self._side(one, part=one is not parts[0]) for one in parts]
-        record = _record(side, nonzero, split_at)
+        record = np.array(_record(side, nonzero, split_at), np.int64)
         at = int(self._arena[steps.USED])
         if nonzero:
             record[: steps.RECORD] = self._arena[nonzero : nonzero + steps.RECORD]
@@ -440,13 +441,13 @@ def _remainders(sides: tuple[Side, Side]) -> bool:
     return any(by != Divisor(1, 0, 1, 0) for side in sides for by in side.divisors)
 
 
-def _record(side: Side, nonzero: int, split_at: list[int]) -> npt.NDArray[np.int64]:
+def _record(side: Side, nonzero: int, split_at: list[int]) -> list[int]:
     """Return a side as a record for the arena, whose offsets count from its beginning.
 
     `nonzero`: not 0 where its tables are another record's. `split_at`: the offsets of the sides by first
     digit, if the side is split; it has no tables then.
     """
-    record = np.zeros(steps.RECORD, np.int64)
+    record = [0] * steps.RECORD
     if nonzero:
         return record
     bounds, divisors = side.bounds, side.divisors
@@ -454,8 +455,7 @@ def _record(side: Side, nonzero: int, split_at: list[int]) -> npt.NDArray[np.int
         bounds = ()
     words = sorted({bound.digits for bound in bounds})
     ranks = {word: 2 * rank + 1 for rank, word in enumerate(words)}
-    rows = np.array(side.rows, np.int64).reshape(-1, 2, 1 << len(divisors))
-    cells = np.arange(len(rows))
+    rows, columns = side.rows, 1 << len(divisors)
     caps = side.caps
     record[steps.ANY_LENGTH] = side.any_length
     record[steps.CAP_WHOLE] = max(caps.integer, caps.alone)
@@ -470,30 +470,33 @@ def _record(side: Side, nonzero: int, split_at: list[int]) -> npt.NDArray[np.int
     if divisors:
         record[steps.SATURATE] = max(0, *[by.tens - by.shift for by in divisors])
         record[steps.HOPELESS_BELOW] = -max([by.shift for by in divisors])
-    hopes = []
-    for form in (0, 1):
-        hopeful = np.where(rows[:, form].max(axis=1) >= 0, cells, 2 * len(rows))
-        hopes.append(np.append(np.minimum.accumulate(hopeful[::-1])[::-1], 2 * len(rows)))
     packed = [_packed(word) for word in words]
-    starts = np.cumsum([2 * len(words), *map(len, packed)])[:-1]
-    entries = np.stack((starts, np.array([*map(len, words)], np.int64)), axis=1)
-    parts: list[npt.ArrayLike] = [
+    starts = list(accumulate(map(len, packed), initial=2 * len(words)))
+    parts: list[list[int]] = [
         [bound.e * steps.RANKS + ranks[bound.digits] for bound in bounds],
-        rows.ravel(),
-        *hopes,
+        [out for row in rows for out in row],
+        _hopes(rows, 0, columns),
+        _hopes(rows, columns, 2 * columns),
         [number for by in divisors for number in (by.core, by.shift, by.odd, by.tens)],
         decades,
-        entries.ravel(),
+        [number for entry in zip(starts, map(len, words), strict=False) for number in entry],
         [number for word in packed for number in word],
         split_at,
     ]
-    arrays = [record, *[np.array(part, np.int64) for part in parts]]
-    places = np.cumsum([len(array) for array in arrays])
+    places = list(accumulate(map(len, parts), initial=steps.RECORD))
     for where, place in zip(_TABLES, places[:7], strict=True):
         record[where] = place
     if split_at:
         record[steps.SPLIT_AT] = places[8]
-    return np.concatenate(arrays)
+    return record + [number for part in parts for number in part]
+
+
+def _hopes(rows: tuple[tuple[int, ...], ...], first: int, end: int) -> list[int]:
+    """Return for each cell the first one from it on that has an outcome in some columns; and an end."""
+    found = [2 * len(rows)]
+    for cell in range(len(rows) - 1, -1, -1):
+        found.append(cell if max(rows[cell][first:end]) >= 0 else found[-1])
+    return found[::-1]
 
 
 def _packed(word: str) -> list[int]:

@@ -154,7 +154,10 @@ def pattern_met(arena: Ints, side: int, run: Run, bits: int) -> bool:
         if bits >> which & 1:
             at = table + which * s.DIVISOR_SIZE
             modulus = common_multiple(modulus, modulus_of(arena, at, place + arena[at + 1]))
-    number, end = max(1, run.first * 10**digits), run.end * 10**digits
+    unit = 1
+    for _ in range(digits):
+        unit *= 10
+    number, end = max(1, run.first * unit), run.end * unit
     number += (modulus - (times_ten(run.rest, digits + 1, modulus) + number) % modulus) % modulus
     # A run of integers each divided by one of s numbers > 1 is shorter than 2**s (Kanold 1967).
     for _ in range((1 << divisors) + 1):
@@ -277,9 +280,9 @@ def between_has(arena: Ints, n: Numeral, block: Block, row: int, above: int, bel
             return True
         if beginning_has(arena, side, Edge(row, high_rest, below, depth, more, place)):
             return True
-    if above >= 0 and above_has(arena, side, Edge(row, low_rest, above, depth, more, place)):
+    if above >= 0 and beside_has(arena, side, Edge(row, low_rest, above, depth, more, place), True):
         return True
-    return below >= 0 and below_has(arena, side, Edge(row, high_rest, below, depth, more, place))
+    return below >= 0 and beside_has(arena, side, Edge(row, high_rest, below, depth, more, place), False)
 
 
 @jit
@@ -292,35 +295,24 @@ def beginning_has(arena: Ints, side: int, edge: Edge) -> bool:
 
 
 @jit
-def below_has(arena: Ints, side: int, edge: Edge) -> bool:
-    """Return whether a number below a word that begins like it has an outcome; the beginning alone is left
-    out."""
-    row, rest, word, depth, more, place = edge
-    while more > 0 and depth < length_of(arena, side, word):
-        digit = digit_of(arena, side, word, depth)
-        if run_has(arena, side, Run(row, rest, 0, digit, more - 1, place)):
-            return True
-        rest = (rest * 10 + digit) % arena[side + s.CORE]
-        depth, more = depth + 1, more - 1
-        if digit > 0 and beginning_has(arena, side, Edge(row, rest, word, depth, more, place)):
-            return True
-    return False
-
-
-@jit
-def above_has(arena: Ints, side: int, edge: Edge) -> bool:
-    """Return whether a number above a word that begins like it has an outcome."""
-    row, rest, word, depth, more, place = edge
-    core = arena[side + s.CORE]
-    while more > 0 and depth < length_of(arena, side, word):
-        digit = digit_of(arena, side, word, depth)
-        if run_has(arena, side, Run(row, rest, digit + 1, 10, more - 1, place)):
+def beside_has(arena: Ints, side: int, edge: Edge, above: bool) -> bool:
+    """Return whether a number above a word, or below it, that begins like it has an outcome; a beginning of
+    the word that is given is left out."""
+    row, rest, depth, more = edge.row, edge.rest, edge.depth, edge.more
+    core, length = arena[side + s.CORE], length_of(arena, side, edge.word)
+    while more > 0 and depth < length:
+        digit = digit_of(arena, side, edge.word, depth)
+        low, high = (digit + 1, 10) if above else (0, digit)
+        more, depth = more - 1, depth + 1
+        if run_has(arena, side, Run(row, rest, low, high, more, edge.place)):
             return True
         rest = (rest * 10 + digit) % core
-        depth, more = depth + 1, more - 1
-    while more > 0:
+        if not above and digit > 0:
+            if beginning_has(arena, side, Edge(row, rest, edge.word, depth, more, edge.place)):
+                return True
+    while above and more > 0:  # zeros follow the word
         more -= 1
-        if run_has(arena, side, Run(row, rest, 1, 10, more, place)):
+        if run_has(arena, side, Run(row, rest, 1, 10, more, edge.place)):
             return True
         rest = rest * 10 % core
     return False
@@ -367,6 +359,8 @@ def shape_has(arena: Ints, n: Numeral, shape: Shape) -> bool:
             cell = cell_of(arena, side, high * s.RANKS)
             if hope(arena, side, shape.marked, cell) != cell:
                 continue
+            if arena[side + s.DIVISORS] == 0:
+                return True
         if moved_has(arena, n, shape, high):
             return True
         for which in range(arena[side + s.DIVISORS]):
@@ -403,7 +397,8 @@ def ways_have(arena: Ints, n: Numeral, least: int, most: int, chars: int, marked
             return False
         return shape_has(arena, n, Shape(1, least, most, 0, 0, more, s.BIG))
     whole = min(chars, n.left - (arena[side + s.SPARE] if marked else 0))
-    if whole >= 0 and shape_has(arena, n, Shape(marked, least, most, 0, whole, 0, s.BIG)):
+    pointed = marked == 1 and chars == s.BIG and arena[side + s.CAP_FRACTION] > 0  # more can be written so
+    if whole >= 0 and not pointed and shape_has(arena, n, Shape(marked, least, most, 0, whole, 0, s.BIG)):
         return True
     whole = min(chars - 2, n.left - arena[side + s.SPARE])
     if whole < 0 or arena[side + s.CAP_FRACTION] < 1:
@@ -440,7 +435,7 @@ def mantissa_has(arena: Ints, n: Numeral, chars: int) -> bool:
     if unlimited or (n.phase == s.POINT and n.left < 1):
         return False
     for count in range(1, min(digits, 13) + 1):
-        least, most = 10 ** (count - 1) if count > 1 else 0, ten_to(count) - 1
+        least, most = ten_to(count - 1) if count > 1 else 0, ten_to(count) - 1
         room = chars - 1 - count
         highest = min(most, arena[side + s.MOST_EXPONENT])
         if room >= 0 and least <= highest and ways_have(arena, n, least, highest, room, 1):
