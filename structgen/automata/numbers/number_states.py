@@ -20,6 +20,7 @@ from structgen.automata.numbers import digit_steps as steps
 from structgen.automata.numbers import numeral_rows as table
 from structgen.automata.numbers.interval_split import split
 from structgen.automata.numbers.number_plan import ANY, Caps, Divisor, Side, common_core, sides_of
+from structgen.automata.numbers.numeral_values import LONGEST
 from structgen.automata.numbers.written_forms import as_written
 from structgen.errors import LimitError
 from structgen.language import ir
@@ -119,7 +120,7 @@ class Numerals:
         sides = sides_of(
             spec, self.policy, self.limits, lambda demands: numbers.setdefault(demands, len(numbers)), caps
         )
-        if max(common_core(side.divisors) for side in sides) >= _FITS:
+        if any(_too_long(common_core(side.divisors), len(side.divisors)) for side in sides):
             raise LimitError(
                 "The multipleOf values of one number have too many digits together: their least common "
                 f"multiple is {_FITS:,} or more.",
@@ -353,6 +354,11 @@ class Numerals:
         if found is None:
             found = known[meaning] = _content(side, demands)
         return found
+
+
+def _too_long(core: int, divisors: int) -> bool:
+    """Return whether residues need more than 64 bits (`numeral_values.LONGEST`)."""
+    return core >= _FITS or core * (1 + (1 << divisors) // 2) > LONGEST
 
 
 class _Names:

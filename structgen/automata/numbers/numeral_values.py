@@ -60,7 +60,9 @@ from structgen.automata.numbers.digit_steps import (
 from structgen.native.jit import jit
 
 RUN = 17
-"""With so many free digits behind a free one, a run holds every residue: cores are below 10**18."""
+LONGEST = 89 * 10**17
+"""With more free digits than RUN behind another a run counts as the numbers below LONGEST: they hold every
+residue (cores are below 2**58), and as often as `pattern_met` looks for one."""
 
 
 class Shape(NamedTuple):
@@ -173,7 +175,8 @@ def pattern_met(arena: Ints, side: int, run: Run, bits: int) -> bool:
     digits = run.digits - drop
     if digits < 0:
         return False
-    if digits > RUN:  # every residue is there, whatever the digits before
+    long = digits > RUN
+    if long:
         digits = RUN
         run = Run(run.row, run.rest, 0, 10, RUN, run.place)
     place = run.place + drop
@@ -185,7 +188,7 @@ def pattern_met(arena: Ints, side: int, run: Run, bits: int) -> bool:
     unit = 1
     for _ in range(digits):
         unit *= 10
-    number, end = max(1, run.first * unit), run.end * unit
+    number, end = max(1, run.first * unit), LONGEST if long else run.end * unit
     number += (modulus - (times_ten(run.rest, digits + 1, modulus) + number) % modulus) % modulus
     # A run of integers each divided by one of s numbers > 1 is shorter than 2**s (Kanold 1967).
     for _ in range((1 << divisors) + 1):
