@@ -93,7 +93,7 @@ class Run(NamedTuple):
     place: int
 
 
-class Block(NamedTuple):
+class ValueBlock(NamedTuple):
     """The values whose digits begin as those of a numeral do, moved so that the first one stands at 10**e."""
 
     marked: int
@@ -104,7 +104,7 @@ class Block(NamedTuple):
     """The power of ten of the last of them."""
 
 
-class Edge(NamedTuple):
+class WordEdge(NamedTuple):
     """Numbers of `more` more digits beside a word that begins as they do; see `Run`."""
 
     row: int
@@ -229,7 +229,7 @@ def hope(arena: Ints, side: int, marked: int, cell: int) -> int:
 
 
 @jit
-def block_has(arena: Ints, n: Numeral, block: Block) -> bool:
+def block_has(arena: Ints, n: Numeral, block: ValueBlock) -> bool:
     """Return whether a value of a block has an outcome. Linear in the cells and in the words' digits; most
     often the first cell tells."""
     side, code = n.side, block.e * RANKS
@@ -283,7 +283,7 @@ def length_of(arena: Ints, side: int, word: int) -> int:
 
 
 @jit
-def between_has(arena: Ints, n: Numeral, block: Block, row: int, above: int, below: int) -> bool:
+def between_has(arena: Ints, n: Numeral, block: ValueBlock, row: int, above: int, below: int) -> bool:
     """Return whether a value of a block that lies above one word and below another (-1: none) has an
     outcome. The digits so far alone, and zeros, are left out."""
     side, place, more = n.side, block.place, block.more
@@ -309,15 +309,15 @@ def between_has(arena: Ints, n: Numeral, block: Block, row: int, above: int, bel
             return False
         if run_has(arena, side, Run(row, rest, low + 1, high, more, place)):
             return True
-        if beginning_has(arena, side, Edge(row, high_rest, below, depth, more, place)):
+        if beginning_has(arena, side, WordEdge(row, high_rest, below, depth, more, place)):
             return True
-    if above >= 0 and beside_has(arena, side, Edge(row, low_rest, above, depth, more, place), True):
+    if above >= 0 and beside_has(arena, side, WordEdge(row, low_rest, above, depth, more, place), True):
         return True
-    return below >= 0 and beside_has(arena, side, Edge(row, high_rest, below, depth, more, place), False)
+    return below >= 0 and beside_has(arena, side, WordEdge(row, high_rest, below, depth, more, place), False)
 
 
 @jit
-def beginning_has(arena: Ints, side: int, edge: Edge) -> bool:
+def beginning_has(arena: Ints, side: int, edge: WordEdge) -> bool:
     """Return whether the beginning of a word, which ends in another digit than 0, and is not the whole, has
     an outcome."""
     if edge.depth >= length_of(arena, side, edge.word):
@@ -326,7 +326,7 @@ def beginning_has(arena: Ints, side: int, edge: Edge) -> bool:
 
 
 @jit
-def beside_has(arena: Ints, side: int, edge: Edge, above: bool) -> bool:
+def beside_has(arena: Ints, side: int, edge: WordEdge, above: bool) -> bool:
     """Return whether a number above a word, or below it, that begins like it has an outcome; a beginning of
     the word that is given is left out."""
     row, rest, depth, more = edge.row, edge.rest, edge.depth, edge.more
@@ -339,7 +339,7 @@ def beside_has(arena: Ints, side: int, edge: Edge, above: bool) -> bool:
             return True
         rest = (rest * 10 + digit) % core
         if not above and digit > 0:
-            if beginning_has(arena, side, Edge(row, rest, edge.word, depth, more, edge.place)):
+            if beginning_has(arena, side, WordEdge(row, rest, edge.word, depth, more, edge.place)):
                 return True
     while above and more > 0:  # zeros follow the word
         more -= 1
@@ -357,7 +357,7 @@ def moved_has(arena: Ints, n: Numeral, shape: Shape, e: int) -> bool:
     """Return whether some numeral of a shape whose first digit stands at 10**e has an outcome."""
     shift = e - n.mag
     more = min(shape.most, min(shape.most_up, shift - shape.least_exponent) + shape.more)
-    return block_has(arena, n, Block(shape.marked, e, more, shift - more - places_of(arena, n)))
+    return block_has(arena, n, ValueBlock(shape.marked, e, more, shift - more - places_of(arena, n)))
 
 
 @jit
