@@ -296,7 +296,8 @@ class Inspection:
         return found
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the states after each of some allowed tokens (see machine.segment.after_tokens)."""
+        """Return the states after each of some allowed tokens; one in a key that the schema does not name
+        stands for all that differ in its text alone, and is none of them (see state_walk.after_tokens)."""
         wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
@@ -378,6 +379,23 @@ class Inspection:
     def extra_keys(self, root: int) -> frozenset[str]:
         """Return the members of a set of extra keys."""
         return frozenset(map(decode, self._held(root)))
+
+    def holds(self, root: int, key: bytes) -> bool:
+        """Return whether a set of extra keys has one. Cost: the siblings on the way."""
+        rows = self._tables.rows(L.T_SET)
+        for byte in key:
+            entry = int(rows[root, 2])
+            while entry > 0 and rows[entry, 0] != byte + 1:
+                entry = int(rows[entry, 2])
+            if entry <= 0:
+                return False
+            root = int(rows[entry, 1])
+        return root > 0 and int(rows[root, 1]) == 1
+
+    def text_before(self, text: int) -> tuple[int, int]:
+        """Return what is written of an extra key, TEXT, as the text without its last byte, and that byte."""
+        before, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
+        return before, byte
 
     def _held(self, root: int) -> set[bytes]:
         """Return how the members of a set of extra keys go on from one of its nodes."""
