@@ -624,7 +624,6 @@ class CompiledGrammar(ABC):
         if isinstance(budget, bool) or not isinstance(budget, int):
             raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
         if index not in self.plenties and not self._has_mask(index):
-            self._open(index)
             self.compute(index)
         if self.is_plenty(index, budget):
             self.fill_index(index, mask, row)

@@ -170,8 +170,13 @@ class Completer:
         alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
         if lex == StringPool.FREE and (mode == L.M_STRING or alone) and not machine.log(regs):
             # of the tokens that only count characters, one of each kind stands for all
-            groups = np.where(named | (kinds < 0), -1 - np.arange(len(tokens)), kinds)
-            first, group = np.unique(groups, return_index=True, return_inverse=True)[1:]
+            counts = ~named & (kinds >= 0)
+            counting, of_kind = np.flatnonzero(counts), np.full(int(kinds.max(initial=0)) + 1, -1)
+            of_kind[kinds[counting]] = counting
+            first = np.concatenate([np.flatnonzero(~counts), of_kind[of_kind >= 0]])
+            group = np.empty(len(tokens), np.int64)
+            group[first] = np.arange(len(first))
+            group[counting] = group[of_kind[kinds[counting]]]
         else:
             first = group = np.arange(len(tokens))
         chosen = tokens[first]
