@@ -116,16 +116,18 @@ class Names:
 class Quoted:
     """Rests of what stands in quotation marks, for the states of one compiled grammar."""
 
-    __slots__ = ("_literal", "_machine", "_members", "_names")
+    __slots__ = ("_keys", "_literal", "_machine", "_members", "_names")
 
     def __init__(self, machine: Inspection, names: Names, *, ascii: bool) -> None:
         """`ascii`: strings are written in ASCII alone."""
         self._machine, self._names = machine, names
         self._literal = ascii_string if ascii else json_string
+        self._keys: dict[int, Demands] = {}
         self._members: dict[tuple[int, str], Mapping[int, bytes]] = {}
 
     def clear(self) -> None:
         """Forget what was remembered."""
+        self._keys.clear()
         self._members.clear()
 
     def string(self, index: int) -> Demands:
@@ -208,7 +210,13 @@ class Quoted:
         return best
 
     def key(self, index: int) -> Demands:
-        """Return the rest of an object in the middle of a key."""
+        """Return the rest of an object in the middle of a key; once, for many blanks lead to one key."""
+        found = self._keys.get(index)
+        if found is None:
+            found = self._keys[index] = self._key(index)
+        return found
+
+    def _key(self, index: int) -> Demands:
         machine = self._machine
         network = machine.network
         regs = machine.registers(index)
