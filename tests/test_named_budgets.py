@@ -11,22 +11,7 @@ import structgen as sg
 
 WORDS = [
     *(bytes([byte]) for byte in range(256)),
-    *(
-        b"aa",
-        b"ab",
-        b"ba",
-        b"cc",
-        b"aaa",
-        b'a"',
-        b'"a',
-        b'"b"',
-        b'":',
-        b'": ',
-        b'","',
-        b',"a":',
-        b'{"',
-        b'{"a":',
-    ),
+    *(b"aaa", b"bb", b"bbbb", b'a"', b'"a', b'"b', b'"bb', b'"bbbb', b'"b"', b'":', b'": ', b'","', b',"a":'),
     *(
         b"\\u",
         b"\\u00",
@@ -40,14 +25,21 @@ WORDS = [
         b'null,"',
         b"{}",
     ),
+    *(b'":null,"b":null,"bb":null}', b'":null,"bb":null,"bbb":null}'),
 ]
+"""The last two make it cheap to begin with `b` or `bbbb`, and dear to begin with another name."""
 END = len(WORDS)
 TOKENIZER = sg.Tokenizer.from_bytes([*WORDS, None], eos_token_id=END)
 SCHEMAS: dict[str, Any] = {
     "any name": {"minProperties": 3, "additionalProperties": {"type": "null"}},
     "few names": {"propertyNames": {"enum": ["a", "b", "aa", "ab"]}, "minProperties": 3},
     "one letter": {"propertyNames": {"maxLength": 1}, "minProperties": 3},
-    "of a pattern": {"propertyNames": {"pattern": "^[ab]+$"}, "minProperties": 3},
+    "of a pattern": {"propertyNames": {"pattern": "^a+$"}, "minProperties": 3},
+    "of a letter": {
+        "patternProperties": {"^b+$": {"type": "null"}},
+        "additionalProperties": False,
+        "minProperties": 3,
+    },
     "of two patterns": {
         "patternProperties": {"^a": {"const": "long"}, "^b": {"type": "null"}},
         "additionalProperties": False,
