@@ -24,7 +24,17 @@ _IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
 class Shortest:
     """Completions of the states of one compiled grammar, remembered; its lock is held by the caller."""
 
-    __slots__ = ("_alike", "_folds", "_forms", "_machine", "_names", "_names_told", "_quoted", "_texts")
+    __slots__ = (
+        "_alike",
+        "_asked",
+        "_folds",
+        "_forms",
+        "_machine",
+        "_names",
+        "_names_told",
+        "_quoted",
+        "_texts",
+    )
 
     def __init__(self, machine: Inspection, *, ascii: bool = False) -> None:
         """`ascii`: strings are written in ASCII alone."""
@@ -51,6 +61,7 @@ class Shortest:
         self._folds.clear()
         self._quoted.clear()
         self._names.clear()
+        self._asked: set[int] = set()
         self._tell()
 
     def _tell(self) -> None:
@@ -77,11 +88,17 @@ class Shortest:
         """Return the completion of a state as a text and where in it it begins."""
         while (found := self._texts.get(index)) is None:
             twin, names = self.twin(index), self.names_asked
-            found = self._texts.get(twin) or (self._find(twin), 0)
-            self._texts[twin] = found
+            self.ask(twin)
             if names == self.names_asked:
-                self._texts[index] = found
+                self._texts[index] = self._texts[twin]
         return found
+
+    def ask(self, index: int) -> None:
+        """Have the names looked for on which the completion of a state depends: where another state has shown
+        the text, nobody has. Only then may it stand for others."""
+        if index not in self._asked:
+            self._texts.setdefault(index, (self._find(index), 0))
+            self._asked.add(index)
 
     def twin(self, index: int) -> int:
         """Return the state that stands for all that differ from this one in the names of extra keys alone, of

@@ -126,6 +126,8 @@ class Completer:
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
         twin, names = self._shortest.twin(index), self._shortest.names_asked
+        if twin != index:
+            self._shortest.ask(twin)
         number = self._numbers.get(twin)
         if number is None:
             text, start = self._shortest.rest(twin)
@@ -187,6 +189,7 @@ class Completer:
         for at in [at for at, mode in enumerate(machine.modes(states.tolist())) if mode == L.M_KEY]:
             # one of those that it stands for
             states[at] = machine.after_token(index, int(chosen[begun[at]]))
+            self._shortest.ask(int(states[at]))
         return states.tolist(), which[group]
 
     def _named(
