@@ -53,13 +53,14 @@ class Journal:
 
 
 class TakenKeys(Collection[str]):
-    """The extra keys that an object holds, handed on, and whether anybody looked at them: half written ones
+    """The extra keys that an object holds, handed on, and which of them anybody found: half written ones
     cannot be read, nor need they be."""
 
-    __slots__ = ("_keys", "_looked")
+    __slots__ = ("_found", "_keys", "_looked")
 
     def __init__(self, keys: Collection[str]) -> None:
         self._keys, self._looked = keys, False
+        self._found: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._keys)
@@ -70,16 +71,20 @@ class TakenKeys(Collection[str]):
 
     def __iter__(self) -> Iterator[str]:
         self._looked = True
+        self._found.update(self._keys)
         return iter(self._keys)
 
     def __contains__(self, key: object) -> bool:
         self._looked = True
-        return key in self._keys
+        if isinstance(key, str) and key in self._keys:
+            self._found.add(key)
+            return True
+        return False
 
     @property
     def seen(self) -> tuple[str, ...] | bool:
-        """What was looked at: the keys, or whether there are any."""
-        return tuple(sorted(self._keys)) if self._looked else bool(self._keys)
+        """What was looked at: the keys that were found, or whether there are any."""
+        return tuple(sorted(self._found)) if self._looked else bool(self._keys)
 
 
 class _Unread(Collection[str]):

@@ -18,8 +18,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_OBJECT,
     M_STRING,
     NO_FRAME,
-    NO_STATE,
-    STATE_BITS,
     JsonContext,
     JsonState,
 )
@@ -346,9 +344,8 @@ def after_all(
 def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
     """Write to target[0:count] (int64) the states after each of some allowed tokens (int32).
 
-    The text of an extra key that a token leaves open is followed only where other extra keys may be owed:
-    else such states are few, and cost what the true ones do. Returns 0, or -3 with questions noted. Cost: the
-    tokens' bytes.
+    The text of an extra key that a token leaves open is not followed: all such states that differ in it alone
+    are one, which is none of them. Returns 0, or -3 with questions noted. Cost: the tokens' bytes.
     """
     c = JsonContext(context)
     tokens = Int32s(tokens_address)
@@ -375,8 +372,6 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
                     blurred = True
                     if turn == 0:
                         break
-            if code == YES and s.mode == M_KEY and s.lexeme & STATE_BITS != NO_STATE:
-                blurred = blurred or c.residues[s.residue].status & 2 != 0
             if code != YES or not blurred or turn == 1:
                 break
         c.precise = 1
