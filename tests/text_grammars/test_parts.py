@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.text_grammars.machine import mask_reuse, stepping
+from structgen.text_grammars.machine import mask_reuse, text_walks
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.step_table import StepTable
@@ -229,23 +229,23 @@ def test_masks_are_what_reading_byte_by_byte_finds(name: str) -> None:
 def test_masks_taken_over_from_states_that_are_alike_are_too(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
+    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
     hold_to_reference(name)
 
 
 def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
+    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
     tokenizer = tokenizer_of(["and <c>, or <call> <"], random.Random(0))
     compiled = sg.compile(sg.text(until="<call>"), tokenizer, store=False)
     read: list[int] = []
-    collect = stepping.collect
+    collect = text_walks.collect
 
     def noting(address: int, index: int, wanted: int) -> int:
         firsts = np.ones(256, np.uint8) if wanted == 0 else copied(wanted, 256)
         read.append(int(firsts.sum()))
         return int(collect(address, index, wanted))
 
-    monkeypatch.setattr(stepping, "collect", noting)
+    monkeypatch.setattr(text_walks, "collect", noting)
     begun = compiled.step_bytes(compiled.start, b"a <")
     assert begun is not None
     compiled.allowed(compiled.start)
@@ -255,7 +255,7 @@ def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch:
 
 
 def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
+    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
     tokenizer = tokenizer_of(["and so on"], random.Random(0))
     compiled = sg.compile(sg.special(256).optional() + sg.text(), tokenizer, store=False)
     assert 256 in compiled.allowed(compiled.start)
@@ -268,6 +268,7 @@ def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> N
 def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
     full: list[bool] = []
 
     def is_overfull(steps: StepTable) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,15 @@ _CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS, 
 )
 
 
+@lru_cache(16)
+def _representatives(classes: bytes) -> list[int]:
+    """Return a byte of each class, in the order of the classes."""
+    width = len(set(classes))
+    if set(classes) != set(range(width)):
+        raise AssertionError("classes of bytes are numbered from 0 on")
+    return [classes.index(column) for column in range(width)]
+
+
 class StepTable:
     """The rows of configurations that `stepping` reads, and the questions that it notes."""
 
@@ -50,17 +60,16 @@ class StepTable:
     )
 
     def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
-        width = len(set(language.classes))
-        if set(language.classes) != set(range(width)):
-            raise AssertionError("classes of bytes are numbered from 0 on")
-        self._classes = classes = np.frombuffer(language.classes, np.uint8).copy()
-        self.representative = [language.classes.index(column) for column in range(width)]
+        self.representative = _representatives(language.classes)
         """A byte of each class."""
+        width = len(self.representative)
+        self._classes = classes = np.frombuffer(language.classes, np.uint8)
         self._language = language
         self._outer_classes: npt.NDArray[np.uint8] | None = None
         """Classes with the same number here have the same effect outside parts."""
         self._context = context
-        self._missed = np.zeros(words_of(StepQuestions), np.int64)
+        self._missed = np.empty(words_of(StepQuestions), np.int64)
+        self._missed[0] = 0
         self._specials = np.zeros(max(1, len(language.specials)), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
         self._table: npt.NDArray[np.int32] = np.empty((0, width), np.int32)
@@ -194,6 +203,10 @@ class StepTable:
     def is_overfull(self) -> bool:
         """Whether there was no room to note all trie nodes that wait for answers."""
         return int(self._waiting[0]) > MOST_WAITING
+
+    def is_outside(self, number: int) -> bool:
+        """Return whether no place of a configuration is inside a part."""
+        return int(self._inside[number]) == OUTSIDE
 
     def standing(self, number: int) -> int:
         """Return how the text stands in a configuration: 0 where it may not end."""
