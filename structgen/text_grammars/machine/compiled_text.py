@@ -32,7 +32,6 @@ from structgen.machine_core.layout import (
     MISS,
     NodeRow,
 )
-from structgen.machine_core.masks import fill
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import mask_reuse, part_reading, stepping, text_walks
@@ -152,22 +151,24 @@ class CompiledText(NumberedText):
             return self._finished
 
     def _compute(self, index: int, target: int) -> int:
-        if fill(self.address, index, target) == 0:
-            return 0
-        visit, state = self._visit(index)
-        if visit:
-            code = self._join_part(index, visit, state, target)
-            if code != stepping.UNKNOWN:
-                return code
         self._bits = None
         if index == self._finished:
             return ENDED
-        if self._steps.is_outside(index):
+        if self._has_specials and self._steps.is_outside(index):
             self._steps.allow(self.special_tokens(index))
-            code = self._retry(text_walks.read_state, index, mask_reuse.LEAST_NODES, target)
-            return self._read(index, target) if code == stepping.UNKNOWN else code
-        insides, others = self._insides(index)
-        return self._join(index, insides, others, target)
+        code = self._compiled_mask(index, target)
+        if code in (MISS, stepping.UNKNOWN):
+            visit, state = self._visit(index)
+            code = self._join_part(index, visit, state, target) if visit else stepping.UNKNOWN
+        if code != stepping.UNKNOWN:
+            return code
+        if self._steps.is_outside(index):
+            return self._read(index, target)
+        return self._join(index, *self._insides(index), target)
+
+    def _compiled_mask(self, index: int, target: int) -> int:
+        """Return what `text_walks.compute` answers when its questions are answered."""
+        return self._retry(text_walks.compute, index, mask_reuse.LEAST_NODES, target)
 
     def _join_part(self, index: int, visit: int, state: int, target: int) -> int:
         """As `_compute`, for a state inside a part that compiled code reads; UNKNOWN where it does not."""
@@ -178,16 +179,16 @@ class CompiledText(NumberedText):
         if self._visit_rows[visit, Visit.behind] < 0 and len(followed) == 1:
             behind = self._number(followed[0])
             self._visit_rows[visit, Visit.behind] = behind
-        code = self._retry(text_walks.join_part, index, target)
+        code = self._compiled_mask(index, target)
         if code == stepping.UNKNOWN and len(followed) == 1 and any(places[-1].part.calls):
             # the part may have asked something: it is answered where Python looks for its ends
             self._part_ends.nodes(places[-1]._replace(state=state), self._first_bytes(followed[0]))
-            code = self._retry(text_walks.join_part, index, target)
+            code = self._compiled_mask(index, target)
         if code == MISS:
             is_known = places[0].part.compiled.compute(state, target)
             if self._stands_for_part(index):
                 return 0
-            code = self._retry(text_walks.join_part, index, target) if is_known else stepping.UNKNOWN
+            code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
         return code
 
     def _stands_for_part(self, index: int) -> bool:

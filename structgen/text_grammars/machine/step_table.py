@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.machine_core.layout import REFUSED
-from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 from structgen.text_grammars.machine.language import Language
@@ -78,7 +77,7 @@ class StepTable:
         self._boundaries: npt.NDArray[np.int32] | None = None
         if language.counts_tokens:
             self._boundaries = np.empty(0, np.int32)
-        self._waiting = room(8 * words_of(WaitingNodes)).view(np.int64)
+        self._waiting = np.empty(words_of(WaitingNodes), np.int64)
         context[TextContext.class_count] = width
         context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
         context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
@@ -170,24 +169,6 @@ class StepTable:
         row[:] = REFUSED
         for data, state in moves:
             row[self._classes[np.frombuffer(data, np.uint8)]] = state
-
-    def put_run(self, number: int, first: int, data: bytes) -> None:
-        """Add rows from `first` on, one for each of some bytes that must come in a configuration, and fill
-        its row and all of them but the last."""
-        end = first + len(data)
-        self.grow(end)
-        self._final[first:end], self._inside[first:end] = 0, OUTSIDE
-        if self._boundaries is not None:
-            self._boundaries[first:end] = np.arange(first, end)
-        self._table[[number, *range(first, end - 1)]] = REFUSED
-        self._table[[number, *range(first, end - 1)], self._classes[np.frombuffer(data, np.uint8)]] = range(
-            first, end
-        )
-        self._table[end - 1] = UNKNOWN
-
-    def is_blank(self, number: int) -> bool:
-        """Return whether a row was not filled by `put_moves`."""
-        return bool(self._table[number, 0] <= UNKNOWN and self._table[number, -1] <= UNKNOWN)
 
     def is_known(self, number: int, column: int) -> bool:
         """Return whether the cell of a class of bytes is filled."""

@@ -293,6 +293,33 @@ def follow(c: TextContext, index: int, byte: int) -> int:
 
 
 @entry("int64(int64, int64, int64, int64)")
+def put_run(context: int, number: int, data_address: int, count: int) -> int:
+    """Add the states of bytes that must come in a state, each behind the one before, and fill the rows of all
+    but the last, which is returned. There is room for them."""
+    c, data = TextContext(context), Bytes(data_address)
+    for i in range(count):
+        cells, after = skip(c.cells, number * c.class_count), c.nodes.count
+        for column in range(c.class_count):
+            cells[column] = REFUSED
+        cells[c.classes[data[i]]] = after
+        blank(c, after)
+        c.inside[after] = OUTSIDE
+        c.may_end[after] = NEVER
+        if address_of_block(c.boundaries) != 0:
+            c.boundaries[after] = after
+        row = c.nodes[after]
+        words = Int64s(address_of_block(row))
+        for word in range(8):
+            words[word] = 0
+        TextState(address_of_block(row)).number = after
+        row.dense_row = -1
+        row.token_list = -1
+        c.nodes.count = after + 1
+        number = after
+    return number
+
+
+@entry("int64(int64, int64, int64, int64)")
 def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
     """Return the state after bytes, REFUSED, or ASKED with questions noted."""
     c, data = TextContext(context), Bytes(data_address)
@@ -376,12 +403,6 @@ def take_token(context: int, index: int, token: int) -> int:
     c = TextContext(context)
     after = after_token(c, index, token)
     return after if after < 0 else settled(c, after)
-
-
-@entry("int64(int64, int64, int64)")
-def known_move(context: int, index: int, token: int) -> int:
-    """As `recorded`."""
-    return recorded(TextContext(context), index, token)
 
 
 @entry("int64(int64, int64, int64)")

@@ -12,6 +12,7 @@ from structgen.text_grammars.machine.stepping import (
     INSIDE,
     MOST_WAITING,
     NEVER,
+    OUTSIDE,
     QUESTIONED,
     SLOTS,
     UNKNOWN,
@@ -150,11 +151,9 @@ def keep(context: int, index: int, target: int) -> int:
     return kept(TextContext(context), index, target)
 
 
-@entry("int64(int64, int64, int64, int64)")
-def read_state(context: int, index: int, most: int, target: int) -> int:
-    """Memoise the mask of a state outside parts, and write it to `target` (0: nowhere). Returns as `keep`, or
-    ASKED with questions noted; UNKNOWN where the walk would be over more than `most` nodes."""
-    c = TextContext(context)
+@jit
+def read_state(c: TextContext, index: int, most: int, target: int) -> int:
+    """As `compute`, of a state outside parts."""
     nodes, firsts, asked = 0, c.vocabulary.first, False
     for byte in range(256):
         if firsts[byte] >= 0:
@@ -186,12 +185,9 @@ def collect_below(context: int, index: int, below_address: int, count: int) -> i
     return ASKED if asked else count
 
 
-@entry("int64(int64, int64, int64)")
-def join_part(context: int, index: int, target: int) -> int:
-    """Memoise the mask of a state inside a part, and write it to `target` (0: nowhere): the part's own, and
-    the tokens that leave the part. Returns 0; ASKED with questions noted; MISS where the part's mask is not
-    known; UNKNOWN where Python must join them."""
-    c = TextContext(context)
+@jit
+def join_part(c: TextContext, index: int, target: int) -> int:
+    """As `compute`, of a state inside a part: the part's own mask, and the tokens that leave the part."""
     node = c.nodes[index]
     state = TextState(address_of_block(node))
     v = c.visits[state.visit]
@@ -229,6 +225,20 @@ def join_part(context: int, index: int, target: int) -> int:
     if c.buffer_count >= c.vocabulary.mask_words:
         return UNKNOWN
     return memoise(c, node, own.dense_row, target)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def compute(context: int, index: int, most: int, target: int) -> int:
+    """Memoise the mask of a state, and write it to `target` (0: nowhere). Returns as `keep`; MISS where that
+    of a part is not known; UNKNOWN where Python must work it out, or the walk would be over more than `most`
+    nodes of the trie."""
+    c = TextContext(context)
+    code = copy_mask(c, c.nodes[index], target)
+    if code != MISS or c.nodes[index].token_list < -1:
+        return code
+    if c.inside[index] == OUTSIDE:
+        return read_state(c, index, most, target)
+    return join_part(c, index, target) if c.inside[index] == INSIDE else UNKNOWN
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
