@@ -183,10 +183,12 @@ class NumberedText(CompiledGrammar):
         return call_answered(self.lock, _NO_BUDGET, self._answer, call, self.address, *arguments)
 
     def _answer(self) -> None:
-        """Answer the noted questions. The error of one that meets a limit is raised after the others are
-        answered; its cell is unknown again."""
-        self._answer_each(self._steps.questions())
-        self._tables.room(LISTS, self.vocab_size + 2)
+        """Answer the noted questions, or, where there are none, make room for a mask. The error of one that
+        meets a limit is raised after the others are answered; its cell is unknown again."""
+        if noted := self._steps.questions():
+            self._answer_each(noted)
+        else:
+            self._tables.room(LISTS, self.vocab_size + 2)
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
