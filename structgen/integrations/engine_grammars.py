@@ -49,6 +49,7 @@ class EngineGrammars:
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
         self._kept: Recent[str, CompiledGrammar] = Recent()
+        self._held: dict[str, CompiledGrammar] = {}
         self._lock = threading.Lock()
 
     def preload(self) -> None:
@@ -60,7 +61,7 @@ class EngineGrammars:
         StructgenError."""
         key = repr(asked)
         with self._lock:
-            found: CompiledGrammar | None = self._kept.get(key)
+            found: CompiledGrammar | None = self._held.get(key) or self._kept.get(key)
         if found is not None:
             return found
         grammar = read_request(asked).answer
@@ -71,10 +72,22 @@ class EngineGrammars:
             self._kept[key] = made
         return made
 
+    def hold(self, asked: Mapping[str, Any], compiled: CompiledGrammar) -> None:
+        """Answer a constraint with this grammar until `release`, whatever it says: for a program that makes
+        its requests in the engine's own process. No server calls it, so no request names a grammar there."""
+        with self._lock:
+            self._held[repr(asked)] = compiled
+
+    def release(self) -> None:
+        """Let go of the grammars that are held."""
+        with self._lock:
+            self._held.clear()
+
     def clear(self) -> None:
         """Let go of all compiled grammars."""
         with self._lock:
             self._kept.clear()
+            self._held.clear()
 
 
 class EngineText:
