@@ -27,13 +27,17 @@ from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import FinishReason, Request, Result, Usage
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import Recent
-from structgen.integrations.engine_hooks import check_engine
-from structgen.integrations.vllm_plugin import HOOKS, NAME, VERSIONS, register
+from structgen.integrations.vllm_plugin import NAME, register
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.resources import embedded_model
 
 _OURS = ("model", "tokenizer", "skip_tokenizer_init", "dtype", "max_num_seqs", "structured_outputs_config")
 """Options of `LLM` that we set."""
+_SAME = (
+    *("temperature", "top_p", "top_k", "min_p", "min_tokens"),
+    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
+)
+"""Options of sampling that mean the same there."""
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
 
 
@@ -53,15 +57,9 @@ def check_request(request: Request) -> None:
         "temperature": (heat != 0 and not 0.01 <= heat <= 2, "vLLM takes 0, and 0.01 to 2."),
         "presence_penalty": (abs(how.presence_penalty) > 2, "vLLM takes -2 to 2."),
         "frequency_penalty": (abs(how.frequency_penalty) > 2, "vLLM takes -2 to 2."),
-        "min_p": (how.min_p > 0 and how.top_p < 1, "vLLM applies it before top_p, and not after it."),
-        "logit_bias": (
-            bool(how.logit_bias) and how.repetition_penalty != 1,
-            "vLLM applies it before repetition_penalty, and not after it.",
-        ),
-        "min_tokens": (
-            how.min_tokens > 0 and bool(request.stops),
-            "vLLM does not look for stop strings among the first min_tokens.",
-        ),
+        "min_p": (how.min_p > 0 and how.top_p < 1, "It comes before top_p."),
+        "logit_bias": (how.logit_bias and how.repetition_penalty != 1, "It comes before repetition_penalty."),
+        "min_tokens": (how.min_tokens and request.stops, "Stop strings are not looked for before them."),
     }
     for name, (is_set, why) in refused.items():
         if is_set:
@@ -83,9 +81,8 @@ def writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], R
         raise OptionError(
             f"vLLM cannot be imported: {error}.", where="engine", cure="pip install vllm, on every machine."
         ) from error
-    check_engine("vllm", vllm.__version__, VERSIONS, HOOKS)
-    register()
-    from vllm.platforms import current_platform
+    register()  # where the release is not known, the name of our back end is refused below
+    from vllm.platforms import current_platform  # optional: the engine
 
     device = options["device"]
     if device is not None and device.partition(":")[0] != current_platform.device_type:
@@ -210,7 +207,7 @@ class VllmWriter:
     def _params(self, request: Request, compiled: CompiledGrammar | None) -> Any:
         from vllm.sampling_params import SamplingParams, StructuredOutputsParams  # optional: the engine
 
-        from structgen.integrations.vllm_backend import asked_of
+        from structgen.integrations.vllm_backend import asked_of  # optional: the engine
 
         outputs = None
         if compiled is not None:
@@ -218,16 +215,9 @@ class VllmWriter:
             self._grammars.hold(asked_of(outputs), compiled)
         how = request.chosen_by
         return SamplingParams(
-            temperature=how.temperature,
-            top_p=how.top_p,
-            top_k=how.top_k,
-            min_p=how.min_p,
-            repetition_penalty=how.repetition_penalty,
-            presence_penalty=how.presence_penalty,
-            frequency_penalty=how.frequency_penalty,
+            **{name: getattr(how, name) for name in _SAME},
             seed=how.seed % 2**63,  # vLLM takes -1 for none
             logit_bias=dict(how.logit_bias) or None,
-            min_tokens=how.min_tokens,
             stop=list(request.stops) or None,
             max_tokens=request.most_tokens + (compiled is not None),
             structured_outputs=outputs,
