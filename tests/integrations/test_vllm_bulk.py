@@ -28,6 +28,7 @@ from structgen.engine.bulk import run_bulk, run_bulk_on_ray
 from structgen.integrations.engine_grammars import EngineGrammars
 
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
+TOKENIZER = sg.Tokenizer.from_huggingface(str(FOLDER))
 COUNT = 11
 PERSON = {
     "type": "object",
@@ -154,6 +155,15 @@ def test_texts_are_complete_within_max_tokens_and_the_least_is_told(prompts: Pat
         for line in run(prompts, Asks(max_tokens=most), start_over=True):
             assert json.loads(line["text"]) == line["value"] and line["tokens"] <= most
     assert "the shortest takes" in run(prompts, Asks(max_tokens=least - 1), start_over=True)[0]["error"]
+
+
+@pytest.mark.usefixtures("vllm", "ray")
+def test_the_end_token_has_its_place_in_the_window_of_the_model(prompts: Path) -> None:
+    asks, size = Asks(sg.literal("x" * 50), max_tokens=50), len(TOKENIZER.encode(b"p0"))
+    for window, reason in ((size + 50, None), (size + 51, "stop")):
+        options = {"max_model_len": window}
+        line = run(prompts, asks, engine_options=options, start_over=True)[0]
+        assert line.get("finish_reason") == reason
 
 
 @pytest.mark.usefixtures("vllm", "ray")
