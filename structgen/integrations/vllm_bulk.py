@@ -31,8 +31,6 @@ from structgen.integrations.vllm_plugin import NAME, register
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.resources import embedded_model
 
-_OURS = ("model", "tokenizer", "skip_tokenizer_init", "dtype", "max_num_seqs", "structured_outputs_config")
-"""Options of `LLM` that we set."""
 _SAME = (
     *("temperature", "top_p", "top_k", "min_p", "min_tokens"),
     *("repetition_penalty", "presence_penalty", "frequency_penalty"),
@@ -108,15 +106,6 @@ def writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], R
         told = digest + json.dumps(of_engine, sort_keys=True, default=repr)
         digest = blake2b(told.encode(), digest_size=16).hexdigest()
     return VllmWriter(llm, f"vllm {vllm.__version__}", ModelPrompts(model), digest, request_of)
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise OptionError for options of `LLM` that are not the caller's."""
-    wrong = [name for name in options if name in _OURS]
-    if wrong:
-        raise OptionError(
-            f"{', '.join(wrong)}: set by the run itself.", where="engine_options", cure="Leave them out."
-        )
 
 
 @dataclass(frozen=True, slots=True)

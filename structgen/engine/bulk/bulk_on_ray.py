@@ -68,14 +68,10 @@ def _writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], 
 
 
 def _other_writer(
-    engine: str,
-    options: Mapping[str, Any],
-    prompts: Iterable[Prompt],
-    request_of: Callable[[str], Request],
+    engine: str, prompts: Iterable[Prompt], request_of: Callable[[str], Request]
 ) -> Callable[..., Worker[Sequence[Prompt], AnsweredShard]]:
     """Return what makes the worker of another engine. Raises OptionError for what it does otherwise."""
     other = import_module(_OTHERS[engine])
-    other.check_options(options)
     for prompt in prompts:
         try:
             request = prompt.request(request_of)
@@ -131,7 +127,7 @@ def run_bulk_on_ray(
         name = "workers" if shard_size >= 1 else "shard_size"
         raise OptionError("It is less than 1.", where=name, cure="Give a whole number from 1 on.")
     wanted = list(read_prompts(prompts))
-    make = _writer if engine == _OWN else _other_writer(engine, engine_options or {}, wanted, request_of)
+    make = _writer if engine == _OWN else _other_writer(engine, wanted, request_of)
     known = {path: _whole(path) for path in _shards(results)}
     named = str(model)
     folder = named if named.startswith("structgen/") else str(Path(named).resolve())
