@@ -18,6 +18,9 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_KEPT: Final = 256
 """Compiled grammars that are kept."""
+_MOST_BYTES: Final = 1 << 29
+"""Bytes of their tables: most have a megabyte, one of a deep schema a hundred, and as much again lies outside
+of them."""
 
 
 K = TypeVar("K")
@@ -70,6 +73,10 @@ class EngineGrammars:
         made: CompiledGrammar = compile(grammar, self.tokenizer)
         with self._lock:
             self._kept[key] = made
+            sizes = [one.nbytes for one in self._kept.values()]  # they grow as texts are written
+            while len(sizes) > 1 and sum(sizes) > _MOST_BYTES:
+                self._kept.popitem(last=False)
+                del sizes[0]
         return made
 
     def hold(self, asked: Mapping[str, Any], compiled: CompiledGrammar) -> None:
