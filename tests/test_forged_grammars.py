@@ -1,4 +1,4 @@
-"""Files of compiled grammars with other numbers and a right checksum: the process goes on.
+"""Files of Lark grammars with other numbers and a right checksum: the process goes on.
 
 Each number that compiled code would follow is checked; what cannot be told from its range may change masks,
 and only whoever may write to this user's files can put it there (tests/test_cache_owner.py).
@@ -20,7 +20,6 @@ faulthandler.enable()
 import numpy as np
 import structgen as sg
 from structgen.errors import StructgenError
-from structgen.json_grammars import kept_schema
 from structgen.lark_grammars.kept import kept_grammars
 from structgen.lark_grammars.masks import kept_lark
 from structgen.native.cache_entries import CacheEntries
@@ -31,22 +30,6 @@ from pathlib import Path
 kind, folder, seed, turns = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 draw = random.Random(seed)
 tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string", "minLength": 2, "maxLength": 9},
-        "code": {"type": "string", "pattern": "^[a-f]{2,5}$"},
-        "size": {"type": "number", "minimum": 3},
-        "what": {"anyOf": [
-            {"properties": {"kind": {"const": "a"}, "n": {"type": "integer"}}, "required": ["kind"]},
-            {"properties": {"kind": {"const": "b"}, "s": {"format": "date"}}, "required": ["kind"]},
-        ]},
-        "tags": {"type": "array", "items": {"enum": ["x", "yy", "zzz"]}, "uniqueItems": True},
-        "more": {"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False},
-    },
-    "required": ["name"],
-    "additionalProperties": {"type": "boolean"},
-}
 LARK = '''start: sum
 sum: product ("+" product)*
 product: atom ("*" atom)*
@@ -56,19 +39,11 @@ STRING: /"[^"]*"/
 %import common.WS
 %ignore WS
 '''
-FIRST = {
-    "json": '{"name": "Ada", "size": 31.25, "what": {"kind": "a", "n": 12}, '
-    '"tags": ["x", "zzz"], "more": {"xy": 1}}',
-    "lark": '1 + 2 * ( 3.5 + "a b" )',
-}[kind if kind == "json" else "lark"]
-SECOND = {
-    "json": '{"name": "Grace", "code": "abcd", "what": {"kind": "b", "s": "1906-12-09"}, "new": true}',
-    "lark": '(((4))) * "xyz" + 12345',
-}[kind if kind == "json" else "lark"]
+FIRST, SECOND = '1 + 2 * ( 3.5 + "a b" )', '(((4))) * "xyz" + 12345'
 
 
 def grammar():
-    return sg.json_schema(SCHEMA) if kind == "json" else sg.lark(LARK)
+    return sg.lark(LARK)
 
 
 def masks(compiled, text):
@@ -91,7 +66,7 @@ else:
     (path,) = (folder / "store").rglob("*" + GRAMMAR_SUFFIX)
 whole = path.read_bytes()
 entries = CacheEntries(path.parent, path.suffix)
-layout = {"json": kept_schema.KIND, "lark": kept_lark.KIND, "tables": kept_grammars.KeptTables.kind}[kind]
+layout = {"lark": kept_lark.KIND, "tables": kept_grammars.KeptTables.kind}[kind]
 counts = {"same": 0, "other": 0, "rejected": 0, "error": 0}
 told = {}
 
@@ -121,7 +96,7 @@ def forged():
     for name in draw.choices(names, k=draw.choice((1, 1, 1, 2))):
         arrays[name] = changed(arrays[name])
     key = path.name.removesuffix(path.suffix)
-    entries.write(layout, key, arrays, found.numbers, list(found.later), compressed=kind == "json")
+    entries.write(layout, key, arrays, found.numbers, list(found.later))
 
 
 for turn in range(turns):
@@ -166,14 +141,14 @@ def attacked(kind: str, folder: Path, seed: int, turns: int) -> tuple[dict[str, 
     return counts, told
 
 
-@pytest.mark.parametrize("kind", ["json", "lark", "tables"])
+@pytest.mark.parametrize("kind", ["lark", "tables"])
 def test_a_grammar_with_other_numbers_does_not_crash(tmp_path: Path, kind: str) -> None:
-    """json: a compiled schema; lark: a compiled Lark grammar; tables: what lark made of its text."""
+    """lark: a compiled Lark grammar; tables: what lark made of its text."""
     counts, _ = attacked(kind, tmp_path, 1, 40)
     assert counts["rejected"] >= 4 and sum(counts.values()) == 40, counts
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["json", "lark", "tables"])
+@pytest.mark.parametrize("kind", ["lark", "tables"])
 def test_grammars_with_many_other_numbers_do_not_crash(tmp_path: Path, kind: str) -> None:
     attacked(kind, tmp_path, 2, 1000)

@@ -52,10 +52,9 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.text_grammars.machine.part_reading": 1.0,
     },
     KEPT: {
-        "structgen.json_machine.kept.table_checks": 1.3,
         "structgen.json_machine.kept.token_list_merging": 0.5,
         "structgen.json_machine.answers.automaton_reach": 0.4,
-        "structgen.automata.restored.reachable_states": 0.1,
+        "structgen.json_machine.kept.kept_automata": 0.1,
         "structgen.machine_core.draft_nodes": 0.2,
         "structgen.machine_core.interning": 0.1,
         "structgen.native.checksums": 0.1,

@@ -6,7 +6,9 @@ from __future__ import annotations
 from structgen.json_machine.steps.byte_step import accepting, step
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
+    BYTES,
     CAPTURE,
+    END_STEP,
     M_ARRAY,
     M_DOC,
     M_END,
@@ -17,8 +19,12 @@ from structgen.json_machine.tables.json_blocks import (
     M_NUMBER,
     M_OBJECT,
     M_STRING,
+    N_LIST,
+    N_ROW,
     NO_FRAME,
+    NO_ORIGIN,
     NO_STATE,
+    NO_STEP,
     STATE_BITS,
     JsonContext,
     JsonState,
@@ -33,7 +39,7 @@ from structgen.machine_core.draft_nodes import (
     state_or_left,
     token_of,
 )
-from structgen.machine_core.interning import intern
+from structgen.machine_core.interning import ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, YES
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
@@ -41,18 +47,30 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
-def intern_node(c: JsonContext, d: JsonState) -> int:
+def intern_node(c: JsonContext, d: JsonState, above: int, read: int) -> int:
+    """Return the state with these registers, -1 when room must be made; `above` and `read`: its origin."""
+    origins = c.origins
+    if origins.count == origins.capacity:
+        ask_room(c, origins, 1)
+        return -1
     t = c.work.node
     copy_block(d, t.registers)
     t.dense_row = -1
     t.token_list = -1
-    return intern(c, c.nodes, 8, t)
+    found = intern(c, c.nodes, 8, t)
+    if found == origins.count:
+        origins.count = found + 1
+        origins[found].above = above
+        origins[found].step = read
+    elif above >= 0 and above < found and origins[found].above < 0:
+        origins[found].above = above
+        origins[found].step = read
+    return found
 
 
 @jit
-def run(c: JsonContext, index: int, data: Bytes, count: int) -> int:
-    """Take bytes from a state; the registers after them lie in the returned scratch block,
-    or the code is returned."""
+def run(c: JsonContext, index: int, data: Bytes, count: int, read: int) -> int:
+    """Return the state after bytes, or a code; `read`: these bytes as a step, NO_STEP where they are none."""
     s = c.scratch[0]
     copy_block(c.nodes[index].registers, s)
     for i in range(count):
@@ -61,7 +79,7 @@ def run(c: JsonContext, index: int, data: Bytes, count: int) -> int:
         if code != YES:
             return REFUSED if code == NO else ASKED
         s = d
-    return intern_node(c, s)
+    return intern_node(c, s, index if read != NO_STEP else NO_ORIGIN, read)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -70,7 +88,7 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
     c = JsonContext(context)
     data = Bytes(data_address)
     c.precise = 1
-    code = run(c, index, data, count)
+    code = run(c, index, data, count, BYTES - data[0] if count == 1 else NO_STEP)
     if code == -1 and c.questions.count > 0:
         return ASKED
     return code
@@ -85,7 +103,7 @@ def after_token(c: JsonContext, index: int, token: int) -> int:
     c.precise = 1
     offsets = c.vocabulary.token_offset
     start, end = offsets[token], offsets[token + 1]
-    code = run(c, index, skip(c.vocabulary.token_data, start), end - start)
+    code = run(c, index, skip(c.vocabulary.token_data, start), end - start, token)
     if code == -1 and c.questions.count > 0:
         return ASKED
     return code
@@ -100,7 +118,7 @@ def finished(c: JsonContext, index: int) -> int:
     d = c.scratch[0]
     d.text = 0
     settle(d, M_FINISHED, 0, 0, NO_FRAME)
-    code = intern_node(c, d)
+    code = intern_node(c, d, index, END_STEP)
     return ASKED if code < 0 else code
 
 
@@ -199,7 +217,7 @@ def start_node(context: int) -> int:
     d = c.scratch[0]
     d.text = 0
     settle(d, M_DOC, 0, 0, NO_FRAME)
-    code = intern_node(c, d)
+    code = intern_node(c, d, NO_ORIGIN, NO_STEP)
     return ASKED if code < 0 else code
 
 
@@ -219,8 +237,53 @@ def put_node(context: int, mode: int, residue: int, lex: int) -> int:
     d.text = 0
     settle(d, mode, residue, 0, NO_FRAME)
     d.lexeme = lex
-    code = intern_node(c, d)
+    code = intern_node(c, d, NO_ORIGIN, NO_STEP)
     return ASKED if code < 0 else code
+
+
+@jit
+def read_step(c: JsonContext, above: int, read: int) -> int:
+    """Return the state after a step from a state, or a code."""
+    if read >= 0:
+        return after_token(c, above, read)
+    if read == END_STEP:
+        return finished(c, above)
+    d = c.scratch[0]
+    code = step(c, c.nodes[above].registers, d, BYTES - read)
+    if code != YES:
+        return REFUSED if code == NO else ASKED
+    return intern_node(c, d, above, read)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def reach_again(context: int, nodes_address: int, origins_address: int, count: int) -> int:
+    """Reach `count` states of other tables, whose rows lie at these addresses, in tables that have their
+    start: each gets the number and the mask that it had there. There is room.
+
+    Returns 0; -1 where a step is refused; -3 with questions noted: called again, it goes on where it stopped.
+    """
+    c = JsonContext(context)
+    nodes, origins = Int64s(nodes_address), Int64s(origins_address)
+    c.precise = 1
+    words = c.nodes.stride
+    for i in range(c.nodes.count, count):
+        above, read = origins[2 * i], origins[2 * i + 1]
+        if above < 0 or above >= i:
+            return REFUSED
+        found = read_step(c, above, read)
+        if found < 0:
+            return ASKED if found == ASKED or c.questions.count > 0 else REFUSED
+        row = c.nodes[i]
+        if found != i:
+            # two states there are one here: the number leads to the same registers
+            copy_block(c.nodes[found], row)
+            c.nodes.count = i + 1
+            c.origins.count = i + 1
+            c.origins[i].above = above
+            c.origins[i].step = read
+        row.dense_row = nodes[words * i + N_ROW]
+        row.token_list = nodes[words * i + N_LIST]
+    return 0
 
 
 @entry("int64(int64, int64, int64)")
@@ -268,7 +331,7 @@ def trace(context: int, index: int, data_address: int, size: int, target_address
     target = Int64s(target_address)
     c.precise = 1
     for i in range(size):
-        index = run(c, index, skip(data, i), 1)
+        index = run(c, index, skip(data, i), 1, BYTES - data[i])
         if index < 0:
             return ASKED if index == ASKED or c.questions.count > 0 else REFUSED
         target[i] = index
@@ -293,7 +356,7 @@ def after_each(context: int, index: int, wanted_address: int, target_address: in
         d = c.scratch[0]
         code = step(c, c.nodes[index].registers, d, byte)
         if code == YES:
-            found = intern_node(c, d)
+            found = intern_node(c, d, index, BYTES - byte)
             asked = asked or found < 0
             target[byte] = found
         elif code == ASK:
@@ -334,7 +397,7 @@ def after_all(
                 state = d.lexeme
                 if state < count and merged[state] >= 0:
                     d.lexeme = merged[state]
-            found = intern_node(c, d)
+            found = intern_node(c, d, NO_ORIGIN, NO_STEP)
             asked = asked or found < 0
             target[byte] = found
         elif code == ASK:
@@ -381,7 +444,7 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
                 break
         c.precise = 1
         if code == YES:
-            found = intern_node(c, s)
+            found = intern_node(c, s, NO_ORIGIN, NO_STEP)
         if code == ASK or (code == YES and found < 0):
             return ASKED
         target[i] = found
