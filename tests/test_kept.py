@@ -3,6 +3,7 @@ wrong."""
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -144,6 +145,40 @@ def test_states_of_a_kept_grammar_go_on_when_the_network_is_made(tokenizer: sg.T
             other.is_complete,
         ), f"{back} tokens back"
         assert compiled.completion(matcher.state) == new.completion(other.state)
+
+
+def test_a_schema_inside_a_composed_grammar_wakes_under_states_that_are_held(
+    tokenizer: sg.Tokenizer, left: Path
+) -> None:
+    """Places of composed grammars hold numbers of the schema's states, and know nothing of its tables."""
+    grammar = sg.literal("<a>") + sg.json_schema(SCHEMA) + sg.literal("</a>")
+    kept, new = (sg.compile(grammar, tokenizer, store=store) for store in (sg.MaskStore(left), False))
+    held = []
+    for text in (FIRST, SECOND):
+        matcher, other = sg.Matcher(kept), sg.Matcher(new)
+        for token in tokenizer.encode(f"<a>{text}</a>".encode()):
+            held.append((matcher.state, other.state))
+            matcher.advance(token)
+            other.advance(token)
+        assert matcher.is_complete
+    for state, other_state in held:
+        assert kept.allowed(state) == new.allowed(other_state)
+        assert kept.tokens_to_finish(state) == new.tokens_to_finish(other_state)
+
+
+def test_drafts_that_begin_in_a_kept_grammar_go_on_when_it_wakes(tokenizer: sg.Tokenizer, left: Path) -> None:
+    kept, new = compiled_of(tokenizer, sg.MaskStore(left)), compiled_of(tokenizer, False)
+    found = []
+    for compiled in (kept, new):
+        matcher = sg.Matcher(compiled)
+        tokens = tokenizer.encode(SECOND.encode())
+        for token in tokens[:3]:
+            matcher.advance(token)
+        drafted = tokens[3:]
+        mask = sg.allocate_mask(len(drafted) + 1, compiled.vocab_size)
+        sg.fill_draft(matcher, drafted, range(-1, len(drafted) - 1), mask)
+        found.append(mask.array.tobytes())
+    assert found[0] == found[1] and not is_kept(kept)
 
 
 def test_masks_that_nobody_asked_for_yet_are_kept_on(
@@ -384,15 +419,22 @@ def test_an_image_without_one_of_its_arrays_is_made_anew(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are made unwritable by their mode")
-def test_a_folder_that_can_only_be_read_serves(
-    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC], ids=["read only", "full disk"])
+def test_a_folder_that_takes_nothing_serves(
+    tokenizer: sg.Tokenizer,
+    left: Path,
+    expected: dict[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
 ) -> None:
+    said = os.strerror(number)
+
     def refused(*_: Any) -> None:
-        raise PermissionError(13, "Permission denied")
+        raise OSError(number, said)
 
     store = sg.MaskStore(left)
     compiled = compiled_of(tokenizer, store)
-    with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="Permission denied") as caught:
+    with monkeypatch.context() as patch, pytest.warns(StoreWarning, match=said) as caught:
         patch.setattr("structgen.system.cache.os.replace", refused)
         assert masks_of(compiled, SECOND) == expected[SECOND]
         store.flush()

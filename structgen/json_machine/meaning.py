@@ -236,8 +236,9 @@ class Meaning:
         assert self._kept is not None
         tables, twin = self._tables, self._tables.twin()
         try:
-            network, expander = self._made(twin)
-            self._reach_again(twin, expander)
+            with THIS_CALL.apart():
+                network, expander = self._made(twin)
+                self._reach_again(twin, expander)
         except StructgenError as error:
             raise self._kept.disagrees(error) from error
         # of terminals only the tokens are of use, to the masks that name them
