@@ -42,7 +42,6 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.lark_grammars.compiled.lexeme_moves": 0.6,
         "structgen.lark_grammars.compiled.paired_lexemes": 0.2,
         "structgen.lark_grammars.compiled.lexeme_records": 2.0,
-        "structgen.lark_grammars.kept.lark_table_checks": 1.7,
         "structgen.lark_grammars.lexer.lexeme_ends": 0.6,
         "structgen.lark_grammars.lexer.lexeme_rows": 1.5,
         "structgen.lark_grammars.liveness.certified_states_search": 2.5,

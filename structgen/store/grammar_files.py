@@ -28,7 +28,6 @@ from structgen.native.cache_entries import CacheEntries, evict
 from structgen.store.segment_files import GRAMMAR_SUFFIX, SUFFIXES
 from structgen.system.cache import warn
 from structgen.system.fork_locks import QUEUES, WRITING, new_lock, tell
-from structgen.tokens.array_checks import Bounds
 
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
@@ -102,10 +101,8 @@ class Keeper(Protocol):
 class GrammarFiles:
     """The files of one vocabulary's grammars. Safe for many threads and processes."""
 
-    def __init__(self, path: Path, writer: GrammarWriter, bounds: Bounds | None = None) -> None:
-        """`bounds`: what the numbers of tokens may be."""
+    def __init__(self, path: Path, writer: GrammarWriter) -> None:
         self.path, self.writer = path, writer
-        self.bounds = Bounds() if bounds is None else bounds
         self._grammars = CacheEntries(path, GRAMMAR_SUFFIX)
 
     def read(self, kind: str, key: str) -> ArrayFile | None:

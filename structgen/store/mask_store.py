@@ -377,9 +377,8 @@ class MaskStore:
     def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
         if self.path is None or self._grammars is None:
             return None
-        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
         path = self.path / package_digest() / vocabulary.fingerprint / "grammars"
-        return GrammarFiles(path, self._grammars, bounds)
+        return GrammarFiles(path, self._grammars)
 
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
