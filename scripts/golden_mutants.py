@@ -184,6 +184,13 @@ MUTANTS = (
         ("schema/object/*", "schema/string/*"),
     ),
     Mutant(
+        "a state of a file is reached again from its neighbour (compiled)",
+        "json_machine/masks/state_walk.py",
+        "above, read = origins[2 * i], origins[2 * i + 1]",
+        "above, read = origins[2 * i], origins[2 * i - 1]",
+        ("schema/object/*",),
+    ),
+    Mutant(
         "the last byte of a token of JSON is not read (compiled)",
         "json_machine/masks/state_walk.py",
         "start, end = offsets[token], offsets[token + 1]\n    code =",

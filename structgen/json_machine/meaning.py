@@ -249,6 +249,7 @@ class Meaning:
         tables.take_over(twin, (L.T_NODE, L.T_ORIGIN, *ANSWERS))
         expander.go_on(tables)
         self._take(network, expander)
+        self._kept = self._sets = None
 
     def _reach_again(self, twin: GrowingTables, expander: Expander) -> None:
         """Make the states of these tables in a twin. Cost: as reading them, and what must be expanded."""

@@ -291,7 +291,8 @@ class GrowingTables:
     def take_over(self, twin: GrowingTables, tables: Iterable[int]) -> None:
         """Have some tables of a twin, which nobody uses any more, in place of these."""
         for table in tables:
-            self._kept.append(self.rows(table))
+            if table in _SHARED:
+                self._kept.append(self.rows(table))
             rows, words = twin.rows(table), slice(table, table + HASH + 2)
             if self._plan.slots[table]:
                 self._hashes[table] = twin.slots(table)
