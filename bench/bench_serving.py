@@ -89,7 +89,7 @@ def measured(key: str, backend: str, schemas: list[Any], tokens: int) -> list[tu
     """Return a row for one at a time, and one for 16 at once, with other schemas."""
     rows = []
     with served(key, backend) as address:
-        asking, group = Asking(key, address), asking_group(address)
+        asking, group = Asking(ENGINES[key], address), asking_group(address)
         asked(asking, WARM, 32)
         half = len(schemas) // 2
         for at_once, some in ((1, schemas[:half]), (AT_ONCE, schemas[half:])):

@@ -158,8 +158,8 @@ MUTANTS = (
     Mutant(
         "repeats count from one more",
         "text_grammars/text_grammar.py",
-        "known, target), grammar.least, grammar.most",
-        "known, target), grammar.least + 1, grammar.most",
+        "known, target, False), grammar.least, grammar.most",
+        "known, target, False), grammar.least + 1, grammar.most",
         ("composed/*repeat*",),
     ),
     Mutant(

@@ -237,10 +237,10 @@ def schemas_of(path: Path, count: int) -> list[tuple[str, Any]]:
 class Asking:
     """A server, and what came back from it."""
 
-    def __init__(self, key: str, address: str) -> None:
+    def __init__(self, engine: Engine, address: str) -> None:
         from openai import OpenAI
 
-        self.engine = ENGINES[key]
+        self.engine = engine
         self.client = OpenAI(base_url=address, api_key="none", max_retries=0, timeout=300)
         self.model = self.client.models.list().data[0].id
 
@@ -298,7 +298,7 @@ def pattern_judge(pattern: str) -> Callable[[str], bool]:
 
 def checked(key: str, address: str, schemas: list[tuple[str, Any]]) -> bool:
     """Ask for all schemas and grammars, and for what must be refused; print counts and faults."""
-    asking, good = Asking(key, address), True
+    asking, good = Asking(ENGINES[key], address), True
     jobs = [(name, "json", schema, judge_of(schema)) for name, schema in schemas]
     jobs += [(f"{kind} {at}", kind, value, pattern_judge(p)) for at, (kind, value, p) in enumerate(GRAMMARS)]
     for at_once in (1, AT_ONCE):

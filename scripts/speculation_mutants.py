@@ -148,8 +148,8 @@ MUTANTS = (
     Mutant(
         "an answer is remembered for every tenant",
         "engine/sequences.py",
-        "                    how.tenant, self._compiled.grammar.fingerprint",
-        '                    "b", self._compiled.grammar.fingerprint',
+        "how.history.add(how.tenant, compiled.grammar.fingerprint",
+        'how.history.add("b", compiled.grammar.fingerprint',
         (
             "engine/test_speculation.py::"
             "test_a_complete_answer_is_remembered_and_the_next_one_takes_fewer_passes",

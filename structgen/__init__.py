@@ -7,8 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
-
     from structgen import integrations as integrations
     from structgen.compilation.compiler import compile
     from structgen.compilation.explanation import Explanation, explain
@@ -341,21 +339,6 @@ def __getattr__(name: str) -> object:
         value = getattr(import_module(home), name)
     setattr(sys.modules[__name__], name, value)
     return value
-
-
-class _OldPaths:
-    """Finds modules under import paths of an earlier layout; asked only where no such module is there."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return how a module is loaded that has moved, or None."""
-        if not name.startswith("structgen."):
-            return None
-        from structgen.system import old_paths
-
-        return old_paths.find(name)
-
-
-sys.meta_path.append(_OldPaths())
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.json_grammars.prompting import MOST_OUTLINE, extraction_prompt, schema_outline
+from structgen.json_grammars.prompting import MOST_OUTLINE, extraction_prompt, fitting_outline, schema_outline
 from structgen.schema.reading.json_text import write
 
 
@@ -145,3 +145,34 @@ def test_outline_is_one_line_and_names_every_key(schema: Any) -> None:
                 assert key in outline or write(key) in outline
                 stack.append(inner)
             stack += [part[name] for name in ("items",) if name in part] + part.get("anyOf", [])
+
+
+NESTED = an_object("a", a=an_object("b", b=an_object("c", c=STRING), d={"type": "array", "items": INTEGER}))
+
+
+@pytest.mark.parametrize(
+    ("depth", "outline"),
+    [
+        (0, "object"),
+        (1, "{a: object}"),
+        (2, "{a: {b: object, d?: array}}"),
+        (3, "{a: {b: {c: string}, d?: [integer]}}"),
+        (None, "{a: {b: {c: string}, d?: [integer]}}"),
+    ],
+)
+def test_below_its_depth_an_outline_tells_types_alone(depth: int | None, outline: str) -> None:
+    assert schema_outline(NESTED, depth=depth) == outline
+
+
+@pytest.mark.parametrize(
+    ("most", "outline"),
+    [(5, "object"), (11, "{a: object}"), (30, "{a: {b: object, d?: array}}"), (99, schema_outline(NESTED))],
+)
+def test_the_deepest_outline_that_fits_is_taken(most: int, outline: str) -> None:
+    assert fitting_outline(sg.json_schema(NESTED), lambda one: len(one) <= most) == outline
+
+
+def test_an_outline_of_more_than_the_most_characters_is_shortened() -> None:
+    wide = {f"k{at}": an_object(**{f"key_{at}_{one}": STRING for one in range(90)}) for at in range(90)}
+    outline = fitting_outline(sg.json_schema(an_object(**wide)), lambda one: True)
+    assert outline.startswith("{k0?: object, k1?: object")

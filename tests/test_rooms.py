@@ -1,5 +1,4 @@
-"""The rooms of the package: how many files, which way imports point, and import paths of the earlier
-layout."""
+"""The rooms of the package: how many files, and which way imports point."""
 
 from __future__ import annotations
 
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 
 import structgen
-from structgen.system.old_paths import MOVED
 from structgen.system.source_digests import digest_below, package_digest
 
 ROOT = Path(__file__).parents[1]
@@ -163,73 +161,16 @@ def test_no_module_hides_a_public_name() -> None:
     assert at_root & set(structgen.__all__) == {"integrations"}
 
 
-_OLD = """
-import importlib, warnings
-from structgen.system.old_paths import MOVED
-for old, new in MOVED.items():
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            module = importlib.import_module(f"structgen.{new}")
-        except ImportError:
-            continue
-        del caught[:]
-        assert importlib.import_module(f"structgen.{old}") is module, old
-        said = [str(one.message) for one in caught if one.category is DeprecationWarning]
-        assert said == [f"structgen.{old} is structgen.{new} now. Import it from there."], (old, said)
-        importlib.import_module(f"structgen.{old}")
-        assert len(caught) == len(said), old
-        assert module.__name__ == f"structgen.{new}" == module.__spec__.name
-print(len(MOVED))
-"""
-
-
-@pytest.mark.slow
-def test_old_public_paths_lead_to_the_same_module_and_warn_once() -> None:
-    assert run(_OLD) == f"{len(MOVED)}\n"
-
-
-def test_old_public_paths_are_no_modules_and_lead_to_modules() -> None:
-    assert {"matcher", "frontends.type_hints", "prompting", "compiled"} <= MOVED.keys()
-    for old, new in MOVED.items():
-        assert f"structgen.{old}" not in HOUSE.paths
-        assert f"structgen.{new}" in HOUSE.paths
-
-
-def test_the_warning_names_the_line_that_imports() -> None:
-    code = "import warnings\nwarnings.simplefilter('error')\nfrom structgen.matcher import Matcher"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "DeprecationWarning: structgen.matcher is structgen.core.matcher now." in done.stderr
-    shown = "import warnings; from structgen.events import Event"
-    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
-    assert "structgen.events is structgen.core.events now" in done.stderr  # shown in __main__ by default
-
-
 def test_a_path_that_never_was_is_not_found() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'structgen\.nowhere'"):
         __import__("structgen.nowhere")
 
 
-def test_old_paths_cost_nothing_before_one_is_used() -> None:
-    code = "import sys, structgen; structgen.json_schema('{}'); print(*sys.modules)"
-    assert "structgen.system.old_paths" not in run(code).split()
-
-
-def test_files_kept_by_an_earlier_layout_are_not_read(tmp_path: Path) -> None:
+def test_files_kept_under_another_layout_are_not_read(tmp_path: Path) -> None:
     """Every kept file has the digest of the sources in its name (tests/test_sources.py). The same contents
-    under the paths of the earlier layout have another digest."""
+    under another path have another digest."""
     now = tmp_path / "now" / "structgen"
     shutil.copytree(ROOT / "structgen", now, ignore=shutil.ignore_patterns("__pycache__"))
-    assert digest_below(now) == package_digest()
-    for old, new in MOVED.items():
-        source = now.joinpath(*new.split(".")).with_suffix(".py")
-        if source.exists():
-            there = now.joinpath(*old.split(".")).with_suffix(".py")
-            there.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(there)
-            assert digest_below(now) != package_digest() or new.split(".")[0] in ("engine", "typed"), old
-            there.rename(source)
     assert digest_below(now) == package_digest()
     # the path counts, not the order of the files alone
     (now / "core" / "batch.py").rename(now / "core" / "batch_.py")

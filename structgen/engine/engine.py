@@ -36,7 +36,7 @@ from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import BudgetError, OptionError, options_named
-from structgen.json_grammars.prompting import ModelPrompt, schema_outline
+from structgen.json_grammars.prompting import ModelPrompt, fitting_outline
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
@@ -313,7 +313,11 @@ class Engine:
         )
         if schema is None or isinstance(prompt, ModelPrompt) or not self.prompts.needs_outline(asked):
             return asked  # an outline that no prompt shows is not written: for a large schema it takes time
-        return replace(asked, outline=schema_outline(schema))
+        # the outline leaves room for the text: where the whole one does not, it is less deep
+        room = self.model.context - len(self.tokenizer.encode(prompt.encode()))
+        room -= self.model.context // 4 if request.max_tokens is None else request.max_tokens
+        outline = fitting_outline(schema, lambda one: len(self.tokenizer.encode(one.encode())) < room)
+        return replace(asked, outline=outline)
 
     def _drafting(
         self, request: Request, prompt: list[int], matcher: Matcher | None

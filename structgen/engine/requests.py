@@ -373,6 +373,7 @@ class Handle:
         "_is_done",
         "_listeners",
         "_lock",
+        "_thinking",
         "cancelled",
         "request",
         "result",
@@ -388,11 +389,13 @@ class Handle:
         self.written = ""
         """The text so far, without characters that may turn out to be part of a stop string."""
         self.thoughts = ""
-        """The thoughts before the text, once they are closed."""
+        """The thoughts before the text, so far: without characters that may turn out to be part of the
+        closing tag."""
         self.cancelled = False
         self._is_done = False
         self._lock = threading.Lock()
         self._listeners: list[_Listener] = []
+        self._thinking: list[Callable[[], None]] = []
 
     @property
     def is_done(self) -> bool:
@@ -417,12 +420,26 @@ class Handle:
         if late:
             listener.end(self.written)
 
+    def listen_to_thoughts(self, want: Callable[[], None]) -> None:
+        """Call a function each time that `thoughts` has grown, in the thread that runs the engine's steps. If
+        the function raises, the text ends with that error."""
+        self._thinking.append(want)
+
+    def think(self, thoughts: str) -> None:
+        """Store the thoughts so far, and call who listens to them. Raises StructgenError if one fails."""
+        has_grown, self.thoughts = len(thoughts) > len(self.thoughts), thoughts
+        for want in self._thinking if has_grown else ():
+            try:
+                want()
+            except Exception as error:
+                raise _of_listener(error) from error
+
     def after_fork(self, *, is_left: bool) -> None:
         """In a child: forget who held the lock; cancel a text that is left to the parent, and its
         listeners."""
         self._lock = threading.Lock()
         if is_left:
-            self._listeners, self.cancelled = [], True
+            self._listeners, self._thinking, self.cancelled = [], [], True
 
     def tell(self, text: str) -> None:
         """Store the text so far, and call each listener with the part that is new to it. Raises

@@ -303,9 +303,9 @@ class TextSequence:
         assert phase is not None
         self.last = token
         self.row.position += 1
+        self.handle.think(phase.told)
         if phase.is_over:
             self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
-            self.handle.thoughts = self._thoughts
             if self.matcher is not None:
                 self.least = self.matcher.tokens_to_finish()
             self._write(phase.rest)

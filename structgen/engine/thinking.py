@@ -3,6 +3,7 @@ spent. The grammar applies from the next byte on."""
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 from structgen.core.matcher import Matcher
@@ -73,7 +74,19 @@ def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Th
 class ThoughtPhase:
     """The thoughts of one sequence, until they are closed."""
 
-    __slots__ = ("_closing", "_forced", "_most", "_tokenizer", "data", "is_over", "matcher", "rest", "tokens")
+    __slots__ = (
+        "_closing",
+        "_decoder",
+        "_forced",
+        "_most",
+        "_tokenizer",
+        "data",
+        "is_over",
+        "matcher",
+        "rest",
+        "tokens",
+        "told",
+    )
 
     def __init__(
         self, thinking: Thinking, closing: ThoughtClosing, tokenizer: Tokenizer, matcher: Matcher | None
@@ -88,6 +101,9 @@ class ThoughtPhase:
         self.is_over = False
         self.rest = b""
         """The bytes after the tag in the token that closed the thoughts."""
+        self.told = ""
+        """The beginning of `thoughts` that no later token changes."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -105,9 +121,14 @@ class ThoughtPhase:
         tag = self._closing.text
         if self._closing.token is not None:
             return self._closing.tokens
-        most = min(len(tag) - 1, len(self.data))
-        begun = next((size for size in range(most, 0, -1) if self.data.endswith(tag[:size])), 0)
+        begun = self._begun_tag()
         return tuple(self._tokenizer.encode(tag[begun:])) if begun else self._closing.tokens
+
+    def _begun_tag(self) -> int:
+        """Return how many bytes at the end are perhaps the beginning of the tag."""
+        tag = self._closing.text
+        most = 0 if self._closing.token is not None else min(len(tag) - 1, len(self.data))
+        return next((size for size in range(most, 0, -1) if self.data.endswith(tag[:size])), 0)
 
     def take(self, token: int, room: int) -> bool:
         """Take a token. Returns False, and takes nothing, if the token closes the thoughts but its remaining
@@ -123,9 +144,15 @@ class ThoughtPhase:
             return False
         if self._forced:
             del self._forced[0]
+        held = self._begun_tag()
         self.tokens.append(token)
         self.data += written
         self.is_over, self.rest = over, rest if rest.strip() else b""
+        if over:
+            self.told = self.thoughts
+        else:
+            sure = bytes(self.data[len(self.data) - len(written) - held : len(self.data) - self._begun_tag()])
+            self.told += self._decoder.decode(sure)
         return True
 
     def _begin(self, rest: bytes, room: int) -> bool:

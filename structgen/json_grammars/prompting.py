@@ -9,7 +9,7 @@ left out of it, and it is never read back.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -42,12 +42,17 @@ class _End:
         self.demand, self.start = demand, start
 
 
-def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path) -> str:
+_DEPTHS = (None, 6, 4, 3, 2, 1)
+"""Levels of objects and lists that a shortened outline keeps, tried in this order."""
+
+
+def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path, *, depth: int | None = None) -> str:
     """Return the short form of a schema, one line, for a prompt: names, types, formats, listed values.
 
     A key that may be absent has `?` after it; `[T]` is a list, `A|B` a choice, `{...: T}` says what other
     keys hold, and values are written as JSON. A definition that holds itself is written once, after its name
-    (`Node={...}`). `schema` is whatever `sg.json_schema` takes, or its grammar.
+    (`Node={...}`). `schema` is whatever `sg.json_schema` takes, or its grammar. `depth`: values that lie
+    deeper are told by their types alone.
     Cost: some microseconds for each subschema. Errors: those of `sg.json_schema`; `OptionError` for a grammar
     that has no schema; `LimitError` beyond MOST_OUTLINE characters.
     """
@@ -60,7 +65,21 @@ def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path) -> str:
         )
     # a format that the caller defined himself is read as a pattern, and the outline says its name
     policies = replace(grammar.policies, custom_formats=())
-    return _Writer().written((grammar.document(policies=policies).written,))
+    return _Writer(depth).written((grammar.document(policies=policies).written,))
+
+
+def fitting_outline(schema: Grammar, fits: Callable[[str], bool]) -> str:
+    """Return the deepest outline of a schema that fits a prompt; where not even the names of the first level
+    fit, the type of the whole. Cost: at most seven outlines. Errors: those of `schema_outline` but for its
+    limit."""
+    for depth in _DEPTHS:
+        try:
+            outline = schema_outline(schema, depth=depth)
+        except LimitError:
+            continue  # a lower depth is shorter
+        if fits(outline):
+            return outline
+    return schema_outline(schema, depth=0)
 
 
 class ModelPrompt(str):
@@ -85,7 +104,8 @@ def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
 class _Writer:
     """Writes one outline. What is still to be written lies on a stack of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int | None) -> None:
+        self.depth = depth
         self.pieces: list[str] = []
         self.length = 0
         self.open: dict[tuple[int, ...], int] = {}
@@ -130,6 +150,9 @@ class _Writer:
                 self.names[key] = name
                 self.pieces[begun] = f"{name}="
             self._put(self.names[key])
+            return
+        if self.depth is not None and len(self.open) >= self.depth:
+            self._put("|".join(_types(parts) or ["any"]))
             return
         self.open[key] = len(self.pieces)
         self._put("")  # the place for a name, should one be needed

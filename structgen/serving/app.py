@@ -26,6 +26,7 @@ from structgen.serving import request_fields as fields
 from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.event_stream import ClientGoneError, changes, unless_gone
+from structgen.serving.freed_memory import FreedMemory
 from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape, response_messages
 from structgen.serving.served_model import AskedTexts, ServedModel
@@ -69,6 +70,7 @@ class _Server:
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.named, self.options = model, options
         self.metrics = ServerMetrics(lambda: model.engine.count)
+        self.freed = FreedMemory()
         self._limiter: anyio.CapacityLimiter | None = None
 
     # --- addresses ------------------------------------------------------------------------------------------
@@ -212,6 +214,7 @@ class _Answer(Response):
             done = [one.result for one in self.handles if one.result is not None]
             self.server.metrics.written(done)
             self.server.metrics.answered(self.path, self.status, time.perf_counter() - began)
+            self.server.freed.answered()
 
     async def answer(self, body: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
         is_stream = fields.flag_of(body, "stream")

@@ -46,8 +46,13 @@ async def changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[
         if pieces or piece is None:
             loop.call_soon_threadsafe(woken.set)
 
+    def wake_thinking() -> None:
+        loop.call_soon_threadsafe(woken.set)
+
     for handle in handles:
         handle.listen(wake)
+        if pieces:
+            handle.listen_to_thoughts(wake_thinking)
     seen = [0] * len(handles)
     open_ = list(range(len(handles)))
     while open_:
@@ -55,7 +60,7 @@ async def changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[
         woken.clear()
         for index in list(open_):
             handle = handles[index]
-            is_over, size = handle.result is not None, len(handle.written)
+            is_over, size = handle.result is not None, len(handle.thoughts) + len(handle.written)
             if is_over:
                 open_.remove(index)
             if is_over or (pieces and size > seen[index]):

@@ -51,7 +51,7 @@ class ReplyParts:
 
     def grown(self, written: str, thoughts: str) -> Iterator[Delta]:
         """Yield what is new in a text that goes on, and in the thoughts before it."""
-        yield from self._thought(thoughts)
+        yield from self._thought(thoughts, are_over=bool(written))
         if self.format is None:
             yield from self._texts(written)
         elif len(written) > self.read + self.read // _READ_AGAIN:
@@ -59,17 +59,21 @@ class ReplyParts:
 
     def ended(self, result: Result) -> Iterator[Delta]:
         """Yield what is new in the whole text."""
-        yield from self._thought(result.thoughts)
+        yield from self._thought(result.thoughts, are_over=True)
         if self.format is None:
             yield from self._texts(result.text)
         else:
             yield from self._parsed(result.text, ended=True)
 
-    def _thought(self, thoughts: str) -> Iterator[Delta]:
-        thoughts = thoughts.strip().removeprefix(self.opening).strip()
-        if thoughts and not self.thoughts:
+    def _thought(self, thoughts: str, *, are_over: bool) -> Iterator[Delta]:
+        thoughts = thoughts.strip()
+        if self.opening.startswith(thoughts) and not are_over:
+            return  # perhaps the opening, half written
+        thoughts = thoughts.removeprefix(self.opening).strip()
+        piece = thoughts[len(self.thoughts) :]
+        if piece:
             self.thoughts = thoughts
-            yield Delta("thoughts", thoughts)
+            yield Delta("thoughts", piece)
 
     def _texts(self, text: str) -> Iterator[Delta]:
         piece, self.text = text[len(self.text) :], text

@@ -104,6 +104,10 @@ class ResponseShape:
                     "response.output_text.done", **place, content_index=0, text=part["text"], logprobs=[]
                 )
                 yield self._event("response.content_part.done", **place, content_index=0, part=part)
+            elif item["type"] == "reasoning":
+                part = item["content"][0]
+                yield self._event("response.reasoning_text.done", **place, content_index=0, text=part["text"])
+                yield self._event("response.content_part.done", **place, content_index=0, part=part)
             elif item["type"] == "function_call":
                 said = {"name": item["name"], "arguments": item["arguments"]}
                 yield self._event("response.function_call_arguments.done", **place, **said)
@@ -142,15 +146,10 @@ class ResponseShape:
     def _deltas(self, deltas: Iterable[Delta]) -> Iterator[str]:
         """Add what is new to the items, and yield its events."""
         for delta in deltas:
-            key = "text" if delta.kind == "text" else f"call {delta.call}"
-            if delta.kind == "thoughts":
-                item = _item(
-                    "reasoning", summary=[], content=[{"type": "reasoning_text", "text": delta.text}]
-                )
-                yield from self._begun("thoughts", item)
-                continue
+            key = delta.kind if delta.kind in ("text", "thoughts") else f"call {delta.call}"
             if key not in self._at:
-                yield from self._begun(key, _message() if key == "text" else _call(delta.text))
+                made = {"text": _message, "thoughts": _reasoning}
+                yield from self._begun(key, made[key]() if key in made else _call(delta.text))
             at = self._at[key]
             item = self.items[at]
             place = {"item_id": item["id"], "output_index": at}
@@ -159,6 +158,9 @@ class ResponseShape:
                 yield self._event(
                     "response.output_text.delta", **place, content_index=0, delta=delta.text, logprobs=[]
                 )
+            elif delta.kind == "thoughts":
+                item["content"][0]["text"] += delta.text
+                yield self._event("response.reasoning_text.delta", **place, content_index=0, delta=delta.text)
             elif delta.kind == "arguments":
                 item["arguments"] += delta.text
                 yield self._event("response.function_call_arguments.delta", **place, delta=delta.text)
@@ -166,9 +168,10 @@ class ResponseShape:
     def _begun(self, key: str, item: dict[str, Any]) -> Iterator[str]:
         at = self._at[key] = len(self.items)
         self.items.append(item)
-        shown = {**item, "content": []} if item["type"] == "message" else item
+        has_parts = "content" in item
+        shown = {**item, "content": []} if has_parts else item
         yield self._event("response.output_item.added", output_index=at, item=shown)
-        if item["type"] == "message":
+        if has_parts:
             part = item["content"][0]
             yield self._event(
                 "response.content_part.added", item_id=item["id"], output_index=at, content_index=0, part=part
@@ -194,6 +197,10 @@ def _all_of(parts: ReplyParts) -> Iterator[Delta]:
 def _item(kind: str, **members: Any) -> dict[str, Any]:
     prefix = {"message": "msg", "function_call": "fc", "reasoning": "rs"}[kind]
     return {"id": f"{prefix}_{secrets.token_hex(12)}", "type": kind, "status": "in_progress", **members}
+
+
+def _reasoning() -> dict[str, Any]:
+    return _item("reasoning", summary=[], content=[{"type": "reasoning_text", "text": ""}])
 
 
 def _message() -> dict[str, Any]:

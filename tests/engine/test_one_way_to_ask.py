@@ -187,3 +187,13 @@ def test_a_folder_with_an_embedded_model_is_asked_like_it() -> None:
 def test_another_folder_is_asked_as_it_is(tmp_path: Path, config: str) -> None:
     (tmp_path / "config.json").write_text(config)
     assert ModelPrompts(str(tmp_path)).text(ModelQuestion(TEXT, outline="{name: string}")).startswith(TEXT)
+
+
+def test_an_outline_longer_than_the_context_is_shortened_and_the_text_is_whole(engine: sg.Engine) -> None:
+    inner = {f"key_{at}": {"type": "string", "maxLength": 3} for at in range(60)}
+    properties = {f"part_{at}": {"type": "object", "properties": inner} for at in range(40)}
+    schema = sg.json_schema({"type": "object", "properties": properties, "required": ["part_7"]})
+    request = sg.Request("part 7", schema, max_tokens=80)
+    assert len(engine.prompt_tokens(request)) < engine.model.context - 80
+    (result,) = engine.generate([request])
+    assert "part_7" in result.value

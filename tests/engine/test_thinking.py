@@ -132,6 +132,30 @@ def test_a_token_that_closes_and_goes_on_must_begin_a_document() -> None:
     assert blank.take(259, 10) and blank.is_over and blank.rest == b""
 
 
+@pytest.mark.parametrize("thought", ["a", "so </thin", "</</t</think", "é€ </é", "<<//"])
+def test_what_is_told_of_thoughts_is_never_taken_back(thought: str) -> None:
+    tokens = sg.Tokenizer.from_bytes([*(bytes([i]) for i in range(256)), None], eos_token_id=256)
+    thinking = sg.Thinking(max_tokens=100)
+    phase = ThoughtPhase(thinking, closing_of(thinking, tokens), tokens, None)
+    told = []
+    for byte in f"{thought}</think>".encode():
+        assert phase.take(byte, 10)
+        told.append(phase.told)
+    assert phase.is_over and phase.told == phase.thoughts == thought
+    assert all(thought.startswith(one) for one in told)
+    assert any(told[:-1])
+
+
+def test_thoughts_are_heard_while_they_grow() -> None:
+    engine = sg.Engine(Says(encoded('one two three four</think>"M"')), TOKENIZER)
+    (handle,) = engine.submit(sg.Request("?", SIZE, sg.Sampling(temperature=0.0), thinking=sg.Thinking()))
+    heard: list[str] = []
+    handle.listen_to_thoughts(lambda: heard.append(handle.thoughts))
+    engine.drive([handle])
+    assert handle.result is not None and handle.result.thoughts == heard[-1] == "one two three four"
+    assert len(heard) > 1 and all(heard[-1].startswith(one) for one in heard)
+
+
 def test_many_texts_with_thoughts_and_without_in_one_batch() -> None:
     engine = sg.Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=4)
     thinking = sg.Thinking(max_tokens=6)

@@ -65,9 +65,13 @@ def test_each_call_of_a_long_reply_is_told_once() -> None:
     assert (found, len(calls), len(set(calls))) == ("", 40, 1)
 
 
-@pytest.mark.parametrize("written", ["<think>\nHm.\n", "Hm.\n", "  Hm.  "])
-def test_thoughts_are_told_once_without_their_opening_tag(written: str) -> None:
-    parts = ReplyParts(opening="<think>")
-    first = list(parts.grown("", written))
-    assert [tuple(one) for one in first] == [("thoughts", "Hm.", 0)]
+@pytest.mark.parametrize("written", ["<think>\nHm. So.\n", "Hm. So.\n", "  Hm. So.  "])
+@pytest.mark.parametrize("step", [1, 3, 99])
+def test_thoughts_are_told_without_their_opening_tag(written: str, step: int) -> None:
+    parts, told = ReplyParts(opening="<think>"), ""
+    for end in range(step, len(written) + step, step):
+        deltas = list(parts.grown("", written[:end]))
+        assert {one.kind for one in deltas} <= {"thoughts"}
+        told += "".join(one.text for one in deltas)
+    assert told == "Hm. So."
     assert [one.kind for one in parts.ended(result_of("x", written))] == ["text"]

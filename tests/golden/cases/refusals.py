@@ -137,7 +137,7 @@ TEXTS: dict[str, Callable[[], Any]] = {
 TAGS: dict[str, Any] = {
     "empty": {"type": "structural_tag"},
     "field": {"format": {"type": "any_text", "exclude": []}},
-    "format": {"format": {"type": "any_tokens"}},
+    "format": {"format": {"type": "some_tokens"}},
     "excludes": {"format": {"type": "any_text", "excludes": [""]}},
     "tokens": {"format": {"type": "any_text", "max_tokens": True}},
     "schema": {"format": {"type": "json_schema", "json_schema": {"type": 3}}},
