@@ -185,7 +185,7 @@ MUTANTS = (
     ),
     Mutant(
         "a state of a file is reached again from its neighbour (compiled)",
-        "json_machine/masks/state_walk.py",
+        "json_machine/kept/states_again.py",
         "above, read = origins[2 * i], origins[2 * i + 1]",
         "above, read = origins[2 * i], origins[2 * i - 1]",
         ("schema/object/*",),

@@ -17,6 +17,7 @@ from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import scalar_questions
 from structgen.json_machine.answers.expander import Expander, group_number, room_for_safe
 from structgen.json_machine.kept.kept_automata import StoredAutomata
+from structgen.json_machine.kept.states_again import reach_again
 from structgen.json_machine.kept.table_image import ANSWERS, Array, TableImage, flat, sets_of
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.records.recorder import no_terminal
@@ -260,7 +261,7 @@ class Meaning:
         state_walk.start_node(twin.address)
         twin.rows(L.T_NODE)[0, L.WORDS :] = nodes[0, L.WORDS :]
         addresses = address_of(nodes), address_of(origins)
-        while (code := state_walk.reach_again(twin.address, *addresses, count)) == ASKED:
+        while (code := reach_again(twin.address, *addresses, count)) == ASKED:
             expander.answer(no_terminal)
         if code != 0:
             raise StructgenError("a step that was taken is refused.", where="meaning")

@@ -51,7 +51,8 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.text_grammars.machine.part_reading": 1.0,
     },
     KEPT: {
-        "structgen.json_machine.kept.token_list_merging": 0.5,
+        "structgen.json_machine.kept.token_list_merging": 0.3,
+        "structgen.json_machine.kept.states_again": 1.5,
         "structgen.json_machine.answers.automaton_reach": 0.4,
         "structgen.json_machine.kept.kept_automata": 0.1,
         "structgen.machine_core.draft_nodes": 0.2,
