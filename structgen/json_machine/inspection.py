@@ -10,17 +10,18 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.numbers.form_product import AnyPool
 from structgen.automata.numbers.written_forms import only_integers
 from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
+from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.decoded_text import LONE_COLUMN, columns, decode, encode
 from structgen.json_machine.answers.accepting_lengths import reachable
 from structgen.json_machine.answers.expander import Expander
-from structgen.json_machine.answers.journal import Recorded
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import DEAD, UNKNOWN, Demands, Key
+from structgen.language.ir import DEAD, UNKNOWN, Demands, Key, Network
 from structgen.machine_core.growing_tables import GrowingTables, listed
 from structgen.native.raw_memory import address_of
 
@@ -31,6 +32,8 @@ Registers: TypeAlias = npt.NDArray[np.int64]
 _PIECE = 1 << 9
 """Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
 
+_SHORT = 1 << 8
+"""Bytes of a text up to which each has a state of its own while the meaning sleeps."""
 _MOST_PLACES = 1 << 8
 """Places that the tokens of one mask may lead to."""
 
@@ -45,7 +48,7 @@ class Inspection:
     """Reads registers, frames and tables in the terms of the network.
     The grammar's lock is held by the caller."""
 
-    __slots__ = ("_meaning", "_numbers", "_places", "_retry", "_strings", "_tables", "_targets", "space")
+    __slots__ = ("_meaning", "_places", "_retry", "_tables", "_targets", "space")
 
     def __init__(
         self, meaning: Meaning, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
@@ -53,15 +56,28 @@ class Inspection:
         self.space = space
         """The white space policy, and its indent."""
         self._tables, self._meaning = tables, meaning
-        self._strings, self._numbers = meaning.strings, meaning.numbers
         self._retry = retry
         self._targets: dict[tuple[int, int, int], dict[int, int]] = {}
         self._places = np.empty((_MOST_PLACES, 5), np.int64)
 
+    def wake(self) -> Inspection:
+        """Return this, once the network is there. Whoever asks about more than steps and ends calls this
+        first: what a number means is not told by an image, and most numbers change when it wakes."""
+        self._meaning.wake()
+        return self
+
     @property
-    def network(self) -> Recorded:
-        """The network, made now if it was not."""
-        return self._meaning.recorded
+    def network(self) -> Network:
+        """The network."""
+        return self._meaning.network
+
+    @property
+    def _strings(self) -> StringPool:
+        return self._meaning.pools[0]
+
+    @property
+    def _numbers(self) -> AnyPool:
+        return self._meaning.pools[1]
 
     @property
     def _expander(self) -> Expander:
@@ -250,8 +266,15 @@ class Inspection:
             return index
         array = np.frombuffer(data, np.uint8)
         address = address_of(array)
-        for start in range(0, len(data), _PIECE):
-            index = self._retry(state_walk.take_bytes, index, address + start, min(_PIECE, len(data) - start))
+        piece = _PIECE
+        if not self._meaning.awake:
+            # a state that is to be reached again needs a step that is known
+            if len(data) > _SHORT:
+                self._meaning.wake()
+            else:
+                piece = 1
+        for start in range(0, len(data), piece):
+            index = self._retry(state_walk.take_bytes, index, address + start, min(piece, len(data) - start))
             if index < 0:
                 break
         return index
