@@ -229,7 +229,7 @@ class Engine:
 
     def _submitted(self, request: Request) -> list[Handle]:
         reading = self._tokens
-        prompt = reading.prompt(request)
+        prompt = self.prompt_tokens(request)
         closing = None if request.thinking is None else self._closing(request.thinking)
         besides = 0
         if request.thinking is not None and closing is not None:
