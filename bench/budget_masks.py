@@ -1,9 +1,11 @@
 """What masks under a budget cost beside plain ones, far from the end, for `bench_budgets.py`.
 
-A document is a random walk through the masks of a schema, completed. It is read twice in a grammar compiled
-for plain masks and twice in one for masks under a budget of four times its tokens, in turns; the first time
-most states are new. Every fourth schema becomes one of two required keys, the other a constant of some
-thousand bytes. Then a document is drawn under that budget, a random token at a time until it must end.
+A document is a random walk through the masks of a schema, completed. The first of a schema is read twice in
+a grammar compiled for plain masks and twice in one for masks under a budget of four times its tokens, in
+turns; the first time most states are new. Every fourth schema becomes one of two required keys, the other a
+constant of some thousand bytes. Under the budget of each document another one is drawn, a random token at a
+time; after a hundred tokens, under the least budget, so that it ends: far from the end and near it, the masks
+alone see to that.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from typing import Any
 
 import structgen as sg
 
-_MOST = 400
-"""Tokens of a random walk before it is completed, and of a document that is drawn to its end."""
+_MOST = 100
+"""Tokens of a random walk before it is completed, and of a document before it must end."""
 
 
 class BudgetMasks:
@@ -30,6 +32,7 @@ class BudgetMasks:
         self._longest = max(map(len, known))
         self._number = {data: token for token, data in enumerate(tokenizer.token_bytes) if data}
         self.counts: Counter[str] = Counter()
+        self.slowest = 0
 
     def add(self, schema: Any, options: dict[str, Any], texts: int) -> None:
         """Measure documents of a schema; one that is refused is passed by."""
@@ -43,28 +46,33 @@ class BudgetMasks:
         try:
             grammar = sg.json_schema(schema, **options)
             plain, bounded = (sg.compile(grammar, self._tokenizer, store=store) for store in self._stores)
-            for _ in range(texts):
-                self._document(grammar, plain, bounded)
+            for number in range(texts):
+                self._document(grammar, plain if number == 0 else None, bounded)
         except sg.StructgenError as error:
             self.counts[f"stopped by {type(error).__name__}"] += 1
         self.counts["schemas"] += 1
 
-    def _document(self, grammar: Any, plain: sg.CompiledGrammar, bounded: sg.CompiledGrammar) -> None:
-        tokens = self._drawn(sg.compile(grammar, self._tokenizer, store=False))
-        for visit in ("first", "known"):
-            self.counts[f"{visit}: plain"] += self._read(plain, tokens, None)
-            self.counts[f"{visit}: budget"] += self._read(bounded, tokens, 4 * len(tokens))
-        self.counts["masks"] += len(tokens)
+    def _document(self, grammar: Any, plain: sg.CompiledGrammar | None, bounded: sg.CompiledGrammar) -> None:
+        """Measure a document; without `plain`, see only whether it ends in time."""
+        if plain is None:
+            tokens = self._drawn(bounded)
+        else:
+            tokens = self._drawn(sg.compile(grammar, self._tokenizer, store=False))
+            self.counts["masks"] += len(tokens)
+            for visit in ("first", "known"):
+                self.counts[f"{visit}: plain"] += self._read(plain, tokens, None)
+                self.counts[f"{visit}: budget"] += self._read(bounded, tokens, 4 * len(tokens))
         self.counts["documents"] += 1
         self.counts["documents over budget"] += not self._ends(bounded, 4 * len(tokens))
 
     def _choice(self, matcher: sg.Matcher, budget: int | None) -> int:
         matcher.fill_mask(self._mask, budget=budget)
-        return int(self._chance.choice(self._mask.allowed().tolist()))
+        allowed = self._mask.allowed()
+        return int(allowed[self._chance.randrange(len(allowed))])
 
     def _drawn(self, compiled: sg.CompiledGrammar) -> list[int]:
         matcher = sg.Matcher(compiled)
-        for _ in range(self._chance.randint(1, _MOST) // 4):
+        for _ in range(self._chance.randint(1, _MOST)):
             token = self._choice(matcher, None)
             if token in self._tokenizer.eos_token_ids:
                 break
@@ -94,9 +102,15 @@ class BudgetMasks:
     def _ends(self, compiled: sg.CompiledGrammar, budget: int) -> bool:
         matcher = sg.Matcher(compiled)
         for taken in range(budget + 1):
+            left = budget - taken
             if taken >= _MOST:
-                return matcher.tokens_to_finish() <= budget - taken
-            token = self._choice(matcher, budget - taken)
+                left = min(left, matcher.tokens_to_finish())
+            since = time.thread_time_ns()
+            try:
+                token = self._choice(matcher, left)
+            except sg.BudgetError:
+                return False
+            self.slowest = max(self.slowest, time.thread_time_ns() - since)
             if token in self._tokenizer.eos_token_ids:
                 return True
             matcher.advance(token)
@@ -115,4 +129,5 @@ class BudgetMasks:
             for what in ("first: plain", "first: budget", "known: plain", "known: budget")
         ]
         ratio = counts["first: budget"] / max(counts["first: plain"], 1)
-        return [*found, ("far: first visits, times plain", round(ratio, 2))]
+        found.append(("far: first visits, times plain", round(ratio, 2)))
+        return [*found, ("near: slowest mask, ms", round(self.slowest / 1e6, 1))]

@@ -202,15 +202,6 @@ MUTANTS = (
         (BOUNDS,),
     ),
     Mutant(
-        "a walk moves its text to the known ones while others are under way",
-        "walk.py",
-        "        return walk.ended(walk.start * walk.weight)",
-        "        if self._tree is not None:\n"
-        "            self._tree.learn(walk.path, 1.0, 1.0)\n"
-        "        return walk.ended(walk.start * walk.weight)",
-        (LISTED,),
-    ),
-    Mutant(
         "the bound at the root is left out of the weight",
         "walk.py",
         "return walk.ended(walk.start * walk.weight)",

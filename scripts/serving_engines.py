@@ -47,7 +47,8 @@ INSTALLS = (
     "uninstall -y torchvision torchaudio torchcodec",
     # SGLang pins other versions of what vLLM brings; on a CPU it runs with these
     "install --no-deps sglang==0.5.23",
-    "install orjson IPython traitlets gguf soundfile -e .",
+    # Ray for tests/serving/test_on_real_ray.py
+    "install orjson IPython traitlets gguf soundfile ray>=2.60 -e .",
 )
 STUB = '''"""Stands for torchvision, of which text models need nothing."""
 

@@ -217,7 +217,6 @@ def test_damaged_foreign_and_other_files_change_no_answer(
         ".grammar",
         ".lark-tables",
         ".ranges",
-        ".row",
         ".masks",
     }
     for path, other in zip(left, [*left[1:], left[0]], strict=True):

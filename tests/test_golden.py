@@ -63,7 +63,7 @@ def test_an_error_is_the_answer_of_its_case() -> None:
 
 def test_lines_are_read_as_they_were_written() -> None:
     lines = {
-        "b@odd": {"refused": "SchemaError,where=#/a%20b", "kept": "-"},
+        "b@odd": {"refused": "SchemaError,where=#/a%20b", "texts": "-"},
         "a@bpe": {"masks": "0123abcd:x-_Z"},
     }
     text = book.write(lines)
@@ -79,7 +79,7 @@ def test_every_committed_line_has_its_case() -> None:
 def test_a_process_that_reads_the_store_and_answers_otherwise_is_told() -> None:
     line = {"masks": "00000000:a"}
     cold = {"x@odd": share.Said("x@odd", line, ([], []), [], 0.0)}
-    kept = {"x@odd": share.Said("x@odd", {"masks": "11111111:b", "kept": "file"}, ([], []), [], 0.0)}
+    kept = {"x@odd": share.Said("x@odd", {"masks": "11111111:b"}, ([], []), [], 0.0)}
     ran = Ran()
     ran.add(cold, kept)
-    assert ran.torn == [("x@odd", "masks")] and ran.lines["x@odd"]["kept"] == "differs:masks"
+    assert ran.torn == [("x@odd", "masks")] and ran.lines["x@odd"]["torn"] == "differs:masks"

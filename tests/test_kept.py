@@ -3,6 +3,7 @@ wrong."""
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -15,20 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import structgen as sg
 from structgen.errors import StoreWarning, StructgenError
 from structgen.json_grammars import kept_schema
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
-from structgen.json_machine.answers import journal
-from structgen.json_machine.kept import table_snapshot
-from structgen.native.array_file import decode_arrays, encode_arrays
 from structgen.native.cache_entries import CacheEntries
-from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.store import grammar_files
-from structgen.store.grammar_files import GRAMMAR_SUFFIX, ROW_SUFFIX
+from structgen.store.grammar_files import GRAMMAR_SUFFIX
+from structgen.store.segment_files import SUFFIX
 from structgen.system.resources import small_tokenizer
 from structgen.system.source_digests import package_digest
 
@@ -148,6 +145,40 @@ def test_states_of_a_kept_grammar_go_on_when_the_network_is_made(tokenizer: sg.T
             other.is_complete,
         ), f"{back} tokens back"
         assert compiled.completion(matcher.state) == new.completion(other.state)
+
+
+def test_a_schema_inside_a_composed_grammar_wakes_under_states_that_are_held(
+    tokenizer: sg.Tokenizer, left: Path
+) -> None:
+    """Places of composed grammars hold numbers of the schema's states, and know nothing of its tables."""
+    grammar = sg.literal("<a>") + sg.json_schema(SCHEMA) + sg.literal("</a>")
+    kept, new = (sg.compile(grammar, tokenizer, store=store) for store in (sg.MaskStore(left), False))
+    held = []
+    for text in (FIRST, SECOND):
+        matcher, other = sg.Matcher(kept), sg.Matcher(new)
+        for token in tokenizer.encode(f"<a>{text}</a>".encode()):
+            held.append((matcher.state, other.state))
+            matcher.advance(token)
+            other.advance(token)
+        assert matcher.is_complete
+    for state, other_state in held:
+        assert kept.allowed(state) == new.allowed(other_state)
+        assert kept.tokens_to_finish(state) == new.tokens_to_finish(other_state)
+
+
+def test_drafts_that_begin_in_a_kept_grammar_go_on_when_it_wakes(tokenizer: sg.Tokenizer, left: Path) -> None:
+    kept, new = compiled_of(tokenizer, sg.MaskStore(left)), compiled_of(tokenizer, False)
+    found = []
+    for compiled in (kept, new):
+        matcher = sg.Matcher(compiled)
+        tokens = tokenizer.encode(SECOND.encode())
+        for token in tokens[:3]:
+            matcher.advance(token)
+        drafted = tokens[3:]
+        mask = sg.allocate_mask(len(drafted) + 1, compiled.vocab_size)
+        sg.fill_draft(matcher, drafted, range(-1, len(drafted) - 1), mask)
+        found.append(mask.array.tobytes())
+    assert found[0] == found[1] and not is_kept(kept)
 
 
 def test_masks_that_nobody_asked_for_yet_are_kept_on(
@@ -347,36 +378,25 @@ def test_a_damaged_file_is_made_anew_with_a_warning(
         assert masks_of(again, FIRST) == expected[FIRST] and is_kept(again)
 
 
-def test_a_row_that_is_gone_is_worked_out_anew(
+def test_masks_whose_records_are_gone_are_worked_out_anew(
     tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
 ) -> None:
-    rows = files(left, ROW_SUFFIX)
-    assert rows
-    for row in rows:
-        row.unlink()
-    store = sg.MaskStore(left)
-    assert masks_of(compiled_of(tokenizer, store), FIRST) == expected[FIRST]
-    store.flush()
-    assert files(left, ROW_SUFFIX) == rows
+    segments = files(left, SUFFIX)
+    assert segments
+    for segment in segments:
+        segment.unlink()
+    assert masks_of(compiled_of(tokenizer, sg.MaskStore(left)), FIRST) == expected[FIRST]
 
 
-def test_a_damaged_row_is_worked_out_anew_with_a_warning(
-    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
-) -> None:
-    for row in files(left, ROW_SUFFIX):
-        row.write_bytes(row.read_bytes()[:-3])
-    with pytest.warns(StoreWarning, match="row is damaged"):
-        assert masks_of(compiled_of(tokenizer, sg.MaskStore(left)), FIRST) == expected[FIRST]
-
-
-def test_a_network_that_numbers_otherwise_is_told_by_the_file(
+def test_a_step_that_is_refused_now_is_told_by_the_file(
     tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The seeded bug: the second process reads other keys in the same schema."""
-    keys = SchemaNetwork.keys
     compiled = compiled_of(tokenizer, sg.MaskStore(left))
     with monkeypatch.context() as patch:
-        patch.setattr(SchemaNetwork, "keys", lambda self, residue: [*keys(self, residue), "zz"])
+        network = JsonSchemaGrammar.network
+        other = sg.json_schema({"type": "array"})
+        patch.setattr(JsonSchemaGrammar, "network", lambda self, *args, **more: network(other, *args, **more))
         assert masks_of(compiled, FIRST) == expected[FIRST]
         with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError) as caught:
             masks_of(compiled, SECOND)
@@ -385,64 +405,36 @@ def test_a_network_that_numbers_otherwise_is_told_by_the_file(
     assert masks_of(compiled_of(tokenizer, sg.MaskStore(left)), SECOND) == expected[SECOND]
 
 
-@pytest.mark.parametrize("part", ["outcomes", "questions", "calls", "string_starts", "terminals", "kind"])
-def test_a_wrong_journal_with_a_right_checksum_is_an_error_that_says_how_to_mend_it(
-    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], part: str
+def test_an_image_without_one_of_its_arrays_is_made_anew(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
 ) -> None:
     (path,) = files(left)
     entries = CacheEntries(path.parent, path.suffix)
     found = entries.read(kept_schema.KIND, path.stem)
-    assert found is not None
-    journal = decode_arrays(found.later["meaning"].array, table_snapshot._MEANING_KIND, "").arrays
-    if part != "kind":
-        journal[part] = (
-            np.frombuffer(b"{" * 8, np.uint8) if part == "calls" else journal[part].astype(np.int32)
-        )
-    kind = "other" if part == "kind" else table_snapshot._MEANING_KIND
-    forged = np.frombuffer(b"".join(encode_arrays(kind, "", {}, journal)), np.uint8)
-    arrays = found.arrays | {"meaning": forged}
-    entries.write(kept_schema.KIND, path.stem, arrays, found.numbers, ["meaning"])
-    compiled = compiled_of(tokenizer, sg.MaskStore(left))
-    assert masks_of(compiled, FIRST) == expected[FIRST]
-    with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError) as caught:
-        masks_of(compiled, SECOND)
-    assert "Compile it again" in str(caught.value) and not files(left)
-    # it says so once, and whoever compiles it again keeps his entry
-    store = sg.MaskStore(left)
-    again = compiled_of(tokenizer, store)
-    assert masks_of(again, SECOND) == expected[SECOND]
-    store.flush()
-    kept = files(left)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(StructgenError, match="Compile it again"):
-            masks_of(compiled, SECOND)
-    assert files(left) == kept != []
-
-
-def test_an_outcome_that_stands_for_other_demands_is_seen(
-    tokenizer: sg.Tokenizer, left: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The seeded bug: the branches of a union come in another order."""
-    from structgen.schema.meaning.place import PlaceTables
-
-    place = PlaceTables.place
-    compiled = compiled_of(tokenizer, sg.MaskStore(left))
-    monkeypatch.setattr(PlaceTables, "place", lambda self, demands: place(self, demands[::-1]))
-    with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError):
-        masks_of(compiled, SECOND)
+    assert found is not None and found.arrays.pop("edges") is not None
+    entries.write(kept_schema.KIND, path.stem, found.arrays, found.numbers)
+    with pytest.warns(StoreWarning, match="was not made by this version"):
+        compiled = compiled_of(tokenizer, sg.MaskStore(left))
+    assert masks_of(compiled, FIRST) == expected[FIRST] and not files(left)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are made unwritable by their mode")
-def test_a_folder_that_can_only_be_read_serves(
-    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC], ids=["read only", "full disk"])
+def test_a_folder_that_takes_nothing_serves(
+    tokenizer: sg.Tokenizer,
+    left: Path,
+    expected: dict[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
 ) -> None:
+    said = os.strerror(number)
+
     def refused(*_: Any) -> None:
-        raise PermissionError(13, "Permission denied")
+        raise OSError(number, said)
 
     store = sg.MaskStore(left)
     compiled = compiled_of(tokenizer, store)
-    with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="Permission denied") as caught:
+    with monkeypatch.context() as patch, pytest.warns(StoreWarning, match=said) as caught:
         patch.setattr("structgen.system.cache.os.replace", refused)
         assert masks_of(compiled, SECOND) == expected[SECOND]
         store.flush()
@@ -536,38 +528,10 @@ def test_processes_that_write_at_once_leave_a_whole_file(tmp_path: Path, tokeniz
         assert is_kept(compiled)
 
 
-# The journal
+# States
 
 
-def test_calls_come_back_from_their_plain_form() -> None:
-    calls: list[journal.Call] = [
-        ("menu", 3),
-        ("finish", 4, ("a", "\ud800")),
-        ("finish", 4, True),
-        ("finish_with", 1, "k", ((0, b"\xff\x00"),), ("x",), b"[1"),
-        ("finish_with", 1, frozenset((0, 2)), (), False, b""),
-        ("finish_with", 1, None, (), (), b""),
-    ]
-    plain = json.loads(json.dumps([journal.plain(call) for call in calls]))
-    assert [journal.from_plain(call) for call in plain] == calls
-
-
-def test_too_many_calls_of_others_are_not_kept(
-    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal, "MOST_CALLS", 1)
-    store = sg.MaskStore(tmp_path)
-    compiled = compiled_of(tokenizer, store)
-    for index in range(0, len(SECOND), 7):
-        state = compiled.step_bytes(compiled.start, SECOND[:index].encode())
-        assert state is not None and compiled.tokens_to_finish(state) > 0
-    store.flush()
-    assert not files(tmp_path)
-
-
-def test_an_a_label_goes_on_from_a_kept_grammar_and_is_not_kept_itself(
-    tokenizer: sg.Tokenizer, tmp_path: Path
-) -> None:
+def test_an_a_label_goes_on_from_a_kept_grammar(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
     schema = {"type": "string", "format": "hostname"}
     plain, labels = '"a.example"', '"xn--zca.xn--qmbc"'
     fresh = masks_of(compiled_of(tokenizer, False, schema), labels)

@@ -19,7 +19,7 @@ import pytest
 import structgen as sg
 from structgen.errors import StoreWarning
 from structgen.json_grammars import kept_schema
-from structgen.json_machine.kept import table_snapshot, token_list_merging
+from structgen.json_machine.kept import table_image, token_list_merging
 from structgen.store import grammar_files
 from structgen.store.grammar_files import GRAMMAR_SUFFIX
 from structgen.system.resources import small_tokenizer
@@ -64,10 +64,9 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
     found: dict[str, set[str]] = {}
     heavy = [
         (kept_schema.SchemaKeeper, "encode"),
-        (table_snapshot, "take"),
-        (table_snapshot, "arrays_of_snapshot"),
-        (table_snapshot, "encode_meaning"),
-        (table_snapshot, "merged"),
+        (table_image, "take"),
+        (table_image, "arrays_of"),
+        (table_image, "merged"),
         (grammar_files.GrammarFiles, "write"),
     ]
     for owner, name in heavy:
@@ -78,7 +77,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
             return _plain(*arguments, **named)
 
         monkeypatch.setattr(owner, name, noted)
-    assert table_snapshot.merged is not token_list_merging.merged
+    assert table_image.merged is not token_list_merging.merged
     yield found
 
 
@@ -89,7 +88,7 @@ def test_the_thread_that_lets_go_encodes_and_writes_nothing(
     for number in range(4):
         used(tokenizer, store, f"{number}")
     assert until(lambda: len(files(tmp_path)) >= 3), "what is let go of is written some time later"
-    assert set(threads) == {"encode", "take", "arrays_of_snapshot", "encode_meaning", "merged", "write"}
+    assert set(threads) == {"encode", "take", "arrays_of", "merged", "write"}
     assert set().union(*threads.values()) == {"structgen-grammars"}
 
 
@@ -220,7 +219,7 @@ def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_
     used(tokenizer, store, "one")
     used(tokenizer, store, "two")
     with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="a mistake of ours") as caught:
-        patch.setattr(table_snapshot, "take", broken)
+        patch.setattr(table_image, "take", broken)
         assert queue._write_one() and queue._write_one() and not queue._write_one()
     assert len(caught) == 1 and not files(tmp_path)
     used(tokenizer, sg.MaskStore(tmp_path), "three")

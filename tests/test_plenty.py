@@ -162,6 +162,29 @@ def test_far_from_the_end_no_token_is_tried(monkeypatch: pytest.MonkeyPatch) -> 
         plain.advance(byte)
 
 
+@MODEST
+@given(open_schemas(), st.integers(0, 1 << 30))
+def test_a_document_under_four_times_the_least_budget_ends_in_time(schema: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    constant = {"const": "".join(chance.choices("ab ", k=chance.choice([1, 60, 300])))}
+    compiled = compiled_case(
+        {**schema, "type": "object", "required": ["k"], "properties": {"k": constant}}, chance
+    )
+    if compiled is None:
+        return
+    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, TOKENIZER.vocab_size)
+    budget = 4 * matcher.tokens_to_finish()
+    for taken in range(budget + 1):
+        left = budget - taken
+        # after forty tokens, as fast as possible
+        matcher.fill_mask(mask, budget=left if taken < 40 else min(left, matcher.tokens_to_finish()))
+        token = chance.choice(mask.allowed().tolist())
+        if token == END:
+            return
+        matcher.advance(token)
+    raise AssertionError(f"{budget} tokens were taken, and the document goes on")
+
+
 def test_a_budget_between_what_is_needed_and_what_is_plenty_takes_nothing() -> None:
     schema = {"type": "object", "properties": {"a": {"const": "x" * 40}, "b": {}}, "required": ["b"]}
     compiled = sg.compile(sg.json_schema(schema), TOKENIZER, store=False)

@@ -5,13 +5,15 @@ A terminal gets a bar; elsewhere a line is printed each ten seconds, and one at 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from structgen.cli.output import console, echo
+from structgen.errors import OptionError
 
 if TYPE_CHECKING:
     from structgen.engine import Engine, Request
@@ -46,8 +48,10 @@ def work_on_ray(
     workers: int | None,
     max_rows: int,
     device: str | None,
+    engine: str,
+    engine_options: str | None,
 ) -> None:
-    """Work through a file of prompts on Ray."""
+    """Work through a file of prompts on Ray. `engine_options`: a JSON object."""
     from structgen.engine.bulk import run_bulk_on_ray
 
     _told(
@@ -61,8 +65,21 @@ def work_on_ray(
             workers=workers,
             max_rows=max_rows,
             device=device,
+            engine=engine,
+            engine_options=_object(engine_options, "--engine-options"),
         )
     )
+
+
+def _object(text: str | None, option: str) -> dict[str, Any]:
+    """Return what a text of JSON says. Raises OptionError where it is no object."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise OptionError("It is no JSON object.", where=option, cure="Write it as in '{\"name\": 1}'.")
+    return found
 
 
 def _told(work: Callable[[Callable[[BulkProgress], None]], BulkProgress]) -> None:

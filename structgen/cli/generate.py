@@ -127,6 +127,19 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    ray_engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="With --ray: what writes in each worker, structgen or vllm (docs/bulk-on-ray.md).",
+        ),
+    ] = "structgen",
+    engine_options: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON", help="With --engine vllm: an object of options of vLLM's LLM.", show_default=False
+        ),
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -339,10 +352,11 @@ def generate(
                 where="--prompts",
                 cure="See --help.",
             )
-        if (ray and prompts is None) or (workers is not None and not ray):
+        of_ray = workers is not None or ray_engine != "structgen" or engine_options is not None
+        if (ray and prompts is None) or (of_ray and not ray):
             raise OptionError(
-                "--ray is for --prompts, and --workers for --ray.",
-                where="--ray" if ray else "--workers",
+                "--ray is for --prompts; --workers, --engine and --engine-options are for --ray.",
+                where="--ray" if ray else "--workers" if workers is not None else "--engine",
                 cure="See --help.",
             )
         if prompts is None and drawing is None and (out is not None or start_over):
@@ -469,7 +483,18 @@ def generate(
             )
         if ray and prompts is not None and out is not None:
             with going_on(out):
-                work_on_ray(model, prompts, out, request_of, start_over, workers, max_rows, device)
+                work_on_ray(
+                    model,
+                    prompts,
+                    out,
+                    request_of,
+                    start_over,
+                    workers,
+                    max_rows,
+                    device,
+                    ray_engine,
+                    engine_options,
+                )
             return
         engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):

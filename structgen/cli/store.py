@@ -71,13 +71,13 @@ def files_of(folder: Path) -> Iterator[File]:
     from structgen.automata.unicode import cached_sets
     from structgen.lark_grammars.kept.kept_grammars import FOLDER
     from structgen.lark_grammars.kept.kept_grammars import SUFFIX as LARK_SUFFIX
-    from structgen.store.segment_files import GRAMMAR_SUFFIX, ROW_SUFFIX, SUFFIX
+    from structgen.store.segment_files import GRAMMAR_SUFFIX, OLD_SUFFIX, SUFFIX
 
     suffixes = {
         ("vocabularies", ".arrays"): Kind.VOCABULARIES,
         ("masks", SUFFIX): Kind.MASKS,
         ("masks", GRAMMAR_SUFFIX): Kind.COMPILED,
-        ("masks", ROW_SUFFIX): Kind.COMPILED,
+        ("masks", OLD_SUFFIX): Kind.COMPILED,
         (FOLDER, LARK_SUFFIX): Kind.GRAMMARS,
         (cached_sets.FOLDER, cached_sets.SUFFIX): Kind.CHARACTERS,
     }

@@ -623,7 +623,9 @@ class CompiledGrammar(ABC):
         mask.row(row)
         if isinstance(budget, bool) or not isinstance(budget, int):
             raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
-        if self._is_plenty(index, budget):
+        if index not in self.plenties and not self._has_mask(index):
+            self.compute(index)
+        if self.is_plenty(index, budget):
             self.fill_index(index, mask, row)
             return
         least = self.cost(index)
@@ -643,14 +645,17 @@ class CompiledGrammar(ABC):
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
             self.plenties.pop(index, None)
 
-    def _is_plenty(self, index: int, budget: int) -> bool:
-        """Return whether it is known that a budget takes nothing from a state's mask. Cost: 0.1 us where the
-        state was looked at, else that of its mask and some 20 us."""
+    def _has_mask(self, index: int) -> bool:
+        """Return whether a state's mask is memoised."""
+        return int(self._tables.rows(NODES)[index, _TOKEN_LIST]) >= 0
+
+    def is_plenty(self, index: int, budget: int) -> bool:
+        """Return whether it is known that a budget takes nothing from a state's mask; False where the mask is
+        not known. Cost: 0.1 us where the state was looked at, else some 20 us."""
         known = self.plenties.get(index)
         if known is None:
-            if int(self._tables.rows(NODES)[index, _TOKEN_LIST]) < 0:
-                self._open(index)
-                self.compute(index)
+            if not self._has_mask(index):
+                return False
             with self.lock, THIS_CALL:
                 known = self.completions.plenty(index)
             if len(self.plenties) >= _MOST_PLENTIES:

@@ -264,6 +264,12 @@ class Matcher:
         CompiledGrammar.tokens_to_finish)."""
         return self._ask(CompiledGrammar.cost)
 
+    def is_plenty(self, budget: int) -> bool:
+        """Return whether a budget is known to take nothing from the mask, as far as the mask is known: then
+        the document fits it after whichever token comes next. Cost: 0.1 us where the state was looked at,
+        else some 20 us; where tokens_to_finish would write completions, this writes none."""
+        return self._ask(lambda compiled, index: compiled.is_plenty(index, budget))
+
     def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
         """Return a grammar's answer about the present state. Where a limit is met that other documents have
         used up, a grammar compiled anew answers."""

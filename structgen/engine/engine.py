@@ -14,7 +14,6 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,18 +24,18 @@ from structgen.core.forced_text import AnyText, half_character, prompt_border, w
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
-from structgen.engine.asking import ModelPrompts, ModelQuestion
+from structgen.engine.asking import ModelPrompts
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.driver import Driver, foreign_handle
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
-from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result
+from structgen.engine.request_tokens import RequestTokens, check_budget
+from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
-from structgen.errors import BudgetError, OptionError, options_named
-from structgen.json_grammars.prompting import ModelPrompt, fitting_outline
+from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
@@ -229,36 +228,17 @@ class Engine:
             self._driver.entered(count)
 
     def _submitted(self, request: Request) -> list[Handle]:
+        reading = self._tokens
         prompt = self.prompt_tokens(request)
         closing = None if request.thinking is None else self._closing(request.thinking)
-        request = self._bounded(request, len(prompt), closing)
-        most = len(prompt) + request.most_tokens
+        besides = 0
         if request.thinking is not None and closing is not None:
-            most += request.thinking.max_tokens + len(closing.tokens)
-        if len(prompt) >= self.model.context:
-            raise OptionError(
-                f"The prompt has {len(prompt):,} tokens; the model's context, which the text needs too, is "
-                f"{self.model.context:,}.",
-                where="prompt",
-                cure="Shorten the prompt.",
-            )
-        if most > self.model.context:
-            raise OptionError(
-                f"{len(prompt):,} tokens of prompt and max_tokens={request.most_tokens:,} make {most:,}; the "
-                f"model's context is {self.model.context:,}.",
-                where="max_tokens",
-                cure="Shorten the prompt, or ask for fewer tokens.",
-            )
+            besides = request.thinking.max_tokens + len(closing.tokens)
+        request = reading.bounded(request, len(prompt), besides)
         compiled, prompt, border = self._forced_text(request, prompt)
         matcher = None if compiled is None else Matcher(compiled)
         least = 0 if matcher is None else matcher.tokens_to_finish()
-        if least > request.most_tokens:
-            raise BudgetError(
-                f"No document fits max_tokens={request.most_tokens:,}: the shortest takes {least:,}.",
-                minimum=least,
-                where="max_tokens",
-                cure=f"Give at least {least:,}.",
-            )
+        check_budget(request, least)
         thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None
         if request.thinking is not None and closing is not None:
             thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)
@@ -300,24 +280,6 @@ class Engine:
         half = half_character(self.tokenizer, prompt) if is_free else b""
         border = PromptBorder(len(behind), half, is_free)
         return None if is_free and not behind else policy, prompt[:kept], border
-
-    def _question(self, request: Request, prompt: str) -> ModelQuestion:
-        """Return what is asked of the model."""
-        schema = request.schema
-        asked = ModelQuestion(
-            prompt,
-            schema is not None,
-            with_outline=request.outline,
-            chat=request.chat,
-            refused=request.refused,
-        )
-        if schema is None or isinstance(prompt, ModelPrompt) or not self.prompts.needs_outline(asked):
-            return asked  # an outline that no prompt shows is not written: for a large schema it takes time
-        # the outline leaves room for the text: where the whole one does not, it is less deep
-        room = self.model.context - len(self.tokenizer.encode(prompt.encode()))
-        room -= self.model.context // 4 if request.max_tokens is None else request.max_tokens
-        outline = fitting_outline(schema, lambda one: len(self.tokenizer.encode(one.encode())) < room)
-        return replace(asked, outline=outline)
 
     def _drafting(
         self, request: Request, prompt: list[int], matcher: Matcher | None
@@ -413,39 +375,14 @@ class Engine:
         self._driver.close()
         self._loop.close()
 
-    def _bounded(self, request: Request, prompt: int, closing: ThoughtClosing | None) -> Request:
-        """Return the request with a bound on its tokens: where it says none, what the context leaves."""
-        if request.max_tokens is not None:
-            return request
-        room = self.model.context - prompt
-        if request.thinking is not None and closing is not None:
-            room -= request.thinking.max_tokens + len(closing.tokens)
-        return replace(request, max_tokens=max(min(DEFAULT_MAX_TOKENS, room), 1))
+    @property
+    def _tokens(self) -> RequestTokens:
+        return RequestTokens(self.prompts, self.tokenizer, self.model.vocab_size, self.model.context)
 
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
-        prompt = request.prompt
-        if isinstance(prompt, str):
-            ids = list(self.prompts.tokens(self._question(request, prompt), self.tokenizer))
-        else:
-            ids = list(prompt)
-        most = self.model.vocab_size
-        beyond = next((token for token in dict(request.chosen_by.logit_bias) if token >= most), None)
-        if beyond is not None:
-            raise OptionError(
-                f"Token {beyond} is none of the model's.",
-                where="logit_bias",
-                cure=f"Give ids from 0 to {most - 1:,}.",
-            )
-        wrong = next((at for at, token in enumerate(ids) if not 0 <= token < most), None)
-        if wrong is not None:
-            raise OptionError(
-                f"Token {ids[wrong]} is none of the model's.",
-                where=f"prompt[{wrong}]",
-                cure=f"Give ids from 0 to {most - 1:,}, or the text.",
-            )
-        return ids
+        return self._tokens.prompt(request)
 
 
 def _listed(requests: Any) -> list[Request]:

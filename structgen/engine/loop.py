@@ -470,9 +470,12 @@ class Loop:
 
     def _take(self, text: TextSequence, step: Step) -> None:
         """Take one token of one sequence. The sequence may end; or a different token is chosen, so that the
-        document can still be completed within max_tokens."""
+        document can still be completed within max_tokens. Where the budget is plenty, nobody counts."""
         matcher = text.matcher
-        if matcher is not None:
+        if matcher is not None and matcher.is_plenty(text.spare):
+            matcher.advance(step.token)
+            text.least = None
+        elif matcher is not None:
             room = text.room
             text.least = self._least_after(matcher, step.token)
             if text.least > room - 1:

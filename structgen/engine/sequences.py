@@ -46,7 +46,7 @@ NO_TEXTS: Mapping[int, bytes] = MappingProxyType({})
 
 
 class TextSequence:
-    """One sequence. `least`: the length of its shortest completion, in tokens.
+    """One sequence. `least`: the length of its shortest completion, in tokens (None: not counted yet).
 
     It begins with a matcher at the start of the grammar (None: free text), and with the thoughts that
     `thoughts` returns for the matcher, if any. `drafting` makes its drafters (None: it has none). Behind a
@@ -134,7 +134,7 @@ class TextSequence:
 
     def _begin(self, matcher: Matcher | None) -> None:
         """Set the state that follows from decided tokens to what it is before the first token."""
-        self.least = self._least
+        self.least: int | None = self._least
         self.cache: Any = None
         self.logits: Tensor | None = None
         """The logits after the prompt, while `place` is -1."""
@@ -191,7 +191,7 @@ class TextSequence:
                     self.matcher.advance(step.token)
                 self._follow(step)
             if self.matcher is not None and self.steps:
-                self.least = -1 if self.matcher.is_finished else self.matcher.tokens_to_finish()
+                self.least = None
         except Exception as error:  # any error of a machine: the other sequences continue
             self.error = self.error or fault_of(error, "The text could not be read again")
 
@@ -285,8 +285,19 @@ class TextSequence:
     def room(self) -> int:
         """The token budget of the rest of the document: the tokens left; or the shortest completion, if at
         most `steer_early` tokens would be spare."""
-        left = self._max_tokens - len(self.tokens)
-        return left if left - self.least > self.handle.request.steer_early else self.least
+        if self.least is None:
+            assert self.matcher is not None, "free text needs no tokens"
+            self.least = self.matcher.tokens_to_finish()
+        return self._left if self._left - self.least > self.handle.request.steer_early else self.least
+
+    @property
+    def spare(self) -> int:
+        """Tokens of which the rest of the document may use all, and `room` is still all that are left."""
+        return self._left - self.handle.request.steer_early - 1
+
+    @property
+    def _left(self) -> int:
+        return self._max_tokens - len(self.tokens)
 
     @property
     def read(self) -> list[int]:

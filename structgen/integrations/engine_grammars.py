@@ -18,6 +18,9 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_KEPT: Final = 256
 """Compiled grammars that are kept."""
+_MOST_BYTES: Final = 1 << 29
+"""Bytes of their tables: most have a megabyte, one of a deep schema a hundred, and as much again lies outside
+of them."""
 
 
 K = TypeVar("K")
@@ -49,6 +52,7 @@ class EngineGrammars:
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
         self._kept: Recent[str, CompiledGrammar] = Recent()
+        self._held: dict[str, CompiledGrammar] = {}
         self._lock = threading.Lock()
 
     def preload(self) -> None:
@@ -60,7 +64,7 @@ class EngineGrammars:
         StructgenError."""
         key = repr(asked)
         with self._lock:
-            found: CompiledGrammar | None = self._kept.get(key)
+            found: CompiledGrammar | None = self._held.get(key) or self._kept.get(key)
         if found is not None:
             return found
         grammar = read_request(asked).answer
@@ -69,12 +73,28 @@ class EngineGrammars:
         made: CompiledGrammar = compile(grammar, self.tokenizer)
         with self._lock:
             self._kept[key] = made
+            sizes = [one.nbytes for one in self._kept.values()]  # they grow as texts are written
+            while len(sizes) > 1 and sum(sizes) > _MOST_BYTES:
+                self._kept.popitem(last=False)
+                del sizes[0]
         return made
+
+    def hold(self, asked: Mapping[str, Any], compiled: CompiledGrammar) -> None:
+        """Answer a constraint with this grammar until `release`, whatever it says: for a program that makes
+        its requests in the engine's own process. No server calls it, so no request names a grammar there."""
+        with self._lock:
+            self._held[repr(asked)] = compiled
+
+    def release(self) -> None:
+        """Let go of the grammars that are held."""
+        with self._lock:
+            self._held.clear()
 
     def clear(self) -> None:
         """Let go of all compiled grammars."""
         with self._lock:
             self._kept.clear()
+            self._held.clear()
 
 
 class EngineText:

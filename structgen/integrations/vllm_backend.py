@@ -46,12 +46,12 @@ def check_request(params: Any, grammars: EngineGrammars) -> None:
             where="ignore_eos",
             cure="Leave it out.",
         )
-    compiled = grammars.compiled(_asked(params.structured_outputs))
+    compiled = grammars.compiled(asked_of(params.structured_outputs))
     if params.max_tokens is not None and not _is_prefill(params):
         check_room(compiled, params.max_tokens, "max_tokens")
 
 
-def _asked(outputs: Any) -> dict[str, Any]:
+def asked_of(outputs: Any) -> dict[str, Any]:
     """Return what is set of `StructuredOutputsParams`, as a request says it."""
     said = {name: getattr(outputs, name) for name in _FIELDS}
     return {"structured_outputs": {name: value for name, value in said.items() if value not in (None, False)}}
@@ -142,7 +142,7 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         """Return the grammar of a request; `thinks`: its text may begin behind thoughts."""
         params = request.sampling_params
         try:
-            compiled = self.grammars.compiled(_asked(params.structured_outputs))
+            compiled = self.grammars.compiled(asked_of(params.structured_outputs))
         except StructgenError as error:
             _log.error("Request %s: %s", request.request_id, error)
             raise

@@ -8,7 +8,9 @@ back end of the engine. Each hook passes on what is not ours. docs/serving-engin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -121,8 +123,9 @@ def _check_requests() -> None:
                 begin(self, vllm_config, *args, **kwargs)
                 return
             check_configuration(vllm_config)
-            begin(self, vllm_config, *args, **kwargs)
-            # start-up: on a CPU vLLM does not start where llvmlite, which numba brings, was imported before
+            with _hidden("llvmlite.binding.ffi"):
+                begin(self, vllm_config, *args, **kwargs)
+            # start-up: numba, where our back end is chosen
             from structgen.integrations.vllm_backend import grammars_of
 
             grammars_of(vllm_config.model_config, self.input_processor.tokenizer).preload()
@@ -153,6 +156,18 @@ def _check_requests() -> None:
     for engine in (AsyncLLM, LLMEngine):
         engine.__init__ = started(engine.__init__)
     SamplingParams._validate_structured_outputs = validate
+
+
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Keep a module that was imported out of `sys.modules`. On a CPU vLLM asks all values of all modules for
+    an attribute, and fails at llvmlite's library (numba imports it), which answers to every name."""
+    module = sys.modules.pop(name, None)
+    try:
+        yield
+    finally:
+        if module is not None:
+            sys.modules[name] = module
 
 
 def check_configuration(vllm_config: Any) -> None:

@@ -78,11 +78,10 @@ class CompiledSchema(CompiledGrammar):
         self._keeping = SchemaKeeper(files, identity, self.lock, self._masks, self._tables, kept)
         self._meaning = Meaning(grammar, self.limits, self._tables, kept)
         self._keeping.means(self._meaning)
-        self._strings, self._numbers = self._meaning.strings, self._meaning.numbers
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
         self._retry = retry = QuestionLoop(self.lock, self._tables, self._meaning)
-        self._recorder = Recorder(self._tables, self._meaning, self._masks, retry, self._keeping.terminal)
+        self._recorder = Recorder(self._tables, self._meaning, self._masks, retry)
         self._keeping.records = self._recorder.records
         self._machine = Inspection(self._meaning, self._tables, self._space, retry)
         self._completions: Completer | None = None
@@ -95,9 +94,10 @@ class CompiledSchema(CompiledGrammar):
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
-        states, made = self._strings.count, self._numbers.made
+        strings, numbers = self._meaning.strings, self._meaning.numbers
+        states, made = strings.count, numbers.made
         rows = tables.most_interned
-        automata = self._strings.trans.nbytes + _NUMERAL * made
+        automata = strings.trans.nbytes + _NUMERAL * made
         size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
         most = max(states, made) / limits.automaton_states
         return max(size / limits.grammar_memory, 2 * most, 2 * rows / limits.parser_states)
@@ -106,6 +106,7 @@ class CompiledSchema(CompiledGrammar):
     def network(self) -> Network:
         """The network of the language, for whoever asks it himself."""
         with self.lock:
+            self._meaning.wake()
             return self._meaning.network
 
     def _configure(self, policies: Any) -> None:
@@ -157,7 +158,8 @@ class CompiledSchema(CompiledGrammar):
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
-        return self._machine.after(index, data)
+        with self.lock:
+            return self._machine.after(index, data)
 
     def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
         """As CompiledGrammar's, in one compiled call: some 30 ns a node."""
@@ -168,13 +170,14 @@ class CompiledSchema(CompiledGrammar):
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        return bool(state_walk.may_end(self.address, index))
+        with self.lock:  # the meaning may wake meanwhile
+            return bool(state_walk.may_end(self.address, index))
 
     def _next_bytes(self, index: int) -> bytes:
         return self._machine.next_bytes(index)
 
     def _expected(self, index: int) -> list[Expected]:
-        return Explainer(self._machine, escapes=self.grammar.policies.escapes).expected(index)
+        return Explainer(self._machine.wake(), escapes=self.grammar.policies.escapes).expected(index)
 
     def value(self, text: bytes) -> Any:
         """Return the value of a document; see CompiledGrammar."""
@@ -183,7 +186,7 @@ class CompiledSchema(CompiledGrammar):
     def _takes_only_integers(self, before: bytes) -> bool:
         """Return whether every numeral that begins with the last byte of a text is an integer."""
         with self.lock:
-            index = self._machine.after(self._start, before)
+            index = self._machine.wake().after(self._start, before)
             return index >= 0 and self._machine.takes_only_integers(index)
 
     def to_dfa(
@@ -209,7 +212,7 @@ class CompiledSchema(CompiledGrammar):
 
         with self.lock:
             return explicit(
-                SchemaStates(self._machine, merges=minimal, repeated_keys=repeated_keys),
+                SchemaStates(self._machine.wake(), merges=minimal, repeated_keys=repeated_keys),
                 self.start.index,
                 self.tokenizer,
                 lambda number: State(self, number),
@@ -225,7 +228,8 @@ class CompiledSchema(CompiledGrammar):
 
     def depth_of(self, index: int) -> int:
         """Return how many brackets are open in a state."""
-        return self._machine.open_brackets(index)
+        with self.lock:
+            return self._machine.open_brackets(index)
 
     # --- completion -----------------------------------------------------------------------------------------
 
@@ -235,20 +239,24 @@ class CompiledSchema(CompiledGrammar):
         found = self._completions
         if found is None:
             ascii = self.grammar.writes_ascii
-            found = self._completions = Completer(self._machine, self.vocabulary, self._masks, ascii=ascii)
+            found = self._completions = Completer(
+                self._machine.wake(), self.vocabulary, self._masks, ascii=ascii
+            )
         return found
 
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables: states, masks as lists, automata;
         not the store's nor the vocabulary's."""
-        return int(self._tables.nbytes() + self._strings.trans.nbytes + self._numbers.trans.nbytes)
+        return int(
+            self._tables.nbytes() + self._meaning.strings.trans.nbytes + self._meaning.numbers.trans.nbytes
+        )
 
     @property
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded: states of the machine and of string automata, and bytes."""
         return {
             "machine_states": self._tables.count(L.T_NODE),
-            "string_states": self._strings.count,
+            "string_states": self._meaning.strings.count,
             "table_bytes": self.nbytes,
         }

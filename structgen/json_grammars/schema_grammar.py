@@ -54,6 +54,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_read_as",
         "_resources",
         "_spare",
+        "_spelling",
         "_text",
         "_value",
     )
@@ -80,7 +81,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._value, self._text, self._notes = value, text, notes
         self._draft, self._policies, self._limits = draft, policies, limits
         self._banned, self._missing = banned, missing
-        self._canonical = ""
+        self._canonical = self._spelling = ""
         self._file: str | None = None  # that the schema was read from, for errors
         self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
@@ -131,14 +132,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     @property
     def spelling(self) -> str:
         """The options and the schema, as its text or as `repr` writes it."""
-        try:
-            schema = self._text if self._text is not None else repr(self._value)
-            resources = repr(sorted(self._resources.items())) if self._resources else ""
-        except RecursionError:
-            return self.canonical
-        options = schema, self._read_as, _written(self._policies), _written(self._limits), resources
-        more = self._banned, sorted(self._missing)
-        return "\0".join((*options, repr(more)) if any(more) else options)
+        if not self._spelling:
+            try:
+                schema = self._text if self._text is not None else repr(self._value)
+                resources = repr(sorted(self._resources.items())) if self._resources else ""
+            except RecursionError:
+                return self.canonical
+            options = schema, self._read_as, _written(self._policies), _written(self._limits), resources
+            more = self._banned, sorted(self._missing)
+            self._spelling = "\0".join((*options, repr(more)) if any(more) else options)
+        return self._spelling
 
     @property
     def banned(self) -> tuple[str, ...]:

@@ -10,17 +10,18 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.numbers.form_product import AnyPool
 from structgen.automata.numbers.written_forms import only_integers
 from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
+from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.decoded_text import LONE_COLUMN, columns, decode, encode
 from structgen.json_machine.answers.accepting_lengths import reachable
 from structgen.json_machine.answers.expander import Expander
-from structgen.json_machine.answers.journal import Recorded
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import DEAD, UNKNOWN, Demands, Key
+from structgen.language.ir import DEAD, UNKNOWN, Demands, Key, Network
 from structgen.machine_core.growing_tables import GrowingTables, listed
 from structgen.native.raw_memory import address_of
 
@@ -31,8 +32,13 @@ Registers: TypeAlias = npt.NDArray[np.int64]
 _PIECE = 1 << 9
 """Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
 
+_SHORT = 1 << 8
+"""Bytes of a text up to which each has a state of its own while the meaning sleeps."""
 _MOST_PLACES = 1 << 8
 """Places that the tokens of one mask may lead to."""
+
+_MOST_TARGETS = 1 << 12
+"""Ranges of characters, each from one state, of which it is remembered where they lead."""
 
 _LENGTHS = (0, 0x7F), (0x80, 0x7FF), (0x800, 0xD7FF), (0xD800, 0xDFFF), (0xE000, 0xFFFF), (0x10000, LAST)
 """The characters of one byte, of two, three (around the lone surrogates, and these) and four."""
@@ -42,7 +48,7 @@ class Inspection:
     """Reads registers, frames and tables in the terms of the network.
     The grammar's lock is held by the caller."""
 
-    __slots__ = ("_meaning", "_numbers", "_places", "_retry", "_strings", "_tables", "space")
+    __slots__ = ("_meaning", "_places", "_retry", "_tables", "_targets", "space")
 
     def __init__(
         self, meaning: Meaning, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
@@ -50,14 +56,28 @@ class Inspection:
         self.space = space
         """The white space policy, and its indent."""
         self._tables, self._meaning = tables, meaning
-        self._strings, self._numbers = meaning.strings, meaning.numbers
         self._retry = retry
+        self._targets: dict[tuple[int, int, int], dict[int, int]] = {}
         self._places = np.empty((_MOST_PLACES, 5), np.int64)
 
+    def wake(self) -> Inspection:
+        """Return this, once the network is there. Whoever asks about more than steps and ends calls this
+        first: what a number means is not told by an image, and most numbers change when it wakes."""
+        self._meaning.wake()
+        return self
+
     @property
-    def network(self) -> Recorded:
-        """The network, made now if it was not."""
-        return self._meaning.recorded
+    def network(self) -> Network:
+        """The network."""
+        return self._meaning.network
+
+    @property
+    def _strings(self) -> StringPool:
+        return self._meaning.pools[0]
+
+    @property
+    def _numbers(self) -> AnyPool:
+        return self._meaning.pools[1]
 
     @property
     def _expander(self) -> Expander:
@@ -170,7 +190,10 @@ class Inspection:
 
     def string_targets(self, state: int, low: int, high: int) -> dict[int, int]:
         """Return the states of a string automaton after a character of low..high, each with the smallest
-        such character. Cost: 64 lookups for each state inside a character."""
+        such character. Cost: 64 lookups for each state inside a character, once."""
+        known = self._targets.get((state, low, high))
+        if known is not None:
+            return known
         found: dict[int, int] = {}
         for first, last in _LENGTHS if state != DEAD else ():
             first, last = max(first, low), min(last, high)
@@ -190,6 +213,9 @@ class Inspection:
                 level = following
             for (after, _, _), text in level.items():
                 found[after] = min(found.get(after, LAST), ord(decode(text)))
+        if len(self._targets) >= _MOST_TARGETS:
+            self._targets.clear()
+        self._targets[state, low, high] = found
         return found
 
     def after_character(self, state: int, point: int) -> int:
@@ -240,8 +266,15 @@ class Inspection:
             return index
         array = np.frombuffer(data, np.uint8)
         address = address_of(array)
-        for start in range(0, len(data), _PIECE):
-            index = self._retry(state_walk.take_bytes, index, address + start, min(_PIECE, len(data) - start))
+        piece = _PIECE
+        if not self._meaning.awake:
+            # a state that is to be reached again needs a step that is known
+            if len(data) > _SHORT:
+                self._meaning.wake()
+            else:
+                piece = 1
+        for start in range(0, len(data), piece):
+            index = self._retry(state_walk.take_bytes, index, address + start, min(piece, len(data) - start))
             if index < 0:
                 break
         return index
@@ -296,7 +329,8 @@ class Inspection:
         return found
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the states after each of some allowed tokens (see machine.segment.after_tokens)."""
+        """Return the states after each of some allowed tokens; one in a key that the schema does not name
+        stands for all that differ in its text alone, and is none of them (see state_walk.after_tokens)."""
         wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
@@ -378,6 +412,23 @@ class Inspection:
     def extra_keys(self, root: int) -> frozenset[str]:
         """Return the members of a set of extra keys."""
         return frozenset(map(decode, self._held(root)))
+
+    def holds(self, root: int, key: bytes) -> bool:
+        """Return whether a set of extra keys has one. Cost: the siblings on the way."""
+        rows = self._tables.rows(L.T_SET)
+        for byte in key:
+            entry = int(rows[root, 2])
+            while entry > 0 and rows[entry, 0] != byte + 1:
+                entry = int(rows[entry, 2])
+            if entry <= 0:
+                return False
+            root = int(rows[entry, 1])
+        return root > 0 and int(rows[root, 1]) == 1
+
+    def text_before(self, text: int) -> tuple[int, int]:
+        """Return what is written of an extra key, TEXT, as the text without its last byte, and that byte."""
+        before, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
+        return before, byte
 
     def _held(self, root: int) -> set[bytes]:
         """Return how the members of a set of extra keys go on from one of its nodes."""

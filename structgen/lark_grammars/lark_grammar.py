@@ -14,7 +14,6 @@ from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
-from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, facts_of
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.reading.lark_loader import Importer, check_options, indenter_of, load
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
@@ -40,14 +39,13 @@ _LEXERS = ("contextual", "characters")
 class LarkGrammar(LoadedLark):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_facts", "_found", "_limits", "_tables")
+    __slots__ = ("_arguments", "_canonical", "_found", "_limits", "_tables")
 
     def __init__(
         self, found: FoundGrammar, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0
     ) -> None:
         self._found, self._arguments, self._limits = found, arguments, limits
         self._tables = found.tables
-        self._facts: list[GrammarFacts | None] = [] if found.facts is None else [found.facts]
         self.load_ms = load_ms
         self._canonical = ""
 
@@ -96,13 +94,6 @@ class LarkGrammar(LoadedLark):
     def identity(self) -> str:
         """A name that no other grammar of this process has."""
         return f"lark {self.digest}"
-
-    @property
-    def facts(self) -> GrammarFacts | None:
-        """The bounds against which files about the grammar are checked; None if its parser is invalid."""
-        if not self._facts:
-            self._facts.append(facts_of(self._tables))
-        return self._facts[0]
 
     @property
     def ahead(self) -> Ahead | None:

@@ -1,8 +1,7 @@
 """The entries of compiled grammars: one for each grammar and vocabulary, read and written whole.
 
-Dense rows of masks are shared by many grammars of a vocabulary: they lie beside them, in entries named by
-their content. The folder is bounded together with the segments of the mask store; what was used least
-recently goes first. A missing row costs the masks that it was part of, a missing grammar the rest.
+The folder is bounded together with the segments of the mask store; what was used least recently goes first. A
+missing grammar costs time, as a missing record of the mask store does.
 """
 
 from __future__ import annotations
@@ -14,26 +13,22 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet, finalize
 
-import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import StoreWarning
 from structgen.native.array_file import ArrayFile
 from structgen.native.cache_entries import CacheEntries, evict
-from structgen.store.segment_files import GRAMMAR_SUFFIX, ROW_SUFFIX, SUFFIXES
+from structgen.store.segment_files import GRAMMAR_SUFFIX, SUFFIXES
 from structgen.system.cache import warn
 from structgen.system.fork_locks import QUEUES, WRITING, new_lock, tell
-from structgen.tokens.array_checks import Bounds
 
-_ROW_KIND: Final = "mask-row-1"
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
 _SMALL: Final = 1 << 20
@@ -77,10 +72,6 @@ class WrittenGrammar(NamedTuple):
     later: Collection[str] = ()
     """The arrays that are checked when they are asked for."""
     compressed: bool = False
-    rows: tuple[bytes, ...] = ()
-    """Digests of the dense rows. Each row is an entry of its own."""
-    row: Callable[[bytes], npt.NDArray[np.int32] | None] = lambda _: None
-    """Returns the row of a digest; None where nobody has it any more."""
 
 
 class Keeper(Protocol):
@@ -107,22 +98,12 @@ class Keeper(Protocol):
         ...
 
 
-def row_name(row: npt.NDArray[np.int32]) -> bytes:
-    """Return the digest that names a dense row (20 us for 16 KB)."""
-    return blake2b(row.tobytes(), digest_size=16).digest()
-
-
 class GrammarFiles:
     """The files of one vocabulary's grammars. Safe for many threads and processes."""
 
-    def __init__(self, path: Path, writer: GrammarWriter, bounds: Bounds | None = None) -> None:
-        """`bounds`: what the numbers of tokens may be."""
+    def __init__(self, path: Path, writer: GrammarWriter) -> None:
         self.path, self.writer = path, writer
-        self.bounds = Bounds() if bounds is None else bounds
         self._grammars = CacheEntries(path, GRAMMAR_SUFFIX)
-        self._rows = CacheEntries(path, ROW_SUFFIX)
-        self._written: set[bytes] = set()
-        """Digests of rows that are known to be there."""
 
     def read(self, kind: str, key: str) -> ArrayFile | None:
         """Return a grammar; None where there is none. See `CacheEntries.read`."""
@@ -132,50 +113,20 @@ class GrammarFiles:
         """Delete a grammar, with a StoreWarning; return its path."""
         return self._grammars.drop(key, why)
 
-    def row(self, name: bytes) -> npt.NDArray[np.int32] | None:
-        """Return a dense row by its digest; None where it is not there, or damaged. Cost: 50 us."""
-        found = self._rows.read(_ROW_KIND, name.hex())
-        if found is None:
-            return None
-        row = found.arrays.get("row")
-        if row is not None and row.dtype == np.int32 and row.ndim == 1 and row_name(row) == name:
-            return row
-        self._rows.drop(name.hex(), "is damaged")
-        return None
-
     def write(self, written: WrittenGrammar) -> int:
-        """Write a grammar and those of its rows that are not there; return the bytes. Raises OSError where
-        the folder does not take them (a StoreWarning has said so)."""
-        size = 0
-        for name in written.rows:
-            path = self._rows.path(name.hex())
-            if name in self._written or path.exists():
-                # in use: not to be the next to go
-                with suppress(OSError):
-                    os.utime(path)
-                    self._written.add(name)
-                    continue
-            row = written.row(name)
-            if row is not None:
-                size += _there(self._rows.write(_ROW_KIND, name.hex(), {"row": row}, compressed=True))
-                self._written.add(name)
-        return size + _there(
-            self._grammars.write(
-                written.kind,
-                written.key,
-                written.arrays,
-                written.numbers,
-                written.later,
-                compressed=written.compressed,
-            )
+        """Write a grammar; return the bytes. Raises OSError where the folder does not take it (a StoreWarning
+        has said so)."""
+        size = self._grammars.write(
+            written.kind,
+            written.key,
+            written.arrays,
+            written.numbers,
+            written.later,
+            compressed=written.compressed,
         )
-
-
-def _there(size: int) -> int:
-    """Return the bytes of an entry. Raises OSError for one that was not written."""
-    if not size:
-        raise OSError
-    return size
+        if not size:
+            raise OSError
+        return size
 
 
 class SharedFolder:

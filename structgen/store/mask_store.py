@@ -28,7 +28,7 @@ from structgen.errors import OptionError, StoreWarning, fields_named
 from structgen.native.bit_rows import add_tokens
 from structgen.native.cache_entries import entry_key
 from structgen.native.lazy_memory import room
-from structgen.store.grammar_files import GrammarFiles, GrammarWriter, SharedFolder, row_name
+from structgen.store.grammar_files import GrammarFiles, GrammarWriter, SharedFolder
 from structgen.store.segment_files import Folder
 from structgen.store.terminal_records import Content, Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
@@ -99,8 +99,8 @@ class VocabularyStore:
         """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
         self.grammars = grammars
         """The files of compiled grammars; None for a store in memory."""
-        self._row_names: dict[int, bytes] = {}
-        self._row_numbers: dict[bytes, int] = {}
+        self._row_keys: dict[int, bytes] = {}
+        """Dense row -> the first record that had it."""
         self._memory = memory
         self._held = 0
         self._folder, self._writer = folder, writer
@@ -169,6 +169,8 @@ class VocabularyStore:
         if key is not None and self._held + size <= self._memory:
             self._held += size
             self._records[key] = record
+            if record.row >= 0:
+                self._row_keys.setdefault(record.row, key)
         return record
 
     def shared(self, trie: TrieArrays) -> TrieArrays:
@@ -211,22 +213,14 @@ class VocabularyStore:
             same.append(at)
             return at
 
-    def row_name(self, number: int) -> bytes:
-        """Return the digest of a dense row's content. Cost: 20 us the first time."""
-        name = self._row_names.get(number)
-        if name is None:
-            name = row_name(self.rows[number])
-            self.name_row(number, name)
-        return name
+    def row_key(self, number: int) -> bytes | None:
+        """Return the key of a record that has a dense row, None where none has."""
+        return self._row_keys.get(number)
 
-    def name_row(self, number: int, name: bytes) -> None:
-        """Note the digest of a row."""
-        self._row_names[number] = name
-        self._row_numbers[name] = number
-
-    def row_number(self, name: bytes) -> int | None:
-        """Return the number of a row by its digest, None where it is not known to be here."""
-        return self._row_numbers.get(name)
+    def known_row(self, key: bytes) -> int | None:
+        """Return the dense row of a record that is in memory, None where it is not, or has none."""
+        record = self._records.get(key)
+        return None if record is None or record.row < 0 else record.row
 
     @property
     def nbytes(self) -> int:
@@ -383,9 +377,8 @@ class MaskStore:
     def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
         if self.path is None or self._grammars is None:
             return None
-        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
         path = self.path / package_digest() / vocabulary.fingerprint / "grammars"
-        return GrammarFiles(path, self._grammars, bounds)
+        return GrammarFiles(path, self._grammars)
 
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:

@@ -49,9 +49,10 @@ KIND: Final = "masks-2"
 _TRIE_KIND: Final = "trie-1"
 SUFFIX: Final = ".masks"
 GRAMMAR_SUFFIX: Final = ".grammar"
-ROW_SUFFIX: Final = ".row"
 """Of the entries of grammars (`grammar_files`)."""
-SUFFIXES: Final = (SUFFIX, GRAMMAR_SUFFIX, ROW_SUFFIX)
+OLD_SUFFIX: Final = ".row"
+"""Of files that earlier versions wrote."""
+SUFFIXES: Final = (SUFFIX, GRAMMAR_SUFFIX, OLD_SUFFIX)
 """Of all files of a store."""
 _BLOB: Final = struct.Struct("<qq")
 MANY: Final = 8

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 
@@ -25,6 +27,16 @@ class _Call(threading.local):
 
     def __exit__(self, *_raised: object) -> None:
         self._depth -= 1
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Have work that earlier calls did once, and that is done again, count for none."""
+        depth, number = self._depth, self._number
+        self._depth = 0
+        try:
+            yield
+        finally:
+            self._depth, self._number = depth, number
 
     def number(self) -> int:
         """Return the number of the call that is under way: no two calls have the same. Outside of calls each

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
+from structgen.core.compiled import CompiledGrammar
+from structgen.errors import StructgenError
 from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
@@ -19,6 +22,8 @@ _LAST: Final = {
     **dict.fromkeys(b"-" + _DIGITS, _DIGITS),
 }  # fmt: skip
 """First byte of a JSON value -> the bytes that can be its last."""
+_START: Final = 0
+"""The state before the first byte of a document: the first that is made."""
 
 
 @cache
@@ -29,10 +34,61 @@ def _byte_tokenizer() -> Tokenizer:
 
 def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:
     """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
-    target, against single bytes."""
+    target, against single bytes. Raises the errors of `CompiledSchema`."""
     if target is None:
         return Masked(CompiledSchema(of, _byte_tokenizer(), limits, store=False))
+    space = b"" if of.policies.whitespace == "compact" else _SPACE
+    if target.is_one_of_many and limits.liveness != "flag" and _has_documents(of, limits):
+        return _Deferred(of, limits, target, space)
     compiled = CompiledSchema(of, target.tokenizer, limits, target.store)
+    return Masked(compiled, _last_bytes(compiled), space)
+
+
+def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
+    """Return whether a schema is certainly handled and satisfiable; some 0.1 ms."""
+    try:
+        document = of.document(limits=limits)
+        document.require_handled()
+        network_of(document)
+    except StructgenError:
+        return False
+    return True
+
+
+def _last_bytes(compiled: CompiledSchema) -> bytes:
+    """Return the bytes that the last byte of a document is one of."""
     first = compiled.next_bytes(compiled.start)
-    last = bytes(sorted({one for byte in first for one in _LAST.get(byte, b"")}))
-    return Masked(compiled, last, b"" if of.policies.whitespace == "compact" else _SPACE)
+    return bytes(sorted({one for byte in first for one in _LAST.get(byte, b"")}))
+
+
+class _Deferred(Masked):
+    """The texts of a schema that has some, compiled when a text first comes near it: of many tools few are
+    called."""
+
+    def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget, space: bytes) -> None:
+        self._of, self._limits, self._target, self.space = of, limits, target, space
+        self.has_stack = True
+
+    @cached_property
+    def compiled(self) -> CompiledSchema:  # type: ignore[override]
+        made = CompiledSchema(self._of, self._target.tokenizer, self._limits, self._target.store)
+        assert made.start.index == _START
+        return made
+
+    @cached_property
+    def last(self) -> bytes:  # type: ignore[override]
+        return _last_bytes(self.compiled)
+
+    def start(self) -> Config:
+        return _START
+
+    def accepts(self, config: Config) -> bool:
+        return config != _START and super().accepts(config)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return super().sizes if "compiled" in self.__dict__ else {}
+
+    @property
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return super().compiled_parts if "compiled" in self.__dict__ else frozenset()

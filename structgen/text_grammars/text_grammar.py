@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.strings.banned_patterns import pattern_of
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 Operand: TypeAlias = Union[Grammar, str]
 """An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
+_MANY: Final = 4
+"""Of more alternatives than this, schemas are compiled when a text comes near them."""
 
 
 class TextGrammar(LanguageGrammar):
@@ -490,18 +492,17 @@ def _language_of(
 ) -> Language:
     """Return the language of a grammar. Equal parts share one language: `known`, by their identity.
     `is_last`: nothing follows it."""
-    # start-up time: languages are needed when a grammar is compiled
-    from structgen.text_grammars.combined_languages import AnyOrder, Chain, RepeatedLanguage
-    from structgen.text_grammars.combined_languages import Union as UnionLanguage
-    from structgen.text_grammars.context_free.regular_intersection import Meet
-    from structgen.text_grammars.interrupted_text import InterruptedText, text_part
-    from structgen.text_grammars.regular_language import RegularLanguage
-
     if not isinstance(grammar, Composed):
-        found = known.get(grammar.identity)
+        name = grammar.identity
+        found = known.get(name)
         if found is None:
-            found = known[grammar.identity] = grammar.language(limits, target)
+            found = known[name] = grammar.language(limits, target)
         return found
+    if target and len(grammar.parts) > _MANY and grammar.operation in (Operation.EITHER, Operation.INTERRUPT):
+        target = target._replace(is_one_of_many=True)
+    # start-up time: languages are needed when a grammar is compiled
+    from structgen.text_grammars import combined_languages as combined
+
     if grammar.operation is Operation.EITHER:
         found_each = [_language_if_any(part, limits, known, target, is_last) for part in grammar.parts]
         alternatives = [one for one in found_each if one is not None]
@@ -509,15 +510,18 @@ def _language_of(
             raise GrammarError(
                 "None of the alternatives has a text.", where="grammar", cure="Give one that has."
             )
-        return UnionLanguage(alternatives)
+        return combined.Union(alternatives)
     if grammar.operation is Operation.REPEAT:
-        return RepeatedLanguage(
+        return combined.RepeatedLanguage(
             _language_of(grammar.parts[0], limits, known, target, False), grammar.least, grammar.most
         )
     if grammar.operation is Operation.ANY_ORDER:
         *parts, between = (_language_of(part, limits, known, target, False) for part in grammar.parts)
-        return AnyOrder(parts, grammar.least, between)
+        return combined.AnyOrder(parts, grammar.least, between)
     if grammar.operation is Operation.INTERRUPT:
+        # start-up time
+        from structgen.text_grammars.interrupted_text import InterruptedText, text_part
+
         text = cast(TextBefore, grammar.parts[0])
         behind = {
             word: _language_if_any(part, limits, known, target)
@@ -530,13 +534,17 @@ def _language_of(
         whole = text_part(text, limits, target) if target and is_last else text.language(limits)
         return InterruptedText(whole, bodies, grammar.most)
     if grammar.operation in (Operation.MEET, Operation.BAN):
+        # start-up time
+        from structgen.text_grammars.context_free.regular_intersection import Meet
+        from structgen.text_grammars.regular_language import RegularLanguage
+
         assert grammar.formula is not None
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
         read = _language_of(grammar.parts[0], limits, {}, None)
         taken = RegularLanguage(grammar.formula, "a text that the regular expression takes", limits)
         return Meet(read, taken, limits, restarts=grammar.operation is Operation.BAN)
     before = [_language_of(part, limits, known, target, False) for part in grammar.parts[:-1]]
-    return Chain([*before, _language_of(grammar.parts[-1], limits, known, target, is_last)])
+    return combined.Chain([*before, _language_of(grammar.parts[-1], limits, known, target, is_last)])
 
 
 def _language_if_any(

@@ -116,6 +116,29 @@ def test_steering_early_ends_with_tokens_to_spare() -> None:
         assert len(result.tokens) < 40
 
 
+def test_while_the_budget_is_plenty_nobody_counts_and_the_texts_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask, asked = sg.Matcher.tokens_to_finish, []
+
+    def tokens_to_finish(self: sg.Matcher) -> int:
+        asked.append(len(self.tokens))
+        return ask(self)
+
+    monkeypatch.setattr(sg.Matcher, "tokens_to_finish", tokens_to_finish)
+    for room, early in ((150, 0), (150, 60), (40, 0), (40, 8), (26, 3)):
+        requests = [
+            Request("x", PERSON, Sampling(seed=seed), max_tokens=room, steer_early=early) for seed in range(4)
+        ]
+        asked.clear()
+        some = _engine().generate(requests)
+        assert set(asked) == {0} or room < 150
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sg.Matcher, "is_plenty", lambda *_: False)
+            others = _engine().generate(requests)
+        assert [result.tokens for result in some] == [result.tokens for result in others]
+
+
 def test_the_steps_say_what_the_mask_removed() -> None:
     model = Function(TOKENIZER.vocab_size)
     (result,) = Engine(model, TOKENIZER).generate(Request("x", PERSON, Sampling(seed=1), max_tokens=60))

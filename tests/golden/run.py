@@ -34,11 +34,11 @@ class Ran:
         """Take what two processes said of the same cases."""
         for name, first in cold.items():
             second = kept[name]
-            line = first.line | {"kept": second.line["kept"]}
+            line = dict(first.line)
             torn = [kind for kind, said in first.line.items() if second.line.get(kind, "-") != said]
             if torn:
                 self.torn += [(name, kind) for kind in torn]
-                line["kept"] = f"differs:{','.join(torn)}"
+                line["torn"] = f"differs:{','.join(torn)}"
             self.lines[name], self.before[name] = line, first.before
             self.cpu[name] = first.cpu + second.cpu
 

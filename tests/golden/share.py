@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structgen as sg
-from structgen.store.segment_files import GRAMMAR_SUFFIX
 
 from .answers import Answers, again, cold
 from .book import Line
@@ -43,25 +41,13 @@ def said_cold(cases: Sequence[Case], folder: Path) -> Iterator[Said]:
 
 
 def said_again(cases: Sequence[Case], folder: Path, before: dict[str, Said]) -> Iterator[Said]:
-    """Read each case back, and say what is answered on the walks of `before`; the kind "kept" says whether a
-    file was read for it."""
-    kept = {path.name for path in folder.rglob(f"*{GRAMMAR_SUFFIX}")}
-    opened: list[str] = []
-
-    def hear(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], (str, Path)):
-            opened.append(Path(arguments[0]).name)
-
-    sys.addaudithook(hear)
+    """Read each case back, and say what is answered on the walks of `before`."""
     store = sg.MaskStore(folder / "store")
     for case in cases:
         for name in case.vocabularies:
             began = time.process_time()
-            del opened[:]
             answers = again(case, name, store, before[f"{case.name}@{name}"].walks)
-            said = _said(case, name, answers, time.process_time() - began)
-            said.line["kept"] = "file" if kept.intersection(opened) else "-"
-            yield said
+            yield _said(case, name, answers, time.process_time() - began)
 
 
 def _said(case: Case, name: str, answers: Answers, cpu: float) -> Said:

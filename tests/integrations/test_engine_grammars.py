@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 import structgen as sg
-from structgen.integrations.engine_grammars import EngineText, TextBudget
+from structgen.integrations import engine_grammars
+from structgen.integrations.engine_grammars import EngineGrammars, EngineText, TextBudget
 from structgen.tokens.tokenizer import byte_tokenizer
 
+FOLDER = Path(__file__).parents[1] / "data" / "bpe"
 STOP = ord("!")
 
 
 def text_of(pattern: str, stops: tuple[int, ...] = ()) -> EngineText:
     return EngineText(sg.compile(sg.regex(pattern), byte_tokenizer(), store=False), stops)
+
+
+def test_grammars_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    grammars = EngineGrammars(str(FOLDER), (), 8192)
+    asked = [{"structured_outputs": {"regex": f"[a-z]{{{size}}}"}} for size in range(1, 7)]
+    made = [grammars.compiled(one) for one in asked[:5]]
+    monkeypatch.setattr(engine_grammars, "_MOST_BYTES", 3 * max(one.nbytes for one in made))
+    grammars.compiled(asked[5])
+    assert grammars.compiled(asked[4]) is made[4] and grammars.compiled(asked[0]) is not made[0]
+    monkeypatch.setattr(engine_grammars, "_MOST_BYTES", 1)
+    last = grammars.compiled({"structured_outputs": {"regex": "x"}})
+    assert grammars.compiled({"structured_outputs": {"regex": "x"}}) is last
 
 
 def test_drafts_end_where_the_rest_would_not_fit() -> None:

@@ -217,6 +217,13 @@ def test_the_back_end_is_there_and_loaded_before_the_first_request(engine: Any) 
     assert started.loaded == [started.manager.backend.grammars] * 2
 
 
+def test_the_library_that_answers_to_every_name_is_hidden_while_the_engine_begins(engine: Any) -> None:
+    import numba  # noqa: F401
+
+    assert "llvmlite.binding.ffi" not in engine().modules
+    assert "llvmlite.binding.ffi" in sys.modules
+
+
 @pytest.mark.parametrize("fault", ["skip_tokenizer_init", "is_diffusion"])
 def test_a_configuration_without_constraints_is_refused_at_start(engine: Any, fault: str) -> None:
     with pytest.raises(vllm_plugin.OptionError, match=r"tokenizer|left to right"):

@@ -6,15 +6,19 @@ masks are filled for each of them and they are taken back, and what the model wr
 
 import enum
 import json
+import random
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import pydantic
 import torch
+from transformers import AutoTokenizer
 
 VERSIONS = ("0.32.0", "0.33.0")
 
@@ -25,8 +29,10 @@ def install(version: str, put: Callable[[str, ModuleType], None]) -> SimpleNames
     request, settings = _request(types), _settings()
     manager = _manager(version)
     engines = _engines(manager)
+    llm = _llm(engines.LLMEngine, request.Request, settings)
     modules: dict[str, Mapping[str, Any]] = {
-        "vllm": {"__version__": version},
+        "vllm": {"__version__": version, "LLM": llm},
+        "vllm.platforms": {"current_platform": SimpleNamespace(device_type="cpu")},
         "vllm.config": {},
         "vllm.config.structured_outputs": vars(settings),
         "vllm.exceptions": {"VLLMValidationError": VLLMValidationError},
@@ -54,6 +60,7 @@ def install(version: str, put: Callable[[str, ModuleType], None]) -> SimpleNames
             setattr(made[above], last, module)
         put(name, module)
     found = SimpleNamespace(Request=request.Request, Manager=manager, **vars(engines), **vars(protocol))
+    found.LLM = llm
     found.tools = made["vllm.tool_parsers.utils"]
     found.settings, found.sampling = made["vllm.config.structured_outputs"], sampling
     return found
@@ -107,6 +114,17 @@ def _sampling() -> SimpleNamespace:
         extra_args: dict[str, Any] | None = None
         all_stop_token_ids: set[int] = field(default_factory=set)
         passed_on: bool = False
+        temperature: float = 1.0
+        top_p: float = 1.0
+        top_k: int = 0
+        min_p: float = 0.0
+        repetition_penalty: float = 1.0
+        presence_penalty: float = 0.0
+        frequency_penalty: float = 0.0
+        seed: int | None = None
+        logit_bias: dict[int, float] | None = None
+        min_tokens: int = 0
+        stop: list[str] | None = None
 
         def verify(self, model_config: Any, structured_outputs_config: Any, tokenizer: Any) -> None:
             self._validate_structured_outputs(model_config, structured_outputs_config, tokenizer)
@@ -187,9 +205,10 @@ def _request(types: SimpleNamespace) -> SimpleNamespace:
             self.num_prompt_tokens, self.max_tokens = prompt, params.max_tokens
             self.output: list[int] = []
             self.reasoning_ended = not thoughts
-            self.structured_output_request = SimpleNamespace(
-                structured_output_key=get_structured_output_key(params.structured_outputs), grammar=None
-            )
+            if params.structured_outputs is not None:
+                self.structured_output_request = SimpleNamespace(
+                    structured_output_key=get_structured_output_key(params.structured_outputs), grammar=None
+                )
 
         @property
         def num_output_tokens(self) -> int:
@@ -276,6 +295,7 @@ def _engines(manager: type) -> SimpleNamespace:
     class Engine:
         def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
             self.input_processor = SimpleNamespace(tokenizer=vllm_config.tokenizer)
+            self.modules = set(sys.modules)
             self.manager = manager(vllm_config)
 
     class AsyncLLM(Engine):
@@ -287,6 +307,103 @@ def _engines(manager: type) -> SimpleNamespace:
             super().__init__(vllm_config, executor_class, log_stats)
 
     return SimpleNamespace(AsyncLLM=AsyncLLM, LLMEngine=LLMEngine)
+
+
+class ModelConfig:
+    """A model's configuration."""
+
+    skip_tokenizer_init, is_diffusion = False, False
+
+    def __init__(self, tokenizer: Any, max_model_len: int) -> None:
+        self.ends, self.width, self.max_model_len = (
+            [tokenizer.eos_token_id],
+            len(tokenizer) + 5,
+            max_model_len,
+        )
+
+    def get_vocab_size(self) -> int:
+        return self.width
+
+    def try_get_generation_config(self) -> dict[str, Any]:
+        return {"eos_token_id": self.ends}
+
+
+def _llm(engine: type, request: type, settings: SimpleNamespace) -> type:
+    class LLM:
+        """Offline inference. Tokens are drawn, by the seed of each request, among those that may come."""
+
+        made: ClassVar[list[Any]] = []
+
+        def __init__(
+            self,
+            model: str,
+            *,
+            dtype: str = "auto",
+            max_num_seqs: int = 256,
+            structured_outputs_config: dict[str, Any],
+            max_model_len: int = 400,
+        ) -> None:
+            self.tokenizer = AutoTokenizer.from_pretrained(model)
+            config = SimpleNamespace(
+                model_config=ModelConfig(self.tokenizer, max_model_len),
+                structured_outputs_config=settings.StructuredOutputsConfig(**structured_outputs_config),
+                tokenizer=self.tokenizer,
+                reasoner=None,
+                num_speculative_tokens=0,
+            )
+            self.config, self.max_num_seqs = config, max_num_seqs
+            self.llm_engine = engine(config, object)
+            self.llm_engine.model_config = config.model_config
+            self.llm_engine.engine_core = SimpleNamespace(shutdown=lambda: self.made.remove(self))
+            self.asked: list[Any] = []
+            """The parameters of all requests."""
+            self.made.append(self)
+
+        def get_tokenizer(self) -> Any:
+            return self.tokenizer
+
+        def generate(self, prompts: list[Any], params: list[Any], *, use_tqdm: bool) -> list[Any]:
+            # as vLLM does: one that is refused is raised before any text is begun
+            for one in params:
+                one.all_stop_token_ids = set(self.config.model_config.ends)
+                if one.structured_outputs is not None:
+                    one.verify(
+                        self.config.model_config, self.config.structured_outputs_config, self.tokenizer
+                    )
+            self.asked += params
+            return [
+                SimpleNamespace(outputs=[self._text(len(prompt["prompt_token_ids"]), one)])
+                for prompt, one in zip(prompts, params, strict=True)
+            ]
+
+        def _text(self, prompt: int, params: Any) -> Any:
+            draw, manager, made = random.Random(params.seed), self.llm_engine.manager, request(params, prompt)
+            if params.structured_outputs is not None:
+                manager.grammar_init(made)
+            while True:
+                may = list(range(40, 90))
+                if params.structured_outputs is not None:
+                    row = manager.grammar_bitmask(made, [], None)[0]
+                    bits = np.unpackbits(np.ascontiguousarray(row).view(np.uint8), bitorder="little")
+                    may = [int(token) for token in np.flatnonzero(bits[: self.config.model_config.width])]
+                made.output.append(draw.choice(may))
+                if params.structured_outputs is not None and not manager.accept_tokens(
+                    made, made.output[-1:], None
+                ):
+                    return self._ended(made, "error")
+                if made.output[-1] in params.all_stop_token_ids:
+                    return self._ended(made, "stop")
+                text = self.tokenizer.decode(made.output)
+                found = next((one for one in params.stop or () if one in text), None)
+                if found is not None:
+                    return self._ended(made, "stop", found)
+                if len(made.output) in (params.max_tokens, self.config.model_config.max_model_len - prompt):
+                    return self._ended(made, "length")
+
+        def _ended(self, made: Any, reason: str, stop: str | None = None) -> Any:
+            return SimpleNamespace(token_ids=tuple(made.output), finish_reason=reason, stop_reason=stop)
+
+    return LLM
 
 
 def _protocol() -> SimpleNamespace:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import structgen as sg
 from structgen.lark_grammars import lark_grammar
-from structgen.lark_grammars.kept.kept_grammars import KeptRules
 from structgen.lark_grammars.reading.plain_rules import load_rules
-from structgen.native.cache_entries import CacheEntries
 from structgen.system.resources import grammar
 
 TEXTS = {
@@ -113,33 +109,3 @@ def test_limits_hold_for_what_is_read() -> None:
     rules(TEXTS["cycle"])
     with pytest.raises(sg.LimitError, match="grammar_rules"):
         rules(TEXTS["cycle"], limits=sg.Limits(grammar_rules=1))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"rules": [["start", ["none_such"]]]},
-        {"rules": [["start", 3]]},
-        {"rules": None},
-        {"patterns": {"X": 5}},
-        {"patterns": []},
-        {"ignored": ["none_such"]},
-        {"unused_rules": [1]},
-        {"imports": 7},
-    ],
-    ids=str,
-)
-def test_wrong_rules_with_a_right_checksum_are_made_anew(
-    folder: Path, loads: list[str], other: dict[str, Any]
-) -> None:
-    made = rules(TEXTS["templates"])
-    (path,) = folder.iterdir()
-    entries = CacheEntries(folder, path.suffix)
-    found = entries.read(KeptRules.kind, path.stem)
-    assert found is not None
-    said = json.loads(found.arrays["said"].tobytes()) | other
-    forged = np.frombuffer(json.dumps(said).encode(), np.uint8)
-    entries.write(KeptRules.kind, path.stem, {"said": forged}, found.numbers)
-    with pytest.warns(sg.StoreWarning, match="out of range"):
-        assert rules(TEXTS["templates"]).rules == made.rules
-    assert len(loads) == 2

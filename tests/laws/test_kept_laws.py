@@ -15,7 +15,7 @@ from hypothesis import given
 from laws import System, events_tell_the_document, tokenise, walk
 
 import structgen as sg
-from structgen.errors import StructgenError
+from structgen.errors import StoreWarning, StructgenError
 
 
 def kept(case: Case, path: Path) -> System:
@@ -108,10 +108,39 @@ def test_what_may_be_expected_is_told_by_a_kept_grammar_too(
             assert again.compiled.expected(state) == new.compiled.expected(other)
 
 
+@BRIEF
+@given(any_cases())
+def test_states_mean_the_same_after_the_meaning_wakes(
+    tmp_path_factory: pytest.TempPathFactory, case: Case
+) -> None:
+    """Whoever holds states of a kept grammar, values or cursors, need not know that it began anew."""
+    path = tmp_path_factory.mktemp("kept")
+    system = kept(case, path)
+    walk(system, case.chance, 12)
+    leave(system)
+    again, new = kept(case, path), system_of(case)
+    held = []
+    for word in case.words(2):
+        matcher, other = again.matcher(), new.matcher()
+        for token in tokenise(again, word, case.chance):
+            held.append((matcher.state, other.state, matcher.fork()))
+            matcher.advance(token)
+            other.advance(token)
+        held.append((matcher.state, other.state, matcher.fork()))
+    with again.compiled.lock:
+        again.compiled._meaning.wake()
+    for state, other, cursor in held:
+        assert cursor.state == state and state.is_complete == other.is_complete
+        assert again.compiled.allowed(state) == new.compiled.allowed(other)
+        assert again.compiled.next_bytes(state) == new.compiled.next_bytes(other)
+        assert again.compiled.completion(state) == new.compiled.completion(other)
+        assert again.compiled.expected(state) == new.compiled.expected(other)
+
+
 def test_a_law_that_is_broken_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kept state that is another's turns the laws red: rows of states are shifted by one when they are
     read."""
-    from structgen.json_machine.kept import table_snapshot
+    from structgen.json_machine.kept import table_image
 
     tokens = [bytes((byte,)) for byte in range(256)] + [None]
     tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=256)
@@ -128,17 +157,51 @@ def test_a_law_that_is_broken_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
     first = sg.compile(grammar, tokenizer, store=store)
     expected = masks(first)
     store.flush()
-    decode = table_snapshot.snapshot_of_arrays
+    decode = table_image.image_of
 
-    def shifted(*arguments: Any) -> table_snapshot.TableSnapshot:
+    def shifted(*arguments: Any) -> table_image.TableImage:
         found = decode(*arguments)
         nodes = found.tables[0].copy()
         nodes[1:, 8:] = nodes[:-1, 8:].copy()
         return found._replace(tables=(nodes, *found.tables[1:]))
 
-    monkeypatch.setattr(table_snapshot, "snapshot_of_arrays", shifted)
+    monkeypatch.setattr(table_image, "image_of", shifted)
     try:
         got = masks(sg.compile(grammar, tokenizer, store=sg.MaskStore(tmp_path)))
     except StructgenError:
         return
     assert got != expected
+
+
+def test_a_state_that_is_reached_by_another_step_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps that lead to two states are exchanged: what they mean changes when the meaning wakes."""
+    from structgen.json_machine.kept import table_image
+
+    tokens = [bytes((byte,)) for byte in range(256)] + [None]
+    tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=256)
+    grammar = sg.json_schema({"enum": ["ab", "cd"]})
+    store = sg.MaskStore(tmp_path)
+    first = sg.compile(grammar, tokenizer, store=store)
+    for text in (b'"ab"', b'"cd"'):
+        matcher = sg.Matcher(first)
+        for byte in text:
+            first.allowed(matcher.state)
+            matcher.advance(byte)
+    store.flush()
+    decode = table_image.image_of
+
+    def exchanged(*arguments: Any) -> table_image.TableImage:
+        found = decode(*arguments)
+        steps = found.tables[1][:, 1]
+        (a,), (c,) = (steps == ord("a")).nonzero()[0], (steps == ord("c")).nonzero()[0]
+        steps[[a, c]] = steps[[c, a]]
+        return found
+
+    monkeypatch.setattr(table_image, "image_of", exchanged)
+    again = sg.compile(grammar, tokenizer, store=sg.MaskStore(tmp_path))
+    state = again.step_bytes(again.start, b'"a')
+    assert state is not None
+    with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError, match="refused"):
+        again.completion(state)

@@ -19,6 +19,9 @@ pytest.importorskip("torch")
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.serving, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
 
+ROOT = Path(__file__).resolve().parents[2]
+ENGINES = ROOT / ".venv-engines" / "bin" / "python"
+"""Of the environment that `make test-serving` makes (scripts/serving_engines.py)."""
 COUNT = 400
 SCHEMA = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
 BENCH = {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab", "valid": True}, {"data": "b", "valid": False}]}
@@ -35,14 +38,13 @@ def prompts(tmp_path: Path) -> Path:
 def ask(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Yield what starts a command of structgen; what is left of it is killed."""
     begun = []
-    root = Path(__file__).resolve().parents[2]
-    paths = os.pathsep.join([str(root), str(root / "kernels"), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")])
     left_out = ("RAY_ADDRESS", "COV_CORE_SOURCE")
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
 
-    def start(*given: str) -> subprocess.Popen[str]:
+    def start(*given: str, python: str = sys.executable) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from structgen.cli import main; main()", *given],
+            [python, "-c", "from structgen.cli import main; main()", *given],
             env={**environment, "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled", "NO_COLOR": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -114,6 +116,33 @@ def test_workers_and_a_job_that_are_killed_leave_each_answer_once(
     assert _lines(out) == expected
     assert before == COUNT or f"{before:,} of them before" in told
     assert Path(f"{out}.run").read_bytes() == Path(f"{one}.run").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed by /proc")
+def test_vllm_in_workers_that_are_killed_leaves_each_answer_once(
+    tmp_path: Path, prompts: Path, ask: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not ENGINES.exists() or subprocess.run([ENGINES, "-c", "import ray, vllm"]).returncode:
+        pytest.skip("vLLM and Ray are in no environment")
+    for name, value in {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    out = tmp_path / "out"
+    asked = _generate(prompts, out, "--ray", "--workers", "1", "--engine", "vllm")
+    asked += [
+        "--engine-options",
+        '{"enforce_eager": true, "max_model_len": 512, "gpu_memory_utilization": 0.2}',
+    ]
+    job = ask(*asked, python=str(ENGINES))
+    _until(lambda: out.is_dir() and len(_lines(out)) > 0, job)
+    os.kill(_workers(job.pid)[0], signal.SIGKILL)
+    _, told = job.communicate(timeout=600)
+    assert job.returncode == 0, told
+    lines = [json.loads(line) for line in _lines(out)]
+    assert [line["line"] for line in lines] == list(range(COUNT))
+    assert all(set(json.loads(line["text"])) == {"name"} for line in lines)
+    again = ask(*asked, "--max-tokens", "25", python=str(ENGINES))
+    _, told = again.communicate(timeout=600)
+    assert again.returncode == 2 and "another max_tokens" in told
 
 
 def test_maskbench_finds_what_is_done(tmp_path: Path, ask: Callable[..., subprocess.Popen[str]]) -> None:

@@ -98,7 +98,8 @@ def test_a_call_comes_in_pieces(client: openai.AsyncOpenAI) -> None:
     first, *rest = pieces
     assert first.id and first.function.name == "save" and first.type == "function"
     assert all(one.index == 0 and one.id is None and one.function.name is None for one in rest)
-    assert json.loads("".join(one.function.arguments for one in pieces)) == ADA and len(rest) > 5
+    # how many pieces come depends on how fast the client reads
+    assert json.loads("".join(one.function.arguments for one in pieces)) == ADA and rest
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 

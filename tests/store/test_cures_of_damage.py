@@ -78,7 +78,7 @@ def first_mask(tokenizer: sg.Tokenizer, folder: Path, *, grammars: bool = True) 
 
 
 @pytest.mark.parametrize("how", [*DAMAGES, "folder"])
-@pytest.mark.parametrize("suffix", [".masks", ".grammar", ".row"])
+@pytest.mark.parametrize("suffix", [".masks", ".grammar"])
 def test_a_damaged_file_of_masks_has_its_own_cure(
     tokenizer: sg.Tokenizer, tmp_path: Path, suffix: str, how: str
 ) -> None:

@@ -14,7 +14,7 @@ from structgen.errors import StoreWarning
 from structgen.lark_grammars.kept import kept_grammars
 from structgen.native import array_file, cache_entries
 from structgen.store import mask_store
-from structgen.store.segment_files import GRAMMAR_SUFFIX, ROW_SUFFIX, SUFFIX
+from structgen.store.segment_files import GRAMMAR_SUFFIX, SUFFIX
 from structgen.tokens import vocabulary
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -67,7 +67,6 @@ KINDS = {
     "vocabulary": (of_vocabulary, ".arrays"),
     "mask records": (of_records, SUFFIX),
     "compiled schema": (of_schema, GRAMMAR_SUFFIX),
-    "dense row": (of_schema, ROW_SUFFIX),
     "compiled Lark grammar": (of_lark, GRAMMAR_SUFFIX),
     "Lark tables": (of_tables, kept_grammars.SUFFIX),
     "Lark rules": (of_rules, kept_grammars.SUFFIX),
@@ -118,10 +117,6 @@ def test_an_entry_of_an_older_format_or_kind_is_refused_and_replaced(
     encode = array_file.encode_arrays
 
     def older(kind: str, *given: object, **options: object) -> list[bytes | bytearray]:
-        if (suffix == ROW_SUFFIX) != kind.startswith("mask-row"):
-            return encode(
-                kind, *given, **options
-            )  # one can be read without the other: a grammar names its rows
         parts = encode(f"{kind}-older" if layout == "kind" else kind, *given, **options)  # type: ignore[arg-type]
         if layout == "format":
             parts[0][:8] = b"SGARRAY2"  # type: ignore[index]

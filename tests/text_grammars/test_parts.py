@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.text_grammars.machine import mask_reuse, stepping
+from structgen.text_grammars.machine import mask_reuse, text_walks
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.step_table import StepTable
@@ -58,6 +58,13 @@ def called(**more: object) -> TextGrammar:
     )
 
 
+def numbered(count: int) -> TextGrammar:
+    """Free text with calls `<f=0>...</f>` of so many tools."""
+    content = {"type": "json_schema", "json_schema": ANSWER}
+    tags = [{"type": "tag", "begin": f"<f={at}>", "content": content, "end": "</f>"} for at in range(count)]
+    return sg.structural_tag({"format": {"type": "triggered_tags", "triggers": ["<f="], "tags": tags}})
+
+
 CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
     "a schema in a tag": (lambda: "<a>" + object_of() + "</a>", ["<a>" + ANSWERED + "</a>"]),
     "a schema before any text": (lambda: object_of() + sg.text(), [ANSWERED + " and }{"]),
@@ -88,6 +95,8 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
         lambda: (("[" + (object_of() | sg.lark(SUM)) + "]").optional() + sg.text(until="\n")).repeat(1, 2),
         ["[" + ANSWERED + "]x\n", "[a=b+c]\n[a] b\n"],
     ),
+    "tags with one trigger": (lambda: numbered(1), ["a <f=0>" + ANSWERED + "</f> b", "<f", "<f=0"]),
+    "many tags with one trigger": (lambda: numbered(6), ["<f=5>" + ANSWERED + "</f>", "<f=3>{", "x<"]),
     "tokens that count": (
         lambda: sg.text(until=".", max_tokens=4) + object_of() + sg.text(until=".", max_tokens=2),
         ["ab." + ANSWERED + "x."],
@@ -226,26 +235,51 @@ def test_masks_are_what_reading_byte_by_byte_finds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_steps_do_not_depend_on_the_masks_that_were_asked_for(name: str) -> None:
+    make, texts = CASES[name]
+    chance = random.Random(name)
+    grammar, tokenizer = make(), tokenizer_of(texts, chance)
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    reference = Reference(grammar.language(grammar.limits), tokenizer)
+    for _walk in range(12):
+        state, config = compiled.start, reference.start
+        for _step in range(14):
+            if chance.random() < 0.2:
+                compiled.allowed(state)
+            ways = []
+            for token in chance.sample(range(tokenizer.vocab_size), min(40, tokenizer.vocab_size)):
+                if token in tokenizer.eos_token_ids:
+                    continue
+                after, followed = compiled.step(state, token), reference.after(config, token)
+                assert (after is None) is (followed is None)
+                ways += [] if after is None else [(after, followed)]
+            if not ways:
+                break
+            state, config = chance.choice(ways)
+    assert compiled.allowed(state) == reference.allowed(config)
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_masks_taken_over_from_states_that_are_alike_are_too(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
+    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
     hold_to_reference(name)
 
 
 def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
+    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
     tokenizer = tokenizer_of(["and <c>, or <call> <"], random.Random(0))
     compiled = sg.compile(sg.text(until="<call>"), tokenizer, store=False)
     read: list[int] = []
-    collect = stepping.collect
+    collect = text_walks.collect
 
     def noting(address: int, index: int, wanted: int) -> int:
         firsts = np.ones(256, np.uint8) if wanted == 0 else copied(wanted, 256)
         read.append(int(firsts.sum()))
         return int(collect(address, index, wanted))
 
-    monkeypatch.setattr(stepping, "collect", noting)
+    monkeypatch.setattr(text_walks, "collect", noting)
     begun = compiled.step_bytes(compiled.start, b"a <")
     assert begun is not None
     compiled.allowed(compiled.start)
@@ -255,7 +289,7 @@ def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch:
 
 
 def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
+    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
     tokenizer = tokenizer_of(["and so on"], random.Random(0))
     compiled = sg.compile(sg.special(256).optional() + sg.text(), tokenizer, store=False)
     assert 256 in compiled.allowed(compiled.start)
@@ -268,6 +302,7 @@ def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> N
 def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
     full: list[bool] = []
 
     def is_overfull(steps: StepTable) -> bool:

@@ -317,14 +317,6 @@ class StringPool:
         by its length alone, and every string can go on."""
         return bool(self._arrays["states"][state, ar.KIND] == ar.BANNED_STATE)
 
-    def starts(self, outcome: Callable[[frozenset[int]], int]) -> list[tuple[Spec, int]]:
-        """Return the specs without a judge that were started with a function, and their starts."""
-        return [
-            (spec, state)
-            for (spec, other), state in self._starts.items()
-            if other == outcome and spec.judge is None
-        ]
-
     def expand(self, state: int, column: int = -1) -> None:
         """Fill the row of `state`, and of states near it. Raises `LimitError`.
 
@@ -1279,12 +1271,6 @@ def _word_table(atom: Words, partition: Partition) -> Any:
     return np.concatenate([offsets, classes.astype(np.int64)])
 
 
-def digest_of_spec(spec: Spec) -> bytes:
-    """Return 16 bytes that name the formulas of a spec (of strings or of numbers), the same in every
-    process."""
-    return _digest(spec.formulas, {})
-
-
 def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
     """Return a digest of the formulas that does not depend on the order of any set."""
     done: list[bytes] = []
@@ -1314,4 +1300,4 @@ def _atom(atom: StringAtom | NumberAtom) -> bytes:
     return f"{type(atom).__name__} {fields!r}".encode()
 
 
-__all__ = ["FREE", "UNKNOWN", "WIDTH", "StringPool", "digest_of_spec"]
+__all__ = ["FREE", "UNKNOWN", "WIDTH", "StringPool"]

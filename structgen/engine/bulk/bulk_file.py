@@ -106,13 +106,13 @@ def answers(
                 try:
                     waiting.append((prompt, engine.submit(prompt.request(request_of))[0]))
                 except StructgenError as error:
-                    yield _line(prompt, {"error": str(error)}, 0)
+                    yield answer_line(prompt, {"error": str(error)}, 0)
             engine.step()
             for entry in [entry for entry in waiting if entry[1].is_done]:
                 waiting.remove(entry)
                 prompt, handle = entry
                 assert handle.result is not None
-                yield _line(prompt, shown(handle.result), len(handle.result.tokens))
+                yield answer_line(prompt, shown(handle.result), len(handle.result.tokens))
     finally:
         # nobody waits for the remaining handles
         for _, handle in waiting:
@@ -165,7 +165,8 @@ def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     ]
 
 
-def _line(prompt: Prompt, said: dict[str, Any], tokens: int) -> AnswerLine:
+def answer_line(prompt: Prompt, said: dict[str, Any], tokens: int) -> AnswerLine:
+    """Return the line of a prompt, with what is said of its result."""
     line = {"line": prompt.line, "id": prompt.name, **said}
     try:
         text = json.dumps(line, ensure_ascii=False).encode()

@@ -8,19 +8,24 @@ beside the folder (`bulk_runs`), as for one process.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from structgen.engine.bulk.bulk_file import BulkProgress, answers, done_lines, read_prompts
+from structgen.engine.bulk.bulk_file import AnswerLine, BulkProgress, answers, done_lines, read_prompts
 from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run, engine_parts
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request
-from structgen.errors import OptionError, options_named
+from structgen.errors import OptionError, StructgenError, options_named
 from structgen.system.cache import writing
-from structgen.system.ray_workers import RayWorkers
+from structgen.system.ray_workers import RayWorkers, Worker
+
+_OWN: Final = "structgen"
+_OTHERS: Final = {"vllm": "structgen.integrations.vllm_bulk"}
+"""Other engines: the module that writes with each. It is of a room above, so it is loaded by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,12 @@ class AnsweredShard:
 
     text: bytes
     tokens: int
+
+    @classmethod
+    def of(cls, lines: Iterable[AnswerLine]) -> AnsweredShard:
+        """Return the shard of some lines."""
+        ordered = sorted(lines, key=lambda line: line.number)
+        return cls(b"".join(line.text for line in ordered), sum(line.tokens for line in ordered))
 
 
 class ShardWriter:
@@ -45,8 +56,7 @@ class ShardWriter:
 
     def work(self, shard: Sequence[Prompt]) -> AnsweredShard:
         """Return the lines of a shard."""
-        lines = sorted(answers(self._engine, iter(shard), self._request_of), key=lambda line: line.number)
-        return AnsweredShard(b"".join(line.text for line in lines), sum(line.tokens for line in lines))
+        return AnsweredShard.of(answers(self._engine, iter(shard), self._request_of))
 
     def close(self) -> None:
         """Let go of the engine's threads."""
@@ -55,6 +65,21 @@ class ShardWriter:
 
 def _writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], Request]) -> ShardWriter:
     return ShardWriter(Engine(model, **options), request_of)
+
+
+def _other_writer(
+    engine: str, prompts: Iterable[Prompt], request_of: Callable[[str], Request]
+) -> Callable[..., Worker[Sequence[Prompt], AnsweredShard]]:
+    """Return what makes the worker of another engine. Raises OptionError for what it does otherwise."""
+    other = import_module(_OTHERS[engine])
+    for prompt in prompts:
+        try:
+            request = prompt.request(request_of)
+        except StructgenError:  # its line will have the error
+            continue
+        other.check_request(request)
+    make: Callable[..., Worker[Sequence[Prompt], AnsweredShard]] = other.writer
+    return make
 
 
 @options_named('run_bulk_on_ray("structgen/extract", prompts, results, request_of)', name="run_bulk_on_ray")
@@ -71,6 +96,8 @@ def run_bulk_on_ray(
     device: str | None = None,
     dtype: str | None = None,
     max_rows: int = 32,
+    engine: str = "structgen",
+    engine_options: Mapping[str, Any] | None = None,
 ) -> BulkProgress:
     """Write a line of results for each line of prompts that has none yet, as `run_bulk` does, to shards in
     the folder `results`. Returns the progress.
@@ -79,7 +106,17 @@ def run_bulk_on_ray(
     all machines have, and answers `shard_size` prompts at a time. `request_of` is sent to them: let it hold
     grammars, not compiled ones. Lines are those of one process, where the model's results do not depend on
     the batch. Errors are those of `run_bulk`, and OptionError where Ray is not there.
+
+    With `engine="vllm"` each actor has an `LLM` of vLLM with our back end, which `engine_options` are for.
+    What a request asks for and vLLM does otherwise is an OptionError before anything is begun.
     """
+    if engine not in (_OWN, *_OTHERS):
+        engines = ", ".join((_OWN, *_OTHERS))
+        raise OptionError(f"There is no engine {engine!r}.", where="engine", cure=f"Take one of {engines}.")
+    if engine == _OWN and engine_options:
+        raise OptionError(
+            "They are options of another engine.", where="engine_options", cure='Add engine="vllm".'
+        )
     if results.exists() and not results.is_dir():
         raise OptionError(
             "The results of a run on Ray are a folder of shards, and this is none.",
@@ -90,12 +127,15 @@ def run_bulk_on_ray(
         name = "workers" if shard_size >= 1 else "shard_size"
         raise OptionError("It is less than 1.", where=name, cure="Give a whole number from 1 on.")
     wanted = list(read_prompts(prompts))
+    make = _writer if engine == _OWN else _other_writer(engine, wanted, request_of)
     known = {path: _whole(path) for path in _shards(results)}
     named = str(model)
     folder = named if named.startswith("structgen/") else str(Path(named).resolve())
-    options = {"device": device, "dtype": dtype, "max_rows": max_rows}
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
+    if engine != _OWN:
+        options["engine_options"] = dict(engine_options or {})
     gpu = None if device is None else device.startswith("cuda")
-    with RayWorkers(partial(_writer, folder, options, request_of), workers, gpu) as ray:
+    with RayWorkers(partial(make, folder, options, request_of), workers, gpu) as ray:
         of_engine = ray.about()
         if known and not start_over:
             check_run(results, of_engine, wanted, request_of)

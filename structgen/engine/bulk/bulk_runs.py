@@ -181,12 +181,17 @@ def _parts(
 def model_digest(engine: Engine) -> str:
     """Return the digest of a model: of configuration and weights if it has a folder (wherever it lies), else
     of its type and sizes only."""
-    found = blake2b(digest_size=16)
     if not engine.name:
         kind, model = type(engine.model), engine.model
-        found.update(f"{kind.__module__}.{kind.__qualname__} {model.vocab_size} {model.context}".encode())
-        return found.hexdigest()
-    folder = embedded_model(engine.name) if engine.name.startswith("structgen/") else Path(engine.name)
+        told = f"{kind.__module__}.{kind.__qualname__} {model.vocab_size} {model.context}"
+        return blake2b(told.encode(), digest_size=16).hexdigest()
+    return folder_digest(engine.name)
+
+
+def folder_digest(name: str) -> str:
+    """Return the digest of the model in a folder, or of an embedded one. Cost: reading a few megabytes."""
+    found = blake2b(digest_size=16)
+    folder = embedded_model(name) if name.startswith("structgen/") else Path(name)
     for path in sorted(folder.iterdir()):
         if path.name == "config.json" or path.suffix in _WEIGHTS:
             size = path.stat().st_size

@@ -259,7 +259,7 @@ class Plenty:
         if key == -1:
             item = machine.network.items(machine.residue(row)).item
             return _NO_BOUND if item is None or machine.watches(row) else self._after(row, None, item)
-        simple = machine.network.network.simple(machine.residue(row))
+        simple = machine.network.simple(machine.residue(row))
         return (
             self._plain(simple)[1]
             if simple is not None
@@ -269,7 +269,7 @@ class Plenty:
     def _after(self, row: int, key: Key, place: int) -> int:
         """Return a bound for what follows a value of a place, whichever of its demands it meets."""
         network, residue = self._machine.network, self._machine.residue(row)
-        if key is not None and network.network.owes_keys(residue):
+        if key is not None and network.owes_keys(residue):
             return _NO_BOUND  # the keys that the object holds say which come
         rests = (network.finish_with(residue, key, {j: b""}) for j in network.finish_place(place))
         return self._spaced(text for rest in rests for text in rest.values())
@@ -278,7 +278,7 @@ class Plenty:
 
     def _object(self, row: int, index: int, token: int) -> int:
         """Return a bound for the states of an object, to one of which a token leads from a state."""
-        simple = self._machine.network.network.simple(self._machine.residue(row))
+        simple = self._machine.network.simple(self._machine.residue(row))
         return self._union(row, index, token) if simple is None else self._plain(simple)[0]
 
     def _plain(self, simple: SimpleObject) -> tuple[int, int]:
@@ -317,7 +317,7 @@ class Plenty:
         """Return a bound for the states of an object whose keys decide what else it needs."""
         machine = self._machine
         network, residue = machine.network, machine.residue(row)
-        if network.network.owes_keys(residue):
+        if network.owes_keys(residue):
             return _NO_BOUND
         menu = network.menu(residue)
         most = self._spaced(network.finish(residue).values())

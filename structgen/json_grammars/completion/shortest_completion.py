@@ -7,6 +7,8 @@ and the completion after its first byte is the rest of it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from structgen.json_grammars.completion.next_characters import escape_of, escape_rests
 from structgen.json_grammars.completion.obligatory_space import ready, spaced
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
@@ -22,7 +24,17 @@ _IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
 class Shortest:
     """Completions of the states of one compiled grammar, remembered; its lock is held by the caller."""
 
-    __slots__ = ("_alike", "_folds", "_forms", "_machine", "_names", "_quoted", "_texts")
+    __slots__ = (
+        "_alike",
+        "_asked",
+        "_folds",
+        "_forms",
+        "_machine",
+        "_names",
+        "_names_told",
+        "_quoted",
+        "_texts",
+    )
 
     def __init__(self, machine: Inspection, *, ascii: bool = False) -> None:
         """`ascii`: strings are written in ASCII alone."""
@@ -34,17 +46,29 @@ class Shortest:
         self.clear()
 
     @property
-    def names_matter(self) -> bool:
-        """Whether a completion had to avoid extra keys that an object holds: it may depend on their names."""
-        return self._names.matter
+    def names_asked(self) -> int:
+        """How many names of extra keys were looked for among those that objects hold. With one more, fewer
+        states are alike."""
+        return self._names.count
+
+    def names_begun(self, text: int) -> frozenset[bytes]:
+        """Return how names go on that were looked for and begin with the text of a key (`Names.begun`)."""
+        return self._names.begun(text)
 
     def clear(self) -> None:
         """Forget what was remembered."""
         self._texts.clear()
         self._folds.clear()
         self._quoted.clear()
-        self._alike: dict[tuple[int, ...], int] = {}
+        self._names.clear()
+        self._asked: set[int] = set()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Forget which states are alike."""
+        self._alike: dict[tuple[object, ...], int] = {}
         self._forms: dict[int, int] = {L.NO_FRAME: L.NO_FRAME}
+        self._names_told = self.names_asked
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
@@ -62,37 +86,43 @@ class Shortest:
 
     def rest(self, index: int) -> tuple[bytes, int]:
         """Return the completion of a state as a text and where in it it begins."""
-        found = self._texts.get(index)
-        if found is None:
-            twin = self.twin(index)
-            found = self._texts.get(twin) or (self._find(twin), 0)
-            self._texts[twin] = found
-            if twin != index:
-                if self.names_matter:
-                    found = self._find(index), 0
-                self._texts[index] = found
+        while (found := self._texts.get(index)) is None:
+            twin, names = self.twin(index), self.names_asked
+            self.ask(twin)
+            if names == self.names_asked:
+                self._texts[index] = self._texts[twin]
         return found
 
-    def twin(self, index: int) -> int:
-        """Return the state that stands for all that differ from this one in the names of extra keys alone.
+    def ask(self, index: int) -> None:
+        """Have the names looked for on which the completion of a state depends: where another state has shown
+        the text, nobody has. Only then may it stand for others."""
+        if index not in self._asked:
+            self._texts.setdefault(index, (self._find(index), 0))
+            self._asked.add(index)
 
-        What they have left is the same, byte for byte, until the completion of one looks at a name: from then
-        on (`names_matter`) each state stands for itself. Cost: 3 us and the depth of new frames.
+    def twin(self, index: int) -> int:
+        """Return the state that stands for all that differ from this one in the names of extra keys alone, of
+        which those that completions looked for are the same.
+
+        What they have left is the same, byte for byte, unless a completion looks for one more name. Cost:
+        3 us and the depth of new frames.
         """
-        if self.names_matter:
-            return index
+        if self._names_told != self.names_asked:
+            self._tell()
         mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
         if text & L.CAPTURE:
             return index
+        names: tuple[Collection[object], ...] = ()
         if mode in _IN_OBJECTS:
+            names = (self._names.met(extras),)
             if mode == L.M_KEY:
                 # The key that is written is one more name. Where it may still become one that the object
                 # holds, SEEN says which those are.
-                text = 0
+                names, text = (*names, self._names.begun(text)), 0
             if mode != L.M_KEYS and (mode != L.M_MEMBER or at == 0):
                 extras = min(extras & (L.BLUR - 1), 1)
             # Else the next key is found by walks of the machine, which differs from those held.
-        key = (mode, residue, extras, seen, lex, at, text, self._form(frame))
+        key = (mode, residue, extras, seen, lex, at, text, self._form(frame), *names)
         return self._alike.setdefault(key, index)
 
     def _form(self, frame: int) -> int:
@@ -105,9 +135,10 @@ class Shortest:
         form = forms[frame]
         for frame in reversed(above):
             residue, extras, key, _below = machine.frame(frame)
+            names: frozenset[str] | None = None
             if key != -1:
-                extras = min(extras & (L.BLUR - 1), 1)
-            form = forms[frame] = self._alike.setdefault((residue, extras, key, form), frame)
+                names, extras = self._names.met(extras), min(extras & (L.BLUR - 1), 1)
+            form = forms[frame] = self._alike.setdefault((residue, extras, key, form, names), frame)
         return form
 
     # --- one state ------------------------------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 
 from structgen.automata.unicode.charsets import LAST
@@ -24,73 +23,111 @@ _ESCAPED_ASCII = (*_ESCAPED[:-2], (127, 0xD7FF), _SURROGATES, (0xE000, LAST))
 
 
 class _Taken(Collection[str]):
-    """The extra keys that an object holds, decoded only when somebody looks."""
+    """The extra keys that an object holds; those that are looked for are noted."""
 
-    __slots__ = ("_keys", "_load", "_root")
+    __slots__ = ("_names", "_root")
 
-    def __init__(self, root: int, load: Callable[[int], frozenset[str]]) -> None:
-        self._root, self._load = root, load
-        self._keys: frozenset[str] | None = None
-
-    def _all(self) -> frozenset[str]:
-        if self._keys is None:
-            self._keys = self._load(self._root)
-        return self._keys
+    def __init__(self, names: Names, root: int) -> None:
+        self._names, self._root = names, root
 
     def __len__(self) -> int:
-        return 0 if self._root == 0 else len(self._all())
+        return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
         return self._root != 0
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter(self._names.all(self._root))
 
     def __contains__(self, key: object) -> bool:
-        return self._root != 0 and key in self._all()
+        return isinstance(key, str) and self._names.has(self._root, key)
 
 
 class Names:
-    """The names of extra keys that objects hold, and whether somebody looked at one."""
+    """The names of extra keys that completions looked for among those that objects hold. States that agree in
+    which of them they hold, and may still come to hold, are completed alike."""
 
-    __slots__ = ("_machine", "matter")
+    __slots__ = ("_asked", "_begun", "_machine", "_sets")
 
     def __init__(self, machine: Inspection) -> None:
         self._machine = machine
-        self.matter = False
-        """Whether a completion had to avoid extra keys that an object holds: it may depend on their names."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget them."""
+        self._asked: dict[str, bytes] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what was worked out of fewer names."""
+        self._sets: dict[int, frozenset[str]] = {}
+        self._begun: dict[int, frozenset[bytes]] = {0: frozenset(self._asked.values())}
+
+    @property
+    def count(self) -> int:
+        """How many names were looked for."""
+        return len(self._asked)
 
     def held(self, extras: int) -> Collection[str]:
-        """Return those of an object, by its register EXTRAS."""
-        return _Taken(extras & (L.BLUR - 1), self._load)
+        """Return the extra keys of an object, by its register EXTRAS."""
+        return _Taken(self, extras & (L.BLUR - 1))
 
-    def held_after(self, load: Callable[[], frozenset[str]]) -> Collection[str]:
-        """Return those that `load` finds, when somebody looks."""
+    def has(self, root: int, key: str) -> bool:
+        """Look for a name in a set."""
+        self._note((key,))
+        return self._machine.holds(root, self._asked[key])
 
-        def look(_root: int) -> frozenset[str]:
-            self.matter = True
-            return load()
+    def all(self, root: int) -> frozenset[str]:
+        """Look for all names of a set."""
+        found = self._machine.extra_keys(root) if root else frozenset()
+        self._note(found)
+        return found
 
-        return _Taken(1, look)
+    def _note(self, keys: Iterable[str]) -> None:
+        new = {key: encode(key) for key in keys if key not in self._asked}
+        if new:
+            self._asked.update(new)
+            self._forget()
 
-    def _load(self, root: int) -> frozenset[str]:
-        self.matter = True
-        return self._machine.extra_keys(root)
+    def met(self, extras: int) -> frozenset[str]:
+        """Return those of the names that an object holds, by its register EXTRAS."""
+        root = extras & (L.BLUR - 1)
+        found = self._sets.get(root)
+        if found is None:
+            holds = self._machine.holds
+            found = frozenset(key for key, data in self._asked.items() if holds(root, data))
+            self._sets[root] = found
+        return found
+
+    def begun(self, text: int) -> frozenset[bytes]:
+        """Return how those of the names go on that begin with what is written of a key, its register TEXT.
+        Cost: its bytes that are new."""
+        known, above = self._begun, []
+        while text not in known:
+            before, byte = self._machine.text_before(text)
+            above.append((text, byte))
+            text = before
+        rests = known[text]
+        for text, byte in reversed(above):
+            rests = known[text] = frozenset(rest[1:] for rest in rests if rest[:1] == bytes((byte,)))
+        return rests
 
 
 class Quoted:
     """Rests of what stands in quotation marks, for the states of one compiled grammar."""
 
-    __slots__ = ("_literal", "_machine", "_members", "_names")
+    __slots__ = ("_keys", "_literal", "_machine", "_members", "_names")
 
     def __init__(self, machine: Inspection, names: Names, *, ascii: bool) -> None:
         """`ascii`: strings are written in ASCII alone."""
         self._machine, self._names = machine, names
         self._literal = ascii_string if ascii else json_string
+        self._keys: dict[int, Demands] = {}
         self._members: dict[tuple[int, str], Mapping[int, bytes]] = {}
 
     def clear(self) -> None:
         """Forget what was remembered."""
+        self._keys.clear()
         self._members.clear()
 
     def string(self, index: int) -> Demands:
@@ -173,7 +210,13 @@ class Quoted:
         return best
 
     def key(self, index: int) -> Demands:
-        """Return the rest of an object in the middle of a key."""
+        """Return the rest of an object in the middle of a key; once, for many blanks lead to one key."""
+        found = self._keys.get(index)
+        if found is None:
+            found = self._keys[index] = self._key(index)
+        return found
+
+    def _key(self, index: int) -> Demands:
         machine = self._machine
         network = machine.network
         regs = machine.registers(index)
@@ -209,29 +252,24 @@ class Quoted:
         regs = machine.registers(index)
         best: Demands = {}
         heads = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS)
-        found = {head for head in heads.values() if self._class_after(index, head) is not None}
+        found = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
         missing = {j for j, head in heads.items() if head not in found}
         if missing:
             found.update(self._unused(index, missing))
         for head in sorted(found, key=order):
-            formulas = self._class_after(index, head)
+            after = self._closed(index, head)
+            formulas = self._class_at(after)
             if formulas is None:
                 continue
-            taken = self._names.held_after(partial(self._with_extra, index, head))
+            taken = self._names.held(int(machine.registers(after)[L.EXTRAS]))
             value = machine.network.finish_place(menu.extra_places[formulas])
             rest = machine.network.finish_with(residue, formulas, value, taken)
             best = least(best, behind(self.written(head) + b'":', rest))
         return best
 
-    def _with_extra(self, index: int, head: bytes) -> frozenset[str]:
-        """Return the extra keys of the object once the present key is finished with these decoded bytes."""
-        after = self._machine.after(index, self.written(head) + b'"')
-        return self._machine.extra_keys(int(self._machine.registers(after)[L.EXTRAS]))
-
-    def _class_after(self, index: int, head: bytes) -> frozenset[int] | None:
-        """Return the class of the extra key that these decoded bytes finish,
-        or None where they do not finish one."""
-        return self._class_at(self._machine.after(index, self.written(head) + b'"'))
+    def _closed(self, index: int, head: bytes) -> int:
+        """Return the state after the present key is finished with these decoded bytes, or -1."""
+        return self._machine.after(index, self.written(head) + b'"')
 
     def _class_at(self, after: int) -> frozenset[int] | None:
         """Return the class of the extra key that was closed last, or None for a named key or no state."""

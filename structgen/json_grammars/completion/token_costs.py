@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.json_grammars.completion.next_characters import escape_of
 from structgen.json_grammars.completion.plenty import Plenty
 from structgen.json_grammars.completion.shortest_completion import Shortest
-from structgen.json_machine.inspection import Inspection
+from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
 from structgen.json_machine.tables import json_blocks as L
 from structgen.native.raw_memory import address_of
@@ -124,7 +125,9 @@ class Completer:
 
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
-        twin = self._shortest.twin(index)
+        twin, names = self._shortest.twin(index), self._shortest.names_asked
+        if twin != index:
+            self._shortest.ask(twin)
         number = self._numbers.get(twin)
         if number is None:
             text, start = self._shortest.rest(twin)
@@ -132,7 +135,7 @@ class Completer:
                 number = self._numbers[twin] = self._chain(text, start)
             else:
                 number = self._explore(twin)
-            if twin != index and self._shortest.names_matter:
+            if twin != index and names != self._shortest.names_asked:
                 return self._number(index)
         self._numbers[index] = number
         return number
@@ -142,48 +145,71 @@ class Completer:
 
         Cost: 0.1 us a token, and `tokens` of each state that they lead to.
         """
-        states, which = self._after(index, tokens)
-        if not self._shortest.names_matter:
-            most = max(map(self._shortest.length, states.tolist()), default=0)
-            if most <= left and not self._shortest.names_matter:
-                # no text needs more tokens than it has bytes
-                self._ceilings[index] = most
-                return tokens[:0]
-        costs = np.fromiter(map(self.tokens, states.tolist()), np.int64, len(states))
-        if self._shortest.names_matter:
-            followed = [self._machine.after_token(index, token) for token in tokens.tolist()]
-            costs = np.fromiter(map(self.tokens, followed), np.int64, len(followed))
-            which = np.arange(len(followed))
+        names = -1
+        while names != self._shortest.names_asked:
+            names = self._shortest.names_asked
+            states, which = self._after(index, tokens)
+            most, over = max(map(self._shortest.length, states), default=0), tokens[:0]
+            if most > left:  # no text needs more tokens than it has bytes
+                costs = np.fromiter(map(self.tokens, states), np.int64, len(states))
+                most, over = int(costs.max(initial=0)), tokens[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
-        self._ceilings[index] = int(costs.max(initial=0))
-        return tokens[costs[which] > left]
+        self._ceilings[index] = most
+        return over
 
-    def _after(
-        self, index: int, tokens: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the states after some allowed tokens, and for each token which of them it is."""
+    def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
+        """Return states after some allowed tokens, and for each token which of them has its own's completion:
+        what it writes of a key counts only where that may become a name that was looked for."""
         machine = self._machine
         regs = machine.registers(index)
         mode, lex = int(regs[L.MODE]), int(regs[L.LEX])
-        alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
-        if lex != StringPool.FREE or not (mode == L.M_STRING or alone) or machine.log(regs):
-            states, which = np.unique(machine.after_tokens(index, tokens), return_inverse=True)
-            return states, which
-        # of the tokens that only count characters, one of each kind stands for all
         if self._kinds is None:
             found = machine.text_kinds(self._vocabulary.vocab_size)
             self._kinds = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
         kinds = self._kinds[tokens]
-        first = np.full(int(self._kinds.max(initial=0)) + 1, -1)
-        counting = np.flatnonzero(kinds >= 0)
-        first[kinds[counting]] = counting
-        chosen = np.concatenate([np.flatnonzero(kinds < 0), first[first >= 0]])
-        states, of_chosen = np.unique(machine.after_tokens(index, tokens[chosen]), return_inverse=True)
-        which = np.empty(len(tokens), np.int64)
-        which[chosen] = of_chosen
-        which[counting] = which[first[kinds[counting]]]
-        return states, which
+        named = self._named(regs, tokens, kinds)
+        alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
+        if lex == StringPool.FREE and (mode == L.M_STRING or alone) and not machine.log(regs):
+            # of the tokens that only count characters, one of each kind stands for all
+            counts = ~named & (kinds >= 0)
+            counting, of_kind = np.flatnonzero(counts), np.full(int(kinds.max(initial=0)) + 1, -1)
+            of_kind[kinds[counting]] = counting
+            first = np.concatenate([np.flatnonzero(~counts), of_kind[of_kind >= 0]])
+            group = np.empty(len(tokens), np.int64)
+            group[first] = np.arange(len(first))
+            group[counting] = group[of_kind[kinds[counting]]]
+        else:
+            first = group = np.arange(len(tokens))
+        chosen = tokens[first]
+        after = machine.after_tokens(index, chosen)
+        named = named[first]
+        after[named] = [machine.after_token(index, token) for token in chosen[named].tolist()]
+        states, begun, which = np.unique(after, return_index=True, return_inverse=True)
+        for at in [at for at, mode in enumerate(machine.modes(states.tolist())) if mode == L.M_KEY]:
+            # one of those that it stands for
+            states[at] = machine.after_token(index, int(chosen[begun[at]]))
+            self._shortest.ask(int(states[at]))
+        return states.tolist(), which[group]
+
+    def _named(
+        self, regs: Registers, tokens: npt.NDArray[np.int64], kinds: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which tokens may write a part of a name that was looked for."""
+        if not self._shortest.names_asked:
+            return np.zeros(len(tokens), np.bool_)
+        if escape_of(regs):
+            return np.ones(len(tokens), np.bool_)
+        named = kinds < 0
+        text = int(regs[L.TEXT])
+        if int(regs[L.MODE]) == L.M_KEY and not text & L.CAPTURE:
+            vocabulary = self._vocabulary
+            begin, end = vocabulary.token_offset[tokens], vocabulary.token_offset[tokens + 1]
+            for rest in filter(None, self._shortest.names_begun(text)):
+                near = (end - begin <= len(rest)) & (vocabulary.token_data[begin] == rest[0])
+                for at in np.flatnonzero(near).tolist():
+                    named[at] |= rest.startswith(vocabulary.token_data[begin[at] : end[at]].tobytes())
+        return named
 
     def plenty(self, index: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import format_meaning
-from structgen.automata.restored.restored_pools import Strings
+from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.automaton_reach import nearest, spread
 from structgen.language.ir import All, Format, Formula, Length, Spec
 
@@ -59,7 +59,7 @@ def _opened(parts: Iterable[Formula]) -> Iterator[Formula]:
             yield part
 
 
-def distances(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+def distances(pool: StringPool, start: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
     """Return (states, characters that each still needs) for all states reachable from `start`,
     or None past MOST_STATES.
 
@@ -76,7 +76,7 @@ def distances(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64], npt.NDA
     return states, far
 
 
-def endless(pool: Strings, start: int) -> bool:
+def endless(pool: StringPool, start: int) -> bool:
     """Return whether endlessly many strings go on from each state reachable from `start`, as far as
     MOST_STATES tell.
 
@@ -87,7 +87,7 @@ def endless(pool: Strings, start: int) -> bool:
 
 
 def reachable(
-    pool: Strings, start: int, most: int = MOST_STATES
+    pool: StringPool, start: int, most: int = MOST_STATES
 ) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int32]]:
     """Return the states reachable from `start` (None past `most`), all expanded, and where each state of
     the pool stands among them."""

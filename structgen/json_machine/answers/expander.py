@@ -4,18 +4,19 @@ writes what they say into the tables."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.numbers.form_product import AnyPool
 from structgen.automata.programs.determinizer_tables import MOST_TO_END
-from structgen.automata.restored.restored_pools import Disagrees, Numbers, Strings
+from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import accepting_lengths as lengths
 from structgen.json_machine.answers.automaton_reach import FAR
 from structgen.json_machine.answers.item_text import closed, text_of
-from structgen.json_machine.answers.journal import FREE_STRING, NUMBER, Journal
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
 from structgen.json_machine.masks.state_walk import put_edge
 from structgen.json_machine.masks.terminal_runs import roaming_row
@@ -53,32 +54,27 @@ class Expander:
         "_near",
         "_network",
         "_number_arrays",
-        "_numbers",
         "_places",
         "_residues",
         "_rows",
         "_sets",
         "_string_arrays",
-        "_strings",
         "_tables",
         "_with_steppers",
         "arrays",
         "group_sets",
-        "journal",
-        "number_starts",
+        "numbers",
         "place_of",
         "residue_of",
         "string_specs",
+        "strings",
         "unread",
     )
 
     def __init__(
-        self, network: Network, strings: Strings, numbers: Numbers, tables: GrowingTables, limits: Limits
+        self, network: Network, strings: StringPool, numbers: AnyPool, tables: GrowingTables, limits: Limits
     ) -> None:
-        self._network, self._strings, self._numbers = network, strings, numbers
-        self.journal = Journal()
-        self.number_starts: list[tuple[Spec, int]] = []
-        """What was asked of the numeral automata, and their answers."""
+        self._network, self.strings, self.numbers = network, strings, numbers
         self._tables, self._limits = tables, limits
         self._looked_at = 0
         self._places: dict[int, int] = {}
@@ -125,7 +121,7 @@ class Expander:
         them while nobody here looks; until the next question compiled code reads the old arrays, which are
         true as far as they go.
         """
-        context, strings, numbers = self._tables.context, self._strings, self._numbers
+        context, strings, numbers = self._tables.context, self.strings, self.numbers
         roaming = strings.roaming(self._looked_at)
         self._looked_at = strings.count
         if len(roaming):
@@ -229,7 +225,7 @@ class Expander:
                     base,
                     tables.extend(L.T_CHILD, arrays, len(arrays)),
                     -1 if extra < 0 else self.place(extra),
-                    -1 if extra < 0 else self._strings.FREE,
+                    -1 if extra < 0 else self.strings.FREE,
                     plain.close,
                     0,
                 ),
@@ -268,7 +264,7 @@ class Expander:
             found = self._beside(spec, *base)
             if found is not None:
                 return found
-        kind, start, least, most, outcomes, farthest = 0, self._strings.FREE, 0, -1, 0, 0
+        kind, start, least, most, outcomes, farthest = 0, self.strings.FREE, 0, -1, 0, 0
         words = listed(spec)
         length = bounds(spec)
         if words is not None:
@@ -289,7 +285,7 @@ class Expander:
         elif (counted := self._counted(spec)) is not None:
             start, most, farthest = counted
         else:
-            start = self._strings.start(spec, self.outcome)
+            start = self.strings.start(spec, self.outcome)
             self.refresh()
             if start < 0:
                 self._rows[spec] = -1
@@ -315,7 +311,7 @@ class Expander:
             return None
         ample = self._ample.get(start)
         if ample is None:
-            ample = start < self._strings.FREE + 8 or lengths.endless(self._strings, start)
+            ample = start < self.strings.FREE + 8 or lengths.endless(self.strings, start)
             self._ample[start] = ample
             self.refresh()
         order = in_order(words)
@@ -332,16 +328,16 @@ class Expander:
         if parts is None:
             return None
         rest, least, most = parts
-        start = self._strings.start(rest, self.outcome)
-        found = None if start < self._strings.FREE + 8 else lengths.distances(self._strings, start)
+        start = self.strings.start(rest, self.outcome)
+        found = None if start < self.strings.FREE + 8 else lengths.distances(self.strings, start)
         self.refresh()
         if found is None:
             return None
         states, far = found
         if far[0] < least <= _LEAST_UNROLLED:
             # The lower bound goes into the automaton, the upper one is counted.
-            start = self._strings.start(lengths.at_least(rest, least), self.outcome)
-            found = lengths.distances(self._strings, start) if start >= 0 else None
+            start = self.strings.start(lengths.at_least(rest, least), self.outcome)
+            found = lengths.distances(self.strings, start) if start >= 0 else None
             self.refresh()
             if found is None:
                 return None
@@ -349,7 +345,7 @@ class Expander:
         if far[0] < least or far[0] > most:
             return None
         self._put_distances(states, far)
-        number = self._strings.texts.spec(start)
+        number = self.strings.texts.spec(start)
         if number >= 0:
             self._with_steppers.add(number)
             self._near.update(states.tolist())
@@ -367,7 +363,7 @@ class Expander:
 
     def _measure(self) -> None:
         """Put the distances of states that were made in a stepper's text, or behind one."""
-        strings = self._strings
+        strings = self.strings
         while self._measured < strings.count:
             first, self._measured = self._measured, strings.count
             texts = strings.texts
@@ -388,23 +384,16 @@ class Expander:
         """
         tables = self._tables
         row = 0
-        try:
+        with suppress(StructgenError):
             while row < min(len(self.place_of), _AHEAD):
                 if not tables.rows(L.T_PLACE)[row, L.P_STATUS]:
-                    self.journal.questions.append((L.Q_PLACE, row, 0, 0))
                     self._answer_place(row)
                 values = tables.rows(L.T_PLACE)[row]
                 for residue in (int(values[L.P_OBJECT]), int(values[L.P_ARRAY])):
                     rows = tables.rows(L.T_RES)
                     if residue >= 0 and not rows[residue, L.R_STATUS] and rows[residue, L.R_PLAIN] < 0:
-                        self.journal.questions.append((L.Q_RESIDUE, residue, 0, 0))
                         self._answer_residue(residue)
                 row += 1
-        except StructgenError:
-            self.journal.spoiled = True
-        except BaseException:
-            self.journal.spoiled = True  # half an answer is none that could be repeated
-            raise
         self.refresh()
 
     # --- answers --------------------------------------------------------------------------------------------
@@ -422,17 +411,15 @@ class Expander:
         for kind, first, second, third in questions:
             if kind == L.Q_ROOM:
                 if first == L.T_SAFE:
-                    room_for_safe(self._tables, self._strings.count)
+                    room_for_safe(self._tables, self.strings.count)
                 else:
                     self._tables.room(first, second)
             elif kind == L.Q_STRING:
-                self._strings.expand(first, max(second - 1, 0))
-                if second:
-                    self.journal.spoiled = True  # texts in a stepper have no names in other processes
+                self.strings.expand(first, max(second - 1, 0))
                 if self._with_steppers:
                     self._measure()
             elif kind == L.Q_NUMBER:
-                self._numbers.expand(first)
+                self.numbers.expand(first)
             elif kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:
@@ -440,15 +427,10 @@ class Expander:
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
             else:
-                try:
-                    self.journal.questions.append((kind, first, second, third))
-                    self.say(kind, first, second, third)
-                except BaseException:
-                    self.journal.spoiled = True  # half an answer is none that could be repeated
-                    raise
+                self._say(kind, first, second, third)
         self.refresh()
 
-    def say(self, kind: int, first: int, second: int, third: int) -> None:
+    def _say(self, kind: int, first: int, second: int, third: int) -> None:
         """Answer one question about the grammar. Raises what the network, the automata or the limits
         raise."""
         if kind == L.Q_PLACE:
@@ -466,16 +448,11 @@ class Expander:
             rows[first, L.R_PLENTY] = 1 if self._network.plenty(self.network_residue(first)) else 2
         elif kind == L.Q_UNREAD:
             self._answer_unread(first, second)
-        elif kind == NUMBER:
-            self.network_residue(first)
-        elif kind == FREE_STRING:
-            self.free_string()
         else:
             raise AssertionError(f"question {kind}")
 
     def free_string(self) -> int:
         """Return the row of the free string."""
-        self.journal.questions.append((FREE_STRING, 0, 0, 0))
         return self.string(TRUE_SPEC)
 
     def go_on(self, tables: GrowingTables) -> None:
@@ -483,17 +460,6 @@ class Expander:
         self._tables = tables
         self._string_arrays = self._number_arrays = (None, None)
         self.refresh()
-
-    def number_as(self, outcomes: list[frozenset[int]], groups: list[frozenset[int]]) -> None:
-        """Give outcomes and classes of extra keys their numbers before anything else does.
-        Raises Disagrees where they have others."""
-        for number, demands in enumerate(outcomes):
-            if self.outcome(demands) != number:
-                raise Disagrees("an outcome that was kept has another number now.")
-        for formulas in groups:
-            self.group(formulas)
-        if self.groups[: len(groups)] != groups:
-            raise Disagrees("a class of keys that was kept has another number now.")
 
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:
@@ -503,8 +469,7 @@ class Expander:
         if entry.string is not None:
             string = self.string(entry.string)
         if entry.number is not None:
-            number = self._numbers.start(entry.number, self.outcome)
-            self.number_starts.append((entry.number, number))
+            number = self.numbers.start(entry.number, self.outcome)
         values = (
             1,
             -1 if entry.object is None else self.residue(entry.object, False),
@@ -550,12 +515,10 @@ class Expander:
     def _key_spec(self, spec: Spec) -> int:
         """Return the start state of the automaton of extra keys, -1 where no key can come."""
         if spec == TRUE_SPEC:
-            return self._strings.FREE
+            return self.strings.FREE
         state = self._key_specs.get(spec)
-        if spec.judge is not None:
-            self.journal.spoiled = True  # what a judge says is in no table
         if state is None:
-            state = self._strings.start(spec, self.group)
+            state = self.strings.start(spec, self.group)
             self._key_specs[spec] = state
             self.refresh()
         return state
@@ -565,7 +528,6 @@ class Expander:
         number = self.residue_of.get(row)
         if number is None:
             # made by the engine, in a block of a plain object
-            self.journal.questions.append((NUMBER, row, 0, 0))
             shape = int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
             base = int(self._tables.rows(L.T_PLAIN)[shape, L.L_BASE])
             number = self._network.simple_after(self._block_of[base], row - base - 1)
@@ -606,8 +568,7 @@ class Expander:
         rows = self._tables.rows(L.T_TEXT)
         labels: list[int] = []
         while log != begin:
-            if log == 0:
-                raise Disagrees("what is written of an item does not begin where it should.")
+            assert log, "what is written of an item begins where its frame says"
             log, label = rows[log].tolist()
             labels.append(label)
         labels.reverse()

@@ -1,4 +1,4 @@
-"""The lists of tokens of many states as they are written to a file: sorted, complete, equal ones once.
+"""The lists of tokens of many states as they are written to a file: complete, equal ones once.
 
 A list in T_LIST holds the tokens of its own in the order in which a walk met them, and names the terminals
 whose tokens belong to it too. To merge them list by list from Python took three quarters of the time that it
@@ -14,16 +14,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables.json_blocks import C_VOCABULARY, JsonContext, JsonTerminal
+from structgen.json_machine.tables.json_blocks import JsonContext, JsonTerminal
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import Int32s, Int64s, skip
 
 if TYPE_CHECKING:
     from structgen.machine_core.growing_tables import GrowingTables
-
-_FEW = 24
-"""Tokens up to which a list is sorted by insertion; more are marked in a bitmap and read off it."""
 
 
 @jit
@@ -63,57 +60,6 @@ def put_all(c: JsonContext, lists: Int32s, at: int, target: Int32s) -> int:
 
 
 @jit
-def sort_few(target: Int32s, count: int) -> int:
-    """Sort some tokens by insertion, each once. Returns how many are left."""
-    left = 0
-    for i in range(count):
-        token = target[i]
-        j = left
-        while j > 0 and target[j - 1] > token:
-            j -= 1
-        if j > 0 and target[j - 1] == token:
-            continue
-        for k in range(left, j, -1):
-            target[k] = target[k - 1]
-        target[j] = token
-        left += 1
-    return left
-
-
-@jit
-def lowest_bit(word: int) -> int:
-    """Return the place of the lowest bit of a word that is not zero."""
-    place = 0
-    for width in (32, 16, 8, 4, 2, 1):
-        if word & ((numba.uint64(1) << numba.uint64(width)) - numba.uint64(1)) == 0:
-            place += width
-            word >>= numba.uint64(width)
-    return place
-
-
-@jit
-def sort_many(target: Int32s, count: int, bits: Int64s) -> int:
-    """Sort tokens through a bitmap that is empty before and after, each once. Returns how many are left."""
-    low, high = 1 << 40, -1
-    for i in range(count):
-        token = target[i]
-        word = token >> 6
-        bits[word] = bits[word] | (1 << (token & 63))
-        low, high = min(low, word), max(high, word)
-    left = 0
-    for word in range(low, high + 1):
-        marked = numba.uint64(bits[word])
-        if marked == 0:
-            continue
-        bits[word] = 0
-        while marked != 0:
-            target[left] = 64 * word + lowest_bit(marked)
-            left += 1
-            marked &= marked - numba.uint64(1)
-    return left
-
-
-@jit
 def is_same(one: Int32s, other: Int32s, count: int) -> bool:
     for i in range(count):
         if one[i] != other[i]:
@@ -121,24 +67,21 @@ def is_same(one: Int32s, other: Int32s, count: int) -> bool:
     return True
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
+@entry("int64(int64, int64, int64, int64, int64, int64, int64)")
 def merge_lists(
     context: int,
     offsets_address: int,
     count: int,
-    bits_address: int,
     target_address: int,
     slots_address: int,
     mask: int,
     places_address: int,
 ) -> int:
     """Write the lists at `offsets` (int64[count]) to `target` (int32, room for `words_of_lists`): how many
-    tokens, a zero, the tokens in order; and to `places` (int64[count]) where each begins. `bits`: zeros, one
-    for each token of the vocabulary; `slots`: int32[mask + 1] of -1. Returns the words in use. Cost: 1 ns a
-    token, and 1 us a list."""
+    tokens, a zero, the tokens, some twice; and to `places` (int64[count]) where each begins. `slots`:
+    int32[mask + 1] of -1. Returns the words in use. Cost: 1 ns a token."""
     c = JsonContext(context)
     offsets = Int64s(offsets_address)
-    bits = Int64s(bits_address)
     target = Int32s(target_address)
     slots = Int32s(slots_address)
     places = Int64s(places_address)
@@ -146,7 +89,6 @@ def merge_lists(
     for n in range(count):
         tokens = skip(target, used + 2)
         left = put_all(c, lists, offsets[n], tokens)
-        left = sort_few(tokens, left) if left <= _FEW else sort_many(tokens, left, bits)
         h = numba.uint64(left)
         for i in range(left):
             h = (h ^ numba.uint64(tokens[i])) * numba.uint64(0x9E3779B97F4A7C15)
@@ -176,11 +118,7 @@ def merged(tables: GrowingTables, offsets: Iterable[int]) -> tuple[npt.NDArray[n
     room = words_of_lists(tables.address, address_of(at), len(at))
     target = np.empty(room, np.int32)
     size = 1 << (2 * len(at)).bit_length()
-    slots, bits = (
-        np.full(size, -1, np.int32),
-        np.zeros((int(tables.context[C_VOCABULARY]) >> 6) + 1, np.int64),
-    )
-    places = np.empty(len(at), np.int64)
-    addresses = address_of(bits), address_of(target), address_of(slots), size - 1, address_of(places)
+    slots, places = np.full(size, -1, np.int32), np.empty(len(at), np.int64)
+    addresses = address_of(target), address_of(slots), size - 1, address_of(places)
     used = merge_lists(tables.address, address_of(at), len(at), *addresses)
     return target[:used].copy(), dict(zip(wanted, places.tolist(), strict=True))

@@ -6,7 +6,9 @@ from __future__ import annotations
 from structgen.json_machine.steps.byte_step import accepting, step
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
+    BYTES,
     CAPTURE,
+    END_STEP,
     M_ARRAY,
     M_DOC,
     M_END,
@@ -18,8 +20,8 @@ from structgen.json_machine.tables.json_blocks import (
     M_OBJECT,
     M_STRING,
     NO_FRAME,
-    NO_STATE,
-    STATE_BITS,
+    NO_ORIGIN,
+    NO_STEP,
     JsonContext,
     JsonState,
 )
@@ -33,7 +35,7 @@ from structgen.machine_core.draft_nodes import (
     state_or_left,
     token_of,
 )
-from structgen.machine_core.interning import intern
+from structgen.machine_core.interning import ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, YES
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
@@ -41,18 +43,30 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
-def intern_node(c: JsonContext, d: JsonState) -> int:
+def intern_node(c: JsonContext, d: JsonState, above: int, read: int) -> int:
+    """Return the state with these registers, -1 when room must be made; `above` and `read`: its origin."""
+    origins = c.origins
+    if origins.count == origins.capacity:
+        ask_room(c, origins, 1)
+        return -1
     t = c.work.node
     copy_block(d, t.registers)
     t.dense_row = -1
     t.token_list = -1
-    return intern(c, c.nodes, 8, t)
+    found = intern(c, c.nodes, 8, t)
+    if found == origins.count:
+        origins.count = found + 1
+        origins[found].above = above
+        origins[found].step = read
+    elif above >= 0 and above < found and origins[found].above < 0:
+        origins[found].above = above
+        origins[found].step = read
+    return found
 
 
 @jit
-def run(c: JsonContext, index: int, data: Bytes, count: int) -> int:
-    """Take bytes from a state; the registers after them lie in the returned scratch block,
-    or the code is returned."""
+def run(c: JsonContext, index: int, data: Bytes, count: int, read: int) -> int:
+    """Return the state after bytes, or a code; `read`: these bytes as a step, NO_STEP where they are none."""
     s = c.scratch[0]
     copy_block(c.nodes[index].registers, s)
     for i in range(count):
@@ -61,7 +75,7 @@ def run(c: JsonContext, index: int, data: Bytes, count: int) -> int:
         if code != YES:
             return REFUSED if code == NO else ASKED
         s = d
-    return intern_node(c, s)
+    return intern_node(c, s, index if read != NO_STEP else NO_ORIGIN, read)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -70,7 +84,7 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
     c = JsonContext(context)
     data = Bytes(data_address)
     c.precise = 1
-    code = run(c, index, data, count)
+    code = run(c, index, data, count, BYTES - data[0] if count == 1 else NO_STEP)
     if code == -1 and c.questions.count > 0:
         return ASKED
     return code
@@ -85,7 +99,7 @@ def after_token(c: JsonContext, index: int, token: int) -> int:
     c.precise = 1
     offsets = c.vocabulary.token_offset
     start, end = offsets[token], offsets[token + 1]
-    code = run(c, index, skip(c.vocabulary.token_data, start), end - start)
+    code = run(c, index, skip(c.vocabulary.token_data, start), end - start, token)
     if code == -1 and c.questions.count > 0:
         return ASKED
     return code
@@ -100,7 +114,7 @@ def finished(c: JsonContext, index: int) -> int:
     d = c.scratch[0]
     d.text = 0
     settle(d, M_FINISHED, 0, 0, NO_FRAME)
-    code = intern_node(c, d)
+    code = intern_node(c, d, index, END_STEP)
     return ASKED if code < 0 else code
 
 
@@ -199,7 +213,7 @@ def start_node(context: int) -> int:
     d = c.scratch[0]
     d.text = 0
     settle(d, M_DOC, 0, 0, NO_FRAME)
-    code = intern_node(c, d)
+    code = intern_node(c, d, NO_ORIGIN, NO_STEP)
     return ASKED if code < 0 else code
 
 
@@ -219,7 +233,7 @@ def put_node(context: int, mode: int, residue: int, lex: int) -> int:
     d.text = 0
     settle(d, mode, residue, 0, NO_FRAME)
     d.lexeme = lex
-    code = intern_node(c, d)
+    code = intern_node(c, d, NO_ORIGIN, NO_STEP)
     return ASKED if code < 0 else code
 
 
@@ -268,7 +282,7 @@ def trace(context: int, index: int, data_address: int, size: int, target_address
     target = Int64s(target_address)
     c.precise = 1
     for i in range(size):
-        index = run(c, index, skip(data, i), 1)
+        index = run(c, index, skip(data, i), 1, BYTES - data[i])
         if index < 0:
             return ASKED if index == ASKED or c.questions.count > 0 else REFUSED
         target[i] = index
@@ -293,7 +307,7 @@ def after_each(context: int, index: int, wanted_address: int, target_address: in
         d = c.scratch[0]
         code = step(c, c.nodes[index].registers, d, byte)
         if code == YES:
-            found = intern_node(c, d)
+            found = intern_node(c, d, index, BYTES - byte)
             asked = asked or found < 0
             target[byte] = found
         elif code == ASK:
@@ -334,7 +348,7 @@ def after_all(
                 state = d.lexeme
                 if state < count and merged[state] >= 0:
                     d.lexeme = merged[state]
-            found = intern_node(c, d)
+            found = intern_node(c, d, NO_ORIGIN, NO_STEP)
             asked = asked or found < 0
             target[byte] = found
         elif code == ASK:
@@ -346,9 +360,8 @@ def after_all(
 def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
     """Write to target[0:count] (int64) the states after each of some allowed tokens (int32).
 
-    The text of an extra key that a token leaves open is followed only where other extra keys may be owed:
-    else such states are few, and cost what the true ones do. Returns 0, or -3 with questions noted. Cost: the
-    tokens' bytes.
+    The text of an extra key that a token leaves open is not followed: all such states that differ in it alone
+    are one, which is none of them. Returns 0, or -3 with questions noted. Cost: the tokens' bytes.
     """
     c = JsonContext(context)
     tokens = Int32s(tokens_address)
@@ -375,13 +388,11 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
                     blurred = True
                     if turn == 0:
                         break
-            if code == YES and s.mode == M_KEY and s.lexeme & STATE_BITS != NO_STATE:
-                blurred = blurred or c.residues[s.residue].status & 2 != 0
             if code != YES or not blurred or turn == 1:
                 break
         c.precise = 1
         if code == YES:
-            found = intern_node(c, s)
+            found = intern_node(c, s, NO_ORIGIN, NO_STEP)
         if code == ASK or (code == YES and found < 0):
             return ASKED
         target[i] = found

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 
-from structgen.automata.restored.restored_pools import Numbers, Strings
+from structgen.automata.numbers.form_product import AnyPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.records import terminal_masks, terminal_walks
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_tables import Identity
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.layout import ASKED, UNKNOWN_FREE
 from structgen.machine_core.workspace import Workspace
@@ -27,30 +28,33 @@ _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
 
 
-Identity: TypeAlias = tuple[int, ...]
-"""The words of T_TERMINAL that say what a terminal is."""
-
-
 class RecordedMeaning(Protocol):
     """What a grammar means (structgen.json_machine.meaning), as far as it is asked here."""
 
-    strings: Strings
-    numbers: Numbers
+    terminal_keys: dict[Identity, bytes]
+
+    @property
+    def awake(self) -> bool: ...
+
+    def wake(self) -> None: ...
+
+    @property
+    def pools(self) -> tuple[StringPool, AnyPool]: ...
 
     @property
     def expander(self) -> Expander: ...
 
     def answer(self, terminal: Callable[[int], None]) -> None: ...
 
-    def outcome(self, demands: frozenset[int]) -> int: ...
+    def known_outcome(self, demands: frozenset[int]) -> int | None: ...
 
-    def group(self, formulas: frozenset[int]) -> int: ...
+    def known_group(self, formulas: frozenset[int]) -> int | None: ...
 
 
 class Recorder:
     """The records of one grammar's terminals. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_known_key", "_large", "_masks", "_meaning", "_own", "_retry", "_tables", "records")
+    __slots__ = ("_large", "_masks", "_meaning", "_own", "_retry", "_tables", "records")
 
     def __init__(
         self,
@@ -58,11 +62,8 @@ class Recorder:
         meaning: RecordedMeaning,
         masks: VocabularyStore,
         retry: Callable[..., int],
-        known_key: Callable[[Identity, Callable[[], bytes | None]], bytes | None],
     ) -> None:
-        """`known_key` returns the key of a terminal that was met before, else what is worked out for it."""
         self._tables, self._meaning, self._masks, self._retry = tables, meaning, masks, retry
-        self._known_key = known_key
         self.records: dict[int, Record] = {}
         """The tables hold addresses of their arrays."""
         self._large: list[int] = []
@@ -70,37 +71,59 @@ class Recorder:
         """Records that others are made of, where the store takes none."""
 
     def make(self, terminal: int, index: int, space: Workspace) -> None:
-        """Install what a terminal is; `index` is the state in which it was met."""
+        """Install what a terminal is; `index` is the state in which it was met. Where the meaning sleeps and
+        the image does not say it, the meaning wakes, and the terminal is to be asked for again."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
-        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        mode = identity[L.X_MODE]
         key: bytes | None
         if mode == L.M_SPACE:
             key = terminal_masks.space_key(identity, self._masks)
         else:
-            key = self._known_key(tuple(identity), lambda: self._key(mode, lex, identity))
+            key = self._known_key(identity)
         record = None if key is None else self._masks.get(key)
+        if record is None and not self._meaning.awake:
+            self._meaning.wake()
+            return
         if record is None and mode in _WRITTEN:
             record = self._near(key, identity, index, space)
         if record is None:
-            found = self._walk(terminal, identity, index, space)
-            expander = self._meaning.expander
-            named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
-            crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
-            record = self._masks.put(key, found.inside, crossings, found.row, found.number)
-        number = self._meaning.group if mode in _KEYS else self._meaning.outcome
-        terminal_masks.install(self._tables, terminal, record, [number(c.outcome) for c in record.crossings])
+            record = self._put(key, mode, self._walk(terminal, identity, index, space))
+        named = self._meaning.known_group if mode in _KEYS else self._meaning.known_outcome
+        outcomes = [number for c in record.crossings if (number := named(c.outcome)) is not None]
+        if len(outcomes) < len(record.crossings):
+            self._meaning.wake()
+            return
+        terminal_masks.install(self._tables, terminal, record, outcomes)
         self.records[terminal] = record
         if len(record.tokens) >= self._masks.words:
             self._large.append(terminal)
 
+    def _known_key(self, identity: list[int]) -> bytes | None:
+        """Return the key of a terminal in the mask store, None where it has none, or nobody can tell yet."""
+        known = tuple(identity)
+        key = self._meaning.terminal_keys.get(known)
+        if key is None and self._meaning.awake:
+            key = self._key(identity[L.X_MODE], identity[L.X_LEX], identity)
+            if key is not None:
+                self._meaning.terminal_keys[known] = key
+        return key
+
+    def _put(self, key: bytes | None, mode: int, found: terminal_masks.Harvest) -> Record:
+        """Put what a walk found into the store."""
+        expander = self._meaning.expander
+        named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
+        crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
+        return self._masks.put(key, found.inside, crossings, found.row, found.number)
+
     def _key(self, mode: int, lex: int, identity: list[int]) -> bytes | None:
         automaton: bytes | None
+        strings, numbers = self._meaning.pools
         if mode == L.M_NUMBER:
-            automaton = self._meaning.numbers.key(lex)
+            automaton = numbers.key(lex)
         elif lex & L.STATE_BITS == StringPool.FREE:
             automaton = _FREE_STRING
         else:
-            automaton = self._meaning.strings.key(lex & L.STATE_BITS)
+            automaton = strings.key(lex & L.STATE_BITS)
         # What depends on the grammar is of no use to others.
         return (
             None
@@ -147,7 +170,7 @@ class Recorder:
         start = self._begins(mode, residue)
         if start <= StringPool.FREE or lex & L.STATE_BITS in (StringPool.FREE, L.NO_STATE):
             return None
-        if not self._meaning.strings.bans(start):
+        if not self._meaning.pools[0].bans(start):
             return None  # others are seldom near: a walk that finds that out is lost
         if (least, most) != (0, -1):
             return self._near_bounded(key, identity, residue, space)
@@ -174,7 +197,7 @@ class Recorder:
         """Return the record of a string or key of any length, which may be another one than the state's that
         is asked about."""
         identity = (mode, lex, 0, -1, 0, 0)
-        key = self._known_key(identity, lambda: self._key(mode, lex, list(identity)))
+        key = self._known_key(list(identity))
         record = self._own.get(identity) if key is None else self._masks.get(key)
         if record is not None:
             return record
@@ -182,11 +205,7 @@ class Recorder:
         record = self._near(key, list(identity), node, space)
         if record is None:
             self._repeat(terminal_walks.terminal_tokens, node, space)
-            found = terminal_masks.harvest(self._tables, space, mode, self._masks)
-            expander = self._meaning.expander
-            named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
-            crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
-            record = self._masks.put(key, found.inside, crossings, found.row, found.number)
+            record = self._put(key, mode, terminal_masks.harvest(self._tables, space, mode, self._masks))
         if key is None:
             self._own[identity] = record
         return record
@@ -200,7 +219,7 @@ class Recorder:
         state = lex & L.STATE_BITS
         if mode != L.M_STRING:
             return None
-        if lex != state or self._meaning.strings.outcome[state] < 0:
+        if lex != state or self._meaning.pools[0].outcome[state] < 0:
             return None  # inside a character or an escape, or it must be longer yet
         if self._tables.context[L.C_ESCAPES] != L.ESCAPES_PAIRED:
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,9 @@ from structgen.json_machine.tables import json_blocks as L
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables, TablePlan, TableSizes
 from structgen.native.raw_memory import address_of
+
+Identity: TypeAlias = tuple[int, ...]
+"""The words of T_TERMINAL that say what a terminal is."""
 
 
 def _possible() -> npt.NDArray[np.uint8]:
@@ -75,6 +80,7 @@ JSON_TABLES = TablePlan(
         "crossings": TableSizes(128),
         "safe_rows": TableSizes(32),
         "distances": TableSizes(64),
+        "origins": TableSizes(1024),
         "stack": TableSizes(4096),
     },
     {"precise": 1, "may": address_of(_MAY), "next_byte": address_of(_NEXT)},

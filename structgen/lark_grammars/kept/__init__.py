@@ -2,6 +2,6 @@
 
 `kept_grammars` caches the tables that lark builds for a grammar's text, so that lark need not be imported
 again. A compiled grammar is stored as a snapshot: `state_snapshot` has the states whose masks are known, and
-`kept_masks` reads those masks on demand, group by group. `lark_file_checks` and the compiled
-`lark_table_checks` check every number before compiled code follows it.
+`kept_masks` reads those masks on demand, group by group. No number is checked: a file of this user with a
+right checksum is trusted (docs/cache.md).
 """

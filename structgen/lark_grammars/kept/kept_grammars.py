@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -25,7 +25,6 @@ import numpy.typing as npt
 
 from structgen.automata.regex.regex_module import regex_module
 from structgen.language.remarks import Conflict, Remarks
-from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, are_grammar_tables, facts_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.parser.dead_shifts import without_dead_shifts
 from structgen.lark_grammars.reading.endless_reductions import without_endless_reductions
@@ -76,7 +75,7 @@ def _lark() -> Path:
 
 
 class FoundGrammar(NamedTuple):
-    """The tables of a grammar, and facts that are slow to compute from them."""
+    """The tables of a grammar, and what is slow to compute from them."""
 
     tables: ParserTables
     digest: str
@@ -85,14 +84,12 @@ class FoundGrammar(NamedTuple):
     """Whether no lexeme looks behind its beginning."""
     ahead: AheadSource | None
     """The tables that hold for all vocabularies; None if they were not computed."""
-    facts: GrammarFacts | None = None
-    """The bounds against which files about the grammar are checked, if they were computed."""
 
 
 class AheadSource:
     """The tables of a grammar that hold for all vocabularies, in memory or still in a file."""
 
-    __slots__ = ("_ahead", "_facts", "_later", "_start", "refuse")
+    __slots__ = ("_ahead", "_later", "_start", "refuse")
 
     def __init__(
         self,
@@ -100,12 +97,10 @@ class AheadSource:
         later: dict[str, Later] | None = None,
         start: int = 0,
         refuse: Callable[[], None] = lambda: None,
-        facts: GrammarFacts | None = None,
     ) -> None:
-        """`later`: the arrays by their names in `_arrays_of`, if `ahead` is not loaded yet; they are checked
-        against the `facts`. `refuse` deletes their file, with a StoreWarning."""
+        """`later`: the arrays by their names in `_arrays_of`, if `ahead` is not loaded yet. `refuse` deletes
+        their file, with a StoreWarning."""
         self._ahead, self._later, self._start, self.refuse = ahead, later, start, refuse
-        self._facts = facts
 
     def read(self) -> Ahead | None:
         """Return the tables; None if the file is damaged, with a StoreWarning: the next load makes them
@@ -114,20 +109,18 @@ class AheadSource:
         if later is not None:
             arrays = {name: one.checked() for name, one in later.items()}
             whole = {name: array for name, array in arrays.items() if array is not None}
-            self._ahead = self._checked(whole) if len(whole) == len(arrays) else None
+            self._ahead = self._made(whole) if len(whole) == len(arrays) else None
             if self._ahead is None:
                 self.refuse()
         return self._ahead
 
-    def _checked(self, arrays: dict[str, npt.NDArray[Any]]) -> Ahead | None:
-        """Return the tables in some arrays; None if a number is out of range."""
+    def _made(self, arrays: dict[str, npt.NDArray[Any]]) -> Ahead | None:
+        """Return the tables in some arrays; None if one is missing."""
         lexemes = arrays.pop(_LEXEMES, None)
         names = {name.removeprefix(_AHEAD): array for name, array in arrays.items()}
-        if lexemes is not None and names.keys() == set(GrammarTables._fields) and self._facts is not None:
-            grammar_tables = GrammarTables(**names)
-            if are_grammar_tables(self._facts, grammar_tables) and len(grammar_tables.certified):
-                return Ahead(grammar_tables, lexemes, self._start)
-        return None
+        if lexemes is None or names.keys() != set(GrammarTables._fields):
+            return None
+        return Ahead(GrammarTables(**names), lexemes, self._start)
 
 
 class KeptFile:
@@ -184,7 +177,7 @@ class KeptFile:
 
     def _refuse(self) -> None:
         """Delete the file, with a StoreWarning."""
-        self._entries.drop(self._key, "holds numbers that are out of range")
+        self._entries.drop(self._key, "cannot be read")
 
     def _keep(
         self,
@@ -235,19 +228,9 @@ class KeptTables(KeptFile):
         if found is None:
             return None
         said, file = found
-        ahead = None
-        try:
-            tables = _tables(said, file)
-            facts = facts_of(tables)
-            digest, is_local = str(said["digest"]), bool(said["is_local"])
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
-            facts = None
-        if facts is None:
-            self._refuse()
-            return None
-        if file.later:
-            ahead = AheadSource(None, file.later, tables.start, self._refuse, facts)
-        return FoundGrammar(tables, digest, is_local, ahead, facts)
+        tables = _tables(said, file)
+        ahead = AheadSource(None, file.later, tables.start, self._refuse) if file.later else None
+        return FoundGrammar(tables, said["digest"], said["is_local"], ahead)
 
     def write(self, loaded: Loaded) -> FoundGrammar:
         """Write the loaded tables, and return them. Cost: that of a lexer, up to 0.1 s, and of
@@ -288,15 +271,7 @@ class KeptRules(KeptFile):
     def read(self, limits: Limits) -> PlainRules | None:
         """Return the rules; None if there are none, see `KeptFile`. Cost: 0.1 ms, and reading the imports."""
         found = self._open(limits)
-        if found is None:
-            return None
-        try:
-            plain = _rules(found[0], self._bound)
-        except (LookupError, TypeError, ValueError, AttributeError):
-            plain = None
-        if plain is None:
-            self._refuse()
-        return plain
+        return None if found is None else _rules(found[0])
 
     def write(self, plain: PlainRules) -> None:
         """Write the loaded rules."""
@@ -311,29 +286,11 @@ class KeptRules(KeptFile):
         self._keep(plain.imports, said, {"grammar_rules": len(plain.rules)}, {})
 
 
-def _rules(said: dict[str, Any], bound: Sequence[str]) -> PlainRules | None:
-    """Return the rules in a file; None if a rule has an unknown symbol. Raises LookupError, TypeError,
-    ValueError, AttributeError."""
-    rules = tuple((_text(left), _texts(right)) for left, right in said["rules"])
-    patterns = {_text(name): _text(pattern) for name, pattern in said["patterns"].items()}
-    ignored = _texts(said["ignored"])
-    symbols = {left for left, _ in rules} | patterns.keys() | set(bound)
-    if not symbols.issuperset(chain.from_iterable(right for _, right in rules)):
-        return None
-    if not symbols.issuperset(ignored):
-        return None
-    names = (_texts(said[name]) for name in ("unused_rules", "unused_terminals", "never_made"))
-    return PlainRules(rules, patterns, ignored, Remarks((), *names), ())
-
-
-def _text(said: Any) -> str:
-    if not isinstance(said, str):
-        raise TypeError
-    return said
-
-
-def _texts(said: list[Any]) -> tuple[str, ...]:
-    return tuple(map(_text, said))
+def _rules(said: dict[str, Any]) -> PlainRules:
+    """Return the rules in a file."""
+    rules = tuple((left, tuple(right)) for left, right in said["rules"])
+    names = (tuple(said[name]) for name in ("unused_rules", "unused_terminals", "never_made"))
+    return PlainRules(rules, said["patterns"], tuple(said["ignored"]), Remarks((), *names), ())
 
 
 def _arrays_of(ahead: Ahead) -> dict[str, npt.NDArray[Any]]:

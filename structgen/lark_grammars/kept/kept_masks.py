@@ -1,8 +1,8 @@
 """The masks of a stored Lark grammar, read from its file on demand.
 
 A mask is a dense row of the mask store and a list of tokens. The file stores the lists of states with the
-same row together, in *groups* of bounded size. A group is checked when the first of its masks is needed, and
-then all of them are known. Opening a large grammar reads none of them.
+same row together, in *groups* of bounded size. A group's checksum is looked at when the first of its masks is
+needed, and then all of them are known. Opening a large grammar reads none of them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.lark_masks import put_masks
-from structgen.lark_grammars.kept.lark_table_checks import masks_are_valid
 from structgen.lark_grammars.kept.state_snapshot import StateSnapshot
 from structgen.machine_core.growing_tables import ADDRESS, LISTS, GrowingTables
 from structgen.native.array_file import Later
 from structgen.native.checksums import checksum, checksum_at
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
-from structgen.tokens.array_checks import are_in, are_shaped
 
 _ROW, _LIST = K.LarkNode.dense_row, K.LarkNode.token_list
 _GROUP = 1 << 14
@@ -95,33 +93,6 @@ def padded(rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return np.pad(rows, ((0, 0), (0, rows.shape[1] % 2)))
 
 
-def are_groups(groups: Groups, states: int, rows: int, lists: npt.NDArray[np.int32]) -> bool:
-    """Return whether groups are consistent with these numbers of states and dense rows, and within the
-    lists."""
-    many, count = len(groups.states), len(groups.bounds)
-    shapes: list[tuple[str, tuple[int, ...]]] = [
-        ("<i4", (len(groups.group_of),)),
-        ("<i8", (many,)),
-        ("<i8", (many,)),
-        ("<i8", (count, 5)),
-        ("<i8", (count,)),
-    ]
-    if not are_shaped(groups, shapes) or len(groups.group_of) > states or lists.ndim != 1:
-        return False
-    row, first, last, low, high = groups.bounds.T
-    ranges = (
-        (groups.group_of, -1, count),
-        (groups.states, 0, states),
-        (row, -1, rows),
-        (first, 0, many + 1),
-        (last, 0, many + 1),
-        (low, 0, len(lists) + 1),
-        (high, 0, len(lists) + 1),
-    )
-    is_ordered = bool((first <= last).all() and (low <= high).all())
-    return is_ordered and all(are_in(array, least, end) for array, least, end in ranges)
-
-
 class DenseRows:
     """The dense rows of a file, each checked at its first use."""
 
@@ -133,9 +104,7 @@ class DenseRows:
         "_numbers",
         "_rows",
         "_sums",
-        "count",
         "is_damaged",
-        "is_valid",
     )
 
     def __init__(
@@ -147,16 +116,6 @@ class DenseRows:
     ) -> None:
         self._rows, self._sums, self._crcs, self._masks = rows, sums, crcs, masks
         self._address = address_of(rows.array)
-        self.count = len(rows.array)
-        self.is_valid = are_shaped(
-            (rows.array, sums, crcs),
-            [
-                ("<i4", (self.count, masks.words + masks.words % 2)),
-                ("<i8", (self.count,)),
-                ("<u4", (self.count,)),
-            ],
-        )
-        """Whether there are checksums of all rows, and the rows have the store's size."""
         self._checked: dict[int, npt.NDArray[np.int32] | None] = {}
         self._numbers: dict[int, int | None] = {}
         self.is_damaged = False
@@ -188,13 +147,10 @@ class DenseRows:
 class KeptMasks:
     """The masks of a grammar's states that were not read yet. The caller holds the grammar's lock."""
 
-    __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_tokens", "_waiting")
+    __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_waiting")
 
-    def __init__(
-        self, groups: Groups, lists: Later, dense: DenseRows, tables: GrowingTables, tokens: int
-    ) -> None:
-        """`tables` already contain the lists; `tokens`: the number of tokens."""
-        self._tokens = tokens
+    def __init__(self, groups: Groups, lists: Later, dense: DenseRows, tables: GrowingTables) -> None:
+        """`tables` already contain the lists."""
         self._groups, self._lists, self._dense, self._tables = groups, lists, dense, tables
         self._addresses = address_of(groups.states), address_of(groups.offsets)
         self._waiting: dict[int, list[int]] | None = None
@@ -224,10 +180,6 @@ class KeptMasks:
         """Return whether the masks of a group are known now; if not, they are computed later."""
         lists = int(self._tables.context[LISTS + ADDRESS])
         if checksum_at(lists + 4 * low, (high - low) // 2) != total:
-            self._lists.tell()
-            return False
-        offsets = self._addresses[1] + 8 * first
-        if not masks_are_valid(lists, low, high, offsets, last - first, self._tokens):
             self._lists.tell()
             return False
         number = -1 if row < 0 else self._dense.number(row)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.prepared_lexer import Ahead
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -32,11 +31,6 @@ class LoadedLark(TextGrammar):
     @abstractmethod
     def digest(self) -> str:
         """A digest of the tables, with the numbering of this process."""
-
-    @property
-    @abstractmethod
-    def facts(self) -> GrammarFacts | None:
-        """The bounds against which files about the grammar are checked; None if its parser is invalid."""
 
     @property
     @abstractmethod

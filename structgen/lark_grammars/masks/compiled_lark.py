@@ -118,7 +118,7 @@ class CompiledLark(CompiledGrammar):
         """For the mask being computed: its dense row, and the tokens besides that and the buffer."""
         if image is not None:
             self._start = put(image, self._tables, None if kept is None else kept.slots)
-        self._kept: KeptMasks | None = None if kept is None else kept.masks(self._tables, self.vocab_size)
+        self._kept: KeptMasks | None = None if kept is None else kept.masks(self._tables)
         """Masks in a file that were not needed yet."""
         if image is None:
             self._states.make_room()
@@ -136,13 +136,13 @@ class CompiledLark(CompiledGrammar):
         self._identity = identity_of(grammar, self.tokenizer, self.limits)
         files, kept = self._masks.grammars, None
         if files is not None:
-            kept = read(files, self._identity, self._masks, grammar.facts, len(self.vocabulary.nodes))
+            kept = read(files, self._identity, self._masks)
         ahead = grammar.ahead if kept is None else None
         grammar_tables, lexemes, records = None, None, None
         refuse: Callable[[], object] = grammar.refuse
         if kept is not None and files is not None:
             grammar_tables, lexemes, records = kept.grammar_tables, kept.lexemes, kept.records
-            refuse = partial(files.drop, self._identity, "holds numbers that are out of range")
+            refuse = partial(files.drop, self._identity, "cannot be read")
         elif ahead is not None:
             grammar_tables, lexemes = ahead.grammar_tables.own(), ahead.lexemes
         self._source = LanguageSource(grammar.tables, self.limits, lexemes, refuse)

@@ -16,14 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
-from structgen.lark_grammars.kept.lark_file_checks import (
-    GrammarFacts,
-    RecordBounds,
-    are_grammar_tables,
-    are_records,
-    is_snapshot,
-)
+from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, grouped, padded
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.kept.state_snapshot import Slots, StateSnapshot, slots_of, take
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
@@ -57,10 +50,10 @@ def _written(limits: Limits) -> str:
 class KeptRecords:
     """The records in a file: the effect of tokens in lexemes."""
 
-    __slots__ = ("_bounds", "_later", "dense")
+    __slots__ = ("_later", "dense")
 
-    def __init__(self, later: dict[str, Later], dense: DenseRows, bounds: RecordBounds) -> None:
-        self._later, self._bounds = later, bounds
+    def __init__(self, later: dict[str, Later], dense: DenseRows) -> None:
+        self._later = later
         self.dense: DenseRows | None = dense
 
     @property
@@ -78,16 +71,12 @@ class KeptRecords:
                 return None
             held[name] = array
         records = Records(**held)
-        if not are_records(records, self._bounds):
-            next(iter(self._later.values())).tell()
-            return None
         records.made[records.rows] = -1 - records.made[records.rows]
         return records
 
 
 class KeptLark(NamedTuple):
-    """The contents of a file. Tables and states are checked; records and masks are checked when they are
-    read."""
+    """The contents of a file. Records and masks are compared with their checksums when they are read."""
 
     grammar_tables: GrammarTables
     records: KeptRecords
@@ -98,52 +87,32 @@ class KeptLark(NamedTuple):
     lists: Later
     dense: DenseRows
 
-    def masks(self, tables: GrowingTables, tokens: int) -> KeptMasks:
-        """Return the masks of the states, once the snapshot is in some tables; `tokens`: the number of
-        tokens."""
-        return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
-
-    def is_valid(self, facts: GrammarFacts) -> bool:
-        """Return whether all numbers are valid, except those that are checked when they are read."""
-        if not are_grammar_tables(facts, self.grammar_tables):
-            return False
-        if not is_snapshot(facts, self.image, self.slots, len(self.grammar_tables.newlines)):
-            return False
-        return self.dense.is_valid and are_groups(
-            self.groups, len(self.image.nodes), self.dense.count, self.lists.array
-        )
+    def masks(self, tables: GrowingTables) -> KeptMasks:
+        """Return the masks of the states, once the snapshot is in some tables."""
+        return KeptMasks(self.groups, self.lists, self.dense, tables)
 
 
-def read(
-    files: GrammarFiles, key: str, masks: VocabularyStore, facts: GrammarFacts | None, nodes: int
-) -> KeptLark | None:
-    """Return the stored contents of a grammar; None if there are none, or with a StoreWarning if a number is
-    out of range. `facts`: about the grammar; `nodes`: nodes of the vocabulary's trie. Cost: 0.3 ms, and 0.3
-    ms for each MB."""
-    held = None if facts is None else files.read(KIND, key)
-    if held is None or facts is None:
+def read(files: GrammarFiles, key: str, masks: VocabularyStore) -> KeptLark | None:
+    """Return the stored contents of a grammar; None if there are none, or with a StoreWarning if an array is
+    missing. Cost: 0.3 ms, and 0.1 ms for each MB."""
+    held = files.read(KIND, key)
+    if held is None:
         return None
     try:
-        kept = _kept(held, masks, RecordBounds(facts, files.bounds.tokens, nodes))
-    except (LookupError, TypeError, ValueError):
-        kept = None
-    if kept is not None and kept.is_valid(facts):
-        return kept
-    files.drop(key, "holds numbers that are out of range")
-    return None
+        return _kept(held, masks)
+    except (LookupError, TypeError):
+        files.drop(key, "is damaged or was not made by this version of structgen")
+        return None
 
 
-def _kept(held: ArrayFile, masks: VocabularyStore, bounds: RecordBounds) -> KeptLark:
-    """Return the contents of a file. Raises LookupError, TypeError, ValueError."""
+def _kept(held: ArrayFile, masks: VocabularyStore) -> KeptLark:
+    """Return the contents of a file. Raises LookupError, TypeError."""
     arrays, later = held.arrays, held.later
     grammar_tables = GrammarTables(**{name: arrays[name] for name in GrammarTables._fields})
     states = {name: arrays[f"states.{name}"] for name in StateSnapshot._fields[1:-1]}
     image = StateSnapshot(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
     dense = DenseRows(later["dense"], arrays["dense.sums"], arrays["dense.crcs"], masks)
-    bounds = bounds._replace(
-        lexemes=len(grammar_tables.newlines), lists=grammar_tables.lists, rows=len(arrays["dense.sums"])
-    )
-    records = KeptRecords({name: later[name] for name in Records._fields}, dense, bounds)
+    records = KeptRecords({name: later[name] for name in Records._fields}, dense)
     groups = Groups(**{name: arrays[f"masks.{name}"] for name in Groups._fields})
     slots = Slots(**{name: arrays[f"slots.{name}"] for name in Slots._fields})
     return KeptLark(

@@ -9,7 +9,7 @@ number.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from structgen.language.ir import TRUE, Formula
@@ -595,14 +595,17 @@ class Objects:
             state.frame, shape, unmet, state.pos, state.mask, state.count, state.begun, ask, True, taken
         )
 
-    def new_keys(self, state: ObjectState, rests: Iterable[JsonPieces]) -> frozenset[str]:
-        """Return the keys that the shortest rests of an object write and its frame does not name.
+    def new_keys(self, state: ObjectState, rests: Mapping[int, JsonPieces]) -> frozenset[str]:
+        """Return the keys that rests of an object write and its frame does not name.
 
-        Cost: their members, once for a residue."""
-        if state.new_keys is None:
-            found = (key for rest in rests for key in self.members.keys_of(rest))
-            state.new_keys = frozenset(key for key in found if key not in state.frame.index)
-        return state.new_keys
+        Cost: their members; once for a residue's `rests`."""
+        if rests is state.rests and state.new_keys is not None:
+            return state.new_keys
+        keys = (key for rest in rests.values() for key in self.members.keys_of(rest))
+        found = frozenset(key for key in keys if key not in state.frame.index)
+        if rests is state.rests:
+            state.new_keys = found
+        return found
 
     def any_class(self, frame: Frame) -> KeyClass:
         """Return any class of the frame, for calls of `after` in which the class makes no difference."""

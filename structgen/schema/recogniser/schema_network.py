@@ -7,6 +7,7 @@ The network numbers places, outcomes and residues. Everything is expanded on dem
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -52,6 +53,8 @@ from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
 
+_TURNS = 8
+"""Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
 _FREE = Spec((TRUE,))
 _NO_MOVES: Mapping[frozenset[int], int] = MappingProxyType({})
 
@@ -468,18 +471,29 @@ class SchemaNetwork:
         return self.outcome(met) if met else None
 
     def _rests(self, state: ObjectState | ArrayState, taken: Collection[str]) -> dict[int, JsonPieces]:
-        """Return, for each demand, the shortest rest of a residue."""
-        if taken:
-            # What is shortest whatever the names are stays so, unless it writes one of them again.
-            rests = self._rests(state, ())
-            if isinstance(state, ArrayState):
+        """Return, for each demand, the shortest rest of a residue.
+
+        What is shortest whatever the names are stays so, unless it writes one of them again. So few names are
+        looked for: those of the answers that did.
+        """
+        avoided: frozenset[str] = frozenset()
+        for turn in itertools.count():
+            rests = self._rests_without(state, avoided)
+            if not taken or isinstance(state, ArrayState):
                 return rests
-            new = self.objects.new_keys(state, rests.values())
-            if not new or not any(key in taken for key in new):
+            again = {key for key in self.objects.new_keys(state, rests) if key in taken}
+            if not again:
                 return rests
-        elif state.rests is not None:
+            avoided = avoided | again if turn < _TURNS else frozenset(taken)
+        raise AssertionError("counting ends")
+
+    def _rests_without(
+        self, state: ObjectState | ArrayState, avoided: frozenset[str]
+    ) -> dict[int, JsonPieces]:
+        """Return the shortest rests that do not write some names."""
+        if not avoided and state.rests is not None:
             return state.rests
-        rests = {}
+        rests: dict[int, JsonPieces] = {}
         ask = self.oracle.text
         if isinstance(state, ArrayState):
             for array_thread in state.threads:
@@ -488,10 +502,10 @@ class SchemaNetwork:
                     rests[array_thread[0]] = text
         else:
             for thread in state.threads:
-                text = self.objects.rest(state, thread, ask, taken)
+                text = self.objects.rest(state, thread, ask, avoided)
                 if text is not None and text.before(rests.get(thread[0])):
                     rests[thread[0]] = text
-        if not taken:
+        if not avoided:
             state.rests = rests
         return rests
 

@@ -12,7 +12,6 @@ with the tokens that leave the part, if there are any (`PartEnds`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Literal
 from weakref import proxy
 
@@ -33,10 +32,9 @@ from structgen.machine_core.layout import (
     MISS,
     NodeRow,
 )
-from structgen.machine_core.masks import fill
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
-from structgen.text_grammars.machine import part_reading, stepping
+from structgen.text_grammars.machine import mask_reuse, part_reading, stepping, text_walks
 from structgen.text_grammars.machine.language import (
     TOKEN,
     Config,
@@ -79,12 +77,6 @@ class CompiledText(NumberedText):
         """The row of bits of the last mask, unless it is a list of tokens."""
         self._completions = _PartCompletions(self)
 
-    @cached_property
-    def _first_classes(self) -> npt.NDArray[np.uint8]:
-        """The classes of the bytes with which tokens begin."""
-        begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
-        return np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
-
     # --- states ---------------------------------------------------------------------------------------------
 
     def _after_token(self, index: int, token: int) -> int:
@@ -99,11 +91,10 @@ class CompiledText(NumberedText):
         if index == self._finished:
             return -1
         with self.lock:
-            if self._visit(index)[0]:
-                return self._after_inside(index, token)
             reached: int = self._retry(stepping.take_token, index, token)
             if reached == stepping.UNKNOWN:
-                reached = self._read_token(index, token)
+                inside = self._visit(index)[0]
+                reached = self._after_inside(index, token) if inside else self._read_token(index, token)
                 self._record(index, token, reached)
             return reached
 
@@ -123,9 +114,6 @@ class CompiledText(NumberedText):
 
     def _after_inside(self, index: int, token: int) -> int:
         """Return the state after a token in a state inside one part, or -1."""
-        known: int = stepping.take_token(self.address, index, token)
-        if known != stepping.UNKNOWN:
-            return known
         insides, _none = self._insides(index)
         leaves = any(
             one.after_end is not None
@@ -134,11 +122,8 @@ class CompiledText(NumberedText):
         )
         state = None if leaves else insides[0].part.after(insides[0].state, token)
         if state is None:
-            found = self._read_token(index, token)
-        else:
-            found = -1 if state < 0 else self._ended(self._language.after_inside(self._config(index), state))
-        self._record(index, token, found)
-        return found
+            return self._read_token(index, token)
+        return -1 if state < 0 else self._ended(self._language.after_inside(self._config(index), state))
 
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
@@ -166,18 +151,24 @@ class CompiledText(NumberedText):
             return self._finished
 
     def _compute(self, index: int, target: int) -> int:
-        if fill(self.address, index, target) == 0:
-            return 0
-        visit, state = self._visit(index)
-        if visit:
-            code = self._join_part(index, visit, state, target)
-            if code != stepping.UNKNOWN:
-                return code
         self._bits = None
-        insides, others = self._insides(index)
-        if insides:
-            return self._join(index, insides, others, target)
-        return ENDED if index == self._finished else self._read(index, target)
+        if index == self._finished:
+            return ENDED
+        if self._has_specials and self._steps.is_outside(index):
+            self._steps.allow(self.special_tokens(index))
+        code = self._compiled_mask(index, target)
+        if code in (MISS, stepping.UNKNOWN):
+            visit, state = self._visit(index)
+            code = self._join_part(index, visit, state, target) if visit else stepping.UNKNOWN
+        if code != stepping.UNKNOWN:
+            return code
+        if self._steps.is_outside(index):
+            return self._read(index, target)
+        return self._join(index, *self._insides(index), target)
+
+    def _compiled_mask(self, index: int, target: int) -> int:
+        """Return what `text_walks.compute` answers when its questions are answered."""
+        return self._retry(text_walks.compute, index, mask_reuse.LEAST_NODES, target)
 
     def _join_part(self, index: int, visit: int, state: int, target: int) -> int:
         """As `_compute`, for a state inside a part that compiled code reads; UNKNOWN where it does not."""
@@ -188,16 +179,16 @@ class CompiledText(NumberedText):
         if self._visit_rows[visit, Visit.behind] < 0 and len(followed) == 1:
             behind = self._number(followed[0])
             self._visit_rows[visit, Visit.behind] = behind
-        code = self._retry(stepping.join_part, index, target)
+        code = self._compiled_mask(index, target)
         if code == stepping.UNKNOWN and len(followed) == 1 and any(places[-1].part.calls):
             # the part may have asked something: it is answered where Python looks for its ends
             self._part_ends.nodes(places[-1]._replace(state=state), self._first_bytes(followed[0]))
-            code = self._retry(stepping.join_part, index, target)
+            code = self._compiled_mask(index, target)
         if code == MISS:
             is_known = places[0].part.compiled.compute(state, target)
             if self._stands_for_part(index):
                 return 0
-            code = self._retry(stepping.join_part, index, target) if is_known else stepping.UNKNOWN
+            code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
         return code
 
     def _stands_for_part(self, index: int) -> bool:
@@ -217,16 +208,12 @@ class CompiledText(NumberedText):
     def _read(self, index: int, target: int) -> int:
         """As `_compute`, for a state outside parts: walk the trie, or the part of it that no similar state
         has a mask for."""
-        row, columns = self._steps.row(index), self._first_classes
-        if len(unknown := columns[row[columns] <= stepping.UNKNOWN]):
-            self._answer_each([(index, column) for column in unknown.tolist()])
-            row = self._steps.row(index)
+        row = self._steps.row(index)
         similar = self._reuse.most_similar(row)
         if similar is None or int(self._tables.rows(NODES)[similar[0], NodeRow.token_list]) < 0:
-            self._steps.allow(self.special_tokens(index))
             lists = self._collect(index, 0)
             if not lists:
-                while (code := int(stepping.keep(self.address, index, target))) == ASKED:
+                while (code := int(text_walks.keep(self.address, index, target))) == ASKED:
                     self._tables.room(LISTS, self.vocab_size + 2)
                 if code == LARGE:
                     self._reuse.remember(index, row)
@@ -246,7 +233,7 @@ class CompiledText(NumberedText):
         """Collect the tokens of a state that begin with wanted bytes (the address of uint8[256]; 0: all
         bytes), without special and end tokens: the last ones in the buffer, the others returned."""
         lists: list[npt.NDArray[np.int32]] = []
-        code = int(stepping.collect(self.address, index, wanted))
+        code = int(text_walks.collect(self.address, index, wanted))
         while code == ASKED:
             # parts use the same buffer when they answer
             lists.append(self._found())
@@ -254,9 +241,9 @@ class CompiledText(NumberedText):
             self._answer()
             if overfull:
                 lists.clear()
-                code = int(stepping.collect(self.address, index, wanted))
+                code = int(text_walks.collect(self.address, index, wanted))
             else:
-                code = int(stepping.collect_on(self.address))
+                code = int(text_walks.collect_on(self.address))
         return lists
 
     def _found(self) -> npt.NDArray[np.int32]:
@@ -278,7 +265,7 @@ class CompiledText(NumberedText):
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the special tokens that may come in a state, by its number."""
-        if index == self._finished:
+        if not self._has_specials or index == self._finished:
             return []
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
 
@@ -316,7 +303,7 @@ class CompiledText(NumberedText):
         number = self._number(behind) if len(nodes) else -1
         while done < len(nodes):
             left = np.ascontiguousarray(nodes[done:])
-            count = self._retry(stepping.collect_below, number, address_of(left), len(left))
+            count = self._retry(text_walks.collect_below, number, address_of(left), len(left))
             found.append(self._found())
             done += count
         return np.concatenate(found)

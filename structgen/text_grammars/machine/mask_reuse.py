@@ -14,7 +14,7 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _STATES = 8
 """States that are remembered."""
-_LEAST_NODES = 1 << 14
+LEAST_NODES = 1 << 14
 """A walk over fewer trie nodes than this costs less than a copy."""
 
 
@@ -40,7 +40,7 @@ class MaskReuse:
         go to the same state; None where they share too few nodes."""
         if not self._states:
             return None
-        found, most = None, _LEAST_NODES
+        found, most = None, LEAST_NODES
         for state, other in self._states.items():
             same = (other == row)[self._classes]
             shared = int(self._nodes_below()[same & (row >= 0)[self._classes]].sum())

@@ -42,7 +42,9 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _NO_BUDGET: Final = nullcontext()
 """Each question is bounded by the limits of its language alone."""
-_VISITS, _LEAVING = word_of(TextContext, "visits"), word_of(Visit, "leaving")
+_VISITS = word_of(TextContext, "visits")
+_WANTED, _LEAVING = word_of(Visit, "wanted"), word_of(Visit, "leaving")
+_MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
 _READING = 0
 """The mode of every state before an end token."""
 
@@ -136,7 +138,8 @@ class NumberedText(CompiledGrammar):
         )
         if found.wanted.most <= BELOW:
             trie = address_of(found.wanted.trie) if found.wanted.most else 0
-            self._visit_rows[visit, [Visit.wanted, _LEAVING]] = trie, address_of(found.slots)
+            row = self._visit_rows[visit]
+            row[_WANTED], row[_LEAVING] = trie, address_of(found.slots)
 
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
@@ -165,14 +168,14 @@ class NumberedText(CompiledGrammar):
 
     def _visit(self, number: int) -> tuple[int, int]:
         """Return the visit that a state is in, 0 for none, and the part's state."""
-        visit, state = self._tables.rows(NODES)[number, [TextState.visit, TextState.state]].tolist()
-        return visit, state
+        row = self._tables.rows(NODES)[number]
+        return int(row[_VISIT]), int(row[_STATE])
 
     def _add_node(self, mode: int, config: Config) -> None:
         """Add a state whose steps were added. The row comes last, so that remains of an interrupted call are
         overwritten."""
         number = self._tables.count(NODES)
-        self._row[TextState.mode], self._row[TextState.number] = mode, number
+        self._row[_MODE], self._row[_NUMBER] = mode, number
         self._configs[number] = config
         self._tables.append(NODES, self._row)
 
@@ -180,10 +183,12 @@ class NumberedText(CompiledGrammar):
         return call_answered(self.lock, _NO_BUDGET, self._answer, call, self.address, *arguments)
 
     def _answer(self) -> None:
-        """Answer the noted questions. The error of one that meets a limit is raised after the others are
-        answered; its cell is unknown again."""
-        self._answer_each(self._steps.questions())
-        self._tables.room(LISTS, self.vocab_size + 2)
+        """Answer the noted questions, or, where there are none, make room for a mask. The error of one that
+        meets a limit is raised after the others are answered; its cell is unknown again."""
+        if noted := self._steps.questions():
+            self._answer_each(noted)
+        else:
+            self._tables.room(LISTS, self.vocab_size + 2)
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
@@ -227,16 +232,14 @@ class NumberedText(CompiledGrammar):
         """Add the states of text that must come, with their rows; return the last. `run`: its bytes, and the
         configurations after each."""
         first = self._tables.count(NODES)
+        self._steps.grow(first + len(run))
         self._tables.room(NODES, len(run))
-        rows = np.tile(self._row, (len(run), 1))
-        rows[:, [TextState.mode, TextState.visit, TextState.state]] = _READING, 0, 0
-        rows[:, TextState.number] = np.arange(first, first + len(run))
-        self._steps.put_run(number, first, bytes(byte for byte, _config in run))
         for at, (_byte, config) in enumerate(run, first):
             self._configs[at] = config
             self._numbers.setdefault(config, at)
-        self._tables.extend(NODES, rows, len(run))
-        return first + len(run) - 1
+        data = np.array([byte for byte, _config in run], np.uint8)
+        last: int = stepping.put_run(self.address, number, address_of(data), len(run))
+        return last
 
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.native.raw_memory import address_of
-from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine import text_walks
 from structgen.text_grammars.machine.language import TOKEN
 
 _KEPT: Final = 1 << 16
@@ -153,7 +153,7 @@ class RestCompletions:
         size = next((at for at, symbol in enumerate(rest) if symbol >= TOKEN), len(rest))
         data = np.array(rest[:size], np.uint8)
         at = address_of(data)
-        found = stepping.prefixes(self._machine.address, at, size, address_of(self._lengths), _PREFIXES)
+        found = text_walks.prefixes(self._machine.address, at, size, address_of(self._lengths), _PREFIXES)
         states = []
         for length in self._lengths[:found].tolist():
             after = self._machine.after_rest(state, at, length)

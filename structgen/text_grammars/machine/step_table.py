@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.machine_core.layout import REFUSED
-from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 from structgen.text_grammars.machine.language import Language
@@ -28,6 +28,15 @@ _NAMES = "cells", "classes", "may_end", "inside", "boundaries", "missed", "waiti
 _CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS, _ROW_COUNT = (
     word_of(TextContext, name) for name in _NAMES
 )
+
+
+@lru_cache(16)
+def _representatives(classes: bytes) -> list[int]:
+    """Return a byte of each class, in the order of the classes."""
+    width = len(set(classes))
+    if set(classes) != set(range(width)):
+        raise AssertionError("classes of bytes are numbered from 0 on")
+    return [classes.index(column) for column in range(width)]
 
 
 class StepTable:
@@ -50,17 +59,16 @@ class StepTable:
     )
 
     def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
-        width = len(set(language.classes))
-        if set(language.classes) != set(range(width)):
-            raise AssertionError("classes of bytes are numbered from 0 on")
-        self._classes = classes = np.frombuffer(language.classes, np.uint8).copy()
-        self.representative = [language.classes.index(column) for column in range(width)]
+        self.representative = _representatives(language.classes)
         """A byte of each class."""
+        width = len(self.representative)
+        self._classes = classes = np.frombuffer(language.classes, np.uint8)
         self._language = language
         self._outer_classes: npt.NDArray[np.uint8] | None = None
         """Classes with the same number here have the same effect outside parts."""
         self._context = context
-        self._missed = np.zeros(words_of(StepQuestions), np.int64)
+        self._missed = np.empty(words_of(StepQuestions), np.int64)
+        self._missed[0] = 0
         self._specials = np.zeros(max(1, len(language.specials)), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
         self._table: npt.NDArray[np.int32] = np.empty((0, width), np.int32)
@@ -69,7 +77,7 @@ class StepTable:
         self._boundaries: npt.NDArray[np.int32] | None = None
         if language.counts_tokens:
             self._boundaries = np.empty(0, np.int32)
-        self._waiting = room(8 * words_of(WaitingNodes)).view(np.int64)
+        self._waiting = np.empty(words_of(WaitingNodes), np.int64)
         context[TextContext.class_count] = width
         context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
         context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
@@ -162,24 +170,6 @@ class StepTable:
         for data, state in moves:
             row[self._classes[np.frombuffer(data, np.uint8)]] = state
 
-    def put_run(self, number: int, first: int, data: bytes) -> None:
-        """Add rows from `first` on, one for each of some bytes that must come in a configuration, and fill
-        its row and all of them but the last."""
-        end = first + len(data)
-        self.grow(end)
-        self._final[first:end], self._inside[first:end] = 0, OUTSIDE
-        if self._boundaries is not None:
-            self._boundaries[first:end] = np.arange(first, end)
-        self._table[[number, *range(first, end - 1)]] = REFUSED
-        self._table[[number, *range(first, end - 1)], self._classes[np.frombuffer(data, np.uint8)]] = range(
-            first, end
-        )
-        self._table[end - 1] = UNKNOWN
-
-    def is_blank(self, number: int) -> bool:
-        """Return whether a row was not filled by `put_moves`."""
-        return bool(self._table[number, 0] <= UNKNOWN and self._table[number, -1] <= UNKNOWN)
-
     def is_known(self, number: int, column: int) -> bool:
         """Return whether the cell of a class of bytes is filled."""
         return column != BOUNDARY and self._table[number, column] > UNKNOWN
@@ -194,6 +184,10 @@ class StepTable:
     def is_overfull(self) -> bool:
         """Whether there was no room to note all trie nodes that wait for answers."""
         return int(self._waiting[0]) > MOST_WAITING
+
+    def is_outside(self, number: int) -> bool:
+        """Return whether no place of a configuration is inside a part."""
+        return int(self._inside[number]) == OUTSIDE
 
     def standing(self, number: int) -> int:
         """Return how the text stands in a configuration: 0 where it may not end."""

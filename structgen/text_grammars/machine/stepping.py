@@ -21,12 +21,11 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, BELOW, MISS, REFUSED, Core, Edge, NodeRow, Registers
-from structgen.machine_core.masks import copy_mask, emit, memoise, remember
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, Edge, NodeRow, Registers
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import call2, call3, call4
 from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
-from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+from structgen.tokens.trie_nodes import byte_of, end_of, slot_of
 
 UNKNOWN, QUESTIONED = -2, -3
 """Cells of the table of steps: not asked yet; asked, but not answered yet."""
@@ -161,17 +160,6 @@ def ask(c: TextContext, cell: Int32s, index: int, column: int) -> int:
 
 
 @jit
-def follow(c: TextContext, index: int, byte: int) -> int:
-    """Return the state after a byte, REFUSED, or QUESTIONED."""
-    column = c.classes[byte]
-    at = index * c.class_count + column
-    after = c.cells[at]
-    if after == UNKNOWN:
-        return ask(c, skip(c.cells, at), index, column)
-    return after
-
-
-@jit
 def end_token(c: TextContext, index: int) -> int:
     """Return the state after the end of a token, REFUSED, or QUESTIONED."""
     boundaries = c.boundaries
@@ -181,37 +169,6 @@ def end_token(c: TextContext, index: int) -> int:
     if after == UNKNOWN:
         return ask(c, skip(boundaries, index), index, BOUNDARY)
     return after
-
-
-@entry("int64(int64, int64, int64, int64)")
-def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
-    """Return the state after bytes, REFUSED, or ASKED with questions noted."""
-    c, data = TextContext(context), Bytes(data_address)
-    for i in range(count):
-        index = follow(c, index, data[i])
-        if index < 0:
-            return ASKED if index == QUESTIONED else REFUSED
-    return index
-
-
-@jit
-def read(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token, byte by byte; REFUSED; ASKED with questions noted; UNKNOWN where it
-    enters a part."""
-    if c.vocabulary.slot[token] < 0:
-        return REFUSED
-    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
-    for at in range(offsets[token], offsets[token + 1]):
-        before = index
-        index = c.cells[index * c.class_count + c.classes[data[at]]]
-        if index <= UNKNOWN and c.inside[before] == INSIDE:
-            return UNKNOWN
-        if index == UNKNOWN:
-            index = follow(c, before, data[at])
-        if index < 0:
-            return ASKED if index == QUESTIONED else REFUSED
-    index = end_token(c, index)
-    return ASKED if index == QUESTIONED else index
 
 
 @jit
@@ -241,9 +198,19 @@ def forward(c: TextContext, index: int) -> None:
 
 
 @jit
+def blank(c: TextContext, index: int) -> None:
+    """Make all steps of a state unknown."""
+    cells = skip(c.cells, index * c.class_count)
+    for i in range(c.class_count):
+        cells[i] = UNKNOWN
+    if address_of_block(c.boundaries) != 0:
+        c.boundaries[index] = UNKNOWN
+
+
+@jit
 def enter(c: TextContext, visit: int, state: int) -> int:
     """Return the state in which a part is in a state of its own, made if it is new; UNKNOWN where there is no
-    room, or the part's text may end there and something follows."""
+    room, or the part's text may end there and something follows; where it goes on no further, that."""
     row, v = c.work.node, c.visits[visit]
     words = Int64s(address_of_block(row))
     for i in range(8):
@@ -259,112 +226,191 @@ def enter(c: TextContext, visit: int, state: int) -> int:
         return UNKNOWN
     standing = NEVER if v.take == 0 else call2(v.standing, v.context, state)
     if standing != NEVER and standing != WORD and v.follows != 0:
-        return UNKNOWN
+        return v.behind if standing > WORD and v.behind >= 0 else UNKNOWN
     row.dense_row = -1
     row.token_list = -1
     c.inside[count] = INSIDE
     c.may_end[count] = 1 if standing != NEVER and v.may_end != 0 else 0
     blank(c, count)
     intern(c, c.nodes, 8, row)
-    if v.take != 0 and (standing == NEVER or v.may_end != 0):
-        scratch = address_of_block(c.scratch)
-        if v.wanted == 0 or (
-            v.wanted != UNKNOWN and call4(v.ends_below, v.context, state, v.wanted, scratch) == 0
-        ):
-            forward(c, count)
     return count
 
 
 @jit
-def blank(c: TextContext, index: int) -> None:
-    """Make all steps of a state unknown."""
-    cells = skip(c.cells, index * c.class_count)
-    for i in range(c.class_count):
-        cells[i] = UNKNOWN
-    if address_of_block(c.boundaries) != 0:
-        c.boundaries[index] = UNKNOWN
+def settled(c: TextContext, index: int) -> int:
+    """Return a state; it stands for the part's own where it is inside a part that no token leaves."""
+    node = c.nodes[index]
+    if c.inside[index] != INSIDE or node.token_list != -1:
+        return index
+    state = TextState(address_of_block(node))
+    v = c.visits[state.visit]
+    if v.take == 0 or (v.may_end == 0 and call2(v.standing, v.context, state.state) != NEVER):
+        return index
+    if v.wanted == 0:
+        forward(c, index)
+    elif v.wanted != UNKNOWN:
+        scratch = address_of_block(c.scratch)
+        if call4(v.ends_below, v.context, state.state, v.wanted, scratch) == 0:
+            forward(c, index)
+    return index
+
+
+@jit
+def step_inside(c: TextContext, index: int, byte: int) -> int:
+    """Return the state after a byte in a state inside a part, or REFUSED; another code where Python must
+    find it. The part reads the token of this one byte."""
+    state = TextState(address_of_block(c.nodes[index]))
+    v, node = c.visits[state.visit], c.vocabulary.first[byte]
+    slot = slot_of(c.vocabulary.trie[node]) if node >= 0 else 0
+    if v.take == 0 or slot == 0:
+        return UNKNOWN
+    after = call3(v.take, v.context, state.state, c.vocabulary.slot_ids[c.vocabulary.slot_start[slot - 1]])
+    return enter(c, state.visit, after) if after >= 0 else after
+
+
+@jit
+def step_known(c: TextContext, index: int, byte: int) -> int:
+    """Return the state after a byte, or REFUSED; UNKNOWN, or QUESTIONED, where Python must find it."""
+    at = index * c.class_count + c.classes[byte]
+    after = c.cells[at]
+    if after == UNKNOWN and c.inside[index] == INSIDE:
+        after = step_inside(c, index, byte)
+        if after >= REFUSED:
+            c.cells[at] = after
+        else:
+            after = UNKNOWN
+    return after
+
+
+@jit
+def follow(c: TextContext, index: int, byte: int) -> int:
+    """Return the state after a byte, REFUSED, or QUESTIONED."""
+    after = step_known(c, index, byte)
+    if after == UNKNOWN:
+        column = c.classes[byte]
+        return ask(c, skip(c.cells, index * c.class_count + column), index, column)
+    return after
+
+
+@entry("int64(int64, int64, int64, int64)")
+def put_run(context: int, number: int, data_address: int, count: int) -> int:
+    """Add the states of bytes that must come in a state, each behind the one before, and fill the rows of all
+    but the last, which is returned. There is room for them."""
+    c, data = TextContext(context), Bytes(data_address)
+    for i in range(count):
+        cells, after = skip(c.cells, number * c.class_count), c.nodes.count
+        for column in range(c.class_count):
+            cells[column] = REFUSED
+        cells[c.classes[data[i]]] = after
+        blank(c, after)
+        c.inside[after] = OUTSIDE
+        c.may_end[after] = NEVER
+        if address_of_block(c.boundaries) != 0:
+            c.boundaries[after] = after
+        row = c.nodes[after]
+        words = Int64s(address_of_block(row))
+        for word in range(8):
+            words[word] = 0
+        TextState(address_of_block(row)).number = after
+        row.dense_row = -1
+        row.token_list = -1
+        c.nodes.count = after + 1
+        number = after
+    return number
+
+
+@entry("int64(int64, int64, int64, int64)")
+def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
+    """Return the state after bytes, REFUSED, or ASKED with questions noted."""
+    c, data = TextContext(context), Bytes(data_address)
+    for i in range(count):
+        index = follow(c, index, data[i])
+        if index < 0:
+            return ASKED if index == QUESTIONED else REFUSED
+    return index
+
+
+@jit
+def read(c: TextContext, index: int, token: int, first: int) -> int:
+    """Return the state after the bytes of a token from `first` on, and the token's end; REFUSED; ASKED with
+    questions noted; UNKNOWN where Python must follow inside a part."""
+    data, last = c.vocabulary.token_data, c.vocabulary.token_offset[token + 1]
+    for at in range(first, last):
+        before = index
+        index = step_known(c, before, data[at])
+        if index == UNKNOWN:
+            if c.inside[before] == INSIDE:
+                return UNKNOWN
+            index = follow(c, before, data[at])
+        if index < 0:
+            return ASKED if index == QUESTIONED else REFUSED
+    index = end_token(c, index)
+    return ASKED if index == QUESTIONED else index
+
+
+@jit
+def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
+    """Return the state after a token in which the text of a part ends that refuses it, or REFUSED; ASKED with
+    questions noted; UNKNOWN where Python must find it."""
+    nodes, data = c.vocabulary.trie, c.vocabulary.token_data
+    ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
+    if v.wanted != 0:
+        left = call4(v.ends_below, v.context, state, v.wanted, address_of_block(ends))
+    if left < 0 or (left > 0 and v.behind < 0):
+        return UNKNOWN
+    first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
+    node, found = c.vocabulary.first[data[first]], REFUSED
+    for at in range(first + 1, last):
+        for i in range(left):
+            if ends[i] == node:
+                after = read(c, v.behind, token, at)
+                if after < REFUSED or (after >= 0 and found >= 0):
+                    return ASKED if after == ASKED else UNKNOWN
+                found = max(after, found)
+        node += 1
+        while byte_of(nodes[node]) != data[at]:
+            node = end_of(nodes[node])
+    return found
 
 
 @jit
 def after_token(c: TextContext, index: int, token: int) -> int:
     """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
     Python must follow into a part, or out of one."""
+    slot = c.vocabulary.slot[token]
+    if slot < 0:
+        return REFUSED
+    after = UNKNOWN
     if c.inside[index] != INSIDE:
-        after = read(c, index, token)
+        after = read(c, index, token, c.vocabulary.token_offset[token])
         return after if after != UNKNOWN else recorded(c, index, token)
     node = c.nodes[index]
     state = TextState(address_of_block(node))
-    v, slot = c.visits[state.visit], c.vocabulary.slot[token]
-    if v.take != 0 and v.wanted != UNKNOWN and (node.token_list < -1 or (slot >= 0 and v.leaving[slot] == 0)):
+    v = c.visits[state.visit]
+    if v.take != 0 and v.wanted != UNKNOWN:
         after = call3(v.take, v.context, state.state, token)
-        if after >= 0:
-            after = enter(c, state.visit, after)
-        if after >= REFUSED:
-            return after
-    return recorded(c, index, token)
+        if node.token_list < -1 or v.leaving[slot] == 0:
+            if after >= 0:
+                after = enter(c, state.visit, after)
+            return after if after >= REFUSED else recorded(c, index, token)
+        after = leave(c, v, state.state, token) if after == REFUSED else UNKNOWN
+    return after if after != UNKNOWN else recorded(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
 def take_token(context: int, index: int, token: int) -> int:
     """As `after_token`."""
-    return after_token(TextContext(context), index, token)
-
-
-@entry("int64(int64, int64, int64)")
-def known_move(context: int, index: int, token: int) -> int:
-    """As `recorded`."""
-    return recorded(TextContext(context), index, token)
-
-
-@entry("int64(int64, int64, int64)")
-def join_part(context: int, index: int, target: int) -> int:
-    """Memoise the mask of a state inside a part, and write it to `target` (0: nowhere): the part's own, and
-    the tokens that leave the part. Returns 0; ASKED with questions noted; MISS where the part's mask is not
-    known; UNKNOWN where Python must join them."""
     c = TextContext(context)
-    node = c.nodes[index]
-    state = TextState(address_of_block(node))
-    v = c.visits[state.visit]
-    if v.take == 0 or v.wanted == UNKNOWN:
-        return UNKNOWN
-    if call2(v.standing, v.context, state.state) != NEVER and c.may_end[index] == 0:
-        return UNKNOWN
-    # behind the memory of `walk` and of what it calls
-    ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
-    if v.wanted != 0:
-        left = call4(v.ends_below, v.context, state.state, v.wanted, address_of_block(ends))
-    if left == 0:
-        forward(c, index)
-        return copy_mask(c, node, target)
-    part = Core(v.context)
-    own = part.nodes[state.state]
-    if own.token_list < 0:
-        return MISS
-    if left < 0 or v.behind < 0 or own.token_list < 0:
-        return UNKNOWN
-    c.buffer_count = 0
-    c.waiting.count = 0
-    listed = skip(part.lists.numbers, own.token_list)
-    for i in range(listed[1]):
-        terminal = part.terminals[listed[2 + i]]
-        emit(c, terminal.tokens, 0, terminal.count)
-    emit(c, skip(listed, 2 + listed[1]), 0, listed[0])
-    asked = False
-    for i in range(left):
-        at = ends[i]
-        word = c.vocabulary.trie[at]
-        asked = walk(c, v.behind, at + 1, depth_of(word), end_of(word)) or asked
-    if asked:
-        return ASKED
-    if c.buffer_count >= c.vocabulary.mask_words:
-        return UNKNOWN
-    return memoise(c, node, own.dense_row, target)
+    after = after_token(c, index, token)
+    return after if after < 0 else settled(c, after)
 
 
 @entry("int64(int64, int64, int64)")
 def inside_state(context: int, visit: int, state: int) -> int:
     """As `enter`."""
-    return enter(TextContext(context), visit, state)
+    c = TextContext(context)
+    after = enter(c, visit, state)
+    return after if after < 0 else settled(c, after)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -387,7 +433,8 @@ def draft_state(c: TextContext, job: Job, index: int, token: int) -> int:
         return job.finished if job.finished >= 0 else UNKNOWN
     if c.vocabulary.slot[token] < 0 and job.specials != 0:
         return recorded(c, index, token)
-    return after_token(c, index, token)
+    after = after_token(c, index, token)
+    return after if after < 0 else settled(c, after)
 
 
 @entry("int64(int64, int64, int64)")
@@ -430,163 +477,3 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
         asked = asked or reached == QUESTIONED
         target[i] = reached
     return ASKED if asked else 0
-
-
-@jit
-def wait(c: TextContext, node: int, state: int, own: int) -> None:
-    """Note that the walk of a trie node waits for an answer in a state: with all below it, or (`own` 1) for
-    its own tokens alone."""
-    waiting = c.waiting
-    count = waiting.count
-    if count < MOST_WAITING:
-        waiting.noted[count] = (node << 32) + 2 * state + own
-    waiting.count = min(count, MOST_WAITING) + 1
-
-
-@jit
-def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
-    """Collect the tokens of the trie's nodes from `node` to `count` whose bytes can be read from a state on;
-    `depth`: of the node above them. Nodes that wait for an answer are noted. Returns whether there are any.
-    """
-    nodes = c.vocabulary.trie
-    starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
-    stack = Int64s(address_of_block(c.scratch))
-    slots = skip(Int32s(address_of_block(c.scratch)), SLOTS)
-    stack[depth] = index
-    asked = False
-    while node < count:
-        word = nodes[node]
-        depth = depth_of(word)
-        after = follow(c, stack[depth - 1], byte_of(word))
-        if after < 0:
-            if after == QUESTIONED:
-                wait(c, node, stack[depth - 1], 0)
-                asked = True
-            node = end_of(word)
-            continue
-        stack[depth] = after
-        slot = slot_of(word)
-        if slot != 0:
-            end = end_token(c, after)
-            if end >= 0:
-                emit(c, ids, starts[slot - 1], starts[slot])
-            elif end == QUESTIONED:
-                wait(c, node, after, 1)
-                asked = True
-        found = 0
-        if c.inside[after] == INSIDE and node + 1 < end_of(word):
-            state = TextState(address_of_block(c.nodes[after]))
-            v = c.visits[state.visit]
-            if v.take != 0:
-                found = call4(v.slots_below, v.context, state.state, node, address_of_block(slots))
-                if found >= 0:
-                    for i in range(found):
-                        emit(c, ids, starts[slots[i]], starts[slots[i] + 1])
-                    node = end_of(word)
-                    continue
-        node += 1
-    return asked
-
-
-@entry("int64(int64, int64, int64)")
-def collect(context: int, index: int, wanted_address: int) -> int:
-    """Collect a state's tokens in the buffer, those that begin with wanted bytes (uint8[256]; 0: all bytes),
-    without special and end tokens. Returns 0, or ASKED: `collect_on` continues."""
-    c, wanted = TextContext(context), Bytes(wanted_address)
-    c.buffer_count = 0
-    c.waiting.count = 0
-    asked = False
-    for byte in range(256):
-        node = c.vocabulary.first[byte]
-        if node >= 0 and (wanted_address == 0 or wanted[byte] != 0):
-            asked = walk(c, index, node, 0, end_of(c.vocabulary.trie[node])) or asked
-    return ASKED if asked else 0
-
-
-@entry("int64(int64)")
-def collect_on(context: int) -> int:
-    """Collect in the buffer the tokens of the nodes that waited for answers. Returns as `collect`."""
-    c = TextContext(context)
-    nodes, starts, ids = c.vocabulary.trie, c.vocabulary.slot_start, c.vocabulary.slot_ids
-    waiting = c.waiting
-    count = waiting.count
-    for i in range(count):
-        waiting.resumed[i] = waiting.noted[i]
-    c.buffer_count = 0
-    waiting.count = 0
-    asked = False
-    for i in range(count):
-        one = waiting.resumed[i]
-        node, state = one >> 32, (one & 0xFFFFFFFF) >> 1
-        word = nodes[node]
-        if one & 1 == 0:
-            asked = walk(c, state, node, depth_of(word) - 1, end_of(word)) or asked
-            continue
-        slot, end = slot_of(word), end_token(c, state)
-        if end >= 0:
-            emit(c, ids, starts[slot - 1], starts[slot])
-        elif end == QUESTIONED:
-            wait(c, node, state, 1)
-            asked = True
-    return ASKED if asked else 0
-
-
-@entry("int64(int64, int64, int64)")
-def keep(context: int, index: int, target: int) -> int:
-    """Memoise the tokens in the buffer as a state's mask, with the special and the end tokens that are
-    allowed, and write it to `target` (0: nowhere). Returns 0; ASKED where the lists have too little room;
-    LARGE where the list would be as long as a row, which is then neither memoised nor written."""
-    c = TextContext(context)
-    count = c.buffer_count
-    emit(c, c.specials, 0, c.special_count)
-    if c.may_end[index] != 0:
-        emit(c, c.ends, 0, c.end_count)
-    code = remember(c, c.nodes[index], -1, target)
-    if code == ASKED:
-        c.buffer_count = count
-    return code
-
-
-@entry("int64(int64, int64, int64, int64)")
-def collect_below(context: int, index: int, below_address: int, count: int) -> int:
-    """Collect the tokens below some nodes of the trie (int64) whose bytes behind the node's can be read from
-    a state on; some may stand in the buffer twice. Returns for how many of the nodes there was room, or ASKED
-    with questions noted."""
-    c, below = TextContext(context), Int64s(below_address)
-    c.buffer_count = 0
-    asked = False
-    for i in range(count):
-        if c.buffer_count > c.vocabulary.size:
-            return ASKED if asked else i
-        node = below[i]
-        word = c.vocabulary.trie[node]
-        asked = walk(c, index, node + 1, depth_of(word), end_of(word)) or asked
-    return ASKED if asked else count
-
-
-@entry("int64(int64, int64, int64, int64, int64)")
-def prefixes(context: int, data_address: int, size: int, target_address: int, most: int) -> int:
-    """Write the lengths of the tokens that data[0:size] begins with to target (int64), ascending, `most` at
-    most; return how many there are."""
-    vocabulary = Core(context).vocabulary
-    data, target = Bytes(data_address), Int64s(target_address)
-    found = 0
-    if size == 0:
-        return found
-    node, end, depth = vocabulary.first[data[0]], vocabulary.trie_count, 1
-    while 0 <= node < end and found < most:
-        word = vocabulary.trie[node]
-        if depth_of(word) < depth:
-            break
-        if byte_of(word) != data[depth - 1]:
-            node = end_of(word)
-            continue
-        if slot_of(word) != 0:
-            target[found] = depth
-            found += 1
-        if depth == size:
-            break
-        end = end_of(word)
-        depth += 1
-        node += 1
-    return found
