@@ -9,7 +9,9 @@ import numeral_twin as twin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.automata.numbers.number_plan import ANY, Side, sides_of
+from structgen.automata.numbers.digit_steps import RANKS
+from structgen.automata.numbers.number_plan import Side, sides_of
+from structgen.automata.numbers.written_forms import ANY
 from structgen.language import ir
 from structgen.limits import Limits
 
@@ -36,11 +38,14 @@ def test_the_table_says_of_each_value_what_the_formulas_say(
 
 def outcome(side: Side, value: Fraction) -> int:
     """Return the outcome of a value that is written with a point."""
-    bounds = [Fraction(Decimal(one.digits).scaleb(one.e + 1 - len(one.digits))) for one in side.bounds]
+    bounds = []
+    for code in side.bounds.tolist():
+        word = side.words[code % RANKS >> 1]
+        bounds.append(Fraction(Decimal(word).scaleb(code // RANKS + 1 - len(word))))
     cell = 2 * sum(bound < value for bound in bounds) + (value in bounds)
     bits = sum(
         1 << which
         for which, by in enumerate(side.divisors)
         if value % (Fraction(by.core) / Fraction(10) ** by.shift) == 0
     )
-    return side.rows[cell][(1 << len(side.divisors)) + bits]
+    return int(side.table[cell, (1 << len(side.divisors)) + bits])

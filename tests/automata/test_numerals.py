@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from structgen.automata.numbers import number_states
-from structgen.automata.numbers.number_plan import Caps
+from structgen.automata.numbers.written_forms import Caps
 from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir

@@ -72,7 +72,7 @@ SATURATE, HOPELESS_BELOW, SPLIT_AT, RECORD = 22, 23, 24, 25
 DIVISOR_SIZE = 4  # core, shift, odd, tens
 RANKS = 1 << 21  # a value's place is e * RANKS + its significand's rank: 2i + 1 for word i, 2i below it
 GAP, TAIL, PATH = 1, 2, 3
-PACKED = 15  # digits in an integer
+PACKED = 8  # digits in an integer, as ASCII bytes, the first one lowest
 BIG = 1 << 40
 HOPELESS = -(1 << 41)  # `low` of digits too fine for every divisor, where no exponent can follow
 DEAD_NUMERAL = Numeral(0, -1, 0, 0, 0, 0, 0, 0)
@@ -87,7 +87,7 @@ def digit_of(arena: Ints, side: int, word: int, place: int) -> int:
     entry = arena[side + WORDS_AT] + 2 * word
     if place >= arena[entry + 1]:
         return -1
-    return (arena[arena[entry] + place // PACKED] >> (4 * (place % PACKED))) & 15
+    return (arena[arena[entry] + place // PACKED] >> (8 * (place % PACKED))) & 15
 
 
 @jit

@@ -32,8 +32,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.numbers.number_plan import POLICY, Caps
 from structgen.automata.numbers.number_states import COLUMNS, WIDTH, shared
+from structgen.automata.numbers.written_forms import POLICY, Caps
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
 from structgen.limits import Limits

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import blake2b
-from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +18,9 @@ import numpy.typing as npt
 from structgen.automata.numbers import digit_steps as steps
 from structgen.automata.numbers import numeral_rows as table
 from structgen.automata.numbers.interval_split import split
-from structgen.automata.numbers.number_plan import ANY, Caps, Divisor, Side, common_core, sides_of
+from structgen.automata.numbers.number_plan import Divisor, Side, common_core, sides_of
 from structgen.automata.numbers.numeral_values import LONGEST
-from structgen.automata.numbers.written_forms import as_written
+from structgen.automata.numbers.written_forms import ANY, Caps
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -40,8 +39,6 @@ WHOLE = 100
 """More characters than an unconstrained numeral has, except under "any"."""
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS) - 1), key=b"0123456789-+.E".__getitem__)
 """The columns, but for "E" instead of "e": they are the same."""
-_FEW_ROWS = 1_000
-"""Tables of more rows are not searched for their outcomes."""
 _FITS = 1 << 58
 """Remainders are 64-bit integers, so the divisors' least common multiple is below this. 17 digits fit."""
 
@@ -85,7 +82,7 @@ class Numerals:
         self._offsets: dict[tuple[Side, bool], int] = {}
         self._sides: dict[int, Side] = {}
         self._labels: dict[tuple[int, int], tuple[int, ...]] = {}
-        self._contents: dict[int, dict[Meaning, bytes]] = {}
+        self._contents: dict[tuple[int, tuple[tuple[int, int], ...]], bytes] = {}
 
     @property
     def count(self) -> int:
@@ -116,9 +113,12 @@ class Numerals:
 
     def _plan(self, spec: ir.Spec) -> NumberPlan:
         numbers: dict[frozenset[int], int] = {}
-        spec, caps = as_written(spec, self.policy, self._caps, self.limits)
         sides = sides_of(
-            spec, self.policy, self.limits, lambda demands: numbers.setdefault(demands, len(numbers)), caps
+            spec,
+            self.policy,
+            self.limits,
+            lambda demands: numbers.setdefault(demands, len(numbers)),
+            self._caps,
         )
         if any(_too_long(common_core(side.divisors), len(side.divisors)) for side in sides):
             raise LimitError(
@@ -139,15 +139,13 @@ class Numerals:
             return known
         sides = plan.sides
         if numbers != tuple(range(len(numbers))):
-            sides = (
-                sides[0].renumbered(dict(enumerate(numbers))),
-                sides[1].renumbered(dict(enumerate(numbers))),
-            )
+            names = dict(enumerate(numbers))
+            sides = sides[0].renumbered(names), sides[1].renumbered(names)
         left = self.limits.number_chars if self.policy == ANY else 0
         positive, negative = self._side(sides[0]), self._side(sides[1])
         state = self._enter(steps.Numeral(positive, steps.START, left, negative, 0, 0, 0, 0))
         if state >= 0:
-            short = self.policy != ANY and not any(side.bounds for side in sides)
+            short = self.policy != ANY and not any(side.words for side in sides)
             self._fill(state, WHOLE if short and not _remainders(sides) else DEPTH)
         plan.starts[numbers] = state
         return state
@@ -161,21 +159,16 @@ class Numerals:
         follower = side.without_zero()
         nonzero = 0 if follower is side else self._side(follower)
         parts = () if nonzero or part else split(side)
-        split_at = [self._side(one, part=one is not parts[0]) for one in parts]
-        record = np.array(_record(side, nonzero, split_at), np.int64)
-        at = int(self._arena[steps.USED])
+        split_at = [self._side(one, part=one != parts[0]) for one in parts]
         if nonzero:
-            record[: steps.RECORD] = self._arena[nonzero : nonzero + steps.RECORD]
+            record = self._arena[nonzero : nonzero + steps.RECORD].copy()
             record[steps.ZERO_OUT : steps.ZERO_OUT + 2] = side.zero
             record[steps.FREE] = 0
         else:
-            record[list(_TABLES)] += at
-            words = slice(int(record[steps.WORDS_AT]) - at, None)
-            record[words][: 2 * int(record[steps.WORDS]) : 2] += record[steps.WORDS_AT]
-            if split_at:
-                record[steps.SPLIT_AT] += at
+            record = _record(side, split_at, int(self._arena[steps.USED]))
+        at = int(self._arena[steps.USED])
         record[steps.NONZERO] = nonzero or at
-        pieces = 2 * (2 * len({bound.e for bound in side.bounds}) + len(side.divisors) + 4) + 1
+        pieces = 2 * (2 * int(record[steps.DECADES]) + len(side.divisors) + 4) + 1
         self._reserve(len(record) + 2 * pieces)
         self._arena[at : at + len(record)] = record
         self._arena[steps.USED] = at + len(record)
@@ -331,28 +324,33 @@ class Numerals:
         return known
 
     def _key(self, n: steps.Numeral, demands: Mapping[int, frozenset[int]]) -> bytes:
-        parts: list[object]
+        sets = sorted({tuple(sorted(met)) for met in demands.values()})
+        names = {number: sets.index(tuple(sorted(met))) for number, met in demands.items()}
+        parts: list[object] = [sets]
         if n.phase >= steps.E:
-            names, pieces = _Names(demands), self._pieces(n.side)
-            pieces[1::2] = [names.number(out) for out in pieces[1::2]]
-            parts = ["exponent", *pieces, names.sets]
+            pieces = self._pieces(n.side)
+            parts += [*pieces[::2], *[names.get(out, -1) for out in pieces[1::2]]]
         else:
-            parts = [self._content(n.side, demands)]
+            parts.append(self._content(n.side, names))
             if n.phase == steps.START:
-                parts.append(self._content(n.seen, demands))
+                parts.append(self._content(n.seen, names))
                 n = n._replace(seen=0)
         text = repr((parts, tuple(n[1:])))
-        return blake2b(text.encode(), digest_size=16, person=b"sg-numeral-5").digest()
+        return blake2b(text.encode(), digest_size=16, person=b"sg-numeral-6").digest()
 
-    def _content(self, at: int, demands: Mapping[int, frozenset[int]]) -> bytes:
-        """Return a digest of a side; made once for each meaning of its outcomes."""
-        side = self._sides[at]
-        known = self._contents.setdefault(at, {})
-        numbers = side.outcomes() if len(side.rows) <= _FEW_ROWS else demands
-        meaning = tuple((number, demands[number]) for number in sorted(numbers))
-        found = known.get(meaning)
+    def _content(self, at: int, names: dict[int, int]) -> bytes:
+        """Return a digest of a side that is the same in every process; made once for each meaning of its
+        outcomes."""
+        asked = at, tuple(names.items())
+        found = self._contents.get(asked)
         if found is None:
-            found = known[meaning] = _content(side, demands)
+            side = self._sides[at].renumbered(names)
+            divisors = [(hex(by.core), by.shift) for by in side.divisors]
+            head = repr((side.any_length, tuple(side.caps), side.zero, divisors, side.words))
+            digest = blake2b(head.encode(), digest_size=16, person=b"sg-side")
+            digest.update(side.codes)
+            digest.update(side.rows)
+            found = self._contents[asked] = digest.digest()
         return found
 
 
@@ -361,61 +359,9 @@ def _too_long(core: int, divisors: int) -> bool:
     return core >= _FITS or core * (1 + (1 << divisors) // 2) > LONGEST
 
 
-class _Names:
-    """Numbers outcomes in the order in which they are met, independent of the grammar's numbers."""
-
-    def __init__(self, demands: Mapping[int, frozenset[int]]) -> None:
-        self.sets: list[list[int]] = []
-        self._demands = demands
-        self._known = {-1: -1}
-
-    def number(self, outcome: int) -> int:
-        """Return the number of an outcome."""
-        known = self._known.get(outcome)
-        if known is None:
-            known = len(self.sets)
-            self.sets.append(sorted(self._demands[outcome]))
-            self._known[outcome] = known
-        return known
-
-
-def _content(side: Side, demands: Mapping[int, frozenset[int]]) -> bytes:
-    """Return a digest of a side that is the same in every process. Linear in its bounds."""
-    names = _Names(demands)
-    caps = side.caps
-    digest = blake2b(digest_size=16, person=b"sg-side")
-    head = side.any_length, tuple(caps), [names.number(out) for out in side.zero]
-    digest.update(repr((head, [(hex(by.core), by.shift) for by in side.divisors])).encode())
-    digest.update("".join([f"{bound.e} {bound.digits}\n" for bound in side.bounds]).encode())
-    outs = [out for row in side.rows for out in row]
-    numbers = {out: f"{names.number(out)} " for out in dict.fromkeys(outs)}
-    digest.update("".join([numbers[out] for out in outs]).encode())
-    digest.update(repr(names.sets).encode())
-    return digest.digest()
-
-
-class _SharedTable:
-    """The table that new grammars share."""
-
-    def __init__(self, policy: int, caps: Caps | None, limits: Limits) -> None:
-        self._lock = new_lock(STORES)
-        self._made = policy, caps, limits
-        self._now: Numerals | None = None
-
-    def take(self) -> Numerals:
-        """Return the table; a new one once it is full."""
-        now = self._now
-        if now is None or now.full:
-            with self._lock:
-                now = self._now
-                if now is None or now.full:
-                    now = self._now = Numerals(*self._made)
-        return now
-
-
-@lru_cache(maxsize=16)
-def _shared_table(policy: int, caps: Caps | None, number_chars: int) -> _SharedTable:
-    return _SharedTable(policy, caps, Limits(number_chars=number_chars))
+_tables: dict[tuple[int, Caps | None, int], Numerals] = {}
+"""The tables that new grammars share, by policy and limits."""
+_lock = new_lock(STORES)
 
 
 def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
@@ -426,7 +372,12 @@ def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
     """
     if limits.automaton_states < MOST_STATES:
         return Numerals(policy, caps, limits)
-    return _shared_table(policy, caps, limits.number_chars).take()
+    asked = policy, caps, limits.number_chars
+    with _lock:
+        now = _tables.get(asked)
+        if now is None or now.full:
+            now = _tables[asked] = Numerals(policy, caps, Limits(number_chars=limits.number_chars))
+    return now
 
 
 def _longer(array: npt.NDArray, size: int, fill: int) -> npt.NDArray:  # type: ignore[type-arg]
@@ -436,33 +387,19 @@ def _longer(array: npt.NDArray, size: int, fill: int) -> npt.NDArray:  # type: i
     return larger
 
 
-_TABLES = (
-    *(steps.CODES_AT, steps.ROWS_AT, steps.HOPE_AT, steps.HOPE_AT + 1, steps.DIVISORS_AT),
-    *(steps.DECADES_AT, steps.WORDS_AT),
-)
-
-
 def _remainders(sides: tuple[Side, Side]) -> bool:
     """Return whether remainders are told apart."""
     return any(by != Divisor(1, 0, 1, 0) for side in sides for by in side.divisors)
 
 
-def _record(side: Side, nonzero: int, split_at: list[int]) -> list[int]:
-    """Return a side as a record for the arena, whose offsets count from its beginning.
+def _record(side: Side, split_at: list[int], start: int) -> npt.NDArray[np.int64]:
+    """Return a side as a record for the arena, where it begins at `start`.
 
-    `nonzero`: not 0 where its tables are another record's. `split_at`: the offsets of the sides by first
-    digit, if the side is split; it has no tables then.
+    `split_at`: the offsets of the sides by first digit, if the side is split; it has no tables then.
     """
-    record = [0] * steps.RECORD
-    if nonzero:
-        return record
-    bounds, divisors = side.bounds, side.divisors
-    if split_at:
-        bounds = ()
-    words = sorted({bound.digits for bound in bounds})
-    ranks = {word: 2 * rank + 1 for rank, word in enumerate(words)}
-    rows, columns = side.rows, 1 << len(divisors)
-    caps = side.caps
+    record = np.zeros(steps.RECORD, np.int64)
+    caps, divisors, table = side.caps, side.divisors, side.table
+    bounds, words = (side.bounds, side.words) if not split_at else (side.bounds[:0], ())
     record[steps.ANY_LENGTH] = side.any_length
     record[steps.CAP_WHOLE] = max(caps.integer, caps.alone)
     record[steps.SPARE] = 0 if side.any_length else max(0, caps.alone - caps.integer)
@@ -470,43 +407,39 @@ def _record(side: Side, nonzero: int, split_at: list[int]) -> list[int]:
     record[steps.ZERO_OUT : steps.ZERO_OUT + 2] = side.zero
     record[steps.BOUNDS], record[steps.WORDS], record[steps.DIVISORS] = len(bounds), len(words), len(divisors)
     record[steps.CORE] = common_core(divisors)
-    record[steps.FREE] = side.constant() and side.zero == side.rows[0]
-    decades = sorted({bound.e for bound in bounds})
+    record[steps.FREE] = side.constant() and side.zero == tuple(table[0].tolist())
+    decades = np.unique(bounds // steps.RANKS)
     record[steps.DECADES] = len(decades)
     if divisors:
         record[steps.SATURATE] = max(0, *[by.tens - by.shift for by in divisors])
         record[steps.HOPELESS_BELOW] = -max([by.shift for by in divisors])
-    packed = [_packed(word) for word in words]
-    starts = list(accumulate(map(len, packed), initial=2 * len(words)))
-    parts: list[list[int]] = [
-        [bound.e * steps.RANKS + ranks[bound.digits] for bound in bounds],
-        [out for row in rows for out in row],
-        _hopes(rows, 0, columns),
-        _hopes(rows, columns, 2 * columns),
-        [number for by in divisors for number in (by.core, by.shift, by.odd, by.tens)],
-        decades,
-        [number for entry in zip(starts, map(len, words), strict=False) for number in entry],
-        [number for word in packed for number in word],
-        split_at,
-    ]
-    places = list(accumulate(map(len, parts), initial=steps.RECORD))
-    for where, place in zip(_TABLES, places[:7], strict=True):
-        record[where] = place
-    if split_at:
-        record[steps.SPLIT_AT] = places[8]
-    return record + [number for part in parts for number in part]
+    lengths = np.array(list(map(len, words)), np.int64)
+    ends = np.cumsum((lengths + steps.PACKED - 1) // steps.PACKED)
+    packed = "".join([word + "0" * (-len(word) % steps.PACKED) for word in words]).encode()
+    columns = 1 << len(divisors)
+    entries = np.zeros((len(words), 2), np.int64)
+    parts: dict[int, npt.NDArray[np.integer[Any]]] = {
+        steps.CODES_AT: bounds,
+        steps.ROWS_AT: table.ravel(),
+        steps.HOPE_AT: _hopes(table[:, :columns]),
+        steps.HOPE_AT + 1: _hopes(table[:, columns:]),
+        steps.DIVISORS_AT: np.array(divisors, np.int64).ravel(),
+        steps.DECADES_AT: decades,
+        steps.WORDS_AT: entries,
+        0: np.frombuffer(packed, "<i8"),
+        steps.SPLIT_AT: np.array(split_at, np.int64),
+    }
+    at = start + steps.RECORD
+    for where, part in parts.items():
+        if where == 0:
+            entries[:, 0], entries[:, 1] = at + np.append(0, ends)[:-1], lengths
+        elif part.size or where != steps.SPLIT_AT:
+            record[where] = at
+        at += part.size
+    return np.concatenate([record, *[part.ravel() for part in parts.values()]])
 
 
-def _hopes(rows: tuple[tuple[int, ...], ...], first: int, end: int) -> list[int]:
-    """Return for each cell the first one from it on that has an outcome in some columns; and an end."""
-    found = [2 * len(rows)]
-    for cell in range(len(rows) - 1, -1, -1):
-        found.append(cell if max(rows[cell][first:end]) >= 0 else found[-1])
-    return found[::-1]
-
-
-def _packed(word: str) -> list[int]:
-    """Return a word's digits, some in each integer, the first one lowest."""
-    if len(word) <= steps.PACKED:
-        return [int(word[::-1], 16)]
-    return [int(word[at : at + steps.PACKED][::-1], 16) for at in range(0, len(word), steps.PACKED)]
+def _hopes(table: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return for each cell the first one from it on that has an outcome in some column; and an end."""
+    cells = np.where(table.max(1) >= 0, np.arange(len(table)), 2 * len(table))
+    return np.append(np.minimum.accumulate(cells[::-1])[::-1], 2 * len(table))
