@@ -29,7 +29,7 @@ class Ints(Protocol):
 
 
 class Numeral(NamedTuple):
-    """The state of a numeral. After "e" `side` is a function, and `mag` is the exponent so far."""
+    """The state of a numeral. After "e" `side` is a function, `mag` the exponent so far, `low` its sign."""
 
     side: int
     """The offset of the side's record in the arena."""
@@ -51,29 +51,21 @@ class Numeral(NamedTuple):
 START, MINUS, ZERO, WHOLE, POINT, FRACTION, E, E_SIGN, E_DIGITS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 FIELDS = 8
 
-# The head of the arena: what is used of it, and counts. Then a queue of states, then records and functions.
-USED, FUNCTIONS, COUNT, DEPTH, PIECES, PIECE_ROOM = 0, 1, 2, 3, 4, 5
-QUEUE, QUEUED = 8, 1024
-FIRST_RECORD = QUEUE + QUEUED
+# The head of the arena: what is used of it, and counts. Then records and functions.
+USED, FUNCTIONS, COUNT, DEPTH, PIECE_ROOM = 0, 1, 2, 3, 4
+FIRST_RECORD = 5
 
 # A side's record in the arena.
-ANY_LENGTH, CAP_WHOLE, SPARE, CAP_FRACTION, CAP_EXPONENT, MOST_EXPONENT = 0, 1, 2, 3, 4, 5
-ZERO_OUT, NONZERO, BOUNDS, WORDS, DIVISORS, CORE, FREE = 6, 8, 9, 10, 11, 12, 13  # of zero: two outcomes
-CODES_AT, ROWS_AT, HOPE_AT, DIVISORS_AT, WORDS_AT, DECADES, DECADES_AT = (
-    14,
-    15,
-    16,
-    18,
-    19,
-    20,
-    21,
-)  # two hopes
-SATURATE, HOPELESS_BELOW, SPLIT_AT, RECORD = 22, 23, 24, 25
+ANY_LENGTH, CAP_WHOLE, SPARE, CAP_FRACTION, CAP_EXPONENT, MOST_EXPONENT, NONZERO, FREE = range(8)
+BOUNDS, WORDS, DIVISORS, CORE, CODES_AT, ROWS_AT, DIVISORS_AT, WORDS_AT = range(8, 16)
+DECADES, DECADES_AT, SATURATE, HOPELESS_BELOW, SPLIT_AT = range(16, 21)
+ZERO_OUT, HOPE_AT, RECORD = 21, 23, 25  # two numbers each, by form
 DIVISOR_SIZE = 4  # core, shift, odd, tens
 RANKS = 1 << 21  # a value's place is e * RANKS + its significand's rank: 2i + 1 for word i, 2i below it
 GAP, TAIL, PATH = 1, 2, 3
 PACKED = 8  # digits in an integer, as ASCII bytes, the first one lowest
 BIG = 1 << 40
+MIXED = -2
 HOPELESS = -(1 << 41)  # `low` of digits too fine for every divisor, where no exponent can follow
 DEAD_NUMERAL = Numeral(0, -1, 0, 0, 0, 0, 0, 0)
 
@@ -187,7 +179,7 @@ def value_outcome(arena: Ints, n: Numeral, marked: int, shift: int) -> int:
 def outcome_of(arena: Ints, n: Numeral) -> int:
     """Return the outcome of ending here, or -1."""
     if n.phase == E_DIGITS:
-        return arena[n.side + 2 * piece_of(arena, n.side, n.mag) + 2]
+        return among(arena, n.side, n.low, n.mag, n.mag)
     if n.phase != ZERO and n.phase != WHOLE and n.phase != FRACTION:
         return -1
     marked = 1 if n.phase == FRACTION else 0
@@ -226,39 +218,34 @@ def function_hash(arena: Ints, function: int) -> int:
 
 @jit
 def function_of(arena: Ints, slots: Ints, count: int) -> int:
-    """Return the offset of the function whose `count` pieces were written at PIECES, interned."""
-    made = arena[PIECES]
+    """Return the offset of the function whose `count` pieces were written at USED + 1, interned."""
+    made = arena[USED]
     arena[made] = count
     arena[made + 1] = -BIG
     mask = len(slots) - 1
     slot = function_hash(arena, made) & mask
     while slots[slot] != -1:
-        found = -slots[slot]
-        if found > 0 and arena[found] == count:
-            which = 1
-            while which <= 2 * count and arena[found + which] == arena[made + which]:
-                which += 1
-            if which > 2 * count:
-                return found
+        found, which = -slots[slot], 0
+        while found > 0 and which <= 2 * count and arena[found + which] == arena[made + which]:
+            which += 1
+        if which > 2 * count:
+            return found
         slot = (slot + 1) & mask
-    found = arena[USED]
-    for which in range(2 * count + 1):
-        arena[found + which] = arena[made + which]
-    arena[USED] = found + 1 + 2 * count
+    arena[USED] = made + 1 + 2 * count
     arena[FUNCTIONS] += 1
-    slots[slot] = -found
-    return found
+    slots[slot] = -made
+    return made
 
 
 @jit
 def put_start(arena: Ints, count: int, start: int) -> int:
-    """Put the start of a piece among the `count` ones at PIECES, unless it is there; return how many."""
-    at = arena[PIECES] + 2 * count - 1
+    """Put the start of a piece among the `count` ones at USED, unless it is there; return how many."""
+    at = arena[USED] + 2 * count - 1
     while arena[at] > start:
         at -= 2
     if arena[at] == start:
         return count
-    for place in range(arena[PIECES] + 2 * count - 1, at, -2):
+    for place in range(arena[USED] + 2 * count - 1, at, -2):
         arena[place + 2] = arena[place]
     arena[at + 2] = start
     return count + 1
@@ -267,7 +254,7 @@ def put_start(arena: Ints, count: int, start: int) -> int:
 @jit
 def exponents_of(arena: Ints, slots: Ints, n: Numeral) -> int:
     """Return the function of the exponents after a mantissa. Exponents past the caps make no piece."""
-    side, piece = n.side, arena[PIECES] + 1
+    side, piece = n.side, arena[USED] + 1
     most = BIG if arena[side + ANY_LENGTH] else ten_to(arena[side + CAP_EXPONENT]) - 1
     largest = arena[side + MOST_EXPONENT]
     arena[piece] = -most
@@ -314,52 +301,32 @@ def ten_to(power: int) -> int:
 
 
 @jit
-def signed(arena: Ints, slots: Ints, function: int, negative: bool) -> int:
-    """Return the function of the exponent's digits after its sign."""
-    count = arena[function]
-    at, piece = function + 1, arena[PIECES] + 1
-    kept = 0
-    for step_at in range(count):
-        which = count - 1 - step_at if negative else step_at
-        last = which + 1 == count
-        if negative:
-            if which > 0 and arena[at + 2 * which] > 0:
-                continue
-            start = 1 - arena[at + 2 * which + 2] if not last and arena[at + 2 * which + 2] <= 0 else 0
-        else:
-            if not last and arena[at + 2 * which + 2] <= 0:
-                continue
-            start = max(arena[at + 2 * which], 0)
-        arena[piece + 2 * kept] = start
-        arena[piece + 2 * kept + 1] = arena[at + 2 * which + 1]
-        kept += 1
-    return function_of(arena, slots, kept)
+def among(arena: Ints, function: int, sign: int, first: int, last: int) -> int:
+    """Return the outcome that all exponents of a range have, or MIXED. `sign`: -1 if they are negative."""
+    if sign < 0:
+        first, last = -last, -first
+    low, high = piece_of(arena, function, first), piece_of(arena, function, last)
+    found = arena[function + 2 + 2 * low]
+    for which in range(low + 1, high + 1):
+        if arena[function + 2 + 2 * which] != found:
+            return MIXED
+    return found
 
 
 @jit
-def settled(arena: Ints, function: int, left: int, value: int) -> int:
-    """Return how many more digits the exponent `value` may have, where its outcome stays the same whatever
-    they are (`left`, or fewer if no outcome follows more of them); -1 where the digits matter."""
-    last = arena[function + 2 * arena[function] - 1]
-    outcome = arena[function + 2 + 2 * piece_of(arena, function, value)]
-    most = left
-    start, span = value, 1
-    for more in range(left + 1):
-        if more > 0:
-            start, span = start * 10, span * 10
-        same, dead = True, True
-        for which in range(piece_of(arena, function, start), piece_of(arena, function, start + span - 1) + 1):
-            found = arena[function + 2 + 2 * which]
-            same = same and found == outcome
-            dead = dead and found < 0
-        if most < left:
-            if not dead:
+def settled(arena: Ints, n: Numeral) -> int:
+    """Return how many more digits an exponent may have, where its outcome stays the same whatever they are
+    (`left`, or fewer if no outcome follows more of them); -1 where the digits matter."""
+    outcome, most = among(arena, n.side, n.low, n.mag, n.mag), n.left
+    start, span = n.mag, 1
+    for more in range(1, n.left + 1):
+        start, span = start * 10, span * 10
+        found = among(arena, n.side, n.low, start, start + span - 1)
+        if found != outcome or most < n.left:
+            if found != -1:
                 return -1
-        elif not same:
-            if not dead:
-                return -1
-            most = more - 1
-        if start > last or (value == 0 and span > last):
+            most = min(most, more - 1)
+        if start + span > BIG:
             break
     return most
 
@@ -418,20 +385,16 @@ def exponent_step(arena: Ints, slots: Ints, n: Numeral, column: int) -> Numeral:
     if n.phase == E and column >= 10:
         if column > 11 or (n.left < 2 and n.seen == 1):
             return DEAD_NUMERAL
-        return Numeral(signed(arena, slots, n.side, column == 10), E_SIGN, n.left - n.seen, 0, 0, 0, 0, 0)
+        return Numeral(n.side, E_SIGN, n.left - n.seen, 0, 0, 0, 1 if column == 11 else -1, 0)
     if column > 9 or n.left < 1:
         return DEAD_NUMERAL
-    function = signed(arena, slots, n.side, False) if n.phase == E else n.side
-    value = n.mag * 10 + column
-    left = n.left - 1
-    if arena[function] > 1:
-        more = settled(arena, function, left, value)
-        if more >= 0:
-            out = arena[function + 2 + 2 * piece_of(arena, function, value)]
-            arena[arena[PIECES] + 2] = out
-            function = function_of(arena, slots, 1)
-            left = more
-    return Numeral(function, E_DIGITS, left, 0, value if arena[function] > 1 else 0, 0, 0, 0)
+    sign = 1 if n.phase == E else n.low
+    after = Numeral(n.side, E_DIGITS, n.left - 1, 0, n.mag * 10 + column, 0, sign, 0)
+    most = settled(arena, after)
+    if most < 0:
+        return after
+    arena[arena[USED] + 2] = outcome_of(arena, after)
+    return Numeral(function_of(arena, slots, 1), E_DIGITS, most, 0, 0, 0, 0, 0)
 
 
 @jit

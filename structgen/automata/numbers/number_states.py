@@ -75,7 +75,7 @@ class Numerals:
         self.trans: npt.NDArray[np.int32] = np.full((1024, WIDTH), ir.UNKNOWN, np.int32)
         self.outcome: npt.NDArray[np.int32] = np.full(1024, -1, np.int32)
         self._replaced: list[npt.NDArray[np.int32]] = []
-        self._states: npt.NDArray[np.int64] = np.zeros((1024, steps.FIELDS + 1), np.int64)
+        self._states: npt.NDArray[np.int64] = np.zeros((1024, steps.FIELDS), np.int64)
         self._slots: npt.NDArray[np.int64] = np.full(4096, -1, np.int64)
         self._arena: npt.NDArray[np.int64] = np.zeros(1 << 14, np.int64)
         self._arena[steps.USED] = steps.FIRST_RECORD
@@ -169,13 +169,10 @@ class Numerals:
         at = int(self._arena[steps.USED])
         record[steps.NONZERO] = nonzero or at
         pieces = 2 * (2 * int(record[steps.DECADES]) + len(side.divisors) + 4) + 1
-        self._reserve(len(record) + 2 * pieces)
+        self._reserve(len(record))
         self._arena[at : at + len(record)] = record
         self._arena[steps.USED] = at + len(record)
-        if pieces > self._arena[steps.PIECE_ROOM]:
-            self._arena[steps.PIECES] = self._arena[steps.USED]
-            self._arena[steps.PIECE_ROOM] = 2 * pieces
-            self._arena[steps.USED] += 2 * pieces
+        self._arena[steps.PIECE_ROOM] = max(int(self._arena[steps.PIECE_ROOM]), pieces)
         self._sides[at] = side
         self._offsets[side, part] = at
         return at
@@ -192,7 +189,7 @@ class Numerals:
 
     def _fill(self, state: int, depth: int) -> None:
         self._arena[steps.DEPTH] = depth
-        while self._states[state, table.MARK] != table.FILLED:
+        while self.trans[state, WIDTH - 1] == ir.UNKNOWN:
             if not table.expand(self._arena, self._states, self._slots, self.trans, self.outcome, state):
                 self._grow()
 
@@ -302,7 +299,7 @@ class Numerals:
             pieces = self._pieces(n.side)
             pieces[1::2] = [same.get(out, -1) for out in pieces[1::2]]
             self._grow()
-            made = int(self._arena[steps.PIECES])
+            made = int(self._arena[steps.USED])
             self._arena[made + 1 : made + 1 + len(pieces)] = pieces
             side = int(table.enter_function(self._arena, self._slots, len(pieces) >> 1))
             return self._enter(n._replace(side=side))

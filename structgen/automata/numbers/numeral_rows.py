@@ -1,7 +1,7 @@
 """The table of numerals so far: each a number, with a row of the numbers that follow it. Compiled.
 
 Numerals are interned by content. `slots` is the hash table of both numerals (their numbers) and step
-functions (their offsets in the arena, negative). A row of `states` is a numeral and a mark.
+functions (their offsets in the arena, negative). A row of `states` is a numeral.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from structgen.native.jit import entry, jit
 
 Grid = npt.NDArray[np.int64]
 Row = npt.NDArray[np.int32]
-MARK = s.FIELDS
-FILLED, WAITING = 1, 2
 ROOM = 16
 """States and functions that one row may make."""
 NEIGHBOURHOOD = 256
@@ -90,34 +88,21 @@ def enter(arena: Ints, states: Grid, slots: Ints, outcome: Row, at: int) -> int:
 
 @entry("int64(int64[::1], int64[:, ::1], int64[::1], int32[:, ::1], int32[::1], int64)")
 def expand(arena: Ints, states: Grid, slots: Ints, trans: Grid, outcome: Row, first: int) -> int:
-    """Fill the row of `first`, and those of states fewer than DEPTH characters after it; return 1, or 0 where
-    an array has no room for one more row (nothing is lost: call again with more)."""
-    head, tail = 0, 1
-    arena[s.QUEUE] = first
-    states[first, MARK] = WAITING
-    level, edge = 0, 1  # the states from `edge` on are one character further
-    status = 1
-    while head < tail and head < NEIGHBOURHOOD:
-        if head == edge:
-            level, edge = level + 1, tail
-            if level == arena[s.DEPTH]:
-                break
+    """Fill the row of `first`, and those of new states fewer than DEPTH characters after it; return 1, or 0
+    where an array has no room for one more row (nothing is lost: call again with more)."""
+    made = edge = arena[s.COUNT]  # new states are numbered as a breadth-first search meets them
+    state, depth = first, arena[s.DEPTH]
+    for _ in range(NEIGHBOURHOOD):
         if not has_room(arena, slots, len(outcome)):
-            status = 0
-            break
-        state = arena[s.QUEUE + head]
-        head += 1
+            return 0
         fill(arena, states, slots, trans, outcome, state)
-        for column in range(14):
-            found = trans[state, column]
-            if found >= 0 and states[found, MARK] == 0 and tail < s.QUEUED:
-                states[found, MARK] = WAITING
-                arena[s.QUEUE + tail] = found
-                tail += 1
-    while head < tail:
-        states[arena[s.QUEUE + head], MARK] = 0
-        head += 1
-    return status
+        if made == edge:
+            depth, edge = depth - 1, arena[s.COUNT]
+        if depth == 0 or made == arena[s.COUNT]:
+            break
+        state = made
+        made += 1
+    return 1
 
 
 @jit
@@ -143,7 +128,6 @@ def fill(arena: Ints, states: Grid, slots: Ints, trans: Grid, outcome: Row, stat
         trans[state, column] = number
     trans[state, 14] = trans[state, 13]
     trans[state, 15] = DEAD
-    states[state, MARK] = FILLED
 
 
 @entry("boolean(int64[::1], int64[:, ::1], int64, int64)")
@@ -154,7 +138,7 @@ def reaches(arena: Ints, states: Grid, state: int, chars: int) -> bool:
 
 @entry("int64(int64[::1], int64[::1], int64)")
 def enter_function(arena: Ints, slots: Ints, count: int) -> int:
-    """Return the offset of the function whose `count` pieces were written at PIECES."""
+    """Return the offset of the function whose `count` pieces were written at USED + 1."""
     return function_of(arena, slots, count)
 
 

@@ -13,38 +13,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from structgen.automata.numbers import digit_steps as s
 from structgen.automata.numbers.digit_steps import (
-    ANY_LENGTH,
-    BIG,
-    BOUNDS,
-    CAP_EXPONENT,
-    CAP_FRACTION,
-    CODES_AT,
-    CORE,
-    DECADES,
-    DECADES_AT,
-    DIVISOR_SIZE,
-    DIVISORS,
-    DIVISORS_AT,
-    E_DIGITS,
-    FREE,
-    HOPE_AT,
-    HOPELESS,
-    MINUS,
-    MOST_EXPONENT,
-    PATH,
-    POINT,
-    RANKS,
-    ROWS_AT,
-    SPARE,
-    START,
-    TAIL,
-    WHOLE,
-    WORDS_AT,
-    ZERO_OUT,
-    E,
     Ints,
     Numeral,
+    among,
     begun,
     cell_of,
     descend,
@@ -52,7 +25,6 @@ from structgen.automata.numbers.digit_steps import (
     divisor_bits,
     first_digit,
     outcome_of,
-    piece_of,
     places_of,
     rank_of,
     ten_to,
@@ -155,7 +127,7 @@ def run_has(arena: Ints, side: int, run: Run) -> bool:
     """Return whether a number of a run has an outcome."""
     if run.first >= run.end or run.digits < 0 or (run.end == 1 and run.digits == 0):
         return False
-    divisors = arena[side + DIVISORS]
+    divisors = arena[side + s.DIVISORS]
     if divisors == 0:
         return arena[run.row] >= 0
     for bits in range(1 << divisors):
@@ -167,11 +139,11 @@ def run_has(arena: Ints, side: int, run: Run) -> bool:
 @jit
 def pattern_met(arena: Ints, side: int, run: Run, bits: int) -> bool:
     """Return whether a number of a run is divided by the divisors of `bits`, and by no other."""
-    divisors, table = arena[side + DIVISORS], arena[side + DIVISORS_AT]
+    divisors, table = arena[side + s.DIVISORS], arena[side + s.DIVISORS_AT]
     drop = 0  # digits that must be 0
     for which in range(divisors):
         if bits >> which & 1:
-            drop = max(drop, -run.place - arena[table + which * DIVISOR_SIZE + 1])
+            drop = max(drop, -run.place - arena[table + which * s.DIVISOR_SIZE + 1])
     digits = run.digits - drop
     if digits < 0:
         return False
@@ -183,7 +155,7 @@ def pattern_met(arena: Ints, side: int, run: Run, bits: int) -> bool:
     modulus = 1
     for which in range(divisors):
         if bits >> which & 1:
-            at = table + which * DIVISOR_SIZE
+            at = table + which * s.DIVISOR_SIZE
             modulus = common_multiple(modulus, modulus_of(arena, at, place + arena[at + 1]))
     unit = 1
     for _ in range(digits):
@@ -204,8 +176,8 @@ def pattern_met(arena: Ints, side: int, run: Run, bits: int) -> bool:
 def divided_by(arena: Ints, side: int, number: Run, but: int) -> int:
     """Return which divisors, but those of `but`, divide rest * 10**(digits + 1) + first; a bit each."""
     found = 0
-    at = arena[side + DIVISORS_AT]
-    for which in range(arena[side + DIVISORS]):
+    at = arena[side + s.DIVISORS_AT]
+    for which in range(arena[side + s.DIVISORS]):
         if not but >> which & 1:
             up = number.place + arena[at + 1]
             y, width = number.first, number.digits + 1
@@ -215,7 +187,7 @@ def divided_by(arena: Ints, side: int, number: Run, but: int) -> int:
                 modulus = modulus_of(arena, at, up)
                 if (times_ten(number.rest, width, modulus) + y) % modulus == 0:
                     found |= 1 << which
-        at += DIVISOR_SIZE
+        at += s.DIVISOR_SIZE
     return found
 
 
@@ -225,27 +197,27 @@ def divided_by(arena: Ints, side: int, number: Run, but: int) -> int:
 @jit
 def hope(arena: Ints, side: int, marked: int, cell: int) -> int:
     """Return the first cell from one on that has an outcome."""
-    return arena[arena[side + HOPE_AT + marked] + cell]
+    return arena[arena[side + s.HOPE_AT + marked] + cell]
 
 
 @jit
 def block_has(arena: Ints, n: Numeral, block: ValueBlock) -> bool:
     """Return whether a value of a block has an outcome. Linear in the cells and in the words' digits; most
     often the first cell tells."""
-    side, code = n.side, block.e * RANKS
-    divisors = arena[side + DIVISORS]
+    side, code = n.side, block.e * s.RANKS
+    divisors = arena[side + s.DIVISORS]
     first = cell_of(arena, side, code + rank_of(arena, side, n.node))
     kind = n.node & 3
     last, depth = first, 0
-    if kind == TAIL:
+    if kind == s.TAIL:
         last = cell_of(arena, side, code + (n.node >> 2) + 1)
-    elif kind == PATH:
+    elif kind == s.PATH:
         last = cell_of(arena, side, code + 2 * ((n.node >> 23) & 0xFFFFF) + 2)
         depth = (n.node >> 2) & 0x1FFFFF
     cell = hope(arena, side, block.marked, first)
     if cell > last:
         return False
-    row = arena[side + ROWS_AT] + (block.marked << divisors)
+    row = arena[side + s.ROWS_AT] + (block.marked << divisors)
     if cell == first:  # the digits so far, and zeros
         bits = divisor_bits(arena, side, n.low + block.e - n.mag, n.rest)
         if arena[row + (cell << (divisors + 1)) + bits] >= 0:
@@ -273,13 +245,13 @@ def block_has(arena: Ints, n: Numeral, block: ValueBlock) -> bool:
 @jit
 def word_of(arena: Ints, side: int, bound: int, code: int) -> int:
     """Return the word of a bound whose first digit stands where `code` says."""
-    return (arena[arena[side + CODES_AT] + bound] - code) >> 1
+    return (arena[arena[side + s.CODES_AT] + bound] - code) >> 1
 
 
 @jit
 def length_of(arena: Ints, side: int, word: int) -> int:
     """Return how many digits a word has."""
-    return arena[arena[side + WORDS_AT] + 2 * word + 1]
+    return arena[arena[side + s.WORDS_AT] + 2 * word + 1]
 
 
 @jit
@@ -288,12 +260,12 @@ def between_has(arena: Ints, n: Numeral, block: ValueBlock, row: int, above: int
     outcome. The digits so far alone, and zeros, are left out."""
     side, place, more = n.side, block.place, block.more
     rest = 0
-    if n.low != HOPELESS:
-        rest = times_ten(n.rest, n.low + block.e - n.mag - place - more, arena[side + CORE])
-    depth = (n.node >> 2) & 0x1FFFFF if n.node & 3 == PATH else 0
+    if n.low != s.HOPELESS:
+        rest = times_ten(n.rest, n.low + block.e - n.mag - place - more, arena[side + s.CORE])
+    depth = (n.node >> 2) & 0x1FFFFF if n.node & 3 == s.PATH else 0
     if above < 0 and below < 0:
         return run_has(arena, side, Run(row, rest, 0, 10, more - 1, place))
-    if n.node & 3 == TAIL:
+    if n.node & 3 == s.TAIL:
         depth = length_of(arena, side, above)
     low_rest, high_rest = rest, rest
     if above >= 0 and below >= 0:
@@ -302,8 +274,8 @@ def between_has(arena: Ints, n: Numeral, block: ValueBlock, row: int, above: int
             rest = high_rest
             low = max(digit_of(arena, side, above, depth), 0)
             high = max(digit_of(arena, side, below, depth), 0)
-            low_rest = (rest * 10 + low) % arena[side + CORE]
-            high_rest = (rest * 10 + high) % arena[side + CORE]
+            low_rest = (rest * 10 + low) % arena[side + s.CORE]
+            high_rest = (rest * 10 + high) % arena[side + s.CORE]
             depth, more = depth + 1, more - 1
         if low == high:
             return False
@@ -330,7 +302,7 @@ def beside_has(arena: Ints, side: int, edge: WordEdge, above: bool) -> bool:
     """Return whether a number above a word, or below it, that begins like it has an outcome; a beginning of
     the word that is given is left out."""
     row, rest, depth, more = edge.row, edge.rest, edge.depth, edge.more
-    core, length = arena[side + CORE], length_of(arena, side, edge.word)
+    core, length = arena[side + s.CORE], length_of(arena, side, edge.word)
     while more > 0 and depth < length:
         digit = digit_of(arena, side, edge.word, depth)
         low, high = (digit + 1, 10) if above else (0, digit)
@@ -368,14 +340,14 @@ def shape_has(arena: Ints, n: Numeral, shape: Shape) -> bool:
     follow; how high makes a difference only where the last digits pass those that a divisor asks for.
     """
     side = n.side
-    if hope(arena, side, shape.marked, 0) > 2 * arena[side + BOUNDS]:
+    if hope(arena, side, shape.marked, 0) > 2 * arena[side + s.BOUNDS]:
         return False
     lowest = shape.least_exponent + shape.least_up + n.mag
     highest = shape.most_exponent + shape.most_up + n.mag
     digits = min(shape.most, shape.most_up + shape.more, RUN + 8)
-    decades = arena[side + DECADES]
+    decades = arena[side + s.DECADES]
     for segment in range(2 * decades + 1):
-        at = arena[side + DECADES_AT] + (segment >> 1)
+        at = arena[side + s.DECADES_AT] + (segment >> 1)
         low, high = lowest, highest
         if segment & 1:
             low, high = max(low, arena[at]), min(high, arena[at])
@@ -387,15 +359,15 @@ def shape_has(arena: Ints, n: Numeral, shape: Shape) -> bool:
         if low > high:
             continue
         if segment & 1 == 0:
-            cell = cell_of(arena, side, high * RANKS)
+            cell = cell_of(arena, side, high * s.RANKS)
             if hope(arena, side, shape.marked, cell) != cell:
                 continue
-            if arena[side + DIVISORS] == 0:
+            if arena[side + s.DIVISORS] == 0:
                 return True
         if moved_has(arena, n, shape, high):
             return True
-        for which in range(arena[side + DIVISORS]):
-            by = arena[side + DIVISORS_AT] + which * DIVISOR_SIZE
+        for which in range(arena[side + s.DIVISORS]):
+            by = arena[side + s.DIVISORS_AT] + which * s.DIVISOR_SIZE
             start = n.mag - arena[by + 1]
             e = min(high - 1, start + arena[by + 3] + places_of(arena, n) + digits)
             while e >= max(low, start - n.low - 1):
@@ -412,29 +384,29 @@ def ways_have(arena: Ints, n: Numeral, least: int, most: int, chars: int, marked
     side = n.side
     if n.node == 0:
         seen = places_of(arena, n)
-        more = min(chars, n.left) if n.phase >= POINT else min(chars - 1, arena[side + CAP_FRACTION])
-        shape = Shape(1, least, most, -seen - more, -seen - 1, more + seen, BIG)
+        more = min(chars, n.left) if n.phase >= s.POINT else min(chars - 1, arena[side + s.CAP_FRACTION])
+        shape = Shape(1, least, most, -seen - more, -seen - 1, more + seen, s.BIG)
         for digit in range(1, 10):
             if more > 0:
                 follower = begun(arena, side, digit)
-                rest = digit % arena[follower + CORE]
+                rest = digit % arena[follower + s.CORE]
                 node = descend(arena, follower, 0, digit)
-                if shape_has(arena, Numeral(follower, WHOLE, 0, 0, 0, node, 0, rest), shape):
+                if shape_has(arena, Numeral(follower, s.WHOLE, 0, 0, 0, node, 0, rest), shape):
                     return True
         return False
-    if n.phase != WHOLE:
+    if n.phase != s.WHOLE:
         more = min(chars, n.left)
-        if more < 1 and n.phase == POINT:
+        if more < 1 and n.phase == s.POINT:
             return False
-        return shape_has(arena, n, Shape(1, least, most, 0, 0, more, BIG))
-    whole = min(chars, n.left - (arena[side + SPARE] if marked else 0))
-    pointed = marked == 1 and chars == BIG and arena[side + CAP_FRACTION] > 0  # more can be written so
-    if whole >= 0 and not pointed and shape_has(arena, n, Shape(marked, least, most, 0, whole, 0, BIG)):
+        return shape_has(arena, n, Shape(1, least, most, 0, 0, more, s.BIG))
+    whole = min(chars, n.left - (arena[side + s.SPARE] if marked else 0))
+    pointed = marked == 1 and chars == s.BIG and arena[side + s.CAP_FRACTION] > 0  # more can be written so
+    if whole >= 0 and not pointed and shape_has(arena, n, Shape(marked, least, most, 0, whole, 0, s.BIG)):
         return True
-    whole = min(chars - 2, n.left - arena[side + SPARE])
-    if whole < 0 or arena[side + CAP_FRACTION] < 1:
+    whole = min(chars - 2, n.left - arena[side + s.SPARE])
+    if whole < 0 or arena[side + s.CAP_FRACTION] < 1:
         return False
-    return shape_has(arena, n, Shape(1, least, most, 0, whole, arena[side + CAP_FRACTION], chars - 1))
+    return shape_has(arena, n, Shape(1, least, most, 0, whole, arena[side + s.CAP_FRACTION], chars - 1))
 
 
 @jit
@@ -443,32 +415,32 @@ def mantissa_has(arena: Ints, n: Numeral, chars: int) -> bool:
     if outcome_of(arena, n) >= 0:
         return True
     side = n.side
-    unlimited = chars >= BIG and not arena[side + ANY_LENGTH]
-    if arena[side + ANY_LENGTH]:
+    unlimited = chars >= s.BIG and not arena[side + s.ANY_LENGTH]
+    if arena[side + s.ANY_LENGTH]:
         chars = min(chars, n.left)
-    places, digits = arena[side + CAP_FRACTION], arena[side + CAP_EXPONENT]
-    if n.phase == WHOLE and n.left < arena[side + SPARE]:
+    places, digits = arena[side + s.CAP_FRACTION], arena[side + s.CAP_EXPONENT]
+    if n.phase == s.WHOLE and n.left < arena[side + s.SPARE]:
         places, digits = 0, 0
-    if (n.node == 0 or arena[side + FREE]) and arena[side + ZERO_OUT + 1] >= 0:
-        if n.phase == POINT:
+    if (n.node == 0 or arena[side + s.FREE]) and arena[side + s.ZERO_OUT + 1] >= 0:
+        if n.phase == s.POINT:
             if min(chars, n.left) > 0:
                 return True
         elif chars > 1 and max(places, digits) > 0:
             return True
-    if arena[side + FREE]:
+    if arena[side + s.FREE]:
         return False
     if unlimited and digits > 0:
         most = ten_to(digits) - 1
-        if ways_have(arena, n, -most, min(most, arena[side + MOST_EXPONENT]), BIG, 1):
+        if ways_have(arena, n, -most, min(most, arena[side + s.MOST_EXPONENT]), s.BIG, 1):
             return True
     if ways_have(arena, n, 0, 0, chars, 0):
         return True
-    if unlimited or (n.phase == POINT and n.left < 1):
+    if unlimited or (n.phase == s.POINT and n.left < 1):
         return False
     for count in range(1, min(digits, 13) + 1):
         least, most = ten_to(count - 1) if count > 1 else 0, ten_to(count) - 1
         room = chars - 1 - count
-        highest = min(most, arena[side + MOST_EXPONENT])
+        highest = min(most, arena[side + s.MOST_EXPONENT])
         if room >= 0 and least <= highest and ways_have(arena, n, least, highest, room, 1):
             return True
         if room >= 1 and ways_have(arena, n, -most, -least, room - 1, 1):
@@ -477,30 +449,22 @@ def mantissa_has(arena: Ints, n: Numeral, chars: int) -> bool:
 
 
 @jit
-def function_has(arena: Ints, function: int, least: int, most: int) -> bool:
-    """Return whether an exponent of a range has an outcome."""
-    for which in range(piece_of(arena, function, least), piece_of(arena, function, most) + 1):
-        if arena[function + 2 + 2 * which] >= 0:
-            return True
-    return False
-
-
-@jit
 def exponent_has(arena: Ints, n: Numeral, chars: int) -> bool:
     """Return whether a numeral with "e" goes on to one that has an outcome."""
-    left = min(chars, n.left)
-    if n.phase != E_DIGITS:
-        # of any length the sign takes one of the characters left
-        below = min(chars - 1, n.left - n.seen) if n.phase == E else 0
-        least = 1 - ten_to(below) if below > 0 else 0
-        return left > 0 and function_has(arena, n.side, least, ten_to(left) - 1)
+    left, sign = min(chars, n.left), n.low
+    if n.phase == s.E:
+        below, sign = min(chars - 1, n.left - n.seen), 1
+        if below > 0 and among(arena, n.side, -1, 0, ten_to(below) - 1) != -1:
+            return True
+    if n.phase != s.E_DIGITS and left < 1:
+        return False
     if n.mag == 0:
-        return function_has(arena, n.side, 0, ten_to(left) - 1)
+        return among(arena, n.side, sign, 0, ten_to(left) - 1) != -1
     start, span = n.mag, 1
     for _ in range(left + 1):
-        if function_has(arena, n.side, start, start + span - 1):
+        if among(arena, n.side, sign, start, start + span - 1) != -1:
             return True
-        if start > BIG:
+        if start > s.BIG:
             return False
         start, span = start * 10, span * 10
     return False
@@ -510,17 +474,21 @@ def exponent_has(arena: Ints, n: Numeral, chars: int) -> bool:
 def has_value(arena: Ints, n: Numeral, chars: int) -> bool:
     """Return whether a numeral goes on to one that has an outcome, with at most `chars` more characters (BIG:
     with any number)."""
-    if n.phase >= E:
+    if n.phase >= s.E:
         return exponent_has(arena, n, chars)
-    if n.phase > MINUS:
+    if n.phase > s.MINUS:
         return mantissa_has(arena, n, chars)
-    for column in range(20 if n.phase == START else 10):
+    for column in range(20 if n.phase == s.START else 10):
         one, room = n, chars - 1
         if column >= 10:
-            one = Numeral(n.seen, MINUS, n.left - 1, 0, 0, 0, 0, 0)
+            one = Numeral(n.seen, s.MINUS, n.left - 1, 0, 0, 0, 0, 0)
             room = chars - 2
-        if one.left > 0 or not arena[one.side + ANY_LENGTH]:
+        if one.left > 0 or not arena[one.side + s.ANY_LENGTH]:
             after = first_digit(arena, one, column % 10)
-            if after.phase >= 0 and room >= 0 and mantissa_has(arena, after, room if chars < BIG else BIG):
+            if (
+                after.phase >= 0
+                and room >= 0
+                and mantissa_has(arena, after, room if chars < s.BIG else s.BIG)
+            ):
                 return True
     return False
