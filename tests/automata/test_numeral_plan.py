@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from decimal import Decimal
 from fractions import Fraction
 
 import numeral_twin as twin
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from structgen.automata.numbers import number_plan
 from structgen.automata.numbers.digit_steps import RANKS
 from structgen.automata.numbers.number_plan import Side, sides_of
 from structgen.automata.numbers.written_forms import ANY
+from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 
@@ -49,3 +53,21 @@ def outcome(side: Side, value: Fraction) -> int:
         if value % (Fraction(by.core) / Fraction(10) ** by.shift) == 0
     )
     return int(side.table[cell, (1 << len(side.divisors)) + bits])
+
+
+@pytest.mark.parametrize(("bounds", "refused"), [(8, False), (9, True)])
+def test_a_table_of_too_many_entries_is_refused_by_name(
+    bounds: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_plan, "MAX_ENTRIES", 64)
+    points = [ir.Interval(Decimal(7 * n), Decimal(7 * n)) for n in range(bounds)]
+    spec = ir.Spec((ir.Any_((*points, ir.Multiple(Decimal(2)), ir.Multiple(Decimal(3)))),))
+    with pytest.raises(LimitError) if refused else nullcontext() as raised:
+        sides_of(spec, ANY, Limits(), lambda met: 0)
+    assert not refused or raised.value.limit == "alternatives"
+
+
+def test_outcomes_that_get_other_numbers_stay_apart() -> None:
+    side, _ = sides_of(ir.Spec((ir.Interval(Decimal(3), None),)), ANY, Limits(), lambda met: 0)
+    assert side.renumbered({0: 5, 1: 7}).outcomes() == {5}
+    assert side.renumbered({1: 7}).outcomes() == set()

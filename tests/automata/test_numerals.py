@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from structgen.automata.numbers import number_states
-from structgen.automata.numbers.written_forms import Caps
 from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
+from structgen.automata.numbers.written_forms import Caps
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
 from structgen.limits import Limits

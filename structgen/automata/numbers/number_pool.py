@@ -9,7 +9,7 @@ bounded
     likewise; X is 3, or as many digits as 4 * (N + F) has. So whatever number is asked for can be written
     plainly, and an exponent can move any digits to any place where a bound or a divisor tells numbers apart.
     Once X is known, N and F are cut to `Limits.number_chars`. Where only integers may stand, numerals are
-    digits alone; elsewhere no numeral is read as an infinite float (`written_forms.readable`): exponents are
+    digits alone; elsewhere no numeral is read as an infinite float (`written_forms`): exponents are
     at most 287, or the value is bounded where the specification names numbers of more than 20 digits.
 plain
     No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F

@@ -195,12 +195,6 @@ def divided_by(arena: Ints, side: int, number: Run, but: int) -> int:
 
 
 @jit
-def hope(arena: Ints, side: int, marked: int, cell: int) -> int:
-    """Return the first cell from one on that has an outcome."""
-    return arena[arena[side + s.HOPE_AT + marked] + cell]
-
-
-@jit
 def block_has(arena: Ints, n: Numeral, block: ValueBlock) -> bool:
     """Return whether a value of a block has an outcome. Linear in the cells and in the words' digits; most
     often the first cell tells."""
@@ -214,7 +208,10 @@ def block_has(arena: Ints, n: Numeral, block: ValueBlock) -> bool:
     elif kind == s.PATH:
         last = cell_of(arena, side, code + 2 * ((n.node >> 23) & 0xFFFFF) + 2)
         depth = (n.node >> 2) & 0x1FFFFF
-    cell = hope(arena, side, block.marked, first)
+    hopes = arena[
+        side + s.HOPE_AT + block.marked
+    ]  # for each cell the first one from it on that has an outcome
+    cell = arena[hopes + first]
     if cell > last:
         return False
     row = arena[side + s.ROWS_AT] + (block.marked << divisors)
@@ -226,26 +223,17 @@ def block_has(arena: Ints, n: Numeral, block: ValueBlock) -> bool:
         return False
     while cell <= last:
         at = row + (cell << (divisors + 1))
-        bound = cell >> 1
+        bound = arena[side + s.CODES_AT] + (cell >> 1)
+        word = (arena[bound] - code) >> 1  # of the bound, or of the one above
         if cell & 1:
-            if (
-                cell > first
-                and length_of(arena, side, word_of(arena, side, bound, code)) - depth <= block.more
-            ):
+            if cell > first and length_of(arena, side, word) - depth <= block.more:
                 return True  # which divisors divide a bound is known
         else:
-            above = word_of(arena, side, bound - 1, code) if cell > first else -1
-            below = word_of(arena, side, bound, code) if cell < last else -1
-            if between_has(arena, n, block, at, above, below):
+            above = (arena[bound - 1] - code) >> 1 if cell > first else -1
+            if between_has(arena, n, block, at, above, word if cell < last else -1):
                 return True
-        cell = hope(arena, side, block.marked, cell + 1)
+        cell = arena[hopes + cell + 1]
     return False
-
-
-@jit
-def word_of(arena: Ints, side: int, bound: int, code: int) -> int:
-    """Return the word of a bound whose first digit stands where `code` says."""
-    return (arena[arena[side + s.CODES_AT] + bound] - code) >> 1
 
 
 @jit
@@ -340,7 +328,8 @@ def shape_has(arena: Ints, n: Numeral, shape: Shape) -> bool:
     follow; how high makes a difference only where the last digits pass those that a divisor asks for.
     """
     side = n.side
-    if hope(arena, side, shape.marked, 0) > 2 * arena[side + s.BOUNDS]:
+    hopes = arena[side + s.HOPE_AT + shape.marked]
+    if arena[hopes] > 2 * arena[side + s.BOUNDS]:
         return False
     lowest = shape.least_exponent + shape.least_up + n.mag
     highest = shape.most_exponent + shape.most_up + n.mag
@@ -360,7 +349,7 @@ def shape_has(arena: Ints, n: Numeral, shape: Shape) -> bool:
             continue
         if segment & 1 == 0:
             cell = cell_of(arena, side, high * s.RANKS)
-            if hope(arena, side, shape.marked, cell) != cell:
+            if arena[hopes + cell] != cell:
                 continue
             if arena[side + s.DIVISORS] == 0:
                 return True
