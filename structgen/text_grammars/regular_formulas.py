@@ -80,7 +80,7 @@ def asserts(node: Node) -> bool:
 
 def check_utf8(text: str) -> None:
     """Raise `OptionError` for a text that cannot be written in UTF-8."""
-    if any("\ud800" <= char < "\ue000" for char in text):
+    if not text.isascii() and any("\ud800" <= char < "\ue000" for char in text):
         raise OptionError(
             f"The text {shortened(text)!r} has a lone surrogate, which UTF-8 cannot write.",
             where="texts",

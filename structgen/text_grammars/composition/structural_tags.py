@@ -77,7 +77,7 @@ def structural_tag(
             where="structural_tag",
             cure="Pass a dict, or its JSON text.",
         )
-    value = read(tag) if isinstance(tag, str) else exact(dict(tag))
+    value = read(tag) if isinstance(tag, str) else dict(tag)
     reader, place = _Reader(specials or {}, policies), "structural_tag"
     if isinstance(value, dict) and "structures" in value:
         return reader.legacy(value, place)
@@ -196,6 +196,8 @@ class _Reader:
             policies["property_order"] = "any"
         schema, there = member(value, "json_schema", place), f"{place}/json_schema"
         with within(there):
+            if style != "json" or not isinstance(schema, dict):
+                schema = exact(schema)  # `json_schema` copies a dict itself
             if style == "json":
                 grammar = json_schema(schema, **policies)
                 return less_spaced(as_text(without(grammar, excludes)), grammar.policies.whitespace, most)
@@ -304,7 +306,7 @@ class _Reader:
 
     def schema(self, value: Any, place: str) -> TextGrammar:
         with within(place):
-            return as_text(json_schema(value, **self.policies))
+            return as_text(json_schema(value if isinstance(value, dict) else exact(value), **self.policies))
 
     def sequence(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         elements = self.elements(value, place)
