@@ -86,8 +86,7 @@ store64 = _store(64)
 
 
 _FIRST: Final = object.__basicsize__
-"""Where in an array, as numpy's headers lay it out, the address of its items is: behind what every object has.
-"""
+"""Where in an array, as numpy's headers lay it out, the address of its items is."""
 _word_at = ctypes.c_ssize_t.from_address
 _probe: npt.NDArray[Any] = np.zeros(1, np.uint8)
 _IS_LAID_OUT: Final = _word_at(id(_probe) + _FIRST).value == _probe.__array_interface__["data"][0]

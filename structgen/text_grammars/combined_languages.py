@@ -99,7 +99,13 @@ class Parts(Language):
         ((number, at),) = places
         if at is _BETWEEN:
             return ()
-        return [(byte, frozenset({(number, after)})) for byte, after in self.part((number, at)).run(at)]
+        part = self.part((number, at))
+        found: list[tuple[int, Config]] = [(byte, frozenset({(number, one)})) for byte, one in part.run(at)]
+        if found:
+            byte, last = found[-1]
+            ((_number, after),) = cast("frozenset[Place]", last)
+            found[-1] = byte, self._after(number, part, after)
+        return found
 
     def _begun_place(self, place: Place) -> Place:
         """Return a place, that between two copies as the one where the next copy begins, if there is one."""

@@ -73,11 +73,6 @@ class TextGrammar(LanguageGrammar):
         return self
 
     @property
-    def identity(self) -> str:
-        """A name that is unique within this process; often cheaper than `canonical`."""
-        return self.canonical
-
-    @property
     def source(self) -> str:
         """The kind of source, for messages: `a Lark grammar`."""
         return "a grammar"
@@ -174,6 +169,11 @@ class RegularGrammar(TextGrammar):
         return f"regular {spelled(self.formula)}"
 
     @property
+    def identity(self) -> str:
+        word = isinstance(self.formula, Words) and len(self.formula.of) == 1
+        return f"word {min(self.formula.of)!r}" if word else self.canonical
+
+    @property
     def limits(self) -> Limits:
         return self._limits
 
@@ -205,6 +205,10 @@ class TextBefore(TextGrammar):
     @property
     def canonical(self) -> str:
         return f"text before {json.dumps((self.words, self.avoided))}"
+
+    @property
+    def identity(self) -> str:
+        return f"text before {self.words!r} {self.avoided!r}"
 
     @property
     def limits(self) -> Limits:

@@ -168,7 +168,11 @@ class CompiledText(NumberedText):
 
     def _compiled_mask(self, index: int, target: int) -> int:
         """Return what `text_walks.compute` answers when its questions are answered."""
-        return self._retry(text_walks.compute, index, mask_reuse.LEAST_NODES, target)
+        code = text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target)
+        while code == ASKED:
+            self._answer()
+            code = text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target)
+        return code
 
     def _join_part(self, index: int, visit: int, state: int, target: int) -> int:
         """As `_compute`, for a state inside a part that compiled code reads; UNKNOWN where it does not."""

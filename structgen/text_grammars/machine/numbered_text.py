@@ -108,6 +108,8 @@ class NumberedText(CompiledGrammar):
                 number = self._tables.count(NODES)
                 self._steps.put(number, standing, stepping.BOTH if insides else stepping.OUTSIDE)
                 self._add_node(_READING, config)
+                if not insides and (run := self._language.run(config)):
+                    self._put_run(number, run)
             self._numbers[config] = number
         return number
 
@@ -218,28 +220,23 @@ class NumberedText(CompiledGrammar):
 
     def _put_moves(self, number: int) -> bool:
         """Fill the row of a state where the language tells all that may come next; return whether it does."""
-        config = self._config(number)
-        run = self._language.run(config)
-        if len(run) > 1:
-            number = self._put_run(number, run)
-            config = self._configs[number]
-        moves = self._language.moves(config)
+        moves = self._language.moves(self._config(number))
         if moves is not None:
             self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
-        return moves is not None or len(run) > 1
+        return moves is not None
 
-    def _put_run(self, number: int, run: Sequence[tuple[int, Config]]) -> int:
-        """Add the states of text that must come, with their rows; return the last. `run`: its bytes, and the
-        configurations after each."""
-        first = self._tables.count(NODES)
-        self._steps.grow(first + len(run))
-        self._tables.room(NODES, len(run))
-        for at, (_byte, config) in enumerate(run, first):
+    def _put_run(self, number: int, run: Sequence[tuple[int, Config]]) -> None:
+        """Add the states of text that must come, with their rows. `run`: its bytes, and the configurations
+        after each."""
+        last = self._number(run[-1][1])
+        first, count = self._tables.count(NODES), len(run) - 1
+        self._steps.grow(first + count)
+        self._tables.room(NODES, count)
+        for at, (_byte, config) in enumerate(run[:-1], first):
             self._configs[at] = config
             self._numbers.setdefault(config, at)
         data = np.array([byte for byte, _config in run], np.uint8)
-        last: int = stepping.put_run(self.address, number, address_of(data), len(run))
-        return last
+        stepping.put_run(self.address, number, address_of(data), len(run), last)
 
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
@@ -252,8 +249,7 @@ class NumberedText(CompiledGrammar):
         """As `_first_bytes`, None where states have to be made for that."""
         known = self._following.get(config)
         if known is None:
-            run = self._language.run(config)
-            moves = [(bytes(run[0][:1]), config)] if run else self._language.moves(config)
+            moves = self._language.moves(config)
             if moves is not None:
                 known = self._following[config] = _joined(data for data, _after in moves)
         return known

@@ -292,15 +292,18 @@ def follow(c: TextContext, index: int, byte: int) -> int:
     return after
 
 
-@entry("int64(int64, int64, int64, int64)")
-def put_run(context: int, number: int, data_address: int, count: int) -> int:
-    """Add the states of bytes that must come in a state, each behind the one before, and fill the rows of all
-    but the last, which is returned. There is room for them."""
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_run(context: int, number: int, data_address: int, count: int, last: int) -> int:
+    """Add the states of bytes that must come in a state, each behind the one before, and fill their rows; the
+    last byte leads to the state `last`. There is room for them. Returns 0."""
     c, data = TextContext(context), Bytes(data_address)
     for i in range(count):
         cells, after = skip(c.cells, number * c.class_count), c.nodes.count
         for column in range(c.class_count):
             cells[column] = REFUSED
+        if i == count - 1:
+            cells[c.classes[data[i]]] = last
+            break
         cells[c.classes[data[i]]] = after
         blank(c, after)
         c.inside[after] = OUTSIDE
@@ -316,7 +319,7 @@ def put_run(context: int, number: int, data_address: int, count: int) -> int:
         row.token_list = -1
         c.nodes.count = after + 1
         number = after
-    return number
+    return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
