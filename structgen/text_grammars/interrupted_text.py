@@ -146,6 +146,7 @@ class InterruptedText(Parts):
         """`text`: up to one of some words; `bodies`: what follows each of them."""
         super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
+        self._before: dict[int, frozenset[Place]] = {}
         self._views: list[TextPart] = []
         if isinstance(text, TextPart):
             for end, word in enumerate(bodies, 1):
@@ -174,9 +175,13 @@ class InterruptedText(Parts):
 
     def _behind(self, number: int) -> frozenset[Place]:
         """Return the places before a body, by its number, and behind it where it may be empty."""
-        body = self.parts[number % len(self.parts)]
-        start = body.start()
-        return frozenset({(number, start), *(self._followed(number)[0] if body.accepts(start) else ())})
+        found = self._before.get(number)
+        if found is None:
+            body = self.parts[number % len(self.parts)]
+            start = body.start()
+            after = self._followed(number)[0] if body.accepts(start) else ()
+            found = self._before[number] = frozenset({(number, start), *after})
+        return found
 
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         width = len(self.parts)
@@ -200,7 +205,7 @@ class InterruptedText(Parts):
         texts = [place for place in places if self._views and self.part(place) is self._text]
         if not texts:
             return super().inside(config)
-        insides, others = super().inside(places.difference(texts))
+        insides, others = super().inside(places.difference(texts)) if len(texts) < len(places) else ((), None)
         for number, at in texts:
             state = cast(int, at)
             insides += (InsidePart(cast(TextPart, self._text), state, None, True),)

@@ -123,7 +123,14 @@ class CompiledText(NumberedText):
         state = None if leaves else insides[0].part.after(insides[0].state, token)
         if state is None:
             return self._read_token(index, token)
-        return -1 if state < 0 else self._ended(self._language.after_inside(self._config(index), state))
+        if state < 0:
+            return -1
+        visit, reached = self._visit(index)[0], stepping.UNKNOWN
+        if self._visit_rows[visit, Visit.take]:
+            reached = self._inside_state(visit, state)
+        return (
+            reached if reached >= 0 else self._ended(self._language.after_inside(self._config(index), state))
+        )
 
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
@@ -143,10 +150,8 @@ class CompiledText(NumberedText):
             return -1
         with self.lock:
             if self._finished < 0:
-                number = self._tables.count(NODES)
-                self._steps.put(number, stepping.NEVER, stepping.OUTSIDE)
+                number = self._add_node(None, stepping.NEVER, stepping.OUTSIDE, FINISHED)
                 self._steps.refuse(number)
-                self._add_node(FINISHED, None)
                 self._finished = number
             return self._finished
 
