@@ -21,7 +21,7 @@ from structgen.lark_grammars.reading.pattern_places import patterns_placed
 from structgen.lark_grammars.reading.plain_rules import load_rules
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.prepared_lexer import Ahead
-from structgen.limits import DEFAULT, Limits
+from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
@@ -277,7 +277,7 @@ def lark(
         if not isinstance(flag, bool):
             raise OptionError(f"{name}={flag!r} is neither True nor False.", where=name, cure="Pass one.")
     check_options(start, import_paths)
-    bounds = DEFAULT if limits is None else limits
+    bounds = limits if limits is not None else Limits()
     bound = _bound(bind)
     before = perf_counter()
     text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)

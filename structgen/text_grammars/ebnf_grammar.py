@@ -12,7 +12,7 @@ from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, OptionError, options_named
 from structgen.language.remarks import Remarks
-from structgen.limits import DEFAULT, Limits
+from structgen.limits import Limits
 from structgen.system.text_files import errors_name, read_text
 from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
@@ -39,7 +39,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
             where="sg.ebnf",
             cure="Write sg.ebnf('root ::= \"a\"').",
         )
-    bounds = DEFAULT if limits is None else limits
+    bounds = Limits() if limits is None else limits
     before = perf_counter()
     with errors_name(file):
         read = parse_ebnf(source, bounds.grammar_rules)
@@ -77,7 +77,7 @@ class RulesGrammar(TextGrammar):
     ) -> None:
         self.rules, self.terminals, self.start = tuple(rules), dict(terminals), start
         self.ignored, self.bound = tuple(ignored), dict(bound or {})
-        self._limits = DEFAULT if limits is None else limits
+        self._limits = Limits() if limits is None else limits
         self.remarks = Remarks() if remarks is None else remarks
         self.load_ms = 0.0
         """Milliseconds that reading the text took."""

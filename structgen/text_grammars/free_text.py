@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
-from structgen.limits import DEFAULT, Limits
+from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
 
@@ -44,7 +44,7 @@ def text(
         raise OptionError(
             f"max_tokens is {max_tokens!r}.", where="max_tokens", cure="Give 1 or more, or None."
         )
-    return FreeText(until, included, max_tokens, DEFAULT if limits is None else limits)
+    return FreeText(until, included, max_tokens, Limits() if limits is None else limits)
 
 
 class FreeText(TextGrammar):

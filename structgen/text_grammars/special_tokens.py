@@ -7,7 +7,7 @@ from typing import Any
 
 from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
-from structgen.limits import DEFAULT, Limits
+from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
 
@@ -39,7 +39,7 @@ class SpecialToken(TextGrammar):
 
     @property
     def limits(self) -> Limits:
-        return DEFAULT
+        return Limits()
 
     @property
     def source(self) -> str:

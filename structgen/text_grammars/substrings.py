@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from structgen.errors import GrammarError, OptionError, options_named
 from structgen.language.expectation import Expected
-from structgen.limits import DEFAULT, Limits
+from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
 
@@ -37,7 +37,7 @@ def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
         )
     if not document:
         raise GrammarError("An empty document has no spans.", where="document", cure="Give a text.")
-    return Spans(document, DEFAULT if limits is None else limits)
+    return Spans(document, Limits() if limits is None else limits)
 
 
 class Spans(TextGrammar):

@@ -18,6 +18,7 @@ from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError
 from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import DEFAULT, Limits
+from structgen.system.garbage import uncollected
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import LanguageGrammar
 from structgen.text_grammars.regular_formulas import (
@@ -63,7 +64,7 @@ class TextGrammar(LanguageGrammar):
         # start-up time: a grammar that is only parsed or explained needs no machine
         from structgen.text_grammars.machine.compiled_text import CompiledText
 
-        with THIS_CALL:
+        with THIS_CALL, uncollected():
             return CompiledText(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
@@ -170,8 +171,9 @@ class RegularGrammar(TextGrammar):
 
     @property
     def identity(self) -> str:
-        word = isinstance(self.formula, Words) and len(self.formula.of) == 1
-        return f"word {min(self.formula.of)!r}" if word else self.canonical
+        if isinstance(self.formula, Words) and len(self.formula.of) == 1:
+            return f"word {min(self.formula.of)!r}"
+        return self.canonical
 
     @property
     def limits(self) -> Limits:

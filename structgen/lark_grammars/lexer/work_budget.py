@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Final
 
 from structgen.errors import LimitError
-from structgen.limits import DEFAULT, Limits
+from structgen.limits import Limits
 
 READ_STEPS: Final = 1
 """For a byte that the reader follows, for each configuration; one more for two of its slots."""
@@ -45,7 +45,7 @@ class WorkBudget:
     __slots__ = ("_depth", "_left", "_most", "_most_states", "_outermost", "looks_ahead")
 
     def __init__(self, limits: Limits | None = None) -> None:
-        limits = DEFAULT if limits is None else limits
+        limits = Limits() if limits is None else limits
         self._depth = 0
         self._outermost: FrameType | None = None
         """The frame of the outermost call, if one is running."""

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
-from structgen.limits import DEFAULT, Limits
+from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
 from structgen.schema.reading.json_text import escape, kind_name
@@ -86,7 +86,7 @@ class Document:
         self.value = value
         self.banned, self.missing = banned, missing
         self.policies = policies if policies is not None else Policies()
-        self.limits = DEFAULT if limits is None else limits
+        self.limits = limits if limits is not None else Limits()
         self.notes: list[str] = []
         """Notes of the report on the document as a whole."""
         if draft is None:

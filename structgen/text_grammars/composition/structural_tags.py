@@ -17,6 +17,7 @@ from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.schema.reading.json_text import exact, read
 from structgen.schema.reading.keywords import TYPES
+from structgen.system.garbage import uncollected
 from structgen.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
@@ -95,7 +96,8 @@ def structural_tag(
             where=place,
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
-    return reader.read(whole["format"], f"{place}/format", (), 0)
+    with uncollected():
+        return reader.read(whole["format"], f"{place}/format", (), 0)
 
 
 class _Reader:
@@ -306,7 +308,8 @@ class _Reader:
 
     def schema(self, value: Any, place: str) -> TextGrammar:
         with within(place):
-            return as_text(json_schema(value if isinstance(value, dict) else exact(value), **self.policies))
+            value = value if isinstance(value, dict) else exact(value)
+            return as_text(json_schema(value, **self.policies))
 
     def sequence(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         elements = self.elements(value, place)

@@ -18,7 +18,7 @@ from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, 
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula, Pattern
-from structgen.limits import DEFAULT, Limits
+from structgen.limits import Limits
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests
@@ -53,7 +53,7 @@ class ContextFree(Language):
         limits: Limits | None = None,
         make: PatternLanguage = RegularLanguage,
     ) -> None:
-        limits = DEFAULT if limits is None else limits
+        limits = Limits() if limits is None else limits
         languages: dict[str, Language | None] = {}
         have: dict[str, tuple[bool, bool]] = {}
         for name, terminal in terminals.items():

@@ -308,14 +308,19 @@ class NumberedText(CompiledGrammar):
 def _is_one_place(insides: Sequence[InsidePart]) -> bool:
     """Return whether places are one inside one part, whose text does not end there unless all does."""
     machine, state = insides[0].part.compiled, insides[0].state
-    if any(one.part.compiled is not machine or one.state != state for one in insides):
-        return False
-    return all(one.after_end is None or not one.part.may_end(state) for one in insides)
+    for one in insides:
+        if one.part.compiled is not machine or one.state != state:
+            return False
+    for one in insides:
+        if one.after_end is not None and one.part.may_end(state):
+            return False
+    return True
 
 
 def _joined(parts: Iterable[bytes]) -> bytes:
-    """Return the bytes of some sets, ascending."""
-    return bytes(sorted(set(b"".join(parts))))
+    """Return the bytes of some sets, ascending; of one set, as it is."""
+    sets = set(parts)
+    return sets.pop() if len(sets) == 1 else bytes(sorted(set(b"".join(sets))))
 
 
 def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
