@@ -158,15 +158,6 @@ class InterruptedText(Parts):
     def start(self) -> Config:
         return frozenset({(0, self._text.start())})
 
-    def step(self, config: Config, symbol: int) -> Config | None:
-        found: set[Place] = set()
-        for number, at in cast("frozenset[Place]", config):
-            part = self.part((number, at))
-            after = part.step(at, symbol)
-            if after is not None:
-                found |= self._after(number, part, after)
-        return frozenset(found) or None
-
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         if part is not self._text:
             return super()._after(number, part, after)
