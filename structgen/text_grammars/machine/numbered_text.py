@@ -101,8 +101,8 @@ class NumberedText(CompiledGrammar):
     def _number(self, config: Config) -> int:
         number = self._numbers.get(config)
         if number is None:
-            run = self._run(config)
-            number = self._number_at(config) if not run else self._put_run(config, run)
+            run = self._behind.get(config) or self._language.run(config)
+            number = self._put_run(config, run) if run else self._number_at(config)
             self._numbers[config] = number
         return number
 
@@ -115,11 +115,6 @@ class NumberedText(CompiledGrammar):
             self._configs[number] = config
             return number
         return self._add_node(config, standing, stepping.BOTH if insides else stepping.OUTSIDE)
-
-    def _run(self, config: Config) -> Sequence[tuple[int, Config]]:
-        """Return `Language.run` of a configuration; of one behind a part it is remembered."""
-        run = self._behind.get(config)
-        return self._language.run(config) if run is None else run
 
     def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
         """Return the state of a configuration all of whose places are inside one part."""
