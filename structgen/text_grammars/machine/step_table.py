@@ -29,6 +29,9 @@ _CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS, 
     word_of(TextContext, name) for name in _NAMES
 )
 
+_ROWS = 256
+"""Rows for which there is room at first: the states of a short document. Memory is taken as they are used."""
+
 
 @lru_cache(16)
 def _representatives(classes: bytes) -> list[int]:
@@ -84,7 +87,7 @@ class StepTable:
         context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
         context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
         context[_BOUNDARIES] = 0
-        self.grow(64)
+        self.grow(_ROWS)
 
     def grow(self, rows: int) -> None:
         """Make room for so many rows in all."""
