@@ -164,7 +164,10 @@ class CompiledText(NumberedText):
         code = self._compiled_mask(index, target)
         if code in (MISS, stepping.UNKNOWN):
             visit, state = self._visit(index)
-            code = self._join_part(index, visit, state, target) if visit else stepping.UNKNOWN
+            if visit and code == MISS:
+                code = self._ask_part(index, visit, state, target)
+            if code == stepping.UNKNOWN and visit:
+                code = self._join_part(index, visit, state, target)
         if code != stepping.UNKNOWN:
             return code
         if self._steps.is_outside(index):
@@ -193,12 +196,14 @@ class CompiledText(NumberedText):
             # the part may have asked something: it is answered where Python looks for its ends
             self._part_ends.nodes(places[-1]._replace(state=state), self._first_bytes(followed[0]))
             code = self._compiled_mask(index, target)
-        if code == MISS:
-            is_known = places[0].part.compiled.compute(state, target)
-            if self._stands_for_part(index):
-                return 0
-            code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
-        return code
+        return self._ask_part(index, visit, state, target) if code == MISS else code
+
+    def _ask_part(self, index: int, visit: int, state: int, target: int) -> int:
+        """As `_join_part`, where the part's mask is not known yet."""
+        is_known = self._entered[visit].places[0].part.compiled.compute(state, target)
+        if self._stands_for_part(index):
+            return 0
+        return self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
 
     def _stands_for_part(self, index: int) -> bool:
         """Return whether the mask of a state is that of the part that it is in."""

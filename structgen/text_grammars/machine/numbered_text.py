@@ -176,8 +176,8 @@ class NumberedText(CompiledGrammar):
 
     def _visit(self, number: int) -> tuple[int, int]:
         """Return the visit that a state is in, 0 for none, and the part's state."""
-        row = self._tables.rows(NODES)[number]
-        return int(row[_VISIT]), int(row[_STATE])
+        visit, state = self._tables.rows(NODES)[number, _VISIT : _STATE + 1].tolist()
+        return visit, state
 
     def _add_node(self, config: Config, standing: int, where: int, mode: int = _READING) -> int:
         """Add a state without steps and return its number. `standing`, `where`: as of `StepTable.put`. The
