@@ -68,6 +68,12 @@ def body_of(formula: Formula) -> str | None:
     return None
 
 
+def wrapped(body: str) -> str:
+    """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
+    parser reads `a|b` as a set of characters."""
+    return f"(?:{body})" if "|" in body else body
+
+
 def _escaped(char: str) -> str:
     return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
 

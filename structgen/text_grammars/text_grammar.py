@@ -30,6 +30,7 @@ from structgen.text_grammars.regular_formulas import (
     shortened,
     shown,
     spelled,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -207,10 +208,6 @@ class TextBefore(TextGrammar):
     @property
     def canonical(self) -> str:
         return f"text before {json.dumps((self.words, self.avoided))}"
-
-    @property
-    def identity(self) -> str:
-        return f"text before {self.words!r} {self.avoided!r}"
 
     @property
     def limits(self) -> Limits:
@@ -590,13 +587,7 @@ def _joined(one: TextGrammar, other: TextGrammar) -> TextGrammar | None:
     if first is None or second is None:
         return None
     what = f"{one.what} and then {other.what}"
-    return RegularGrammar.of_body(_wrapped(first) + _wrapped(second), what, one.limits)
-
-
-def _wrapped(body: str) -> str:
-    """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
-    parser reads `a|b` as a set of characters."""
-    return f"(?:{body})" if "|" in body else body
+    return RegularGrammar.of_body(wrapped(first) + wrapped(second), what, one.limits)
 
 
 def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:
