@@ -32,9 +32,12 @@ def needed(compiled: sg.CompiledGrammar, state: sg.State) -> int:
 
 
 def plenty(compiled: sg.CompiledGrammar, state: sg.State) -> int | None:
+    """Return the closest bound; the rough one is never less."""
     compiled.compute(state.index)
     with compiled.lock:
-        return compiled.completions.plenty(state.index)
+        rough, close = (compiled.completions.plenty(state.index, budget) for budget in (1 << 50, 0))
+    assert rough is None or close is None or rough >= close
+    return close
 
 
 @MODEST
