@@ -1,4 +1,4 @@
-"""A typed hole's last token may hold the punctuation behind the hole; the text and the values are the same."""
+"""A typed hole may end with a token that holds the punctuation behind it; text and values are the same."""
 
 from __future__ import annotations
 
