@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,15 +34,16 @@ ADDRESS = "http://127.0.0.1:8000/v1"
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[str]:
-    """Start a server of the embedded model on a free port, and yield its address."""
+def serving(*options: str, **settings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Start a server of the embedded model on a free port; yield its address and process. `settings`:
+    variables of its environment."""
     command = [sys.executable, "-c", "from structgen.cli import main; main()"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")])}
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
     process = subprocess.Popen(
         [*command, "serve", "extract", "--port", "0", *options],
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": paths, **settings},
     )
     try:
         assert process.stdout is not None
@@ -49,10 +51,12 @@ def serving(*options: str) -> Iterator[str]:
         found = re.search(r"http://\S+?/v1", said)
         if found is None:
             raise SystemExit(f"The server did not start: {said}")
-        yield found[0]
+        threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop it
+        yield found[0], process
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
 
 
 def environment_of(name: str, folder: Path) -> Path:
@@ -118,7 +122,7 @@ def main() -> None:
     unknown = set(options.names) - CLIENTS.keys()
     if unknown:
         parser.error(f"no such client: {', '.join(sorted(unknown))}")
-    with serving() as address:
+    with serving() as (address, _process):
         wrong = sum(check(name, address, options.environments) for name in options.names or CLIENTS)
     raise SystemExit(1 if wrong else 0)
 

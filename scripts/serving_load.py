@@ -16,23 +16,20 @@ import argparse
 import json
 import os
 import random
-import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lark
 import openai
+from serving_clients import serving
 from serving_engines import AT_ONCE, GRAMMARS, Asking, Engine, judge_of, pattern_judge, schemas_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,30 +50,6 @@ LARK_FILES = ("arithmetic", "csv", "dates", "json", "sql")
 MOST_GROWTH = 0.03
 """By this share the memory of the server may grow over the second half of the distinct schemas: what caches
 hold is bounded, and the allocator's own noise is about a hundredth."""
-
-
-@contextmanager
-def serving(store: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start a server of the embedded model with a store of its own; yield its address and process."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from structgen.cli import main; main()", "serve", "extract", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths, "STRUCTGEN_CACHE": str(store)},
-    )
-    try:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        found = re.search(r"http://\S+?/v1", said)
-        if found is None:
-            raise SystemExit(f"The server did not start: {said}")
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield found[0], process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
 
 
 def lark_judge(text: str) -> Callable[[str], bool]:
@@ -149,7 +122,7 @@ def store_survives(store: Path, kills: int) -> bool:
     """Kill servers while they write to one store; the next one reads it and answers."""
     draw = random.Random(7)
     for kill in range(kills):
-        with serving(store) as (address, process), ThreadPoolExecutor(4) as pool:
+        with serving(STRUCTGEN_CACHE=str(store)) as (address, process), ThreadPoolExecutor(4) as pool:
             asking = Asking(OURS, address)
             asking.reply("json", distinct(kill), 40)
             started = [pool.submit(_or_gone, asking, distinct(100_000 + 100 * kill + at)) for at in range(40)]
@@ -157,7 +130,7 @@ def store_survives(store: Path, kills: int) -> bool:
             process.kill()
             process.wait()
             assert any(not one.result() for one in started), "the server was killed after its last answer"
-    with serving(store) as (address, _process):
+    with serving(STRUCTGEN_CACHE=str(store)) as (address, _process):
         asking = Asking(OURS, address)
         outcomes = [
             asking.outcome("json", schema, judge_of(schema), 60)
@@ -187,7 +160,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
-        with serving(store / "one") as (address, process):
+        with serving(STRUCTGEN_CACHE=str(store / "one")) as (address, process):
             checks = [
                 partial(texts_are_valid, address, options.schemas, options.count),
                 partial(memory_is_flat, address, process, options.distinct),

@@ -6,22 +6,13 @@ import secrets
 from collections.abc import Mapping, Set
 from typing import Any, Final
 
-from structgen.engine.requests import Sampling
+from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
 from structgen.errors import OptionError
 from structgen.request_reading.request_reader import FORMS, TOOLS
 from structgen.serving.api_errors import ApiError, unsupported
 
-_NUMBERS: Final = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "min_tokens",
-)
-"""Members that are options of `sg.Sampling`; the last ones are vLLM's and SGLang's."""
+_NUMBERS: Final = ("temperature", *OF_TOKENS_BEFORE)
+"""Members that are options of `sg.Sampling`; some are vLLM's and SGLang's alone."""
 SHARED: Final = {"model", "stream", "n", "seed", "stop", "logit_bias", *_NUMBERS}
 CHAT: Final = {
     *SHARED,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.engine.asking import ModelPrompts
-from structgen.engine.requests import FinishReason, Result, Sampling, Usage
+from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, UnsupportedError, fields_named
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 
 _MOST_MODELS: Final = 2
 """Models that are kept by name in a process."""
-_UNKNOWN: Final = (
-    "top_p",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "min_tokens",
-)
-"""What of `sg.Sampling` is about the next token, given those before."""
 
 
 @fields_named('sg.Infilling("structgen/infill")')
@@ -242,7 +231,7 @@ def no_stream() -> UnsupportedError:
 def check_options(options: TypedOptions) -> None:
     """Raise OptionError for an option that infilling does not have."""
     plain = Sampling()
-    for name in _UNKNOWN:
+    for name in (*OF_TOKENS_BEFORE, "logit_bias"):
         if getattr(options.sampling, name) != getattr(plain, name):
             raise OptionError(
                 f"{name} is about the next token behind those before it; slots are filled in any order.",

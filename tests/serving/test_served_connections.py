@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
 from typing import Any
 
 import pytest
-from served_apps import ADA, CHAT, FORMAT, HandClient, app_of, openai_client, run, until
+from served_apps import (
+    ADA,
+    CHAT,
+    FORMAT,
+    PERSON,
+    TEXT,
+    TOOL,
+    HandClient,
+    app_of,
+    openai_client,
+    run,
+    until,
+)
 from small_models import Function, tokenizer
 
 import structgen as sg
@@ -16,6 +29,7 @@ from structgen.serving.served_model import ServedModel
 from structgen.serving.server_options import ServerOptions
 
 TOKENIZER = tokenizer()
+FLAT_FORMAT = {"type": "json_schema", "name": "person", "schema": PERSON}
 NO_END = {str(token): -1e6 for token in TOKENIZER.eos_token_ids}
 ENDLESS = {"model": "extract", "prompt": "endless", "stream": True, "max_tokens": 10**8, "logit_bias": NO_END}
 
@@ -28,6 +42,39 @@ def single() -> sg.Engine:
 
 def endless(app: Any, **more: Any) -> HandClient:
     return HandClient(app, {**ENDLESS, **more}, "/v1/completions")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "piece"),
+    [
+        ("/v1/completions", {"prompt": TEXT, "max_tokens": 40}, b'"text": '),
+        ("/v1/chat/completions", {**CHAT, "response_format": FORMAT}, b'"content": "{'),
+        ("/v1/chat/completions", {**CHAT, "tools": [TOOL], "tool_choice": "required"}, b'"name": "save"'),
+        ("/v1/responses", {"input": TEXT, "text": {"format": FLAT_FORMAT}}, b"response.output_text.delta"),
+    ],
+    ids=["completion", "document", "call", "response"],
+)
+def test_a_piece_of_a_text_is_sent_before_its_end_is_written(
+    engine: sg.Engine, monkeypatch: pytest.MonkeyPatch, path: str, body: Any, piece: bytes
+) -> None:
+    """The model reads twenty tokens and waits until the client has a piece."""
+    go_on, decode, calls = threading.Event(), engine.model.decode, itertools.count()
+
+    def waiting(*given: Any) -> Any:
+        assert next(calls) < 20 or go_on.wait(120)
+        return decode(*given)
+
+    monkeypatch.setattr(engine.model, "decode", waiting)
+
+    async def work() -> None:
+        client = HandClient(app_of(engine), {"model": "extract", "stream": True, **body}, path)
+        await until(lambda: client.task.done() or piece in b"".join(client.pieces))
+        assert not client.task.done() and piece in b"".join(client.pieces)
+        go_on.set()
+        await client.task
+
+    run(work)
+    assert next(calls) > 20
 
 
 def test_a_client_that_goes_while_its_body_arrives_leaves_nothing(single: sg.Engine) -> None:
