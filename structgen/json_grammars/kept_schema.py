@@ -125,7 +125,7 @@ class SchemaKeeper:
         """Those of the grammar's terminals: the tables hold addresses of their arrays."""
         if kept is not None:
             self.pending = table_image.put(kept.image, tables, masks.known_row)
-            plenties.update(kept.image.plenties.reshape(-1, 2).tolist())
+            plenties.update(zip(*kept.image.plenties.reshape(-1, 2).T.tolist(), strict=True))
         self._plenties = plenties
         self._before = (0, 0, 0, 0) if kept is None else self._extent()
 
