@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
     from structgen.engine.engine import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
+    from structgen.engine.strategies.contrast import Contrast
+    from structgen.engine.strategies.guidance import Guidance
+    from structgen.engine.strategies.mirostat import Mirostat
+    from structgen.engine.strategies.model_arithmetic import ContrastiveDecoding, ProxyTuning
+    from structgen.engine.strategies.momentum import Momentum
     from structgen.engine.thinking import Thinking
     from structgen.errors import (
         BudgetError,
@@ -106,6 +111,8 @@ __all__ = [
     "Checker",
     "Closed",
     "CompiledGrammar",
+    "Contrast",
+    "ContrastiveDecoding",
     "Dfa",
     "Draft",
     "Drafter",
@@ -121,6 +128,7 @@ __all__ = [
     "Grammar",
     "GrammarError",
     "GrammarExplanation",
+    "Guidance",
     "InProcess",
     "Infilled",
     "Infilling",
@@ -130,11 +138,14 @@ __all__ = [
     "MaskError",
     "MaskStore",
     "Matcher",
+    "Mirostat",
+    "Momentum",
     "NoFillingError",
     "OptionError",
     "Outcome",
     "Partial",
     "PrefixTree",
+    "ProxyTuning",
     "Regex",
     "RegexError",
     "Reply",
@@ -222,6 +233,10 @@ def _home(name: str) -> str | None:
             return "structgen.engine"
         case "FinishReason" | "Request" | "Result" | "Sampling":
             return "structgen.engine.requests"
+        case "Contrast" | "Guidance" | "Mirostat" | "Momentum":
+            return f"structgen.engine.strategies.{name.lower()}"
+        case "ContrastiveDecoding" | "ProxyTuning":
+            return "structgen.engine.strategies.model_arithmetic"
         case "Thinking":
             return "structgen.engine.thinking"
         case "Event" | "EventKind":
