@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from structgen.python_types.regex_annotation import Regex
     from structgen.request_reading.request_reader import read_request
     from structgen.sampling.checkers import Checker, Closed, Written
+    from structgen.sampling.most_probable import MostProbable, ProbableText, most_probable
     from structgen.sampling.processes import InProcess
     from structgen.sampling.sample import sample
     from structgen.sampling.samples import Samples
@@ -140,11 +141,13 @@ __all__ = [
     "Matcher",
     "Mirostat",
     "Momentum",
+    "MostProbable",
     "NoFillingError",
     "OptionError",
     "Outcome",
     "Partial",
     "PrefixTree",
+    "ProbableText",
     "ProxyTuning",
     "Regex",
     "RegexError",
@@ -197,6 +200,7 @@ __all__ = [
     "json_schema",
     "lark",
     "literal",
+    "most_probable",
     "parse_calls",
     "preload",
     "read_request",
@@ -295,6 +299,8 @@ def _home(name: str) -> str | None:
             return "structgen.sampling.sample"
         case "Score" | "score":
             return "structgen.sampling.score"
+        case "MostProbable" | "ProbableText" | "most_probable":
+            return "structgen.sampling.most_probable"
         case "PrefixTree":
             return "structgen.sampling.tree"
         case "Samples":

@@ -36,6 +36,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("presence_penalty", (*NO_NUMBER, 1e7, -1e300)),
     ("frequency_penalty", (*NO_NUMBER, 1e7, -1e300)),
     ("seed", NO_WHOLE),
+    ("strategy", (7, "mirostat", True, None, ["mirostat"], (sg.Mirostat(), sg.Momentum()))),
     ("prompt", ("", "\ud800", "a\udc00", [], (), np.array([], int), None, 7, True, b"ab", bytearray(b"a"))),
     ("prompt", ([1.5], ["a"], [True], [None], [-1], [3, -(10**20)], [[1]], {1: 2}, {1}, np.ones(2))),
     ("prompt", (np.array(3), np.array([[1, 2]]), torch.tensor(3), torch.ones(2), torch.tensor([True]))),
