@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from structgen.python_types.regex_annotation import Regex
     from structgen.request_reading.request_reader import read_request
     from structgen.sampling.checkers import Checker, Closed, Written
+    from structgen.sampling.cite import Span, cite
     from structgen.sampling.most_probable import MostProbable, ProbableText, most_probable
     from structgen.sampling.processes import InProcess
     from structgen.sampling.sample import sample
@@ -163,6 +164,7 @@ __all__ = [
     "Server",
     "ShortenedWarning",
     "SlotsWarning",
+    "Span",
     "Speculation",
     "State",
     "StoreWarning",
@@ -185,6 +187,7 @@ __all__ = [
     "advance_all",
     "allocate_mask",
     "choice",
+    "cite",
     "compile",
     "ebnf",
     "either",
@@ -299,6 +302,8 @@ def _home(name: str) -> str | None:
             return "structgen.sampling.sample"
         case "Score" | "score":
             return "structgen.sampling.score"
+        case "Span" | "cite":
+            return "structgen.sampling.cite"
         case "MostProbable" | "ProbableText" | "most_probable":
             return "structgen.sampling.most_probable"
         case "PrefixTree":
