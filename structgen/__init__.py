@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from structgen.text_grammars.composition.bans import without
     from structgen.text_grammars.composition.json_strings import in_json_string
     from structgen.text_grammars.composition.structural_tags import structural_tag
+    from structgen.text_grammars.copied_spans import CopiedSpan, without_spans_of
     from structgen.text_grammars.ebnf_grammar import ebnf
     from structgen.text_grammars.free_text import text
     from structgen.text_grammars.regular import choice, literal, regex
@@ -115,6 +116,7 @@ __all__ = [
     "CompiledGrammar",
     "Contrast",
     "ContrastiveDecoding",
+    "CopiedSpan",
     "Dfa",
     "Draft",
     "Drafter",
@@ -218,6 +220,7 @@ __all__ = [
     "text",
     "tools",
     "without",
+    "without_spans_of",
 ]
 
 
@@ -280,6 +283,8 @@ def _home(name: str) -> str | None:
             return "structgen.text_grammars.composition.json_strings"
         case "substring_of":
             return "structgen.text_grammars.substrings"
+        case "CopiedSpan" | "without_spans_of":
+            return "structgen.text_grammars.copied_spans"
         case "special":
             return "structgen.text_grammars.special_tokens"
         case "structural_tag":
