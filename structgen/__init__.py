@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from structgen.python_types.regex_annotation import Regex
     from structgen.request_reading.request_reader import read_request
     from structgen.sampling.checkers import Checker, Closed, Written
-    from structgen.sampling.cite import Span, cite
-    from structgen.sampling.most_probable import MostProbable, ProbableText, most_probable
+    from structgen.sampling.exact_spans.cite import Span, cite
+    from structgen.sampling.exact_spans.most_probable import MostProbable, ProbableText, most_probable
     from structgen.sampling.processes import InProcess
     from structgen.sampling.sample import sample
     from structgen.sampling.samples import Samples
@@ -308,9 +308,9 @@ def _home(name: str) -> str | None:
         case "Score" | "score":
             return "structgen.sampling.score"
         case "Span" | "cite":
-            return "structgen.sampling.cite"
+            return "structgen.sampling.exact_spans.cite"
         case "MostProbable" | "ProbableText" | "most_probable":
-            return "structgen.sampling.most_probable"
+            return "structgen.sampling.exact_spans.most_probable"
         case "PrefixTree":
             return "structgen.sampling.tree"
         case "Samples":

@@ -45,7 +45,6 @@ from structgen.cli.tool_options import (
     ToolsFile,
     form_of_tools,
 )
-from structgen.engine.strategies.strategy_names import strategy_named
 from structgen.errors import OptionError, StructgenError, ValidatorError
 from structgen.sampling.methods import METHODS
 
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
 
     from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request, Result
+    from structgen.engine.strategies.strategy import Strategy
     from structgen.python_types.type_hints import TypeReader
     from structgen.speculation.speculation_options import Speculation
     from structgen.typed.forms import WantedForm
@@ -328,7 +328,7 @@ def generate(
                     "--tree": tree is not None,
                 }
             )
-        strategies = [strategy_named(one) for one in strategy or ()]
+        strategies = _strategies(strategy or ())
         if temperature is None:
             draws = drawing is not None or any(one.draws for one in strategies)
             temperature = 1.0 if draws else 0.0
@@ -572,6 +572,16 @@ def _has_json(grammar: Any) -> bool:
     """Return whether a text of a text grammar may begin as a JSON object or array does."""
     language = grammar.language(grammar.limits)
     return any(language.step(language.start(), byte) is not None for byte in b"{[")
+
+
+def _strategies(told: Sequence[str]) -> list[Strategy]:
+    """Return what --strategy says."""
+    if not told:
+        return []
+    # start-up time: numpy
+    from structgen.engine.strategies.strategy_names import strategy_named
+
+    return [strategy_named(one) for one in told]
 
 
 def _biases(options: list[str]) -> dict[int, float]:

@@ -32,9 +32,9 @@ from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result
-from structgen.engine.row_laws import law_maker
 from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
+from structgen.engine.strategies.law_making import law_maker
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.lark_grammar import LarkGrammar

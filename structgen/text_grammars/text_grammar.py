@@ -564,6 +564,7 @@ def _language_of(
 
 def _filtered(of: Language, by: TextFilter, limits: Limits) -> Language:
     """Return the words of a language that a filter takes. Raises `GrammarError` where there are none."""
+    # start-up time
     from structgen.text_grammars.context_free.regular_intersection import Meet
 
     try:

@@ -8,6 +8,6 @@ the noise and the figures of a step stay as they are.
    mask; a `Narrowing` keeps some of the allowed tokens, behind it.
 2. `mirostat` and `momentum` narrow; `guidance`, `contrast` and `model_arithmetic` mix.
 3. `row_law` is the strategies of one text while it is written; `second_rows` the further rows that models
-   read for it.
+   read for it; `law_making` begins both for a request.
 4. `strategy_names` reads `NAME:option=value` of a command line.
 """
