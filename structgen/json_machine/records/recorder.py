@@ -144,10 +144,6 @@ class Recorder:
         self, terminal: int, identity: list[int], index: int, space: Workspace
     ) -> terminal_masks.Harvest:
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
-        bounds = identity[L.X_LEAST], identity[L.X_MOST]
-        if mode == L.M_STRING and lex == StringPool.FREE and bounds != (0, -1):
-            if self._tables.context[L.C_ESCAPES] == L.ESCAPES_PAIRED:
-                return self._lengths(space).record(*bounds, self._masks.dense)
         if mode in _QUOTED:
             self._repeat(terminal_walks.quoted_tokens, terminal, space)
         elif mode == L.M_SPACE:
@@ -165,15 +161,14 @@ class Recorder:
         """Return the record of a string or key, made of that of the state in which its automaton begins;
         None where that is not near (`state_difference`), and a walk is due."""
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
-        least, most = identity[L.X_LEAST], identity[L.X_MOST]
         residue = int(self._tables.rows(L.T_NODE)[index, L.RES])
         start = self._begins(mode, residue)
         if start <= StringPool.FREE or lex & L.STATE_BITS in (StringPool.FREE, L.NO_STATE):
             return None
         if not self._meaning.pools[0].bans(start):
             return None  # others are seldom near: a walk that finds that out is lost
-        if (least, most) != (0, -1):
-            return self._near_bounded(key, identity, residue, space)
+        if (identity[L.X_LEAST], identity[L.X_MOST]) != (0, -1):
+            return None  # what the length takes is walked
         reference = lex & ~L.STATE_BITS | start
         if reference == lex:
             return None
@@ -209,25 +204,6 @@ class Recorder:
         if key is None:
             self._own[identity] = record
         return record
-
-    def _near_bounded(
-        self, key: bytes | None, identity: list[int], residue: int, space: Workspace
-    ) -> Record | None:
-        """Return the record of a string of bounded length whose automaton does no more than ban texts: what
-        the length and what the automaton takes are then told apart. Else None."""
-        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
-        state = lex & L.STATE_BITS
-        if mode != L.M_STRING:
-            return None
-        if lex != state or self._meaning.pools[0].outcome[state] < 0:
-            return None  # inside a character or an escape, or it must be longer yet
-        if self._tables.context[L.C_ESCAPES] != L.ESCAPES_PAIRED:
-            return None
-        whole = self._record_of(mode, residue, lex, space)
-        if len(whole.crossings) > 1:
-            return None
-        found = self._lengths(space).record(identity[L.X_LEAST], identity[L.X_MOST], self._masks.dense)
-        return terminal_masks.both(found, whole, key, self._masks)
 
     def _repeat(self, ask: Callable[[int, int], int], argument: int, space: Workspace) -> None:
         """Walk a terminal until nothing is left to ask."""
@@ -267,14 +243,6 @@ class Recorder:
         row = self._meaning.expander.free_string()
         node = self._retry(state_walk.put_node, L.M_STRING, row, StringPool.FREE)
         self._repeat(terminal_walks.terminal_tokens, node, space)
-
-    def _lengths(self, space: Workspace) -> terminal_masks.LengthTable:
-        """Return the table for strings of bounded length; made once for a vocabulary and store."""
-        table = self._masks.lengths
-        if not isinstance(table, terminal_masks.LengthTable):
-            self._walk_free(space)
-            table = self._masks.lengths = terminal_masks.LengthTable(self._tables, space, self._masks)
-        return table
 
 
 def no_terminal(_index: int) -> None:

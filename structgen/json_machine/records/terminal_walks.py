@@ -466,39 +466,3 @@ def leftovers(context: int, outcome: int, mode: int) -> Remainders:
             owners = np.empty(tokens, np.int32)
             exact = np.empty(whole, np.int32)
     return data, offsets, owners, exact
-
-
-@entry("int32[::1](int64, int32[::1])")
-def count_characters(context: int, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Return, for tokens that begin inside a JSON string, the characters begun before they end or close it.
-
-    An escape is one character, a pair of surrogate escapes too (RFC 8259, section 7).
-    """
-    c = JsonContext(context)
-    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
-    counts = np.zeros(len(tokens), np.int32)
-    for i in range(len(tokens)):
-        at, end = offsets[tokens[i]], offsets[tokens[i] + 1]
-        count, paired = 0, False
-        while at < end:
-            byte = data[at]
-            if byte == 34:
-                break
-            if byte != 92:
-                if byte & 0xC0 != 0x80:
-                    count += 1
-                paired = False
-                at += 1
-                continue
-            if not paired:
-                count += 1
-            paired = False
-            if at + 3 < end and data[at + 1] == 117:
-                first, second = data[at + 2] | 32, data[at + 3] | 32
-                # d8 to db open a pair; what follows can only be its second half
-                paired = first == 100 and (second == 56 or second == 57 or second == 97 or second == 98)
-                at += 6
-            else:
-                at += 6 if at + 1 < end and data[at + 1] == 117 else 2
-        counts[i] = count
-    return counts
