@@ -6,7 +6,7 @@ what it takes less than the free string does: of the Llama 3 vocabulary 123,000 
 collect them costs half a millisecond (`walk_removed`). Where texts are banned from strings, each state is a
 place in some of the texts, and nearly all tokens lead from it to where they lead from the beginning of a
 string: the walk follows both states side by side, and leaves a subtree where they have become the same state
-(`near_tokens`).
+(`lost_tokens`).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from structgen.machine_core.masks import emit
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, copy_block, skip
 
-_MOST = 4096
-"""Nodes of the trie after which two states are not near each other: a walk of its own is cheaper."""
+_MOST_NODES_APART = 4096
+"""Nodes of the trie in which two states differ, after which a walk of its own is cheaper."""
 
 Remainders = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]
 """Texts that tokens leave over, end to end; where each begins; the token of each; the tokens that leave
@@ -79,7 +79,7 @@ def string_after(c: JsonContext, lex: int, byte: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
-def near_tokens(context: int, terminal_node: int, reference: int) -> int:
+def lost_tokens(context: int, terminal_node: int, reference: int) -> int:
     """Collect the tokens that a string or key takes from the LEX `reference` on and not from a state's own.
 
     They stay inside or close it; tokens may be among them that neither takes. Returns 0; -3 with questions
@@ -113,7 +113,7 @@ def near_tokens(context: int, terminal_node: int, reference: int) -> int:
         elif after >= 0 and there >= 0 and after != there:
             path[depth] = after
             other[depth] = there
-            far = seen > _MOST
+            far = seen > _MOST_NODES_APART
             i += 1
             continue
         elif after == -1 and there != -1:
@@ -130,14 +130,14 @@ def near_tokens(context: int, terminal_node: int, reference: int) -> int:
 _CONTROLS = 0xFFFFFFFF & ~14
 """Classes that no string takes as they are."""
 
-_FEW = 4
+_MOST_MISSING_CLASSES = 4
 """Classes that may be missing."""
 
 
 @jit
 def is_wide(c: JsonContext) -> int:
     """Return 1 where the string state in scratch block 0 takes nearly all that stands for itself, for some
-    bytes at least, and no length is near; 0 where not; -1 when asked."""
+    bytes at least, and no length ends it; 0 where not; -1 when asked."""
     scratch = c.scratch[0]
     lists = skip(c.crossed, 3 * c.vocabulary.trie_count)
     if scratch.mode != M_STRING or scratch.lexeme >> ESCAPE_SHIFT != 0:
@@ -151,7 +151,7 @@ def is_wide(c: JsonContext) -> int:
         return -1
     low, high = all_classes(c)
     missing = bits(low & ~row.low, high & ~row.high)
-    return 1 if missing <= _FEW else 0
+    return 1 if missing <= _MOST_MISSING_CLASSES else 0
 
 
 @jit
