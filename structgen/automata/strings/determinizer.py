@@ -159,8 +159,7 @@ from structgen.language.ir import DEAD, UNKNOWN
 from structgen.native.jit import entry, jit
 
 _FAR_AWAY = np.int64(1) << 30  # more bytes than any completion has
-# Steps of the first search of `_decide_alone`, in breadth, and of its second, in depth: most ends are found
-# by the first, those of dates, which branch widely, by the second.
+# Steps of `_decide_alone`'s first search, in breadth, and of its second, in depth (dates branch widely).
 _STEPS_IN_BREADTH, _STEPS_IN_DEPTH = np.int64(64), np.int64(2048)
 
 

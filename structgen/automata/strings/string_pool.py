@@ -629,16 +629,12 @@ class StringPool:
         row[ar.P_JUDGED] = int(judge is not None)
         self._judged = self._judged or judge is not None
         together = len(nodes) == 1 and judge is None and nodes[0][0] == "all"
-        loaded.many_patterns = (
-            together
-            and all(part[0] in ("atom", "length") for part in nodes[0][1:])
-            and len(atoms) > _MANY_PATTERNS
-        )
+        kinds = {part[0] for part in nodes[0][1:]} if together else {"any"}
+        loaded.many_patterns = kinds <= {"atom", "length"} and len(atoms) > _MANY_PATTERNS
         self._has_many_patterns = self._has_many_patterns or loaded.many_patterns
         loaded.found_anywhere = (
-            together
+            kinds == {"atom"}
             and len(nodes[0]) > _LEAST_ANYWHERE
-            and all(part[0] == "atom" for part in nodes[0][1:])
             and all(isinstance(atom, Program) and found_anywhere(atom) for atom in atoms)
         )
         self._may_be_total = self._may_be_total or judge is not None or loaded.found_anywhere

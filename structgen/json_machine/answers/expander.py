@@ -443,10 +443,10 @@ class Expander:
             self._answer_extra(first, second)
         elif kind == L.Q_ITEM:
             self._answer_item(first, second, third)
-        elif kind == L.Q_ALTERNATIVES:
+        elif kind == L.Q_MAY_DIFFER:
             rows = self._tables.rows(L.T_RES)
-            goes_on = self._network.has_alternatives(self.network_residue(first))
-            rows[first, L.R_ALTERNATIVES] = 1 if goes_on else 2
+            goes_on = self._network.may_differ(self.network_residue(first))
+            rows[first, L.R_MAY_DIFFER] = 1 if goes_on else 2
         elif kind == L.Q_UNREAD:
             self._answer_unread(first, second)
         else:

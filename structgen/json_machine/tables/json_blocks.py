@@ -158,7 +158,7 @@ class ResidueRow(Block):
     plain: int
     index: int
     values: int
-    has_alternatives: int
+    may_differ: int
 
 
 class WordListRow(Block):
@@ -371,12 +371,12 @@ ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL = range(8)
 # residue
 R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM = range(8)
-R_PLAIN, R_INDEX, R_VALUES, R_ALTERNATIVES = range(8, 12)
+R_PLAIN, R_INDEX, R_VALUES, R_MAY_DIFFER = range(8, 12)
 """R_STATUS: 0 not known yet; 1, and 3 where extra keys may be owed. R_EXTRA: start state of the automaton of
 extra keys (-1: none). R_EXTRA_PLACE: their place where there is one class only. R_NAMED: a named key is on
 offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself. R_INDEX: how far. R_VALUES: 1 where the
 value of an item matters to those after it, 2 where besides the value of the last is not known.
-R_ALTERNATIVES: 1 where two values or more go on until the value of the next key is read, 2 where that is not
+R_MAY_DIFFER: 1 where two values or more go on until the value of the next key is read, 2 where that is not
 sure, 0 where it was not asked."""
 R_STRIDE = 12
 # string row
@@ -426,7 +426,7 @@ X_STRIDE = 12
     Q_TERMINAL,
     Q_ITEM,
     Q_UNREAD,
-    Q_ALTERNATIVES,
+    Q_MAY_DIFFER,
 ) = range(12)
 
 ESCAPE_SHIFT = 28

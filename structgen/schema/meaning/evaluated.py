@@ -287,7 +287,7 @@ class Evaluation:
             if clauses is None:
                 return None
             said.extend(clauses)
-        if self.reader.overasked((*said, *known)):
+        if self.reader.busy((*said, *known)):
             return None
         found.names.update(dict.fromkeys(names))
         return said

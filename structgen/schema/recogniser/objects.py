@@ -197,7 +197,7 @@ class Objects:
                 return True
         return False
 
-    def has_alternatives(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
+    def may_differ(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
         """Return whether two or more objects are still possible whichever key is written next: its value, or
         that of a later key, can differ. False: unknown. `many`: has a demand so many values?"""
 
