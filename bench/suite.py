@@ -45,7 +45,7 @@ class File:
     """Its path below the draft's folder."""
 
     def cases(self) -> list[dict[str, Any]]:
-        """Return its cases, numbers as the text has them (`Numeral`)."""
+        """Return its cases, numbers as the text has them (`RawNumeral`)."""
         cases: list[dict[str, Any]] = read(self.path.read_text(encoding="utf-8"))
         return cases
 

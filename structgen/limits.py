@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from structgen.errors import fields_named
 
@@ -38,3 +38,7 @@ class Limits:
     """Characters of one numeral under numbers="any"."""
     liveness: Literal["refuse", "flag"] = "refuse"
     """What to do with a place that the oracle cannot decide: refuse it, or list it in report.may_dead_end."""
+
+
+DEFAULT: Final = Limits()
+"""The limits where none are given; one object, so that few need to be compared."""

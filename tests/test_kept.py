@@ -114,6 +114,29 @@ def test_what_was_met_before_is_answered_without_reading_the_schema(
     assert is_kept(compiled)
 
 
+def masks_within(compiled: sg.CompiledGrammar, text: str, budget: int) -> list[bytes]:
+    """Return the masks on the way through a document, each under what is left of a budget."""
+    matcher, mask, found = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size), []
+    for at, token in enumerate(compiled.tokenizer.encode(text.encode())):
+        matcher.fill_mask(mask, budget=budget - at)
+        found.append(mask.array.tobytes())
+        matcher.advance(token)
+    return found
+
+
+def test_a_budget_that_is_plenty_is_known_without_reading_the_schema(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    store = sg.MaskStore(tmp_path)
+    first = masks_within(compiled_of(tokenizer, store), FIRST, 500)
+    store.flush()
+    compiled = compiled_of(tokenizer, sg.MaskStore(tmp_path))
+    assert masks_within(compiled, FIRST, 500) == first and is_kept(compiled)
+    assert sg.Matcher(compiled).is_plenty(500) and is_kept(compiled)
+    few = [masks_within(one, FIRST, 60) for one in (compiled, compiled_of(tokenizer, False))]
+    assert few[0] == few[1]
+
+
 def test_what_is_new_is_answered_as_by_a_new_grammar_and_kept_in_turn(
     tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
 ) -> None:

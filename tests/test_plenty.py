@@ -32,9 +32,12 @@ def needed(compiled: sg.CompiledGrammar, state: sg.State) -> int:
 
 
 def plenty(compiled: sg.CompiledGrammar, state: sg.State) -> int | None:
+    """Return the closest bound; the rough one is never less."""
     compiled.compute(state.index)
     with compiled.lock:
-        return compiled.completions.plenty(state.index)
+        rough, close = (compiled.completions.plenty(state.index, budget) for budget in (1 << 50, 0))
+    assert rough is None or close is None or rough >= close
+    return close
 
 
 @MODEST
@@ -115,6 +118,16 @@ PLACES: dict[str, tuple[Any, dict[str, Any], bytes]] = {
         b"  ",
     ),
     "in a list of words": ({"enum": ["a", "b" * 40]}, {}, b'"'),
+    "at the end of a word, before an optional long one": (
+        {
+            "type": "array",
+            "prefixItems": [{"const": "x" * 20}, {"const": "y" * 300}],
+            "items": False,
+            "minItems": 1,
+        },
+        {},
+        b'["' + b"x" * 20,
+    ),
     "between items that are owed": ({"type": "array", "minItems": 9, "items": {"const": "ab"}}, {}, b'["ab"'),
 }
 
@@ -196,3 +209,20 @@ def test_a_budget_between_what_is_needed_and_what_is_plenty_takes_nothing() -> N
         if least > compiled.tokens_to_finish(state):
             sg.Matcher(compiled, state).fill_mask(mask, budget=least - 1)
             assert set(mask.allowed().tolist()) < set(compiled.allowed(state))
+
+
+def test_it_holds_in_a_key_whose_tokens_are_a_row_of_the_store() -> None:
+    chance = random.Random(4)
+    words = sorted({bytes(chance.choices(b"abcdefgh", k=chance.randint(2, 6))) for _ in range(2000)})
+    pieces = [*(bytes([byte]) for byte in range(256)), *words, b'":0,"a":0,"', b'":0},"']
+    tokenizer = sg.Tokenizer.from_bytes([*pieces, None], eos_token_id=len(pieces))
+    items = [{"type": "object", "additionalProperties": {"const": 0}}, {"const": "y" * 300}]
+    schema = {"type": "array", "prefixItems": items, "items": False, "minItems": 1}
+    compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
+    state = compiled.step_bytes(compiled.start, b'[{"a')
+    assert state is not None
+    bound = plenty(compiled, state)
+    row, _terminals, tokens = compiled.completions._machine.mask_of(state.index)
+    assert row >= 0 and not len(tokens), "the case that is meant"
+    after = compiled.step_bytes(state, b'":0},"')
+    assert after is not None and bound is not None and bound > compiled.tokens_to_finish(after) > 99

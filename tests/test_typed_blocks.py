@@ -130,3 +130,18 @@ def test_a_field_that_is_not_there_is_an_error_of_compiling() -> None:
 
     with pytest.raises(Exception, match="middle"):
         wrong(0)
+
+
+def test_an_address_is_that_of_the_first_item() -> None:
+    whole = np.arange(12, dtype=np.int64)
+    frozen = np.frombuffer(b"a text that nobody writes", np.uint8)
+    for array in (
+        whole,
+        whole[3:],
+        whole[::2],
+        whole.reshape(3, 4)[1],
+        whole.view(np.int32),
+        frozen,
+        whole[:0],
+    ):
+        assert address_of(array) == array.ctypes.data

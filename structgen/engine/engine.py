@@ -237,8 +237,10 @@ class Engine:
         request = reading.bounded(request, len(prompt), besides)
         compiled, prompt, border = self._forced_text(request, prompt)
         matcher = None if compiled is None else Matcher(compiled)
-        least = 0 if matcher is None else matcher.tokens_to_finish()
-        check_budget(request, least)
+        least = 0 if matcher is None else None
+        if matcher is not None and not matcher.is_plenty(request.most_tokens):
+            least = matcher.tokens_to_finish()
+            check_budget(request, least)
         thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None
         if request.thinking is not None and closing is not None:
             thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)

@@ -105,7 +105,7 @@ class TextSequence:
         prompt: list[int],
         tokenizer: Tokenizer,
         matcher: Matcher | None,
-        least: int,
+        least: int | None,
         thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None,
         drafting: Callable[[], Drafting] | None = None,
         border: PromptBorder = NO_BORDER,

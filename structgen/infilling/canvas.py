@@ -5,7 +5,7 @@ A grammar of the whole text has one lattice over all parts; holes with types of 
 marks (`intersection`). If each hole has its own grammar, each name has a lattice. Holes with the same name
 share it: their logits are added, which is exact for slots that must hold the same token.
 
-A token never crosses the edge of a hole.
+A token never crosses the edge of a hole; a typed hole takes over the punctuation behind it (`text_behind`).
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ class Piece:
     """The number of slots of a hole."""
     least: int = 0
     """The least number of tokens of a hole. The remaining slots may stay empty, at its end."""
+    behind: str = ""
+    """The template's text that the hole took over (`text_behind`)."""
+    more: int = 0
+    """The slots for that, of `slots`."""
 
     def __len__(self) -> int:
         return self.slots if self.name else len(self.tokens)

@@ -6,6 +6,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
@@ -14,7 +15,14 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
-from structgen.errors import OptionError, SlotsWarning, TokenizerError, options_named, warning_level
+from structgen.errors import (
+    LimitError,
+    OptionError,
+    SlotsWarning,
+    TokenizerError,
+    options_named,
+    warning_level,
+)
 from structgen.infilling.automata_of_grammars import (
     MAX_STATES,
     MOST_STATES,
@@ -33,6 +41,7 @@ from structgen.infilling.results import Infilled, text_of
 from structgen.infilling.schedulers import named
 from structgen.infilling.schedulers.scheduler import Scheduler
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
+from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
 from structgen.json_grammars.prompting import ModelPrompt, schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -167,7 +176,9 @@ def infill(
     chosen = named(scheduler, tokens_per_step=tokens_per_step)
     began = time.monotonic()
     reads, words = model_of(model, tokenizer)
-    asked = _Asked(reads, words, grammar, dict(holes or {}), slots, length, depth, max_states)
+    # who proposes whole fillings is led by the fixed text that it sees behind a hole
+    takes_over = length == "at most" and hasattr(chosen, "leads_alone")
+    asked = _Asked(reads, words, grammar, dict(holes or {}), slots, length, depth, max_states, takes_over)
     if given is not None:
         if template is not None:
             raise OptionError(
@@ -252,7 +263,7 @@ class _Problem:
         """Return the holes that a filled canvas fills to the last slot, though some slots could have stayed
         empty and the grammar has a longer text; by name, with their numbers of slots."""
         return {
-            one.name: one.slots
+            one.name: one.slots - one.more
             for number, one in enumerate(self.pieces)
             if one.name
             and one.least < one.slots == len(canvas.hole_tokens(number))
@@ -278,7 +289,7 @@ class _Problem:
         values: dict[str, Any] = {}
         for number, piece in enumerate(self.pieces):
             if piece.name:
-                inside = text_of(canvas.hole_tokens(number), self.tokenizer)
+                inside = text_of(canvas.hole_tokens(number), self.tokenizer).removesuffix(piece.behind)
                 language = self.holes.get(piece.name)
                 read = None if language is None else language.read
                 values[piece.name] = inside if read is None else read(inside)
@@ -321,19 +332,28 @@ class _Asked:
     length: str
     depth: int | None
     max_states: int | None
+    takes_over: bool
+    """Whether holes take over the punctuation behind them (`text_behind`)."""
 
     def problem(self, parts: list[FixedText | Hole], prompt: tuple[int, ...]) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
         names = [one.name for one in parts if isinstance(one, Hole)]
         self._check_names(names)
+        _check_text(parts)
         types = self._types(parts)
         wanted = {f"hole {name!r}": given for name, given in types.items()}
         if self.grammar is not None:
             wanted["grammar"] = self.grammar
+        behind: dict[str, str] = {}
         languages = self._languages(wanted)
         whole = languages.get("grammar")
         holes = {name: languages[f"hole {name!r}"] for name in types}
-        pieces = self._pieces(parts, len(prompt))
+        if whole is None and self.takes_over:
+            ended = self._ended(parts, types)
+            behind = {name: text for name, (text, _) in ended.items()}
+            holes |= {name: replace(one, read=holes[name].read) for name, (_, one) in ended.items()}
+            parts = without(parts, behind)
+        pieces = self._pieces(parts, len(prompt), behind)
         ends = self.tokenizer.eos_token_ids
         pad = getattr(self.model, "null_id", None)
         conventions = Conventions(
@@ -366,6 +386,20 @@ class _Asked:
             if not part.lattice.is_feasible:
                 found.refuse()
             part.lattice.check_room()
+        return found
+
+    def _ended(
+        self, parts: list[FixedText | Hole], types: dict[str, Any]
+    ) -> dict[str, tuple[str, HoleLanguage]]:
+        """Return the punctuation that each hole takes over, and its language with that behind; without those
+        whose grammar has no automaton of few states then."""
+        found = {}
+        for name, text in punctuation_behind(parts).items():
+            where = f"hole {name!r}"
+            grammar = ended(types[name], where, text) if text else None
+            if grammar is not None:
+                with suppress(OptionError, LimitError):
+                    found[name] = text, self._languages({where: grammar, "": types[name]})[where]
         return found
 
     def _languages(self, wanted: dict[str, Any]) -> dict[str, HoleLanguage]:
@@ -440,8 +474,11 @@ class _Asked:
         kind, pattern = told.pop()
         return pattern if pattern else TYPES[kind]
 
-    def _pieces(self, parts: list[FixedText | Hole], prompt: int) -> tuple[Piece, ...]:
-        """Return the template's parts with tokens and numbers of slots. `prompt`: its length in tokens."""
+    def _pieces(
+        self, parts: list[FixedText | Hole], prompt: int, behind: dict[str, str]
+    ) -> tuple[Piece, ...]:
+        """Return the template's parts with tokens and numbers of slots. `prompt`: its length in tokens;
+        `behind`: the texts that holes took over, for whose tokens they have more slots."""
         found = [
             Piece(self._tokens(one.text), one.text)
             if isinstance(one, FixedText)
@@ -449,10 +486,15 @@ class _Asked:
             for one in parts
         ]
         # One token ends the canvas.
-        left = self.model.context - prompt - 1 - sum(map(len, found))
+        more = {name: len(self._tokens(text)) for name, text in behind.items()}
+        left = self.model.context - prompt - 1 - sum(len(one) + more.get(one.name, 0) for one in found)
         untold = sum(bool(one.name) and not one.slots for one in found)
         usual = max(1, min(SLOTS, left // max(untold, 1)))
         found = [replace(one, slots=one.slots or usual) if one.name else one for one in found]
+        for at, one in enumerate(found):
+            if one.name in behind:
+                extra = more[one.name]
+                found[at] = replace(one, behind=behind[one.name], slots=one.slots + extra, more=extra)
         return tuple(replace(one, least=one.slots) if self.length == "exact" else one for one in found)
 
     def _told_slots(self, name: str, parts: list[FixedText | Hole]) -> int | None:
@@ -481,13 +523,6 @@ class _Asked:
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         """Return the tokens of fixed text."""
-        for spelling in _MASK_TEXTS:
-            if spelling in text:
-                raise OptionError(
-                    f"The template's text holds {spelling!r}, a model's mask token.",
-                    where="template",
-                    cure="Write a hole, {name}, where something is to come; take it out elsewhere.",
-                )
         try:
             return tuple(self.tokenizer.encode(text.encode()))
         except TokenizerError as error:
@@ -497,6 +532,18 @@ class _Asked:
                 where="template",
                 cure="Have the hole begin or end elsewhere, so that whole tokens stand between the holes.",
             ) from error
+
+
+def _check_text(parts: list[FixedText | Hole]) -> None:
+    """Raise OptionError where fixed text holds a model's mask token."""
+    for one in parts:
+        for spelling in _MASK_TEXTS:
+            if isinstance(one, FixedText) and spelling in one.text:
+                raise OptionError(
+                    f"The template's text holds {spelling!r}, a model's mask token.",
+                    where="template",
+                    cure="Write a hole, {name}, where something is to come; take it out elsewhere.",
+                )
 
 
 def _chosen_lengths(

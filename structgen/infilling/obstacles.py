@@ -100,9 +100,10 @@ def _shown(text: str) -> str:
 
 
 def _too_short(name: str, piece: Piece, least: int | None) -> NoFillingError:
+    slots = piece.slots - piece.more
     if least is None:
         return NoFillingError(
-            f"The hole {name!r} cannot be filled with {piece.slots} slots, nor with up to {_MORE}.",
+            f"The hole {name!r} cannot be filled with {slots} slots, nor with up to {_MORE}.",
             where=name,
             cure="Look at its grammar: its texts may be longer, or have other lengths in tokens.",
         )
@@ -112,8 +113,9 @@ def _too_short(name: str, piece: Piece, least: int | None) -> NoFillingError:
             where=name,
             cure='Say length="at most", or another number of slots.',
         )
+    least -= piece.more
     return NoFillingError(
-        f"The hole {name!r} has {piece.slots} slots and needs {least}.",
+        f"The hole {name!r} has {slots} slots and needs {least}.",
         slots=least,
         where=name,
         cure=f"Give it at least {least}: slots={{{name!r}: {least}}}.",

@@ -75,7 +75,9 @@ class CompiledSchema(CompiledGrammar):
         if files is not None:
             identity = identity_of(grammar, tokenizer, self.limits)
             kept = KeptGrammar.read(files, identity)
-        self._keeping = SchemaKeeper(files, identity, self.lock, self._masks, self._tables, kept)
+        self._keeping = SchemaKeeper(
+            files, identity, self.lock, self._masks, self._tables, kept, self.plenties
+        )
         self._meaning = Meaning(grammar, self.limits, self._tables, kept)
         self._keeping.means(self._meaning)
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is

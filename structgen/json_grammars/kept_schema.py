@@ -29,7 +29,7 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
 from structgen.tokens.tokenizer import Tokenizer
 
-KIND: Final = "schema-3"
+KIND: Final = "schema-4"
 _MOST_BYTES: Final = 1 << 26
 """Bytes of the tables of a grammar above which it is not kept."""
 _LARGE: Final = 1 << 20
@@ -95,6 +95,7 @@ class SchemaKeeper:
         "_lock",
         "_masks",
         "_meaning",
+        "_plenties",
         "_tables",
         "files",
         "pending",
@@ -112,7 +113,9 @@ class SchemaKeeper:
         masks: VocabularyStore,
         tables: GrowingTables,
         kept: KeptGrammar | None,
+        plenties: dict[int, int],
     ) -> None:
+        """`plenties`: what budgets take nothing from a state's mask (`CompiledGrammar.plenties`)."""
         if files is not None:
             self.files = files
         self._key, self._lock, self._masks, self._tables = key, lock, masks, tables
@@ -122,7 +125,9 @@ class SchemaKeeper:
         """Those of the grammar's terminals: the tables hold addresses of their arrays."""
         if kept is not None:
             self.pending = table_image.put(kept.image, tables, masks.known_row)
-        self._before = (0, 0, 0) if kept is None else self._extent()
+            plenties.update(zip(*kept.image.plenties.reshape(-1, 2).T.tolist(), strict=True))
+        self._plenties = plenties
+        self._before = (0, 0, 0, 0) if kept is None else self._extent()
 
     def means(self, meaning: Meaning) -> None:
         """Take the meaning, which is made after the tables."""
@@ -142,10 +147,10 @@ class SchemaKeeper:
         node[L.N_LIST] = at  # last: readers take no lock
         return True
 
-    def _extent(self) -> tuple[int, int, int]:
-        """Return how much is known: states, their masks, what the network said."""
+    def _extent(self) -> tuple[int, int, int, int]:
+        """Return how much is known: states, their masks, what the network said, and of budgets."""
         tables = self._tables
-        return tables.count(L.T_NODE), tables.count(L.T_LIST), tables.count(L.T_EDGE)
+        return tables.count(L.T_NODE), tables.count(L.T_LIST), tables.count(L.T_EDGE), len(self._plenties)
 
     @property
     def is_new(self) -> bool:
@@ -183,6 +188,7 @@ class SchemaKeeper:
             self._masks.row_key,
             self.pending,
             meaning.terminal_keys,
+            self._plenties.copy(),
         )
         arrays, numbers = table_image.arrays_of(image)
         large = sum(array.nbytes for array in arrays.values()) > _LARGE

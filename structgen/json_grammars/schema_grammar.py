@@ -13,7 +13,7 @@ from weakref import ref
 
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, SchemaError, SchemaWarning, options_named, warning_level
-from structgen.limits import Limits
+from structgen.limits import DEFAULT, Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import exact, read, repeated, write
@@ -391,7 +391,7 @@ def json_schema(
         raise OptionError(f"subset={subset!r} is not known.", where="subset", cure='Use None or "openai".')
     check_resources(resources)
     if limits is None:
-        limits = _LIMITS
+        limits = DEFAULT
     elif not isinstance(limits, Limits):
         raise OptionError(
             f"limits is a {type(limits).__name__}.",
@@ -449,7 +449,6 @@ def _names_file(text: str) -> bool:
 
 
 _LONGEST_PATH: Final = 250
-_LIMITS: Final = Limits()
 
 
 @lru_cache(64)

@@ -11,25 +11,25 @@ _BLANKS: Final = re.compile(r"[ \t\n\r]*")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 
-class Numeral(str):
+class RawNumeral(str):
     """A JSON number as its text: `1e-7`, `0.000016` and `1.0` do not survive a float."""
 
     __slots__ = ()
 
 
 def read(text: str) -> Any:
-    """Return the value of a JSON text, numbers as `Numeral`; of equal keys the last one counts.
+    """Return the value of a JSON text, numbers as `RawNumeral`; of equal keys the last one counts.
 
     Depth is bounded by memory alone. Raises `json.JSONDecodeError`, also for NaN and Infinity (RFC 8259).
     """
     try:
-        return json.loads(text, parse_float=Numeral, parse_int=Numeral, parse_constant=_no_constant)
+        return json.loads(text, parse_float=RawNumeral, parse_int=RawNumeral, parse_constant=_no_constant)
     except RecursionError:
         return _read_deep(text)
 
 
 def write(value: Any) -> str:
-    """Return the text `json.dumps(value, ensure_ascii=False)` writes, with every `Numeral` as it was read.
+    """Return the text `json.dumps(value, ensure_ascii=False)` writes, with every `RawNumeral` as it was read.
 
     Lone surrogates, which no UTF-8 text can hold, are written as escapes.
     """
@@ -55,7 +55,7 @@ def write(value: Any) -> str:
                 rest.append(item[index])
                 if index:
                     rest.append((", ",))
-        elif isinstance(item, Numeral):
+        elif isinstance(item, RawNumeral):
             pieces.append(item)
         elif isinstance(item, str):
             pieces.append(_quote(item))
@@ -75,7 +75,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def _read_deep(text: str) -> Any:
     """Return what `read` returns, for texts nested deeper than the interpreter's stack."""
-    decoder = JSONDecoder(parse_float=Numeral, parse_int=Numeral, parse_constant=_no_constant)
+    decoder = JSONDecoder(parse_float=RawNumeral, parse_int=RawNumeral, parse_constant=_no_constant)
     # One entry per open bracket: the container and, in an object, the key that waits for its value.
     opened: list[tuple[Any, str]] = []
     at = _skip(text, 0)

@@ -35,7 +35,7 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.tokens.trie": 2.5,
         "structgen.json_machine.records.terminal_walks": 8.0,
     },
-    NUMBERS: {"structgen.automata.numbers.digit_steps": 3.5},
+    NUMBERS: {"structgen.automata.numbers.numeral_rows": 3.5},
     PATTERNS: {"structgen.automata.strings.determinizer": 12.5},
     LARK: {
         "structgen.lark_grammars.compiled.lark_masks": 9.0,

@@ -11,10 +11,8 @@ that compile it at once for two signatures take the same number, and find the co
 
 from __future__ import annotations
 
-import gc
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib import import_module
@@ -40,6 +38,7 @@ from structgen.native.shipped_code import load as load_shipped
 from structgen.native.shipped_code import write as write_shipped
 from structgen.system.cache import tell_unusable, warn
 from structgen.system.fork_locks import CODE, new_lock
+from structgen.system.garbage import uncollected
 from structgen.system.source_digests import digest_of, imported
 
 
@@ -213,19 +212,6 @@ def copied(*functions: Callable[..., Any]) -> dict[str, Any]:
     names = dict(functions[0].__globals__)
     names.update({one.__name__: jit(copy_of(one, names)) for one in functions})
     return names
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Hold garbage collection back: what a compilation makes stays, and going through it costs a tenth."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 _loading = new_lock(CODE)

@@ -71,7 +71,9 @@ class PointerMeta(type):
         def __getattr__(cls, name: str) -> int:
             if name.startswith("_") or name not in fields_of(cls):
                 raise AttributeError(f"{cls.__qualname__} has no field {name!r}")
-            return fields_of(cls)[name].word
+            word = fields_of(cls)[name].word
+            setattr(cls, name, word)  # it is asked once
+            return word
 
 
 def _from_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:

@@ -49,8 +49,19 @@ class Parts(Language):
     def expected(self, config: Config) -> list[Expected]:
         found: dict[Expected, None] = {}
         for place in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
-            found.update(dict.fromkeys(self.part(place).expected(place[1])))
+            for one in self._opened(place):
+                found.update(dict.fromkeys(self.part(one).expected(one[1])))
         return list(found)
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        found: set[Place] = set()
+        for place in cast("frozenset[Place]", config):
+            for number, at in self._opened(place):
+                part = self.part((number, at))
+                after = part.step(at, symbol)
+                if after is not None:
+                    found |= self._after(number, part, after)
+        return frozenset(found) or None
 
     def places(self, config: Config) -> Iterable[Config]:
         for place in cast("frozenset[Place]", config):
@@ -76,15 +87,14 @@ class Parts(Language):
 
     def moves(self, config: Config) -> Moves | None:
         found: Moves = []
-        places = cast("frozenset[Place]", config)
-        for place in places:
-            number, at = self._begun_place(place)
-            part = self.part(place)
-            moves = [] if at is _BETWEEN else part.moves(at)
+        opened = [one for place in cast("frozenset[Place]", config) for one in self._opened(place)]
+        for number, at in opened:
+            part = self.part((number, at))
+            moves = part.moves(at)
             if moves is None:
                 return None
             found += [(data, self._after(number, part, after)) for data, after in moves]
-        if len(places) == 1:
+        if len(opened) <= 1:
             return found
         joined: dict[int, frozenset[Place]] = {}
         for data, after in found:
@@ -99,11 +109,17 @@ class Parts(Language):
         ((number, at),) = places
         if at is _BETWEEN:
             return ()
-        return [(byte, frozenset({(number, after)})) for byte, after in self.part((number, at)).run(at)]
+        part = self.part((number, at))
+        found: list[tuple[int, Config]] = [(byte, frozenset({(number, one)})) for byte, one in part.run(at)]
+        if found:
+            byte, last = found[-1]
+            ((_number, after),) = cast("frozenset[Place]", last)
+            found[-1] = byte, self._after(number, part, after)
+        return found
 
-    def _begun_place(self, place: Place) -> Place:
-        """Return a place, that between two copies as the one where the next copy begins, if there is one."""
-        return place
+    def _opened(self, place: Place) -> Iterable[Place]:
+        """Return a place; in place of that between two copies or words, those where the next may begin."""
+        return (place,)
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         found: list[InsidePart] = []
@@ -184,15 +200,6 @@ class Chain(Parts):
     def start(self) -> Config:
         return self._begun[0]
 
-    def step(self, config: Config, symbol: int) -> Config | None:
-        found: set[Place] = set()
-        for index, at in cast("frozenset[Place]", config):
-            part = self.parts[index]
-            after = part.step(at, symbol)
-            if after is not None:
-                found |= self._after(index, part, after)
-        return frozenset(found) or None
-
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         places = self._begun[number + 1]
         return places, not places or self.accepts(places)
@@ -222,14 +229,6 @@ class Union(Parts):
 
     def start(self) -> Config:
         return frozenset((index, part.start()) for index, part in enumerate(self.parts))
-
-    def step(self, config: Config, symbol: int) -> Config | None:
-        found: set[Place] = set()
-        for index, at in cast("frozenset[Place]", config):
-            after = self.parts[index].step(at, symbol)
-            if after is not None:
-                found.add((index, after))
-        return frozenset(found) or None
 
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         return frozenset(), True
@@ -266,24 +265,14 @@ class RepeatedLanguage(Parts):
     def part(self, place: Place) -> Language:
         return self.of
 
-    def _begun_place(self, place: Place) -> Place:
+    def _opened(self, place: Place) -> Iterable[Place]:
         number, at = place
-        return (number, self._first) if at is _BETWEEN and number != self.most else place
+        if at is not _BETWEEN:
+            return (place,)
+        return ((number, self._first),) if number != self.most else ()
 
     def start(self) -> Config:
         return frozenset({(0, _BETWEEN)})
-
-    def step(self, config: Config, symbol: int) -> Config | None:
-        found: set[Place] = set()
-        for count, at in cast("frozenset[Place]", config):
-            if at is _BETWEEN:
-                if count == self.most:
-                    continue
-                at = self._first
-            after = self.of.step(at, symbol)
-            if after is not None:
-                found |= self._after(count, self.of, after)
-        return frozenset(found) or None
 
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         read = number + 1
@@ -303,15 +292,6 @@ class RepeatedLanguage(Parts):
                 best = candidate
         assert best is not None
         return [*best[2], *self._word * best[1]]
-
-    def expected(self, config: Config) -> list[Expected]:
-        found: dict[Expected, None] = {}
-        for count, at in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
-            if at is not _BETWEEN:
-                found.update(dict.fromkeys(self.of.expected(at)))
-            elif count != self.most:
-                found.update(dict.fromkeys(self.of.expected(self._first)))
-        return list(found)
 
 
 class AnyOrder(Parts):
@@ -334,9 +314,12 @@ class AnyOrder(Parts):
         """The shortest word of each part."""
         return [tuple(part.shortest(part.start())) for part in self.parts]
 
-    def _ready(self, read: int) -> list[int]:
-        """Return the numbers of the places of the words that may come next."""
-        return [read * self._count + one for one in range(self._count) if not read >> one & 1]
+    def _opened(self, place: Place) -> Iterable[Place]:
+        read, at = place
+        if at is not _BETWEEN:
+            return (place,)
+        ready = (read * self._count + one for one in range(self._count) if not read >> one & 1)
+        return [(one, self.part((one, at)).start()) for one in ready]
 
     def part(self, place: Place) -> Language:
         read, one = divmod(place[0], self._count)
@@ -344,21 +327,6 @@ class AnyOrder(Parts):
 
     def start(self) -> Config:
         return frozenset({(0, _BETWEEN)})
-
-    def step(self, config: Config, symbol: int) -> Config | None:
-        found: set[Place] = set()
-        for number, at in cast("frozenset[Place]", config):
-            for one in (number,) if at is not _BETWEEN else self._ready(number):
-                part = self.part((one, at))
-                after = part.step(part.start() if at is _BETWEEN else at, symbol)
-                if after is not None:
-                    found |= self._after(one, part, after)
-        return frozenset(found) or None
-
-    def moves(self, config: Config) -> Moves | None:
-        if any(at is _BETWEEN for _, at in cast("frozenset[Place]", config)):
-            return None  # several words may come next
-        return super().moves(config)
 
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         read, one = divmod(number, self._count)
@@ -384,11 +352,3 @@ class AnyOrder(Parts):
                 found += self._words[one + self._count * bool(number)]
                 number |= 1 << one
         return found
-
-    def expected(self, config: Config) -> list[Expected]:
-        found: dict[Expected, None] = {}
-        for number, at in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
-            for one in (number,) if at is not _BETWEEN else self._ready(number):
-                part = self.part((one, at))
-                found.update(dict.fromkeys(part.expected(part.start() if at is _BETWEEN else at)))
-        return list(found)

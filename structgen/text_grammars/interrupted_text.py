@@ -81,11 +81,9 @@ def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> Tex
     kept: OrderedDict[Any, CompiledText] = OrderedDict()
     if target.is_shared:
         kept = cast("OrderedDict[Any, CompiledText]", target.store.of(Vocabulary.of(target.tokenizer)).texts)
-    key = of.canonical, limits, target.tokenizer.eos_token_ids
-    found = kept.pop(key, None)
-    if found is None or found.used > 1:
-        found = CompiledText(of, target.tokenizer, limits, target.store)
-    kept[key] = found
+    key = of.identity, limits, target.tokenizer.eos_token_ids
+    found = kept.pop(key, None) or CompiledText(of, target.tokenizer, limits, target.store)
+    kept[key] = found = found.fresh()
     if len(kept) > 16:
         kept.popitem(last=False)
     return TextPart(found)
@@ -148,6 +146,7 @@ class InterruptedText(Parts):
         """`text`: up to one of some words; `bodies`: what follows each of them."""
         super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
+        self._before: dict[int, frozenset[Place]] = {}
         self._views: list[TextPart] = []
         if isinstance(text, TextPart):
             for end, word in enumerate(bodies, 1):
@@ -159,15 +158,6 @@ class InterruptedText(Parts):
     def start(self) -> Config:
         return frozenset({(0, self._text.start())})
 
-    def step(self, config: Config, symbol: int) -> Config | None:
-        found: set[Place] = set()
-        for number, at in cast("frozenset[Place]", config):
-            part = self.part((number, at))
-            after = part.step(at, symbol)
-            if after is not None:
-                found |= self._after(number, part, after)
-        return frozenset(found) or None
-
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         if part is not self._text:
             return super()._after(number, part, after)
@@ -176,9 +166,13 @@ class InterruptedText(Parts):
 
     def _behind(self, number: int) -> frozenset[Place]:
         """Return the places before a body, by its number, and behind it where it may be empty."""
-        body = self.parts[number % len(self.parts)]
-        start = body.start()
-        return frozenset({(number, start), *(self._followed(number)[0] if body.accepts(start) else ())})
+        found = self._before.get(number)
+        if found is None:
+            body = self.parts[number % len(self.parts)]
+            start = body.start()
+            after = self._followed(number)[0] if body.accepts(start) else ()
+            found = self._before[number] = frozenset({(number, start), *after})
+        return found
 
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         width = len(self.parts)
@@ -202,7 +196,7 @@ class InterruptedText(Parts):
         texts = [place for place in places if self._views and self.part(place) is self._text]
         if not texts:
             return super().inside(config)
-        insides, others = super().inside(places.difference(texts))
+        insides, others = super().inside(places.difference(texts)) if len(texts) < len(places) else ((), None)
         for number, at in texts:
             state = cast(int, at)
             insides += (InsidePart(cast(TextPart, self._text), state, None, True),)

@@ -68,6 +68,12 @@ def body_of(formula: Formula) -> str | None:
     return None
 
 
+def wrapped(body: str) -> str:
+    """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
+    parser reads `a|b` as a set of characters."""
+    return f"(?:{body})" if "|" in body else body
+
+
 def _escaped(char: str) -> str:
     return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
 
@@ -80,7 +86,7 @@ def asserts(node: Node) -> bool:
 
 def check_utf8(text: str) -> None:
     """Raise `OptionError` for a text that cannot be written in UTF-8."""
-    if any("\ud800" <= char < "\ue000" for char in text):
+    if not text.isascii() and any("\ud800" <= char < "\ue000" for char in text):
         raise OptionError(
             f"The text {shortened(text)!r} has a lone surrogate, which UTF-8 cannot write.",
             where="texts",

@@ -96,7 +96,7 @@ class LiteralLanguage(Language):
 
     def run(self, config: Config) -> Sequence[tuple[int, Config]]:
         at = cast(int, config)
-        return list(zip(self._text[at:-1], range(at + 1, len(self._text)), strict=True))
+        return list(zip(self._text[at:], range(at + 1, len(self._text) + 1), strict=True))
 
     def accepts(self, config: Config) -> bool:
         return config == len(self._text)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
@@ -18,7 +17,8 @@ from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError
 from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
-from structgen.limits import Limits
+from structgen.limits import DEFAULT, Limits
+from structgen.system.garbage import uncollected
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import LanguageGrammar
 from structgen.text_grammars.regular_formulas import (
@@ -30,6 +30,7 @@ from structgen.text_grammars.regular_formulas import (
     shortened,
     shown,
     spelled,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 Operand: TypeAlias = Union[Grammar, str]
 """An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
+_quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
 _MANY: Final = 4
 """Of more alternatives than this, schemas are compiled when a text comes near them."""
 
@@ -63,7 +65,7 @@ class TextGrammar(LanguageGrammar):
         # start-up time: a grammar that is only parsed or explained needs no machine
         from structgen.text_grammars.machine.compiled_text import CompiledText
 
-        with THIS_CALL:
+        with THIS_CALL, uncollected():
             return CompiledText(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
@@ -71,11 +73,6 @@ class TextGrammar(LanguageGrammar):
         this one: `WrittenTexts` leaves them out. What the parts of a grammar know of that, no search has to
         find out."""
         return self
-
-    @property
-    def identity(self) -> str:
-        """A name that is unique within this process; often cheaper than `canonical`."""
-        return self.canonical
 
     @property
     def source(self) -> str:
@@ -129,13 +126,17 @@ class TextGrammar(LanguageGrammar):
 class RegularGrammar(TextGrammar):
     """A formula over patterns and words as a grammar."""
 
-    __slots__ = ("_limits", "body", "formula", "what")
+    __slots__ = ("_body", "_limits", "formula", "what")
 
     def __init__(self, formula: Formula, what: str, *, limits: Limits | None = None) -> None:
         self.formula, self.what = formula, what
-        self._limits = Limits() if limits is None else limits
-        self.body: str | None = body_of(formula)
+        self._limits = DEFAULT if limits is None else limits
+        self._body = None if isinstance(formula, Words) else body_of(formula)
+
+    @property
+    def body(self) -> str | None:
         """A pattern of the same texts whose meaning does not depend on the text around it, or None."""
+        return body_of(self.formula) if isinstance(self.formula, Words) else self._body
 
     @classmethod
     def of_texts(cls, texts: Iterable[str], limits: Limits | None = None) -> RegularGrammar:
@@ -152,7 +153,7 @@ class RegularGrammar(TextGrammar):
             raise OptionError(
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
             )
-        shown = ", ".join(json.dumps(shortened(word), ensure_ascii=False) for word in sorted(set(words))[:4])
+        shown = ", ".join(_quoted(shortened(word)) for word in sorted(set(words))[:4])
         what = f"{shown}, ..." if len(words) > 4 else shown
         return cls(Words(frozenset(words)), what, limits=limits)
 
@@ -168,6 +169,12 @@ class RegularGrammar(TextGrammar):
     @property
     def canonical(self) -> str:
         return f"regular {spelled(self.formula)}"
+
+    @property
+    def identity(self) -> str:
+        if isinstance(self.formula, Words) and len(self.formula.of) == 1:
+            return f"word {min(self.formula.of)!r}"
+        return self.canonical
 
     @property
     def limits(self) -> Limits:
@@ -204,7 +211,7 @@ class TextBefore(TextGrammar):
 
     @property
     def limits(self) -> Limits:
-        return Limits()
+        return DEFAULT
 
     @property
     def source(self) -> str:
@@ -410,10 +417,10 @@ def repeated(of: Operand, least: int, most: int | None) -> TextGrammar:
         return RegularGrammar.of_texts(("",))
     if (least, most) == (1, 1):
         return grammar
-    if isinstance(grammar, RegularGrammar) and grammar.body is not None:
+    if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
         count = f"{{{least},{'' if most is None else most}}}"
         what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
-        whole = RegularGrammar.of_body(f"(?:{grammar.body}){count}", what, grammar.limits)
+        whole = RegularGrammar.of_body(f"(?:{body}){count}", what, grammar.limits)
         if whole is not None:
             return whole
     return Composed(Operation.REPEAT, (grammar,), least, most)
@@ -576,22 +583,17 @@ def _joined(one: TextGrammar, other: TextGrammar) -> TextGrammar | None:
     """Return the concatenation as one pattern, where both are patterns without assertions."""
     if not isinstance(one, RegularGrammar) or not isinstance(other, RegularGrammar):
         return None
-    if one.body is None or other.body is None:
+    first, second = one.body, other.body
+    if first is None or second is None:
         return None
     what = f"{one.what} and then {other.what}"
-    return RegularGrammar.of_body(_wrapped(one.body) + _wrapped(other.body), what, one.limits)
-
-
-def _wrapped(body: str) -> str:
-    """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
-    parser reads `a|b` as a set of characters."""
-    return f"(?:{body})" if "|" in body else body
+    return RegularGrammar.of_body(wrapped(first) + wrapped(second), what, one.limits)
 
 
 def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:
     """Return the first limits among the parts that are not the default ones."""
-    default = Limits()
-    return reduce(lambda one, other: one if one != default else other, (part.limits for part in parts))
+    given = [part.limits for part in parts]
+    return next((one for one in given if one is not DEFAULT and one != DEFAULT), given[-1])
 
 
 def _regular_again(formula: Formula, what: str, limits: Limits) -> RegularGrammar:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from structgen.errors import OptionError, options_named
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.limits import Limits
+from structgen.system.garbage import uncollected
 from structgen.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
@@ -70,8 +71,9 @@ def tools(
         raise OptionError(
             f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
         )
-    choice = read_choice(read_tools(tools), tool_choice, parallel)
-    return _Builder(row, specials, policies).reply(choice, thinking)
+    with uncollected():
+        choice = read_choice(read_tools(tools), tool_choice, parallel)
+        return _Builder(row, specials, policies).reply(choice, thinking)
 
 
 def specials_of(tokenizer: Any) -> Mapping[str, int | None]:

@@ -1,14 +1,21 @@
-"""A union of many intervals is marked at once, and means what its intervals mean one by one."""
+"""The table of a formula's outcomes, by cells and divisors, says of every value what the formula says."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from decimal import Decimal
+from fractions import Fraction
 
+import numeral_twin as twin
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from structgen.automata.numbers import number_plan
+from structgen.automata.numbers.digit_steps import RANKS
+from structgen.automata.numbers.number_plan import Side, sides_of
+from structgen.automata.numbers.written_forms import ANY
+from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 
@@ -18,17 +25,49 @@ unions = st.lists(intervals, min_size=1, max_size=12).map(lambda parts: ir.Any_(
 
 
 @given(one=unions, other=unions, multiple=st.booleans())
-def test_many_intervals_are_marked_as_few_are(one: ir.Any_, other: ir.Any_, multiple: bool) -> None:
+def test_the_table_says_of_each_value_what_the_formulas_say(
+    one: ir.Any_, other: ir.Any_, multiple: bool
+) -> None:
     more = (ir.Multiple(Decimal("0.5")),) if multiple else ()
     spec = ir.Spec((ir.All((one, ir.Not(other))), ir.Any_((*other.of, *more, ir.Not(one)))))
-    found = []
-    for crowd in (1, 1_000):
-        numbers: dict[frozenset[int], int] = {}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(number_plan, "_CROWD", crowd)
-            sides = number_plan.sides_of(
-                spec, number_plan.ANY, Limits(), lambda met, into=numbers: into.setdefault(met, len(into))
-            )
-        names = {number: met for met, number in numbers.items()}
-        found.append([(s.bounds, s.divisors, [[names.get(o) for o in row] for row in s.rows]) for s in sides])
-    assert found[0] == found[1]
+    names: dict[frozenset[int], int] = {}
+    positive, negative = sides_of(spec, ANY, Limits(), lambda met: names.setdefault(met, len(names)))
+    for eighth in range(-330, 331):
+        value = Decimal(eighth) / 8
+        if value:
+            met = twin.met(spec, f"{value}.0" if value == int(value) else str(value))
+            found = outcome(positive if value > 0 else negative, Fraction(abs(value)))
+            assert found == (names[met] if met else -1), value
+
+
+def outcome(side: Side, value: Fraction) -> int:
+    """Return the outcome of a value that is written with a point."""
+    bounds = []
+    for code in side.bounds.tolist():
+        word = side.words[code % RANKS >> 1]
+        bounds.append(Fraction(Decimal(word).scaleb(code // RANKS + 1 - len(word))))
+    cell = 2 * sum(bound < value for bound in bounds) + (value in bounds)
+    bits = sum(
+        1 << which
+        for which, by in enumerate(side.divisors)
+        if value % (Fraction(by.core) / Fraction(10) ** by.shift) == 0
+    )
+    return int(side.table[cell, (1 << len(side.divisors)) + bits])
+
+
+@pytest.mark.parametrize(("bounds", "refused"), [(8, False), (9, True)])
+def test_a_table_of_too_many_entries_is_refused_by_name(
+    bounds: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_plan, "MAX_ENTRIES", 64)
+    points = [ir.Interval(Decimal(7 * n), Decimal(7 * n)) for n in range(bounds)]
+    spec = ir.Spec((ir.Any_((*points, ir.Multiple(Decimal(2)), ir.Multiple(Decimal(3)))),))
+    with pytest.raises(LimitError) if refused else nullcontext() as raised:
+        sides_of(spec, ANY, Limits(), lambda met: 0)
+    assert not refused or raised.value.limit == "alternatives"
+
+
+def test_outcomes_that_get_other_numbers_stay_apart() -> None:
+    side, _ = sides_of(ir.Spec((ir.Interval(Decimal(3), None),)), ANY, Limits(), lambda met: 0)
+    assert side.renumbered({0: 5, 1: 7}).outcomes() == {5}
+    assert side.renumbered({1: 7}).outcomes() == set()

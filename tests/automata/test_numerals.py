@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numeral_twin as twin
@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from structgen.automata.numbers import number_states
-from structgen.automata.numbers.number_plan import Caps
 from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
+from structgen.automata.numbers.written_forms import Caps
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -152,7 +152,7 @@ def test_prefixes_of_numbers_with_exceptions_are_live_as_the_twin_says(
 
 def compare_with_the_twin(shape: str, spec: ir.Spec, data: st.DataObject) -> None:
     policy, caps, chars = SHAPES[shape]
-    leaves = twin.tree(policy, *caps, chars)
+    leaves = twin.tree(policy, *caps[:4], chars)
     outcome = numbering()
     truth = twin.judged(leaves, spec, outcome)
     pool = NumberPool(policy, Limits(number_chars=max(chars, 1)), caps=caps)
@@ -458,6 +458,36 @@ def test_hostile_divisors_and_bounds_are_quick() -> None:
         assert state >= 0
         pool.expand(state)
         assert pool.finish(state)
+
+
+@pytest.mark.parametrize("numbers", ["bounded", "plain", "any"])
+def test_a_multiple_between_bounds_of_four_thousand_digits_is_found(numbers: str) -> None:
+    low = 7 * 10**3999 + 3
+    within = interval(str(low), str(low + 976))
+    pool = NumberPool(numbers, Limits(number_chars=4_096))
+    state = pool.start(ir.Spec((ir.All((within, ir.Multiple(Decimal(977)))),)), numbering())
+    with localcontext() as exact:
+        exact.prec = 5_000
+        assert Decimal(pool.finish(state)[0].decode()) == Decimal(low + -low % 977)
+
+
+@pytest.mark.parametrize("numbers", ["bounded", "plain", "any"])
+@pytest.mark.parametrize(
+    ("base", "text"),
+    [("0.1", "373.1"), ("0.1", "373." + "0" * 15 + "1"), ("0.007", "373.002"), ("1", "3730")],
+)
+def test_what_begins_as_an_excepted_number_goes_on(numbers: str, base: str, text: str) -> None:
+    but = ir.All((ir.Multiple(Decimal(base)), ir.Not(ir.Any_((point("373"), point("-4"), point("3731"))))))
+    pool = NumberPool(numbers, Limits())
+    state = walk(pool, pool.start(ir.Spec((but,)), numbering()), text)
+    fits = Fraction(text) % Fraction(base) == 0
+    assert (state >= 0 and pool.outcome[state] == 0) == fits
+
+
+def test_a_thousand_digits_of_a_divisor_are_refused_by_name() -> None:
+    with pytest.raises(LimitError) as caught:
+        NumberPool("any", Limits()).start(ir.Spec((ir.Multiple(Decimal("7" * 1000)),)), numbering())
+    assert caught.value.limit == "alternatives"
 
 
 def test_limits_are_named() -> None:

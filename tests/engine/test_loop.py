@@ -132,7 +132,7 @@ def test_while_the_budget_is_plenty_nobody_counts_and_the_texts_are_the_same(
         ]
         asked.clear()
         some = _engine().generate(requests)
-        assert set(asked) == {0} or room < 150
+        assert set(asked) <= {0} or room < 150
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sg.Matcher, "is_plenty", lambda *_: False)
             others = _engine().generate(requests)

@@ -220,7 +220,7 @@ def test_holes_without_a_number_of_slots_share_what_the_context_leaves(context: 
     model = toy()
     model.context = context
     found = fill("{a: /x*/}-{b: /x*/}", model)
-    assert [len(part.lattice) for part in found.canvas.parts] == [slots, slots]
+    assert [one.slots - one.more for one in found.canvas.pieces if one.name] == [slots, slots]
 
 
 def test_log_z_chooses_the_length_that_the_model_wants() -> None:

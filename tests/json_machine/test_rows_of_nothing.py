@@ -104,13 +104,13 @@ def test_the_numeral_automata_index_the_same_states_and_functions_after_growth()
     pool = NumberPool("bounded", own)
     pool.start(ir.Spec((ir.Interval(Decimal(3), Decimal(700), False, False),)), lambda demands: len(demands))
     held = pool._numerals
-    before = indexed(held._table), indexed(held._functions)
+    before = indexed(held._slots), indexed(-2 - held._slots)
     assert all(before)
-    rooms = len(held._table), len(held._functions)
-    while (len(held._table) == rooms[0]) or (len(held._functions) == rooms[1]):
-        held.new_state(-1)  # a state that no content names: it is in no slot
-        held._counter[steps.FUNCTIONS] += 1
-    assert (indexed(held._table), indexed(held._functions)) == before
+    room = len(held._slots)
+    while len(held._slots) == room:
+        held._arena[steps.FUNCTIONS] += 1  # a function that no content names: it is in no slot
+        held._grow()
+    assert (indexed(held._slots), indexed(-2 - held._slots)) == before
 
 
 def test_the_lists_of_lexeme_states_are_indexed_alike_after_growth() -> None:

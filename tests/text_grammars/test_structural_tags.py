@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -374,6 +375,21 @@ def test_what_is_no_tag_is_refused_with_its_place(value: Any, said: str) -> None
     with pytest.raises(sg.StructgenError) as caught:
         sg.structural_tag(json.dumps(value))
     assert said in str(caught.value)
+
+
+def test_a_tag_of_values_that_json_cannot_write_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text("{}")
+    for style in ("json", "qwen_xml"):
+        value = {"type": "json_schema", "json_schema": file, "style": style}
+        with pytest.raises(sg.SchemaError, match="structural_tag/format/json_schema"):
+            sg.structural_tag({"format": value})
+    with pytest.raises(sg.SchemaError, match="structures/0/schema"):
+        sg.structural_tag(
+            {"structures": [{"begin": "a", "schema": file, "end": "b"}], "triggers": ["a"]},
+        )
+    with pytest.raises(sg.OptionError, match="1, 'x': not known here"):
+        sg.structural_tag({"format": ANY, "x": 0, 1: 0})
 
 
 def test_formats_inside_one_another_are_bounded() -> None:

@@ -8,7 +8,7 @@ rare policies: some 10 us a transition, remembered.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ _CHARACTERS = COLUMNS.decode("ascii")
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 
 _Pair = tuple[int, NumeralForm]
+_Way = dict[_Pair, "tuple[_Pair, int] | None"]
 
 
 class PrintedPool:
@@ -80,20 +81,14 @@ class PrintedPool:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it,
         of those the smallest in byte order. Raises LimitError (oracle_steps)."""
         start = self._pairs[state]
-        wanted = set(self._inner.finish(start[0]))
+        wanted = self._inner.finish(start[0]).keys()
         found: dict[int, bytes] = {}
-        queue: deque[tuple[_Pair, bytes]] = deque([(start, b"")])
-        seen = {start}
-        while queue and wanted - found.keys():
-            pair, text = queue.popleft()
+        way: _Way = {}
+        for pair in self._following(start, way):
             for demand in self._demands.get(self._outcome(pair), ()):
-                found.setdefault(demand, text)
-            for column, following in self._steps(pair):
-                if following not in seen and self._lives(following):
-                    seen.add(following)
-                    queue.append((following, text + COLUMNS[column : column + 1]))
-            if len(seen) > self._limits.oracle_steps:
-                raise self._too_long()
+                found.setdefault(demand, bytes([COLUMNS[column] for _, column in _path(way, pair)]))
+            if wanted <= found.keys():
+                break
         return found
 
     def key(self, state: int) -> bytes:
@@ -120,35 +115,38 @@ class PrintedPool:
                 found.append((column, (target, following)))
         return found
 
+    def _following(self, start: _Pair, way: _Way, *, deep: bool = False) -> Iterator[_Pair]:
+        """Yield the pairs to which more characters lead, each once, and note the way to each: those after
+        fewer characters first, or else (`deep`) depth first, and those known to be dead left out.
+        Raises LimitError (oracle_steps)."""
+        way[start] = None
+        queue = deque([start])
+        while queue:
+            pair = queue.pop() if deep else queue.popleft()
+            yield pair
+            for column, following in self._steps(pair):
+                live = self._live.get(following) is not False if deep else self._lives(following)
+                if following not in way and live:
+                    way[following] = pair, column
+                    queue.append(following)
+            if len(way) > self._limits.oracle_steps:
+                raise LimitError(
+                    "a numeral as Python prints it was looked for too long.", limit="oracle_steps"
+                )
+
     def _lives(self, pair: _Pair) -> bool:
-        """Return whether a pair is live: depth first, and every visited pair is remembered."""
-        known = self._live.get(pair)
-        if known is not None:
-            return known
-        way: list[tuple[_Pair, list[tuple[int, _Pair]]]] = []
-        met: dict[_Pair, None] = {}
-        following: _Pair | None = pair
-        while True:
-            if following is not None:
-                met[following] = None
-                if len(met) > self._limits.oracle_steps:
-                    raise self._too_long()
-                if self._live.get(following) or self._outcome(following) >= 0:
-                    self._live[following] = True
-                    self._live.update(dict.fromkeys([one for one, _ in way], True))
-                    return True
-                way.append((following, self._steps(following)))
-            if not way:
-                self._live.update(dict.fromkeys(met, False))
-                return False
-            rest = way[-1][1]
-            following = None
-            while rest and following is None:
-                _, candidate = rest.pop()
-                if candidate not in met and self._live.get(candidate) is not False:
-                    following = candidate
-            if following is None:
-                way.pop()
+        """Return whether a pair is live; every visited pair is remembered."""
+        if pair not in self._live:
+            way: _Way = {}
+            for one in self._following(pair, way, deep=True):
+                if self._live.get(one) or self._outcome(one) >= 0:
+                    self._live.update(
+                        dict.fromkeys([pair, one, *[before for before, _ in _path(way, one)]], True)
+                    )
+                    break
+            else:
+                self._live.update(dict.fromkeys(way, False))
+        return self._live[pair]
 
     def _state(self, pair: _Pair) -> int:
         found = self._ids.get(pair)
@@ -167,8 +165,15 @@ class PrintedPool:
             self.outcome[found] = self._outcome(pair)
         return found
 
-    def _too_long(self) -> LimitError:
-        return LimitError("a numeral as Python prints it was looked for too long.", limit="oracle_steps")
+
+def _path(way: _Way, pair: _Pair) -> list[tuple[_Pair, int]]:
+    """Return the pairs on the way to one, each with the column that follows it."""
+    found = []
+    step = way[pair]
+    while step is not None:
+        found.append(step)
+        step = way[step[0]]
+    return found[::-1]
 
 
 AnyPool: TypeAlias = NumberPool | PrintedPool

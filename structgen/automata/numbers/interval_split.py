@@ -7,6 +7,9 @@ an array of different numbers adds a tenth of an automaton.
 
 from __future__ import annotations
 
+import numpy as np
+
+from structgen.automata.numbers.digit_steps import RANKS
 from structgen.automata.numbers.number_plan import Side
 
 
@@ -16,25 +19,10 @@ def split(side: Side) -> tuple[Side, ...]:
     A value is excluded if its neighbours below and above share an outcome that it has not. Cost: linear in
     the bounds.
     """
-    fixed: list[int] = []
-    by_digit: list[list[int]] = [[] for _ in range(10)]
-    rows = side.rows
-    for at, bound in enumerate(side.bounds):
-        below = rows[2 * at]
-        if below == rows[2 * at + 2] and max(below) >= 0:
-            by_digit[int(bound.digits[0])].append(at)
-        else:
-            fixed.append(at)
-    if len(fixed) == len(side.bounds):
+    gaps = side.table[::2]
+    excluded = (gaps[:-1] == gaps[1:]).all(1) & (gaps[1:].max(1) >= 0)
+    if not excluded.any():
         return ()
-    others = _of(side, fixed)
-    return tuple([_of(side, sorted(fixed + some)) if some else others for some in by_digit])
-
-
-def _of(side: Side, kept: list[int]) -> Side:
-    """Return a side with some of its bounds and no outcome for zero."""
-    rows = [side.rows[0]]
-    for at in kept:
-        rows += side.rows[2 * at + 1 : 2 * at + 3]
-    bounds = tuple([side.bounds[at] for at in kept])
-    return side._replace(zero=-1, bounds=bounds, rows=tuple(rows)).without_zero()
+    firsts = np.array([int(word[0]) for word in side.words])[(side.bounds & RANKS - 1) >> 1]
+    side = side._replace(zero=(-1, -1))
+    return tuple([side.only(~excluded | (firsts == digit)).without_zero() for digit in range(10)])

@@ -7,54 +7,49 @@ value. So the outcome of a numeral is a table lookup: cell x divisor bits -> out
 are kept apart (a `Side` each), because a numeral shows its sign first and writes its zeros in their own way.
 
 Each side is reduced: bounds and divisors that decide nothing are dropped. So equivalent specs share states,
-and an unconstrained side is the unconstrained numeral.
+and an unconstrained side is the unconstrained numeral. All is done with arrays, because an enum may name a
+million numbers.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from math import lcm
-from typing import NamedTuple, TypeAlias, Union
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.numbers.digit_steps import RANKS
+from structgen.automata.numbers.written_forms import (
+    ANY,
+    FARTHEST,
+    PLAIN,
+    Atom,
+    Caps,
+    as_written,
+    atoms_of,
+    ends_of,
+    folded,
+    magnitude,
+    steps_of,
+)
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 
-BOUNDED, PLAIN, ANY, PRINTED = 0, 1, 2, 3
-POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY, "python": PRINTED}
-"""PRINTED: the numerals among which `python_spelling` chooses."""
-ValueAtom: TypeAlias = Union[ir.Interval, ir.Multiple]
-FARTHEST = 1 << 40
-"""Powers of ten from here on are not counted with (`digit_steps.BIG`)."""
 MAX_DIVISORS = 12
 """Distinct divisors in one specification: the table has a column for each set of them."""
-_LOG10_2 = 30102999566398119521  # log10(2) * 10**20, rounded down
+MAX_BOUNDS = 1 << 20
+"""Bounds in one specification: a state holds two of their numbers (`digit_steps`)."""
+MAX_ENTRIES = 1 << 24
+"""Cells times sets of divisors in one specification."""
 
-
-DIGITS = 20
-"""Digits before the point, and after it, of which no number of the schema needs more."""
-_MOST_EXPONENT = 307 - DIGITS
-LARGEST_FLOAT = Decimal("1.7976931348623158E+308")
-"""The last numeral of 17 digits that is read as a finite float (IEEE 754 binary64)."""
-
-
-class Caps(NamedTuple):
-    """How many digits may stand before the point, after it and in the exponent; and the largest exponent."""
-
-    integer: int
-    fraction: int
-    exponent: int
-    most_exponent: int = FARTHEST
-
-
-class Magnitude(NamedTuple):
-    """The positive number `digits * 10**(e + 1 - len(digits))`; `digits` has no zero at either end."""
-
-    e: int
-    digits: str
+Ints = npt.NDArray[np.int64]
+Outcomes = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
 
 
 class Divisor(NamedTuple):
@@ -70,78 +65,62 @@ class Divisor(NamedTuple):
 
 
 class Side(NamedTuple):
-    """The outcomes of the values of one sign, and of zero written with that sign.
+    """The outcomes of the values of one sign, and of zero written with that sign. Hashed by content."""
 
-    `rows[cell][bits]` is the outcome, or -1; cell 2i+1 is `bounds[i]`, cell 2i the gap below it.
-    """
-
-    policy: int
+    any_length: bool
     caps: Caps
-    zero: int
-    bounds: tuple[Magnitude, ...]
+    zero: tuple[int, int]
+    """Zero's outcomes by form: 0 for digits alone, 1 for a numeral with a point or an exponent."""
+    words: tuple[str, ...]
+    """The significands of the bounds, sorted, as digits without a zero at either end."""
+    codes: bytes
+    """int64: e * RANKS + 2w + 1 for a bound whose first digit stands at 10**e, and whose word is the w-th."""
     divisors: tuple[Divisor, ...]
-    rows: tuple[tuple[int, ...], ...]
+    rows: bytes
+    """int32 [cell, form << divisors | bits]: the outcome, or -1. Cell 2i+1 is bound i, cell 2i below it."""
+
+    @property
+    def bounds(self) -> Ints:
+        """Return `codes` as numbers."""
+        return np.frombuffer(self.codes, np.int64)
+
+    @property
+    def table(self) -> Outcomes:
+        """Return `rows` as numbers."""
+        return np.frombuffer(self.rows, np.int32).reshape(-1, 2 << len(self.divisors))
 
     def constant(self) -> bool:
-        """Return whether all values but zero have the same outcome."""
-        return not self.bounds and not self.divisors
+        """Return whether all values but zero have the same outcome, however they are written."""
+        return not self.words and not self.divisors and self.rows[:4] == self.rows[4:]
 
     def without_zero(self) -> Side:
         """Return the side once a digit that is not 0 was written: zero's own outcome no longer matters."""
-        zero = self.rows[0][0] if self.constant() else -1
-        return (
-            self
-            if zero == self.zero
-            else Side(self.policy, self.caps, zero, self.bounds, self.divisors, self.rows)
-        )
+        out = int(self.table[0, 0]) if self.constant() else -1
+        return self if self.zero == (out, out) else self._replace(zero=(out, out))
 
-    def renumbered(self, numbers: tuple[int, ...]) -> Side:
-        """Return the side with `numbers[n]` for each outcome n."""
-        rows = tuple([tuple([out if out < 0 else numbers[out] for out in row]) for row in self.rows])
-        zero = self.zero if self.zero < 0 else numbers[self.zero]
-        return Side(self.policy, self.caps, zero, self.bounds, self.divisors, rows)
+    def renumbered(self, numbers: Mapping[int, int]) -> Side:
+        """Return the side with `numbers[n]` for each outcome n; -1 where there is none."""
+        table = self.table
+        most = max(int(table.max()), *self.zero)
+        names = np.full(most + 2, -1, np.int32)  # the last one is that of -1
+        for number, name in numbers.items():
+            if number <= most:
+                names[number] = name
+        plain, marked = names[list(self.zero)].tolist()
+        return self._replace(zero=(plain, marked), rows=names[table].tobytes())
 
+    def outcomes(self) -> set[int]:
+        """Return the outcomes that a value can have."""
+        return {*np.unique(self.table).tolist(), *self.zero} - {-1}
 
-def digit_count(number: int) -> int:
-    """Return how many decimal digits a positive integer has, without writing it out."""
-    bits = number.bit_length()
-    least = (bits - 1) * _LOG10_2 // 10**20
-    most = bits * _LOG10_2 // 10**20
-    return most + 1 if least == most or number >= 10**most else most
-
-
-@lru_cache(maxsize=1024)
-def magnitude(value: Decimal) -> Magnitude:
-    """Return the size of a number other than zero."""
-    text = str(value.copy_abs())
-    if text.isdigit() and text[0] != "0":
-        return Magnitude(len(text) - 1, text.rstrip("0"))
-    if "E" not in text:
-        whole, _, places = text.partition(".")
-        whole = whole.lstrip("0")
-        if whole:
-            return Magnitude(len(whole) - 1, (whole + places).rstrip("0"))
-        digits = places.lstrip("0")
-        return Magnitude(len(digits) - len(places) - 1, digits.rstrip("0"))
-    _, figures, exponent = value.as_tuple()
-    if not isinstance(exponent, int):
-        raise ValueError(f"{value} is not a number")
-    digits = "".join(map(str, figures)).lstrip("0")
-    return Magnitude(len(digits) + exponent - 1, digits.rstrip("0"))
-
-
-@lru_cache(maxsize=1024)
-def split(size: Magnitude) -> tuple[int, int]:
-    """Return (m, x) with size == m * 10**x, 10 not dividing m."""
-    digits = size.digits
-    exponent = size.e + 1 - len(digits)
-    if len(digits) <= 4000:
-        return int(digits), exponent
-    number = 0
-    for at in range(0, len(digits), 4000):  # int() of a longer string is refused by CPython
-        chunk = digits[at : at + 4000]
-        number = number * 10 ** len(chunk) + int(chunk)
-    return number, exponent
+    def only(self, kept: Flags) -> Side:
+        """Return the side with some of its bounds, and the gaps above these."""
+        bounds = self.bounds[kept]
+        used, places = np.unique(bounds & (RANKS - 1), return_inverse=True)
+        words = tuple([self.words[rank >> 1] for rank in used.tolist()])
+        codes = (bounds & -RANKS) + 2 * places + 1
+        table = self.table[np.append(True, np.repeat(kept, 2))]
+        return self._replace(words=words, codes=codes.tobytes(), rows=table.tobytes())
 
 
 @lru_cache(maxsize=256)
@@ -149,13 +128,14 @@ def divisor(value: Decimal) -> Divisor:
     """Return the divisor with its factors of 2 and 5 set apart."""
     if not value > 0:
         raise ValueError(f"multipleOf {value} is not positive")
-    core, exponent = split(magnitude(value))
-    odd, twos, fives = core, 0, 0
+    e, digits = magnitude(value)
+    odd = core = int(Decimal(digits))  # int() of a long string is refused by CPython
+    twos = fives = 0
     while odd % 2 == 0:
         odd, twos = odd // 2, twos + 1
     while odd % 5 == 0:
         odd, fives = odd // 5, fives + 1
-    return Divisor(core, -exponent, odd, max(twos, fives))
+    return Divisor(core, len(digits) - 1 - e, odd, max(twos, fives))
 
 
 def divides(by: Divisor, number: int, exponent: int) -> bool:
@@ -164,120 +144,38 @@ def divides(by: Divisor, number: int, exponent: int) -> bool:
     return up >= 0 and number * pow(10, up, by.core) % by.core == 0
 
 
-def caps_of(atoms: list[ValueAtom], policy: int, limits: Limits) -> Caps:
-    """Return the digit caps of a specification (see structgen.automata.numbers.number_pool for the rule).
-
-    Raises LimitError (number_chars) under "plain" where a number of the specification cannot be written.
-    """
-    integer = fraction = DIGITS
-    beyond = 1 if policy == PLAIN else 0  # without an exponent, other numbers near a bound take a digit more
-    short = min(DIGITS, limits.number_chars) - beyond
-    values = {atom.of if isinstance(atom, ir.Multiple) else atom.low for atom in atoms}
-    values.update([atom.high for atom in atoms if isinstance(atom, ir.Interval)])
-    for value in values:
-        if not value:
-            continue
-        text = str(value)
-        if len(text) <= short and "E" not in text:
-            continue
-        _, digits, exponent = value.as_tuple()
-        if not isinstance(exponent, int):
-            raise ValueError(f"{value} is not a number")
-        if len(digits) > limits.number_chars:
-            raise LimitError(
-                f"A number of the schema is written with {len(digits)} digits.", limit="number_chars"
-            )
-        if exponent + len(digits) + beyond > integer or beyond - exponent > fraction:
-            size = magnitude(value)
-            integer = max(integer, size.e + 1 + beyond)
-            fraction = max(fraction, len(size.digits) - 1 - size.e + beyond)
-    exponent_digits = max(3, len(str(4 * (integer + fraction))))
-    most_exponent = _MOST_EXPONENT if policy == BOUNDED and integer == DIGITS else FARTHEST
-    longest = max(integer, fraction)
-    if longest > limits.number_chars:
-        if policy == PLAIN:
-            raise LimitError(
-                f'A number of the schema has {longest} digits when written out, as numbers="plain" asks.',
-                limit="number_chars",
-            )
-        integer, fraction = min(integer, limits.number_chars), min(fraction, limits.number_chars)
-    return Caps(integer, fraction, exponent_digits, most_exponent)
+def common_core(divisors: tuple[Divisor, ...]) -> int:
+    """Return the least number that every divisor's core divides."""
+    return lcm(*[by.core for by in divisors])
 
 
-def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:
-    """Return the atoms of some formulas that speak of values, as they are written, repeats included."""
-    found: list[ValueAtom] = []
-    stack: list[ir.Formula] = list(reversed(formulas))
-    while stack:
-        formula = stack.pop()
-        if isinstance(formula, (ir.Interval, ir.Multiple)):
-            found.append(formula)
-        elif isinstance(formula, ir.Not):
-            stack.append(formula.of)
-        elif isinstance(formula, (ir.All, ir.Any_)):
-            stack.extend(reversed(formula.of))
-        elif not isinstance(formula, ir.PlainInteger):
-            raise ValueError(f"{type(formula).__name__} says nothing about numbers")
-    return found
+class _Ends:
+    """The values that a specification compares with, sorted."""
 
-
-_CROWD = 64
-"""Unions of so many intervals are marked together: a bit set of each would be as long as the line has
-cells."""
-
-
-def _truth(
-    formula: ir.Formula,
-    atom: Callable[[ValueAtom], int],
-    union: Callable[[list[ir.Interval]], int],
-    full: int,
-) -> int:
-    """Return the set of table entries (a bit each) on which a formula is true."""
-    done: list[int] = []
-    stack: list[tuple[ir.Formula, bool]] = [(formula, False)]
-    while stack:
-        item, visited = stack.pop()
-        if isinstance(item, (ir.Interval, ir.Multiple)):
-            done.append(atom(item))
-        elif isinstance(item, ir.Not):
-            if visited:
-                done[-1] = full & ~done[-1]
-            else:
-                stack += [(item, True), (item.of, False)]
-        elif isinstance(item, (ir.All, ir.Any_)):
-            crowd: list[ir.Interval] = []
-            if isinstance(item, ir.Any_) and len(item.of) >= _CROWD:
-                crowd = [part for part in item.of if isinstance(part, ir.Interval)]
-            if not visited:
-                stack.append((item, True))
-                stack.extend(
-                    (part, False) for part in item.of if not (crowd and isinstance(part, ir.Interval))
-                )
-                continue
-            start = len(done) - len(item.of) + len(crowd)
-            parts = done[start:]
-            del done[start:]
-            if crowd:
-                parts.append(union(crowd))
-            if isinstance(item, ir.All):
-                value = full
-                for part in parts:
-                    value &= part
-            else:
-                value = 0
-                for part in parts:
-                    value |= part
-            done.append(value)
-    return done[-1]
-
-
-def _bits(number: int) -> Iterator[int]:
-    """Yield the bits that are set, lowest first. Linear, and quick where they are few."""
-    text = bin(number)[:1:-1]
-    at = text.find("1")
-    while at >= 0:
-        yield at
-        at = text.find("1", at + 1)
+    def __init__(self, values: list[Decimal]) -> None:
+        sizes: list[str | tuple[int, str]] = [
+            text if text.isdigit() else magnitude(value)
+            for value, text in zip(values, map(str, values), strict=True)
+        ]
+        powers = [len(size) - 1 if isinstance(size, str) else size[0] for size in sizes]
+        digits = [size.rstrip("0") if isinstance(size, str) else size[1] for size in sizes]
+        if any(abs(e) >= FARTHEST and word for e, word in zip(powers, digits, strict=True)):
+            raise _too_far()
+        self.words = sorted(dict.fromkeys(digits))
+        ranks = dict(zip(self.words, range(1, 2 * len(values), 2), strict=False))
+        codes = np.array(powers, np.int64) * RANKS + np.array([ranks[word] for word in digits], np.int64)
+        signed = np.array([value.is_signed() for value in values], bool)
+        signs = np.where(np.array(digits, bool), 1 - 2 * signed, 0)
+        order = np.argsort(signs * (codes + FARTHEST * RANKS))
+        self.codes, self.signs = codes[order], signs[order]
+        cells = np.empty(len(values), np.int64)
+        cells[order] = np.arange(1, 2 * len(values), 2)
+        self.place: dict[Decimal | None, int] = dict(zip(values, range(len(values)), strict=True))
+        """The places of the values in the order given; None, which is no end, comes last."""
+        self.place[None] = len(values)
+        self.width = 2 * len(values) + 1
+        self.lows, self.highs = np.append(cells, 0), np.append(cells + 1, self.width)
+        """By place: the first cell of an interval, and the cell behind it, if its end belongs to it."""
 
 
 def sides_of(
@@ -289,181 +187,176 @@ def sides_of(
 ) -> tuple[Side, Side]:
     """Return what a specification asks of numerals without and with a minus sign.
 
-    Cost: linear in the formulas times the number of bounds / 64. Raises LimitError (alternatives) for more
-    than 12 distinct divisors, (number_chars) for numbers of FARTHEST and as `caps_of` does.
+    Cost: a microsecond or two a bound. Raises LimitError (alternatives) for more than 12 distinct divisors,
+    or too many bounds, (number_chars) for numbers of FARTHEST and as `written_forms.caps_of` does.
     """
-    atoms = atoms_of(spec.formulas)
-    if caps is None:
-        caps = caps_of(atoms, policy, limits)
-    points: set[Decimal] = set()
-    multiples: dict[Decimal, int] = {}
-    for item in atoms:
-        if isinstance(item, ir.Interval):
-            if item.low is not None:
-                points.add(item.low)
-            if item.high is not None and item.high is not item.low:
-                points.add(item.high)
-        else:
-            multiples.setdefault(item.of, len(multiples))
-    if len(multiples) > MAX_DIVISORS:
+    asked, caps = as_written(spec, policy, caps, limits)
+    atoms = atoms_of(asked.formulas)
+    steps, values = steps_of(atoms), ends_of(atoms)
+    if policy == PLAIN and Decimal(1) not in steps:
+        steps.append(Decimal(1))
+    _check(steps, len(values))
+    ends, divisors, columns = _Ends(values), [divisor(step) for step in steps], 1 << len(steps)
+    table = _outcomes(asked.formulas, ends, steps, outcome)
+    if policy == PLAIN:  # an integer has no fraction
+        integers = np.arange(columns) >> steps.index(Decimal(1)) & 1 == 1
+        table[:, columns:][:, integers] = -1
+    below = int((ends.signs < 0).sum())
+    above = below + int((ends.signs == 0).sum())
+    zero = table[below + above, columns - 1 :: columns].tolist()
+    table[:, :columns] = table[:, np.arange(columns) | _whole(divisors)]
+    side = Side(policy == ANY, caps, (zero[0], zero[1]), tuple(ends.words), b"", tuple(divisors), b"")
+    positive = _reduced(side, ends.codes[above:], table[2 * above :].copy())
+    if policy == PLAIN:
+        side = side._replace(zero=(-1, -1))
+    return positive, _reduced(side, ends.codes[:below][::-1], table[: 2 * below + 1][::-1].copy())
+
+
+def _check(steps: list[Decimal], bounds: int) -> None:
+    """Raise LimitError where a table would be too large."""
+    if len(steps) > MAX_DIVISORS:
         raise LimitError(
-            f"One number is asked about {len(multiples)} different multipleOf values.",
+            f"One number is asked about {len(steps)} different multipleOf values.",
             limit="alternatives",
             cure=f"At most {MAX_DIVISORS} can be kept apart in one place.",
         )
-    if any(value and abs(value.adjusted()) >= FARTHEST for value in (*points, *multiples)):
+    if any(abs(step.adjusted()) >= FARTHEST for step in steps):
+        raise _too_far()
+    most = min(MAX_BOUNDS - 1, MAX_ENTRIES >> len(steps) + 1)
+    if bounds > most:
         raise LimitError(
-            f"A number is {FARTHEST:,} or more powers of ten away from 1.",
-            limit="number_chars",
-            cure='Take it out of the schema, or write numbers as numbers="bounded" allows.',
+            f"One number is asked about {bounds:,} bounds and values.",
+            limit="alternatives",
+            cure=f"At most {most:,} can be told apart in one place beside {len(steps)} multipleOf values.",
         )
-    bounds = sorted(points)
-    index = {value: at for at, value in enumerate(bounds)}
-    divisors = [divisor(value) for value in multiples]
-    width, columns = 2 * len(bounds) + 1, 1 << len(divisors)
-    block = (1 << width) - 1
-    every = sum(1 << (width * bits) for bits in range(columns))
-    full = block * every
 
-    def atom(item: ValueAtom) -> int:
-        if isinstance(item, ir.Multiple):
-            which = multiples[item.of]
-            return sum(block << (width * bits) for bits in range(columns) if bits >> which & 1)
-        first, last = cells(item)
-        return (((1 << (last - first + 1)) - 1) << first) * every if first <= last else 0
 
-    def cells(item: ir.Interval) -> tuple[int, int]:
-        if item.low is not None and item.low is item.high and not (item.open_low or item.open_high):
-            at = 2 * index[item.low] + 1
-            return at, at
-        first, last = 0, width - 1
-        if item.low is not None:
-            first = 2 * index[item.low] + (2 if item.open_low else 1)
-        if item.high is not None:
-            last = 2 * index[item.high] + (0 if item.open_high else 1)
-        return first, last
-
-    def union(items: list[ir.Interval]) -> int:
-        opened = [0] * (width + 1)
-        for item in items:
-            first, last = cells(item)
-            if first <= last:
-                opened[first] += 1
-                opened[last + 1] -= 1
-        inside = bytearray(b"0") * width
-        depth = 0
-        for at, change in enumerate(opened[:-1]):
-            depth += change
-            if depth:
-                inside[width - 1 - at] = 49  # "1": the last cell is the highest bit
-        return int(inside, 2) * every
-
-    truths = [_truth(formula, atom, union, full) for formula in spec.formulas]
-    names: dict[int, int] = {0: -1}
-    codes = [0] * (width * columns)
-    for demand, truth in enumerate(truths):
-        one = 1 << demand
-        for at in _bits(truth):
-            codes[at] |= one
-    for code in set(codes):
-        if code:
-            names[code] = outcome(frozenset(_bits(code)))
-    if columns == 1:
-        rows: list[tuple[int, ...]] = [(names[code],) for code in codes]
-    else:
-        rows = [tuple([names[code] for code in codes[cell::width]]) for cell in range(width)]
-
-    at_zero = bisect_left(bounds, Decimal(0))
-    has_zero = at_zero < len(bounds) and bounds[at_zero] == 0
-    zero = rows[2 * at_zero + (1 if has_zero else 0)][columns - 1]
-    above = at_zero + (1 if has_zero else 0)
-    positive = _side(policy, caps, zero, bounds[above:], divisors, rows[2 * above :])
-    negative = _side(
-        policy,
-        caps,
-        -1 if policy == PLAIN else zero,
-        bounds[:at_zero][::-1],
-        divisors,
-        rows[: 2 * at_zero + 1][::-1],
+def _too_far() -> LimitError:
+    return LimitError(
+        f"A number is {FARTHEST:,} or more powers of ten away from 1.",
+        limit="number_chars",
+        cure='Take it out of the schema, or write numbers as numbers="bounded" allows.',
     )
-    return positive, negative
 
 
-def _side(
-    policy: int,
-    caps: Caps,
-    zero: int,
-    values: list[Decimal],
-    divisors: list[Divisor],
-    rows: list[tuple[int, ...]],
-) -> Side:
-    """Return a side without the bounds and divisors that decide nothing."""
-    sizes = [magnitude(value) for value in values]
-    if not divisors:
-        ends: list[Magnitude] = []
-        table = [rows[0]]
-        for at, size in enumerate(sizes):
-            if table[-1] != rows[2 * at + 1] or table[-1] != rows[2 * at + 2]:
-                ends.append(size)
-                table += rows[2 * at + 1 : 2 * at + 3]
-        return Side(policy, caps, zero, tuple(ends), (), tuple(table))
-    numbers = [split(size) for size in sizes]
-    kept = list(divisors)
-    # The divisors of a bound are known: its row is the same whatever the bits.
-    for at, number in enumerate(numbers):
-        bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
-        rows[2 * at + 1] = (rows[2 * at + 1][bits],) * (1 << len(kept))
-    which = 0
-    while which < len(kept):
-        smaller = _without(kept, which, rows)
-        if smaller is None:
-            which += 1
-        else:
-            rows = smaller
-            del kept[which]
-    if len(kept) > 1:
+def _whole(divisors: list[Divisor]) -> int:
+    """Return the divisors that divide every integer, a bit each."""
+    return sum(1 << which for which, by in enumerate(divisors) if divides(by, 1, 0))
+
+
+def _outcomes(
+    formulas: tuple[ir.Formula, ...],
+    ends: _Ends,
+    steps: list[Decimal],
+    outcome: Callable[[frozenset[int]], int],
+) -> Outcomes:
+    """Return the outcomes by cell, form and divisors."""
+    columns = np.arange(1 << len(steps))
+    shape = 2, len(columns), ends.width
+
+    def joined(formula: ir.Formula, atoms: list[Atom], parts: list[Flags]) -> Flags:
+        """Return where a connective is true."""
+        wanted = isinstance(formula, ir.Any_)
+        found = np.zeros(shape, bool)
+        for part in parts:
+            found |= part == wanted
+        intervals = [atom for atom in atoms if isinstance(atom, ir.Interval)]
+        if intervals:
+            firsts = ends.lows[[ends.place[atom.low] for atom in intervals]]
+            lasts = ends.highs[[ends.place[atom.high] for atom in intervals]]
+            firsts = firsts + [atom.open_low and atom.low is not None for atom in intervals]
+            lasts = lasts - [atom.open_high and atom.high is not None for atom in intervals]
+            lasts = np.maximum(firsts, lasts)
+            size = ends.width + 1
+            cover = np.cumsum(np.bincount(firsts, minlength=size) - np.bincount(lasts, minlength=size))[:-1]
+            found |= cover > 0 if wanted else cover < len(intervals)
+        for atom in atoms if len(intervals) < len(atoms) else ():
+            if isinstance(atom, ir.Multiple):
+                found |= ((columns >> steps.index(atom.of) & 1 == 1) == wanted)[:, None]
+            elif isinstance(atom, ir.PlainInteger):
+                found[0 if wanted else 1] = True
+        return found if wanted or isinstance(formula, ir.Not) else ~found
+
+    truths = [folded(formula, joined) for formula in formulas]
+    sets = np.zeros(shape, np.int64)
+    for truth in truths:
+        sets = 2 * sets + truth
+        if sets.max() >= 1 << 16:
+            sets = np.unique(sets, return_inverse=True)[1].reshape(shape)
+    samples = np.full(int(sets.max()) + 1, -1)
+    samples[sets.ravel()] = np.arange(sets.size)
+    names = np.full(len(samples), -1, np.int32)
+    for number, sample in enumerate(samples.tolist()):
+        met = frozenset([demand for demand, truth in enumerate(truths) if sample >= 0 and truth.flat[sample]])
+        if met:
+            names[number] = outcome(met)
+    return names[sets.transpose(2, 0, 1).reshape(ends.width, -1)]
+
+
+def _reduced(side: Side, codes: Ints, table: Outcomes) -> Side:
+    """Return a side of such bounds and such outcomes without the bounds and divisors that decide nothing."""
+    kept = list(side.divisors)
+    points = np.arange(len(codes))
+    if kept:
+        # The divisors of a bound are known: its row is the same whatever the bits.
+        columns, bits = 1 << len(kept), _bits(kept, side.words, codes)
+        table[1::2, :columns] = table[2 * points + 1, bits][:, None]
+        table[1::2, columns:] = table[2 * points + 1, columns + bits][:, None]
+        table = _without(kept, table)
+        table[::2, ~_possible(kept)] = -1
+    columns = 1 << len(kept)
+    if side.zero[1] < 0 and table[:, columns:].max() < 0:
+        caps = Caps(max(side.caps.integer, side.caps.alone), 0, 0)
+        side = side._replace(caps=caps, zero=(side.zero[0], side.zero[0]))
+        table[:, columns:] = table[:, :columns]
+        table = _without(kept, table)
+        columns = 1 << len(kept)
+    bits = _bits(kept, side.words, codes)
+    below, above, bound = table[:-1:2], table[2::2], table[1::2]
+    same = (below == above).all(1)
+    same &= (below[points, bits] == bound[:, 0]) & (below[points, columns + bits] == bound[:, columns])
+    side = side._replace(codes=codes.tobytes(), divisors=tuple(kept), rows=table.tobytes())
+    return side.only(~same)
+
+
+def _bits(divisors: list[Divisor], words: tuple[str, ...], codes: Ints) -> Ints:
+    """Return which divisors divide each bound."""
+    found = np.zeros(len(codes), np.int64)
+    if divisors:
+        digits = [words[rank >> 1] for rank in (codes & RANKS - 1).tolist()]
+        lows = codes // RANKS + 1 - np.array(list(map(len, digits)), np.int64)
+        for which, by in enumerate(divisors):
+            hits = lows >= -by.shift
+            if by.core > 1:
+                numbers = zip(digits, lows.tolist(), strict=True)
+                hits = np.array([divides(by, int(Decimal(word)), low) for word, low in numbers], bool)
+            found |= hits.astype(np.int64) << which
+    return found
+
+
+def _without(kept: list[Divisor], table: Outcomes) -> Outcomes:
+    """Return a table without the bits of divisors that decide nothing, and drop these from `kept`."""
+    for by in list(kept):
         possible = _possible(kept)
-        for at in range(0, len(rows), 2):
-            rows[at] = tuple(out if may else -1 for out, may in zip(rows[at], possible, strict=True))
-    bounds: list[Magnitude] = []
-    table = [rows[0]]
-    for at, number in enumerate(numbers):
-        below, point, gap = table[-1], rows[2 * at + 1], rows[2 * at + 2]
-        if below == gap:
-            bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
-            if below[bits] == point[0]:
-                continue
-        bounds.append(sizes[at])
-        table += [point, gap]
-    return Side(policy, caps, zero, tuple(bounds), tuple(kept), tuple(table))
+        which = kept.index(by)
+        columns = np.arange(len(possible))
+        clear = columns[columns >> which & 1 == 0]
+        other = clear | 1 << which
+        both = possible[clear] & possible[other]
+        if (table[:, clear[both]] == table[:, other[both]]).all():
+            table = table[:, np.where(possible[clear], clear, other)]
+            del kept[which]
+    return table
 
 
-def _without(kept: list[Divisor], which: int, rows: list[tuple[int, ...]]) -> list[tuple[int, ...]] | None:
-    """Return the rows without one divisor's bit, or None where that bit decides something."""
-    if len(kept) == 1:
-        return None if any(no != yes for no, yes in rows) else [row[:1] for row in rows]
-    columns = [bits for bits in range(1 << len(kept)) if not bits >> which & 1]
-    possible = _possible(kept)
-    flag = 1 << which
-    for bits in columns:
-        if possible[bits] and possible[bits | flag] and any(row[bits] != row[bits | flag] for row in rows):
-            return None
-    source = [bits if possible[bits] else bits | flag for bits in columns]
-    return [tuple(row[bits] for bits in source) for row in rows]
-
-
-def _possible(kept: list[Divisor]) -> list[bool]:
-    """Return for each set of divisors (as bits) whether some number is divided by exactly these, as far as
-    pairs of them tell."""
+def _possible(kept: list[Divisor]) -> Flags:
+    """Return for each form and set of divisors (as bits) whether some number is divided by exactly these, as
+    far as pairs of them tell. What divides 1 divides digits alone: of these, the bit is not read."""
     found = [True]
     implied = [0]
     for large, by in enumerate(kept):
         also = sum(1 << small for small, other in enumerate(kept) if divides(other, by.core, -by.shift))
         implied += [before | also for before in implied]
         found += [not whole & ~(bits | 1 << large) for bits, whole in enumerate(implied[len(found) :])]
-    return found
-
-
-def common_core(divisors: tuple[Divisor, ...]) -> int:
-    """Return the least number that every divisor's core divides."""
-    return lcm(*[by.core for by in divisors]) if divisors else 1
+    whole = _whole(kept)
+    return np.array([found[bits | whole] for bits in range(len(found))] + found)

@@ -9,7 +9,7 @@ bounded
     likewise; X is 3, or as many digits as 4 * (N + F) has. So whatever number is asked for can be written
     plainly, and an exponent can move any digits to any place where a bound or a divisor tells numbers apart.
     Once X is known, N and F are cut to `Limits.number_chars`. Where only integers may stand, numerals are
-    digits alone; elsewhere no numeral is read as an infinite float (`written_forms.readable`): exponents are
+    digits alone; elsewhere no numeral is read as an infinite float (`written_forms`): exponents are
     at most 287, or the value is bounded where the specification names numbers of more than 20 digits.
 plain
     No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
@@ -32,8 +32,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.numbers.number_plan import POLICY, Caps
 from structgen.automata.numbers.number_states import COLUMNS, WIDTH, shared
+from structgen.automata.numbers.written_forms import POLICY, Caps
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -84,7 +84,7 @@ class NumberPool:
         `outcome` numbers a non-empty set of demand indices; it must be the same function for the whole pool.
         Specs that ask the same of numerals share their states. Cost: 2 us where some grammar asked the same
         before, else some 100 us, and what four characters can reach is known then. Raises LimitError
-        (automaton_states, oracle_steps, number_chars, alternatives).
+        (automaton_states, number_chars, alternatives).
         """
         plan = self._numerals.plan(spec)
         numbers = []
@@ -103,7 +103,7 @@ class NumberPool:
     def expand(self, state: int) -> None:
         """Fill the row of a state, and with it the rows of states a few characters on.
 
-        Raises LimitError (automaton_states, oracle_steps).
+        Raises LimitError (automaton_states).
         """
         with self._numerals.lock:
             before = self._numerals.count
@@ -125,7 +125,7 @@ class NumberPool:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it.
 
         Of the shortest the smallest in byte order (so "E" rather than "e"). Cost: 3 us where it is known,
-        else arithmetic on the numeral so far, some microseconds for each length that is tried.
+        else some microseconds a character.
         """
         return self._numerals.finish(state, self._numerals.meaning(state, self._demands))
 

@@ -34,8 +34,9 @@ def longest_rest(
     begin, columns = np.nonzero(after >= 0)
     ends = after[begin, columns]
     plain = (_PLAIN_ASCII if ascii else _PLAIN)[np.minimum(columns, 255)] & (columns < 256)
-    steps, ways = np.unique(begin[plain] * count + ends[plain], return_counts=True)
-    leads = np.unique(begin * count + ends)
+    all_ways = np.bincount(begin[plain] * count + ends[plain])
+    steps, leads = np.flatnonzero(all_ways), np.flatnonzero(np.bincount(begin * count + ends))
+    ways = all_ways[steps]
     outcomes: dict[int, list[int]] = {}
     for outcome, meets in demands:
         for demand in meets:

@@ -40,44 +40,61 @@ _NAME: Final = 3
 _NAMES: Final = 500_000
 """Characters by which a key that may be any differs from those that an object holds, and how many keys: no
 more than have so many characters."""
-_STATES: Final = 1 << 11
+_STATES: Final = 1 << 9
 """States of an automaton of strings that is looked at as a whole."""
 _TOGETHER: Final = 64
 """Texts whose tokens are counted by one call."""
-_FEW: Final = 16
-"""Tokens that are rather all looked at."""
 _QUOTE: Final = 34
-_SHORT: Final = 12
-"""Bytes of texts whose tokens are not counted."""
+_SHORT: Final = (256, 12)
+"""Bytes of texts that are said to need as many tokens, for the rough bound and for the close one."""
 _Place = tuple[int, ...]
 """Mode, residue, state of an automaton, frame, a token (`state_walk.places_after`)."""
+_Places = list[tuple[int, ...]] | None
 
 
 class Plenty:
     """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
 
     __slots__ = (
+        "_closing",
         "_escape",
+        "_far",
         "_frames",
         "_literal",
         "_machine",
         "_objects",
         "_places",
+        "_quoted_rows",
+        "_quotes",
         "_rows",
+        "_short",
         "_strings",
         "_tails",
         "_vocabulary",
     )
 
     def __init__(
-        self, machine: Inspection, vocabulary: Vocabulary, rows: VocabularyStore, *, ascii: bool
+        self,
+        machine: Inspection,
+        vocabulary: Vocabulary,
+        rows: VocabularyStore,
+        *,
+        ascii: bool,
+        close: bool,
     ) -> None:
+        """`close`: the tokens of most texts are counted, otherwise of long ones alone."""
         self._machine, self._vocabulary, self._rows = machine, vocabulary, rows
+        self._short = _SHORT[close]
+        self._quotes = _with_quote(vocabulary)
         self._literal = ascii_string if ascii else json_string
         self._escape = _QUOTED if machine.escapes_any_key else 0
         """Bytes that finish an escape in a key that is named."""
+        self._quoted_rows: dict[int, npt.NDArray[np.int32]] = {}
         self._places: dict[tuple[int, int, int], int] = {}
+        self._closing: dict[tuple[int, int, int, int, int, bytes], _Places] = {}
         self._strings: dict[int, int] = {}
+        self._far: dict[int, int] = {}
+        """List of words -> position up to which no token writes the last byte of any."""
         self._tails: dict[tuple[int, int], int] = {}
         self._objects: dict[tuple[int, ...], tuple[int, int, object]] = {}
         self._frames: dict[int, int] = {L.NO_FRAME: 0}
@@ -99,52 +116,66 @@ class Plenty:
         machine = self._machine
         if machine.space[0] == L.SPACE_INDENT:
             return _NO_BOUND  # a line's indent is as long as brackets are open
+        regs = machine.registers(index).tolist()
+        here = _place_of(regs)
+        most = self._at(index, here)
+        if regs[L.MODE] == L.M_WORDS and regs[L.AT] & L.POSITION_BITS < self._far[regs[L.RES]]:
+            return 1 + most
         mask = machine.mask_of(index)
         if mask is None:
             return _NO_BOUND
-        if len(self._places) + len(self._frames) + len(self._tails) > _KEPT:
-            for known in (self._places, self._tails, self._frames):
+        if len(self._places) + len(self._frames) + len(self._tails) + len(self._closing) > _KEPT:
+            for known in (self._places, self._tails, self._frames, self._closing):
                 known.clear()
             self._frames[L.NO_FRAME] = 0
         row, terminals, tokens = mask
-        regs = machine.registers(index).tolist()
-        here = _place_of(regs)
-        # in a key, or a string of one bound, a token without a quote stays where it is
-        quoted = regs[L.MODE] == L.M_KEY or (regs[L.MODE] == L.M_STRING and self._is_one(here))
-        inside = [machine.token_inside(terminal) for terminal in terminals]
-        if row >= 0:
-            inside.append(self._first_in_row(row))
-            if not len(tokens):
-                tokens = self._in_row(row, quoted)
-        elif quoted and len(tokens) > _FEW:
-            tokens = tokens[_with_quote(self._vocabulary)[0][tokens]]
-        found = machine.places_after(
-            index, np.concatenate([np.array(inside, np.int32), tokens]) if inside else tokens
-        )
-        if inside and (
-            found is None or not all(self._is_one(place) for place in found if place[4] in inside)
-        ):
-            # what stays inside a terminal leads to different places
-            tokens = machine.all_tokens(index)
+        if regs[L.MODE] in _QUOTED_MODES and self._is_one(here):
+            # a token without a quote stays where it is
+            tokens = tokens[self._quotes[0][tokens]]
             if row >= 0:
-                tokens = np.concatenate([tokens, self._in_row(row, False)])
-            found = machine.places_after(index, tokens)
+                tokens = np.concatenate([tokens, self._quoted_in_row(row)])
+            most += 1
+            found = self._after_quotes(index, regs, tokens) if len(tokens) else []
+        else:
+            inside = [machine.token_inside(terminal) for terminal in terminals]
+            if row >= 0:
+                inside.append(self._first_in_row(row))
+                if not len(tokens):
+                    tokens = self._in_row(row)
+            found = machine.places_after(
+                index, np.concatenate([np.array(inside, np.int32), tokens]) if inside else tokens
+            )
+            if inside and (
+                found is None or not all(self._is_one(place) for place in found if place[4] in inside)
+            ):
+                # what stays inside a terminal leads to different places
+                tokens = machine.all_tokens(index)
+                if row >= 0:
+                    tokens = np.concatenate([tokens, self._in_row(row)])
+                found = machine.places_after(index, tokens)
         if found is None:
             return _NO_BOUND
-        most = self._at(index, here)
         for place in found:
             most = max(most, 1 + self._at(index, place))
         return most
 
-    def _in_row(self, row: int, quoted: bool) -> npt.NDArray[np.int32]:
-        """Return the tokens of a row of the store, or those that have a quote."""
-        words = self._rows.rows[row]
-        if quoted:
-            words = words & _with_quote(self._vocabulary)[1]
-        some = np.flatnonzero(words)
-        bits = np.unpackbits(words[some].view(np.uint8), bitorder="little")
-        which, bit = np.divmod(np.flatnonzero(bits), 32)
-        return (32 * some[which] + bit).astype(np.int32)
+    def _after_quotes(self, index: int, regs: list[int], tokens: npt.NDArray[np.int32]) -> _Places:
+        """Return where tokens with a quote lead to: what was written before them does not matter."""
+        mark = regs[L.MODE], regs[L.RES], regs[L.LEX], regs[L.AT], regs[L.FRAME], tokens.tobytes()
+        if mark not in self._closing:
+            self._closing[mark] = self._machine.places_after(index, tokens)
+        return self._closing[mark]
+
+    def _in_row(self, row: int) -> npt.NDArray[np.int32]:
+        """Return the tokens of a row of the store."""
+        return _tokens_of(self._rows.rows[row])
+
+    def _quoted_in_row(self, row: int) -> npt.NDArray[np.int32]:
+        """Return those that have a quote."""
+        found = self._quoted_rows.get(row)
+        if found is None:
+            found = self._quoted_rows[row] = _tokens_of(self._rows.rows[row] & self._quotes[1])
+        return found
 
     def _first_in_row(self, row: int) -> int:
         """Return a token of a row of the store."""
@@ -185,7 +216,9 @@ class Plenty:
         if mode == L.M_NUMBER:
             return max(map(len, machine.finish_number(lexeme).values()), default=_NO_BOUND)
         if mode == L.M_WORDS:
-            return self._most(self._literal(decode(word))[1:] for word in machine.words(residue)) + _QUOTED
+            words = list(machine.words(residue))
+            self._far[residue] = min(map(len, words)) - self._vocabulary.max_token_bytes
+            return self._most(self._literal(decode(word))[1:] for word in words) + _QUOTED
         if mode == L.M_DOC:
             return self._spaced(self._values(machine.network.root))
         return 5 if mode == L.M_LITERAL else 0
@@ -376,7 +409,7 @@ class Plenty:
         """Return the most tokens that a rest of any of some texts takes: no more than it has bytes."""
         ordered = sorted(texts, key=len, reverse=True)
         most = 0 if ordered else least
-        if ordered and len(ordered[0]) <= _SHORT:
+        if ordered and len(ordered[0]) <= self._short:
             return len(ordered[0])
         for first in range(0, len(ordered), _TOGETHER):
             some = ordered[first : first + _TOGETHER]
@@ -414,10 +447,20 @@ _INSIDE: Final = bytes(range(0x80, 0xC0))
 """The bytes behind the first of a character, of which at most three are to come."""
 _BROKEN: Final = _INSIDE[:3]
 _BY_STATE: Final = (L.M_STRING, L.M_NUMBER)
+_QUOTED_MODES: Final = (L.M_KEY, L.M_STRING, L.M_WORDS)
 _CONTAINERS: Final[Mapping[int, int]] = {
     **dict.fromkeys((L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY), L.M_OBJECT),
     **dict.fromkeys((L.M_ARRAY, L.M_ITEM, L.M_NEXT), L.M_ARRAY),
 }
+
+
+def _tokens_of(words: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return the tokens of a row of bits."""
+    some = np.flatnonzero(words)
+    bits = np.unpackbits(words[some].view(np.uint8), bitorder="little")
+    which, bit = np.divmod(np.flatnonzero(bits), 32)
+    found: npt.NDArray[np.int32] = (32 * some[which] + bit).astype(np.int32)
+    return found
 
 
 @lru_cache(maxsize=4)

@@ -5,6 +5,7 @@ bounds what a document still needs.
 from __future__ import annotations
 
 from array import array
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,8 @@ _MOST_BYTES = 1 << 21
 _DIGITS = b"0123456789"
 _INSIDE = bytes(byte for byte in range(32, 192) if byte not in b'"\\\x7f')
 """What goes on with a string: characters of one byte, and the bytes that finish a longer one."""
+_KINDS: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int64]] = WeakKeyDictionary()
+"""What tokens do inside a free string (`Inspection.text_kinds`), numbered."""
 _VALUES = b'"-0123456789[fnt{'
 _CHOICES = {
     L.M_DOC: _VALUES,
@@ -68,7 +71,6 @@ class Completer:
         "_chains",
         "_costs",
         "_end",
-        "_kinds",
         "_labels",
         "_machine",
         "_numbers",
@@ -83,11 +85,12 @@ class Completer:
         self, machine: Inspection, vocabulary: Vocabulary, rows: VocabularyStore, *, ascii: bool = False
     ) -> None:
         """`rows`: of masks; `ascii`: strings are written in ASCII alone."""
-        self._plenty = Plenty(machine, vocabulary, rows, ascii=ascii)
+        self._plenty = tuple(
+            Plenty(machine, vocabulary, rows, ascii=ascii, close=close) for close in (False, True)
+        )
         self._machine, self._vocabulary = machine, vocabulary
         self._shortest = Shortest(machine, ascii=ascii)
         self._ceilings: dict[int, int] = {}
-        self._kinds: npt.NDArray[np.int64] | None = None
         self._clear()
 
     def text(self, index: int) -> bytes:
@@ -164,10 +167,12 @@ class Completer:
         machine = self._machine
         regs = machine.registers(index)
         mode, lex = int(regs[L.MODE]), int(regs[L.LEX])
-        if self._kinds is None:
+        known = _KINDS.get(self._vocabulary)
+        if known is None:
             found = machine.text_kinds(self._vocabulary.vocab_size)
-            self._kinds = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
-        kinds = self._kinds[tokens]
+            known = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
+            _KINDS[self._vocabulary] = known
+        kinds = known[tokens]
         named = self._named(regs, tokens, kinds)
         alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
         if lex == StringPool.FREE and (mode == L.M_STRING or alone) and not machine.log(regs):
@@ -211,11 +216,15 @@ class Completer:
                     named[at] |= rest.startswith(vocabulary.token_data[begin[at] : end[at]].tobytes())
         return named
 
-    def plenty(self, index: int) -> int | None:
+    def plenty(self, index: int, budget: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
-        comes next; None where no bound is known (`Plenty`)."""
+        comes next; None where no bound is known (`Plenty`). Where more than the budget, a closer bound is
+        looked for."""
         most = self._ceilings.get(index)
-        return self._plenty.of(index) if most is None else 1 + max(most, self.tokens(index))
+        if most is not None:
+            return 1 + max(most, self.tokens(index))
+        rough = self._plenty[0].of(index)
+        return rough if rough is None or rough <= budget else self._plenty[1].of(index)
 
     # --- what it costs --------------------------------------------------------------------------------------
 

@@ -65,6 +65,7 @@ _NAMES: Final = (
     "distances",
 )
 """Their names in a file."""
+_REST: Final = ("demands", "groups", "terminals", "keys", "plenties")
 _KEY: Final = 16
 """Bytes of a key of the mask store."""
 
@@ -88,6 +89,8 @@ class TableImage(NamedTuple):
     """[n, 6]: the identities of terminals whose records may be in the mask store."""
     keys: Array
     """Their keys there, one after another."""
+    plenties: Array
+    """[n, 2]: states, and budgets that take nothing from their masks."""
 
     @property
     def keys_of_terminals(self) -> dict[Identity, bytes]:
@@ -105,7 +108,7 @@ def arrays_of(image: TableImage) -> tuple[dict[str, Array], dict[str, int]]:
     arrays["mask_records"] = np.frombuffer(b"".join(image.records), np.uint8)
     arrays |= {f"strings.{name}": one for name, one in strings.items()}
     arrays |= {f"numbers.{name}": one for name, one in image.numbers._asdict().items()}
-    arrays |= {name: getattr(image, name) for name in ("demands", "groups", "terminals", "keys")}
+    arrays |= {name: getattr(image, name) for name in _REST}
     return arrays, {"root": image.root, "string_states": image.string_states}
 
 
@@ -119,7 +122,7 @@ def image_of(arrays: Mapping[str, Array], numbers: Mapping[str, int]) -> TableIm
         KnownRows(*[arrays[f"strings.{name}"] for name in KnownRows._fields]),
         numbers["string_states"],
         KnownRows(*[arrays[f"numbers.{name}"] for name in KnownRows._fields]),
-        *[arrays[name] for name in ("demands", "groups", "terminals", "keys")],
+        *[arrays[name] for name in _REST],
     )
 
 
@@ -155,12 +158,14 @@ def take(
     record: Callable[[int], bytes | None],
     pending: Mapping[int, tuple[bytes, int]],
     terminals: Mapping[Identity, bytes],
+    plenties: Mapping[int, int],
 ) -> TableImage:
     """Return the image of a grammar. The grammar's lock is held by the caller.
 
     `automata`: of strings and of numerals; `sets`: behind outcomes and classes of keys, flat; `record`:
     returns the key of a record of the store that has a dense row, or None; `pending`: the states whose masks
-    were kept, but whose rows were not asked for yet, each with a record's key and the place of the list.
+    were kept, but whose rows were not asked for yet, each with a record's key and the place of the list;
+    `plenties`: state -> a budget that takes nothing from its mask.
     """
     strings, numerals = automata
     held = {table: tables.rows(table)[: tables.count(table)] for table in TABLES}
@@ -176,7 +181,11 @@ def take(
     for rows, chosen, column in ((nodes, number_nodes, L.LEX), (places, number_places, L.P_NUMBER)):
         rows[chosen, column] = [renumbered[state] for state in rows[chosen, column].tolist()]
     records = _name_rows(nodes, record, pending)
-    nodes, origins = _reachable(nodes, held[L.T_ORIGIN])
+    budgets = np.full(len(nodes), -1, np.int64)
+    budgets[list(plenties)] = list(plenties.values())
+    nodes, origins = _reachable(np.column_stack((nodes, budgets)), held[L.T_ORIGIN])
+    nodes, budgets = np.ascontiguousarray(nodes[:, :-1]), nodes[:, -1]
+    bounded = np.flatnonzero(budgets >= 0)
     known = nodes[:, L.N_LIST] >= 0
     lists, where = merged(tables, dict.fromkeys(nodes[known, L.N_LIST].tolist()))
     nodes[known, L.N_LIST] = [where[at] for at in nodes[known, L.N_LIST].tolist()]
@@ -194,6 +203,7 @@ def take(
         *sets,
         identities,
         np.frombuffer(b"".join(terminals.values()), np.uint8),
+        np.column_stack((bounded, budgets[bounded])),
     )
 
 

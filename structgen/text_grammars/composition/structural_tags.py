@@ -17,6 +17,7 @@ from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.schema.reading.json_text import exact, read
 from structgen.schema.reading.keywords import TYPES
+from structgen.system.garbage import uncollected
 from structgen.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
@@ -77,7 +78,7 @@ def structural_tag(
             where="structural_tag",
             cure="Pass a dict, or its JSON text.",
         )
-    value = read(tag) if isinstance(tag, str) else exact(dict(tag))
+    value = read(tag) if isinstance(tag, str) else dict(tag)
     reader, place = _Reader(specials or {}, policies), "structural_tag"
     if isinstance(value, dict) and "structures" in value:
         return reader.legacy(value, place)
@@ -95,7 +96,8 @@ def structural_tag(
             where=place,
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
-    return reader.read(whole["format"], f"{place}/format", (), 0)
+    with uncollected():
+        return reader.read(whole["format"], f"{place}/format", (), 0)
 
 
 class _Reader:
@@ -196,6 +198,8 @@ class _Reader:
             policies["property_order"] = "any"
         schema, there = member(value, "json_schema", place), f"{place}/json_schema"
         with within(there):
+            if style != "json" or not isinstance(schema, dict):
+                schema = exact(schema)  # `json_schema` copies a dict itself
             if style == "json":
                 grammar = json_schema(schema, **policies)
                 return less_spaced(as_text(without(grammar, excludes)), grammar.policies.whitespace, most)
@@ -304,6 +308,7 @@ class _Reader:
 
     def schema(self, value: Any, place: str) -> TextGrammar:
         with within(place):
+            value = value if isinstance(value, dict) else exact(value)
             return as_text(json_schema(value, **self.policies))
 
     def sequence(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:

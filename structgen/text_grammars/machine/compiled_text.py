@@ -123,7 +123,14 @@ class CompiledText(NumberedText):
         state = None if leaves else insides[0].part.after(insides[0].state, token)
         if state is None:
             return self._read_token(index, token)
-        return -1 if state < 0 else self._ended(self._language.after_inside(self._config(index), state))
+        if state < 0:
+            return -1
+        visit, reached = self._visit(index)[0], stepping.UNKNOWN
+        if self._visit_rows[visit, Visit.take]:
+            reached = self._inside_state(visit, state)
+        return (
+            reached if reached >= 0 else self._ended(self._language.after_inside(self._config(index), state))
+        )
 
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
@@ -143,10 +150,8 @@ class CompiledText(NumberedText):
             return -1
         with self.lock:
             if self._finished < 0:
-                number = self._tables.count(NODES)
-                self._steps.put(number, stepping.NEVER, stepping.OUTSIDE)
+                number = self._add_node(None, stepping.NEVER, stepping.OUTSIDE, FINISHED)
                 self._steps.refuse(number)
-                self._add_node(FINISHED, None)
                 self._finished = number
             return self._finished
 
@@ -159,7 +164,10 @@ class CompiledText(NumberedText):
         code = self._compiled_mask(index, target)
         if code in (MISS, stepping.UNKNOWN):
             visit, state = self._visit(index)
-            code = self._join_part(index, visit, state, target) if visit else stepping.UNKNOWN
+            if visit and code == MISS:
+                code = self._ask_part(index, visit, state, target)
+            if code == stepping.UNKNOWN and visit:
+                code = self._join_part(index, visit, state, target)
         if code != stepping.UNKNOWN:
             return code
         if self._steps.is_outside(index):
@@ -168,7 +176,11 @@ class CompiledText(NumberedText):
 
     def _compiled_mask(self, index: int, target: int) -> int:
         """Return what `text_walks.compute` answers when its questions are answered."""
-        return self._retry(text_walks.compute, index, mask_reuse.LEAST_NODES, target)
+        code = text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target)
+        while code == ASKED:
+            self._answer()
+            code = text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target)
+        return code
 
     def _join_part(self, index: int, visit: int, state: int, target: int) -> int:
         """As `_compute`, for a state inside a part that compiled code reads; UNKNOWN where it does not."""
@@ -184,12 +196,14 @@ class CompiledText(NumberedText):
             # the part may have asked something: it is answered where Python looks for its ends
             self._part_ends.nodes(places[-1]._replace(state=state), self._first_bytes(followed[0]))
             code = self._compiled_mask(index, target)
-        if code == MISS:
-            is_known = places[0].part.compiled.compute(state, target)
-            if self._stands_for_part(index):
-                return 0
-            code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
-        return code
+        return self._ask_part(index, visit, state, target) if code == MISS else code
+
+    def _ask_part(self, index: int, visit: int, state: int, target: int) -> int:
+        """As `_join_part`, where the part's mask is not known yet."""
+        is_known = self._entered[visit].places[0].part.compiled.compute(state, target)
+        if self._stands_for_part(index):
+            return 0
+        return self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
 
     def _stands_for_part(self, index: int) -> bool:
         """Return whether the mask of a state is that of the part that it is in."""

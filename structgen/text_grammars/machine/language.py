@@ -116,8 +116,8 @@ class Language(ABC):
         return None
 
     def run(self, config: Config) -> Sequence[tuple[int, Config]]:
-        """Return bytes that must come next, and the configurations after each of them: outside parts, with
-        one place each, and no end of the text. It may be shorter than what must come."""
+        """Return bytes that must come next, and the configurations after each of them: before the last,
+        outside parts, with one place each, and no end of the text. It may be shorter than what must come."""
         return ()
 
     def boundary(self, config: Config) -> Config | None:
@@ -164,6 +164,11 @@ class LanguageGrammar(Grammar):
     """A grammar whose texts a `Language` reads, as `CompiledText` needs it; `TextGrammar` adds operators."""
 
     __slots__ = ()
+
+    @property
+    def identity(self) -> str:
+        """A name that is unique within this process; often cheaper than `canonical`."""
+        return self.canonical
 
     @abstractmethod
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:

@@ -109,7 +109,7 @@ class Masked(Language, MaskedPart):
             return tokens
         with self.compiled.lock:
             completions = self.compiled.completions
-            plenty = completions.plenty(state)
+            plenty = completions.plenty(state, left)
             if plenty is not None and left >= plenty:
                 return tokens[:0]
             return completions.too_long(state, tokens, left)

@@ -94,22 +94,27 @@ class NumberedText(CompiledGrammar):
         self._part_ends = PartEnds(self.address, self.vocabulary)
         self._following: dict[Config, bytes] = {}
         """Configuration behind a part -> the bytes that may come next."""
+        self._behind: dict[Config, Sequence[tuple[int, Config]]] = {}
+        """The same -> `Language.run`."""
         self._start = self._number(self._language.start())
 
     def _number(self, config: Config) -> int:
         number = self._numbers.get(config)
         if number is None:
-            standing, (insides, others) = self._language.standing(config), self._language.inside(config)
-            if insides and others is None and _is_one_place(insides):
-                number = self._enter(config, insides)
-                self._steps.stand(number, standing)
-                self._configs[number] = config
-            else:
-                number = self._tables.count(NODES)
-                self._steps.put(number, standing, stepping.BOTH if insides else stepping.OUTSIDE)
-                self._add_node(_READING, config)
+            run = self._behind.get(config) or self._language.run(config)
+            number = self._put_run(config, run) if run else self._number_at(config)
             self._numbers[config] = number
         return number
+
+    def _number_at(self, config: Config) -> int:
+        """Return a new state of a configuration in which no bytes must come."""
+        standing, (insides, others) = self._language.standing(config), self._language.inside(config)
+        if insides and others is None and _is_one_place(insides):
+            number = self._enter(config, insides)
+            self._steps.stand(number, standing)
+            self._configs[number] = config
+            return number
+        return self._add_node(config, standing, stepping.BOTH if insides else stepping.OUTSIDE)
 
     def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
         """Return the state of a configuration all of whose places are inside one part."""
@@ -121,11 +126,14 @@ class NumberedText(CompiledGrammar):
             self._put_visit(visit, insides)
             if all(one.after_end is None or self._told_bytes(one.after_end) is not None for one in insides):
                 self._find_wanted(visit)
-        state = insides[0].state
-        while (number := int(stepping.inside_state(self.address, visit, state))) < 0:
-            self._steps.grow(self._tables.count(NODES) + 1)
-            self._tables.room(NODES, 1)
-        return number
+        return self._inside_state(visit, insides[0].state)
+
+    def _inside_state(self, visit: int, state: int) -> int:
+        """Return the state in which a part is in a state of its own; UNKNOWN as `stepping.enter`, where
+        compiled code reads the part."""
+        self._steps.grow(self._tables.count(NODES) + 1)
+        self._tables.room(NODES, 1)
+        return int(stepping.inside_state(self.address, visit, state))
 
     def _find_wanted(self, visit: int) -> None:
         """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
@@ -168,16 +176,18 @@ class NumberedText(CompiledGrammar):
 
     def _visit(self, number: int) -> tuple[int, int]:
         """Return the visit that a state is in, 0 for none, and the part's state."""
-        row = self._tables.rows(NODES)[number]
-        return int(row[_VISIT]), int(row[_STATE])
+        visit, state = self._tables.rows(NODES)[number, _VISIT : _STATE + 1].tolist()
+        return visit, state
 
-    def _add_node(self, mode: int, config: Config) -> None:
-        """Add a state whose steps were added. The row comes last, so that remains of an interrupted call are
-        overwritten."""
+    def _add_node(self, config: Config, standing: int, where: int, mode: int = _READING) -> int:
+        """Add a state without steps and return its number. `standing`, `where`: as of `StepTable.put`. The
+        node comes last, so that remains of an interrupted call are overwritten."""
         number = self._tables.count(NODES)
+        self._steps.put(number, standing, where)
         self._row[_MODE], self._row[_NUMBER] = mode, number
         self._configs[number] = config
         self._tables.append(NODES, self._row)
+        return number
 
     def _retry(self, call: Any, *arguments: int) -> int:
         return call_answered(self.lock, _NO_BUDGET, self._answer, call, self.address, *arguments)
@@ -218,28 +228,24 @@ class NumberedText(CompiledGrammar):
 
     def _put_moves(self, number: int) -> bool:
         """Fill the row of a state where the language tells all that may come next; return whether it does."""
-        config = self._config(number)
-        run = self._language.run(config)
-        if len(run) > 1:
-            number = self._put_run(number, run)
-            config = self._configs[number]
-        moves = self._language.moves(config)
+        moves = self._language.moves(self._config(number))
         if moves is not None:
             self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
-        return moves is not None or len(run) > 1
+        return moves is not None
 
-    def _put_run(self, number: int, run: Sequence[tuple[int, Config]]) -> int:
-        """Add the states of text that must come, with their rows; return the last. `run`: its bytes, and the
-        configurations after each."""
-        first = self._tables.count(NODES)
-        self._steps.grow(first + len(run))
-        self._tables.room(NODES, len(run))
-        for at, (_byte, config) in enumerate(run, first):
-            self._configs[at] = config
-            self._numbers.setdefault(config, at)
+    def _put_run(self, config: Config, run: Sequence[tuple[int, Config]]) -> int:
+        """Return a new state of a configuration, with the states of text that must come and their rows.
+        `run`: its bytes, and the configurations after each."""
+        last = self._number(run[-1][1])
+        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(run) - 1
+        self._steps.grow(number + 1 + count)
+        self._tables.room(NODES, count)
+        for at, (_byte, one) in enumerate(run[:-1], number + 1):
+            self._configs[at] = one
+            self._numbers.setdefault(one, at)
         data = np.array([byte for byte, _config in run], np.uint8)
-        last: int = stepping.put_run(self.address, number, address_of(data), len(run))
-        return last
+        stepping.put_run(self.address, number, address_of(data), len(run), last)
+        return number
 
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
@@ -252,8 +258,8 @@ class NumberedText(CompiledGrammar):
         """As `_first_bytes`, None where states have to be made for that."""
         known = self._following.get(config)
         if known is None:
-            run = self._language.run(config)
-            moves = [(bytes(run[0][:1]), config)] if run else self._language.moves(config)
+            run = self._behind[config] = self._language.run(config)
+            moves = self._language.moves(config) if not run else [(bytes(run[0][:1]), config)]
             if moves is not None:
                 known = self._following[config] = _joined(data for data, _after in moves)
         return known
@@ -297,14 +303,19 @@ class NumberedText(CompiledGrammar):
 def _is_one_place(insides: Sequence[InsidePart]) -> bool:
     """Return whether places are one inside one part, whose text does not end there unless all does."""
     machine, state = insides[0].part.compiled, insides[0].state
-    if any(one.part.compiled is not machine or one.state != state for one in insides):
-        return False
-    return all(one.after_end is None or not one.part.may_end(state) for one in insides)
+    for one in insides:
+        if one.part.compiled is not machine or one.state != state:
+            return False
+    for one in insides:
+        if one.after_end is not None and one.part.may_end(state):
+            return False
+    return True
 
 
 def _joined(parts: Iterable[bytes]) -> bytes:
-    """Return the bytes of some sets, ascending."""
-    return bytes(sorted(set(b"".join(parts))))
+    """Return the bytes of some sets, ascending; of one set, as it is."""
+    sets = set(parts)
+    return sets.pop() if len(sets) == 1 else bytes(sorted(set(b"".join(sets))))
 
 
 def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:

@@ -29,6 +29,9 @@ _CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS, 
     word_of(TextContext, name) for name in _NAMES
 )
 
+_ROWS = 256
+"""Rows for which there is room at first: the states of a short document. Memory is taken as they are used."""
+
 
 @lru_cache(16)
 def _representatives(classes: bytes) -> list[int]:
@@ -55,6 +58,7 @@ class StepTable:
         "_specials",
         "_table",
         "_waiting",
+        "_words",
         "representative",
     )
 
@@ -74,51 +78,37 @@ class StepTable:
         self._table: npt.NDArray[np.int32] = np.empty((0, width), np.int32)
         self._final: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._inside: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._boundaries: npt.NDArray[np.int32] | None = None
-        if language.counts_tokens:
-            self._boundaries = np.empty(0, np.int32)
+        self._boundaries: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._words = [_ROW_COUNT, _CELLS, _MAY_END, _INSIDE, _BOUNDARIES][: 4 + language.counts_tokens]
+        """Words of the context: how many rows there are, and where they lie; 0 for boundaries that are not
+        read."""
         self._waiting = np.empty(words_of(WaitingNodes), np.int64)
         context[TextContext.class_count] = width
         context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
         context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
         context[_BOUNDARIES] = 0
-        self.grow(64)
+        self.grow(_ROWS)
 
     def grow(self, rows: int) -> None:
         """Make room for so many rows in all."""
-        kept, used, context = self._kept, len(self._final), self._context
+        used, context = len(self._final), self._context
         if rows <= used:
             return
         rows = max(rows, 2 * used)
-        table = np.empty((rows, self._table.shape[1]), np.int32)
-        final, inside = np.empty(rows, np.uint8), np.empty(rows, np.uint8)
-        table[:used], final[:used], inside[:used] = self._table, self._final, self._inside
-        kept += [self._table, self._final, self._inside]  # a reader may still hold their addresses
-        words = [_CELLS, _MAY_END, _INSIDE, _ROW_COUNT]
-        addresses = [address_of(table), address_of(final), address_of(inside), rows]
-        boundaries = None
-        if self._boundaries is not None:
-            boundaries = np.empty(rows, np.int32)
-            boundaries[:used] = self._boundaries
-            kept.append(self._boundaries)
-            words.append(_BOUNDARIES)
-            addresses.append(address_of(boundaries))
+        old = self._table, self._final, self._inside, self._boundaries
+        new = [np.empty((rows, *one.shape[1:]), one.dtype) for one in old]
+        for one, before in zip(new, old, strict=True):
+            one[:used] = before
+        self._kept += old  # a reader may still hold their addresses
+        values = [rows, *map(address_of, new)][: len(self._words)]
         # in one statement: Python and compiled code must never read different arrays
-        self._table, self._final, self._inside, self._boundaries, context[words] = (
-            table,
-            final,
-            inside,
-            boundaries,
-            addresses,
-        )
+        self._table, self._final, self._inside, self._boundaries, context[self._words] = *new, values
 
     def put(self, number: int, standing: int, where: int) -> None:
         """Add the row of a configuration, or overwrite the row that an interrupted call has added.
         `standing`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
         self.grow(number + 1)
-        self._table[number] = UNKNOWN
-        if self._boundaries is not None:
-            self._boundaries[number] = UNKNOWN
+        self._table[number] = self._boundaries[number] = UNKNOWN
         self._final[number], self._inside[number] = standing, where
 
     def stand(self, number: int, standing: int) -> None:
@@ -146,13 +136,11 @@ class StepTable:
     def _ask_again(self) -> None:
         """Make every cell unknown whose question was noted and not answered."""
         for cells in (self._table, self._boundaries):
-            if cells is not None:
-                cells[cells == QUESTIONED] = UNKNOWN
+            cells[cells == QUESTIONED] = UNKNOWN
 
     def answer(self, number: int, column: int, after: int) -> None:
         """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
         if column == BOUNDARY:
-            assert self._boundaries is not None
             self._boundaries[number] = after
         elif self._inside[number] == OUTSIDE:
             if self._outer_classes is None:

@@ -292,15 +292,18 @@ def follow(c: TextContext, index: int, byte: int) -> int:
     return after
 
 
-@entry("int64(int64, int64, int64, int64)")
-def put_run(context: int, number: int, data_address: int, count: int) -> int:
-    """Add the states of bytes that must come in a state, each behind the one before, and fill the rows of all
-    but the last, which is returned. There is room for them."""
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_run(context: int, number: int, data_address: int, count: int, last: int) -> int:
+    """Add the states of bytes that must come in a state, each behind the one before, and fill their rows; the
+    last byte leads to the state `last`. There is room for them. Returns 0."""
     c, data = TextContext(context), Bytes(data_address)
     for i in range(count):
         cells, after = skip(c.cells, number * c.class_count), c.nodes.count
         for column in range(c.class_count):
             cells[column] = REFUSED
+        if i == count - 1:
+            cells[c.classes[data[i]]] = last
+            break
         cells[c.classes[data[i]]] = after
         blank(c, after)
         c.inside[after] = OUTSIDE
@@ -316,7 +319,7 @@ def put_run(context: int, number: int, data_address: int, count: int) -> int:
         row.token_list = -1
         c.nodes.count = after + 1
         number = after
-    return number
+    return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -350,8 +353,8 @@ def read(c: TextContext, index: int, token: int, first: int) -> int:
 
 @jit
 def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
-    """Return the state after a token in which the text of a part ends that refuses it, or REFUSED; ASKED with
-    questions noted; UNKNOWN where Python must find it."""
+    """Return the state after a token in which the text of a part ends, or REFUSED; ASKED with questions
+    noted; UNKNOWN where Python must find it."""
     nodes, data = c.vocabulary.trie, c.vocabulary.token_data
     ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
     if v.wanted != 0:
@@ -380,7 +383,6 @@ def after_token(c: TextContext, index: int, token: int) -> int:
     slot = c.vocabulary.slot[token]
     if slot < 0:
         return REFUSED
-    after = UNKNOWN
     if c.inside[index] != INSIDE:
         after = read(c, index, token, c.vocabulary.token_offset[token])
         return after if after != UNKNOWN else recorded(c, index, token)
@@ -388,13 +390,17 @@ def after_token(c: TextContext, index: int, token: int) -> int:
     state = TextState(address_of_block(node))
     v = c.visits[state.visit]
     if v.take != 0 and v.wanted != UNKNOWN:
-        after = call3(v.take, v.context, state.state, token)
-        if node.token_list < -1 or v.leaving[slot] == 0:
-            if after >= 0:
-                after = enter(c, state.visit, after)
-            return after if after >= REFUSED else recorded(c, index, token)
-        after = leave(c, v, state.state, token) if after == REFUSED else UNKNOWN
-    return after if after != UNKNOWN else recorded(c, index, token)
+        after, left = call3(v.take, v.context, state.state, token), REFUSED
+        if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
+            left = leave(c, v, state.state, token)
+            if left == ASKED:
+                return ASKED
+        if left != REFUSED:
+            after = left if after == REFUSED else UNKNOWN
+        elif after >= 0:
+            after = enter(c, state.visit, after)
+        return after if after >= REFUSED else recorded(c, index, token)
+    return recorded(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
