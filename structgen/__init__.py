@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
     from structgen.engine.engine import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
+    from structgen.engine.strategies.contrast import Contrast
+    from structgen.engine.strategies.guidance import Guidance
+    from structgen.engine.strategies.mirostat import Mirostat
+    from structgen.engine.strategies.model_arithmetic import ContrastiveDecoding, ProxyTuning
+    from structgen.engine.strategies.momentum import Momentum
     from structgen.engine.thinking import Thinking
     from structgen.errors import (
         BudgetError,
@@ -55,6 +60,8 @@ if TYPE_CHECKING:
     from structgen.python_types.regex_annotation import Regex
     from structgen.request_reading.request_reader import read_request
     from structgen.sampling.checkers import Checker, Closed, Written
+    from structgen.sampling.exact_spans.cite import Span, cite
+    from structgen.sampling.exact_spans.most_probable import MostProbable, ProbableText, most_probable
     from structgen.sampling.processes import InProcess
     from structgen.sampling.sample import sample
     from structgen.sampling.samples import Samples
@@ -71,6 +78,7 @@ if TYPE_CHECKING:
     from structgen.text_grammars.composition.bans import without
     from structgen.text_grammars.composition.json_strings import in_json_string
     from structgen.text_grammars.composition.structural_tags import structural_tag
+    from structgen.text_grammars.copied_spans import CopiedSpan, without_spans_of
     from structgen.text_grammars.ebnf_grammar import ebnf
     from structgen.text_grammars.free_text import text
     from structgen.text_grammars.regular import choice, literal, regex
@@ -106,6 +114,9 @@ __all__ = [
     "Checker",
     "Closed",
     "CompiledGrammar",
+    "Contrast",
+    "ContrastiveDecoding",
+    "CopiedSpan",
     "Dfa",
     "Draft",
     "Drafter",
@@ -121,6 +132,7 @@ __all__ = [
     "Grammar",
     "GrammarError",
     "GrammarExplanation",
+    "Guidance",
     "InProcess",
     "Infilled",
     "Infilling",
@@ -130,11 +142,16 @@ __all__ = [
     "MaskError",
     "MaskStore",
     "Matcher",
+    "Mirostat",
+    "Momentum",
+    "MostProbable",
     "NoFillingError",
     "OptionError",
     "Outcome",
     "Partial",
     "PrefixTree",
+    "ProbableText",
+    "ProxyTuning",
     "Regex",
     "RegexError",
     "Reply",
@@ -149,6 +166,7 @@ __all__ = [
     "Server",
     "ShortenedWarning",
     "SlotsWarning",
+    "Span",
     "Speculation",
     "State",
     "StoreWarning",
@@ -171,6 +189,7 @@ __all__ = [
     "advance_all",
     "allocate_mask",
     "choice",
+    "cite",
     "compile",
     "ebnf",
     "either",
@@ -186,6 +205,7 @@ __all__ = [
     "json_schema",
     "lark",
     "literal",
+    "most_probable",
     "parse_calls",
     "preload",
     "read_request",
@@ -200,6 +220,7 @@ __all__ = [
     "text",
     "tools",
     "without",
+    "without_spans_of",
 ]
 
 
@@ -222,6 +243,10 @@ def _home(name: str) -> str | None:
             return "structgen.engine"
         case "FinishReason" | "Request" | "Result" | "Sampling":
             return "structgen.engine.requests"
+        case "Contrast" | "Guidance" | "Mirostat" | "Momentum":
+            return f"structgen.engine.strategies.{name.lower()}"
+        case "ContrastiveDecoding" | "ProxyTuning":
+            return "structgen.engine.strategies.model_arithmetic"
         case "Thinking":
             return "structgen.engine.thinking"
         case "Event" | "EventKind":
@@ -258,6 +283,8 @@ def _home(name: str) -> str | None:
             return "structgen.text_grammars.composition.json_strings"
         case "substring_of":
             return "structgen.text_grammars.substrings"
+        case "CopiedSpan" | "without_spans_of":
+            return "structgen.text_grammars.copied_spans"
         case "special":
             return "structgen.text_grammars.special_tokens"
         case "structural_tag":
@@ -280,6 +307,10 @@ def _home(name: str) -> str | None:
             return "structgen.sampling.sample"
         case "Score" | "score":
             return "structgen.sampling.score"
+        case "Span" | "cite":
+            return "structgen.sampling.exact_spans.cite"
+        case "MostProbable" | "ProbableText" | "most_probable":
+            return "structgen.sampling.exact_spans.most_probable"
         case "PrefixTree":
             return "structgen.sampling.tree"
         case "Samples":

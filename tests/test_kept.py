@@ -79,7 +79,7 @@ def masks_of(compiled: sg.CompiledGrammar, text: str) -> list[bytes]:
 
 def is_kept(compiled: sg.CompiledGrammar) -> bool:
     """Return whether a grammar answers from what was kept, its network not made."""
-    return not compiled._meaning.awake
+    return not compiled._meaning.is_built
 
 
 def files(path: Path, suffix: str = GRAMMAR_SUFFIX) -> list[Path]:
@@ -493,7 +493,7 @@ store = sg.MaskStore(path)
 seen = []
 for schema, texts in jobs:
     compiled = sg.compile(sg.json_schema(json.dumps(schema)), tokenizer, store=store)
-    seen.append([not compiled._meaning.awake])
+    seen.append([not compiled._meaning.is_built])
     for text in texts[:documents]:
         matcher = sg.Matcher(compiled)
         digest = hashlib.blake2b()

@@ -261,7 +261,7 @@ def child(path: Path, work: str, before: str = "") -> subprocess.Popen[str]:
 def is_kept(tokenizer: sg.Tokenizer, path: Path, title: str) -> bool:
     """Return whether this process finds a grammar ready: it writes the document without its network."""
     compiled: Any = used(tokenizer, sg.MaskStore(path), title)
-    return not compiled._meaning.awake
+    return not compiled._meaning.is_built
 
 
 def test_a_process_that_lets_go_and_ends_leaves_files_for_another(

@@ -19,9 +19,10 @@ FUNCTIONS = sorted(
     name for name in set(sg.__all__) - EACH_TOKEN - NO_OPTIONS if inspect.isfunction(getattr(sg, name))
 )
 CLASSES = ("Infilling", "Limits", "MaskStore", "Matcher", "PrefixTree", "Regex", "Request", "Sampling")
+STRATEGIES = ("Contrast", "ContrastiveDecoding", "Guidance", "Mirostat", "Momentum", "ProxyTuning")
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES, "Engine", "Speculation", "Thinking"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES, *STRATEGIES, "Engine", "Speculation", "Thinking"])
 def test_an_unknown_option_is_an_option_error_that_names_it(name: str) -> None:
     with pytest.raises(sg.OptionError, match=rf"sg\.{name} has no option 'unheard_of'\.") as caught:
         getattr(sg, name)(unheard_of=1)

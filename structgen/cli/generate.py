@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request, Result
+    from structgen.engine.strategies.strategy import Strategy
     from structgen.python_types.type_hints import TypeReader
     from structgen.speculation.speculation_options import Speculation
     from structgen.typed.forms import WantedForm
@@ -181,7 +182,7 @@ def generate(
         float | None,
         typer.Option(
             min=0.0,
-            help="0 takes the likeliest token.  [default: 0; with --method 1]",
+            help="0 takes the likeliest token.  [default: 0; with --method, or a strategy that draws, 1]",
             show_default=False,
         ),
     ] = None,
@@ -199,6 +200,15 @@ def generate(
         typer.Option(
             metavar="TOKEN=NUMBER",
             help="Added to the logit of a token id, as in 42=-100; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:OPTION=VALUE",
+            help="A decoding strategy, as in mirostat:tau=3,eta=0.1 (docs/strategies.md); may be given "
+            "twice.",
             show_default=False,
         ),
     ] = None,
@@ -318,8 +328,10 @@ def generate(
                     "--tree": tree is not None,
                 }
             )
+        strategies = _strategies(strategy or ())
         if temperature is None:
-            temperature = 0.0 if drawing is None else 1.0
+            draws = drawing is not None or any(one.draws for one in strategies)
+            temperature = 1.0 if draws else 0.0
         if drawing is not None:
             drawing.check(
                 temperature,
@@ -334,6 +346,7 @@ def generate(
                     "--speculation": speculation != Speculates.AUTO,
                     "--edit": edit is not None,
                     "--draft-model": draft_model is not None,
+                    "--strategy": bool(strategies),
                     "--usage": usage,
                 },
                 any(one is not None for one in (schema, type_, grammar, ebnf, regex, tools)),
@@ -448,6 +461,7 @@ def generate(
                     seed=seed,
                     logit_bias=_biases(logit_bias or []),
                     min_tokens=min_tokens,
+                    strategy=strategies,
                 ),
                 "max_tokens": max_tokens,
                 "stop": stop or (),
@@ -468,6 +482,7 @@ def generate(
                     "--speculation": speculation != Speculates.AUTO,
                     "--edit": edit is not None,
                     "--draft-model": draft_model is not None,
+                    "--strategy": bool(strategies),
                     "--device": device is not None,
                     "--without": bool(without),
                     **{f"--{name}".replace("_", "-"): True for name in policies},
@@ -557,6 +572,16 @@ def _has_json(grammar: Any) -> bool:
     """Return whether a text of a text grammar may begin as a JSON object or array does."""
     language = grammar.language(grammar.limits)
     return any(language.step(language.start(), byte) is not None for byte in b"{[")
+
+
+def _strategies(told: Sequence[str]) -> list[Strategy]:
+    """Return what --strategy says."""
+    if not told:
+        return []
+    # start-up time: numpy
+    from structgen.engine.strategies.strategy_names import strategy_named
+
+    return [strategy_named(one) for one in told]
 
 
 def _biases(options: list[str]) -> dict[int, float]:

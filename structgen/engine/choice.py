@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from torch import Tensor
 from structgen.engine.drawing import draw_along
 from structgen.engine.guesses import Guesses
 from structgen.engine.requests import Sampling
+from structgen.engine.strategies.row_law import RowLaw
 
 NEVER = float("-inf")
 BANNED = -1e30
@@ -60,6 +62,7 @@ class ChoiceRow:
         "ends",
         "is_filtered",
         "is_penalised",
+        "law",
         "options",
         "position",
         "prompt",
@@ -85,6 +88,8 @@ class ChoiceRow:
             text,
             ends,
         )
+        self.law: RowLaw | None = None
+        """The strategies of the text; None: it has none, or writes thoughts."""
         how = sampling
         self.stream = sample_key(how.seed, sample)
         self.options = (how.temperature, how.top_p, how.min_p, float(min(how.top_k, _EVERY)))
@@ -128,7 +133,7 @@ def choose_along(
 ) -> Chosen:
     """Choose as `choose` does, for one text per entry of `places` (rows of the logits) and `lines` (rows of
     the mask). On a CPU, if a text's token is one of its guesses, choose the next one too, until a token is no
-    guess. A text with penalties gets one token, because penalties change with each token."""
+    guess. A text with penalties or strategies gets one token, because they change with each token."""
     if logits.device.type != "cpu":
         return choose_anywhere(logits[places], None if mask is None else mask[lines], rows, places)
     return _chosen_here(logits, mask, rows, places, lines, guesses)
@@ -166,10 +171,11 @@ def _chosen_here(
     count = 0
     for row, place, line, own in zip(rows, places, lines, guesses, strict=True):
         which, node, first = -1, 0, count
-        if row.is_penalised:
+        scores = _adjusted(raw[place], words[line] if words.size else None, row)
+        if scores is not None:
             which = len(adjusted)
-            adjusted.append(_penalised(raw[place], row))
-        elif own is not None and len(own.draft):
+            adjusted.append(scores)
+        elif own is not None and len(own.draft) and row.law is None:
             node, count = own.path[-1], count + len(own.draft)
             drafts.append(own.table)
         texts.append((place, line, which, node, first, count))
@@ -193,7 +199,17 @@ def _chosen_here(
     return Chosen(tokens, logprob, constrained, removed, allowed, wanted, faulty, chosen_at, ends.tolist())
 
 
-def _penalised(raw: npt.NDArray[np.float32], row: ChoiceRow) -> npt.NDArray[np.float64]:
+def _adjusted(
+    raw: npt.NDArray[np.float32], words: Words | None, row: ChoiceRow
+) -> npt.NDArray[np.float64] | None:
+    """Return what a row draws from in place of its logits, or None."""
+    penalised = partial(_penalised, row=row) if row.is_penalised else None
+    if row.law is not None:
+        return row.law.adjusted(raw, words, row.sampling.temperature, penalised)
+    return None if penalised is None else penalised(raw)
+
+
+def _penalised(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
     how, logits = row.sampling, raw.astype(np.float64)
     if how.repetition_penalty != 1.0:
         seen = np.unique(np.array([*row.prompt, *row.text], np.int64))
@@ -205,6 +221,27 @@ def _penalised(raw: npt.NDArray[np.float32], row: ChoiceRow) -> npt.NDArray[np.f
     changed, amounts = row.biases()
     logits[changed] += amounts
     return logits
+
+
+def with_laws(
+    chosen: Chosen,
+    logits: Tensor,
+    mask: Words | None,
+    rows: Sequence[ChoiceRow],
+    places: Sequence[int],
+    lines: Sequence[int],
+) -> Chosen:
+    """Return choices of one token a row, in which the rows with strategies have been chosen again in main
+    memory. Cost: for each of these rows a copy of its logits.
+    """
+    for i, row in enumerate(rows):
+        if row.law is not None:
+            own = logits[places[i]].cpu()[None]
+            line = None if mask is None else mask[lines[i]][None]
+            again = _chosen_here(own, line, [row], [0], [0], [None])
+            chosen.tokens[i], chosen.logprob[i] = again.tokens[0], again.logprob[0]
+            chosen.constrained[i] = again.constrained[0]
+    return chosen
 
 
 # --- on any device ------------------------------------------------------------------------------------------
@@ -253,7 +290,8 @@ def choose_anywhere(
     chosen, sizes, wanted, faults = torch.stack((tokens, found.allowed, likeliest, faulty.long())).tolist()
     logprob, constrained, shares = figures.tolist()
     ends = list(range(1, len(rows) + 1))
-    return Chosen(chosen, logprob, constrained, shares, sizes, wanted, faults, at, ends)
+    told = Chosen(chosen, logprob, constrained, shares, sizes, wanted, faults, at, ends)
+    return with_laws(told, logits, mask, rows, at, range(len(rows)))
 
 
 def _penalised_token(raw: Tensor, mask: Tensor | None, row: ChoiceRow, options: Tensor) -> Tensor:

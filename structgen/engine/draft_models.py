@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 from structgen.engine.model_protocol import Model, verifier_of
 from structgen.engine.models import given_model, load_model
 from structgen.engine.sequences import TextSequence
+from structgen.engine.strategies.strategy import GivenModel
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.drafter import Drafter
 from structgen.speculation.planning.row_trial import GUESSES, RowTrial
@@ -74,8 +75,11 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
     or torch is not installed.
     """
     wanted = speculation.draft_model
-    if wanted is None:
-        return None
+    return None if wanted is None else shared_model(wanted, tokenizer, "draft_model")
+
+
+def shared_model(wanted: GivenModel, tokenizer: Tokenizer, where: str) -> SharedModel:
+    """Return a model that the option `where` names, loaded once and shared. Errors as of `draft_model_of`."""
     key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else str(wanted)
     with _Loaded.lock:
         found = _Loaded.models.pop(key, None)
@@ -85,12 +89,12 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
             except StructgenError as error:
                 if error.where != "model":
                     raise
-                raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
+                raise StructgenError(error.what, where=where, cure=error.cure) from error
             found = SharedModel(*own, wanted)
         _Loaded.models[key] = found
         if len(_Loaded.models) > MOST_MODELS:
             _Loaded.models.popitem(last=False)
-    _check_tokens(found, tokenizer)
+    _check_tokens(found, tokenizer, where)
     return found
 
 
@@ -125,10 +129,10 @@ def _go_on(trial: RowTrial, model: Model, token: int, cache: Any) -> None:
     trial.measure(run)
 
 
-def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
+def _check_tokens(found: SharedModel, tokenizer: Tokenizer, where: str) -> None:
     """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
     one of them only, and end tokens may differ: they affect only how good the guesses are."""
-    cure = "Give a draft model with the tokenizer of the model, or leave draft_model out."
+    cure = f"Give one with the tokenizer of the model, or leave {where} out."
     theirs, ours = found.tokenizer.token_bytes, tokenizer.token_bytes
     if theirs != ours:
         most = max(len(theirs), len(ours))
@@ -138,13 +142,13 @@ def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
             one, other = (of[wrong] if wrong < len(of) else None for of in (theirs, ours))
             raise OptionError(
                 f"It has another tokenizer: token {wrong} is {_said(one)} there, and {_said(other)} here.",
-                where="draft_model",
+                where=where,
                 cure=cure,
             )
     if found.model.vocab_size < min(len(theirs), len(ours)):
         raise OptionError(
             f"It has logits for {found.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",
-            where="draft_model",
+            where=where,
             cure=cure,
         )
 

@@ -34,6 +34,7 @@ from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
+from structgen.engine.strategies.law_making import law_maker
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.lark_grammar import LarkGrammar
@@ -248,11 +249,12 @@ class Engine:
         drafting, less = self._drafting(request, prompt, matcher)
         named = self.specials if request.special_texts else {}
         specials = {token: text.encode() for text, token in named.items()}
+        law = law_maker(request, prompt, self._tokens, self.model, besides)
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
             text = TextSequence(
-                handle, prompt, self.tokenizer, own, least, thoughts, drafting, border, specials
+                handle, prompt, self.tokenizer, own, least, thoughts, drafting, border, specials, law
             )
             text.usage.speculation = less
             texts.append(text)

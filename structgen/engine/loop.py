@@ -54,7 +54,15 @@ from torch import Tensor
 
 from structgen.core.batch import allow_all
 from structgen.core.matcher import Matcher
-from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along, choose_anywhere
+from structgen.engine.choice import (
+    Chosen,
+    Words,
+    candidates,
+    choose,
+    choose_along,
+    choose_anywhere,
+    with_laws,
+)
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.draft_models import without_auto
@@ -62,6 +70,7 @@ from structgen.engine.mask_rows import BatchMasks, Filling, forbid
 from structgen.engine.model_protocol import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.sequences import TextSequence
+from structgen.engine.strategies.second_rows import read_on
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
@@ -306,8 +315,9 @@ class Loop:
 
     def _decide(self) -> None:
         """Choose a token for each sequence, and the next one as long as the chosen token was a guess."""
-        began, going = time.perf_counter(), self._rows
-        while going:
+        began = time.perf_counter()
+        going: Sequence[TextSequence] = self._rows
+        while going := self._with_seconds(going):
             chosen = self._chosen(going)
             if self._there is not None and isinstance(self._model, TakesBack):
                 self._ahead = self._started(self._model, going, chosen.tokens)
@@ -319,6 +329,28 @@ class Loop:
                 text.observe()
         self._keep()
         self._speculator.took(time.perf_counter() - began)
+
+    def _with_seconds(self, rows: Sequence[TextSequence]) -> Sequence[TextSequence]:
+        """Have models read the further rows that strategies of sequences need for the next choice. Returns
+        the sequences without a failure."""
+        wanted = [text for text in rows if text.seconds]
+        if not wanted:
+            return rows
+        began = time.perf_counter()
+        models = {id(row.model): row.model for text in wanted for row in text.seconds}
+        for model in models.values():
+            own = [(row, text) for text in wanted for row in text.seconds if row.model is model]
+            try:
+                read_on(model, [(row, text.read_by_seconds) for row, text in own])
+            except Exception as error:  # any error of the model: it is unknown what the caches hold
+                for _row, text in own:
+                    text.error = text.error or _failed(error)
+        ran = time.perf_counter() - began
+        for text in wanted:
+            text.usage.model_seconds += ran
+            text.usage.strategy_calls += sum(row.taken_calls() for row in text.seconds)
+        self._settle()
+        return [text for text in rows if text.error is None]
 
     def _started(self, model: TakesBack, rows: Sequence[TextSequence], tokens: Sequence[int]) -> _Ahead:
         """Start the forward pass of chosen tokens before they are committed, so that both overlap. A sequence
@@ -371,9 +403,9 @@ class Loop:
             places, guesses = list(range(len(rows))), [None] * len(rows)
         if self._there is not None:
             stays = getattr(self._model, "keeps_logits", False) and logits is self._logits
-            return self._there[1].choose(
-                logits, [text.row for text in rows], places, [text.line for text in rows], stays=stays
-            )
+            kinds, lines = [text.row for text in rows], [text.line for text in rows]
+            chosen = self._there[1].choose(logits, kinds, places, lines, stays=stays)
+            return with_laws(chosen, logits, self._mask_rows.mask.array, kinds, places, lines)
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
             mask = self._mask_rows.mask.array
@@ -562,7 +594,11 @@ class Loop:
 
     def _is_there(self, text: TextSequence) -> bool:
         """Return whether a sequence's mask is on the device and not needed in main memory."""
-        return self._there is not None and not text.handle.request.logprobs and self._there[0].knows(text)
+        return (
+            self._there is not None
+            and self._there[0].knows(text)
+            and not (text.handle.request.logprobs or text.row.law is not None)
+        )
 
     def _stage(self) -> None:
         """If tokens are chosen on the device, send it the masks of all rows. Its forward pass goes on
@@ -654,6 +690,7 @@ def _release(text: TextSequence) -> None:
     if isinstance(text.cache, Released):
         text.cache.release()
     text.cache = None
+    text.release_seconds()
 
 
 class _Fault(Exception):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from structgen.engine.asking import ModelPrompts, ModelQuestion
@@ -25,10 +26,11 @@ class RequestTokens:
     context: int
     """The most tokens of a text, prompt included."""
 
-    def prompt(self, request: Request) -> list[int]:
+    def prompt(self, request: Request, instead: str | Sequence[int] | None = None) -> list[int]:
         """Return the tokens of a request's prompt in the form that the model needs, or the ids that were
-        given. Raises OptionError for ids that are none of the model's."""
-        prompt = request.prompt
+        given. `instead`: another prompt in its place. Raises OptionError for ids that are none of the
+        model's."""
+        prompt = request.prompt if instead is None else instead
         if isinstance(prompt, str):
             ids = list(self.prompts.tokens(self._question(request, prompt), self.tokenizer))
         else:

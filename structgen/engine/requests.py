@@ -11,6 +11,7 @@ from typing import Any, Final
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
+from structgen.engine.strategies.strategy import Mixture, Strategy, check_beside, checked_strategies
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -59,7 +60,8 @@ _MOST_SAMPLES = 65_536
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are chosen. The order is: penalties, temperature, the grammar's mask, top-k, top-p, min-p,
-    draw. With temperature 0 the likeliest token is taken."""
+    draw. With temperature 0 the likeliest token is taken. A strategy acts before the penalties or after the
+    mask (docs/strategies.md)."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -82,6 +84,9 @@ class Sampling:
     min_tokens: int = 0
     """A free text has at least so many tokens. With a grammar, the grammar decides where its texts may
     end."""
+    strategy: Strategy | Sequence[Strategy] = ()
+    """A published change of the law of the next token, or two that agree: `sg.Mirostat()` and others. Kept as
+    a tuple."""
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -95,16 +100,26 @@ class Sampling:
             ("seed", checks.whole("seed", self.seed)),
             ("logit_bias", checks.biases("logit_bias", self.logit_bias)),
             ("min_tokens", checks.whole("min_tokens", self.min_tokens, 0)),
+            ("strategy", checked_strategies(self.strategy)),
         ):
             object.__setattr__(self, name, value)
+        plain = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
+        filters = [name for name, value in plain.items() if getattr(self, name) != value]
+        check_beside(self.strategies, self.temperature, filters, self.min_tokens)
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """The strategies, as a tuple."""
+        return tuple(self.strategy) if isinstance(self.strategy, Sequence) else (self.strategy,)
 
 
 def redrawn(how: Sampling, attempt: int) -> Sampling:
     """Return the sampling for an attempt, numbered from 0. Later attempts draw, with other seeds: the same
-    choice would fail again."""
+    choice would fail again. They are without strategies that take the best token."""
     if attempt == 0:
         return how
-    return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt)
+    drawing = tuple(one for one in how.strategies if not one.is_greedy)
+    return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt, strategy=drawing)
 
 
 IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__}
@@ -225,6 +240,12 @@ class Request:
                 where="healing",
                 cure="Leave out healing or thinking.",
             )
+        if self.healing and any(isinstance(one, Mixture) for one in self.chosen_by.strategies):
+            raise OptionError(
+                "A second row reads its own prompt, whose last tokens are others.",
+                where="healing",
+                cure="Leave out healing or the strategy.",
+            )
         self._check_ends()
 
     def _check_ends(self) -> None:
@@ -302,6 +323,9 @@ class Step:
     """The same among the allowed tokens."""
     drafter: str = ""
     """The names of the drafters that had proposed the token, separated by commas; "": none."""
+    state: tuple[float, ...] = ()
+    """What a strategy notes of the token. Mirostat: its surprise in bits, and the bound mu after it; () where
+    there was no choice."""
 
 
 @dataclass(slots=True)
@@ -327,6 +351,11 @@ class Usage:
     speculation: str = ""
     """Why there was less speculation than requested (the model verifies no such drafts, or a drafter was
     dropped); "" if there was not less."""
+    strategy_calls: int = 0
+    """Forward passes of further rows that a strategy reads beside the text, their prompts included: at most
+    one for each row and token."""
+    strategy: str = ""
+    """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
 
     @property
     def tokens_per_call(self) -> float:

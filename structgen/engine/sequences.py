@@ -22,6 +22,8 @@ from structgen.core.matcher import Matcher
 from structgen.engine.choice import ChoiceRow
 from structgen.engine.guesses import Guesses
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
+from structgen.engine.strategies.row_law import RowLaw, told
+from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
 from structgen.speculation.drafts.drafter import View
@@ -51,7 +53,7 @@ class TextSequence:
     It begins with a matcher at the start of the grammar (None: free text), and with the thoughts that
     `thoughts` returns for the matcher, if any. `drafting` makes its drafters (None: it has none). Behind a
     `border` that is free text, the matcher is one of the border alone. `specials`: what the text has for
-    tokens without bytes.
+    tokens without bytes. `law`: makes the state of its strategies (None: it has none).
     """
 
     __slots__ = (
@@ -61,6 +63,7 @@ class TextSequence:
         "_drafting_of",
         "_half",
         "_held",
+        "_law_of",
         "_least",
         "_max_tokens",
         "_specials",
@@ -110,12 +113,13 @@ class TextSequence:
         drafting: Callable[[], Drafting] | None = None,
         border: PromptBorder = NO_BORDER,
         specials: Mapping[int, bytes] = NO_TEXTS,
+        law: Callable[[], RowLaw] | None = None,
     ) -> None:
         request = handle.request
         self.handle, self.prompt, self._tokenizer = handle, prompt, tokenizer
         self._compiled = None if matcher is None else matcher.compiled
         self._least, self._thoughts_of, self._drafting_of = least, thoughts, drafting
-        self._border, self._specials = border, specials
+        self._border, self._specials, self._law_of = border, specials, law
         self.began = time.monotonic()
         self.thought: list[int] = []
         """The tokens of the thoughts so far."""
@@ -164,6 +168,8 @@ class TextSequence:
             self.tokens,
             self._tokenizer.eos_token_ids,
         )
+        if self.phase is None and self._law_of is not None:
+            self.row.law = self._law_of()
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._border_left, self._half = self._border.size, self._border.half
         self.text = ""
@@ -319,15 +325,21 @@ class TextSequence:
             self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
             if self.matcher is not None:
                 self.least = self.matcher.tokens_to_finish()
+            if self._law_of is not None:
+                self.row.law = self._law_of()
             self._write(phase.rest)
 
     def take(self, step: Step) -> None:
         """Decide a step, whose token the matcher has taken."""
+        if self.row.law is not None:
+            step.state = self.row.law.noted(step.token)
         self.steps.append(step)
         self._follow(step)
 
     def _follow(self, step: Step) -> None:
         """Append the token's characters to the text, and note whether the text ends."""
+        if self.row.law is not None:
+            self.row.law.follow(step.token, step.state, self.matcher)
         self.steered = self.steered or step.steered
         if step.token in self._tokenizer.eos_token_ids:
             self.stop = FinishReason.STOP
@@ -376,6 +388,21 @@ class TextSequence:
         if self.sure > len(self.handle.written):
             self.handle.tell(self.text[: self.sure])
 
+    @property
+    def seconds(self) -> list[SecondRow]:
+        """The further rows that strategies read beside the text."""
+        return [] if self.row.law is None else self.row.law.seconds
+
+    @property
+    def read_by_seconds(self) -> list[int]:
+        """The tokens that further rows read after their prompt: thoughts and text."""
+        return [*self.thought, *self.tokens] if self.thought else self.tokens
+
+    def release_seconds(self) -> None:
+        """Let go of the caches of the further rows."""
+        for row in self.seconds:
+            row.release()
+
     def reason(self) -> FinishReason | None:
         """Return why the sequence ends here; None if it continues."""
         if self.error is not None:
@@ -407,8 +434,12 @@ class TextSequence:
         self.text += self.decoder.decode(b"", True) if self.stop is None else ""
         self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
-            self.usage.cache_bytes = int(self.cache.nbytes)
+            others = sum(int(row.cache.nbytes) for row in self.seconds if row.cache is not None)
+            self.usage.cache_bytes = int(self.cache.nbytes) + others
         self._end_drafting(reason)
+        how = self.handle.request.chosen_by
+        self.usage.strategy = told(how.strategies, [step.state for step in self.steps])
+        self.release_seconds()
         self.cache = self.logits = self.guesses = None
         self.handle.finish(
             Result(

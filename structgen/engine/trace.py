@@ -67,6 +67,10 @@ def speculation_told(usage: Usage) -> str:
     if usage.drafted:
         taken = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
         told += f"; {usage.drafted:,} guesses checked, taken: {taken}"
+    if usage.strategy_calls:
+        told += f"; {usage.strategy_calls:,} calls for further rows of a strategy"
+    if usage.strategy:
+        told += f"; {usage.strategy}"
     if usage.speculation:
         told += f"; {usage.speculation}"
     return told
@@ -152,6 +156,8 @@ def _piece(step: Step, tokenizer: Tokenizer) -> str:
         hint += f"; likeliest {_pairs(step.likeliest, tokenizer)}; of those allowed {_pairs(step.likeliest_allowed, tokenizer)}"
     elif step.wanted != step.token:
         hint += f"; likeliest {_shown(step.wanted, tokenizer)!r}"
+    if step.state:
+        hint += f"; the strategy noted {', '.join(f'{figure:.3f}' for figure in step.state)}"
     text = html.escape(_shown(step.token, tokenizer))
     return (
         f"<span class='{classes}' style='background:rgba(232,90,58,{0.75 * step.removed:.2f})' "

@@ -57,6 +57,7 @@ def check_request(request: Request) -> None:
         "frequency_penalty": (abs(how.frequency_penalty) > 2, "vLLM takes -2 to 2."),
         "min_p": (how.min_p > 0 and how.top_p < 1, "It comes before top_p."),
         "logit_bias": (how.logit_bias and how.repetition_penalty != 1, "It comes before repetition_penalty."),
+        "strategy": (bool(how.strategies), "It chooses its tokens itself."),
         "min_tokens": (how.min_tokens and request.stops, "Stop strings are not looked for before them."),
     }
     for name, (is_set, why) in refused.items():

@@ -108,7 +108,7 @@ class CompiledSchema(CompiledGrammar):
     def network(self) -> Network:
         """The network of the language, for whoever asks it himself."""
         with self.lock:
-            self._meaning.wake()
+            self._meaning.build()
             return self._meaning.network
 
     def _configure(self, policies: Any) -> None:
@@ -172,14 +172,14 @@ class CompiledSchema(CompiledGrammar):
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        with self.lock:  # the meaning may wake meanwhile
+        with self.lock:  # the meaning may be built meanwhile
             return bool(state_walk.may_end(self.address, index))
 
     def _next_bytes(self, index: int) -> bytes:
         return self._machine.next_bytes(index)
 
     def _expected(self, index: int) -> list[Expected]:
-        return Explainer(self._machine.wake(), escapes=self.grammar.policies.escapes).expected(index)
+        return Explainer(self._machine.with_meaning(), escapes=self.grammar.policies.escapes).expected(index)
 
     def value(self, text: bytes) -> Any:
         """Return the value of a document; see CompiledGrammar."""
@@ -188,7 +188,7 @@ class CompiledSchema(CompiledGrammar):
     def _takes_only_integers(self, before: bytes) -> bool:
         """Return whether every numeral that begins with the last byte of a text is an integer."""
         with self.lock:
-            index = self._machine.wake().after(self._start, before)
+            index = self._machine.with_meaning().after(self._start, before)
             return index >= 0 and self._machine.takes_only_integers(index)
 
     def to_dfa(
@@ -214,7 +214,7 @@ class CompiledSchema(CompiledGrammar):
 
         with self.lock:
             return explicit(
-                SchemaStates(self._machine.wake(), merges=minimal, repeated_keys=repeated_keys),
+                SchemaStates(self._machine.with_meaning(), merges=minimal, repeated_keys=repeated_keys),
                 self.start.index,
                 self.tokenizer,
                 lambda number: State(self, number),
@@ -242,7 +242,7 @@ class CompiledSchema(CompiledGrammar):
         if found is None:
             ascii = self.grammar.writes_ascii
             found = self._completions = Completer(
-                self._machine.wake(), self.vocabulary, self._masks, ascii=ascii
+                self._machine.with_meaning(), self.vocabulary, self._masks, ascii=ascii
             )
         return found
 

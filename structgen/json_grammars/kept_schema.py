@@ -30,7 +30,7 @@ from structgen.store.terminal_records import Record
 from structgen.tokens.tokenizer import Tokenizer
 
 KIND: Final = "schema-4"
-_MOST: Final = 1 << 26
+_MOST_BYTES: Final = 1 << 26
 """Bytes of the tables of a grammar above which it is not kept."""
 _LARGE: Final = 1 << 20
 """Bytes of a grammar from which on its file is compressed: that takes as long as all else."""
@@ -178,7 +178,7 @@ class SchemaKeeper:
         if not self.is_new or meaning is None:
             return None
         self._before = self._extent()
-        if table_image.size(self._tables) > _MOST:
+        if table_image.size(self._tables) > _MOST_BYTES:
             return None
         time.sleep(0)  # other threads wait for one step at most
         image = table_image.take(

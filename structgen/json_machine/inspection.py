@@ -33,7 +33,7 @@ _PIECE = 1 << 9
 """Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
 
 _SHORT = 1 << 8
-"""Bytes of a text up to which each has a state of its own while the meaning sleeps."""
+"""Bytes of a text up to which each has a state of its own before the meaning is built."""
 _MOST_PLACES = 1 << 8
 """Places that the tokens of one mask may lead to."""
 
@@ -60,10 +60,10 @@ class Inspection:
         self._targets: dict[tuple[int, int, int], dict[int, int]] = {}
         self._places = np.empty((_MOST_PLACES, 5), np.int64)
 
-    def wake(self) -> Inspection:
+    def with_meaning(self) -> Inspection:
         """Return this, once the network is there. Whoever asks about more than steps and ends calls this
-        first: what a number means is not told by an image, and most numbers change when it wakes."""
-        self._meaning.wake()
+        first: what a number means is not told by an image, and most numbers change when it is built."""
+        self._meaning.build()
         return self
 
     @property
@@ -267,10 +267,10 @@ class Inspection:
         array = np.frombuffer(data, np.uint8)
         address = address_of(array)
         piece = _PIECE
-        if not self._meaning.awake:
+        if not self._meaning.is_built:
             # a state that is to be reached again needs a step that is known
             if len(data) > _SHORT:
-                self._meaning.wake()
+                self._meaning.build()
             else:
                 piece = 1
         for start in range(0, len(data), piece):

@@ -129,32 +129,32 @@ class Meaning:
     # --- what is asked --------------------------------------------------------------------------------------
 
     @property
-    def awake(self) -> bool:
+    def is_built(self) -> bool:
         """Whether the network and the automata are there."""
         return self._expander is not None
 
     @property
     def expander(self) -> Expander:
-        """The expander of a meaning that is awake."""
+        """The expander of a meaning that is built."""
         assert self._expander is not None, "numbers of an image mean nothing to an expander"
         return self._expander
 
     @property
     def network(self) -> Network:
-        """The network of a meaning that is awake."""
+        """The network of a meaning that is built."""
         assert self._network is not None, "numbers of an image mean nothing to a network"
         return self._network
 
     @property
     def pools(self) -> tuple[StringPool, AnyPool]:
-        """The automata of a meaning that is awake."""
+        """The automata of a meaning that is built."""
         strings, numbers = self.strings, self.numbers
         assert not isinstance(strings, StoredAutomata) and not isinstance(numbers, StoredAutomata)
         return strings, numbers
 
     def answer(self, terminal: Callable[[int], None]) -> None:
-        """Answer the questions of compiled code (`Expander.answer`). Before the meaning is awake those for
-        room, and for terminals whose records are kept, have answers; another one wakes it, and then all are
+        """Answer the questions of compiled code (`Expander.answer`). Before the meaning is built those for
+        room, and for terminals whose records are kept, have answers; another one builds it, and then all are
         gone, since they were asked in other numbers: whoever asked calls again."""
         if self._expander is not None:
             self._expander.answer(terminal)
@@ -170,12 +170,12 @@ class Meaning:
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
             elif kind != L.Q_ROOM:
-                self.wake()
+                self.build()
             elif first == L.T_SAFE:
                 room_for_safe(self._tables, self.strings.count)
             else:
                 self._tables.room(first, second)
-            if self.awake:
+            if self.is_built:
                 return
 
     def known_outcome(self, demands: frozenset[int]) -> int | None:
@@ -228,11 +228,11 @@ class Meaning:
         self.terminal_keys = {}
         self._network, self._expander = network, expander
 
-    def wake(self) -> None:
+    def build(self) -> None:
         """Make network, automata and expander, once. States keep their numbers and their masks; nothing else
         does. Raises StructgenError where the states of the image cannot be reached: this grammar cannot go on
         then, and its file is gone."""
-        if self.awake:
+        if self.is_built:
             return
         assert self._kept is not None
         tables, twin = self._tables, self._tables.twin()

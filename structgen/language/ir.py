@@ -346,7 +346,7 @@ class Network(Protocol):
         after it has, and what follows that, must be asked with the value."""
         ...
 
-    def plenty(self, residue: int) -> bool:
+    def may_differ(self, residue: int) -> bool:
         """Return whether two objects or arrays or more go on from a residue, whichever key comes next and
         until its value is read. False says nothing."""
         ...

@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _OTHER_LAWS: Final = frozenset(
-    ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+    (
+        *("top_p", "top_k", "min_p", "strategy"),
+        *("repetition_penalty", "presence_penalty", "frequency_penalty"),
+    )
 )
 _SEEDS: Final = 1 << 64
 

@@ -86,8 +86,6 @@ class VocabularyStore:
         self.workspaces = threading.local()
         """Each thread's scratch arrays for walks of this vocabulary (see
         structgen.json_machine.records.terminal_masks)."""
-        self.lengths: object = None
-        """What the JSON machine works out once for the vocabulary (`terminal_masks.LengthTable`)."""
         self.free: dict[int, tuple[int | None, npt.NDArray[np.int32]]] = {}
         """What stays inside a free string, by escapes: its row here (None: there was no room), and its
         bits."""

@@ -8,6 +8,7 @@ become one formula, which one automaton reads. Everything else becomes a `Compos
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
@@ -195,6 +196,15 @@ class RegularGrammar(TextGrammar):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _regular_again, (self.formula, self.what, self._limits)
+
+
+class TextFilter(TextGrammar):
+    """A grammar that `&` joins with any other, as if it were regular: its language has finitely many
+    configurations, and `&` alone is offered."""
+
+    @abstractmethod
+    def refusal(self, text: str) -> GrammarError:
+        """Return the error for a grammar of which no text passes, with one of its texts."""
 
 
 class TextBefore(TextGrammar):
@@ -440,6 +450,10 @@ def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGramm
     second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
     `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
     a, b = as_text(one), as_text(other)
+    if not complement and isinstance(a, TextFilter):
+        a, b = b, a
+    if not complement and isinstance(b, TextFilter):
+        return Composed(Operation.MEET, (a, b))
     if not complement and not isinstance(b, RegularGrammar):
         a, b = b, a
     if not isinstance(b, RegularGrammar):
@@ -545,13 +559,27 @@ def _language_of(
         from structgen.text_grammars.context_free.regular_intersection import Meet
         from structgen.text_grammars.regular_language import RegularLanguage
 
-        assert grammar.formula is not None
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
         read = _language_of(grammar.parts[0], limits, {}, None)
+        if grammar.formula is None:
+            return _filtered(read, cast(TextFilter, grammar.parts[1]), limits)
         taken = RegularLanguage(grammar.formula, "a text that the regular expression takes", limits)
         return Meet(read, taken, limits, restarts=grammar.operation is Operation.BAN)
     before = [_language_of(part, limits, known, target, False) for part in grammar.parts[:-1]]
     return combined.Chain([*before, _language_of(grammar.parts[-1], limits, known, target, is_last)])
+
+
+def _filtered(of: Language, by: TextFilter, limits: Limits) -> Language:
+    """Return the words of a language that a filter takes. Raises `GrammarError` where there are none."""
+    # start-up time
+    from structgen.text_grammars.context_free.regular_intersection import Meet
+
+    try:
+        # most texts pass, so that the shortest rest mostly is that of the language itself
+        return Meet(of, by.language(limits), limits, haste=2)
+    except GrammarError as error:
+        least = bytes(symbol for symbol in of.shortest(of.start()) if symbol < 256)
+        raise by.refusal(least.decode("utf-8", "replace")) from error
 
 
 def _language_if_any(

@@ -75,7 +75,7 @@ def test_parts_of_a_disjunction_live_and_end_as_all_their_texts_say(
             assert reader.pool.finish(state)[0] == rests[0].encode()
 
 
-CROWDED = [  # alternatives of which each has patterns that multiply, all of one length
+MULTIPLYING = [  # alternatives of which each has patterns that multiply, all of one length
     ("^.{40}$", "^[^<>]*$", "[a-f]{4}-[0-9]{2}", "(foo|bar).*baz"),
     ("^[\\s\\S]{40}$", "x.*y.*z", "\\d{3}", "^(?:\\S+\\s+){0,9}\\S+$"),
     ("^[A-Za-z0-9 .-]{40}$", "[A-Z].*[0-9]", "^\\w+( \\w+)*$", "q.*q.*q"),
@@ -91,7 +91,7 @@ def denied(conditions: tuple[str, ...]) -> dict[str, object]:
 def test_alternatives_of_many_patterns_are_searched_one_by_one(pattern: str) -> None:
     schema = {
         "type": "string",
-        "anyOf": [denied(conditions) for conditions in CROWDED],
+        "anyOf": [denied(conditions) for conditions in MULTIPLYING],
         "minLength": 5,
         "maxLength": 120,
         "pattern": pattern,
@@ -102,7 +102,7 @@ def test_alternatives_of_many_patterns_are_searched_one_by_one(pattern: str) -> 
         sg.json_schema(schema, limits=sg.Limits(oracle_steps=30_000)), tokenizer, store=False
     )
     text = json.loads(compiled.completion(compiled.start))
-    assert any(all(re.search(one, text) for one in conditions) for conditions in CROWDED)
+    assert any(all(re.search(one, text) for one in conditions) for conditions in MULTIPLYING)
     assert re.search(pattern, text) and len(text) == 40
 
 
@@ -114,7 +114,7 @@ def test_a_search_along_distances_finds_a_shortest_text(patterns: list[str], lea
     formula = All((*map(Pattern, patterns), Pattern("^[ab1]*$"), Length(least, None)))
     words = [text for text in TEXTS if holds(formula, text)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(string_pool, "_FEW_STEPS", (1, 1, 1))
+        patch.setattr(string_pool, "_STEPS_OF_PARTS", (1, 1, 1))
         reader = StringReader(formula)
         found = {
             text: reader.pool.finish(reader.state(text))[0]
@@ -141,7 +141,9 @@ def test_many_patterns_of_one_length_are_met_without_a_search_of_all_texts() -> 
 
 def test_an_easy_alternative_ends_the_search_of_a_hard_one() -> None:
     # the first part is a product of a million states, and its shortest text longer than that of the second
-    hard = All(tuple(Pattern(one) for one in (*CROWDED[1], "[A-Z].*[0-9]", "[a-f]{4}-[0-9]{2}", "q.*q.*q")))
+    hard = All(
+        tuple(Pattern(one) for one in (*MULTIPLYING[1], "[A-Z].*[0-9]", "[a-f]{4}-[0-9]{2}", "q.*q.*q"))
+    )
     reader = StringReader(Any_((hard, All((Pattern("^b{2,3}$"), Not(Pattern("a")))))))
     assert reader.pool.finish(reader.start) == {0: b"bb"}
     assert reader.pool.work < 2_000

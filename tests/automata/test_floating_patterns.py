@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.automata.programs.instructions import Program, floats
+from structgen.automata.programs.instructions import Program, found_anywhere
 from structgen.automata.programs.thompson_construction import compile_pattern
 from structgen.automata.strings import string_pool
 from structgen.automata.strings.string_pool import StringPool
@@ -89,7 +89,7 @@ def test_the_shortest_rest_of_single_letters_has_each_once() -> None:
 )
 def test_which_patterns_stand_in_nobodys_way(source: str, anywhere: bool) -> None:
     program = compile_pattern(source)
-    assert (isinstance(program, Program) and floats(program)) is anywhere
+    assert (isinstance(program, Program) and found_anywhere(program)) is anywhere
 
 
 @pytest.mark.parametrize("beside", [Length(0, 60), Pattern("^[^!]*$"), Length(30, 60)])
@@ -100,7 +100,7 @@ def test_beside_what_else_is_asked_a_hurried_search_finds_what_a_whole_one_does(
     texts = ["", "!", "ab-7", "7" * 20, "gfedcba12\u00e9\u4e2dx", "a" * 18, "a" * 9]
     slow, quick = StringPool(Limits()), StringPool(Limits(oracle_steps=20_000))
     slow.start(spec, one)
-    monkeypatch.setattr(string_pool, "_CROWD", 6)
+    monkeypatch.setattr(string_pool, "_MANY_PATTERNS", 6)
     for text in texts:
         ends = []
         for pool in slow, quick:

@@ -272,12 +272,12 @@ def test_equal_keys_mean_equal_languages(first: Formula, second: Formula) -> Non
 
 
 def test_keys_do_not_depend_on_what_the_pool_holds() -> None:
-    crowded = StringPool(Limits())
-    Walker(Pattern("^[0-9]+$"), pool=crowded)
+    shared = StringPool(Limits())
+    Walker(Pattern("^[0-9]+$"), pool=shared)
     first = Walker(All((Pattern("^[a-z]{2,5}$"), Length(3, 9))))
-    second = Walker(All((Pattern("^[a-z]{2,5}$"), Length(3, 9))), pool=crowded)
+    second = Walker(All((Pattern("^[a-z]{2,5}$"), Length(3, 9))), pool=shared)
     for text in ("", "a", "abc"):
-        assert first.pool.key(first.run(text)) == crowded.key(second.run(text))
+        assert first.pool.key(first.run(text)) == shared.key(second.run(text))
 
 
 @given(st.frozensets(st.text("abé日", max_size=4), min_size=1, max_size=6))

@@ -38,7 +38,7 @@ def test_masks_of_a_kept_grammar_are_exact_where_it_was_and_where_it_was_not(
     walk(system, case.chance, 12)
     leave(system)
     again = kept(case, path)
-    assert not again.compiled._meaning.awake
+    assert not again.compiled._meaning.is_built
     bundles.exact(again, case)
     bundles.bytes_agree(again, case)
     leave(again)
@@ -128,7 +128,7 @@ def test_states_mean_the_same_after_the_meaning_wakes(
             other.advance(token)
         held.append((matcher.state, other.state, matcher.fork()))
     with again.compiled.lock:
-        again.compiled._meaning.wake()
+        again.compiled._meaning.build()
     for state, other, cursor in held:
         assert cursor.state == state and state.is_complete == other.is_complete
         assert again.compiled.allowed(state) == new.compiled.allowed(other)

@@ -523,3 +523,24 @@ def test_a_grammar_with_the_same_triggers_takes_over_the_masks_of_free_text() ->
     assert set(texts) <= sg.compile(other, tokenizer, store=store)._language.compiled_parts and texts
     apart = sg.compile(other, tokenizer, store=sg.MaskStore())
     assert not apart._language.compiled_parts.intersection(texts)
+
+
+def test_a_token_that_stays_in_a_part_and_leaves_it_does_both() -> None:
+    pieces = [b"1.", b"1.>"]
+    tokenizer = sg.Tokenizer.from_bytes(
+        [*(bytes((byte,)) for byte in range(256)), *pieces, None], eos_token_id=256 + len(pieces)
+    )
+    compiled = sg.compile("<" + sg.json_schema({"type": "number"}) + ".>", tokenizer)
+    mask = sg.allocate_mask(1, tokenizer.vocab_size)
+
+    def after(*tokens: int) -> set[int]:
+        matcher = sg.Matcher(compiled)
+        for token in tokens:
+            matcher.fill_mask(mask)
+            matcher.advance(token)
+        matcher.fill_mask(mask)
+        return set(mask.allowed().tolist())
+
+    for first in (b"<-", b"<"):
+        assert after(*first, 256) == after(*first, *b"1.") >= {ord(">"), ord("2")}
+        assert after(*first, 257) == {256 + len(pieces)}

@@ -97,8 +97,8 @@ def _normal(out, length, props, pairs):  # type: ignore[no-untyped-def]
         if number != 0 and last > number:
             return False
         # nothing of its class, or of none, stands between
-        near = starter == at - 1 if last == 0 else number != 0 and last < number
-        if what & _SECOND and starter >= 0 and near and _composes(pairs, out[starter], out[at]):
+        adjacent = starter == at - 1 if last == 0 else number != 0 and last < number
+        if what & _SECOND and starter >= 0 and adjacent and _composes(pairs, out[starter], out[at]):
             return False
         if number == 0:
             starter = at

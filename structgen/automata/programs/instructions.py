@@ -38,7 +38,7 @@ CALLED = -2
 UNPADDED = 8
 """In a CHAR's `c`, beside how many bits a digit brings: no padding need follow."""
 Instruction: TypeAlias = tuple[int, int, int, int, int, int]
-_FAR = 1 << 40
+_NO_MATCH_COST = 1 << 40
 
 
 class ImplicitAutomaton(Protocol):
@@ -101,7 +101,7 @@ def is_plain(program: Program) -> bool:
     return program.trimmed and not program.looks and all(row[0] <= MATCH for row in program.code)
 
 
-def floats(program: Program) -> bool:
+def found_anywhere(program: Program) -> bool:
     """Return whether a search can find a pattern after any text, and stays successful: `a`, not `^a`,
     `a$`."""
     op, _, other = program.code[program.start][:3]
@@ -144,7 +144,7 @@ def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], 
     to a match; and for each REPEAT the least bytes of its body. The program is trimmed.
     """
     if program.costs:
-        return list(program.costs), [_FAR] * len(program.code)
+        return list(program.costs), [_NO_MATCH_COST] * len(program.code)
     return _costs(program.code, [_width(ranges, plain) for ranges in program.sets])
 
 
@@ -155,7 +155,7 @@ def least_costs(code: Sequence[Instruction], widths: Sequence[int]) -> list[int]
 
 
 def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int], list[int]]:
-    cost, body = [_FAR] * len(code), [_FAR] * len(code)
+    cost, body = [_NO_MATCH_COST] * len(code), [_NO_MATCH_COST] * len(code)
     changed = True
     while changed:  # instructions come after what follows them, loops apart: two or three rounds
         changed = False
@@ -187,8 +187,8 @@ def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int
 
 
 def _width(ranges: Ranges, plain: bool) -> int:
-    """Return the bytes of the shortest code point of a set; _FAR if UTF-8 can write none."""
-    least = _FAR
+    """Return the bytes of the shortest code point of a set; _NO_MATCH_COST if UTF-8 can write none."""
+    least = _NO_MATCH_COST
     for low, high in ranges:
         found = cheapest_point(low, high, plain)
         if found is not None:

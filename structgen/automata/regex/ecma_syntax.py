@@ -33,7 +33,7 @@ from structgen.automata.unicode.charsets import (
 from structgen.automata.unicode.properties import unicode_property
 from structgen.errors import RegexError
 
-_MOST = 1 << 30
+_LARGEST_COUNT = 1 << 30
 """The largest count of a quantifier; counts are int32 in the automaton."""
 
 
@@ -243,9 +243,9 @@ class _Parser:
         most = least if not comma else None if not high else _count(high)
         if most is not None and most < least:
             raise self.fail("Numbers out of order in a quantifier")
-        if least >= _MOST:
-            raise self.fail(f"A quantifier of {_MOST} or more")
-        return least, None if most is None or most >= _MOST else most, close + 1
+        if least >= _LARGEST_COUNT:
+            raise self.fail(f"A quantifier of {_LARGEST_COUNT} or more")
+        return least, None if most is None or most >= _LARGEST_COUNT else most, close + 1
 
     def open_group(self) -> str:
         """Read the opening of a group: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group."""
@@ -451,9 +451,9 @@ def _group_name(written: str) -> str:
 
 
 def _count(digits: str) -> int:
-    """Return the number, at most `_MOST` (a numeral of thousands of digits is not worth converting)."""
+    """Return the number, at most `_LARGEST_COUNT`: thousands of digits are not worth converting."""
     digits = digits.lstrip("0")
-    return _MOST if len(digits) > 10 else min(int(digits or "0"), _MOST)
+    return _LARGEST_COUNT if len(digits) > 10 else min(int(digits or "0"), _LARGEST_COUNT)
 
 
 def _single(char: str | int) -> Ranges:

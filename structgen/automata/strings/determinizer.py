@@ -159,7 +159,8 @@ from structgen.language.ir import DEAD, UNKNOWN
 from structgen.native.jit import entry, jit
 
 _FAR_AWAY = np.int64(1) << 30  # more bytes than any completion has
-_NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of the short and of the longer search of `_decide_alone`
+# Steps of `_decide_alone`'s first search, in breadth, and of its second, in depth (dates branch widely).
+_STEPS_IN_BREADTH, _STEPS_IN_DEPTH = np.int64(64), np.int64(2048)
 
 
 # Work is counted in units of some 5 us. A new row of a set costs _NEW units, and one more for each _ROW_WORK
@@ -620,10 +621,10 @@ def _decide_alone(A, q):  # type: ignore[no-untyped-def]
         if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_TEXTS] - nodes_of(A)[q, Q_LENGTH] < MOST_TO_END:
             stop(A, NEED_END, q)
         nodes_of(A)[q, Q_LIVE] = 1  # there is room for an end
-    elif _search(A, q, ZERO, ONE, min(_NEAR, A[MOST_STEPS])) == -2:
-        if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_NEEDED] > 0 and _seek(A, q, _FAR) >= 0:
+    elif _search(A, q, ZERO, ONE, min(_STEPS_IN_BREADTH, A[MOST_STEPS])) == -2:
+        if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_NEEDED] > 0 and _seek(A, q, _STEPS_IN_DEPTH) >= 0:
             return
-        if not _probe(A, q, _FAR):
+        if not _probe(A, q, _STEPS_IN_DEPTH):
             _search(A, q, ZERO, ONE, A[MOST_STEPS])
     if nodes_of(A)[q, Q_LIVE] < 0 and lettered(A, nodes_of(A)[q, Q_SET]):
         _try_letters(A, q)

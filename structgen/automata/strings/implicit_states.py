@@ -171,11 +171,9 @@ class ImplicitStates:
 
     def _shortest(self, node: int) -> str:
         """Return the shortest, then smallest text from a node to an end of one of its implicit automata."""
-        near = self._automata_of(node)
-        least = min(least for _, _, least in near)
-        texts = (
-            self._automata[one].rest(self.text(one, number)) for one, number, far in near if far == least
-        )
+        met = self._automata_of(node)
+        least = min(least for _, _, least in met)
+        texts = (self._automata[one].rest(self.text(one, number)) for one, number, far in met if far == least)
         return min(texts)
 
     def _automata_of(self, node: int) -> list[tuple[int, int, int]]:

@@ -32,7 +32,7 @@ from structgen.automata.programs.instructions import (
     WORDS,
     Program,
     completion_costs,
-    floats,
+    found_anywhere,
 )
 from structgen.automata.programs.thompson_construction import compile_pattern, compile_regex
 from structgen.automata.strings import banned_texts
@@ -79,21 +79,21 @@ _NO_STATES: Any = np.empty(0, np.int64)
 _MOST_BYTES = 1 << 31
 """Bytes that one array of a pool may take."""
 # Rows that a call of `expand` fills: at first; and at most, when calls follow one walk.
-_FEW, _MANY = 16, 64
-_WIDE = 64
+_FIRST_ROWS, _MOST_ROWS = 16, 64
+_MANY_CLASSES = 64
 """With a partition of more classes a row leads to many states inside characters, and fewer rows are
 filled."""
-_GLANCED = 600
+_STATES_FOR_BANS = 600
 """The most states of an automaton that are visited to tell which banned texts it could hold."""
-_GLANCE = 65
+_STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
-_FLOATING = 8
-"""Conjunctions with so many patterns are examined for `floats`."""
-_MANY_PARTS = 11
+_LEAST_ANYWHERE = 8
+"""Conjunctions with so many patterns are examined for `found_anywhere`."""
+_MOST_SEARCHED = 11
 """Past so many patterns the exact search visits too many sets of them; `completion_by_parts` is used."""
-_FEW_STEPS = (500, 5_000, 50_000)
+_STEPS_OF_PARTS = (500, 5_000, 50_000)
 """Steps that each part of a disjunction is searched, before any part is searched longer."""
-_SOUGHT = 20_000
+_STEPS_BY_BOUNDS = 20_000
 """Steps of a search by lower bounds (`determinizer._seek`)."""
 _PLAIN = frozenset((CHAR, SPLIT, MATCH, REPEAT, PUSH, COUNT, BOL, EOL))
 """Operations of programs whose completion costs are known."""
@@ -101,9 +101,9 @@ _LONGER = -3
 """The answer of a search that found nothing short enough."""
 _BRANCHES = 16
 """The most parts of a disjunction that are searched one by one."""
-_CROWD, _HASTE = 16, 200
-"""With more than _CROWD patterns in a conjunction, a search may take 1/_HASTE of `limits.oracle_steps`: a
-longer search rarely succeeds among a million sets of patterns."""
+_MANY_PATTERNS, _SHARE_OF_STEPS = 16, 200
+"""With more than _MANY_PATTERNS patterns in a conjunction, a search may take 1/_SHARE_OF_STEPS of
+`limits.oracle_steps`: a longer search rarely succeeds among a million sets of patterns."""
 
 _PAIR = r"[\uD800-\uDBFF][\uDC00-\uDFFF]"
 """Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
@@ -141,9 +141,9 @@ class _LoadedSpec:
     """The spec's atoms by their place in `nodes`."""
     descends: bool
     """One demand that is one trimmed atom: completion costs give the distance to the end."""
-    crowded: bool
-    """One demand, a conjunction of more than _CROWD patterns."""
-    floats: bool
+    many_patterns: bool
+    """One demand, a conjunction of more than _MANY_PATTERNS patterns."""
+    found_anywhere: bool
     """One demand, a conjunction of patterns that can be found after any text: every state is live."""
     programs: list[tuple[int, Program]]
     """First instruction and program of each pattern, until their costs are loaded."""
@@ -190,10 +190,10 @@ class StringPool:
         self._call = 0  # the public call whose work is counted
         self._banned: list[tuple[banned_texts.Banned, frozenset[int]]] = []
         self._part_ends: dict[int, tuple[int, bytes] | None] = {}
-        self._rows = _FEW  # of the last call of `expand`
+        self._rows = _FIRST_ROWS  # of the last call of `expand`
         self._answered = 0  # the first keys, all of which are answered
         self._widest = 0  # classes of the widest partition
-        self._judged = self._roams = self._crowded = False
+        self._judged = self._may_be_total = self._has_many_patterns = False
         self._rooms = {**ROOMS, **rooms}
         # Many grammars ask for the free states alone, which all pools share: a pool gets arrays of its own
         # with its first spec.
@@ -248,7 +248,7 @@ class StringPool:
             if whole is not None:
                 self._starts[key] = whole
                 return whole
-            less = None if self._plain else self._relieved(spec, outcome)
+            less = None if self._plain else self._without_implied_bans(spec, outcome)
             if less is not None:
                 self._starts[key] = found = self.start(less, outcome)
                 return found
@@ -282,11 +282,11 @@ class StringPool:
         self._reg[ar.N_STATE] = first + count
         return first
 
-    def _relieved(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> Spec | None:
+    def _without_implied_bans(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> Spec | None:
         """Return a spec of the same strings without the bans that the rest implies: no date holds a letter
         but T and Z. None if no ban is implied.
 
-        Cost: that of up to _GLANCED rows of the automaton of the rest, which is used later.
+        Cost: that of up to _STATES_FOR_BANS rows of the automaton of the rest, which is used later.
         """
         apart = banned_texts.beside(spec)
         if apart is None:
@@ -296,7 +296,7 @@ class StringPool:
         wanted = np.frombuffer("".join(texts).encode(), np.uint8)
         met, listed, seen = np.zeros(256, np.bool_), [start], {start}
         for state in listed if start >= 0 else ():
-            if len(seen) > _GLANCED or met[wanted].all():
+            if len(seen) > _STATES_FOR_BANS or met[wanted].all():
                 return None
             try:
                 self.expand(state)
@@ -332,16 +332,16 @@ class StringPool:
                 self.texts.expand(state, column)
             return
         self._count()
-        few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
-        if self._judge(state) is not None or self._floats(state):
-            few, many = 0, 0  # its neighbours are rarely asked for (`roaming`)
+        few, many = (_FIRST_ROWS, _MOST_ROWS) if self._widest <= _MANY_CLASSES else (0, _FIRST_ROWS)
+        if self._judge(state) is not None or self._is_found_anywhere(state):
+            few, many = 0, 0  # its neighbours are rarely asked for (`completed_after_any_text`)
         self._rows = min(2 * self._rows + 1, many) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else few
         k.ask(reg, k.ASK_BEGIN, state, 0)
-        if self._crowded:
+        if self._has_many_patterns:
             reg[ar.MOST_STEPS] = self._steps(self._spec_of(state))
         try:
             self._ask(k.ASK_EXPAND, state, 0)
-            reg[ar.MOST_STEPS] = min(_GLANCE, self._limits.oracle_steps)
+            reg[ar.MOST_STEPS] = min(_STEPS_AHEAD, self._limits.oracle_steps)
             with suppress(LimitError):  # of a neighbour, which was not asked for
                 self._ask(k.ASK_EXPAND, state, self._rows)
         finally:
@@ -399,17 +399,19 @@ class StringPool:
         number = self._spec_of(state)
         return None if number < 0 else self._specs[number].judge
 
-    def _floats(self, state: int) -> bool:
-        """Return whether the spec of a state `floats`."""
-        if not self._roams:
+    def _is_found_anywhere(self, state: int) -> bool:
+        """Return whether the patterns of a state's spec are `found_anywhere`."""
+        if not self._may_be_total:
             return False
         kind, node = (int(x) for x in self._arrays["states"][state, :2])
-        return kind == ar.NODE_STATE and self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].floats
+        return (
+            kind == ar.NODE_STATE and self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].found_anywhere
+        )
 
-    def roaming(self, first: int) -> Any:
+    def completed_after_any_text(self, first: int) -> Any:
         """Return an array of the states from `first` on from which every text can be completed, as far as
-        judges and `floats` tell."""
-        if not self._roams:
+        judges and `found_anywhere` tell."""
+        if not self._may_be_total:
             return _NO_STATES
         states = self._arrays["states"][first : self.count]
         nodes = np.where(states[:, 0] == ar.NODE_STATE, states[:, ar.ARG_A], 0)
@@ -438,7 +440,7 @@ class StringPool:
     def _steps(self, number: int) -> int:
         """Return how many steps a search in a spec may take."""
         most = self._limits.oracle_steps
-        return most // _HASTE if number >= 0 and self._specs[number].crowded else most
+        return most // _SHARE_OF_STEPS if number >= 0 and self._specs[number].many_patterns else most
 
     @contextmanager
     def _at_most(self, steps: int) -> Iterator[None]:
@@ -627,17 +629,15 @@ class StringPool:
         row[ar.P_JUDGED] = int(judge is not None)
         self._judged = self._judged or judge is not None
         together = len(nodes) == 1 and judge is None and nodes[0][0] == "all"
-        loaded.crowded = (
-            together and all(part[0] in ("atom", "length") for part in nodes[0][1:]) and len(atoms) > _CROWD
+        kinds = {part[0] for part in nodes[0][1:]} if together else {"any"}
+        loaded.many_patterns = kinds <= {"atom", "length"} and len(atoms) > _MANY_PATTERNS
+        self._has_many_patterns = self._has_many_patterns or loaded.many_patterns
+        loaded.found_anywhere = (
+            kinds == {"atom"}
+            and len(nodes[0]) > _LEAST_ANYWHERE
+            and all(isinstance(atom, Program) and found_anywhere(atom) for atom in atoms)
         )
-        self._crowded = self._crowded or loaded.crowded
-        loaded.floats = (
-            together
-            and len(nodes[0]) > _FLOATING
-            and all(part[0] == "atom" for part in nodes[0][1:])
-            and all(isinstance(atom, Program) and floats(atom) for atom in atoms)
-        )
-        self._roams = self._roams or judge is not None or loaded.floats
+        self._may_be_total = self._may_be_total or judge is not None or loaded.found_anywhere
         loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
         bounds = _grown(nodes, atoms) if judge is None else None
         if bounds is not None:
@@ -657,7 +657,7 @@ class StringPool:
             self._load_costs(loaded)
         elif _is_product(nodes, atoms) and judge is None:
             self._load_costs(loaded)
-            if not (loaded.crowded or loaded.floats):
+            if not (loaded.many_patterns or loaded.found_anywhere):
                 self._load_needs(number, atoms)
             self._load_branches(loaded, number, atoms)
         return number
@@ -777,7 +777,7 @@ class StringPool:
         off, size = (int(x) for x in arrays["sets"][accepted, :2])
         assert 0 <= off <= off + size <= reg[ar.N_HEAP] and size <= len(spec.numbers), (off, size)
         true = {int(x) for x in arrays["heap"][off : off + size]}
-        if spec.floats:
+        if spec.found_anywhere:
             met = frozenset((0,)) if size == len(spec.numbers) else frozenset()
         elif spec.simple is not None:
             met = frozenset((len(spec.nodes) - 1, *(i for ordinal in true for i in spec.simple[ordinal])))
@@ -799,7 +799,7 @@ class StringPool:
         assert 0 <= number < len(self._specs) and 0 <= open_ < reg[ar.N_SET], (number, open_)
         spec = self._specs[number]
         off, size = (int(x) for x in arrays["sets"][open_, :2])
-        if spec.floats:
+        if spec.found_anywhere:
             arrays["keys"][key, ar.VALUE] = 2
             return
         if spec.simple is not None and spec.judge is not None and not spec.judge.total:
@@ -809,10 +809,10 @@ class StringPool:
             going = frozenset(index for value in values for index in spec.simple[value >> 1])
             arrays["keys"][key, ar.VALUE] = spec.judge.outlook(sure, going - sure)
             return
-        if spec.crowded and size < len(spec.numbers):  # an atom is not open any more
+        if spec.many_patterns and size < len(spec.numbers):  # an atom is not open any more
             arrays["keys"][key, ar.VALUE] = 0
             return
-        if spec.crowded:
+        if spec.many_patterns:
             length = ([0, *spec.breaks])[bracket]
             bounds = [part for part in spec.nodes[0][1:] if part[0] == "length"]
             arrays["keys"][key, ar.VALUE] = int(all(foresee(one, [], length) is not False for one in bounds))
@@ -919,7 +919,7 @@ class StringPool:
             text = self._best_of_parts(spec, node)
             return {} if text is None else {0: text}
         wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
-        if wanted and spec.floats and len(spec.numbers) > _MANY_PARTS:
+        if wanted and spec.found_anywhere and len(spec.numbers) > _MOST_SEARCHED:
             text = self._by_parts(spec, node)
             if text is not None:
                 return {0: text}
@@ -929,7 +929,7 @@ class StringPool:
             try:
                 entry = self._search(node, resume, not resume)
             except LimitError:
-                text = self._by_parts(spec, node) if spec.crowded else None
+                text = self._by_parts(spec, node) if spec.many_patterns else None
                 if text is None:
                     raise
                 return {0: text}
@@ -959,14 +959,14 @@ class StringPool:
         parts = [self._ask(k.ASK_PART, node, part) for part in range(spec.branches)]
         pending = [part for part in parts if self._arrays["nodes"][part, ar.Q_LIVE] >= 0]
         whole = int(reg[ar.MOST_STEPS])
-        for steps in (*(few for few in _FEW_STEPS if few < whole), whole):
+        for steps in (*(few for few in _STEPS_OF_PARTS if few < whole), whole):
             later: list[int] = []
             for part in pending:
                 if part not in ends:
                     reg[ar.MOST_LEVEL] = most
                     try:
                         with self._at_most(steps):
-                            entry = self._search(part, 0, steps > _FEW_STEPS[0])
+                            entry = self._search(part, 0, steps > _STEPS_OF_PARTS[0])
                     except LimitError:
                         if steps == whole or reg[ar.CAUSE] != ar.OVER_STEPS:
                             raise
@@ -1037,14 +1037,14 @@ class StringPool:
         reg = self._reg
         if seeks and self._arrays["spec"][self._arrays["nodes"][node, ar.Q_SPEC], ar.P_NEEDED]:
             whole = int(reg[ar.MOST_STEPS])
-            if whole > _FEW_STEPS[1]:
+            if whole > _STEPS_OF_PARTS[1]:
                 try:
-                    with self._at_most(_FEW_STEPS[1]):
+                    with self._at_most(_STEPS_OF_PARTS[1]):
                         return self._search(node, 0)
                 except LimitError:
                     if reg[ar.CAUSE] != ar.OVER_STEPS:
                         raise
-                entry = self._ask(k.ASK_SEEK, node, _SOUGHT)
+                entry = self._ask(k.ASK_SEEK, node, _STEPS_BY_BOUNDS)
                 if entry != -1:
                     return entry
         while True:

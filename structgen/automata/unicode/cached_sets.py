@@ -17,7 +17,7 @@ FOLDER: Final = "characters"
 """In the cache folder."""
 SUFFIX: Final = ".ranges"
 KIND: Final = "ranges-2"
-_MOST: Final = 1 << 22
+_MOST_BYTES: Final = 1 << 22
 """Bytes of all sets; past it those go that were used the longest ago."""
 
 
@@ -26,7 +26,7 @@ def cached(name: str, make: Callable[[], Ranges]) -> Ranges:
 
     A damaged file is reported by a StoreWarning. Cost: some 0.3 ms for a cached set.
     """
-    entries, key = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST), entry_key(KIND, name)
+    entries, key = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST_BYTES), entry_key(KIND, name)
     file = entries.read(KIND, key)
     if file is not None:
         found = _ranges(file.arrays)

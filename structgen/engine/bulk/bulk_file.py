@@ -142,6 +142,8 @@ def shown_usage(usage: Usage) -> dict[str, Any]:
         "drafted": usage.drafted,
         "accepted": usage.accepted,
         "speculation": usage.speculation,
+        **({"strategy": usage.strategy} if usage.strategy else {}),
+        **({"strategy_calls": usage.strategy_calls} if usage.strategy_calls else {}),
     }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.engine import Engine
-from structgen.engine.requests import Request
+from structgen.engine.requests import Request, Sampling
 from structgen.errors import OptionError, StructgenError
 from structgen.system.cache import writing
 from structgen.system.resources import embedded_model
@@ -137,6 +137,10 @@ def engine_parts(engine: Engine) -> dict[str, str]:
     }
 
 
+def _told(how: Sampling) -> tuple[object, ...]:
+    return *astuple(replace(how, strategy=())), repr(how.strategies)
+
+
 def _parts(
     of_engine: Mapping[str, str], prompts: Sequence[Prompt], request_of: Callable[[str], Request]
 ) -> dict[str, str]:
@@ -159,7 +163,7 @@ def _parts(
             thinking = request.thinking
             said |= {
                 "grammar": grammars.get(id(grammar)),
-                "sampling": astuple(request.chosen_by),
+                "sampling": _told(request.chosen_by),
                 "options": (
                     request.most_tokens,
                     request.steer_early,

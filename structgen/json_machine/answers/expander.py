@@ -19,7 +19,7 @@ from structgen.json_machine.answers.automaton_reach import FAR
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
 from structgen.json_machine.masks.state_walk import put_edge
-from structgen.json_machine.masks.terminal_runs import roaming_row
+from structgen.json_machine.masks.terminal_runs import total_row
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import All, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
@@ -51,7 +51,7 @@ class Expander:
         "_list_of_keys",
         "_looked_at",
         "_measured",
-        "_near",
+        "_measured_states",
         "_network",
         "_number_arrays",
         "_places",
@@ -103,7 +103,7 @@ class Expander:
         self._with_steppers: set[int] = set()
         """The automata with steppers beside which a length is counted: their states come as they are met."""
         self._measured = 0
-        self._near: set[int] = set()
+        self._measured_states: set[int] = set()
         """The other states of such automata whose distances are known."""
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
@@ -122,12 +122,12 @@ class Expander:
         true as far as they go.
         """
         context, strings, numbers = self._tables.context, self.strings, self.numbers
-        roaming = strings.roaming(self._looked_at)
+        total = strings.completed_after_any_text(self._looked_at)
         self._looked_at = strings.count
-        if len(roaming):
+        if len(total):
             room_for_safe(self._tables, strings.count)
             ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
-            self._tables.rows(L.T_SAFE)[roaming] = roaming_row(ascii_only)
+            self._tables.rows(L.T_SAFE)[total] = total_row(ascii_only)
         if self._with_steppers:
             self._measure()
         context[L.C_STRING_COUNT] = strings.count
@@ -348,7 +348,7 @@ class Expander:
         number = self.strings.texts.spec(start)
         if number >= 0:
             self._with_steppers.add(number)
-            self._near.update(states.tolist())
+            self._measured_states.update(states.tolist())
         farthest = int(far[far < FAR].max())
         if number >= 0:
             farthest = max(farthest, MOST_TO_END + 1 + least)
@@ -370,10 +370,10 @@ class Expander:
             for state in texts.of_specs(first, self._measured, self._with_steppers):
                 if texts.holds(state):
                     self._put_distances(np.array([state]), np.array([texts.distance(state)]))
-                elif state not in self._near:
+                elif state not in self._measured_states:
                     found = lengths.distances(strings, state)
                     if found is not None:
-                        self._near.update(found[0].tolist())
+                        self._measured_states.update(found[0].tolist())
                         self._put_distances(*found)
 
     def ahead(self) -> None:
@@ -443,9 +443,10 @@ class Expander:
             self._answer_extra(first, second)
         elif kind == L.Q_ITEM:
             self._answer_item(first, second, third)
-        elif kind == L.Q_PLENTY:
+        elif kind == L.Q_MAY_DIFFER:
             rows = self._tables.rows(L.T_RES)
-            rows[first, L.R_PLENTY] = 1 if self._network.plenty(self.network_residue(first)) else 2
+            goes_on = self._network.may_differ(self.network_residue(first))
+            rows[first, L.R_MAY_DIFFER] = 1 if goes_on else 2
         elif kind == L.Q_UNREAD:
             self._answer_unread(first, second)
         else:

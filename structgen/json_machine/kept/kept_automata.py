@@ -13,7 +13,7 @@ from structgen.native.jit import entry
 
 Array = npt.NDArray[np.int32]
 
-_MOST = 20_000
+_MOST_STATES = 20_000
 """The most states of a grammar's numeral automata that are kept."""
 _UNKNOWN = int(UNKNOWN)
 
@@ -59,7 +59,7 @@ def known_rows(automata: Automata) -> KnownRows:
 
 def reached_rows(automata: Automata, roots: Iterable[int]) -> tuple[KnownRows, dict[int, int]]:
     """Return what known rows reach from some states, and the new number of each state: numeral automata have
-    the states of a whole process. Past _MOST states no more rows are read. Cost: 10 us, 0.3 us a state."""
+    the states of a whole process. Past _MOST_STATES no more rows are read. Cost: 10 us, 0.3 us a state."""
     trans = automata.trans  # other threads may grow the automata and replace it
     first = np.array([state for state in dict.fromkeys(roots) if state >= 0], np.int32)
     order, known = _reached(trans, first)
@@ -78,7 +78,7 @@ def _reached(trans: Array, roots: Array) -> tuple[Array, Array]:
     order = np.empty(len(trans), np.int32)
     order[: len(roots)] = roots
     known = np.zeros(len(trans), np.uint8)
-    count = _reach(trans, seen, order, known, len(roots), _MOST)
+    count = _reach(trans, seen, order, known, len(roots), _MOST_STATES)
     order = order[:count].copy()
     return order, order[known[:count] != 0]
 

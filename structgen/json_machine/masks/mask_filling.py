@@ -221,7 +221,7 @@ def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
     return asked
 
 
-_FEW = 16
+_COPIED_TOKENS = 16
 """Tokens that are rather copied than looked up behind a terminal."""
 
 
@@ -245,7 +245,7 @@ def share(c: JsonContext, terminal: int) -> JsonTerminal:
     few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's row."""
     known = c.terminals[terminal]
     listed, shared = known.count, c.shared_count
-    if listed < _FEW or listed >= c.vocabulary.mask_words or shared == MOST_SHARED:
+    if listed < _COPIED_TOKENS or listed >= c.vocabulary.mask_words or shared == MOST_SHARED:
         emit(c, known.tokens, 0, listed)
         return known
     for i in range(shared):

@@ -33,13 +33,13 @@ from structgen.native.jit import jit
 from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip
 from structgen.tokens.trie import space_prefix
 
-_MOST = 64
+_MOST_STATES = 64
 """States to look at; where safe bytes lead to more, they are safe as far as these tell."""
 TOTAL = 2
 """In word 0 of a row: not a character kills, nor any that follow; else 1 where the row is known."""
-_FAR = 3
+_LEAST_COUNTED = 3
 """Bytes from which on a set may be safe for so many bytes only, though all others follow one that is not."""
-_STEADY = 6
+_LEAST_REACH = 6
 """Bytes that must be told at the least; else fewer bytes are tried."""
 ANY_NUMBER = 1 << 20
 WIDE = 10
@@ -114,13 +114,13 @@ def alive_bytes(c: JsonContext, state: int, low: int, high: int) -> tuple[int, i
 @jit
 def add_state(states: Int64s, count: int, state: int) -> int:
     """Return the number of states after adding one that is not listed yet; they are listed in a hash too."""
-    slots = skip(states, 4 * _MOST)
+    slots = skip(states, 4 * _MOST_STATES)
     at = (state * 0x9E3779B1) & (_SLOTS - 1)
     while slots[at] != 0:
         if slots[at] == state + 1:
             return count
         at = (at + 1) & (_SLOTS - 1)
-    if count < _MOST:
+    if count < _MOST_STATES:
         slots[at] = state + 1
         states[count] = state
     return count + 1
@@ -144,8 +144,8 @@ def follow_safe(
     0: the set is not safe, and the narrower one returned may be; -2: something was asked.
     """
     for i in range(_SLOTS):
-        skip(states, 4 * _MOST)[i] = 0
-    via, levels = skip(states, _MOST), skip(states, 2 * _MOST)
+        skip(states, 4 * _MOST_STATES)[i] = 0
+    via, levels = skip(states, _MOST_STATES), skip(states, 2 * _MOST_STATES)
     count = add_state(states, 0, state)
     via[0] = -1
     levels[0] = 0
@@ -163,7 +163,7 @@ def follow_safe(
         alive_low, alive_high = alive_bytes(c, here, low, high)
         if alive_low != low or alive_high != high:
             byte = via[at]
-            if level >= _FAR and not asked and 2 * bits(alive_low, alive_high) < bits(low, high):
+            if level >= _LEAST_COUNTED and not asked and 2 * bits(alive_low, alive_high) < bits(low, high):
                 # a repetition with a count ends here: up to here it is safe
                 return 1, first_of(levels, at, level), level, low, high
             if byte < 0 or 2 * bits(alive_low, alive_high) >= bits(low, high):
@@ -182,7 +182,7 @@ def follow_safe(
             if (high if byte >> 6 else low) & (1 << (byte & 63)) == 0:
                 continue
             found = add_state(states, count, row[byte])
-            if found > _MOST:
+            if found > _MOST_STATES:
                 full = level
                 break
             if found > count:
@@ -200,7 +200,7 @@ def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: b
     of them (white space only if `spaces`, lone surrogates only if `lone`); 0 where one dies, or there are too
     many; -2 when asked."""
     at = 0
-    queue = skip(states, 4 * _MOST + _SLOTS)
+    queue = skip(states, 4 * _MOST_STATES + _SLOTS)
     while at < count:
         queued = 0
         state = states[at]
@@ -228,7 +228,7 @@ def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: b
                 after = character_kind(byte) if kind == 0 else next_kind(kind)
                 if after == 0:
                     count = add_state(states, count, target)
-                    if count > _MOST:
+                    if count > _MOST_STATES:
                         return 0
                     continue
                 new = True
@@ -333,7 +333,7 @@ def find_total(c: JsonContext, states: Int64s, count: int) -> int:
                 if target < 0:
                     return 0
                 count = add_state(states, count, target)
-                if count > _MOST:
+                if count > _MOST_STATES:
                     return 0
         reached = wide_alive(c, states, count, True, lone)
         if reached <= count:
@@ -387,10 +387,10 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
             stage = 1
             whole_low, whole_high, whole_reach = low, high, reach
             low &= ~blank
-        elif stage == 1 and whole_reach >= _STEADY:
+        elif stage == 1 and whole_reach >= _LEAST_REACH:
             stage = 3
             low, high = whole_low, whole_high
-        elif stage < 2 and reach < _STEADY:
+        elif stage < 2 and reach < _LEAST_REACH:
             # letters and digits alone
             stage = 2
             low &= 0x3FF << 48
@@ -398,7 +398,7 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
         else:
             break
     wide = 0
-    if reach >= _STEADY and low | high == 0:
+    if reach >= _LEAST_REACH and low | high == 0:
         reach = ANY_NUMBER
     if reach == ANY_NUMBER and not ascii_only:
         for spaces in (True, False):
@@ -421,7 +421,7 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
     row.dead_low = 0
     row.dead_high = 0
     row.reach = reach
-    if reach >= _FAR:
+    if reach >= _LEAST_COUNTED:
         find_dead(c, scratch, count, low, high, row)
     row.known = 1
     if takes_all(c, row):
@@ -438,7 +438,7 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
     return True
 
 
-def roaming_row(ascii_only: bool) -> tuple[int, ...]:
+def total_row(ascii_only: bool) -> tuple[int, ...]:
     """Return the row of T_SAFE of a state from which every text goes on to some end: as `find_safe` has it
     for the free string."""
     low = ~((1 << 34) | ((1 << 32) - 1)) | (0 if ascii_only else WIDE)
@@ -453,7 +453,7 @@ def safe_row(c: JsonContext, state: int, scratch: Int64s) -> SafeRow:
     if state >= c.safe_rows.count:
         ask_room(c, c.safe_rows, c.string_count)
         return SafeRow(0)
-    if row.known == 0 and c.haste != 0:
+    if row.known == 0 and c.bytewise != 0:
         row.known = 1
         row.low = 0
         row.high = 0

@@ -21,7 +21,7 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
 
 _FREE_STRING = b"the free string"
-_PATIENT_ROUNDS = 32
+_ROUNDS_BEFORE_BYTEWISE = 32
 """Of questions in the walk of one terminal; then it is walked byte by byte where little is known."""
 _KEYS = frozenset((L.M_KEY, L.M_QUOTED_KEY))
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
@@ -34,9 +34,9 @@ class RecordedMeaning(Protocol):
     terminal_keys: dict[Identity, bytes]
 
     @property
-    def awake(self) -> bool: ...
+    def is_built(self) -> bool: ...
 
-    def wake(self) -> None: ...
+    def build(self) -> None: ...
 
     @property
     def pools(self) -> tuple[StringPool, AnyPool]: ...
@@ -71,8 +71,9 @@ class Recorder:
         """Records that others are made of, where the store takes none."""
 
     def make(self, terminal: int, index: int, space: Workspace) -> None:
-        """Install what a terminal is; `index` is the state in which it was met. Where the meaning sleeps and
-        the image does not say it, the meaning wakes, and the terminal is to be asked for again."""
+        """Install what a terminal is; `index` is the state in which it was met. Where the meaning is
+        not built and the image does not say it, the meaning is built, and the terminal is to be asked for
+        again."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
         mode = identity[L.X_MODE]
         key: bytes | None
@@ -81,17 +82,17 @@ class Recorder:
         else:
             key = self._known_key(identity)
         record = None if key is None else self._masks.get(key)
-        if record is None and not self._meaning.awake:
-            self._meaning.wake()
+        if record is None and not self._meaning.is_built:
+            self._meaning.build()
             return
         if record is None and mode in _WRITTEN:
-            record = self._near(key, identity, index, space)
+            record = self._from_start(key, identity, index, space)
         if record is None:
             record = self._put(key, mode, self._walk(terminal, identity, index, space))
         named = self._meaning.known_group if mode in _KEYS else self._meaning.known_outcome
         outcomes = [number for c in record.crossings if (number := named(c.outcome)) is not None]
         if len(outcomes) < len(record.crossings):
-            self._meaning.wake()
+            self._meaning.build()
             return
         terminal_masks.install(self._tables, terminal, record, outcomes)
         self.records[terminal] = record
@@ -102,7 +103,7 @@ class Recorder:
         """Return the key of a terminal in the mask store, None where it has none, or nobody can tell yet."""
         known = tuple(identity)
         key = self._meaning.terminal_keys.get(known)
-        if key is None and self._meaning.awake:
+        if key is None and self._meaning.is_built:
             key = self._key(identity[L.X_MODE], identity[L.X_LEX], identity)
             if key is not None:
                 self._meaning.terminal_keys[known] = key
@@ -144,10 +145,6 @@ class Recorder:
         self, terminal: int, identity: list[int], index: int, space: Workspace
     ) -> terminal_masks.Harvest:
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
-        bounds = identity[L.X_LEAST], identity[L.X_MOST]
-        if mode == L.M_STRING and lex == StringPool.FREE and bounds != (0, -1):
-            if self._tables.context[L.C_ESCAPES] == L.ESCAPES_PAIRED:
-                return self._lengths(space).record(*bounds, self._masks.dense)
         if mode in _QUOTED:
             self._repeat(terminal_walks.quoted_tokens, terminal, space)
         elif mode == L.M_SPACE:
@@ -161,23 +158,24 @@ class Recorder:
 
     # --- states that are told by another one's record -------------------------------------------------------
 
-    def _near(self, key: bytes | None, identity: list[int], index: int, space: Workspace) -> Record | None:
+    def _from_start(
+        self, key: bytes | None, identity: list[int], index: int, space: Workspace
+    ) -> Record | None:
         """Return the record of a string or key, made of that of the state in which its automaton begins;
-        None where that is not near (`state_difference`), and a walk is due."""
+        None where too much differs (`terminal_walks.lost_tokens`), and a walk is due."""
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
-        least, most = identity[L.X_LEAST], identity[L.X_MOST]
         residue = int(self._tables.rows(L.T_NODE)[index, L.RES])
         start = self._begins(mode, residue)
         if start <= StringPool.FREE or lex & L.STATE_BITS in (StringPool.FREE, L.NO_STATE):
             return None
         if not self._meaning.pools[0].bans(start):
-            return None  # others are seldom near: a walk that finds that out is lost
-        if (least, most) != (0, -1):
-            return self._near_bounded(key, identity, residue, space)
+            return None  # others differ too much: a walk that finds that out is lost
+        if (identity[L.X_LEAST], identity[L.X_MOST]) != (0, -1):
+            return None  # what the length takes is walked
         reference = lex & ~L.STATE_BITS | start
         if reference == lex:
             return None
-        while (code := terminal_walks.near_tokens(self._tables.address, index, reference)) == ASKED:
+        while (code := terminal_walks.lost_tokens(self._tables.address, index, reference)) == ASKED:
             self._meaning.answer(no_terminal)
         if code != 0:
             return None
@@ -202,32 +200,13 @@ class Recorder:
         if record is not None:
             return record
         node = self._retry(state_walk.put_node, mode, residue, lex)
-        record = self._near(key, list(identity), node, space)
+        record = self._from_start(key, list(identity), node, space)
         if record is None:
             self._repeat(terminal_walks.terminal_tokens, node, space)
             record = self._put(key, mode, terminal_masks.harvest(self._tables, space, mode, self._masks))
         if key is None:
             self._own[identity] = record
         return record
-
-    def _near_bounded(
-        self, key: bytes | None, identity: list[int], residue: int, space: Workspace
-    ) -> Record | None:
-        """Return the record of a string of bounded length whose automaton does no more than ban texts: what
-        the length and what the automaton takes are then told apart. Else None."""
-        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
-        state = lex & L.STATE_BITS
-        if mode != L.M_STRING:
-            return None
-        if lex != state or self._meaning.pools[0].outcome[state] < 0:
-            return None  # inside a character or an escape, or it must be longer yet
-        if self._tables.context[L.C_ESCAPES] != L.ESCAPES_PAIRED:
-            return None
-        whole = self._record_of(mode, residue, lex, space)
-        if len(whole.crossings) > 1:
-            return None
-        found = self._lengths(space).record(identity[L.X_LEAST], identity[L.X_MOST], self._masks.dense)
-        return terminal_masks.both(found, whole, key, self._masks)
 
     def _repeat(self, ask: Callable[[int, int], int], argument: int, space: Workspace) -> None:
         """Walk a terminal until nothing is left to ask."""
@@ -240,10 +219,10 @@ class Recorder:
                     continue
                 self._meaning.answer(no_terminal)
                 rounds += 1
-                if rounds == _PATIENT_ROUNDS:
-                    context[L.C_HASTE] = 1
+                if rounds == _ROUNDS_BEFORE_BYTEWISE:
+                    context[L.C_BYTEWISE] = 1
         finally:
-            context[L.C_HASTE] = 0
+            context[L.C_BYTEWISE] = 0
 
     def _know_free(self, space: Workspace) -> None:
         """Have what stays inside a free string at hand: other strings are told by what they take less."""
@@ -267,14 +246,6 @@ class Recorder:
         row = self._meaning.expander.free_string()
         node = self._retry(state_walk.put_node, L.M_STRING, row, StringPool.FREE)
         self._repeat(terminal_walks.terminal_tokens, node, space)
-
-    def _lengths(self, space: Workspace) -> terminal_masks.LengthTable:
-        """Return the table for strings of bounded length; made once for a vocabulary and store."""
-        table = self._masks.lengths
-        if not isinstance(table, terminal_masks.LengthTable):
-            self._walk_free(space)
-            table = self._masks.lengths = terminal_masks.LengthTable(self._tables, space, self._masks)
-        return table
 
 
 def no_terminal(_index: int) -> None:

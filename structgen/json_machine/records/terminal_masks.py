@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.records.terminal_walks import buffer_row, clear_row, count_characters, leftovers
+from structgen.json_machine.records.terminal_walks import buffer_row, clear_row, leftovers
 from structgen.json_machine.tables import json_blocks as L
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.workspace import Left, Workspace
@@ -144,26 +144,6 @@ def less(whole: Record, removed: npt.NDArray[np.int32], key: bytes | None, masks
     return masks.put(key, inside, tuple(one for one in crossings if not _is_empty(one)), row)
 
 
-def both(found: Harvest, whole: Record, key: bytes | None, masks: VocabularyStore) -> Record:
-    """Return a record of the tokens that both a walk and a record take; of at most one outcome, the
-    record's."""
-    row, inside = found.row, found.inside
-    bits = masks.rows[whole.row] if whole.row >= 0 else masks.dense_row(whole.tokens)
-    if row is not None:
-        row = row & bits
-    else:
-        inside = inside[bits[inside >> 5] >> (inside & 31) & 1 != 0]
-    crossings: tuple[Crossing, ...] = ()
-    if whole.crossings and found.crossings:
-        (own,), ((trie, exact, _),) = whole.crossings, found.crossings.values()
-        gone = np.ones(32 * masks.words, np.bool_)
-        gone[own.trie.slot_ids] = False
-        gone[own.exact] = False
-        crossing = _without(Crossing(own.outcome, trie, exact, False), gone)
-        crossings = () if _is_empty(crossing) else (crossing,)
-    return masks.put(key, inside, crossings, row)
-
-
 def _without(crossing: Crossing, gone: npt.NDArray[np.bool_]) -> Crossing:
     """Return a crossing without the tokens of a bitmap; it is the same object where it has none of them."""
     trie, kept = crossing.trie, ~gone[crossing.trie.slot_ids]
@@ -198,55 +178,3 @@ def _spelled(
 
 def _is_empty(crossing: Crossing) -> bool:
     return not len(crossing.trie.slot_ids) and not len(crossing.exact)
-
-
-_NEVER = (1 << 16) - 1
-"""Characters of a token that does not stay inside; no token has as many (masks.trie.MAX_STRING)."""
-
-
-class LengthTable:
-    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded
-    length are read off it, where walking anew for each length would cost milliseconds."""
-
-    __slots__ = ("_chars", "_exact", "_exact_counts", "_left", "_left_counts", "_whole")
-
-    def __init__(self, tables: GrowingTables, space: Workspace, masks: VocabularyStore) -> None:
-        """Read the walk of a free string's terminal that was just made."""
-        context = tables.context
-        inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
-        self._chars: npt.NDArray[np.uint16] = np.full(32 * masks.words, _NEVER, np.uint16)
-        """For each token the characters it writes."""
-        self._chars[inside] = np.minimum(count_characters(tables.address, inside), _NEVER - 1)
-        data, offsets, owners, exact = leftovers(tables.address, 0, L.M_STRING)
-        self._left = (data, offsets, owners)
-        self._left_counts = count_characters(tables.address, owners)
-        self._exact, self._exact_counts = exact, count_characters(tables.address, exact)
-        self._whole = masks.shared(build_trie(data, offsets, owners))
-
-    def record(self, least: int, most: int, dense: int) -> Harvest:
-        """Return what `harvest` returns for a string that takes `least` to `most` (-1:
-        any number) further characters. Cost: 30 us, more for a crossing that no other has."""
-        taken = self._chars <= (_NEVER - 1 if most < 0 else min(most, _NEVER - 1))
-        row, inside = None, _NONE
-        if np.count_nonzero(taken) >= dense:
-            row = np.packbits(taken, bitorder="little").view(np.int32)
-        else:
-            inside = np.flatnonzero(taken).astype(np.int32)
-        kept = _between(self._left_counts, least, most)
-        exact = np.ascontiguousarray(self._exact[_between(self._exact_counts, least, most)])
-        if kept.all():
-            trie = self._whole
-        else:
-            data, offsets, owners = self._left
-            lengths = np.diff(offsets)
-            chosen = np.zeros(int(kept.sum()) + 1, np.int64)
-            np.cumsum(lengths[kept], out=chosen[1:])
-            trie = build_trie(data[np.repeat(kept, lengths)], chosen, owners[kept])
-        if not len(trie.nodes) and not len(exact):
-            return Harvest(inside, row, {})
-        return Harvest(inside, row, {0: (trie, exact, False)})
-
-
-def _between(counts: npt.NDArray[np.int32], least: int, most: int) -> npt.NDArray[np.bool_]:
-    kept: npt.NDArray[np.bool_] = counts >= least
-    return kept if most < 0 else kept & (counts <= most)

@@ -6,7 +6,7 @@ what it takes less than the free string does: of the Llama 3 vocabulary 123,000 
 collect them costs half a millisecond (`walk_removed`). Where texts are banned from strings, each state is a
 place in some of the texts, and nearly all tokens lead from it to where they lead from the beginning of a
 string: the walk follows both states side by side, and leaves a subtree where they have become the same state
-(`near_tokens`).
+(`lost_tokens`).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from structgen.machine_core.masks import emit
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, copy_block, skip
 
-_MOST = 4096
-"""Nodes of the trie after which two states are not near each other: a walk of its own is cheaper."""
+_MOST_NODES_APART = 4096
+"""Nodes of the trie in which two states differ, after which a walk of its own is cheaper."""
 
 Remainders = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]
 """Texts that tokens leave over, end to end; where each begins; the token of each; the tokens that leave
@@ -79,7 +79,7 @@ def string_after(c: JsonContext, lex: int, byte: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
-def near_tokens(context: int, terminal_node: int, reference: int) -> int:
+def lost_tokens(context: int, terminal_node: int, reference: int) -> int:
     """Collect the tokens that a string or key takes from the LEX `reference` on and not from a state's own.
 
     They stay inside or close it; tokens may be among them that neither takes. Returns 0; -3 with questions
@@ -113,7 +113,7 @@ def near_tokens(context: int, terminal_node: int, reference: int) -> int:
         elif after >= 0 and there >= 0 and after != there:
             path[depth] = after
             other[depth] = there
-            far = seen > _MOST
+            far = seen > _MOST_NODES_APART
             i += 1
             continue
         elif after == -1 and there != -1:
@@ -130,14 +130,14 @@ def near_tokens(context: int, terminal_node: int, reference: int) -> int:
 _CONTROLS = 0xFFFFFFFF & ~14
 """Classes that no string takes as they are."""
 
-_FEW = 4
+_MOST_MISSING_CLASSES = 4
 """Classes that may be missing."""
 
 
 @jit
 def is_wide(c: JsonContext) -> int:
     """Return 1 where the string state in scratch block 0 takes nearly all that stands for itself, for some
-    bytes at least, and no length is near; 0 where not; -1 when asked."""
+    bytes at least, and no length ends it; 0 where not; -1 when asked."""
     scratch = c.scratch[0]
     lists = skip(c.crossed, 3 * c.vocabulary.trie_count)
     if scratch.mode != M_STRING or scratch.lexeme >> ESCAPE_SHIFT != 0:
@@ -151,7 +151,7 @@ def is_wide(c: JsonContext) -> int:
         return -1
     low, high = all_classes(c)
     missing = bits(low & ~row.low, high & ~row.high)
-    return 1 if missing <= _FEW else 0
+    return 1 if missing <= _MOST_MISSING_CLASSES else 0
 
 
 @jit
@@ -466,39 +466,3 @@ def leftovers(context: int, outcome: int, mode: int) -> Remainders:
             owners = np.empty(tokens, np.int32)
             exact = np.empty(whole, np.int32)
     return data, offsets, owners, exact
-
-
-@entry("int32[::1](int64, int32[::1])")
-def count_characters(context: int, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Return, for tokens that begin inside a JSON string, the characters begun before they end or close it.
-
-    An escape is one character, a pair of surrogate escapes too (RFC 8259, section 7).
-    """
-    c = JsonContext(context)
-    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
-    counts = np.zeros(len(tokens), np.int32)
-    for i in range(len(tokens)):
-        at, end = offsets[tokens[i]], offsets[tokens[i] + 1]
-        count, paired = 0, False
-        while at < end:
-            byte = data[at]
-            if byte == 34:
-                break
-            if byte != 92:
-                if byte & 0xC0 != 0x80:
-                    count += 1
-                paired = False
-                at += 1
-                continue
-            if not paired:
-                count += 1
-            paired = False
-            if at + 3 < end and data[at + 1] == 117:
-                first, second = data[at + 2] | 32, data[at + 3] | 32
-                # d8 to db open a pair; what follows can only be its second half
-                paired = first == 100 and (second == 56 or second == 57 or second == 97 or second == 98)
-                at += 6
-            else:
-                at += 6 if at + 1 < end and data[at + 1] == 117 else 2
-        counts[i] = count
-    return counts

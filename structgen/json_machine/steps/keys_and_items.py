@@ -41,8 +41,8 @@ from structgen.json_machine.tables.json_blocks import (
     M_VALUE,
     M_WORDS,
     Q_ITEM,
+    Q_MAY_DIFFER,
     Q_NUMBER,
-    Q_PLENTY,
     Q_UNREAD,
     STATE_BITS,
     UNREAD,
@@ -348,12 +348,12 @@ def among_literals(c: JsonContext, d: JsonState) -> bool:
 
 
 @jit
-def plenty(c: JsonContext, residue: int) -> int:
+def may_differ(c: JsonContext, residue: int) -> int:
     """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
     says nothing."""
-    known = c.residues[residue].plenty
+    known = c.residues[residue].may_differ
     if known == 0:
-        ask(c, Q_PLENTY, residue, 0, 0)
+        ask(c, Q_MAY_DIFFER, residue, 0, 0)
         return ASK
     return YES if known == 1 else NO
 
@@ -373,7 +373,7 @@ def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
         if mode == M_NUMBER and before != M_NUMBER:
             return many_numbers(c, d.lexeme)
         if mode == M_OBJECT or mode == M_ARRAY or mode == M_KEY or mode == M_COLON or mode == M_VALUE:
-            code = plenty(c, d.residue)
+            code = may_differ(c, d.residue)
             return VAGUE if code == NO else code
         return VAGUE
     if mode == M_KEY:

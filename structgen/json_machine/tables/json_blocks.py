@@ -158,7 +158,7 @@ class ResidueRow(Block):
     plain: int
     index: int
     values: int
-    plenty: int
+    may_differ: int
 
 
 class WordListRow(Block):
@@ -298,7 +298,7 @@ class JsonContext(Core):
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
     quoted: int
     """The string row of the quoted terminal that was asked last."""
-    haste: int
+    bytewise: int
     """1: look for no more safe bytes: they ask for rows that the walk may not need."""
     free: int
     """1: the caller knows which tokens stay inside a free string."""
@@ -356,7 +356,7 @@ C_DEPTH_LIMIT = word_of(JsonContext, "depth_limit")
 C_CROSSED = word_of(JsonContext, "crossed")
 C_CROSSED_COUNT = word_of(JsonContext, "crossed_count")
 C_STRING_COUNT = word_of(JsonContext, "string_count")
-C_HASTE = word_of(JsonContext, "haste")
+C_BYTEWISE = word_of(JsonContext, "bytewise")
 C_FREE = word_of(JsonContext, "free")
 C_REMOVED = word_of(JsonContext, "removed")
 C_VOCABULARY = word_of(JsonContext, "vocabulary", "size")
@@ -371,13 +371,13 @@ ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL = range(8)
 # residue
 R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM = range(8)
-R_PLAIN, R_INDEX, R_VALUES, R_PLENTY = range(8, 12)
+R_PLAIN, R_INDEX, R_VALUES, R_MAY_DIFFER = range(8, 12)
 """R_STATUS: 0 not known yet; 1, and 3 where extra keys may be owed. R_EXTRA: start state of the automaton of
 extra keys (-1: none). R_EXTRA_PLACE: their place where there is one class only. R_NAMED: a named key is on
 offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself. R_INDEX: how far. R_VALUES: 1 where the
-value of an item matters to those after it, 2 where besides the value of the last is not known. R_PLENTY: 1
-where two values or more go on until the value of the next key is read, 2 where that is not sure, 0 where it
-was not asked."""
+value of an item matters to those after it, 2 where besides the value of the last is not known.
+R_MAY_DIFFER: 1 where two values or more go on until the value of the next key is read, 2 where that is not
+sure, 0 where it was not asked."""
 R_STRIDE = 12
 # string row
 S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_AMPLE = range(8)
@@ -426,7 +426,7 @@ X_STRIDE = 12
     Q_TERMINAL,
     Q_ITEM,
     Q_UNREAD,
-    Q_PLENTY,
+    Q_MAY_DIFFER,
 ) = range(12)
 
 ESCAPE_SHIFT = 28

@@ -34,7 +34,7 @@ from structgen.schema.reading.model import Schema
 Truth: TypeAlias = Callable[[FactConjunction, int], "bool | None"]
 """True where a literal follows from the known facts, False where its negation does, None where neither
 does."""
-_MANY = 4
+_GUARDS_AS_CLAUSES = 4
 """So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""
 _Facet: TypeAlias = tuple[int, int, frozenset[str], frozenset[str], int, frozenset[int]]
 
@@ -138,7 +138,7 @@ class Evaluation:
         moved = False
         for watch in facts.watching:
             found, open_ = self._walk(watch, facts, kind, truth)
-            if len(open_) >= _MANY and kind == OBJECT and not watch.negated:
+            if len(open_) >= _GUARDS_AS_CLAUSES and kind == OBJECT and not watch.negated:
                 clauses = self._clauses(watch.schema, found, open_, facts.obligations)
                 if clauses is not None:
                     facts.obligations.extend(clauses)
@@ -287,7 +287,7 @@ class Evaluation:
             if clauses is None:
                 return None
             said.extend(clauses)
-        if self.reader.crowded((*said, *known)):
+        if self.reader.busy((*said, *known)):
             return None
         found.names.update(dict.fromkeys(names))
         return said

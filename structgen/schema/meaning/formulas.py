@@ -26,7 +26,7 @@ from structgen.schema.meaning import simple_patterns
 _SMALL_EXPONENT = 5_000
 """Exact arithmetic on decimals is done here up to this exponent; beyond it the number automata are asked."""
 FEW_DIGITS = 12
-"""Digits of bounds and divisors whose multiples near by need no more than every policy allows."""
+"""Digits of bounds and divisors whose multiples next to them need no more than every policy allows."""
 
 
 def negation(formula: Formula) -> Formula:
@@ -396,8 +396,8 @@ def quick_string(formula: Formula) -> bool | None:
 
 
 def any_number(formula: Formula) -> bool:
-    """Return whether one of the integers near the bounds in a formula meets it. False: unknown."""
-    near: dict[Decimal, None] = {Decimal(0): None}
+    """Return whether one of the integers next to the bounds in a formula meets it. False: unknown."""
+    candidates: dict[Decimal, None] = {Decimal(0): None}
     stack = [formula]
     while stack:
         node = stack.pop()
@@ -409,8 +409,8 @@ def any_number(formula: Formula) -> bool:
             for end in (node.low, node.high):
                 if end is not None and end.adjusted() < FEW_DIGITS - 1:
                     whole = end.to_integral_value()
-                    near.update(dict.fromkeys((whole - 1, whole, whole + 1)))
-    return any(number_meets(formula, value) for value in near)
+                    candidates.update(dict.fromkeys((whole - 1, whole, whole + 1)))
+    return any(number_meets(formula, value) for value in candidates)
 
 
 def quick_number(formula: Formula) -> bool | None:

@@ -23,9 +23,9 @@ from structgen.schema.reading.model import Schema
 Clauses: TypeAlias = list[Obligation]
 """A conjunction of disjunctions; an empty disjunction is false."""
 
-_FEW = 16
+_MOST_SHAPES = 16
 """As many shapes as this are made rather than obligations."""
-_MOST = 24
+_CLAUSES = 24
 """Clauses that one choice may become."""
 _LONGEST = 64
 """Alternatives of one clause."""
@@ -53,13 +53,13 @@ class ClauseReader:
 
         Returns whether any was. Linear in the choices.
         """
-        if prod(map(len, facts.choices)) <= _FEW:
+        if prod(map(len, facts.choices)) <= _MOST_SHAPES:
             return False
         read = [self._choice(choice) for choice in facts.choices]
-        crowded = self.crowded(clause for clauses in (*read, facts.obligations) for clause in clauses or ())
+        busy = self.busy(clause for clauses in (*read, facts.obligations) for clause in clauses or ())
         kept: list[Choice] = []
         for choice, clauses in zip(facts.choices, read, strict=True):
-            if clauses is None or not crowded.isdisjoint(_valued(clauses)):
+            if clauses is None or not busy.isdisjoint(_valued(clauses)):
                 kept.append(choice)
             else:
                 facts.obligations.extend(clauses)
@@ -67,7 +67,7 @@ class ClauseReader:
         facts.choices = kept
         return moved
 
-    def crowded(self, clauses: Iterable[Obligation]) -> set[str]:
+    def busy(self, clauses: Iterable[Obligation]) -> set[str]:
         """Return the keys of whose values so many things are asked that clauses do not fit them."""
         asked: dict[str, set[int]] = {}
         for clause in clauses:
@@ -93,7 +93,7 @@ class ClauseReader:
         if any(part is None for part in parts):
             return None
         known = [part for part in parts if part is not None]
-        if prod(map(len, known)) > 4 * _MOST:
+        if prod(map(len, known)) > 4 * _CLAUSES:
             return None
         found: dict[Obligation, None] = {}
         for combination in product(*known):
@@ -101,7 +101,7 @@ class ClauseReader:
             if not _sure(clause):
                 found[clause] = None
         short = [clause for clause in found if not any(other < set(clause) for other in map(set, found))]
-        return short if len(short) <= _MOST and all(len(clause) <= _LONGEST for clause in short) else None
+        return short if len(short) <= _CLAUSES and all(len(clause) <= _LONGEST for clause in short) else None
 
     # Inside
 
@@ -155,7 +155,7 @@ class ClauseReader:
             if part is None:
                 return None
             found.update(dict.fromkeys(part))
-        return list(found) if len(found) <= _MOST else None
+        return list(found) if len(found) <= _CLAUSES else None
 
     def _fits(self, clauses: Clauses) -> bool:
         """Return whether no clause asks for an object or array: its keys would have a place in the order."""
@@ -191,7 +191,7 @@ class ClauseReader:
             or schema.property_names is not None
             or schema.dependent_schemas
             or schema.unevaluated_properties is not None
-            or len(schema.properties) + len(schema.required) > _MOST
+            or len(schema.properties) + len(schema.required) > _CLAUSES
         ):
             return None
         parts: list[Clauses | None] = [self._members(schema)]
@@ -206,7 +206,7 @@ class ClauseReader:
             if schema.not_ is not None:
                 parts.append(of(schema.not_, True))
             if schema.any_of:
-                parts.append(self.either([of(part) for part in schema.any_of[: _MOST + 1]]))
+                parts.append(self.either([of(part) for part in schema.any_of[: _CLAUSES + 1]]))
             if schema.one_of:
                 if not self._exclude_each_other(schema):
                     return None
@@ -220,7 +220,7 @@ class ClauseReader:
     def _exclude_each_other(self, schema: Schema) -> bool:
         """Return whether no two branches of a `oneOf` hold at once: then it says the same as `anyOf`."""
         literals = [self.tables.literal(part) for part in schema.one_of]
-        return len(literals) <= _MOST and not any(self.overlaps.of(literals, OBJECT, schema))
+        return len(literals) <= _CLAUSES and not any(self.overlaps.of(literals, OBJECT, schema))
 
     def _members(self, schema: Schema) -> Clauses:
         found: Clauses = []

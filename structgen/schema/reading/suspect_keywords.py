@@ -209,11 +209,11 @@ def _nearest(name: str, known: Iterable[str], *, least: int) -> str | None:
     if len(name) > _LONGEST:
         return None
     plain = _plain(name)
-    near = [(one, _plain(one)) for one in known if abs(len(one) - len(name)) < 5 and len(one) <= _LONGEST]
-    for one, other in near:
+    similar = [(one, _plain(one)) for one in known if abs(len(one) - len(name)) < 5 and len(one) <= _LONGEST]
+    for one, other in similar:
         if other == plain:
             return one
-    for one, other in near:
+    for one, other in similar:
         if min(len(plain), len(other)) < least or _slips(plain, other) > 1:
             continue
         if _DIGITS.sub("", plain) != _DIGITS.sub("", other):

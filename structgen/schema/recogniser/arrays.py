@@ -473,7 +473,7 @@ class Arrays:
                 )
         return self.state(state.demands, state.cap, index, threads, seen)
 
-    def plenty(self, state: ArrayState) -> bool:
+    def may_differ(self, state: ArrayState) -> bool:
         """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
         for _, shape, progress in state.threads:
             if shape.counters or shape.unique or shape.hi is not None:
@@ -494,7 +494,7 @@ class Arrays:
         threads = _undominated(_joined([thread for at, thread in moves[1] if at in met]))
         seen = self._watched(threads, state.seen)
         if seen is not None and not all(
-            self.unique.steady(shape, progress, index, seen, self.known) for _, shape, progress in threads
+            self.unique.skippable(shape, progress, index, seen, self.known) for _, shape, progress in threads
         ):
             return None
         return self.state(state.demands, state.cap, index, threads, seen, seen is not None)

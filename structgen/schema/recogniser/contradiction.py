@@ -19,7 +19,7 @@ RELAX = "Relax one of them."
 _REQUIRED = "the required key "
 _DEEPEST = 6
 """Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
-_MOST = 12
+_MOST_PAIRED = 12
 """Keywords of one value that are tried in pairs."""
 _MOST_NAMED = 4
 _MOST_BRANCHES = 50
@@ -175,9 +175,9 @@ class _Reasons:
         for literal in literals:
             if literal >= 0 and literal & 1:
                 combined.append(_Said(self._where(literal), "", scalars.literal(literal, kind)))
-        said = list(dict.fromkeys(said))[:_MOST]
+        said = list(dict.fromkeys(said))[:_MOST_PAIRED]
         combined = [one for one in dict.fromkeys(combined) if not self._excluded([one.formula], kind)]
-        for size, tried in ((1, said), (2, said), (2, [*said, *combined][:_MOST])):
+        for size, tried in ((1, said), (2, said), (2, [*said, *combined][:_MOST_PAIRED])):
             for some_of in combinations(tried, size):
                 if self._excluded([one.formula for one in some_of], kind):
                     return f"no {some} meets {_and(some_of)}"

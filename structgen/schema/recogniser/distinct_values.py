@@ -31,14 +31,14 @@ from structgen.schema.reading.json_text import read
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.object_search import Ask
 
-_MANY = 1 << 62
+_NONE_TRIED = 1 << 62
 _DEPTH = 6
 """Schemas within schemas that are looked into for a sign of many values."""
 _COUNTED = 4_096
 """Values of one demand that are listed one by one."""
 _NARROW = Decimal("1e-6")
 """Any wider interval has millions of numerals under every policy."""
-_FAR = 400
+_MOST_EXPONENT = 400
 """Exponents up to which bounds are subtracted."""
 
 
@@ -92,7 +92,7 @@ class Distinct:
             return True
         if need <= self._enough.get(demand, 1):
             return True
-        if need >= self._fewer.get(demand, _MANY):
+        if need >= self._fewer.get(demand, _NONE_TRIED):
             return False
         found = self._many(demand, need, ask, _DEPTH) or self._exactly(demand, need)
         if found:
@@ -166,7 +166,7 @@ class Distinct:
                     return 0
         if low is None or high is None:
             return need
-        if any(abs(value.adjusted()) > _FAR for value in (low, high, step) if value):
+        if any(abs(value.adjusted()) > _MOST_EXPONENT for value in (low, high, step) if value):
             return 0
         width = high - low
         if step is None:

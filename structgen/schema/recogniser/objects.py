@@ -197,7 +197,7 @@ class Objects:
                 return True
         return False
 
-    def plenty(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
+    def may_differ(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
         """Return whether two or more objects are still possible whichever key is written next: its value, or
         that of a later key, can differ. False: unknown. `many`: has a demand so many values?"""
 
@@ -442,15 +442,15 @@ class Objects:
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
         wide = self.wide_unions.of(state.frame, state.pos, state.threads)
-        steady = None if wide is not None else self._steady(state)
+        unconcerned = None if wide is not None else self._unconcerned(state)
         for index in range(state.pos, min(limit + 1, len(frame.names))):
             if index >= frame.ordered and state.mask >> index & 1:
                 continue
             name = frame.names[index]
-            if steady is not None and name not in steady[0]:
-                place = steady[1][index]
+            if unconcerned is not None and name not in unconcerned[0]:
+                place = unconcerned[1][index]
                 if place is None:
-                    place = steady[1][index] = self._steady_place(state, name)
+                    place = unconcerned[1][index] = self._unconcerned_place(state, name)
                 if place >= 0:
                     found[name] = place
                 continue
@@ -464,7 +464,7 @@ class Objects:
                 found[name] = moves[0]
         return found
 
-    def _steady(self, state: ObjectState) -> tuple[Collection[str], list[int | None]] | None:
+    def _unconcerned(self, state: ObjectState) -> tuple[Collection[str], list[int | None]] | None:
         """Return the keys that can change the obligations of some thread, and the places of the values of all
         others; None where every key can: keys are ordered or counted."""
         frame = state.frame
@@ -476,12 +476,12 @@ class Objects:
                 return None
             concerned |= keys
         shapes = tuple([shape.id for _, shape, _ in state.threads])
-        places = frame.steady.get(shapes)
+        places = frame.unconcerned.get(shapes)
         if places is None:
-            places = frame.steady[shapes] = [None] * len(frame.names)
+            places = frame.unconcerned[shapes] = [None] * len(frame.names)
         return concerned, places
 
-    def _steady_place(self, state: ObjectState, name: str) -> int:
+    def _unconcerned_place(self, state: ObjectState, name: str) -> int:
         """Return the place of the value of a key that changes no obligation, -1 where it may not come."""
         demands = dict.fromkeys(self.frames.value(shape, name) for _, shape, _ in state.threads)
         live = tuple([demand for demand in demands if demand != NEVER and self.alive(demand)])

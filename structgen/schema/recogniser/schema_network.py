@@ -222,15 +222,15 @@ class SchemaNetwork:
         found = None if state.unread else self.arrays.after_unread(state, moves, self._outcomes[outcome])
         return None if found is None else found.id
 
-    def plenty(self, residue: int) -> bool:
+    def may_differ(self, residue: int) -> bool:
         """Return whether two or more objects or arrays are still possible from a residue, whichever key comes
         next and until its value is read. False: unknown."""
         state = self._residues[residue]
         if isinstance(state, ArrayState):
-            return self.arrays.plenty(state)
+            return self.arrays.may_differ(state)
         distinct = self.arrays.unique.distinct
         known = self.arrays.known
-        return self.objects.plenty(state, lambda demand, need: distinct.surely_has(demand, need, known))
+        return self.objects.may_differ(state, lambda demand, need: distinct.surely_has(demand, need, known))
 
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.

@@ -180,7 +180,7 @@ class Unique:
                     found[both] = None
         return list(found)
 
-    def steady(self, shape: ArrayShape, unmet_after: Progress, index: int, seen: Values, ask: Ask) -> bool:
+    def skippable(self, shape: ArrayShape, unmet_after: Progress, index: int, seen: Values, ask: Ask) -> bool:
         """Return whether the value of the item before `index` makes no difference until another item is
         compared with it. False: unknown."""
         if not watches(shape, unmet_after):

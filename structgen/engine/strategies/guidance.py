@@ -1,0 +1,43 @@
+"""Guidance: the law that a prompt changes, changed more (Sanchez et al., "Stay on topic with Classifier-Free
+Guidance", 2023).
+
+A second row reads another prompt before the same text. Log-probabilities are (1 - scale) times those behind
+the other prompt, plus scale times those behind the prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from structgen.engine import checks
+from structgen.engine.strategies.strategy import GivenPrompt, Mixture, Scores, Second, bounded, given_prompt
+from structgen.errors import fields_named
+
+
+@fields_named('sg.Guidance(without="", scale=1.5)')
+@dataclass(frozen=True, slots=True)
+class Guidance(Mixture):
+    """More of what the prompt has and `without` has not."""
+
+    name: ClassVar[str] = "guidance"
+    without: GivenPrompt = ""
+    """The other prompt: the prompt without a part of it, or "" (for token ids: at least one). It is read as
+    the prompt is, with outline and chat template."""
+    scale: float = 1.5
+    """1 is the prompt's own law, 0 the other's; the paper's best is 2."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "without", given_prompt("without", self.without))
+        scale = checks.number("scale", self.scale, 0.0, 100.0, "a number from 0 to 100")
+        object.__setattr__(self, "scale", scale)
+
+    @property
+    def seconds(self) -> tuple[Second, ...]:
+        """The row of the other prompt."""
+        return () if self.scale == 1.0 else (Second("without", self.without),)
+
+    def mixed(self, own: Scores, others: Sequence[Scores]) -> Scores | None:
+        """Return (1 - scale) others + scale own."""
+        return (1.0 - self.scale) * bounded(others[0]) + self.scale * bounded(own)

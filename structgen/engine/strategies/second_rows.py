@@ -1,0 +1,86 @@
+"""Further rows that models read for a text: another prompt before the same tokens, or another model.
+
+A row is read lazily, just before its logits are needed, all rows of one model in one pass. It never reads a
+guess, so nothing is taken back. It follows from its prompt and the decided tokens: after an interrupt it is
+made again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structgen.engine.model_protocol import Model, Released
+
+
+class SecondRow:
+    """A row of a model: what it has read for one text, and the logits after that."""
+
+    __slots__ = ("_calls", "_logits", "cache", "lock", "model", "prompt", "read")
+
+    def __init__(self, model: Model, prompt: Sequence[int], lock: threading.Lock | None = None) -> None:
+        """`lock`: held during calls of a model that several engines share."""
+        self.model, self.prompt, self.lock = model, list(prompt), lock or threading.Lock()
+        self.cache: Any = None
+        self.read = 0
+        """How many tokens of the text it has read."""
+        self._calls = 0
+        self._logits = torch.empty(0)
+
+    @property
+    def logits(self) -> Tensor:
+        """The logits [V] after the tokens that it has read."""
+        return self._logits
+
+    def begin(self, tokens: Sequence[int], known: SecondRow | None) -> None:
+        """Read the prompt and the tokens so far, or copy a row that has read the same."""
+        if known is not None:
+            self._logits, self.cache = known._logits, known.cache.copy()
+        else:
+            self._take(*self.model.prefill([*self.prompt, *tokens]))
+        self._calls += 1
+        self.read = len(tokens)
+
+    def _take(self, logits: Tensor, cache: Any) -> None:
+        self._logits, self.cache = logits, cache
+
+    def go_on(self, logits: Tensor) -> None:
+        """Take the logits after one more token."""
+        self._logits = logits
+        self.read += 1
+        self._calls += 1
+
+    def taken_calls(self) -> int:
+        """Return the number of passes that the row was part of since the last question, prompts included."""
+        found, self._calls = self._calls, 0
+        return found
+
+    def release(self) -> None:
+        """Let go of the cache."""
+        if isinstance(self.cache, Released):
+            self.cache.release()
+        self.cache = None
+
+
+def read_on(model: Model, rows: Sequence[tuple[SecondRow, Sequence[int]]]) -> None:
+    """Have a model read its rows up to the last of the tokens that stand beside each. Raises whatever it
+    raises; the rows are then of no use.
+
+    Cost: a prompt each at first, then one pass for each token of the longest rest.
+    """
+    begun: dict[tuple[int, ...], SecondRow] = {}
+    for row, tokens in rows:
+        if row.cache is None:
+            key = *row.prompt, *tokens
+            with row.lock:
+                row.begin(tokens, begun.get(key))
+            begun[key] = row
+    while late := [one for one in rows if one[0].read < len(one[1])]:
+        with late[0][0].lock:
+            logits = model.decode([of[row.read] for row, of in late], [row.cache for row, _ in late])
+        for (row, _), own in zip(late, logits, strict=True):
+            row.go_on(own)

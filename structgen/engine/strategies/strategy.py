@@ -1,0 +1,180 @@
+"""What a strategy is: options that are checked when they are made, and one function of logits."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.engine import checks
+from structgen.errors import OptionError
+
+if TYPE_CHECKING:
+    from structgen.core.matcher import Matcher
+
+Scores: TypeAlias = npt.NDArray[np.float64]
+"""A number for each allowed token: logits, up to a constant."""
+Ids: TypeAlias = npt.NDArray[np.int64]
+GivenModel: TypeAlias = str | PathLike[str] | tuple[Any, Any]
+"""A name or a folder as for `sg.Engine`, or a pair of a model object and its tokenizer."""
+GivenPrompt: TypeAlias = str | Sequence[int]
+
+
+_LEAST = 1e5
+"""Nats. A token that a model never writes stays finite in differences."""
+
+
+class Strategy(ABC):
+    """A change of the law of the next token: a value of `sg.Sampling(strategy=...)`."""
+
+    __slots__ = ()
+    name: ClassVar[str]
+    is_greedy: ClassVar[bool] = False
+    """Whether it takes the best token, so that it needs temperature 0."""
+    draws: ClassVar[bool] = False
+    """Whether it has no meaning at temperature 0, nor beside another truncation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """A further row that a model reads beside the text."""
+
+    option: str
+    """The option of the strategy that names it, for messages."""
+    prompt: GivenPrompt | None = None
+    """What it reads in place of the prompt; None: the prompt."""
+    model: GivenModel | None = None
+    """The model that reads it; None: the engine's."""
+
+
+class Mixture(Strategy):
+    """Puts the logits of further rows into those of the model, before the mask."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def seconds(self) -> tuple[Second, ...]:
+        """The further rows, in the order in which `mixed` takes them; none for a neutral setting."""
+
+    @abstractmethod
+    def mixed(self, own: Scores, others: Sequence[Scores]) -> Scores | None:
+        """Return the scores of the allowed tokens, from those of the model and of the further rows; None
+        where those of the model stay. Minus infinity drops a token; at least one stays."""
+
+
+class Narrowing(Strategy):
+    """Keeps some of the allowed tokens, or orders them otherwise, behind the mask and the temperature."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def begin(self, prompt: Sequence[int]) -> NarrowingState:
+        """Return the state of a text that begins behind a prompt."""
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return what a user should know of a text, from the states after its tokens; "" if nothing."""
+        return ""
+
+
+class NarrowingState(ABC):
+    """What a narrowing strategy keeps of one text. It follows from the tokens and from the numbers that
+    `noted` returned for them, so that it can be made again."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def kept(self, ids: Ids, scores: Scores, temperature: float, size: int) -> Scores | None:
+        """Return the scores of two or more allowed tokens (`ids` ascend) of a vocabulary of `size`, minus
+        infinity for those that are dropped; None where all stay as they are. The caller divides by the
+        temperature."""
+
+    def noted(self, token: int) -> tuple[float, ...]:
+        """Return the numbers that go into `Step.state`, for a token of the last `kept`."""
+        return ()
+
+    @abstractmethod
+    def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
+        """Take a decided token, which the matcher has taken."""
+
+
+def checked_strategies(value: Any) -> tuple[Strategy, ...]:
+    """Return the strategies of one request as a tuple. Raises OptionError for what is none, and for two that
+    exclude one another."""
+    given = (value,) if isinstance(value, Strategy) else value
+    if not isinstance(given, Sequence) or not all(isinstance(one, Strategy) for one in given):
+        raise OptionError(
+            f"A {type(value).__name__} is no strategy.",
+            where="strategy",
+            cure="Give one, such as sg.Mirostat(), or a tuple of them (docs/strategies.md).",
+        )
+    for kind, why in (
+        (Mixture, "each makes another law of the model's own"),
+        (Narrowing, "each decides alone which of the allowed tokens stay"),
+    ):
+        same = [one.name for one in given if isinstance(one, kind)]
+        if len(same) > 1:
+            raise OptionError(
+                f"{same[0]} and {same[1]} exclude one another: {why}.", where="strategy", cure="Give one."
+            )
+    return tuple(given)
+
+
+def check_beside(
+    strategies: Sequence[Strategy], temperature: float, filters: Sequence[str], min_tokens: int
+) -> None:
+    """Raise OptionError for a strategy beside options of sampling that contradict it. `filters`: the names of
+    the truncations that are set."""
+    for one in strategies:
+        if one.is_greedy and temperature != 0:
+            raise OptionError(
+                f"{one.name} takes the best token and draws none.",
+                where="temperature",
+                cure="Give temperature=0.",
+            )
+        if one.draws and temperature == 0:
+            raise OptionError(
+                f"{one.name} bounds what is drawn, and nothing is drawn at temperature 0.",
+                where="temperature",
+                cure="Give a temperature above 0.",
+            )
+        if one.draws and filters:
+            raise OptionError(
+                f"{one.name} is a truncation itself, and {filters[0]} another.",
+                where=filters[0],
+                cure="Leave one of them out.",
+            )
+        if isinstance(one, Mixture) and min_tokens:
+            raise OptionError(
+                f"{one.name} may drop all tokens but the end token.",
+                where="min_tokens",
+                cure="Leave one of them out.",
+            )
+
+
+def given_prompt(name: str, value: Any) -> GivenPrompt:
+    """Return a second prompt, a text that may be empty, or token ids. Raises OptionError."""
+    return checks.encodable(name, value) if isinstance(value, str) else checks.tokens(name, value)
+
+
+def bounded(scores: Scores) -> Scores:
+    """Return scores that are finite: none is more than 100,000 nats below the greatest."""
+    return np.asarray(np.maximum(scores, scores.max() - _LEAST))
+
+
+def without_unlikely(scores: Scores, own: Scores, floor: float) -> Scores:
+    """Return scores, minus infinity for tokens with less than a share of the likeliest one's probability in
+    `own`."""
+    with np.errstate(divide="ignore"):
+        return np.where(own >= own.max() + np.log(floor), scores, -np.inf)
+
+
+def log_softmax(scores: Scores) -> Scores:
+    """Return log-probabilities among the allowed tokens."""
+    shifted = scores - scores.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()))

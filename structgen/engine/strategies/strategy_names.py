@@ -1,0 +1,55 @@
+"""Strategies by name, as a command line gives them: `mirostat:tau=3,eta=0.1`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any, Final
+
+from structgen.engine.strategies.contrast import Contrast
+from structgen.engine.strategies.guidance import Guidance
+from structgen.engine.strategies.mirostat import Mirostat
+from structgen.engine.strategies.model_arithmetic import ContrastiveDecoding, ProxyTuning
+from structgen.engine.strategies.momentum import Momentum
+from structgen.engine.strategies.strategy import Strategy
+from structgen.errors import OptionError
+
+STRATEGIES: Final[dict[str, type[Strategy]]] = {
+    one.name: one for one in (Mirostat, Momentum, Guidance, Contrast, ContrastiveDecoding, ProxyTuning)
+}
+_NEXT_OPTION: Final = re.compile(r",(?=[a-z_]+=)")
+
+
+def strategy_named(told: str) -> Strategy:
+    """Return the strategy of a text NAME or NAME:option=value,option=value. A value ends before a comma that
+    another option follows. Raises OptionError for names and options that there are not, and those of the
+    strategy."""
+    name, _colon, rest = told.partition(":")
+    kind: Any = STRATEGIES.get(name)
+    if kind is None:
+        near = [*get_close_matches(name, STRATEGIES, 1), ""][0]
+        raise OptionError(
+            f"There is no strategy {name!r}.",
+            where="strategy",
+            cure=f"Write {near}." if near else f"Choose from {', '.join(STRATEGIES)}.",
+        )
+    types = {one.name: str(one.type) for one in fields(kind)}
+    given: dict[str, Any] = {}
+    for option in _NEXT_OPTION.split(rest) if rest else ():
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise OptionError(
+                f"{option!r} is no option.", where="strategy", cure=f"Write {name}:{next(iter(types))}=..."
+            )
+        given[key] = _number(key, value) if types.get(key) in ("int", "float") else value
+    made: Strategy = kind(**given)
+    return made
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        found = float(value)
+    except ValueError:
+        raise OptionError(f"{value!r} is no number.", where=name, cure="Give a number.") from None
+    return int(found) if found.is_integer() and "." not in value else found
