@@ -175,6 +175,7 @@ def collect_below(context: int, index: int, below_address: int, count: int) -> i
     with questions noted."""
     c, below = TextContext(context), Int64s(below_address)
     c.buffer_count = 0
+    c.waiting.count = 0
     asked = False
     for i in range(count):
         if c.buffer_count > c.vocabulary.size:
