@@ -87,8 +87,8 @@ def test_choices_as_clauses_mean_the_same(chance: random.Random, rest: bool) -> 
         schema["unevaluatedProperties"] = chance.choice([False, {"const": 0}, {"type": "integer"}])
     root = Document(exact(schema)).root
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(key_clauses, "_FEW", 1)
-        patch.setattr(evaluated, "_MANY", 1)
+        patch.setattr(key_clauses, "_MOST_SHAPES", 1)
+        patch.setattr(evaluated, "_GUARDS_AS_CLAUSES", 1)
         try:
             network = network_of(schema, strings=SlowStrings(), property_order="any")
         except UnsatisfiableSchema:
