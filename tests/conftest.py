@@ -6,6 +6,7 @@ drawn by `make test-all`, which takes the profile "deep".
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,17 @@ settings.register_profile(
     "deep", parent=settings.get_profile("default"), derandomize=False, max_examples=1000
 )
 settings.load_profile("default")
+
+
+def pytest_collection_finish() -> None:
+    """Take modules and collected tests out of garbage collection: going through them took a tenth of a run."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Give them back: libraries complain of what is left when the interpreter ends."""
+    gc.unfreeze()
 
 
 @pytest.hookimpl(optionalhook=True)

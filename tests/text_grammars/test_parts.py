@@ -495,7 +495,6 @@ def test_what_parts_hold_counts_and_is_worked_out_ahead() -> None:
 def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
     make, texts = CASES[name]
     tokenizer = tokenizer_of(texts, random.Random(name))
-    gc.collect()
     gc.disable()
     try:
         compiled = sg.compile(make(), tokenizer, store=False)
