@@ -399,7 +399,7 @@ class TextSequence:
         return [*self.thought, *self.tokens] if self.thought else self.tokens
 
     def release_seconds(self) -> None:
-        """Let go of the caches of the further rows."""
+        """Release the caches of the further rows."""
         for row in self.seconds:
             row.release()
 

@@ -24,17 +24,14 @@ from structgen.engine.bulk.bulk_file import answer_line, shown
 from structgen.engine.bulk.bulk_on_ray import AnsweredShard
 from structgen.engine.bulk.bulk_runs import Prompt, folder_digest
 from structgen.engine.request_tokens import RequestTokens, check_budget
-from structgen.engine.requests import FinishReason, Request, Result, Usage
+from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Request, Result, Usage
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import Recent
 from structgen.integrations.vllm_plugin import NAME, register
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.resources import embedded_model
 
-_SAME = (
-    *("temperature", "top_p", "top_k", "min_p", "min_tokens"),
-    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
-)
+_SAME = ("temperature", *OF_TOKENS_BEFORE)
 """Options of sampling that mean the same there."""
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
 

@@ -218,7 +218,7 @@ def function_hash(arena: Ints, function: int) -> int:
 
 @jit
 def function_of(arena: Ints, slots: Ints, count: int) -> int:
-    """Return the offset of the function whose `count` pieces were written at USED + 1, interned."""
+    """Return the offset of an interned step function; its `count` pieces stand at USED + 1."""
     made = arena[USED]
     arena[made] = count
     arena[made + 1] = -BIG

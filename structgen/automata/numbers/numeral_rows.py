@@ -138,7 +138,7 @@ def reaches(arena: Ints, states: Grid, state: int, chars: int) -> bool:
 
 @entry("int64(int64[::1], int64[::1], int64)")
 def enter_function(arena: Ints, slots: Ints, count: int) -> int:
-    """Return the offset of the function whose `count` pieces were written at USED + 1."""
+    """Return the offset in the arena of a step function; its `count` pieces stand at USED + 1."""
     return function_of(arena, slots, count)
 
 

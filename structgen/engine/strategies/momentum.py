@@ -75,7 +75,7 @@ class MomentumState(NarrowingState):
         self._runs.update(tokens[at:] for at in range(len(tokens)))
 
     def resistance(self, token: int) -> float:
-        """Return the resistance of a token that would come next."""
+        """Return the resistance of a candidate: what counts against its probability."""
         before, length = tuple(self._last), 0
         while length <= min(len(before), len(_RESISTANCE) - 2):
             if (*before[len(before) - length :], token) not in self._runs:

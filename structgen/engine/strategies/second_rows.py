@@ -20,7 +20,7 @@ from structgen.engine.model_protocol import Model, Released
 class SecondRow:
     """A row of a model: what it has read for one text, and the logits after that."""
 
-    __slots__ = ("_calls", "_logits", "cache", "lock", "model", "prompt", "read")
+    __slots__ = ("_calls", "cache", "lock", "logits", "model", "prompt", "read")
 
     def __init__(self, model: Model, prompt: Sequence[int], lock: threading.Lock | None = None) -> None:
         """`lock`: held during calls of a model that several engines share."""
@@ -29,28 +29,21 @@ class SecondRow:
         self.read = 0
         """How many tokens of the text it has read."""
         self._calls = 0
-        self._logits = torch.empty(0)
-
-    @property
-    def logits(self) -> Tensor:
+        self.logits = torch.empty(0)
         """The logits [V] after the tokens that it has read."""
-        return self._logits
 
     def begin(self, tokens: Sequence[int], known: SecondRow | None) -> None:
         """Read the prompt and the tokens so far, or copy a row that has read the same."""
         if known is not None:
-            self._logits, self.cache = known._logits, known.cache.copy()
+            self.logits, self.cache = known.logits, known.cache.copy()
         else:
-            self._take(*self.model.prefill([*self.prompt, *tokens]))
+            self.logits, self.cache = self.model.prefill([*self.prompt, *tokens])
         self._calls += 1
         self.read = len(tokens)
 
-    def _take(self, logits: Tensor, cache: Any) -> None:
-        self._logits, self.cache = logits, cache
-
     def go_on(self, logits: Tensor) -> None:
         """Take the logits after one more token."""
-        self._logits = logits
+        self.logits = logits
         self.read += 1
         self._calls += 1
 
@@ -60,7 +53,7 @@ class SecondRow:
         return found
 
     def release(self) -> None:
-        """Let go of the cache."""
+        """Release the cache of the row."""
         if isinstance(self.cache, Released):
             self.cache.release()
         self.cache = None

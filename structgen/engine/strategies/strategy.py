@@ -175,6 +175,6 @@ def without_unlikely(scores: Scores, own: Scores, floor: float) -> Scores:
 
 
 def log_softmax(scores: Scores) -> Scores:
-    """Return log-probabilities among the allowed tokens."""
+    """Return the log-probabilities of tokens by their scores."""
     shifted = scores - scores.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))

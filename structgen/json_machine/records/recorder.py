@@ -100,7 +100,7 @@ class Recorder:
             self._large.append(terminal)
 
     def _known_key(self, identity: list[int]) -> bytes | None:
-        """Return the key of a terminal in the mask store, None where it has none, or nobody can tell yet."""
+        """Return a terminal's key in the mask store; None where it has none or the meaning is not built."""
         known = tuple(identity)
         key = self._meaning.terminal_keys.get(known)
         if key is None and self._meaning.is_built:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from structgen.engine import checks
+from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import OptionError, options_named
 from structgen.sampling.problem import Problem
 from structgen.sampling.rows import Floats, PrefixRows, Tokens
@@ -173,8 +174,7 @@ def _ends(
 
 
 def _log_law(row: Floats, at: int) -> Floats:
-    shifted = scaled(row, 1.0, at)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+    return log_softmax(scaled(row, 1.0, at))
 
 
 def _joined(spans: Sequence[Span], text: str) -> list[Span]:

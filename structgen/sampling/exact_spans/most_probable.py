@@ -147,12 +147,10 @@ class _Search:
         self._left_out = math.inf
         """Minus the greatest log-probability of what was never opened."""
         self._numbers = count()
-        self._root = target.start()
-        self._is_begun = False
 
     def run(self, budget: float, together: int) -> bool:
         """Search until the k likeliest texts are known; return False if the budget ended before."""
-        self._read([(self._root, 0.0)])
+        self._read([(self._target.start(), 0.0)])
         while not self._is_proved():
             if self._target.rows.count >= budget:
                 return False
@@ -171,20 +169,16 @@ class _Search:
         """Yield the likeliest open prefixes, which are then open no more."""
         while most and not self._is_proved():
             score, _, node, rank = heapq.heappop(self._open)
-            self._push(node, rank + 1, score - self._cost(node, rank))
+            self._push(node, rank + 1, score + node.logprobs[rank])
             prefix = self._target.extend(node.prefix, node.tokens[rank])
             if prefix is not None:
                 most -= 1
                 yield prefix, score
 
-    @staticmethod
-    def _cost(node: _Node, rank: int) -> float:
-        return -node.logprobs[rank]
-
     def _push(self, node: _Node, rank: int, before: float) -> None:
         """Open a node's token, if it has one. `before`: minus the node's own log-probability."""
         if rank < len(node.tokens):
-            edge = before + self._cost(node, rank), next(self._numbers), node, rank
+            edge = before - node.logprobs[rank], next(self._numbers), node, rank
             heapq.heappush(self._open, edge)
 
     def _read(self, prefixes: Sequence[tuple[Prefix, float]]) -> None:
@@ -223,7 +217,7 @@ class _Search:
         return -min([self._left_out, *(edge[0] for edge in others)])
 
     def told(self, edge: _Edge) -> ProbableText:
-        """Return a text that was found."""
+        """Return the text, the value and the log-probability of an ended edge."""
         prefix = edge[2].prefix
         text = prefix.text.decode("utf-8", "replace")
         return ProbableText(text, self._target.value(prefix.text), prefix.tokens, -edge[0])
