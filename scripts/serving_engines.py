@@ -93,7 +93,7 @@ ENGINES = {
         "SGLang",
         "--device cpu --attention-backend torch_native --sampling-backend pytorch --dtype bfloat16 "
         "--max-total-tokens 8192 --max-running-requests 16 --disable-cuda-graph --mem-fraction-static 0.1 "
-        "--skip-server-warmup --log-level warning --context-length 1024",
+        "--sleep-on-idle --skip-server-warmup --log-level warning --context-length 1024",
         "--grammar-backend {}",
         lambda kind, value: {{"grammar": "ebnf"}.get(kind, kind): value},
         ("xgrammar", "llguidance"),
@@ -194,7 +194,7 @@ def served(key: str, backend: str = "structgen") -> Iterator[str]:
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_OFFLINE": "1",
     }
-    log = Path(sys.prefix) / f"{key}.log"
+    log = Path(sys.prefix) / f"{key}-{backend}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **settings}, stdout=out, stderr=out, start_new_session=True

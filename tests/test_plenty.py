@@ -52,6 +52,7 @@ def test_what_is_plenty_is_never_less_than_what_is_needed(schema: Any, seed: int
         assert bound is None or bound >= needed(compiled, state)
 
 
+DIFFER = {"uniqueItems": True, "maxItems": 4}
 KINDS: dict[str, Any] = {
     "required members": {"properties": {"a": {"const": "x" * 90}, "b": {}}, "required": ["a", "b"]},
     "an optional large one": {"properties": {"a": {"const": ["y" * 70, 1]}, "b": {"type": "null"}}},
@@ -79,6 +80,23 @@ KINDS: dict[str, Any] = {
         "properties": {
             "o": {"type": ["null", "object"], "required": ["p"], "properties": {"p": {"const": "q" * 50}}}
         }
+    },
+    "strings that differ": {"properties": {"l": {"type": "array", "items": {"type": "string"}, **DIFFER}}},
+    "words that differ": {
+        "properties": {"l": {"type": "array", "items": {"enum": ["a", "b" * 20, "c" * 40]}, **DIFFER}}
+    },
+    "objects that differ": {
+        "properties": {
+            "l": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"n": {"enum": ["a", "ab"]}}, "required": ["n"]},
+                **DIFFER,
+            }
+        }
+    },
+    "several items that differ": {
+        "properties": {"l": {"type": "array", "items": {"type": "string"}, **DIFFER, "minItems": 3}},
+        "required": ["l"],
     },
     "several keys more": {"minProperties": 3, "additionalProperties": {"enum": ["r" * 30]}},
 }
@@ -226,3 +244,20 @@ def test_it_holds_in_a_key_whose_tokens_are_a_row_of_the_store() -> None:
     assert row >= 0 and not len(tokens), "the case that is meant"
     after = compiled.step_bytes(state, b'":0},"')
     assert after is not None and bound is not None and bound > compiled.tokens_to_finish(after) > 99
+
+
+def test_what_no_rest_depends_on_is_not_compared() -> None:
+    item = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
+    for items, text in (({"type": "string"}, b'["a","b'), (item, b'[{"n":"a"},{"n":"b')):
+        schema = {"type": "array", "uniqueItems": True, "items": items}
+        compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), TOKENIZER, store=False)
+        state = compiled.step_bytes(compiled.start, text)
+        assert state is not None
+        least, mask = compiled.tokens_to_finish(state), sg.allocate_mask(1, TOKENIZER.vocab_size)
+        sg.Matcher(compiled, state).fill_mask(mask)
+        network = compiled.completions._machine.network
+        before = len(network._residues)
+        for budget in (least, least + 1, least + 2):
+            sg.Matcher(compiled, state).fill_mask(mask, budget=budget)
+        closing = sum(b'"' in (piece or b"") for piece in TOKENIZER.token_bytes)
+        assert len(network._residues) < before + 3 * closing, "a residue for each token of an item"

@@ -394,6 +394,11 @@ class Inspection:
         count = int(self._tables.rows(L.T_LEX)[words, 1])
         return (word for _at, word in self.listed(words, count << L.HIGH_SHIFT))
 
+    def words_beside(self, row: int) -> int:
+        """Return how many words with outcomes of their own stand beside the automaton of a string spec."""
+        words = self.string_row(row)[L.S_WORDS]
+        return 0 if words < 0 else int(self._tables.rows(L.T_LEX)[words, 1])
+
     def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
         """Return what each token does inside a free string (see machine.segment.text_kinds)."""
         kinds = np.empty(vocab_size, np.int64)

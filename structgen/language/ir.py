@@ -257,11 +257,13 @@ class ObjectMenu:
 @dataclass(frozen=True, slots=True)
 class ArrayMenu:
     """What may come next in an array at a residue: the place of the next item, or None;
-    the outcome of closing, or None; whether the value of the next item matters to those after it."""
+    the outcome of closing, or None; whether the value of the next item matters to those after it; whether
+    the array may close after the next item, whatever its value."""
 
     item: int | None
     close: int | None
     values: bool = False
+    closes_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)

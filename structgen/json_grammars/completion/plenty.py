@@ -112,6 +112,14 @@ class Plenty:
             return None
         return most if most < _NO_BOUND else None
 
+    def at(self, index: int) -> int | None:
+        """Return how many tokens suffice for a state, whatever its mask; None where no bound is known."""
+        try:
+            most = self._at(index, _place_of(self._machine.registers(index).tolist()))
+        except LimitError:
+            return None
+        return most if most < _NO_BOUND else None
+
     def _of(self, index: int) -> int:
         machine = self._machine
         if machine.space[0] == L.SPACE_INDENT:
@@ -228,9 +236,13 @@ class Plenty:
         own = self._strings.get(row)
         if own is None:
             spec, own = self._machine.string_row(row), _NO_BOUND
-            if not spec[L.S_KIND] and spec[L.S_WORDS] < 0:
+            words = self._machine.words_beside(row)
+            if not spec[L.S_KIND] and not words:
                 rest = self._rest(spec[L.S_START], self._machine.network.demands, 1)
                 own = _QUOTED + self._missing(spec) + rest
+            elif not spec[L.S_KIND] and spec[L.S_START] == StringPool.FREE and spec[L.S_MOST] < 0:
+                # so many more characters can be written in more ways than there are words
+                own = _QUOTED + self._missing(spec) + words.bit_length()
             self._strings[row] = own
         return own
 
@@ -290,8 +302,10 @@ class Plenty:
         """Return a bound for what follows a value in an object or an array (key -1)."""
         machine = self._machine
         if key == -1:
-            item = machine.network.items(machine.residue(row)).item
-            return _NO_BOUND if item is None or machine.watches(row) else self._after(row, None, item)
+            menu = machine.network.items(machine.residue(row))
+            if menu.item is None or (machine.watches(row) and not menu.closes_next):
+                return _NO_BOUND
+            return self._after(row, None, menu.item)
         simple = machine.network.simple(machine.residue(row))
         return (
             self._plain(simple)[1]
@@ -379,7 +393,7 @@ class Plenty:
         machine = self._machine
         network, residue = machine.network, machine.residue(row)
         menu = network.items(residue)
-        if menu.values or machine.watches(row):
+        if (menu.values or machine.watches(row)) and not menu.closes_next:
             return _NO_BOUND
         most = self._spaced(network.finish(residue).values()) if menu.close is not None else 0
         if menu.item is None:

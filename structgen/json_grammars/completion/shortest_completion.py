@@ -29,6 +29,7 @@ class Shortest:
         "_asked",
         "_folds",
         "_forms",
+        "_logs",
         "_machine",
         "_names",
         "_names_told",
@@ -59,6 +60,8 @@ class Shortest:
         """Forget what was remembered."""
         self._texts.clear()
         self._folds.clear()
+        self._logs: dict[int, bool] = {L.NO_FRAME: False}
+        """Frame -> `_logged`."""
         self._quoted.clear()
         self._names.clear()
         self._asked: set[int] = set()
@@ -102,7 +105,7 @@ class Shortest:
 
     def twin(self, index: int) -> int:
         """Return the state that stands for all that differ from this one in the names of extra keys alone, of
-        which those that completions looked for are the same.
+        which those that completions looked for are the same, and in items on which no rest depends.
 
         What they have left is the same, byte for byte, unless a completion looks for one more name. Cost:
         3 us and the depth of new frames.
@@ -111,7 +114,9 @@ class Shortest:
             self._tell()
         mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
         if text & L.CAPTURE:
-            return index
+            if mode == L.M_KEY or self._logged(frame):
+                return index
+            text = 0
         names: tuple[Collection[object], ...] = ()
         if mode in _IN_OBJECTS:
             names = (self._names.met(extras),)
@@ -157,14 +162,14 @@ class Shortest:
         """Return the shortest rest of the document, given those of the innermost value or container.
         `log`: that of items whose values matter."""
         machine = self._machine
-        key = frame, log, tuple(demands.items())
+        key = frame, log if self._logged(frame) else 0, tuple(demands.items())
         known = self._folds.get(key)
         if known is not None:
             return known
         below = frame
         while below >= 0:
             residue, extras, written, below = machine.frame(below)
-            if written == -1 and machine.watches(residue):
+            if written == -1 and self._watched(residue):
                 item = machine.written(log, extras)
                 demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
                 continue
@@ -173,6 +178,26 @@ class Shortest:
             )
         found = self._folds[key] = min(demands.values(), key=order)
         return found
+
+    def _logged(self, frame: int) -> bool:
+        """Return whether the rest of the document depends on what is written of items around a frame."""
+        above: list[int] = []
+        known, machine = self._logs, self._machine
+        while frame not in known:
+            above.append(frame)
+            residue, _extras, key, below = machine.frame(frame)
+            if key == -1 and self._watched(residue):
+                known[frame] = True
+                break
+            frame = below
+        found = known[frame]
+        known.update(dict.fromkeys(above, found))
+        return found
+
+    def _watched(self, row: int) -> bool:
+        """Return whether the rest of an array depends on the item that is being written."""
+        machine = self._machine
+        return machine.watches(row) and not machine.network.items(machine.residue(row)).closes_next
 
     def _innermost(self, index: int) -> Demands:
         """Return the shortest rest of the innermost value or container, for each of its demands."""

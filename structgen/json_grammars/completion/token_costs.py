@@ -4,6 +4,7 @@ bounds what a document still needs.
 
 from __future__ import annotations
 
+import re
 from array import array
 from weakref import WeakKeyDictionary
 
@@ -41,6 +42,8 @@ _INSIDE = bytes(byte for byte in range(32, 192) if byte not in b'"\\\x7f')
 """What goes on with a string: characters of one byte, and the bytes that finish a longer one."""
 _KINDS: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int64]] = WeakKeyDictionary()
 """What tokens do inside a free string (`Inspection.text_kinds`), numbered."""
+_CLOSING = re.compile(rb'"?[\]}]*')
+"""A rest that can be written in no other way."""
 _VALUES = b'"-0123456789[fnt{'
 _CHOICES = {
     L.M_DOC: _VALUES,
@@ -134,7 +137,7 @@ class Completer:
         number = self._numbers.get(twin)
         if number is None:
             text, start = self._shortest.rest(twin)
-            if not start < len(text) <= start + _FAR:
+            if not start < len(text) <= start + _FAR or _CLOSING.fullmatch(text, start):
                 number = self._numbers[twin] = self._chain(text, start)
             else:
                 number = self._explore(twin)
@@ -146,20 +149,33 @@ class Completer:
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
 
-        Cost: 0.1 us a token, and `tokens` of each state that they lead to.
+        Cost: 0.1 us a token, a bound for each state that they lead to (5 us; 30 us near the end), and
+        `tokens` of those states whose bounds say nothing.
         """
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
             states, which = self._after(index, tokens)
-            most, over = max(map(self._shortest.length, states), default=0), tokens[:0]
-            if most > left:  # no text needs more tokens than it has bytes
-                costs = np.fromiter(map(self.tokens, states), np.int64, len(states))
-                most, over = int(costs.max(initial=0)), tokens[costs[which] > left]
+            costs = np.fromiter((self._no_more(state, left) for state in states), np.int64, len(states))
+            most, over = int(costs.max(initial=0)), tokens[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
         self._ceilings[index] = most
         return over
+
+    def _no_more(self, index: int, left: int) -> int:
+        """Return `tokens` of a state, or more than that where it is no more than `left` all the same."""
+        number = self._numbers.get(index)
+        if number is not None:
+            return self._costs[number]
+        bound = self._plenty[1].at(index)
+        if bound is not None and bound <= left:
+            return bound
+        text, start = self._shortest.rest(index)
+        bound = len(text) - start  # no text needs more tokens than it has bytes
+        if left < bound <= _FAR:
+            bound = self._costs[self._chain(text, start)]
+        return bound if bound <= left else self.tokens(index)
 
     def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:

@@ -37,6 +37,7 @@ Thread: TypeAlias = tuple[int, ArrayShape, Progress]
 Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
 """The place of the next item, and for each thread that goes on the index of the demand it needs."""
 
+CLOSE = JsonPieces((b"]",))
 _NONE: Values = frozenset()
 
 
@@ -443,6 +444,21 @@ class Arrays:
                 if self.progress.closes(shape, progress, state.index)
             )
         return found
+
+    def closes_after(self, state: ArrayState, thread: Thread) -> bool:
+        """Return whether the array may close after the next item, for a thread of the moves: then its rest is
+        the bracket alone, whatever the item's value."""
+        _, shape, progress = thread
+        return self.progress.closes(shape, progress, min(state.index + 1, state.cap))
+
+    def closes_next(self, state: ArrayState) -> bool:
+        """Return whether `closes_after` holds for all moves, and the values of all items before are known."""
+        moves = self.moves(state)
+        return (
+            moves is not None
+            and not state.unread
+            and all(self.closes_after(state, thread) for _, thread in moves[1])
+        )
 
     def least_more(self, state: ArrayState) -> int:
         """Return how many more items there must be, whatever comes."""

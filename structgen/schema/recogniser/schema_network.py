@@ -45,7 +45,7 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
-from structgen.schema.recogniser.arrays import Arrays, ArrayState
+from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
 from structgen.schema.recogniser.contradiction import RELAX, empty_schema, reason
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_keys import KeyClass
@@ -211,6 +211,7 @@ class SchemaNetwork:
             None if moves is None else moves[0],
             self.outcome(closing) if closing else None,
             state.seen is not None,
+            self.arrays.closes_next(state),
         )
 
     def after_unread(self, residue: int, outcome: int) -> int | None:
@@ -336,10 +337,14 @@ class SchemaNetwork:
             array_moves = self.arrays.moves(state)
             assert array_moves is not None, "an item that the menu does not offer"
             for index, array_thread in array_moves[1]:
-                if index in value:
-                    item = self._item(state, written + value[index])
-                    after = self.arrays.after(state, (0, [(0, array_thread)]), frozenset((0,)), item)
-                    _better(best, value[index], self._rests(after, taken))
+                if index not in value:
+                    continue
+                if self.arrays.closes_after(state, array_thread):
+                    _better(best, value[index], {array_thread[0]: CLOSE})
+                    continue
+                item = self._item(state, written + value[index])
+                after = self.arrays.after(state, (0, [(0, array_thread)]), frozenset((0,)), item)
+                _better(best, value[index], self._rests(after, taken))
         else:
             where = key if isinstance(key, str) else self.objects.any_class(state.frame)
             for index, thread in self._object_moves(state, key)[1]:
