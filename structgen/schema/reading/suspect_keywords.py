@@ -305,8 +305,11 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
             return _KINDS[likely], likely, unknown, f"Write {likely}."
     best: tuple[int, str] | None = None
     for likely in _candidates(known):
+        most = _allowed(keyword, likely)
+        if abs(len(keyword) - len(likely)) > most or not most:
+            continue  # the slips need not be counted
         slips = _slips(keyword.casefold(), likely.casefold())
-        if slips <= _allowed(keyword, likely) and (best is None or slips < best[0]):
+        if slips <= most and (best is None or slips < best[0]):
             best = slips, likely
     if best is None:
         return None
