@@ -74,10 +74,9 @@ def asked(asking: Asking, schema: Any, tokens: int) -> tuple[str, float, int]:
                     first = first or time.perf_counter() - begun
                     text += choice.delta.content
                 end = choice.finish_reason or end
-    except openai.BadRequestError:
-        return "refused", first, count
-    except openai.OpenAIError:
-        return "error", first, count
+    except openai.APIError as error:
+        # a stream that has begun says in its body what a status would have said
+        return "refused" if str(error.code) == "400" else "error", first, count
     try:
         if judge_of(schema)(text):
             return "valid", first, count

@@ -120,6 +120,18 @@ class Plenty:
             return None
         return most if most < _NO_BOUND else None
 
+    def beyond(
+        self, index: int, tokens: npt.NDArray[np.int64], left: int
+    ) -> tuple[npt.NDArray[np.int64], int]:
+        """Return those of a state's allowed tokens after which more than `left` may be needed, as far as
+        their quotes tell, and how many suffice after the others."""
+        regs = self._machine.registers(index).tolist()
+        if regs[L.MODE] in _QUOTED_MODES and self._is_one(_place_of(regs)):
+            bound = self.at(index)  # a token without a quote stays where it is
+            if bound is not None and bound <= left:
+                return tokens[self._quotes[0][tokens]], bound
+        return tokens, 0
+
     def _of(self, index: int) -> int:
         machine = self._machine
         if machine.space[0] == L.SPACE_INDENT:

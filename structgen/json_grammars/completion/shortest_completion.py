@@ -61,7 +61,7 @@ class Shortest:
         self._texts.clear()
         self._folds.clear()
         self._logs: dict[int, bool] = {L.NO_FRAME: False}
-        """Frame -> `_logged`."""
+        """Frame -> `reads_log`."""
         self._quoted.clear()
         self._names.clear()
         self._asked: set[int] = set()
@@ -86,6 +86,21 @@ class Shortest:
     def remember(self, index: int, text: bytes, start: int) -> None:
         """Note the completion of a state, text[start:], where another one has shown it."""
         self._texts.setdefault(index, (text, start))
+
+    def reads_log(self, frame: int) -> bool:
+        """Return whether the rest of the document depends on what is written of items around a frame."""
+        above: list[int] = []
+        known, machine = self._logs, self._machine
+        while frame not in known:
+            above.append(frame)
+            residue, _extras, key, below = machine.frame(frame)
+            if key == -1 and self._watched(residue):
+                known[frame] = True
+                break
+            frame = below
+        found = known[frame]
+        known.update(dict.fromkeys(above, found))
+        return found
 
     def rest(self, index: int) -> tuple[bytes, int]:
         """Return the completion of a state as a text and where in it it begins."""
@@ -114,7 +129,7 @@ class Shortest:
             self._tell()
         mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
         if text & L.CAPTURE:
-            if mode == L.M_KEY or self._logged(frame):
+            if mode == L.M_KEY or self.reads_log(frame):
                 return index
             text = 0
         names: tuple[Collection[object], ...] = ()
@@ -162,7 +177,7 @@ class Shortest:
         """Return the shortest rest of the document, given those of the innermost value or container.
         `log`: that of items whose values matter."""
         machine = self._machine
-        key = frame, log if self._logged(frame) else 0, tuple(demands.items())
+        key = frame, log if self.reads_log(frame) else 0, tuple(demands.items())
         known = self._folds.get(key)
         if known is not None:
             return known
@@ -177,21 +192,6 @@ class Shortest:
                 machine.residue(residue), machine.key(residue, written), demands, self._names.held(extras)
             )
         found = self._folds[key] = min(demands.values(), key=order)
-        return found
-
-    def _logged(self, frame: int) -> bool:
-        """Return whether the rest of the document depends on what is written of items around a frame."""
-        above: list[int] = []
-        known, machine = self._logs, self._machine
-        while frame not in known:
-            above.append(frame)
-            residue, _extras, key, below = machine.frame(frame)
-            if key == -1 and self._watched(residue):
-                known[frame] = True
-                break
-            frame = below
-        found = known[frame]
-        known.update(dict.fromkeys(above, found))
         return found
 
     def _watched(self, row: int) -> bool:

@@ -155,9 +155,10 @@ class Completer:
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
-            states, which = self._after(index, tokens)
+            some, most = self._plenty[1].beyond(index, tokens, left)
+            states, which = self._after(index, some)
             costs = np.fromiter((self._no_more(state, left) for state in states), np.int64, len(states))
-            most, over = int(costs.max(initial=0)), tokens[costs[which] > left]
+            most, over = int(costs.max(initial=most)), some[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
         self._ceilings[index] = most
@@ -191,7 +192,12 @@ class Completer:
         kinds = known[tokens]
         named = self._named(regs, tokens, kinds)
         alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
-        if lex == StringPool.FREE and (mode == L.M_STRING or alone) and not machine.log(regs):
+        apart = machine.log(regs) and (
+            int(regs[L.SEEN]) > 0
+            or (alone and self._shortest.names_asked > 0)
+            or self._shortest.reads_log(int(regs[L.FRAME]))
+        )
+        if lex == StringPool.FREE and (mode == L.M_STRING or alone) and not apart:
             # of the tokens that only count characters, one of each kind stands for all
             counts = ~named & (kinds >= 0)
             counting, of_kind = np.flatnonzero(counts), np.full(int(kinds.max(initial=0)) + 1, -1)
