@@ -134,8 +134,9 @@ class Completions(Protocol):
         """Return the shortest text that completes the document."""
         ...
 
-    def tokens(self, index: int, /) -> int:
-        """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished."""
+    def tokens(self, index: int, enough: int = 0, /) -> int:
+        """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished; where it is no
+        more than `enough`, perhaps more than it is, and no more than `enough` either."""
         ...
 
     def known(self, index: int, /) -> int | None:
@@ -602,14 +603,15 @@ class CompiledGrammar(ABC):
             self._open(index)
             return self.completions.text(index)
 
-    def cost(self, index: int) -> int:
-        """Return `tokens_to_finish` of a state by its number."""
+    def cost(self, index: int, enough: int = 0) -> int:
+        """Return `tokens_to_finish` of a state by its number; where it is no more than `enough`, perhaps more
+        than it is, and no more than `enough` either."""
         with self.lock:
             known = self.completions.known(index)
             if known is None:
                 self._open(index)
                 with THIS_CALL:
-                    known = self.completions.tokens(index)
+                    known = self.completions.tokens(index, enough)
             return known
 
     def _open(self, index: int) -> None:
@@ -630,7 +632,7 @@ class CompiledGrammar(ABC):
         if self._is_plenty(index, budget, known):
             self.fill_index(index, mask, row)
             return
-        least = self.cost(index)
+        least = self.cost(index, budget)
         if budget < least:
             raise BudgetError(
                 f"The document needs {least} more tokens, and the budget is {budget}.",

@@ -347,7 +347,7 @@ class _ForcedCompletions:
         place, inner = self._policy.place(index), self._policy.inner
         return self._policy.rest_of_border(place) + inner.completions.text(place.state)
 
-    def tokens(self, index: int) -> int:
+    def tokens(self, index: int, enough: int = 0) -> int:
         return self._policy.least(self._policy.place(index))
 
     def known(self, index: int) -> int | None:
@@ -439,7 +439,7 @@ class _NoCompletions:
     def text(self, index: int) -> bytes:
         return b""
 
-    def tokens(self, index: int) -> int:
+    def tokens(self, index: int, enough: int = 0) -> int:
         return 0
 
     def known(self, index: int) -> int | None:

@@ -204,7 +204,7 @@ class TextBudget:
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
     """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
     engine's `option` says."""
-    least = Matcher(compiled).tokens_to_finish()
+    least = compiled.cost(compiled.start.index, most - 1)
     if least + 1 > most:
         raise BudgetError(
             f"The shortest text takes {least:,} tokens and an end token, and {most:,} are allowed.",

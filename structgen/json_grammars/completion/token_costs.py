@@ -111,8 +111,9 @@ class Completer:
         self._chains: dict[tuple[bytes, int], int] = {}
         self._runs: dict[tuple[bytes, int], int] = {}
 
-    def tokens(self, index: int) -> int:
-        """Return the tokens that complete the document from a state: 0 where it is complete.
+    def tokens(self, index: int, enough: int = 0) -> int:
+        """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
+        no more than `enough`, a bound may do.
 
         Cost: about 30 us for each byte of the completion's first block where there is a choice, once for all
         on the way, and 0.5 us for each of the others.
@@ -121,8 +122,20 @@ class Completer:
         if number is None:
             if len(self._numbers) > _KEPT or len(self._costs) > _MOST_BYTES:
                 self._clear()
+            bound = self._bound(index, enough) if enough > 0 else 1
+            if bound <= enough:
+                return bound
             number = self._number(index)
         return self._costs[number]
+
+    def _bound(self, index: int, enough: int) -> int:
+        """Return a bound for the tokens of a state; the closest one where all are more than `enough`."""
+        bound = self._plenty[1].at(index)
+        if bound is not None and bound <= enough:
+            return bound
+        text, start = self._shortest.rest(index)
+        bound = len(text) - start  # no text needs more tokens than it has bytes
+        return self._costs[self._chain(text, start)] if enough < bound <= _FAR else bound
 
     def known(self, index: int) -> int | None:
         """Return `tokens` of a state where it is remembered."""
@@ -157,26 +170,12 @@ class Completer:
             names = self._shortest.names_asked
             some, most = self._plenty[1].beyond(index, tokens, left)
             states, which = self._after(index, some)
-            costs = np.fromiter((self._no_more(state, left) for state in states), np.int64, len(states))
+            costs = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
             most, over = int(costs.max(initial=most)), some[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
         self._ceilings[index] = most
         return over
-
-    def _no_more(self, index: int, left: int) -> int:
-        """Return `tokens` of a state, or more than that where it is no more than `left` all the same."""
-        number = self._numbers.get(index)
-        if number is not None:
-            return self._costs[number]
-        bound = self._plenty[1].at(index)
-        if bound is not None and bound <= left:
-            return bound
-        text, start = self._shortest.rest(index)
-        bound = len(text) - start  # no text needs more tokens than it has bytes
-        if left < bound <= _FAR:
-            bound = self._costs[self._chain(text, start)]
-        return bound if bound <= left else self.tokens(index)
 
     def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:

@@ -72,8 +72,11 @@ class RestCompletions:
         """Return the completion of a state; empty where the text is complete. Special tokens have no text."""
         return bytes(symbol for symbol in self._rest(index) if symbol < TOKEN)
 
-    def tokens(self, index: int) -> int:
-        """Return the fewest tokens that write the rest of a state; 0 where the text is complete."""
+    def tokens(self, index: int, enough: int = 0) -> int:
+        """Return the fewest tokens that write the rest of a state; 0 where the text is complete. Where they
+        are no more than `enough`, the length of the rest may do."""
+        if index not in self._costs and len(rest := self._rest(index)) <= enough:
+            return len(rest)
         if len(self._costs) > _KEPT:
             self._costs.clear()
             self._rests.clear()
@@ -93,7 +96,7 @@ class RestCompletions:
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""
         states, which = np.unique(self._machine.after_tokens(index, tokens), return_inverse=True)
-        costs = np.array([self.tokens(int(state)) for state in states], np.int64)
+        costs = np.array([self.tokens(int(state), left) for state in states], np.int64)
         self._ceilings[index] = int(costs.max(initial=0))
         return tokens[costs[which] > left]
 
