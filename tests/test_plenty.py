@@ -261,3 +261,56 @@ def test_what_no_rest_depends_on_is_not_compared() -> None:
             sg.Matcher(compiled, state).fill_mask(mask, budget=budget)
         closing = sum(b'"' in (piece or b"") for piece in TOKENIZER.token_bytes)
         assert len(network._residues) < before + 3 * closing, "a residue for each token of an item"
+
+
+@pytest.mark.parametrize("least", [0, 2])
+@pytest.mark.parametrize(
+    "items",
+    [
+        {"type": "string"},
+        {"type": "string", "minLength": 2, "maxLength": 3},
+        {"enum": ["", "a", "aa" * 9]},
+        {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]},
+        {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": 1},
+    ],
+    ids=["strings", "short strings", "words", "objects", "arrays"],
+)
+def test_it_holds_behind_tokens_that_span_items(items: Any, least: int) -> None:
+    pieces = [
+        b'","',
+        b'"]',
+        b'"',
+        b'a","',
+        b'aa","aa',
+        b'"},',
+        b'"},{"n":"',
+        b'],["',
+        b'"],',
+        b"null,",
+        b"null,[",
+    ]
+    tokens = [*(bytes((byte,)) for byte in range(256)), *pieces]
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens))
+    schema = {"type": "array", "uniqueItems": True, "items": items, "minItems": least}
+    compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), tokenizer, store=False)
+    end, chance, bounds = len(tokens), random.Random(least), 0
+    for _ in range(6):
+        state = compiled.start
+        for _ in range(9):
+            bound = plenty(compiled, state)
+            allowed = [token for token in compiled.allowed(state) if token != end]
+            after = [compiled.step(state, token) for token in allowed]
+            if bound is not None:
+                bounds += 1
+                assert bound >= max(
+                    compiled.tokens_to_finish(state),
+                    *(1 + compiled.tokens_to_finish(one) for one in after if one is not None),
+                    0,
+                )
+            likely = [token for token in allowed if token >= 256 or chr(token) in 'a"],{n:']
+            if not likely:
+                break
+            stepped = compiled.step(state, chance.choice(likely))
+            assert stepped is not None
+            state = stepped
+    assert bounds or least

@@ -258,12 +258,14 @@ class ObjectMenu:
 class ArrayMenu:
     """What may come next in an array at a residue: the place of the next item, or None;
     the outcome of closing, or None; whether the value of the next item matters to those after it; whether
-    the array may close after the next item, whatever its value."""
+    the array may close after the next item, whatever its value; whether the value of the item before is not
+    known (`Network.after_unread`)."""
 
     item: int | None
     close: int | None
     values: bool = False
     closes_next: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +348,10 @@ class Network(Protocol):
         """Return the residue after an item whose value matters has closed, the value unknown; None where it
         must be known to tell what may come next. It is good for that alone: which value of several the item
         after it has, and what follows that, must be asked with the value."""
+        ...
+
+    def read_as(self, residue: int, text: bytes) -> int:
+        """Return the residue where the item whose value is unknown (`after_unread`) was `text`."""
         ...
 
     def may_differ(self, residue: int) -> bool:

@@ -221,7 +221,28 @@ class Plenty:
         if own is None:
             own = self._places[key] = self._own(mode, residue, lexeme, index, token)
         below = self._frames.get(frame)
-        return own + (self._below(frame) if below is None else below)
+        if below is None:
+            below = self._below(frame)
+        if below >= _NO_BOUND and mode == L.M_STRING and frame >= 0 and self._is_free(residue):
+            below = self._behind_unread(frame)
+        return own + below
+
+    def _behind_unread(self, frame: int) -> int:
+        """Return a bound for what follows a string of any characters behind an item that is not known. One
+        more character makes it another string: `_QUOTED` has room for it."""
+        machine = self._machine
+        row, _extras, key, below = machine.frame(frame)
+        if key != -1:
+            return _NO_BOUND
+        menu = machine.network.items(machine.residue(row))
+        if menu.item is None or not menu.closes_next:
+            return _NO_BOUND
+        return self._after(row, None, menu.item) + self._below(below)
+
+    def _is_free(self, row: int) -> bool:
+        """Return whether a string may have any characters, and ever more of them."""
+        spec = self._machine.string_row(row)
+        return not spec[L.S_KIND] and spec[L.S_START] == StringPool.FREE and spec[L.S_MOST] < 0
 
     def _own(self, mode: int, residue: int, lexeme: int, index: int, token: int) -> int:
         """Return a bound for the value or the container itself."""
@@ -252,7 +273,7 @@ class Plenty:
             if not spec[L.S_KIND] and not words:
                 rest = self._rest(spec[L.S_START], self._machine.network.demands, 1)
                 own = _QUOTED + self._missing(spec) + rest
-            elif not spec[L.S_KIND] and spec[L.S_START] == StringPool.FREE and spec[L.S_MOST] < 0:
+            elif self._is_free(row):
                 # so many more characters can be written in more ways than there are words
                 own = _QUOTED + self._missing(spec) + words.bit_length()
             self._strings[row] = own
@@ -315,9 +336,8 @@ class Plenty:
         machine = self._machine
         if key == -1:
             menu = machine.network.items(machine.residue(row))
-            if menu.item is None or (machine.watches(row) and not menu.closes_next):
-                return _NO_BOUND
-            return self._after(row, None, menu.item)
+            is_open = machine.watches(row) and (menu.unread or not menu.closes_next)
+            return _NO_BOUND if menu.item is None or is_open else self._after(row, None, menu.item)
         simple = machine.network.simple(machine.residue(row))
         return (
             self._plain(simple)[1]
@@ -410,7 +430,13 @@ class Plenty:
         most = self._spaced(network.finish(residue).values()) if menu.close is not None else 0
         if menu.item is None:
             return most
-        item = self._spaced(b"," + text for text in self._values(menu.item))
+        values = self._values(menu.item)
+        if menu.unread:
+            # where one of them was written before, one that differs from it is
+            for text in values[:]:
+                place = network.items(network.read_as(residue, text)).item
+                values += [] if place is None else self._values(place)
+        item = self._spaced(b"," + text for text in values)
         return max(most, item + self._after(row, None, menu.item))
 
     def _values(self, place: int) -> list[bytes]:

@@ -452,13 +452,14 @@ class Arrays:
         return self.progress.closes(shape, progress, min(state.index + 1, state.cap))
 
     def closes_next(self, state: ArrayState) -> bool:
-        """Return whether `closes_after` holds for all moves, and the values of all items before are known."""
+        """Return whether `closes_after` holds for all moves."""
         moves = self.moves(state)
-        return (
-            moves is not None
-            and not state.unread
-            and all(self.closes_after(state, thread) for _, thread in moves[1])
-        )
+        return moves is not None and all(self.closes_after(state, thread) for _, thread in moves[1])
+
+    def read_as(self, state: ArrayState, value: int) -> ArrayState:
+        """Return the residue where the item that is not known had this value (its literal)."""
+        seen = (state.seen or _NONE) | {value}
+        return self.state(state.demands, state.cap, state.index, state.threads, seen)
 
     def least_more(self, state: ArrayState) -> int:
         """Return how many more items there must be, whatever comes."""

@@ -212,7 +212,13 @@ class SchemaNetwork:
             self.outcome(closing) if closing else None,
             state.seen is not None,
             self.arrays.closes_next(state),
+            state.unread,
         )
+
+    def read_as(self, residue: int, text: bytes) -> int:
+        """Return the residue of an array where the item that is not known (`after_unread`) was `text`."""
+        value = self.arrays.unique.distinct.literal(text)
+        return self.arrays.read_as(self._array(residue), value).id
 
     def after_unread(self, residue: int, outcome: int) -> int | None:
         """Return the residue after an item that closed with `outcome`, its value unknown; None where the next
