@@ -21,6 +21,9 @@ _MOST_KEPT: Final = 256
 _MOST_BYTES: Final = 1 << 29
 """Bytes of their tables: most have a megabyte, one of a deep schema a hundred, and as much again lies outside
 of them."""
+_WEIGHED_EVERY: Final = 16
+"""New grammars between two sums of bytes. Each sum asks all that are kept, which takes as long as half of a
+plain schema's compilation."""
 
 
 K = TypeVar("K")
@@ -54,6 +57,7 @@ class EngineGrammars:
         self._kept: Recent[str, CompiledGrammar] = Recent()
         self._held: dict[str, CompiledGrammar] = {}
         self._lock = threading.Lock()
+        self._added = 0
 
     def preload(self) -> None:
         """Load ahead what the first request of each kind needs (`sg.preload`)."""
@@ -73,6 +77,9 @@ class EngineGrammars:
         made: CompiledGrammar = compile(grammar, self.tokenizer)
         with self._lock:
             self._kept[key] = made
+            self._added += 1
+            if self._added % _WEIGHED_EVERY:
+                return made
             sizes = [one.nbytes for one in self._kept.values()]  # they grow as texts are written
             while len(sizes) > 1 and sum(sizes) > _MOST_BYTES:
                 self._kept.popitem(last=False)

@@ -23,6 +23,7 @@ def test_grammars_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyP
     grammars = EngineGrammars(str(FOLDER), (), 8192)
     asked = [{"structured_outputs": {"regex": f"[a-z]{{{size}}}"}} for size in range(1, 7)]
     made = [grammars.compiled(one) for one in asked[:5]]
+    monkeypatch.setattr(engine_grammars, "_WEIGHED_EVERY", 1)
     monkeypatch.setattr(engine_grammars, "_MOST_BYTES", 3 * max(one.nbytes for one in made))
     grammars.compiled(asked[5])
     assert grammars.compiled(asked[4]) is made[4] and grammars.compiled(asked[0]) is not made[0]
