@@ -95,8 +95,7 @@ def fill_masks(
             status[i] = RowStatus.FREE
             continue
         matcher.compiled.check_mask(mask)
-        budget = None if budgets is None else budgets[i]
-        if budget is None and matcher.fill_known(mask, chosen[i]):
+        if matcher.fill_known(mask, chosen[i], None if budgets is None else budgets[i]):
             continue
         left.append(i)
 

@@ -137,10 +137,15 @@ class Matcher:
         self.compiled.check_mask(mask)
         self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
 
-    def fill_known(self, mask: TokenMask, row: int) -> bool:
-        """Write the mask of the present state to a row that there is, if it is known and as wide; return
-        whether it was. No lock is taken, and nothing is worked out. Cost: 0.3 us."""
+    def fill_known(self, mask: TokenMask, row: int, budget: int | None = None) -> bool:
+        """Write the mask of the present state to a row that there is, if it is known and as wide, and the
+        budget is known to take nothing from it; return whether it was. No lock is taken, and nothing is
+        worked out. Cost: 0.3 us."""
         if mask.words != self._words:
+            return False
+        if budget is not None and (
+            type(budget) is not int or self.compiled.plenties.get(self._index, budget + 1) > budget
+        ):
             return False
         code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
         return code == 0

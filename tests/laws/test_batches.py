@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cases import Case, any_cases
 from effort import MODEST
 from engine import system_of
@@ -9,6 +10,8 @@ from hypothesis import given
 from laws import advance_all_agrees, batch_agrees, batch_budgets_agree, draft_agrees
 
 import structgen as sg
+from structgen.core import batch
+from structgen.tokens.tokenizer import byte_tokenizer
 
 
 @MODEST
@@ -36,3 +39,18 @@ def test_a_draft_tree_is_filled_node_by_node(case: Case) -> None:
     system = system_of(case)
     for _ in range(3):
         draft_agrees(system, sg.fill_draft, case.chance)
+
+
+def test_known_masks_are_filled_without_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a budget that is known to suffice, too: a thread costs thirty times as much as such a row."""
+    compiled = sg.compile(sg.regex("[a-z]{9}"), byte_tokenizer(), store=False)
+    matchers = [sg.Matcher(compiled) for _ in range(8)]
+    mask = sg.allocate_mask(8, compiled.vocab_size)
+    asked: list[list[int]] = []
+    monkeypatch.setattr(batch, "_spread", lambda work, items: asked.append(items) or [*map(work, items)])
+    for _ in range(2):
+        sg.fill_masks(matchers, mask, budgets=[30] * 8)
+    assert asked == [[*range(8)], []]
+    matchers[3].advance(ord("a"))
+    sg.fill_masks(matchers, mask, budgets=[30] * 8)
+    assert asked[2:] == [[3]]
