@@ -34,7 +34,6 @@ from structgen.store.terminal_records import Content, Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.system.fork_locks import QUEUES, STORES, WRITING, new_lock, tell
 from structgen.system.source_digests import package_digest
-from structgen.tokens.array_checks import Bounds
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays
 from structgen.tokens.vocabulary import Vocabulary
@@ -381,9 +380,8 @@ class MaskStore:
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
             return None
-        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
         path = self.path / package_digest() / vocabulary.fingerprint
-        return Folder(path, entry_key("masks", vocabulary.fingerprint), bounds)
+        return Folder(path, entry_key("masks", vocabulary.fingerprint))
 
     def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
         """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their
