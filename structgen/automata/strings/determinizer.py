@@ -45,8 +45,10 @@ from structgen.automata.programs.determinizer_tables import (
     K_MIDDLE,
     K_NODE,
     K_OUTCOME,
+    K_PART,
     K_SPLIT,
     KIND,
+    LEN,
     MIDDLE_STATE,
     MOST_NODES,
     MOST_STEPS,
@@ -81,8 +83,11 @@ from structgen.automata.programs.determinizer_tables import (
     P_JUDGED,
     P_KINDS,
     P_LEAST,
+    P_MEMBERS,
     P_MOST,
     P_NBREAKS,
+    P_NPARTS,
+    P_PARTS,
     P_RANGES,
     P_STARTS,
     P_TEXTS,
@@ -192,20 +197,22 @@ def _bracket(A, s, length):  # type: ignore[no-untyped-def]
 
 @jit
 def _estimate(A, s, set_, length):  # type: ignore[no-untyped-def]
-    """Return a key with two estimates of the bytes from a set to an outcome: a lower bound (VALUE; _NEVER if
-    no text leads to one) and what all conditions ask for together (OFF).
+    """Return a key with estimates of the bytes from a set to an outcome: a lower bound (VALUE; _NEVER if no
+    text leads to one), what all conditions ask for together (OFF), and up to which length of the string
+    there is an outcome for certain (LEN; _NEVER: after every text, -1: not known).
 
     A spec's formula is evaluated over its atoms' distances to a match: of a conjunction the largest, or the
-    sum; of a disjunction the least. Computed once for a set and how many length bounds are reached.
+    sum; of a disjunction the least. Patterns that are found after any text are met one after another, if
+    nothing else is asked but a length. Computed once for a set and how many length bounds are reached.
     """
     key = intern(A, K_ESTIMATE, s, set_, _bracket(A, s, length))
     keys, heap, work, prog = keys_of(A), heap_of(A), work_of(A), prog_of(A)
     if keys[key, VALUE] != UNSET:
         return key
     first, count = spec_of(A)[s, P_FIRST_ATOM], spec_of(A)[s, P_ATOM + 1]
-    at, asked = spec_of(A)[s, P_FORMULA], spec_of(A)[s, P_ASKED]
-    if count + 2 * spec_of(A)[s, P_DEPTH] > work.shape[0]:
-        stop(A, FULL_WORK, 2 * (count + spec_of(A)[s, P_DEPTH]))
+    at, asked, least = spec_of(A)[s, P_FORMULA], spec_of(A)[s, P_ASKED], spec_of(A)[s, P_LEAST]
+    if count + 4 * spec_of(A)[s, P_DEPTH] > work.shape[0]:
+        stop(A, FULL_WORK, count + 4 * spec_of(A)[s, P_DEPTH])
     for atom in range(count):
         work[atom] = _NEVER
     off = sets_of(A)[set_, S_OFF]
@@ -215,34 +222,47 @@ def _estimate(A, s, set_, length):  # type: ignore[no-untyped-def]
         if prog[keys[t, 0], 0] == MATCH and keys[t, 2] == 0:
             work[atom] = NONE  # matched for good
         elif work[atom] > 0:
-            work[atom] = min(
-                work[atom], min(_thread_cost(A, s, t), _NEVER - 1) if heap[asked + atom] else ZERO
-            )
+            cost = min(_thread_cost(A, s, t), _NEVER - 1) if heap[asked + atom] else ZERO
+            work[atom] = min(work[atom], cost)
     top = count
     while heap[at] != F_END:
         kind, a, b = heap[at], heap[at + 1], heap[at + 2]
         at += 3
-        low, total = ZERO, ZERO
+        # the two estimates; the bytes of a text that is certain to do, and the most characters of the string
+        low, total, sure, most = ZERO, ZERO, ZERO, NONE
         if kind == F_ATOM:
             low = total = max(work[a], ZERO)
+            if work[a] < 0:
+                most = _NEVER
+            elif work[a] < _NEVER and heap[asked + a] > 1:
+                sure, most = heap[asked + a] - 1, _NEVER
         elif kind == F_NOT_ATOM:
             low = total = _NEVER if work[a] < 0 else ZERO
+            most = _NEVER if work[a] == _NEVER else NONE
         elif kind == F_LENGTH:
             low = total = _NEVER if b >= 0 and length > b else ZERO
+            most = NONE if a > least else b if b >= 0 else _NEVER
         elif kind == F_NOT_LENGTH:
             low = total = _NEVER if length >= a and b < 0 else ZERO
-        elif kind == F_ALL:
-            for i in range(top - 2 * a, top, 2):
-                low, total = max(low, work[i]), min(total + work[i + 1], _NEVER - 1)
-            top -= 2 * a
         else:
-            low = total = _NEVER
-            for i in range(top - 2 * a, top, 2):
-                low, total = min(low, work[i]), min(total, work[i + 1])
-            top -= 2 * a
-        work[top], work[top + 1] = low, total
-        top += 2
-    keys[key, VALUE], keys[key, OFF] = work[count], work[count + 1]
+            top -= 4 * a
+            if kind == F_ALL:
+                most = _NEVER
+            else:
+                low = total = _NEVER
+            for i in range(top, top + 4 * a, 4):
+                if kind == F_ALL:
+                    low, total = max(low, work[i]), min(total + work[i + 1], _NEVER - 1)
+                    sure, most = sure + work[i + 2], min(most, work[i + 3])
+                else:
+                    low, total = min(low, work[i]), min(total, work[i + 1])
+                    if work[i + 3] - work[i + 2] > most - sure:
+                        sure, most = work[i + 2], work[i + 3]
+        work[top], work[top + 1], work[top + 2], work[top + 3] = low, total, sure, most
+        top += 4
+    low, sure, most = work[count], work[count + 2], work[count + 3]
+    keys[key, VALUE], keys[key, OFF] = low, work[count + 1]
+    keys[key, LEN] = NONE if most < max(least, sure) else _NEVER if most == _NEVER else most - sure
     return key
 
 
@@ -299,7 +319,11 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
         hope = keys_of(A)[hope, VALUE]
         live = NONE if hope == 0 else TWO if hope == 2 else ONE if outcome >= 0 else ZERO
     elif _asks(A, s, set_, bracket, outcome):
-        live = ZERO if keys_of(A)[_estimate(A, s, set_, length), VALUE] < _NEVER else NONE
+        key_of_bounds = _estimate(A, s, set_, length)
+        if keys_of(A)[key_of_bounds, LEN] >= length:
+            live = TWO if keys_of(A)[key_of_bounds, LEN] == _NEVER else ONE
+        else:
+            live = ZERO if keys_of(A)[key_of_bounds, VALUE] < _NEVER else NONE
     nodes[n, Q_SPEC] = s
     nodes[n, Q_SET] = set_
     nodes[n, Q_LENGTH] = length
@@ -451,8 +475,10 @@ def _mark_path(A, entry):  # type: ignore[no-untyped-def]
 
 @jit
 def _comes_first(queue, one, other):  # type: ignore[no-untyped-def]
-    """Return whether an entry is taken before another: the smaller rank, of equal ones the newer."""
-    return queue[one, 5] < queue[other, 5] or (queue[one, 5] == queue[other, 5] and one > other)
+    """Return whether an entry is taken before another: by rank, the newest parent, the smallest character."""
+    if queue[one, 5] != queue[other, 5]:
+        return queue[one, 5] < queue[other, 5]
+    return queue[one, 2] > queue[other, 2] or (queue[one, 2] == queue[other, 2] and one < other)
 
 
 @jit
@@ -572,8 +598,56 @@ def _mark_live(A):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _part(A, s, set_):  # type: ignore[no-untyped-def]
+    """Return the set of the threads of a part of a disjunction; computed once."""
+    key = intern(A, K_PART, s, set_, ZERO)
+    if keys_of(A)[key, VALUE] == UNSET:
+        work, members = work_of(A), spec_of(A)[s, P_MEMBERS] - spec_of(A)[s, P_FIRST_ATOM]
+        off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+        if size >= work.shape[0]:
+            stop(A, FULL_WORK, ZERO)
+        length = np.int64(0)
+        for i in range(off, off + size):
+            t = heap_of(A)[i]
+            if heap_of(A)[members + prog_of(A)[keys_of(A)[t, 0], 5]]:
+                work[length] = t
+                length += 1
+        keys_of(A)[key, VALUE] = intern_set(A, length)
+    return keys_of(A)[key, VALUE]
+
+
+@jit
 def _decide(A, q):  # type: ignore[no-untyped-def]
     """Mark a node live or dead.
+
+    A disjunction is live if one of its parts is: many nodes of the whole share one node of a part.
+    """
+    s = nodes_of(A)[q, Q_SPEC]
+    if spec_of(A)[s, P_NPARTS] == 0:
+        _decide_alone(A, q)
+        return
+    set_, length = nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH]
+    first = spec_of(A)[s, P_PARTS]
+    while nodes_of(A)[q, Q_LIVE] == 0:
+        nearest, least = NONE, np.int64(_NEVER)
+        for part in range(first, first + spec_of(A)[s, P_NPARTS]):
+            own = _part(A, np.int64(part), set_)
+            at = _node(A, np.int64(part), own, length)
+            far = keys_of(A)[_estimate(A, np.int64(part), own, length), OFF]
+            if nodes_of(A)[at, Q_LIVE] > 0:
+                nodes_of(A)[q, Q_LIVE] = 1
+                return
+            if nodes_of(A)[at, Q_LIVE] == 0 and far < least:
+                nearest, least = at, far
+        if nearest < 0:
+            nodes_of(A)[q, Q_LIVE] = -1
+        else:
+            _decide_alone(A, nearest)
+
+
+@jit
+def _decide_alone(A, q):  # type: ignore[no-untyped-def]
+    """Mark a node of no disjunction live or dead.
 
     A node inside an implicit automaton is live if the automaton's shortest end leads to an outcome: no search
     can visit as many nodes as there are texts.

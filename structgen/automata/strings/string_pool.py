@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ from structgen.automata.programs.instructions import (
     WORDS,
     Program,
     completion_costs,
+    found_anywhere,
 )
 from structgen.automata.programs.thompson_construction import compile_pattern, compile_regex
 from structgen.automata.strings import banned_texts
@@ -36,6 +37,8 @@ from structgen.automata.strings.boolean_formulas import (
     Atom,
     BooleanTree,
     TreeBuilder,
+    atoms_of,
+    branches,
     evaluate,
     foresee,
     postfix,
@@ -80,6 +83,11 @@ _STATES_FOR_BANS = 600
 """The most states of an automaton that are visited to tell which banned texts it could hold."""
 _STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
+_MOST_PARTS = 16
+"""The most parts of a disjunction that are told live or dead one by one."""
+_MOST_IN_ANY_ORDER = 12
+"""With more atoms, which are met in any order, no search finds the shortest completion: it would visit a node
+for each set of them."""
 _STEPS_FOR_THE_SHORTEST = 5_000
 """Steps of each search for a shortest completion, in breadth and by lower bounds; past them any will do."""
 
@@ -119,8 +127,8 @@ class _LoadedSpec:
     """The spec's atoms by their place in `nodes`."""
     descends: bool
     """One demand that is one trimmed atom: completion costs give the distance to the end."""
-    programs: list[tuple[int, Program]]
-    """First instruction and program of each pattern, until their costs are loaded."""
+    programs: list[tuple[int, int, Program]]
+    """Place in `numbers`, first instruction and program of each pattern."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
     simple: dict[int, list[int]] | None = None
     """If each formula is an atom and the last is TRUE: the formulas by their atom's number."""
@@ -166,7 +174,7 @@ class StringPool:
         self._rows = _FIRST_ROWS  # of the last call of `expand`
         self._answered = 0  # the first keys, all of which are answered
         self._widest = 0  # classes of the widest partition
-        self._judged = False
+        self._judged = self._may_be_total = False
         self._rooms = {**ROOMS, **rooms}
         # Many grammars ask for the free states alone, which all pools share: a pool gets arrays of its own
         # with its first spec.
@@ -370,8 +378,8 @@ class StringPool:
 
     def completed_after_any_text(self, first: int) -> Any:
         """Return an array of the states from `first` on from which every text can be completed, as far as
-        judges tell."""
-        if not self._judged:
+        judges and estimates tell."""
+        if not self._may_be_total:
             return _NO_STATES
         states = self._arrays["states"][first : self.count]
         nodes = np.where(states[:, 0] == ar.NODE_STATE, states[:, ar.ARG_A], 0)
@@ -583,6 +591,7 @@ class StringPool:
         row[ar.P_TRIMMED] = int(trimmed and judge is None)
         row[ar.P_JUDGED] = int(judge is not None)
         self._judged = self._judged or judge is not None
+        self._may_be_total = self._may_be_total or self._judged
         loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
         bounds = _grown(nodes, atoms) if judge is None else None
         if bounds is not None:
@@ -600,6 +609,8 @@ class StringPool:
         arrays["spec"][number, ar.P_FIRST_ATOM] = loaded.numbers[0] if atoms else 0
         if judge is None:
             self._load_formula(number, nodes, len(atoms))
+            if len(nodes) == 1 and number not in self.texts.specs:
+                self._load_parts(loaded, number, atoms)
         return number
 
     def _load_formula(self, number: int, nodes: tuple[BooleanTree, ...], atoms: int) -> None:
@@ -610,6 +621,26 @@ class StringPool:
         row[[ar.P_FORMULA, ar.P_ASKED, ar.P_DEPTH]] = at, at + len(code), depth
         if len(nodes) == 1 and nodes[0][0] == "all" and not row[ar.P_GROWS]:
             row[ar.P_LEAST] = max((part[1] for part in nodes[0][1:] if part[0] == "length"), default=0)
+
+    def _load_parts(self, whole: _LoadedSpec, number: int, atoms: list[Atom]) -> None:
+        """Load the parts of a disjunction as specs that share its atoms."""
+        found = branches(whole.nodes[0], _MOST_PARTS)
+        asked = [atoms_of(tree) for tree in found]
+        if len(found) < 2 or not all(len(one) < len(atoms) for one in asked):
+            return
+        arrays = self._arrays
+        while number + len(found) >= len(arrays["spec"]):
+            arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
+        self._bind("spec")
+        spec = arrays["spec"]
+        for tree, own in zip(found, asked, strict=True):
+            part = len(self._specs)
+            members = self._append([int(index in own) for index in range(len(atoms))])
+            spec[part] = spec[number]
+            spec[part, [ar.P_TRIMMED, ar.P_MEMBERS]] = 0, members
+            self._specs.append(replace(whole, nodes=(tree,), demands={}, parts={}))
+            self._load_formula(part, (tree,), len(atoms))
+        spec[number, [ar.P_PARTS, ar.P_NPARTS]] = number + 1, len(found)
 
     def _load_atom(
         self, atom: Atom, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
@@ -624,7 +655,7 @@ class StringPool:
         if isinstance(atom, Words):
             self._put_code([[WORDS, self._append(_word_table(atom, partition)), 0, 0, 0, ordinal]])
             return base, len(atom.of)
-        spec.programs.append((base, atom))
+        spec.programs.append((len(spec.numbers) - 1, base, atom))
         if CALLED in atom.outer:
             spec.calling.add(ordinal)
         if atom.sets:
@@ -853,7 +884,9 @@ class StringPool:
         def by_bounds(node: int, aim: int) -> int:
             return self._ask(k.ASK_SEEK, node, aim)
 
-        for search, how in (self._search, 0), (by_bounds, k.SHORTEST):
+        searches = ((self._search, 0), (by_bounds, k.SHORTEST))
+        number = int(self._arrays["nodes"][node, ar.Q_SPEC])
+        for search, how in searches if len(self._specs[number].numbers) <= _MOST_IN_ANY_ORDER else ():
             try:
                 with self._at_most(min(_STEPS_FOR_THE_SHORTEST, self._limits.oracle_steps)):
                     return search(node, how)
@@ -907,14 +940,16 @@ class StringPool:
         prog, row = self._arrays["prog"], self._arrays["spec"][number]
         if row[ar.P_COSTED]:
             return
-        for base, program in self._specs[number].programs:
+        for atom, base, program in self._specs[number].programs:
             cost, body = completion_costs(program, self._plain)
             rows = prog[base : base + len(cost)]
             rows[:, ar.I_COST] = cost
             rows[:, ar.I_BODY] = body
             outer = np.array(program.outer, np.int64)
             rows[:, ar.I_OUTER] = np.where(outer < 0, outer, outer + base)
-        self._specs[number].programs.clear()
+            if found_anywhere(program) and self._arrays["heap"][row[ar.P_ASKED] + atom]:
+                self._arrays["heap"][row[ar.P_ASKED] + atom] = 1 + cost[program.start]
+                self._may_be_total = True
         row[ar.P_COSTED] = 1
 
     def _thread_key(self, spec: _LoadedSpec, thread: int) -> bytes:
