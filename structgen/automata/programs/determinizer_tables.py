@@ -47,7 +47,7 @@ ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 VALUE, OFF, LEN = 4, 5, 6
 # A first key word below 0 says what the key is; otherwise the key is a thread (instruction, context, a, b).
 K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np.int64, range(-1, -9, -1))
-K_ESTIMATE, K_PART = np.int64(-9), np.int64(-10)
+K_ESTIMATE = np.int64(-9)
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
 S_STEPS = 5  # bits: it has threads of IMPLICIT (1), of LETTERS (2)
@@ -75,10 +75,7 @@ P_GROWS, P_LEAST, P_MOST = 16, 17, 18
 # holds; are the completion costs of the instructions loaded? Of an atom: 0 if only its negation is asked, 1,
 # or 1 more than the bytes of a text that meets it anywhere.
 P_FORMULA, P_ASKED, P_DEPTH, P_COSTED = 19, 20, 21, 22
-# The parts of a disjunction are specs: the number of the first, how many. Of a part: where the heap lists its
-# atoms.
-P_PARTS, P_NPARTS, P_MEMBERS = 23, 24, 25
-SPEC_COLUMNS = 26
+SPEC_COLUMNS = 23
 # A formula in postfix order, three words an entry: (F_ATOM, atom), (F_LENGTH, least, most or -1), their
 # negations, and (F_ALL, parts) or (F_ANY, parts).
 F_END, F_ATOM, F_NOT_ATOM, F_LENGTH, F_NOT_LENGTH, F_ALL, F_ANY = range(7)

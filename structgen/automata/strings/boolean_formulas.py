@@ -164,20 +164,6 @@ def atoms_of(node: BooleanTree) -> frozenset[int]:
     return frozenset(found)
 
 
-def branches(node: BooleanTree, most: int) -> list[BooleanTree]:
-    """Return the disjuncts of a tree, with the other parts of a conjunction distributed over them.
-
-    At most `most`; only the tree itself if it has no disjunction.
-    """
-    found: list[tuple[BooleanTree, ...]] = [()]
-    for part in node[1:] if node[0] == "all" else (node,):
-        ways = part[1:] if part[0] == "any" else (part,)
-        if len(ways) * len(found) > most:
-            ways = (part,)
-        found = [(*one, way) for one in found for way in ways]
-    return [one[0] if len(one) == 1 else ("all", *one) for one in found]
-
-
 def postfix(nodes: Iterable[BooleanTree]) -> tuple[list[int], int, set[int]]:
     """Return the disjunction of trees in postfix order (`determinizer_tables.F_ATOM`), with its negations
     moved to the leaves; the most operands that its evaluation holds; and the atoms that it asks to match."""

@@ -45,7 +45,6 @@ from structgen.automata.programs.determinizer_tables import (
     K_MIDDLE,
     K_NODE,
     K_OUTCOME,
-    K_PART,
     K_SPLIT,
     KIND,
     LEN,
@@ -83,11 +82,8 @@ from structgen.automata.programs.determinizer_tables import (
     P_JUDGED,
     P_KINDS,
     P_LEAST,
-    P_MEMBERS,
     P_MOST,
     P_NBREAKS,
-    P_NPARTS,
-    P_PARTS,
     P_RANGES,
     P_STARTS,
     P_TEXTS,
@@ -165,9 +161,12 @@ from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.language.ir import DEAD, UNKNOWN
 from structgen.native.jit import entry, jit
 
-_NEVER = np.int64(1) << 30  # more bytes than any completion has
+_NEVER = np.int64(1) << 28  # more bytes than any completion has
 SHORTEST, ANY_END, TO_LIVE = range(3)
 """Aims of `_seek`."""
+_WEIGHT = 4
+"""How much more than the bytes so far the bytes still to come count in a search for some end (weighted A*:
+I. Pohl, 1970): the more, the fewer nodes aside are visited, and the longer the text."""
 
 
 # Work is counted in units of some 5 us. A new row of a set costs _NEW units, and one more for each _ROW_WORK
@@ -574,10 +573,11 @@ def _rank(A, s, q, cost, aim):  # type: ignore[no-untyped-def]
     if spec_of(A)[s, P_JUDGED]:
         return cost
     key = _estimate(A, s, nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH])
-    missing = spec_of(A)[s, P_LEAST] - nodes_of(A)[q, Q_LENGTH]
+    missing = min(spec_of(A)[s, P_LEAST] - nodes_of(A)[q, Q_LENGTH], _NEVER - 1)
     total = max(keys_of(A)[key, OFF], missing)
-    low = max(keys_of(A)[key, VALUE], missing) if aim == SHORTEST else total
-    return (cost + low) << 31 | total
+    if aim == SHORTEST:
+        return (cost + max(keys_of(A)[key, VALUE], missing)) << 30 | total
+    return (cost + _WEIGHT * total) << 30 | total
 
 
 @jit
@@ -598,56 +598,8 @@ def _mark_live(A):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _part(A, s, set_):  # type: ignore[no-untyped-def]
-    """Return the set of the threads of a part of a disjunction; computed once."""
-    key = intern(A, K_PART, s, set_, ZERO)
-    if keys_of(A)[key, VALUE] == UNSET:
-        work, members = work_of(A), spec_of(A)[s, P_MEMBERS] - spec_of(A)[s, P_FIRST_ATOM]
-        off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
-        if size >= work.shape[0]:
-            stop(A, FULL_WORK, ZERO)
-        length = np.int64(0)
-        for i in range(off, off + size):
-            t = heap_of(A)[i]
-            if heap_of(A)[members + prog_of(A)[keys_of(A)[t, 0], 5]]:
-                work[length] = t
-                length += 1
-        keys_of(A)[key, VALUE] = intern_set(A, length)
-    return keys_of(A)[key, VALUE]
-
-
-@jit
 def _decide(A, q):  # type: ignore[no-untyped-def]
     """Mark a node live or dead.
-
-    A disjunction is live if one of its parts is: many nodes of the whole share one node of a part.
-    """
-    s = nodes_of(A)[q, Q_SPEC]
-    if spec_of(A)[s, P_NPARTS] == 0:
-        _decide_alone(A, q)
-        return
-    set_, length = nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH]
-    first = spec_of(A)[s, P_PARTS]
-    while nodes_of(A)[q, Q_LIVE] == 0:
-        nearest, least = NONE, np.int64(_NEVER)
-        for part in range(first, first + spec_of(A)[s, P_NPARTS]):
-            own = _part(A, np.int64(part), set_)
-            at = _node(A, np.int64(part), own, length)
-            far = keys_of(A)[_estimate(A, np.int64(part), own, length), OFF]
-            if nodes_of(A)[at, Q_LIVE] > 0:
-                nodes_of(A)[q, Q_LIVE] = 1
-                return
-            if nodes_of(A)[at, Q_LIVE] == 0 and far < least:
-                nearest, least = at, far
-        if nearest < 0:
-            nodes_of(A)[q, Q_LIVE] = -1
-        else:
-            _decide_alone(A, nearest)
-
-
-@jit
-def _decide_alone(A, q):  # type: ignore[no-untyped-def]
-    """Mark a node of no disjunction live or dead.
 
     A node inside an implicit automaton is live if the automaton's shortest end leads to an outcome: no search
     can visit as many nodes as there are texts.

@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
@@ -37,8 +37,6 @@ from structgen.automata.strings.boolean_formulas import (
     Atom,
     BooleanTree,
     TreeBuilder,
-    atoms_of,
-    branches,
     evaluate,
     foresee,
     postfix,
@@ -83,8 +81,6 @@ _STATES_FOR_BANS = 600
 """The most states of an automaton that are visited to tell which banned texts it could hold."""
 _STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
-_MOST_PARTS = 16
-"""The most parts of a disjunction that are told live or dead one by one."""
 _MOST_IN_ANY_ORDER = 12
 """With more atoms, which are met in any order, no search finds the shortest completion: it would visit a node
 for each set of them."""
@@ -609,8 +605,6 @@ class StringPool:
         arrays["spec"][number, ar.P_FIRST_ATOM] = loaded.numbers[0] if atoms else 0
         if judge is None:
             self._load_formula(number, nodes, len(atoms))
-            if len(nodes) == 1 and number not in self.texts.specs:
-                self._load_parts(loaded, number, atoms)
         return number
 
     def _load_formula(self, number: int, nodes: tuple[BooleanTree, ...], atoms: int) -> None:
@@ -621,26 +615,6 @@ class StringPool:
         row[[ar.P_FORMULA, ar.P_ASKED, ar.P_DEPTH]] = at, at + len(code), depth
         if len(nodes) == 1 and nodes[0][0] == "all" and not row[ar.P_GROWS]:
             row[ar.P_LEAST] = max((part[1] for part in nodes[0][1:] if part[0] == "length"), default=0)
-
-    def _load_parts(self, whole: _LoadedSpec, number: int, atoms: list[Atom]) -> None:
-        """Load the parts of a disjunction as specs that share its atoms."""
-        found = branches(whole.nodes[0], _MOST_PARTS)
-        asked = [atoms_of(tree) for tree in found]
-        if len(found) < 2 or not all(len(one) < len(atoms) for one in asked):
-            return
-        arrays = self._arrays
-        while number + len(found) >= len(arrays["spec"]):
-            arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
-        self._bind("spec")
-        spec = arrays["spec"]
-        for tree, own in zip(found, asked, strict=True):
-            part = len(self._specs)
-            members = self._append([int(index in own) for index in range(len(atoms))])
-            spec[part] = spec[number]
-            spec[part, [ar.P_TRIMMED, ar.P_MEMBERS]] = 0, members
-            self._specs.append(replace(whole, nodes=(tree,), demands={}, parts={}))
-            self._load_formula(part, (tree,), len(atoms))
-        spec[number, [ar.P_PARTS, ar.P_NPARTS]] = number + 1, len(found)
 
     def _load_atom(
         self, atom: Atom, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
