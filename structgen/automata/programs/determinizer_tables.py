@@ -28,27 +28,26 @@ WHAT = 1  # its argument
 N_KEY, N_SET, N_NODE, N_STATE, N_HEAP, N_PROG, N_SPEC = 2, 3, 4, 5, 6, 7, 8
 STAMP = 9
 SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
-HEAD, TAIL, FOUND = 13, 14, 15
+HEAD, TAIL = 13, 14
 N_RANK = 16
 # Of `expand`: its number, the two ends of its list of states, and how many rows it has filled.
 TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 19, 20
 # The work of the current public call, and its limit; a unit is about 5 us.
 WORK, MOST_WORK = 21, 22
-# Of a search: the bytes of the texts at its front, where these end in the queue, and the most bytes it tries.
-LEVEL, LEVEL_END, MOST_LEVEL = 23, 24, 25
-NO_LEVEL = 1 << 40
 
 # Causes of an Interrupt: a full array (its place in NAMES), or a question to Python.
 # Arguments of compiled functions are np.int64: numba compiles another copy for each literal int.
 FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
-NEED_ANSWERS, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END, OVER_WORK = map(np.int64, range(16, 22))
+NEED_ANSWERS, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END, OVER_WORK, NEED_COSTS = map(
+    np.int64, range(16, 23)
+)
 ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 
 # Columns of keys: four key words, a value, and an offset and length in the heap.
 VALUE, OFF, LEN = 4, 5, 6
 # A first key word below 0 says what the key is; otherwise the key is a thread (instruction, context, a, b).
 K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np.int64, range(-1, -9, -1))
-K_PART, K_NEED = np.int64(-9), np.int64(-10)
+K_ESTIMATE = np.int64(-9)
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
 S_STEPS = 5  # bits: it has threads of IMPLICIT (1), of LETTERS (2)
@@ -68,14 +67,18 @@ P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_CAP, P_BREAKS, P_NBREAKS = ra
 P_TRIMMED, P_COST, P_ATOM, P_FIRST = 8, 9, 10, 12  # P_ATOM: two columns
 P_JUDGED = 13
 P_TEXTS = 14  # strings up to so many characters may use the implicit automaton's `safe`
-# The parts of a disjunction are specs: the number of the first, how many. Of a part: where the heap lists its
-# atoms, and the number of the first atom there.
-P_PARTS, P_NPARTS, P_MEMBERS, P_FIRST_ATOM = 15, 16, 17, 18
+P_FIRST_ATOM = 15  # the number of the spec's first atom
 # One trimmed atom, each of whose texts can be lengthened by any number of characters, and lengths: the
 # bounds.
-P_GROWS, P_LEAST, P_MOST = 19, 20, 21
-P_NEEDED = 22  # of a conjunction: where the heap lists the atoms that tell their distance to a match
+P_GROWS, P_LEAST, P_MOST = 16, 17, 18
+# Where the heap lists the formula in postfix order, and its atoms; the most operands that its evaluation
+# holds; are the completion costs of the instructions loaded? Of an atom: 0 if only its negation is asked, 1,
+# or 1 more than the bytes of a text that meets it anywhere.
+P_FORMULA, P_ASKED, P_DEPTH, P_COSTED = 19, 20, 21, 22
 SPEC_COLUMNS = 23
+# A formula in postfix order, three words an entry: (F_ATOM, atom), (F_LENGTH, least, most or -1), their
+# negations, and (F_ALL, parts) or (F_ANY, parts).
+F_END, F_ATOM, F_NOT_ATOM, F_LENGTH, F_NOT_LENGTH, F_ALL, F_ANY = range(7)
 
 
 class Interrupt(Exception):
@@ -105,7 +108,7 @@ COLUMNS = {
     "sets": 6,
     "nodes": 9,
     "states": 7,
-    "queue": 5,
+    "queue": 6,
     "prog": 9,
     "spec": SPEC_COLUMNS,
     "trans": WIDTH,
@@ -164,7 +167,7 @@ def work_of(A):  # type: ignore[no-untyped-def]
 
 @jit
 def queue_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 5))
+    return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 6))
 
 
 @jit

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats.json_content import JSON_TEXTS
 from structgen.automata.formats.named_formats import format_beside, format_bound, format_meaning
+from structgen.automata.programs.determinizer_tables import (
+    F_ALL,
+    F_ANY,
+    F_ATOM,
+    F_END,
+    F_LENGTH,
+    F_NOT_ATOM,
+    F_NOT_LENGTH,
+)
 from structgen.automata.programs.instructions import Program, is_plain, union_of
 from structgen.automata.programs.lookaround_elimination import without_lookarounds
 from structgen.automata.programs.thompson_construction import AllTree, NotTree, Tree, compile_pattern
@@ -155,18 +164,33 @@ def atoms_of(node: BooleanTree) -> frozenset[int]:
     return frozenset(found)
 
 
-def branches(node: BooleanTree, most: int) -> list[BooleanTree]:
-    """Return the disjuncts of a tree, with the other parts of a conjunction distributed over them.
-
-    At most `most`; only the tree itself if it has no disjunction.
-    """
-    found: list[tuple[BooleanTree, ...]] = [()]
-    for part in node[1:] if node[0] == "all" else (node,):
-        ways = part[1:] if part[0] == "any" else (part,)
-        if len(ways) * len(found) > most:
-            ways = (part,)
-        found = [(*one, way) for one in found for way in ways]
-    return [one[0] if len(one) == 1 else ("all", *one) for one in found]
+def postfix(nodes: Iterable[BooleanTree]) -> tuple[list[int], int, set[int]]:
+    """Return the disjunction of trees in postfix order (`determinizer_tables.F_ATOM`), with its negations
+    moved to the leaves; the most operands that its evaluation holds; and the atoms that it asks to match."""
+    code: list[int] = []
+    asked: set[int] = set()
+    held = most = 0
+    stack: list[tuple[BooleanTree, bool, bool]] = [(("any", *nodes), False, False)]
+    while stack:
+        node, denied, ready = stack.pop()
+        if node[0] == "not":
+            stack.append((node[1], not denied, False))
+            continue
+        if node[0] in _LEAVES or ready or len(node) == 1:
+            held += 1
+        if node[0] == "atom":
+            code += (F_NOT_ATOM if denied else F_ATOM, node[1], 0)
+            asked |= set() if denied else {node[1]}
+        elif node[0] == "length":
+            code += (F_NOT_LENGTH if denied else F_LENGTH, node[1], -1 if node[2] is None else node[2])
+        elif ready or len(node) == 1:
+            code += (F_ALL if (node[0] == "all") != denied else F_ANY, len(node) - 1, 0)
+            held -= len(node) - 1
+        else:
+            stack.append((node, denied, True))
+            stack.extend((part, denied, False) for part in node[1:])
+        most = max(most, held)
+    return [*code, F_END], most, asked
 
 
 def evaluate(node: BooleanTree, flags: list[bool], length: int) -> bool:

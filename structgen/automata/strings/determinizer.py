@@ -23,7 +23,12 @@ from structgen.automata.programs.determinizer_tables import (
     ARG_C,
     BY_COLUMN,
     DONE,
-    FOUND,
+    F_ALL,
+    F_ATOM,
+    F_END,
+    F_LENGTH,
+    F_NOT_ATOM,
+    F_NOT_LENGTH,
     FREE_STATE,
     FULL_HEAP,
     FULL_NODES,
@@ -34,19 +39,16 @@ from structgen.automata.programs.determinizer_tables import (
     I_BODY,
     I_COST,
     I_OUTER,
+    K_ESTIMATE,
     K_FREE,
     K_HOPE,
     K_MIDDLE,
-    K_NEED,
     K_NODE,
     K_OUTCOME,
-    K_PART,
     K_SPLIT,
     KIND,
-    LEVEL,
-    LEVEL_END,
+    LEN,
     MIDDLE_STATE,
-    MOST_LEVEL,
     MOST_NODES,
     MOST_STEPS,
     MOST_TO_END,
@@ -56,6 +58,7 @@ from structgen.automata.programs.determinizer_tables import (
     N_RANK,
     N_STATE,
     NEED_ANSWERS,
+    NEED_COSTS,
     NEED_END,
     NODE_STATE,
     NONE,
@@ -65,22 +68,22 @@ from structgen.automata.programs.determinizer_tables import (
     OVER_STEPS,
     OVER_WORK,
     P_ASCII,
+    P_ASKED,
     P_ATOM,
     P_BREAKS,
     P_CAP,
     P_CLASSES,
     P_COST,
+    P_COSTED,
+    P_DEPTH,
     P_FIRST_ATOM,
+    P_FORMULA,
     P_GROWS,
     P_JUDGED,
     P_KINDS,
     P_LEAST,
-    P_MEMBERS,
     P_MOST,
     P_NBREAKS,
-    P_NEEDED,
-    P_NPARTS,
-    P_PARTS,
     P_RANGES,
     P_STARTS,
     P_TEXTS,
@@ -158,9 +161,12 @@ from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.language.ir import DEAD, UNKNOWN
 from structgen.native.jit import entry, jit
 
-_FAR_AWAY = np.int64(1) << 30  # more bytes than any completion has
-# Steps of `_decide_alone`'s first search, in breadth, and of its second, in depth (dates branch widely).
-_STEPS_IN_BREADTH, _STEPS_IN_DEPTH = np.int64(64), np.int64(2048)
+_NEVER = np.int64(1) << 28  # more bytes than any completion has
+SHORTEST, ANY_END, TO_LIVE = range(3)
+"""Aims of `_seek`."""
+_WEIGHT = 4
+"""How much more than the bytes so far the bytes still to come count in a search for some end (weighted A*:
+I. Pohl, 1970): the more, the fewer nodes aside are visited, and the longer the text."""
 
 
 # Work is counted in units of some 5 us. A new row of a set costs _NEW units, and one more for each _ROW_WORK
@@ -189,10 +195,79 @@ def _bracket(A, s, length):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _asks_hope(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
-    """Return whether the liveness of a node depends on the demands' formulas, or on a judge."""
-    if spec_of(A)[s, P_JUDGED]:
-        return True
+def _estimate(A, s, set_, length):  # type: ignore[no-untyped-def]
+    """Return a key with estimates of the bytes from a set to an outcome: a lower bound (VALUE; _NEVER if no
+    text leads to one), what all conditions ask for together (OFF), and up to which length of the string
+    there is an outcome for certain (LEN; _NEVER: after every text, -1: not known).
+
+    A spec's formula is evaluated over its atoms' distances to a match: of a conjunction the largest, or the
+    sum; of a disjunction the least. Patterns that are found after any text are met one after another, if
+    nothing else is asked but a length. Computed once for a set and how many length bounds are reached.
+    """
+    key = intern(A, K_ESTIMATE, s, set_, _bracket(A, s, length))
+    keys, heap, work, prog = keys_of(A), heap_of(A), work_of(A), prog_of(A)
+    if keys[key, VALUE] != UNSET:
+        return key
+    first, count = spec_of(A)[s, P_FIRST_ATOM], spec_of(A)[s, P_ATOM + 1]
+    at, asked, least = spec_of(A)[s, P_FORMULA], spec_of(A)[s, P_ASKED], spec_of(A)[s, P_LEAST]
+    if count + 4 * spec_of(A)[s, P_DEPTH] > work.shape[0]:
+        stop(A, FULL_WORK, count + 4 * spec_of(A)[s, P_DEPTH])
+    for atom in range(count):
+        work[atom] = _NEVER
+    off = sets_of(A)[set_, S_OFF]
+    for i in range(off, off + sets_of(A)[set_, S_LEN]):
+        t = heap[i]
+        atom = prog[keys[t, 0], 5] - first
+        if prog[keys[t, 0], 0] == MATCH and keys[t, 2] == 0:
+            work[atom] = NONE  # matched for good
+        elif work[atom] > 0:
+            cost = min(_thread_cost(A, s, t), _NEVER - 1) if heap[asked + atom] else ZERO
+            work[atom] = min(work[atom], cost)
+    top = count
+    while heap[at] != F_END:
+        kind, a, b = heap[at], heap[at + 1], heap[at + 2]
+        at += 3
+        # the two estimates; the bytes of a text that is certain to do, and the most characters of the string
+        low, total, sure, most = ZERO, ZERO, ZERO, NONE
+        if kind == F_ATOM:
+            low = total = max(work[a], ZERO)
+            if work[a] < 0:
+                most = _NEVER
+            elif work[a] < _NEVER and heap[asked + a] > 1:
+                sure, most = heap[asked + a] - 1, _NEVER
+        elif kind == F_NOT_ATOM:
+            low = total = _NEVER if work[a] < 0 else ZERO
+            most = _NEVER if work[a] == _NEVER else NONE
+        elif kind == F_LENGTH:
+            low = total = _NEVER if b >= 0 and length > b else ZERO
+            most = NONE if a > least else b if b >= 0 else _NEVER
+        elif kind == F_NOT_LENGTH:
+            low = total = _NEVER if length >= a and b < 0 else ZERO
+        else:
+            top -= 4 * a
+            if kind == F_ALL:
+                most = _NEVER
+            else:
+                low = total = _NEVER
+            for i in range(top, top + 4 * a, 4):
+                if kind == F_ALL:
+                    low, total = max(low, work[i]), min(total + work[i + 1], _NEVER - 1)
+                    sure, most = sure + work[i + 2], min(most, work[i + 3])
+                else:
+                    low, total = min(low, work[i]), min(total, work[i + 1])
+                    if work[i + 3] - work[i + 2] > most - sure:
+                        sure, most = work[i + 2], work[i + 3]
+        work[top], work[top + 1], work[top + 2], work[top + 3] = low, total, sure, most
+        top += 4
+    low, sure, most = work[count], work[count + 2], work[count + 3]
+    keys[key, VALUE], keys[key, OFF] = low, work[count + 1]
+    keys[key, LEN] = NONE if most < max(least, sure) else _NEVER if most == _NEVER else most - sure
+    return key
+
+
+@jit
+def _asks(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
+    """Return whether the liveness of a node depends on the demands' formulas."""
     if outcome >= 0 or (spec_of(A)[s, P_TRIMMED] and sets_of(A)[set_, S_LEN] > 0):
         return False
     return sets_of(A)[set_, S_LEN] > 0 or spec_of(A)[s, P_NBREAKS] != bracket
@@ -210,8 +285,7 @@ def _foretell(A, s, row, classes, length):  # type: ignore[no-untyped-def]
                 continue
             last = set_
             answer = intern(A, K_OUTCOME, s, accepted(A, set_), bracket)
-            outcome = keys_of(A)[answer, VALUE]
-            if second and _asks_hope(A, s, set_, bracket, outcome):
+            if second and spec_of(A)[s, P_JUDGED]:
                 answer = intern(A, K_HOPE, s, open_atoms(A, set_), bracket)
             if keys_of(A)[answer, VALUE] == UNSET:
                 missing = answer
@@ -236,19 +310,19 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     nodes = nodes_of(A)
     if n >= nodes.shape[0]:
         stop(A, FULL_NODES, ZERO)
-    live = ZERO
-    if _asks_hope(A, s, set_, bracket, outcome):
+    live = ONE if outcome >= 0 or sets_of(A)[set_, S_LEN] > 0 else NONE
+    if spec_of(A)[s, P_JUDGED]:
         hope = intern(A, K_HOPE, s, open_atoms(A, set_), bracket)
         if keys_of(A)[hope, VALUE] == UNSET:
             stop(A, NEED_ANSWERS, hope)
-        if keys_of(A)[hope, VALUE] == 0:
-            live = NONE
-        elif keys_of(A)[hope, VALUE] == 2:
-            live = TWO
-        elif outcome >= 0:
-            live = ONE
-    else:
-        live = ONE if outcome >= 0 or sets_of(A)[set_, S_LEN] > 0 else NONE
+        hope = keys_of(A)[hope, VALUE]
+        live = NONE if hope == 0 else TWO if hope == 2 else ONE if outcome >= 0 else ZERO
+    elif _asks(A, s, set_, bracket, outcome):
+        key_of_bounds = _estimate(A, s, set_, length)
+        if keys_of(A)[key_of_bounds, LEN] >= length:
+            live = TWO if keys_of(A)[key_of_bounds, LEN] == _NEVER else ONE
+        else:
+            live = ZERO if keys_of(A)[key_of_bounds, VALUE] < _NEVER else NONE
     nodes[n, Q_SPEC] = s
     nodes[n, Q_SET] = set_
     nodes[n, Q_LENGTH] = length
@@ -329,34 +403,23 @@ def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
-    """Return the queue entry of the first completion with an outcome (or, `any_live`, of a live node), or -1.
+def _search(A, q, resume):  # type: ignore[no-untyped-def]
+    """Return the queue entry of the first completion with an outcome, or -1.
 
     Breadth first by the bytes of the shortest spelling of each class, in byte order: the first entry at a
-    node has its shortest, then smallest text. `resume` continues after the last find. A find marks the nodes
-    of its path live; a search that ends without any find marks all visited nodes dead. After `most` steps:
-    -2, or an Interrupt if `most` is the limit of the call. -3: every completion has more bytes than
-    MOST_LEVEL.
+    node has its shortest, then smallest text. `resume` continues after the last find. Stops after MOST_STEPS
+    steps.
     """
     nodes, reg, queue = nodes_of(A), A, queue_of(A)
-    undecided = np.int64(-1)  # a node inside an implicit automaton, which is asked when the search ends
     if not resume:
         reg[HEAD] = 0
         reg[TAIL] = 0
-        reg[FOUND] = 0
         reg[SEARCH_STEPS] = 0
         reg[N_RANK] = next_stamp(A)
         _push(A, q, ZERO, NONE, ZERO)
         nodes[q, Q_STAMP] = reg[N_RANK]
-        reg[LEVEL] = 0
-        reg[LEVEL_END] = 1
     while reg[HEAD] < reg[TAIL]:
         head = reg[HEAD]
-        if head == reg[LEVEL_END]:
-            reg[LEVEL] += 1
-            reg[LEVEL_END] = reg[TAIL]
-        if reg[LEVEL] > reg[MOST_LEVEL]:
-            return np.int64(-3)
         q = queue[head, 0]
         left = queue[head, 1]
         # A multi-byte spelling travels one level a byte; costs are at most 4.
@@ -367,19 +430,8 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
                     nodes[q, Q_STAMP] = reg[N_RANK]
             reg[HEAD] = head + 1
             continue
-        reg[SEARCH_STEPS] += 1
-        if reg[SEARCH_STEPS] & _STEPS == 0:
-            _spend(A, ONE)
-        if reg[SEARCH_STEPS] > most:
-            if most == reg[MOST_STEPS]:
-                stop(A, OVER_STEPS, ZERO)
-            return np.int64(-2)
-        in_text = steps(A, nodes[q, Q_SET])
-        if in_text and nodes[q, Q_LIVE] == 0:
-            undecided = q
-        hit = nodes[q, Q_OUTCOME] >= 0 or (any_live and nodes[q, Q_LIVE] > 0)
-        row = np.int64(-1)
-        if not in_text and not (hit and any_live):
+        _count_step(A)
+        if not steps(A, nodes[q, Q_SET]):
             row = _node_row(A, q)
             s = nodes[q, Q_SPEC]
             classes = spec_of(A)[s, P_CLASSES]
@@ -395,238 +447,178 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
                     nodes[t, Q_STAMP] = reg[N_RANK]
                 _push(A, t, bytes_ - 1, head, c)
         reg[HEAD] = head + 1
-        if hit:
-            reg[FOUND] = 1
-            at = head
-            while at >= 0:
-                nodes[queue[at, 0], Q_LIVE] = max(nodes[queue[at, 0], Q_LIVE], 1)
-                at = queue[at, 2]
+        if nodes[q, Q_OUTCOME] >= 0:
+            _mark_path(A, head)
             return head
-    if undecided >= 0 and any_live and not reg[FOUND]:
-        stop(A, NEED_END, undecided)
-    if not reg[FOUND]:
-        for i in range(reg[TAIL]):
-            nodes[queue[i, 0], Q_LIVE] = -1
     return np.int64(-1)
 
 
 @jit
-def _probe(A, q, most):  # type: ignore[no-untyped-def]
-    """Mark node `q` live if a depth-first walk finds a live node within `most` steps; return whether it did.
+def _count_step(A):  # type: ignore[no-untyped-def]
+    """Count a step of a search and its work; stop past either limit."""
+    A[SEARCH_STEPS] += 1
+    if A[SEARCH_STEPS] & _STEPS == 0:
+        _spend(A, ONE)
+    if A[SEARCH_STEPS] > A[MOST_STEPS]:
+        stop(A, OVER_STEPS, ZERO)
 
-    The second column links the entries into a stack. Where texts branch widely (dates), a breadth-first
-    search would visit thousands of nodes before the nearest end.
-    """
+
+@jit
+def _mark_path(A, entry):  # type: ignore[no-untyped-def]
+    """Mark the nodes on the way to a queue entry live."""
     nodes, queue = nodes_of(A), queue_of(A)
-    gen = next_stamp(A)
-    A[TAIL] = 0
-    _push(A, q, NONE, NONE, ZERO)
-    nodes[q, Q_STAMP] = gen
-    top = np.int64(0)
-    taken = np.int64(0)
-    while top >= 0:
-        entry = top
-        top = queue[entry, 1]
-        q = queue[entry, 0]
-        in_text = steps(A, nodes[q, Q_SET])
-        if nodes[q, Q_OUTCOME] >= 0 or nodes[q, Q_LIVE] > 0:
-            while entry >= 0:
-                nodes[queue[entry, 0], Q_LIVE] = max(nodes[queue[entry, 0], Q_LIVE], 1)
-                entry = queue[entry, 2]
-            return True
-        taken += 1
-        if taken & _STEPS == 0:
-            _spend(A, ONE)
-        if taken > most:
-            return False
-        if in_text:
-            continue
-        row = _node_row(A, q)
-        s = nodes[q, Q_SPEC]
-        cost = spec_of(A)[s, P_COST]
-        for c in range(spec_of(A)[s, P_CLASSES]):
-            t = heap_of(A)[row + c]
-            if t < 0 or heap_of(A)[cost + c] == 0 or nodes[t, Q_LIVE] < 0 or nodes[t, Q_STAMP] == gen:
-                continue
-            nodes[t, Q_STAMP] = gen
-            _push(A, t, top, entry, c)
-            top = A[TAIL] - 1
-    return False
+    while entry >= 0:
+        nodes[queue[entry, 0], Q_LIVE] = max(nodes[queue[entry, 0], Q_LIVE], 1)
+        entry = queue[entry, 2]
 
 
 @jit
-def _part(A, s, set_):  # type: ignore[no-untyped-def]
-    """Return the set of the threads of a part of a disjunction; computed once."""
-    key = intern(A, K_PART, s, set_, ZERO)
-    if keys_of(A)[key, VALUE] == UNSET:
-        work, members = work_of(A), spec_of(A)[s, P_MEMBERS] - spec_of(A)[s, P_FIRST_ATOM]
-        off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
-        if size >= work.shape[0]:
-            stop(A, FULL_WORK, ZERO)
-        length = np.int64(0)
-        for i in range(off, off + size):
-            t = heap_of(A)[i]
-            if heap_of(A)[members + prog_of(A)[keys_of(A)[t, 0], 5]]:
-                work[length] = t
-                length += 1
-        keys_of(A)[key, VALUE] = intern_set(A, length)
-    return keys_of(A)[key, VALUE]
+def _comes_first(queue, one, other):  # type: ignore[no-untyped-def]
+    """Return whether an entry is taken before another: by rank, the newest parent, the smallest character."""
+    if queue[one, 5] != queue[other, 5]:
+        return queue[one, 5] < queue[other, 5]
+    return queue[one, 2] > queue[other, 2] or (queue[one, 2] == queue[other, 2] and one < other)
 
 
 @jit
-def _part_node(A, q, part):  # type: ignore[no-untyped-def]
-    """Return the node of a part of a disjunction for a node of the whole."""
-    s = spec_of(A)[nodes_of(A)[q, Q_SPEC], P_PARTS] + part
-    return _node(A, s, _part(A, s, nodes_of(A)[q, Q_SET]), nodes_of(A)[q, Q_LENGTH])
+def _add(A, size, entry):  # type: ignore[no-untyped-def]
+    """Add an entry to the binary heap that the second column holds; `size` without it."""
+    queue = queue_of(A)
+    at = size
+    while at > 0 and _comes_first(queue, entry, queue[(at - 1) // 2, 1]):
+        queue[at, 1] = queue[(at - 1) // 2, 1]
+        at = (at - 1) // 2
+    queue[at, 1] = entry
 
 
 @jit
-def _needs(A, s, set_):  # type: ignore[no-untyped-def]
-    """Return a key with lower bounds of the bytes from a set of a conjunction to a match: that of the
-    farthest atom (VALUE), and the sum of all atoms (OFF). Computed once.
-    """
-    key = intern(A, K_NEED, s, set_, ZERO)
-    keys, work = keys_of(A), work_of(A)
-    if keys[key, VALUE] == UNSET:
-        first, count, needed = spec_of(A)[s, P_FIRST_ATOM], spec_of(A)[s, P_ATOM + 1], spec_of(A)[s, P_NEEDED]
-        if count >= work.shape[0]:
-            stop(A, FULL_WORK, ZERO)
-        for i in range(count):
-            work[i] = _FAR_AWAY if heap_of(A)[needed + i] else 0
-        off = sets_of(A)[set_, S_OFF]
-        for i in range(off, off + sets_of(A)[set_, S_LEN]):
-            t = heap_of(A)[i]
-            atom = prog_of(A)[keys[t, 0], 5] - first
-            if work[atom] > 0:
-                work[atom] = min(work[atom], _thread_cost(A, s, t))
-        most, total = ZERO, ZERO
-        for i in range(count):
-            most = max(most, work[i])
-            total = min(total + work[i], _FAR_AWAY)
-        keys[key, OFF] = total
-        keys[key, VALUE] = most
-    return key
+def _take(A, size):  # type: ignore[no-untyped-def]
+    """Take the first entry from the heap and return it; `size` with it."""
+    queue = queue_of(A)
+    first, moved = queue[0, 1], queue[size - 1, 1]
+    at, child = np.int64(0), np.int64(1)
+    while child < size - 1:
+        if child + 1 < size - 1 and _comes_first(queue, queue[child + 1, 1], queue[child, 1]):
+            child += 1
+        if not _comes_first(queue, queue[child, 1], moved):
+            break
+        queue[at, 1] = queue[child, 1]
+        at, child = child, 2 * child + 1
+    queue[at, 1] = moved
+    return first
 
 
 @jit
-def _seek(A, q, most):  # type: ignore[no-untyped-def]
-    """Return the queue entry of a shortest completion from node `q` of a conjunction; -1 if `most` steps find
-    none; -3 as in `_search`.
+def _seek(A, q, aim):  # type: ignore[no-untyped-def]
+    """Return the queue entry at which a search from node `q` ends, or -1: best first, by `_estimate`.
 
-    Iterative deepening A* (R. Korf, 1985): depth first among texts within the lower bound of the start, the
-    nearest first; then with a larger bound. The text is one of the shortest, not always the smallest of them.
+    SHORTEST: a shortest completion, not always the smallest of them (A*: P. Hart, N. Nilsson, B. Raphael,
+    1968). ANY_END: some completion, found by what all conditions ask for together, so that one is met after
+    another. TO_LIVE: the same as far as a live node; every visited node that leads there is marked live, and
+    where there is none, all visited nodes are dead. Stops after MOST_STEPS steps.
     """
     s = nodes_of(A)[q, Q_SPEC]
-    classes, widths, least = spec_of(A)[s, P_CLASSES], spec_of(A)[s, P_COST], spec_of(A)[s, P_LEAST]
-    bound = keys_of(A)[_needs(A, s, nodes_of(A)[q, Q_SET]), VALUE]
-    bound = max(bound, least - nodes_of(A)[q, Q_LENGTH])
-    start, taken = q, np.int64(0)
-    while bound < _FAR_AWAY:
-        if bound > A[MOST_LEVEL]:
-            return np.int64(-3)
-        further = _FAR_AWAY
-        gen = next_stamp(A)
-        A[TAIL] = 0
-        _push(A, start, NONE, NONE, ZERO)
-        queue_of(A)[0, 4] = 0
-        top = np.int64(0)
-        while top >= 0:
-            entry = top
-            top = queue_of(A)[entry, 1]
-            q, cost = queue_of(A)[entry, 0], queue_of(A)[entry, 4]
-            nodes = nodes_of(A)
-            if nodes[q, Q_STAMP] == gen and nodes[q, Q_COST] <= cost:
+    classes, widths = spec_of(A)[s, P_CLASSES], spec_of(A)[s, P_COST]
+    undecided = NONE  # a node inside an implicit automaton, which is asked when the search ends
+    gen = next_stamp(A)
+    A[TAIL], A[SEARCH_STEPS] = 0, 0
+    _push(A, q, ZERO, NONE, ZERO)
+    queue_of(A)[0, 4], queue_of(A)[0, 5] = 0, 0
+    nodes_of(A)[q, Q_STAMP], nodes_of(A)[q, Q_COST] = gen, 0
+    size = ONE
+    while size > 0:
+        entry = _take(A, size)
+        size -= 1
+        nodes = nodes_of(A)
+        q, cost = queue_of(A)[entry, 0], queue_of(A)[entry, 4]
+        if nodes[q, Q_COST] < cost:
+            continue
+        if nodes[q, Q_OUTCOME] >= 0 or (aim == TO_LIVE and nodes[q, Q_LIVE] > 0):
+            _mark_path(A, entry)
+            if aim == TO_LIVE:
+                _mark_live(A)
+            return entry
+        _count_step(A)
+        if steps(A, nodes[q, Q_SET]):
+            if nodes[q, Q_LIVE] == 0:
+                undecided = q
+            continue
+        row = _node_row(A, q)
+        last = NONE
+        for c in range(classes):
+            t, width = heap_of(A)[row + c], heap_of(A)[widths + c]
+            if t < 0 or width == 0 or t == last or nodes[t, Q_LIVE] < 0:
                 continue
-            nodes[q, Q_STAMP], nodes[q, Q_COST] = gen, cost
-            if nodes[q, Q_OUTCOME] >= 0:
-                A[LEVEL] = cost
-                at = entry
-                while at >= 0:
-                    nodes[queue_of(A)[at, 0], Q_LIVE] = max(nodes[queue_of(A)[at, 0], Q_LIVE], 1)
-                    at = queue_of(A)[at, 2]
-                return entry
-            taken += 1
-            if taken > most:
-                return NONE
-            if taken & _STEPS == 0:
-                _spend(A, ONE)
-            row = _node_row(A, q)
-            begun, last = A[TAIL], np.int64(-1)
-            for c in range(classes):
-                t, width = heap_of(A)[row + c], heap_of(A)[widths + c]
-                if t < 0 or width == 0 or t == last or nodes_of(A)[t, Q_LIVE] < 0:
-                    continue
-                last = t
-                key = _needs(A, s, nodes_of(A)[t, Q_SET])
-                whole = max(keys_of(A)[key, VALUE], least - nodes_of(A)[t, Q_LENGTH]) + cost + width
-                if whole > bound:
-                    further = min(further, whole)
-                    continue
-                _push(A, t, keys_of(A)[key, OFF] + width, entry, c)
-                queue_of(A)[A[TAIL] - 1, 4] = cost + width
-            # push them, the farthest first
-            queue = queue_of(A)
-            while True:
-                worst = np.int64(-1)
-                for child in range(A[TAIL] - 1, begun - 1, -1):
-                    if queue[child, 4] > 0 and (worst < 0 or queue[child, 1] > queue[worst, 1]):
-                        worst = np.int64(child)
-                if worst < 0:
-                    break
-                queue[worst, 4] = -queue[worst, 4]  # linked
-                queue[worst, 1] = top
-                top = worst
-            for child in range(begun, A[TAIL]):
-                queue[child, 4] = abs(queue[child, 4])
-        bound = further
+            last = t
+            if nodes[t, Q_STAMP] == gen and (aim != SHORTEST or nodes[t, Q_COST] <= cost + width):
+                continue
+            nodes[t, Q_STAMP], nodes[t, Q_COST] = gen, cost + width
+            rank = _rank(A, s, t, cost + width, aim)
+            _push(A, t, ZERO, entry, np.int64(c))
+            queue_of(A)[A[TAIL] - 1, 4], queue_of(A)[A[TAIL] - 1, 5] = cost + width, rank
+            _add(A, size, A[TAIL] - 1)
+            size += 1
+    if aim == TO_LIVE:
+        if undecided >= 0:
+            stop(A, NEED_END, undecided)
+        for i in range(A[TAIL]):
+            nodes_of(A)[queue_of(A)[i, 0], Q_LIVE] = -1
     return NONE
+
+
+@jit
+def _rank(A, s, q, cost, aim):  # type: ignore[no-untyped-def]
+    """Return where a node stands in a search: by the bytes of its text and of the rest, then those of the
+    rest."""
+    if spec_of(A)[s, P_JUDGED]:
+        return cost
+    key = _estimate(A, s, nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH])
+    missing = min(spec_of(A)[s, P_LEAST] - nodes_of(A)[q, Q_LENGTH], _NEVER - 1)
+    total = max(keys_of(A)[key, OFF], missing)
+    if aim == SHORTEST:
+        return (cost + max(keys_of(A)[key, VALUE], missing)) << 30 | total
+    return (cost + _WEIGHT * total) << 30 | total
+
+
+@jit
+def _mark_live(A):  # type: ignore[no-untyped-def]
+    """Mark the visited nodes live that lead to a live node, backwards from the last visited."""
+    nodes = nodes_of(A)
+    for i in range(A[TAIL] - 1, -1, -1):
+        q = queue_of(A)[i, 0]
+        row = nodes[q, Q_ROW]
+        if nodes[q, Q_LIVE] != 0 or row < 0:
+            continue
+        s = nodes[q, Q_SPEC]
+        for c in range(spec_of(A)[s, P_CLASSES]):
+            t = heap_of(A)[row + c]
+            if t >= 0 and nodes[t, Q_LIVE] > 0 and heap_of(A)[spec_of(A)[s, P_COST] + c] > 0:
+                nodes[q, Q_LIVE] = 1
+                break
 
 
 @jit
 def _decide(A, q):  # type: ignore[no-untyped-def]
     """Mark a node live or dead.
 
-    A disjunction is live if one of its parts is. Many nodes of the whole share one node of a part.
+    A node inside an implicit automaton is live if the automaton's shortest end leads to an outcome: no search
+    can visit as many nodes as there are texts.
     """
-    s = nodes_of(A)[q, Q_SPEC]
+    s, set_ = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET]
     if spec_of(A)[s, P_GROWS]:
         # each of its texts can be lengthened, so the shortest completion decides
-        set_ = nodes_of(A)[q, Q_SET]
         lives = sets_of(A)[set_, S_LEN] > 0
         if lives and spec_of(A)[s, P_MOST] >= 0:
             lives = nodes_of(A)[q, Q_LENGTH] + _distance(A, s, set_) <= spec_of(A)[s, P_MOST]
         nodes_of(A)[q, Q_LIVE] = 1 if lives else -1
         return
-    if spec_of(A)[s, P_NPARTS] == 0:
-        _decide_alone(A, q)
-        return
-    for part in range(spec_of(A)[s, P_NPARTS]):
-        at = _part_node(A, q, part)
-        if nodes_of(A)[at, Q_LIVE] == 0:
-            _decide_alone(A, at)
-        if nodes_of(A)[at, Q_LIVE] > 0:
-            nodes_of(A)[q, Q_LIVE] = 1
-            return
-    nodes_of(A)[q, Q_LIVE] = -1
-
-
-@jit
-def _decide_alone(A, q):  # type: ignore[no-untyped-def]
-    """Mark a node live or dead: by a short search, then a walk ahead, then the whole search.
-
-    A node inside an implicit automaton is live if the automaton's shortest end leads to an outcome: no search
-    can visit as many nodes as there are texts.
-    """
-    if steps(A, nodes_of(A)[q, Q_SET]):
-        if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_TEXTS] - nodes_of(A)[q, Q_LENGTH] < MOST_TO_END:
+    if steps(A, set_):
+        if spec_of(A)[s, P_TEXTS] - nodes_of(A)[q, Q_LENGTH] < MOST_TO_END:
             stop(A, NEED_END, q)
         nodes_of(A)[q, Q_LIVE] = 1  # there is room for an end
-    elif _search(A, q, ZERO, ONE, min(_STEPS_IN_BREADTH, A[MOST_STEPS])) == -2:
-        if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_NEEDED] > 0 and _seek(A, q, _STEPS_IN_DEPTH) >= 0:
-            return
-        if not _probe(A, q, _STEPS_IN_DEPTH):
-            _search(A, q, ZERO, ONE, A[MOST_STEPS])
-    if nodes_of(A)[q, Q_LIVE] < 0 and lettered(A, nodes_of(A)[q, Q_SET]):
+    else:
+        _seek(A, q, TO_LIVE)
+    if nodes_of(A)[q, Q_LIVE] < 0 and lettered(A, set_):
         _try_letters(A, q)
 
 
@@ -1100,6 +1092,8 @@ def _digits(kind, place, left):  # type: ignore[no-untyped-def]
 @jit
 def _thread_cost(A, s, t):  # type: ignore[no-untyped-def]
     """Return the least bytes from a thread to a match of its atom; 0 if that is not known."""
+    if spec_of(A)[s, P_COSTED] == 0:
+        stop(A, NEED_COSTS, np.int64(s))
     heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
     pc = keys[t, 0]
     op = prog[pc, 0]
@@ -1192,7 +1186,7 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
     9
 )
-ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_PART, ASK_SEEK = range(9, 15)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK = range(9, 14)
 
 
 @entry("int64(int64[::1], int64, int64, int64)")
@@ -1205,13 +1199,11 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     as the first. ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `_descend` from
     node `a`. ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character
     `b`. ASK_STEPPED: the thread of state `b` (its `safe` in the upper half) of the implicit automaton of
-    thread `a`. ASK_STEPS: is node `a` inside an implicit automaton? ASK_PART: the node of part `b` of the
-    disjunction that is at node `a`. ASK_SEEK: `_seek` from node `a` in so many steps (`b`).
+    thread `a`. ASK_STEPS: is node `a` inside an implicit automaton? ASK_SEEK: `_seek` from
+    node `a` with the aim `b`.
     """
     if what == ASK_SEEK:
         return _seek(A, a, b)
-    if what == ASK_PART:
-        return _part_node(A, a, b)
     if what == ASK_COLUMN:
         _fill_column(A, a, b)
         return np.int64(0)
@@ -1239,7 +1231,7 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
         length = tidy(A, length)
         return _node(A, a, intern_set(A, length), ZERO)
     if what == ASK_SEARCH:
-        return _search(A, a, b, ZERO, A[MOST_STEPS])
+        return _search(A, a, b)
     if what == ASK_ROW:
         row = _node_row(A, a)
         for c in range(spec_of(A)[nodes_of(A)[a, Q_SPEC], P_CLASSES]):

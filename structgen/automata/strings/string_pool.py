@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
@@ -15,17 +15,13 @@ import numpy as np
 
 from structgen.automata.programs import determinizer_tables as ar
 from structgen.automata.programs.instructions import (
-    BOL,
     CALL,
     CALLED,
     CHAR,
     CLOCK,
-    COUNT,
-    EOL,
     IMPLICIT,
     LETTERS,
     MATCH,
-    PUSH,
     REGEX,
     REPEAT,
     SPLIT,
@@ -41,12 +37,10 @@ from structgen.automata.strings.boolean_formulas import (
     Atom,
     BooleanTree,
     TreeBuilder,
-    atoms_of,
-    branches,
     evaluate,
     foresee,
+    postfix,
 )
-from structgen.automata.strings.conjunction_completion import completion_by_parts
 from structgen.automata.strings.implicit_states import ImplicitStates, length_of_texts
 from structgen.automata.unicode.charsets import LAST, Ranges
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
@@ -87,23 +81,11 @@ _STATES_FOR_BANS = 600
 """The most states of an automaton that are visited to tell which banned texts it could hold."""
 _STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
-_LEAST_ANYWHERE = 8
-"""Conjunctions with so many patterns are examined for `found_anywhere`."""
-_MOST_SEARCHED = 11
-"""Past so many patterns the exact search visits too many sets of them; `completion_by_parts` is used."""
-_STEPS_OF_PARTS = (500, 5_000, 50_000)
-"""Steps that each part of a disjunction is searched, before any part is searched longer."""
-_STEPS_BY_BOUNDS = 20_000
-"""Steps of a search by lower bounds (`determinizer._seek`)."""
-_PLAIN = frozenset((CHAR, SPLIT, MATCH, REPEAT, PUSH, COUNT, BOL, EOL))
-"""Operations of programs whose completion costs are known."""
-_LONGER = -3
-"""The answer of a search that found nothing short enough."""
-_BRANCHES = 16
-"""The most parts of a disjunction that are searched one by one."""
-_MANY_PATTERNS, _SHARE_OF_STEPS = 16, 200
-"""With more than _MANY_PATTERNS patterns in a conjunction, a search may take 1/_SHARE_OF_STEPS of
-`limits.oracle_steps`: a longer search rarely succeeds among a million sets of patterns."""
+_MOST_IN_ANY_ORDER = 12
+"""With more atoms, which are met in any order, no search finds the shortest completion: it would visit a node
+for each set of them."""
+_STEPS_FOR_THE_SHORTEST = 5_000
+"""Steps of each search for a shortest completion, in breadth and by lower bounds; past them any will do."""
 
 _PAIR = r"[\uD800-\uDBFF][\uDC00-\uDFFF]"
 """Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
@@ -141,19 +123,13 @@ class _LoadedSpec:
     """The spec's atoms by their place in `nodes`."""
     descends: bool
     """One demand that is one trimmed atom: completion costs give the distance to the end."""
-    many_patterns: bool
-    """One demand, a conjunction of more than _MANY_PATTERNS patterns."""
-    found_anywhere: bool
-    """One demand, a conjunction of patterns that can be found after any text: every state is live."""
-    programs: list[tuple[int, Program]]
-    """First instruction and program of each pattern, until their costs are loaded."""
+    programs: list[tuple[int, int, Program]]
+    """Place in `numbers`, first instruction and program of each pattern."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
     simple: dict[int, list[int]] | None = None
     """If each formula is an atom and the last is TRUE: the formulas by their atom's number."""
     calling: set[int] = field(default_factory=set)
     """The numbers of the atoms whose contexts are calls."""
-    branches: int = 0
-    """How many parts a disjunction has: the specs that come next."""
     parts: dict[int, bytes] = field(default_factory=dict)
     """Thread -> its name, for `StringPool.key`."""
 
@@ -189,11 +165,12 @@ class StringPool:
         self._atoms = 0
         self._call = 0  # the public call whose work is counted
         self._banned: list[tuple[banned_texts.Banned, frozenset[int]]] = []
-        self._part_ends: dict[int, tuple[int, bytes] | None] = {}
+        self._ways: dict[int, tuple[int, int]] = {}
+        """Node of a spec of one demand -> the class of its completion's next character, the node after."""
         self._rows = _FIRST_ROWS  # of the last call of `expand`
         self._answered = 0  # the first keys, all of which are answered
         self._widest = 0  # classes of the widest partition
-        self._judged = self._may_be_total = self._has_many_patterns = False
+        self._judged = self._may_be_total = False
         self._rooms = {**ROOMS, **rooms}
         # Many grammars ask for the free states alone, which all pools share: a pool gets arrays of its own
         # with its first spec.
@@ -205,7 +182,6 @@ class StringPool:
         self._reg = reg = np.zeros(ar.REGISTERS, np.int64)
         reg[ar.MOST_STEPS] = limits.oracle_steps
         reg[ar.MOST_NODES] = limits.automaton_states
-        reg[ar.MOST_LEVEL] = ar.NO_LEVEL
         reg[ar.MOST_WORK] = _WORK * limits.oracle_steps
         reg[ar.TODO_STAMP] = 1  # no state was seen yet
         reg[ar.N_STATE] = 8
@@ -254,8 +230,7 @@ class StringPool:
                 return found
             number = self._load(spec, outcome)
             node = self._ask(k.ASK_START, number)
-            with self._at_most(self._steps(number)):
-                found = self._starts[key] = self._ask(k.ASK_NODE, node)
+            found = self._starts[key] = self._ask(k.ASK_NODE, node)
         return found
 
     def _whole(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int | None:
@@ -333,12 +308,10 @@ class StringPool:
             return
         self._count()
         few, many = (_FIRST_ROWS, _MOST_ROWS) if self._widest <= _MANY_CLASSES else (0, _FIRST_ROWS)
-        if self._judge(state) is not None or self._is_found_anywhere(state):
+        if self._judge(state) is not None:
             few, many = 0, 0  # its neighbours are rarely asked for (`completed_after_any_text`)
         self._rows = min(2 * self._rows + 1, many) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else few
         k.ask(reg, k.ASK_BEGIN, state, 0)
-        if self._has_many_patterns:
-            reg[ar.MOST_STEPS] = self._steps(self._spec_of(state))
         try:
             self._ask(k.ASK_EXPAND, state, 0)
             reg[ar.MOST_STEPS] = min(_STEPS_AHEAD, self._limits.oracle_steps)
@@ -399,18 +372,9 @@ class StringPool:
         number = self._spec_of(state)
         return None if number < 0 else self._specs[number].judge
 
-    def _is_found_anywhere(self, state: int) -> bool:
-        """Return whether the patterns of a state's spec are `found_anywhere`."""
-        if not self._may_be_total:
-            return False
-        kind, node = (int(x) for x in self._arrays["states"][state, :2])
-        return (
-            kind == ar.NODE_STATE and self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].found_anywhere
-        )
-
     def completed_after_any_text(self, first: int) -> Any:
         """Return an array of the states from `first` on from which every text can be completed, as far as
-        judges and `found_anywhere` tell."""
+        judges and estimates tell."""
         if not self._may_be_total:
             return _NO_STATES
         states = self._arrays["states"][first : self.count]
@@ -436,11 +400,6 @@ class StringPool:
         if kind not in (ar.NODE_STATE, ar.SPLIT_STATE):
             return -1
         return int(self._arrays["nodes"][node, ar.Q_SPEC])
-
-    def _steps(self, number: int) -> int:
-        """Return how many steps a search in a spec may take."""
-        most = self._limits.oracle_steps
-        return most // _SHARE_OF_STEPS if number >= 0 and self._specs[number].many_patterns else most
 
     @contextmanager
     def _at_most(self, steps: int) -> Iterator[None]:
@@ -506,6 +465,8 @@ class StringPool:
             self.texts.answer_step(what)
         elif cause == ar.NEED_END:
             self.texts.end(what)
+        elif cause == ar.NEED_COSTS:
+            self._load_costs(what)
         elif cause == ar.OVER_STEPS:
             raise LimitError(
                 "The search for a string that completes a place took more than "
@@ -592,9 +553,7 @@ class StringPool:
         breaks = sorted(builder.breaks)
         number = len(self._specs)
         judge = spec.judge
-        loaded = _LoadedSpec(
-            nodes, outcome, partition, breaks, spec.formulas, judge, b"", {}, [], False, False, False, []
-        )
+        loaded = _LoadedSpec(nodes, outcome, partition, breaks, spec.formulas, judge, b"", {}, [], False, [])
         starts: list[int] = []
         for atom in atoms:
             starts += self._load_atom(atom, loaded, sets, classes)
@@ -628,16 +587,7 @@ class StringPool:
         row[ar.P_TRIMMED] = int(trimmed and judge is None)
         row[ar.P_JUDGED] = int(judge is not None)
         self._judged = self._judged or judge is not None
-        together = len(nodes) == 1 and judge is None and nodes[0][0] == "all"
-        kinds = {part[0] for part in nodes[0][1:]} if together else {"any"}
-        loaded.many_patterns = kinds <= {"atom", "length"} and len(atoms) > _MANY_PATTERNS
-        self._has_many_patterns = self._has_many_patterns or loaded.many_patterns
-        loaded.found_anywhere = (
-            kinds == {"atom"}
-            and len(nodes[0]) > _LEAST_ANYWHERE
-            and all(isinstance(atom, Program) and found_anywhere(atom) for atom in atoms)
-        )
-        self._may_be_total = self._may_be_total or judge is not None or loaded.found_anywhere
+        self._may_be_total = self._may_be_total or self._judged
         loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
         bounds = _grown(nodes, atoms) if judge is None else None
         if bounds is not None:
@@ -653,55 +603,18 @@ class StringPool:
         arrays["spec"][number] = row
         self._specs.append(loaded)
         arrays["spec"][number, ar.P_FIRST_ATOM] = loaded.numbers[0] if atoms else 0
-        if bounds is not None:
-            self._load_costs(loaded)
-        elif _is_product(nodes, atoms) and judge is None:
-            self._load_costs(loaded)
-            if not (loaded.many_patterns or loaded.found_anywhere):
-                self._load_needs(number, atoms)
-            self._load_branches(loaded, number, atoms)
+        if judge is None:
+            self._load_formula(number, nodes, len(atoms))
         return number
 
-    def _load_needs(self, number: int, atoms: list[Atom]) -> None:
-        """Note which atoms of a conjunction must match and know their distance to a match."""
-        tree = self._specs[number].nodes[0]
-        if tree[0] != "all":
-            return
-        needed = [0] * len(atoms)
-        least = 0
-        for part in tree[1:]:
-            if part[0] == "atom":
-                atom = atoms[part[1]]
-                needed[part[1]] = int(
-                    isinstance(atom, Program) and atom.trimmed and _operations(atom) <= _PLAIN
-                )
-            elif part[0] == "length":
-                least = max(least, part[1])
-        if any(needed):
-            at = self._append(needed)
-            self._arrays["spec"][number, [ar.P_NEEDED, ar.P_LEAST]] = at, least
-
-    def _load_branches(self, whole: _LoadedSpec, number: int, atoms: list[Atom]) -> None:
-        """Load the parts of a disjunction as specs that share its atoms: each is searched in the product of
-        its own atoms."""
-        found = branches(whole.nodes[0], _BRANCHES)
-        asked = [atoms_of(tree) for tree in found]
-        if len(found) < 2 or not all(len(one) < len(atoms) for one in asked):
-            return
-        whole.branches = len(found)
-        arrays = self._arrays
-        while number + len(found) >= len(arrays["spec"]):
-            arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
-        self._bind("spec")
-        spec = arrays["spec"]
-        for tree, own in zip(found, asked, strict=True):
-            part = len(self._specs)
-            members = self._append([int(index in own) for index in range(len(atoms))])
-            spec[part] = spec[number]
-            spec[part, [ar.P_TRIMMED, ar.P_MEMBERS, ar.P_NEEDED, ar.P_LEAST]] = 0, members, 0, 0
-            self._specs.append(replace(whole, nodes=(tree,), demands={}, parts={}, branches=0, programs=[]))
-            self._load_needs(part, atoms)
-        spec[number, [ar.P_PARTS, ar.P_NPARTS]] = number + 1, len(found)
+    def _load_formula(self, number: int, nodes: tuple[BooleanTree, ...], atoms: int) -> None:
+        """Load the formula of a spec, from which the distance to an outcome is estimated."""
+        code, depth, asked = postfix(nodes)
+        at = self._append([*code, *(int(atom in asked) for atom in range(atoms))])
+        row = self._arrays["spec"][number]
+        row[[ar.P_FORMULA, ar.P_ASKED, ar.P_DEPTH]] = at, at + len(code), depth
+        if len(nodes) == 1 and nodes[0][0] == "all" and not row[ar.P_GROWS]:
+            row[ar.P_LEAST] = max((part[1] for part in nodes[0][1:] if part[0] == "length"), default=0)
 
     def _load_atom(
         self, atom: Atom, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
@@ -716,7 +629,7 @@ class StringPool:
         if isinstance(atom, Words):
             self._put_code([[WORDS, self._append(_word_table(atom, partition)), 0, 0, 0, ordinal]])
             return base, len(atom.of)
-        spec.programs.append((base, atom))
+        spec.programs.append((len(spec.numbers) - 1, base, atom))
         if CALLED in atom.outer:
             spec.calling.add(ordinal)
         if atom.sets:
@@ -777,9 +690,7 @@ class StringPool:
         off, size = (int(x) for x in arrays["sets"][accepted, :2])
         assert 0 <= off <= off + size <= reg[ar.N_HEAP] and size <= len(spec.numbers), (off, size)
         true = {int(x) for x in arrays["heap"][off : off + size]}
-        if spec.found_anywhere:
-            met = frozenset((0,)) if size == len(spec.numbers) else frozenset()
-        elif spec.simple is not None:
+        if spec.simple is not None:
             met = frozenset((len(spec.nodes) - 1, *(i for ordinal in true for i in spec.simple[ordinal])))
         else:
             flags = [ordinal in true for ordinal in spec.numbers]
@@ -792,41 +703,29 @@ class StringPool:
         arrays["keys"][key, ar.VALUE] = outcome
 
     def _answer_hope(self, key: int) -> None:
-        """Answer whether some demand may still hold: 0 no, 1 perhaps, 2 after every text."""
+        """Answer whether a judge may still be content: 0 no, 1 perhaps, 2 after every text."""
         arrays, reg = self._arrays, self._reg
         assert 0 <= key < reg[ar.N_KEY], key
         _, number, open_, bracket = (int(x) for x in arrays["keys"][key, :4])
         assert 0 <= number < len(self._specs) and 0 <= open_ < reg[ar.N_SET], (number, open_)
         spec = self._specs[number]
         off, size = (int(x) for x in arrays["sets"][open_, :2])
-        if spec.found_anywhere:
-            arrays["keys"][key, ar.VALUE] = 2
-            return
-        if spec.simple is not None and spec.judge is not None and not spec.judge.total:
+        assert spec.judge is not None
+        if spec.simple is not None and not spec.judge.total:
             values = arrays["heap"][off : off + size].tolist()
             settled = {value >> 1 for value in values if value & 1}
             sure = frozenset((len(spec.nodes) - 1, *(i for ordinal in settled for i in spec.simple[ordinal])))
             going = frozenset(index for value in values for index in spec.simple[value >> 1])
             arrays["keys"][key, ar.VALUE] = spec.judge.outlook(sure, going - sure)
             return
-        if spec.many_patterns and size < len(spec.numbers):  # an atom is not open any more
-            arrays["keys"][key, ar.VALUE] = 0
-            return
-        if spec.many_patterns:
-            length = ([0, *spec.breaks])[bracket]
-            bounds = [part for part in spec.nodes[0][1:] if part[0] == "length"]
-            arrays["keys"][key, ar.VALUE] = int(all(foresee(one, [], length) is not False for one in bounds))
-            return
-        known: dict[int, bool | None] = dict.fromkeys(spec.numbers, False)
-        for value in arrays["heap"][off : off + size].tolist():
-            known[value >> 1] = True if value & 1 else known.get(value >> 1) or None
-        flags = [known[ordinal] for ordinal in spec.numbers]
-        length = ([0, *spec.breaks])[bracket]
-        if spec.judge is None:
-            hope = int(any(foresee(node, flags, length) is not False for node in spec.nodes))
-        elif spec.judge.total:
+        if spec.judge.total:
             hope = 2
         else:
+            known: dict[int, bool | None] = dict.fromkeys(spec.numbers, False)
+            for value in arrays["heap"][off : off + size].tolist():
+                known[value >> 1] = True if value & 1 else known.get(value >> 1) or None
+            flags = [known[ordinal] for ordinal in spec.numbers]
+            length = ([0, *spec.breaks])[bracket]
             seen = [foresee(node, flags, length) for node in spec.nodes]
             sure = frozenset(index for index, truth in enumerate(seen) if truth)
             hope = spec.judge.outlook(sure, frozenset(i for i, truth in enumerate(seen) if truth is None))
@@ -899,9 +798,7 @@ class StringPool:
 
     def _node_finish(self, node: int) -> dict[int, bytes]:
         """Return the completions from a node; the search ends when each demand is met or out of reach."""
-        number = int(self._arrays["nodes"][node, ar.Q_SPEC])
-        with self._at_most(self._steps(number)):
-            return self._completions(self._specs[number], node)
+        return self._completions(self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])], node)
 
     def _completions(self, spec: _LoadedSpec, node: int) -> dict[int, bytes]:
         if self.texts.at(node):
@@ -911,28 +808,16 @@ class StringPool:
             outcome = int(self._arrays["nodes"][node, ar.Q_OUTCOME])
             return dict.fromkeys(sorted(spec.demands.get(outcome, ())), end.encode())
         if spec.descends:
-            self._load_costs(spec)
             length = self._ask(k.ASK_DESCEND, node)
             assert length >= 0
             return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
-        if spec.branches:
-            text = self._best_of_parts(spec, node)
-            return {} if text is None else {0: text}
+        if len(spec.nodes) == 1 and spec.judge is None:
+            return {0: _spell(spec, self._way(node))}
         wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
-        if wanted and spec.found_anywhere and len(spec.numbers) > _MOST_SEARCHED:
-            text = self._by_parts(spec, node)
-            if text is not None:
-                return {0: text}
         met: dict[int, bytes] = {}
         resume = 0
         while wanted:
-            try:
-                entry = self._search(node, resume, not resume)
-            except LimitError:
-                text = self._by_parts(spec, node) if spec.many_patterns else None
-                if text is None:
-                    raise
-                return {0: text}
+            entry = self._search(node, resume)
             if entry < 0:
                 break
             resume = 1
@@ -947,42 +832,42 @@ class StringPool:
             wanted -= new
         return dict(sorted(met.items()))
 
-    def _best_of_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
-        """Return the shortest completion from a node of a disjunction: the least of its parts'.
+    def _way(self, node: int) -> list[int]:
+        """Return the classes of a completion of one demand; from each node on its way the rest is the same.
 
-        All parts are searched with few steps first, then with more. Once one has an end, the others are
-        searched for shorter ones alone.
+        It is the shortest, then smallest, if so many steps find that; else one of the shortest, if so many
+        steps by lower bounds find one; else a short one.
         """
-        reg, ends = self._reg, self._part_ends
-        found: dict[int, bytes] = {}
-        most = ar.NO_LEVEL
-        parts = [self._ask(k.ASK_PART, node, part) for part in range(spec.branches)]
-        pending = [part for part in parts if self._arrays["nodes"][part, ar.Q_LIVE] >= 0]
-        whole = int(reg[ar.MOST_STEPS])
-        for steps in (*(few for few in _STEPS_OF_PARTS if few < whole), whole):
-            later: list[int] = []
-            for part in pending:
-                if part not in ends:
-                    reg[ar.MOST_LEVEL] = most
-                    try:
-                        with self._at_most(steps):
-                            entry = self._search(part, 0, steps > _STEPS_OF_PARTS[0])
-                    except LimitError:
-                        if steps == whole or reg[ar.CAUSE] != ar.OVER_STEPS:
-                            raise
-                        later.append(part)
-                        continue
-                    finally:
-                        reg[ar.MOST_LEVEL] = ar.NO_LEVEL
-                    if entry == _LONGER:
-                        continue
-                    ends[part] = None if entry < 0 else (int(reg[ar.LEVEL]), _spell(spec, self._path(entry)))
-                end = ends[part]
-                if end is not None:
-                    most = min(most, end[0])
-                    self._improve(found, b"", {0: end[1]})
-            pending = later
-        return found.get(0)
+        nodes, queue = self._arrays["nodes"], self._arrays["queue"]
+        if node not in self._ways and nodes[node, ar.Q_OUTCOME] < 0:
+            entry = self._end_of_one(node)
+            assert entry >= 0, node
+            queue = self._arrays["queue"]
+            while (parent := int(queue[entry, 2])) >= 0:
+                self._ways.setdefault(int(queue[parent, 0]), (int(queue[entry, 3]), int(queue[entry, 0])))
+                entry = parent
+        found = []
+        while self._arrays["nodes"][node, ar.Q_OUTCOME] < 0:
+            kind, node = self._ways[node]
+            found.append(kind)
+        return found
+
+    def _end_of_one(self, node: int) -> int:
+        """Return the entry of the queue that ends a completion of one demand."""
+
+        def by_bounds(node: int, aim: int) -> int:
+            return self._ask(k.ASK_SEEK, node, aim)
+
+        searches = ((self._search, 0), (by_bounds, k.SHORTEST))
+        number = int(self._arrays["nodes"][node, ar.Q_SPEC])
+        for search, how in searches if len(self._specs[number].numbers) <= _MOST_IN_ANY_ORDER else ():
+            try:
+                with self._at_most(min(_STEPS_FOR_THE_SHORTEST, self._limits.oracle_steps)):
+                    return search(node, how)
+            except LimitError:
+                if self._reg[ar.CAUSE] != ar.OVER_STEPS:
+                    raise
+        return by_bounds(node, k.ANY_END)
 
     def _path(self, entry: int) -> list[int]:
         """Return the character classes on the way to an entry of the queue."""
@@ -991,23 +876,6 @@ class StringPool:
             path.append(int(queue[entry, 3]))
             entry = int(queue[entry, 2])
         return path[::-1]
-
-    def _by_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
-        """Return a completion that meets one part after another; None if a part is too far."""
-
-        def row(node: int) -> list[int]:
-            at = self._ask(k.ASK_ROW, node)
-            found: list[int] = self._arrays["heap"][at : at + len(spec.partition.first)].tolist()
-            return found
-
-        def settled(node: int) -> int:
-            return self._flags(spec, node)[0].count(True)
-
-        def ends(node: int) -> bool:
-            return bool(self._arrays["nodes"][node, ar.Q_OUTCOME] >= 0)
-
-        kinds = completion_by_parts(node, row, spec.partition.cost, settled, ends)
-        return None if kinds is None else _spell(spec, kinds)
 
     def _hopeful(self, spec: _LoadedSpec, node: int) -> set[int]:
         """Return the demands that may still hold."""
@@ -1028,44 +896,35 @@ class StringPool:
             known[ordinal] = matched or known[ordinal] or None
         return [known[ordinal] for ordinal in spec.numbers], length
 
-    def _search(self, node: int, resume: int, seeks: bool = False) -> int:
+    def _search(self, node: int, resume: int) -> int:
         """Return the next queue entry that ends a search from a node, or -1.
 
-        After an interrupt the search continues with the same entry. `seeks`: a conjunction of patterns is
-        searched by lower bounds (`_seek`) before the full search.
+        After an interrupt the search continues with the same entry.
         """
-        reg = self._reg
-        if seeks and self._arrays["spec"][self._arrays["nodes"][node, ar.Q_SPEC], ar.P_NEEDED]:
-            whole = int(reg[ar.MOST_STEPS])
-            if whole > _STEPS_OF_PARTS[1]:
-                try:
-                    with self._at_most(_STEPS_OF_PARTS[1]):
-                        return self._search(node, 0)
-                except LimitError:
-                    if reg[ar.CAUSE] != ar.OVER_STEPS:
-                        raise
-                entry = self._ask(k.ASK_SEEK, node, _STEPS_BY_BOUNDS)
-                if entry != -1:
-                    return entry
         while True:
             try:
-                return int(k.ask(reg, k.ASK_SEARCH, node, resume))
+                return int(k.ask(self._reg, k.ASK_SEARCH, node, resume))
             except ar.Interrupt:
                 self._answer()
                 resume = 1
-                reg[ar.SEARCH_STEPS] -= 1
+                self._reg[ar.SEARCH_STEPS] -= 1
 
-    def _load_costs(self, spec: _LoadedSpec) -> None:
-        """Load the completion costs of the spec's instructions."""
-        prog = self._arrays["prog"]
-        for base, program in spec.programs:
+    def _load_costs(self, number: int) -> None:
+        """Load the completion costs of the instructions of a spec."""
+        prog, row = self._arrays["prog"], self._arrays["spec"][number]
+        if row[ar.P_COSTED]:
+            return
+        for atom, base, program in self._specs[number].programs:
             cost, body = completion_costs(program, self._plain)
             rows = prog[base : base + len(cost)]
             rows[:, ar.I_COST] = cost
             rows[:, ar.I_BODY] = body
             outer = np.array(program.outer, np.int64)
             rows[:, ar.I_OUTER] = np.where(outer < 0, outer, outer + base)
-        spec.programs.clear()
+            if found_anywhere(program) and self._arrays["heap"][row[ar.P_ASKED] + atom]:
+                self._arrays["heap"][row[ar.P_ASKED] + atom] = 1 + cost[program.start]
+                self._may_be_total = True
+        row[ar.P_COSTED] = 1
 
     def _thread_key(self, spec: _LoadedSpec, thread: int) -> bytes:
         """Return the name of a thread of a spec, without numbers of this pool."""
@@ -1189,7 +1048,7 @@ def _free_states() -> Mapping[str, Any]:
     return MappingProxyType({"trans": trans, "outcome": outcome, "states": states})
 
 
-_BOUNDS = (ar.MOST_STEPS, ar.MOST_NODES, ar.MOST_LEVEL, ar.MOST_WORK)
+_BOUNDS = (ar.MOST_STEPS, ar.MOST_NODES, ar.MOST_WORK)
 _KEPT_REGISTERS = [*_BOUNDS, ar.TODO_STAMP, ar.N_STATE, ar.WORK]
 """Registers that are set before the arrays are made."""
 
@@ -1208,18 +1067,6 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
     chars = ((op == CHAR) | (op == LETTERS)).astype(np.int64)
     own, second = _OWN >> op & 1, _SECOND >> op & 1
     return code, chars, 1 - own, second, own
-
-
-def _is_product(nodes: tuple[BooleanTree, ...], atoms: list[Atom]) -> bool:
-    """Return whether a spec is one demand over several patterns, a product of their automata."""
-    programs = [atom for atom in atoms if isinstance(atom, Program)]
-    whole = len(nodes) == 1 and len(programs) > 1
-    return whole and not any(one.steppers or LETTERS in _operations(one) for one in programs)
-
-
-def _operations(program: Program) -> set[int]:
-    """Return the operations of a program's instructions."""
-    return {instruction[0] for instruction in program.code}
 
 
 def _grown(nodes: tuple[BooleanTree, ...], atoms: list[Atom]) -> tuple[int, int] | None:
