@@ -94,17 +94,38 @@ class NumberedText(CompiledGrammar):
         self._part_ends = PartEnds(self.address, self.vocabulary)
         self._following: dict[Config, bytes] = {}
         """Configuration behind a part -> the bytes that may come next."""
-        self._behind: dict[Config, Sequence[tuple[int, Config]]] = {}
+        self._behind: dict[Config, tuple[bytes, Config] | None] = {}
         """The same -> `Language.run`."""
-        self._start = self._number(self._language.start())
+        self._runs: list[tuple[int, Config, bytes]] = []
+        """The first state, its configuration and the bytes of runs whose other configurations nobody has asked
+        for."""
+        self._start = self._number_of_part(self._language.start())
 
     def _number(self, config: Config) -> int:
+        """Return the state of a configuration, made if it is new."""
+        self._read_runs()
+        return self._number_of_part(config)
+
+    def _number_of_part(self, config: Config) -> int:
+        """As `_number`, of a configuration at the beginning of parts, or behind them: inside no run."""
         number = self._numbers.get(config)
         if number is None:
             run = self._behind.get(config) or self._language.run(config)
-            number = self._put_run(config, run) if run else self._number_at(config)
+            number = self._number_at(config) if run is None else self._put_run(config, *run)
             self._numbers[config] = number
         return number
+
+    def _read_runs(self) -> None:
+        """Find the configurations inside runs."""
+        while self._runs:
+            number, before, data = self._runs[-1]
+            config: Config | None = before
+            for byte in data[:-1]:
+                assert config is not None
+                number, config = number + 1, self._language.step(config, byte)
+                self._configs[number] = config
+                self._numbers.setdefault(config, number)
+            self._runs.pop()
 
     def _number_at(self, config: Config) -> int:
         """Return a new state of a configuration in which no bytes must come."""
@@ -171,6 +192,9 @@ class NumberedText(CompiledGrammar):
         config = self._configs.get(number)
         if config is None:
             visit, state = self._visit(number)
+            if not visit:
+                self._read_runs()
+                return self._configs[number]
             config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
         return config
 
@@ -233,18 +257,16 @@ class NumberedText(CompiledGrammar):
             self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
         return moves is not None
 
-    def _put_run(self, config: Config, run: Sequence[tuple[int, Config]]) -> int:
+    def _put_run(self, config: Config, data: bytes, after: Config) -> int:
         """Return a new state of a configuration, with the states of text that must come and their rows.
-        `run`: its bytes, and the configurations after each."""
-        last = self._number(run[-1][1])
-        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(run) - 1
+        `data`, `after`: the text, and the configuration behind it."""
+        last = self._number_of_part(after)
+        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(data) - 1
         self._steps.grow(number + 1 + count)
         self._tables.room(NODES, count)
-        for at, (_byte, one) in enumerate(run[:-1], number + 1):
-            self._configs[at] = one
-            self._numbers.setdefault(one, at)
-        data = np.array([byte for byte, _config in run], np.uint8)
-        stepping.put_run(self.address, number, address_of(data), len(run), last)
+        self._runs.append((number, config, data))
+        held = np.frombuffer(data, np.uint8)
+        stepping.put_run(self.address, number, address_of(held), len(data), last)
         return number
 
     def _first_bytes(self, config: Config) -> bytes:
@@ -259,8 +281,9 @@ class NumberedText(CompiledGrammar):
         known = self._following.get(config)
         if known is None:
             run = self._behind[config] = self._language.run(config)
-            moves = self._language.moves(config) if not run else [(bytes(run[0][:1]), config)]
-            if moves is not None:
+            if run is not None:
+                known = self._following[config] = run[0][:1]
+            elif (moves := self._language.moves(config)) is not None:
                 known = self._following[config] = _joined(data for data, _after in moves)
         return known
 

@@ -82,7 +82,8 @@ class StepTable:
         self._words = [_ROW_COUNT, _CELLS, _MAY_END, _INSIDE, _BOUNDARIES][: 4 + language.counts_tokens]
         """Words of the context: how many rows there are, and where they lie; 0 for boundaries that are not
         read."""
-        self._waiting = np.zeros(words_of(WaitingNodes), np.int64)
+        self._waiting = np.empty(words_of(WaitingNodes), np.int64)
+        self._waiting[0] = 0  # zeros alone would be a megabyte to write
         context[TextContext.class_count] = width
         context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
         context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
