@@ -18,7 +18,8 @@ from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 _SPACE: Final = b"\t\n\r "
 _DIGITS: Final = b"0123456789"
 _LAST: Final = {
-    "object": b"}", "array": b"]", "string": b'"', "boolean": b"e", "null": b"l", "integer": _DIGITS, "number": _DIGITS,
+    "object": b"}", "array": b"]", "string": b'"', "boolean": b"e", "null": b"l",
+    "integer": _DIGITS, "number": _DIGITS,
 }  # fmt: skip
 """Type of a JSON value -> the bytes that can be its last."""
 _START: Final = 0
@@ -35,12 +36,12 @@ def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget
     """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
     target, against single bytes. Raises the errors of `CompiledSchema`."""
     if target is None:
-        return Masked(CompiledSchema(of, _byte_tokenizer(), limits, store=False))
+        return JsonText(CompiledSchema(of, _byte_tokenizer(), limits, store=False))
     space = b"" if of.policies.whitespace == "compact" else _SPACE
     last = _last_bytes(of.root_types)
     if target.is_one_of_many and limits.liveness != "flag" and _has_documents(of, limits):
         return _Deferred(of, limits, target, last, space)
-    return Masked(CompiledSchema(of, target.tokenizer, limits, target.store), last, space)
+    return JsonText(CompiledSchema(of, target.tokenizer, limits, target.store), last, space)
 
 
 def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
@@ -60,7 +61,14 @@ def _last_bytes(types: frozenset[str] | None) -> bytes:
     return bytes(sorted({one for kind in (types or _LAST) for one in _LAST[kind]}))
 
 
-class _Deferred(Masked):
+class JsonText(Masked):
+    """The texts of a schema; none is empty."""
+
+    def accepts(self, config: Config) -> bool:
+        return config != _START and super().accepts(config)
+
+
+class _Deferred(JsonText):
     """The texts of a schema that has some, compiled when a text first comes near it: of many tools few are
     called."""
 
@@ -78,9 +86,6 @@ class _Deferred(Masked):
 
     def start(self) -> Config:
         return _START
-
-    def accepts(self, config: Config) -> bool:
-        return config != _START and super().accepts(config)
 
     @property
     def sizes(self) -> dict[str, int]:

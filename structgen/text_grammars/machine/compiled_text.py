@@ -155,6 +155,16 @@ class CompiledText(NumberedText):
                 self._finished = number
             return self._finished
 
+    def compute(self, index: int, target: int = 0) -> bool:
+        """As CompiledGrammar's."""
+        if not self._has_specials and index != self._finished:
+            # the common case, without the calls in between: one compiled call finds the mask
+            with self.lock:
+                self._attached()
+                if text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target) == 0:
+                    return True
+        return super().compute(index, target)
+
     def _compute(self, index: int, target: int) -> int:
         self._bits = None
         if index == self._finished:

@@ -97,8 +97,8 @@ class NumberedText(CompiledGrammar):
         self._behind: dict[Config, tuple[bytes, Config] | None] = {}
         """The same -> `Language.run`."""
         self._runs: list[tuple[int, Config, bytes]] = []
-        """The first state, its configuration and the bytes of runs whose other configurations nobody has asked
-        for."""
+        """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
+        bytes."""
         self._start = self._number_of_part(self._language.start())
 
     def _number(self, config: Config) -> int:
@@ -145,7 +145,10 @@ class NumberedText(CompiledGrammar):
             visit = self._visits[key] = len(self._entered)
             self._entered.append(_Entered(insides, config))
             self._put_visit(visit, insides)
-            if all(one.after_end is None or self._told_bytes(one.after_end) is not None for one in insides):
+            for one in insides:
+                if one.after_end is not None and self._told_bytes(one.after_end) is None:
+                    break
+            else:
                 self._find_wanted(visit)
         return self._inside_state(visit, insides[0].state)
 
@@ -158,13 +161,14 @@ class NumberedText(CompiledGrammar):
 
     def _find_wanted(self, visit: int) -> None:
         """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
-        places = self._entered[visit].places
-        behind = [(one.part, one.after_end) for one in places if one.after_end is not None]
-        found = self._wanted[visit] = self._part_ends.map(
-            _joined(part.last for part, _config in behind),
-            _joined(part.space for part, _config in behind),
-            _joined(self._first_bytes(config) for _part, config in behind),
-        )
+        last, space, following = set(), set(), set()
+        for part, _state, behind, _ends in self._entered[visit].places:
+            if behind is not None:
+                last.add(part.last)
+                space.add(part.space)
+                following.add(self._first_bytes(behind))
+        found = self._part_ends.map(_joined(last), _joined(space), _joined(following))
+        self._wanted[visit] = found
         if found.wanted.most <= BELOW:
             trie = address_of(found.wanted.trie) if found.wanted.most else 0
             row = self._visit_rows[visit]
