@@ -538,7 +538,8 @@ def test_a_grammar_with_the_same_triggers_takes_over_the_masks_of_free_text() ->
 @pytest.mark.parametrize("first", ["from the front", "from the back"])
 def test_states_inside_a_text_that_must_come_are_asked_for_in_any_order(first: str) -> None:
     text = b"<call=weather>"
-    compiled = sg.compile(text.decode() + object_of() + "</call>", byte_tokenizer(), store=False)
+    grammar = sg.sequence(text.decode(), sg.json_schema(ANSWER), "</call>")
+    compiled = sg.compile(grammar, byte_tokenizer(), store=False)
     asked = list(range(len(text)))
     for at in asked if first == "from the front" else reversed(asked):
         state = compiled.step_bytes(compiled.start, text[:at])
