@@ -12,10 +12,6 @@ def uncollected() -> _Uncollected:
 
 
 class _Uncollected:
-    """The time in which garbage is not collected; used as a context."""
-
-    __slots__ = ("_was_enabled",)
-
     def __enter__(self) -> None:
         self._was_enabled = gc.isenabled()
         gc.disable()

@@ -205,10 +205,9 @@ class Chain(Parts):
 
     def accepts(self, config: Config) -> bool:
         last = len(self.parts) - 1
-        for index, at in cast("frozenset[Place]", config):
-            if index == last and self.parts[last].accepts(at):
-                return True
-        return False
+        return any(
+            index == last and self.parts[last].accepts(at) for index, at in cast("frozenset[Place]", config)
+        )
 
     def shortest(self, config: Config) -> Sequence[int]:
         best: tuple[int, int, tuple[int, ...]] | None = None

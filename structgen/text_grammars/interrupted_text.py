@@ -184,16 +184,12 @@ class InterruptedText(Parts):
         return frozenset({(read * width, self._text.start())} if read < self._most else ()), True
 
     def accepts(self, config: Config) -> bool:
-        for place in cast("frozenset[Place]", config):
-            number, at = place
-            part = self.part(place)
-            if part is self._text:
-                ends = self._text.standing(at) == stepping.WORD
-            else:
-                ends = part.accepts(at) and not self._followed(number)[0]
-            if ends:
-                return True
-        return False
+        return any(
+            self._text.standing(at) == stepping.WORD
+            if self.part((number, at)) is self._text
+            else not self._followed(number)[0] and self.part((number, at)).accepts(at)
+            for number, at in cast("frozenset[Place]", config)
+        )
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         places = cast("frozenset[Place]", config)

@@ -35,13 +35,15 @@ def _byte_tokenizer() -> Tokenizer:
 def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:
     """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
     target, against single bytes. Raises the errors of `CompiledSchema`."""
-    if target is None:
-        return JsonText(CompiledSchema(of, _byte_tokenizer(), limits, store=False))
-    space = b"" if of.policies.whitespace == "compact" else _SPACE
-    last = _last_bytes(of.root_types)
-    if target.is_one_of_many and limits.liveness != "flag" and _has_documents(of, limits):
-        return _Deferred(of, limits, target, last, space)
-    return JsonText(CompiledSchema(of, target.tokenizer, limits, target.store), last, space)
+    made = JsonText(of, limits, target)
+    if (
+        target is None
+        or not target.is_one_of_many
+        or limits.liveness == "flag"
+        or not _has_documents(of, limits)
+    ):
+        _ = made.compiled  # with its errors
+    return made
 
 
 def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
@@ -62,30 +64,28 @@ def _last_bytes(types: frozenset[str] | None) -> bytes:
 
 
 class JsonText(Masked):
-    """The texts of a schema; none is empty."""
+    """The texts of a schema, none of them empty; compiled when a text first comes near it: of many tools few
+    are called."""
 
-    def accepts(self, config: Config) -> bool:
-        return config != _START and super().accepts(config)
-
-
-class _Deferred(JsonText):
-    """The texts of a schema that has some, compiled when a text first comes near it: of many tools few are
-    called."""
-
-    def __init__(
-        self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget, last: bytes, space: bytes
-    ) -> None:
-        self._of, self._limits, self._target, self.last, self.space = of, limits, target, last, space
+    def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> None:
+        self._of, self._limits, self._target = of, limits, target
+        self.last = _last_bytes(of.root_types)
+        self.space = b"" if of.policies.whitespace == "compact" else _SPACE
         self.has_stack = True
 
     @cached_property
     def compiled(self) -> CompiledSchema:  # type: ignore[override]
+        if self._target is None:
+            return CompiledSchema(self._of, _byte_tokenizer(), self._limits, store=False)
         made = CompiledSchema(self._of, self._target.tokenizer, self._limits, self._target.store)
         assert made.start.index == _START
         return made
 
     def start(self) -> Config:
         return _START
+
+    def accepts(self, config: Config) -> bool:
+        return config != _START and super().accepts(config)
 
     @property
     def sizes(self) -> dict[str, int]:

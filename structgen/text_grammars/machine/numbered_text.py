@@ -94,8 +94,6 @@ class NumberedText(CompiledGrammar):
         self._part_ends = PartEnds(self.address, self.vocabulary)
         self._following: dict[Config, bytes] = {}
         """Configuration behind a part -> the bytes that may come next."""
-        self._behind: dict[Config, tuple[bytes, Config] | None] = {}
-        """The same -> `Language.run`."""
         self._runs: list[tuple[int, Config, bytes]] = []
         """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
         bytes."""
@@ -110,7 +108,7 @@ class NumberedText(CompiledGrammar):
         """As `_number`, of a configuration at the beginning of parts, or behind them: inside no run."""
         number = self._numbers.get(config)
         if number is None:
-            run = self._behind.get(config) or self._language.run(config)
+            run = self._language.run(config)
             number = self._number_at(config) if run is None else self._put_run(config, *run)
             self._numbers[config] = number
         return number
@@ -284,7 +282,7 @@ class NumberedText(CompiledGrammar):
         """As `_first_bytes`, None where states have to be made for that."""
         known = self._following.get(config)
         if known is None:
-            run = self._behind[config] = self._language.run(config)
+            run = self._language.run(config)
             if run is not None:
                 known = self._following[config] = run[0][:1]
             elif (moves := self._language.moves(config)) is not None:
@@ -333,7 +331,6 @@ def _is_one_place(insides: Sequence[InsidePart]) -> bool:
     for one in insides:
         if one.part.compiled is not machine or one.state != state:
             return False
-    for one in insides:
         if one.after_end is not None and one.part.may_end(state):
             return False
     return True
