@@ -7,7 +7,6 @@ from typing import Final, cast
 from structgen.errors import GrammarError
 from structgen.limits import Limits
 from structgen.text_grammars import combined_languages as combined
-from structgen.text_grammars.context_free.regular_intersection import Meet
 from structgen.text_grammars.interrupted_text import InterruptedText, text_part
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.regular_language import RegularLanguage
@@ -62,6 +61,9 @@ def language_of(
         whole = text_part(text, limits, target) if target and is_last else text.language(limits)
         return InterruptedText(whole, bodies, grammar.most)
     if grammar.operation in (Operation.MEET, Operation.BAN):
+        # start-up time
+        from structgen.text_grammars.context_free.regular_intersection import Meet
+
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
         read = language_of(grammar.parts[0], limits, {}, None)
         if grammar.formula is None:
@@ -74,6 +76,9 @@ def language_of(
 
 def _filtered(of: Language, by: TextFilter, limits: Limits) -> Language:
     """Return the words of a language that a filter takes. Raises `GrammarError` where there are none."""
+    # start-up time
+    from structgen.text_grammars.context_free.regular_intersection import Meet
+
     try:
         # most texts pass, so that the shortest rest mostly is that of the language itself
         return Meet(of, by.language(limits), limits, haste=2)
