@@ -1,6 +1,7 @@
 """What does a tool call cost beside its schema alone: the first document of each of many new tools?
 
     python bench/bench_tools.py MASKBENCH_FOLDER [--tokenizer llama3] [--count 236] [--seed 0] [--rounds 2]
+        [--only turns]
 
 *As a tool*: free text in which calls of one tool may stand, `<call=NAME>`, a document of the tool's schema,
 `</call>`. structgen and xgrammar read it as a structural tag (`triggered_tags`), llguidance as rules with
@@ -11,7 +12,11 @@ Each engine and each of the two ways has a process of its own, which compiles on
 server does. The clock runs from the grammar's source to the last token of the document: letting go of the
 grammar before, reading, compiling, a mask and a commit for each token. `cold`: the process starts with an
 empty store that holds the vocabulary alone; `warm`: another process has done the same work before. The
-processor time is that of the whole process, with threads and exit, less what it spends without a document.
+processor time is that of the whole process from the first document on, with threads and exit, less the exit
+of a process without documents.
+
+The rows *by turns* hold on a busy machine too: each schema alone and as a tool one after the other, in one
+process with a warm store, by the processor time of its thread.
 
 The second table has the first mask of 1, 8, 32 and 128 tools in one grammar, each set of tools new.
 Prints tables and writes bench/results/tools-DATE.csv. Times are milliseconds, masks microseconds.
@@ -31,7 +36,7 @@ from importlib.metadata import version as version_of
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time, thread_time_ns
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -121,28 +126,29 @@ def xgrammar(tokenizer: sg.Tokenizer) -> Compile:
 MAKERS = {"structgen": ours, "llguidance": llguidance, "xgrammar": xgrammar}
 
 
-def documents(engine: Compile, way: str, cases: list[Any]) -> list[Any]:
+def documents(engine: Compile, cases: list[Any], clock: Callable[[], int] = perf_counter_ns) -> list[Any]:
     """Return for each case the nanoseconds from its source to its last token, and those of its masks and
     commits; None where the grammar is refused; the position where a token is."""
     found: list[Any] = []
-    session: Session | None = None
-    for name, schema, tokens in cases:
-        begun = perf_counter_ns()
-        session = None  # the clock runs while the grammar before is let go of
+    sessions: dict[str, Session] = {}
+    for way, name, schema, tokens in cases:
+        begun = clock()
+        sessions.pop(way, None)  # the clock runs while the way's grammar before is let go of
         try:
-            session = engine([(name, schema)], way)()
+            session = sessions[way] = engine([(name, schema)], way)()
         except EngineRefusal:
             found.append(None)
             continue
-        there = perf_counter_ns()
+        there = clock()
         for at, token in enumerate(tokens):
             session.fill()
             if not session.allows(token) or session.commit(token) is False:
                 found.append(at)
                 break
         else:
-            ended = perf_counter_ns()
+            ended = clock()
             found.append((ended - begun, ended - there))
+        del session
     return found
 
 
@@ -172,11 +178,16 @@ def work(options: argparse.Namespace) -> None:
     if name == "structgen":
         sg.preload("json", tokenizer=tokenizer)
     engine([("none", '{"type":"object","properties":{"q":{"const":0}}}')], way)().fill()
-    print(json.dumps(first_masks(engine, held) if way == "sets" else documents(engine, way, held)))
+    begun = process_time()
+    if way == "sets":
+        found = first_masks(engine, held)
+    else:
+        found = documents(engine, held, thread_time_ns if way == "turns" else perf_counter_ns)
+    print(json.dumps((found, begun)))
 
 
 def process(name: str, way: str, cases: list[Any], cache: str, tokenizer: str) -> tuple[list[Any], float]:
-    """Return the work of a new process, and its seconds of the processor."""
+    """Return the work of a new process, and its seconds of the processor from the first case on."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cases.json"
         path.write_text(json.dumps(cases))
@@ -189,7 +200,8 @@ def process(name: str, way: str, cases: list[Any], cache: str, tokenizer: str) -
             running.returncode = os.waitstatus_to_exitcode(status)
     if running.returncode:
         raise subprocess.CalledProcessError(running.returncode, command)
-    return json.loads(line), usage.ru_utime + usage.ru_stime
+    found, begun = json.loads(line)
+    return found, usage.ru_utime + usage.ru_stime - begun
 
 
 def measured(config: str, way: str, cases: list[Any], tokenizer: str) -> tuple[list[Any], float]:
@@ -216,7 +228,7 @@ def drawn(folder: Path, count: int, seed: int, tokenizer: sg.Tokenizer) -> Itera
             text, name = json.dumps(valid[0], ensure_ascii=False), f"tool_{at}"
             if all(
                 isinstance(
-                    documents(one, "alone", [(name, schema, tokenizer.encode(text.encode()))])[0], tuple
+                    documents(one, [("alone", name, schema, tokenizer.encode(text.encode()))])[0], tuple
                 )
                 for one in engines
             ):
@@ -235,6 +247,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--engines", default=",".join(ENGINES))
+    parser.add_argument(
+        "--only", choices=("documents", "turns", "sets"), help="these rows, behind those that the day has"
+    )
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     add_results(parser)
     options = parser.parse_args()
@@ -250,13 +265,26 @@ def main() -> None:
     )
     texts = list(found)
     cases = {
-        "alone": [(name, schema, list(tokenizer.encode(text.encode()))) for name, schema, text in texts],
+        "alone": [
+            ("alone", name, schema, list(tokenizer.encode(text.encode()))) for name, schema, text in texts
+        ],
         "tool": [
-            (name, schema, list(tokenizer.encode(f"{BEFORE}<call={name}>{text}</call>{AFTER}".encode())))
+            (
+                "tool",
+                name,
+                schema,
+                list(tokenizer.encode(f"{BEFORE}<call={name}>{text}</call>{AFTER}".encode())),
+            )
             for name, schema, text in texts
         ],
     }
-    rows = [*document_rows(cases, options), *set_rows(texts, options)]
+    rows: list[tuple[object, ...]] = []
+    if options.only in (None, "documents"):
+        rows += document_rows(cases, options)
+    if options.only in (None, "turns"):
+        rows += turn_rows(cases, options)
+    if options.only in (None, "sets"):
+        rows += set_rows(texts, options)
     names = ("engine", "way", "tools", "p50", "p90", "p99", "mean", "mask_us", "cpu_ms", "refused", "stopped")
     table = Table(*names)
     for one in rows:
@@ -266,7 +294,8 @@ def main() -> None:
         [f"structgen {version()}", *(f"{one} {version_of(one)}" for one in ("llguidance", "xgrammar"))]
     )
     about = {"tokenizer": options.tokenizer, "seed": options.seed, "load": f"{before} {load()}"}
-    print(write(options.results, "tools", {**about, "versions": versions}, names, rows))
+    about["versions"] = versions
+    print(write(options.results, "tools", about, names, rows, more=options.only is not None))
 
 
 def document_rows(cases: dict[str, list[Any]], options: argparse.Namespace) -> list[tuple[object, ...]]:
@@ -280,16 +309,35 @@ def document_rows(cases: dict[str, list[Any]], options: argparse.Namespace) -> l
                 times.setdefault((config, way), []).extend(found)
                 seconds.setdefault((config, way), []).append(spent)
     rows = []
-    for key, of in times.items():
-        whole = 1e-6 * np.array([one[0] for one in of if isinstance(one, list)])
-        tokens = sum(len(one[2]) for one in cases[key[1]])
-        inside = 1e-3 * sum(one[1] for one in of if isinstance(one, list)) / (tokens * options.rounds)
-        low, high, highest = np.percentile(whole, (50, 90, 99))
-        cpu = 1e3 * float(np.mean(seconds[key])) / len(cases[key[1]])
-        figures = (f"{one:.4g}" for one in (low, high, highest, whole.mean(), inside, cpu))
-        stopped = sum(isinstance(one, int) for one in of)
-        rows.append((*key, 1, *figures, of.count(None), stopped))
+    for (config, way), of in times.items():
+        cpu = 1e3 * float(np.mean(seconds[config, way])) / len(cases[way])
+        rows.append(row_of(config, way, of, cases[way], options.rounds, f"{cpu:.4g}"))
     return rows
+
+
+def row_of(
+    config: str, name: str, times: list[Any], cases: list[Any], rounds: int, cpu: str
+) -> tuple[object, ...]:
+    """Return the row of some documents, each measured so many times."""
+    whole = 1e-6 * np.array([one[0] for one in times if isinstance(one, list)])
+    tokens = rounds * sum(len(one[-1]) for one in cases)
+    inside = 1e-3 * sum(one[1] for one in times if isinstance(one, list)) / tokens
+    figures = (f"{one:.4g}" for one in (*np.percentile(whole, (50, 90, 99)), whole.mean(), inside))
+    stopped = sum(isinstance(one, int) for one in times)
+    return config, name, 1, *figures, cpu, times.count(None), stopped
+
+
+def turn_rows(cases: dict[str, list[Any]], options: argparse.Namespace) -> list[tuple[object, ...]]:
+    """Return two rows: each schema alone and as a tool by turns, in one process with a warm store, by the
+    processor time of its thread."""
+    turns = [one for pair in zip(cases["alone"], cases["tool"], strict=True) for one in pair]
+    found: list[Any] = []
+    for _ in range(options.rounds):
+        found += measured("structgen:warm", "turns", turns, options.tokenizer)[0]
+    return [
+        row_of("structgen:warm", f"{way}, by turns", found[at::2], cases[way], options.rounds, "-")
+        for at, way in enumerate(WAYS)
+    ]
 
 
 def set_rows(texts: list[tuple[str, str, str]], options: argparse.Namespace) -> list[tuple[object, ...]]:

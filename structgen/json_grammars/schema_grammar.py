@@ -57,6 +57,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_spelling",
         "_text",
         "_value",
+        "root_types",
     )
 
     def __init__(
@@ -96,6 +97,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             missing=missing,
         )
         self._spare = [document]
+        self.root_types = document.written.types
+        """The types of which a value is one, as the root's `type` names them; None where it says nothing."""
         self._resources = remotes.used
         self._read_as = document.draft
         if document.references.has_custom_dialects:

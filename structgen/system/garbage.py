@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
+def uncollected() -> _Uncollected:
     """Hold garbage collection back: what is made meanwhile stays, and going through it, and through all else
     of the process, costs more than making it (128 tools: 10 ms, and 60 ms every second time)."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+    return _Uncollected()
+
+
+class _Uncollected:
+    def __enter__(self) -> None:
+        self._was_enabled = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_raised: object) -> None:
+        if self._was_enabled:
+            gc.enable()

@@ -29,15 +29,19 @@ class Parts(Language):
 
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
-        self.classes = common_classes([part.classes for part in self.parts])
-        self.specials = frozenset(token for part in self.parts for token in part.specials)
-        self.counts_tokens = any(part.counts_tokens for part in self.parts)
-        self.has_stack = any(part.has_stack for part in self.parts)
+        for part in parts:
+            self.specials |= part.specials
+            self.counts_tokens |= part.counts_tokens
+            self.has_stack |= part.has_stack
         self._over: dict[tuple[Language, Config], bool] = {}
 
     @cached_property
+    def classes(self) -> bytes:  # type: ignore[override]
+        return common_classes(part.classes for part in self.parts)
+
+    @cached_property
     def outer_classes(self) -> bytes | None:  # type: ignore[override]
-        return common_classes([part.outer_classes or part.classes for part in self.parts])
+        return common_classes(part.outer_classes or part.classes for part in self.parts)
 
     def part(self, place: Place) -> Language:
         return self.parts[place[0]]
@@ -102,20 +106,15 @@ class Parts(Language):
                 joined[byte] = joined.get(byte, frozenset()) | cast("frozenset[Place]", after)
         return [(bytes((byte,)), after) for byte, after in joined.items()]
 
-    def run(self, config: Config) -> Sequence[tuple[int, Config]]:
+    def run(self, config: Config) -> tuple[bytes, Config] | None:
         places = cast("frozenset[Place]", config)
         if len(places) != 1:
-            return ()
-        ((number, at),) = places
-        if at is _BETWEEN:
-            return ()
-        part = self.part((number, at))
-        found: list[tuple[int, Config]] = [(byte, frozenset({(number, one)})) for byte, one in part.run(at)]
-        if found:
-            byte, last = found[-1]
-            ((_number, after),) = cast("frozenset[Place]", last)
-            found[-1] = byte, self._after(number, part, after)
-        return found
+            return None
+        (place,) = places
+        number, at = place
+        part = self.part(place)
+        run = None if at is _BETWEEN else part.run(at)
+        return None if run is None else (run[0], self._after(number, part, run[1]))
 
     def _opened(self, place: Place) -> Iterable[Place]:
         """Return a place; in place of that between two copies or words, those where the next may begin."""

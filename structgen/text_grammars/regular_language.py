@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import cast
 
 from structgen.automata.strings.string_pool import StringPool
@@ -78,10 +79,13 @@ class LiteralLanguage(Language):
 
     def __init__(self, text: bytes, what: str) -> None:
         self._text, self._what = text, what
+
+    @cached_property
+    def classes(self) -> bytes:  # type: ignore[override]
         classes = bytearray(256)
-        for number, byte in enumerate(dict.fromkeys(text), 1):
+        for number, byte in enumerate(dict.fromkeys(self._text), 1):
             classes[byte] = number & 255
-        self.classes = bytes(classes) if 0 in classes else ALL_BYTES
+        return bytes(classes) if 0 in classes else ALL_BYTES
 
     def start(self) -> Config:
         return 0
@@ -94,9 +98,9 @@ class LiteralLanguage(Language):
         at = cast(int, config)
         return [(self._text[at : at + 1], at + 1)] if at < len(self._text) else []
 
-    def run(self, config: Config) -> Sequence[tuple[int, Config]]:
-        at = cast(int, config)
-        return list(zip(self._text[at:], range(at + 1, len(self._text) + 1), strict=True))
+    def run(self, config: Config) -> tuple[bytes, Config] | None:
+        rest = self._text[cast(int, config) :]
+        return (rest, len(self._text)) if rest else None
 
     def accepts(self, config: Config) -> bool:
         return config == len(self._text)

@@ -18,10 +18,10 @@ from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 _SPACE: Final = b"\t\n\r "
 _DIGITS: Final = b"0123456789"
 _LAST: Final = {
-    ord("{"): b"}", ord("["): b"]", ord('"'): b'"', ord("t"): b"e", ord("f"): b"e", ord("n"): b"l",
-    **dict.fromkeys(b"-" + _DIGITS, _DIGITS),
+    "object": b"}", "array": b"]", "string": b'"', "boolean": b"e", "null": b"l",
+    "integer": _DIGITS, "number": _DIGITS,
 }  # fmt: skip
-"""First byte of a JSON value -> the bytes that can be its last."""
+"""Type of a JSON value -> the bytes that can be its last."""
 _START: Final = 0
 """The state before the first byte of a document: the first that is made."""
 
@@ -35,13 +35,15 @@ def _byte_tokenizer() -> Tokenizer:
 def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:
     """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
     target, against single bytes. Raises the errors of `CompiledSchema`."""
-    if target is None:
-        return Masked(CompiledSchema(of, _byte_tokenizer(), limits, store=False))
-    space = b"" if of.policies.whitespace == "compact" else _SPACE
-    if target.is_one_of_many and limits.liveness != "flag" and _has_documents(of, limits):
-        return _Deferred(of, limits, target, space)
-    compiled = CompiledSchema(of, target.tokenizer, limits, target.store)
-    return Masked(compiled, _last_bytes(compiled), space)
+    made = JsonText(of, limits, target)
+    if (
+        target is None
+        or not target.is_one_of_many
+        or limits.liveness == "flag"
+        or not _has_documents(of, limits)
+    ):
+        _ = made.compiled  # with its errors
+    return made
 
 
 def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
@@ -55,29 +57,29 @@ def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
     return True
 
 
-def _last_bytes(compiled: CompiledSchema) -> bytes:
-    """Return the bytes that the last byte of a document is one of."""
-    first = compiled.next_bytes(compiled.start)
-    return bytes(sorted({one for byte in first for one in _LAST.get(byte, b"")}))
+@cache
+def _last_bytes(types: frozenset[str] | None) -> bytes:
+    """Return the bytes that the last byte of a value of some types is one of; None: of any type."""
+    return bytes(sorted({one for kind in (types or _LAST) for one in _LAST[kind]}))
 
 
-class _Deferred(Masked):
-    """The texts of a schema that has some, compiled when a text first comes near it: of many tools few are
-    called."""
+class JsonText(Masked):
+    """The texts of a schema, none of them empty; compiled when a text first comes near it: of many tools few
+    are called."""
 
-    def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget, space: bytes) -> None:
-        self._of, self._limits, self._target, self.space = of, limits, target, space
+    def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> None:
+        self._of, self._limits, self._target = of, limits, target
+        self.last = _last_bytes(of.root_types)
+        self.space = b"" if of.policies.whitespace == "compact" else _SPACE
         self.has_stack = True
 
     @cached_property
     def compiled(self) -> CompiledSchema:  # type: ignore[override]
+        if self._target is None:
+            return CompiledSchema(self._of, _byte_tokenizer(), self._limits, store=False)
         made = CompiledSchema(self._of, self._target.tokenizer, self._limits, self._target.store)
         assert made.start.index == _START
         return made
-
-    @cached_property
-    def last(self) -> bytes:  # type: ignore[override]
-        return _last_bytes(self.compiled)
 
     def start(self) -> Config:
         return _START

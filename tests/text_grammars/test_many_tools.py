@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import structgen as sg
-from structgen.text_grammars import text_grammar
+from structgen.text_grammars import composed_languages
 
 SCHEMAS: list[dict[str, Any]] = [
     {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
@@ -39,7 +40,7 @@ def tools(schemas: list[dict[str, Any]]) -> sg.Grammar:
 
 def test_masks_and_costs_are_those_of_schemas_compiled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     later = sg.compile(tools(SCHEMAS), TOKENIZER, store=False)
-    monkeypatch.setattr(text_grammar, "_MANY", len(SCHEMAS))
+    monkeypatch.setattr(composed_languages, "_MANY", len(SCHEMAS))
     at_once = sg.compile(tools(SCHEMAS), TOKENIZER, store=False)
     assert later.sizes["part_string_states"] < at_once.sizes["part_string_states"]
     chance = random.Random(0)
@@ -57,6 +58,22 @@ def test_masks_and_costs_are_those_of_schemas_compiled_at_once(monkeypatch: pyte
             other.advance(token)
             if one.is_finished:
                 break
+
+
+def test_a_tool_that_another_process_has_called_writes_nothing(tmp_path: Path) -> None:
+    def called() -> dict[str, int]:
+        store = sg.MaskStore(tmp_path)  # as a process has one
+        matcher = sg.Matcher(sg.compile(tools(SCHEMAS[:1]), TOKENIZER, store=store))
+        for token in TOKENIZER.encode(b'see <f=t0>{"a":1}</f> so'):
+            assert token in matcher.compiled.allowed(matcher.state)
+            matcher.advance(token)
+        del matcher
+        store.flush()
+        return {str(path): path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+
+    first = called()
+    assert any("grammars" in path for path in first)
+    assert called() == first
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,19 @@ from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.tokens.tokenizer import byte_tokenizer
 
 ANSWER = {
     "type": "object",
     "properties": {"n": {"type": "integer"}, "of": {"type": "string", "maxLength": 3}},
     "required": ["n"],
     "additionalProperties": False,
+}
+VOID = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "$ref": "#/definitions/list",
+    "type": "object",
+    "definitions": {"list": {"type": "array", "items": {"type": "integer", "maximum": 9}, "maxItems": 2}},
 }
 SUM = 'start: NAME "=" sum\nsum: NAME | sum "+" NAME\nNAME: /[a-z]+/\n%ignore " "\n'
 BLOCKS = 'start: "if" NAME ":" start "end" | NAME\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
@@ -68,6 +75,10 @@ def numbered(count: int) -> TextGrammar:
 CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
     "a schema in a tag": (lambda: "<a>" + object_of() + "</a>", ["<a>" + ANSWERED + "</a>"]),
     "a schema before any text": (lambda: object_of() + sg.text(), [ANSWERED + " and }{"]),
+    "a type that a reference makes void": (
+        lambda: "<a>" + sg.sequence("", sg.json_schema(VOID)) + "</a>",
+        ["<a>[1]</a>", "<a>[] </a>"],
+    ),
     "numbers side by side": (
         lambda: number_of("integer") + number_of("integer", "null"),
         ["12-3", "1 null", "-40"],
@@ -522,6 +533,18 @@ def test_a_grammar_with_the_same_triggers_takes_over_the_masks_of_free_text() ->
     assert set(texts) <= sg.compile(other, tokenizer, store=store)._language.compiled_parts and texts
     apart = sg.compile(other, tokenizer, store=sg.MaskStore())
     assert not apart._language.compiled_parts.intersection(texts)
+
+
+@pytest.mark.parametrize("first", ["from the front", "from the back"])
+def test_states_inside_a_text_that_must_come_are_asked_for_in_any_order(first: str) -> None:
+    text = b"<call=weather>"
+    grammar = sg.sequence(text.decode(), sg.json_schema(ANSWER), "</call>")
+    compiled = sg.compile(grammar, byte_tokenizer(), store=False)
+    asked = list(range(len(text)))
+    for at in asked if first == "from the front" else reversed(asked):
+        state = compiled.step_bytes(compiled.start, text[:at])
+        assert state is not None
+        assert compiled.completion(state) == text[at:] + b'{"n":0}</call>'
 
 
 def test_a_token_that_stays_in_a_part_and_leaves_it_does_both() -> None:

@@ -15,8 +15,8 @@ def fields(value: object, known: set[str], place: str) -> Format:
     """Return a value as an object. Raises `OptionError` where it is not one, or has unknown fields."""
     if not isinstance(value, dict):
         raise OptionError("It is no object.", where=place, cure=f"Its fields are {', '.join(sorted(known))}.")
-    unknown = sorted(set(value) - known, key=str)
-    if unknown:
+    if not value.keys() <= known:
+        unknown = sorted(value.keys() - known, key=str)
         raise OptionError(
             f"{', '.join(map(repr, unknown))}: not known here.",
             where=place,

@@ -75,7 +75,7 @@ class CompiledText(NumberedText):
         self._reuse = MaskReuse(self.vocabulary, self._language.classes)
         self._bits: npt.NDArray[np.int32] | None = None
         """The row of bits of the last mask, unless it is a list of tokens."""
-        self._completions = _PartCompletions(self)
+        self._completions: _PartCompletions | None = None
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -155,6 +155,16 @@ class CompiledText(NumberedText):
                 self._finished = number
             return self._finished
 
+    def compute(self, index: int, target: int = 0) -> bool:
+        """As CompiledGrammar's."""
+        if not self._has_specials and index != self._finished:
+            # the common case, without the calls in between: one compiled call finds the mask
+            with self.lock:
+                self._attached()
+                if text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target) == 0:
+                    return True
+        return super().compute(index, target)
+
     def _compute(self, index: int, target: int) -> int:
         self._bits = None
         if index == self._finished:
@@ -189,7 +199,7 @@ class CompiledText(NumberedText):
             self._find_wanted(visit)
         followed = [one.after_end for one in places if one.after_end is not None]
         if self._visit_rows[visit, Visit.behind] < 0 and len(followed) == 1:
-            behind = self._number(followed[0])
+            behind = self._number_of_part(followed[0])
             self._visit_rows[visit, Visit.behind] = behind
         code = self._compiled_mask(index, target)
         if code == stepping.UNKNOWN and len(followed) == 1 and any(places[-1].part.calls):
@@ -274,7 +284,7 @@ class CompiledText(NumberedText):
             return (), None
         visit, state = self._visit(index)
         if not visit:
-            return self._language.inside(self._configs[index])
+            return self._language.inside(self._config(index))
         return tuple(one._replace(state=state) for one in self._entered[visit].places), None
 
     def special_tokens(self, index: int) -> list[int]:
@@ -369,8 +379,11 @@ class CompiledText(NumberedText):
 
     @property
     def completions(self) -> RestCompletions:
-        """The shortest completions of its states."""
-        return self._completions
+        """The shortest completions of its states; made when they are first asked for."""
+        found = self._completions
+        if found is None:
+            found = self._completions = _PartCompletions(self)
+        return found
 
     def ends_below(self, index: int, wanted: WantedNodes, standing: int = stepping.STOPS) -> list[int]:
         """As CompiledGrammar's; where the text stands so (`Language.standing`)."""

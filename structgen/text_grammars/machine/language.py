@@ -115,10 +115,11 @@ class Language(ABC):
         it costs as much to find them one by one."""
         return None
 
-    def run(self, config: Config) -> Sequence[tuple[int, Config]]:
-        """Return bytes that must come next, and the configurations after each of them: before the last,
-        outside parts, with one place each, and no end of the text. It may be shorter than what must come."""
-        return ()
+    def run(self, config: Config) -> tuple[bytes, Config] | None:
+        """Return bytes that must come next, and the configuration after them: before the last, the text has
+        one place, inside a literal, and does not end. They may be fewer than what must come; None: none are
+        known."""
+        return None
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token whose last symbol was just read; None where no

@@ -94,17 +94,36 @@ class NumberedText(CompiledGrammar):
         self._part_ends = PartEnds(self.address, self.vocabulary)
         self._following: dict[Config, bytes] = {}
         """Configuration behind a part -> the bytes that may come next."""
-        self._behind: dict[Config, Sequence[tuple[int, Config]]] = {}
-        """The same -> `Language.run`."""
-        self._start = self._number(self._language.start())
+        self._runs: list[tuple[int, Config, bytes]] = []
+        """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
+        bytes."""
+        self._start = self._number_of_part(self._language.start())
 
     def _number(self, config: Config) -> int:
+        """Return the state of a configuration, made if it is new."""
+        self._read_runs()
+        return self._number_of_part(config)
+
+    def _number_of_part(self, config: Config) -> int:
+        """As `_number`, of a configuration at the beginning of parts, or behind them: inside no run."""
         number = self._numbers.get(config)
         if number is None:
-            run = self._behind.get(config) or self._language.run(config)
-            number = self._put_run(config, run) if run else self._number_at(config)
+            run = self._language.run(config)
+            number = self._number_at(config) if run is None else self._put_run(config, *run)
             self._numbers[config] = number
         return number
+
+    def _read_runs(self) -> None:
+        """Find the configurations inside runs."""
+        while self._runs:
+            number, before, data = self._runs[-1]
+            config: Config | None = before
+            for byte in data[:-1]:
+                assert config is not None
+                number, config = number + 1, self._language.step(config, byte)
+                self._configs[number] = config
+                self._numbers.setdefault(config, number)
+            self._runs.pop()
 
     def _number_at(self, config: Config) -> int:
         """Return a new state of a configuration in which no bytes must come."""
@@ -124,7 +143,10 @@ class NumberedText(CompiledGrammar):
             visit = self._visits[key] = len(self._entered)
             self._entered.append(_Entered(insides, config))
             self._put_visit(visit, insides)
-            if all(one.after_end is None or self._told_bytes(one.after_end) is not None for one in insides):
+            for one in insides:
+                if one.after_end is not None and self._told_bytes(one.after_end) is None:
+                    break
+            else:
                 self._find_wanted(visit)
         return self._inside_state(visit, insides[0].state)
 
@@ -137,13 +159,14 @@ class NumberedText(CompiledGrammar):
 
     def _find_wanted(self, visit: int) -> None:
         """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
-        places = self._entered[visit].places
-        behind = [(one.part, one.after_end) for one in places if one.after_end is not None]
-        found = self._wanted[visit] = self._part_ends.map(
-            _joined(part.last for part, _config in behind),
-            _joined(part.space for part, _config in behind),
-            _joined(self._first_bytes(config) for _part, config in behind),
-        )
+        last, space, following = set(), set(), set()
+        for part, _state, behind, _ends in self._entered[visit].places:
+            if behind is not None:
+                last.add(part.last)
+                space.add(part.space)
+                following.add(self._first_bytes(behind))
+        found = self._part_ends.map(_joined(last), _joined(space), _joined(following))
+        self._wanted[visit] = found
         if found.wanted.most <= BELOW:
             trie = address_of(found.wanted.trie) if found.wanted.most else 0
             row = self._visit_rows[visit]
@@ -171,6 +194,9 @@ class NumberedText(CompiledGrammar):
         config = self._configs.get(number)
         if config is None:
             visit, state = self._visit(number)
+            if not visit:
+                self._read_runs()
+                return self._configs[number]
             config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
         return config
 
@@ -233,18 +259,16 @@ class NumberedText(CompiledGrammar):
             self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
         return moves is not None
 
-    def _put_run(self, config: Config, run: Sequence[tuple[int, Config]]) -> int:
+    def _put_run(self, config: Config, data: bytes, after: Config) -> int:
         """Return a new state of a configuration, with the states of text that must come and their rows.
-        `run`: its bytes, and the configurations after each."""
-        last = self._number(run[-1][1])
-        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(run) - 1
+        `data`, `after`: the text, and the configuration behind it."""
+        last = self._number_of_part(after)
+        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(data) - 1
         self._steps.grow(number + 1 + count)
         self._tables.room(NODES, count)
-        for at, (_byte, one) in enumerate(run[:-1], number + 1):
-            self._configs[at] = one
-            self._numbers.setdefault(one, at)
-        data = np.array([byte for byte, _config in run], np.uint8)
-        stepping.put_run(self.address, number, address_of(data), len(run), last)
+        self._runs.append((number, config, data))
+        held = np.frombuffer(data, np.uint8)
+        stepping.put_run(self.address, number, address_of(held), len(data), last)
         return number
 
     def _first_bytes(self, config: Config) -> bytes:
@@ -258,9 +282,10 @@ class NumberedText(CompiledGrammar):
         """As `_first_bytes`, None where states have to be made for that."""
         known = self._following.get(config)
         if known is None:
-            run = self._behind[config] = self._language.run(config)
-            moves = self._language.moves(config) if not run else [(bytes(run[0][:1]), config)]
-            if moves is not None:
+            run = self._language.run(config)
+            if run is not None:
+                known = self._following[config] = run[0][:1]
+            elif (moves := self._language.moves(config)) is not None:
                 known = self._following[config] = _joined(data for data, _after in moves)
         return known
 
@@ -306,7 +331,6 @@ def _is_one_place(insides: Sequence[InsidePart]) -> bool:
     for one in insides:
         if one.part.compiled is not machine or one.state != state:
             return False
-    for one in insides:
         if one.after_end is not None and one.part.may_end(state):
             return False
     return True

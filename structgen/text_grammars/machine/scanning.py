@@ -115,9 +115,11 @@ class Scanner:
 
 def common_classes(parts: Iterable[bytes]) -> bytes:
     """Return the coarsest classes of bytes that refine those of every language."""
-    rows = set(parts)
-    if ALL_BYTES in rows:
-        return ALL_BYTES
+    rows = set()
+    for row in parts:
+        if row == ALL_BYTES:
+            return ALL_BYTES
+        rows.add(row)
     found: npt.NDArray[np.int64] = np.zeros(256, np.int64)
     for row in rows:
         found = np.unique(256 * found + np.frombuffer(row, np.uint8), return_inverse=True)[1]

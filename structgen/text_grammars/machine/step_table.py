@@ -75,19 +75,21 @@ class StepTable:
         self._missed[0] = 0
         self._specials = np.zeros(max(1, len(language.specials)), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
-        self._table: npt.NDArray[np.int32] = np.empty((0, width), np.int32)
-        self._final: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._inside: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._boundaries: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._table: npt.NDArray[np.int32] = np.empty((_ROWS, width), np.int32)
+        self._final: npt.NDArray[np.uint8] = np.empty(_ROWS, np.uint8)
+        self._inside: npt.NDArray[np.uint8] = np.empty(_ROWS, np.uint8)
+        self._boundaries: npt.NDArray[np.int32] = np.empty(_ROWS, np.int32)
         self._words = [_ROW_COUNT, _CELLS, _MAY_END, _INSIDE, _BOUNDARIES][: 4 + language.counts_tokens]
         """Words of the context: how many rows there are, and where they lie; 0 for boundaries that are not
         read."""
-        self._waiting = np.zeros(words_of(WaitingNodes), np.int64)
+        self._waiting = np.empty(words_of(WaitingNodes), np.int64)
+        self._waiting[0] = 0  # zeros alone would be a megabyte to write
         context[TextContext.class_count] = width
         context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
         context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
         context[_BOUNDARIES] = 0
-        self.grow(_ROWS)
+        arrays: tuple[npt.NDArray[Any], ...] = self._table, self._final, self._inside, self._boundaries
+        context[self._words] = [_ROWS, *map(address_of, arrays)][: len(self._words)]
 
     def grow(self, rows: int) -> None:
         """Make room for so many rows in all."""
