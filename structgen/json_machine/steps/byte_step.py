@@ -285,6 +285,7 @@ def push_frame(c: JsonContext, d: JsonState, level: int, opens: bool) -> int:
     t.key = d.lexeme if mode == M_VALUE else -1
     t.parent = d.frame
     t.depth = level
+    t.rest = t.numeral = 0
     frame = intern(c, c.frames, 5, t)
     return frame if frame >= 0 else -2
 
