@@ -350,7 +350,8 @@ class Inspection:
         return int(self._tables.context[L.C_BOUND])
 
     def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
-        """Write a bound into a row: an object's or array's (T_RES), a string's (T_STRING), a frame's."""
+        """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
+        (T_STRING), a place's (T_PLACE) or a frame's (T_FRAME)."""
         self._tables.rows(table)[row, column] = 1 + rest
 
     def all_tokens(self, index: int) -> npt.NDArray[np.int32]:
@@ -367,12 +368,20 @@ class Inspection:
         self._expander.know_residue(row)
         return int(self._tables.rows(L.T_RES)[row, L.R_EXTRA])
 
-    def farthest_numeral(self, frame: int) -> int | None:
-        """Return how many characters the rest of a numeral in a frame takes at most, in whichever state of
-        its automaton; None where these are many."""
-        spec = self.network.entry(self.place_in(frame)).number
-        assert spec is not None, "a numeral was begun"
-        return self._numbers.farthest(self._numbers.start(spec, self._expander.outcome))
+    def place_row(self, frame: int) -> int:
+        """Return the row of the place of the value in a frame."""
+        return int(
+            self._tables.context[L.C_ROOT] if frame < 0 else self._tables.rows(L.T_FRAME)[frame, L.F_PLACE]
+        )
+
+    def farthest_numeral(self, place: int) -> int | None:
+        """Return how many characters the rest of a numeral takes at most, in whichever state of its
+        automaton, at a place by its row; None where these are many."""
+        return self._numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.P_NUMBER]))
+
+    def plain_object(self, row: int) -> int:
+        """Return the number of the plain object of which this is a residue, -1 where it is of none."""
+        return int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
 
     def automaton(self, start: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None:
         """Return a string automaton from a state on: [states, columns] the state after a byte of the decoded

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_grammars.completion.next_characters import escape_of
 from structgen.json_grammars.completion.shortest_completion import Shortest
-from structgen.json_grammars.completion.token_bounds import TokenBounds
+from structgen.json_grammars.completion.token_bounds import TokenBounds, ValueTexts
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
 from structgen.json_machine.tables import json_blocks as L
@@ -98,8 +98,9 @@ class Completer:
     ) -> None:
         """`walker`: the compiled grammar, which holds this, and is not kept alive; `ascii`: strings are
         written in ASCII alone."""
+        texts = ValueTexts(machine, vocabulary)
         self._bounds = tuple(
-            TokenBounds(machine, vocabulary, ascii=ascii, close=close) for close in (False, True)
+            TokenBounds(machine, vocabulary, texts, ascii=ascii, close=close) for close in (False, True)
         )
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)

@@ -480,6 +480,7 @@ class Expander:
             -1 if entry.true is None else entry.true,
             -1 if entry.false is None else entry.false,
             -1 if entry.null is None else entry.null,
+            0,
         )
         self._tables.rows(L.T_PLACE)[row] = values
 

@@ -58,7 +58,7 @@ def note(c: JsonContext, s: JsonState, inside: int, token: int) -> None:
     if mode == M_STRING or mode == M_WORDS:
         own, lexeme = c.string_specs[s.residue].rest, s.lexeme
     elif mode == M_NUMBER:
-        own, lexeme = 0 if frame < 0 else c.frames[frame].numeral, s.lexeme
+        own, lexeme = c.places[c.root if frame < 0 else c.frames[frame].place].rest, s.lexeme
     elif mode == M_LITERAL:
         own = _LITERAL_REST
     elif mode == M_END:

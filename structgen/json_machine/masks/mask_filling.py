@@ -337,7 +337,7 @@ def walk_digits(c: JsonContext) -> bool:
     level = brackets(c, scratch)
     if start < 0 or not space_allows(c, scratch, level, False):
         return False
-    frame = push_frame(c, scratch, level, False)
+    frame = push_frame(c, scratch, place, level, False)
     if frame == -2:
         return True
     copy_block(scratch, kept)

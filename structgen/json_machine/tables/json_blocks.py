@@ -113,10 +113,10 @@ class FrameRow(Block):
     key: int
     parent: int
     depth: int
+    place: int
+    """Of the value."""
     rest: int
     """1 and the most tokens that all that follows the value takes; 0: not worked out."""
-    numeral: int
-    """1 and the most tokens that the rest of a numeral takes, where the value is one; 0: not worked out."""
 
 
 class TextRow(Block):
@@ -146,6 +146,8 @@ class PlaceRow(Block):
     true: int
     false: int
     null: int
+    rest: int
+    """1 and the most tokens that the rest of a numeral takes in any of its states; 0: not worked out."""
 
 
 class ResidueRow(Block):
@@ -389,8 +391,8 @@ ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 # as json.dumps(ensure_ascii=False); all but lone surrogates; all; as json.dumps(ensure_ascii=True)
 
 # --- rows ---------------------------------------------------------------------------------------------------
-# place: status, object, array, string row, number state, outcomes of true, false, null
-P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL = range(8)
+# place: status, object, array, string row, number state, outcomes of true, false, null, a bound
+P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL, P_REST = range(9)
 # residue
 R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM = range(8)
 R_PLAIN, R_INDEX, R_VALUES, R_MAY_DIFFER, R_REST = range(8, 13)
@@ -411,8 +413,8 @@ automaton's states there are endlessly many strings."""
 S_STRIDE = 9
 O_ABOVE, O_STEP = range(2)
 NO_ORIGIN, BYTES, END_STEP, NO_STEP = -1, -1, -257, -258
-# frame: residue, extras, key, parent, depth, and two bounds
-F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH, F_REST, F_NUMERAL = range(7)
+# frame: residue, extras, key, parent, depth, the value's place, a bound
+F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH, F_PLACE, F_REST = range(7)
 # plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra
 # start, close, first outcome, any order?
 L_LEX, L_COUNT, L_BASE, L_ARRAYS, L_EXTRA_PLACE, L_EXTRA, L_CLOSE, L_ANY = range(8)
