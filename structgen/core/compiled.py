@@ -627,10 +627,9 @@ class CompiledGrammar(ABC):
         if isinstance(budget, bool) or not isinstance(budget, int):
             raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
         known = self.sufficient_budgets.get(index)
-        if known is None and not self._has_mask(index):
+        if known is None:
             known = self._compute_bounded(index, target)
             if known is not None and known <= budget:
-                self._remember(index, known)
                 if mask.words > self._words:
                     mask.array[row, self._words :] = 0
                 return
@@ -670,22 +669,22 @@ class CompiledGrammar(ABC):
         if known is None or budget < known < _NO_BUDGET:
             with self.lock, THIS_CALL:
                 known = self.completions.sufficient(index, budget)
-            known = _NO_BUDGET if known is None else known
-            self._remember(index, known)
+            known = self._remember(index, known)
         return budget >= known
 
     def _compute_bounded(self, index: int, target: int) -> int | None:
-        """Work out and memoise the mask of a state, by its number, and write it to `target`; return how many
-        tokens suffice for the state, and one less after whichever token comes next, where the walk of the
-        mask tells that. Raises FinishedError."""
+        """Work out and memoise the mask of a state, by its number, and write it to `target`; return what
+        `sufficient_budgets` has of it then, if the walk of the mask has told that. Raises FinishedError."""
         self.compute(index, target)
         return None
 
-    def _remember(self, index: int, budget: int) -> None:
-        """Remember from which budget on a state's mask is the plain one."""
+    def _remember(self, index: int, budget: int | None) -> int:
+        """Remember from which budget on a state's mask is the plain one (None: no budget is known); return
+        it."""
         if len(self.sufficient_budgets) >= _MOST_BUDGETS:
             self.sufficient_budgets.clear()
-        self.sufficient_budgets[index] = budget
+        known = self.sufficient_budgets[index] = _NO_BUDGET if budget is None else budget
+        return known
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""

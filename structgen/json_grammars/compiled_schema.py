@@ -168,7 +168,7 @@ class CompiledSchema(CompiledGrammar):
                 self._keep_large(index, target)
                 return None
             # where all is known nobody asks the completions, which may have to be made
-            return code or self.completions.sufficient_as_walked(index, code)
+            return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
 
     def _forget_large(self) -> None:
         self._recorder.forget_large()

@@ -21,7 +21,7 @@ from structgen.json_machine.masks import state_walk
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Key, Network
-from structgen.machine_core.growing_tables import GrowingTables, listed
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
 
 Registers: TypeAlias = npt.NDArray[np.int64]
@@ -353,10 +353,6 @@ class Inspection:
         """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
         (T_STRING), a place's (T_PLACE) or a frame's (T_FRAME)."""
         self._tables.rows(table)[row, column] = 1 + rest
-
-    def all_tokens(self, index: int) -> npt.NDArray[np.int32]:
-        """Return the tokens of a known mask that no row of the store has; some may stand twice."""
-        return listed(self._tables, int(self._tables.rows(L.T_NODE)[index, L.N_LIST]))
 
     @property
     def escapes_any_key(self) -> bool:

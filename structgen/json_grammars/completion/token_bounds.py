@@ -9,9 +9,10 @@ that collects a state's mask notes the places (`json_machine.masks.bound_noting`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Key, SimpleObject, Spec
 from structgen.native.raw_memory import address_of
 from structgen.schema.reading.json_values import ascii_string, json_string
+from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _KEPT: Final = 1 << 16
@@ -45,6 +47,18 @@ _TOGETHER: Final = 64
 _QUOTE: Final = 34
 _SHORT: Final = (256, 12)
 """Bytes of texts that are said to need as many tokens, for the rough bound and for the close one."""
+
+
+class MaskWalker(Protocol):
+    """Who can walk the masks of a grammar."""
+
+    def walk_bound(self, index: int, target: int, way: int, /) -> int:
+        """Return what `mask_filling.compute_bound` answers, its questions answered. Under the lock."""
+        ...
+
+    def bits(self, index: int, /) -> npt.NDArray[np.int32]:
+        """Return the mask of a state as a row of bits."""
+        ...
 
 
 class ValueTexts:
@@ -122,14 +136,22 @@ class TokenBounds:
         "_strings",
         "_tails",
         "_texts",
+        "_walker",
     )
 
     def __init__(
-        self, machine: Inspection, vocabulary: Vocabulary, texts: ValueTexts, *, ascii: bool, close: bool
+        self,
+        machine: Inspection,
+        vocabulary: Vocabulary,
+        walker: MaskWalker,
+        texts: ValueTexts,
+        *,
+        ascii: bool,
+        close: bool,
     ) -> None:
         """`close`: the tokens of most texts are counted, otherwise of long ones alone, and what is found out
         is written into the rows of the machine, where walks find it."""
-        self._machine, self._texts = machine, texts
+        self._machine, self._walker, self._texts = machine, walker, texts
         self._short, self._noted = _SHORT[close], not close
         self._quotes = _with_quote(vocabulary)
         self._literal = ascii_string if ascii else json_string
@@ -157,9 +179,11 @@ class TokenBounds:
             for known in (self._places, self._tails, self._frames, self._numerals):
                 known.clear()
             self._frames[L.NO_FRAME] = 0
+        # between a blank before the document and a place that is listed, one more token
+        first = 2 if self._machine.modes([index]) == [L.M_DOC] else 1
         try:
             for place in places:
-                most = max(most, 1 + self._reached(index, place))
+                most = max(most, first + self._reached(index, place))
                 if most >= L.UNBOUNDED:
                     return None
         except LimitError:
@@ -174,7 +198,7 @@ class TokenBounds:
         if mode == place[0] or self._is_one(exact):
             return self._at(index, exact)
         # what stays inside the terminal leads to different places
-        tokens = self._machine.all_tokens(index)
+        tokens = tokens_of(self._walker.bits(index)).astype(np.int32)
         found = self._machine.places_after(index, tokens)
         return (
             L.UNBOUNDED
@@ -270,7 +294,11 @@ class TokenBounds:
             return max(map(len, machine.finish_number(lexeme).values()), default=L.UNBOUNDED)
         if mode == L.M_WORDS:
             words = list(machine.words(residue))
-            own = self._most(self._literal(decode(word))[1:] for word in words) + _QUOTED
+            if _AS_THEY_ARE.fullmatch(b"".join(words)):
+                rests = [word + b'"' for word in words]
+            else:
+                rests = [self._literal(decode(word))[1:] for word in words]
+            own = self._most(rests) + _QUOTED
             self._note(L.T_STRING, residue, L.S_REST, own)
             return own
         if mode == L.M_DOC:
@@ -402,22 +430,14 @@ class TokenBounds:
         return known
 
     def _simple(self, simple: SimpleObject) -> tuple[int, int]:
-        heads = [b"," + self._literal(name) + b":" for name in simple.names]
-        members = [
-            [head + text for text in self._texts.values(place)] if place >= 0 else []
-            for head, place in zip(heads, simple.places, strict=True)
-        ]
-        needed = [
-            min(texts, key=len)
-            for texts, required in zip(members, simple.required, strict=True)
-            if required and texts
-        ]
-        # Of members in their order the last ones are left; of others, any.
-        ordered = simple.ordered == len(simple.names)
-        rest = (
-            self._spaced([b"".join(needed) + b"}"]) if ordered else 1 + sum(self._spaced([t]) for t in needed)
-        )
-        most = self._escape + self._spaced((text for texts in members for text in texts), 0)
+        rest, most = 1, 0
+        for name, place, required in zip(simple.names, simple.places, simple.required, strict=True):
+            texts = self._texts.values(place) if place >= 0 else []
+            if texts:
+                # apart from its key, a large value is counted once for all that hold it
+                head = self._spaced([b"," + self._literal(name) + b":"])
+                most = max(most, self._escape + head + max(self._spaced([text]) for text in texts))
+                rest += head + self._spaced([min(texts, key=len)]) if required else 0
         if simple.extra >= 0:
             most = max(
                 most, _QUOTED + _NAME + self._spaced(b":" + text for text in self._texts.values(simple.extra))
@@ -488,6 +508,8 @@ class TokenBounds:
         return most
 
 
+_AS_THEY_ARE: Final = re.compile(rb"[ !#-\[\]-~]*")
+"""Words that JSON writes as they are."""
 _INSIDE: Final = bytes(range(0x80, 0xC0))
 """The bytes behind the first of a character, of which at most three are to come."""
 _BROKEN: Final = _INSIDE[:3]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from typing import Protocol
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_grammars.completion.next_characters import escape_of
 from structgen.json_grammars.completion.shortest_completion import Shortest
-from structgen.json_grammars.completion.token_bounds import TokenBounds, ValueTexts
+from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBounds, ValueTexts
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
 from structgen.json_machine.tables import json_blocks as L
@@ -57,14 +56,6 @@ _CHOICES = {
 """The bytes that are looked at beside the completion's first, by mode."""
 
 
-class MaskWalker(Protocol):
-    """Who can walk the masks of a grammar."""
-
-    def walk_bound(self, index: int, target: int, way: int, /) -> int:
-        """Return what `mask_filling.compute_bound` answers, its questions answered. Under the lock."""
-        ...
-
-
 class Completer:
     """Completions of the states of one compiled grammar, remembered by state. Its lock is held by the caller.
 
@@ -98,12 +89,13 @@ class Completer:
     ) -> None:
         """`walker`: the compiled grammar, which holds this, and is not kept alive; `ascii`: strings are
         written in ASCII alone."""
-        texts = ValueTexts(machine, vocabulary)
-        self._bounds = tuple(
-            TokenBounds(machine, vocabulary, texts, ascii=ascii, close=close) for close in (False, True)
-        )
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
+        texts = ValueTexts(machine, vocabulary)
+        self._bounds = tuple(
+            TokenBounds(machine, vocabulary, self._walker, texts, ascii=ascii, close=close)
+            for close in (False, True)
+        )
         self._shortest = Shortest(machine, ascii=ascii)
         self._ceilings: dict[int, int] = {}
         self._clear()

@@ -3,7 +3,11 @@
 What a state needs is no more than the rest of its innermost value and the rests of all that holds it. Python
 has worked out bounds for both, once for each object, array, string and frame, and they stand in their rows.
 So a walk, which reaches each state that a token leads to, takes the most of their sums. Places of states
-whose bounds Python has not worked out, or does not know, are listed.
+whose bounds Python has not worked out, or does not know, are listed. The state itself needs no more than any
+of its tokens and the rest behind that.
+
+The blanks before a document lead to states that take the same values as the first: a token more, and one of
+the noted places is reached (`before_document`).
 """
 
 from __future__ import annotations
@@ -33,10 +37,15 @@ _LITERAL_REST = 6
 
 
 @jit
-def begin_noting(c: JsonContext, s: JsonState, way: int) -> None:
-    """Note the place of the state itself; what a walk collects from now on notes where it leads."""
-    c.bounding, c.bound, c.listed_count = way, 0, 0
-    note(c, s, 0, -1)
+def begin_noting(c: JsonContext, way: int) -> None:
+    """Have walks note where the tokens lead that they collect."""
+    c.bounding, c.bound, c.listed_count = way, 1, 0
+
+
+@jit
+def before_document(s: JsonState) -> int:
+    """Return how many tokens may come between a token that is noted and the place that is noted for it."""
+    return 1 if s.mode == M_DOC else 0
 
 
 @jit
@@ -50,9 +59,9 @@ def note(c: JsonContext, s: JsonState, inside: int, token: int) -> None:
     """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
     place. `inside`: INSIDE where tokens stay inside a terminal, and lead to others of its states too;
     `token`: the token where the caller has it, else -1."""
-    if c.bounding == NO_BOUNDING:
-        return
     mode, frame = s.mode, s.frame
+    if c.bounding == NO_BOUNDING or mode == M_DOC:
+        return
     rest = 1 if frame < 0 else c.frames[frame].rest
     lexeme, own = 0, 0
     if mode == M_STRING or mode == M_WORDS:
@@ -63,7 +72,7 @@ def note(c: JsonContext, s: JsonState, inside: int, token: int) -> None:
         own = _LITERAL_REST
     elif mode == M_END:
         own = 1
-    elif mode != M_DOC:
+    else:
         own = c.residues[s.residue].rest
         mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
     if c.bounding == BOUNDING and own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:

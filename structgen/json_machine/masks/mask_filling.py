@@ -7,7 +7,7 @@ caller answers the questions that were noted, and calls again.
 
 from __future__ import annotations
 
-from structgen.json_machine.masks.bound_noting import begin_noting, end_noting, note
+from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
 from structgen.json_machine.masks.trie_walk import (
     defer,
     defer_below,
@@ -555,7 +555,7 @@ def compute_bound(context: int, index: int, target: int, way: int) -> int:
     node = c.nodes[index]
     if node.registers.mode == M_FINISHED:
         return ENDED
-    begin_noting(c, node.registers, way)
+    begin_noting(c, way)
     row = gather(c, index)
     end_noting(c)
     if row == ASKED:
@@ -563,4 +563,5 @@ def compute_bound(context: int, index: int, target: int, way: int) -> int:
     code = write_mask(c, node, target) if node.token_list >= 0 else keep(c, index, row, target)
     if code < 0:
         return code
+    c.bound += before_document(node.registers)
     return 0 if c.listed_count > 0 else c.bound
