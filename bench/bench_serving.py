@@ -76,7 +76,8 @@ def asked(asking: Asking, schema: Any, tokens: int) -> tuple[str, float, int]:
                 end = choice.finish_reason or end
     except openai.APIError as error:
         # a stream that has begun says in its body what a status would have said
-        return "refused" if str(error.code) == "400" else "error", first, count
+        said = getattr(error, "status_code", error.code)
+        return "refused" if str(said) == "400" else "error", first, count
     try:
         if judge_of(schema)(text):
             return "valid", first, count

@@ -32,8 +32,8 @@ from records import add_results, load, write
 
 import structgen as sg
 from structgen.engine import Engine, Request, Result, Sampling
-from structgen.engine.strategies.row_law import allowed_ids
 from structgen.engine.strategies.strategy import log_softmax
+from structgen.tokens.token_mask import tokens_of
 
 DATA = Path(__file__).parent.parent / "tests" / "data" / "extract"
 SETS = {"hand-written": "hand_written.jsonl", "everyday": "everyday.jsonl"}
@@ -132,7 +132,7 @@ def disagreement(examples: list[dict[str, Any]], results: list[Result], large: E
         laws, caches = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         for token in result.tokens:
             matcher.fill_mask(mask)
-            ids = allowed_ids(mask.array[0], len(laws[0]))
+            ids = tokens_of(mask.array[0])
             if len(ids) > 1:
                 own, other = (law.float().numpy()[ids].astype(np.float64) for law in laws)
                 surprise = log_softmax(own)

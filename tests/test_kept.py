@@ -124,7 +124,7 @@ def masks_within(compiled: sg.CompiledGrammar, text: str, budget: int) -> list[b
     return found
 
 
-def test_a_budget_that_is_plenty_is_known_without_reading_the_schema(
+def test_a_budget_that_suffices_is_known_without_reading_the_schema(
     tokenizer: sg.Tokenizer, tmp_path: Path
 ) -> None:
     store = sg.MaskStore(tmp_path)
@@ -132,7 +132,7 @@ def test_a_budget_that_is_plenty_is_known_without_reading_the_schema(
     store.flush()
     compiled = compiled_of(tokenizer, sg.MaskStore(tmp_path))
     assert masks_within(compiled, FIRST, 500) == first and is_kept(compiled)
-    assert sg.Matcher(compiled).is_plenty(500) and is_kept(compiled)
+    assert sg.Matcher(compiled).budget_suffices(500) and is_kept(compiled)
     few = [masks_within(one, FIRST, 60) for one in (compiled, compiled_of(tokenizer, False))]
     assert few[0] == few[1]
 

@@ -45,10 +45,10 @@ _VOCABULARY, _ENDS, _DENSE_ROWS = (word_of(Core, name) for name in ("vocabulary"
 _TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
-_MOST_PLENTIES: Final = 1 << 16
-"""States of which it is remembered which budget is plenty."""
-_NO_PLENTY: Final = 1 << 62
-"""No budget is known to be."""
+_MOST_BUDGETS: Final = 1 << 16
+"""States of which it is remembered which budget suffices."""
+_NO_BUDGET: Final = 1 << 62
+"""None is known to."""
 
 
 class State:
@@ -143,7 +143,7 @@ class Completions(Protocol):
         """Return `tokens` where it is remembered."""
         ...
 
-    def plenty(self, index: int, budget: int, /) -> int | None:
+    def sufficient(self, index: int, budget: int, /) -> int | None:
         """Return how many tokens are known to suffice for a state whose mask is known, and one less after
         whichever token comes next; None where no such number is known. The least is not looked for, nor less
         than the budget."""
@@ -263,7 +263,7 @@ class CompiledGrammar(ABC):
         self.forced_texts: dict[tuple[bool, bytes], CompiledGrammar] = {}
         """The same grammar with other tokens for its forced text (`core.forced_text`)."""
         self._start = 0
-        self.plenties: dict[int, int] = {}
+        self.sufficient_budgets: dict[int, int] = {}
         """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
 
     # --- what each machine implements -----------------------------------------------------------------------
@@ -623,13 +623,17 @@ class CompiledGrammar(ABC):
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget."""
         self.check_mask(mask)
-        mask.row(row)
+        target = mask.row(row)
         if isinstance(budget, bool) or not isinstance(budget, int):
             raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
-        known = self.plenties.get(index)
-        if known is None and not self._has_mask(index):
-            self.compute(index)
-        if self._is_plenty(index, budget, known):
+        known = self.sufficient_budgets.get(index)
+        if known is None:
+            known = self._compute_bounded(index, target)
+            if known is not None and known <= budget:
+                if mask.words > self._words:
+                    mask.array[row, self._words :] = 0
+                return
+        if self._suffices(index, budget, known):
             self.fill_index(index, mask, row)
             return
         least = self.cost(index, budget)
@@ -647,27 +651,40 @@ class CompiledGrammar(ABC):
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
-            self.plenties.pop(index, None)
+            self.sufficient_budgets.pop(index, None)
 
     def _has_mask(self, index: int) -> bool:
         """Return whether a state's mask is memoised."""
         return int(self._tables.rows(NODES)[index, _TOKEN_LIST]) >= 0
 
-    def is_plenty(self, index: int, budget: int) -> bool:
+    def budget_suffices(self, index: int, budget: int) -> bool:
         """Return whether it is known that a budget takes nothing from a state's mask; False where the mask is
         not known. Cost: 0.1 us where the state was looked at, else some 20 us."""
-        known = self.plenties.get(index)
-        return (known is not None or self._has_mask(index)) and self._is_plenty(index, budget, known)
+        known = self.sufficient_budgets.get(index)
+        return (known is not None or self._has_mask(index)) and self._suffices(index, budget, known)
 
-    def _is_plenty(self, index: int, budget: int, known: int | None) -> bool:
-        """Return `is_plenty` of a state whose mask is known; `known`: what `plenties` has of it."""
-        if known is None or budget < known < _NO_PLENTY:
+    def _suffices(self, index: int, budget: int, known: int | None) -> bool:
+        """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
+        `known`."""
+        if known is None or budget < known < _NO_BUDGET:
             with self.lock, THIS_CALL:
-                known = self.completions.plenty(index, budget)
-            if len(self.plenties) >= _MOST_PLENTIES:
-                self.plenties.clear()
-            self.plenties[index] = known = _NO_PLENTY if known is None else known
+                known = self.completions.sufficient(index, budget)
+            known = self._remember(index, known)
         return budget >= known
+
+    def _compute_bounded(self, index: int, target: int) -> int | None:
+        """Work out and memoise the mask of a state, by its number, and write it to `target`; return what
+        `sufficient_budgets` has of it then, if the walk of the mask has told that. Raises FinishedError."""
+        self.compute(index, target)
+        return None
+
+    def _remember(self, index: int, budget: int | None) -> int:
+        """Remember from which budget on a state's mask is the plain one (None: no budget is known); return
+        it."""
+        if len(self.sufficient_budgets) >= _MOST_BUDGETS:
+            self.sufficient_budgets.clear()
+        known = self.sufficient_budgets[index] = _NO_BUDGET if budget is None else budget
+        return known
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""

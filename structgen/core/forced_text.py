@@ -353,12 +353,12 @@ class _ForcedCompletions:
     def known(self, index: int) -> int | None:
         return None
 
-    def plenty(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int, budget: int) -> int | None:
         place, inner = self._policy.place(index), self._policy.inner
         if self._policy.rest_of_border(place):
             return None
         inner.compute(place.state)
-        return inner.completions.plenty(place.state, budget)
+        return inner.completions.sufficient(place.state, budget)
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         place, inner = self._policy.place(index), self._policy.inner
@@ -445,7 +445,7 @@ class _NoCompletions:
     def known(self, index: int) -> int | None:
         return 0
 
-    def plenty(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int, budget: int) -> int | None:
         return 1
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:

@@ -114,7 +114,7 @@ class Matcher:
         FinishedError after an end token, BudgetError (mask untouched) where the budget is below the least.
         """
         if budget is not None and (
-            type(budget) is not int or self.compiled.plenties.get(self._index, budget + 1) > budget
+            type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
         ):
             self._ask(lambda compiled, index: compiled.fill_within(index, mask, row, budget))
             return
@@ -144,7 +144,7 @@ class Matcher:
         if mask.words != self._words:
             return False
         if budget is not None and (
-            type(budget) is not int or self.compiled.plenties.get(self._index, budget + 1) > budget
+            type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
         ):
             return False
         code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
@@ -269,11 +269,11 @@ class Matcher:
         CompiledGrammar.tokens_to_finish)."""
         return self._ask(CompiledGrammar.cost)
 
-    def is_plenty(self, budget: int) -> bool:
+    def budget_suffices(self, budget: int) -> bool:
         """Return whether a budget is known to take nothing from the mask, as far as the mask is known: then
         the document fits it after whichever token comes next. Cost: 0.1 us where the state was looked at,
         else some 20 us; where tokens_to_finish would write completions, this writes none."""
-        return self._ask(lambda compiled, index: compiled.is_plenty(index, budget))
+        return self._ask(lambda compiled, index: compiled.budget_suffices(index, budget))
 
     def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
         """Return a grammar's answer about the present state. Where a limit is met that other documents have

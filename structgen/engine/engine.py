@@ -239,7 +239,7 @@ class Engine:
         compiled, prompt, border = self._forced_text(request, prompt)
         matcher = None if compiled is None else Matcher(compiled)
         least = 0 if matcher is None else None
-        if matcher is not None and not matcher.is_plenty(request.most_tokens):
+        if matcher is not None and not matcher.budget_suffices(request.most_tokens):
             least = matcher.tokens_to_finish()
             check_budget(request, least)
         thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None

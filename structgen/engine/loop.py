@@ -502,9 +502,10 @@ class Loop:
 
     def _take(self, text: TextSequence, step: Step) -> None:
         """Take one token of one sequence. The sequence may end; or a different token is chosen, so that the
-        document can still be completed within max_tokens. Where the budget is plenty, nobody counts."""
+        document can still be completed within max_tokens. Where the budget is known to suffice, nobody
+        counts."""
         matcher = text.matcher
-        if matcher is not None and matcher.is_plenty(text.spare):
+        if matcher is not None and matcher.budget_suffices(text.spare):
             matcher.advance(step.token)
             text.least = None
         elif matcher is not None:

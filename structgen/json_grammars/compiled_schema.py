@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,11 +21,12 @@ from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
-from structgen.machine_core.layout import ASKED
+from structgen.machine_core.layout import ASKED, LARGE
 from structgen.machine_core.masks import fill
 from structgen.native.raw_memory import address_of
 from structgen.schema.schema_source import SchemaSource
 from structgen.store.mask_store import MaskStore
+from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class CompiledSchema(CompiledGrammar):
             identity = identity_of(grammar, tokenizer, self.limits)
             kept = KeptGrammar.read(files, identity)
         self._keeping = SchemaKeeper(
-            files, identity, self.lock, self._masks, self._tables, kept, self.plenties
+            files, identity, self.lock, self._masks, self._tables, kept, self.sufficient_budgets
         )
         self._meaning = Meaning(grammar, self.limits, self._tables, kept)
         self._keeping.means(self._meaning)
@@ -141,11 +143,32 @@ class CompiledSchema(CompiledGrammar):
             if target:
                 fill(self.address, index, target)
             return 0
-        code: int = mask_filling.compute(self.address, index, target)
+        return self._walk(mask_filling.compute, index, target)
+
+    def _walk(self, call: Callable[..., int], index: int, *arguments: int) -> int:
+        """Return what a walk of a state's tokens answers, once it asks nothing."""
+        code = call(self.address, index, *arguments)
         while code == ASKED:
             self._meaning.answer(lambda terminal: self._recorder.make(terminal, index, self._workspace))
-            code = mask_filling.compute(self.address, index, target)
+            code = call(self.address, index, *arguments)
         return code
+
+    def walk_bound(self, index: int, target: int, way: int) -> int:
+        """Return `mask_filling.compute_bound` of a state. Under the lock."""
+        self._attached()
+        return self._walk(mask_filling.compute_bound, index, target, way)
+
+    def _compute_bounded(self, index: int, target: int) -> int | None:
+        """As CompiledGrammar's, in one walk."""
+        if self._keeping.pending:  # the mask may have been kept
+            return super()._compute_bounded(index, target)
+        with self.lock, THIS_CALL:
+            code = self.walk_bound(index, target, L.BOUNDING)
+            if code == LARGE:
+                self._keep_large(index, target)
+                return None
+            # where all is known nobody asks the completions, which may have to be made
+            return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
 
     def _forget_large(self) -> None:
         self._recorder.forget_large()
@@ -242,7 +265,7 @@ class CompiledSchema(CompiledGrammar):
         if found is None:
             ascii = self.grammar.writes_ascii
             found = self._completions = Completer(
-                self._machine.with_meaning(), self.vocabulary, self._masks, ascii=ascii
+                self._machine.with_meaning(), self.vocabulary, self, ascii=ascii
             )
         return found
 

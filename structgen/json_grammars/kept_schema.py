@@ -95,7 +95,7 @@ class SchemaKeeper:
         "_lock",
         "_masks",
         "_meaning",
-        "_plenties",
+        "_sufficient_budgets",
         "_tables",
         "files",
         "pending",
@@ -113,9 +113,9 @@ class SchemaKeeper:
         masks: VocabularyStore,
         tables: GrowingTables,
         kept: KeptGrammar | None,
-        plenties: dict[int, int],
+        sufficient_budgets: dict[int, int],
     ) -> None:
-        """`plenties`: what budgets take nothing from a state's mask (`CompiledGrammar.plenties`)."""
+        """`sufficient_budgets`: `CompiledGrammar.sufficient_budgets`, which is filled."""
         if files is not None:
             self.files = files
         self._key, self._lock, self._masks, self._tables = key, lock, masks, tables
@@ -125,8 +125,9 @@ class SchemaKeeper:
         """Those of the grammar's terminals: the tables hold addresses of their arrays."""
         if kept is not None:
             self.pending = table_image.put(kept.image, tables, masks.known_row)
-            plenties.update(zip(*kept.image.plenties.reshape(-1, 2).T.tolist(), strict=True))
-        self._plenties = plenties
+            states, budgets = kept.image.sufficient_budgets.reshape(-1, 2).T.tolist()
+            sufficient_budgets.update(zip(states, budgets, strict=True))
+        self._sufficient_budgets = sufficient_budgets
         self._before = (0, 0, 0, 0) if kept is None else self._extent()
 
     def means(self, meaning: Meaning) -> None:
@@ -150,7 +151,8 @@ class SchemaKeeper:
     def _extent(self) -> tuple[int, int, int, int]:
         """Return how much is known: states, their masks, what the network said, and of budgets."""
         tables = self._tables
-        return tables.count(L.T_NODE), tables.count(L.T_LIST), tables.count(L.T_EDGE), len(self._plenties)
+        states, lists, edges = (tables.count(one) for one in (L.T_NODE, L.T_LIST, L.T_EDGE))
+        return states, lists, edges, len(self._sufficient_budgets)
 
     @property
     def is_new(self) -> bool:
@@ -188,7 +190,7 @@ class SchemaKeeper:
             self._masks.row_key,
             self.pending,
             meaning.terminal_keys,
-            self._plenties.copy(),
+            self._sufficient_budgets.copy(),
         )
         arrays, numbers = table_image.arrays_of(image)
         large = sum(array.nbytes for array in arrays.values()) > _LARGE

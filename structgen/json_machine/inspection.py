@@ -3,7 +3,6 @@ events and explanations ask of a compiled grammar."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -22,11 +21,13 @@ from structgen.json_machine.masks import state_walk
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Key, Network
-from structgen.machine_core.growing_tables import GrowingTables, listed
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
 
 Registers: TypeAlias = npt.NDArray[np.int64]
 """The eight words of a state (structgen.json_machine.tables.json_blocks)."""
+Place: TypeAlias = tuple[int, ...]
+"""What a walk lists (`JsonContext.listed`): mode, residue, lexeme, frame, token."""
 
 
 _PIECE = 1 << 9
@@ -34,9 +35,6 @@ _PIECE = 1 << 9
 
 _SHORT = 1 << 8
 """Bytes of a text up to which each has a state of its own before the meaning is built."""
-_MOST_PLACES = 1 << 8
-"""Places that the tokens of one mask may lead to."""
-
 _MOST_TARGETS = 1 << 12
 """Ranges of characters, each from one state, of which it is remembered where they lead."""
 
@@ -48,7 +46,7 @@ class Inspection:
     """Reads registers, frames and tables in the terms of the network.
     The grammar's lock is held by the caller."""
 
-    __slots__ = ("_meaning", "_places", "_retry", "_tables", "_targets", "space")
+    __slots__ = ("_listed", "_meaning", "_retry", "_tables", "_targets", "space")
 
     def __init__(
         self, meaning: Meaning, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
@@ -58,7 +56,8 @@ class Inspection:
         self._tables, self._meaning = tables, meaning
         self._retry = retry
         self._targets: dict[tuple[int, int, int], dict[int, int]] = {}
-        self._places = np.empty((_MOST_PLACES, 5), np.int64)
+        self._listed = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
+        tables.context[L.C_LISTED] = address_of(self._listed)
 
     def with_meaning(self) -> Inspection:
         """Return this, once the network is there. Whoever asks about more than steps and ends calls this
@@ -95,7 +94,7 @@ class Inspection:
     def frame(self, frame: int) -> tuple[int, int, int, int]:
         """Return a stack frame: the engine's residue, the set of extra keys, the engine's key,
         the frame below."""
-        row = self._tables.rows(L.T_FRAME)[frame].tolist()
+        row: list[int] = self._tables.rows(L.T_FRAME)[frame].tolist()
         return row[L.F_RES], row[L.F_EXTRAS], row[L.F_KEY], row[L.F_PARENT]
 
     def log(self, regs: Registers) -> int:
@@ -335,45 +334,50 @@ class Inspection:
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
 
-    def places_after(self, index: int, tokens: npt.NDArray[np.int32]) -> list[tuple[int, ...]] | None:
-        """Return where allowed tokens lead to: mode, residue, automaton state and frame, each once, and a
-        token that leads there (see state_walk.places_after); None where there are too many."""
-        found = self._places
-        count = self._retry(
-            state_walk.places_after, index, address_of(tokens), len(tokens), address_of(found), len(found)
-        )
-        return None if count < 0 else list(map(tuple, found[:count].tolist()))
+    def places_after(self, index: int, tokens: npt.NDArray[np.int32]) -> list[Place] | None:
+        """Return the places where allowed tokens lead to, each once; None where there are too many."""
+        self._retry(state_walk.places_after, index, address_of(tokens), len(tokens))
+        return self.listed_places()
 
-    def mask_of(self, index: int) -> tuple[int, list[int], npt.NDArray[np.int32]] | None:
-        """Return the known mask of a state: a row of the store (-1: none), the terminals whose tokens inside
-        belong to it, and the other tokens; None where it is not known."""
-        row, at = self._tables.rows(L.T_NODE)[index, L.N_ROW : L.N_LIST + 1].tolist()
-        if at < 0:
-            return None
-        lists = self._tables.rows(L.T_LIST)
-        count, shared = lists[at : at + 2].tolist()
-        begin = at + 2 + shared
-        return row, lists[at + 2 : begin].tolist(), lists[begin : begin + count]
+    def listed_places(self) -> list[Place] | None:
+        """Return the places that the last walk listed; None where there are too many."""
+        count = int(self._tables.context[L.C_LISTED_COUNT])
+        return None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
 
-    def all_tokens(self, index: int) -> npt.NDArray[np.int32]:
-        """Return the tokens of a known mask that no row of the store has; some may stand twice."""
-        return listed(self._tables, int(self._tables.rows(L.T_NODE)[index, L.N_LIST]))
+    @property
+    def bound_so_far(self) -> int:
+        """The bound over the places that the last walk has not listed."""
+        return int(self._tables.context[L.C_BOUND])
 
-    def token_inside(self, terminal: int) -> int:
-        """Return a token that stays inside a terminal, of those that are listed."""
-        address = int(self._tables.rows(L.T_TERMINAL)[terminal, L.X_LIST])
-        return int(ctypes.c_int32.from_address(address).value)
+    def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
+        """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
+        (T_STRING), a place's (T_PLACE) or a frame's (T_FRAME)."""
+        self._tables.rows(table)[row, column] = 1 + rest
 
     @property
     def escapes_any_key(self) -> bool:
         """Whether any character of a key may be written as an escape."""
         return int(self._tables.context[L.C_KEY_ESCAPES]) == L.ESCAPES_ANY
 
-    def extra_start(self, row: int) -> int | None:
-        """Return the start state of the automaton of an object's extra keys, -1 where none may come; None
-        where the residue is not known yet."""
-        status, extra = self._tables.rows(L.T_RES)[row, [L.R_STATUS, L.R_EXTRA]].tolist()
-        return extra if status else None
+    def extra_start(self, row: int) -> int:
+        """Return the start state of the automaton of an object's extra keys, -1 where none may come."""
+        self._expander.know_residue(row)
+        return int(self._tables.rows(L.T_RES)[row, L.R_EXTRA])
+
+    def place_row(self, frame: int) -> int:
+        """Return the row of the place of the value in a frame."""
+        return int(
+            self._tables.context[L.C_ROOT] if frame < 0 else self._tables.rows(L.T_FRAME)[frame, L.F_PLACE]
+        )
+
+    def farthest_numeral(self, place: int) -> int | None:
+        """Return how many characters the rest of a numeral takes at most, in whichever state of its
+        automaton, at a place by its row; None where these are many."""
+        return self._numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.P_NUMBER]))
+
+    def plain_object(self, row: int) -> int:
+        """Return the number of the plain object of which this is a residue, -1 where it is of none."""
+        return int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
 
     def automaton(self, start: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None:
         """Return a string automaton from a state on: [states, columns] the state after a byte of the decoded

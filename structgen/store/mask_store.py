@@ -34,6 +34,7 @@ from structgen.store.terminal_records import Content, Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.system.fork_locks import QUEUES, STORES, WRITING, new_lock, tell
 from structgen.system.source_digests import package_digest
+from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays
 from structgen.tokens.vocabulary import Vocabulary
@@ -160,7 +161,7 @@ class VocabularyStore:
         if content.row is not None and row is None:
             row = self.intern_row(content.row)
             if row is None:
-                return Record(-1, tokens_of(content.row), content.crossings)
+                return Record(-1, tokens_of(content.row).astype(np.int32), content.crossings)
         record = Record(-1 if row is None else row, tokens, content.crossings)
         size = int(tokens.nbytes) + sum(int(crossing.exact.nbytes) for crossing in content.crossings) + 200
         if key is not None and self._held + size <= self._memory:
@@ -228,12 +229,6 @@ class VocabularyStore:
 def crc_of(row: npt.NDArray[np.int32]) -> int:
     """Return the CRC-32 by which a store looks for a dense row."""
     return zlib.crc32(np.ascontiguousarray(row).data)
-
-
-def tokens_of(row: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Return the token ids of a row, ascending."""
-    bits = np.unpackbits(np.ascontiguousarray(row).view(np.uint8), bitorder="little")
-    return np.flatnonzero(bits).astype(np.int32)
 
 
 class _Writer:

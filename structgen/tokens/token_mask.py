@@ -76,11 +76,21 @@ class TokenMask:
     def allowed(self, row: int = 0) -> npt.NDArray[np.int64]:
         """Return the allowed token ids of a row, ascending."""
         self.row(row)
-        bits = np.unpackbits(self.array[row].view(np.uint8), bitorder="little")
-        return np.flatnonzero(bits)
+        return tokens_of(self.array[row])
 
     def __repr__(self) -> str:
         return f"<TokenMask of {self.rows} rows for {self.vocab_size} tokens>"
+
+
+def tokens_of(words: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return the token ids of a row of bits, ascending.
+
+    Cost, 128,256 tokens: 20 us where few are allowed, 70 us where most are; ten times that without the view
+    as bool. To look at words that are not 0 alone saves 7 us of a sparse row, and costs 20 times as much for
+    a full one.
+    """
+    bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), bitorder="little")
+    return np.flatnonzero(bits.view(np.bool_))
 
 
 def allocate_mask(rows: int, vocab_size: int) -> TokenMask:

@@ -116,7 +116,7 @@ def test_steering_early_ends_with_tokens_to_spare() -> None:
         assert len(result.tokens) < 40
 
 
-def test_while_the_budget_is_plenty_nobody_counts_and_the_texts_are_the_same(
+def test_while_the_budget_suffices_nobody_counts_and_the_texts_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ask, asked = sg.Matcher.tokens_to_finish, []
@@ -134,7 +134,7 @@ def test_while_the_budget_is_plenty_nobody_counts_and_the_texts_are_the_same(
         some = _engine().generate(requests)
         assert set(asked) <= {0} or room < 150
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sg.Matcher, "is_plenty", lambda *_: False)
+            patch.setattr(sg.Matcher, "budget_suffices", lambda *_: False)
             others = _engine().generate(requests)
         assert [result.tokens for result in some] == [result.tokens for result in others]
 

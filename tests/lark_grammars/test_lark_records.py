@@ -15,7 +15,7 @@ from structgen.lark_grammars.masks import vocabulary_tables
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.masks.vocabulary_tables import array_at
 from structgen.native.typed_blocks import word_of
-from structgen.store.mask_store import tokens_of
+from structgen.tokens.token_mask import tokens_of
 
 CALLS = r"""
 start: (call ";")*

@@ -27,10 +27,11 @@ from structgen.errors import OptionError, StoreWarning
 from structgen.native.cache_entries import evict
 from structgen.store import mask_store as store_module
 from structgen.store import segment_files
-from structgen.store.mask_store import VocabularyStore, default_store, tokens_of
+from structgen.store.mask_store import VocabularyStore, default_store
 from structgen.store.segment_files import DamagedSegment, Folder, MaskSegment, encode, exclusive
 from structgen.store.terminal_records import Content, Crossing
 from structgen.system.resources import small_tokenizer
+from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.trie import build_trie
 from structgen.tokens.vocabulary import Vocabulary
 

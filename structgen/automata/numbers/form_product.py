@@ -91,6 +91,10 @@ class PrintedPool:
                 break
         return found
 
+    def farthest(self, start: int) -> int | None:
+        """As `NumberPool.farthest`: here there are many states, and few in more than one grammar."""
+        return None
+
     def key(self, state: int) -> bytes:
         """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
         inner, form = self._pairs[state]

@@ -28,6 +28,7 @@ that is not DEAD or UNKNOWN leads on to some numeral that meets a demand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,8 @@ from structgen.limits import Limits
 __all__ = ["COLUMNS", "WIDTH", "NumberPool"]
 
 Outcome = Callable[[frozenset[int]], int]
+_FOLLOWED: Final = 1 << 7
+"""States whose rests are looked at, each, for the farthest: an integer of any value has 23, a number 52."""
 
 
 class NumberPool:
@@ -128,6 +131,30 @@ class NumberPool:
         else some microseconds a character.
         """
         return self._numerals.finish(state, self._numerals.meaning(state, self._demands))
+
+    def farthest(self, start: int) -> int | None:
+        """Return how many characters the shortest rest of a numeral has at most, in whichever state that
+        follows the start of a specification; None where these are many. Cost: 10 us for each of them; from
+        the second time on 3 us, in whichever grammar.
+        """
+        known, mark = self._numerals.farthest, (start, self._numerals.meaning(start, self._demands))
+        if mark not in known:
+            known[mark] = self._farthest(start)
+        return known[mark]
+
+    def _farthest(self, start: int) -> int | None:
+        found, pending, most = {start}, [start], 0
+        while pending:
+            state = pending.pop()
+            if ir.UNKNOWN in self.trans[state].tolist():
+                self.expand(state)
+            most = max(most, *map(len, self.finish(state).values()))
+            new = {target for target in self.trans[state].tolist() if target >= 0} - found
+            found |= new
+            pending += new
+            if len(found) > _FOLLOWED:
+                return None
+        return most
 
     def key(self, state: int) -> bytes:
         """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""

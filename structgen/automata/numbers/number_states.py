@@ -71,6 +71,8 @@ class Numerals:
         self.plans: dict[ir.Spec, NumberPlan] = {}
         self.keys: dict[tuple[int, Meaning], bytes] = {}
         self.finishes: dict[tuple[int, Meaning], ir.Demands] = {}
+        self.farthest: dict[tuple[int, Meaning], int | None] = {}
+        """As `finishes`: characters of the longest of the shortest rests (`NumberPool.farthest`)."""
         self._caps = caps
         self.trans: npt.NDArray[np.int32] = np.full((1024, WIDTH), ir.UNKNOWN, np.int32)
         self.outcome: npt.NDArray[np.int32] = np.full(1024, -1, np.int32)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from structgen.core.matcher import Matcher
 from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.strategies.strategy import Ids, Mixture, Narrowing, NarrowingState, Scores, Strategy
+from structgen.tokens.token_mask import tokens_of
 
 Penalised: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
 """Applies a row's penalties to logits."""
@@ -37,7 +38,8 @@ class RowLaw:
     ) -> Scores | None:
         """Return the scores [V] that are drawn from under the same mask (None: all tokens), at the same
         temperature; None for the logits themselves. Order: mixture, penalties, narrowing."""
-        ids = allowed_ids(words, len(raw))
+        ids = np.arange(len(raw)) if words is None else tokens_of(words)
+        ids = ids[: np.searchsorted(ids, len(raw))]  # words may have room for more tokens
         self.was_free = len(ids) > 1
         scores: Scores | None = None
         if self.mixture is not None and self.seconds and self.was_free:
@@ -61,14 +63,6 @@ class RowLaw:
         """Take a decided token, which the matcher has taken."""
         if self.narrowing is not None:
             self.narrowing.follow(token, state, matcher)
-
-
-def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
-    """Return the tokens that a mask allows, ascending; None allows all."""
-    if words is None:
-        return np.arange(size)
-    bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), bitorder="little")
-    return np.flatnonzero(bits[:size])
 
 
 def told(strategies: Sequence[Strategy], states: Sequence[tuple[float, ...]]) -> str:

@@ -6,20 +6,19 @@ from __future__ import annotations
 
 import re
 from array import array
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_grammars.completion.next_characters import escape_of
-from structgen.json_grammars.completion.plenty import Plenty
 from structgen.json_grammars.completion.shortest_completion import Shortest
+from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBounds, ValueTexts
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
 from structgen.json_machine.tables import json_blocks as L
 from structgen.native.raw_memory import address_of
-from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
 _KEPT = 1 << 16
@@ -70,6 +69,7 @@ class Completer:
 
     __slots__ = (
         "_begin",
+        "_bounds",
         "_ceilings",
         "_chains",
         "_costs",
@@ -77,21 +77,25 @@ class Completer:
         "_labels",
         "_machine",
         "_numbers",
-        "_plenty",
         "_runs",
         "_shortest",
         "_targets",
         "_vocabulary",
+        "_walker",
     )
 
     def __init__(
-        self, machine: Inspection, vocabulary: Vocabulary, rows: VocabularyStore, *, ascii: bool = False
+        self, machine: Inspection, vocabulary: Vocabulary, walker: MaskWalker, *, ascii: bool = False
     ) -> None:
-        """`rows`: of masks; `ascii`: strings are written in ASCII alone."""
-        self._plenty = tuple(
-            Plenty(machine, vocabulary, rows, ascii=ascii, close=close) for close in (False, True)
-        )
+        """`walker`: the compiled grammar, which holds this, and is not kept alive; `ascii`: strings are
+        written in ASCII alone."""
         self._machine, self._vocabulary = machine, vocabulary
+        self._walker: MaskWalker = proxy(walker)
+        texts = ValueTexts(machine, vocabulary)
+        self._bounds = tuple(
+            TokenBounds(machine, vocabulary, self._walker, texts, ascii=ascii, close=close)
+            for close in (False, True)
+        )
         self._shortest = Shortest(machine, ascii=ascii)
         self._ceilings: dict[int, int] = {}
         self._clear()
@@ -130,7 +134,7 @@ class Completer:
 
     def _bound(self, index: int, enough: int) -> int:
         """Return a bound for the tokens of a state; the closest one where all are more than `enough`."""
-        bound = self._plenty[1].at(index)
+        bound = self._bounds[1].at(index)
         if bound is not None and bound <= enough:
             return bound
         text, start = self._shortest.rest(index)
@@ -168,7 +172,7 @@ class Completer:
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
-            some, most = self._plenty[1].beyond(index, tokens, left)
+            some, most = self._bounds[1].beyond(index, tokens, left)
             states, which = self._after(index, some)
             costs = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
             most, over = int(costs.max(initial=most)), some[costs[which] > left]
@@ -237,15 +241,23 @@ class Completer:
                     named[at] |= rest.startswith(vocabulary.token_data[begin[at] : end[at]].tobytes())
         return named
 
-    def plenty(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int, budget: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
-        comes next; None where no bound is known (`Plenty`). Where more than the budget, a closer bound is
-        looked for."""
+        comes next; None where no bound is known (`TokenBounds`). Where more than the budget, a closer bound
+        is looked for."""
         most = self._ceilings.get(index)
         if most is not None:
             return 1 + max(most, self.tokens(index))
-        rough = self._plenty[0].of(index)
-        return rough if rough is None or rough <= budget else self._plenty[1].of(index)
+        rough = self.sufficient_as_walked(index, self._walker.walk_bound(index, 0, L.BOUNDING))
+        if rough is None or rough <= budget:
+            return rough
+        self._walker.walk_bound(index, 0, L.LISTING)
+        return self._bounds[1].of(index)
+
+    def sufficient_as_walked(self, index: int, code: int) -> int | None:
+        """Return the rough bound of a state whose mask was just walked, which answered `code`
+        (`mask_filling.compute_bound`)."""
+        return code if code > 0 else self._bounds[0].of(index) if code == 0 else None
 
     # --- what it costs --------------------------------------------------------------------------------------
 

@@ -296,7 +296,7 @@ class Expander:
     def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
         row = self._tables.count(L.T_STRING)
         self.string_specs[row:] = (spec,)
-        self._tables.append(L.T_STRING, values)
+        self._tables.append(L.T_STRING, (*values, 0))
         self._rows[spec] = row
         return row
 
@@ -306,7 +306,7 @@ class Expander:
         below = self.string(Spec((base,)))
         if below < 0:
             return None
-        kind, start, least, most, _, farthest, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
+        kind, start, least, most, _, farthest, _, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
         if kind != 0:
             return None
         ample = self._ample.get(start)
@@ -392,7 +392,7 @@ class Expander:
                 for residue in (int(values[L.P_OBJECT]), int(values[L.P_ARRAY])):
                     rows = tables.rows(L.T_RES)
                     if residue >= 0 and not rows[residue, L.R_STATUS] and rows[residue, L.R_PLAIN] < 0:
-                        self._answer_residue(residue)
+                        self.know_residue(residue)
                 row += 1
         self.refresh()
 
@@ -436,7 +436,7 @@ class Expander:
         if kind == L.Q_PLACE:
             self._answer_place(first)
         elif kind == L.Q_RESIDUE:
-            self._answer_residue(first)
+            self.know_residue(first)
         elif kind == L.Q_AFTER:
             self._answer_after(first, second, third)
         elif kind == L.Q_EXTRA:
@@ -480,10 +480,12 @@ class Expander:
             -1 if entry.true is None else entry.true,
             -1 if entry.false is None else entry.false,
             -1 if entry.null is None else entry.null,
+            0,
         )
         self._tables.rows(L.T_PLACE)[row] = values
 
-    def _answer_residue(self, row: int) -> None:
+    def know_residue(self, row: int) -> None:
+        """Have the contents of a residue's row known."""
         if self._tables.rows(L.T_RES)[row, L.R_STATUS]:
             return
         number = self.residue_of[row]
@@ -492,7 +494,7 @@ class Expander:
             item = -1 if items.item is None else self.place(items.item)
             close = -1 if items.close is None else items.close
             matter = (2 if row in self.unread else 1) if items.values else 0
-            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter, 0)
+            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter, 0, 0)
         else:
             menu = self._network.menu(number)
             keys = tuple(self._network.keys(number))
@@ -510,7 +512,8 @@ class Expander:
                     extra_place = self.place(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self._network.owes_keys(number) else 1
-            values = (status, close, words, child, extra, extra_place, int(bool(menu.named)), -1, -1, 0, 0, 0)
+            named = int(bool(menu.named))
+            values = (status, close, words, child, extra, extra_place, named, -1, -1, 0, 0, 0, 0)
         self._tables.rows(L.T_RES)[row] = values
 
     def _key_spec(self, spec: Spec) -> int:

@@ -65,7 +65,7 @@ _NAMES: Final = (
     "distances",
 )
 """Their names in a file."""
-_REST: Final = ("demands", "groups", "terminals", "keys", "plenties")
+_REST: Final = ("demands", "groups", "terminals", "keys", "sufficient_budgets")
 _KEY: Final = 16
 """Bytes of a key of the mask store."""
 
@@ -89,7 +89,7 @@ class TableImage(NamedTuple):
     """[n, 6]: the identities of terminals whose records may be in the mask store."""
     keys: Array
     """Their keys there, one after another."""
-    plenties: Array
+    sufficient_budgets: Array
     """[n, 2]: states, and budgets that take nothing from their masks."""
 
     @property
@@ -158,14 +158,14 @@ def take(
     record: Callable[[int], bytes | None],
     pending: Mapping[int, tuple[bytes, int]],
     terminals: Mapping[Identity, bytes],
-    plenties: Mapping[int, int],
+    sufficient_budgets: Mapping[int, int],
 ) -> TableImage:
     """Return the image of a grammar. The grammar's lock is held by the caller.
 
     `automata`: of strings and of numerals; `sets`: behind outcomes and classes of keys, flat; `record`:
     returns the key of a record of the store that has a dense row, or None; `pending`: the states whose masks
     were kept, but whose rows were not asked for yet, each with a record's key and the place of the list;
-    `plenties`: state -> a budget that takes nothing from its mask.
+    `sufficient_budgets`: state -> a budget that takes nothing from its mask.
     """
     strings, numerals = automata
     held = {table: tables.rows(table)[: tables.count(table)] for table in TABLES}
@@ -182,7 +182,7 @@ def take(
         rows[chosen, column] = [renumbered[state] for state in rows[chosen, column].tolist()]
     records = _name_rows(nodes, record, pending)
     budgets = np.full(len(nodes), -1, np.int64)
-    budgets[list(plenties)] = list(plenties.values())
+    budgets[list(sufficient_budgets)] = list(sufficient_budgets.values())
     nodes, origins = _reachable(np.column_stack((nodes, budgets)), held[L.T_ORIGIN])
     nodes, budgets = np.ascontiguousarray(nodes[:, :-1]), nodes[:, -1]
     bounded = np.flatnonzero(budgets >= 0)

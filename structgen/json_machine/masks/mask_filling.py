@@ -7,6 +7,7 @@ caller answers the questions that were noted, and calls again.
 
 from __future__ import annotations
 
+from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
 from structgen.json_machine.masks.trie_walk import (
     defer,
     defer_below,
@@ -32,6 +33,7 @@ from structgen.json_machine.steps.keys_and_items import among_literals, item_val
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
+    INSIDE,
     M_COLON,
     M_FINISHED,
     M_KEY,
@@ -140,6 +142,8 @@ def walk_group(c: JsonContext, group: CrossingRow, unmarked: bool) -> bool:
     """Collect the tokens of a crossing that live on from scratch block 0,
     where their terminal has been left."""
     exact = group.exact
+    if group.exact_count > 0:
+        note(c, c.scratch[0], 0, -1)
     if unmarked:
         emit_unmarked(c, exact, 0, group.exact_count)
     else:
@@ -240,9 +244,11 @@ def find_quoted(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def share(c: JsonContext, terminal: int) -> JsonTerminal:
-    """Add the tokens that stay inside a terminal, its row apart, to the mask: to the buffer where they are
-    few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's row."""
+def share(c: JsonContext, d: JsonState, terminal: int) -> JsonTerminal:
+    """Add the tokens that stay inside a state's terminal, its row apart, to the mask: to the buffer where
+    they are few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's
+    row."""
+    note(c, d, INSIDE, -1)
     known = c.terminals[terminal]
     listed, shared = known.count, c.shared_count
     if listed < _COPIED_TOKENS or listed >= c.vocabulary.mask_words or shared == MOST_SHARED:
@@ -257,9 +263,9 @@ def share(c: JsonContext, terminal: int) -> JsonTerminal:
 
 
 @jit
-def emit_inside(c: JsonContext, terminal: int) -> None:
-    """Add the tokens that stay inside a terminal to the mask."""
-    known = share(c, terminal)
+def emit_inside(c: JsonContext, d: JsonState, terminal: int) -> None:
+    """Add the tokens that stay inside a state's terminal to the mask."""
+    known = share(c, d, terminal)
     if known.dense_row >= 0:
         emit_row(c, known.dense_row)
 
@@ -305,7 +311,7 @@ def walk_quoted(c: JsonContext, node: int) -> bool:
     terminal = find_quoted(c, d)
     if terminal < 0:
         return True
-    emit_inside(c, terminal)
+    emit_inside(c, d, terminal)
     listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
     asked = listed and walk_listed(c, d, node, 1)
     if resolve(c, d, terminal):
@@ -331,7 +337,7 @@ def walk_digits(c: JsonContext) -> bool:
     level = brackets(c, scratch)
     if start < 0 or not space_allows(c, scratch, level, False):
         return False
-    frame = push_frame(c, scratch, level, False)
+    frame = push_frame(c, scratch, place, level, False)
     if frame == -2:
         return True
     copy_block(scratch, kept)
@@ -343,7 +349,7 @@ def walk_digits(c: JsonContext) -> bool:
     terminal = find_terminal(c, d)
     if terminal < 0:
         return True
-    emit_inside(c, terminal)
+    emit_inside(c, d, terminal)
     asked = resolve(c, d, terminal)
     copy_block(kept, scratch)
     return asked
@@ -381,7 +387,7 @@ def walk_structure(c: JsonContext) -> int:
         terminal = find_space(c, scratch)
         if terminal < 0:
             return ASKED
-        known = share(c, terminal)
+        known = share(c, scratch, terminal)
         dense = known.dense_row
         first = known.crossings
         for i in range(first, first + known.crossing_count):
@@ -439,7 +445,7 @@ def collect(c: JsonContext, d: JsonState) -> int:
         terminal = find_terminal(c, d)
         if terminal < 0:
             return ASKED
-        row = share(c, terminal).dense_row
+        row = share(c, d, terminal).dense_row
         listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
         if listed and walk_listed(c, d, c.vocabulary.trie_count, 0):
             asked = True
@@ -477,23 +483,17 @@ def try_deferred(c: JsonContext, index: int) -> bool:
                 break
             s = d
         if code == YES:
+            note(c, s, 0, token)
             emit(c, deferred, i, i + 1)
         asked = asked or code == ASK
     return asked
 
 
-@entry("int64(int64, int64, int64)")
-def compute(context: int, index: int, target: int) -> int:
-    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0; ASKED with
-    questions noted; ENDED after an end token; or LARGE where the list of its tokens (in the buffer) would be
-    as long as a row: it is then neither memoised nor written."""
-    c = JsonContext(context)
-    node = c.nodes[index]
-    d = node.registers
-    if node.token_list >= 0:
-        return write_mask(c, node, target)
-    if d.mode == M_FINISHED:
-        return ENDED
+@jit
+def gather(c: JsonContext, index: int) -> int:
+    """Put the tokens of a state's mask into the buffer, end tokens apart. Returns a dense row to start from
+    (-1: none), or -3 with questions noted."""
+    d = c.nodes[index].registers
     c.precise = 0
     forget(c)
     row = collect(c, d)
@@ -509,10 +509,16 @@ def compute(context: int, index: int, target: int) -> int:
     elif c.deferred_count != 0 and try_deferred(c, index):
         row = ASKED
     c.precise = 1
-    if row == ASKED:
-        return ASKED
-    c.questions.count = 0  # what a walk asked that was then not needed
-    if accepting(c, d):
+    if row != ASKED:
+        c.questions.count = 0  # what a walk asked that was then not needed
+    return row
+
+
+@jit
+def keep(c: JsonContext, index: int, row: int, target: int) -> int:
+    """Memoise what was gathered as a state's mask, and write it to `target`, as `compute` does."""
+    node = c.nodes[index]
+    if accepting(c, node.registers):
         emit(c, c.ends, 0, c.end_count)
     if row < 0 and c.buffer_count >= c.vocabulary.mask_words:
         emit_shared(c)
@@ -521,3 +527,41 @@ def compute(context: int, index: int, target: int) -> int:
     if code == ASKED:
         ask_room(c, c.lists, c.buffer_count + c.shared_count + 2)
     return code
+
+
+@entry("int64(int64, int64, int64)")
+def compute(context: int, index: int, target: int) -> int:
+    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0; ASKED with
+    questions noted; ENDED after an end token; or LARGE where the list of its tokens (in the buffer) would be
+    as long as a row: it is then neither memoised nor written."""
+    c = JsonContext(context)
+    node = c.nodes[index]
+    if node.token_list >= 0:
+        return write_mask(c, node, target)
+    if node.registers.mode == M_FINISHED:
+        return ENDED
+    row = gather(c, index)
+    return ASKED if row == ASKED else keep(c, index, row, target)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def compute_bound(context: int, index: int, target: int, way: int) -> int:
+    """As `compute`, and bound the tokens that the document needs: BOUNDING or LISTING (`bound_noting`).
+
+    Returns a number of tokens, 1 or more, that suffices for the state and, less one, for each state to which
+    a token of its mask leads; 0 where places are listed besides; a code as `compute` does.
+    """
+    c = JsonContext(context)
+    node = c.nodes[index]
+    if node.registers.mode == M_FINISHED:
+        return ENDED
+    begin_noting(c, way)
+    row = gather(c, index)
+    end_noting(c)
+    if row == ASKED:
+        return ASKED
+    code = write_mask(c, node, target) if node.token_list >= 0 else keep(c, index, row, target)
+    if code < 0:
+        return code
+    c.bound += before_document(node.registers)
+    return 0 if c.listed_count > 0 else c.bound

@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
+from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.steps.byte_step import accepting, step
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     BYTES,
     CAPTURE,
     END_STEP,
-    M_ARRAY,
+    LISTING,
     M_DOC,
-    M_END,
     M_FINISHED,
     M_KEY,
     M_KEYS,
-    M_NEXT,
     M_NUMBER,
     M_OBJECT,
-    M_STRING,
+    NO_BOUNDING,
     NO_FRAME,
     NO_ORIGIN,
     NO_STEP,
@@ -399,44 +398,14 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
     return 0
 
 
-@jit
-def note_place(places: Int64s, count: int, s: JsonState, token: int) -> int:
-    """Add where a token leads to the list of `places_after`, unless it is there; return how many there
-    are."""
-    mode, lexeme = s.mode, 0
-    if mode == M_NUMBER or mode == M_STRING:
-        lexeme = s.lexeme
-    elif mode == M_KEY or (mode > M_END and mode <= M_NEXT):
-        mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
-    i = 5 * count - 5
-    while i >= 0:
-        if places[i + 3] == s.frame and places[i + 2] == lexeme and places[i + 1] == s.residue:
-            if places[i] == mode:
-                return count
-        i -= 5
-    i = 5 * count
-    places[i], places[i + 1], places[i + 2], places[i + 3] = mode, s.residue, lexeme, s.frame
-    places[i + 4] = token
-    return count + 1
-
-
-@entry("int64(int64, int64, int64, int64, int64, int64)")
-def places_after(
-    context: int, index: int, tokens_address: int, count: int, target_address: int, room: int
-) -> int:
-    """Write to `target` (int64, five words each) where some allowed tokens (int32; end tokens are passed by)
-    lead to: mode, residue, state of the automaton (of numerals and strings, else 0) and frame, each once, and
-    a token that leads there.
-
-    Within an object, between its members or in one, or in a key, the mode is M_OBJECT; M_ARRAY within an
-    array. Returns how many; -1 where there is no room; -3 with questions noted. No state
-    is made. Cost: the tokens' bytes.
-    """
+@entry("int64(int64, int64, int64, int64)")
+def places_after(context: int, index: int, tokens_address: int, count: int) -> int:
+    """List where some allowed tokens (int32; end tokens are passed by) lead to (`JsonContext.listed`), each
+    place once. Returns 0; -3 with questions noted. No state is made. Cost: the tokens' bytes."""
     c = JsonContext(context)
     tokens = Int32s(tokens_address)
-    target = Int64s(target_address)
     offsets, slots = c.vocabulary.token_offset, c.vocabulary.slot
-    found = 0
+    c.listed_count = 0
     for i in range(count):
         token = tokens[i]
         if slots[token] < 0:
@@ -459,10 +428,10 @@ def places_after(
         if code == ASK:
             return ASKED
         if code == YES:
-            found = note_place(target, found, s, token)
-        if found == room:
-            return -1
-    return found
+            c.bounding = LISTING
+            note(c, s, 0, token)
+            c.bounding = NO_BOUNDING
+    return 0
 
 
 @entry("int64(int64, int64)")

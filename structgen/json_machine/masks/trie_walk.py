@@ -4,6 +4,7 @@ the keys beside the list of those that are named and the set of those that were 
 
 from __future__ import annotations
 
+from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.steps.byte_step import step
 from structgen.json_machine.steps.string_step import dumped, escapes_of
 from structgen.json_machine.tables.json_blocks import (
@@ -216,6 +217,7 @@ def walk(c: JsonContext, trie: Int64s, last: int, starts: Int32s, ids: Int32s, u
             continue
         slot = (node >> 20) & 0xFFFFF
         if slot > 0:
+            note(c, skip(s, 1), 0, -1)
             if unmarked:
                 emit_unmarked(c, ids, starts[slot - 1], starts[slot])
             else:
@@ -238,14 +240,16 @@ def child_from(c: JsonContext, first: int, last: int, byte: int) -> int:
 
 
 @jit
-def emit_token(c: JsonContext, ids_of: Int32s, word: int, token: int) -> None:
-    """Add the tokens that end at a node, given its word and its record's token."""
+def emit_token(c: JsonContext, s: JsonState, ids_of: Int32s, word: int, token: int) -> None:
+    """Add the tokens that end at a node, given its word and its record's token; they lead to registers."""
     if token >= 0:
+        note(c, s, 0, -1)
         count = c.buffer_count
         c.buffer[count] = token
         c.buffer_count = count + 1
     elif token == MANY_TOKENS:
         slot, starts = (word >> 20) & 0xFFFFF, c.vocabulary.slot_start
+        note(c, s, 0, -1)
         emit(c, ids_of, starts[slot - 1], starts[slot])
 
 
@@ -294,7 +298,7 @@ def walk_below(c: JsonContext, depth: int) -> bool:
                 if code == VAGUE:
                     defer_below(c, more & 0xFFFFFFFF)
                 continue
-            emit_token(c, ids, word, more >> 32)
+            emit_token(c, skip(s, 1), ids, word, more >> 32)
             node = more & 0xFFFFFFFF
             if (word >> 40) & 0xFFFFFF > node + 1:
                 place[depth] = (at << 32) | last
@@ -408,13 +412,14 @@ def walk_listed(c: JsonContext, d: JsonState, node: int, base: int) -> bool:
             if code != YES:
                 continue
             if closes or skip(s, 1).lexeme & STATE_BITS == NO_STATE:
-                emit_token(c, ids, word, more >> 32)
+                emit_token(c, skip(s, 1), ids, word, more >> 32)
                 open_children(c, child, depth + 1)
                 if walk_below(c, depth + 1):
                     asked = True
                 continue
             if skip(s, 1).lexeme >> ESCAPE_SHIFT != 0:
-                emit_token(c, ids, word, more >> 32)  # it may be that a listed key alone completes the escape
+                # it may be that a listed key alone completes the escape
+                emit_token(c, skip(s, 1), ids, word, more >> 32)
             if skip(s, 1).seen <= 0 and (s.mode == M_STRING or skip(s, 1).position < 0):
                 continue
             place[depth] = (at << 32) | last

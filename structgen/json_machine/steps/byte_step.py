@@ -270,9 +270,9 @@ def number_step(c: JsonContext, state: int, byte: int) -> int:
 
 
 @jit
-def push_frame(c: JsonContext, d: JsonState, level: int, opens: bool) -> int:
-    """Return the frame under a value that begins at a structural state with `level` open brackets (-1: the
-    root's), or -2 when something must be asked; `opens`: the value is an object or an array."""
+def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool) -> int:
+    """Return the frame under a value of a place that begins at a structural state with `level` open brackets
+    (-1: the root's), or -2 when something must be asked; `opens`: the value is an object or an array."""
     mode = d.mode
     if mode == M_DOC:
         return NO_FRAME
@@ -285,6 +285,7 @@ def push_frame(c: JsonContext, d: JsonState, level: int, opens: bool) -> int:
     t.key = d.lexeme if mode == M_VALUE else -1
     t.parent = d.frame
     t.depth = level
+    t.place, t.rest = place, 0
     frame = intern(c, c.frames, 5, t)
     return frame if frame >= 0 else -2
 
@@ -325,7 +326,7 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
         what = row.null
     if what < 0:
         return NO
-    frame = push_frame(c, d, level, opens)
+    frame = push_frame(c, d, place, level, opens)
     if frame == -2:
         return ASK
     values = item_values(c, d)

@@ -113,6 +113,10 @@ class FrameRow(Block):
     key: int
     parent: int
     depth: int
+    place: int
+    """Of the value."""
+    rest: int
+    """1 and the most tokens that all that follows the value takes; 0: not worked out."""
 
 
 class TextRow(Block):
@@ -142,6 +146,8 @@ class PlaceRow(Block):
     true: int
     false: int
     null: int
+    rest: int
+    """1 and the most tokens that the rest of a numeral takes in any of its states; 0: not worked out."""
 
 
 class ResidueRow(Block):
@@ -159,6 +165,9 @@ class ResidueRow(Block):
     index: int
     values: int
     may_differ: int
+    rest: int
+    """1 and the most tokens that the rest of the object or array takes in any of its states, after any token
+    that stays in it; 0: not worked out."""
 
 
 class WordListRow(Block):
@@ -179,6 +188,8 @@ class StringRow(Block):
     farthest: int
     words: int
     ample: int
+    rest: int
+    """1 and the most tokens that the rest of the string takes in any of its states; 0: not worked out."""
 
 
 class PlainObjectRow(Block):
@@ -304,6 +315,15 @@ class JsonContext(Core):
     """1: the caller knows which tokens stay inside a free string."""
     removed: int
     """1: the buffer holds those of them that the last terminal does not take."""
+    bounding: int
+    """What a walk does beside collecting tokens (`bound_noting`): NO_BOUNDING, BOUNDING, or LISTING."""
+    bound: int
+    """The most tokens that any state takes to which a collected token leads, and that token."""
+    listed: Int64s
+    """int64[MOST_LISTED, LISTED]: the places of states that are not in `bound`: mode (INSIDE added; all modes
+    between the members of an object, or in one or in a key, are M_OBJECT; in an array M_ARRAY), residue,
+    lexeme (of strings and numerals), frame, a token that leads there or -1."""
+    listed_count: int
 
 
 # --- numbers of words and tables ----------------------------------------------------------------------------
@@ -359,6 +379,10 @@ C_STRING_COUNT = word_of(JsonContext, "string_count")
 C_BYTEWISE = word_of(JsonContext, "bytewise")
 C_FREE = word_of(JsonContext, "free")
 C_REMOVED = word_of(JsonContext, "removed")
+C_BOUNDING = word_of(JsonContext, "bounding")
+C_BOUND = word_of(JsonContext, "bound")
+C_LISTED = word_of(JsonContext, "listed")
+C_LISTED_COUNT = word_of(JsonContext, "listed_count")
 C_VOCABULARY = word_of(JsonContext, "vocabulary", "size")
 C_MASK_WORDS = word_of(JsonContext, "vocabulary", "mask_words")
 
@@ -367,30 +391,30 @@ ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 # as json.dumps(ensure_ascii=False); all but lone surrogates; all; as json.dumps(ensure_ascii=True)
 
 # --- rows ---------------------------------------------------------------------------------------------------
-# place: status, object, array, string row, number state, outcomes of true, false, null
-P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL = range(8)
+# place: status, object, array, string row, number state, outcomes of true, false, null, a bound
+P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL, P_REST = range(9)
 # residue
 R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM = range(8)
-R_PLAIN, R_INDEX, R_VALUES, R_MAY_DIFFER = range(8, 12)
+R_PLAIN, R_INDEX, R_VALUES, R_MAY_DIFFER, R_REST = range(8, 13)
 """R_STATUS: 0 not known yet; 1, and 3 where extra keys may be owed. R_EXTRA: start state of the automaton of
 extra keys (-1: none). R_EXTRA_PLACE: their place where there is one class only. R_NAMED: a named key is on
 offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself. R_INDEX: how far. R_VALUES: 1 where the
 value of an item matters to those after it, 2 where besides the value of the last is not known.
 R_MAY_DIFFER: 1 where two values or more go on until the value of the next key is read, 2 where that is not
 sure, 0 where it was not asked."""
-R_STRIDE = 12
+R_STRIDE = 13
 # string row
-S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_AMPLE = range(8)
+S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_AMPLE, S_REST = range(9)
 """S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from
 S_OUTCOMES on. S_FARTHEST: the most characters that any state
 of the automaton still needs (T_DISTANCE has each state's). S_WORDS: of kind 0, a list of words whose outcomes
 are not the automaton's, but from S_OUTCOMES on (-1: not such a string), or -1. S_AMPLE: from each of the
 automaton's states there are endlessly many strings."""
-S_STRIDE = 8
+S_STRIDE = 9
 O_ABOVE, O_STEP = range(2)
 NO_ORIGIN, BYTES, END_STEP, NO_STEP = -1, -1, -257, -258
-# frame: residue, extras, key, parent, depth
-F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH = range(5)
+# frame: residue, extras, key, parent, depth, the value's place, a bound
+F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH, F_PLACE, F_REST = range(7)
 # plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra
 # start, close, first outcome, any order?
 L_LEX, L_COUNT, L_BASE, L_ARRAYS, L_EXTRA_PLACE, L_EXTRA, L_CLOSE, L_ANY = range(8)
@@ -412,6 +436,17 @@ L_STRIDE = 8
     X_CROSSES,
 ) = range(11)
 X_STRIDE = 12
+
+# --- bounds of the tokens that a rest takes -----------------------------------------------------------------
+NO_BOUNDING, BOUNDING, LISTING = range(3)
+"""BOUNDING: places whose bounds are known count, the others are listed. LISTING: all are listed."""
+UNBOUNDED = 1 << 40
+"""No bound is known: more than any."""
+INSIDE = 1 << 6
+"""Added to the mode of a place: tokens that stay inside a terminal lead to it, and to other states of the
+terminal's automaton."""
+LISTED, MOST_LISTED = 5, 1 << 8
+"""Words of a place that is listed, and how many are: where there are more, no bound is known."""
 
 # --- questions ----------------------------------------------------------------------------------------------
 (

@@ -109,8 +109,8 @@ class Masked(Language, MaskedPart):
             return tokens
         with self.compiled.lock:
             completions = self.compiled.completions
-            plenty = completions.plenty(state, left)
-            if plenty is not None and left >= plenty:
+            sufficient = completions.sufficient(state, left)
+            if sufficient is not None and left >= sufficient:
                 return tokens[:0]
             return completions.too_long(state, tokens, left)
 

@@ -88,7 +88,7 @@ class RestCompletions:
         """Return None: `tokens` looks costs up by itself."""
         return None
 
-    def plenty(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int, budget: int) -> int | None:
         """Return how many tokens are known to suffice, and one less after whichever token comes next."""
         most = self._ceilings.get(index)
         return None if most is None else 1 + max(most, self.tokens(index))

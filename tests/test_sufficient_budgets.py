@@ -1,4 +1,4 @@
-"""A budget that is plenty: no more is ever needed, after any token, and the mask is then the plain one."""
+"""A budget that suffices for a state and after any of its tokens: the mask is then the plain one."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def needed(compiled: sg.CompiledGrammar, state: sg.State) -> int:
     )
 
 
-def plenty(compiled: sg.CompiledGrammar, state: sg.State) -> int | None:
+def sufficient(compiled: sg.CompiledGrammar, state: sg.State) -> int | None:
     """Return the closest bound; the rough one is never less."""
     compiled.compute(state.index)
     with compiled.lock:
-        rough, close = (compiled.completions.plenty(state.index, budget) for budget in (1 << 50, 0))
+        rough, close = (compiled.completions.sufficient(state.index, budget) for budget in (1 << 50, 0))
     assert rough is None or close is None or rough >= close
     return close
 
 
 @MODEST
 @given(open_schemas(), st.integers(0, 1 << 30))
-def test_what_is_plenty_is_never_less_than_what_is_needed(schema: Any, seed: int) -> None:
+def test_a_sufficient_budget_is_never_less_than_what_is_needed(schema: Any, seed: int) -> None:
     chance = random.Random(seed)
     compiled = compiled_case(schema, chance)
     if compiled is None:
         return
     for state in walk(compiled, chance, 5):
-        bound = plenty(compiled, state)
+        bound = sufficient(compiled, state)
         assert bound is None or bound >= needed(compiled, state)
 
 
@@ -114,7 +114,7 @@ def test_it_holds_for_each_kind_of_value(schema: Any, policy: dict[str, Any]) ->
     chance, bounds = random.Random(1), 0
     for _ in range(4):
         for state in walk(compiled, chance, 12):
-            bound = plenty(compiled, state)
+            bound = sufficient(compiled, state)
             if bound is not None:
                 bounds += 1
                 assert bound >= needed(compiled, state)
@@ -160,7 +160,7 @@ def test_it_holds_where_one_token_makes_much_more_necessary(
     compiled = sg.compile(sg.json_schema({**kinds, **schema}, **options), TOKENIZER, store=False)
     state = compiled.step_bytes(compiled.start, text)
     assert state is not None
-    bound = plenty(compiled, state)
+    bound = sufficient(compiled, state)
     assert bound is not None and bound >= needed(compiled, state)
 
 
@@ -216,7 +216,7 @@ def test_a_document_under_four_times_the_least_budget_ends_in_time(schema: Any, 
     raise AssertionError(f"{budget} tokens were taken, and the document goes on")
 
 
-def test_a_budget_between_what_is_needed_and_what_is_plenty_takes_nothing() -> None:
+def test_a_budget_between_what_is_needed_and_what_is_known_to_suffice_takes_nothing() -> None:
     schema = {"type": "object", "properties": {"a": {"const": "x" * 40}, "b": {}}, "required": ["b"]}
     compiled = sg.compile(sg.json_schema(schema), TOKENIZER, store=False)
     for state in walk(compiled, random.Random(3), 6):
@@ -239,11 +239,27 @@ def test_it_holds_in_a_key_whose_tokens_are_a_row_of_the_store() -> None:
     compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
     state = compiled.step_bytes(compiled.start, b'[{"a')
     assert state is not None
-    bound = plenty(compiled, state)
-    row, _terminals, tokens = compiled.completions._machine.mask_of(state.index)
-    assert row >= 0 and not len(tokens), "the case that is meant"
+    bound = sufficient(compiled, state)
+    parts = compiled.mask_parts(state.index)
+    assert parts is not None and parts[0] >= 0 and not len(parts[1]), "the case that is meant"
     after = compiled.step_bytes(state, b'":0},"')
     assert after is not None and bound is not None and bound > compiled.tokens_to_finish(after) > 99
+
+
+def test_it_holds_in_a_string_of_many_states_whose_tokens_are_a_row_of_the_store() -> None:
+    chance = random.Random(5)
+    words = sorted({bytes(chance.choices(b"abcdefgh", k=chance.randint(2, 6))) for _ in range(2000)})
+    pieces = [*(bytes([byte]) for byte in range(256)), *words]
+    tokenizer = sg.Tokenizer.from_bytes([*pieces, None], eos_token_id=len(pieces))
+    schema = {"type": "string", "pattern": "^([a-g]*|[a-g]*h[a-h]{700})$"}
+    compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
+    state = compiled.step_bytes(compiled.start, b'"ab')
+    assert state is not None
+    parts = compiled.mask_parts(state.index)
+    assert parts is not None and parts[0] >= 0, "the case that is meant"
+    bound, after = sufficient(compiled, state), compiled.step_bytes(state, b"h")
+    assert after is not None
+    assert bound is None or bound > compiled.tokens_to_finish(after)
 
 
 def test_what_no_rest_depends_on_is_not_compared() -> None:
@@ -297,7 +313,7 @@ def test_it_holds_behind_tokens_that_span_items(items: Any, least: int) -> None:
     for _ in range(6):
         state = compiled.start
         for _ in range(9):
-            bound = plenty(compiled, state)
+            bound = sufficient(compiled, state)
             allowed = [token for token in compiled.allowed(state) if token != end]
             after = [compiled.step(state, token) for token in allowed]
             if bound is not None:

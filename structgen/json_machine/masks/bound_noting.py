@@ -1,0 +1,96 @@
+"""How many tokens a document still needs, at most, noted by the walk that collects a mask.
+
+What a state needs is no more than the rest of its innermost value and the rests of all that holds it. Python
+has worked out bounds for both, once for each object, array, string and frame, and they stand in their rows.
+So a walk, which reaches each state that a token leads to, takes the most of their sums. Places of states
+whose bounds Python has not worked out, or does not know, are listed. The state itself needs no more than any
+of its tokens and the rest behind that.
+
+The blanks before a document lead to states that take the same values as the first: a token more, and one of
+the noted places is reached (`before_document`).
+"""
+
+from __future__ import annotations
+
+from structgen.json_machine.tables.json_blocks import (
+    BOUNDING,
+    LISTED,
+    M_ARRAY,
+    M_DOC,
+    M_END,
+    M_LITERAL,
+    M_NEXT,
+    M_NUMBER,
+    M_OBJECT,
+    M_STRING,
+    M_WORDS,
+    MOST_LISTED,
+    NO_BOUNDING,
+    UNBOUNDED,
+    JsonContext,
+    JsonState,
+)
+from structgen.native.jit import jit
+
+_LITERAL_REST = 6
+"""1 and the bytes of `false`."""
+
+
+@jit
+def begin_noting(c: JsonContext, way: int) -> None:
+    """Have walks note where the tokens lead that they collect."""
+    c.bounding, c.bound, c.listed_count = way, 1, 0
+
+
+@jit
+def before_document(s: JsonState) -> int:
+    """Return how many tokens may come between a token that is noted and the place that is noted for it."""
+    return 1 if s.mode == M_DOC else 0
+
+
+@jit
+def end_noting(c: JsonContext) -> None:
+    """Let walks note no more."""
+    c.bounding = NO_BOUNDING
+
+
+@jit
+def note(c: JsonContext, s: JsonState, inside: int, token: int) -> None:
+    """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
+    place. `inside`: INSIDE where tokens stay inside a terminal, and lead to others of its states too;
+    `token`: the token where the caller has it, else -1."""
+    mode, frame = s.mode, s.frame
+    if c.bounding == NO_BOUNDING or mode == M_DOC:
+        return
+    rest = 1 if frame < 0 else c.frames[frame].rest
+    lexeme, own = 0, 0
+    if mode == M_STRING or mode == M_WORDS:
+        own, lexeme = c.string_specs[s.residue].rest, s.lexeme
+    elif mode == M_NUMBER:
+        own, lexeme = c.places[c.root if frame < 0 else c.frames[frame].place].rest, s.lexeme
+    elif mode == M_LITERAL:
+        own = _LITERAL_REST
+    elif mode == M_END:
+        own = 1
+    else:
+        own = c.residues[s.residue].rest
+        mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
+    if c.bounding == BOUNDING and own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
+        c.bound = max(c.bound, own + rest - 1)
+        return
+    if mode == M_WORDS:
+        lexeme = 0
+    mode += inside
+    count, places = c.listed_count, c.listed
+    i = LISTED * (count - 1)
+    while i >= 0:
+        if places[i + 3] == frame and places[i + 2] == lexeme and places[i + 1] == s.residue:
+            if places[i] == mode:
+                return
+        i -= LISTED
+    if count == MOST_LISTED:
+        return
+    i = LISTED * count
+    places[i], places[i + 1], places[i + 2], places[i + 3] = mode, s.residue, lexeme, frame
+    places[i + 4] = token
+    c.listed_count = count + 1
