@@ -38,6 +38,7 @@ from structgen.engine.strategies.law_making import law_maker
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -237,6 +238,8 @@ class Engine:
             besides = request.thinking.max_tokens + len(closing.tokens)
         request = reading.bounded(request, len(prompt), besides)
         compiled, prompt, border = self._forced_text(request, prompt)
+        if compiled is not None and request.watching:
+            compiled = MonitoredText(compiled, request.watching, border.size)
         matcher = None if compiled is None else Matcher(compiled)
         least = 0 if matcher is None else None
         if matcher is not None and not matcher.is_plenty(request.most_tokens):

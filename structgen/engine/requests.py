@@ -15,6 +15,7 @@ from structgen.engine.strategies.strategy import Mixture, Strategy, check_beside
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
 
@@ -174,6 +175,9 @@ class Request:
     special_texts: bool = False
     """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. No
     warning then tells that the grammar names one."""
+    monitors: Monitor | Sequence[Monitor] = ()
+    """Advice on the next identifiers, such as `sg.monitors.python_attributes()`: their masks narrow the
+    grammar's (docs/strategies.md). Kept as a tuple."""
     refused: tuple[str, str] | None = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
@@ -201,6 +205,7 @@ class Request:
             ("logprobs", checks.whole("logprobs", self.logprobs, 0)),
             ("timeout", checks.seconds("timeout", self.timeout)),
             ("speculation", checked_speculation(self.speculation)),
+            ("monitors", checked_monitors(self.monitors)),
         ):
             object.__setattr__(self, name, value)
         if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
@@ -227,6 +232,12 @@ class Request:
                 where="stop",
                 cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
                 "comes before the string.",
+            )
+        if self.monitors and self.grammar is None:
+            raise OptionError(
+                "Monitors narrow the masks of a grammar, and free text has none.",
+                where="monitors",
+                cure="Give a grammar; sg.text() is that of any text.",
             )
         if self.canonical and self.grammar is None:
             raise OptionError(
@@ -288,6 +299,11 @@ class Request:
         if isinstance(self.speculation, Speculation):
             return self.speculation
         return AUTO if self.speculation == "auto" else None
+
+    @property
+    def watching(self) -> tuple[Monitor, ...]:
+        """The monitors, as a tuple."""
+        return checked_monitors(self.monitors)
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -356,6 +372,8 @@ class Usage:
     one for each row and token."""
     strategy: str = ""
     """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
+    monitors: tuple[MonitorUse, ...] = ()
+    """What each monitor did: triggers, suggestions, and where it had to yield or did not answer."""
 
     @property
     def tokens_per_call(self) -> float:

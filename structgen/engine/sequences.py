@@ -26,6 +26,7 @@ from structgen.engine.strategies.row_law import RowLaw, told
 from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
+from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import View
 from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.tokenizer import Tokenizer
@@ -439,6 +440,8 @@ class TextSequence:
         self._end_drafting(reason)
         how = self.handle.request.chosen_by
         self.usage.strategy = told(how.strategies, [step.state for step in self.steps])
+        if self.matcher is not None and isinstance(self.matcher.compiled, MonitoredText):
+            self.usage.monitors = self.matcher.compiled.uses(self.matcher)
         self.release_seconds()
         self.cache = self.logits = self.guesses = None
         self.handle.finish(

@@ -30,10 +30,12 @@ class WorkerProcess:
     process, and the function must be picklable. Cost: about 0.1 ms a call, and what is sent.
     """
 
-    def __init__(self, answer: Callable[..., Any], name: str, where: str) -> None:
+    def __init__(self, answer: Callable[..., Any], name: str, where: str, patience: float = 0.0) -> None:
         """`answer`: the function. `name`: what messages call it, such as "checker f"; `where`: the option
-        that messages point to."""
+        that messages point to. `patience`: so many seconds longer may a late call run before its process is
+        ended, so that it can fill the function's caches; its answer is dropped."""
         self._answer, self._name, self._where = answer, name, where
+        self._patience, self._is_owed = patience, False
         self._lock = threading.Lock()
         self._process: Any = None
         self._connection: Any = None
@@ -50,6 +52,10 @@ class WorkerProcess:
                 return self._ask(arguments, seconds, asked, cure)
             except _AnswerError as raised:
                 raise raised.error from None
+            except LateError:
+                if not self._is_owed:
+                    self.end()
+                raise
             except BaseException:
                 # After any interruption the process is in an unknown state.
                 self.end()
@@ -59,13 +65,22 @@ class WorkerProcess:
         if self._process is None:
             self._start()
         try:
+            late = LateError(
+                f"The {self._name} did not answer {asked} within {seconds:g} seconds.",
+                where=self._where,
+                cure=cure,
+            )
+            if self._is_owed:
+                if not self._connection.poll(seconds):
+                    raise late
+                self._connection.recv()
+                self._is_owed = False
             self._connection.send(arguments)
             if not self._connection.poll(seconds):
-                raise LateError(
-                    f"The {self._name} did not answer {asked} within {seconds:g} seconds.",
-                    where=self._where,
-                    cure=cure,
-                )
+                if self._patience:
+                    self._is_owed = True
+                    _end_later(weakref.ref(self), self._process, self._patience)
+                raise late
             error, answer = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join(1.0)
@@ -101,11 +116,23 @@ class WorkerProcess:
             raise LateError(f"The process of the {self._name} did not start.", where=self._where)
         self._connection.recv()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process, so that the next call starts none."""
+        return self._process is not None
+
     def end(self) -> None:
         """End the process, if there is one, and wait until it is gone."""
         if self._end is not None:
             self._end()
         self._process = self._connection = self._end = None
+        self._is_owed = False
+
+    def end_late(self, process: Any) -> None:
+        """End a process if it still owes the answer of a late call."""
+        with self._lock:
+            if self._process is process and self._is_owed and not self._connection.poll(0):
+                self.end()
 
 
 class _AnswerError(Exception):
@@ -114,6 +141,19 @@ class _AnswerError(Exception):
     def __init__(self, error: BaseException) -> None:
         self.error = error
         super().__init__()
+
+
+def _end_later(of: weakref.ref[WorkerProcess], process: Any, seconds: float) -> None:
+    """End a process some seconds later if it still owes an answer then."""
+
+    def end() -> None:
+        worker = of()
+        if worker is not None:
+            worker.end_late(process)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _ended(process: Any, connection: Any, owner: int) -> None:
