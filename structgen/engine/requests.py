@@ -11,6 +11,7 @@ from typing import Any, Final
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
+from structgen.engine.bans import checked_bans
 from structgen.engine.strategies.strategy import Mixture, Strategy, check_beside, checked_strategies
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError, fields_named
@@ -88,6 +89,12 @@ class Sampling:
     strategy: Strategy | Sequence[Strategy] = ()
     """A published change of the law of the next token, or two that agree: `sg.Mirostat()` and others. Kept as
     a tuple."""
+    monitors: Monitor | Sequence[Monitor] = ()
+    """Advice on the next identifiers, such as `sg.monitors.python_attributes()`: their masks narrow the
+    grammar's (docs/strategies.md). Kept as a tuple."""
+    banned: int | str | Sequence[int | str] = ()
+    """Texts that are in no text, in whichever tokens (in a document of JSON: in no string and no key), and
+    tokens, by id, that are not used. Kept as a tuple."""
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -102,6 +109,8 @@ class Sampling:
             ("logit_bias", checks.biases("logit_bias", self.logit_bias)),
             ("min_tokens", checks.whole("min_tokens", self.min_tokens, 0)),
             ("strategy", checked_strategies(self.strategy)),
+            ("monitors", checked_monitors(self.monitors)),
+            ("banned", checked_bans(self.banned)),
         ):
             object.__setattr__(self, name, value)
         plain = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
@@ -112,6 +121,16 @@ class Sampling:
     def strategies(self) -> tuple[Strategy, ...]:
         """The strategies, as a tuple."""
         return tuple(self.strategy) if isinstance(self.strategy, Sequence) else (self.strategy,)
+
+    @property
+    def watching(self) -> tuple[Monitor, ...]:
+        """The monitors, as a tuple."""
+        return checked_monitors(self.monitors)
+
+    @property
+    def bans(self) -> tuple[int | str, ...]:
+        """Banned texts and token ids, as a tuple."""
+        return checked_bans(self.banned)
 
 
 def redrawn(how: Sampling, attempt: int) -> Sampling:
@@ -175,9 +194,6 @@ class Request:
     special_texts: bool = False
     """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. No
     warning then tells that the grammar names one."""
-    monitors: Monitor | Sequence[Monitor] = ()
-    """Advice on the next identifiers, such as `sg.monitors.python_attributes()`: their masks narrow the
-    grammar's (docs/strategies.md). Kept as a tuple."""
     refused: tuple[str, str] | None = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
@@ -205,7 +221,6 @@ class Request:
             ("logprobs", checks.whole("logprobs", self.logprobs, 0)),
             ("timeout", checks.seconds("timeout", self.timeout)),
             ("speculation", checked_speculation(self.speculation)),
-            ("monitors", checked_monitors(self.monitors)),
         ):
             object.__setattr__(self, name, value)
         if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
@@ -233,7 +248,7 @@ class Request:
                 cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
                 "comes before the string.",
             )
-        if self.monitors and self.grammar is None:
+        if self.chosen_by.watching and self.grammar is None:
             raise OptionError(
                 "Monitors narrow the masks of a grammar, and free text has none.",
                 where="monitors",
@@ -244,6 +259,12 @@ class Request:
                 "Free text has no forced parts.",
                 where="canonical",
                 cure="Leave it out, or give a grammar.",
+            )
+        if self.canonical and any(isinstance(one, int) for one in self.chosen_by.bans):
+            raise OptionError(
+                "The tokenizer's own tokens are some of those that are banned, or may be.",
+                where="canonical",
+                cure="Leave out canonical, or ban texts in place of tokens.",
             )
         if self.healing and self.thinking is not None:
             raise OptionError(
@@ -299,11 +320,6 @@ class Request:
         if isinstance(self.speculation, Speculation):
             return self.speculation
         return AUTO if self.speculation == "auto" else None
-
-    @property
-    def watching(self) -> tuple[Monitor, ...]:
-        """The monitors, as a tuple."""
-        return checked_monitors(self.monitors)
 
     @property
     def stops(self) -> tuple[str, ...]:

@@ -355,7 +355,8 @@ class TextSequence:
                 self.stop = FinishReason.STEERED
         elif len(self.tokens) >= self._max_tokens:
             # with a grammar the document is complete, though the end token was not chosen
-            self.stop = FinishReason.MAX_TOKENS if self.matcher is None else FinishReason.STEERED
+            is_free = self.handle.request.grammar is None
+            self.stop = FinishReason.MAX_TOKENS if is_free else FinishReason.STEERED
 
     def _behind_border(self, written: bytes) -> bytes:
         """Return the bytes of a token that belong to the text. Behind the border a free text has no

@@ -1,7 +1,7 @@
 """Calls of `Monitor.suggest` in a process of their own, each with a time limit.
 
-A thread that hangs cannot be ended, a process can. A late call has some seconds more to fill the caches of its
-analyser; then its process is ended, and the next call starts another (`system.worker_process`).
+A thread that hangs cannot be ended, a process can. A late call has some seconds more to fill the caches of
+its analyser; then its process is ended, and the next call starts another (`system.worker_process`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from structgen.system.worker_process import LateError, WorkerProcess
 _PREPARING: Final = 60.0
 """Seconds for `Monitor.prepare`, which a new process calls before its first answer."""
 _PATIENCE: Final = 10.0
-"""Seconds that a late call may go on. jedi reads a large library once in its first call, and then knows it."""
+"""Seconds that a late call may go on. jedi reads a large library in its first call, and then knows it."""
 _MOST_TEXTS: Final = 100_000
 """Suggestions of one call, at most."""
 _LONGEST: Final = 1_000

@@ -61,6 +61,9 @@ class Monitor(ABC):
         if analyst is not None:
             analyst.end()
 
+    def __repr__(self) -> str:
+        return f"<monitor {name_of(self)}>"
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != ANALYST}
 

@@ -455,15 +455,14 @@ class _GrammarCompletions:
 
 
 @lru_cache(maxsize=_KEPT)
-def _crossings(
-    tokenizer: Tokenizer, characters: str
-) -> list[tuple[bytes, npt.NDArray[np.int32]]]:
+def _crossings(tokenizer: Tokenizer, characters: str) -> list[tuple[bytes, npt.NDArray[np.int32]]]:
     """Return the distinct beginnings of tokens that end in one of some characters and have more bytes behind
     it, each with its tokens."""
     found: dict[bytes, list[int]] = {}
     marks = [char.encode() for char in dict.fromkeys(characters)]
     for token, data in enumerate(tokenizer.token_bytes):
-        for mark in marks if data else ():
+        for mark in marks if data is not None else ():
+            assert data is not None
             at = data.find(mark)
             while 0 <= at < len(data) - len(mark):
                 found.setdefault(data[: at + len(mark)], []).append(token)

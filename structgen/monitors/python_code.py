@@ -30,7 +30,9 @@ _READS_A_NAME: Final = re.compile(
     r"(?:(?<!\w)(?P<word>return|if|elif|while|assert|raise|and|or|not|in|is)|(?<=[^\s])\s*[=+\-*/%<>|&^])\Z"
 )
 """A line behind which a name can only be read."""
-_BINDS_NAMES: Final = re.compile(r"\s*(async\b|def\b|class\b|from\b|import\b|global\b|nonlocal\b|@)|.*\blambda\b")
+_BINDS_NAMES: Final = re.compile(
+    r"\s*(async\b|def\b|class\b|from\b|import\b|global\b|nonlocal\b|@)|.*\blambda\b"
+)
 _WORDS_OF_EXPRESSIONS: Final = ("None", "True", "False", "not", "lambda", "await", "yield")
 _KEYWORD: Final = re.compile(r"([^\W\d]\w*)\s*=(?!=)")
 _POSITIONAL, _ONLY_POSITIONAL = "POSITIONAL_OR_KEYWORD", "POSITIONAL_ONLY"
@@ -62,7 +64,7 @@ class _PythonMonitor(Monitor):
         self._reader = PythonReader()
 
     def __repr__(self) -> str:
-        return f"monitors.{self.name}({self.project_path!r})"
+        return f"monitors.{self.name}({self.project_path!r}, before={self.before!r}, seconds={self.seconds})"
 
     def prepare(self) -> None:
         """Have jedi read the builtins."""
@@ -135,7 +137,10 @@ class _Names(_PythonMonitor):
         return position.is_code and not position.brackets
 
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
-        found = {one.name for one in self._script(code + " ").complete() if one.type != "keyword"}
+        # a name behind the place: without one jedi does not see that the place is in a function
+        line, column = code.count("\n") + 1, len(code) - code.rfind("\n")
+        names = self._script(code + " x").complete(line, column)
+        found = {one.name for one in names if one.type != "keyword"}
         if not found:
             return None
         known = "|".join(map(re.escape, sorted(found.union(_WORDS_OF_EXPRESSIONS))))
@@ -177,9 +182,9 @@ def _cache() -> Path:
 
 def _clear_cache() -> None:
     # optional: parso, which comes with jedi
-    from parso.cache import clear_cache
+    from parso import cache
 
-    clear_cache(_cache())
+    cache.clear_cache(_cache())
 
 
 def _is_call(code: str, bracket: int) -> bool:
@@ -224,9 +229,9 @@ def python_attributes(
     """Return a monitor of attributes in Python code: behind a dot, those that the object has, as far as jedi
     can infer the object. A new attribute of `self` or `cls` may be assigned (`self.name = ...`).
 
-    `project_path`: the folder whose modules the code imports. `before`: code that stands before the text, such
-    as the part of a file in the prompt. `seconds`: the limit of one call of jedi. Raises OptionError where
-    jedi is not installed, and for a folder that is none.
+    `project_path`: the folder whose modules the code imports. `before`: code that stands before the text,
+    such as the part of a file in the prompt. `seconds`: the limit of one call of jedi. Raises OptionError
+    where jedi is not installed, and for a folder that is none.
     """
     return _Attributes(project_path, before, seconds)
 

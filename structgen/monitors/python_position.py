@@ -1,7 +1,7 @@
 """Where in Python code a text ends: in code, a string or a comment, and in which brackets.
 
-Formatted strings count as strings. A text is read from the beginning of its last line on where it goes on from
-the text before; so the next look costs a line.
+Formatted strings count as strings. A text that goes on from the text before is read from the beginning of
+its last line on; so the next look costs a line.
 """
 
 from __future__ import annotations

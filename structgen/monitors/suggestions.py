@@ -124,9 +124,7 @@ def read(suggestions: Suggestions, position: Position, data: bytes) -> tuple[Pos
     return at, 0
 
 
-def tokens_of(
-    vocabulary: Vocabulary, suggestions: Suggestions, position: Position
-) -> npt.NDArray[np.int32]:
+def tokens_of(vocabulary: Vocabulary, suggestions: Suggestions, position: Position) -> npt.NDArray[np.int32]:
     """Return the tokens that are not refused at a position (`read`), those without bytes apart. Some may
     stand twice. Cost: some microseconds for each byte that is tried in the trie of the vocabulary."""
     nodes, found = vocabulary.nodes, [_NONE]

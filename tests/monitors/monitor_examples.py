@@ -13,7 +13,22 @@ import structgen as sg
 END = b"<end>"
 PIECES = [
     *(bytes((one,)) for one in b"abc. (\n"),
-    *(b"ab", b"bc", b"abc", b"a.", b".a", b"b.c", b"a.b.c", b"..", b"(a", b"a(", b"ab(", b"c ", b". ", b"a. b"),
+    *(
+        b"ab",
+        b"bc",
+        b"abc",
+        b"a.",
+        b".a",
+        b"b.c",
+        b"a.b.c",
+        b"..",
+        b"(a",
+        b"a(",
+        b"ab(",
+        b"c ",
+        b". ",
+        b"a. b",
+    ),
     *("é".encode(), b"\xc3", b"\xa9", "aé".encode(), "→".encode(), b"\xe2\x86", b"\x92", "b→a".encode()),
 ]
 TOKENS = sg.Tokenizer.from_bytes([*PIECES, END], eos_token_id=len(PIECES))

@@ -90,7 +90,7 @@ def test_budgets_come_before_advice() -> None:
 def _requests(monitors: list[sg.Monitor], **options: Any) -> list[sg.Request]:
     return [
         sg.Request(
-            [0, at % 4], SHORT, sg.Sampling(seed=at), monitors=monitors, **{"max_tokens": 24, **options}
+            [0, at % 4], SHORT, sg.Sampling(seed=at, monitors=monitors), **{"max_tokens": 24, **options}
         )
         for at in range(8)
     ]
@@ -198,15 +198,11 @@ def test_a_monitored_grammar_pickles(dots: Dots) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"monitors": "dots", "grammar": SHORT},
-        {"monitors": [Dots, Dots()], "grammar": SHORT},
-        {"monitors": [Dots()]},
-    ],
+    ("grammar", "monitors"),
+    [(SHORT, "dots"), (SHORT, [Dots, Dots()]), (None, [Dots()])],
     ids=["a text", "a class", "free text"],
 )
-def test_wrong_monitors_are_refused(options: dict[str, Any]) -> None:
+def test_wrong_monitors_are_refused(grammar: sg.Grammar | None, monitors: Any) -> None:
     with pytest.raises(sg.OptionError) as caught:
-        sg.Request("a", **options)
+        sg.Request("a", grammar, sg.Sampling(monitors=monitors))
     assert caught.value.where == "monitors"

@@ -16,7 +16,11 @@ def test_masks_are_those_of_the_plain_rule(seed: int) -> None:
     rng = random.Random(seed)
     plain = sg.compile(ANY, TOKENS)
     monitor = Dots(seed)
-    matcher, free, rule = sg.Matcher(MonitoredText(plain, [monitor])), sg.Matcher(plain), PlainRule(monitor, ".")
+    matcher, free, rule = (
+        sg.Matcher(MonitoredText(plain, [monitor])),
+        sg.Matcher(plain),
+        PlainRule(monitor, "."),
+    )
     narrower = 0
     for _ in range(60):
         grammar = allowed(free)
