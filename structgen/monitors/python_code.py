@@ -24,8 +24,10 @@ from structgen.text_grammars.regular import regex
 
 _NUMBER_BEFORE: Final = re.compile(r"(?<![\w.])\d\w*\.\Z|\.\.\Z")
 """A text that ends in the point of a number, or in two dots."""
-_NEW_ATTRIBUTE: Final = re.compile(r"[ \t]*(self|cls)\.\Z")
-"""A line that may be about to give its own object an attribute."""
+_OWN_OBJECT: Final = re.compile(r"(?P<statement>(?:^|\n)[ \t]*)?(?<![\w.])(?:self|cls)\.\Z")
+"""The object of the class that is being written; `statement`: the line may give it an attribute."""
+_OF_NONE: Final = frozenset(dir(None))
+"""Attributes of None: where jedi infers nothing else, None is the value before the one that is meant."""
 _READS_A_NAME: Final = re.compile(
     r"(?:(?<!\w)(?P<word>return|if|elif|while|assert|raise|and|or|not|in|is)|(?<=[^\s])\s*[=+\-*/%<>|&^])\Z"
 )
@@ -41,7 +43,7 @@ _POSITIONAL, _ONLY_POSITIONAL = "POSITIONAL_OR_KEYWORD", "POSITIONAL_ONLY"
 class _PythonMonitor(Monitor):
     """What the monitors of Python share."""
 
-    def __init__(self, project_path: str | PathLike[str], before: str, seconds: float) -> None:
+    def __init__(self, project_path: str | PathLike[str], before: str, after: str, seconds: float) -> None:
         if find_spec("jedi") is None:
             raise OptionError(
                 "Monitors of Python need jedi, which is not installed.",
@@ -54,21 +56,24 @@ class _PythonMonitor(Monitor):
                 where="project_path",
                 cure="Give the folder of the project whose modules the code imports.",
             )
-        if not isinstance(before, str):
-            raise OptionError("before is no text.", where="before", cure="Give the code before the text.")
+        for name, code in (("before", before), ("after", after)):
+            if not isinstance(code, str):
+                raise OptionError(f"{name} is no text.", where=name, cure=f"Give the code {name} the text.")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e6:
             raise OptionError(
                 f"seconds={seconds!r} is no time.", where="seconds", cure="Give a number of seconds above 0."
             )
-        self.project_path, self.before, self.seconds = str(project_path), before, float(seconds)
+        self.project_path, self.seconds = str(project_path), float(seconds)
+        self.before, self.after = before, after
         self._reader = PythonReader()
 
     def __repr__(self) -> str:
-        return f"monitors.{self.name}({self.project_path!r}, before={self.before!r}, seconds={self.seconds})"
+        around = f"before={self.before!r}, after={self.after!r}"
+        return f"monitors.{self.name}({self.project_path!r}, {around}, seconds={self.seconds})"
 
     def prepare(self) -> None:
         """Have jedi read the builtins."""
-        self._script("x = ''\nx.").complete()
+        self._completed("x = ''\nx.")
 
     def trigger(self, text: str) -> bool:
         """Return whether suggestions apply behind a text."""
@@ -91,6 +96,10 @@ class _PythonMonitor(Monitor):
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
         """Return what may follow code."""
 
+    def _completed(self, code: str, more: str = "") -> list[Any]:
+        """Return what jedi would complete code with; `more` stands behind the place."""
+        return self._script(code + more).complete(*_place(code))
+
     def _script(self, code: str) -> Any:
         # optional: jedi
         import jedi
@@ -99,7 +108,7 @@ class _PythonMonitor(Monitor):
         jedi.settings.cache_directory = str(_cache())
         # the interpreter of this process: another one would be a process of jedi, which outlives a late call
         return jedi.Script(
-            code, project=jedi.Project(self.project_path), environment=InterpreterEnvironment()
+            code + self.after, project=jedi.Project(self.project_path), environment=InterpreterEnvironment()
         )
 
 
@@ -115,8 +124,13 @@ class _Attributes(_PythonMonitor):
         return self._reader.end_of(code).is_code
 
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
-        found = sorted({one.name for one in self._script(code).complete()})
-        if found and _NEW_ATTRIBUTE.fullmatch(code.rpartition("\n")[2]):
+        own = _OWN_OBJECT.search(code)
+        if own is not None and not self.after:
+            return None  # the class may define the attribute further down
+        found = sorted({one.name for one in self._completed(code)})
+        if "__getattr__" in found or _OF_NONE.issuperset(found):
+            return None
+        if own is not None and own["statement"] is not None:
             known = "|".join(map(re.escape, found))
             return regex(rf"(?:{known})[^\w]|[A-Za-z_]\w* = [^=\n]")
         return found
@@ -138,9 +152,7 @@ class _Names(_PythonMonitor):
 
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
         # a name behind the place: without one jedi does not see that the place is in a function
-        line, column = code.count("\n") + 1, len(code) - code.rfind("\n")
-        names = self._script(code + " x").complete(line, column)
-        found = {one.name for one in names if one.type != "keyword"}
+        found = {one.name for one in self._completed(code + " ", "x") if one.type != "keyword"}
         if not found:
             return None
         known = "|".join(map(re.escape, sorted(found.union(_WORDS_OF_EXPRESSIONS))))
@@ -165,7 +177,7 @@ class _Arguments(_PythonMonitor):
         return position.is_code and bool(position.brackets) and _is_call(code, position.brackets[-1])
 
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
-        signatures = self._script(code).get_signatures()
+        signatures = self._script(code).get_signatures(*_place(code))
         brackets = PythonReader().end_of(code).brackets
         if len(signatures) != 1 or not brackets:
             return None
@@ -173,6 +185,11 @@ class _Arguments(_PythonMonitor):
         if any(one.startswith("*") for one in given):
             return None
         return _following(signatures[0].params, given)
+
+
+def _place(code: str) -> tuple[int, int]:
+    """Return the line, from 1, and the column at which code ends."""
+    return code.count("\n") + 1, len(code) - code.rfind("\n") - 1
 
 
 def _cache() -> Path:
@@ -224,30 +241,31 @@ def _has_default(parameter: Any) -> bool:
 
 
 def python_attributes(
-    project_path: str | PathLike[str] = ".", *, before: str = "", seconds: float = 0.5
+    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
 ) -> Monitor:
     """Return a monitor of attributes in Python code: behind a dot, those that the object has, as far as jedi
-    can infer the object. A new attribute of `self` or `cls` may be assigned (`self.name = ...`).
+    can infer the object. The attributes of `self` and `cls` are known only with the rest of the class, in
+    `after`; new ones may then be assigned (`self.name = ...`).
 
-    `project_path`: the folder whose modules the code imports. `before`: code that stands before the text,
-    such as the part of a file in the prompt. `seconds`: the limit of one call of jedi. Raises OptionError
+    `project_path`: the folder whose modules the code imports. `before`, `after`: the code of the file around
+    the text. `seconds`: the limit of one call of jedi. Raises OptionError
     where jedi is not installed, and for a folder that is none.
     """
-    return _Attributes(project_path, before, seconds)
+    return _Attributes(project_path, before, after, seconds)
 
 
 def python_names(
-    project_path: str | PathLike[str] = ".", *, before: str = "", seconds: float = 0.5
+    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
 ) -> Monitor:
     """Return a monitor of names in Python code: where a name can only be read (behind `=`, an operator,
     `return`, `if` and such words, outside of brackets), a name that is bound before. Options and errors as
     `python_attributes`."""
-    return _Names(project_path, before, seconds)
+    return _Names(project_path, before, after, seconds)
 
 
 def python_arguments(
-    project_path: str | PathLike[str] = ".", *, before: str = "", seconds: float = 0.5
+    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
 ) -> Monitor:
     """Return a monitor of calls in Python code: the number of arguments and their keywords agree with the
     signature, where jedi finds exactly one. Options and errors as `python_attributes`."""
-    return _Arguments(project_path, before, seconds)
+    return _Arguments(project_path, before, after, seconds)

@@ -67,9 +67,7 @@ def _takes(compiled: MonitoredText, code: str, more: str) -> bool:
         ("# math.", "anything", True),
         ("x = 1.", "5", True),
         ("x = unknown.", "anything", True),
-        ("class A:\n    def f(self):\n        self.", "count = 1\n", True),
-        ("class A:\n    def f(self):\n        self.", "count()", False),
-        ("class A:\n    def f(self):\n        self.", "f()", True),
+        ("class A:\n    def f(self):\n        self.", "defined_below()", True),
     ],
 )
 def test_attributes(monitors: dict[str, MonitoredText], code: str, more: str, is_taken: bool) -> None:
@@ -91,7 +89,7 @@ def test_attributes(monitors: dict[str, MonitoredText], code: str, more: str, is
         ("x = 1\nif", " y:", False),
         ("x = 1\nif", "f = 2", True),
         ("def f(a, b):\n    return", " a + b", True),
-        ("def f(a, b):\n    return", " a + c", False),
+        ("def f(a, b):\n    return", " a + zq", False),
         ("def f(a, b):\n    return", "\n", True),
         ("z = [", "y for y in z]", True),
         ("z = lambda y: y +", " y", True),
@@ -131,6 +129,24 @@ def test_arguments(monitors: dict[str, MonitoredText], call: str, more: str, is_
 def test_code_before_the_text_counts() -> None:
     monitor = sg.monitors.python_attributes(before="import math\n", seconds=60)
     assert _next(MonitoredText(ANY, [monitor]), "math.p") == "eior"
+    monitor.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "is_taken"),
+    [
+        ("        self.", "count = 1\n", True),
+        ("        self.", "count()", False),
+        ("        self.", "below()", True),
+        ("        x = self.", "count = 1", False),
+        ("        x = self.", "below()", True),
+    ],
+)
+def test_own_attributes_with_the_rest_of_the_class(code: str, more: str, is_taken: bool) -> None:
+    before = "class A:\n    def f(self):\n"
+    after = "\n    def below(self):\n        pass\n"
+    monitor = sg.monitors.python_attributes(before=before, after=after, seconds=60)
+    assert _takes(MonitoredText(ANY, [monitor]), code, more) == is_taken
     monitor.close()
 
 
