@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from structgen import integrations as integrations
+    from structgen import monitors as monitors
     from structgen.compilation.compiler import compile
     from structgen.compilation.explanation import Explanation, explain
     from structgen.compilation.grammar_explanation import GrammarExplanation
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from structgen.language.expectation import Expected
     from structgen.lark_grammars.lark_grammar import LarkGrammar, lark
     from structgen.limits import Limits
+    from structgen.monitors.monitor import Monitor, MonitorUse
     from structgen.python_types.regex_annotation import Regex
     from structgen.request_reading.request_reader import read_request
     from structgen.sampling.checkers import Checker, Closed, Written
@@ -144,6 +146,8 @@ __all__ = [
     "Matcher",
     "Mirostat",
     "Momentum",
+    "Monitor",
+    "MonitorUse",
     "MostProbable",
     "NoFillingError",
     "OptionError",
@@ -205,6 +209,7 @@ __all__ = [
     "json_schema",
     "lark",
     "literal",
+    "monitors",
     "most_probable",
     "parse_calls",
     "preload",
@@ -247,6 +252,8 @@ def _home(name: str) -> str | None:
             return f"structgen.engine.strategies.{name.lower()}"
         case "ContrastiveDecoding" | "ProxyTuning":
             return "structgen.engine.strategies.model_arithmetic"
+        case "Monitor" | "MonitorUse":
+            return "structgen.monitors.monitor"
         case "Thinking":
             return "structgen.engine.thinking"
         case "Event" | "EventKind":
@@ -361,8 +368,8 @@ def _home(name: str) -> str | None:
 def __getattr__(name: str) -> object:
     """Return a public name, importing its module the first time (numpy and numba come in only then)."""
     value: object
-    if name == "integrations":
-        value = import_module("structgen.integrations")
+    if name in ("integrations", "monitors"):
+        value = import_module(f"structgen.{name}")
     else:
         home = _home(name)
         if home is None:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request, Result
     from structgen.engine.strategies.strategy import Strategy
+    from structgen.monitors.monitor import Monitor
     from structgen.python_types.type_hints import TypeReader
     from structgen.speculation.speculation_options import Speculation
     from structgen.typed.forms import WantedForm
@@ -212,6 +213,15 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    monitor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:project=DIR",
+            help="With a grammar of Python: python-attributes, python-names or python-arguments, so that "
+            "what the code uses exists (docs/strategies.md); may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     attempts: Annotated[
         int,
         typer.Option(
@@ -328,7 +338,7 @@ def generate(
                     "--tree": tree is not None,
                 }
             )
-        strategies = _strategies(strategy or ())
+        strategies, watching = _strategies(strategy or ()), _monitors(monitor or ())
         if temperature is None:
             draws = drawing is not None or any(one.draws for one in strategies)
             temperature = 1.0 if draws else 0.0
@@ -347,6 +357,7 @@ def generate(
                     "--edit": edit is not None,
                     "--draft-model": draft_model is not None,
                     "--strategy": bool(strategies),
+                    "--monitor": bool(watching),
                     "--usage": usage,
                 },
                 any(one is not None for one in (schema, type_, grammar, ebnf, regex, tools)),
@@ -462,6 +473,7 @@ def generate(
                     logit_bias=_biases(logit_bias or []),
                     min_tokens=min_tokens,
                     strategy=strategies,
+                    monitors=watching,
                 ),
                 "max_tokens": max_tokens,
                 "stop": stop or (),
@@ -483,6 +495,7 @@ def generate(
                     "--edit": edit is not None,
                     "--draft-model": draft_model is not None,
                     "--strategy": bool(strategies),
+                    "--monitor": bool(watching),
                     "--device": device is not None,
                     "--without": bool(without),
                     **{f"--{name}".replace("_", "-"): True for name in policies},
@@ -582,6 +595,16 @@ def _strategies(told: Sequence[str]) -> list[Strategy]:
     from structgen.engine.strategies.strategy_names import strategy_named
 
     return [strategy_named(one) for one in told]
+
+
+def _monitors(told: Sequence[str]) -> list[Monitor]:
+    """Return what --monitor says."""
+    if not told:
+        return []
+    # start-up time: numpy
+    from structgen.monitors.monitor_names import monitor_named
+
+    return [monitor_named(one) for one in told]
 
 
 def _biases(options: list[str]) -> dict[int, float]:

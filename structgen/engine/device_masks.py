@@ -324,7 +324,7 @@ class DeviceMasks:
 
     def _store_of(self, compiled: CompiledGrammar) -> int:
         """Return the number of a grammar's mask store. Raises OptionError if it is of another tokenizer."""
-        if compiled.tokenizer != self._tokenizer:
+        if compiled.vocab_size != self._tokenizer.vocab_size:
             raise OptionError(
                 f"Its mask store is of {compiled.tokenizer!r}, and the masks on {self.device} are of "
                 f"{self._tokenizer!r}.",

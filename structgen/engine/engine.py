@@ -25,6 +25,7 @@ from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts
+from structgen.engine.bans import without_banned_texts, without_tokens
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.driver import Driver, foreign_handle
 from structgen.engine.loop import Loop
@@ -38,6 +39,7 @@ from structgen.engine.strategies.law_making import law_maker
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -114,7 +116,7 @@ class Engine:
         self.tokenizer, self.max_rows = tokenizer, max_rows
         self._loop = Loop(self.model, tokenizer, max_rows, device_masks)
         self._driver = Driver(self._loop, most)
-        self._compiled: dict[Grammar, CompiledGrammar] = {}
+        self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """What was asked for least recently comes first."""
         self._of_grammars = threading.Lock()
         self._closings: dict[str | int, ThoughtClosing] = {}
@@ -237,6 +239,8 @@ class Engine:
             besides = request.thinking.max_tokens + len(closing.tokens)
         request = reading.bounded(request, len(prompt), besides)
         compiled, prompt, border = self._forced_text(request, prompt)
+        if compiled is not None and request.chosen_by.watching:
+            compiled = MonitoredText(compiled, request.chosen_by.watching, border.size)
         matcher = None if compiled is None else Matcher(compiled)
         least = 0 if matcher is None else None
         if matcher is not None and not matcher.budget_suffices(request.most_tokens):
@@ -267,8 +271,10 @@ class Engine:
         """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
         that the model reads, and the border behind them. Raises OptionError, TokenizerError."""
         compiled = None
-        if request.grammar is not None:
-            compiled = self.compiled(request.grammar, warns=not request.special_texts)
+        bans = request.chosen_by.bans
+        grammar = without_banned_texts(request.grammar, bans)
+        if grammar is not None:
+            compiled = self.compiled(grammar, warns=not request.special_texts, bans=bans)
         if not request.healing:
             if compiled is not None:
                 compiled = with_forced_text(compiled, canonical=request.canonical)
@@ -304,9 +310,12 @@ class Engine:
         chain = how.chain or support.shape == "chain"
         return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason
 
-    def compiled(self, grammar: Grammar | CompiledGrammar, *, warns: bool = True) -> CompiledGrammar:
+    def compiled(
+        self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()
+    ) -> CompiledGrammar:
         """Return a grammar compiled for this engine's tokenizer; the last 256 are kept for later requests.
-        `warns`: whether a warning tells of special tokens that it spells in others.
+        `warns`: whether a warning tells of special tokens that it spells in others. `bans`: banned token ids
+        (and texts, which are none of its affair).
 
         Raises OptionError for one that was compiled for another tokenizer.
         """
@@ -318,16 +327,18 @@ class Engine:
                     cure="Give the grammar itself, or compile it for engine.tokenizer.",
                 )
             return grammar
+        tokenizer = without_tokens(self.tokenizer, bans)
+        key = grammar, tokenizer.fingerprint
         with self._of_grammars:
-            found = self._compiled.pop(grammar, None)
+            found = self._compiled.pop(key, None)
         if found is None:
             if warns and isinstance(grammar, (TextGrammar, LarkGrammar)):
                 warn_of_special_texts(grammar, self._named_tokens())
-            found = compile(grammar, self.tokenizer)
+            found = compile(grammar, tokenizer)
         else:
             found = found.fresh()
         with self._of_grammars:
-            self._compiled[grammar] = found
+            self._compiled[key] = found
             if len(self._compiled) > _GRAMMARS:
                 del self._compiled[next(iter(self._compiled))]
         return found

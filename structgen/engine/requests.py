@@ -11,10 +11,12 @@ from typing import Any, Final
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
+from structgen.engine.bans import checked_bans
 from structgen.engine.strategies.strategy import Mixture, Strategy, check_beside, checked_strategies
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
 
@@ -87,6 +89,12 @@ class Sampling:
     strategy: Strategy | Sequence[Strategy] = ()
     """A published change of the law of the next token, or two that agree: `sg.Mirostat()` and others. Kept as
     a tuple."""
+    monitors: Monitor | Sequence[Monitor] = ()
+    """Advice on the next identifiers, such as `sg.monitors.python_attributes()`: their masks narrow the
+    grammar's (docs/strategies.md). Kept as a tuple."""
+    banned: int | str | Sequence[int | str] = ()
+    """Texts that are in no text, in whichever tokens (in a document of JSON: in no string and no key), and
+    tokens, by id, that are not used. Kept as a tuple."""
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -101,6 +109,8 @@ class Sampling:
             ("logit_bias", checks.biases("logit_bias", self.logit_bias)),
             ("min_tokens", checks.whole("min_tokens", self.min_tokens, 0)),
             ("strategy", checked_strategies(self.strategy)),
+            ("monitors", checked_monitors(self.monitors)),
+            ("banned", checked_bans(self.banned)),
         ):
             object.__setattr__(self, name, value)
         plain = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
@@ -111,6 +121,16 @@ class Sampling:
     def strategies(self) -> tuple[Strategy, ...]:
         """The strategies, as a tuple."""
         return tuple(self.strategy) if isinstance(self.strategy, Sequence) else (self.strategy,)
+
+    @property
+    def watching(self) -> tuple[Monitor, ...]:
+        """The monitors, as a tuple."""
+        return checked_monitors(self.monitors)
+
+    @property
+    def bans(self) -> tuple[int | str, ...]:
+        """Banned texts and token ids, as a tuple."""
+        return checked_bans(self.banned)
 
 
 def redrawn(how: Sampling, attempt: int) -> Sampling:
@@ -228,11 +248,23 @@ class Request:
                 cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
                 "comes before the string.",
             )
+        if self.chosen_by.watching and self.grammar is None:
+            raise OptionError(
+                "Monitors narrow the masks of a grammar, and free text has none.",
+                where="monitors",
+                cure="Give a grammar; sg.text() is that of any text.",
+            )
         if self.canonical and self.grammar is None:
             raise OptionError(
                 "Free text has no forced parts.",
                 where="canonical",
                 cure="Leave it out, or give a grammar.",
+            )
+        if self.canonical and any(isinstance(one, int) for one in self.chosen_by.bans):
+            raise OptionError(
+                "The tokenizer's own tokens are some of those that are banned, or may be.",
+                where="canonical",
+                cure="Leave out canonical, or ban texts in place of tokens.",
             )
         if self.healing and self.thinking is not None:
             raise OptionError(
@@ -356,6 +388,8 @@ class Usage:
     one for each row and token."""
     strategy: str = ""
     """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
+    monitors: tuple[MonitorUse, ...] = ()
+    """What each monitor did: triggers, suggestions, and where it had to yield or did not answer."""
 
     @property
     def tokens_per_call(self) -> float:

@@ -26,6 +26,7 @@ from structgen.engine.strategies.row_law import RowLaw, told
 from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
+from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import View
 from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.tokenizer import Tokenizer
@@ -354,7 +355,8 @@ class TextSequence:
                 self.stop = FinishReason.STEERED
         elif len(self.tokens) >= self._max_tokens:
             # with a grammar the document is complete, though the end token was not chosen
-            self.stop = FinishReason.MAX_TOKENS if self.matcher is None else FinishReason.STEERED
+            is_free = self.handle.request.grammar is None
+            self.stop = FinishReason.MAX_TOKENS if is_free else FinishReason.STEERED
 
     def _behind_border(self, written: bytes) -> bytes:
         """Return the bytes of a token that belong to the text. Behind the border a free text has no
@@ -439,6 +441,8 @@ class TextSequence:
         self._end_drafting(reason)
         how = self.handle.request.chosen_by
         self.usage.strategy = told(how.strategies, [step.state for step in self.steps])
+        if self.matcher is not None and isinstance(self.matcher.compiled, MonitoredText):
+            self.usage.monitors = self.matcher.compiled.uses(self.matcher)
         self.release_seconds()
         self.cache = self.logits = self.guesses = None
         self.handle.finish(

@@ -71,6 +71,8 @@ def speculation_told(usage: Usage) -> str:
         told += f"; {usage.strategy_calls:,} calls for further rows of a strategy"
     if usage.strategy:
         told += f"; {usage.strategy}"
+    for one in usage.monitors:
+        told += f"; {one}"
     if usage.speculation:
         told += f"; {usage.speculation}"
     return told

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OTHER_LAWS: Final = frozenset(
     (
-        *("top_p", "top_k", "min_p", "strategy"),
+        *("top_p", "top_k", "min_p", "strategy", "monitors", "banned"),
         *("repetition_penalty", "presence_penalty", "frequency_penalty"),
     )
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,7 @@ def shown_usage(usage: Usage) -> dict[str, Any]:
         "speculation": usage.speculation,
         **({"strategy": usage.strategy} if usage.strategy else {}),
         **({"strategy_calls": usage.strategy_calls} if usage.strategy_calls else {}),
+        **({"monitors": [asdict(one) for one in usage.monitors]} if usage.monitors else {}),
     }
 
 

@@ -138,7 +138,8 @@ def engine_parts(engine: Engine) -> dict[str, str]:
 
 
 def _told(how: Sampling) -> tuple[object, ...]:
-    return *astuple(replace(how, strategy=())), repr(how.strategies)
+    others = replace(how, strategy=(), monitors=())
+    return *astuple(others), repr(how.strategies), repr(how.watching)
 
 
 def _parts(

@@ -1,0 +1,271 @@
+"""Monitors of Python code, on jedi: attributes, names and arguments that exist.
+
+Nothing of the text is executed: jedi reads it, the project and installed packages. The code is what stands
+before the text (`before`) and the text. Formatted strings count as strings, and are not watched.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterable
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, ClassVar, Final
+
+from structgen.core.grammar import Grammar
+from structgen.errors import OptionError
+from structgen.monitors.monitor import Monitor
+from structgen.monitors.python_position import PythonReader, arguments_of
+from structgen.system.cache import cache_folder
+from structgen.text_grammars.regular import regex
+
+_NUMBER_BEFORE: Final = re.compile(r"(?<![\w.])\d\w*\.\Z|\.\.\Z")
+"""A text that ends in the point of a number, or in two dots."""
+_OWN_OBJECT: Final = re.compile(r"(?P<statement>(?:^|\n)[ \t]*)?(?<![\w.])(?:self|cls)\.\Z")
+"""The object of the class that is being written; `statement`: the line may give it an attribute."""
+_OF_NONE: Final = frozenset(dir(None))
+"""Attributes of None: where jedi infers nothing else, None is the value before the one that is meant."""
+_READS_A_NAME: Final = re.compile(
+    r"(?:(?<!\w)(?P<word>return|if|elif|while|assert|raise|and|or|not|in|is)|(?<=[^\s])\s*[=+\-*/%<>|&^])\Z"
+)
+"""A line behind which a name can only be read."""
+_BINDS_NAMES: Final = re.compile(
+    r"\s*(async\b|def\b|class\b|from\b|import\b|global\b|nonlocal\b|@)|.*\blambda\b"
+)
+_WORDS_OF_EXPRESSIONS: Final = ("None", "True", "False", "not", "lambda", "await", "yield")
+_KEYWORD: Final = re.compile(r"([^\W\d]\w*)\s*=(?!=)")
+_POSITIONAL, _ONLY_POSITIONAL = "POSITIONAL_OR_KEYWORD", "POSITIONAL_ONLY"
+
+
+class _PythonMonitor(Monitor):
+    """What the monitors of Python share."""
+
+    def __init__(self, project_path: str | PathLike[str], before: str, after: str, seconds: float) -> None:
+        if find_spec("jedi") is None:
+            raise OptionError(
+                "Monitors of Python need jedi, which is not installed.",
+                where="monitors",
+                cure='Write pip install "structgen-toolkit[monitors]".',
+            )
+        if not Path(project_path).is_dir():
+            raise OptionError(
+                f"{str(project_path)!r} is no folder.",
+                where="project_path",
+                cure="Give the folder of the project whose modules the code imports.",
+            )
+        for name, code in (("before", before), ("after", after)):
+            if not isinstance(code, str):
+                raise OptionError(f"{name} is no text.", where=name, cure=f"Give the code {name} the text.")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e6:
+            raise OptionError(
+                f"seconds={seconds!r} is no time.", where="seconds", cure="Give a number of seconds above 0."
+            )
+        self.project_path, self.seconds = str(project_path), float(seconds)
+        self.before, self.after = before, after
+        self._reader = PythonReader()
+
+    def __repr__(self) -> str:
+        around = f"before={self.before!r}, after={self.after!r}"
+        return f"monitors.{self.name}({self.project_path!r}, {around}, seconds={self.seconds})"
+
+    def prepare(self) -> None:
+        """Have jedi read the builtins."""
+        self._completed("x = ''\nx.")
+
+    def trigger(self, text: str) -> bool:
+        """Return whether suggestions apply behind a text."""
+        return self._is_trigger(self.before + text)
+
+    def suggest(self, text: str) -> Iterable[str] | Grammar | None:
+        """Return what may follow; None where jedi cannot tell."""
+        try:
+            return self._suggested(self.before + text)
+        except (EOFError, UnpicklingError):
+            # a process that was ended while jedi wrote its cache has left half a file
+            _clear_cache()
+            return self._suggested(self.before + text)
+
+    @abstractmethod
+    def _is_trigger(self, code: str) -> bool:
+        """Return whether suggestions apply behind code."""
+
+    @abstractmethod
+    def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
+        """Return what may follow code."""
+
+    def _completed(self, code: str, more: str = "") -> list[Any]:
+        """Return what jedi would complete code with; `more` stands behind the place."""
+        return self._script(code + more).complete(*_place(code))
+
+    def _script(self, code: str) -> Any:
+        # optional: jedi
+        import jedi
+        from jedi.api.environment import InterpreterEnvironment
+
+        jedi.settings.cache_directory = str(_cache())
+        # the interpreter of this process: another one would be a process of jedi, which outlives a late call
+        return jedi.Script(
+            code + self.after, project=jedi.Project(self.project_path), environment=InterpreterEnvironment()
+        )
+
+
+class _Attributes(_PythonMonitor):
+    """Behind a dot: the attributes that the object has, as far as jedi can infer it."""
+
+    name: ClassVar[str] = "python_attributes"
+    trigger_characters: ClassVar[str] = "."
+
+    def _is_trigger(self, code: str) -> bool:
+        if not code.endswith(".") or _NUMBER_BEFORE.search(code[-40:]):
+            return False
+        return self._reader.end_of(code).is_code
+
+    def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
+        own = _OWN_OBJECT.search(code)
+        if own is not None and not self.after:
+            return None  # the class may define the attribute further down
+        found = sorted({one.name for one in self._completed(code)})
+        if "__getattr__" in found or _OF_NONE.issuperset(found):
+            return None
+        if own is not None and own["statement"] is not None:
+            known = "|".join(map(re.escape, found))
+            return regex(rf"(?:{known})[^\w]|[A-Za-z_]\w* = [^=\n]")
+        return found
+
+
+class _Names(_PythonMonitor):
+    """Where a name can only be read: the names that are bound there. Outside of brackets, in which names of a
+    comprehension come before what binds them."""
+
+    name: ClassVar[str] = "python_names"
+    trigger_characters: ClassVar[str] = "=+-*/%<>|&^"
+
+    def _is_trigger(self, code: str) -> bool:
+        line = code.rpartition("\n")[2]
+        if not _READS_A_NAME.search(line) or _BINDS_NAMES.match(line):
+            return False
+        position = self._reader.end_of(code)
+        return position.is_code and not position.brackets
+
+    def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
+        # a name behind the place: without one jedi does not see that the place is in a function
+        found = {one.name for one in self._completed(code + " ", "x") if one.type != "keyword"}
+        if not found:
+            return None
+        known = "|".join(map(re.escape, sorted(found.union(_WORDS_OF_EXPRESSIONS))))
+        # behind a word without a blank the word may go on: it is a part of another one
+        longer = r"|\w" if code[-1].isalpha() else ""
+        first = " +" if longer else " *"
+        prefixes = r"[rRbBuUfF]{1,2}[\"']"
+        return regex(rf"{first}(?:(?:{known})[^\w\"']|{prefixes}|[0-9]|[^\w ])|[^\w ]{longer}")
+
+
+class _Arguments(_PythonMonitor):
+    """In a call: no more positional arguments than there are parameters, keywords that are parameters and not
+    given yet, and no end before all parameters without a default are given."""
+
+    name: ClassVar[str] = "python_arguments"
+    trigger_characters: ClassVar[str] = "(,"
+
+    def _is_trigger(self, code: str) -> bool:
+        if code[-1:] not in ("(", ","):
+            return False
+        position = self._reader.end_of(code)
+        return position.is_code and bool(position.brackets) and _is_call(code, position.brackets[-1])
+
+    def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
+        signatures = self._script(code).get_signatures(*_place(code))
+        brackets = PythonReader().end_of(code).brackets
+        if len(signatures) != 1 or not brackets:
+            return None
+        given = arguments_of(code, brackets[-1] + 1)[:-1]
+        if any(one.startswith("*") for one in given):
+            return None
+        return _following(signatures[0].params, given)
+
+
+def _place(code: str) -> tuple[int, int]:
+    """Return the line, from 1, and the column at which code ends."""
+    return code.count("\n") + 1, len(code) - code.rfind("\n") - 1
+
+
+def _cache() -> Path:
+    """Return jedi's folder for parsed files. It is ours: processes that are ended may leave half a file."""
+    return cache_folder() / "jedi"
+
+
+def _clear_cache() -> None:
+    # optional: parso, which comes with jedi
+    from parso import cache
+
+    cache.clear_cache(_cache())
+
+
+def _is_call(code: str, bracket: int) -> bool:
+    """Return whether a bracket opens the arguments of a call."""
+    line = code[code.rfind("\n", 0, bracket) + 1 : bracket]
+    return bool(re.search(r"[\w\])]\Z", line)) and not _BINDS_NAMES.match(line)
+
+
+def _following(parameters: Any, given: list[str]) -> Grammar:
+    """Return the grammar of what may follow the arguments that are given, up to a character behind which
+    anything may come."""
+    keywords = {match[1] for one in given if (match := _KEYWORD.match(one))}
+    count = len(given) - len(keywords)
+    ordered = [one for one in parameters if one.kind.name in (_POSITIONAL, _ONLY_POSITIONAL)]
+    kinds = {one.kind.name for one in parameters}
+    left = [one for one in parameters if one.kind.name == "KEYWORD_ONLY"] + ordered[count:]
+    left = [one for one in left if one.name not in keywords]
+    ways = [r"\*"]
+    if not any(not _has_default(one) for one in left):
+        ways.append(r"\)")
+    takes_position = not keywords and (count < len(ordered) or "VAR_POSITIONAL" in kinds)
+    if "VAR_KEYWORD" in kinds:
+        ways.append(r"[A-Za-z_]")
+    else:
+        names = [re.escape(one.name) for one in left if one.kind.name != _ONLY_POSITIONAL]
+        if names:
+            ways.append(rf"(?:{'|'.join(names)}) ?=[^=]")
+        if takes_position:
+            ways.append(r"[A-Za-z_]\w*(?: ?==|[^\w= ]| [^= ])")
+    if takes_position:
+        ways.append(r"[^A-Za-z_ \n\t),*=]")
+    return regex(rf"[ \n\t]*(?:{'|'.join(ways)})")
+
+
+def _has_default(parameter: Any) -> bool:
+    return "=" in parameter.to_string()
+
+
+def python_attributes(
+    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
+) -> Monitor:
+    """Return a monitor of attributes in Python code: behind a dot, those that the object has, as far as jedi
+    can infer the object. The attributes of `self` and `cls` are known only with the rest of the class, in
+    `after`; new ones may then be assigned (`self.name = ...`).
+
+    `project_path`: the folder whose modules the code imports. `before`, `after`: the code of the file around
+    the text. `seconds`: the limit of one call of jedi. Raises OptionError
+    where jedi is not installed, and for a folder that is none.
+    """
+    return _Attributes(project_path, before, after, seconds)
+
+
+def python_names(
+    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
+) -> Monitor:
+    """Return a monitor of names in Python code: where a name can only be read (behind `=`, an operator,
+    `return`, `if` and such words, outside of brackets), a name that is bound before. Options and errors as
+    `python_attributes`."""
+    return _Names(project_path, before, after, seconds)
+
+
+def python_arguments(
+    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
+) -> Monitor:
+    """Return a monitor of calls in Python code: the number of arguments and their keywords agree with the
+    signature, where jedi finds exactly one. Options and errors as `python_attributes`."""
+    return _Arguments(project_path, before, after, seconds)

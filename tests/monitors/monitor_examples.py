@@ -1,0 +1,161 @@
+"""Monitors, tokenizers and a plain reading of the rule of tokens, for the tests of monitors."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections.abc import Iterable, Sequence
+
+import structgen as sg
+
+END = b"<end>"
+PIECES = [
+    *(bytes((one,)) for one in b"abc. (\n"),
+    *(
+        b"ab",
+        b"bc",
+        b"abc",
+        b"a.",
+        b".a",
+        b"b.c",
+        b"a.b.c",
+        b"..",
+        b"(a",
+        b"a(",
+        b"ab(",
+        b"c ",
+        b". ",
+        b"a. b",
+    ),
+    *("é".encode(), b"\xc3", b"\xa9", "aé".encode(), "→".encode(), b"\xe2\x86", b"\x92", "b→a".encode()),
+]
+TOKENS = sg.Tokenizer.from_bytes([*PIECES, END], eos_token_id=len(PIECES))
+END_ID = len(PIECES)
+ANY = sg.regex("[abcé→. (\\n]*")
+
+
+class Dots(sg.Monitor):
+    """Behind each dot, a random set of words that the text decides."""
+
+    name = "dots"
+    trigger_characters = "."
+
+    def __init__(self, seed: int = 0, chance: float = 0.8) -> None:
+        self.seed, self.chance = seed, chance
+
+    def trigger(self, text: str) -> bool:
+        return text.endswith(".")
+
+    def suggest(self, text: str) -> Iterable[str] | None:
+        return words(self.seed, self.chance, text)
+
+
+class Blanks(Dots):
+    """The same behind blanks."""
+
+    name = "blanks"
+    trigger_characters = " "
+
+    def trigger(self, text: str) -> bool:
+        return text.endswith(" ")
+
+
+class Hangs(Dots):
+    """Never answers behind a text that ends in "a."."""
+
+    name = "hangs"
+    seconds = 0.2
+
+    def suggest(self, text: str) -> Iterable[str] | None:
+        while text.endswith("a."):
+            time.sleep(0.01)
+        return ["ab"]
+
+
+class Raises(Dots):
+    """Raises behind "a.", ends its process behind "b.", and returns what is no suggestion behind "c."."""
+
+    name = "raises"
+
+    def suggest(self, text: str) -> Iterable[str] | None:
+        if text.endswith("a."):
+            raise ZeroDivisionError("no attributes today")
+        if text.endswith("b."):
+            os._exit(3)
+        return [3] if text.endswith("c.") else ["ab"]  # type: ignore[list-item]
+
+
+def words(seed: int, chance: float, text: str) -> list[str]:
+    """Return the words that `Dots` suggests behind a text."""
+    rng = random.Random(f"{seed} {text}")
+    if rng.random() > chance:
+        return []
+    letters = ["a", "b", "c", "é"]
+    return ["".join(rng.choices(letters, k=rng.randint(1, 3))) for _ in range(rng.randint(1, 4))]
+
+
+class PlainRule:
+    """The rule of tokens as the paper's code states it, on whole strings: a set of what is left of
+    suggestions; a token begins one, or spells one and goes on with a character that ends an identifier. And
+    no token passes a trigger."""
+
+    def __init__(self, monitor: Dots, mark: str) -> None:
+        self.monitor, self.mark = monitor, mark
+        self.text, self.left = b"", None if not self._at(b"") else self._asked(b"")
+
+    def _at(self, text: bytes) -> bool:
+        return text.decode("utf-8", "replace").endswith(self.mark)
+
+    def _asked(self, text: bytes) -> set[bytes] | None:
+        found = words(self.monitor.seed, self.monitor.chance, text.decode("utf-8", "replace"))
+        return {one.encode() for one in found} or None
+
+    def _free_from(self, token: bytes) -> int | None:
+        """Return how many bytes of a token belong to a suggestion; None where it is refused."""
+        if self.left is None:
+            return 0
+        for one in sorted(self.left, key=len):
+            rest = token[len(one) :]
+            if token.startswith(one) and rest:
+                first = next((rest[:n] for n in (1, 2, 3) if _is_character(rest[:n])), b"")
+                if first and re.fullmatch(r"\W", first.decode()):
+                    return len(one)
+        return len(token) if any(one.startswith(token) for one in self.left) else None
+
+    def allows(self, token: bytes) -> bool:
+        if token == END:
+            return self.left is None or b"" in self.left
+        free = self._free_from(token)
+        if free is None:
+            return False
+        return not any(self._at(self.text + token[:end]) for end in range(free + 1, len(token)))
+
+    def take(self, token: bytes) -> None:
+        free = self._free_from(token)
+        self.text += token
+        if self.left is not None and free == len(token):
+            self.left = {one[len(token) :] for one in self.left if one.startswith(token)}
+        else:
+            self.left = self._asked(self.text) if self._at(self.text) else None
+
+
+def _is_character(data: bytes) -> bool:
+    try:
+        return len(data.decode()) == 1
+    except UnicodeDecodeError:
+        return False
+
+
+def allowed(matcher: sg.Matcher, tokenizer: sg.Tokenizer = TOKENS) -> set[int]:
+    """Return the tokens of a matcher's mask."""
+    mask = sg.allocate_mask(1, tokenizer.vocab_size)
+    matcher.fill_mask(mask)
+    return {int(token) for token in mask.allowed(0)}
+
+
+def walk(matcher: sg.Matcher, tokens: Sequence[int]) -> None:
+    """Take tokens."""
+    for token in tokens:
+        matcher.advance(token)

@@ -1,0 +1,108 @@
+"""Analysers that hang, raise, crash or answer nonsense: the text goes on, and the result counts them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+from monitor_examples import ANY, PIECES, TOKENS, Dots, Hangs, Raises, allowed, walk
+
+import structgen as sg
+from structgen.monitors.monitored_text import MonitoredText
+
+
+def _used(monitor: sg.Monitor, texts: list[list[bytes]]) -> tuple[list[sg.MonitorUse], list[set[bytes]]]:
+    compiled = MonitoredText(sg.compile(ANY, TOKENS), [monitor])
+    uses, masks = [], []
+    for text in texts:
+        matcher = sg.Matcher(compiled)
+        walk(matcher, [PIECES.index(one) for one in text])
+        masks.append({[*PIECES, b"<end>"][one] for one in allowed(matcher)})
+        matcher.advance(PIECES.index(b"a"))
+        uses += compiled.uses(matcher)
+    return uses, masks
+
+
+def test_a_late_answer_counts_and_leaves_the_text_free() -> None:
+    monitor = Hangs()
+    (late, answered), masks = _used(monitor, [[b"a", b"."], [b"c", b"."]])
+    assert (late.triggers, late.suggested, late.late) == (1, 0, 1)
+    assert "within 0.2 seconds" in late.error
+    assert {b"a", b"c"} <= masks[0]
+    monitor.close()
+    assert answered.triggers == 1
+
+
+def test_after_a_late_answer_the_next_call_is_answered() -> None:
+    class OnceLate(Dots):
+        seconds = 0.3
+
+        def suggest(self, text: str) -> list[str]:
+            if text == "a.":
+                time.sleep(0.5)
+            return ["ab"]
+
+    monitor = OnceLate()
+    (late, answered), masks = _used(monitor, [[b"a", b"."], [b"c", b"."]])
+    assert (late.late, answered.late, answered.suggested) == (1, 0, 1)
+    assert masks[1] == {b"a", b"ab", b"ab("}
+    monitor.close()
+
+
+def test_three_late_answers_in_a_row_are_enough() -> None:
+    monitor = Hangs()
+    texts = [[b"a"] * n + [b"a", b"."] for n in range(6)]
+    uses, _ = _used(monitor, texts)
+    assert [one.late for one in uses] == [1] * 6
+    assert "asked no more" in uses[-1].error
+    monitor.close()
+
+
+def test_a_monitor_that_raises_or_crashes_or_answers_nonsense_is_counted() -> None:
+    monitor = Raises()
+    uses, masks = _used(monitor, [[b"a", b"."], [b"b", b"."], [b"c", b"."], [b"(", b"."]])
+    assert [one.failed for one in uses] == [1, 1, 1, 0]
+    assert "no attributes today" in uses[0].error
+    assert "exit code 3" in uses[1].error
+    assert "Return texts" in uses[2].error
+    assert masks[3] == {b"a", b"ab", b"ab("}
+    monitor.close()
+
+
+def test_no_process_is_left_of_a_monitor_that_hangs() -> None:
+    before = set(multiprocessing.active_children())
+    monitor = Hangs()
+    _used(monitor, [[b"a", b"."]])
+    assert set(multiprocessing.active_children()) - before
+    monitor.close()
+    assert not set(multiprocessing.active_children()) - before
+
+
+def test_a_process_that_is_late_ends_by_itself(monkeypatch: object) -> None:
+    from structgen.monitors import analysis
+
+    monkeypatch.setattr(analysis, "_PATIENCE", 0.3)  # type: ignore[attr-defined]
+    before = set(multiprocessing.active_children())
+    monitor = Hangs()
+    _used(monitor, [[b"a", b"."]])
+    for _ in range(100):
+        if not set(multiprocessing.active_children()) - before:
+            break
+        time.sleep(0.05)
+    assert not set(multiprocessing.active_children()) - before
+
+
+def test_a_trigger_that_raises_is_an_error_of_the_text() -> None:
+    class Broken(Dots):
+        def trigger(self, text: str) -> bool:
+            if text:
+                raise KeyError("broken")
+            return False
+
+    matcher = sg.Matcher(MonitoredText(sg.compile(ANY, TOKENS), [Broken()]))
+    try:
+        matcher.advance(0)
+    except sg.OptionError as error:
+        assert "Broken" in str(error) or "dots" in str(error)
+    else:
+        raise AssertionError("no error")

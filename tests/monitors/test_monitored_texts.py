@@ -1,0 +1,208 @@
+"""Texts under monitors: forks, rollback, budgets, and the engine's batches, drafts and interrupts."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from typing import Any
+
+import pytest
+from monitor_examples import ANY, END, END_ID, PIECES, TOKENS, Blanks, Dots, PlainRule, allowed, walk
+
+torch = pytest.importorskip("torch")
+
+from strategy_models import Table, scrambled  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine.model_protocol import DraftSupport  # noqa: E402
+from structgen.monitors.monitored_text import MonitoredText  # noqa: E402
+
+SHORT = sg.regex("[abcé→. (\\n]{1,30}")
+
+
+@pytest.fixture
+def dots() -> Any:
+    monitor = Dots(5)
+    yield monitor
+    monitor.close()
+
+
+def _drawn(matcher: sg.Matcher, rng: random.Random, count: int) -> list[int]:
+    for _ in range(count):
+        matcher.advance(rng.choice(sorted(allowed(matcher) - {END_ID}) or [0]))
+    return list(matcher.tokens)
+
+
+def test_rollback_and_forks_have_the_masks_of_a_fresh_matcher(dots: Dots) -> None:
+    compiled = MonitoredText(sg.compile(ANY, TOKENS), [dots])
+    rng = random.Random(1)
+    for _ in range(20):
+        matcher = sg.Matcher(compiled)
+        tokens = _drawn(matcher, rng, 20)
+        fork = matcher.fork()
+        back = rng.randint(0, 20)
+        matcher.rollback(back)
+        fresh = sg.Matcher(MonitoredText(sg.compile(ANY, TOKENS), [dots]))
+        walk(fresh, tokens[: 20 - back])
+        assert allowed(matcher) == allowed(fresh)
+        _drawn(matcher, rng, 5)
+        walk(fresh, tokens[20 - back :])
+        assert allowed(fork) == allowed(fresh)
+
+
+def test_a_text_in_other_tokens_is_asked_once() -> None:
+    asked: list[str] = []
+
+    class Counts(Dots):
+        def trigger(self, text: str) -> bool:
+            asked.append(text)
+            return super().trigger(text)
+
+    monitor = Counts(1, 1.0)
+    compiled = MonitoredText(sg.compile(ANY, TOKENS), [monitor])
+    for tokens in ([b"a", b"b", b"a."], [b"ab", b"a", b"."]):
+        matcher = sg.Matcher(compiled)
+        walk(matcher, [PIECES.index(one) for one in tokens])
+        allowed(matcher)
+    assert compiled.sizes["advice"] == 1
+    monitor.close()
+
+
+def test_budgets_come_before_advice() -> None:
+    """Under a tight budget the suggestion "abc" is left; each allowed token can be completed in time."""
+
+    class Long(Dots):
+        def suggest(self, text: str) -> list[str]:
+            return ["aaaaaaaa"]
+
+    monitor = Long()
+    plain = sg.compile(sg.regex(r"(a{0,12}|b\.(a{8}|b)c)"), TOKENS)
+    matcher = sg.Matcher(MonitoredText(plain, [monitor]))
+    walk(matcher, [PIECES.index(b"b"), PIECES.index(b".")])
+    mask = sg.allocate_mask(1, TOKENS.vocab_size)
+    matcher.fill_mask(mask, budget=9)
+    assert {PIECES[int(one)] for one in mask.allowed(0)} == {b"a"}
+    matcher.fill_mask(mask, budget=2)
+    assert {PIECES[int(one)] for one in mask.allowed(0)} == {b"b", b"bc"}
+    monitor.close()
+
+
+def _requests(monitors: list[sg.Monitor], **options: Any) -> list[sg.Request]:
+    return [
+        sg.Request(
+            [0, at % 4], SHORT, sg.Sampling(seed=at, monitors=monitors), **{"max_tokens": 24, **options}
+        )
+        for at in range(8)
+    ]
+
+
+def _results(model: Any, requests: list[sg.Request], rows: int = 8) -> list[sg.Result]:
+    found = sg.Engine(model, TOKENS, max_rows=rows).generate(requests)
+    assert all(one.error is None for one in found), [one.error for one in found]
+    return found
+
+
+def _told(results: list[sg.Result]) -> list[object]:
+    return [(one.tokens, one.finish_reason, one.usage.monitors) for one in results]
+
+
+class _Trees(Table):
+    """A table that verifies drafts."""
+
+    draft_support = DraftSupport("tree")
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(scrambled(seed, size=len(PIECES) + 1)._law, len(PIECES) + 1)
+        self._paths: dict[int, list[list[int]]] = {}
+
+    def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Any) -> Any:
+        rows, first = [], 0
+        for count, cache in zip(counts, caches, strict=True):
+            paths: list[list[int]] = []
+            for node in range(first, first + count):
+                paths.append([*(paths[parents[node]] if parents[node] >= 0 else []), tokens[node]])
+                rows.append(self.logits([*cache.tokens, *paths[-1]]))
+            self._paths[id(cache)] = paths
+            first += count
+        return torch.stack(rows)
+
+    def keep(self, paths: Any, caches: Any) -> None:
+        for path, cache in zip(paths, caches, strict=True):
+            cache.tokens += self._paths[id(cache)][path[-1]]
+
+
+def test_texts_of_the_engine_keep_the_rule(dots: Dots) -> None:
+    results = _results(_Trees(3), _requests([dots]))
+    for one in results:
+        rule = PlainRule(dots, ".")
+        for step in one.steps:
+            token = [*PIECES, END][step.token]
+            assert rule.allows(token) or one.usage.monitors[0].yielded
+            if token != END:
+                rule.take(token)
+    assert sum(one.usage.monitors[0].suggested for one in results) > 3
+    assert _told(results) != _told(_results(_Trees(3), _requests([])))
+
+
+def test_texts_are_the_same_in_any_batch_and_with_drafts(dots: Dots) -> None:
+    expected = _told(_results(_Trees(4), _requests([dots], speculation="off"), rows=1))
+    assert _told(_results(_Trees(4), _requests([dots], speculation="off"))) == expected
+    guessed = _results(_Trees(4), _requests([dots], speculation=sg.Speculation(drafters=("suffix",))))
+    assert _told(guessed) == expected
+    assert sum(one.usage.drafted for one in guessed) > 0
+
+
+def test_an_interrupt_changes_nothing(dots: Dots) -> None:
+    expected = _told(_results(_Trees(6), _requests([dots])))
+    for at in (2, 5, 9):
+        model = _Trees(6)
+        decode, seen = model.decode, [0]
+
+        def cut(*inputs: Any, _decode: Any = decode, _seen: list[int] = seen, _at: int = at) -> Any:
+            _seen[0] += 1
+            if _seen[0] == _at:
+                raise KeyboardInterrupt
+            return _decode(*inputs)
+
+        model.decode = cut  # type: ignore[method-assign]
+        engine = sg.Engine(model, TOKENS)
+        handles = [one for request in _requests([dots], speculation="off") for one in engine.submit(request)]
+        with pytest.raises(KeyboardInterrupt):
+            engine.drive(handles)
+        engine.drive(handles)
+        assert _told([one.result for one in handles if one.result is not None]) == expected
+
+
+def test_texts_are_of_the_grammar_within_every_budget(dots: Dots) -> None:
+    plain = sg.compile(SHORT, TOKENS)
+    for most in (1, 2, 5, 11):
+        for one in _results(_Trees(7), _requests([dots], max_tokens=most)):
+            matcher = sg.Matcher(plain)
+            walk(matcher, one.tokens)
+            assert matcher.is_complete
+            assert len(one.tokens) <= most
+
+
+def test_healing_hides_the_prompt_from_the_monitor() -> None:
+    monitor = Dots(2, 1.0)
+    results = _results(_Trees(8), _requests([monitor], healing=True))
+    for one in results:
+        assert one.usage.monitors[0].triggers == one.text.rstrip().count(".") or one.usage.monitors[0].yielded
+    monitor.close()
+
+
+def test_a_monitored_grammar_pickles(dots: Dots) -> None:
+    matcher = sg.Matcher(MonitoredText(sg.compile(ANY, TOKENS), [dots, Blanks(3)]))
+    walk(matcher, [PIECES.index(b"a.")])
+    assert allowed(pickle.loads(pickle.dumps(matcher))) == allowed(matcher)
+
+
+@pytest.mark.parametrize(
+    ("grammar", "monitors"),
+    [(SHORT, "dots"), (SHORT, [Dots, Dots()]), (None, [Dots()])],
+    ids=["a text", "a class", "free text"],
+)
+def test_wrong_monitors_are_refused(grammar: sg.Grammar | None, monitors: Any) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        sg.Request("a", grammar, sg.Sampling(monitors=monitors))
+    assert caught.value.where == "monitors"

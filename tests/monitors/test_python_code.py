@@ -1,0 +1,201 @@
+"""The monitors of Python code: where they act, and what jedi says."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from monitor_examples import allowed, walk
+
+pytest.importorskip("jedi")
+
+import structgen as sg
+from structgen.monitors.monitor_names import MONITORS, monitor_named
+from structgen.monitors.monitored_text import MonitoredText
+from structgen.monitors.python_position import PythonReader, arguments_of
+
+BYTES = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), b"<end>"], eos_token_id=256)
+ANY = sg.compile(sg.text(), BYTES)
+
+
+@pytest.fixture(scope="module")
+def monitors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, MonitoredText]]:
+    project = tmp_path_factory.mktemp("project")
+    (project / "shapes.py").write_text(
+        "class Circle:\n    radius = 1\n    def area(self, scale, *, digits=2): return scale\n"
+    )
+    made = {name: make(project, seconds=60) for name, make in MONITORS.items()}
+    yield {name: MonitoredText(ANY, [one]) for name, one in made.items()}
+    for one in made.values():
+        one.close()
+
+
+def _next(compiled: MonitoredText, code: str) -> str:
+    """Return the characters of ASCII that may follow code."""
+    matcher = sg.Matcher(compiled)
+    walk(matcher, list(code.encode()))
+    return "".join(chr(one) for one in sorted(allowed(matcher, BYTES)) if one < 128)
+
+
+def _takes(compiled: MonitoredText, code: str, more: str) -> bool:
+    """Return whether more code may follow, character by character."""
+    matcher = sg.Matcher(compiled)
+    walk(matcher, list(code.encode()))
+    for byte in more.encode():
+        if byte not in allowed(matcher, BYTES):
+            return False
+        matcher.advance(byte)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "is_taken"),
+    [
+        ("import shapes\nshapes.", "Circle(", True),
+        ("import shapes\nshapes.", "circle", False),
+        ("import shapes\nshapes.", "Circles", False),
+        ("from shapes import Circle\nCircle().", "radius\n", True),
+        ("from shapes import Circle\nCircle().", "radius2", False),
+        ("from shapes import Circle\nCircle().", "area(", True),
+        ("import shapes\nshapes.Circle", ".area", True),
+        ("import shapes\nshapes.Circle", ".areas", False),
+        ("import math\nx = math.", "pi + 1", True),
+        ("import math\nx = math.", "pie", False),
+        ("x = 'math.", "anything", True),
+        ("# math.", "anything", True),
+        ("x = 1.", "5", True),
+        ("x = unknown.", "anything", True),
+        ("class A:\n    def f(self):\n        self.", "defined_below()", True),
+    ],
+)
+def test_attributes(monitors: dict[str, MonitoredText], code: str, more: str, is_taken: bool) -> None:
+    assert _takes(monitors["python-attributes"], code, more) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "is_taken"),
+    [
+        ("import math\nx =", " math.pi", True),
+        ("import math\nx =", " maths", False),
+        ("import math\nx =", " 3", True),
+        ("import math\nx =", " 'a'", True),
+        ("import math\nx =", " rb'a'", True),
+        ("import math\nx =", " len(", True),
+        ("import math\nx =", " None\n", True),
+        ("import math\nx =", "= 2", True),
+        ("x = 1\nif", " x:", True),
+        ("x = 1\nif", " y:", False),
+        ("x = 1\nif", "f = 2", True),
+        ("def f(a, b):\n    return", " a + b", True),
+        ("def f(a, b):\n    return", " a + zq", False),
+        ("def f(a, b):\n    return", "\n", True),
+        ("z = [", "y for y in z]", True),
+        ("z = lambda y: y +", " y", True),
+    ],
+)
+def test_names(monitors: dict[str, MonitoredText], code: str, more: str, is_taken: bool) -> None:
+    assert _takes(monitors["python-names"], code, more) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("call", "more", "is_taken"),
+    [
+        ("f(", ")", False),
+        ("f(", "1)", True),
+        ("f(", "a == 2)", True),
+        ("f(", "b=2", True),
+        ("f(", "c=2", False),
+        ("f(1,", " 2)", True),
+        ("f(1,", ")", True),
+        ("f(1, 2,", " 3", False),
+        ("f(1, 2,", " key=3", True),
+        ("f(1, b=3,", " b=", False),
+        ("f(1, b=3,", " x", False),
+        ("f(1, (2, 3),", " 4", False),
+        ("f(*x,", " 4", True),
+        ("g(1, 2, 3,", " anything=3", True),
+        ("unknown(", ")", True),
+        ("def h(", "any", True),
+        ("x = (", "any", True),
+    ],
+)
+def test_arguments(monitors: dict[str, MonitoredText], call: str, more: str, is_taken: bool) -> None:
+    code = "def f(a, b=1, *, key=None): pass\ndef g(*args, **more): pass\n" + call
+    assert _takes(monitors["python-arguments"], code, more) == is_taken
+
+
+def test_code_before_the_text_counts() -> None:
+    monitor = sg.monitors.python_attributes(before="import math\n", seconds=60)
+    assert _next(MonitoredText(ANY, [monitor]), "math.p") == "eior"
+    monitor.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "is_taken"),
+    [
+        ("        self.", "count = 1\n", True),
+        ("        self.", "count()", False),
+        ("        self.", "below()", True),
+        ("        x = self.", "count = 1", False),
+        ("        x = self.", "below()", True),
+    ],
+)
+def test_own_attributes_with_the_rest_of_the_class(code: str, more: str, is_taken: bool) -> None:
+    before = "class A:\n    def f(self):\n"
+    after = "\n    def below(self):\n        pass\n"
+    monitor = sg.monitors.python_attributes(before=before, after=after, seconds=60)
+    assert _takes(MonitoredText(ANY, [monitor]), code, more) == is_taken
+    monitor.close()
+
+
+def test_two_monitors_of_code_act_together(monitors: dict[str, MonitoredText]) -> None:
+    two = [monitors[name].monitors[0] for name in ("python-attributes", "python-names")]
+    both = MonitoredText(ANY, two)
+    assert _takes(both, "import math\nx =", " math.pi +")
+    assert not _takes(both, "import math\nx =", " maths")
+    assert not _takes(both, "import math\nx =", " math.pies")
+
+
+def test_places_are_those_of_the_tokenizer_of_python() -> None:
+    """Against `tokenize`: a dot in code is an operator there, in strings and comments it is not."""
+    import io
+    import tokenize
+
+    for name in ("textwrap.py", "shlex.py", "string.py"):
+        source = (Path(ast.__file__).parent / name).read_text()
+        starts = [0]
+        for line in source.splitlines(keepends=True):
+            starts.append(starts[-1] + len(line))
+        inside = set()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type in (tokenize.STRING, tokenize.COMMENT):
+                first = starts[token.start[0] - 1] + token.start[1]
+                last = starts[token.end[0] - 1] + token.end[1]
+                inside.update(range(first, last))
+        reader = PythonReader()
+        for at, char in enumerate(source):
+            if char == ".":
+                assert reader.end_of(source[: at + 1]).is_code == (at not in inside), source[at - 20 : at + 1]
+
+
+def test_arguments_are_split_outside_of_brackets_and_strings() -> None:
+    text = "f(1, g(2, 3), 'a,b', [4, 5], k=6, "
+    assert arguments_of(text, 2) == ["1", "g(2, 3)", "'a,b'", "[4, 5]", "k=6", ""]
+
+
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [
+        ("python-attribute", "monitor"),
+        ("python-attributes:folder=.", "monitor"),
+        ("python-attributes:project=/no/such/folder", "project_path"),
+        ("python-attributes:project=.,seconds=x", "seconds"),
+        ("python-attributes:project=.,seconds=0", "seconds"),
+    ],
+)
+def test_wrong_names_and_options_are_refused(told: str, where: str) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        monitor_named(told)
+    assert caught.value.where == where
