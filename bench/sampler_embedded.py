@@ -21,7 +21,7 @@ import numpy as np
 import sampler_tasks
 
 import structgen as sg
-from structgen.engine.prefix_rows import ModelRows
+from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.tokens.token_mask import TokenMask
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
     from structgen.engine.engine import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
+    from structgen.engine.searches.cautious import Cautious
+    from structgen.engine.searches.pause_and_rerank import PauseAndRerank
+    from structgen.engine.searches.plan import Plan
+    from structgen.engine.searches.valued import Valued
     from structgen.engine.strategies.contrast import Contrast
     from structgen.engine.strategies.guidance import Guidance
     from structgen.engine.strategies.mirostat import Mirostat
@@ -111,6 +115,7 @@ __all__ = [
     "BudgetError",
     "BusyError",
     "Call",
+    "Cautious",
     "Checker",
     "Closed",
     "CompiledGrammar",
@@ -149,6 +154,8 @@ __all__ = [
     "OptionError",
     "Outcome",
     "Partial",
+    "PauseAndRerank",
+    "Plan",
     "PrefixTree",
     "ProbableText",
     "ProxyTuning",
@@ -183,6 +190,7 @@ __all__ = [
     "UnsatisfiableUnderPolicy",
     "UnsupportedError",
     "ValidatorError",
+    "Valued",
     "View",
     "Written",
     "__version__",
@@ -245,6 +253,10 @@ def _home(name: str) -> str | None:
             return "structgen.engine.requests"
         case "Contrast" | "Guidance" | "Mirostat" | "Momentum":
             return f"structgen.engine.strategies.{name.lower()}"
+        case "Cautious" | "Plan" | "Valued":
+            return f"structgen.engine.searches.{name.lower()}"
+        case "PauseAndRerank":
+            return "structgen.engine.searches.pause_and_rerank"
         case "ContrastiveDecoding" | "ProxyTuning":
             return "structgen.engine.strategies.model_arithmetic"
         case "Thinking":

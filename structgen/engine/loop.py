@@ -21,13 +21,14 @@ States of a sequence:
 
     waiting    in the list, after the first `max_rows`; the model has read nothing of it
     read       a row of the batch: cache, logits and mask stand after the last decided token
+    searching  such a row, whose search reads ahead: it takes no part in steps, and has no mask
     between    a step is running: a token may be decided that the model has not read
     done       its handle has a result; it leaves the list
 
 A step begins and ends with all rows `read`. Exceptions:
 
-- An exception in the work for one sequence (its matcher, mask, listener or prompt) is caught there. That
-  sequence ends with the error.
+- An exception in the work for one sequence (its matcher, mask, listener, prompt or search) is caught there.
+  That sequence ends with the error.
 - An exception in a forward pass is the error of all sequences of that pass.
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
   driver of event loops takes another step, and ends the batch with the error if that fails too. The decided
@@ -316,7 +317,7 @@ class Loop:
     def _decide(self) -> None:
         """Choose a token for each sequence, and the next one as long as the chosen token was a guess."""
         began = time.perf_counter()
-        going: Sequence[TextSequence] = self._rows
+        going: Sequence[TextSequence] = self._with_searches()
         while going := self._with_seconds(going):
             chosen = self._chosen(going)
             if self._there is not None and isinstance(self._model, TakesBack):
@@ -329,6 +330,46 @@ class Loop:
                 text.observe()
         self._keep()
         self._speculator.took(time.perf_counter() - began)
+
+    def _with_searches(self) -> Sequence[TextSequence]:
+        """Have each search that has to decide read one pass. Returns the sequences that choose now; the
+        others wait as they are."""
+        due = [text for text in self._rows if text.has_search_due]
+        if not due:
+            return self._rows
+        came_back = []
+        for text in due:
+            was_waiting = text.search is not None
+            try:
+                self._search_on(text)
+            except Exception as error:  # any error of the model, the grammar or the search
+                text.error = text.error or fault_of(error, "The search failed", "strategy", "Look at it.")
+            if was_waiting and text.search is None:
+                came_back.append(text)
+        self._settle()
+        came_back = [text for text in came_back if text.handle.result is None]
+        if came_back:
+            self._mask_rows.fill(came_back)
+            self._stage()
+        return [text for text in self._rows if text.search is None]
+
+    def _search_on(self, text: TextSequence) -> None:
+        """Have the search of a sequence read one pass, or take its decision."""
+        began = time.perf_counter()
+        search = text.search
+        if search is None:
+            search = text.begin_search(self._model, self._logits_of(text))
+        passes, rows = search.passes, search.rows
+        decision = search.advance()
+        text.usage.strategy_calls += search.passes - passes
+        text.usage.strategy_rows += search.rows - rows
+        text.usage.model_seconds += time.perf_counter() - began
+        if decision is not None:
+            text.decide(decision)
+            text.search = None
+        elif text.search is None:
+            # the tensor of the last step is gone when the sequence goes on
+            text.logits, text.place, text.search = self._logits_of(text).clone(), -1, search
 
     def _with_seconds(self, rows: Sequence[TextSequence]) -> Sequence[TextSequence]:
         """Have models read the further rows that strategies of sequences need for the next choice. Returns
@@ -552,7 +593,7 @@ class Loop:
 
     def _run(self) -> None:
         """Have the model read the chosen tokens, and fill the next masks meanwhile."""
-        rows = self._rows
+        rows = [text for text in self._rows if text.search is None]
         if not rows:
             return
         started = time.perf_counter()
@@ -603,7 +644,7 @@ class Loop:
     def _stage(self) -> None:
         """If tokens are chosen on the device, send it the masks of all rows. Its forward pass goes on
         meanwhile."""
-        rows = self._rows
+        rows = [text for text in self._rows if text.search is None]
         if not rows or self._device_masks is False:
             return
         device = self._logits_of(rows[0]).device

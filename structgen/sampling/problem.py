@@ -12,8 +12,8 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
-from structgen.engine.prefix_rows import ModelRows
 from structgen.engine.requests import Request
+from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.errors import OptionError
 from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, PrefixRows

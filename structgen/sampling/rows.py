@@ -1,7 +1,7 @@
 """Model rows: the next-token logits after a prompt and a prefix.
 
 Samplers count their cost in model rows: the logits after one prefix. `PrefixRows` is the protocol.
-`FunctionRows` calls a function of the caller's. `engine.prefix_rows.ModelRows` calls a model of the engine.
+`FunctionRows` calls a function of the caller's; `ModelRows` (`engine.searches.prefix_rows`) a model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from structgen.engine.prefix_rows import Floats, Tokens, numbers
+from structgen.engine.searches.prefix_rows import Floats, Tokens, numbers
 from structgen.errors import OptionError
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
-from structgen.engine.prefix_rows import PASS, Tokens
+from structgen.engine.searches.prefix_rows import PASS, Tokens
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed

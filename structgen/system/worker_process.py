@@ -26,6 +26,10 @@ class LateError(StructgenError):
     """An object in another process did not answer in time."""
 
 
+class NotStartedError(StructgenError):
+    """The other process could not be started."""
+
+
 class WorkerProcess:
     """The process of one object. It starts at the first question, and ends with `end`, with this object, or
     with this Python process."""
@@ -102,7 +106,7 @@ class WorkerProcess:
         try:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise StructgenError(
+            raise NotStartedError(
                 f"The {self._noun} {self._name} cannot be sent to another process: {error}.",
                 where=self._where,
                 cure="Define it at the top of a module.",
@@ -110,7 +114,9 @@ class WorkerProcess:
         finally:
             theirs.close()
         if not self._connection.poll(_START):
-            raise LateError(f"The process of the {self._noun} {self._name} did not start.", where=self._where)
+            raise NotStartedError(
+                f"The process of the {self._noun} {self._name} did not start.", where=self._where
+            )
         self._connection.recv()
 
     def end(self) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from structgen.engine import checks
-from structgen.engine.prefix_rows import Floats, Tokens
+from structgen.engine.searches.prefix_rows import Floats, Tokens
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import OptionError, options_named
 from structgen.sampling.problem import Problem
