@@ -29,6 +29,7 @@ from structgen.engine.strategies.strategy import (
     Scores,
     Search,
     check_given_model,
+    log_softmax,
 )
 from structgen.errors import fields_named
 from structgen.tokens.tokenizer import Tokenizer
@@ -80,9 +81,11 @@ class Valued(Search):
         return _Valuing(self, baseline, Rewards(self.reward, self.seconds, self.megabytes))
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return how many rewards failed."""
+        """Return how far the law of the text is from the model's under the mask, and how many rewards
+        failed."""
         failures = sum(state[1] for state in states)
-        return f"valued: {failures:.0f} rewards failed, and counted as 0" if failures else ""
+        told = f"valued: {sum(state[0] for state in states):.2f} nats from the model's law (Kullback-Leibler)"
+        return told + (f"; {failures:.0f} rewards failed, and counted as 0" if failures else "")
 
 
 class _Valuing(Planner):
@@ -114,7 +117,9 @@ class _Valuing(Planner):
         scores = np.full(len(place.logits), -np.inf)
         heat = place.request.chosen_by.temperature or 1.0
         scores[root.allowed[order]] = heat * (law[order] + q / how.alpha)
-        state = float(q.max() - q.min()), float(worth.count(None))
+        law_after = log_softmax(law[order] + q / how.alpha)
+        distance = float((np.exp(law_after) * (law_after - law[order])).sum())
+        state = distance, float(worth.count(None))
         return Decision(scores=scores, states=(state,))
 
 
