@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from structgen.core.events import Event, EventKind
     from structgen.core.grammar import Grammar
     from structgen.core.matcher import Matcher
+    from structgen.engine.composed_models.fused import Fused
+    from structgen.engine.composed_models.switched import Switched
     from structgen.engine.engine import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.engine.searches.cautious import Cautious
@@ -133,6 +135,7 @@ __all__ = [
     "Facts",
     "FinishReason",
     "FinishedError",
+    "Fused",
     "GenerationError",
     "Grammar",
     "GrammarError",
@@ -178,6 +181,7 @@ __all__ = [
     "State",
     "StoreWarning",
     "StructgenError",
+    "Switched",
     "Thinking",
     "TokenError",
     "TokenMask",
@@ -259,6 +263,8 @@ def _home(name: str) -> str | None:
             return "structgen.engine.searches.pause_and_rerank"
         case "ContrastiveDecoding" | "ProxyTuning":
             return "structgen.engine.strategies.model_arithmetic"
+        case "Fused" | "Switched":
+            return f"structgen.engine.composed_models.{name.lower()}"
         case "Thinking":
             return "structgen.engine.thinking"
         case "Event" | "EventKind":

@@ -44,6 +44,7 @@ few assignments a step.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -68,10 +69,22 @@ from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.draft_models import without_auto
 from structgen.engine.mask_rows import BatchMasks, Filling, forbid
-from structgen.engine.model_protocol import Model, ReadsMany, Released, TakesBack, verifier_of
+from structgen.engine.model_protocol import (
+    HearsEntropy,
+    KeepsPromptApart,
+    Model,
+    ReadsMany,
+    Released,
+    TakesBack,
+    verifier_of,
+)
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
+from structgen.engine.searches.branches import entropy
+from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.sequences import TextSequence
+from structgen.engine.strategies.row_law import allowed_ids
 from structgen.engine.strategies.second_rows import read_on
+from structgen.engine.strategies.strategy import log_softmax
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
@@ -116,6 +129,8 @@ class Loop:
         """The forward pass that runs during commit, if the model can take tokens back."""
         self._there: tuple[DeviceMasks, DeviceChoice] | None = None
         """Masks and choice on the device of the logits, made at the first choice there."""
+        self._hears = isinstance(model, HearsEntropy)
+        """Whether the model is told the entropy of each token's law."""
         self._verifier = verifier_of(model)
         """The model, if it verifies drafts."""
         self._speculator = Speculator()
@@ -284,6 +299,8 @@ class Loop:
             try:
                 if first is not text and first.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
+                elif isinstance(self._model, KeepsPromptApart) and text.is_begun:
+                    text.logits, text.cache = self._read_again(text)
                 else:
                     logits, text.cache = found.pop(0) if found else self._model.prefill(text.read)
                     text.logits = self._checked(logits)
@@ -304,6 +321,18 @@ class Loop:
                 return []
             return found if len(found) == len(texts) else []
         return []
+
+    def _read_again(self, text: TextSequence) -> tuple[Tensor, Any]:
+        """Return the logits and the cache after a sequence that was begun, for a model that keeps its prompt
+        apart: it reads the tokens one by one."""
+        logits, cache = self._model.prefill(text.prompt)
+        for token in text.thought:
+            (logits,) = self._checked(self._model.decode([token], [cache]), 1)
+        for step in text.steps:
+            if isinstance(self._model, HearsEntropy):
+                self._model.hear([step.entropy], [cache])
+            (logits,) = self._checked(self._model.decode([step.token], [cache]), 1)
+        return self._checked(logits), cache
 
     def _checked(self, logits: Tensor, *rows: int) -> Tensor:
         """Return the logits if they have the promised shape: one row, or as many as given. Raises
@@ -515,6 +544,11 @@ class Loop:
             logits = self._logits_of(text)
             step.likeliest = candidates(logits, None, count)
             step.likeliest_allowed = candidates(logits, words, count)
+        if self._hears:
+            ids = allowed_ids(words, self._tokenizer.vocab_size)
+            if len(ids) > 1:
+                law = log_softmax(numbers(self._logits_of(text))[ids])
+                step.entropy = entropy(law) / math.log(2)
         return step
 
     def _think(self, text: TextSequence, phase: ThoughtPhase, token: int) -> None:
@@ -679,6 +713,9 @@ class Loop:
         """Return the logits after the last tokens of sequences and after their guesses, sequence by
         sequence."""
         caches = [text.cache for text in rows]
+        if isinstance(self._model, HearsEntropy):
+            heard = [text for text in rows if text.steps]  # and not in the thoughts
+            self._model.hear([text.steps[-1].entropy for text in heard], [text.cache for text in heard])
         if not any(map(len, drafts)):
             logits = self._checked(self._model.decode([text.last for text in rows], caches), len(rows))
             for place, text in enumerate(rows):

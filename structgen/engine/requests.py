@@ -11,7 +11,13 @@ from typing import Any, Final
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
-from structgen.engine.strategies.strategy import Mixture, Search, Strategy, check_beside, checked_strategies
+from structgen.engine.strategies.strategy import (
+    Mixture,
+    SearchStrategy,
+    Strategy,
+    check_beside,
+    checked_strategies,
+)
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -257,7 +263,9 @@ class Request:
                 where="healing",
                 cure="Leave out healing or thinking.",
             )
-        if self.healing and any(isinstance(one, Mixture | Search) for one in self.chosen_by.strategies):
+        if self.healing and any(
+            isinstance(one, Mixture | SearchStrategy) for one in self.chosen_by.strategies
+        ):
             raise OptionError(
                 "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
                 where="healing",
@@ -342,6 +350,10 @@ class Step:
     state: tuple[float, ...] = ()
     """What a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits, and the bound
     mu after it; () where there was no choice."""
+
+    entropy: float | None = None
+    """For a model that asks for it (`sg.Switched`): the entropy of the law among the allowed tokens, in bits.
+    None where one token was allowed, and for other models."""
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from structgen.engine.choice import ChoiceRow
 from structgen.engine.guesses import Guesses
 from structgen.engine.model_protocol import Model
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
-from structgen.engine.searches.branches import Place
+from structgen.engine.searches.branches import TextPlace
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.searches.search_run import SearchRun
 from structgen.engine.strategies.row_law import RowLaw, told
@@ -433,7 +433,7 @@ class TextSequence:
         assert law is not None
         assert law.search is not None
         written = self.text.encode("utf-8", "surrogatepass") + self.decoder.getstate()[0]
-        place = Place(
+        place = TextPlace(
             self.handle.request,
             self.handle.sample,
             [*self.prompt, *self.thought],

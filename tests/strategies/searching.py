@@ -9,9 +9,9 @@ from strategy_models import LETTERS, Table
 
 import structgen as sg
 from structgen.engine import Request, Sampling
-from structgen.engine.searches.branches import Place
+from structgen.engine.searches.branches import TextPlace
 from structgen.engine.searches.prefix_rows import numbers
-from structgen.engine.strategies.strategy import Decision, Search
+from structgen.engine.strategies.strategy import Decision, SearchStrategy
 
 
 @cache
@@ -20,7 +20,7 @@ def _compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
 
 
 def decided(
-    search: Search,
+    search: SearchStrategy,
     model: Table,
     grammar: sg.Grammar,
     how: Sampling,
@@ -33,7 +33,7 @@ def decided(
     for token in tokens:
         matcher.advance(token)
     texts = [LETTERS.token_bytes[token] or b"" for token in tokens]
-    place = Place(
+    place = TextPlace(
         Request([0], grammar, how, max_tokens=most, strategy=search),
         0,
         [0],

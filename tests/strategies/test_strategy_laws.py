@@ -16,7 +16,7 @@ from strategy_models import LETTERS, Table, scrambled  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
 from structgen.engine.model_protocol import DraftSupport  # noqa: E402
-from structgen.engine.strategies.strategy import Mixture, Search, Strategy  # noqa: E402
+from structgen.engine.strategies.strategy import Mixture, SearchStrategy, Strategy  # noqa: E402
 from structgen.engine.strategies.strategy_names import STRATEGIES, strategy_named  # noqa: E402
 
 TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
@@ -149,7 +149,7 @@ def test_calls_are_counted(name: str) -> None:
     (one,) = _results(model, EACH[name], 1, speculation="off")
     strategy = EACH[name]
     further = len(strategy.seconds) if isinstance(strategy, Mixture) else 0
-    if isinstance(strategy, Search):
+    if isinstance(strategy, SearchStrategy):
         assert 0 < one.usage.strategy_calls <= one.usage.strategy_rows <= MOST_ROWS[name]
         assert model.rows == one.usage.calls + one.usage.strategy_rows
     else:
@@ -208,7 +208,7 @@ def test_drafts_leave_the_texts_as_they_are(name: str) -> None:
     plain = _told(_results(_Trees(8), EACH[name], speculation="off"))
     guessed = _results(_Trees(8), EACH[name], speculation=sg.Speculation(drafters=("grammar", "suffix")))
     assert _told(guessed) == plain
-    if isinstance(EACH[name], Search):
+    if isinstance(EACH[name], SearchStrategy):
         assert all("reads ahead itself" in one.usage.speculation for one in guessed)
     else:
         assert sum(one.usage.drafted for one in guessed) > 0

@@ -28,7 +28,7 @@ from structgen.tokens.tokenizer import Tokenizer
 
 
 @dataclass(slots=True)
-class Place:
+class TextPlace:
     """Where a text stands. It says the same of a text whatever its batch, and after a restart."""
 
     request: Request
@@ -81,7 +81,7 @@ class Branch:
 
     def __init__(
         self,
-        place: Place,
+        place: TextPlace,
         tokens: Tokens,
         matcher: Matcher | None,
         text: bytes,

@@ -18,9 +18,9 @@ from typing import ClassVar, Final
 from structgen.core.events import EventKind, TerminalKind
 from structgen.engine import checks
 from structgen.engine.model_protocol import Model
-from structgen.engine.searches.branches import Branch, Place, entropy
+from structgen.engine.searches.branches import Branch, TextPlace, entropy
 from structgen.engine.strategies.json_events import events_since
-from structgen.engine.strategies.strategy import Decision, Planner, Scores, Search
+from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
 from structgen.errors import fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -30,7 +30,7 @@ _NATS: Final = (0.0, 1e6, "nats, from 0")
 
 @fields_named("sg.Cautious(trials=10)")
 @dataclass(frozen=True, slots=True)
-class Cautious(Search, Planner):
+class Cautious(SearchStrategy, Planner):
     """Draws up to `trials` continuations where the model is unsure, and takes the likeliest."""
 
     name: ClassVar[str] = "cautious"
@@ -57,7 +57,7 @@ class Cautious(Search, Planner):
         """Return itself: it keeps nothing of a text."""
         return self
 
-    def plan(self, place: Place) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the best of some continuations; one token where one is enough. Cost: a row for each token of
         each continuation but its last one; a pass for each token of the longest."""
         count = self.count(entropy(place.root().law(place.logits)))

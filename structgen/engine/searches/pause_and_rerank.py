@@ -20,8 +20,8 @@ import numpy as np
 
 from structgen.engine import checks
 from structgen.engine.model_protocol import Model
-from structgen.engine.searches.branches import Branch, Place, entropy
-from structgen.engine.strategies.strategy import Decision, Planner, Scores, Search
+from structgen.engine.searches.branches import Branch, TextPlace, entropy
+from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
 from structgen.errors import fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -35,7 +35,7 @@ _EXTRACT_TAU: Final = 0.5
 
 @fields_named("sg.PauseAndRerank(tau=0.5)")
 @dataclass(frozen=True, slots=True)
-class PauseAndRerank(Search, Planner):
+class PauseAndRerank(SearchStrategy, Planner):
     """Greedy, but with a look ahead where the model is unsure."""
 
     name: ClassVar[str] = "pause"
@@ -68,7 +68,7 @@ class PauseAndRerank(Search, Planner):
         """Return itself: it keeps nothing of a text."""
         return self
 
-    def plan(self, place: Place) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the best candidate; the likeliest token where the model is sure. Cost of a pause: `depth`
         passes of `beams` rows."""
         root = place.root()

@@ -21,10 +21,10 @@ import numpy as np
 
 from structgen.engine import checks
 from structgen.engine.model_protocol import Model
-from structgen.engine.searches.branches import Branch, Place
+from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import Tokens
 from structgen.engine.searches.rewards import Reward, Rewards, check_reward, named_reward
-from structgen.engine.strategies.strategy import Decision, Planner, Scores, Search
+from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
 from structgen.errors import fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -33,7 +33,7 @@ _Reading: TypeAlias = Generator[Sequence[Branch], list[Scores], Branch]
 
 @fields_named("sg.Plan(reward=tests_passed)")
 @dataclass(frozen=True, slots=True)
-class Plan(Search):
+class Plan(SearchStrategy):
     """The text with the best reward that a tree search finds."""
 
     name: ClassVar[str] = "plan"
@@ -82,7 +82,7 @@ class _Planning(Planner):
     def __init__(self, how: Plan, rewards: Rewards) -> None:
         self._how, self._rewards = how, rewards
 
-    def plan(self, place: Place) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the rest of the best text. Cost: at most a row for each token of each rollout, and a call of
         the reward for each text that is new."""
         if self._how.rollouts == 1:
@@ -117,7 +117,7 @@ class _Node:
 class _Tree:
     """The tree of one decision."""
 
-    def __init__(self, how: Plan, place: Place, rewards: Rewards) -> None:
+    def __init__(self, how: Plan, place: TextPlace, rewards: Rewards) -> None:
         self._how, self._place, self._rewards = how, place, rewards
         self._root = _Node(place.root())
         self.best = self._root.branch

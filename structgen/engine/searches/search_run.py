@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final
 
 from structgen.engine.model_protocol import Model
-from structgen.engine.searches.branches import Branch, Place
+from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.engine.strategies.strategy import Decision, Planner, Scores
 
@@ -17,7 +17,7 @@ _CACHED: Final = 1 << 26
 class SearchRun:
     """A decision under way. The branches begin as copies of the text's cache, which stays as it is."""
 
-    def __init__(self, search: Planner, place: Place, model: Model, cache: Any, logits: Any) -> None:
+    def __init__(self, search: Planner, place: TextPlace, model: Model, cache: Any, logits: Any) -> None:
         self._place, self._search = place, search
         begun = [*place.prompt, *place.tokens]
         self._rows = ModelRows(model, begun, "", most=_CACHED, begun=(logits, cache))

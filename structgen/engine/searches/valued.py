@@ -19,7 +19,7 @@ import numpy as np
 from structgen.engine import checks
 from structgen.engine.draft_models import SharedModel, shared_model
 from structgen.engine.model_protocol import Model
-from structgen.engine.searches.branches import Branch, Place
+from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.engine.searches.rewards import Reward, Rewards, check_reward, named_reward
 from structgen.engine.strategies.strategy import (
@@ -27,7 +27,7 @@ from structgen.engine.strategies.strategy import (
     GivenModel,
     Planner,
     Scores,
-    Search,
+    SearchStrategy,
     check_given_model,
     log_softmax,
 )
@@ -37,7 +37,7 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @fields_named("sg.Valued(reward=worth)")
 @dataclass(frozen=True, slots=True)
-class Valued(Search):
+class Valued(SearchStrategy):
     """Tokens by their probability and by the reward of the texts behind them."""
 
     name: ClassVar[str] = "valued"
@@ -94,7 +94,7 @@ class _Valuing(Planner):
     def __init__(self, how: Valued, baseline: SharedModel | None, rewards: Rewards) -> None:
         self._how, self._baseline, self._rewards = how, baseline, rewards
 
-    def plan(self, place: Place) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the scores of the likeliest tokens. Cost: a row for each token of `k * continuations` texts,
         and a call of the reward for each that is new."""
         how = self._how
@@ -124,7 +124,7 @@ class _Valuing(Planner):
 
 
 def _completed(
-    place: Place, branches: list[Branch], baseline: SharedModel | None
+    place: TextPlace, branches: list[Branch], baseline: SharedModel | None
 ) -> Generator[Sequence[Branch], list[Scores], list[Branch]]:
     """Return branches, each continued to a whole text by draws as the request asks for."""
     rows = None

@@ -10,7 +10,7 @@ from structgen.engine.request_tokens import RequestTokens
 from structgen.engine.requests import Request
 from structgen.engine.strategies.row_law import RowLaw
 from structgen.engine.strategies.second_rows import SecondRow
-from structgen.engine.strategies.strategy import Mixture, Narrowing, Search, Second
+from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy, Second
 from structgen.errors import OptionError
 
 
@@ -28,7 +28,7 @@ def law_maker(
         return None
     mixture = next((one for one in strategies if isinstance(one, Mixture)), None)
     narrowing = next((one for one in strategies if isinstance(one, Narrowing)), None)
-    search = next((one for one in strategies if isinstance(one, Search)), None)
+    search = next((one for one in strategies if isinstance(one, SearchStrategy)), None)
     planner = None
     if search is not None:
         _check_rows(model, "strategy")

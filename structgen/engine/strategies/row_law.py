@@ -19,7 +19,7 @@ from structgen.engine.strategies.strategy import (
     NarrowingState,
     Planner,
     Scores,
-    Search,
+    SearchStrategy,
     Strategy,
 )
 
@@ -126,7 +126,7 @@ def told(strategies: Sequence[Strategy], states: Sequence[tuple[float, ...]]) ->
     """Return what a user should know of a text, from the states of its steps."""
     noted = [state for state in states if state]
     return "; ".join(
-        filter(None, (one.told(noted) for one in strategies if isinstance(one, Narrowing | Search)))
+        filter(None, (one.told(noted) for one in strategies if isinstance(one, Narrowing | SearchStrategy)))
     )
 
 

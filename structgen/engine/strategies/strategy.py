@@ -17,7 +17,6 @@ from structgen.errors import OptionError
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
     from structgen.engine.model_protocol import Model
-    from structgen.engine.searches.branches import Branch, Place
     from structgen.tokens.tokenizer import Tokenizer
 
 Scores: TypeAlias = npt.NDArray[np.float64]
@@ -85,7 +84,7 @@ class Decision:
     """What goes into `Step.state`, for the first tokens."""
 
 
-class Search(Strategy):
+class SearchStrategy(Strategy):
     """Reads ahead, by further rows that begin as the text does, before it decides the next tokens."""
 
     __slots__ = ()
@@ -106,11 +105,11 @@ class Planner(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def plan(self, place: Place) -> Generator[Sequence[Branch], list[Scores], Decision]:
-        """Return the next tokens at a place with two or more allowed tokens. Each `yield` of branches
-        returns the logits [V] after each, of one forward pass where each is one token longer than a branch
-        that was read. The decision follows from the place alone. The generator is closed where the text ends
-        early."""
+    def plan(self, place: Any) -> Generator[Sequence[Any], list[Scores], Decision]:
+        """Return the next tokens at a place with two or more allowed tokens (a `TextPlace`, and each `Branch`,
+        of `searches.branches`, which knows this module: hence Any). Each `yield` of branches returns the
+        logits [V] after each, of one forward pass where each is one token longer than a branch that was read.
+        The decision follows from the place alone. The generator is closed where the text ends early."""
 
 
 class Narrowing(Strategy):
@@ -167,7 +166,7 @@ def checked_strategies(value: Any) -> tuple[Strategy, ...]:
             raise OptionError(
                 f"{same[0]} and {same[1]} exclude one another: {why}.", where="strategy", cure="Give one."
             )
-    looking = [one.name for one in given if isinstance(one, Search)]
+    looking = [one.name for one in given if isinstance(one, SearchStrategy)]
     if looking and len(given) > 1:
         other = next((one.name for one in given if one.name not in looking), looking[-1])
         raise OptionError(
