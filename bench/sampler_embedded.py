@@ -21,8 +21,8 @@ import numpy as np
 import sampler_tasks
 
 import structgen as sg
+from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.json_grammars.prompting import extraction_prompt
-from structgen.sampling.rows import ModelRows
 from structgen.tokens.token_mask import TokenMask
 
 SCHEMA: Final[dict[str, Any]] = {

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from structgen.core.events import Event, EventKind
     from structgen.core.grammar import Grammar
     from structgen.core.matcher import Matcher
+    from structgen.engine.composed_models.fused import Fused
+    from structgen.engine.composed_models.switched import Switched
     from structgen.engine.engine import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
+    from structgen.engine.searches.cautious import Cautious
+    from structgen.engine.searches.pause_and_rerank import PauseAndRerank
+    from structgen.engine.searches.plan import Plan
+    from structgen.engine.searches.valued import Valued
     from structgen.engine.strategies.contrast import Contrast
     from structgen.engine.strategies.guidance import Guidance
     from structgen.engine.strategies.mirostat import Mirostat
@@ -113,6 +119,7 @@ __all__ = [
     "BudgetError",
     "BusyError",
     "Call",
+    "Cautious",
     "Checker",
     "Closed",
     "CompiledGrammar",
@@ -130,6 +137,7 @@ __all__ = [
     "Facts",
     "FinishReason",
     "FinishedError",
+    "Fused",
     "GenerationError",
     "Grammar",
     "GrammarError",
@@ -153,6 +161,8 @@ __all__ = [
     "OptionError",
     "Outcome",
     "Partial",
+    "PauseAndRerank",
+    "Plan",
     "PrefixTree",
     "ProbableText",
     "ProxyTuning",
@@ -175,6 +185,7 @@ __all__ = [
     "State",
     "StoreWarning",
     "StructgenError",
+    "Switched",
     "Thinking",
     "TokenError",
     "TokenMask",
@@ -187,6 +198,7 @@ __all__ = [
     "UnsatisfiableUnderPolicy",
     "UnsupportedError",
     "ValidatorError",
+    "Valued",
     "View",
     "Written",
     "__version__",
@@ -250,10 +262,16 @@ def _home(name: str) -> str | None:
             return "structgen.engine.requests"
         case "Contrast" | "Guidance" | "Mirostat" | "Momentum":
             return f"structgen.engine.strategies.{name.lower()}"
+        case "Cautious" | "Plan" | "Valued":
+            return f"structgen.engine.searches.{name.lower()}"
+        case "PauseAndRerank":
+            return "structgen.engine.searches.pause_and_rerank"
         case "ContrastiveDecoding" | "ProxyTuning":
             return "structgen.engine.strategies.model_arithmetic"
         case "Monitor" | "MonitorUse":
             return "structgen.monitors.monitor"
+        case "Fused" | "Switched":
+            return f"structgen.engine.composed_models.{name.lower()}"
         case "Thinking":
             return "structgen.engine.thinking"
         case "Event" | "EventKind":

@@ -594,7 +594,7 @@ def _strategies(told: Sequence[str]) -> list[Strategy]:
     # start-up time: numpy
     from structgen.engine.strategies.strategy_names import strategy_named
 
-    return [strategy_named(one) for one in told]
+    return [strategy_named(one, lambda name, option: named(name, option, "module:function")) for one in told]
 
 
 def _monitors(told: Sequence[str]) -> list[Monitor]:

@@ -203,13 +203,14 @@ def _adjusted(
     raw: npt.NDArray[np.float32], words: Words | None, row: ChoiceRow
 ) -> npt.NDArray[np.float64] | None:
     """Return what a row draws from in place of its logits, or None."""
-    penalised = partial(_penalised, row=row) if row.is_penalised else None
+    penalised = partial(penalised_scores, row=row) if row.is_penalised else None
     if row.law is not None:
         return row.law.adjusted(raw, words, row.sampling.temperature, penalised)
     return None if penalised is None else penalised(raw)
 
 
-def _penalised(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
+def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
+    """Return logits [V] with the penalties and biases of a row."""
     how, logits = row.sampling, raw.astype(np.float64)
     if how.repetition_penalty != 1.0:
         seen = np.unique(np.array([*row.prompt, *row.text], np.int64))

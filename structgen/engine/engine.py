@@ -36,6 +36,7 @@ from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.law_making import law_maker
+from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.lark_grammar import LarkGrammar
@@ -90,7 +91,7 @@ class Engine:
         """The name or the folder of the model; "" for one that was handed over."""
         self._given_tokenizer = tokenizer
         self._specials: dict[str, int] | None = None
-        self.prompts = ModelPrompts(self.name, tokenizer)
+        self.prompts = ModelPrompts(self.name or getattr(model, "asked_as", ""), tokenizer)
         """How the model is asked."""
         self.model: Model
         if isinstance(model, str | Path):
@@ -297,6 +298,8 @@ class Engine:
         """Return what begins the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
         how = request.drafts
+        if how is not None and any(isinstance(one, SearchStrategy) for one in request.chosen_by.strategies):
+            return None, "the strategy reads ahead itself"
         if how is None or (request.speculation == "auto" and self._loop.trial.pays is False):
             return None, ""
         check_speculation(how, self.tokenizer)

@@ -21,13 +21,14 @@ States of a sequence:
 
     waiting    in the list, after the first `max_rows`; the model has read nothing of it
     read       a row of the batch: cache, logits and mask stand after the last decided token
+    searching  such a row, whose search reads ahead: it takes no part in steps, and has no mask
     between    a step is running: a token may be decided that the model has not read
     done       its handle has a result; it leaves the list
 
 A step begins and ends with all rows `read`. Exceptions:
 
-- An exception in the work for one sequence (its matcher, mask, listener or prompt) is caught there. That
-  sequence ends with the error.
+- An exception in the work for one sequence (its matcher, mask, listener, prompt or search) is caught there.
+  That sequence ends with the error.
 - An exception in a forward pass is the error of all sequences of that pass.
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
   driver of event loops takes another step, and ends the batch with the error if that fails too. The decided
@@ -43,6 +44,7 @@ few assignments a step.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -67,10 +69,22 @@ from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.draft_models import without_auto
 from structgen.engine.mask_rows import BatchMasks, Filling, forbid
-from structgen.engine.model_protocol import Model, ReadsMany, Released, TakesBack, verifier_of
+from structgen.engine.model_protocol import (
+    HearsEntropy,
+    KeepsPromptApart,
+    Model,
+    ReadsMany,
+    Released,
+    TakesBack,
+    verifier_of,
+)
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
+from structgen.engine.searches.branches import entropy
+from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.sequences import TextSequence
+from structgen.engine.strategies.row_law import allowed_ids
 from structgen.engine.strategies.second_rows import read_on
+from structgen.engine.strategies.strategy import log_softmax
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
@@ -115,6 +129,8 @@ class Loop:
         """The forward pass that runs during commit, if the model can take tokens back."""
         self._there: tuple[DeviceMasks, DeviceChoice] | None = None
         """Masks and choice on the device of the logits, made at the first choice there."""
+        self._hears = isinstance(model, HearsEntropy)
+        """Whether the model is told the entropy of each token's law."""
         self._verifier = verifier_of(model)
         """The model, if it verifies drafts."""
         self._speculator = Speculator()
@@ -283,6 +299,8 @@ class Loop:
             try:
                 if first is not text and first.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
+                elif isinstance(self._model, KeepsPromptApart) and text.is_begun:
+                    text.logits, text.cache = self._read_again(text)
                 else:
                     logits, text.cache = found.pop(0) if found else self._model.prefill(text.read)
                     text.logits = self._checked(logits)
@@ -304,6 +322,18 @@ class Loop:
             return found if len(found) == len(texts) else []
         return []
 
+    def _read_again(self, text: TextSequence) -> tuple[Tensor, Any]:
+        """Return the logits and the cache after a sequence that was begun, for a model that keeps its prompt
+        apart: it reads the tokens one by one."""
+        logits, cache = self._model.prefill(text.prompt)
+        for token in text.thought:
+            (logits,) = self._checked(self._model.decode([token], [cache]), 1)
+        for step in text.steps:
+            if isinstance(self._model, HearsEntropy):
+                self._model.hear([step.entropy], [cache])
+            (logits,) = self._checked(self._model.decode([step.token], [cache]), 1)
+        return self._checked(logits), cache
+
     def _checked(self, logits: Tensor, *rows: int) -> Tensor:
         """Return the logits if they have the promised shape: one row, or as many as given. Raises
         StructgenError."""
@@ -316,7 +346,7 @@ class Loop:
     def _decide(self) -> None:
         """Choose a token for each sequence, and the next one as long as the chosen token was a guess."""
         began = time.perf_counter()
-        going: Sequence[TextSequence] = self._rows
+        going: Sequence[TextSequence] = self._with_searches()
         while going := self._with_seconds(going):
             chosen = self._chosen(going)
             if self._there is not None and isinstance(self._model, TakesBack):
@@ -329,6 +359,46 @@ class Loop:
                 text.observe()
         self._keep()
         self._speculator.took(time.perf_counter() - began)
+
+    def _with_searches(self) -> Sequence[TextSequence]:
+        """Have each search that has to decide read one pass. Returns the sequences that choose now; the
+        others wait as they are."""
+        due = [text for text in self._rows if text.has_search_due]
+        if not due:
+            return self._rows
+        came_back = []
+        for text in due:
+            was_waiting = text.search is not None
+            try:
+                self._search_on(text)
+            except Exception as error:  # any error of the model, the grammar or the search
+                text.error = text.error or fault_of(error, "The search failed", "strategy", "Look at it.")
+            if was_waiting and text.search is None:
+                came_back.append(text)
+        self._settle()
+        came_back = [text for text in came_back if text.handle.result is None]
+        if came_back:
+            self._mask_rows.fill(came_back)
+            self._stage()
+        return [text for text in self._rows if text.search is None]
+
+    def _search_on(self, text: TextSequence) -> None:
+        """Have the search of a sequence read one pass, or take its decision."""
+        began = time.perf_counter()
+        search = text.search
+        if search is None:
+            search = text.begin_search(self._model, self._logits_of(text))
+        passes, rows = search.passes, search.rows
+        decision = search.advance()
+        text.usage.strategy_calls += search.passes - passes
+        text.usage.strategy_rows += search.rows - rows
+        text.usage.model_seconds += time.perf_counter() - began
+        if decision is not None:
+            text.decide(decision)
+            text.search = None
+        elif text.search is None:
+            # the tensor of the last step is gone when the sequence goes on
+            text.logits, text.place, text.search = self._logits_of(text).clone(), -1, search
 
     def _with_seconds(self, rows: Sequence[TextSequence]) -> Sequence[TextSequence]:
         """Have models read the further rows that strategies of sequences need for the next choice. Returns
@@ -474,6 +544,11 @@ class Loop:
             logits = self._logits_of(text)
             step.likeliest = candidates(logits, None, count)
             step.likeliest_allowed = candidates(logits, words, count)
+        if self._hears:
+            ids = allowed_ids(words, self._tokenizer.vocab_size)
+            if len(ids) > 1:
+                law = log_softmax(numbers(self._logits_of(text))[ids])
+                step.entropy = entropy(law) / math.log(2)
         return step
 
     def _think(self, text: TextSequence, phase: ThoughtPhase, token: int) -> None:
@@ -553,7 +628,7 @@ class Loop:
 
     def _run(self) -> None:
         """Have the model read the chosen tokens, and fill the next masks meanwhile."""
-        rows = self._rows
+        rows = [text for text in self._rows if text.search is None]
         if not rows:
             return
         started = time.perf_counter()
@@ -604,7 +679,7 @@ class Loop:
     def _stage(self) -> None:
         """If tokens are chosen on the device, send it the masks of all rows. Its forward pass goes on
         meanwhile."""
-        rows = self._rows
+        rows = [text for text in self._rows if text.search is None]
         if not rows or self._device_masks is False:
             return
         device = self._logits_of(rows[0]).device
@@ -639,6 +714,9 @@ class Loop:
         """Return the logits after the last tokens of sequences and after their guesses, sequence by
         sequence."""
         caches = [text.cache for text in rows]
+        if isinstance(self._model, HearsEntropy):
+            heard = [text for text in rows if text.steps]  # and not in the thoughts
+            self._model.hear([text.steps[-1].entropy for text in heard], [text.cache for text in heard])
         if not any(map(len, drafts)):
             logits = self._checked(self._model.decode([text.last for text in rows], caches), len(rows))
             for place, text in enumerate(rows):

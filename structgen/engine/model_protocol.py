@@ -87,6 +87,24 @@ class TakesBack(Protocol):
         ...
 
 
+@runtime_checkable
+class HearsEntropy(Protocol):
+    """Optional: is told how sure the law of each token was that it reads next."""
+
+    def hear(self, entropies: Sequence[float | None], caches: Sequence[Any]) -> None:
+        """Take the entropies, in bits, of the laws among the allowed tokens from which the next tokens of
+        texts come. None: there was one token alone. Called before `decode`, which reads these tokens."""
+        ...
+
+
+@runtime_checkable
+class KeepsPromptApart(Protocol):
+    """Optional: a model whose law after a text hangs on where the prompt ends. A text that is read again is
+    then read token by token."""
+
+    keeps_prompt_apart: bool
+
+
 @dataclass(frozen=True, slots=True)
 class DraftSupport:
     """Which drafts a model verifies in one pass, and the reason if it is not trees."""

@@ -194,6 +194,9 @@ def given_model(
             if is_pipeline
             else "Pass a name, a folder, a causal model of transformers, or what has all these.",
         )
+    if tokenizer is None and not of_transformers:
+        own = getattr(model, "tokenizer", None)  # a model that is made of models has one
+        tokenizer = own if isinstance(own, Tokenizer) else None
     if tokenizer is None:
         raise OptionError(
             "A model of your own needs its tokenizer.",

@@ -12,7 +12,13 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.engine.bans import checked_bans
-from structgen.engine.strategies.strategy import Mixture, Strategy, check_beside, checked_strategies
+from structgen.engine.strategies.strategy import (
+    Mixture,
+    SearchStrategy,
+    Strategy,
+    check_beside,
+    checked_strategies,
+)
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -133,6 +139,19 @@ class Sampling:
         return checked_bans(self.banned)
 
 
+def with_strategy(
+    how: Sampling | None, strategy: Strategy | Sequence[Strategy], temperature: float
+) -> Sampling:
+    """Return a sampling with further strategies. Where none is given (None), it has the `temperature`, but 1
+    beside a strategy that draws, and 0 beside one that takes the best token. Raises OptionError for
+    strategies that exclude one another."""
+    given = checked_strategies(strategy)
+    if how is not None:
+        return replace(how, strategy=(*how.strategies, *given)) if given else how
+    heats = [1.0 if one.draws else 0.0 for one in given if one.draws or one.is_greedy]
+    return Sampling(temperature=heats[0] if heats else temperature, strategy=given)
+
+
 def redrawn(how: Sampling, attempt: int) -> Sampling:
     """Return the sampling for an attempt, numbered from 0. Later attempts draw, with other seeds: the same
     choice would fail again. They are without strategies that take the best token."""
@@ -197,6 +216,9 @@ class Request:
     refused: tuple[str, str] | None = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
+    strategy: Strategy | Sequence[Strategy] = ()
+    """A decoding strategy, such as `sg.Cautious()`: the same as in `Sampling`, beside the default sampling
+    too. Kept as a tuple."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.prompt, str)
@@ -221,6 +243,7 @@ class Request:
             ("logprobs", checks.whole("logprobs", self.logprobs, 0)),
             ("timeout", checks.seconds("timeout", self.timeout)),
             ("speculation", checked_speculation(self.speculation)),
+            ("strategy", checked_strategies(self.strategy)),
         ):
             object.__setattr__(self, name, value)
         if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
@@ -272,9 +295,11 @@ class Request:
                 where="healing",
                 cure="Leave out healing or thinking.",
             )
-        if self.healing and any(isinstance(one, Mixture) for one in self.chosen_by.strategies):
+        if self.healing and any(
+            isinstance(one, Mixture | SearchStrategy) for one in self.chosen_by.strategies
+        ):
             raise OptionError(
-                "A second row reads its own prompt, whose last tokens are others.",
+                "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
                 where="healing",
                 cure="Leave out healing or the strategy.",
             )
@@ -282,7 +307,7 @@ class Request:
 
     def _check_ends(self) -> None:
         """Raise OptionError for options of the text's end that contradict a grammar."""
-        least = 0 if self.sampling is None else self.sampling.min_tokens
+        least = self.chosen_by.min_tokens
         if least and self.grammar is not None:
             raise OptionError(
                 "min_tokens would have a text of the grammar go on where only blanks may come.",
@@ -310,9 +335,8 @@ class Request:
     @property
     def chosen_by(self) -> Sampling:
         """The sampling, with defaults."""
-        if self.sampling is not None:
-            return self.sampling
-        return Sampling(temperature=0.0 if self.schema is not None and self.n == 1 else 1.0)
+        temperature = 0.0 if self.schema is not None and self.n == 1 else 1.0
+        return with_strategy(self.sampling, self.strategy, temperature)
 
     @property
     def drafts(self) -> Speculation | None:
@@ -356,8 +380,12 @@ class Step:
     drafter: str = ""
     """The names of the drafters that had proposed the token, separated by commas; "": none."""
     state: tuple[float, ...] = ()
-    """What a strategy notes of the token. Mirostat: its surprise in bits, and the bound mu after it; () where
-    there was no choice."""
+    """What a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits, and the bound
+    mu after it; () where there was no choice."""
+
+    entropy: float | None = None
+    """For a model that asks for it (`sg.Switched`): the entropy of the law among the allowed tokens, in bits.
+    None where one token was allowed, and for other models."""
 
 
 @dataclass(slots=True)
@@ -385,7 +413,9 @@ class Usage:
     dropped); "" if there was not less."""
     strategy_calls: int = 0
     """Forward passes of further rows that a strategy reads beside the text, their prompts included: at most
-    one for each row and token."""
+    one for each row and token. A search reads many rows in one pass."""
+    strategy_rows: int = 0
+    """The rows of these passes, for a search."""
     strategy: str = ""
     """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
     monitors: tuple[MonitorUse, ...] = ()

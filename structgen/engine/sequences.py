@@ -1,9 +1,9 @@
 """One sequence of a batch: its decided tokens, the state that follows from them, and how it ends.
 
-Three things are decided and never taken back: the tokens of the thoughts (`thought`), the steps (`steps`) and
-the `error`. One `append` decides a token. All other state follows from these, the request and the prompt: the
-matcher, the characters, the logits, the cache. `restart` makes that state again. So an exception at any line
-loses nothing.
+Four things are decided and never taken back: the tokens of the thoughts (`thought`), the steps (`steps`), the
+`error`, and the tokens that a search has chosen (`decided`). One assignment decides. All other state follows
+from these, the request and the prompt: the matcher, the characters, the logits, the cache. `restart` makes
+that state again. So an exception at any line loses nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +21,14 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.matcher import Matcher
 from structgen.engine.choice import ChoiceRow
 from structgen.engine.guesses import Guesses
+from structgen.engine.model_protocol import Model
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
+from structgen.engine.searches.branches import TextPlace
+from structgen.engine.searches.prefix_rows import numbers
+from structgen.engine.searches.search_run import SearchRun
 from structgen.engine.strategies.row_law import RowLaw, told
 from structgen.engine.strategies.second_rows import SecondRow
+from structgen.engine.strategies.strategy import Decision
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
 from structgen.monitors.monitored_text import MonitoredText
@@ -74,6 +79,7 @@ class TextSequence:
         "_tokenizer",
         "began",
         "cache",
+        "decided",
         "decoder",
         "drafting",
         "error",
@@ -93,6 +99,7 @@ class TextSequence:
         "prompt",
         "ran",
         "row",
+        "search",
         "steered",
         "steps",
         "stop",
@@ -126,6 +133,8 @@ class TextSequence:
         """The tokens of the thoughts so far."""
         self.steps: list[Step] = []
         self.error: StructgenError | None = None
+        self.decided: tuple[int, Decision] | None = None
+        """The last decision of its search, and the number of tokens before it. It outlives a restart."""
         self.usage = Usage(prompt_tokens=len(prompt))
         self.ran = self.filled = 0.0
         self.most_guesses = 0 if request.drafts is None or drafting is None else request.drafts.nodes
@@ -169,8 +178,10 @@ class TextSequence:
             self.tokens,
             self._tokenizer.eos_token_ids,
         )
-        if self.phase is None and self._law_of is not None:
-            self.row.law = self._law_of()
+        self.search: SearchRun | None = None
+        """A decision of its search under way; the sequence waits for it."""
+        if self.phase is None:
+            self._make_law()
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._border_left, self._half = self._border.size, self._border.half
         self.text = ""
@@ -326,9 +337,14 @@ class TextSequence:
             self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
             if self.matcher is not None:
                 self.least = self.matcher.tokens_to_finish()
-            if self._law_of is not None:
-                self.row.law = self._law_of()
+            self._make_law()
             self._write(phase.rest)
+
+    def _make_law(self) -> None:
+        """Make the state of the strategies."""
+        if self._law_of is not None:
+            self.row.law = self._law_of()
+            self.row.law.decision = self.decided
 
     def take(self, step: Step) -> None:
         """Decide a step, whose token the matcher has taken."""
@@ -401,9 +417,42 @@ class TextSequence:
         return [*self.thought, *self.tokens] if self.thought else self.tokens
 
     def release_seconds(self) -> None:
-        """Release the caches of the further rows."""
+        """Release the caches of the further rows, and what a search holds."""
         for row in self.seconds:
             row.release()
+        if self.search is not None:
+            self.search.close()
+            self.search = None
+
+    @property
+    def has_search_due(self) -> bool:
+        """Whether a search has to decide the next token."""
+        return self.phase is None and self.row.law is not None and self.row.law.is_due
+
+    def begin_search(self, model: Model, logits: Tensor) -> SearchRun:
+        """Return a new decision of the search, from the logits after the last token."""
+        law = self.row.law
+        assert law is not None
+        assert law.search is not None
+        written = self.text.encode("utf-8", "surrogatepass") + self.decoder.getstate()[0]
+        place = TextPlace(
+            self.handle.request,
+            self.handle.sample,
+            [*self.prompt, *self.thought],
+            list(self.tokens),
+            written,
+            self.matcher,
+            numbers(logits),
+            self._tokenizer,
+            self._compiled,
+        )
+        return SearchRun(law.search, place, model, self.cache, logits)
+
+    def decide(self, decision: Decision) -> None:
+        """Take the decision of the search."""
+        self.decided = len(self.tokens), decision
+        if self.row.law is not None:
+            self.row.law.decision = self.decided
 
     def reason(self) -> FinishReason | None:
         """Return why the sequence ends here; None if it continues."""

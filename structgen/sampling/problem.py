@@ -13,9 +13,10 @@ from structgen.engine import checks
 from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import Request
+from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.errors import OptionError
 from structgen.sampling.checkers import Checker
-from structgen.sampling.rows import FunctionRows, ModelRows, PrefixRows
+from structgen.sampling.rows import FunctionRows, PrefixRows
 from structgen.sampling.target import Target
 from structgen.sampling.types import understood
 from structgen.tokens.tokenizer import Tokenizer

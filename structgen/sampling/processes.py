@@ -13,6 +13,7 @@ from structgen.sampling.constraints import methods_of
 from structgen.system.worker_process import LateError, WorkerProcess
 
 _REASONS: Final = ("raise", "refuse")
+_LATE: Final = 'Give InProcess a larger limit, or on_timeout="refuse" to count it as False.'
 
 
 class InProcess:

@@ -14,12 +14,12 @@ import numpy as np
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
+from structgen.engine.searches.prefix_rows import PASS, Tokens
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.estimates import log
 from structgen.sampling.problem import Problem, known_fingerprint
-from structgen.sampling.rows import PASS, Tokens
 from structgen.sampling.sample import Interruption, Wanted, check, drawn_for
 from structgen.sampling.samples import Samples
 from structgen.sampling.target import Floats, Target, scaled

@@ -21,6 +21,10 @@ class LateError(StructgenError):
     """A call did not answer in time."""
 
 
+class NotStartedError(StructgenError):
+    """The process could not be started."""
+
+
 class WorkerProcess:
     """A process that answers calls of one function.
 
@@ -30,11 +34,19 @@ class WorkerProcess:
     process, and the function must be picklable. Cost: about 0.1 ms a call, and what is sent.
     """
 
-    def __init__(self, answer: Callable[..., Any], name: str, where: str, patience: float = 0.0) -> None:
+    def __init__(
+        self,
+        answer: Callable[..., Any],
+        name: str,
+        where: str,
+        patience: float = 0.0,
+        begin: Callable[[], None] | None = None,
+    ) -> None:
         """`answer`: the function. `name`: what messages call it, such as "checker f"; `where`: the option
         that messages point to. `patience`: so many seconds longer may a late call run before its process is
-        ended, so that it can fill the function's caches; its answer is dropped."""
-        self._answer, self._name, self._where = answer, name, where
+        ended, so that it can fill the function's caches; its answer is dropped. `begin` is called in the
+        process before its first answer."""
+        self._answer, self._name, self._where, self._begin = answer, name, where, begin
         self._patience, self._is_owed = patience, False
         self._lock = threading.Lock()
         self._process: Any = None
@@ -45,7 +57,8 @@ class WorkerProcess:
         """Return what the function returns for these arguments; its errors are raised here. `asked` and
         `cure` are for messages: what was asked, and what to do if there is no answer in time.
 
-        Raises LateError after so many seconds, StructgenError if the process has ended by itself.
+        Raises LateError after so many seconds, NotStartedError if there is no process, StructgenError if it
+        has ended by itself.
         """
         with self._lock:
             try:
@@ -100,12 +113,12 @@ class WorkerProcess:
 
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._answer), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, self._answer, self._begin), daemon=True)
         self._end = weakref.finalize(self, _ended, self._process, self._connection, os.getpid())
         try:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise StructgenError(
+            raise NotStartedError(
                 f"The {self._name} cannot be sent to another process: {error}.",
                 where=self._where,
                 cure="Define it at the top of a module.",
@@ -113,7 +126,7 @@ class WorkerProcess:
         finally:
             theirs.close()
         if not self._connection.poll(_START):
-            raise LateError(f"The process of the {self._name} did not start.", where=self._where)
+            raise NotStartedError(f"The process of the {self._name} did not start.", where=self._where)
         self._connection.recv()
 
     @property
@@ -166,7 +179,7 @@ def _ended(process: Any, connection: Any, owner: int) -> None:
     connection.close()
 
 
-def _serve(connection: Any, answer: Callable[..., Any]) -> None:
+def _serve(connection: Any, answer: Callable[..., Any], begin: Callable[[], None] | None) -> None:
     """Answer calls until the connection closes. Runs in the function's process."""
     # start-up: few runs have a process for a function
     import multiprocessing
@@ -175,6 +188,8 @@ def _serve(connection: Any, answer: Callable[..., Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    if begin is not None:
+        begin()
     connection.send("ready")
     while True:
         try:

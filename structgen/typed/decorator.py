@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from structgen.engine.asking import Message
-from structgen.engine.requests import Sampling
+from structgen.engine.requests import Sampling, with_strategy
+from structgen.engine.strategies.strategy import Strategy
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError, options_named
 from structgen.speculation.speculation_options import Speculation
@@ -67,6 +68,7 @@ def generate(
     parallel: bool | int | None = None,
     tool_format: str | ToolFormat | Any = None,
     sampling: Sampling | None = None,
+    strategy: Strategy | Sequence[Strategy] = (),
     max_tokens: int | None = None,
     attempts: int = 3,
     outline: bool | None = None,
@@ -97,7 +99,10 @@ def generate(
     tool_format
         how calls are written, as `format` of `sg.tools`; by default told by the model's chat template.
     sampling
-        how tokens are chosen; by default the likeliest (temperature 0).
+        how tokens are chosen; by default the likeliest (temperature 0; with a strategy that draws, 1).
+    strategy
+        a decoding strategy, such as `sg.Cautious()` (docs/strategies.md). Not for servers or
+        infilling.
     max_tokens
         the most tokens of a document, which is complete within them; by default 512, or what the context
         leaves. With infilling: the slots of the canvas, by default 64.
@@ -142,7 +147,7 @@ def generate(
     asked_tools.check_given()
     bounded, thoughts = thinking_of(thinking, asked_tools)
     options = TypedOptions(
-        sampling if sampling is not None else Sampling(temperature=0.0),
+        with_strategy(sampling, strategy, 0.0),
         max_tokens,
         attempts,
         outline,

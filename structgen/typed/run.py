@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from structgen.core.grammar import Grammar
 from structgen.engine.asking import Message
-from structgen.engine.requests import Sampling
+from structgen.engine.requests import Sampling, with_strategy
+from structgen.engine.strategies.strategy import Strategy
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, options_named
 from structgen.schema.reading.policies import JSON_DUMPS
@@ -38,6 +39,7 @@ def run(
     *,
     detailed: Literal[False] = False,
     sampling: Sampling | None = None,
+    strategy: Strategy | Sequence[Strategy] = (),
     max_tokens: int | None = None,
     attempts: int = 3,
     outline: bool | None = None,
@@ -59,6 +61,7 @@ def run(
     *,
     detailed: Literal[True],
     sampling: Sampling | None = None,
+    strategy: Strategy | Sequence[Strategy] = (),
     max_tokens: int | None = None,
     attempts: int = 3,
     outline: bool | None = None,
@@ -84,6 +87,7 @@ def run(
     tool_format: str | ToolFormat | Any = None,
     detailed: Literal[False] = False,
     sampling: Sampling | None = None,
+    strategy: Strategy | Sequence[Strategy] = (),
     max_tokens: int | None = None,
     attempts: int = 3,
     outline: bool | None = None,
@@ -109,6 +113,7 @@ def run(
     tool_format: str | ToolFormat | Any = None,
     detailed: bool = False,
     sampling: Sampling | None = None,
+    strategy: Strategy | Sequence[Strategy] = (),
     max_tokens: int | None = None,
     attempts: int = 3,
     outline: bool | None = None,
@@ -137,6 +142,7 @@ def run(
     tool_format: str | ToolFormat | Any = None,
     detailed: bool = False,
     sampling: Sampling | None = None,
+    strategy: Strategy | Sequence[Strategy] = (),
     max_tokens: int | None = None,
     attempts: int = 3,
     outline: bool | None = None,
@@ -171,7 +177,7 @@ def run(
     asked_tools.check_given()
     bounded, thoughts = thinking_of(thinking, asked_tools)
     options = TypedOptions(
-        sampling if sampling is not None else Sampling(temperature=0.0),
+        with_strategy(sampling, strategy, 0.0),
         max_tokens,
         attempts,
         outline,

@@ -158,7 +158,7 @@ def test_a_tree_is_written_and_read_again(run: Callable[..., Any], tmp_path: Pat
 def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from structgen.sampling.rows import ModelRows
+    from structgen.engine.searches.prefix_rows import ModelRows
 
     read, path = ModelRows.read, tmp_path / "tree.npz"
 
@@ -215,7 +215,7 @@ def test_a_language_without_a_text_in_reach_has_exit_status_1(run: Callable[...,
 
 
 def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from structgen.sampling.rows import ModelRows
+    from structgen.engine.searches.prefix_rows import ModelRows
 
     read, told = ModelRows.read, []
 

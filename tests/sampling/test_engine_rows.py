@@ -20,8 +20,8 @@ from small_models import Function, tokenizer, write_llama  # noqa: E402
 
 from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
-from structgen.sampling import rows as rows_module  # noqa: E402
-from structgen.sampling.rows import ModelRows  # noqa: E402
+from structgen.engine.searches import prefix_rows as rows_module  # noqa: E402
+from structgen.engine.searches.prefix_rows import ModelRows  # noqa: E402
 
 
 class Text:

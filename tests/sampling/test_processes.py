@@ -79,7 +79,7 @@ def test_the_law_is_that_of_the_checker_itself(checker, compiled, model):
 
 @pytest.mark.slow
 def test_a_fresh_python_serves_where_there_is_no_fork(monkeypatch):
-    monkeypatch.setattr("structgen.sampling.processes.sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr("structgen.system.worker_process.sys", SimpleNamespace(platform="darwin"))
     with sg.InProcess(NotTwice()) as checker:
         first, second = checker.copy(), checker.copy()
         one = sg.Closed(Place(Place(None, ""), 0), b"1")

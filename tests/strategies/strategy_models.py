@@ -26,7 +26,7 @@ class Table:
         self, law: Callable[[tuple[int, ...]], Sequence[float]], size: int = 5, reach: int = 100
     ) -> None:
         self.vocab_size, self.context, self._law, self._reach = size, 100_000, law, reach
-        self.passes = 0
+        self.passes = self.rows = 0
         self._known: dict[tuple[int, ...], Tensor] = {}
 
     def logits(self, tokens: Sequence[int]) -> Tensor:
@@ -41,6 +41,7 @@ class Table:
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Tensor:
         self.passes += 1
+        self.rows += len(tokens)
         for token, cache in zip(tokens, caches, strict=True):
             cache.tokens.append(token)
         return torch.stack([self.logits(cache.tokens) for cache in caches])

@@ -16,11 +16,16 @@ from strategy_models import LETTERS, Table, scrambled  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
 from structgen.engine.model_protocol import DraftSupport  # noqa: E402
-from structgen.engine.strategies.strategy import Mixture, Strategy  # noqa: E402
+from structgen.engine.strategies.strategy import Mixture, SearchStrategy, Strategy  # noqa: E402
 from structgen.engine.strategies.strategy_names import STRATEGIES, strategy_named  # noqa: E402
 
 TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
 SMALL, OTHER = scrambled(21), scrambled(22)
+
+
+def _worth(text: str) -> float:
+    """A reward that likes the letter b."""
+    return text.count("b") / 8
 
 
 def _sampling(strategy: Strategy, seed: int = 0) -> Sampling:
@@ -34,6 +39,10 @@ EACH: dict[str, Strategy] = {
     "contrast": sg.Contrast([3, 2], weight=3.0),
     "contrastive": sg.ContrastiveDecoding((SMALL, LETTERS), weight=1.0),
     "proxy": sg.ProxyTuning((SMALL, LETTERS), (OTHER, LETTERS)),
+    "cautious": sg.Cautious(trials=4, high=0.6),
+    "pause": sg.PauseAndRerank(tau=0.3, depth=3),
+    "plan": sg.Plan(reward=_worth, rollouts=12),
+    "valued": sg.Valued(reward=_worth, k=3, continuations=2),
 }
 NEUTRAL: dict[str, Strategy] = {
     "mirostat": sg.Mirostat(tau=math.inf),
@@ -42,7 +51,18 @@ NEUTRAL: dict[str, Strategy] = {
     "contrast": sg.Contrast([3, 2], weight=0.0),
     "contrastive": sg.ContrastiveDecoding((SMALL, LETTERS), weight=0.0),
     "proxy": sg.ProxyTuning((SMALL, LETTERS), (SMALL, LETTERS)),
+    "cautious": sg.Cautious(trials=1),
+    "pause": sg.PauseAndRerank(tau=math.inf),
+    "plan": sg.Plan(reward=_worth, rollouts=1),
+    "valued": sg.Valued(reward=_worth, alpha=math.inf),
 }
+MOST_ROWS: dict[str, int] = {
+    "cautious": 4 * 14 * 14,
+    "pause": 3 * 3 * 14,
+    "plan": 12 * 14,
+    "valued": 3 * 2 * 14 * 14,
+}
+"""The stated bounds of searches for a text of 14 tokens."""
 
 
 def test_the_table_has_each_strategy() -> None:
@@ -129,11 +149,15 @@ def test_calls_are_counted(name: str) -> None:
     (one,) = _results(model, EACH[name], 1, speculation="off")
     strategy = EACH[name]
     further = len(strategy.seconds) if isinstance(strategy, Mixture) else 0
-    assert one.usage.strategy_calls <= further * len(one.steps)
+    if isinstance(strategy, SearchStrategy):
+        assert 0 < one.usage.strategy_calls <= one.usage.strategy_rows <= MOST_ROWS[name]
+        assert model.rows == one.usage.calls + one.usage.strategy_rows
+    else:
+        assert one.usage.strategy_calls <= further * len(one.steps)
+        assert (one.usage.strategy_calls > 0) == (further > 0)
     assert (
         model.passes + SMALL.passes + OTHER.passes - before == 1 + one.usage.calls + one.usage.strategy_calls
     )
-    assert (one.usage.strategy_calls > 0) == (further > 0)
 
 
 @pytest.mark.parametrize("name", sorted(EACH))
@@ -184,7 +208,10 @@ def test_drafts_leave_the_texts_as_they_are(name: str) -> None:
     plain = _told(_results(_Trees(8), EACH[name], speculation="off"))
     guessed = _results(_Trees(8), EACH[name], speculation=sg.Speculation(drafters=("grammar", "suffix")))
     assert _told(guessed) == plain
-    assert sum(one.usage.drafted for one in guessed) > 0
+    if isinstance(EACH[name], SearchStrategy):
+        assert all("reads ahead itself" in one.usage.speculation for one in guessed)
+    else:
+        assert sum(one.usage.drafted for one in guessed) > 0
 
 
 @pytest.mark.parametrize("name", sorted(EACH))

@@ -10,7 +10,7 @@ from structgen.engine.request_tokens import RequestTokens
 from structgen.engine.requests import Request
 from structgen.engine.strategies.row_law import RowLaw
 from structgen.engine.strategies.second_rows import SecondRow
-from structgen.engine.strategies.strategy import Mixture, Narrowing, Second
+from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy, Second
 from structgen.errors import OptionError
 
 
@@ -28,6 +28,11 @@ def law_maker(
         return None
     mixture = next((one for one in strategies if isinstance(one, Mixture)), None)
     narrowing = next((one for one in strategies if isinstance(one, Narrowing)), None)
+    search = next((one for one in strategies if isinstance(one, SearchStrategy)), None)
+    planner = None
+    if search is not None:
+        _check_rows(model, "strategy")
+        planner = search.begin(model, reading.tokenizer)
     seconds = (
         []
         if mixture is None
@@ -36,7 +41,7 @@ def law_maker(
 
     def made() -> RowLaw:
         state = None if narrowing is None else narrowing.begin(prompt)
-        return RowLaw(mixture, [second() for second in seconds], state)
+        return RowLaw(mixture, [second() for second in seconds], state, planner)
 
     return made
 
@@ -53,12 +58,7 @@ def _maker(
     where = second.option
     shared = None if second.model is None else shared_model(second.model, reading.tokenizer, where)
     reader = model if shared is None else shared.model
-    if isinstance(reader, TakesBack):
-        raise OptionError(
-            "The model has room for the texts alone (graphs=True), and no further rows.",
-            where=where,
-            cure="Make the engine without graphs.",
-        )
+    _check_rows(reader, where)
     tokens = list(prompt) if second.prompt is None else reading.prompt(request, second.prompt)
     if not tokens:
         raise OptionError("It has no token that the model could read.", where=where, cure="Give a text.")
@@ -71,3 +71,13 @@ def _maker(
             cure="Shorten the prompt, or ask for fewer tokens.",
         )
     return lambda: SecondRow(reader, tokens, None if shared is None else shared.lock)
+
+
+def _check_rows(model: Model, where: str) -> None:
+    """Raise OptionError for a model that reads no further rows beside its texts."""
+    if isinstance(model, TakesBack):
+        raise OptionError(
+            "The model has room for the texts alone (graphs=True), and no further rows.",
+            where=where,
+            cure="Make the engine without graphs.",
+        )

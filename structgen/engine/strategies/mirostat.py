@@ -33,6 +33,7 @@ class Mirostat(Narrowing):
 
     name: ClassVar[str] = "mirostat"
     draws: ClassVar[bool] = True
+    truncates: ClassVar[bool] = True
     tau: float = 3.0
     """The mean surprise of the tokens that are a choice, in bits; infinity drops no token."""
     eta: float = 0.1

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from structgen.engine import checks
 from structgen.engine.strategies.strategy import (
@@ -19,9 +18,10 @@ from structgen.engine.strategies.strategy import (
     Scores,
     Second,
     bounded,
+    check_given_model,
     without_unlikely,
 )
-from structgen.errors import OptionError, fields_named
+from structgen.errors import fields_named
 
 
 @fields_named('sg.ContrastiveDecoding(small="structgen/extract-draft")')
@@ -37,7 +37,7 @@ class ContrastiveDecoding(Mixture):
     floor: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_model("small", self.small)
+        check_given_model("small", self.small)
         weight = checks.number("weight", self.weight, 0.0, 100.0, "a number from 0 to 100")
         object.__setattr__(self, "weight", weight)
         floor = checks.number("floor", self.floor, 0.0, 1.0, "a number from 0 to 1")
@@ -67,8 +67,8 @@ class ProxyTuning(Mixture):
     """How much of the difference is added; 0 changes nothing."""
 
     def __post_init__(self) -> None:
-        _check_model("tuned", self.tuned)
-        _check_model("untuned", self.untuned)
+        check_given_model("tuned", self.tuned)
+        check_given_model("untuned", self.untuned)
         weight = checks.number("weight", self.weight, 0.0, 100.0, "a number from 0 to 100")
         object.__setattr__(self, "weight", weight)
 
@@ -82,13 +82,3 @@ class ProxyTuning(Mixture):
     def mixed(self, own: Scores, others: Sequence[Scores]) -> Scores | None:
         """Return own + weight (tuned - untuned)."""
         return bounded(own) + self.weight * (bounded(others[0]) - bounded(others[1]))
-
-
-def _check_model(name: str, value: Any) -> None:
-    is_pair = isinstance(value, tuple) and len(value) == 2
-    if not (isinstance(value, str | PathLike) and str(value)) and not is_pair:
-        raise OptionError(
-            f"A {type(value).__name__} is no model.",
-            where=name,
-            cure="Give its name or folder, or a pair of a model object and its tokenizer.",
-        )

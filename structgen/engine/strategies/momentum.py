@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
-from structgen.core.events import Event, EventKind, TerminalKind
+from structgen.core.events import EventKind, TerminalKind
 from structgen.engine import checks
+from structgen.engine.strategies.json_events import events_since
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
-from structgen.errors import StructgenError, fields_named
+from structgen.errors import fields_named
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
@@ -100,17 +101,8 @@ class MomentumState(NarrowingState):
         self._add(token)
         if matcher is not None and matcher.compiled.has_events:
             self._is_inside = bool(self._is_inside)
-            for event in _events(matcher, self._count):
+            for event in events_since(matcher, self._count):
                 if event.kind in (EventKind.TERMINAL_BEGIN, EventKind.TERMINAL_END):
                     begins = event.kind is EventKind.TERMINAL_BEGIN
                     self._is_inside = begins and event.terminal is TerminalKind.STRING
         self._count += 1
-
-
-def _events(matcher: Matcher, since: int) -> list[Event]:
-    """Return the new events; none for a document that began in the middle of a token of the thoughts, whose
-    matcher does not know its first bytes."""
-    try:
-        return matcher.events(since)
-    except StructgenError:
-        return []

@@ -11,7 +11,17 @@ import numpy.typing as npt
 
 from structgen.core.matcher import Matcher
 from structgen.engine.strategies.second_rows import SecondRow
-from structgen.engine.strategies.strategy import Ids, Mixture, Narrowing, NarrowingState, Scores, Strategy
+from structgen.engine.strategies.strategy import (
+    Decision,
+    Ids,
+    Mixture,
+    Narrowing,
+    NarrowingState,
+    Planner,
+    Scores,
+    SearchStrategy,
+    Strategy,
+)
 from structgen.tokens.token_mask import tokens_of
 
 Penalised: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
@@ -26,8 +36,35 @@ class RowLaw:
     seconds: list[SecondRow]
     """The further rows of the mixture."""
     narrowing: NarrowingState | None
+    search: Planner | None = None
+    decision: tuple[int, Decision] | None = None
+    """The last decision of the search, and the number of tokens of the text before it."""
+    count: int = 0
+    """How many tokens of the text are decided."""
     was_free: bool = False
     """Whether the last choice was among two or more tokens."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a search has to decide the next token."""
+        if self.search is None:
+            return False
+        if self.decision is None:
+            return True
+        before, decision = self.decision
+        return self.count - before >= max(len(decision.tokens), 1)
+
+    def _decided(self, words: npt.NDArray[np.int32] | None, size: int) -> Scores | None:
+        """Return the scores that the search decided for the next token; None for the logits."""
+        assert self.decision is not None
+        before, decision = self.decision
+        if not decision.tokens:
+            return decision.scores
+        token = decision.tokens[self.count - before]
+        found = np.full(size, -np.inf)
+        found[token] = 0.0
+        # another token is taken where the text could not be completed in time
+        return found if token in allowed_ids(words, size) else None
 
     def adjusted(
         self,
@@ -38,8 +75,10 @@ class RowLaw:
     ) -> Scores | None:
         """Return the scores [V] that are drawn from under the same mask (None: all tokens), at the same
         temperature; None for the logits themselves. Order: mixture, penalties, narrowing."""
-        ids = np.arange(len(raw)) if words is None else tokens_of(words)
-        ids = ids[: np.searchsorted(ids, len(raw))]  # words may have room for more tokens
+        if self.search is not None:
+            found = self._decided(words, len(raw))
+            return penalised(raw) if found is None and penalised is not None else found
+        ids = allowed_ids(words, len(raw))
         self.was_free = len(ids) > 1
         scores: Scores | None = None
         if self.mixture is not None and self.seconds and self.was_free:
@@ -57,18 +96,39 @@ class RowLaw:
 
     def noted(self, token: int) -> tuple[float, ...]:
         """Return the numbers that go into `Step.state` for a chosen token."""
+        if self.decision is not None:
+            before, decision = self.decision
+            at = self.count - before
+            return decision.states[at] if 0 <= at < len(decision.states) else ()
         return self.narrowing.noted(token) if self.narrowing is not None and self.was_free else ()
 
     def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
-        """Take a decided token, which the matcher has taken."""
+        """Take a decided token, which the matcher has taken. A token that is not the decided one ends the
+        decision."""
+        if self.decision is not None:
+            before, decision = self.decision
+            at = self.count - before
+            if 0 <= at < len(decision.tokens) and decision.tokens[at] != token:
+                self.decision = None
+        self.count += 1
         if self.narrowing is not None:
             self.narrowing.follow(token, state, matcher)
+
+
+def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
+    """Return the tokens below `size` that a mask allows, ascending; None allows all."""
+    if words is None:
+        return np.arange(size)
+    ids = tokens_of(words)
+    return ids[: np.searchsorted(ids, size)]
 
 
 def told(strategies: Sequence[Strategy], states: Sequence[tuple[float, ...]]) -> str:
     """Return what a user should know of a text, from the states of its steps."""
     noted = [state for state in states if state]
-    return "; ".join(filter(None, (one.told(noted) for one in strategies if isinstance(one, Narrowing))))
+    return "; ".join(
+        filter(None, (one.told(noted) for one in strategies if isinstance(one, Narrowing | SearchStrategy)))
+    )
 
 
 def _like(logits: Any, raw: npt.NDArray[np.float32], ids: Ids) -> Scores:

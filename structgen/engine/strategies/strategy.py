@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -16,6 +16,8 @@ from structgen.errors import OptionError
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
+    from structgen.engine.model_protocol import Model
+    from structgen.tokens.tokenizer import Tokenizer
 
 Scores: TypeAlias = npt.NDArray[np.float64]
 """A number for each allowed token: logits, up to a constant."""
@@ -37,7 +39,9 @@ class Strategy(ABC):
     is_greedy: ClassVar[bool] = False
     """Whether it takes the best token, so that it needs temperature 0."""
     draws: ClassVar[bool] = False
-    """Whether it has no meaning at temperature 0, nor beside another truncation."""
+    """Whether it has no meaning at temperature 0."""
+    truncates: ClassVar[bool] = False
+    """Whether it has no meaning beside another truncation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,46 @@ class Mixture(Strategy):
     def mixed(self, own: Scores, others: Sequence[Scores]) -> Scores | None:
         """Return the scores of the allowed tokens, from those of the model and of the further rows; None
         where those of the model stay. Minus infinity drops a token; at least one stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a search decided at a place of a text."""
+
+    tokens: tuple[int, ...] = ()
+    """The next tokens, perhaps with an end token as the last one; empty: one token is chosen as always."""
+    scores: Scores | None = None
+    """Without tokens: the scores [V] among which the next token is chosen; None: the model's logits."""
+    states: tuple[tuple[float, ...], ...] = ()
+    """What goes into `Step.state`, for the first tokens."""
+
+
+class SearchStrategy(Strategy):
+    """Reads ahead, by further rows that begin as the text does, before it decides the next tokens."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
+        """Return what decides for the texts of a request. Raises OptionError for a model that it cannot
+        use."""
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return what a user should know of a text, from the states of its tokens; "" if nothing."""
+        return ""
+
+
+class Planner(ABC):
+    """What decides the next tokens for the texts of one request."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def plan(self, place: Any) -> Generator[Sequence[Any], list[Scores], Decision]:
+        """Return the next tokens at a place with two or more allowed tokens (a `TextPlace`, and each `Branch`,
+        of `searches.branches`, which knows this module: hence Any). Each `yield` of branches returns the
+        logits [V] after each, of one forward pass where each is one token longer than a branch that was read.
+        The decision follows from the place alone. The generator is closed where the text ends early."""
 
 
 class Narrowing(Strategy):
@@ -122,6 +166,14 @@ def checked_strategies(value: Any) -> tuple[Strategy, ...]:
             raise OptionError(
                 f"{same[0]} and {same[1]} exclude one another: {why}.", where="strategy", cure="Give one."
             )
+    looking = [one.name for one in given if isinstance(one, SearchStrategy)]
+    if looking and len(given) > 1:
+        other = next((one.name for one in given if one.name not in looking), looking[-1])
+        raise OptionError(
+            f"{looking[0]} and {other} exclude one another: {looking[0]} reads ahead by the model's own law.",
+            where="strategy",
+            cure="Give one.",
+        )
     return tuple(given)
 
 
@@ -139,11 +191,11 @@ def check_beside(
             )
         if one.draws and temperature == 0:
             raise OptionError(
-                f"{one.name} bounds what is drawn, and nothing is drawn at temperature 0.",
+                f"{one.name} is about draws, and nothing is drawn at temperature 0.",
                 where="temperature",
                 cure="Give a temperature above 0.",
             )
-        if one.draws and filters:
+        if one.truncates and filters:
             raise OptionError(
                 f"{one.name} is a truncation itself, and {filters[0]} another.",
                 where=filters[0],
@@ -160,6 +212,17 @@ def check_beside(
 def given_prompt(name: str, value: Any) -> GivenPrompt:
     """Return a second prompt, a text that may be empty, or token ids. Raises OptionError."""
     return checks.encodable(name, value) if isinstance(value, str) else checks.tokens(name, value)
+
+
+def check_given_model(name: str, value: Any) -> None:
+    """Raise OptionError for what names no model."""
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    if not (isinstance(value, str | PathLike) and str(value)) and not is_pair:
+        raise OptionError(
+            f"A {type(value).__name__} is no model.",
+            where=name,
+            cure="Give its name or folder, or a pair of a model object and its tokenizer.",
+        )
 
 
 def bounded(scores: Scores) -> Scores:

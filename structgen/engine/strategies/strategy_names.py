@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, Final
 
+from structgen.engine.searches.cautious import Cautious
+from structgen.engine.searches.pause_and_rerank import PauseAndRerank
+from structgen.engine.searches.plan import Plan
+from structgen.engine.searches.valued import Valued
 from structgen.engine.strategies.contrast import Contrast
 from structgen.engine.strategies.guidance import Guidance
 from structgen.engine.strategies.mirostat import Mirostat
@@ -16,14 +21,19 @@ from structgen.engine.strategies.strategy import Strategy
 from structgen.errors import OptionError
 
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
-    one.name: one for one in (Mirostat, Momentum, Guidance, Contrast, ContrastiveDecoding, ProxyTuning)
+    one.name: one
+    for one in (
+        *(Mirostat, Momentum, Guidance, Contrast, ContrastiveDecoding, ProxyTuning),
+        *(Cautious, PauseAndRerank, Plan, Valued),
+    )
 }
 _NEXT_OPTION: Final = re.compile(r",(?=[a-z_]+=)")
 
 
-def strategy_named(told: str) -> Strategy:
+def strategy_named(told: str, object_of: Callable[[str, str], Any] | None = None) -> Strategy:
     """Return the strategy of a text NAME or NAME:option=value,option=value. A value ends before a comma that
-    another option follows. Raises OptionError for names and options that there are not, and those of the
+    another option follows. `object_of` returns the object of an option, such as a reward, that
+    `module:function` names. Raises OptionError for names and options that there are not, and those of the
     strategy."""
     name, _colon, rest = told.partition(":")
     kind: Any = STRATEGIES.get(name)
@@ -34,7 +44,7 @@ def strategy_named(told: str) -> Strategy:
             where="strategy",
             cure=f"Write {near}." if near else f"Choose from {', '.join(STRATEGIES)}.",
         )
-    types = {one.name: str(one.type) for one in fields(kind)}
+    types = {one.name: str(one.type) for one in fields(kind) if one.init}
     given: dict[str, Any] = {}
     for option in _NEXT_OPTION.split(rest) if rest else ():
         key, equals, value = option.partition("=")
@@ -42,7 +52,12 @@ def strategy_named(told: str) -> Strategy:
             raise OptionError(
                 f"{option!r} is no option.", where="strategy", cure=f"Write {name}:{next(iter(types))}=..."
             )
-        given[key] = _number(key, value) if types.get(key) in ("int", "float") else value
+        if types.get(key) in ("int", "float"):
+            given[key] = _number(key, value)
+        elif object_of is not None and types.get(key, "").startswith("Reward"):
+            given[key] = object_of(value, key)
+        else:
+            given[key] = value
     made: Strategy = kind(**given)
     return made
 

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from structgen.engine import checks
+from structgen.engine.searches.prefix_rows import Floats, Tokens
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import OptionError, options_named
 from structgen.sampling.problem import Problem
-from structgen.sampling.rows import Floats, PrefixRows, Tokens
+from structgen.sampling.rows import PrefixRows
 from structgen.sampling.target import scaled
 from structgen.text_grammars.substrings import substring_of
 from structgen.tokens.tokenizer import Tokenizer

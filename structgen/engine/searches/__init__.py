@@ -1,0 +1,11 @@
+"""Searches: decoding strategies that read ahead before they decide, each one file.
+
+What comes in: a place of a text (`branches.TextPlace`), with the model's logits. What goes out: the next
+tokens (`strategies.strategy.Decision`), which the engine then takes one by one, each with the figures of its
+step.
+
+1. `prefix_rows` reads the model after prefixes, many in one pass, over shared pages.
+2. `branches` has what a search reads ahead: a continuation, its mask, its law and its noise.
+3. `search_run` is one decision under way. A step of the loop reads one pass for it; other texts go on.
+4. `cautious` and the files beside it are the searches.
+"""

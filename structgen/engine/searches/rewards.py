@@ -1,0 +1,92 @@
+"""Rewards of texts: a function of the user, run in a process of its own with limits.
+
+A call that raises, is late, needs too much memory, or returns no number counts as the reward 0. These calls
+are counted. The process has no network as far as Python's sockets are concerned; it is no sandbox for code
+that means harm.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from numbers import Real
+from typing import Any, Final, NoReturn, TypeAlias
+
+from structgen.engine import checks
+from structgen.errors import OptionError
+from structgen.system.worker_process import NotStartedError, WorkerProcess
+
+Reward: TypeAlias = Callable[[Any], float]
+"""From the value of a JSON document, or a text, to a number."""
+_LATE: Final = "Give seconds= a larger number."
+
+
+def check_reward(reward: Any, seconds: Any, megabytes: Any) -> tuple[float, int]:
+    """Return the checked limits of a reward. Raises OptionError for what cannot be called."""
+    if not callable(reward):
+        raise OptionError(
+            "There is no reward." if reward is None else f"A {type(reward).__name__} cannot be called.",
+            where="reward",
+            cure="Give a function from a value, or a text, to a number; in a command module:function.",
+        )
+    return (
+        checks.number("seconds", seconds, 1e-3, 1e6, "seconds, from 0.001"),
+        checks.whole("megabytes", megabytes, 16),
+    )
+
+
+def named_reward(reward: Reward | None) -> str:
+    """Return the name of a reward, the same in each process."""
+    kind = reward if hasattr(reward, "__qualname__") else type(reward)
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
+
+
+class Rewards:
+    """Rewards of the texts of one request; each text is asked once. The process ends with this object."""
+
+    def __init__(self, reward: Reward, seconds: float, megabytes: int) -> None:
+        self._seconds = seconds
+        self._worker = WorkerProcess(
+            reward, f"reward {named_reward(reward)}", "reward", begin=partial(_confine, megabytes << 20)
+        )
+        self._known: dict[bytes, float | None] = {}
+
+    def of(self, text: bytes, value: Any) -> float | None:
+        """Return the reward of a text with a value; None if the call raised, was late or returned no number.
+        Raises StructgenError if no process can be started."""
+        if text not in self._known:
+            try:
+                found = self._worker.ask((value,), self._seconds, "about a text", _LATE)
+            except NotStartedError:
+                raise
+            except Exception:  # the reward's own error, or its end
+                found = None
+            is_number = isinstance(found, Real) and math.isfinite(found)
+            self._known[text] = float(found) if is_number else None
+        return self._known[text]
+
+
+def _confine(memory: int) -> None:
+    """Bound the memory of this process to so many bytes more than it has, and take its sockets away."""
+    try:
+        import resource  # optional: not on Windows
+    except ImportError:
+        pass  # Windows bounds no memory
+    else:
+        if sys.platform == "linux":
+            with open("/proc/self/statm", encoding="ascii") as file:
+                memory += int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    socket.socket = _NoSocket  # type: ignore[assignment,misc]
+
+
+class _NoSocket:
+    def __init__(self, *_: object, **__: object) -> None:
+        _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise OSError("A reward has no network.")

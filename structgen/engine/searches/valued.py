@@ -1,0 +1,147 @@
+"""Value-guided decoding: a token counts for what the texts behind it are worth (Transfer Q*: Chakraborty et
+al., "Transfer Q*: Principled Decoding for LLM Alignment", 2024).
+
+The law of the next token is p(z) exp(Q(z) / alpha) over the `k` likeliest allowed tokens z. Q(z) is the mean
+reward of `continuations` whole texts that begin with it, drawn from a baseline model (the paper: one that was
+aligned with another reward; by default the model itself). A small alpha follows the reward, infinity the
+model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from structgen.engine import checks
+from structgen.engine.draft_models import SharedModel, shared_model
+from structgen.engine.model_protocol import Model
+from structgen.engine.searches.branches import Branch, TextPlace
+from structgen.engine.searches.prefix_rows import ModelRows
+from structgen.engine.searches.rewards import Reward, Rewards, check_reward, named_reward
+from structgen.engine.strategies.strategy import (
+    Decision,
+    GivenModel,
+    Planner,
+    Scores,
+    SearchStrategy,
+    check_given_model,
+    log_softmax,
+)
+from structgen.errors import fields_named
+from structgen.tokens.tokenizer import Tokenizer
+
+
+@fields_named("sg.Valued(reward=worth)")
+@dataclass(frozen=True, slots=True)
+class Valued(SearchStrategy):
+    """Tokens by their probability and by the reward of the texts behind them."""
+
+    name: ClassVar[str] = "valued"
+    reward: Reward | None = field(default=None, repr=False)
+    """From the value of a JSON document, or from a text, to a number; must be given."""
+    alpha: float = 0.2
+    """How much reward a nat of probability is worth; infinity: plain decoding."""
+    k: int = 10
+    """How many tokens are tried at a place."""
+    continuations: int = 1
+    """Texts behind each; more than one need a temperature above 0."""
+    baseline: GivenModel | None = None
+    """The model that continues, with the same tokenizer; None: the model itself."""
+    seconds: float = 1.0
+    """The limit of one call of the reward."""
+    megabytes: int = 512
+    """Memory that the reward may take."""
+    named: str = field(default="", init=False)
+    """The name of the reward."""
+
+    def __post_init__(self) -> None:
+        seconds, megabytes = check_reward(self.reward, self.seconds, self.megabytes)
+        takes = "a number above 0, or infinity"
+        if self.baseline is not None:
+            check_given_model("baseline", self.baseline)
+        for name, value in (
+            ("seconds", seconds),
+            ("megabytes", megabytes),
+            ("alpha", checks.number("alpha", self.alpha, 1e-9, 1e9, takes, math.inf)),
+            ("k", checks.whole("k", self.k, 1)),
+            ("continuations", checks.whole("continuations", self.continuations, 1, 65_536)),
+            ("named", named_reward(self.reward)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
+        """Load the baseline, and return what decides; it has the process of the reward. Raises OptionError
+        for a baseline of another tokenizer."""
+        assert self.reward is not None
+        baseline = None if self.baseline is None else shared_model(self.baseline, tokenizer, "baseline")
+        return _Valuing(self, baseline, Rewards(self.reward, self.seconds, self.megabytes))
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return how far the law of the text is from the model's under the mask, and how many rewards
+        failed."""
+        failures = sum(state[1] for state in states)
+        told = f"valued: {sum(state[0] for state in states):.2f} nats from the model's law (Kullback-Leibler)"
+        return told + (f"; {failures:.0f} rewards failed, and counted as 0" if failures else "")
+
+
+class _Valuing(Planner):
+    """The decisions of one request."""
+
+    def __init__(self, how: Valued, baseline: SharedModel | None, rewards: Rewards) -> None:
+        self._how, self._baseline, self._rewards = how, baseline, rewards
+
+    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
+        """Return the scores of the likeliest tokens. Cost: a row for each token of `k * continuations` texts,
+        and a call of the reward for each that is new."""
+        how = self._how
+        if how.alpha == math.inf:
+            return Decision()
+        root = place.root()
+        law = root.law(place.logits)
+        order = np.argsort(-law, kind="stable")[: how.k]
+        begun = [
+            root.after(int(token), stream=1 + at * how.continuations + one)
+            for at, token in enumerate(root.allowed[order])
+            for one in range(how.continuations)
+        ]
+        ended = yield from _completed(place, begun, self._baseline)
+        worth: list[float | None] = []
+        for branch in ended:
+            worth.append(self._rewards.of(branch.text, place.value(branch)))
+            yield []  # other texts go on, and the text may be cancelled
+        q = np.array([one or 0.0 for one in worth]).reshape(-1, how.continuations).mean(1)
+        scores = np.full(len(place.logits), -np.inf)
+        heat = place.request.chosen_by.temperature or 1.0
+        scores[root.allowed[order]] = heat * (law[order] + q / how.alpha)
+        law_after = log_softmax(law[order] + q / how.alpha)
+        distance = float((np.exp(law_after) * (law_after - law[order])).sum())
+        state = distance, float(worth.count(None))
+        return Decision(scores=scores, states=(state,))
+
+
+def _completed(
+    place: TextPlace, branches: list[Branch], baseline: SharedModel | None
+) -> Generator[Sequence[Branch], list[Scores], list[Branch]]:
+    """Return branches, each continued to a whole text by draws as the request asks for."""
+    rows = None
+    if baseline is not None:
+        rows = ModelRows(baseline.model, [*place.prompt, *place.tokens], "")
+    while True:
+        going = [at for at, branch in enumerate(branches) if not branch.is_over]
+        if not going:
+            break
+        asked = [branches[at] for at in going]
+        if rows is None or baseline is None:
+            logits = yield asked
+        else:
+            with baseline.lock:
+                logits = rows.read([branch.tokens for branch in asked])
+            place.passes, place.rows = rows.passes + 1, rows.count + rows.reread + 1  # and its prompt
+            yield []
+        for at, token in zip(going, place.drawn(asked, logits), strict=True):
+            branches[at] = branches[at].after(token)
+    return branches

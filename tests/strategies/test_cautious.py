@@ -1,0 +1,164 @@
+"""Cautious prediction: its law in closed form, its boundaries, its number of trials."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from searching import decided  # noqa: E402
+from strategy_models import (  # noqa: E402
+    END,
+    LETTERS,
+    RULE,
+    Table,
+    distance,
+    drawn,
+    enumerated,
+    scrambled,
+    softmax,
+)
+
+import structgen as sg  # noqa: E402
+from structgen.engine import Engine, Request, Sampling  # noqa: E402
+
+ALWAYS = 1e-9
+"""An entropy that each choice exceeds."""
+
+
+def _best_of(model: Table, trials: int) -> dict[tuple[int, ...], float]:
+    """Return the law of the likeliest of some whole texts. For a loss it is (sum of s_j >= s_i)^K - (sum of
+    s_j > s_i)^K; texts of one loss share it by their probability."""
+    losses: dict[tuple[int, ...], list[float]] = {}
+
+    def law(tokens: tuple[int, ...], allowed: list[int]) -> dict[int, float]:
+        row = model.logits([0, *tokens])
+        shares = softmax({one: float(row[one]) for one in allowed})
+        for token, share in shares.items():
+            own = [-math.log(share)] if len(allowed) > 1 else []
+            losses[(*tokens, token)] = losses.get(tokens, []) + own
+        return shares
+
+    plain = enumerated(law)
+    scores = {}
+    for tokens in plain:
+        own = losses[(*tokens, END)]
+        scores[tokens] = round(sum(own) / max(len(own), 1), 9)
+    found = {}
+    for tokens, share in plain.items():
+        group = sum(one for text, one in plain.items() if scores[text] == scores[tokens])
+        above = sum(one for text, one in plain.items() if scores[text] > scores[tokens])
+        found[tokens] = ((group + above) ** trials - above**trials) * share / group
+    assert math.isclose(sum(found.values()), 1.0, abs_tol=1e-9)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("trials", "count", "most"),
+    [
+        (3, 3000, 0.04),
+        pytest.param(2, 15_000, 0.02, marks=pytest.mark.slow),
+        pytest.param(5, 15_000, 0.02, marks=pytest.mark.slow),
+    ],
+)
+def test_the_law_is_that_of_the_likeliest_of_the_trials(trials: int, count: int, most: float) -> None:
+    model = scrambled(30)
+    strategy = sg.Cautious(trials=trials, low=0.0, high=ALWAYS)
+    exact, plain = _best_of(model, trials), _best_of(model, 1)
+    assert 0.5 * sum(abs(exact[one] - plain[one]) for one in exact) > 0.1
+    found: dict[tuple[int, ...], int] = {}
+    for seed in range(count):
+        text = decided(strategy, model, RULE, Sampling(seed=seed)).tokens[:-1]
+        found[text] = found.get(text, 0) + 1
+    assert 0.5 * sum(abs(found.get(one, 0) / count - share) for one, share in exact.items()) < most
+
+
+def test_draws_of_the_engine_have_the_law_too() -> None:
+    model = scrambled(30)
+    how = Sampling(seed=3, strategy=sg.Cautious(trials=3, low=0.0, high=ALWAYS))
+    assert distance(drawn(model, how, 1500), _best_of(model, 3)) < 0.05
+
+
+def test_the_number_of_trials_follows_the_entropy() -> None:
+    how = sg.Cautious()
+    assert [how.count(nats) for nats in (0.0, 0.01, 0.1, 0.2, 0.755, 1.4, 1.5, 9.0)] == [
+        *(1, 1, 1, 2, 5, 9, 10, 10),
+    ]
+
+
+def test_trials_end_at_items_and_at_stops_inside_strings() -> None:
+    texts = [b'["', b"a", b".", b"b ", b'"', b'","', b"]", b"<end>"]
+    tokenizer = sg.Tokenizer.from_bytes(texts, eos_token_id=7)
+    item = {"type": "string", "pattern": "^[ab. ]{1,12}$"}
+    grammar = sg.json_schema({"type": "array", "items": item, "maxItems": 4}, whitespace="compact")
+    model = scrambled(31, size=8, spread=0.7)
+    strategy = sg.Cautious(trials=3, low=0.0, high=ALWAYS)
+    results = Engine(model, tokenizer).generate(
+        Request([0], grammar, Sampling(seed=2), max_tokens=24, n=40, strategy=strategy)
+    )
+    ends = []
+    for one in results:
+        assert one.error is None
+        begins = [at for at, step in enumerate(one.steps) if step.state and step.state[0] > 1]
+        for begin, after in itertools.pairwise(begins):
+            span = [texts[step.token] for step in one.steps[begin:after]]
+            # a token without an alternative is not part of a decision
+            closing = [at for at, piece in enumerate(span) if piece in (b".", b'"', b'","', b"]")]
+            assert closing
+            ends.append(span[closing[0]])
+    assert {b".", b'","'} <= set(ends)
+
+
+def test_free_text_ends_trials_at_stops() -> None:
+    tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", b". ", b"c", b"<end>"], eos_token_id=4)
+    strategy = sg.Cautious(trials=3, low=0.0, high=ALWAYS)
+    for one in Engine(scrambled(33), tokenizer).generate(
+        Request([0], None, Sampling(seed=1), max_tokens=20, n=10, strategy=strategy)
+    ):
+        begins = [at for at, step in enumerate(one.steps) if step.state]
+        for at in begins[1:]:
+            assert one.steps[at - 1].token == 2
+
+
+def test_a_stop_string_ends_a_trial() -> None:
+    strategy = sg.Cautious(trials=3, low=0.0, high=ALWAYS)
+    (one,) = Engine(scrambled(34), LETTERS).generate(
+        Request([0], None, Sampling(seed=1), max_tokens=200, stop="bc", strategy=strategy)
+    )
+    assert "bc" not in one.text
+    assert one.usage.strategy_rows <= 3 * (len(one.tokens) + 200)
+
+
+def test_typed_texts_agree_more_with_trials_than_without() -> None:
+    """Self-consistency: the share of the commonest text of several draws."""
+    model = scrambled(35, spread=1.0)
+
+    def agreement(strategy: sg.Cautious) -> float:
+        found = [one.text for one in drawn(model, Sampling(seed=5, strategy=strategy), 400, RULE)]
+        return max(found.count(text) for text in set(found)) / len(found)
+
+    assert agreement(sg.Cautious(trials=8, low=0.0, high=ALWAYS)) > agreement(sg.Cautious(trials=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [({"trials": 0}, "trials"), ({"low": -1.0}, "low"), ({"low": 2.0}, "high"), ({"high": "x"}, "high")],
+)
+def test_wrong_options_are_refused_by_name(options: dict[str, object], where: str) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        sg.Cautious(**options)  # type: ignore[arg-type]
+    assert caught.value.where == where
+
+
+def test_what_excludes_a_search_is_refused_with_the_reason() -> None:
+    for other in (sg.Mirostat(), sg.Guidance(""), sg.Plan(reward=len)):
+        with pytest.raises(sg.OptionError, match="exclude one another") as caught:
+            Sampling(strategy=(sg.Cautious(), other))
+        assert caught.value.where == "strategy"
+    with pytest.raises(sg.OptionError, match="about draws"):
+        Request("x", None, Sampling(temperature=0.0), strategy=sg.Cautious())
+    with pytest.raises(sg.OptionError, match="behind the prompt as it is"):
+        Request("x", RULE, strategy=sg.Cautious(), healing=True)

@@ -1,0 +1,323 @@
+"""Searches with a reward: planning finds the best text, values follow their formula, and a reward that hangs,
+raises or needs too much does no harm."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import multiprocessing
+import random
+import socket
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from searching import decided  # noqa: E402
+from strategy_models import END, LETTERS, RULE, Table, scrambled, softmax  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
+from structgen.engine.searches import plan as plan_module  # noqa: E402
+
+PARTS = [b"x", b"y", b"1", b"+", b"-", b"*", b"<end>"]
+SUMS = sg.Tokenizer.from_bytes(PARTS, eos_token_id=6)
+PROGRAM = sg.regex("[xy1]([-+*][xy1]){0,2}")
+PLACES = [(2, 5), (7, 3), (1, 4), (6, 6)]
+ATOMS, SIGNS = "xy1", "+-*"
+PROGRAMS = [
+    "".join(parts) for count in range(3) for parts in itertools.product(ATOMS, *[SIGNS, ATOMS] * count)
+]
+
+
+def _values(program: str) -> list[int]:
+    return [eval(program, {}, {"x": x, "y": y}) for x, y in PLACES]
+
+
+class Examples:
+    """The share of the examples of a program that another one passes."""
+
+    def __init__(self, program: str) -> None:
+        self.wanted = _values(program)
+
+    def __call__(self, program: str) -> float:
+        found = _values(program)
+        return sum(map(int.__eq__, found, self.wanted)) / len(self.wanted)
+
+
+def _tasks(count: int) -> list[str]:
+    numbers = random.Random(4)
+    return [numbers.choice(PROGRAMS) for _ in range(count)]
+
+
+def _planned(model: Table, reward: Callable[..., float], **options: int) -> Result:
+    strategy = sg.Plan(reward=reward, **options)  # type: ignore[arg-type]
+    (one,) = Engine(model, SUMS).generate(Request([0], PROGRAM, max_tokens=6, strategy=strategy))
+    assert one.error is None
+    return one
+
+
+def _solved(count: int) -> tuple[int, int]:
+    """Return how many tasks a plan solves, and how many the best of draws with as many rows."""
+    planned = drawn = 0
+    for number, program in enumerate(_tasks(count)):
+        tests, model = Examples(program), scrambled(500 + number, size=7, spread=1.0)
+        one = _planned(model, tests, k=7, rollouts=256)
+        planned += tests(one.text) == 1.0
+        texts, rows, seed = [], 0, 0
+        while rows < one.usage.strategy_rows:
+            found = Engine(model, SUMS).generate(
+                Request([0], PROGRAM, Sampling(seed=seed), max_tokens=6, n=32, speculation="off")
+            )
+            for text in found:
+                rows += text.usage.calls
+                if rows <= one.usage.strategy_rows:
+                    texts.append(text.text)
+            seed += 1
+        drawn += any(tests(text) == 1.0 for text in texts)
+    return planned, drawn
+
+
+def test_a_plan_finds_programs_more_often_than_draws_with_as_many_rows() -> None:
+    planned, drawn = _solved(30)
+    assert planned >= 15
+    assert planned > drawn
+
+
+@pytest.mark.slow
+def test_a_plan_solves_half_of_the_tasks() -> None:
+    planned, drawn = _solved(200)
+    assert planned >= 100
+    assert planned > drawn
+
+
+def test_a_plan_of_a_whole_tree_finds_the_best_reward_of_the_enumeration() -> None:
+    strategy = sg.Plan(reward=lambda text: -abs(text.count("b") - 2) - text.count("a") / 4, k=5, rollouts=80)
+    texts = ["a" + one + two for one in "abc" for two in ("", "b")]
+    texts += ["b" + one + two for one in "ac" for two in ("", "a", "c")] + ["c"]
+    best = max(-abs(text.count("b") - 2) - text.count("a") / 4 for text in texts)
+    (one,) = Engine(scrambled(50), LETTERS).generate(Request([0], RULE, max_tokens=6, strategy=strategy))
+    assert one.steps[0].state[0] == best
+
+
+def test_a_plan_without_its_caches_has_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(dict):  # type: ignore[type-arg]
+        def __setitem__(self, key: object, value: object) -> None:
+            pass
+
+        def update(self, *_: object) -> None:  # type: ignore[override]
+            pass
+
+    expected = [_planned(scrambled(seed, size=7), Examples("x*y+1"), rollouts=30) for seed in range(4)]
+    plain = plan_module._Tree.__init__
+
+    def forgetful(self: plan_module._Tree, *inputs: object) -> None:
+        plain(self, *inputs)  # type: ignore[arg-type]
+        self._completed, self._laws = Forgetful(), Forgetful(self._laws)
+
+    monkeypatch.setattr(plan_module._Tree, "__init__", forgetful)
+    found = [_planned(scrambled(seed, size=7), Examples("x*y+1"), rollouts=30) for seed in range(4)]
+    assert [one.tokens for one in found] == [one.tokens for one in expected]
+    assert [one.steps[0].state for one in found] == [one.steps[0].state for one in expected]
+    assert sum(one.usage.strategy_rows for one in found) > sum(one.usage.strategy_rows for one in expected)
+
+
+def test_the_reward_1_ends_a_plan() -> None:
+    one = _planned(scrambled(51, size=7), lambda _: 1.0)
+    assert one.steps[0].state[:2] == (1.0, 1.0)
+
+
+def _hangs(_: str) -> float:
+    time.sleep(600)
+    return 1.0
+
+
+def _raises(_: str) -> float:
+    raise ValueError("no")
+
+
+def _is_greedy(_: str) -> float:
+    return float(len(bytearray(4 << 30)))
+
+
+def _calls_home(_: str) -> float:
+    socket.create_connection(("127.0.0.1", 1))
+    return 1.0
+
+
+def _dies(_: str) -> float:
+    import os
+
+    os._exit(3)
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [_hangs, _raises, _is_greedy, _calls_home, _dies, lambda _: None, lambda _: math.nan],
+    ids=["hangs", "raises", "memory", "network", "dies", "none", "nan"],
+)
+def test_a_reward_that_fails_counts_as_0_and_is_told(reward: Callable[[str], float]) -> None:
+    strategy = sg.Plan(reward=reward, rollouts=3, seconds=0.3, megabytes=64)
+    (one,) = Engine(scrambled(52, size=7), SUMS).generate(
+        Request([0], PROGRAM, max_tokens=6, strategy=strategy)
+    )
+    assert one.error is None
+    assert one.text in PROGRAMS
+    assert "3 of their rewards failed" in one.usage.strategy
+    assert one.steps[0].state == (0.0, 3.0, 3.0)
+
+
+def test_no_process_is_left() -> None:
+    _planned(scrambled(53, size=7), Examples("x+y"))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_text_that_is_cancelled_ends_in_the_middle_of_a_plan() -> None:
+    engine = Engine(scrambled(54, size=7), SUMS)
+    strategy = sg.Plan(reward=Examples("x*y*y"), rollouts=100_000)
+    (handle,) = engine.submit(Request([0], PROGRAM, max_tokens=6, strategy=strategy))
+    for _ in range(30):
+        engine.step()
+    assert not handle.is_done
+    handle.cancel()
+    engine.drive([handle])
+    assert handle.result is not None
+    assert handle.result.finish_reason is sg.FinishReason.CANCELLED
+
+
+def test_other_texts_go_on_while_a_plan_is_made() -> None:
+    engine = Engine(scrambled(55, size=7), SUMS)
+    strategy = sg.Plan(reward=Examples("x*y*y"), rollouts=1000)
+    (slow,) = engine.submit(Request([0], PROGRAM, max_tokens=6, strategy=strategy))
+    (quick,) = engine.submit(Request([0], PROGRAM, max_tokens=6))
+    engine.drive([quick])
+    assert not slow.is_done
+    slow.cancel()
+    engine.drive([slow])
+
+
+# --- values -------------------------------------------------------------------------------------------------
+
+
+def _worth(text: str) -> float:
+    return text.count("b") + 0.5 * text.count("c")
+
+
+def _expected(model: Table, tokens: tuple[int, ...]) -> float:
+    """Return the mean reward of the texts that begin with tokens, by enumeration."""
+    if tokens and tokens[-1] == END:
+        return _worth(b"".join(LETTERS.token_bytes[one] or b"" for one in tokens[:-1]).decode())
+    shares = _shares(model, tokens)
+    return sum(share * _expected(model, (*tokens, token)) for token, share in shares.items())
+
+
+def _shares(model: Table, tokens: tuple[int, ...]) -> dict[int, float]:
+    matcher = sg.Matcher(sg.compile(RULE, LETTERS))
+    for token in tokens:
+        matcher.advance(token)
+    row = model.logits([0, *tokens])
+    return softmax({one: float(row[one]) for one in range(5) if matcher.accepts([one])})
+
+
+def _exact(model: Table, tokens: tuple[int, ...], alpha: float) -> dict[int, float]:
+    shares = _shares(model, tokens)
+    return softmax(
+        {one: math.log(share) + _expected(model, (*tokens, one)) / alpha for one, share in shares.items()}
+    )
+
+
+def _estimated(model: Table, tokens: tuple[int, ...], alpha: float, count: int, seed: int = 1) -> np.ndarray:
+    strategy = sg.Valued(reward=_worth, alpha=alpha, continuations=count)
+    scores = decided(strategy, model, RULE, Sampling(seed=seed), tokens).scores
+    assert scores is not None
+    return np.exp(scores - np.logaddexp.reduce(scores))
+
+
+@pytest.mark.parametrize("alpha", [0.5, 2.0])
+@pytest.mark.parametrize("tokens", [(), (0,), (1,)])
+def test_the_law_is_that_of_exact_values(tokens: tuple[int, ...], alpha: float) -> None:
+    model = scrambled(60)
+    exact = _exact(model, tokens, alpha)
+    found = _estimated(model, tokens, alpha, 3000)
+    assert 0.5 * sum(abs(found[one] - exact.get(one, 0.0)) for one in range(5)) < 0.02
+    plain = _shares(model, tokens)
+    assert 0.5 * sum(abs(plain[one] - exact[one]) for one in exact) > 0.02
+
+
+def test_more_continuations_come_nearer_to_the_exact_law() -> None:
+    model = scrambled(61)
+    exact = _exact(model, (), 0.3)
+
+    def error(count: int) -> float:
+        laws = [_estimated(model, (), 0.3, count, seed) for seed in range(12)]
+        return sum(abs(law[one] - exact.get(one, 0.0)) for law in laws for one in range(5))
+
+    assert error(64) < 0.5 * error(2)
+
+
+def test_one_greedy_continuation_is_the_released_rule() -> None:
+    """Greedy: the token with the greatest logit + weight reward of one greedy continuation."""
+    for seed in range(8):
+        model, text = scrambled(70 + seed), ()
+        while not text or text[-1] != END:
+            shares, scores = _shares(model, text), {}
+            for token, share in shares.items():
+                whole = (*text, token)
+                while whole[-1] != END:
+                    behind = _shares(model, whole)
+                    whole = (*whole, max(behind, key=lambda one: behind[one]))
+                scores[token] = math.log(share) + _expected(model, whole) / 0.7
+            text = (*text, max(scores, key=lambda one: scores[one]))
+        (one,) = Engine(model, LETTERS).generate(
+            Request(
+                [0],
+                RULE,
+                Sampling(temperature=0.0),
+                max_tokens=12,
+                strategy=sg.Valued(reward=_worth, alpha=0.7),
+            )
+        )
+        assert tuple(one.tokens) == text[:-1]
+
+
+def test_a_baseline_continues_in_place_of_the_model() -> None:
+    model, baseline = scrambled(80), scrambled(81)
+    results = []
+    for given in (None, (baseline, LETTERS)):
+        strategy = sg.Valued(reward=_worth, alpha=0.2, continuations=3, baseline=given)
+        before = baseline.passes
+        found = Engine(model, LETTERS).generate(Request([0], RULE, max_tokens=12, n=20, strategy=strategy))
+        results.append([one.tokens for one in found])
+        assert (baseline.passes > before) == (given is not None)
+        assert sum(one.usage.strategy_calls for one in found) > 0
+    assert results[0] != results[1]
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda: sg.Plan(), "reward"),
+        (lambda: sg.Plan(reward="no"), "reward"),
+        (lambda: sg.Plan(reward=len, k=0), "k"),
+        (lambda: sg.Plan(reward=len, rollouts=0), "rollouts"),
+        (lambda: sg.Plan(reward=len, seconds=0), "seconds"),
+        (lambda: sg.Plan(reward=len, megabytes=1), "megabytes"),
+        (lambda: sg.Valued(), "reward"),
+        (lambda: sg.Valued(reward=len, alpha=0), "alpha"),
+        (lambda: sg.Valued(reward=len, continuations=0), "continuations"),
+        (lambda: sg.Valued(reward=len, baseline=7), "baseline"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(make: Callable[[], object], where: str) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        make()
+    assert caught.value.where == where
+
+
+def test_the_name_of_a_reward_is_the_same_in_each_process() -> None:
+    assert repr(sg.Plan(reward=_worth)) == repr(sg.Plan(reward=_worth))
+    assert "_worth" in repr(sg.Valued(reward=_worth))
+    assert "0x" not in repr(sg.Plan(reward=Examples("x")))

@@ -1,0 +1,154 @@
+"""A model that switches between a small and a large one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from strategy_models import LETTERS, Table, scrambled  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine import Engine, Request, Sampling  # noqa: E402
+
+TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
+OTHER = sg.Tokenizer.from_bytes([b"a", b"c", b"b", b"ab", b"<end>"], eos_token_id=4)
+
+
+def _switched(small: Table, large: Table, **options: Any) -> sg.Switched:
+    return sg.Switched((small, LETTERS), (large, LETTERS), **options)
+
+
+def _tokens(model: Any, count: int = 20, **options: Any) -> list[list[int]]:
+    requests = [
+        Request([at % 4, 1], TEXTS, Sampling(seed=at), **{"max_tokens": 16, **options}) for at in range(count)
+    ]
+    results = Engine(model, LETTERS, max_rows=8).generate(requests)
+    assert all(one.error is None for one in results), results[0].error
+    return [one.tokens for one in results]
+
+
+def test_the_ends_of_tau_are_the_two_models_token_for_token() -> None:
+    small, large = scrambled(1), scrambled(2)
+    assert _tokens(_switched(small, large, tau=-1)) == _tokens(large)
+    assert _tokens(_switched(small, large, tau=math.inf)) == _tokens(small)
+    assert _tokens(_switched(small, large, tau=0.8)) not in (_tokens(small), _tokens(large))
+
+
+def _entropy(row: Any, allowed: list[int]) -> float:
+    law = torch.softmax(row[allowed].double(), -1)
+    return float(-(law * law.log2()).sum())
+
+
+@pytest.mark.parametrize(("tau", "window", "least"), [(0.8, 5, 3), (0.5, 2, 1), (1.1, 3, 0), (0.9, 1, 4)])
+def test_each_row_is_that_of_the_model_that_a_twin_has_in_charge(tau: float, window: int, least: int) -> None:
+    small, large = scrambled(3), scrambled(4)
+    engine = Engine(_switched(small, large, tau=tau, window=window, least=least), LETTERS)
+    compiled, switches = sg.compile(TEXTS, LETTERS), 0
+    for seed in range(12):
+        (one,) = engine.generate(Request([0, 1], TEXTS, Sampling(seed=seed), max_tokens=16))
+        matcher, read, charge, since = sg.Matcher(compiled), [0, 1], False, least
+        entropies: list[float] = []
+        for step in one.steps:
+            row = (large if charge else small).logits(read)
+            assert step.logprob == pytest.approx(
+                float(torch.log_softmax(row.double(), -1)[step.token]), abs=1e-5
+            )
+            allowed = [token for token in range(5) if matcher.accepts([token])]
+            if len(allowed) > 1:
+                entropies.append(_entropy(row, allowed))
+                assert step.entropy == pytest.approx(entropies[-1], abs=1e-6)
+            else:
+                assert step.entropy is None
+            matcher.advance(step.token)
+            read.append(step.token)
+            since += 1
+            mean = sum(entropies[-window:]) / max(len(entropies[-window:]), 1)
+            if (mean > tau) != charge and since >= least:
+                charge, since, switches = mean > tau, 0, switches + 1
+    assert switches > 3
+
+
+def test_texts_are_the_same_alone_and_in_any_batch() -> None:
+    def texts(rows: int) -> list[list[int]]:
+        model = _switched(scrambled(5), scrambled(6), tau=0.8)
+        return [
+            one.tokens
+            for one in Engine(model, LETTERS, max_rows=rows).generate(
+                [Request([at % 4], TEXTS, Sampling(seed=at), max_tokens=16) for at in range(9)]
+            )
+        ]
+
+    assert texts(1) == texts(3) == texts(9)
+
+
+def test_an_interrupt_at_any_pass_changes_nothing() -> None:
+    expected = _tokens(_switched(scrambled(7), scrambled(8), tau=0.8), 3)
+    for at in range(1, 12):
+        model, seen = _switched(scrambled(7), scrambled(8), tau=0.8), [0]
+        decode = model.decode
+
+        def cut(*inputs: Any, _decode: Any = decode, _seen: list[int] = seen, _at: int = at) -> Any:
+            _seen[0] += 1
+            if _seen[0] == _at:
+                raise KeyboardInterrupt
+            return _decode(*inputs)
+
+        model.decode = cut  # type: ignore[method-assign]
+        engine = Engine(model, LETTERS, max_rows=8)
+        handles = [
+            handle
+            for one in range(3)
+            for handle in engine.submit(Request([one % 4, 1], TEXTS, Sampling(seed=one), max_tokens=16))
+        ]
+        try:
+            engine.drive(handles)
+        except KeyboardInterrupt:
+            engine.drive(handles)
+        assert [one.result.tokens for one in handles if one.result is not None] == expected
+
+
+def test_caches_are_those_of_a_fresh_prefill() -> None:
+    """With models that read for themselves: the logits of both equal those of reading all tokens at once."""
+    grammar = sg.json_schema({"type": "object", "properties": {"what": {"type": "string"}}}, **sg.JSON_DUMPS)
+    model = sg.Switched("structgen/extract-draft", "structgen/extract", tau=0.02, window=2, least=1)
+    engine = Engine(model)
+    prompt = engine.prompt_tokens(Request("Nine brooms were sold by Mister Oak, two of them green.", grammar))
+    tokens = engine.tokenizer.encode(b'{"what": "brooms of Oak and green ones"}')
+    _, cache = model.prefill(prompt)
+    used = set()
+    for at, token in enumerate(tokens):
+        (row,) = model.decode([token], [cache])
+        used.add(int(cache.in_charge))
+        reader = model._large if cache.in_charge else model._small
+        fresh, _ = reader.prefill([*prompt, *tokens[: at + 1]])
+        assert float((row - fresh[: len(row)]).abs().max()) < 1e-5
+        if at == 5:
+            cache = cache.copy()
+    assert used == {0, 1}
+
+
+def test_searches_and_samplers_run_on_it() -> None:
+    model = _switched(scrambled(9), scrambled(10), tau=0.8)
+    _tokens(model, 3, strategy=sg.Cautious(trials=3, low=0.0, high=0.1))
+    found = sg.sample(Engine(model, LETTERS), [0], TEXTS, 20, method="cars", max_tokens=16)
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda: sg.Switched(7, (scrambled(1), LETTERS)), "small"),
+        (lambda: sg.Switched((scrambled(1), LETTERS), (scrambled(2), OTHER)), "large"),
+        (lambda: _switched(scrambled(1), scrambled(2), tau=math.nan), "tau"),
+        (lambda: _switched(scrambled(1), scrambled(2), window=0), "window"),
+        (lambda: _switched(scrambled(1), scrambled(2), least=-1), "least"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(make: Any, where: str) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        make()
+    assert caught.value.where == where
