@@ -373,7 +373,7 @@ class MonitoredText(CompiledGrammar):
         """Write the mask of the tokens after which the document can still be completed within the budget; a
         monitor that would leave none changes nothing."""
         self.check_mask(mask)
-        if self.is_plenty(index, budget):
+        if self.budget_suffices(index, budget):
             self.fill_index(index, mask, row)
             return
         place = self.place(index)
@@ -445,10 +445,10 @@ class _GrammarCompletions:
     def known(self, index: int) -> int | None:
         return None
 
-    def plenty(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int, budget: int) -> int | None:
         inner, state = self._text.inner, self._text.place(index).state
         inner.compute(state)
-        return inner.completions.plenty(state, budget)
+        return inner.completions.sufficient(state, budget)
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         return self._text.inner.completions.too_long(self._text.place(index).state, tokens, left)
