@@ -1,13 +1,15 @@
 """What do masks of composed grammars cost, cold, beside those of their parts, and of xgrammar and llguidance?
 
     python bench/bench_composed.py [--tokenizer llama3] [--maskbench FOLDER] [--glob "*.json"] [--count 60]
+        [--only "JSON as rules,any JSON"]
 
 *Tool call*: free text, and in it `<call>`, a document of a JSON Schema, `</call>`; the schemas are the
 samples of this repository and, with `--maskbench`, as many as `--count` says, drawn from a folder of
 MaskBench's files, each with its first valid instance that structgen takes. structgen and xgrammar read it as
 a structural tag (`triggered_tags`), llguidance as rules with `%json`, whose free text has no `<`. *The schema
 alone*: the same documents by themselves. *SQL, fenced*: "```sql", a text of grammars/sql.lark, "```"; *SQL
-alone*: the same texts, under the Lark grammar by itself.
+alone*: the same texts, under the Lark grammar by itself. *JSON as rules*: the samples' documents under JSON's
+own rules in EBNF, and *any JSON*: under the schema `true`.
 
 A grammar is compiled anew, with no store; then its text is replayed token by token: a mask, a commit. All
 engines run in this process, in turns, grammar by grammar. A text with a token that a mask does not allow is
@@ -44,6 +46,16 @@ from structgen.system import resources
 COLUMNS = ("grammar", "engine", "texts", "masks", "compile_ms", "first_mask_us", "mask_avg_us", "mask_p50_us")
 COLUMNS += ("mask_p99_us", "mask_max_us", "commit_avg_us", "refused_texts", "refused_grammars")
 BEFORE, AFTER = "Let me look that up. ", " That is all."
+RULES = r"""
+root   ::= ws value ws
+value  ::= object | array | string | number | "true" | "false" | "null"
+object ::= "{" ws "}" | "{" member ("," member)* "}"
+member ::= ws string ws ":" ws value ws
+array  ::= "[" ws "]" | "[" ws value ws ("," ws value ws)* "]"
+string ::= "\"" ([^"\\\x00-\x1F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4}))* "\""
+number ::= "-"? ("0" | [1-9] [0-9]*) ("." [0-9]+)? ([eE] [-+]? [0-9]+)?
+ws     ::= [ \t\n\r]*
+"""
 Job: TypeAlias = "tuple[str, str, str]"
 """A case, what the engine compiles (a schema's text, or a grammar), and a text."""
 Compile: TypeAlias = Callable[[str, str], Callable[[], Session]]
@@ -73,6 +85,10 @@ class Ours:
             grammar = sg.structural_tag(tag(schema))
         elif case == "the schema alone":
             grammar = sg.json_schema(schema)
+        elif case == "any JSON":
+            grammar = sg.json_schema(True, numbers="any", whitespace="any", escapes="any")
+        elif case == "JSON as rules":
+            grammar = sg.ebnf(RULES)
         else:
             grammar = sg.lark(resources.grammar("sql"))
             if case == "SQL, fenced":
@@ -89,8 +105,10 @@ class Xgrammar(XgrammarEngine):
     """xgrammar, which reads structural tags and schemas."""
 
     def compile_case(self, case: str, schema: str) -> Callable[[], Session]:
-        if case == "the schema alone":
-            return self.compile(schema)
+        if case in ("the schema alone", "any JSON"):
+            return self.compile(schema or "true")
+        if case == "JSON as rules":
+            return self.sessions(partial(self._compiler.compile_grammar, RULES))
         if case != "tool call":
             raise EngineRefusal("no such grammar", "it reads no Lark files")
         return self.sessions(partial(self._compiler.compile_structural_tag, tag(schema)))
@@ -104,8 +122,10 @@ class Llguidance(LlguidanceOfLark):
             return self.compile(
                 f'start: FREE ("<call>" call "</call>" FREE)*\nFREE: /[^<]*/\ncall: %json {schema}\n'
             )
-        if case == "the schema alone":
-            return self.compile(f"start: %json {schema}\n")
+        if case in ("the schema alone", "any JSON"):
+            return self.compile(f"start: %json {schema or 'true'}\n")
+        if case == "JSON as rules":
+            raise EngineRefusal("no such grammar", "it reads no EBNF")
         return self.compile(resources.grammar("sql").read_text("utf-8"))
 
 
@@ -132,6 +152,10 @@ def jobs(tokenizer: sg.Tokenizer, drawn: list[Path]) -> Iterator[Job]:
                 yield "tool call", schema, f"{BEFORE}<call>{text}</call>{AFTER}"
                 yield "the schema alone", schema, text
                 break
+    for _schema, valid in schemas(sorted(resources.schemas().glob("*.json"))):
+        text = json.dumps(valid[0], ensure_ascii=False)
+        yield "JSON as rules", "", text
+        yield "any JSON", "", text
     for text in accepted("sql")[:8]:
         yield "SQL, fenced", "", f"```sql\n{text}\n```"
         yield "SQL alone", "", text
@@ -145,6 +169,7 @@ def main() -> None:
     parser.add_argument("--maskbench", type=Path)
     parser.add_argument("--glob", default="*.json")
     parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--only", help="these cases, behind the rows that the day has")
     add_results(parser)
     options = parser.parse_args()
     tokenizer = vocabularies.load(options.tokenizer)
@@ -157,7 +182,8 @@ def main() -> None:
     names = {"structgen": version(), **{name: version_of(name) for name in ("xgrammar", "llguidance")}}
     drawn = sorted(options.maskbench.glob(options.glob)) if options.maskbench else []
     random.Random(0).shuffle(drawn)
-    work = list(jobs(tokenizer, drawn[: options.count]))
+    only = options.only and options.only.split(",")
+    work = [job for job in jobs(tokenizer, drawn[: options.count]) if not only or job[0] in only]
     times: dict[tuple[str, str], list[Times]] = {}
     refused: dict[tuple[str, str], int] = {}
     for engine in engines.values():  # what a process loads once is nobody's cost
@@ -184,7 +210,7 @@ def main() -> None:
     Console(width=190).print(table)
     about = {"tokenizer": options.tokenizer, "load": f"{before} {load()}"}
     versions = ", ".join(f"{name} {of}" for name, of in names.items())
-    print(write(options.results, "composed", {**about, "versions": versions}, COLUMNS, rows))
+    print(write(options.results, "composed", {**about, "versions": versions}, COLUMNS, rows, more=bool(only)))
 
 
 def row(case: str, name: str, of: list[Times], refused: int) -> tuple[object, ...]:

@@ -28,11 +28,11 @@ from structgen.text_grammars.machine.language import (
     Config,
     InsidePart,
     Language,
+    LanguageGrammar,
     Moves,
 )
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.regular_language import RegularLanguage
-from structgen.text_grammars.text_grammar import TextBefore
 from structgen.tokens.vocabulary import Vocabulary
 
 
@@ -76,12 +76,12 @@ class TextBeforeLanguage(RegularLanguage):
         return [one for one in dict.fromkeys(found) if one.first]
 
 
-def text_part(of: TextBefore, limits: Limits, target: CompileTarget) -> TextPart:
+def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> TextPart:
     """Return free text as a part, compiled once for a store."""
     kept: OrderedDict[Any, CompiledText] = OrderedDict()
     if target.is_shared:
         kept = cast("OrderedDict[Any, CompiledText]", target.store.of(Vocabulary.of(target.tokenizer)).texts)
-    key = of.words, of.avoided, limits, target.tokenizer.eos_token_ids
+    key = of.identity, limits, target.tokenizer.eos_token_ids
     found = kept.pop(key, None) or CompiledText(of, target.tokenizer, limits, target.store)
     kept[key] = found = found.fresh()
     if len(kept) > 16:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.text_grammars import composed_languages
+from structgen.text_grammars import text_grammar
 
 SCHEMAS: list[dict[str, Any]] = [
     {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
@@ -40,7 +40,7 @@ def tools(schemas: list[dict[str, Any]]) -> sg.Grammar:
 
 def test_masks_and_costs_are_those_of_schemas_compiled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     later = sg.compile(tools(SCHEMAS), TOKENIZER, store=False)
-    monkeypatch.setattr(composed_languages, "_MANY", len(SCHEMAS))
+    monkeypatch.setattr(text_grammar, "_MANY", len(SCHEMAS))
     at_once = sg.compile(tools(SCHEMAS), TOKENIZER, store=False)
     assert later.sizes["part_string_states"] < at_once.sizes["part_string_states"]
     chance = random.Random(0)
