@@ -23,7 +23,8 @@ from test_completion import END, TOKENIZER, compiled_case, walk
 
 def needed(compiled: sg.CompiledGrammar, state: sg.State) -> int:
     """Return the least budget that takes nothing from a state's mask, by asking about each token."""
-    after = [compiled.step(state, token) for token in compiled.allowed(state) if token != END]
+    allowed = [token for token in compiled.allowed(state) if token not in compiled.end_tokens]
+    after = [compiled.step(state, token) for token in allowed]
     return max(
         compiled.tokens_to_finish(state),
         *(1 + compiled.tokens_to_finish(one) for one in after if one is not None),
@@ -260,6 +261,40 @@ def test_it_holds_in_a_string_of_many_states_whose_tokens_are_a_row_of_the_store
     bound, after = sufficient(compiled, state), compiled.step_bytes(state, b"h")
     assert after is not None
     assert bound is None or bound > compiled.tokens_to_finish(after)
+
+
+LARGE = {"type": "object", "properties": {"q": {"const": "x" * 300}}, "additionalProperties": False}
+SPANS: dict[str, tuple[Any, list[bytes], bytes]] = {
+    "from a key into an object in an object": (LARGE, [b'":{"p":{"q', b'":{"p":{"'], b'{"o'),
+    "from a colon": (LARGE, [b'{"p":{"q', b'{"p":{"'], b'{"o":'),
+    "from before the document": (LARGE, [b'{"o":{"p":{"q'], b""),
+    "out of a string and into an object": (LARGE, [b'"},"p":{"q', b'","p":{"q'], b'{"o":{"s":"a'),
+    "out of a numeral and into an object": (LARGE, [b',"p":{"q', b'0,"p":{"q'], b'{"o":{"n":1'),
+    "out of a literal": (LARGE, [b',"p":{"q', b'e,"p":{"q'], b'{"o":{"b":tru'),
+    "from blanks into an object": (LARGE, [b' "p":{"q', b' {"p":{"q'], b'{"o":'),
+    "into a string": ({"type": "string", "minLength": 200}, [b'":{"p":"', b'":{"p":"ab'], b'{"o'),
+    "into an array": (
+        {"type": "array", "items": {"const": "y" * 50}, "minItems": 4},
+        [b'":{"p":[', b'":{"p":["y'],
+        b'{"o',
+    ),
+    "into a numeral": ({"type": "integer", "minimum": 10**12}, [b'":{"p":1', b'":{"p":'], b'{"o'),
+}
+
+
+@pytest.mark.parametrize(("value", "pieces", "text"), SPANS.values(), ids=SPANS.keys())
+def test_it_holds_for_a_token_that_spans_values(value: Any, pieces: list[bytes], text: bytes) -> None:
+    tokens = [*(bytes((byte,)) for byte in range(256)), *pieces]
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens))
+    others = {"s": {"type": "string"}, "n": {"type": "integer"}, "b": {"type": "boolean"}}
+    held = {"type": "object", "properties": {**others, "p": value}}
+    schema = {"type": "object", "properties": {"o": held}}
+    compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
+    state = compiled.step_bytes(compiled.start, text)
+    assert state is not None
+    assert any(256 <= token < len(tokens) for token in compiled.allowed(state)), "the case that is meant"
+    bound = sufficient(compiled, state)
+    assert bound is not None and bound >= needed(compiled, state) > 10
 
 
 def test_what_no_rest_depends_on_is_not_compared() -> None:

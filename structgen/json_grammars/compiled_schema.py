@@ -154,15 +154,16 @@ class CompiledSchema(CompiledGrammar):
         return code
 
     def walk_bound(self, index: int, target: int, way: int) -> int:
-        """Return `mask_filling.compute_bound` of a state. Under the lock."""
-        self._attached()
-        return self._walk(mask_filling.compute_bound, index, target, way)
+        """Return `mask_filling.compute_bound` of a state."""
+        with self.lock, THIS_CALL:
+            self._attached()
+            return self._walk(mask_filling.compute_bound, index, target, way)
 
     def _compute_bounded(self, index: int, target: int) -> int | None:
         """As CompiledGrammar's, in one walk."""
         if self._keeping.pending:  # the mask may have been kept
             return super()._compute_bounded(index, target)
-        with self.lock, THIS_CALL:
+        with self.lock:
             code = self.walk_bound(index, target, L.BOUNDING)
             if code == LARGE:
                 self._keep_large(index, target)

@@ -34,6 +34,8 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _KEPT: Final = 1 << 16
 """Places whose bounds are remembered for one grammar."""
+_COUNTED: Final = 1 << 8
+"""Groups of long texts whose tokens are remembered: each may be as long as the largest constant."""
 _QUOTED: Final = 12
 """Bytes that finish an escape (at most a `u` and the digits of two halves) and close a string."""
 _NAME: Final = 3
@@ -53,7 +55,7 @@ class MaskWalker(Protocol):
     """Who can walk the masks of a grammar."""
 
     def walk_bound(self, index: int, target: int, way: int, /) -> int:
-        """Return what `mask_filling.compute_bound` answers, its questions answered. Under the lock."""
+        """Return what `mask_filling.compute_bound` answers, its questions answered."""
         ...
 
     def bits(self, index: int, /) -> npt.NDArray[np.int32]:
@@ -83,15 +85,20 @@ class ValueTexts:
         for bracket, residue in ((b"{", entry.object), (b"[", entry.array)):
             if residue is not None and not all(text.startswith(bracket) for text in texts):
                 texts += [bracket + text for text in network.finish(residue).values()]
+        if len(self._values) >= _KEPT:
+            self._values.clear()
         self._values[place] = texts
         return texts
 
     def tokens(self, texts: list[bytes]) -> int:
         """Return the most tokens that any of some texts takes. Cost: 0.3 us a byte, once."""
         mark = tuple(texts)
-        if mark not in self._tokens:
-            self._tokens[mark] = self._count(texts)
-        return self._tokens[mark]
+        known = self._tokens.get(mark)
+        if known is None:
+            if len(self._tokens) >= _COUNTED:
+                self._tokens.clear()
+            known = self._tokens[mark] = self._count(texts)
+        return known
 
     def _count(self, texts: list[bytes]) -> int:
         data = b"".join(text[::-1] for text in texts)

@@ -142,8 +142,6 @@ def walk_group(c: JsonContext, group: CrossingRow, unmarked: bool) -> bool:
     """Collect the tokens of a crossing that live on from scratch block 0,
     where their terminal has been left."""
     exact = group.exact
-    if group.exact_count > 0:
-        note(c, c.scratch[0], 0, -1)
     if unmarked:
         emit_unmarked(c, exact, 0, group.exact_count)
     else:
