@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from structgen.sampling.checkers import Checker, Closed, Written
     from structgen.sampling.exact_spans.cite import Span, cite
     from structgen.sampling.exact_spans.most_probable import MostProbable, ProbableText, most_probable
+    from structgen.sampling.expert import Expert
     from structgen.sampling.processes import InProcess
     from structgen.sampling.sample import sample
     from structgen.sampling.samples import Samples
@@ -133,6 +134,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Expected",
+    "Expert",
     "Explanation",
     "Facts",
     "FinishReason",
@@ -276,6 +278,8 @@ def _home(name: str) -> str | None:
             return "structgen.engine.thinking"
         case "Event" | "EventKind":
             return "structgen.core.events"
+        case "Expert":
+            return "structgen.sampling.expert"
         case "Expected":
             return "structgen.language.expectation"
         case "Explanation" | "explain":

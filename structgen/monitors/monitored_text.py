@@ -41,6 +41,7 @@ from structgen.monitors.suggestions import (
 )
 from structgen.native.typed_blocks import words_of
 from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.token_prefixes import tokens_along
 from structgen.tokens.tokenizer import Tokenizer
 
 _TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
@@ -49,6 +50,8 @@ _READING: Final = 0
 _MOST_LATE: Final = 3
 """Late answers in a row after which a monitor is asked no more in these texts: each holds up the batch."""
 _BYTES_A_PLACE: Final = 400
+_LONGEST_SPELLING: Final = 64
+"""Tokens that a suggestion takes, at most, for a budget to be known to suffice without looking."""
 _KEPT: Final = 16
 """Pairs of a tokenizer and trigger characters of which the tokens that pass a trigger are kept."""
 
@@ -379,7 +382,51 @@ class MonitoredText(CompiledGrammar):
         place = self.place(index)
         self.inner.fill_within(place.state, mask, row, budget)
         with self.lock:
-            mask.array[row, : self._words] = self._narrowed(place, mask.array[row, : self._words].copy())
+            bits = self._narrowed(place, mask.array[row, : self._words].copy())
+            late = bits & ~self._masks.dense_row(self._late_tokens(place, bits, budget - 1))
+            mask.array[row, : self._words] = late if late.any() else bits
+
+    def _late_tokens(
+        self, place: MonitoredPlace, bits: npt.NDArray[np.int32], left: int
+    ) -> npt.NDArray[np.int32]:
+        """Return the tokens of a mask after which a suggestion cannot be spelled, and the document completed,
+        within so many tokens."""
+        marks = tuple(char.encode() for one in self.monitors for char in one.trigger_characters)
+        found = []
+        for token in np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little")).tolist():
+            data = self.tokenizer.token_bytes[token] if token < self.vocab_size else None
+            if not data or not (any(place.watches) or data.endswith(marks)):
+                continue
+            after = self.inner.next_index(place.state, token)
+            if after >= 0 and self.least(self._moved(place, data, after)) > left:
+                found.append(token)
+        return np.array(found, np.int32)
+
+    def least(self, place: MonitoredPlace) -> int:
+        """Return how many tokens spell the rest of the suggestion that takes the fewest, and complete the
+        document behind it; without suggestions those of the grammar alone."""
+        fewest = self.inner.cost(place.state)
+        for number, watch in enumerate(place.watches):
+            suggestions = None if watch is None else self.suggested(number, watch)
+            if watch is None or suggestions is None:
+                continue
+            costs = []
+            for rest in suggestions.rests(self._position(suggestions, watch)):
+                after = self.inner.bytes_index(place.state, rest)
+                if after >= 0:
+                    costs.append(self._count(rest) + self.inner.cost(after))
+            if costs:
+                return max(fewest, min(costs))
+        return fewest
+
+    def _count(self, data: bytes) -> int:
+        """Return how many tokens write a text, each the longest that begins the rest; at least as many as
+        needed."""
+        count = 0
+        while data:
+            along = [size for size, tokens in enumerate(tokens_along(self.vocabulary, data), 1) if tokens]
+            data, count = data[along[-1] if along else 1 :], count + 1
+        return count
 
     def _next_bytes(self, index: int) -> bytes:
         place = self._places[index]
@@ -391,7 +438,7 @@ class MonitoredText(CompiledGrammar):
 
     @property
     def completions(self) -> Completions:
-        """The shortest completions of the grammar: a budget comes before advice."""
+        """The shortest completions of its states."""
         return self._completions
 
     def value(self, text: bytes) -> Any:
@@ -431,7 +478,7 @@ class MonitoredText(CompiledGrammar):
 
 
 class _GrammarCompletions:
-    """The completions of the grammar."""
+    """The completions of the grammar, behind the rest of a suggestion."""
 
     def __init__(self, text: MonitoredText) -> None:
         self._text = text
@@ -440,7 +487,10 @@ class _GrammarCompletions:
         return self._text.inner.completions.text(self._text.place(index).state)
 
     def tokens(self, index: int, enough: int = 0) -> int:
-        return self._text.inner.cost(self._text.place(index).state, enough)
+        place = self._text.place(index)
+        if index == self._text.start.index:
+            return self._text.inner.cost(place.state, enough)  # the budget of a request comes before advice
+        return self._text.least(place)
 
     def known(self, index: int) -> int | None:
         return None
@@ -448,7 +498,8 @@ class _GrammarCompletions:
     def sufficient(self, index: int, budget: int) -> int | None:
         inner, state = self._text.inner, self._text.place(index).state
         inner.compute(state)
-        return inner.completions.sufficient(state, budget)
+        found = inner.completions.sufficient(state, budget)
+        return None if found is None else found + _LONGEST_SPELLING
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         return self._text.inner.completions.too_long(self._text.place(index).state, tokens, left)

@@ -98,7 +98,8 @@ class _PythonMonitor(Monitor):
 
     def _completed(self, code: str, more: str = "") -> list[Any]:
         """Return what jedi would complete code with; `more` stands behind the place."""
-        return self._script(code + more).complete(*_place(code))
+        found: list[Any] = self._script(code + more).complete(*_place(code))
+        return found
 
     def _script(self, code: str) -> Any:
         # optional: jedi

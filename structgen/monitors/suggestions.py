@@ -22,6 +22,8 @@ Position: TypeAlias = bytes | int
 """Of texts the bytes that are spelled, of a grammar the number of its state."""
 _BEYOND_ASCII, _THREE_BYTES, _FOUR_BYTES = 0x80, 0xE0, 0xF0
 """The least first byte of a character of two or more, three or more, and four bytes."""
+_SHORTEST: Final = 8
+"""Suggestions that are tried for a budget."""
 _NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
 
 
@@ -47,6 +49,10 @@ class Suggestions(Protocol):
 
     def is_over(self, position: Position) -> bool:
         """Return whether a suggestion is whole and none goes on, so that anything may follow."""
+        ...
+
+    def rests(self, position: Position) -> Iterable[bytes]:
+        """Return short texts that complete a suggestion."""
         ...
 
 
@@ -79,6 +85,17 @@ class TextSuggestions:
         """Return False: a boundary must follow."""
         return False
 
+    def rests(self, position: Position) -> list[bytes]:
+        """Return what is left of the shortest texts that begin as spelled."""
+        assert isinstance(position, bytes)
+        first = bisect_left(self._texts, position)
+        found = []
+        for text in self._texts[first:]:
+            if not text.startswith(position):
+                break
+            found.append(text[len(position) :])
+        return sorted(found, key=len)[:_SHORTEST]
+
 
 class GrammarSuggestions:
     """The texts of a grammar. The longest one is read, and what follows it is free."""
@@ -106,6 +123,11 @@ class GrammarSuggestions:
         """Return whether a text is whole and none goes on."""
         assert isinstance(position, int)
         return self.is_whole(position) and not self._compiled.next_bytes(State(self._compiled, position))
+
+    def rests(self, position: Position) -> list[bytes]:
+        """Return the shortest text that completes one of the grammar."""
+        assert isinstance(position, int)
+        return [self._compiled.completion(State(self._compiled, position))]
 
 
 def read(suggestions: Suggestions, position: Position, data: bytes) -> tuple[Position | None, int]:

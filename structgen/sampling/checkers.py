@@ -1,11 +1,14 @@
 """Constraints that no grammar expresses: the methods of a checker, and their arguments.
 
-A checker is an object with at least one of four methods. A missing method counts as True.
+A checker is an object with at least one of six methods. A missing one of the first four counts as True, of
+the last two as 0.
 
     viable(prefix: bytes) -> bool      may a valid text begin with these bytes?
     closed(event: Closed) -> bool      a JSON value has just closed: may the document still be valid?
     final(value) -> bool               is this text of the grammar valid?
     mask(state: Written) -> array      which tokens may come next?
+    weigh(text: Written) -> float      the log-weight of a whole text: the target is multiplied by its exp
+    guess(prefix: Written) -> float    a guess at the log-weight of the texts that begin so
 
 A plain function counts as a checker with `final` only. `structgen.sampling.constraints` calls them.
 """
@@ -19,7 +22,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from structgen.core.events import Place
 
-METHODS = ("viable", "closed", "final", "mask")
+METHODS = ("viable", "closed", "final", "mask", "weigh", "guess")
 """The methods that a checker may have."""
 
 
@@ -54,12 +57,14 @@ class Closed:
 
 
 class Written(NamedTuple):
-    """The tokens and bytes so far, the argument of `mask`."""
+    """The tokens and bytes so far, the argument of `mask`, `weigh` and `guess`."""
 
     tokens: tuple[int, ...]
     """The token ids of the text, the prompt's not among them."""
     text: bytes
     """Their bytes."""
+    value: Any = None
+    """Of a whole text, in `weigh`: its value, as `final` gets it."""
 
 
 @runtime_checkable
@@ -111,7 +116,30 @@ class Masking(Protocol):
         ...
 
 
-Checker: TypeAlias = Viable | Closing | Final | Masking | Callable[[Any], bool]
+@runtime_checkable
+class Weighing(Protocol):
+    """A potential: a real-valued weight of whole texts, for the methods with weights."""
+
+    def weigh(self, text: Written) -> float:
+        """Return the log-weight of a text that is of the grammar and passes every checker: the target's
+        probability of the text is multiplied by its exp. At most 300; minus infinity: the text is not valid.
+        """
+        ...
+
+
+@runtime_checkable
+class Guessing(Protocol):
+    """A critic (a twist): it tells particles which prefixes are worth going on with."""
+
+    def guess(self, prefix: Written) -> float:
+        """Return a guess at the log-weight that texts with this prefix have. It changes the variance of
+        "smc" and "awrs" and not their law; other methods do not ask it. It is called after each token, at
+        most 300. Minus infinity says that no text with this prefix has a weight.
+        """
+        ...
+
+
+Checker: TypeAlias = Viable | Closing | Final | Masking | Weighing | Guessing | Callable[[Any], bool]
 """What `sg.sample(checkers=[...])` takes.
 
 **State.** `viable` and `closed` may store state in the checker's attributes. State belongs to a prefix: each

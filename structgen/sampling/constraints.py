@@ -26,6 +26,8 @@ not monotone."""
 _SHOWN: Final = 60
 """Bytes of a prefix or characters of a value that a message shows."""
 
+MOST_LOG_WEIGHT: Final = 300.0
+"""The greatest log-weight of a checker: exp of it, and its square, are numbers."""
 Read = Callable[[bytes], Any]
 
 
@@ -52,6 +54,8 @@ class Constraints:
         self._read = read
         self._has_closing = any(one.closed for one in self._asked)
         self.has_masks = any(one.mask for one in self._asked)
+        self.has_weights = any(one.weigh for one in self._asked)
+        self.has_guesses = any(one.guess for one in self._asked)
 
     def __bool__(self) -> bool:
         return bool(self._asked)
@@ -124,6 +128,21 @@ class Constraints:
                 found = mask if found is None else found & mask
         return found
 
+    def log_weight(self, standing: CheckerStanding, text: Written) -> float:
+        """Return the sum of the log-weights of a whole text; `text` without its value."""
+        value = _Value(self._read, text.text)
+        pairs = zip(self._asked, standing.states, strict=True)
+        return sum(
+            asked.weight(state, "weigh", text._replace(value=value.get()))
+            for asked, state in pairs
+            if asked.weigh
+        )
+
+    def guess(self, standing: CheckerStanding, prefix: Written) -> float:
+        """Return the sum of the guesses at the log-weights of the texts that begin with a prefix."""
+        pairs = zip(self._asked, standing.states, strict=True)
+        return sum(asked.weight(state, "guess", prefix) for asked, state in pairs if asked.guess)
+
 
 class _Value:
     """The value of a text, parsed at the first use."""
@@ -151,6 +170,7 @@ class _Asked:
         self.checker, self._where = checker, where
         self.viable, self.closed = "viable" in has, "closed" in has
         self.final, self.mask = "final" in has, "mask" in has
+        self.weigh, self.guess = "weigh" in has, "guess" in has
         self._is_changed = self.viable or self.closed
         """Whether a method is called between the first token and the end, so that state may change."""
         self.is_repeatable: bool = getattr(checker, "is_repeatable", True)
@@ -201,6 +221,22 @@ class _Asked:
             )
         allowed: npt.NDArray[np.bool_] = mask[:size]
         return allowed
+
+    def weight(self, state: Any, method: str, written: Written) -> float:
+        """Return a log-weight. Raises StructgenError for what is none."""
+        shown = _shown(written.text)
+        found = self._ask(self._copied(state), method, written, shown)
+        if (
+            isinstance(found, bool)
+            or not isinstance(found, int | float | np.floating)
+            or not found <= MOST_LOG_WEIGHT
+        ):
+            raise self._error(
+                f"returned {_shown(found)}, which is no log-weight",
+                f"asked {method}({shown})",
+                f"Return a number of at most {MOST_LOG_WEIGHT:g}, or minus infinity.",
+            )
+        return float(found)
 
     def _copied(self, state: Any) -> Any:
         if not self._is_changed:

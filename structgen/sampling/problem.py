@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from structgen.errors import OptionError
 from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, PrefixRows
 from structgen.sampling.target import Target
+from structgen.sampling.truncation import NO_TRUNCATION, Truncation
 from structgen.sampling.types import understood
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -134,9 +136,23 @@ class Problem:
         )
 
     def target(
-        self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]
+        self,
+        rows: PrefixRows,
+        temperature: float,
+        max_tokens: int,
+        checkers: Sequence[Checker],
+        truncation: Truncation = NO_TRUNCATION,
     ) -> Target:
-        """Return the target law after a prompt. The validators of a type are checkers too."""
+        """Return the target law after a prompt. The validators of a type are checkers too. Raises OptionError
+        for a checker that reads tokens of another tokenizer (an attribute `tokenizer`)."""
+        for at, checker in enumerate(checkers):
+            other = getattr(checker, "tokenizer", self.tokenizer)
+            if other != self.tokenizer:
+                raise OptionError(
+                    f"It reads tokens of {other!r}, and the model has {self.tokenizer!r}.",
+                    where=f"checkers[{at}]",
+                    cure="Give a model with the same tokenizer.",
+                )
         return Target(
             rows,
             self.compiled,
@@ -144,6 +160,7 @@ class Problem:
             max_tokens=max_tokens,
             checkers=(*self._own, *checkers),
             read=self._read,
+            truncation=truncation,
         )
 
     def rows(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:
@@ -203,6 +220,7 @@ def fingerprint(ids: Sequence[int], target: Target) -> str:
         "temperature": target.temperature,
         "max_tokens": target.max_tokens,
         "checkers": list(map(str, marks)),
+        **({} if target.truncation.is_none else {"truncation": astuple(target.truncation)}),
     }
     return blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
 

@@ -78,6 +78,14 @@ class InProcess:
         """Call the checker; a late answer is always an error."""
         return self._asked("mask", state)
 
+    def weigh(self, text: Written) -> Any:
+        """Call the checker; a late answer is always an error."""
+        return self._asked("weigh", text)
+
+    def guess(self, prefix: Written) -> Any:
+        """Call the checker; a late answer is always an error."""
+        return self._asked("guess", prefix)
+
     def copy(self) -> Self:
         """Return a checker with the same state, in the same process."""
         if not self._served.has_state:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -48,6 +48,22 @@ class RunProgress:
     prompts: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Particles:
+    """How "smc" and "awrs" run."""
+
+    particles: int | None = None
+    """Particles of a cloud; None: 16 where enough draws are wanted."""
+    threshold: float = 0.5
+    """Particles are resampled if their effective number is below this share of them."""
+    proposal: Any = None
+    """See `methods.proposals.Proposal`; None: the mask."""
+
+
+USUAL: Final = Particles()
+"""As the methods run by themselves."""
+
+
 @dataclass(slots=True)
 class SamplingRun:
     """One call of `sample` for one prompt: the target, the tree, and the limits."""
@@ -65,6 +81,7 @@ class SamplingRun:
     progress: Callable[[RunProgress], None] | None = None
     stopped: str = ""
     began: float = field(default_factory=time.monotonic)
+    particles: Particles = USUAL
     tree_rows: int = 0
     """Rows that came from the tree instead of the model."""
     accepted: int = 0
@@ -147,6 +164,8 @@ class Drawn:
     """See `Samples.contributions`."""
     is_exact: bool = False
     is_biased: bool = False
+    log_z_of_clouds: Floats = field(default_factory=lambda: np.empty(0))
+    """The estimate of log Z of each run of particles."""
 
     @property
     def weights(self) -> Floats:

@@ -25,13 +25,16 @@ from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.described import described
 from structgen.sampling.estimates import Statistics, clamped
-from structgen.sampling.methods import METHODS
+from structgen.sampling.methods import METHODS, OF_PARTICLES, WEIGHTED
+from structgen.sampling.methods.proposals import Proposal
+from structgen.sampling.methods.smc import THRESHOLD
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, PrefixRows
-from structgen.sampling.run_limits import Drawn, RunProgress, SamplingRun
+from structgen.sampling.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
 from structgen.sampling.samples import Samples
 from structgen.sampling.tree import PrefixTree
+from structgen.sampling.truncation import NO_TRUNCATION, Truncation
 from structgen.sampling.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OTHER_LAWS: Final = frozenset(
     (
-        *("top_p", "top_k", "min_p", "strategy", "monitors", "banned"),
+        *("strategy", "monitors", "banned"),
         *("repetition_penalty", "presence_penalty", "frequency_penalty"),
     )
 )
@@ -66,6 +69,12 @@ class SampleOptions(TypedDict, total=False):
     outline: bool | None
     chat: bool | None
     progress: Callable[[RunProgress], None] | bool | None
+    top_k: int
+    top_p: float
+    min_p: float
+    particles: int | None
+    resampling_threshold: float
+    proposal: Proposal | None
 
 
 @overload
@@ -149,6 +158,12 @@ def sample(
     outline: bool | None = None,
     chat: bool | None = None,
     progress: Callable[[RunProgress], None] | bool | None = None,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    particles: int | None = None,
+    resampling_threshold: float = THRESHOLD,
+    proposal: Proposal | None = None,
     **others: Any,
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, conditioned on the text being valid.
@@ -187,6 +202,18 @@ def sample(
     progress
         True shows a line on stderr. A function is called with a `RunProgress` a few times a second.
 
+    checkers
+        constraints, and weights of texts: see `structgen.sampling.checkers`. Weights (`weigh`) and guesses
+        need a method with weights: "importance", "smc" or "awrs".
+    top_k, top_p, min_p
+        a truncation of the model's law at each token, before the mask (`structgen.sampling.truncation`): the
+        target is the truncated model's law on the valid texts.
+    particles, resampling_threshold
+        of "smc" and "awrs": particles of each independent run, `n` in all or a few more; and the share of
+        them below which their effective number leads to resampling (0: never).
+    proposal
+        of "smc": the caller's own law of the next token (`structgen.sampling.methods.proposals.Proposal`).
+
     Several prompts share the model and the compiled grammar. The first prompts are read in one pass if the
     model can do that. Their runs follow one another. `budget`, `standard_error` and `n` apply to each;
     `seconds` applies to all, and each run has an equal share of the time left. Each prompt's own seed comes
@@ -208,7 +235,18 @@ def sample(
         problem.ids(one, "prompt" if several is None else f"prompt[{at}]", max_tokens)
         for at, one in enumerate([prompt] if several is None else several)
     ]
-    wanted = Wanted(problem, n, method, budget, standard_error, temperature, max_tokens, listed(checkers))
+    wanted = Wanted(
+        problem,
+        n,
+        method,
+        budget,
+        standard_error,
+        temperature,
+        max_tokens,
+        listed(checkers),
+        Truncation(top_k, top_p, min_p),
+        _particles(method, particles, resampling_threshold, proposal),
+    )
     trees = _trees(tree, None if several is None else len(prompts))
     stop = Interruption()
     with stop.listening(), listener(progress) as told:
@@ -232,6 +270,8 @@ class Wanted:
     temperature: float
     max_tokens: int
     checkers: tuple[Checker, ...]
+    truncation: Truncation = NO_TRUNCATION
+    particles: Particles = USUAL
 
 
 class Interruption:
@@ -327,7 +367,15 @@ def drawn_for(
     stop: Interruption,
 ) -> Samples[Any]:
     """Return the draws of one run."""
-    target = wanted.problem.target(rows, wanted.temperature, wanted.max_tokens, wanted.checkers)
+    target = wanted.problem.target(
+        rows, wanted.temperature, wanted.max_tokens, wanted.checkers, wanted.truncation
+    )
+    if target.has_weights and wanted.method not in WEIGHTED:
+        raise OptionError(
+            f"{wanted.method} does not draw from a target with weights (`weigh`).",
+            where="method",
+            cure=f"Choose from {', '.join(WEIGHTED)}.",
+        )
     shared = PrefixTree() if tree is None else tree
     run = SamplingRun(
         target,
@@ -340,6 +388,7 @@ def drawn_for(
         wanted.standard_error,
         told,
         began=began,
+        particles=wanted.particles,
     )
     stop.run = run
     if stop.is_over:
@@ -383,7 +432,9 @@ def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
 
 def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
     texts = [run.target.text(tokens) for tokens in found.tokens]
-    log_z, interval = clamped(found.log_z, found.log_z_interval, run.tree.bracket)
+    # a tree bounds the mass of the valid texts, and tells nothing of their weights
+    bracket = (0.0, math.inf) if run.target.has_weights else run.tree.bracket
+    log_z, interval = clamped(found.log_z, found.log_z_interval, bracket)
     return Samples(
         method,
         [text.decode("utf-8", "replace") for text in texts],
@@ -395,7 +446,7 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
         found.is_biased,
         log_z,
         interval,
-        run.tree.bracket,
+        bracket,
         Statistics(
             found.attempts,
             len(found.tokens),
@@ -408,6 +459,7 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
         ),
         found.contributions,
         target=mark,
+        log_z_of_clouds=found.log_z_of_clouds,
         **described(run, found.tokens),
     )
 
@@ -419,6 +471,26 @@ def _nothing(method: str) -> Samples[Any]:
     return Samples(
         method, [], [], [], none, none, False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one
     )
+
+
+def _particles(method: str, particles: int | None, threshold: float, proposal: Proposal | None) -> Particles:
+    """Return how particles run. Raises OptionError for options that the method does not have."""
+    given = {"particles": particles is not None, "resampling_threshold": threshold != THRESHOLD}
+    for option, is_given in given.items():
+        if is_given and method not in OF_PARTICLES:
+            raise OptionError(
+                f"{method} has no particles.", where=option, cure='Leave it out, or give method="smc".'
+            )
+    if proposal is not None and (method != "smc" or not callable(proposal)):
+        raise OptionError(
+            "A proposal is a function for the particles of smc.",
+            where="proposal",
+            cure='Leave it out, or give method="smc".',
+        )
+    if particles is not None:
+        particles = checks.whole("particles", particles, 1, 1 << 20)
+    threshold = checks.number("resampling_threshold", threshold, 0.0, 1.0, "a number from 0 to 1")
+    return Particles(particles, threshold, proposal)
 
 
 def _method(name: str) -> ModuleType:

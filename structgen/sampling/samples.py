@@ -85,6 +85,9 @@ class Samples(Generic[T]):
     """The parameters of the run: model, temperature, max_tokens, seed and the like."""
     pieces: Mapping[int, str] = field(default_factory=dict)
     """The text of each token in the draws, as far as it is UTF-8 by itself, for display."""
+    log_z_of_clouds: Floats = field(default_factory=lambda: np.empty(0))
+    """The independent estimates of log Z of the runs of particles (smc, awrs); the mean of their exp is that
+    of Z. Empty for other methods."""
     target: str = ""
     """The digest of the target; "" if a part of it has no name."""
 

@@ -67,7 +67,8 @@ def write_samples(samples: Draws, path: Path) -> None:
         "is_json": samples.is_json,
         "log_z": _written(samples.log_z),
         "log_z_interval": None if interval is None else [_written(end) for end in interval],
-        "bracket": list(samples.bracket),
+        "bracket": [_written(end) for end in samples.bracket],
+        "log_z_of_clouds": [_written(one) for one in samples.log_z_of_clouds],
         "statistics": asdict(samples.statistics),
         "worth": _written(samples.worth),
         "target": samples.target,
@@ -139,7 +140,11 @@ def read_samples(path: Path) -> SamplesContents:
         for batch, value in draw.parts(batches).items():
             parts[batch, at] = value
         masses.append(draw.masses())
-    lower, upper = header.numbers("bracket", 2)
+    bracket = header.interval("bracket")
+    if bracket is None or math.isnan(bracket[0] + bracket[1]):
+        header.refuse("'bracket' does not list 2 numbers")
+    lower, upper = bracket
+    clouds = header.logs("log_z_of_clouds")
     texts = [draw.text("text") for draw in draws]
     found: dict[str, Any] = {
         "method": header.text("method"),
@@ -153,6 +158,7 @@ def read_samples(path: Path) -> SamplesContents:
         "log_z": header.any_number("log_z"),
         "log_z_interval": header.interval("log_z_interval"),
         "bracket": (lower, upper),
+        "log_z_of_clouds": np.array(clouds, np.float64),
         "statistics": header.statistics(),
         "contributions": lambda found: np.asarray(parts @ found, np.float64),
         "masses": masses,
@@ -290,6 +296,13 @@ class _Line:
                 self.refuse(f"'statistics' has {name!r} = {value!r}")
             found[name] = value
         return Statistics(**found)
+
+    def logs(self, key: str) -> list[float]:
+        """Return a list of numbers that may not be there, in files of earlier versions."""
+        found = self.said.get(key, [])
+        if not isinstance(found, list):
+            self.refuse(f"{key!r} is no list")
+        return [self._number_of(key, one) for one in found]
 
     def _number_of(self, key: str, value: object) -> float:
         if isinstance(value, str) and value in ("nan", "inf", "-inf"):

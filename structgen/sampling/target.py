@@ -8,6 +8,9 @@ as they are for the model.
     Z = P(valid)                 the normalising constant, what `Samples.log_z` estimates
     h(u) = P(valid | prefix u)   the probability that a prefix ends up valid, so Z = h(empty prefix)
 
+A checker may also weigh valid texts (`weigh`): the target is then P(x) exp(log-weight of x) on the valid
+texts, normalised, and Z the sum of these.
+
 If h were known, the target could be drawn token by token: P(a | u, valid) = P(a | u) h(ua) / h(u). Masking
 uses h = 1 for every prefix that the grammar allows. The methods of this package differ in how they correct
 that.
@@ -29,6 +32,7 @@ from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import CheckerStanding, Constraints
 from structgen.sampling.processes import InProcess
 from structgen.sampling.rows import PrefixRows
+from structgen.sampling.truncation import NO_TRUNCATION, Truncation
 from structgen.tokens.token_mask import TokenMask
 
 END: Final = -1
@@ -111,16 +115,18 @@ class Target:
         max_tokens: int,
         checkers: Sequence[Checker] = (),
         read: Callable[[bytes], Any] | None = None,
+        truncation: Truncation = NO_TRUNCATION,
     ) -> None:
         """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer; `read`
         returns the object of a text if the grammar was given as a type. Raises OptionError for an object that
         is no checker."""
         self.rows, self.compiled = rows, compiled
         self.temperature, self.max_tokens, self.checkers = temperature, max_tokens, tuple(checkers)
-        self._read = read
+        self._read, self.truncation = read, truncation
         self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
         self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
         self._passed: OrderedDict[tuple[int, ...], bool] = OrderedDict()
+        self._guesses: OrderedDict[tuple[int, ...], float] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
         self.masses = Masses()
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
@@ -172,7 +178,7 @@ class Target:
         """Return the softmax of logits over the temperature. Raises StructgenError for NaN."""
         weights: Floats = np.exp(scaled(logits, self.temperature, len(prefix.tokens)))
         weights /= weights.sum()
-        return weights
+        return self.truncation.applied(weights)
 
     def _allowed(self, prefix: Prefix) -> Ids:
         """Return the text tokens that may follow.
@@ -222,7 +228,8 @@ class Target:
             end = self._constraints.extend(after, len(text), text + rest) if rest else after
             if end is None or not self._constraints.passes(end, text + rest):
                 return None
-            after = replace(after, is_decided=not self._constraints.has_masks)
+            plain = not (self._constraints.has_masks or self._constraints.has_weights)
+            after = replace(after, is_decided=plain)
         return Prefix(tokens, state, text, after)
 
     def _rest(self, state: int) -> bytes | None:
@@ -250,6 +257,28 @@ class Target:
         except KeyError:
             passed = self._constraints.passes(prefix.standing, prefix.text)
             return _remember(self._passed, prefix.tokens, passed)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether checkers weigh texts, so that the target is not the model's law on the valid texts."""
+        return self._constraints.has_weights
+
+    def log_weight(self, prefix: Prefix) -> float:
+        """Return the log-weight of a valid text that ends here; 0 where nothing weighs it."""
+        if prefix.standing is None or not self._constraints.has_weights:
+            return 0.0
+        return self._constraints.log_weight(prefix.standing, Written(prefix.tokens, prefix.text))
+
+    def guess(self, prefix: Prefix) -> float:
+        """Return the guess at the log-weight of texts with a prefix; 0 where nothing guesses."""
+        if prefix.standing is None or not self._constraints.has_guesses:
+            return 0.0
+        try:
+            self._guesses.move_to_end(prefix.tokens)
+            return self._guesses[prefix.tokens]
+        except KeyError:
+            found = self._constraints.guess(prefix.standing, Written(prefix.tokens, prefix.text))
+            return _remember(self._guesses, prefix.tokens, found)
 
     def close(self) -> None:
         """End the checkers' processes. The target may still be used."""

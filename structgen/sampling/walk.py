@@ -226,7 +226,7 @@ class Walker:
         if not self._target.passes(walk.prefix):
             self._learn_invalid(walk)
             return walk.ended(0.0)
-        return walk.ended(walk.start * walk.weight)
+        return walk.ended(walk.start * walk.weight * math.exp(self._target.log_weight(walk.prefix)))
 
     def _learn_invalid(self, walk: _Walk) -> None:
         if self._tree is not None:

@@ -12,7 +12,8 @@ import numpy as np
 from exact import Automaton, Exact, Ngram, tokenizer
 
 import structgen as sg
-from structgen.sampling.methods.smc import Cloud, Propose, masked
+from structgen.sampling.methods.proposals import Propose, masked
+from structgen.sampling.methods.smc import Cloud
 from structgen.sampling.rows import FunctionRows
 from structgen.sampling.target import Target
 

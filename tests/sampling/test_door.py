@@ -43,9 +43,9 @@ class Never:
 @pytest.mark.parametrize(
     ("options", "where"),
     [
-        ({"top_p": 0.9}, "top_p"),
-        ({"top_k": 5}, "top_k"),
-        ({"min_p": 0.1}, "min_p"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_k": -5}, "top_k"),
+        ({"min_p": 1.1}, "min_p"),
         ({"presence_penalty": 1.0}, "presence_penalty"),
         ({"temperature": 0}, "temperature"),
         ({"temperature": math.nan}, "temperature"),

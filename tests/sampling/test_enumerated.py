@@ -17,7 +17,7 @@ from tasks import SMALL, cloud_of
 
 from structgen.sampling.beam import Beam
 from structgen.sampling.lookahead import LookAhead
-from structgen.sampling.methods import awrs, smc
+from structgen.sampling.methods import awrs, proposals
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Finish, Walker
 
@@ -158,8 +158,8 @@ def twisted(target, prefix, step, draws):
         return None
     shares /= shares.sum()
     edge = int(draws.choice(len(shares), p=shares))
-    after = smc.checked(target, prefix, step, edge)
-    return None if after is None else smc.TakenEdge(edge, after, float(masses[edge] / shares[edge]))
+    after = proposals.checked(target, prefix, step, edge)
+    return None if after is None else proposals.TakenEdge(edge, after, float(masses[edge] / shares[edge]))
 
 
 @pytest.mark.parametrize("task", SMALL, ids=str)

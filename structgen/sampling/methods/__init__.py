@@ -10,3 +10,7 @@ from typing import Final
 
 METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "mcmc", "asap", "rejection", "masked")
 """The names that `sg.sample(method=...)` takes, the default first."""
+WEIGHTED: Final = ("importance", "smc", "awrs")
+"""Those that draw from a target whose checkers weigh texts."""
+OF_PARTICLES: Final = ("smc", "awrs")
+"""Those that run particles."""

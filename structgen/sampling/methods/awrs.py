@@ -27,6 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from structgen.sampling.methods import smc
+from structgen.sampling.methods.proposals import TakenEdge, checked
 from structgen.sampling.run_limits import Drawn, SamplingRun
 from structgen.sampling.target import Floats, Prefix, Target, TargetStep
 
@@ -36,9 +37,7 @@ def draw(run: SamplingRun) -> Drawn:
     return smc.draw(run, propose=propose)
 
 
-def propose(
-    target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
-) -> smc.TakenEdge | None:
+def propose(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
     """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do; None if
     every edge was refused. Cost: O(V) each time that half of the mass has been refused, and the checks."""
     left = _Left(np.append(step.probabilities, step.end))
@@ -48,7 +47,7 @@ def propose(
         edge = left.draw(draws)
         if first is not None and edge == first[0]:
             break
-        after = smc.checked(target, prefix, step, edge)
+        after = checked(target, prefix, step, edge)
         if after is None:
             left.refuse(edge)
             if left.mass > 0:
@@ -59,7 +58,7 @@ def propose(
             break
     mass = 1 / inverses if inverses > 0 else 0.0
     # A mass that underflows to 0 counts as a dead end.
-    return None if first is None or mass == 0.0 else smc.TakenEdge(*first, mass)
+    return None if first is None or mass == 0.0 else TakenEdge(*first, mass)
 
 
 class _Left:

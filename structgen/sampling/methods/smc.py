@@ -11,60 +11,34 @@ language models Lew et al. 2023 and Loula et al. 2025. Effective sample size: Ko
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 import numpy as np
 
-from structgen.sampling.estimates import FEWEST, around, half_width, normalised
+from structgen.sampling.estimates import FEWEST, around, half_width, log, normalised
+from structgen.sampling.methods.proposals import Propose, TakenEdge, masked, proposed_by
 from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun, mean_of
 from structgen.sampling.target import Floats, Ids, Prefix, Target, TargetStep
 
 PARTICLES: Final = 16
 """Particles of a run, if enough draws are wanted."""
+THRESHOLD: Final = 0.5
+"""Particles are resampled if their effective number is below this share of them."""
 CLOUDS: Final = 16
 """Runs of particles whose spread gives an interval. With 8, intervals of 95 % covered 91 % of means."""
-
-
-class TakenEdge(NamedTuple):
-    """The edge that a particle takes from a prefix, and the factor of its weight."""
-
-    edge: int
-    """The index of the token in `TargetStep.tokens`; one past the last: the end of the text."""
-    after: Prefix
-    """The prefix after the token; the same prefix at the end of the text."""
-    mass: float
-    """An unbiased estimate of the probability of all valid edges."""
-
-
-Propose: TypeAlias = Callable[[Target, Prefix, TargetStep, np.random.Generator], "TakenEdge | None"]
-"""Draws an edge from a prefix for one particle; None at a dead end."""
-
-
-def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
-    """Draw an edge under the mask, then ask the checkers about it."""
-    mass = step.mass
-    if not mass > 0:
-        return None
-    sums = np.cumsum(np.append(step.probabilities, step.end))
-    edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
-    edge = min(edge, len(sums) - 1)
-    after = checked(target, prefix, step, edge)
-    return None if after is None else TakenEdge(edge, after, mass)
-
-
-def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
-    """Return the prefix after an edge, or None if a checker refuses it."""
-    if edge == len(step.tokens):
-        return prefix if target.passes(prefix) else None
-    return target.extend(prefix, int(step.tokens[edge]))
 
 
 def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
     """Return at least `n` weighted draws, of independent runs of particles, all in one batch: at least
     `CLOUDS` from `FEWEST` draws on, at least two for fewer, which have no interval."""
-    runs = max(CLOUDS if run.n >= FEWEST else 2, round(run.n / PARTICLES))
-    count = -(-run.n // runs)
+    how = run.particles
+    if how.particles is None:
+        runs = max(CLOUDS if run.n >= FEWEST else 2, round(run.n / PARTICLES))
+        count = -(-run.n // runs)
+    else:
+        count = how.particles
+        runs = -(-run.n // count)
+    propose = propose if how.proposal is None else proposed_by(how.proposal)
     done: list[Cloud] = []
     try:
         # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. They are made
@@ -78,6 +52,7 @@ def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = ma
                     np.random.Generator(np.random.Philox(key=[run.seed, i])),
                     resampling,
                     propose,
+                    how.threshold,
                 )
                 for i in range(begin, min(begin + together, runs))
             ]
@@ -120,6 +95,7 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         interval,
         # Particles of one cloud share ancestors: only clouds are independent.
         lambda found: _summed((weights * found.T).T, groups, len(clouds)),
+        log_z_of_clouds=np.array([log(one) for one in estimates]),
     )
 
 
@@ -152,12 +128,16 @@ class Cloud:
         draws: np.random.Generator,
         resampling: str,
         propose: Propose = masked,
+        threshold: float = THRESHOLD,
     ) -> None:
+        self._threshold = threshold
         self._target, self.count, self._draws, self._resampling = target, count, draws, resampling
         self._propose = propose
         self.prefixes: list[Prefix] = [target.start()] * count
         self.log_weights: Floats = np.zeros(count)
         self.logprobs: Floats = np.zeros(count)
+        self._guesses: Floats = np.zeros(count)
+        """The guess at the log-weight of each particle that its weight has in it."""
         self.is_done = np.zeros(count, np.bool_)
         self.log_z = 0.0
         """The log of the product of the mean weights at resamplings."""
@@ -176,10 +156,15 @@ class Cloud:
         """Take a token for each active particle; resample if it is time."""
         for i in self.active:
             self._extend(i, steps[self.prefixes[i]])
-        weights = np.exp(self.log_weights)
+        top = float(self.log_weights.max())
+        weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
         total = float(weights.sum())
-        if total > 0 and self.active and total * total < 0.5 * self.count * float(weights @ weights):
-            self._resample(weights / total, total / self.count)
+        if (
+            total > 0
+            and self.active
+            and total * total < self._threshold * self.count * float(weights @ weights)
+        ):
+            self._resample(weights / total, math.exp(top) * total / self.count)
 
     def _extend(self, i: int, step: TargetStep) -> None:
         taken = self._propose(self._target, self.prefixes[i], step, self._draws)
@@ -188,8 +173,18 @@ class Cloud:
             return
         self.prefixes[i] = taken.after
         self.is_done[i] = taken.edge == len(step.tokens)
-        self.log_weights[i] += math.log(taken.mass)
+        self.log_weights[i] += math.log(taken.mass) + self._potential(i, taken)
         self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken.edge])
+
+    def _potential(self, i: int, taken: TakenEdge) -> float:
+        """Return what the checkers' weights change: at each token the guess after it replaces the one
+        before, and at the end the weight of the text does. The guesses cancel, so the law is the target's."""
+        if self.is_done[i]:
+            after = self._target.log_weight(taken.after)
+        else:
+            after = self._target.guess(taken.after)
+        self._guesses[i], before = after, self._guesses[i]
+        return after - before if after > -math.inf else -math.inf
 
     def _resample(self, shares: Floats, mean: float) -> None:
         """Draw all particles again by weight, finished ones too."""
@@ -201,5 +196,6 @@ class Cloud:
             chosen = self._draws.choice(self.count, self.count, p=shares)
         self.prefixes = [self.prefixes[i] for i in chosen]
         self.is_done, self.logprobs = self.is_done[chosen], self.logprobs[chosen]
+        self._guesses = self._guesses[chosen]
         self.log_weights = np.zeros(self.count)
         self.log_z += math.log(mean)
