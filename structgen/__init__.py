@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from structgen.engine.searches.cautious import Cautious
     from structgen.engine.searches.pause_and_rerank import PauseAndRerank
     from structgen.engine.searches.plan import Plan
+    from structgen.engine.searches.superposed import Superposed
     from structgen.engine.searches.valued import Valued
     from structgen.engine.strategies.contrast import Contrast
     from structgen.engine.strategies.guidance import Guidance
@@ -187,6 +188,7 @@ __all__ = [
     "State",
     "StoreWarning",
     "StructgenError",
+    "Superposed",
     "Switched",
     "Thinking",
     "TokenError",
@@ -264,7 +266,7 @@ def _home(name: str) -> str | None:
             return "structgen.engine.requests"
         case "Contrast" | "Guidance" | "Mirostat" | "Momentum":
             return f"structgen.engine.strategies.{name.lower()}"
-        case "Cautious" | "Plan" | "Valued":
+        case "Cautious" | "Plan" | "Superposed" | "Valued":
             return f"structgen.engine.searches.{name.lower()}"
         case "PauseAndRerank":
             return "structgen.engine.searches.pause_and_rerank"

@@ -19,7 +19,21 @@ FUNCTIONS = sorted(
     name for name in set(sg.__all__) - EACH_TOKEN - NO_OPTIONS if inspect.isfunction(getattr(sg, name))
 )
 CLASSES = ("Infilling", "Limits", "MaskStore", "Matcher", "PrefixTree", "Regex", "Request", "Sampling")
-STRATEGIES = ("Contrast", "ContrastiveDecoding", "Guidance", "Mirostat", "Momentum", "ProxyTuning")
+STRATEGIES = (
+    "Cautious",
+    "Fused",
+    "PauseAndRerank",
+    "Plan",
+    "Superposed",
+    "Switched",
+    "Valued",
+    "Contrast",
+    "ContrastiveDecoding",
+    "Guidance",
+    "Mirostat",
+    "Momentum",
+    "ProxyTuning",
+)
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES, *STRATEGIES, "Engine", "Speculation", "Thinking"])

@@ -105,6 +105,21 @@ class KeepsPromptApart(Protocol):
     keeps_prompt_apart: bool
 
 
+@runtime_checkable
+class ReadsEmbeddings(Protocol):
+    """Optional: reads rows of numbers in place of tokens."""
+
+    @property
+    def embedding(self) -> Tensor:
+        """The embeddings of the tokens [V, width]."""
+        ...
+
+    def decode_embedded(self, inputs: Tensor, caches: Sequence[Any]) -> Tensor:
+        """Return the logits [rows, V] after one more column of each text, whose input is a row of `inputs`
+        [rows, width]. The caches then hold it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DraftSupport:
     """Which drafts a model verifies in one pass, and the reason if it is not trees."""

@@ -445,8 +445,9 @@ class TextSequence:
             numbers(logits),
             self._tokenizer,
             self._compiled,
+            self.cache,
         )
-        return SearchRun(law.search, place, model, self.cache, logits)
+        return SearchRun(law.search, place, model, logits)
 
     def decide(self, decision: Decision) -> None:
         """Take the decision of the search."""

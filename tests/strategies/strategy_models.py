@@ -46,6 +46,22 @@ class Table:
             cache.tokens.append(token)
         return torch.stack([self.logits(cache.tokens) for cache in caches])
 
+    @property
+    def embedding(self) -> Tensor:
+        return torch.eye(self.vocab_size)
+
+    def decode_embedded(self, inputs: Tensor, caches: Sequence[Read]) -> Tensor:
+        """Return the mean of the logits after each token, by the numbers of the input; the likeliest token
+        is read."""
+        self.passes += 1
+        self.rows += len(caches)
+        found = []
+        for row, cache in zip(inputs, caches, strict=True):
+            each = [self.logits([*cache.tokens, token]) for token in range(self.vocab_size)]
+            found.append((row[:, None] * torch.stack(each)).sum(0))
+            cache.tokens.append(int(row.argmax()))
+        return torch.stack(found)
+
 
 class Read:
     """The cache of a `Table`."""

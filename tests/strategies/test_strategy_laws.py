@@ -43,6 +43,7 @@ EACH: dict[str, Strategy] = {
     "pause": sg.PauseAndRerank(tau=0.3, depth=3),
     "plan": sg.Plan(reward=_worth, rollouts=12),
     "valued": sg.Valued(reward=_worth, k=3, continuations=2),
+    "superposed": sg.Superposed(temperature=0.5, texts=["abcabcabc", "cababc"]),
 }
 NEUTRAL: dict[str, Strategy] = {
     "mirostat": sg.Mirostat(tau=math.inf),
@@ -55,12 +56,14 @@ NEUTRAL: dict[str, Strategy] = {
     "pause": sg.PauseAndRerank(tau=math.inf),
     "plan": sg.Plan(reward=_worth, rollouts=1),
     "valued": sg.Valued(reward=_worth, alpha=math.inf),
+    "superposed": sg.Superposed(k=1, texts=["abcabcabc"]),
 }
 MOST_ROWS: dict[str, int] = {
     "cautious": 4 * 14 * 14,
     "pause": 3 * 3 * 14,
     "plan": 12 * 14,
     "valued": 3 * 2 * 14 * 14,
+    "superposed": 14,
 }
 """The stated bounds of searches for a text of 14 tokens."""
 

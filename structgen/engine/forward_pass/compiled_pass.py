@@ -100,6 +100,16 @@ class CompiledPass:
             cache.length += 1
         return logits
 
+    def decode_embedded(self, inputs: Tensor, caches: Sequence[PagedCache]) -> Tensor:
+        """Return the logits [rows, V] after one more column of each text, whose input is a row of `inputs`
+        [rows, width] in place of a token's embedding."""
+        tables = self._tables
+        self._tables = np.ascontiguousarray(inputs.numpy(), np.float32), *tables[1:]
+        try:
+            return self.decode(range(len(caches)), caches)
+        finally:
+            self._tables = tables
+
     @property
     def draft_support(self) -> DraftSupport:
         """Trees: a node attends to the columns of its path, in order."""

@@ -27,6 +27,7 @@ class Llama:
 
     def __init__(self, weights: Weights) -> None:
         self._vocab_size, self._context = len(weights.head), weights.sizes.context
+        self._embedding = weights.embedding
         self._pass: CompiledPass | TorchPass = (
             CompiledPass(weights) if CompiledPass.serves(weights) else TorchPass(weights)
         )
@@ -67,6 +68,17 @@ class Llama:
         """Return the logits [rows, V] after one more token of each text."""
         with self._lock, self._unrecorded():
             return self._pass.decode(tokens, caches)
+
+    @property
+    def embedding(self) -> Tensor:
+        """The embeddings of the tokens [V, width]."""
+        return self._embedding
+
+    def decode_embedded(self, inputs: Tensor, caches: Sequence[Any]) -> Tensor:
+        """Return the logits [rows, V] after one more column of each text, whose inputs are rows of numbers in
+        place of tokens' embeddings (`ReadsEmbeddings`)."""
+        with self._lock, self._unrecorded():
+            return self._pass.decode_embedded(inputs, caches)
 
     @property
     def draft_support(self) -> DraftSupport:

@@ -9,7 +9,7 @@ padded to the next such number. Attention is computed for each text over its own
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -100,6 +100,16 @@ class TorchPass:
         back = torch.empty(len(order), dtype=torch.int64, device=logits.device)
         back[torch.tensor(order, device=logits.device)] = torch.arange(len(order), device=logits.device)
         return logits[back]
+
+    def decode_embedded(self, inputs: Tensor, caches: Sequence[SlabCache]) -> Tensor:
+        """Return the logits [rows, V] after one more column of each text, whose input is a row of `inputs`
+        [rows, width] in place of a token's embedding."""
+        weights = self._weights
+        self._weights = replace(weights, embedding=inputs.to(weights.embedding))
+        try:
+            return self.decode(range(len(caches)), caches)
+        finally:
+            self._weights = weights
 
     def _decode(self, tokens: list[int], caches: list[SlabCache]) -> Tensor:
         """Return the logits of texts that are sorted by capacity."""

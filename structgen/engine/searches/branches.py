@@ -45,6 +45,8 @@ class TextPlace:
     tokenizer: Tokenizer
     compiled: CompiledGrammar | None
     """The grammar; None: free text."""
+    cache: Any = None
+    """What the model has read up to here. A search that reads rows by itself copies it."""
     passes: int = 0
     """Forward passes of other models that the search has had."""
     rows: int = 0

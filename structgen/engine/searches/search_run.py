@@ -17,10 +17,10 @@ _CACHED: Final = 1 << 26
 class SearchRun:
     """A decision under way. The branches begin as copies of the text's cache, which stays as it is."""
 
-    def __init__(self, search: Planner, place: TextPlace, model: Model, cache: Any, logits: Any) -> None:
+    def __init__(self, search: Planner, place: TextPlace, model: Model, logits: Any) -> None:
         self._place, self._search = place, search
         begun = [*place.prompt, *place.tokens]
-        self._rows = ModelRows(model, begun, "", most=_CACHED, begun=(logits, cache))
+        self._rows = ModelRows(model, begun, "", most=_CACHED, begun=(logits, place.cache))
         self._steps: Generator[Sequence[Branch], list[Scores], Decision] | None = None
         self._answer: Any = None
 

@@ -106,10 +106,11 @@ class Planner(ABC):
 
     @abstractmethod
     def plan(self, place: Any) -> Generator[Sequence[Any], list[Scores], Decision]:
-        """Return the next tokens at a place with two or more allowed tokens (a `TextPlace`, and each `Branch`,
-        of `searches.branches`, which knows this module: hence Any). Each `yield` of branches returns the
-        logits [V] after each, of one forward pass where each is one token longer than a branch that was read.
-        The decision follows from the place alone. The generator is closed where the text ends early."""
+        """Return the next tokens at a place with two or more allowed tokens. The types are a `TextPlace` and
+        `Branch`es of `searches.branches`, which knows this module: hence Any. Each `yield` of branches
+        returns the logits [V] after each, of one forward pass where each is one token longer than a branch
+        that was read. The decision follows from the place alone. The generator is closed where the text ends
+        early."""
 
 
 class Narrowing(Strategy):

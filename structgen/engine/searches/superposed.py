@@ -1,0 +1,151 @@
+"""Superposed decoding: some drafts from one row (Shen et al., "Superposed Decoding: Multiple Generations from
+a Single Autoregressive Inference Pass", 2024).
+
+The drafts share one cache. Its next input is the mean of the embeddings of their last tokens, weighted by
+their probabilities. One law comes out. For each draft it is narrowed to the tokens that this draft may take;
+the `candidates` likeliest ones at `temperature` have the score (1 - a) log p + a log q, where q mixes n-grams
+of 2 to 6 tokens of given texts, read behind the draft's own tokens. A token that no n-gram knows loses 200.
+The best drafts of all candidates go on. A draft that ends leaves the mean.
+
+Scores are no log-probabilities of the model. The text's own row reads the chosen draft again, and so each
+step has the model's figures. `n` samples are the best n drafts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+import numpy as np
+import torch
+
+from structgen.engine import checks
+from structgen.engine.model_protocol import Model, ReadsEmbeddings
+from structgen.engine.searches.branches import Branch, TextPlace
+from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
+from structgen.errors import OptionError, fields_named
+from structgen.tokens.tokenizer import Tokenizer
+
+_WEIGHTS: Final = {2: 0.01, 3: 0.04, 4: 0.15, 5: 0.18, 6: 0.12}
+"""Of the n-grams, by n, from the paper's code."""
+_UNKNOWN: Final = -200.0
+"""What a token loses that no n-gram knows."""
+
+
+@fields_named("sg.Superposed(k=3)")
+@dataclass(frozen=True, slots=True)
+class Superposed(SearchStrategy):
+    """The best of `k` drafts that share one row; for models that structgen reads itself."""
+
+    name: ClassVar[str] = "superposed"
+    is_greedy: ClassVar[bool] = True
+    k: int = 3
+    """How many drafts; 1 is greedy."""
+    texts: str | Sequence[str] = field(default=(), repr=False)
+    """Texts whose n-grams say how a draft goes on; without them p alone counts. Kept as a tuple."""
+    a: float = 0.54
+    """The weight of the n-grams, 0 to 1; the paper's, for another model."""
+    candidates: int = 9
+    """How many tokens of each draft are looked at."""
+    temperature: float = 0.06
+    """Of the law in the scores."""
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("k", checks.whole("k", self.k, 1, 1024)),
+            ("texts", checks.texts("texts", self.texts)),
+            ("a", checks.number("a", self.a, 0.0, 1.0, "a number from 0 to 1")),
+            ("candidates", checks.whole("candidates", self.candidates, 1)),
+            ("temperature", checks.number("temperature", self.temperature, 1e-6, 1e6, "a number above 0")),
+        ):
+            object.__setattr__(self, name, value)
+
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
+        """Return what plans. Cost: some microseconds for each token of the texts. Raises OptionError for a
+        model that does not read embeddings."""
+        if not isinstance(model, ReadsEmbeddings):
+            raise OptionError(
+                f"A {type(model).__name__} does not read the mean of some tokens.",
+                where="strategy",
+                cure="Use a Llama of a name such as structgen/extract; for other models sg.Cautious tries "
+                "several texts too.",
+            )
+        return _Superposing(self, model, _NGrams(self.texts, tokenizer))
+
+
+class _NGrams:
+    """How often tokens followed others in some texts."""
+
+    def __init__(self, texts: Sequence[str], tokenizer: Tokenizer) -> None:
+        self._counts: dict[tuple[int, ...], dict[int, int]] = {}
+        for text in texts:
+            tokens = tokenizer.encode(text.encode())
+            for at, token in enumerate(tokens):
+                for n in _WEIGHTS:
+                    if at + 1 >= n:
+                        own = self._counts.setdefault(tuple(tokens[at + 1 - n : at]), {})
+                        own[token] = own.get(token, 0) + 1
+        self._sums = {before: sum(own.values()) for before, own in self._counts.items()}
+
+    def log(self, before: Sequence[int], token: int) -> float:
+        """Return log q of a token behind others; 0 without texts."""
+        if not self._counts:
+            return 0.0
+        q = 0.0
+        for n, weight in _WEIGHTS.items():
+            context = tuple(before[len(before) + 1 - n :]) if len(before) + 1 >= n else None
+            own = None if context is None else self._counts.get(context)
+            if own is not None and context is not None:
+                q += weight * own.get(token, 0) / self._sums[context]
+        return float(np.log(q)) if q > 0 else _UNKNOWN
+
+
+class _Superposing(Planner):
+    """The plans of one request."""
+
+    def __init__(self, how: Superposed, model: ReadsEmbeddings, grams: _NGrams) -> None:
+        self._how, self._model, self._grams = how, model, grams
+
+    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
+        """Return the rest of the draft with the number of the sample. Cost: one row for each token of the
+        longest draft."""
+        how = self._how
+        if how.k == 1:
+            return Decision()
+        drafts, ended = [(place.root(), 0.0)], list[tuple[Branch, float]]()
+        logits, cache = place.logits, place.cache.copy()
+        while True:
+            drafts = self._best(drafts, logits, how.k - len(ended))
+            ended += [one for one in drafts if one[0].is_over]
+            drafts = [one for one in drafts if not one[0].is_over]
+            if not drafts or len(ended) >= how.k:
+                break
+            shares = torch.from_numpy(np.exp(log_softmax(np.array([score for _, score in drafts]))))
+            last = torch.tensor([branch.tokens[-1] for branch, _ in drafts])
+            rows = self._model.embedding[last]
+            mean = (shares.to(rows)[:, None] * rows).sum(0)
+            logits = self._model.decode_embedded(mean[None], [cache])[0].double().cpu().numpy()
+            place.passes += 1
+            place.rows += 1
+            yield []
+        order = sorted(range(len(ended)), key=lambda at: -ended[at][1])
+        branch, score = ended[order[place.sample % len(order)]]
+        return Decision(branch.tokens, states=((score, float(len(ended))),))
+
+    def _best(
+        self, drafts: Sequence[tuple[Branch, float]], logits: Scores, count: int
+    ) -> list[tuple[Branch, float]]:
+        """Return the best continuations of some drafts, each under its own mask."""
+        how = self._how
+        a = how.a if how.texts else 0.0
+        found: list[tuple[float, int, int]] = []
+        for at, (branch, score) in enumerate(drafts):
+            law = log_softmax(branch.scores(logits)[branch.allowed] / how.temperature)
+            order = np.argsort(-law, kind="stable")[: how.candidates]
+            before = [*branch.place.tokens, *branch.tokens] if a else []
+            for token, logprob in zip(branch.allowed[order].tolist(), law[order].tolist(), strict=True):
+                gram = self._grams.log(before, token) if a else 0.0
+                found.append((score + (1 - a) * logprob + a * gram, at, token))
+        found.sort(key=lambda one: -one[0])
+        return [(drafts[at][0].after(token), score) for score, at, token in found[:count]]

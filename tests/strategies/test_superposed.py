@@ -1,0 +1,172 @@
+"""Superposed decoding: the shared law on a linear model, a twin of the scores, and drafts that are valid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from strategy_models import END, LETTERS, Table, scrambled  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
+from structgen.engine.searches.superposed import _NGrams  # noqa: E402
+
+TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
+MOST = 10
+
+
+class Linear:
+    """A model whose logits are W times its last input, so that superposition is exact."""
+
+    def __init__(self, seed: int) -> None:
+        numbers = torch.Generator().manual_seed(seed)
+        self.vocab_size, self.context = 5, 1000
+        self.embedding, self.head = torch.randn(5, 3, generator=numbers), torch.randn(5, 3, generator=numbers)
+        self.inputs: list[Tensor] = []
+
+    def logits(self, read: Tensor) -> Tensor:
+        return read @ self.head.T
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Nothing]:
+        return self.logits(self.embedding[tokens[-1]]), Nothing()
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Nothing]) -> Tensor:
+        return torch.stack([self.logits(self.embedding[token]) for token in tokens])
+
+    def decode_embedded(self, inputs: Tensor, caches: Sequence[Nothing]) -> Tensor:
+        self.inputs.append(inputs[0])
+        return self.logits(inputs)
+
+
+class Nothing:
+    nbytes = 0
+
+    def copy(self) -> Nothing:
+        return self
+
+
+def _allowed(tokens: tuple[int, ...]) -> list[int]:
+    matcher = sg.Matcher(sg.compile(TEXTS, LETTERS))
+    for token in tokens:
+        matcher.advance(token)
+    found = []
+    for token in range(5):
+        if matcher.accepts([token]):
+            matcher.advance(token)
+            if token == END or matcher.tokens_to_finish() <= MOST - len(tokens) - 1:
+                found.append(token)
+            matcher.rollback(1)
+    return found
+
+
+def _twin(model: Linear, k: int, heat: float) -> list[tuple[int, ...]]:
+    """Return the drafts, best first, with laws that are means of the drafts' own."""
+    own = {token: model.logits(model.embedding[token]).double() for token in range(5)}
+    logits, drafts, ended = own[0], [((), 0.0)], []
+    while drafts and len(ended) < k:
+        found = []
+        for tokens, score in drafts:
+            allowed = _allowed(tokens)
+            law = torch.log_softmax(logits[allowed] / heat, 0).tolist()
+            found += [((*tokens, token), score + share) for token, share in zip(allowed, law, strict=True)]
+        found = sorted(found, key=lambda one: -one[1])[: k - len(ended)]
+        is_over = [tokens[-1] == END or len(tokens) == MOST for tokens, _ in found]
+        ended += [one for one, over in zip(found, is_over, strict=True) if over]
+        drafts = [one for one, over in zip(found, is_over, strict=True) if not over]
+        if drafts:
+            weights = torch.softmax(torch.tensor([score for _, score in drafts]).double(), 0)
+            logits = sum(w * own[tokens[-1]] for w, (tokens, _) in zip(weights, drafts, strict=True))
+    return [tokens for tokens, _ in sorted(ended, key=lambda one: -one[1])]
+
+
+def _drafts(model: Linear | Table, strategy: sg.Superposed, most: int = MOST) -> list[Result]:
+    engine = Engine(model, LETTERS)
+    found = engine.generate(
+        Request([0], TEXTS, Sampling(temperature=0.0), max_tokens=most, n=strategy.k, strategy=strategy)
+    )
+    assert all(one.error is None for one in found), found[0].error
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("k", [2, 3])
+def test_drafts_of_a_linear_model_are_those_of_exact_means(seed: int, k: int) -> None:
+    model = Linear(seed)
+    found = [tuple(one.tokens) for one in _drafts(model, sg.Superposed(k=k, temperature=0.5))]
+    expected = [tuple(token for token in tokens if token != END) for tokens in _twin(model, k, 0.5)]
+    assert found == expected
+    assert any(not torch.isclose(model.embedding, one).all(1).any() for one in model.inputs)
+
+
+def test_drafts_are_distinct_and_cost_a_row_for_each_token_of_the_longest() -> None:
+    for seed in range(8):
+        found = _drafts(scrambled(seed), sg.Superposed(temperature=0.5))
+        assert len({tuple(one.tokens) for one in found}) == 3
+        longest = max(len(one.steps) for one in found)
+        assert all(one.usage.strategy_rows <= longest for one in found)
+        assert [one.steps[0].state[0] for one in found] == sorted(
+            (one.steps[0].state[0] for one in found), reverse=True
+        )
+
+
+def test_a_drafts_mask_takes_no_candidate_from_another() -> None:
+    """One candidate of each draft: it is the likeliest one of its own mask."""
+    for seed in range(8):
+        (one,) = _drafts(scrambled(20 + seed), sg.Superposed(k=1))
+        found = _drafts(scrambled(20 + seed), sg.Superposed(k=3, candidates=1, temperature=0.5))
+        assert [draft.tokens for draft in found] == [one.tokens] * 3
+
+
+def test_ngrams_are_the_stated_mixture() -> None:
+    grams = _NGrams(["abc", "ab"], LETTERS)
+    tokens = LETTERS.encode(b"abc")
+    assert tokens == [3, 2]  # ab c
+    assert grams.log([3], 2) == pytest.approx(math.log(0.01 * 1.0))
+    assert grams.log([1], 2) == -200.0
+    assert _NGrams([], LETTERS).log([3], 2) == 0.0
+
+
+def test_texts_change_the_drafts() -> None:
+    changed = 0
+    for seed in range(8):
+        plain = _drafts(scrambled(40 + seed), sg.Superposed(temperature=0.5))
+        told = _drafts(scrambled(40 + seed), sg.Superposed(temperature=0.5, texts=["cbbcbb" * 3]))
+        changed += [one.tokens for one in plain] != [one.tokens for one in told]
+    assert changed
+
+
+def test_a_llama_reads_one_draft_as_its_tokens() -> None:
+    """The mean of one embedding is that embedding: the logits are those of the token, to the bit."""
+    engine = Engine("structgen/extract")
+    model, prompt = engine.model, engine.tokenizer.encode(b"Ada is 36.")
+    _, cache = model.prefill(prompt)
+    other = cache.copy()
+    for token in engine.tokenizer.encode(b" years old"):
+        plain = model.decode([token], [cache])
+        embedded = model.decode_embedded(model.embedding[[token]], [other])  # type: ignore[attr-defined]
+        assert torch.equal(plain, embedded)
+
+
+def test_other_models_are_refused_with_the_reason() -> None:
+    class Plain(Table):
+        decode_embedded = property()  # type: ignore[assignment]
+
+    model = Plain(lambda tokens: [0.0] * 5)
+    with pytest.raises(sg.OptionError, match="does not read the mean") as caught:
+        Engine(model, LETTERS).generate(Request([0], TEXTS, max_tokens=9, strategy=sg.Superposed()))
+    assert caught.value.where == "strategy"
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [({"k": 0}, "k"), ({"a": 2}, "a"), ({"texts": 3}, "texts"), ({"candidates": 0}, "candidates")],
+)
+def test_wrong_options_are_refused_by_name(options: dict[str, object], where: str) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        sg.Superposed(**options)  # type: ignore[arg-type]
+    assert caught.value.where == where
