@@ -119,7 +119,7 @@ class LarkGrammar(LoadedLark):
     def has_masks(self) -> bool:
         """Whether compiled code can fill its masks: no lexeme looks behind its beginning, and there are not
         too many terminals."""
-        return self.is_local and len(self._tables.terminals) <= K.TAILED
+        return self.is_local and len(self._tables.terminals) <= K.MOST_TERMINALS
 
     def compiled(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None

@@ -159,10 +159,10 @@ def _after(ours: ContextualLanguage, config: Config | None, text: bytes) -> Conf
 
 
 def test_a_text_is_written_that_leaves_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def searched(_self: TextSearch, _reading: object) -> bytes:
+    def searched(_self: TextSearch, _reading: object, is_exact: bool) -> bytes:
         raise AssertionError("a search")
 
-    monkeypatch.setattr(TextSearch, "answer", searched)
+    monkeypatch.setattr(TextSearch, "text", searched)
     ours = language(ALL_OF)
     for text in (b"", b"c", b"cc", b"ac", b"ab,c"):
         config = _after(ours, ours.start(), text)

@@ -171,16 +171,16 @@ BAD.2: /[bd]!/
 
 
 def test_a_text_that_no_plan_has_is_found_by_its_lexemes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def search(completions: TextSearch, reading: ReaderConfiguration) -> None:
+    def search(completions: TextSearch, reading: ReaderConfiguration, is_exact: bool) -> None:
         raise AssertionError("texts are tried byte by byte")
 
-    monkeypatch.setattr(TextSearch, "answer", search)
+    monkeypatch.setattr(TextSearch, "text", search)
     language = ContextualLanguage(sg.lark(HIDDEN).tables, Limits())
     assert bytes(language.shortest(language.start())) == b"ace!"
 
 
 def test_that_nothing_goes_on_behind_what_no_text_is_takes_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TextSearch, "answer", lambda *_: pytest.fail("texts are tried byte by byte"))
+    monkeypatch.setattr(TextSearch, "text", lambda *_, **_of: pytest.fail("texts are tried byte by byte"))
     grammar = sg.lark('start: "a" | MARGIN NONE "b"\nMARGIN: / +/\nNONE: /[^\\s\\S]/\n%ignore /#+/\n')
     language = ContextualLanguage(grammar.tables, Limits())
     assert language.step(language.start(), ord(" ")) is None

@@ -37,10 +37,10 @@ _NEWLINE: /([ ]*(#[^\n]*)?\n)+ */
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where a text is searched, not planned."""
 
-    def searched(_self: TextSearch, _reading: object) -> bytes:
+    def searched(_self: TextSearch, _reading: object, is_exact: bool) -> bytes:
         raise AssertionError("a search")
 
-    monkeypatch.setattr(TextSearch, "answer", searched)
+    monkeypatch.setattr(TextSearch, "text", searched)
 
 
 @pytest.mark.parametrize(

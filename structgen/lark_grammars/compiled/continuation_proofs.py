@@ -8,6 +8,7 @@ text's end. If compiled code finds no proof, it asks Python (`lark_grammars.live
 from __future__ import annotations
 
 from structgen.lark_grammars.compiled.lark_step import (
+    answered,
     ask,
     below_of,
     feed,
@@ -40,11 +41,6 @@ from structgen.lark_grammars.compiled.registers import (
     LAST_RULE,
     LINE_SHIFT,
     LIVE_KEY,
-    LIVE_NO,
-    LIVE_PENDING,
-    LIVE_UNKNOWN,
-    LIVE_YES,
-    MOST_NOTED,
     MOST_PROVED,
     MOST_TRAIL,
     MOVE_ON,
@@ -67,7 +63,6 @@ from structgen.lark_grammars.compiled.registers import (
     SEPARABLE_UNKNOWN,
     SEPARATED,
     SHUT,
-    TAILED,
     TO_BITS,
     TO_SHIFT,
     UNKNOWN,
@@ -75,7 +70,6 @@ from structgen.lark_grammars.compiled.registers import (
     LarkContext,
     LarkState,
 )
-from structgen.machine_core.interning import find, intern
 from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import Int32s, skip
@@ -526,24 +520,6 @@ def refuted(c: LarkContext, d: LarkState, terminals: Int32s) -> int:
 
 
 @jit
-def tail_open(c: LarkContext, place: int, column: int, tail: Int32s) -> int:
-    """Return YES if there is a completion that begins with a terminal and others right after it, NO, or
-    ASK."""
-    k = c.tables
-    here = read_terminal(c, place, tail[1], column)
-    for i in range(1, tail[0], 2):
-        if here < 0:
-            break
-        context = k.contexts[top_of(c, stack_of(c, here))]
-        if context != tail[1 + i]:
-            return NO
-        here = read_terminal(c, here, tail[2 + i], 0)
-    if here < 0:
-        return ASK if here == ASKED else NO
-    return YES if certified_at(c, here) else is_open(c, here, 0)
-
-
-@jit
 def ends_well(c: LarkContext, d: LarkState, begun: int, at: int) -> int:
     """Return YES if there is a completion from registers whose lexeme has the endings `at`, NO if there is
     none, ASK, or VAGUE if neither is proved. `begun`: 1 if the lexeme has a byte."""
@@ -556,8 +532,6 @@ def ends_well(c: LarkContext, d: LarkState, begun: int, at: int) -> int:
             code = certified_line(c, place)
             if code == VAGUE:
                 code = line_open(c, place)
-        elif terminal >= TAILED:
-            code = tail_open(c, place, column, skip(ends, terminal - TAILED))
         elif terminal == OLD_PARTED:
             code = NO  # `live` handles the old slot
         elif terminal == IGNORED:
@@ -607,25 +581,6 @@ def may_end(c: LarkContext, d: LarkState) -> int:
             return NO
         d = c.nodes[d.base].registers
     return accepts(c, d.place)
-
-
-@jit
-def answered(c: LarkContext, first: int, key: int, second: int, question: int) -> int:
-    """Return Python's answer to a question under a key below 0 of the edge table, YES or NO; or ASK."""
-    edge = c.work.edge
-    edge.first = first
-    edge.second = key
-    edge.third = second
-    found = find(c.edges, 3, edge)
-    if found >= 0:
-        flag = c.edges[found].target
-        if flag == LIVE_UNKNOWN and ask(c, question, first, second):
-            c.edges[found].target = LIVE_PENDING
-        return YES if flag == LIVE_YES else (NO if flag == LIVE_NO else ASK)
-    edge.target = LIVE_PENDING
-    if c.questions.count < MOST_NOTED and intern(c, c.edges, 3, edge) >= 0:
-        ask(c, question, first, second)
-    return ASK
 
 
 @jit

@@ -9,12 +9,17 @@ from __future__ import annotations
 import numba
 
 from structgen.lark_grammars.compiled.registers import (
+    COVERS_KEY,
     ELSE_NONE,
     ELSE_SHIFT,
     INSPECTED_AT,
     INSPECTED_BRACKETS,
     INSPECTED_WIDTHS,
     KIND_BITS,
+    LIVE_NO,
+    LIVE_PENDING,
+    LIVE_UNKNOWN,
+    LIVE_YES,
     LOW_AT,
     MOST_NOTED,
     MOST_PUSHED,
@@ -30,6 +35,7 @@ from structgen.lark_grammars.compiled.registers import (
     OPEN_UNKNOWN,
     PENDING,
     PLACE_FLAGS,
+    Q_COVERS,
     Q_MOVE,
     Q_START,
     READING,
@@ -448,6 +454,51 @@ def follow(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
 
 
 @jit
+def answered(c: LarkContext, first: int, key: int, second: int, question: int) -> int:
+    """Return Python's answer to a question under a key below 0 of the edge table, YES or NO; or ASK."""
+    edge = c.work.edge
+    edge.first = first
+    edge.second = key
+    edge.third = second
+    found = find(c.edges, 3, edge)
+    if found >= 0:
+        flag = c.edges[found].target
+        if flag == LIVE_UNKNOWN and ask(c, question, first, second):
+            c.edges[found].target = LIVE_PENDING
+        return YES if flag == LIVE_YES else (NO if flag == LIVE_NO else ASK)
+    edge.target = LIVE_PENDING
+    if c.questions.count < MOST_NOTED and intern(c, c.edges, 3, edge) >= 0:
+        ask(c, question, first, second)
+    return ASK
+
+
+@jit
+def follow_slot(c: LarkContext, s: LarkState, d: LarkState, ahead: int, byte: int) -> int:
+    """As `follow`, for the state read on from a slot of the lexeme state `ahead`. A lexeme that waits for no
+    more than `ahead` does is wrong where it goes on: it has ended at its own slot."""
+    k, before_slot = c.tables, c.work.before_slot
+    code = follow(c, s, d, byte)
+    while code >= 16 and code != 16 + MOVE_MANY:
+        lexeme = d.lexeme >> 1
+        known = answered(c, ahead, COVERS_KEY, lexeme, Q_COVERS)
+        if known != YES:
+            return ASK if known == ASK else code
+        if code == 16 + MOVE_KEEP_NEW:
+            move = k.moves[lexeme * k.class_count + k.classes[byte]]
+            place = read_terminal(c, d.place, (move >> TERMINAL_SHIFT) & TERMINAL_BITS, d.column)
+            if place < 0:
+                return ASK if place == ASKED else NO
+            if between_lexemes(c, place, before_slot) == ASK:
+                return ASK
+            code = follow(c, before_slot, d, byte)
+        elif d.base < 0:
+            return NO
+        else:
+            code = follow(c, c.nodes[d.base].registers, d, byte)
+    return code
+
+
+@jit
 def step(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
     """Set `d` to the state after a byte. Returns YES, NO, ASK, or VAGUE if Python must follow."""
     code = follow(c, s, d, byte)
@@ -467,9 +518,9 @@ def step(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
         if before == ASKED or (before >= 0 and between_lexemes(c, before, before_slot) == ASK):
             return ASK
         if before >= 0:
-            code = follow(c, before_slot, after_slot, byte)
+            code = follow_slot(c, before_slot, after_slot, lexeme, byte)
     elif base >= 0:
-        code = follow(c, c.nodes[base].registers, after_slot, byte)
+        code = follow_slot(c, c.nodes[base].registers, after_slot, lexeme, byte)
     if code == ASK:
         return ASK
     if code >= 16:

@@ -77,7 +77,7 @@ class LarkPlace(Block):
 
 # An edge (`machine_core.layout.Edge`): from a place, by a terminal and a column, to the place after the
 # lexeme (below INSPECTED_AT; the bits above hold the inspected part of the stack). Also answers: (state,
-# LIVE_KEY, 0) and (lexeme state, YIELDS_KEY, slot's state) lead to LIVE_YES, ...
+# LIVE_KEY, 0) and (lexeme state, YIELDS_KEY or COVERS_KEY, slot's state) lead to LIVE_YES, ...
 
 
 class LarkWork(Block):
@@ -470,12 +470,12 @@ the plain place of the place; 0: not made yet."""
 # --- the endings of a lexeme -------------------------------------------------------------------------------
 ENDS_NOT, ENDS_OLD = -1, -2
 """The result at the text's end: an error; the reading from the old slot; else the terminal."""
-ANY_LINE, SEPARATED, IGNORED, OLD_PARTED, TAILED = -1, -2, -(1 << 30), -(1 << 30) - 1, 1 << 12
+ANY_LINE, SEPARATED, IGNORED, OLD_PARTED = -1, -2, -(1 << 30), -(1 << 30) - 1
 """Special entries of the endings. ANY_LINE: the indenter's newline, of any width. SEPARATED - state: the
 lexeme may continue into the state after the separator. IGNORED: it may be ignored, and a text like the
-separator follows. OLD_PARTED: the separator decides for the reading from the old slot. From TAILED on: a
-position in `ending_lists` with a count of numbers: a terminal, the context after it and a terminal that
-decides it there, the context after that, ...; the separator decides the last one."""
+separator follows. OLD_PARTED: the separator decides for the reading from the old slot."""
+MOST_TERMINALS: Final = 1 << 12
+"""The most terminals of a grammar whose masks compiled code fills: their numbers are parts of words."""
 SEPARABLE_UNKNOWN, INSEPARABLE, SEPARABLE, SEPARABLE_BARE, SEPARABLE_PENDING = range(5)
 """Whether a terminal's shortest lexeme between separators is read as this terminal in a context.
 SEPARABLE_BARE: also right after the indenter's newline."""
@@ -495,12 +495,14 @@ MOST_PROVED: Final = 400
     Q_RECORD,
     Q_PAIR,
     Q_YIELDS,
-) = range(32, 42)
+    Q_COVERS,
+) = range(32, 43)
 """The arguments of each kind of question: (lexeme state, class of bytes); context; lexeme state; place;
 state; parser state; (context, terminal); (lexeme state, the address of a trie or 0); (lexeme state, the state
-read on from its old slot), for their record, and for whether the lexeme never ends at that slot."""
+read on from its old slot), for their record, for whether the lexeme never ends at that slot, and for whether
+it waits for all that the other waits for."""
 LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
-LIVE_KEY, YIELDS_KEY = -2, -3
+LIVE_KEY, YIELDS_KEY, COVERS_KEY = -2, -3, -4
 
 # --- how a record is made ----------------------------------------------------------------------------------
 

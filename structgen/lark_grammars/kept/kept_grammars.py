@@ -217,7 +217,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-10"
+    kind = "lark-11"
 
     def read(self, limits: Limits) -> FoundGrammar | None:
         """Return the tables; None if there are none, see `KeptFile`.

@@ -160,6 +160,7 @@ class LexemeStates:
         self._begin: dict[int, frozenset[int]] = {}
         self._behind: dict[bytes, npt.NDArray[np.bool_]] = {}
         self._ends: dict[int, Move] = {}
+        self._waiting_items: dict[int, frozenset[int]] = {}
         self._ended_states: dict[int, bool] = {}
         self._pending_of: dict[int, int] = {}
         self._same_as: dict[int, npt.NDArray[np.bool_]] = {}
@@ -445,6 +446,15 @@ class LexemeStates:
                 for kind in self._preferred_classes
                 if first[kind] == kind
             ]
+        return known
+
+    def waiting_items(self, state: int) -> frozenset[int]:
+        """Return the numbers of a state's items that wait for more: all but its slots."""
+        known = self._waiting_items.get(state)
+        if known is None:
+            items = self.items.state(state)[R.S_ITEMS :]
+            waits = [one for one in items if not isinstance(self.items.objects[one], Slot)]
+            known = self._waiting_items[state] = frozenset(waits)
         return known
 
     def without_slot(self, state: int) -> int:

@@ -1,21 +1,17 @@
-"""The slow reader's oracle: is a configuration live, and which text completes it?
+"""The oracle: is a configuration live, and which text completes it?
 
-The steps are tried in order; the first one whose answer is not None decides:
-
-1. `ParserAnswers`: the text may end here, or the parser takes no terminal that may come.
-2. `WrittenCompletions`: the shortest completion is written and read; a text that was read is a proof.
-3. `TextSearch`: all texts are tried. Needed if a terminal consumes the beginning of another, or if the table
-has lost an
-   action to a conflict. (`A B` with A=/a+/ and B="ab" accepts no text.)
+Where no pattern looks around, the saturation decides (`saturated_reader`). Else, in this order: no terminal
+that may come is taken by the parser; the shortest completion is written and read, and a text that was read
+is a proof; all texts are searched (`text_search`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
-from structgen.lark_grammars.liveness.answers import DEAD, Proof
-from structgen.lark_grammars.liveness.parser_answers import ParserAnswers
+from structgen.lark_grammars.liveness.saturated_reader import SaturatedReader
 from structgen.lark_grammars.liveness.text_search import TextSearch
 from structgen.lark_grammars.liveness.written_completions import WrittenCompletions
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
@@ -32,10 +28,12 @@ class LivenessOracle:
         ignored lexeme."""
         self._reader = reader
         self._live: dict[ReaderConfiguration, bool] = {}
-        parser_answers = ParserAnswers(reader)
-        self._written = WrittenCompletions(reader, parser_answers, separators)
-        search = TextSearch(reader, parser_answers, self._written, self._live)
-        self._steps = parser_answers, self._written, search
+        self._written = WrittenCompletions(reader, separators)
+        self._search = TextSearch(reader, lambda one: self._saturated.may_live(one))
+
+    @cached_property
+    def _saturated(self) -> SaturatedReader:
+        return SaturatedReader(self._reader)
 
     @property
     def separators(self) -> Sequence[bytes]:
@@ -56,19 +54,31 @@ class LivenessOracle:
                 self._live.clear()
             self._reader.trim()
             with self._reader.budget:
-                known = self._live[configuration] = self._proof(configuration) is not None
+                known = self._live[configuration] = self._is_live(configuration)
         return known
+
+    def _is_live(self, configuration: ReaderConfiguration) -> bool:
+        if self._saturated.is_exact:
+            return self._saturated.may_live(configuration)
+        if self._reader.accepts(configuration):
+            return True
+        if not self._saturated.may_read(configuration):
+            return False
+        return (
+            self._written.is_completed(configuration)
+            or self._search.text(configuration, is_exact=False) is not None
+        )
 
     def text(self, configuration: ReaderConfiguration) -> bytes:
         """Return a short text that completes a live configuration, empty where it is complete."""
         if self._reader.accepts(configuration):
             return b""
-        texts = self._written.independent_texts(configuration) or self._written.texts(configuration)
+        texts = self._written.texts(configuration)
         if texts:
             return min(texts, key=len)
-        proof = self._proof(configuration)
-        assert proof is not None, "a configuration that is not live"
-        return self._written.whole_text(proof)
+        text = self._search.text(configuration, self._saturated.is_exact)
+        assert text is not None, "a configuration that is not live"
+        return text
 
     def next_terminals(self, configuration: ReaderConfiguration) -> list[tuple[int, bytes]]:
         """Return the terminals that the present lexeme may become in a live text, each with the bytes that it
@@ -78,11 +88,3 @@ class LivenessOracle:
             for _cost, terminal, text in self._written.endings(configuration)
             if (after := self._reader.run(configuration, text)) is not None and self.is_live(after)
         ]
-
-    def _proof(self, configuration: ReaderConfiguration) -> Proof | None:
-        """Try the steps in order; return the proof of the one that decides, None if it answers DEAD."""
-        for step in self._steps:
-            answer = step.answer(configuration)
-            if answer is not None:
-                return None if answer == DEAD else answer
-        raise AssertionError("the search of all texts always decides")

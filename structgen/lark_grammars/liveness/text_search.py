@@ -1,20 +1,17 @@
-"""The last step of the slow reader: a best-first search of all texts, the nearest to an end first.
+"""A best-first search of all texts, the nearest to an end first: for texts that the shortest completions do
+not have, and where patterns look around for whether there is one.
 
 The search ends with a text, or exhausted: then the configuration is dead. If infinitely many stacks are
-reachable, `emptiness` is asked for a proof after some thousand bytes, and again later.
+reachable, the saturation is asked for a proof after some thousand bytes.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Final
 
 from structgen.lark_grammars.lexer.work_budget import SEARCH_STEPS
-from structgen.lark_grammars.liveness.answers import DEAD, Answer, accepted
-from structgen.lark_grammars.liveness.emptiness import is_proved_dead
-from structgen.lark_grammars.liveness.parser_answers import ParserAnswers
-from structgen.lark_grammars.liveness.written_completions import WrittenCompletions
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 
@@ -24,37 +21,30 @@ _MOST_DEAD: Final = 1 << 14
 """The most configurations of one search that are remembered as dead."""
 _LOOKAHEAD_BYTES: Final = 4
 """Bytes that the estimate adds for each pending look-ahead."""
-_BEFORE_PROOF: Final = 2_000
-"""Bytes that are tried before the first proof of emptiness; then eight times as many."""
+_BYTES_BEFORE_PROOF: Final = 2_000
+"""Bytes that are tried before the saturation is asked: most searches end sooner."""
 
 
 class TextSearch:
     """Searches from the configurations of one reader, memoised."""
 
-    def __init__(
-        self,
-        reader: ContextualReader,
-        parser_answers: ParserAnswers,
-        written: WrittenCompletions,
-        known_live: Mapping[ReaderConfiguration, bool],
-    ) -> None:
-        """`known_live`: configurations whose liveness the oracle knows."""
-        self._reader, self._parser_answers, self._written = reader, parser_answers, written
-        self._known_live = known_live
+    def __init__(self, reader: ContextualReader, may_live: Callable[[ReaderConfiguration], bool]) -> None:
+        """`may_live`: False if no text completes a configuration."""
+        self._reader, self._may_live = reader, may_live
         self._searched: dict[ReaderConfiguration, bytes | None] = {}
 
-    def answer(self, configuration: ReaderConfiguration) -> Answer:
-        """Return a proof or DEAD. Raises LimitError if the work budget is spent."""
+    def text(self, configuration: ReaderConfiguration, is_exact: bool) -> bytes | None:
+        """Return a text that completes a configuration, None if there is none. `is_exact`: no configuration
+        is followed that `may_live` refuses. Raises LimitError if the work budget is spent."""
         if configuration not in self._searched:
-            self._search(configuration)
-        text = self._searched[configuration]
-        return DEAD if text is None else accepted(configuration, text)
+            self._search(configuration, is_exact)
+        return self._searched[configuration]
 
-    def _search(self, start: ReaderConfiguration) -> None:
+    def _search(self, start: ReaderConfiguration, is_exact: bool) -> None:
         reader, steps = self._reader, 0
         queue: list[tuple[int, int, bytes, ReaderConfiguration]] = [(0, 0, b"", start)]
-        seen, order, proof_at = {_clamped(reader, start)}, 0, _BEFORE_PROOF
-        found: bytes | None = None
+        seen, order, asked = {_clamped(reader, start)}, 0, is_exact
+        found: bytes | None = b"" if reader.accepts(start) else None
         while queue and found is None:
             _estimate, _order, text, here = heapq.heappop(queue)
             for byte in reader.representative_bytes(here):
@@ -64,37 +54,30 @@ class TextSearch:
                     continue
                 seen.add(clamped)
                 further = text + bytes((byte,))
-                rest = self._known_rest(after)
+                rest = b"" if reader.accepts(after) else self._searched.get(after)
                 if rest is not None:
                     found = further + rest
                     break
-                distance = self._parser_answers.distance(after)
-                refused = distance >= UNREACHABLE or self._parser_answers.is_refused(after)
-                if refused or after in self._searched:
+                distance = _distance(reader, after)
+                if (
+                    distance >= UNREACHABLE
+                    or after in self._searched
+                    or (is_exact and not self._may_live(after))
+                ):
                     continue
                 order += 1
                 reader.budget.spend(SEARCH_STEPS)
                 estimate = len(further) + distance + _LOOKAHEAD_BYTES * self._pending_lookaheads(after)
                 heapq.heappush(queue, (estimate, order, further, after))
-            if steps > proof_at:
-                if is_proved_dead(reader, start, proof_at):
+            if steps > _BYTES_BEFORE_PROOF and not asked:
+                asked = True
+                if not self._may_live(start):
                     break
-                proof_at *= 8
         if len(self._searched) > _MOST_REMEMBERED:
             self._searched.clear()
         if found is None and len(seen) <= _MOST_DEAD:
             self._searched |= dict.fromkeys(seen)
         self._remember(start, found)
-
-    def _known_rest(self, configuration: ReaderConfiguration) -> bytes | None:
-        """Return a text that completes a configuration, if one is known; else None."""
-        if self._reader.accepts(configuration):
-            return b""
-        if configuration in self._searched:
-            return self._searched[configuration]
-        if not self._known_live.get(configuration):
-            return None
-        return min(self._written.texts(configuration), key=len, default=None)
 
     def _pending_lookaheads(self, configuration: ReaderConfiguration) -> int:
         """Return an estimate of how many look-aheads must hold before a configuration can be complete."""
@@ -114,6 +97,11 @@ class TextSearch:
             after = self._reader.step(after, byte)
             if at < len(found) and after is not None:
                 self._searched.setdefault(after, found[at:])
+
+
+def _distance(reader: ContextualReader, configuration: ReaderConfiguration) -> int:
+    """Return a lower bound on the bytes that complete a configuration, by the rules alone."""
+    return min(reader.parser.distance(one.place.stack) for one in configuration.branches())
 
 
 def _clamped(reader: ContextualReader, configuration: ReaderConfiguration) -> ReaderConfiguration:

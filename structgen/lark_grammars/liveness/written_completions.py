@@ -2,139 +2,86 @@
 
 The parser gives the terminals of the shortest completion. Each is written as its shortest lexeme, with an
 ignored lexeme (a separator) between two that would otherwise merge, and the result is read.
-
-A proof at a boundary between two lexemes is memoised as a *link*, by the first byte of its text. Any
-configuration that this byte leads to the same boundary can continue with the same text, if look-behinds see
-the same. So a completion is written only up to the next boundary with links, which is usually a lexeme or
-two.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
-from structgen.lark_grammars.lexer.lexemes import DECIDED
-from structgen.lark_grammars.liveness.answers import (
-    DEAD,
-    TEXT_END,
-    Answer,
-    Boundary,
-    Proof,
-    accepted,
-)
-from structgen.lark_grammars.liveness.completion_terminals import CompletionTerminals
-from structgen.lark_grammars.liveness.parser_answers import ParserAnswers
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
-from structgen.lark_grammars.parser.lalr_parser import ParserPlace
-from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
+from structgen.lark_grammars.parser.lalr_parser import REFUSED, ParserPlace
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Indentation
 
 _MOST_REMEMBERED: Final = 1 << 18
 """The most memoised lexemes; beyond that all are dropped."""
 _MOST_ENDINGS: Final = 6
 """How many ends of the current lexeme are tried, the cheapest first."""
-_MOST_DETOURS: Final = 1
-"""At how many boundaries of one completion another lexeme than the cheapest may come."""
-_MOST_WANDERED: Final = 64
-"""How many lexemes are written, if no shortest completion can be read, before texts are searched."""
 _MOST_STRAYED: Final = 16
 """How many lexemes of one completion may bring its end no nearer: those of an inserted line, and those that a
 table with a lost action reads differently from the rules."""
 _UNKNOWN_COST: Final = 1 << 50
 """The cost of an ending whose bytes are not known."""
+_LINE_LENGTH: Final = 4
+"""The most terminals of a line that is inserted before a DEDENT."""
+_MOST_LINES: Final = 20_000
+"""The most beginnings of such lines that are tried."""
 
 _Written: TypeAlias = tuple[bytes, ReaderConfiguration, ParserPlace]
 """A text, the configuration after it, and the place after its last lexeme."""
-_Step: TypeAlias = tuple[ParserPlace, ReaderConfiguration, bytes]
-"""A place, its configuration, and the text written there."""
-
-
-class _Link(NamedTuple):
-    """A lexeme (with an ignored one before it), and the proof at the boundary after it."""
-
-    text: bytes
-    after: Boundary
-    first: int
-    """The first byte from there, or TEXT_END."""
+_Wanted: TypeAlias = tuple[int, int]
+"""A terminal, and the column at which its lexeme must end; -1: any."""
 
 
 class WrittenCompletions:
     """Completions of the configurations of one reader, memoised."""
 
-    def __init__(
-        self,
-        reader: ContextualReader,
-        parser_answers: ParserAnswers,
-        separators: Sequence[bytes] | None = None,
-    ) -> None:
+    def __init__(self, reader: ContextualReader, separators: Sequence[bytes] | None = None) -> None:
         """`separators`: those of the same lexer, if they are known. Cost: without them, all states of an
         ignored lexeme."""
-        self._reader, self._parser_answers = reader, parser_answers
-        self._terminals = CompletionTerminals(reader)
-        self._links: dict[Boundary, dict[int, _Link | None]] = {}
-        """For each boundary, by first byte: a continuation; None if the text ends."""
+        self._reader = reader
         self._next_of: dict[tuple[ReaderConfiguration, ParserPlace], _Written | None] = {}
         """After a lexeme, the next one of the shortest completion."""
+        self._complete: set[tuple[ReaderConfiguration, ParserPlace]] = set()
+        """Those from which the shortest completion was read to its end."""
+        self._lines: dict[int, list[int]] = {}
+        """By stack, completions that begin with one more line; empty if no short line helps."""
         self.separators = _separators(reader) if separators is None else separators
         """Short ignored texts; first the empty one."""
 
-    def answer(self, configuration: ReaderConfiguration) -> Answer:
-        """Return a proof, DEAD if the lexeme has no end that the parser takes, else None."""
-        reader, endings = self._reader, self.endings(configuration)
-        for known in (True, False):  # first the endings after which links are known
-            for _cost, terminal, text in endings[:_MOST_ENDINGS]:
-                after = reader.run(configuration, text)
-                proof = None if after is None else self._after_lexeme(configuration, after, terminal, known)
-                if proof is not None:
-                    return proof._replace(text=text + proof.text)
-        if not endings and not any(configuration.bases):
-            return DEAD
-        for base in configuration.bases:
-            # a continuation from a slot is one from here, if the better threads end with it
-            for text in [] if base is None else self.texts(base):
-                after = reader.run(configuration, text)
-                if after is not None and reader.accepts(after):
-                    return accepted(configuration, text)
-        return None
+    def is_completed(self, configuration: ReaderConfiguration) -> bool:
+        """Return whether a completion could be written; False: nothing is known."""
+        return next(self._ways(configuration, whole=False), None) is not None
 
     def texts(self, configuration: ReaderConfiguration) -> list[bytes]:
-        """Return texts that complete a configuration, one for each of the cheapest ends of its lexeme."""
-        found = []
-        for _cost, terminal, text in self.endings(configuration)[:_MOST_ENDINGS]:
-            after = self._reader.run(configuration, text)
-            proof = None if after is None else self._after_lexeme(configuration, after, terminal, False)
-            if proof is not None:
-                found.append(self.whole_text(proof._replace(text=text + proof.text)))
-        return found
+        """Return texts that complete a configuration, one for each of the cheapest ends of its lexeme. They
+        do not depend on earlier calls. Between two lexemes the shortest completion of the place comes
+        first."""
+        return list(self._ways(configuration, whole=True))
 
-    def independent_texts(self, configuration: ReaderConfiguration) -> list[bytes]:
-        """Return texts as `texts` does, but independent of earlier proofs. Between two lexemes the shortest
-        completion of the place comes first."""
+    def _ways(self, configuration: ReaderConfiguration, whole: bool) -> Iterator[bytes]:
+        """Yield texts that complete a configuration; without `whole`, some beginning of each."""
+        reader = self._reader
         if len(self._next_of) > _MOST_REMEMBERED:
             self._next_of.clear()
-        whole = None
+            self._complete.clear()
         if not configuration.begun:
-            whole = self._shortest_completion(configuration, configuration.place)
-        found = [whole] if whole else []
+            text = self._shortest_completion(configuration, configuration.place, whole)
+            if text is not None and (text or not whole):
+                yield text
         for _cost, terminal, text in self.endings(configuration)[:_MOST_ENDINGS]:
-            after = self._reader.run(configuration, text)
+            after = reader.run(configuration, text)
             place = None if after is None else self._place_after(configuration, after, terminal)
-            rest = None if after is None or place is None else self._shortest_completion(after, place)
-            if rest is not None:
-                found.append(text + rest)
-        return found
-
-    def whole_text(self, proof: Proof) -> bytes:
-        """Return the text of a proof with all links after it."""
-        parts, boundary, first = [proof.text], proof.boundary, proof.first
-        while first != TEXT_END:
-            link = self._links[boundary][first]
-            if link is None:
-                break
-            parts.append(link.text)
-            boundary, first = link.after, link.first
-        return b"".join(parts)
+            if after is not None and place is not None:
+                rest = self._shortest_completion(after, place, whole)
+                if rest is not None:
+                    yield text + rest
+        for base in configuration.bases:
+            # a continuation from a slot is one from here, if the better threads end with it
+            for text in [] if base is None else self._ways(base, True):
+                after = reader.run(configuration, text)
+                if after is not None and reader.accepts(after):
+                    yield text
 
     # --- ends of the current lexeme -------------------------------------------------------------------------
 
@@ -146,9 +93,6 @@ class WrittenCompletions:
         newline = -1 if tables.indentation is None else tables.indentation.newline
         for terminal in sorted(lexer.possible_terminals(configuration.lexeme)):
             if terminal != newline and parser.read(configuration.place, terminal, 0) is None:
-                continue
-            leaves_place = terminal in tables.ignored or terminal == newline
-            if leaves_place and self._parser_answers.is_stuck(configuration.place):
                 continue
             texts = lexer.short_texts(configuration.lexeme, terminal)
             if not texts:
@@ -201,173 +145,42 @@ class WrittenCompletions:
         places = (None if base is None else self._place_after(before, base, terminal) for base in after.bases)
         return next((place for place in places if place is not None), None)
 
-    def _after_lexeme(
-        self, before: ReaderConfiguration, after: ReaderConfiguration, terminal: int, known: bool
-    ) -> Proof | None:
-        """Return a proof after a lexeme that has just ended; its text is empty if links are known there.
-        `known`: by links only, without writing."""
-        place = self._place_after(before, after, terminal)
-        if place is None:
-            return None
-        first = self._linked(after, place)
-        if first is None and not known:
-            written = self._write_completion(after, place)
-            if written is None and not self._wander(after, place):
-                return None
-            first = self._linked(after, place)
-            if first is None:
-                # the lexeme is decided some lexemes later, but the completion was read from here
-                return written
-        return None if first is None else Proof(b"", (place, after.look_behind), first)
-
-    # --- links ----------------------------------------------------------------------------------------------
-
-    def _linked(self, configuration: ReaderConfiguration, place: ParserPlace) -> int | None:
-        """Return a first byte that leads from a configuration into the links of a place, TEXT_END if the text
-        may end, None if there is none."""
-        links = self._links.get((place, configuration.look_behind))
-        if links is None:
-            return None
-        for first, link in links.items():
-            if link is None:
-                if self._reader.accepts(configuration):
-                    return TEXT_END
-            elif self._decides(configuration, place, first):
-                return first
-        return None
-
-    def _decides(self, configuration: ReaderConfiguration, place: ParserPlace, byte: int) -> bool:
-        """Return whether a byte decides the lexeme that ends at a place, and those before it."""
-        if not configuration.begun:
-            return configuration.place == place
-        lexer = self._reader.lexer
-        move = lexer.move(configuration.lexeme, byte)
-        if move.after != DECIDED or move.sources[0] < 0:
-            return False
-        terminal = lexer.states[configuration.lexeme].slots[move.sources[0]].terminal
-        if terminal < 0:
-            base = configuration.bases[move.sources[0]]
-            return base is not None and self._decides(base, place, byte)
-        return self._reader.parser.read(configuration.place, terminal, configuration.column) == place
-
-    def _link(
-        self, steps: Sequence[_Step], configuration: ReaderConfiguration, place: ParserPlace, first: int
-    ) -> None:
-        """Add a link for each written lexeme. The place after the last lexeme has links already."""
-        reader = self._reader
-        for before, start, text in reversed(steps):
-            link = _Link(text, (place, configuration.look_behind), first)
-            links = self._links.setdefault((before, start.look_behind), {})
-            links.setdefault(text[0], link)
-            fresh = reader.between_lexemes(before, start.look_behind)
-            for separator in self.separators[1:]:
-                # with a separator before it if both are read the same: it keeps lexemes apart
-                apart = separator + text
-                if separator[0] not in links and reader.run(fresh, apart) == configuration:
-                    links[separator[0]] = link._replace(text=apart)
-            configuration, place, first = start, before, text[0]
-
     # --- writing --------------------------------------------------------------------------------------------
 
-    def _shortest_completion(self, configuration: ReaderConfiguration, place: ParserPlace) -> bytes | None:
+    def _shortest_completion(
+        self, configuration: ReaderConfiguration, place: ParserPlace, whole: bool
+    ) -> bytes | None:
         """Return the text of the shortest completion from a place, if `configuration` has just reached its
         lexeme's end; None if it cannot be read. The completion is found again after each lexeme, and
-        memoised: texts that reach the same place share the rest."""
+        memoised: texts that reach the same place share the rest. Without `whole`, only up to where that is
+        known."""
         parts: list[bytes] = []
+        met: list[tuple[ReaderConfiguration, ParserPlace]] = []
         parser = self._reader.parser
         left, strayed = parser.completion_cost(place.stack), 0
         while strayed <= _MOST_STRAYED:
             here = configuration, place
+            if here in self._complete and not whole:
+                break
+            met.append(here)
             if here not in self._next_of:
-                terminals = self._terminals.first_of(place.stack)
-                _number, wanted = self._terminals.next_wanted(terminals, 0, place)
+                terminals = self._first_terminals(place.stack)
+                _number, wanted = self._next_wanted(terminals, 0, place)
                 written = None if wanted is None else self._write_lexeme(configuration, place, *wanted)
                 self._next_of[here] = written
             step = self._next_of[here]
             if step is None:
-                return b"".join(parts) if self._reader.accepts(configuration) else None
+                if not self._reader.accepts(configuration):
+                    return None
+                break
             text, configuration, place = step
             parts.append(text)
             before, left = left, parser.completion_cost(place.stack)
             strayed += left >= before
-        return None
-
-    def _write_completion(
-        self, configuration: ReaderConfiguration, place: ParserPlace, detours: int = _MOST_DETOURS
-    ) -> Proof | None:
-        """Write the shortest completion from a place, where `configuration` is at its lexeme's end, up to the
-        next links, and add its links. None if it could not be read."""
-        steps: list[_Step] = []
-        terminals = self._terminals.all_of(place.stack)
-        number = 0
-        while True:
-            if steps and self._linked(configuration, place) is not None:
-                break
-            number, wanted = self._terminals.next_wanted(terminals, number, place)
-            if wanted is None:
-                if not self._reader.accepts(configuration):
-                    return None
-                self._links.setdefault((place, configuration.look_behind), {})[TEXT_END] = None
-                break
-            written = self._write_lexeme(configuration, place, *wanted)
-            if written is None:
-                if not detours or not steps or not self._detour(configuration, place, detours - 1):
-                    return None
-                break
-            text, after, behind = written
-            steps.append((place, configuration, text))
-            configuration, place = after, behind
-        first = self._linked(configuration, place)
-        if first is None:
+        else:
             return None
-        self._link(steps, configuration, place, first)
-        text = b"".join(text for _place, _start, text in steps)
-        return Proof(text, (place, configuration.look_behind), first)
-
-    def _detour(self, configuration: ReaderConfiguration, place: ParserPlace, detours: int) -> bool:
-        """Write a lexeme that is not in the shortest completion, and a completion after it; return whether
-        one could be read. (A line cannot end after a line continuation.)"""
-        for terminal, column in self._terminals.nearest(place):
-            written = self._write_lexeme(configuration, place, terminal, column)
-            if written is None:
-                continue
-            text, after, behind = written
-            if self._linked(after, behind) is None and self._write_completion(after, behind, detours) is None:
-                continue
-            first = self._linked(after, behind)
-            if first is not None:
-                links = self._links.setdefault((place, configuration.look_behind), {})
-                links.setdefault(text[0], _Link(text, (behind, after.look_behind), first))
-                return True
-        return False
-
-    def _wander(self, configuration: ReaderConfiguration, place: ParserPlace) -> bool:
-        """Write lexemes that are not in shortest completions, the nearest to an end first, and a completion
-        after each; return whether one could be read."""
-        parser, order = self._reader.parser, 0
-        queue: list[tuple[int, int, ReaderConfiguration, ParserPlace, tuple[_Step, ...]]] = []
-        heapq.heappush(queue, (0, 0, configuration, place, ()))
-        met = {(configuration.lexeme, place)}
-        while queue:
-            _distance, _order, configuration, place, steps = heapq.heappop(queue)
-            for terminal, column in self._terminals.nearest(place):
-                order += 1
-                if order > _MOST_WANDERED:
-                    return False
-                written = self._write_lexeme(configuration, place, terminal, column)
-                if written is None or (written[1].lexeme, written[2]) in met:
-                    continue
-                text, after, behind = written
-                met.add((after.lexeme, behind))
-                if self._linked(after, behind) is None:
-                    self._write_completion(after, behind, 0)
-                first = self._linked(after, behind)
-                further = (*steps, (place, configuration, text))
-                if first is not None:
-                    self._link(further, after, behind, first)
-                    return True
-                heapq.heappush(queue, (parser.distance(behind.stack), order, after, behind, further))
-        return False
+        self._complete.update(met)
+        return b"".join(parts)
 
     def _write_lexeme(
         self, configuration: ReaderConfiguration, place: ParserPlace, terminal: int, column: int
@@ -393,6 +206,73 @@ class WrittenCompletions:
             if behind is not None and self._place_after(fresh, after, terminal) == behind:
                 return text, after, behind
         return None
+
+    # --- the terminals of the shortest completion -----------------------------------------------------------
+
+    def _first_terminals(self, stack: int) -> list[int]:
+        """Return the first terminals of the shortest completion of a stack: one, and the indenter's terminals
+        after it. If it begins with a DEDENT (which only a newline makes) and more must follow, a line is
+        inserted first."""
+        indentation = self._reader.tables.indentation
+        found: list[int] = []
+        for terminal in self._reader.parser.shortest_completion(stack):
+            found.append(terminal)
+            if indentation is None:
+                return found
+            if len(found) > 1 and terminal not in (indentation.indent, indentation.dedent):
+                break
+        return self._with_line(stack, found)
+
+    def _next_wanted(
+        self, terminals: list[int], number: int, place: ParserPlace
+    ) -> tuple[int, _Wanted | None]:
+        """Return the next terminal with a lexeme, from a number on, and the number after it; None at the end.
+        INDENT and DEDENT become the column of the newline before them."""
+        indentation = self._reader.tables.indentation
+        if number == len(terminals):
+            return number, None
+        terminal, number = terminals[number], number + 1
+        if indentation is None:
+            return number, (terminal, -1)
+        widths = place.widths
+        if terminal == indentation.dedent and all(one == indentation.dedent for one in terminals[number:]):
+            return len(terminals), None
+        if terminal != indentation.newline:
+            return number, (terminal, -1)
+        column, depth = widths[-1], len(widths)
+        if number < len(terminals) and terminals[number] == indentation.indent:
+            return number + 1, (terminal, column + 1)
+        while number < len(terminals) and terminals[number] == indentation.dedent and depth > 1:
+            number, depth = number + 1, depth - 1
+        return number, (terminal, widths[depth - 1])
+
+    def _with_line(self, stack: int, terminals: list[int]) -> list[int]:
+        """Return the terminals of a completion, or its beginning, after the inserted line."""
+        indentation = self._reader.tables.indentation
+        if indentation is None or not terminals or terminals[0] != indentation.dedent:
+            return terminals
+        if all(one == indentation.dedent for one in terminals):
+            return terminals
+        if stack not in self._lines:
+            self._lines[stack] = self._line_before(stack, indentation)
+        return self._lines[stack] or terminals
+
+    def _line_before(self, stack: int, indentation: Indentation) -> list[int]:
+        """Return the terminals of a line after which a block ends, and of the completion from there."""
+        tables, parser = self._reader.tables, self._reader.parser
+        pending: list[tuple[int, tuple[int, ...]]] = [(stack, ())]
+        for here, line in pending:
+            if len(line) >= _LINE_LENGTH or len(pending) > _MOST_LINES:
+                break
+            ended = parser.feed(here, indentation.newline) if line else REFUSED
+            if ended != REFUSED and parser.feed(ended, indentation.dedent) != REFUSED:
+                return [*line, indentation.newline, *parser.shortest_completion(ended)]
+            context = tables.contexts[int(tables.context_of[parser.top[here]])]
+            for terminal in context.terminals:
+                after = parser.feed(here, terminal)
+                if terminal not in tables.ignored and after != REFUSED:
+                    pending.append((after, (*line, terminal)))
+        return []
 
 
 def _separators(reader: ContextualReader) -> list[bytes]:

@@ -257,6 +257,8 @@ class LarkAnswers:
             self._put_known(first, K.LIVE_KEY, 0, K.LIVE_UNKNOWN)
         elif kind == K.Q_YIELDS:
             self._put_known(first, K.YIELDS_KEY, second, K.LIVE_UNKNOWN)
+        elif kind == K.Q_COVERS:
+            self._put_known(first, K.COVERS_KEY, second, K.LIVE_UNKNOWN)
         else:
             self._vocabulary.reopen(kind, first, second)
 
@@ -298,6 +300,10 @@ class LarkAnswers:
         elif kind == K.Q_YIELDS:
             yields = states.language.never_ends_at_slot(first, second)
             self._put_known(first, K.YIELDS_KEY, second, K.LIVE_YES if yields else K.LIVE_NO)
+        elif kind == K.Q_COVERS:
+            waiting = states.reader.lexer.waiting_items
+            covers = waiting(second) <= waiting(first)
+            self._put_known(first, K.COVERS_KEY, second, K.LIVE_YES if covers else K.LIVE_NO)
 
     def _answer_if_open(self, kind: int, first: int, second: int) -> None:
         """Answer a question that was not asked, if it has no answer."""

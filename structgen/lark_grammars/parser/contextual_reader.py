@@ -240,6 +240,11 @@ class ContextualReader:
             if left == DEAD:
                 return None
             after, bases = left, bases[:-1]
+        if len(bases) == 1 and bases[0] is not None:
+            kept = self._apart(bases[0], self.lexer.waiting_items(after))
+            bases = [kept]
+            if kept is None:
+                return self._after(reading, byte, move, bases)
         base = self.only_base(after, bases)
         while base is not None:
             if base.lexeme == after and self.only_base(after, base.bases) is not None:
@@ -248,6 +253,27 @@ class ContextualReader:
         if not self.is_newline(after):
             column = 0
         return self.configuration(reading.place, after, True, tuple(bases), column, behind)
+
+    def _apart(self, base: ReaderConfiguration, ahead: frozenset[int]) -> ReaderConfiguration | None:
+        """Return a configuration that continues from a slot, without the lexemes in it that wait for no more
+        than better readings do (`ahead`, items). Where such a lexeme goes on, a better one has matched; so
+        only the reading from its own slot is left. So there are at most as many pending accepts as items."""
+        slots, waiting = self.lexer.states[base.lexeme].slots, self.lexer.waiting_items(base.lexeme)
+        if not base.begun or not waiting or len(slots) != 1 or slots[0].guards:
+            return base
+        if waiting <= ahead:
+            further = self.base(base, 0)
+            return None if further is None else self._apart(further, ahead)
+        inner = base.bases[0]
+        if inner is None:
+            return base
+        kept, lexeme = self._apart(inner, ahead | waiting), base.lexeme
+        if kept is inner:
+            return base
+        bases = () if kept is None else (kept,)
+        if kept is None:
+            lexeme = self.lexer.without_slot(lexeme)
+        return self.configuration(base.place, lexeme, True, bases, base.column, base.look_behind)
 
     def only_base(
         self, lexeme: int, bases: Sequence[ReaderConfiguration | None]

@@ -16,7 +16,6 @@ from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
 from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.liveness.oracle import LivenessOracle
 from structgen.lark_grammars.liveness.shortest_completions import ItemCompletions
-from structgen.lark_grammars.liveness.unseparated_terminals import UnseparatedTerminals
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, rule_as_written
@@ -24,8 +23,6 @@ from structgen.limits import Limits
 from structgen.native.array_file import DamagedArrays
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
-_MOST_TAILED = 2
-"""For at most so many terminals of a lexeme we search tails that decide them if the separator does not."""
 _MOST_LINES = 16
 """The most states of the indenter's newlines after their line breaks."""
 _STACK_BYTES = 1000
@@ -55,7 +52,6 @@ class ContextualLanguage(Language):
         with self.budget:
             self._oracle = LivenessOracle(self.reader, separators)
         self._plans = ItemCompletions(self.reader.parser, self._cleanness_of)
-        self._tails: UnseparatedTerminals | None = None
         self.separator = self._oracle.separator
         """An ignored byte that separates lexemes; empty if the grammar has none."""
         self._line_states: frozenset[int] | None = None
@@ -125,23 +121,19 @@ class ContextualLanguage(Language):
         """Prepare `endings` of several lexemes together."""
         self.reader.lexer.prepare_endings(lexemes, self._parting)
 
-    def endings(self, lexeme: int) -> tuple[list[int | tuple[int, ...]], list[int], int]:
+    def endings(self, lexeme: int) -> tuple[list[int], list[int], int]:
         """Return the endings of a lexeme, all terminals that it may become, and the result at the text's end
         (a terminal, ENDS_NOT or ENDS_OLD).
 
-        The endings are: the terminals that the separator decides, those that need the fewest bytes first;
-        tails as tuples (terminal, context, terminal, ...), for terminals that the separator does not decide;
-        and the special entries ANY_LINE, SEPARATED, IGNORED and OLD_PARTED (see `registers`).
+        The endings are: the terminals that the separator decides, those that need the fewest bytes first; and
+        the special entries ANY_LINE, SEPARATED, IGNORED and OLD_PARTED (see `registers`).
         """
         lexer = self.reader.lexer
         ends = lexer.endings(lexeme, self._parting)
         if not self.separator:
             return [], ends.terminals, ends.at_end
-        further, tails = self._further(lexeme, ends.unseparated)
-        found: list[int | tuple[int, ...]] = [
-            terminal for _size, terminal in sorted(ends.separated + further)
-        ]
-        found += tails
+        further = self._further(lexeme, ends.unseparated)
+        found = [terminal for _size, terminal in sorted(ends.separated + further)]
         if ends.flags & MAY_BREAK and self._breaks(lexeme):
             found.append(K.ANY_LINE)
         if ends.flags & HAS_IGNORED:
@@ -154,29 +146,16 @@ class ContextualLanguage(Language):
                 found.append(K.OLD_PARTED)
         return found, ends.terminals, ends.at_end
 
-    def _further(
-        self, lexeme: int, terminals: Sequence[int]
-    ) -> tuple[list[tuple[int, int]], list[tuple[int, ...]]]:
-        """Of terminals that the separator may not decide, return those that it decides after more bytes (with
-        the number of these bytes), and the tails that decide others (each after its terminal)."""
-        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
-        further, tails, tailed = [], [], 0
+    def _further(self, lexeme: int, terminals: Sequence[int]) -> list[tuple[int, int]]:
+        """Of terminals that the separator may not decide, return those that it decides after more bytes, each
+        after the number of these bytes."""
+        lexer, found = self.reader.lexer, []
         for terminal in terminals:
-            first = lexer.shortest_text(lexeme, terminal)
-            size = lexer.bytes_until_separated(lexeme, terminal, self._parting) if first == b"" else 0
-            if size:
-                further.append((size, terminal))
-            elif first is not None and tailed < _MOST_TAILED and terminal not in ignored:
-                found = self._tails_of(lexeme, terminal, first)
-                tailed += bool(found)
-                tails += found
-        return further, tails
-
-    def _tails_of(self, lexeme: int, terminal: int, word: bytes) -> list[tuple[int, ...]]:
-        if self._tails is None:
-            self._tails = UnseparatedTerminals(self.reader, self.separator, self._plans.of)
-        tails = self._tails.of(lexeme, terminal, word)
-        return [(terminal, *(one for pair in tail for one in pair)) for tail in tails]
+            if lexer.shortest_text(lexeme, terminal) == b"":
+                size = lexer.bytes_until_separated(lexeme, terminal, self._parting)
+                if size:
+                    found.append((size, terminal))
+        return found
 
     def never_ends_at_slot(self, lexeme: int, other: int) -> bool:
         """Return whether a lexeme with an old slot never ends there, because the reading from the slot is

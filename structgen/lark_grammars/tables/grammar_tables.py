@@ -325,16 +325,11 @@ class GrowingGrammarTables:
         self.reach(lexeme)
         self._starts[context] = lexeme
 
-    def put_endings(
-        self, lexeme: int, endings: Sequence[int | tuple[int, ...]], all_of: Sequence[int], last: int
-    ) -> None:
+    def put_endings(self, lexeme: int, endings: Sequence[int], all_of: Sequence[int], last: int) -> None:
         """Store the endings of a lexeme: the terminals as which it may end before a separator, or before
         others (see ContextualLanguage.endings), all terminals that it may become, and the result at the
         text's end."""
-        terminals = [
-            one if isinstance(one, int) else K.TAILED + self._listed_at((len(one), *one)) for one in endings
-        ]
-        listed = (len(terminals), *terminals, len(all_of), *all_of, last)
+        listed = (len(endings), *endings, len(all_of), *all_of, last)
         self._endings[lexeme] = self._listed_at(listed)
 
     def put_plan(self, state: int, rule: int, dot: int, terminals: Sequence[int]) -> None:

@@ -54,10 +54,10 @@ class Ahead(NamedTuple):
 
 
 def work_out(tables: ParserTables) -> Ahead | None:
-    """Return the tables of a grammar; None if it is too large (compiled code has room for K.TAILED
+    """Return the tables of a grammar; None if it is too large (compiled code has room for K.MOST_TERMINALS
     terminals), or its rules derive no text. Cost: 10 ms for JSON, 0.1 to 0.3 s for a thousand parser states,
     and 0.1 s for a thousand lexer states, 0.5 s if patterns look ahead."""
-    if len(tables.kernels) > MOST_STATES or len(tables.terminals) > K.TAILED:
+    if len(tables.kernels) > MOST_STATES or len(tables.terminals) > K.MOST_TERMINALS:
         return None
     try:
         language = ContextualLanguage(tables, Limits())

@@ -1,0 +1,287 @@
+"""From which stacks do texts lead to an end? Reachability of the parser as a pushdown system, by
+saturation.
+
+The stacks from which a pushdown system reaches an end are a regular set (Bouajjani, Esparza and Maler,
+CONCUR 1997). Here it is computed from above: the *run* above a cell of the stack is all that the parser
+does until it takes the cell away. It ends when a rule is reduced whose symbols reach the cell or below,
+before some letter (`letters`). So `_runs` has for each state on top, and each letter or obligation before
+it: the nonterminals that may be reduced then, how many more cells go, and the letters that may be read
+next. That is a least fixpoint, computed where it is asked for. A stack is live if the runs above its cells,
+one after the other, lead to the end.
+
+The indenter's lines are letters as well. Behind a newline comes INDENT, or DEDENT any number of times, or
+neither: the open widths may be any, and each of them is met by some column (`Letters.has_free_lines`). At
+the text's end come the DEDENTs of all open blocks. Whether brackets are open is a part of each cell.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Final, Protocol, TypeAlias
+
+from structgen.lark_grammars.lexer.work_budget import SEARCH_STEPS, WorkBudget
+from structgen.lark_grammars.liveness.balances import Brackets
+from structgen.lark_grammars.liveness.letters import NOTHING, Obligations
+from structgen.lark_grammars.parser.lalr_parser import Parser
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
+
+_ENDING: Final = -2
+"""In place of an obligation: the text has ended, and the open blocks are closed."""
+_END_BIT: Final = 1
+_LINE, _DEDENTED, _PLAIN = 1, 2, 0
+"""What was read before a boundary: a newline; a DEDENT behind a newline; anything else."""
+_MOST_REMEMBERED: Final = 1 << 18
+"""The most stacks whose verdicts are remembered; past it all are dropped."""
+
+_Ends: TypeAlias = "dict[tuple[int, int], int]"
+"""How a run above a cell may end: a nonterminal that is reduced, and how many more cells go; with the
+letters that may come next, as bits. (ACCEPTS: the text may end.)"""
+_ACCEPTS: Final = (-1, 0)
+_Key: TypeAlias = "tuple[int, int, int]"
+"""Of a run: a cell; an obligation, or -3 - n for the letter n that is shifted; and _LINE or its like."""
+
+
+class LetterSource(Protocol):
+    """What the saturation asks of a lexer."""
+
+    def of(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
+        """Return the letters that may come between two lexemes."""
+
+
+class Saturation:
+    """The live stacks of one grammar. Cost: made where it is asked for; about 10 us for each state and
+    letter that a text from there may meet. Not thread-safe."""
+
+    def __init__(
+        self,
+        tables: ParserTables,
+        parser: Parser,
+        letters: LetterSource,
+        brackets: Brackets,
+        budget: WorkBudget,
+    ) -> None:
+        self._tables, self._parser, self._letters, self._brackets = tables, parser, letters, brackets
+        self._budget = budget
+        self._numbers: dict[tuple[int, int], int] = {(END, NOTHING): 0}
+        """The letters by terminal and obligation; the first one is the text's end."""
+        self._names = [(END, NOTHING)]
+        self._boundary_letters: dict[tuple[int, int, bool, int], int] = {}
+        self._runs: dict[_Key, _Ends] = {}
+        self._users: dict[_Key, set[_Key]] = defaultdict(set)
+        self._pending: dict[_Key, None] = {}
+        self._steps: dict[int, tuple[int, list[tuple[int, int, int]]]] = {}
+        """For each state the letters that are shifted, as bits, and those before which a rule is reduced,
+        each with its nonterminal and its size; for the letters that were known."""
+        self._known_letters: dict[int, int] = {}
+        self._cells = {0: brackets.first}
+        """For each stack the cell on top."""
+        self._live: dict[tuple[int, int], bool] = {}
+
+    # --- stacks ---------------------------------------------------------------------------------------------
+
+    def is_live(self, stack: int, owed: int) -> bool:
+        """Return whether some text leads from a stack, between two lexemes, to an end, if an obligation is
+        open."""
+        key = stack, owed
+        known = self._live.get(key)
+        if known is None:
+            if len(self._live) > _MOST_REMEMBERED:
+                self._live.clear()
+            known = self._live[key] = self._reaches_end(stack, owed)
+        return known
+
+    def _reaches_end(self, stack: int, owed: int) -> bool:
+        parser, gotos, end = self._parser, self._tables.gotos, self._tables.end
+        done: dict[int, int] = defaultdict(int)
+        """For each stack the letters with which it was visited."""
+        pending = [(stack, self._solved((self._cell(stack), owed, _PLAIN)))]
+        while pending:
+            here, ends = pending.pop()
+            if _ACCEPTS in ends:
+                return True
+            for (origin, below), letters in ends.items():
+                under = parser.pop(here, below + 1)
+                goto = int(gotos[parser.top[under], origin])
+                if goto == end and letters & _END_BIT:
+                    return True
+                if goto < 0:
+                    continue
+                after = parser.push(under, goto)
+                fresh = letters & ~done[after]
+                if fresh:
+                    done[after] |= fresh
+                    self._budget.spend(SEARCH_STEPS)
+                    pending.append((after, self._solved_run(self._cell(after), fresh)))
+        return False
+
+    def _cell(self, stack: int) -> int:
+        """Return the cell on top of a stack."""
+        parser, cells, missing = self._parser, self._cells, list[int]()
+        while stack not in cells:
+            missing.append(stack)
+            stack = parser.below[stack]
+        for one in reversed(missing):
+            cells[one] = self._brackets.after(cells[stack], parser.top[one])
+            stack = one
+        return cells[stack]
+
+    # --- runs above a cell ----------------------------------------------------------------------------------
+
+    def _solved(self, key: _Key) -> _Ends:
+        found = self._value(key)
+        self._solve()
+        return found
+
+    def _solved_run(self, cell: int, letters: int) -> _Ends:
+        self._run(cell, letters, None)
+        self._solve()
+        return self._run(cell, letters, None)
+
+    def _solve(self) -> None:
+        while self._pending:
+            key = next(iter(self._pending))
+            del self._pending[key]
+            self._budget.spend(SEARCH_STEPS)
+            cell, read, line = key
+            if read > -3:
+                new = self._run(cell, self._available(cell, read, line), key)
+            else:
+                terminal, owed = self._names[-3 - read]
+                state = int(self._tables.actions[self._brackets.state(cell), terminal]) - 1
+                after = self._brackets.after(cell, state)
+                above = {} if after < 0 else self._ask((after, owed, self._line(terminal, owed)), key)
+                new = self._lowered(cell, above, key)
+            known, grown = self._runs[key], False
+            for end, letters in new.items():
+                if letters & ~known.get(end, 0):
+                    known[end] = known.get(end, 0) | letters
+                    grown = True
+            if grown:
+                self._pending |= dict.fromkeys(self._users[key])
+
+    def _value(self, key: _Key) -> _Ends:
+        if key not in self._runs:
+            self._runs[key] = {}
+            self._pending[key] = None
+        return self._runs[key]
+
+    def _ask(self, key: _Key, user: _Key | None) -> _Ends:
+        if user is not None:
+            self._users[key].add(user)
+        return self._value(key)
+
+    def _run(self, cell: int, letters: int, user: _Key | None) -> _Ends:
+        """Return how a run may end that begins with one of some letters."""
+        found: _Ends = {}
+        shifts, reductions = self._actions(self._brackets.state(cell))
+        for origin, size, before in reductions:
+            if letters & before and size:
+                _merge(found, {(origin, size - 1): letters & before})
+            elif letters & before:
+                _merge(found, self._lowered(cell, {(origin, 0): letters & before}, user))
+        for letter in _ones(letters & shifts):
+            _merge(found, self._ask((cell, -3 - letter, _PLAIN), user))
+        return found
+
+    def _lowered(self, cell: int, above: _Ends, user: _Key | None) -> _Ends:
+        """Return how the run of a cell may end, given the ends of a run directly above it."""
+        found: _Ends = {}
+        done: dict[int, int] = defaultdict(int)
+        pending: list[tuple[int, int]] = []
+        _sort(above, found, pending)
+        while pending:
+            origin, letters = pending.pop()
+            letters &= ~done[origin]
+            if not letters:
+                continue
+            done[origin] |= letters
+            state = int(self._tables.gotos[self._brackets.state(cell), origin])
+            if state == self._tables.end and letters & _END_BIT:
+                found[_ACCEPTS] = _END_BIT
+                letters &= ~_END_BIT
+            if state >= 0 and letters:
+                after = self._brackets.after(cell, state)
+                _sort(self._run(after, letters, user), found, pending)
+        return found
+
+    def _actions(self, state: int) -> tuple[int, list[tuple[int, int, int]]]:
+        if self._known_letters.get(state) != len(self._names):
+            shifts, reductions = 0, dict[int, int]()
+            row = self._tables.actions[state].tolist()
+            for letter, (terminal, _owed) in enumerate(self._names):
+                action = row[terminal]
+                if action > 0:
+                    shifts |= 1 << letter
+                elif action < 0:
+                    reductions[action] = reductions.get(action, 0) | 1 << letter
+            rules = [(self._tables.rules[-1 - action], letters) for action, letters in reductions.items()]
+            self._steps[state] = shifts, [(rule.origin, len(rule.symbols), bits) for rule, bits in rules]
+            self._known_letters[state] = len(self._names)
+        return self._steps[state]
+
+    # --- letters --------------------------------------------------------------------------------------------
+
+    def _letter(self, terminal: int, owed: int) -> int:
+        """Return the bit of a letter."""
+        key = terminal, owed
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._names)
+            self._names.append(key)
+        return 1 << number
+
+    def _line(self, terminal: int, owed: int) -> int:
+        """Return what a terminal is to the boundary behind it."""
+        indentation = self._tables.indentation
+        if indentation is None or owed == _ENDING:
+            return _PLAIN
+        return {indentation.newline: _LINE, indentation.dedent: _DEDENTED}.get(terminal, _PLAIN)
+
+    def _available(self, cell: int, owed: int, line: int) -> int:
+        """Return the letters that may come between two lexemes, as bits."""
+        indentation = self._tables.indentation
+        inside, context = (
+            self._brackets.is_open(cell),
+            int(self._tables.context_of[self._brackets.state(cell)]),
+        )
+        key = context, owed, inside, line
+        known = self._boundary_letters.get(key)
+        if known is None:
+            known = _END_BIT
+            if owed != _ENDING:
+                for terminal, lefts in self._letters.of(context, owed, inside).items():
+                    for left in lefts:
+                        known |= self._letter(terminal, left)
+            if indentation is not None:
+                known |= self._letter(indentation.dedent, _ENDING)
+                if line != _PLAIN:
+                    known |= self._letter(indentation.dedent, owed)
+                if line == _LINE:
+                    known |= self._letter(indentation.indent, owed)
+            self._boundary_letters[key] = known
+        return known
+
+
+def _sort(above: _Ends, found: _Ends, pending: list[tuple[int, int]]) -> None:
+    """Take up the ends of a run above a cell: those that reach below it into `found`, the others into
+    `pending`."""
+    for (origin, below), letters in list(above.items()):
+        if (origin, below) == _ACCEPTS:
+            found[_ACCEPTS] = _END_BIT
+        elif below:
+            found[origin, below - 1] = found.get((origin, below - 1), 0) | letters
+        else:
+            pending.append((origin, letters))
+
+
+def _ones(bits: int) -> Iterator[int]:
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
+
+
+def _merge(found: _Ends, more: _Ends) -> None:
+    for end, letters in list(more.items()):
+        found[end] = found.get(end, 0) | letters
