@@ -114,7 +114,7 @@ def test_a_search_along_distances_finds_a_shortest_text(patterns: list[str], lea
     formula = All((*map(Pattern, patterns), Pattern("^[ab1]*$"), Length(least, None)))
     words = [text for text in TEXTS if holds(formula, text)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(string_pool, "_STEPS_FOR_THE_SHORTEST", 1)
+        patch.setattr(string_pool, "_STEPS_IN_BREADTH", 1)
         reader = StringReader(formula)
         found = {
             text: reader.pool.finish(reader.state(text))[0]

@@ -1186,7 +1186,7 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
     9
 )
-ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK = range(9, 14)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK, ASK_IS_SURE = range(9, 15)
 
 
 @entry("int64(int64[::1], int64, int64, int64)")
@@ -1200,10 +1200,13 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     node `a`. ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character
     `b`. ASK_STEPPED: the thread of state `b` (its `safe` in the upper half) of the implicit automaton of
     thread `a`. ASK_STEPS: is node `a` inside an implicit automaton? ASK_SEEK: `_seek` from
-    node `a` with the aim `b`.
+    node `a` with the aim `b`. ASK_IS_SURE: do estimates tell that node `a` has a completion?
     """
     if what == ASK_SEEK:
         return _seek(A, a, b)
+    if what == ASK_IS_SURE:
+        s, length = nodes_of(A)[a, Q_SPEC], nodes_of(A)[a, Q_LENGTH]
+        return np.int64(keys_of(A)[_estimate(A, s, nodes_of(A)[a, Q_SET], length), LEN] >= length)
     if what == ASK_COLUMN:
         _fill_column(A, a, b)
         return np.int64(0)

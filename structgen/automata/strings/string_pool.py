@@ -82,10 +82,10 @@ _STATES_FOR_BANS = 600
 _STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
 _MOST_IN_ANY_ORDER = 12
-"""With more atoms, which are met in any order, no search finds the shortest completion: it would visit a node
-for each set of them."""
-_STEPS_FOR_THE_SHORTEST = 5_000
-"""Steps of each search for a shortest completion, in breadth and by lower bounds; past them any will do."""
+"""With more atoms that are met in any order no search looks for the shortest completion: it would visit a
+node for each set of them."""
+_STEPS_IN_BREADTH, _STEPS_BY_BOUNDS = 5_000, 20_000
+"""Steps of the searches for a shortest completion; past them any will do."""
 
 _PAIR = r"[\uD800-\uDBFF][\uDC00-\uDFFF]"
 """Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
@@ -812,7 +812,8 @@ class StringPool:
             assert length >= 0
             return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
         if len(spec.nodes) == 1 and spec.judge is None:
-            return {0: _spell(spec, self._way(node))}
+            way = self._way(node)
+            return {} if way is None else {0: _spell(spec, way)}
         wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
         met: dict[int, bytes] = {}
         resume = 0
@@ -832,16 +833,16 @@ class StringPool:
             wanted -= new
         return dict(sorted(met.items()))
 
-    def _way(self, node: int) -> list[int]:
-        """Return the classes of a completion of one demand; from each node on its way the rest is the same.
+    def _way(self, node: int) -> list[int] | None:
+        """Return the classes of a completion of one demand, or None; the nodes on its way have the same rest.
 
-        It is the shortest, then smallest, if so many steps find that; else one of the shortest, if so many
-        steps by lower bounds find one; else a short one.
+        It is the shortest, then smallest, if _STEPS_IN_BREADTH find that; else one of the shortest, if
+        _STEPS_BY_BOUNDS find one; else a short one.
         """
-        nodes, queue = self._arrays["nodes"], self._arrays["queue"]
-        if node not in self._ways and nodes[node, ar.Q_OUTCOME] < 0:
+        if node not in self._ways and self._arrays["nodes"][node, ar.Q_OUTCOME] < 0:
             entry = self._end_of_one(node)
-            assert entry >= 0, node
+            if entry < 0:
+                return None
             queue = self._arrays["queue"]
             while (parent := int(queue[entry, 2])) >= 0:
                 self._ways.setdefault(int(queue[parent, 0]), (int(queue[entry, 3]), int(queue[entry, 0])))
@@ -853,16 +854,18 @@ class StringPool:
         return found
 
     def _end_of_one(self, node: int) -> int:
-        """Return the entry of the queue that ends a completion of one demand."""
+        """Return the entry of the queue that ends a completion of one demand, or -1."""
 
         def by_bounds(node: int, aim: int) -> int:
             return self._ask(k.ASK_SEEK, node, aim)
 
-        searches = ((self._search, 0), (by_bounds, k.SHORTEST))
-        number = int(self._arrays["nodes"][node, ar.Q_SPEC])
-        for search, how in searches if len(self._specs[number].numbers) <= _MOST_IN_ANY_ORDER else ():
+        spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
+        if len(spec.numbers) > _MOST_IN_ANY_ORDER and self._ask(k.ASK_IS_SURE, node):
+            return by_bounds(node, k.ANY_END)
+        searches = (self._search, 0, _STEPS_IN_BREADTH), (by_bounds, k.SHORTEST, _STEPS_BY_BOUNDS)
+        for search, how, steps in searches:
             try:
-                with self._at_most(min(_STEPS_FOR_THE_SHORTEST, self._limits.oracle_steps)):
+                with self._at_most(min(steps, self._limits.oracle_steps)):
                     return search(node, how)
             except LimitError:
                 if self._reg[ar.CAUSE] != ar.OVER_STEPS:
