@@ -81,7 +81,7 @@ _STATES_FOR_BANS = 600
 """The most states of an automaton that are visited to tell which banned texts it could hold."""
 _STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
-_MOST_IN_ANY_ORDER = 12
+_MOST_IN_ANY_ORDER = 11
 """With more atoms that are met in any order no search looks for the shortest completion: it would visit a
 node for each set of them."""
 _STEPS_IN_BREADTH, _STEPS_BY_BOUNDS = 5_000, 20_000
