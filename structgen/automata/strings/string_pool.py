@@ -165,8 +165,6 @@ class StringPool:
         self._atoms = 0
         self._call = 0  # the public call whose work is counted
         self._banned: list[tuple[banned_texts.Banned, frozenset[int]]] = []
-        self._ways: dict[int, tuple[int, int]] = {}
-        """Node of a spec of one demand -> the class of its completion's next character, the node after."""
         self._rows = _FIRST_ROWS  # of the last call of `expand`
         self._answered = 0  # the first keys, all of which are answered
         self._widest = 0  # classes of the widest partition
@@ -834,43 +832,42 @@ class StringPool:
         return dict(sorted(met.items()))
 
     def _way(self, node: int) -> list[int] | None:
-        """Return the classes of a completion of one demand, or None; the nodes on its way have the same rest.
+        """Return the classes of a completion of one demand, or None.
 
         It is the shortest, then smallest, if _STEPS_IN_BREADTH find that; else one of the shortest, if
-        _STEPS_BY_BOUNDS find one; else a short one.
+        _STEPS_BY_BOUNDS find one; else a short one: each time the shortest text after which one more atom has
+        matched for good, so that from each node on its way the same rest is found.
         """
-        if node not in self._ways and self._arrays["nodes"][node, ar.Q_OUTCOME] < 0:
-            entry = self._end_of_one(node)
+        spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
+        if len(spec.numbers) <= _MOST_IN_ANY_ORDER or not self._ask(k.ASK_IS_SURE, node):
+            entry = self._within(_STEPS_IN_BREADTH, self._search, node, 0)
+            if entry is None:
+                entry = self._within(_STEPS_BY_BOUNDS, self._seek, node, k.SHORTEST)
+            if entry is not None:
+                return None if entry < 0 else self._path(entry)
+        found: list[int] = []
+        while self._arrays["nodes"][node, ar.Q_OUTCOME] < 0:
+            entry = self._within(_STEPS_IN_BREADTH, self._search, node, k.TO_NEXT)
+            if entry is None:
+                entry = self._seek(node, k.ANY_END)
             if entry < 0:
                 return None
-            queue = self._arrays["queue"]
-            while (parent := int(queue[entry, 2])) >= 0:
-                self._ways.setdefault(int(queue[parent, 0]), (int(queue[entry, 3]), int(queue[entry, 0])))
-                entry = parent
-        found = []
-        while self._arrays["nodes"][node, ar.Q_OUTCOME] < 0:
-            kind, node = self._ways[node]
-            found.append(kind)
+            found += self._path(entry)
+            node = int(self._arrays["queue"][entry, 0])
         return found
 
-    def _end_of_one(self, node: int) -> int:
-        """Return the entry of the queue that ends a completion of one demand, or -1."""
+    def _seek(self, node: int, aim: int) -> int:
+        return self._ask(k.ASK_SEEK, node, aim)
 
-        def by_bounds(node: int, aim: int) -> int:
-            return self._ask(k.ASK_SEEK, node, aim)
-
-        spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
-        if len(spec.numbers) > _MOST_IN_ANY_ORDER and self._ask(k.ASK_IS_SURE, node):
-            return by_bounds(node, k.ANY_END)
-        searches = (self._search, 0, _STEPS_IN_BREADTH), (by_bounds, k.SHORTEST, _STEPS_BY_BOUNDS)
-        for search, how, steps in searches:
-            try:
-                with self._at_most(min(steps, self._limits.oracle_steps)):
-                    return search(node, how)
-            except LimitError:
-                if self._reg[ar.CAUSE] != ar.OVER_STEPS:
-                    raise
-        return by_bounds(node, k.ANY_END)
+    def _within(self, steps: int, search: Callable[[int, int], int], node: int, how: int) -> int | None:
+        """Return what a search finds; None if it does not end within so many steps."""
+        try:
+            with self._at_most(min(steps, self._limits.oracle_steps)):
+                return search(node, how)
+        except LimitError:
+            if self._reg[ar.CAUSE] != ar.OVER_STEPS:
+                raise
+            return None
 
     def _path(self, entry: int) -> list[int]:
         """Return the character classes on the way to an entry of the queue."""
@@ -902,14 +899,16 @@ class StringPool:
     def _search(self, node: int, resume: int) -> int:
         """Return the next queue entry that ends a search from a node, or -1.
 
-        After an interrupt the search continues with the same entry.
+        After an interrupt the search continues with the same entry; one to the next atom begins anew.
         """
+        if resume == k.TO_NEXT:
+            return self._ask(k.ASK_SEARCH, node, resume)
         while True:
             try:
                 return int(k.ask(self._reg, k.ASK_SEARCH, node, resume))
             except ar.Interrupt:
                 self._answer()
-                resume = 1
+                resume = k.AGAIN
                 self._reg[ar.SEARCH_STEPS] -= 1
 
     def _load_costs(self, number: int) -> None:
