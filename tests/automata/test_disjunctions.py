@@ -75,6 +75,29 @@ def test_parts_of_a_disjunction_live_and_end_as_all_their_texts_say(
             assert reader.pool.finish(state)[0] == rests[0].encode()
 
 
+OPEN_TEXTS = ["".join(text) for size in range(5) for text in itertools.product("ab1!\n", repeat=size)]
+"""`!` stands for every character that no pattern names."""
+
+
+@settings(max_examples=100, deadline=None)
+@given(formula=FORMULAS, most=st.integers(2, 4), least=st.integers(0, 2))
+def test_what_has_an_end_within_a_length_is_live_and_nothing_else(
+    formula: Formula, most: int, least: int
+) -> None:
+    # patterns that are found anywhere stand beside others: estimates tell of some nodes, searches of others
+    whole = All((formula, Pattern("a|1b"), Pattern("b.?"), Length(least, most)))
+    words = [text for text in OPEN_TEXTS if holds(whole, text)]
+    reader = StringReader(whole)
+    for text in OPEN_TEXTS:
+        if len(text) > 3:
+            continue
+        rests = [len(word) - len(text) for word in words if word.startswith(text)]
+        state = reader.state(text)
+        assert (state != DEAD) == bool(rests)
+        if rests:
+            assert len(reader.pool.finish(state)[0]) >= min(rests)
+
+
 MULTIPLYING = [  # alternatives of which each has patterns that multiply, all of one length
     ("^.{40}$", "^[^<>]*$", "[a-f]{4}-[0-9]{2}", "(foo|bar).*baz"),
     ("^[\\s\\S]{40}$", "x.*y.*z", "\\d{3}", "^(?:\\S+\\s+){0,9}\\S+$"),
@@ -114,7 +137,7 @@ def test_a_search_along_distances_finds_a_shortest_text(patterns: list[str], lea
     formula = All((*map(Pattern, patterns), Pattern("^[ab1]*$"), Length(least, None)))
     words = [text for text in TEXTS if holds(formula, text)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(string_pool, "_STEPS_FOR_THE_SHORTEST", 1)
+        patch.setattr(string_pool, "_STEPS_IN_BREADTH", 1)
         reader = StringReader(formula)
         found = {
             text: reader.pool.finish(reader.state(text))[0]

@@ -1,4 +1,4 @@
-"""A dozen patterns that may be found anywhere, in any order: exact masks, and a short rest at once."""
+"""Patterns that may be found anywhere, in any order: exact masks, and a short rest at once."""
 
 from __future__ import annotations
 
@@ -112,6 +112,30 @@ def test_beside_what_else_is_asked_a_hurried_search_finds_what_a_whole_one_does(
         assert (ends[0] is None) == (ends[1] is None), text
         if ends[1] is not None:
             assert Strings(slow, one).matches(spec.formulas[0], text + ends[1])
+
+
+@pytest.mark.parametrize("most", [None, 40])
+def test_letters_in_any_order_are_live_without_a_search(most: int | None) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    pool = StringPool(Limits(oracle_steps=400))
+    state = pool.start(Spec((All((*map(Pattern, letters), Length(0, most))),)), one)
+    for at in range(26):
+        assert len(pool.finish(state)[0]) == 26 - at
+        pool.expand(state)
+        state = int(pool.trans[state, ord(letters[25 - at])])
+    assert pool.outcome[state] == 0
+
+
+def test_a_text_that_is_too_long_for_all_patterns_is_dead() -> None:
+    pool = StringPool(Limits())
+    state = pool.start(Spec((All((*map(Pattern, "abcdef"), Length(0, 8))),)), one)
+    for letter in "aabb":
+        pool.expand(state)
+        state = int(pool.trans[state, ord(letter)])
+    assert state != DEAD  # four letters are left, and four places
+    pool.expand(state)
+    assert pool.trans[state, ord("a")] == DEAD
+    assert pool.trans[state, ord("c")] != DEAD
 
 
 def test_what_patterns_in_any_order_exclude_together_is_told() -> None:

@@ -164,6 +164,8 @@ from structgen.native.jit import entry, jit
 _NEVER = np.int64(1) << 28  # more bytes than any completion has
 SHORTEST, ANY_END, TO_LIVE = range(3)
 """Aims of `_seek`."""
+AGAIN, TO_NEXT = 1, 2
+"""Of `_search`: go on after a find; to one more atom that has matched for good."""
 _WEIGHT = 4
 """How much more than the bytes so far the bytes still to come count in a search for some end (weighted A*:
 I. Pohl, 1970): the more, the fewer nodes aside are visited, and the longer the text."""
@@ -404,14 +406,16 @@ def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
 
 @jit
 def _search(A, q, resume):  # type: ignore[no-untyped-def]
-    """Return the queue entry of the first completion with an outcome, or -1.
+    """Return the queue entry of the first completion with an outcome, or -1; if `resume` is TO_NEXT, of the
+    first text after which one more atom has matched for good, or which is a completion.
 
     Breadth first by the bytes of the shortest spelling of each class, in byte order: the first entry at a
-    node has its shortest, then smallest text. `resume` continues after the last find. Stops after MOST_STEPS
-    steps.
+    node has its shortest, then smallest text. AGAIN for `resume` continues after the last find. Stops after
+    MOST_STEPS steps.
     """
     nodes, reg, queue = nodes_of(A), A, queue_of(A)
-    if not resume:
+    begun = _settled_atoms(A, nodes[q, Q_SET]) if resume == TO_NEXT else ZERO
+    if resume != AGAIN:
         reg[HEAD] = 0
         reg[TAIL] = 0
         reg[SEARCH_STEPS] = 0
@@ -447,10 +451,20 @@ def _search(A, q, resume):  # type: ignore[no-untyped-def]
                     nodes[t, Q_STAMP] = reg[N_RANK]
                 _push(A, t, bytes_ - 1, head, c)
         reg[HEAD] = head + 1
-        if nodes[q, Q_OUTCOME] >= 0:
+        if nodes[q, Q_OUTCOME] >= 0 or (resume == TO_NEXT and _settled_atoms(A, nodes[q, Q_SET]) > begun):
             _mark_path(A, head)
             return head
     return np.int64(-1)
+
+
+@jit
+def _settled_atoms(A, set_):  # type: ignore[no-untyped-def]
+    """Return how many atoms have matched for good."""
+    found, open_ = ZERO, open_atoms(A, set_)
+    off = sets_of(A)[open_, S_OFF]
+    for i in range(off, off + sets_of(A)[open_, S_LEN]):
+        found += heap_of(A)[i] & 1
+    return found
 
 
 @jit
@@ -1186,7 +1200,7 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
     9
 )
-ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK = range(9, 14)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK, ASK_IS_SURE = range(9, 15)
 
 
 @entry("int64(int64[::1], int64, int64, int64)")
@@ -1200,10 +1214,13 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     node `a`. ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character
     `b`. ASK_STEPPED: the thread of state `b` (its `safe` in the upper half) of the implicit automaton of
     thread `a`. ASK_STEPS: is node `a` inside an implicit automaton? ASK_SEEK: `_seek` from
-    node `a` with the aim `b`.
+    node `a` with the aim `b`. ASK_IS_SURE: do estimates tell that node `a` has a completion?
     """
     if what == ASK_SEEK:
         return _seek(A, a, b)
+    if what == ASK_IS_SURE:
+        s, length = nodes_of(A)[a, Q_SPEC], nodes_of(A)[a, Q_LENGTH]
+        return np.int64(keys_of(A)[_estimate(A, s, nodes_of(A)[a, Q_SET], length), LEN] >= length)
     if what == ASK_COLUMN:
         _fill_column(A, a, b)
         return np.int64(0)

@@ -81,11 +81,11 @@ _STATES_FOR_BANS = 600
 """The most states of an automaton that are visited to tell which banned texts it could hold."""
 _STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
-_MOST_IN_ANY_ORDER = 12
-"""With more atoms, which are met in any order, no search finds the shortest completion: it would visit a node
-for each set of them."""
-_STEPS_FOR_THE_SHORTEST = 5_000
-"""Steps of each search for a shortest completion, in breadth and by lower bounds; past them any will do."""
+_MOST_IN_ANY_ORDER = 11
+"""With more atoms that are met in any order no search looks for the shortest completion: it would visit a
+node for each set of them."""
+_STEPS_IN_BREADTH, _STEPS_BY_BOUNDS = 5_000, 20_000
+"""Steps of the searches for a shortest completion; past them any will do."""
 
 _PAIR = r"[\uD800-\uDBFF][\uDC00-\uDFFF]"
 """Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
@@ -165,8 +165,6 @@ class StringPool:
         self._atoms = 0
         self._call = 0  # the public call whose work is counted
         self._banned: list[tuple[banned_texts.Banned, frozenset[int]]] = []
-        self._ways: dict[int, tuple[int, int]] = {}
-        """Node of a spec of one demand -> the class of its completion's next character, the node after."""
         self._rows = _FIRST_ROWS  # of the last call of `expand`
         self._answered = 0  # the first keys, all of which are answered
         self._widest = 0  # classes of the widest partition
@@ -812,7 +810,8 @@ class StringPool:
             assert length >= 0
             return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
         if len(spec.nodes) == 1 and spec.judge is None:
-            return {0: _spell(spec, self._way(node))}
+            way = self._way(node)
+            return {} if way is None else {0: _spell(spec, way)}
         wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
         met: dict[int, bytes] = {}
         resume = 0
@@ -832,42 +831,43 @@ class StringPool:
             wanted -= new
         return dict(sorted(met.items()))
 
-    def _way(self, node: int) -> list[int]:
-        """Return the classes of a completion of one demand; from each node on its way the rest is the same.
+    def _way(self, node: int) -> list[int] | None:
+        """Return the classes of a completion of one demand, or None.
 
-        It is the shortest, then smallest, if so many steps find that; else one of the shortest, if so many
-        steps by lower bounds find one; else a short one.
+        It is the shortest, then smallest, if _STEPS_IN_BREADTH find that; else one of the shortest, if
+        _STEPS_BY_BOUNDS find one; else a short one: each time the shortest text after which one more atom has
+        matched for good, so that from each node on its way the same rest is found.
         """
-        nodes, queue = self._arrays["nodes"], self._arrays["queue"]
-        if node not in self._ways and nodes[node, ar.Q_OUTCOME] < 0:
-            entry = self._end_of_one(node)
-            assert entry >= 0, node
-            queue = self._arrays["queue"]
-            while (parent := int(queue[entry, 2])) >= 0:
-                self._ways.setdefault(int(queue[parent, 0]), (int(queue[entry, 3]), int(queue[entry, 0])))
-                entry = parent
-        found = []
+        spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
+        if len(spec.numbers) <= _MOST_IN_ANY_ORDER or not self._ask(k.ASK_IS_SURE, node):
+            entry = self._within(_STEPS_IN_BREADTH, self._search, node, 0)
+            if entry is None:
+                entry = self._within(_STEPS_BY_BOUNDS, self._seek, node, k.SHORTEST)
+            if entry is not None:
+                return None if entry < 0 else self._path(entry)
+        found: list[int] = []
         while self._arrays["nodes"][node, ar.Q_OUTCOME] < 0:
-            kind, node = self._ways[node]
-            found.append(kind)
+            entry = self._within(_STEPS_IN_BREADTH, self._search, node, k.TO_NEXT)
+            if entry is None:
+                entry = self._seek(node, k.ANY_END)
+            if entry < 0:
+                return None
+            found += self._path(entry)
+            node = int(self._arrays["queue"][entry, 0])
         return found
 
-    def _end_of_one(self, node: int) -> int:
-        """Return the entry of the queue that ends a completion of one demand."""
+    def _seek(self, node: int, aim: int) -> int:
+        return self._ask(k.ASK_SEEK, node, aim)
 
-        def by_bounds(node: int, aim: int) -> int:
-            return self._ask(k.ASK_SEEK, node, aim)
-
-        searches = ((self._search, 0), (by_bounds, k.SHORTEST))
-        number = int(self._arrays["nodes"][node, ar.Q_SPEC])
-        for search, how in searches if len(self._specs[number].numbers) <= _MOST_IN_ANY_ORDER else ():
-            try:
-                with self._at_most(min(_STEPS_FOR_THE_SHORTEST, self._limits.oracle_steps)):
-                    return search(node, how)
-            except LimitError:
-                if self._reg[ar.CAUSE] != ar.OVER_STEPS:
-                    raise
-        return by_bounds(node, k.ANY_END)
+    def _within(self, steps: int, search: Callable[[int, int], int], node: int, how: int) -> int | None:
+        """Return what a search finds; None if it does not end within so many steps."""
+        try:
+            with self._at_most(min(steps, self._limits.oracle_steps)):
+                return search(node, how)
+        except LimitError:
+            if self._reg[ar.CAUSE] != ar.OVER_STEPS:
+                raise
+            return None
 
     def _path(self, entry: int) -> list[int]:
         """Return the character classes on the way to an entry of the queue."""
@@ -899,14 +899,16 @@ class StringPool:
     def _search(self, node: int, resume: int) -> int:
         """Return the next queue entry that ends a search from a node, or -1.
 
-        After an interrupt the search continues with the same entry.
+        After an interrupt the search continues with the same entry; one to the next atom begins anew.
         """
+        if resume == k.TO_NEXT:
+            return self._ask(k.ASK_SEARCH, node, resume)
         while True:
             try:
                 return int(k.ask(self._reg, k.ASK_SEARCH, node, resume))
             except ar.Interrupt:
                 self._answer()
-                resume = 1
+                resume = k.AGAIN
                 self._reg[ar.SEARCH_STEPS] -= 1
 
     def _load_costs(self, number: int) -> None:
