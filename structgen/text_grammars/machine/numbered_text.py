@@ -115,15 +115,13 @@ class NumberedText(CompiledGrammar):
 
     def _read_runs(self) -> None:
         """Find the configurations inside runs."""
-        while self._runs:
-            number, before, data = self._runs[-1]
-            config: Config | None = before
-            for byte in data[:-1]:
-                assert config is not None
-                number, config = number + 1, self._language.step(config, byte)
-                self._configs[number] = config
-                self._numbers.setdefault(config, number)
-            self._runs.pop()
+        with self.lock:
+            while self._runs:
+                first, config, data = self._runs[-1]
+                for number, byte in enumerate(data[:-1], first + 1):
+                    self._configs[number] = config = self._language.step(config, byte)
+                    self._numbers.setdefault(config, number)
+                self._runs.pop()
 
     def _number_at(self, config: Config) -> int:
         """Return a new state of a configuration in which no bytes must come."""
@@ -266,9 +264,10 @@ class NumberedText(CompiledGrammar):
         number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(data) - 1
         self._steps.grow(number + 1 + count)
         self._tables.room(NODES, count)
-        self._runs.append((number, config, data))
         held = np.frombuffer(data, np.uint8)
         stepping.put_run(self.address, number, address_of(held), len(data), last)
+        # last: an interrupted call leaves states that nobody reaches
+        self._runs.append((number, config, data))
         return number
 
     def _first_bytes(self, config: Config) -> bytes:
