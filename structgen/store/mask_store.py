@@ -34,10 +34,9 @@ from structgen.store.terminal_records import Content, Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.system.fork_locks import QUEUES, STORES, WRITING, new_lock, tell
 from structgen.system.source_digests import package_digest
-from structgen.tokens.array_checks import Bounds
-from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays
+from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _DELAY = 1.0
@@ -376,9 +375,8 @@ class MaskStore:
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
             return None
-        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
         path = self.path / package_digest() / vocabulary.fingerprint
-        return Folder(path, entry_key("masks", vocabulary.fingerprint), bounds)
+        return Folder(path, entry_key("masks", vocabulary.fingerprint))
 
     def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
         """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their

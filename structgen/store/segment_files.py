@@ -42,7 +42,6 @@ from structgen.native.array_file import (
 from structgen.native.checksums import checksum
 from structgen.store.terminal_records import Content, Crossing
 from structgen.system.cache import TrustedFile, is_own, remove_own, tell_unusable, warn, write_atomically
-from structgen.tokens.array_checks import Bounds, are_shaped
 from structgen.tokens.trie import TrieArrays
 
 KIND: Final = "masks-2"
@@ -125,10 +124,9 @@ def encode(records: Mapping[bytes, Content], key: str) -> list[bytes | bytearray
 class MaskSegment:
     """One file, open for reading. What it hands out is in memory."""
 
-    def __init__(self, path: Path, key: str, bounds: Bounds | None = None) -> None:
+    def __init__(self, path: Path, key: str) -> None:
         """Raises DamagedSegment, OSError. Cost: the index is read, 1 ms for 50,000 records."""
         self.path = path
-        self._bounds = Bounds() if bounds is None else bounds
         self._file = TrustedFile(path)
         try:
             held = self._part(0, checked_length(self._part(0, START)))
@@ -140,9 +138,7 @@ class MaskSegment:
             arrays = header.arrays(0, held[first.place :])
         except (DamagedArrays, ValueError) as error:
             raise DamagedSegment from error
-        self.count = count = len(arrays["places"])
-        if not are_shaped(arrays.values(), [("<u8", (count,)), ("<u8", (count,)), ("<i8", (count,))]):
-            raise DamagedSegment
+        self.count = len(arrays["places"])
         self._first, self._second, self._places = arrays.values()
         self._tries: dict[int, TrieArrays] = {}
         self._lists: dict[int, npt.NDArray[np.int32]] = {}
@@ -198,17 +194,14 @@ class MaskSegment:
         """Return a list of tokens; many records share one."""
         found = self._lists.get(place)
         if found is None:
-            found = self._numbers(place, "<i4")
-            if not self._bounds.are_tokens(found):
-                raise DamagedSegment
-            self._lists[place] = found
+            found = self._lists[place] = self._numbers(place, "<i4")
         return found
 
     def _trie(self, place: int) -> TrieArrays:
         found = self._tries.get(place)
         if found is None:
             arrays = decode_arrays(self._blob(place), _TRIE_KIND, "").arrays
-            if tuple(arrays) != TrieArrays._fields or not self._bounds.is_trie(TrieArrays(**arrays)):
+            if tuple(arrays) != TrieArrays._fields:
                 raise DamagedSegment
             found = self._tries[place] = TrieArrays(**arrays)
         return found
@@ -216,11 +209,7 @@ class MaskSegment:
     def _record(self, place: int) -> Content:
         words = self._numbers(place, "<i8").tolist()
         try:
-            row = None
-            if words[0] >= 0:
-                row = self._numbers(words[0], "<i4")
-                if not self._bounds.is_row(row):
-                    raise DamagedSegment
+            row = self._numbers(words[0], "<i4") if words[0] >= 0 else None
             crossings = []
             at = 3
             for _ in range(words[2]):
@@ -238,10 +227,9 @@ class MaskSegment:
 class Folder:
     """The segments of one vocabulary. One thread at a time may call `find`, one at a time the others."""
 
-    def __init__(self, path: Path, key: str, bounds: Bounds | None = None) -> None:
+    def __init__(self, path: Path, key: str) -> None:
         """`key`: what the records were made from."""
-        self.path = path
-        self._key, self._bounds = key, bounds
+        self.path, self._key = path, key
         self._segments: tuple[MaskSegment, ...] | None = None
         self._seen: frozenset[str] = frozenset()
 
@@ -294,7 +282,7 @@ class Folder:
         self._segments = (*found, *(self._segments or ()))
 
     def _open(self, name: str) -> MaskSegment:
-        return MaskSegment(self.path / name, self._key, self._bounds)
+        return MaskSegment(self.path / name, self._key)
 
     @staticmethod
     def _tell(path: Path, error: OSError) -> None:

@@ -3,8 +3,6 @@ states that were met and with others."""
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
 import pytest
 from test_lexeme_rows import GRAMMARS, tables_of
@@ -66,30 +64,6 @@ def test_a_lexer_goes_on_from_states_that_were_kept(name: str, met: int) -> None
         assert lexer.states == first.states
     for lexer in (second, third):
         hold(first, lexer, starts)
-
-
-@pytest.mark.parametrize("name", ["json", pytest.param("python", marks=pytest.mark.slow)])
-def test_numbers_out_of_range_are_damage_and_no_other_error(name: str) -> None:
-    """Whichever number is another one: states come out of it, or DamagedArrays."""
-    first = local(name)
-    starts = [first.start(one, first.initial_look_behind()) for one in range(len(first.tables.contexts))]
-    first.explore(starts, 3)
-    arrays = decode_arrays(encode_lexemes(first), kept_lexemes._KIND, "").arrays
-    draw, refused = random.Random(4), 0
-    for _ in range(120):
-        which = draw.choice([one for one in arrays if arrays[one].size])
-        forged = arrays[which].reshape(-1).copy()
-        at, bits = draw.randrange(len(forged)), 8 * forged.itemsize
-        value = draw.choice((-1, 0, 1, 1 << 20, (1 << bits - 1) - 1, 1 << draw.randrange(bits)))
-        forged[at : at + 1] = np.array([value & ((1 << bits) - 1)], f"<u{bits // 8}").view(forged.dtype)
-        other = arrays | {which: forged.reshape(arrays[which].shape)}
-        data = np.frombuffer(b"".join(encode_arrays(kept_lexemes._KIND, "", {}, other)), np.uint8)
-        lexer = Lexer(first.tables)
-        try:
-            decode_lexemes(data, lexer)
-        except DamagedArrays:
-            refused += 1
-    assert refused > 40
 
 
 @pytest.mark.parametrize("missing", ["items", "said", "starts"])
