@@ -34,9 +34,9 @@ from structgen.store.terminal_records import Content, Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.system.fork_locks import QUEUES, STORES, WRITING, new_lock, tell
 from structgen.system.source_digests import package_digest
+from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays
-from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _DELAY = 1.0
