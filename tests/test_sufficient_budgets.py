@@ -130,6 +130,7 @@ PLACES: dict[str, tuple[Any, dict[str, Any], bytes]] = {
         {"escapes": "any"},
         b'{"',
     ),
+    "before blanks and a document": ({"type": "array", "maxItems": 0}, {}, b""),
     "before an optional large member": ({"properties": {"a": {"const": "x" * 50}}}, {}, b"{"),
     "before a large object that may be null": (
         {"type": ["null", "object"], "properties": {"p": {"const": "q" * 50}}, "required": ["p"]},

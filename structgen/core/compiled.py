@@ -651,7 +651,7 @@ class CompiledGrammar(ABC):
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
-            self.sufficient_budgets.pop(index, None)
+            self._remember(index, self.completions.sufficient(index, budget))
 
     def _has_mask(self, index: int) -> bool:
         """Return whether a state's mask is memoised."""

@@ -22,15 +22,15 @@ pytestmark = [pytest.mark.serving, pytest.mark.skipif(os.name != "posix", reason
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ROOT / ".venv-engines" / "bin" / "python"
 """Of the environment that `make test-serving` makes (scripts/serving_engines.py)."""
-COUNT = 400
+COUNT, OF_VLLM = 2000, 400
+"""Prompts of our own engine, and of vLLM's, which takes longer."""
 SCHEMA = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
 BENCH = {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab", "valid": True}, {"data": "b", "valid": False}]}
 
 
-@pytest.fixture
-def prompts(tmp_path: Path) -> Path:
-    path = tmp_path / "p.jsonl"
-    path.write_text("".join(f'{{"prompt": "Ada {i} is here.", "id": {i}}}\n' for i in range(COUNT)))
+def _prompts(folder: Path, count: int) -> Path:
+    path = folder / "p.jsonl"
+    path.write_text("".join(f'{{"prompt": "Ada {i} is here.", "id": {i}}}\n' for i in range(count)))
     return path
 
 
@@ -96,8 +96,9 @@ def _until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed by /proc")
 def test_workers_and_a_job_that_are_killed_leave_each_answer_once(
-    tmp_path: Path, prompts: Path, ask: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, ask: Callable[..., subprocess.Popen[str]]
 ) -> None:
+    prompts = _prompts(tmp_path, COUNT)
     one, out = tmp_path / "one.jsonl", tmp_path / "out"
     alone = ask(*_generate(prompts, one))
     assert alone.wait(600) == 0
@@ -120,14 +121,14 @@ def test_workers_and_a_job_that_are_killed_leave_each_answer_once(
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed by /proc")
 def test_vllm_in_workers_that_are_killed_leaves_each_answer_once(
-    tmp_path: Path, prompts: Path, ask: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ask: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not ENGINES.exists() or subprocess.run([ENGINES, "-c", "import ray, vllm"]).returncode:
         pytest.skip("vLLM and Ray are in no environment")
     for name, value in {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}.items():
         monkeypatch.setenv(name, value)
     out = tmp_path / "out"
-    asked = _generate(prompts, out, "--ray", "--workers", "1", "--engine", "vllm")
+    asked = _generate(_prompts(tmp_path, OF_VLLM), out, "--ray", "--workers", "1", "--engine", "vllm")
     asked += [
         "--engine-options",
         '{"enforce_eager": true, "max_model_len": 512, "gpu_memory_utilization": 0.2}',
@@ -138,7 +139,7 @@ def test_vllm_in_workers_that_are_killed_leaves_each_answer_once(
     _, told = job.communicate(timeout=600)
     assert job.returncode == 0, told
     lines = [json.loads(line) for line in _lines(out)]
-    assert [line["line"] for line in lines] == list(range(COUNT))
+    assert [line["line"] for line in lines] == list(range(OF_VLLM))
     assert all(set(json.loads(line["text"])) == {"name"} for line in lines)
     again = ask(*asked, "--max-tokens", "25", python=str(ENGINES))
     _, told = again.communicate(timeout=600)
