@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
+from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
-from structgen.engine.bans import checked_bans
 from structgen.engine.strategies.strategy import Mixture, Strategy, check_beside, checked_strategies
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError, fields_named
