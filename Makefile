@@ -31,7 +31,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -173,6 +173,9 @@ bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error
 
 bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, calls, time, intervals (STRATEGIES="--sentences 40 --only guidance")
 	$(BIN)/python bench/bench_strategies.py $(STRATEGIES)
+
+bench-monitors: $(VENV)/.installed-dev ## monitors of Python code: names suggested, attributes that do not exist, lines (MONITORS="--texts 20")
+	$(BIN)/python bench/bench_monitors.py $(MONITORS)
 
 bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on five small targets, 400 seeds; one to two hours (INTERVALS="--n 16 --seeds 100")
 	$(BIN)/python bench/bench_intervals.py $(INTERVALS)

@@ -1,6 +1,6 @@
 """Do monitors of Python code suggest what programs use, and does code under them use what exists?
 
-    python bench/bench_monitors.py [--dereferences 300] [--texts 100] [--lines 100]
+    python bench/bench_monitors.py [--dereferences 300] [--texts 100] [--lines 60]
 
 Three tables. The library is that of the Python that runs, cut by a frozen seed into files for training and
 files for the tests.
@@ -164,7 +164,7 @@ def main() -> None:
     )
     parser.add_argument("--dereferences", type=int, default=300)
     parser.add_argument("--texts", type=int, default=100)
-    parser.add_argument("--lines", type=int, default=100)
+    parser.add_argument("--lines", type=int, default=60)
     add_results(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -71,11 +71,11 @@ if TYPE_CHECKING:
     from structgen.sampling.checkers import Checker, Closed, Written
     from structgen.sampling.exact_spans.cite import Span, cite
     from structgen.sampling.exact_spans.most_probable import MostProbable, ProbableText, most_probable
-    from structgen.sampling.expert import Expert
     from structgen.sampling.processes import InProcess
     from structgen.sampling.sample import sample
     from structgen.sampling.samples import Samples
     from structgen.sampling.score import Score, score
+    from structgen.sampling.targets.expert import Expert
     from structgen.sampling.tree import PrefixTree
     from structgen.sampling.types import TypeChecker
     from structgen.schema.reading.openai import OPENAI_STRICT
@@ -281,7 +281,7 @@ def _home(name: str) -> str | None:
         case "Event" | "EventKind":
             return "structgen.core.events"
         case "Expert":
-            return "structgen.sampling.expert"
+            return "structgen.sampling.targets.expert"
         case "Expected":
             return "structgen.language.expectation"
         case "Explanation" | "explain":

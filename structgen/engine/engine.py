@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from structgen.compilation.compiler import compile
+from structgen.compilation.request_bans import without_banned_texts, without_tokens
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts
-from structgen.engine.bans import without_banned_texts, without_tokens
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.driver import Driver, foreign_handle
 from structgen.engine.loop import Loop

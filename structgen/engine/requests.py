@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
+from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
-from structgen.engine.bans import checked_bans
 from structgen.engine.strategies.strategy import (
     Mixture,
     SearchStrategy,

@@ -32,6 +32,7 @@ _READS_A_NAME: Final = re.compile(
     r"(?:(?<!\w)(?P<word>return|if|elif|while|assert|raise|and|or|not|in|is)|(?<=[^\s])\s*[=+\-*/%<>|&^])\Z"
 )
 """A line behind which a name can only be read."""
+_IMPORTS: Final = re.compile(r"\s*(from|import)\b")
 _BINDS_NAMES: Final = re.compile(
     r"\s*(async\b|def\b|class\b|from\b|import\b|global\b|nonlocal\b|@)|.*\blambda\b"
 )
@@ -128,13 +129,22 @@ class _Attributes(_PythonMonitor):
         own = _OWN_OBJECT.search(code)
         if own is not None and not self.after:
             return None  # the class may define the attribute further down
-        found = sorted({one.name for one in self._completed(code)})
+        if self._may_be_none(code):
+            return None
+        found = sorted({one.name for one in self._completed(code) if not _is_unread_submodule(one, code)})
         if "__getattr__" in found or _OF_NONE.issuperset(found):
             return None
         if own is not None and own["statement"] is not None:
             known = "|".join(map(re.escape, found))
             return regex(rf"(?:{known})[^\w]|[A-Za-z_]\w* = [^=\n]")
         return found
+
+    def _may_be_none(self, code: str) -> bool:
+        """Return whether jedi sees None among the values before the dot: mostly a variable holds it before
+        its proper value, which jedi does not see."""
+        line, column = _place(code)
+        values = self._script(code).infer(line, column - 2) if column > 1 else []
+        return any(one.name in ("None", "NoneType") for one in values)
 
 
 class _Names(_PythonMonitor):
@@ -203,6 +213,15 @@ def _clear_cache() -> None:
     from parso import cache
 
     cache.clear_cache(_cache())
+
+
+def _is_unread_submodule(name: Any, code: str) -> bool:
+    """Return whether a name of jedi is a module of a package that the code does not import: it is no
+    attribute yet. A line that imports may name it."""
+    if name.type != "module" or name.full_name != name.module_name:
+        return False
+    is_importing = _IMPORTS.match(code.rpartition("\n")[2]) is not None
+    return not is_importing and re.search(rf"\bimport +{re.escape(name.full_name)}\b", code) is None
 
 
 def _is_call(code: str, bracket: int) -> bool:

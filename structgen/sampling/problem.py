@@ -19,7 +19,7 @@ from structgen.errors import OptionError
 from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, PrefixRows
 from structgen.sampling.target import Target
-from structgen.sampling.truncation import NO_TRUNCATION, Truncation
+from structgen.sampling.targets.truncation import NO_TRUNCATION, Truncation
 from structgen.sampling.types import understood
 from structgen.tokens.tokenizer import Tokenizer
 

@@ -33,8 +33,8 @@ from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, PrefixRows
 from structgen.sampling.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
 from structgen.sampling.samples import Samples
+from structgen.sampling.targets.truncation import NO_TRUNCATION, Truncation
 from structgen.sampling.tree import PrefixTree
-from structgen.sampling.truncation import NO_TRUNCATION, Truncation
 from structgen.sampling.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -206,7 +206,7 @@ def sample(
         constraints, and weights of texts: see `structgen.sampling.checkers`. Weights (`weigh`) and guesses
         need a method with weights: "importance", "smc" or "awrs".
     top_k, top_p, min_p
-        a truncation of the model's law at each token, before the mask (`structgen.sampling.truncation`): the
+        a truncation of the model's law at each token, before the mask (`sampling.targets.truncation`): the
         target is the truncated model's law on the valid texts.
     particles, resampling_threshold
         of "smc" and "awrs": particles of each independent run, `n` in all or a few more; and the share of

@@ -32,7 +32,7 @@ from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import CheckerStanding, Constraints
 from structgen.sampling.processes import InProcess
 from structgen.sampling.rows import PrefixRows
-from structgen.sampling.truncation import NO_TRUNCATION, Truncation
+from structgen.sampling.targets.truncation import NO_TRUNCATION, Truncation
 from structgen.tokens.token_mask import TokenMask
 
 END: Final = -1

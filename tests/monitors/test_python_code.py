@@ -67,6 +67,11 @@ def _takes(compiled: MonitoredText, code: str, more: str) -> bool:
         ("# math.", "anything", True),
         ("x = 1.", "5", True),
         ("x = unknown.", "anything", True),
+        ("x = None\nx.", "anything", True),
+        ("import json\njson.", "tool", False),
+        ("import json.tool\njson.", "tool", True),
+        ("import json.", "tool", True),
+        ("import os\nos.", "path.join(", True),
         ("class A:\n    def f(self):\n        self.", "defined_below()", True),
     ],
 )

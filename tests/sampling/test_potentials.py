@@ -20,8 +20,8 @@ from structgen.sampling.checkers import Written
 from structgen.sampling.methods import awrs
 from structgen.sampling.methods.proposals import masked, proposed_by
 from structgen.sampling.target import Target
+from structgen.sampling.targets.truncation import Truncation
 from structgen.sampling.tree import PrefixTree
-from structgen.sampling.truncation import Truncation
 from structgen.sampling.walk import Finish
 
 PLAIN = [task for task in SMALL if task.checker is None]

@@ -1,0 +1,63 @@
+"""The doors of monitors and bans: `sg.run`, typed functions, the command line; and what refuses them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from monitor_examples import Dots
+from typer.testing import CliRunner
+
+pytest.importorskip("torch")
+pytest.importorskip("jedi")
+
+import structgen as sg
+from structgen.cli import app
+
+MODEL = "structgen/extract-draft"
+
+
+class Two(Dots):
+    """Behind a dot: one of two words."""
+
+    def suggest(self, text: str) -> list[str]:
+        return ["left", "right"]
+
+
+def test_run_takes_monitors_and_bans() -> None:
+    monitor = Two()
+    how = sg.Sampling(seed=1, monitors=[monitor], banned=["right"])
+    done = sg.run(MODEL, "Go:", sg.regex(r"go\.[a-z]+!"), sampling=how, detailed=True)
+    assert done.value == "go.left!"
+    assert done.result.usage.monitors[0].suggested == 1
+    monitor.close()
+
+
+def test_typed_functions_take_bans() -> None:
+    @sg.generate(model=MODEL, sampling=sg.Sampling(temperature=0.0, banned=["Ada"]))
+    def name(text: str) -> str:
+        """The name in: {text}"""
+        return sg.filled()
+
+    assert "Ada" not in name("Ada is 36.")
+
+
+def test_the_command_line_takes_monitors() -> None:
+    options = ["--regex", r"import math\nmath\.[a-z]+\(", "--temperature", "1", "--seed", "3", "--json"]
+    asked = ["generate", "--model", MODEL, "--prompt", "Code: ", *options]
+    found = CliRunner().invoke(app(), [*asked, "--monitor", "python-attributes:seconds=60"])
+    assert found.exit_code == 0, found.output
+    import math
+
+    text = json.loads(found.stdout)["text"]
+    assert hasattr(math, text.partition("math.")[2].rstrip("("))
+    wrong = CliRunner().invoke(app(), [*asked, "--monitor", "python-attribute"])
+    assert wrong.exit_code == 2
+    assert "python-attributes" in wrong.output
+
+
+@pytest.mark.parametrize("option", ["monitors", "banned"])
+def test_draws_from_the_models_own_law_refuse_them(option: str) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        sg.sample(MODEL, "x", sg.regex("a"), 1, **{option: ["a"]})
+    assert caught.value.where == option
