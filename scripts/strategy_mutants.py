@@ -1,4 +1,5 @@
-"""Faults of searches and of models made of models, seeded one at a time into a copy: each must turn a test red.
+"""Faults of searches and of models made of models, seeded one at a time into a copy: each must turn a test
+red.
 
     python scripts/strategy_mutants.py [name ...]
 
