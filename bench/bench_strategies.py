@@ -239,6 +239,10 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     engine = Engine(LARGE)
+    about = {
+        "load": load(),
+        "versions": f"structgen {sg.__version__} torch {version('torch')}",
+    }
     rows: list[tuple[object, ...]] = []
     plain_ways = {plain for plain, _ in WAYS.values()}
     for name in SETS:
@@ -274,6 +278,7 @@ def main() -> None:
                 for measure, value in disagreement(examples, results, engine).items():
                     print(f"{name:13} {measure}: {value:.3f}", flush=True)
                     rows.append((name, measure, count, "", f"{value:.4f}", *[""] * 8))
+            write(asked.results, "strategies", about, NAMES, rows)  # an interrupt leaves what is done
     if not asked.only or asked.only in "plan":
         for rollouts in (64, 256):
             planned, drawn, each, draws = planned_and_drawn(asked.tasks, rollouts)
@@ -285,10 +290,6 @@ def main() -> None:
             for way, solved in ((f"plan {rollouts}", planned), (f"best of {draws:.0f} draws", drawn)):
                 share = solved / asked.tasks
                 rows.append(("tasks", way, asked.tasks, "", f"{share:.4f}", *[""] * 5, f"{each:.1f}", "", ""))
-    about = {
-        "load": load(),
-        "versions": f"structgen {sg.__version__} torch {version('torch')}",
-    }
     write(asked.results, "strategies", about, NAMES, rows)
 
 
