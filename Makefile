@@ -31,7 +31,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -104,6 +104,9 @@ golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must tur
 
 sampling-mutants: $(VENV)/.installed-dev ## seed faults into a copy of the samplers: each must turn a test red; five minutes (MUTANTS='*tree*')
 	$(BIN)/python scripts/sampling_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+
+strategy-mutants: $(VENV)/.installed-dev ## seed faults into a copy of searches and models of models: each must turn a test red (MUTANTS='*plan*')
+	$(BIN)/python scripts/strategy_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
 
 kernel-mutants: $(VENV)/.installed-kernels $(VENV)/.installed-dev ## seed faults into a copy of the kernels: each must turn a test red (MUTANTS='*tile*')
 	$(BIN)/python scripts/kernel_mutants.py $(if $(MUTANTS),'$(MUTANTS)')

@@ -9,26 +9,39 @@ way of the same temperature, with a 95 % interval by the bootstrap over sentence
 seed); forward passes of the text's own row and of further rows, for each text; and processor seconds of all
 texts, with one thread. Strategies that lose stay in the table.
 
+Searches count their further passes and rows beside. The reward of plan and valued is a check that knows no
+answer: the share of the words of the document's strings that stand in the sentence. `switched` is a model of
+both embedded models, a curve of 8 points over tau with the share of the large model's rows; `fused` joins the
+two on bytes.
+
 The second table is FS-GEN's measure: at how many of the free tokens of the greedy texts the small model
 (extract-draft), under the same mask, would take another token than the large one, and the mean entropy of
 the large model's masked law where the two agree and where they do not. Contrast and guidance read the outline
 with an empty text as their other prompt.
 
-Prints both tables and writes bench/results/strategies-DATE.csv.
+The third table is PG-TD's claim (`strategy_tasks`): on tasks of a small language of arithmetic with
+input-output examples, how often does planning find a program that passes them all, and how often the best of
+as many draws as the same rows buy?
+
+Prints all tables and writes bench/results/strategies-DATE.csv.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from records import add_results, load, write
+from strategy_tasks import planned_and_drawn
 
 import structgen as sg
 from structgen.engine import Engine, Request, Result, Sampling
@@ -38,7 +51,38 @@ from structgen.tokens.token_mask import tokens_of
 DATA = Path(__file__).parent.parent / "tests" / "data" / "extract"
 SETS = {"hand-written": "hand_written.jsonl", "everyday": "everyday.jsonl"}
 LARGE, SMALL = "structgen/extract", "structgen/extract-draft"
-WAYS: dict[str, tuple[str, Sampling]] = {
+
+
+class WordsFound:
+    """A reward that knows no answer: the share of the words of a document's strings that stand in the
+    sentence."""
+
+    def __init__(self, text: str) -> None:
+        self._words = set(re.findall(r"\w+", text.lower()))
+
+    def __call__(self, value: Any) -> float:
+        words = re.findall(r"\w+", " ".join(_strings(value)).lower())
+        return sum(word in self._words for word in words) / len(words) if words else 1.0
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _strings(one)
+
+
+def rewarded(kind: Callable[..., Any], **options: Any) -> Callable[[dict[str, Any]], Sampling]:
+    """Return what makes the sampling of a sentence, whose reward reads it."""
+    return lambda example: Sampling(
+        temperature=0.0, strategy=kind(reward=WordsFound(example["text"]), **options)
+    )
+
+
+How: TypeAlias = Sampling | Callable[[dict[str, Any]], Sampling] | partial[Any]
+"""How a way chooses tokens: for all sentences, for each one, or greedily with another model."""
+WAYS: dict[str, tuple[str, How]] = {
     "greedy": ("greedy", Sampling(temperature=0.0)),
     **{
         f"guidance {scale:g}": ("greedy", Sampling(temperature=0.0, strategy=sg.Guidance("", scale)))
@@ -63,7 +107,30 @@ WAYS: dict[str, tuple[str, Sampling]] = {
         for weight in (0.25, 1.0)
     },
     "momentum 0.2": ("greedy", Sampling(temperature=0.0, strategy=sg.Momentum())),
+    **{
+        f"pause {tau:g}": ("greedy", Sampling(temperature=0.0, strategy=sg.PauseAndRerank(tau)))
+        for tau in (0.05, 0.3, 1.0)
+    },
+    **{f"plan {rollouts}": ("greedy", rewarded(sg.Plan, rollouts=rollouts)) for rollouts in (8, 32)},
+    "valued 0.2": ("greedy", rewarded(sg.Valued, k=3)),
+    **{
+        f"superposed {heat:g}": (
+            "greedy",
+            Sampling(temperature=0.0, strategy=sg.Superposed(temperature=heat)),
+        )
+        for heat in (0.06, 1.0)
+    },
+    **{
+        f"switched {tau:g}": ("greedy", partial(sg.Switched, SMALL, LARGE, tau=tau, window=2, least=1))
+        for tau in (-1.0, 0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
+    },
+    "fused 0.2": ("greedy", partial(sg.Fused, LARGE, SMALL)),
+    "fused 0.2 released": ("greedy", partial(sg.Fused, LARGE, SMALL, approximate=True)),
     "temperature 1": ("temperature 1", Sampling(seed=1)),
+    **{
+        f"cautious {trials}": ("temperature 1", Sampling(seed=1, strategy=sg.Cautious(trials)))
+        for trials in (3, 10)
+    },
     **{
         f"mirostat {tau:g}": ("temperature 1", Sampling(seed=1, strategy=sg.Mirostat(tau)))
         for tau in (0.1, 1.0, 3.0)
@@ -72,7 +139,7 @@ WAYS: dict[str, tuple[str, Sampling]] = {
 """For each way: the plain way that it is compared with."""
 NAMES = (
     "sentences", "way", "texts", "fields", "right", "difference", "low", "high", "calls", "further_calls",
-    "seconds", "errors",
+    "further_rows", "seconds", "errors",
 )  # fmt: skip
 
 
@@ -100,14 +167,25 @@ def right_fields(example: dict[str, Any], value: Any) -> tuple[int, int]:
 
 
 def measured(
-    engine: Engine, examples: list[dict[str, Any]], how: Sampling
+    engine: Engine, examples: list[dict[str, Any]], how: Any
 ) -> tuple[list[Result], np.ndarray, float]:
     """Return the results, right and asked fields for each text, and processor seconds."""
+    if isinstance(how, sg.Switched | sg.Fused):
+        engine, how = Engine(how), Sampling(temperature=0.0)
     began = time.process_time()
-    results = engine.generate([request_of(example, how) for example in examples])
+    results = engine.generate(
+        [request_of(example, how if isinstance(how, Sampling) else how(example)) for example in examples]
+    )
     taken = time.process_time() - began
     fields = [right_fields(one, result.value) for one, result in zip(examples, results, strict=True)]
     return results, np.array(fields), taken
+
+
+def further_rows(how: Any, results: list[Result]) -> int:
+    """Return the rows besides the texts' own: of searches, mixtures, or the second model of a fused one."""
+    if isinstance(how, sg.Fused):
+        return how.rows
+    return sum(max(one.usage.strategy_rows, one.usage.strategy_calls) for one in results)
 
 
 def interval(own: np.ndarray, plain: np.ndarray) -> tuple[float, float]:
@@ -156,10 +234,15 @@ def main() -> None:
     )
     parser.add_argument("--sentences", type=int, default=10_000, help="at most so many of each set")
     parser.add_argument("--only", default="", help="ways whose names contain this, beside the plain ones")
+    parser.add_argument("--tasks", type=int, default=200, help="programs to be found")
     add_results(parser)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     engine = Engine(LARGE)
+    about = {
+        "load": load(),
+        "versions": f"structgen {sg.__version__} torch {version('torch')}",
+    }
     rows: list[tuple[object, ...]] = []
     plain_ways = {plain for plain, _ in WAYS.values()}
     for name in SETS:
@@ -168,6 +251,7 @@ def main() -> None:
         for way, (plain, how) in WAYS.items():
             if way not in plain_ways and asked.only not in way:
                 continue
+            how = how() if isinstance(how, partial) else how
             results, fields, taken = measured(engine, examples, how)
             plain_of.setdefault(way, fields)
             share, base = (of[:, 0].sum() / of[:, 1].sum() for of in (fields, plain_of[plain]))
@@ -177,22 +261,35 @@ def main() -> None:
                 *(name, way, count, int(fields[:, 1].sum()), f"{share:.4f}", f"{share - base:.4f}"),
                 *(f"{low:.4f}", f"{high:.4f}", f"{sum(one.usage.calls for one in results) / count:.1f}"),
                 f"{sum(one.usage.strategy_calls for one in results) / count:.1f}",
+                f"{further_rows(how, results) / count:.1f}",
                 *(f"{taken:.2f}", sum(one.error is not None for one in results)),
             )
             rows.append(row)
             print(
                 f"{name:13} {way:16} right {share:.3f}  {share - base:+.3f} ({low:+.3f} to {high:+.3f})  "
-                f"calls {row[8]} and {row[9]}  {taken:7.1f} s  errors {row[11]}",
+                f"calls {row[8]} and {row[9]}, rows {row[10]}  {taken:7.1f} s  errors {row[12]}",
                 flush=True,
             )
+            if isinstance(how, sg.Switched):
+                print(f"{'':13} {'':16} large {how.counts[1] / sum(how.counts):.3f} of the rows", flush=True)
+                share_of_large = f"share of rows of the large model, {way}"
+                rows.append((name, share_of_large, count, "", how.counts[1] / sum(how.counts), *[""] * 8))
             if way == "greedy":
                 for measure, value in disagreement(examples, results, engine).items():
                     print(f"{name:13} {measure}: {value:.3f}", flush=True)
-                    rows.append((name, measure, count, "", f"{value:.4f}", *[""] * 7))
-    about = {
-        "load": load(),
-        "versions": f"structgen {sg.__version__} torch {version('torch')}",
-    }
+                    rows.append((name, measure, count, "", f"{value:.4f}", *[""] * 8))
+            write(asked.results, "strategies", about, NAMES, rows)  # an interrupt leaves what is done
+    if not asked.only or asked.only in "plan":
+        for rollouts in (64, 256):
+            planned, drawn, each, draws = planned_and_drawn(asked.tasks, rollouts)
+            print(
+                f"tasks {asked.tasks}, plan {rollouts}: solved {planned}; best of {draws:.0f} draws, with as "
+                f"many rows ({each:.0f}): {drawn}",
+                flush=True,
+            )
+            for way, solved in ((f"plan {rollouts}", planned), (f"best of {draws:.0f} draws", drawn)):
+                share = solved / asked.tasks
+                rows.append(("tasks", way, asked.tasks, "", f"{share:.4f}", *[""] * 5, f"{each:.1f}", "", ""))
     write(asked.results, "strategies", about, NAMES, rows)
 
 

@@ -307,13 +307,6 @@ MUTANTS = (
         ("test_tree_file.py::test_a_tree_of_another_target_is_refused",),
     ),
     Mutant(
-        "a model's cache is not copied for a second continuation",
-        "rows.py",
-        "fresh = [caches[prefix[:-1]].copy() for prefix in part]",
-        "fresh = [caches[prefix[:-1]] for prefix in part]",
-        ("test_engine_rows.py::test_rows_by_caches_are_those_of_whole_prefixes",),
-    ),
-    Mutant(
         "values are drawn anew without their weights",
         "samples.py",
         "draws.choice(len(self.values), count, p=self.weights)",

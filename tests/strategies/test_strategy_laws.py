@@ -297,3 +297,28 @@ def test_names_of_the_command_line_make_strategies() -> None:
     assert strategy_named("mirostat") == sg.Mirostat()
     assert strategy_named("mirostat:tau=2.5,eta=0.2") == sg.Mirostat(tau=2.5, eta=0.2)
     assert strategy_named("mirostat:tau=inf") == sg.Mirostat(tau=math.inf)
+
+
+@pytest.mark.parametrize("name", ["cautious", "pause", "plan", "superposed"])
+def test_searches_of_a_llama_over_shared_pages_do_not_depend_on_the_batch(name: str) -> None:
+    grammar = sg.json_schema(
+        {"type": "object", "properties": {"what": {"type": "string"}, "count": {"type": "integer"}}},
+        **sg.JSON_DUMPS,
+    )
+    strategy = {
+        "cautious": sg.Cautious(trials=3, low=0.0, high=0.01),
+        "pause": sg.PauseAndRerank(tau=0.001),
+        "plan": sg.Plan(reward=_few_letters, rollouts=5),
+        "superposed": sg.Superposed(temperature=1.0),
+    }[name]
+    requests = [
+        Request(text, grammar, max_tokens=30, strategy=strategy)
+        for text in ("Nine brooms were sold, two of them green.", "Zorvik took 3 lamps.", "A big lamp?")
+    ]
+    engine = Engine("structgen/extract")
+    alone = [_told(engine.generate(one)) for one in requests]
+    assert [_told([one]) for one in engine.generate(requests)] == alone
+
+
+def _few_letters(value: Any) -> float:
+    return -len(str(value)) / 100

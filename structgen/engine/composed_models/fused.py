@@ -16,9 +16,8 @@ stick out of it; B reads nothing ahead.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from structgen.engine import checks
 from structgen.engine.composed_models.byte_frontier import ByteFrontier, Covering, TokenRanges
-from structgen.engine.composed_models.byte_trie import ByteTrie, TrieNode
+from structgen.engine.composed_models.byte_trie import ByteTrie, Places, TrieNode, Walks
 from structgen.engine.composed_models.parts import GivenPart, part_of
 from structgen.engine.model_protocol import Released, TakesBack
 from structgen.engine.searches.prefix_rows import Floats, ModelRows, numbers
@@ -75,7 +74,8 @@ class Fused:
                 raise OptionError(
                     "A model with graphs=True has fixed rows.", where=name, cure="Load it without graphs."
                 )
-        self._ranges, self._trie = TokenRanges(others), ByteTrie(self.tokenizer.token_bytes)
+        self._ranges = TokenRanges(others)
+        self._trie = ByteTrie(self.tokenizer.token_bytes, self._ranges)
         self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)
         tokens = enumerate(self.tokenizer.token_bytes)
         self._without_bytes = np.array(
@@ -178,17 +178,23 @@ class FusedCache:
             self.part.release()
 
 
+@dataclass(slots=True)
+class _Spread:
+    """What a covering says of the tokens below a node."""
+
+    covering: Covering
+    walks: Walks
+    masses: Floats
+    """The probabilities of the coverings that end inside tokens, as `walks.ends` has them; 0 once read."""
+
+
 class _Ahead:
     """P_B(s + t) for all tokens t of the first model, from below, and what is not read."""
 
     def __init__(self, frontier: ByteFrontier, trie: ByteTrie, own: Floats) -> None:
-        self._frontier, self._trie = frontier, trie
-        self._shares = np.exp(own)
-        self._sums = np.concatenate(([0.0], np.cumsum(self._shares[trie.order])))
+        self._frontier, self._trie, self._own = frontier, trie, np.exp(own)
         self._found = np.zeros(len(own))
-        self._numbers = count()
-        self._unread: list[tuple[float, int, Covering, TrieNode]] = []
-        """Coverings that end inside tokens: minus the probability, and the bytes behind s that they write."""
+        self._spreads: list[_Spread] = []
         frontier.read(frontier.coverings)
         self._scale = max((one.logprob for one in frontier.coverings), default=0.0)
         for one in frontier.coverings:
@@ -196,40 +202,57 @@ class _Ahead:
 
     def read(self, most: int, whole: float, least: float) -> float:
         """Read ahead until the share `least` of P_B(s), or `most` rows; return the share that is unread."""
-        whole -= self._scale
-        left = -sum(one[0] for one in self._unread)
-        while self._unread and most > 0 and left > least * np.exp(whole):
-            wanted = [heapq.heappop(self._unread) for _ in range(min(most, _TOGETHER, len(self._unread)))]
-            most -= len(wanted)
-            self._frontier.read(one for _, _, one, _ in wanted)
-            for _, _, one, node in wanted:
+        total = np.exp(whole - self._scale)
+        while (left := sum(float(one.masses.sum()) for one in self._spreads)) > least * total and most > 0:
+            masses = np.concatenate([one.masses for one in self._spreads])
+            count = min(most, _TOGETHER, int(np.count_nonzero(masses)))
+            best = np.sort(np.argsort(-masses, kind="stable")[:count])
+            most -= count
+            wanted = list(self._taken(best))
+            self._frontier.read(one for one, _ in wanted)
+            for one, node in wanted:
                 self._spread(one, node)
-            left = -sum(one[0] for one in self._unread)
-        return float(min(left / np.exp(whole), 1.0))
+        return float(min(left / total, 1.0))
+
+    def _taken(self, numbers: Places) -> Iterator[tuple[Covering, TrieNode]]:
+        """Yield unread coverings, by their numbers in all spreads one after another, as new coverings."""
+        ranges, begin = self._frontier.ranges, 0
+        for spread in list(self._spreads):
+            one, law = spread.covering, spread.covering.law
+            assert law is not None
+            for at in numbers[(numbers >= begin) & (numbers < begin + len(spread.masses))] - begin:
+                token = int(ranges.tokens[spread.walks.ends[at]])
+                spread.masses[at] = 0.0
+                yield (
+                    Covering((*one.tokens, token), one.logprob + float(law[token]), b""),
+                    spread.walks.nodes[at],
+                )
+            begin += len(spread.masses)
 
     def _spread(self, one: Covering, start: TrieNode) -> None:
         """Add what a covering says of the tokens below a node."""
         assert one.law is not None
-        ranges = self._frontier.ranges
-        place = ranges.longer(one.rest) if one.rest else slice(0, len(ranges.data))
-        mass = np.exp(one.logprob - self._scale + one.law[ranges.tokens[place]])
-        for at in np.flatnonzero(mass > 0):
-            data = ranges.data[place.start + int(at)]
-            passed, node = start.walk(data[len(one.rest) :])
-            for token in passed:
-                self._found[token] += mass[at]
-            if node is not None and node.end > node.begin:
-                token = int(ranges.tokens[place.start + int(at)])
-                after = Covering((*one.tokens, token), one.logprob + float(one.law[token]), b"")
-                heapq.heappush(self._unread, (-float(mass[at]), next(self._numbers), after, node))
+        walks, tokens = self._trie.walks(start, one.rest), self._frontier.ranges.tokens
+        before = one.logprob - self._scale
+        masses = np.exp(before + one.law[tokens[walks.rows]])
+        self._found += np.bincount(walks.passed, masses, len(self._found))
+        self._spreads.append(_Spread(one, walks, np.exp(before + one.law[tokens[walks.ends]])))
 
     def logprobs(self) -> Floats:
         """Return log P_B(s + t); what is unread below some bytes is divided as the first model divides it."""
-        found, order = self._found.copy(), self._trie.order
-        for minus, _, _, node in self._unread:
-            whole = self._sums[node.end] - self._sums[node.begin]
-            if whole > 0:
-                below = order[node.begin : node.end]
-                found[below] += -minus * self._shares[below] / whole
+        order = self._trie.order
+        shares = self._own[order]
+        sums = np.concatenate(([0.0], np.cumsum(shares)))
+        slopes = np.zeros(len(order) + 1)
+        for one in self._spreads:
+            below = sums[one.walks.stops] - sums[one.walks.begins]
+            part = np.divide(
+                one.masses, below, out=np.zeros(len(below)), where=(below > 0) & (one.masses > 0)
+            )
+            np.add.at(slopes, one.walks.begins, part)
+            np.add.at(slopes, one.walks.stops, -part)
+        found = self._found.copy()
+        if any(one.masses.any() for one in self._spreads):
+            found[order] += np.maximum(np.cumsum(slopes[:-1]), 0.0) * shares
         with np.errstate(divide="ignore"):
-            return np.where(found > 0, np.log(np.maximum(found, 5e-324)), -np.inf) + self._scale
+            return np.asarray(np.log(found) + self._scale)
