@@ -80,7 +80,9 @@ def test_stacks_from_which_nothing_ends_are_dead(name: str) -> None:
 def test_what_an_accepted_text_begins_with_is_live(name: str) -> None:
     grammar, _text = DEAD[name]
     reference = build(grammar)
-    accepted = [one for one in texts("".join(sorted(set(grammar) & set("abcd12"))), 6) if takes(reference, one)]
+    accepted = [
+        one for one in texts("".join(sorted(set(grammar) & set("abcd12"))), 6) if takes(reference, one)
+    ]
     language = _language(grammar)
     saturated = _saturated(language)
     for text in {one[:size] for one in accepted for size in range(len(one) + 1)}:
