@@ -165,5 +165,8 @@ def test_indentation_without_end_is_dead() -> None:
 
 
 def test_blocks_that_no_number_balances_are_not_exact() -> None:
-    grammar = 'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n'
+    grammar = (
+        'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n'
+        "_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n"
+    )
     assert not SaturatedReader(_language(grammar, postlex=PythonIndenter).reader).is_exact
