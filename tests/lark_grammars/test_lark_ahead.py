@@ -191,9 +191,7 @@ def test_patterns_that_have_no_room_for_more_are_loaded(
     assert expected == [0, 2]
     next(folder.iterdir()).unlink()
     monkeypatch.setattr(ordered_matching, "MOST_INSTRUCTIONS", plain._states.reader.lexer.program.code.count)
-    grammar = sg.lark(text)
-    assert grammar.ahead is None
-    compiled = CompiledLark(grammar, ascii_only, None, False)
+    compiled = CompiledLark(sg.lark(text), ascii_only, None, False)
     assert compiled.allowed(compiled.start) == expected
 
 

@@ -16,7 +16,6 @@ from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.liveness.shortest_completions import RankedItems
 from structgen.lark_grammars.liveness.text_search import TextSearch
-from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import Parser
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
@@ -120,12 +119,12 @@ class _Searched(RankedItems):
         """For each nonterminal the rules that begin with it: what they make, and the bytes behind it."""
         found = defaultdict[int, list[tuple[int, int]]](list)
         for number, rule in enumerate(self._tables.rules):
-            if rule.symbols and not self.texts.is_loose(number):
-                found[-1 - rule.symbols[0]].append((rule.origin, self.texts.least(rule.symbols[1:])))
+            if rule.symbols and not self._parser.texts.is_loose(number):
+                found[-1 - rule.symbols[0]].append((rule.origin, self._parser.texts.least(rule.symbols[1:])))
         return found
 
     def _search(self, state: int, nonterminal: int) -> tuple[int, int]:
-        rules, texts = self._tables.rules, self.texts
+        rules, texts = self._tables.rules, self._parser.texts
         best = {nonterminal: (0, 0)}
         found = UNREACHABLE, 0
         pending = [nonterminal]
@@ -154,9 +153,9 @@ class _Searched(RankedItems):
 def test_plans_are_those_of_a_search_for_each_state(make: Callable[[], LarkGrammar]) -> None:
     tables = make().tables
     parser = Parser(tables, Lexer(tables).shortest_lengths())
-    ranks, searched = RankedItems(parser, parser.texts), _Searched(parser, parser.texts)
+    ranks, searched = RankedItems(parser), _Searched(parser)
     states = range(len(tables.kernels))
-    assert [ranks.nearest(state) for state in states] == [searched.nearest(state) for state in states]
+    assert [ranks.of(state) for state in states] == [searched.of(state) for state in states]
     assert ranks._around == searched._around
 
 
@@ -170,11 +169,7 @@ BAD.2: /[bd]!/
 """
 
 
-def test_a_text_that_no_plan_has_is_found_by_its_lexemes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def search(completions: TextSearch, reading: ReaderConfiguration, is_exact: bool) -> None:
-        raise AssertionError("texts are tried byte by byte")
-
-    monkeypatch.setattr(TextSearch, "text", search)
+def test_a_text_that_no_plan_has_is_found() -> None:
     language = ContextualLanguage(sg.lark(HIDDEN).tables, Limits())
     assert bytes(language.shortest(language.start())) == b"ace!"
 

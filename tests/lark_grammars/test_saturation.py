@@ -80,7 +80,9 @@ def test_stacks_from_which_nothing_ends_are_dead(name: str) -> None:
 def test_what_an_accepted_text_begins_with_is_live(name: str) -> None:
     grammar, _text = DEAD[name]
     reference = build(grammar)
-    accepted = [one for one in texts("".join(sorted(set(grammar) & set("abcd12"))), 6) if takes(reference, one)]
+    accepted = [
+        one for one in texts("".join(sorted(set(grammar) & set("abcd12"))), 6) if takes(reference, one)
+    ]
     language = _language(grammar)
     saturated = _saturated(language)
     for text in {one[:size] for one in accepted for size in range(len(one) + 1)}:
@@ -163,5 +165,8 @@ def test_indentation_without_end_is_dead() -> None:
 
 
 def test_blocks_that_no_number_balances_are_not_exact() -> None:
-    grammar = 'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n'
+    grammar = (
+        'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n'
+        "_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n"
+    )
     assert not SaturatedReader(_language(grammar, postlex=PythonIndenter).reader).is_exact

@@ -158,7 +158,7 @@ def _endings(pages: GrammarTables, state: int) -> tuple[list[object], list[int],
 
     first, every = listed(at), listed(at + 1 + int(pages.lists[at]))
     last = int(pages.lists[at + 2 + len(first) + len(every)])
-    shown: list[object] = [tuple(listed(one - K.TAILED)) if one >= K.TAILED else one for one in first]
+    shown: list[object] = [*first]
     return [_itself(one, state) for one in shown], every, last
 
 

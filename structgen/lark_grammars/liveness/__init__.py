@@ -5,16 +5,12 @@ token, so this is asked for nearly every token. There are three methods; each is
 it does not know:
 
 1. **Certified states** (`certified_states`, compiled in `certified_states_search`): parser states from which
-every stack
-   can be completed. They are found once for a grammar; a question is then one load.
+   every stack can be completed. They are found once for a grammar; a question is then one load.
 2. **Compiled search** (`lark_grammars.compiled.continuation_proofs`): the shortest completions of the rules
-under way are
-   followed on the real stack (`shortest_completions`; if no separator ends a lexeme,
-   `unseparated_terminals`).
-3. **Slow reader** (`oracle`): texts are written and read byte by byte. Its steps have one interface
-(`answers.Answer`: a
-   proof, DEAD, or None): answers of the parser alone (`parser_answers`), completions that are written
-   (`written_completions`), a search of all texts (`text_search`, cut short by `emptiness`).
+   under way are followed on the real stack (`shortest_completions`).
+3. **Saturation** (`oracle`, `saturated_reader`): which stacks lead to an end, computed over the parser's
+   states (`saturation`) and what its lexer may read next (`letters`). Where patterns look around, completions
+   are written and read (`written_completions`), and texts are searched (`text_search`).
 
-`continuation_proofs.live` has the order of the three, `oracle.LivenessOracle` the order of the slow steps.
+`continuation_proofs.live` has the order of the three.
 """

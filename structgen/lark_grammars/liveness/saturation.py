@@ -142,7 +142,6 @@ class Saturation:
         while self._pending:
             key = next(iter(self._pending))
             del self._pending[key]
-            self._budget.spend(SEARCH_STEPS)
             cell, read, line = key
             if read > -3:
                 new = self._run(cell, self._available(cell, read, line), key)
