@@ -493,6 +493,6 @@ def reopen_after(made: Vocabulary, of: Tokenizer) -> Vocabulary:
     """The vocabulary from its file, as `made` wrote it."""
     file = vocabulary._entries().read(vocabulary.KIND, entry_key(vocabulary.KIND, made.fingerprint))
     assert file is not None
-    found = Vocabulary._from_file(of, b"".join(filter(None, of.token_bytes)), file)
+    found = Vocabulary._from_file(of, file)
     assert found is not None
     return found
