@@ -79,10 +79,11 @@ OPEN_TEXTS = ["".join(text) for size in range(5) for text in itertools.product("
 """`!` stands for every character that no pattern names."""
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.parametrize("steps", [5_000, 1])
+@settings(max_examples=60, deadline=None)
 @given(formula=FORMULAS, most=st.integers(2, 4), least=st.integers(0, 2))
 def test_what_has_an_end_within_a_length_is_live_and_nothing_else(
-    formula: Formula, most: int, least: int
+    steps: int, formula: Formula, most: int, least: int
 ) -> None:
     # patterns that are found anywhere stand beside others: estimates tell of some nodes, searches of others
     whole = All((formula, Pattern("a|1b"), Pattern("b.?"), Length(least, most)))
@@ -95,7 +96,12 @@ def test_what_has_an_end_within_a_length_is_live_and_nothing_else(
         state = reader.state(text)
         assert (state != DEAD) == bool(rests)
         if rests:
-            assert len(reader.pool.finish(state)[0]) >= min(rests)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(string_pool, "_STEPS_IN_BREADTH", steps)
+                patch.setattr(string_pool, "_STEPS_BY_BOUNDS", steps)
+                found = reader.pool.finish(state)[0].decode()
+            assert holds(whole, text + found)
+            assert len(found) >= min(rests) if steps == 1 else len(found) == min(rests)
 
 
 MULTIPLYING = [  # alternatives of which each has patterns that multiply, all of one length

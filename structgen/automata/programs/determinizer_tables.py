@@ -38,8 +38,8 @@ WORK, MOST_WORK = 21, 22
 # Causes of an Interrupt: a full array (its place in NAMES), or a question to Python.
 # Arguments of compiled functions are np.int64: numba compiles another copy for each literal int.
 FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
-NEED_ANSWERS, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END, OVER_WORK, NEED_COSTS = map(
-    np.int64, range(16, 23)
+NEED_ANSWERS, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END, OVER_WORK, NEED_COSTS, NEED_LIFE = map(
+    np.int64, range(16, 24)
 )
 ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 

@@ -60,6 +60,7 @@ from structgen.automata.programs.determinizer_tables import (
     NEED_ANSWERS,
     NEED_COSTS,
     NEED_END,
+    NEED_LIFE,
     NODE_STATE,
     NONE,
     OFF,
@@ -451,7 +452,10 @@ def _search(A, q, resume):  # type: ignore[no-untyped-def]
                     nodes[t, Q_STAMP] = reg[N_RANK]
                 _push(A, t, bytes_ - 1, head, c)
         reg[HEAD] = head + 1
-        if nodes[q, Q_OUTCOME] >= 0 or (resume == TO_NEXT and _settled_atoms(A, nodes[q, Q_SET]) > begun):
+        further = resume == TO_NEXT and _settled_atoms(A, nodes[q, Q_SET]) > begun
+        if further and nodes[q, Q_LIVE] == 0:
+            stop(A, NEED_LIFE, q)
+        if nodes[q, Q_OUTCOME] >= 0 or further:
             _mark_path(A, head)
             return head
     return np.int64(-1)
@@ -1200,7 +1204,7 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
     9
 )
-ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK, ASK_IS_SURE = range(9, 15)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK, ASK_IS_SURE, ASK_DECIDE = range(9, 16)
 
 
 @entry("int64(int64[::1], int64, int64, int64)")
@@ -1215,9 +1219,13 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     `b`. ASK_STEPPED: the thread of state `b` (its `safe` in the upper half) of the implicit automaton of
     thread `a`. ASK_STEPS: is node `a` inside an implicit automaton? ASK_SEEK: `_seek` from
     node `a` with the aim `b`. ASK_IS_SURE: do estimates tell that node `a` has a completion?
+    ASK_DECIDE: mark node `a` live or dead.
     """
     if what == ASK_SEEK:
         return _seek(A, a, b)
+    if what == ASK_DECIDE:
+        _decide(A, a)
+        return np.int64(0)
     if what == ASK_IS_SURE:
         s, length = nodes_of(A)[a, Q_SPEC], nodes_of(A)[a, Q_LENGTH]
         return np.int64(keys_of(A)[_estimate(A, s, nodes_of(A)[a, Q_SET], length), LEN] >= length)

@@ -84,8 +84,8 @@ _STEPS_AHEAD = 65
 _MOST_IN_ANY_ORDER = 11
 """With more atoms that are met in any order no search looks for the shortest completion: it would visit a
 node for each set of them."""
-_STEPS_IN_BREADTH, _STEPS_BY_BOUNDS = 5_000, 20_000
-"""Steps of the searches for a shortest completion; past them any will do."""
+_STEPS_IN_BREADTH, _STEPS_BY_BOUNDS, _STEPS_TO_NEXT = 5_000, 20_000, 5_000
+"""Steps of the searches for a shortest completion, and for a text that meets one more atom."""
 
 _PAIR = r"[\uD800-\uDBFF][\uDC00-\uDFFF]"
 """Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
@@ -463,6 +463,8 @@ class StringPool:
             self.texts.answer_step(what)
         elif cause == ar.NEED_END:
             self.texts.end(what)
+        elif cause == ar.NEED_LIFE:
+            self._ask(k.ASK_DECIDE, what)
         elif cause == ar.NEED_COSTS:
             self._load_costs(what)
         elif cause == ar.OVER_STEPS:
@@ -847,7 +849,7 @@ class StringPool:
                 return None if entry < 0 else self._path(entry)
         found: list[int] = []
         while self._arrays["nodes"][node, ar.Q_OUTCOME] < 0:
-            entry = self._within(_STEPS_IN_BREADTH, self._search, node, k.TO_NEXT)
+            entry = self._within(_STEPS_TO_NEXT, self._search, node, k.TO_NEXT)
             if entry is None:
                 entry = self._seek(node, k.ANY_END)
             if entry < 0:
