@@ -20,14 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar, Completions, Dfa
+from structgen.core.compiled import CompiledGrammar, Completions
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
+from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
-from structgen.machine_core.draft_nodes import walk_roots
-from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
-from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, Core, NodeRow, Registers
+from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
 from structgen.monitors.analysis import Advice, analyst_of
 from structgen.monitors.monitor import Monitor, MonitorUse, boundary_of, name_of
@@ -39,17 +38,12 @@ from structgen.monitors.suggestions import (
     read,
     tokens_of,
 )
-from structgen.native.typed_blocks import words_of
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.token_prefixes import tokens_along
 from structgen.tokens.tokenizer import Tokenizer
 
-_TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
-_READING: Final = 0
-"""The mode of every state before an end token."""
 _MOST_LATE: Final = 3
 """Late answers in a row after which a monitor is asked no more in these texts: each holds up the batch."""
-_BYTES_A_PLACE: Final = 400
 _LONGEST_SPELLING: Final = 64
 """Tokens that a suggestion takes, at most, for a budget to be known to suffice without looking."""
 _KEPT: Final = 16
@@ -78,7 +72,7 @@ class MonitoredPlace(NamedTuple):
     """For each monitor: None where anything may follow."""
 
 
-class MonitoredText(CompiledGrammar):
+class MonitoredText(NarrowedText[MonitoredPlace]):
     """A compiled grammar under monitors (see the module).
 
     `behind`: how many bytes of the texts belong to the prompt, and are not shown to monitors. Advice is kept
@@ -86,11 +80,8 @@ class MonitoredText(CompiledGrammar):
     walk through the vocabulary for each mask under suggestions, and at each trigger a call of the monitor.
     """
 
-    table_plan = _TABLES
-
     def __init__(self, inner: CompiledGrammar, monitors: Sequence[Monitor], behind: int = 0) -> None:
-        super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
-        self.inner, self.lock = inner, inner.lock
+        super().__init__(inner)
         self.monitors, self.behind = tuple(monitors), behind
         self._boundaries = [boundary_of(one) for one in self.monitors]
         self._crossings = [_crossings(inner.tokenizer, one.trigger_characters) for one in self.monitors]
@@ -108,35 +99,11 @@ class MonitoredText(CompiledGrammar):
         self._texts: list[tuple[int, bytes]] = [(-1, b"")]
         """Of each text the number of the text before its last token, and the bytes of that token."""
         self._text_numbers: dict[tuple[int, bytes], int] = {}
-        self._places: list[MonitoredPlace | None] = []
-        self._numbers: dict[MonitoredPlace, int] = {}
-        self._bits: npt.NDArray[np.int32] = np.empty(0, np.int32)
-        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
         self._completions = _GrammarCompletions(self)
         start = MonitoredPlace(inner.start.index, 0, (None,) * len(self.monitors))
         self._start = self._number(self._triggered(start))
 
     # --- texts and places -----------------------------------------------------------------------------------
-
-    def _number(self, place: MonitoredPlace | None) -> int:
-        """Return the number of a place; None: an end token was taken."""
-        with self.lock:
-            found = self._finished if place is None else self._numbers.get(place, -1)
-            if found < 0:
-                self._row[Registers.mode] = _READING if place is not None else FINISHED
-                self._places[self._tables.count(NODES) :] = (place,)
-                found = self._tables.append(NODES, self._row)
-                if place is None:
-                    self._finished = found
-                else:
-                    self._numbers[place] = found
-            return found
-
-    def place(self, index: int) -> MonitoredPlace:
-        """Return the place of a state, by its number, before an end token."""
-        place = self._places[index]
-        assert place is not None, "a state that no end token has finished"
-        return place
 
     def _longer(self, written: int, data: bytes) -> int:
         """Return the number of a text with more bytes."""
@@ -265,22 +232,12 @@ class MonitoredText(CompiledGrammar):
 
     # --- the machine ----------------------------------------------------------------------------------------
 
-    @staticmethod
-    def take(address: int, index: int, token: int, /) -> int:
-        """Return ASKED: `_after_token` answers."""
-        return ASKED
-
-    walk_drafts = staticmethod(walk_roots)
-
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
         after = -1 if place is None else self.inner.next_index(place.state, token)
         if place is None or after < 0:
             return -1
         return self._number(self._moved(place, self.tokenizer.token_bytes[token] or b"", after))
-
-    def _after_end(self, index: int) -> int:
-        return self._number(None) if self.may_end(index) else -1
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
@@ -334,9 +291,6 @@ class MonitoredText(CompiledGrammar):
             self._memoise(index, -1, tokens.astype(np.int32), target)
             return 0
         return LARGE
-
-    def _large_row(self) -> npt.NDArray[np.int32]:
-        return self._bits
 
     def _narrowed(self, place: MonitoredPlace, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return a mask under the advice of the monitors, one after the other; one that would leave no token
@@ -441,16 +395,6 @@ class MonitoredText(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
-    def value(self, text: bytes) -> Any:
-        """Return what a whole text stands for."""
-        return self.inner.value(text)
-
-    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Raise OptionError: an automaton is of a grammar."""
-        raise OptionError(
-            "A text under monitors has no automaton.", where="to_dfa", cure="Ask the grammar's own."
-        )
-
     def anew(self) -> MonitoredText:
         """Return the same for the grammar compiled anew; advice is kept, so that texts come out the same."""
         newer = MonitoredText(self.inner.generation.replace(self.inner), self.monitors, self.behind)
@@ -458,20 +402,9 @@ class MonitoredText(CompiledGrammar):
         return newer
 
     @property
-    def used(self) -> float:
-        """The share of its limits that all documents so far have used."""
-        own = len(self._places) / self.limits.parser_states
-        return max(self.inner.used, self.nbytes / self.limits.grammar_memory, 2 * own)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its own tables, and some 400 for each place."""
-        return int(self._tables.nbytes() + _BYTES_A_PLACE * len(self._places))
-
-    @property
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded."""
-        return {**self.inner.sizes, "monitored_places": len(self._places), "advice": len(self._advice)}
+        return {**super().sizes, "advice": len(self._advice)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MonitoredText, (self.inner, self.monitors, self.behind)
