@@ -1,7 +1,8 @@
 """The texts of a grammar under monitors, as a compiled grammar.
 
 A state is the grammar's state, the text, and for each monitor what it has been told and has spelled since
-(`Watch`). So whatever holds states works with monitors: rollback, forks, batches, draft trees, budgets.
+(`MonitorWatch`). So whatever holds states works with monitors: rollback, forks, batches, draft trees and
+budgets.
 
 A mask is advice on top of the grammar's mask. A token that the grammar allows and a monitor does not is still
 taken, and the monitor then leaves its suggestion. So a monitor that would leave no token of the grammar, or
@@ -50,7 +51,7 @@ _KEPT: Final = 16
 """Pairs of a tokenizer and trigger characters of which the tokens that pass a trigger are kept."""
 
 
-class Watch(NamedTuple):
+class MonitorWatch(NamedTuple):
     """A monitor between a trigger and the end of a suggestion."""
 
     state: int
@@ -68,7 +69,7 @@ class MonitoredPlace(NamedTuple):
     """The state of the grammar."""
     written: int
     """The text so far, by its number."""
-    watches: tuple[Watch | None, ...]
+    watches: tuple[MonitorWatch | None, ...]
     """For each monitor: None where anything may follow."""
 
 
@@ -138,7 +139,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         if all(place.watches) and place.watches:
             return place
         text = self._text(place.written)
-        fresh = Watch(place.state, place.written, None)
+        fresh = MonitorWatch(place.state, place.written, None)
         return place._replace(
             watches=tuple(
                 watch or (fresh if self._is_trigger(number, text) else None)
@@ -155,7 +156,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         after = MonitoredPlace(state, self._longer(place.written, data), watches)
         return self._triggered(after) if data else after
 
-    def _watched(self, number: int, watch: Watch, data: bytes) -> Watch | None:
+    def _watched(self, number: int, watch: MonitorWatch, data: bytes) -> MonitorWatch | None:
         """Return a watch after the bytes of a token; None where the suggestion ends in them or is left."""
         suggestions = self.suggested(number, watch)
         if suggestions is None or not data:
@@ -165,7 +166,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
 
     # --- advice ---------------------------------------------------------------------------------------------
 
-    def suggested(self, number: int, watch: Watch) -> Suggestions | None:
+    def suggested(self, number: int, watch: MonitorWatch) -> Suggestions | None:
         """Return what may follow at the trigger of a watch; None: anything. Cost: the first time, a call of
         the monitor."""
         key = number, watch.state, watch.written
@@ -174,7 +175,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             self._suggestions[key] = self._taken(number, watch.state, advice)
         return self._suggestions[key]
 
-    def _position(self, suggestions: Suggestions, watch: Watch) -> Position:
+    def _position(self, suggestions: Suggestions, watch: MonitorWatch) -> Position:
         return suggestions.start if watch.position is None else watch.position
 
     def _asked(self, number: int, text: bytes) -> Advice:
@@ -302,7 +303,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         return bits
 
     def _under(
-        self, number: int, watch: Watch | None, place: MonitoredPlace, bits: npt.NDArray[np.int32]
+        self, number: int, watch: MonitorWatch | None, place: MonitoredPlace, bits: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.int32]:
         """Return a mask under the advice of one monitor; the mask itself where it changes nothing."""
         suggestions = None if watch is None else self.suggested(number, watch)
