@@ -7,6 +7,7 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 3. `batch` fills masks of many matchers in one call; `draft_masks` those of draft trees. One row's failure
    never stops the others.
 4. `generations` begins new documents in a grammar compiled anew, so that long-running processes do not grow.
-5. `forced_text` narrows the masks of a compiled grammar: canonical tokens, healed prompts.
+5. `narrowed_text` is a compiled grammar around another one, with narrower masks; `forced_text` is one:
+   canonical tokens, healed prompts.
 6. `dfa` writes all states out over token classes; `events` tells what began and closed in a document.
 """

@@ -23,19 +23,19 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, Completions, Dfa
+from structgen.core.narrowed_text import READING, TABLES, NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.draft_nodes import walk_roots
-from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
-from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, Core, NodeRow, Registers
+from structgen.machine_core.growing_tables import NODES
+from structgen.machine_core.layout import ENDED, FINISHED, LARGE, NodeRow, Registers
 from structgen.machine_core.masks import fill
 from structgen.native.typed_blocks import words_of
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.token_prefixes import first_crossing, tokens_along, tokens_behind
 from structgen.tokens.tokenizer import Tokenizer
 
-_TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
 _MOST_POLICIES: Final = 256
 """Borders of prompts that one grammar remembers, at most."""
 _NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
@@ -43,8 +43,6 @@ _NO_STRETCH, _NO_POLICY = -1, -2
 """In place of the state where a forced stretch began: it is not looked for yet; the grammar's own mask."""
 _CUT_OFF: Final = "unexpected end of data"
 """The reason of a UnicodeDecodeError for a character that the end of the data cuts off."""
-_READING: Final = 0
-"""The mode of every state before an end token."""
 
 
 class ForcedPlace(NamedTuple):
@@ -60,48 +58,21 @@ class ForcedPlace(NamedTuple):
     """How many tokens of the stretch are written."""
 
 
-class ForcedText(CompiledGrammar):
+class ForcedText(NarrowedText[ForcedPlace]):
     """A compiled grammar with a policy for the tokens of forced text (see the module).
 
     Cost: some 30 us a token; a call of the tokenizer for each forced stretch, once.
     """
 
-    table_plan = _TABLES
-
     def __init__(self, inner: CompiledGrammar, *, canonical: bool, behind: bytes) -> None:
-        super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
-        self.inner, self.lock = inner, inner.lock
+        super().__init__(inner)
         self.is_canonical, self.border = canonical, behind
-        self._places: list[ForcedPlace | None] = []
-        self._numbers: dict[ForcedPlace, int] = {}
         self._stretches: dict[int, tuple[int, ...]] = {}
-        self._bits: npt.NDArray[np.int32] = _NONE
-        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
         self._least: list[int | None] = [None] * len(behind)
         self._completions = _ForcedCompletions(self)
         self._start = self._number(ForcedPlace(0, inner.start.index))
 
     # --- places ---------------------------------------------------------------------------------------------
-
-    def _number(self, place: ForcedPlace | None) -> int:
-        """Return the number of a place; None: the end token was taken."""
-        with self.lock:
-            found = self._finished if place is None else self._numbers.get(place, -1)
-            if found < 0:
-                self._row[Registers.mode] = _READING if place is not None else FINISHED
-                self._places[self._tables.count(NODES) :] = (place,)
-                found = self._tables.append(NODES, self._row)
-                if place is None:
-                    self._finished = found
-                else:
-                    self._numbers[place] = found
-            return found
-
-    def place(self, index: int) -> ForcedPlace:
-        """Return the place of a state, by its number, before an end token."""
-        place = self._places[index]
-        assert place is not None, "a state that no end token has finished"
-        return place
 
     def rest_of_border(self, place: ForcedPlace) -> bytes:
         """Return the bytes of the border that are still to be written."""
@@ -187,13 +158,6 @@ class ForcedText(CompiledGrammar):
 
     # --- the machine ----------------------------------------------------------------------------------------
 
-    @staticmethod
-    def take(address: int, index: int, token: int, /) -> int:
-        """Return ASKED: `_after_token` answers."""
-        return ASKED
-
-    walk_drafts = staticmethod(walk_roots)
-
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
         after = None if place is None else self.moved(place, token)
@@ -204,9 +168,6 @@ class ForcedText(CompiledGrammar):
             origin = index if place.origin == _NO_STRETCH else place.origin
             after = after._replace(origin=origin, at=place.at + 1)
         return self._number(after)
-
-    def _after_end(self, index: int) -> int:
-        return self._number(None) if self.may_end(index) else -1
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
@@ -270,9 +231,6 @@ class ForcedText(CompiledGrammar):
                 found += tokens
         return self._masks.dense_row(np.array(found, np.int32))
 
-    def _large_row(self) -> npt.NDArray[np.int32]:
-        return self._bits
-
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget;
         where the policy has none, those of the grammar."""
@@ -302,36 +260,10 @@ class ForcedText(CompiledGrammar):
         """The shortest completions of its states. Under the lock."""
         return self._completions
 
-    def value(self, text: bytes) -> Any:
-        """Return what a whole text stands for."""
-        return self.inner.value(text)
-
-    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Raise OptionError: an automaton is of a grammar."""
-        raise OptionError(
-            "The tokens of forced text have no automaton.", where="to_dfa", cure="Ask the grammar's own."
-        )
-
     def anew(self) -> ForcedText:
         """Return the same policy for the grammar compiled anew."""
         inner = self.inner.generation.replace(self.inner)
         return ForcedText(inner, canonical=self.is_canonical, behind=self.border)
-
-    @property
-    def used(self) -> float:
-        """The share of its limits that all documents so far have used."""
-        own = len(self._places) / self.limits.parser_states
-        return max(self.inner.used, self.nbytes / self.limits.grammar_memory, 2 * own)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its own tables, and some 300 for each place."""
-        return int(self._tables.nbytes() + 300 * len(self._places))
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """How far the grammar is expanded."""
-        return {**self.inner.sizes, "places": len(self._places)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _with_forced_text, (self.inner, self.is_canonical, self.border)
@@ -372,13 +304,13 @@ class _ForcedCompletions:
 class AnyText(CompiledGrammar):
     """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt."""
 
-    table_plan = _TABLES
+    table_plan = TABLES
     _FREE, _ENDED = 0, 1
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(None, tokenizer, Limits())
         row = np.full(words_of(NodeRow), -1, np.int64)
-        for mode in (_READING, FINISHED):
+        for mode in (READING, FINISHED):
             row[Registers.mode] = mode
             self._tables.append(NODES, row)
         self._finished = self._ENDED
@@ -386,7 +318,7 @@ class AnyText(CompiledGrammar):
         self._bits: npt.NDArray[np.int32] = self._masks.dense_row(every)
         self._completions = _NoCompletions()
 
-    take = staticmethod(ForcedText.take)
+    take = staticmethod(NarrowedText.take)
     walk_drafts = staticmethod(walk_roots)
 
     def _after_token(self, index: int, token: int) -> int:

@@ -1,7 +1,8 @@
 """The texts of a grammar under monitors, as a compiled grammar.
 
 A state is the grammar's state, the text, and for each monitor what it has been told and has spelled since
-(`Watch`). So whatever holds states works with monitors: rollback, forks, batches, draft trees, budgets.
+(`MonitorWatch`). So whatever holds states works with monitors: rollback, forks, batches, draft trees and
+budgets.
 
 A mask is advice on top of the grammar's mask. A token that the grammar allows and a monitor does not is still
 taken, and the monitor then leaves its suggestion. So a monitor that would leave no token of the grammar, or
@@ -20,14 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar, Completions, Dfa
+from structgen.core.compiled import CompiledGrammar, Completions
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
+from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
-from structgen.machine_core.draft_nodes import walk_roots
-from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
-from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, Core, NodeRow, Registers
+from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
 from structgen.monitors.analysis import Advice, analyst_of
 from structgen.monitors.monitor import Monitor, MonitorUse, boundary_of, name_of
@@ -39,24 +39,19 @@ from structgen.monitors.suggestions import (
     read,
     tokens_of,
 )
-from structgen.native.typed_blocks import words_of
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.token_prefixes import tokens_along
 from structgen.tokens.tokenizer import Tokenizer
 
-_TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
-_READING: Final = 0
-"""The mode of every state before an end token."""
 _MOST_LATE: Final = 3
 """Late answers in a row after which a monitor is asked no more in these texts: each holds up the batch."""
-_BYTES_A_PLACE: Final = 400
 _LONGEST_SPELLING: Final = 64
 """Tokens that a suggestion takes, at most, for a budget to be known to suffice without looking."""
 _KEPT: Final = 16
 """Pairs of a tokenizer and trigger characters of which the tokens that pass a trigger are kept."""
 
 
-class Watch(NamedTuple):
+class MonitorWatch(NamedTuple):
     """A monitor between a trigger and the end of a suggestion."""
 
     state: int
@@ -74,11 +69,11 @@ class MonitoredPlace(NamedTuple):
     """The state of the grammar."""
     written: int
     """The text so far, by its number."""
-    watches: tuple[Watch | None, ...]
+    watches: tuple[MonitorWatch | None, ...]
     """For each monitor: None where anything may follow."""
 
 
-class MonitoredText(CompiledGrammar):
+class MonitoredText(NarrowedText[MonitoredPlace]):
     """A compiled grammar under monitors (see the module).
 
     `behind`: how many bytes of the texts belong to the prompt, and are not shown to monitors. Advice is kept
@@ -86,11 +81,8 @@ class MonitoredText(CompiledGrammar):
     walk through the vocabulary for each mask under suggestions, and at each trigger a call of the monitor.
     """
 
-    table_plan = _TABLES
-
     def __init__(self, inner: CompiledGrammar, monitors: Sequence[Monitor], behind: int = 0) -> None:
-        super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
-        self.inner, self.lock = inner, inner.lock
+        super().__init__(inner)
         self.monitors, self.behind = tuple(monitors), behind
         self._boundaries = [boundary_of(one) for one in self.monitors]
         self._crossings = [_crossings(inner.tokenizer, one.trigger_characters) for one in self.monitors]
@@ -108,35 +100,11 @@ class MonitoredText(CompiledGrammar):
         self._texts: list[tuple[int, bytes]] = [(-1, b"")]
         """Of each text the number of the text before its last token, and the bytes of that token."""
         self._text_numbers: dict[tuple[int, bytes], int] = {}
-        self._places: list[MonitoredPlace | None] = []
-        self._numbers: dict[MonitoredPlace, int] = {}
-        self._bits: npt.NDArray[np.int32] = np.empty(0, np.int32)
-        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
         self._completions = _GrammarCompletions(self)
         start = MonitoredPlace(inner.start.index, 0, (None,) * len(self.monitors))
         self._start = self._number(self._triggered(start))
 
     # --- texts and places -----------------------------------------------------------------------------------
-
-    def _number(self, place: MonitoredPlace | None) -> int:
-        """Return the number of a place; None: an end token was taken."""
-        with self.lock:
-            found = self._finished if place is None else self._numbers.get(place, -1)
-            if found < 0:
-                self._row[Registers.mode] = _READING if place is not None else FINISHED
-                self._places[self._tables.count(NODES) :] = (place,)
-                found = self._tables.append(NODES, self._row)
-                if place is None:
-                    self._finished = found
-                else:
-                    self._numbers[place] = found
-            return found
-
-    def place(self, index: int) -> MonitoredPlace:
-        """Return the place of a state, by its number, before an end token."""
-        place = self._places[index]
-        assert place is not None, "a state that no end token has finished"
-        return place
 
     def _longer(self, written: int, data: bytes) -> int:
         """Return the number of a text with more bytes."""
@@ -171,7 +139,7 @@ class MonitoredText(CompiledGrammar):
         if all(place.watches) and place.watches:
             return place
         text = self._text(place.written)
-        fresh = Watch(place.state, place.written, None)
+        fresh = MonitorWatch(place.state, place.written, None)
         return place._replace(
             watches=tuple(
                 watch or (fresh if self._is_trigger(number, text) else None)
@@ -188,7 +156,7 @@ class MonitoredText(CompiledGrammar):
         after = MonitoredPlace(state, self._longer(place.written, data), watches)
         return self._triggered(after) if data else after
 
-    def _watched(self, number: int, watch: Watch, data: bytes) -> Watch | None:
+    def _watched(self, number: int, watch: MonitorWatch, data: bytes) -> MonitorWatch | None:
         """Return a watch after the bytes of a token; None where the suggestion ends in them or is left."""
         suggestions = self.suggested(number, watch)
         if suggestions is None or not data:
@@ -198,7 +166,7 @@ class MonitoredText(CompiledGrammar):
 
     # --- advice ---------------------------------------------------------------------------------------------
 
-    def suggested(self, number: int, watch: Watch) -> Suggestions | None:
+    def suggested(self, number: int, watch: MonitorWatch) -> Suggestions | None:
         """Return what may follow at the trigger of a watch; None: anything. Cost: the first time, a call of
         the monitor."""
         key = number, watch.state, watch.written
@@ -207,7 +175,7 @@ class MonitoredText(CompiledGrammar):
             self._suggestions[key] = self._taken(number, watch.state, advice)
         return self._suggestions[key]
 
-    def _position(self, suggestions: Suggestions, watch: Watch) -> Position:
+    def _position(self, suggestions: Suggestions, watch: MonitorWatch) -> Position:
         return suggestions.start if watch.position is None else watch.position
 
     def _asked(self, number: int, text: bytes) -> Advice:
@@ -265,22 +233,12 @@ class MonitoredText(CompiledGrammar):
 
     # --- the machine ----------------------------------------------------------------------------------------
 
-    @staticmethod
-    def take(address: int, index: int, token: int, /) -> int:
-        """Return ASKED: `_after_token` answers."""
-        return ASKED
-
-    walk_drafts = staticmethod(walk_roots)
-
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
         after = -1 if place is None else self.inner.next_index(place.state, token)
         if place is None or after < 0:
             return -1
         return self._number(self._moved(place, self.tokenizer.token_bytes[token] or b"", after))
-
-    def _after_end(self, index: int) -> int:
-        return self._number(None) if self.may_end(index) else -1
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
@@ -335,9 +293,6 @@ class MonitoredText(CompiledGrammar):
             return 0
         return LARGE
 
-    def _large_row(self) -> npt.NDArray[np.int32]:
-        return self._bits
-
     def _narrowed(self, place: MonitoredPlace, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return a mask under the advice of the monitors, one after the other; one that would leave no token
         changes nothing."""
@@ -348,7 +303,7 @@ class MonitoredText(CompiledGrammar):
         return bits
 
     def _under(
-        self, number: int, watch: Watch | None, place: MonitoredPlace, bits: npt.NDArray[np.int32]
+        self, number: int, watch: MonitorWatch | None, place: MonitoredPlace, bits: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.int32]:
         """Return a mask under the advice of one monitor; the mask itself where it changes nothing."""
         suggestions = None if watch is None else self.suggested(number, watch)
@@ -441,16 +396,6 @@ class MonitoredText(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
-    def value(self, text: bytes) -> Any:
-        """Return what a whole text stands for."""
-        return self.inner.value(text)
-
-    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Raise OptionError: an automaton is of a grammar."""
-        raise OptionError(
-            "A text under monitors has no automaton.", where="to_dfa", cure="Ask the grammar's own."
-        )
-
     def anew(self) -> MonitoredText:
         """Return the same for the grammar compiled anew; advice is kept, so that texts come out the same."""
         newer = MonitoredText(self.inner.generation.replace(self.inner), self.monitors, self.behind)
@@ -458,20 +403,9 @@ class MonitoredText(CompiledGrammar):
         return newer
 
     @property
-    def used(self) -> float:
-        """The share of its limits that all documents so far have used."""
-        own = len(self._places) / self.limits.parser_states
-        return max(self.inner.used, self.nbytes / self.limits.grammar_memory, 2 * own)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its own tables, and some 400 for each place."""
-        return int(self._tables.nbytes() + _BYTES_A_PLACE * len(self._places))
-
-    @property
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded."""
-        return {**self.inner.sizes, "monitored_places": len(self._places), "advice": len(self._advice)}
+        return {**super().sizes, "advice": len(self._advice)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MonitoredText, (self.inner, self.monitors, self.behind)

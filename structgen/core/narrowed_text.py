@@ -1,0 +1,113 @@
+"""A compiled grammar around another one that narrows its masks: what `forced_text` and `monitors` share.
+
+A state is a *place*: a state of the grammar, and what the narrowing has to know besides. Places are interned,
+so matchers, batches, drafts and budgets use the result as they use any other compiled grammar.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.compiled import CompiledGrammar, Dfa
+from structgen.errors import OptionError
+from structgen.machine_core.draft_nodes import walk_roots
+from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
+from structgen.machine_core.layout import ASKED, FINISHED, Core, NodeRow, Registers
+from structgen.native.typed_blocks import words_of
+
+TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
+READING: Final = 0
+"""The mode of every state before an end token."""
+_BYTES_A_PLACE: Final = 400
+"""What a place takes in Python's memory, about."""
+
+
+class NarrowedPlace(Protocol):
+    """A state of a narrowed text: hashable."""
+
+    @property
+    def state(self) -> int:
+        """The state of the grammar."""
+        ...
+
+
+P = TypeVar("P", bound=NarrowedPlace)
+
+
+class NarrowedText(CompiledGrammar, Generic[P]):
+    """The frame: subclasses say how a place moves, and what its mask is."""
+
+    table_plan = TABLES
+
+    def __init__(self, inner: CompiledGrammar) -> None:
+        super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
+        self.inner, self.lock = inner, inner.lock
+        self._places: list[P | None] = []
+        self._numbers: dict[P, int] = {}
+        self._bits: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        """The mask that was worked out last, as a row of bits."""
+        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
+
+    def _number(self, place: P | None) -> int:
+        """Return the number of a place; None: an end token was taken."""
+        with self.lock:
+            found = self._finished if place is None else self._numbers.get(place, -1)
+            if found < 0:
+                self._row[Registers.mode] = READING if place is not None else FINISHED
+                self._places[self._tables.count(NODES) :] = (place,)
+                found = self._tables.append(NODES, self._row)
+                if place is None:
+                    self._finished = found
+                else:
+                    self._numbers[place] = found
+            return found
+
+    def place(self, index: int) -> P:
+        """Return the place of a state, by its number, before an end token."""
+        place = self._places[index]
+        assert place is not None, "a state that no end token has finished"
+        return place
+
+    @staticmethod
+    def take(address: int, index: int, token: int, /) -> int:
+        """Return ASKED: `_after_token` answers."""
+        return ASKED
+
+    walk_drafts = staticmethod(walk_roots)
+
+    def _after_end(self, index: int) -> int:
+        return self._number(None) if self.may_end(index) else -1
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        return self._bits
+
+    def value(self, text: bytes) -> Any:
+        """Return what a whole text stands for."""
+        return self.inner.value(text)
+
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Raise OptionError: an automaton is of a grammar."""
+        raise OptionError(
+            "A text with narrower masks than its grammar's has no automaton.",
+            where="to_dfa",
+            cure="Ask the grammar's own.",
+        )
+
+    @property
+    def used(self) -> float:
+        """The share of its limits that all documents so far have used."""
+        own = len(self._places) / self.limits.parser_states
+        return max(self.inner.used, self.nbytes / self.limits.grammar_memory, 2 * own)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its own tables, and some 400 for each place."""
+        return int(self._tables.nbytes() + _BYTES_A_PLACE * len(self._places))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded."""
+        return {**self.inner.sizes, "places": len(self._places)}
