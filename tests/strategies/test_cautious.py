@@ -90,11 +90,16 @@ def test_the_number_of_trials_follows_the_entropy() -> None:
 
 
 def test_trials_end_at_items_and_at_stops_inside_strings() -> None:
-    texts = [b'["', b"a", b".", b"b ", b'"', b'","', b"]", b"<end>"]
+    pieces = [b'["', b"a", b".", b"b ", b'"', b'","', b"]"]
+    others = [bytes([byte]) for byte in range(256) if bytes([byte]) not in pieces]
+    texts = [*pieces, b"<end>", *others]  # without all bytes a grammar tells no events
     tokenizer = sg.Tokenizer.from_bytes(texts, eos_token_id=7)
     item = {"type": "string", "pattern": "^[ab. ]{1,12}$"}
     grammar = sg.json_schema({"type": "array", "items": item, "maxItems": 4}, whitespace="compact")
-    model = scrambled(31, size=8, spread=0.7)
+    likely = scrambled(31, size=8, spread=0.7)
+    model = Table(
+        lambda tokens: [*likely.logits(tokens).tolist(), *[-30.0] * len(others)], size=len(texts), reach=3
+    )
     strategy = sg.Cautious(trials=3, low=0.0, high=ALWAYS)
     results = Engine(model, tokenizer).generate(
         Request([0], grammar, Sampling(seed=2), max_tokens=24, n=40, strategy=strategy)
@@ -107,7 +112,9 @@ def test_trials_end_at_items_and_at_stops_inside_strings() -> None:
             span = [texts[step.token] for step in one.steps[begin:after]]
             # a token without an alternative is not part of a decision
             closing = [at for at, piece in enumerate(span) if piece in (b".", b'"', b'","', b"]")]
+            free = [step.allowed > 1 for step in one.steps[begin:after]]
             assert closing
+            assert not any(free[closing[0] + 1 :])
             ends.append(span[closing[0]])
     assert {b".", b'","'} <= set(ends)
 
