@@ -119,12 +119,12 @@ class _Searched(RankedItems):
         """For each nonterminal the rules that begin with it: what they make, and the bytes behind it."""
         found = defaultdict[int, list[tuple[int, int]]](list)
         for number, rule in enumerate(self._tables.rules):
-            if rule.symbols and not self._parser.texts.is_loose(number):
-                found[-1 - rule.symbols[0]].append((rule.origin, self._parser.texts.least(rule.symbols[1:])))
+            if rule.symbols and not self.texts.is_loose(number):
+                found[-1 - rule.symbols[0]].append((rule.origin, self.texts.least(rule.symbols[1:])))
         return found
 
     def _search(self, state: int, nonterminal: int) -> tuple[int, int]:
-        rules, texts = self._tables.rules, self._parser.texts
+        rules, texts = self._tables.rules, self.texts
         best = {nonterminal: (0, 0)}
         found = UNREACHABLE, 0
         pending = [nonterminal]
@@ -153,9 +153,9 @@ class _Searched(RankedItems):
 def test_plans_are_those_of_a_search_for_each_state(make: Callable[[], LarkGrammar]) -> None:
     tables = make().tables
     parser = Parser(tables, Lexer(tables).shortest_lengths())
-    ranks, searched = RankedItems(parser), _Searched(parser)
+    ranks, searched = RankedItems(parser, parser.texts), _Searched(parser, parser.texts)
     states = range(len(tables.kernels))
-    assert [ranks.of(state) for state in states] == [searched.of(state) for state in states]
+    assert [ranks.nearest(state) for state in states] == [searched.nearest(state) for state in states]
     assert ranks._around == searched._around
 
 

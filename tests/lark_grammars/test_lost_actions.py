@@ -1,7 +1,11 @@
-"""Masks where lark does not do what the rules say: an action was lost to a conflict, or the separator does
-not make sure of a terminal."""
+"""Completions where lark does not do what the rules say: an action was lost to a conflict, or the
+separator does not make sure of a terminal. Others are taken, and Python is asked about no place."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from same_masks import bare
@@ -74,6 +78,12 @@ GRAMMARS = {
 }
 
 
+@pytest.fixture
+def asked(asked_of: Callable[[str], list[Any]]) -> list[object]:
+    """Return the places about which Python was asked whether a text goes on from there."""
+    return asked_of("is_open")
+
+
 def masks(compiled: CompiledLark, text: str) -> list[list[int]]:
     """Return the tokens that are allowed before each byte of a text, and behind it."""
     state, found = compiled.start, []
@@ -99,6 +109,13 @@ def read_slowly(grammar: sg.LarkGrammar, text: str) -> list[list[int]]:
     return found
 
 
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_plans_prove_all_places(name: str, asked: list[object]) -> None:
+    text, document = GRAMMARS[name]
+    masks(CompiledLark(bare(sg.lark(text)), BYTES, None, False), document)
+    assert asked == []
+
+
 @pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_masks_are_those_of_the_slow_reader(name: str, ahead: bool) -> None:
@@ -111,3 +128,26 @@ def test_a_terminal_that_nothing_stands_for_is_kept() -> None:
     grammar = sg.lark(UNAVOIDABLE)
     document = "a = b\n b=c \n"
     assert masks(CompiledLark(grammar, BYTES, None, False), document) == read_slowly(grammar, document)
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_states_whose_next_best_plans_are_taken_are_sure(name: str) -> None:
+    compiled = CompiledLark(bare(sg.lark(GRAMMARS[name][0])), BYTES, None, False)
+    compiled._answers.certify_states()
+    assert (compiled._vocabulary_tables._certified != 0).mean() > 0.6
+
+
+def test_a_plan_that_is_asked_for_after_a_kept_answer_avoids_what_it_tells(
+    asked: list[object], tmp_path: Path
+) -> None:
+    """What the lexer makes of a terminal was kept, and is not asked again; plans of further states are."""
+    store = sg.MaskStore(path=tmp_path)
+    compiled = sg.compile(sg.lark(BROKEN), BYTES, store=store)
+    assert isinstance(compiled, CompiledLark)
+    masks(compiled, "a")
+    del compiled
+    store.flush()
+    again = sg.compile(sg.lark(BROKEN), BYTES, store=sg.MaskStore(path=tmp_path))
+    assert isinstance(again, CompiledLark)
+    masks(again, GRAMMARS["broken"][1])
+    assert asked == []

@@ -22,13 +22,15 @@ class Brackets:
         self._terminals: dict[int, int] = {}
         if indentation is not None and follow:
             self._terminals = dict.fromkeys(indentation.opening, 1) | dict.fromkeys(indentation.closing, -1)
-        balances = balances_of(tables.rules, self._terminals) if self._terminals else {}
-        self.is_exact = balances is not None
+        balances: dict[int, int] | None = {}
+        if self._terminals:
+            balances = balances_of(tables.rules, self._terminals)
+        self._balances = self._terminals | (balances or {})
+        self.is_exact = balances is not None and (not balances or lowest(tables.rules, self._balances) >= 0)
         """Whether the stack tells which brackets are open."""
-        self._balances = dict(self._terminals) | (balances or {})
-        prefixes = [_prefixes(rule, self._balances) for rule in tables.rules] if self._terminals else [[0]]
-        self.is_exact = self.is_exact and lowest(tables.rules, self._balances) >= 0
-        self._most = 1 + max(max(of) for of in prefixes) if self._terminals else 0
+        self._most = 0
+        if self._terminals:
+            self._most = 1 + max(max(_prefixes(rule, self._balances)) for rule in tables.rules)
         self._modes = self._most + 1
         self.first = tables.start * self._modes
         """The cell at the bottom of each stack."""

@@ -13,6 +13,7 @@ known.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.regex_instructions import CHAR, MATCH, SPLIT
@@ -28,23 +29,27 @@ class SaturatedReader:
 
     def __init__(self, reader: ContextualReader) -> None:
         self._reader, tables = reader, reader.tables
-        brackets = Brackets(tables)
-        self._letters: Letters | None = None
-        if not looks_around(reader.lexer) and brackets.is_exact and are_blocks_balanced(tables):
-            letters = Letters(reader.lexer)
-            if tables.indentation is None or letters.has_free_lines:
-                self._letters = letters
-        self.is_exact = self._letters is not None
+        self.is_exact = not looks_around(reader.lexer)
         """Whether what is not dead is live."""
-        if not self.is_exact:
-            brackets = Brackets(tables, follow=False)
-        source = self._letters or AnyLetters(tables)
-        self._saturation = Saturation(tables, reader.parser, source, brackets, reader.budget)
+        if self.is_exact and tables.indentation is not None:
+            balanced = Brackets(tables).is_exact and are_blocks_balanced(tables)
+            self.is_exact = balanced and self._letters.has_free_lines
+
+    @cached_property
+    def _letters(self) -> Letters:
+        return Letters(self._reader.lexer)
+
+    @cached_property
+    def _saturation(self) -> Saturation:
+        reader = self._reader
+        letters = self._letters if self.is_exact else AnyLetters(reader.tables)
+        brackets = Brackets(reader.tables, follow=self.is_exact)
+        return Saturation(reader.tables, reader.parser, letters, brackets, reader.budget)
 
     def may_live(self, configuration: ReaderConfiguration) -> bool:
         """Return whether a configuration is live; if the saturation is not exact, whether that is possible.
         Raises LimitError."""
-        readings = self._may_read(configuration) if self._letters is None else self._readings(configuration)
+        readings = self._readings(configuration) if self.is_exact else self._may_read(configuration)
         return any(self._saturation.is_live(stack, owed) for stack, owed in readings)
 
     def may_read(self, configuration: ReaderConfiguration) -> bool:
@@ -54,7 +59,6 @@ class SaturatedReader:
     def _readings(self, configuration: ReaderConfiguration) -> Iterator[tuple[int, int]]:
         """Yield the stacks behind the present lexeme, in each of its readings, with what is owed there."""
         letters, owed = self._letters, NOTHING
-        assert letters is not None
         one: ReaderConfiguration | None = configuration
         while one is not None:
             if not one.begun:

@@ -290,9 +290,10 @@ class LarkAnswers:
             count = self.call(paired_lexemes.scan_pair, first, second, address_of(noted))
             held.pairs.put(first, second, noted[: paired_lexemes.NOTED_WORDS * count])
         elif kind == K.Q_PLAN:
-            held.put_plan(first, *states.language.completion_of(first))
+            held.put_plan(first, *self._plan_of(first))
         elif kind == K.Q_SEPARABLE:
             held.put_separability(first, second, states.language.separability(first, second))
+            self._reopen_plans()
         elif kind == K.Q_LIVE:
             goes_on = states.language.is_live(states.configuration(first))
             self._put_known(first, K.LIVE_KEY, 0, K.LIVE_YES if goes_on else K.LIVE_NO)
@@ -309,7 +310,26 @@ class LarkAnswers:
         if self._vocabulary.is_open(kind, first, second):
             self._answer_one(kind, first, second)
 
-    # --- certified states ----------------------------------------------------------------------------------
+    # --- the parser's plans ---------------------------------------------------------------------------------
+
+    def _plan_of(self, state: int) -> tuple[int, int, list[int]]:
+        """Return a plan of a parser state that is valid with all known separabilities."""
+        language = self._states.language
+        while True:
+            plan = language.completion_of(state)
+            for terminal in plan[2]:
+                context = self._vocabulary.inseparable_context(terminal)
+                if context >= 0:  # the answer may come from a file: tell the language
+                    language.separability(context, terminal)
+            if state not in self._reopen_plans():
+                return plan
+
+    def _reopen_plans(self) -> list[int]:
+        """Reopen the plans that have become invalid; return their states."""
+        outdated = self._states.language.outdated()
+        for state in outdated:
+            self._vocabulary.reopen(K.Q_PLAN, state, 0)
+        return outdated
 
     def certify_states(self) -> None:
         """Find the certified parser states, once."""
@@ -325,7 +345,13 @@ class LarkAnswers:
             self._answer_if_open(K.Q_SEPARABLE, context, terminal)
             return held.separability(context, terminal)
 
-        held.put_certified(CertifiedStates(self._parsed, plan_of, separability).find())
+        states = range(len(self._parsed.kernels))
+        while True:
+            found = CertifiedStates(self._parsed, plan_of, separability).find()
+            # answers of the lexer meanwhile may have made plans invalid
+            if not any(held.is_open(K.Q_PLAN, state, 0) for state in states):
+                break
+        held.put_certified(found)
 
     # --- ahead of time --------------------------------------------------------------------------------------
 

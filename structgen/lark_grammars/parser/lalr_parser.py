@@ -10,7 +10,7 @@ and the number of open brackets. Places are values; a stack is a number, and equ
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -42,14 +42,18 @@ class ShortestDerivations:
     """The shortest texts of symbols by the rules alone, for given costs of terminals. Cost: some milliseconds
     for a thousand rules."""
 
-    def __init__(self, tables: ParserTables, least: list[int]) -> None:
-        """`least`: the cost of each terminal, at least the length of its shortest lexeme in bytes."""
+    def __init__(
+        self, tables: ParserTables, least: list[int], without: Collection[int] = frozenset[int]()
+    ) -> None:
+        """`least`: the cost of each terminal, at least the length of its shortest lexeme in bytes; `without`:
+        rules to avoid if others exist."""
         self.tables, self.terminals = tables, least
         self._costs, self._ways = self._derivations(frozenset())
         self._items: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
         self._loose = self._find_loose()
         """Rules in which a DEDENT follows without a newline, which happens at the text's end only."""
-        self._strict = self._derivations(self._loose) if self._loose else (self._costs, self._ways)
+        left_out = self._loose.union(without)
+        self._strict = self._derivations(left_out) if left_out else (self._costs, self._ways)
         """Costs and right sides without these rules."""
 
     def _find_loose(self) -> frozenset[int]:
@@ -119,6 +123,21 @@ class ShortestDerivations:
                 found.append(symbol)
             else:
                 pending += reversed((ways if costs[-1 - symbol] < UNREACHABLE else self._ways)[-1 - symbol])
+        return found
+
+    def using(self, rules: Collection[tuple[int, tuple[int, ...]]]) -> set[int]:
+        """Return the nonterminals, as symbols, whose shortest texts use one of some rules, given as origin
+        and right side."""
+        costs, strict = self._strict
+        ways = [
+            item if cost < UNREACHABLE else other
+            for cost, item, other in zip(costs, strict, self._ways, strict=True)
+        ]
+        found = {-1 - origin for origin, item in enumerate(ways) if (origin, item) in rules}
+        before = -1
+        while before != len(found):
+            before = len(found)
+            found.update(-1 - origin for origin, item in enumerate(ways) if not found.isdisjoint(item))
         return found
 
     def is_dead(self, state: int) -> bool:

@@ -15,7 +15,7 @@ from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
 from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.liveness.oracle import LivenessOracle
-from structgen.lark_grammars.liveness.shortest_completions import RankedItems
+from structgen.lark_grammars.liveness.shortest_completions import ItemCompletions
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, rule_as_written
@@ -51,11 +51,12 @@ class ContextualLanguage(Language):
         self.classes = self._classes()
         with self.budget:
             self._oracle = LivenessOracle(self.reader, separators)
-        self._plans = RankedItems(self.reader.parser)
+        self._plans = ItemCompletions(self.reader.parser, self._cleanness_of)
         self.separator = self._oracle.separator
         """An ignored byte that separates lexemes; empty if the grammar has none."""
         self._line_states: frozenset[int] | None = None
         self._separability: dict[tuple[int, int], int] = {}
+        self._outdated: list[int] = []
 
     def _classes(self) -> bytes:
         lexer = self.reader.lexer
@@ -252,11 +253,22 @@ class ContextualLanguage(Language):
     def separability(self, context: int, terminal: int) -> int:
         """Return the separability of a terminal in a context: whether its shortest lexeme between separators
         is read as this terminal, and also right after the indenter's newline."""
+        known = self._cleanness_of(context, terminal)
+        if known == K.INSEPARABLE and terminal in self.reader.tables.contexts[context].every_terminal:
+            self._outdated += self._plans.avoid(terminal)
+        return known
+
+    def _cleanness_of(self, context: int, terminal: int) -> int:
         key = context, terminal
         known = self._separability.get(key)
         if known is None:
             known = self._separability[key] = self._find_cleanness(context, terminal)
         return known
+
+    def outdated(self) -> list[int]:
+        """Return the parser states whose plans have become invalid since the last call."""
+        found, self._outdated = self._outdated, []
+        return found
 
     def _find_cleanness(self, context: int, terminal: int) -> int:
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation

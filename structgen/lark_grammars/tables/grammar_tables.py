@@ -350,6 +350,11 @@ class GrowingGrammarTables:
         """Return the stored separability of a terminal in a context."""
         return int(self._separability[context, terminal])
 
+    def inseparable_context(self, terminal: int) -> int:
+        """Return a context in which a terminal is stored as inseparable, -1 if there is none."""
+        found = np.flatnonzero(self._separability[:, terminal] == K.INSEPARABLE)
+        return int(found[0]) if len(found) else -1
+
     def put_certified(self, certified: npt.NDArray[np.uint8]) -> None:
         """Store the certificates of the parser states: whether every stack with the state on top can be
         completed."""

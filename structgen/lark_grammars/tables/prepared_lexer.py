@@ -138,7 +138,11 @@ def _enter_plans(arrays: GrowingGrammarTables, language: ContextualLanguage) -> 
         arrays.put_separability(context, terminal, language.separability(context, terminal))
         return arrays.separability(context, terminal)
 
-    certified = CertifiedStates(tables, language.completion_of, separability).find()
+    while True:
+        certified = CertifiedStates(tables, language.completion_of, separability).find()
+        # by answers of the lexer, plans may have become invalid
+        if not language.outdated():
+            break
     for state in range(len(tables.kernels)):
         arrays.put_plan(state, *language.completion_of(state))
     arrays.put_certified(certified)
