@@ -183,6 +183,16 @@ def test_texts_are_of_the_grammar_within_every_budget(dots: Dots) -> None:
             assert len(one.tokens) <= most
 
 
+@pytest.mark.parametrize("most", [3, 6, 12])
+def test_a_budget_counts_the_rest_of_a_suggestion(most: int) -> None:
+    """So no text begins a suggestion that does not fit, and none is left at the end."""
+    monitor = Dots(9, 1.0)
+    results = _results(_Trees(9), _requests([monitor], max_tokens=most))
+    assert sum(one.usage.monitors[0].suggested for one in results)
+    assert not [one.text for one in results if one.usage.monitors[0].yielded]
+    monitor.close()
+
+
 def test_healing_hides_the_prompt_from_the_monitor() -> None:
     monitor = Dots(2, 1.0)
     results = _results(_Trees(8), _requests([monitor], healing=True))
