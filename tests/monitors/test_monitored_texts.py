@@ -183,6 +183,21 @@ def test_texts_are_of_the_grammar_within_every_budget(dots: Dots) -> None:
             assert len(one.tokens) <= most
 
 
+@pytest.mark.parametrize("most", [4, 7, 12])
+def test_a_budget_counts_the_rest_of_a_suggestion(most: int) -> None:
+    """So no text begins a suggestion that does not fit, and none is left at the end."""
+    monitor = Dots(9, 1.0)
+    results = _results(_Trees(9), _requests([monitor], max_tokens=most))
+    assert sum(one.usage.monitors[0].triggers for one in results)
+    for one in results:
+        rule = PlainRule(monitor, ".")
+        for token in one.tokens:
+            assert rule.allows(PIECES[token]), one.text
+            rule.take(PIECES[token])
+        assert rule.left is None or b"" in rule.left, one.text
+    monitor.close()
+
+
 def test_healing_hides_the_prompt_from_the_monitor() -> None:
     monitor = Dots(2, 1.0)
     results = _results(_Trees(8), _requests([monitor], healing=True))
