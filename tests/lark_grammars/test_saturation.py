@@ -1,4 +1,4 @@
-"""Liveness by saturation: what is dead, what is live, held to lark and to all short texts; no search has a limit."""
+"""Liveness by saturation: what is dead, what is live, held to lark and to all short texts, without a limit."""
 
 from __future__ import annotations
 
