@@ -1,4 +1,4 @@
-"""Liveness by saturation: what is dead, what is live, held to lark and to all short texts, without a limit."""
+"""Liveness by saturation: what is dead, what is live, held to lark and to all short texts; it has no limit."""
 
 from __future__ import annotations
 
