@@ -1,4 +1,4 @@
-"""Liveness by saturation: what is dead, what is live, held to lark and to all short texts; no search has a limit."""
+"""Liveness by saturation, held to lark and to all short texts; no search has a limit."""
 
 from __future__ import annotations
 
@@ -155,6 +155,14 @@ def test_lines_are_larks() -> None:
     language = _language(BLOCKS, postlex=PythonIndenter)
     assert _saturated(language).is_exact
     assert differences(build(BLOCKS, postlex=PythonIndenter()), language, "a()\n ", 6) == []
+
+
+def test_a_block_is_closed_before_what_must_follow_it() -> None:
+    grammar = BLOCKS.replace("start: block+", 'start: block+ "."')
+    language = _language(grammar, postlex=PythonIndenter)
+    assert _saturated(language).is_exact
+    assert after(language, b"a\n a\n", language.start()) is not None
+    assert differences(build(grammar, postlex=PythonIndenter()), language, "a.\n ", 6) == []
 
 
 def test_indentation_without_end_is_dead() -> None:

@@ -1,5 +1,5 @@
-"""Whether a text goes on, by saturation, held to lark on grammars made at random: what is live is completed by
-a text that lark takes, and what is dead begins no accepted text of a few characters more."""
+"""Whether a text goes on, by saturation, held to lark on grammars made at random: what is live is completed
+by a text that lark takes, and what is dead begins no accepted text of a few characters more."""
 
 from __future__ import annotations
 
