@@ -7,6 +7,7 @@ from lark.indenter import PythonIndenter
 from lark_reference import after, build, differences, takes, texts
 
 import structgen as sg
+from structgen.lark_grammars.liveness.letters import _VIOLATED, Letters
 from structgen.lark_grammars.liveness.saturated_reader import SaturatedReader
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
@@ -149,6 +150,28 @@ def test_obligations_are_made_only_where_they_are_met(count: int) -> None:
     assert reading is not None
     assert saturated.may_live(reading)
     assert len(language.reader.lexer.states) < 300
+
+
+def test_what_two_lexemes_owe_is_broken_by_what_breaks_either() -> None:
+    grammar = "start: (A|B|C)+\nA: /a(b*c)?/\nB: /b(a*d)?/\nC: /[cd]/\n"
+    lexer = _language(grammar).reader.lexer
+    letters = Letters(lexer)
+    start = lexer.start(0, lexer.initial_look_behind())
+    one, other = (letters.obligation(lexer.move(start, byte).after) for byte in b"ab")
+
+    def breaks(owed: int, text: str) -> bool:
+        for byte in text.encode():
+            owed = letters._after(owed, byte)
+            if owed == _VIOLATED:
+                return True
+        return False
+
+    both = letters.joined(one, other)
+    verdicts = {text: (breaks(one, text), breaks(other, text)) for text in texts("abcd", 4)}
+    assert set(verdicts.values()) == {(False, False), (True, False), (False, True)}
+    assert {text: breaks(both, text) for text in verdicts} == {
+        text: any(found) for text, found in verdicts.items()
+    }
 
 
 def test_lines_are_larks() -> None:
