@@ -626,8 +626,9 @@ class CompiledGrammar(ABC):
         target = mask.row(row)
         if isinstance(budget, bool) or not isinstance(budget, int):
             raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
-        known = self.sufficient_budgets.get(index)
+        known, before = self.sufficient_budgets.get(index), None
         if known is None:
+            before = mask.array[row].copy()
             known = self._compute_bounded(index, target)
             if known is not None and known <= budget:
                 if mask.words > self._words:
@@ -638,6 +639,8 @@ class CompiledGrammar(ABC):
             return
         least = self.cost(index, budget)
         if budget < least:
+            if before is not None:
+                mask.array[row] = before
             raise BudgetError(
                 f"The document needs {least} more tokens, and the budget is {budget}.",
                 minimum=least,

@@ -442,7 +442,7 @@ def total_row(ascii_only: bool) -> tuple[int, ...]:
     """Return the row of T_SAFE of a state from which every text goes on to some end: as `find_safe` has it
     for the free string."""
     low = ~((1 << 34) | ((1 << 32) - 1)) | (0 if ascii_only else WIDE)
-    high = ~(1 << 28) & (~(1 << 63) if ascii_only else -1)
+    high = ~(1 << 28) & ((1 << 63) - 1 if ascii_only else -1)  # as int64
     return TOTAL, low, high, (1 << 32) - 1 - 14, 0, ANY_NUMBER
 
 

@@ -139,9 +139,10 @@ class Saturation:
         return self._run(cell, letters, None)
 
     def _solve(self) -> None:
+        # An exception may come at any line, a LimitError of the lexer among them: a key waits until its ends are
+        # noted, and those that use it wait before.
         while self._pending:
             key = next(iter(self._pending))
-            del self._pending[key]
             cell, read, line = key
             if read > -3:
                 new = self._run(cell, self._available(cell, read, line), key)
@@ -151,18 +152,18 @@ class Saturation:
                 after = self._brackets.after(cell, state)
                 above = {} if after < 0 else self._ask((after, owed, self._line(terminal, owed)), key)
                 new = self._lowered(cell, above, key)
-            known, grown = self._runs[key], False
-            for end, letters in new.items():
-                if letters & ~known.get(end, 0):
-                    known[end] = known.get(end, 0) | letters
-                    grown = True
-            if grown:
+            known = self._runs.setdefault(key, {})
+            is_grown = any(letters & ~known.get(end, 0) for end, letters in new.items())
+            if is_grown:
                 self._pending |= dict.fromkeys(self._users[key])
+                _merge(known, new)
+            if not is_grown or key not in self._users[key]:
+                del self._pending[key]
 
     def _value(self, key: _Key) -> _Ends:
         if key not in self._runs:
-            self._runs[key] = {}
             self._pending[key] = None
+            self._runs[key] = {}
         return self._runs[key]
 
     def _ask(self, key: _Key, user: _Key | None) -> _Ends:
@@ -226,8 +227,9 @@ class Saturation:
         key = terminal, owed
         number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[key] = len(self._names)
+            number = len(self._names)
             self._names.append(key)
+            self._numbers[key] = number
         return 1 << number
 
     def _line(self, terminal: int, owed: int) -> int:
