@@ -29,6 +29,17 @@ def grammar(parts: list[str], long: tuple[bytes, ...] = (), **more: Any) -> sg.C
     return sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer, store=False)
 
 
+def test_behind_texts_that_meet_all_patterns_ascii_alone_may_come_where_the_rest_is_escaped() -> None:
+    schema = {"type": "string", "allOf": [{"pattern": "a"}, {"pattern": "b"}]}
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], 256)
+    compiled = sg.compile(sg.json_schema(schema, **sg.JSON_DUMPS), tokenizer, store=False)
+    state = compiled.step_bytes(compiled.start, b'"zab')
+    assert state is not None
+    mask = sg.allocate_mask(1, compiled.vocab_size)
+    sg.Matcher(compiled, state).fill_mask(mask)
+    assert mask.allowed(0).tolist() == [*range(0x20, 0x7F)]
+
+
 @pytest.mark.parametrize("more", [{}, {"maxLength": 24}])
 def test_a_mask_allows_what_may_be_written_and_nothing_else(more: dict[str, int]) -> None:
     compiled = grammar(PARTS[:9] if more else PARTS, LONG, **more)

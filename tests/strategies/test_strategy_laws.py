@@ -87,6 +87,7 @@ def _results(
 
 
 def _told(results: list[Result]) -> list[object]:
+    assert [one.error for one in results] == [None] * len(results)
     return [
         (one.tokens, one.finish_reason, [(s.token, s.logprob, s.constrained, s.state) for s in one.steps])
         for one in results
