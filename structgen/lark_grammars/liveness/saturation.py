@@ -139,8 +139,8 @@ class Saturation:
         return self._run(cell, letters, None)
 
     def _solve(self) -> None:
-        # An exception may come at any line, a LimitError of the lexer among them: a key waits until its ends are
-        # noted, and those that use it wait before.
+        # An exception may come at any line, a LimitError of the lexer among them. So a key stays in the queue
+        # until its ends are noted, and the keys that use it enter the queue before that.
         while self._pending:
             key = next(iter(self._pending))
             cell, read, line = key
