@@ -169,7 +169,8 @@ AGAIN, TO_NEXT = 1, 2
 """Of `_search`: go on after a find; to one more atom that has matched for good."""
 _WEIGHT = 4
 """How much more than the bytes so far the bytes still to come count in a search for some end (weighted A*:
-I. Pohl, 1970): the more, the fewer nodes aside are visited, and the longer the text."""
+I. Pohl, 1970): the more, the fewer nodes aside are visited, and the longer the text. Live nodes are near: for
+them both count alike."""
 
 
 # Work is counted in units of some 5 us. A new row of a set costs _NEW units, and one more for each _ROW_WORK
@@ -595,7 +596,7 @@ def _rank(A, s, q, cost, aim):  # type: ignore[no-untyped-def]
     total = max(keys_of(A)[key, OFF], missing)
     if aim == SHORTEST:
         return (cost + max(keys_of(A)[key, VALUE], missing)) << 30 | total
-    return (cost + _WEIGHT * total) << 30 | total
+    return (cost + (total if aim == TO_LIVE else _WEIGHT * total)) << 30 | total
 
 
 @jit
