@@ -168,9 +168,8 @@ SHORTEST, ANY_END, TO_LIVE = range(3)
 AGAIN, TO_NEXT = 1, 2
 """Of `_search`: go on after a find; to one more atom that has matched for good."""
 _WEIGHT = 4
-"""How much more than the bytes so far the bytes still to come count in a search for some end (weighted A*:
-I. Pohl, 1970): the more, the fewer nodes aside are visited, and the longer the text. Live nodes are near: for
-them both count alike."""
+"""How much more than the bytes so far the bytes still to come count in a search for ANY_END (weighted A*:
+I. Pohl, 1970): the more, the fewer nodes are visited aside, and the longer the text is."""
 
 
 # Work is counted in units of some 5 us. A new row of a set costs _NEW units, and one more for each _ROW_WORK
