@@ -137,6 +137,24 @@ def test_a_budget_that_suffices_is_known_without_reading_the_schema(
     assert few[0] == few[1]
 
 
+@pytest.mark.parametrize("read", [5, 12, 20, 26])
+def test_the_first_budget_of_a_kept_grammar_is_met_in_new_numbers(
+    tokenizer: sg.Tokenizer, left: Path, read: int
+) -> None:
+    """The walk lists places of the image; the network, which has to tell their bounds, numbers them anew."""
+    new, kept = compiled_of(tokenizer, False), compiled_of(tokenizer, sg.MaskStore(left))
+    assert masks_of(kept, FIRST) == masks_of(new, FIRST) and is_kept(kept)
+    mask, found = sg.allocate_mask(1, new.vocab_size), []
+    for compiled in (kept, new):
+        matcher = sg.Matcher(compiled)
+        for token in tokenizer.encode(FIRST.encode())[:read]:
+            matcher.advance(token)
+        matcher.fill_mask(mask, budget=500)
+        found.append((mask.array.tobytes(), [*compiled.sufficient_budgets.values()]))
+    assert found[0] == found[1]
+    assert not is_kept(kept)
+
+
 def test_what_is_new_is_answered_as_by_a_new_grammar_and_kept_in_turn(
     tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
 ) -> None:

@@ -168,6 +168,9 @@ class CompiledSchema(CompiledGrammar):
             if code == LARGE:
                 self._keep_large(index, target)
                 return None
+            if code == 0 and not self._meaning.is_built:
+                self._meaning.build()  # which numbers anew what the walk has listed
+                code = self.walk_bound(index, target, L.BOUNDING)
             # where all is known nobody asks the completions, which may have to be made
             return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
 
