@@ -623,24 +623,17 @@ class CompiledGrammar(ABC):
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget."""
         self.check_mask(mask)
-        target = mask.row(row)
+        mask.row(row)
         if isinstance(budget, bool) or not isinstance(budget, int):
             raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
-        known, before = self.sufficient_budgets.get(index), None
+        known = self.sufficient_budgets.get(index)
         if known is None:
-            before = mask.array[row].copy()
-            known = self._compute_bounded(index, target)
-            if known is not None and known <= budget:
-                if mask.words > self._words:
-                    mask.array[row, self._words :] = 0
-                return
+            known = self._compute_bounded(index)
         if self._suffices(index, budget, known):
             self.fill_index(index, mask, row)
             return
         least = self.cost(index, budget)
         if budget < least:
-            if before is not None:
-                mask.array[row] = before
             raise BudgetError(
                 f"The document needs {least} more tokens, and the budget is {budget}.",
                 minimum=least,
@@ -675,10 +668,10 @@ class CompiledGrammar(ABC):
             known = self._remember(index, known)
         return budget >= known
 
-    def _compute_bounded(self, index: int, target: int) -> int | None:
-        """Work out and memoise the mask of a state, by its number, and write it to `target`; return what
-        `sufficient_budgets` has of it then, if the walk of the mask has told that. Raises FinishedError."""
-        self.compute(index, target)
+    def _compute_bounded(self, index: int) -> int | None:
+        """Work out and memoise the mask of a state, by its number; return what `sufficient_budgets` has of
+        it then, if the walk of the mask has told that. Raises FinishedError."""
+        self.compute(index)
         return None
 
     def _remember(self, index: int, budget: int | None) -> int:

@@ -153,24 +153,24 @@ class CompiledSchema(CompiledGrammar):
             code = call(self.address, index, *arguments)
         return code
 
-    def walk_bound(self, index: int, target: int, way: int) -> int:
+    def walk_bound(self, index: int, way: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
         with self.lock, THIS_CALL:
             self._attached()
-            return self._walk(mask_filling.compute_bound, index, target, way)
+            return self._walk(mask_filling.compute_bound, index, way)
 
-    def _compute_bounded(self, index: int, target: int) -> int | None:
+    def _compute_bounded(self, index: int) -> int | None:
         """As CompiledGrammar's, in one walk."""
         if self._keeping.pending:  # the mask may have been kept
-            return super()._compute_bounded(index, target)
+            return super()._compute_bounded(index)
         with self.lock:
-            code = self.walk_bound(index, target, L.BOUNDING)
+            code = self.walk_bound(index, L.BOUNDING)
             if code == LARGE:
-                self._keep_large(index, target)
+                self._keep_large(index, 0)
                 return None
             if code == 0 and not self._meaning.is_built:
                 self._meaning.build()  # which numbers anew what the walk has listed
-                code = self.walk_bound(index, target, L.BOUNDING)
+                code = self.walk_bound(index, L.BOUNDING)
             # where all is known nobody asks the completions, which may have to be made
             return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
 

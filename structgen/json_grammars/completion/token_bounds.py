@@ -54,7 +54,7 @@ _SHORT: Final = (256, 12)
 class MaskWalker(Protocol):
     """Who can walk the masks of a grammar."""
 
-    def walk_bound(self, index: int, target: int, way: int, /) -> int:
+    def walk_bound(self, index: int, way: int, /) -> int:
         """Return what `mask_filling.compute_bound` answers, its questions answered."""
         ...
 

@@ -248,10 +248,10 @@ class Completer:
         most = self._ceilings.get(index)
         if most is not None:
             return 1 + max(most, self.tokens(index))
-        rough = self.sufficient_as_walked(index, self._walker.walk_bound(index, 0, L.BOUNDING))
+        rough = self.sufficient_as_walked(index, self._walker.walk_bound(index, L.BOUNDING))
         if rough is None or rough <= budget:
             return rough
-        self._walker.walk_bound(index, 0, L.LISTING)
+        self._walker.walk_bound(index, L.LISTING)
         return self._bounds[1].of(index)
 
     def sufficient_as_walked(self, index: int, code: int) -> int | None:

@@ -542,9 +542,9 @@ def compute(context: int, index: int, target: int) -> int:
     return ASKED if row == ASKED else keep(c, index, row, target)
 
 
-@entry("int64(int64, int64, int64, int64)")
-def compute_bound(context: int, index: int, target: int, way: int) -> int:
-    """As `compute`, and bound the tokens that the document needs: BOUNDING or LISTING (`bound_noting`).
+@entry("int64(int64, int64, int64)")
+def compute_bound(context: int, index: int, way: int) -> int:
+    """As `compute`, to nowhere, and bound the tokens that are needed: BOUNDING or LISTING (`bound_noting`).
 
     Returns a number of tokens, 1 or more, that suffices for the state and, less one, for each state to which
     a token of its mask leads; 0 where places are listed besides; a code as `compute` does.
@@ -558,7 +558,7 @@ def compute_bound(context: int, index: int, target: int, way: int) -> int:
     end_noting(c)
     if row == ASKED:
         return ASKED
-    code = write_mask(c, node, target) if node.token_list >= 0 else keep(c, index, row, target)
+    code = 0 if node.token_list >= 0 else keep(c, index, row, 0)
     if code < 0:
         return code
     c.bound += before_document(node.registers)
