@@ -48,7 +48,7 @@ _MOST_FORCED: Final = 1 << 16
 _MOST_BUDGETS: Final = 1 << 16
 """States of which it is remembered which budget suffices."""
 _NO_BUDGET: Final = 1 << 62
-"""None is known to."""
+"""In place of a budget: none is known to suffice."""
 
 
 class State:
