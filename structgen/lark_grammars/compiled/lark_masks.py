@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import numba
 
-from structgen.lark_grammars.compiled.continuation_proofs import ends_well, live, may_end
 from structgen.lark_grammars.compiled.lark_step import (
     ask,
     between_lexemes,
@@ -34,11 +33,11 @@ from structgen.lark_grammars.compiled.lark_step import (
     state_number,
     step,
 )
+from structgen.lark_grammars.compiled.live_texts import ends_well, live, may_end
 from structgen.lark_grammars.compiled.mask_fragments import (
     emit_wanted,
     find_fragment,
     forget_liveness,
-    fragments_at,
     keep_fragment,
     live_here,
     pooled,
@@ -230,8 +229,6 @@ def use_leftover(c: LarkContext, place: int, column: int, row: Leftover, wanted:
         asked = code == ASK
     nodes, starts, ids = trie.nodes, trie.starts, trie.ids
     node, last, lexeme, key = 0, trie.count, d.lexeme, -address_of_block(trie)
-    if not fragments_at(c, after):
-        return walk(c, nodes, starts, ids, node, last, wanted) or asked
     while node < last:
         behind = end_of(nodes[node])
         if behind - node < FEW_NODES:
@@ -305,18 +302,13 @@ def use_leftovers(c: LarkContext, number: int, record: LexemeRecord, known_level
     level, state = k.levels[number], c.scratch[0]
     place, column = level.state.place, level.state.column
     wanted, levels, asked = skip(k.wanted, 256 * number), known_levels, False
-    keeps = fragments_at(c, place)
     for i in range(record.leftover_count):
         row = record.leftovers[i]
         trie, count = row.trie, row.ended_count
         if not is_wanted(c, row, wanted):
             continue
         if trie.count < LARGE_TRIE or levels == MOST_LEVELS:
-            if keeps:
-                more = use_leftover_fragment(c, place, column, row, wanted)
-            else:
-                more = use_leftover(c, place, column, row, wanted)
-            asked = asked or more
+            asked = use_leftover_fragment(c, place, column, row, wanted) or asked
             continue
         after = read_terminal(c, place, row.terminal, moved(column, row.shift))
         if after == ASKED or (after >= 0 and between_lexemes(c, after, state) == ASK):
@@ -351,7 +343,7 @@ def use_crossings(
     was noted."""
     k = c.tables
     place, begun, column = d.place, d.lexeme & 1, d.column
-    asked, keeps = False, fragments_at(c, place)
+    asked = False
     for i in range(record.crossing_count):
         crossing = skip(record.crossings, CROSSING_WORDS * i)
         node, state, shift, first = crossing[0], crossing[1], crossing[2], crossing[3]
@@ -365,7 +357,7 @@ def use_crossings(
                 put_state(s, place, 2 * state + 1, 0, NO_BASE)
             else:
                 put_state(s, place, 2 * state + 1, moved(column, shift), NO_BASE)
-            if keeps and last - node >= FEW_NODES:
+            if last - node >= FEW_NODES:
                 key, second = -address_of_block(crossing), 2 * s.column + begun
                 more = walk_fragment(c, key, second, place, trie, starts, ids, node, last, wanted)
             else:
@@ -586,7 +578,7 @@ def mask_key(c: LarkContext, d: LarkState, ending: int) -> tuple[int, int]:
 @jit
 def has_key(c: LarkContext, d: LarkState) -> bool:
     """Return whether other states may reuse the mask of a state."""
-    return d.base < 0 and fragments_at(c, d.place)
+    return d.base < 0
 
 
 @jit

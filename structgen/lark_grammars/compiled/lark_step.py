@@ -32,9 +32,7 @@ from structgen.lark_grammars.compiled.registers import (
     MOVE_ON,
     NO_BASE,
     NOTHING_INSPECTED,
-    OPEN_UNKNOWN,
     PENDING,
-    PLACE_FLAGS,
     Q_COVERS,
     Q_MOVE,
     Q_START,
@@ -52,7 +50,7 @@ from structgen.lark_grammars.compiled.registers import (
     UnitReduction,
 )
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASK, ASKED, NO, QUESTION_ROOM, REFUSED, VAGUE, YES
+from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import copy_block
 
@@ -251,16 +249,7 @@ def place_number(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
     place.brackets = brackets
     place.spare = 0
     found = intern(c, c.places, 4, place)
-    if found < 0:
-        return ASKED
-    flags = c.place_flags
-    if found >= flags.count:
-        if found >= flags.capacity:
-            ask(c, QUESTION_ROOM, PLACE_FLAGS, found + 1 - flags.count)
-            return ASKED
-        flags[found] = OPEN_UNKNOWN
-        flags.count = found + 1
-    return found
+    return ASKED if found < 0 else found
 
 
 @jit

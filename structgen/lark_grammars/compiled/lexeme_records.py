@@ -15,8 +15,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.lark_grammars.compiled.continuation_proofs import endings_of
 from structgen.lark_grammars.compiled.lark_step import move_of
+from structgen.lark_grammars.compiled.live_texts import endings_of
 from structgen.lark_grammars.compiled.registers import (
     AS_ROW,
     CROSSING_WORDS,

@@ -15,7 +15,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from structgen.lark_grammars.compiled.continuation_proofs import is_excluded, live
 from structgen.lark_grammars.compiled.lark_step import (
     below_of,
     inspect_also,
@@ -25,6 +24,7 @@ from structgen.lark_grammars.compiled.lark_step import (
     peek,
     step,
 )
+from structgen.lark_grammars.compiled.live_texts import live
 from structgen.lark_grammars.compiled.registers import (
     FRAGMENT_BRACKETS,
     FRAGMENT_CELL,
@@ -423,12 +423,6 @@ def walk(
 def walk_below(c: LarkContext, node: int, last: int, wanted: Bytes) -> bool:
     """As `walk`, of the vocabulary's trie."""
     return walk(c, c.vocabulary.trie, c.vocabulary.slot_start, c.vocabulary.slot_ids, node, last, wanted)
-
-
-@jit
-def fragments_at(c: LarkContext, place: int) -> bool:
-    """Return whether fragments are cached at a place."""
-    return c.tables.keeps_fragments != 0 and not is_excluded(c, place)
 
 
 @jit

@@ -19,7 +19,6 @@ from structgen.native.typed_blocks import (
     Int32s,
     Int64s,
     Table,
-    WordTable,
     word_of,
     words_of,
 )
@@ -77,7 +76,8 @@ class LarkPlace(Block):
 
 # An edge (`machine_core.layout.Edge`): from a place, by a terminal and a column, to the place after the
 # lexeme (below INSPECTED_AT; the bits above hold the inspected part of the stack). Also answers: (state,
-# LIVE_KEY, 0) and (lexeme state, YIELDS_KEY or COVERS_KEY, slot's state) lead to LIVE_YES, ...
+# LIVE_KEY, 0), (place, OPEN_KEY, boundary) and (lexeme state, YIELDS_KEY or COVERS_KEY, slot's state) lead to
+# LIVE_YES, ...
 
 
 class LarkWork(Block):
@@ -95,13 +95,10 @@ class LarkWork(Block):
     before_slot: LarkState
     after_slot: LarkState
     free_six: Annotated[Int64s, 8]
-    trail: Annotated[Int64s, 40]
-    """Places on the path of a proof."""
     pushed: Annotated[Int64s, 8]
     """States that empty rules push while a terminal is tried."""
 
 
-MOST_TRAIL: Final = 40
 MOST_PUSHED: Final = 8
 
 # --- what the tokens of a trie do in a lexeme state --------------------------------------------------------
@@ -306,8 +303,7 @@ class UnitReduction(Block):
     """The top of a stack after all unit reductions before a terminal."""
 
     key: int
-    """1 + the top; from UNIT_STATE_AT on the state below; from twice that on the terminal, or the number of
-    terminals if plans reduce without a terminal."""
+    """1 + the top; from UNIT_STATE_AT on the state below; from twice that on the terminal."""
     top: int
 
 
@@ -331,8 +327,7 @@ class LarkTables(Block):
     """[states]: whether the lexeme may become the indenter's newline."""
     endings: Int32s
     """[states]: the position in `ending_lists` of a lexeme state's endings, -1: unknown. There: a count and
-    the terminals as which it may end before a separator; a count and all terminals that it may become; the
-    result at the text's end."""
+    the endings; a count and all terminals that it may become; the result at the text's end."""
     ending_lists: Int32s
     actions: Int32s
     """[parser states, terminals]"""
@@ -355,13 +350,6 @@ class LarkTables(Block):
     indent: int
     dedent: int
     tab_size: int
-    plans: Int32s
-    """[parser states]: the position in `plan_lists` of its plan, -1: unknown. There: the rule under way that
-    needs the fewest bytes (LAST_RULE: the rule of the whole text), how many of its symbols are read, and the
-    number and list of the terminals that it still needs."""
-    plan_lists: Int32s
-    separability: Bytes
-    """[contexts, terminals]: SEPARABLE, ..."""
     separator: int
     """A byte, -1: none."""
     records: Int64s
@@ -374,11 +362,9 @@ class LarkTables(Block):
     collected: At[CollectedRows]
     liveness: At[LivenessCache]
     units: BlockRows[UnitReduction]
-    certified: Bytes
-    """[parser states]: flags of states from which every stack with the state on top can be completed:
-    CERTIFIED_SEPARATED, ..."""
-    has_excluding: int
-    """1 if some state is EXCLUDING."""
+    certain: Int64s
+    """[parser states, 2]: boundaries (BETWEEN, ... as bits) from which every stack with the state on top
+    leads to the text's end; the second one where a bracket is open."""
     pairs: At[LexemePairs]
     lowest: int
     """The deepest inspected cell since the last reset: its number, the least (cells above have larger
@@ -386,13 +372,13 @@ class LarkTables(Block):
     inspected: int
     """INSPECTED_BRACKETS, INSPECTED_WIDTHS, INSPECTED_ALL since the last reset."""
     fragments: At[FragmentTable]
-    keeps_fragments: int
 
 
-CERTIFIED_SEPARATED, CERTIFIED_BARE, CERTIFIED_LINE, EXCLUDING = 1, 2, 4, 8
-"""Flags of a parser state: every stack with it on top can be completed, beginning with the separator; right
-after a newline inside brackets; right after the indenter's newline. EXCLUDING: this does not hold for stacks
-that contain this state."""
+BETWEEN, BEHIND_BREAK, BEHIND_LINE, FIRST_OWED = range(4)
+"""Boundaries of lexemes: nothing is owed; behind the indenter's newline inside brackets; behind that newline,
+of any width; from here on with the obligations of a table."""
+MOST_BOUNDARIES: Final = 62
+"""The most boundaries that are told apart: the bits of a word."""
 NOTHING_INSPECTED: Final = (1 << 28) - 2
 INSPECTED_BRACKETS, INSPECTED_WIDTHS, INSPECTED_ALL = 1, 2, 4
 LOW_AT: Final = 3
@@ -420,15 +406,13 @@ class LarkContext(Core):
     work: At[LarkWork]
     cells: Table[StackCell]
     places: Table[LarkPlace]
-    place_flags: WordTable
-    """Flags of each place, two bits each (OPEN, SHUT, ...): see BARE_SHIFT."""
     tables: At[LarkTables]
     reused_masks: At[FragmentTable]
     """Fragments whose leaves are states with masks. A state may have the mask of another that differs only in
     parts that no mask inspects."""
 
 
-CELLS, PLACES, PLACE_FLAGS = (word_of(LarkContext, name) for name in ("cells", "places", "place_flags"))
+CELLS, PLACES = (word_of(LarkContext, name) for name in ("cells", "places"))
 """Lark's tables besides those of every machine."""
 LARK_TABLES: Final = TablePlan(
     LarkContext,
@@ -439,7 +423,6 @@ LARK_TABLES: Final = TablePlan(
         "terminals": TableSizes(1),
         "cells": TableSizes(512, 1024, key=2, nothing=True),
         "places": TableSizes(512, 1024, key=4, nothing=True),
-        "place_flags": TableSizes(1024),
     },
 )
 
@@ -457,32 +440,18 @@ ELSE_NONE: Final = TO_BITS
 """A move has: its kind; the state after it; the terminal; the state after it if the reading from the slot is
 an error (ELSE_NONE if that is an error of the lexeme, too)."""
 
-# --- what is known of a place ------------------------------------------------------------------------------
-OPEN_UNKNOWN, OPEN, SHUT, OPEN_PENDING = range(4)
-OPEN_BITS, BARE_SHIFT, LINE_SHIFT, PLAIN_SHIFT, EXCLUDED_SHIFT, PLAIN_AT = 3, 2, 4, 6, 12, 16
-"""Flags of a place. At bit 0: can the text be completed from here, beginning with the separator? From
-BARE_SHIFT on: beginning with a lexeme right after the indenter's newline? From LINE_SHIFT on: beginning with
-the indenter's newline, of any width? For the last two SHUT means only: not proved. From PLAIN_SHIFT on: the
-same for a plain place, by plans alone; they hold in all places with its stack, whatever the widths of the
-indentations. From EXCLUDED_SHIFT on: does its stack contain an EXCLUDING state (SHUT)? From PLAIN_AT on: 1 +
-the plain place of the place; 0: not made yet."""
-
 # --- the endings of a lexeme -------------------------------------------------------------------------------
 ENDS_NOT, ENDS_OLD = -1, -2
 """The result at the text's end: an error; the reading from the old slot; else the terminal."""
-ANY_LINE, SEPARATED, IGNORED, OLD_PARTED = -1, -2, -(1 << 30), -(1 << 30) - 1
-"""Special entries of the endings. ANY_LINE: the indenter's newline, of any width. SEPARATED - state: the
-lexeme may continue into the state after the separator. IGNORED: it may be ignored, and a text like the
-separator follows. OLD_PARTED: the separator decides for the reading from the old slot."""
+ENDING_BITS, OWED_AT = 4095, 12
+"""An ending: a terminal, and from OWED_AT on the boundary behind it."""
+ANY_LINE, SEPARATED, IGNORED, OLD_PARTED, COMPLETE = -1, -2, -(1 << 30), -(1 << 30) - 1, -(1 << 30) - 2
+"""Special endings. ANY_LINE: the indenter's newline, of any width. SEPARATED - state: the lexeme may continue
+into the state after the separator. IGNORED: it may be ignored, and a text like the separator follows.
+OLD_PARTED: the separator decides for the reading from the old slot. COMPLETE: besides that reading there are
+no others than these endings."""
 MOST_TERMINALS: Final = 1 << 12
 """The most terminals of a grammar whose masks compiled code fills: their numbers are parts of words."""
-SEPARABLE_UNKNOWN, INSEPARABLE, SEPARABLE, SEPARABLE_BARE, SEPARABLE_PENDING = range(5)
-"""Whether a terminal's shortest lexeme between separators is read as this terminal in a context.
-SEPARABLE_BARE: also right after the indenter's newline."""
-LAST_RULE: Final = 1 << 30
-MOST_PROVED: Final = 400
-"""The most terminals of one proof."""
-
 # --- questions ---------------------------------------------------------------------------------------------
 (
     Q_MOVE,
@@ -490,19 +459,17 @@ MOST_PROVED: Final = 400
     Q_ENDINGS,
     Q_OPEN,
     Q_LIVE,
-    Q_PLAN,
-    Q_SEPARABLE,
     Q_RECORD,
     Q_PAIR,
     Q_YIELDS,
     Q_COVERS,
-) = range(32, 43)
-"""The arguments of each kind of question: (lexeme state, class of bytes); context; lexeme state; place;
-state; parser state; (context, terminal); (lexeme state, the address of a trie or 0); (lexeme state, the state
+) = range(32, 41)
+"""The arguments of each kind of question: (lexeme state, class of bytes); context; lexeme state; (place,
+boundary); state; (lexeme state, the address of a trie or 0); (lexeme state, the state
 read on from its old slot), for their record, for whether the lexeme never ends at that slot, and for whether
 it waits for all that the other waits for."""
 LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
-LIVE_KEY, YIELDS_KEY, COVERS_KEY = -2, -3, -4
+LIVE_KEY, YIELDS_KEY, COVERS_KEY, OPEN_KEY = -2, -3, -4, -5
 
 # --- how a record is made ----------------------------------------------------------------------------------
 

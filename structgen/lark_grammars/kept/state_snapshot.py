@@ -27,8 +27,6 @@ class StateSnapshot(NamedTuple):
     pairs: Array
     places: Array
     edges: Array
-    flags: Array
-    """The place flags."""
     lists: Array
 
     @property
@@ -46,9 +44,8 @@ def take(tables: GrowingTables, start: int) -> StateSnapshot:
     Cost: some milliseconds for 10,000 states."""
     held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
-    flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
     chosen = (nodes[:, K.LarkState.mode] == K.READING) & (nodes[:, K.LarkNode.token_list] >= 0)
-    return _snapshot(start, nodes, pairs, places, edges, flags, tables.rows(LISTS), chosen)
+    return _snapshot(start, nodes, pairs, places, edges, tables.rows(LISTS), chosen)
 
 
 def _snapshot(
@@ -57,7 +54,6 @@ def _snapshot(
     pairs: Array,
     places: Array,
     edges: Array,
-    flags: Array,
     lists: Array,
     chosen: npt.NDArray[np.bool_],
 ) -> StateSnapshot:
@@ -70,46 +66,37 @@ def _snapshot(
     chosen[start] = True
     _close(chosen, nodes[:, K.LarkState.base])
     of_node, masked, nodes = _renumbered(chosen), masked[chosen], nodes[chosen].copy()
-    of_place, pairs, places, read, flags = _named(nodes[:, K.LarkState.place], pairs, places, edges, flags)
+    of_place, pairs, places, read = _named(nodes[:, K.LarkState.place], pairs, places, edges)
     nodes[:, K.LarkState.place] = of_place[nodes[:, K.LarkState.place]]
     nodes[:, K.LarkState.base] = _moved(of_node, nodes[:, K.LarkState.base])
     nodes[~masked, K.LarkNode.dense_row] = nodes[~masked, K.LarkNode.token_list] = -1
     lists, nodes[masked, K.LarkNode.token_list] = _lists(lists, nodes[masked, K.LarkNode.token_list].tolist())
     edges = edges[told].copy()
     edges[:, 0] = of_node[edges[:, 0]]
-    return StateSnapshot(
-        int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), flags, lists
-    )
+    return StateSnapshot(int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), lists)
 
 
 def clear(tables: GrowingTables) -> None:
-    """Remove places that no state uses, with their stacks and edges; states keep their numbers. The caller
-    holds the grammar's lock, and no one holds the number of a place. Cost: 0.1 us a place."""
+    """Remove places that no state uses, with their stacks and edges, and what Python has answered of places;
+    states keep their numbers. The caller holds the grammar's lock, and no one holds the number of a place.
+    Cost: 0.1 us a place."""
     held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
-    flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
     docs = nodes[:, K.LarkState.mode] == K.READING
-    of_place, pairs, places, read, flags = _named(nodes[docs, K.LarkState.place], pairs, places, edges, flags)
+    of_place, pairs, places, read = _named(nodes[docs, K.LarkState.place], pairs, places, edges)
     nodes[docs, K.LarkState.place] = of_place[nodes[docs, K.LarkState.place]]
-    edges = np.concatenate((read, edges[edges[:, 1] < 0]))
-    loads = (NODES, nodes), (K.CELLS, pairs), (K.PLACES, places), (EDGES, edges), (K.PLACE_FLAGS, flags)
-    for table, rows in loads:
+    edges = np.concatenate((read, edges[(edges[:, 1] < 0) & (edges[:, 1] != K.OPEN_KEY)]))
+    for table, rows in (NODES, nodes), (K.CELLS, pairs), (K.PLACES, places), (EDGES, edges):
         tables.load(table, rows)
 
 
-def _named(
-    named: Array, pairs: Array, places: Array, edges: Array, flags: Array
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Return the new number of each place that is used, or is the plain place of one, and the remaining rows:
-    pairs, places, edges between them, flags."""
+def _named(named: Array, pairs: Array, places: Array, edges: Array) -> tuple[Array, Array, Array, Array]:
+    """Return the new number of each place that is used, and the remaining rows: pairs, places, edges between
+    them."""
     after = edges[:, 3].astype(np.int32)  # drops the inspected part, whose cell numbers change
-    flags = flags.reshape(-1).copy()
-    flags[0] = 0  # entry 0 is no place
     there = np.zeros(len(places), np.bool_)
     there[0] = True
     there[named] = True
-    plain = (flags >> K.PLAIN_AT) - 1
-    there[plain[there & (plain >= 0)]] = True
     stacked = np.zeros(len(pairs), np.bool_)
     stacked[0] = True
     stacked[places[there, K.LarkPlace.stack]] = True
@@ -119,18 +106,11 @@ def _named(
     read[read] = there[edges[read, 0]] & there[after[read]]
     of_place, of_pair = _renumbered(there), _renumbered(stacked)
     pairs, places, edges = pairs[stacked].copy(), places[there].copy(), edges[read].copy()
-    flags, plain = flags[there], plain[there]
     for column in (K.LarkPlace.stack, K.LarkPlace.widths):
         places[1:, column] = of_pair[places[1:, column]]
     pairs[1:, 1] = _moved(of_pair, pairs[1:, 1])
     edges[:, 0], edges[:, 3] = of_place[edges[:, 0]], of_place[after[read]]
-    # pending questions become unknown; plain places are renumbered
-    pending = (flags & K.OPEN_BITS) == K.OPEN_PENDING
-    flags = flags & np.where(pending, ~K.OPEN_BITS, -1) & ((1 << K.PLAIN_AT) - 1)
-    plained = plain >= 0
-    plained[plained] = there[plain[plained]]
-    flags[plained] |= (of_place[plain[plained]] + 1) << K.PLAIN_AT
-    return of_place, pairs, places, edges, flags.reshape(-1, 1)
+    return of_place, pairs, places, edges
 
 
 class Slots(NamedTuple):
@@ -160,7 +140,6 @@ def put(snapshot: StateSnapshot, tables: GrowingTables, slots: Slots | None = No
     )
     for (table, rows), hashes in zip(loads, slots or (None,) * len(loads), strict=True):
         tables.load(table, rows, hashes)
-    tables.load(K.PLACE_FLAGS, snapshot.flags)
     tables.load(LISTS, snapshot.lists)
     return snapshot.start
 

@@ -248,6 +248,10 @@ class Letters:
             known = self._letters[key] = self._find_letters(*key)
         return known
 
+    def may_end(self, context: int, owed: int) -> bool:
+        """Return True: at the text's end no thread matches any more."""
+        return True
+
     def _find_letters(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
         lexer, before = self._lexer, self._lexer.initial_look_behind()
         opened = [owed]
@@ -361,4 +365,9 @@ class AnyLetters:
 
     def of(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
         """Return the terminals of a context."""
-        return dict.fromkeys(self._tables.contexts[context].every_terminal - self._tables.ignored, (owed,))
+        every = self._tables.contexts[context].every_terminal - self._tables.ignored - {END}
+        return dict.fromkeys(every, (owed,))
+
+    def may_end(self, context: int, owed: int) -> bool:
+        """Return True: no more is asked."""
+        return True

@@ -31,10 +31,11 @@ class LivenessOracle:
         self._reader = reader
         self._live: dict[ReaderConfiguration, bool] = {}
         self._written = WrittenCompletions(reader, separators)
-        self._search = TextSearch(reader, lambda one: self._saturated.may_live(one))
+        self._search = TextSearch(reader, lambda one: self.saturated.may_live(one))
 
     @cached_property
-    def _saturated(self) -> SaturatedReader:
+    def saturated(self) -> SaturatedReader:
+        """The saturation of the grammar."""
         return SaturatedReader(self._reader)
 
     @property
@@ -60,16 +61,16 @@ class LivenessOracle:
         return known
 
     def _is_live(self, configuration: ReaderConfiguration) -> bool:
-        is_exact = self._saturated.is_exact
+        is_exact = self.saturated.is_exact
         if not is_exact or len(self._reader.tables.kernels) > _MOST_SATURATED_FIRST:
             if self._reader.accepts(configuration):
                 return True
-            if not self._saturated.may_read(configuration):
+            if not self.saturated.may_read(configuration):
                 return False
             if self._written.is_completed(configuration):
                 return True
         if is_exact:
-            return self._saturated.may_live(configuration)
+            return self.saturated.may_live(configuration)
         return self._search.text(configuration, is_exact=False) is not None
 
     def text(self, configuration: ReaderConfiguration) -> bytes:
@@ -79,7 +80,7 @@ class LivenessOracle:
         texts = self._written.texts(configuration)
         if texts:
             return min(texts, key=len)
-        text = self._search.text(configuration, self._saturated.is_exact)
+        text = self._search.text(configuration, self.saturated.is_exact)
         assert text is not None, "a configuration that is not live"
         return text
 

@@ -15,13 +15,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
+
+from structgen.lark_grammars.compiled.registers import (
+    BEHIND_BREAK,
+    BEHIND_LINE,
+    BETWEEN,
+    FIRST_OWED,
+    MOST_BOUNDARIES,
+)
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.regex_instructions import CHAR, MATCH, SPLIT
-from structgen.lark_grammars.liveness.balances import Brackets, are_blocks_balanced
+from structgen.lark_grammars.liveness.balances import Brackets, are_blocks_balanced, usable_rules
 from structgen.lark_grammars.liveness.letters import NOTHING, AnyLetters, Letters
-from structgen.lark_grammars.liveness.saturation import Saturation
+from structgen.lark_grammars.liveness.saturation import ENDING, FREE, LINE, PLAIN, Saturation
+from structgen.lark_grammars.liveness.separable_letters import SeparableLetters
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 
 
 class SaturatedReader:
@@ -29,22 +41,78 @@ class SaturatedReader:
 
     def __init__(self, reader: ContextualReader) -> None:
         self._reader, tables = reader, reader.tables
+        spelled = {terminal for terminal, size in enumerate(reader.parser.least) if size < UNREACHABLE}
+        self._rules = usable_rules(tables, spelled)
+        self._brackets = Brackets(tables, self._rules)
+        self._is_balanced = self._brackets.is_exact and are_blocks_balanced(tables, self._rules)
+        """Whether the stack alone tells what is open of the indenter."""
         self.is_exact = not looks_around(reader.lexer)
         """Whether what is not dead is live."""
         if self.is_exact and tables.indentation is not None:
-            balanced = Brackets(tables).is_exact and are_blocks_balanced(tables)
-            self.is_exact = balanced and self._letters.has_free_lines
+            self.is_exact = self._is_balanced and self.letters.has_free_lines
 
     @cached_property
-    def _letters(self) -> Letters:
+    def letters(self) -> Letters:
+        """The letters of the lexer, where no pattern looks around."""
         return Letters(self._reader.lexer)
 
     @cached_property
     def _saturation(self) -> Saturation:
+        if self.is_exact:
+            return self._saturated(self.letters)
+        tables = self._reader.tables
+        free = Brackets(tables, self._rules, follow=False)
+        return Saturation(
+            tables, self._reader.parser, AnyLetters(tables), free, self._rules, self._reader.budget
+        )
+
+    def _saturated(self, letters: Letters | SeparableLetters) -> Saturation:
+        """Return the saturation over letters that are no more than there are."""
         reader = self._reader
-        letters = self._letters if self.is_exact else AnyLetters(reader.tables)
-        brackets = Brackets(reader.tables, follow=self.is_exact)
-        return Saturation(reader.tables, reader.parser, letters, brackets, reader.budget)
+        lines = [(left, line) for left in self._line_ends(letters) for line in (PLAIN, LINE)]
+        return Saturation(
+            reader.tables, reader.parser, letters, self._brackets, self._rules, reader.budget, lines
+        )
+
+    def _line_ends(self, letters: Letters | SeparableLetters) -> list[int]:
+        """Return the obligations that the indenter's newline may leave."""
+        contexts = range(len(self._reader.tables.contexts) if letters.newline != NOTHING else 0)
+        every = (letters.of(context, NOTHING, False).get(letters.newline, ()) for context in contexts)
+        return sorted({left for lefts in every for left in lefts})
+
+    def certain(self, boundaries: list[int], separable: SeparableLetters) -> npt.NDArray[np.int64]:
+        """Return int64[parser states, 2]: the boundaries (`registers`), as bits, from which every stack with
+        the state on top leads to the text's end; the second number where a bracket is open. `boundaries`: the
+        obligations that are told apart, to which those that letters leave are appended. `separable`: letters
+        for a lexer that looks around."""
+        found = np.zeros((len(self._reader.tables.kernels), 2), np.int64)
+        if not self._is_balanced:
+            return found
+        letters: Letters | SeparableLetters
+        if self.is_exact:
+            letters, saturation = self.letters, self._saturation
+            owed = (one for one, line in saturation.kinds if line == PLAIN and one not in (NOTHING, ENDING))
+            boundaries += [one for one in owed if one not in boundaries]
+        else:
+            letters, saturation = separable, self._saturated(separable)
+        lines = self._line_ends(letters)
+        told = boundaries[: MOST_BOUNDARIES - FIRST_OWED]
+        kinds = [FREE, *((one, PLAIN) for one in told)]
+        kinds += [(left, line) for line in (PLAIN, LINE) for left in lines]
+        held = saturation.certain(kinds)
+        bits = (BETWEEN, *range(FIRST_OWED, FIRST_OWED + len(told)))
+        for at, boundary in enumerate(bits):
+            found |= held[:, :, at].astype(np.int64) << boundary
+        for at, boundary in enumerate((BEHIND_BREAK, BEHIND_LINE) if lines else ()):
+            # any of a newline's obligations may be open
+            first = len(bits) + at * len(lines)
+            found |= held[:, :, first : first + len(lines)].all(axis=2).astype(np.int64) << boundary
+        return found
+
+    def is_live(self, stack: int, owed: int) -> bool:
+        """Return whether a stack of the parser leads to the text's end, where the saturation is exact, and an
+        obligation is open."""
+        return self._saturation.is_live(stack, owed)
 
     def may_live(self, configuration: ReaderConfiguration) -> bool:
         """Return whether a configuration is live; if the saturation is not exact, whether that is possible.
@@ -58,7 +126,7 @@ class SaturatedReader:
 
     def _readings(self, configuration: ReaderConfiguration) -> Iterator[tuple[int, int]]:
         """Yield the stacks behind the present lexeme, in each of its readings, with what is owed there."""
-        letters, owed = self._letters, NOTHING
+        letters, owed = self.letters, NOTHING
         one: ReaderConfiguration | None = configuration
         while one is not None:
             if not one.begun:

@@ -4,10 +4,14 @@ saturation.
 The stacks from which a pushdown system reaches an end are a regular set (Bouajjani, Esparza and Maler,
 CONCUR 1997). Here it is computed from above: the *run* above a cell of the stack is all that the parser
 does until it takes the cell away. It ends when a rule is reduced whose symbols reach the cell or below,
-before some letter (`letters`). So `_runs` has for each state on top, and each letter or obligation before
-it: the nonterminals that may be reduced then, how many more cells go, and the letters that may be read
-next. That is a least fixpoint, computed where it is asked for. A stack is live if the runs above its cells,
-one after the other, lead to the end.
+before some letter (`letters`). So for each state on top, and each letter or boundary before it, the
+saturation finds the nonterminals that may be reduced then, how many more cells go, and the letters that may
+be read next. That is a least fixpoint (`saturated_runs`, compiled). A stack is live if the runs above its
+cells, one after the other, lead to the end.
+
+A *boundary* is between two lexemes. Its *kind* is what the text before it owes, and whether the indenter's
+newline was read last. A boundary is *certain* in a state of the parser if every stack with this state on top
+leads to the end from there. In most grammars nearly all are, and then nobody needs to look below the top.
 
 The indenter's lines are letters as well. Behind a newline comes INDENT, or DEDENT any number of times, or
 neither: the open widths may be any, and each of them is met by some column (`Letters.has_free_lines`). At
@@ -17,29 +21,65 @@ the text's end come the DEDENTs of all open blocks. Whether brackets are open is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Final, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.work_budget import SEARCH_STEPS, WorkBudget
+from structgen.lark_grammars.liveness import saturated_runs as S
 from structgen.lark_grammars.liveness.balances import Brackets
 from structgen.lark_grammars.liveness.letters import NOTHING, Obligations
+from structgen.lark_grammars.liveness.saturated_runs import Runs
 from structgen.lark_grammars.parser.lalr_parser import Parser
-from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
+from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of, words_of
 
-_ENDING: Final = -2
+ENDING: Final = -2
 """In place of an obligation: the text has ended, and the open blocks are closed."""
+PLAIN, LINE, DEDENTED = range(3)
+"""What was read before a boundary: a newline; a DEDENT behind a newline; anything else (PLAIN)."""
 _END_BIT: Final = 1
-_LINE, _DEDENTED, _PLAIN = 1, 2, 0
-"""What was read before a boundary: a newline; a DEDENT behind a newline; anything else."""
 _MOST_REMEMBERED: Final = 1 << 18
 """The most stacks whose verdicts are remembered; past it all are dropped."""
+_GROWTH: Final = 4
+"""By how much arrays grow that are full."""
 
+_GROWING: Final[dict[str, dict[str, tuple[type[Any], int]]]] = {
+    "key": {
+        "key_cells": (np.int32, 1),
+        "key_reads": (np.int32, 1),
+        "key_rows": (np.int64, 1),
+        "queue": (np.int32, 1),
+        "is_queued": (np.uint8, 1),
+        "users": (np.int32, 1),
+    },
+    "row": {"rows": (np.int64, 1)},
+    "use": {"use_keys": (np.int32, 1), "use_nexts": (np.int32, 1), "use_slots": (np.int64, 2)},
+    "node": {
+        "node_cells": (np.int32, 1),
+        "node_rows": (np.int64, 0),
+        "node_slots": (np.int32, 2),
+        "choices_at": (np.int32, 1),
+        "is_certain": (np.uint8, 1),
+        "is_shown": (np.uint8, 1),
+    },
+    "choice": {"choices": (np.int32, 1)},
+}
+"""The arrays that grow together, in the order of KEYS_FULL, ...: the type of each, and its words for one; 0:
+as a row of bits."""
+
+Boundary: TypeAlias = tuple[int, int]
+"""A kind of boundary: the obligation, and PLAIN, LINE or DEDENTED."""
+FREE: Final[Boundary] = NOTHING, PLAIN
+"""The kind number 0: nothing is owed."""
 _Ends: TypeAlias = "dict[tuple[int, int], int]"
-"""How a run above a cell may end: a nonterminal that is reduced, and how many more cells go; with the
-letters that may come next, as bits. (ACCEPTS: the text may end.)"""
+"""How runs above a cell may end: a nonterminal that is reduced, and how many more cells go; with the letters
+that may come next, as bits. (ACCEPTS: the text may end.)"""
 _ACCEPTS: Final = (-1, 0)
-_Key: TypeAlias = "tuple[int, int, int]"
-"""Of a run: a cell; an obligation, or -3 - n for the letter n that is shifted; and _LINE or its like."""
 
 
 class LetterSource(Protocol):
@@ -48,10 +88,13 @@ class LetterSource(Protocol):
     def of(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
         """Return the letters that may come between two lexemes."""
 
+    def may_end(self, context: int, owed: int) -> bool:
+        """Return whether the text may end between two lexemes, as far as the lexer tells."""
+
 
 class Saturation:
-    """The live stacks of one grammar. Cost: made where it is asked for; about 10 us for each state and
-    letter that a text from there may meet. Not thread-safe."""
+    """The live stacks of one grammar. Cost: 1 us for each state and letter, and the letters. Not
+    thread-safe."""
 
     def __init__(
         self,
@@ -59,24 +102,28 @@ class Saturation:
         parser: Parser,
         letters: LetterSource,
         brackets: Brackets,
+        rules: Collection[Rule],
         budget: WorkBudget,
+        kinds: Iterable[Boundary] = (),
     ) -> None:
+        """`rules`: those that are used (`usable_rules`). `kinds`: of boundaries, besides those that letters
+        leave. Raises LimitError if the letters spend the budget."""
+        self._rules = rules
         self._tables, self._parser, self._letters, self._brackets = tables, parser, letters, brackets
         self._budget = budget
-        self._numbers: dict[tuple[int, int], int] = {(END, NOTHING): 0}
+        self._numbers: dict[tuple[int, int], int] = {}
         """The letters by terminal and obligation; the first one is the text's end."""
-        self._names = [(END, NOTHING)]
-        self._boundary_letters: dict[tuple[int, int, bool, int], int] = {}
-        self._runs: dict[_Key, _Ends] = {}
-        self._users: dict[_Key, set[_Key]] = defaultdict(set)
-        self._pending: dict[_Key, None] = {}
-        self._steps: dict[int, tuple[int, list[tuple[int, int, int]]]] = {}
-        """For each state the letters that are shifted, as bits, and those before which a rule is reduced,
-        each with its nonterminal and its size; for the letters that were known."""
-        self._known_letters: dict[int, int] = {}
+        self.kinds: list[Boundary] = []
+        """The kinds of boundaries."""
+        self._kind_numbers: dict[Boundary, int] = {}
+        self._words = np.zeros(words_of(Runs), np.int64)
+        self._address = address_of(self._words)
+        self._arrays: dict[str, npt.NDArray[Any]] = {}
         self._cells = {0: brackets.first}
-        """For each stack the cell on top."""
+        """For each stack the cell on top, as `Brackets` has it."""
         self._live: dict[tuple[int, int], bool] = {}
+        self._ends: dict[tuple[int, int], _Ends] = {}
+        self._build(kinds)
 
     # --- stacks ---------------------------------------------------------------------------------------------
 
@@ -95,13 +142,17 @@ class Saturation:
         parser, gotos, end = self._parser, self._tables.gotos, self._tables.end
         done: dict[int, int] = defaultdict(int)
         """For each stack the letters with which it was visited."""
-        pending = [(stack, self._solved((self._cell(stack), owed, _PLAIN)))]
+        done[stack] = self._first_letters(stack, owed)
+        pending = [(stack, done[stack])]
         while pending:
-            here, ends = pending.pop()
+            here, letters = pending.pop()
+            ends = self._ends_of(self._cell(here), letters)
             if _ACCEPTS in ends:
                 return True
             for (origin, below), letters in ends.items():
                 under = parser.pop(here, below + 1)
+                if under < 0:
+                    continue
                 goto = int(gotos[parser.top[under], origin])
                 if goto == end and letters & _END_BIT:
                     return True
@@ -112,8 +163,17 @@ class Saturation:
                 if fresh:
                     done[after] |= fresh
                     self._budget.spend(SEARCH_STEPS)
-                    pending.append((after, self._solved_run(self._cell(after), fresh)))
+                    pending.append((after, fresh))
         return False
+
+    def _first_letters(self, stack: int, owed: int) -> int:
+        """Return the letters that may come on a stack, as bits; all of them have numbers."""
+        cell = self._cell(stack)
+        context = int(self._tables.context_of[self._parser.top[stack]])
+        found = self._letters_at(context, self._brackets.is_open(cell), (owed, PLAIN))
+        if not set(found) <= self._numbers.keys():
+            self._build([*self.kinds, (owed, PLAIN)])
+        return sum(1 << self._numbers[one] for one in found)
 
     def _cell(self, stack: int) -> int:
         """Return the cell on top of a stack."""
@@ -126,154 +186,248 @@ class Saturation:
             stack = one
         return cells[stack]
 
-    # --- runs above a cell ----------------------------------------------------------------------------------
-
-    def _solved(self, key: _Key) -> _Ends:
-        found = self._value(key)
-        self._solve()
+    def _ends_of(self, cell: int, letters: int) -> _Ends:
+        """Return how the runs above a cell may end that begin with some letters."""
+        known = self._ends.get((cell, letters))
+        if known is not None:
+            return known
+        found: _Ends = defaultdict(int)
+        number = int(self._arrays["cell_at"][cell]) - 1
+        state = self._brackets.state(cell)
+        keys: list[int] = []
+        row = self._tables.actions[state]
+        for letter in _ones(letters) if number >= 0 else ():
+            action = int(row[self._letter_terminals[letter]])
+            size = len(self._tables.rules[-1 - action].symbols) if action < 0 else 0
+            if size:
+                found[self._tables.rules[-1 - action].origin, size - 1] |= 1 << letter
+            elif action:
+                keys.append(self._call(S.ask_for, self._address, number, letter))
+        if keys:
+            self._call(S.saturate, self._address)
+        for key in keys:
+            for end, rest in self._rows_of(key, state).items():
+                found[end] |= rest
+        self._ends[cell, letters] = dict(found)
         return found
 
-    def _solved_run(self, cell: int, letters: int) -> _Ends:
-        self._run(cell, letters, None)
-        self._solve()
-        return self._run(cell, letters, None)
+    def _rows_of(self, key: int, state: int) -> _Ends:
+        """Return how the runs of a key may end."""
+        words, slots = int(self._words[Runs.words]), self._slots[state]
+        first = int(self._arrays["key_rows"][key])
+        held = self._arrays["rows"][first : first + (1 + len(slots)) * words].reshape(-1, words)
+        found = {
+            end: int.from_bytes(row.tobytes(), "little")
+            for end, row in zip((_ACCEPTS, *slots), held, strict=True)
+        }
+        return {end: letters for end, letters in found.items() if letters}
 
-    def _solve(self) -> None:
-        # An exception may come at any line, a LimitError of the lexer among them. So a key stays in the queue
-        # until its ends are noted, and the keys that use it enter the queue before that.
-        while self._pending:
-            key = next(iter(self._pending))
-            cell, read, line = key
-            if read > -3:
-                new = self._run(cell, self._available(cell, read, line), key)
-            else:
-                terminal, owed = self._names[-3 - read]
-                state = int(self._tables.actions[self._brackets.state(cell), terminal]) - 1
-                after = self._brackets.after(cell, state)
-                above = {} if after < 0 else self._ask((after, owed, self._line(terminal, owed)), key)
-                new = self._lowered(cell, above, key)
-            known = self._runs.setdefault(key, {})
-            is_grown = any(letters & ~known.get(end, 0) for end, letters in new.items())
-            if is_grown:
-                self._pending |= dict.fromkeys(self._users[key])
-                _merge(known, new)
-            if not is_grown or key not in self._users[key]:
-                del self._pending[key]
+    # --- boundaries -----------------------------------------------------------------------------------------
 
-    def _value(self, key: _Key) -> _Ends:
-        if key not in self._runs:
-            self._pending[key] = None
-            self._runs[key] = {}
-        return self._runs[key]
+    def certain(self, kinds: Sequence[Boundary]) -> npt.NDArray[np.bool_]:
+        """Return bool[states, 2, kinds]: whether a boundary is certain in a state of the parser, with no
+        bracket open and with some. Kinds of which nothing is known are not. Cost: some milliseconds for a
+        thousand states."""
+        cells, letters = int(self._words[Runs.cells]), int(self._words[Runs.letters])
+        found = np.zeros((len(self._tables.kernels), 2, len(kinds)), np.bool_)
+        asked = [
+            (cell, at, self._kind_numbers[kind])
+            for at, kind in enumerate(kinds)
+            if kind in self._kind_numbers
+            for cell in range(cells)
+        ]
+        for cell, _at, kind in asked:
+            self._call(S.ask_for, self._address, cell, letters + kind)
+        self._call(S.saturate, self._address)
+        nodes = [self._call(S.boundary_node, self._address, cell, kind) for cell, _at, kind in asked]
+        self._call(S.certify, self._address)
+        states, modes = self._arrays["cell_states"], self._arrays["cell_modes"]
+        refused, is_certain = np.zeros_like(found), self._arrays["is_certain"]
+        for (cell, at, _kind), node in zip(asked, nodes, strict=True):
+            place = int(states[cell]), int(modes[cell] > 0), at
+            (found if is_certain[node] else refused)[place] = True
+        return found & ~refused
 
-    def _ask(self, key: _Key, user: _Key | None) -> _Ends:
-        if user is not None:
-            self._users[key].add(user)
-        return self._value(key)
+    # --- the tables of compiled code ------------------------------------------------------------------------
 
-    def _run(self, cell: int, letters: int, user: _Key | None) -> _Ends:
-        """Return how a run may end that begins with one of some letters."""
-        found: _Ends = {}
-        shifts, reductions = self._actions(self._brackets.state(cell))
-        for origin, size, before in reductions:
-            if letters & before and size:
-                _merge(found, {(origin, size - 1): letters & before})
-            elif letters & before:
-                _merge(found, self._lowered(cell, {(origin, 0): letters & before}, user))
-        for letter in _ones(letters & shifts):
-            _merge(found, self._ask((cell, -3 - letter, _PLAIN), user))
+    def _build(self, kinds: Iterable[Boundary]) -> None:
+        """Make the tables, with the letters that may come at some kinds of boundaries and at those that
+        letters leave."""
+        self._numbers, self._kind_numbers, self.kinds = {}, {}, []
+        self._letter_number(END, NOTHING)
+        rows = self._rows_of_letters([FREE, *kinds])
+        self._ends.clear()
+        tables, words = self._tables, self._words
+        words[Runs.states], words[Runs.terminals] = len(tables.kernels), len(tables.terminals)
+        words[Runs.nonterminals], words[Runs.end] = len(tables.nonterminals), tables.end
+        self._put("actions", np.ascontiguousarray(tables.actions, np.int32))
+        self._put("gotos", np.ascontiguousarray(tables.gotos, np.int32))
+        self._put("contexts", np.ascontiguousarray(tables.context_of, np.int32))
+        self._put("origins", np.array([rule.origin for rule in tables.rules], np.int32))
+        self._put("sizes", np.array([len(rule.symbols) for rule in tables.rules], np.int32))
+        self._slots = [
+            sorted({(tables.rules[rule].origin, dot - 1) for rule, dot in kernel if dot})
+            for kernel in tables.kernels
+        ]
+        """For each state how runs above it may end, but for the text's end."""
+        self._put("slot_begins", np.array([0, *accumulate(map(len, self._slots))], np.int32))
+        slots = [end for of_state in self._slots for end in of_state]
+        self._put("slot_origins", np.array([origin for origin, _below in slots] or [0], np.int32))
+        self._put("slot_belows", np.array([below for _origin, below in slots] or [0], np.int32))
+        self._put_letters(rows)
+        self._put_cells()
+        self._make_room()
+        self._call(S.saturate, self._address)
+
+    def _rows_of_letters(self, kinds: Iterable[Boundary]) -> dict[tuple[int, bool, int], int]:
+        """Return for each context and kind of boundary, without and with an open bracket, the letters that
+        may come, as bits."""
+        tables, indentation = self._tables, self._tables.indentation
+        targets = _contexts_after(tables)
+        pending = [(context, self._kind(kind)) for kind in kinds for context in range(len(tables.contexts))]
+        met, found = set(pending), dict[tuple[int, bool, int], int]()
+        for context, kind in pending:
+            for inside in (False, True) if indentation is not None else (False,):
+                bits = 0
+                for terminal, owed in self._letters_at(context, inside, self.kinds[kind]):
+                    bits |= 1 << self._letter_number(terminal, owed)
+                    behind = self._kind(self._behind(terminal, owed))
+                    for one in targets[terminal]:
+                        if (one, behind) not in met:
+                            met.add((one, behind))
+                            pending.append((one, behind))
+                found[context, inside, kind] = bits
         return found
 
-    def _lowered(self, cell: int, above: _Ends, user: _Key | None) -> _Ends:
-        """Return how the run of a cell may end, given the ends of a run directly above it."""
-        found: _Ends = {}
-        done: dict[int, int] = defaultdict(int)
-        pending: list[tuple[int, int]] = []
-        _sort(above, found, pending)
-        while pending:
-            origin, letters = pending.pop()
-            letters &= ~done[origin]
-            if not letters:
-                continue
-            done[origin] |= letters
-            state = int(self._tables.gotos[self._brackets.state(cell), origin])
-            if state == self._tables.end and letters & _END_BIT:
-                found[_ACCEPTS] = _END_BIT
-                letters &= ~_END_BIT
-            if state >= 0 and letters:
-                after = self._brackets.after(cell, state)
-                _sort(self._run(after, letters, user), found, pending)
-        return found
-
-    def _actions(self, state: int) -> tuple[int, list[tuple[int, int, int]]]:
-        if self._known_letters.get(state) != len(self._names):
-            shifts, reductions = 0, dict[int, int]()
-            row = self._tables.actions[state].tolist()
-            for letter, (terminal, _owed) in enumerate(self._names):
-                action = row[terminal]
-                if action > 0:
-                    shifts |= 1 << letter
-                elif action < 0:
-                    reductions[action] = reductions.get(action, 0) | 1 << letter
-            rules = [(self._tables.rules[-1 - action], letters) for action, letters in reductions.items()]
-            self._steps[state] = shifts, [(rule.origin, len(rule.symbols), bits) for rule, bits in rules]
-            self._known_letters[state] = len(self._names)
-        return self._steps[state]
-
-    # --- letters --------------------------------------------------------------------------------------------
-
-    def _letter(self, terminal: int, owed: int) -> int:
-        """Return the bit of a letter."""
-        key = terminal, owed
-        number = self._numbers.get(key)
-        if number is None:
-            number = len(self._names)
-            self._names.append(key)
-            self._numbers[key] = number
-        return 1 << number
-
-    def _line(self, terminal: int, owed: int) -> int:
-        """Return what a terminal is to the boundary behind it."""
-        indentation = self._tables.indentation
-        if indentation is None or owed == _ENDING:
-            return _PLAIN
-        return {indentation.newline: _LINE, indentation.dedent: _DEDENTED}.get(terminal, _PLAIN)
-
-    def _available(self, cell: int, owed: int, line: int) -> int:
-        """Return the letters that may come between two lexemes, as bits."""
-        indentation = self._tables.indentation
-        inside, context = (
-            self._brackets.is_open(cell),
-            int(self._tables.context_of[self._brackets.state(cell)]),
-        )
-        key = context, owed, inside, line
-        known = self._boundary_letters.get(key)
-        if known is None:
-            known = _END_BIT
-            if owed != _ENDING:
-                for terminal, lefts in self._letters.of(context, owed, inside).items():
-                    for left in lefts:
-                        known |= self._letter(terminal, left)
+    def _letters_at(self, context: int, inside: bool, kind: Boundary) -> list[tuple[int, int]]:
+        """Return the letters that may come at a boundary."""
+        indentation, (owed, line) = self._tables.indentation, kind
+        found: list[tuple[int, int]] = []
+        if owed == ENDING or self._letters.may_end(context, owed):
+            found.append((END, NOTHING))
             if indentation is not None:
-                known |= self._letter(indentation.dedent, _ENDING)
-                if line != _PLAIN:
-                    known |= self._letter(indentation.dedent, owed)
-                if line == _LINE:
-                    known |= self._letter(indentation.indent, owed)
-            self._boundary_letters[key] = known
+                found.append((indentation.dedent, ENDING))
+        if owed != ENDING:
+            for terminal, lefts in self._letters.of(context, owed, inside).items():
+                found += [(terminal, left) for left in lefts]
+            if indentation is not None and line != PLAIN:
+                found.append((indentation.dedent, owed))
+            if indentation is not None and line == LINE:
+                found.append((indentation.indent, owed))
+        return found
+
+    def _behind(self, terminal: int, owed: int) -> Boundary:
+        """Return the kind of the boundary behind a letter."""
+        indentation = self._tables.indentation
+        if indentation is None or owed == ENDING:
+            return owed, PLAIN
+        return owed, {indentation.newline: LINE, indentation.dedent: DEDENTED}.get(terminal, PLAIN)
+
+    def _letter_number(self, terminal: int, owed: int) -> int:
+        return self._numbers.setdefault((terminal, owed), len(self._numbers))
+
+    def _kind(self, kind: Boundary) -> int:
+        known = self._kind_numbers.get(kind)
+        if known is None:
+            known = self._kind_numbers[kind] = len(self.kinds)
+            self.kinds.append(kind)
         return known
 
+    def _put_letters(self, rows: Mapping[tuple[int, bool, int], int]) -> None:
+        count, kinds, contexts = len(self._numbers), len(self.kinds), len(self._tables.contexts)
+        words = (count + 63) // 64
+        self._words[Runs.letters], self._words[Runs.words], self._words[Runs.kinds] = count, words, kinds
+        self._letter_terminals = [terminal for terminal, _owed in self._numbers]
+        behind = [self._kind_numbers.get(self._behind(*letter), 0) for letter in self._numbers]
+        self._put("letter_terminals", np.array(self._letter_terminals, np.int32))
+        self._put("letter_kinds", np.array(behind, np.int32))
+        available = np.zeros((contexts, 2, kinds, words), np.int64)
+        for (context, inside, kind), bits in rows.items():
+            available[context, int(inside), kind] = np.frombuffer(
+                bits.to_bytes(8 * words, "little"), np.int64
+            )
+        self._put("available", available)
+        # stacks may hold symbols that a source of fewer letters does not have
+        symbols = {one for rule in self._rules for one in rule.symbols}
+        is_used = np.zeros(len(self._tables.terminals) + len(self._tables.nonterminals), np.uint8)
+        is_used[[one if one >= 0 else len(self._tables.terminals) - 1 - one for one in symbols]] = 1
+        self._put("is_used", is_used)
 
-def _sort(above: _Ends, found: _Ends, pending: list[tuple[int, int]]) -> None:
-    """Take up the ends of a run above a cell: those that reach below it into `found`, the others into
-    `pending`."""
-    for (origin, below), letters in list(above.items()):
-        if (origin, below) == _ACCEPTS:
-            found[_ACCEPTS] = _END_BIT
-        elif below:
-            found[origin, below - 1] = found.get((origin, below - 1), 0) | letters
-        else:
-            pending.append((origin, letters))
+    def _put_cells(self) -> None:
+        brackets, words = self._brackets, self._words
+        cells = len(self._tables.kernels) * brackets.modes
+        words[Runs.modes] = brackets.modes
+        self._put("steps", np.array(brackets.steps, np.int32))
+        for field in ("cell_at", "cell_states", "cell_modes"):
+            self._put(field, np.zeros(cells, np.int32))
+        self._put("below_begins", np.zeros(cells + 1, np.int32))
+        pairs = int(S.find_cells(self._address, self._tables.start))
+        self._put("belows", np.zeros(pairs + 1, np.int32))
+        S.find_belows(self._address)
+
+    def _make_room(self) -> None:
+        """Make room for keys and nodes: for some of each cell, at first."""
+        words, width = self._words, int(self._words[Runs.words])
+        cells, nonterminals = int(words[Runs.cells]), len(self._tables.nonterminals)
+        self._put("key_at", np.zeros(cells * int(words[Runs.letters] + words[Runs.kinds]), np.int32))
+        for field in ("key_room", "row_room", "use_room", "node_room", "choice_room"):
+            words[word_of(Runs, field)] = 0
+        for field in (
+            "keys",
+            "first_queued",
+            "queued",
+            "used",
+            "uses",
+            "nodes",
+            "choice_count",
+            "expanded",
+            "mark",
+        ):
+            words[word_of(Runs, field)] = 0
+        widest = (1 + max(map(len, self._slots))) * width
+        for field in ("above", "target"):
+            self._put(field, np.zeros(widest, np.int64))
+        self._put("row", np.zeros(width, np.int64))
+        for field in ("pending", "done"):
+            self._put(field, np.zeros(nonterminals * width, np.int64))
+        for field in ("pending_list", "touched"):
+            self._put(field, np.zeros(nonterminals, np.int32))
+        for field in ("marks", "frontier", "next_frontier"):
+            self._put(field, np.zeros(cells, np.int32))
+        sizes = {"key": 8 * cells, "row": 24 * cells * width, "use": 1 << (32 * cells).bit_length()}
+        sizes |= {"node": 1 << (4 * cells).bit_length(), "choice": 64 * cells}
+        for what, size in sizes.items():
+            self._grow(what, size)
+        for cell in range(cells):
+            self._call(S.ask_for, self._address, cell, int(words[Runs.letters]))
+
+    def _grow(self, what: str, size: int) -> None:
+        """Give compiled code more room for keys, rows, uses, nodes or choices."""
+        width = int(self._words[Runs.words])
+        for field, (kind, each) in _GROWING[what].items():
+            old, new = self._arrays.get(field), np.zeros((each or width) * size, kind)
+            is_kept = self._words[word_of(Runs, f"{what}_room")] and not field.endswith("_slots")
+            if old is not None and is_kept:
+                new[: len(old)] = old
+            self._put(field, new)
+        self._words[word_of(Runs, f"{what}_room")] = size
+        S.hash_again(self._address)
+
+    def _call(self, function: Callable[..., Any], *arguments: int) -> int:
+        """Return the result of compiled code, once there is room for it."""
+        while (code := int(function(*arguments))) < 0:
+            what = (*_GROWING,)[-1 - code]
+            self._grow(what, _GROWTH * int(self._words[word_of(Runs, f"{what}_room")]))
+        return code
+
+    def _put(self, field: str, array: npt.NDArray[Any]) -> None:
+        self._arrays[field] = array
+        self._words[word_of(Runs, field)] = address_of(array)
+
+
+def _contexts_after(tables: ParserTables) -> list[list[int]]:
+    """Return for each terminal the contexts of the states to which it is shifted."""
+    return [sorted(set(tables.context_of[column[column > 0] - 1].tolist())) for column in tables.actions.T]
 
 
 def _ones(bits: int) -> Iterator[int]:
@@ -281,8 +435,3 @@ def _ones(bits: int) -> Iterator[int]:
         low = bits & -bits
         yield low.bit_length() - 1
         bits ^= low
-
-
-def _merge(found: _Ends, more: _Ends) -> None:
-    for end, letters in list(more.items()):
-        found[end] = found.get(end, 0) | letters

@@ -1,7 +1,7 @@
 """The questions of compiled code about a Lark grammar, and their answers.
 
-Compiled code notes what it does not know and returns ASKED. Python answers the questions from the lexer, the
-parser's plans and its own reader, and calls again, until there are none (`LarkAnswers.call`). Answers are
+Compiled code notes what it does not know and returns ASKED. Python answers the questions from the lexer and
+its own reader, and calls again, until there are none (`LarkAnswers.call`). Answers are
 stored in tables, so that each question is answered once for a grammar.
 """
 
@@ -19,13 +19,11 @@ from structgen.errors import LimitError, StructgenError
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.state_snapshot import clear
-from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
-from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage, LanguageSource
-from structgen.lark_grammars.tables.prepared_lexer import MOST_STATES
 from structgen.machine_core.growing_tables import EDGES, NODES, GrowingTables
 from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
@@ -39,10 +37,6 @@ _STATE_MODE: Final = K.LarkState.mode
 _STATE_PLACE: Final = K.LarkState.place
 _ROOM: Final = 1 << 12
 """Free rows that each table must have before compiled code is called."""
-_SEARCH_PLACES: Final = 1 << 13
-_SEARCH_PLACES_EACH: Final = 8
-"""From so many places (and so many for each parser state) on, one search for certified parser states costs
-less than a proof for each place."""
 _MOST_PLACES: Final = 1 << 15
 """With more places than this, those that no state uses are removed."""
 
@@ -78,7 +72,7 @@ class ReaderStates:
 
     def make_room(self) -> None:
         """Make sure that the tables to which compiled code appends have free rows."""
-        for table in (K.CELLS, K.PLACES, EDGES, NODES, K.PLACE_FLAGS):
+        for table in (K.CELLS, K.PLACES, EDGES, NODES):
             self._tables.room(table, _ROOM)
 
     def is_slow(self, index: int) -> bool:
@@ -161,7 +155,7 @@ class ReaderStates:
 
     def forget_places(self) -> None:
         """Remove the places that no state uses: those of proofs, and of tokens that were tried."""
-        tables = K.CELLS, K.PLACES, EDGES, K.PLACE_FLAGS
+        tables = K.CELLS, K.PLACES, EDGES
         counts = [self._tables.count(table) for table in tables]
         clear(self._tables)
         for table, count in zip(tables, counts, strict=True):
@@ -205,6 +199,8 @@ class LarkAnswers:
         questions = self._taken()
         if not questions:
             self._reopen_all()
+        if not self._vocabulary.knows_certain:
+            self._vocabulary.put_certain(self._states.language.certain())
         with suppress(LimitError):  # answering one by one shows which question exceeds it
             questions = self._answer_together(questions)
         # records last: the questions that they depend on may be among the others
@@ -219,8 +215,6 @@ class LarkAnswers:
             self._states.forget_places()
             places = self._tables.count(K.PLACES)
             self._most_places = max(_MOST_PLACES, 4 * places)
-        if places > min(_SEARCH_PLACES, _SEARCH_PLACES_EACH * len(self._parsed.kernels)):
-            self.certify_states()
         self._states.make_room()
         if failed is not None:
             raise failed
@@ -236,8 +230,6 @@ class LarkAnswers:
         """Reopen all questions without an answer. Compiled code waits for one that is not in its list: a
         grammar that shares the tables has noted it, or a call was interrupted."""
         self._vocabulary.reopen_all()
-        flags = self._tables.rows(K.PLACE_FLAGS)[: self._tables.count(K.PLACES)]
-        flags[(flags & K.OPEN_BITS) == K.OPEN_PENDING] &= ~K.OPEN_BITS
         edges = self._tables.rows(EDGES)[: self._tables.count(EDGES)]
         edges[(edges[:, 1] < 0) & (edges[:, 3] == K.LIVE_PENDING), 3] = K.LIVE_UNKNOWN
 
@@ -252,7 +244,7 @@ class LarkAnswers:
     def _reopen(self, kind: int, first: int, second: int) -> None:
         """Have a noted but unanswered question asked again."""
         if kind == K.Q_OPEN:
-            self._put_open(first, K.OPEN_UNKNOWN)
+            self._put_known(first, K.OPEN_KEY, second, K.LIVE_UNKNOWN)
         elif kind == K.Q_LIVE:
             self._put_known(first, K.LIVE_KEY, 0, K.LIVE_UNKNOWN)
         elif kind == K.Q_YIELDS:
@@ -261,10 +253,6 @@ class LarkAnswers:
             self._put_known(first, K.COVERS_KEY, second, K.LIVE_UNKNOWN)
         else:
             self._vocabulary.reopen(kind, first, second)
-
-    def _put_open(self, place: int, known: int) -> None:
-        flags = self._tables.rows(K.PLACE_FLAGS)
-        flags[place] = (int(flags[place, 0]) & ~K.OPEN_BITS) | known
 
     def _put_known(self, first: int, key: int, second: int, known: int) -> None:
         lark_masks.put_known(self._tables.address, first, key, second, known)
@@ -279,8 +267,8 @@ class LarkAnswers:
         elif kind == K.Q_ENDINGS:
             held.put_endings(first, *states.language.endings(first))
         elif kind == K.Q_OPEN:
-            goes_on = states.language.is_open(states.place(first))
-            self._put_open(first, K.OPEN if goes_on else K.SHUT)
+            goes_on = states.language.is_open(states.place(first), second)
+            self._put_known(first, K.OPEN_KEY, second, K.LIVE_YES if goes_on else K.LIVE_NO)
         elif kind == K.Q_RECORD:
             if held.is_open(kind, first, second):  # a stored record may have been read meanwhile
                 self.call(held.collect_record, first, second)
@@ -289,11 +277,6 @@ class LarkAnswers:
             noted = held.pairs.room()
             count = self.call(paired_lexemes.scan_pair, first, second, address_of(noted))
             held.pairs.put(first, second, noted[: paired_lexemes.NOTED_WORDS * count])
-        elif kind == K.Q_PLAN:
-            held.put_plan(first, *self._plan_of(first))
-        elif kind == K.Q_SEPARABLE:
-            held.put_separability(first, second, states.language.separability(first, second))
-            self._reopen_plans()
         elif kind == K.Q_LIVE:
             goes_on = states.language.is_live(states.configuration(first))
             self._put_known(first, K.LIVE_KEY, 0, K.LIVE_YES if goes_on else K.LIVE_NO)
@@ -310,63 +293,15 @@ class LarkAnswers:
         if self._vocabulary.is_open(kind, first, second):
             self._answer_one(kind, first, second)
 
-    # --- the parser's plans ---------------------------------------------------------------------------------
-
-    def _plan_of(self, state: int) -> tuple[int, int, list[int]]:
-        """Return a plan of a parser state that is valid with all known separabilities."""
-        language = self._states.language
-        while True:
-            plan = language.completion_of(state)
-            for terminal in plan[2]:
-                context = self._vocabulary.inseparable_context(terminal)
-                if context >= 0:  # the answer may come from a file: tell the language
-                    language.separability(context, terminal)
-            if state not in self._reopen_plans():
-                return plan
-
-    def _reopen_plans(self) -> list[int]:
-        """Reopen the plans that have become invalid; return their states."""
-        outdated = self._states.language.outdated()
-        for state in outdated:
-            self._vocabulary.reopen(K.Q_PLAN, state, 0)
-        return outdated
-
-    def certify_states(self) -> None:
-        """Find the certified parser states, once."""
-        held = self._vocabulary
-        if held.knows_certified or len(self._parsed.kernels) > MOST_STATES:
-            return
-
-        def plan_of(state: int) -> tuple[int, int, list[int]]:
-            self._answer_if_open(K.Q_PLAN, state, 0)
-            return held.plan(state)
-
-        def separability(context: int, terminal: int) -> int:
-            self._answer_if_open(K.Q_SEPARABLE, context, terminal)
-            return held.separability(context, terminal)
-
-        states = range(len(self._parsed.kernels))
-        while True:
-            found = CertifiedStates(self._parsed, plan_of, separability).find()
-            # answers of the lexer meanwhile may have made plans invalid
-            if not any(held.is_open(K.Q_PLAN, state, 0) for state in states):
-                break
-        held.put_certified(found)
-
     # --- ahead of time --------------------------------------------------------------------------------------
 
     def prepare(self, room: int, progress: Callable[[int], None] | None) -> int:
-        """Make the plans of all parser states, then the records of lexeme states, breadth-first from the
-        beginnings of lexemes, until `room` bytes are used; return how many states have records."""
+        """Make the records of lexeme states, breadth-first from the beginnings of lexemes, until `room` bytes
+        are used; return how many states have records."""
         held = self._vocabulary
         most = held.nbytes + room
-        for state in range(len(self._parsed.kernels)):
-            self._answer_if_open(K.Q_PLAN, state, 0)
-        for context, of_context in enumerate(self._parsed.contexts):
+        for context in range(len(self._parsed.contexts)):
             self._answer_if_open(K.Q_START, context, 0)
-            for terminal in (END, *of_context.terminals):
-                self._answer_if_open(K.Q_SEPARABLE, context, terminal)
-        self.certify_states()
         states = dict.fromkeys(map(held.start_of, range(len(self._parsed.contexts))))
         pending, behind, done = list(states), dict[tuple[int, int], None](), 0
         for state in pending:

@@ -517,7 +517,7 @@ class VocabularyTables(GrowingGrammarTables):
         held[lexeme] = address_of(record)
 
     def is_open(self, kind: int, first: int, second: int) -> bool:
-        """Return whether a question about the lexer or the parser's plans has no answer."""
+        """Return whether a question about the lexer has no answer."""
         if kind == K.Q_RECORD:
             self._fetch()
             held = self._records if second == 0 else self._held[second]
@@ -547,7 +547,7 @@ class VocabularyTables(GrowingGrammarTables):
         self._held[at], trie[_TRIE_RECORDS] = records, address_of(records)
 
     def reopen(self, kind: int, first: int, second: int) -> None:
-        """Have a question about the lexer or the parser's plans asked again."""
+        """Have a question about the lexer asked again."""
         if kind == K.Q_PAIR:
             self.pairs.reopen(first, second)
         elif kind == K.Q_RECORD:

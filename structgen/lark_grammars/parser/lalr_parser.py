@@ -198,13 +198,14 @@ class Parser:
         """The stack under the top."""
         self._pushed: dict[tuple[int, int], int] = {}
         self._fed: dict[tuple[int, int], int] = {}
-        self._least = least
+        self.least = least
+        """For each terminal the length of its shortest lexeme in bytes; UNREACHABLE if there is none."""
         self._completions: dict[tuple[int, bool], tuple[int, tuple[int, int] | None]] = {}
 
     @cached_property
     def texts(self) -> ShortestDerivations:
         """The shortest texts of symbols."""
-        return ShortestDerivations(self.tables, self._least)
+        return ShortestDerivations(self.tables, self.least)
 
     def push(self, stack: int, state: int) -> int:
         """Return a stack with one more state."""

@@ -1,5 +1,5 @@
 """The tables of a Lark grammar for compiled code that do not depend on a vocabulary: moves of lexemes, their
-endings, and the parser's plans.
+endings, and from which boundaries every stack leads to the text's end.
 """
 
 from __future__ import annotations
@@ -36,16 +36,14 @@ class GrammarTables(NamedTuple):
     endings: npt.NDArray[np.int32]
     lists: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int32]
-    plans: npt.NDArray[np.int32]
-    separability: npt.NDArray[np.uint8]
     errors: npt.NDArray[np.uint8]
     """[terminals, classes]: whether it is an error after a terminal, in every context. UNKNOWN_AFTER: nobody
     has asked."""
     origins: npt.NDArray[np.int32]
     sizes: npt.NDArray[np.int32]
     """For each rule: its nonterminal, and its number of symbols."""
-    certified: npt.NDArray[np.uint8]
-    """The certificates of parser states, as in `put_certified`; empty if they were not computed."""
+    certain: npt.NDArray[np.int64]
+    """[parser states, 2]: as in `put_certain`; empty if nobody has asked."""
 
     def own(self) -> GrammarTables:
         """Return a copy that may be written to; no copy if nothing is unknown, because nobody writes then."""
@@ -123,9 +121,7 @@ class GrowingGrammarTables:
                 indentation.tab_size,
             )
         self._starts = np.full(len(tables.contexts), K.UNKNOWN, np.int32)
-        self._plans = np.full(len(tables.kernels), K.UNKNOWN, np.int32)
-        self._separability = np.zeros((len(tables.contexts), terminals), np.uint8)
-        self._certified = np.zeros(len(tables.kernels), np.uint8)
+        self._certain = np.zeros((len(tables.kernels), 2), np.int64)
         self._fixed: dict[int, npt.NDArray[Any]] = {
             _tables_word("classes"): self._classes,
             _tables_word("actions"): np.ascontiguousarray(tables.actions, np.int32),
@@ -136,9 +132,7 @@ class GrowingGrammarTables:
             _tables_word("start_states"): self._starts,
             _tables_word("ignored"): ignored,
             _tables_word("brackets"): brackets,
-            _tables_word("plans"): self._plans,
-            _tables_word("separability"): self._separability,
-            _tables_word("certified"): self._certified,
+            _tables_word("certain"): self._certain,
         }
         for word, array in self._fixed.items():
             words[word] = address_of(array)
@@ -149,9 +143,8 @@ class GrowingGrammarTables:
             tables.gotos.shape[1],
             tables.end,
         )
-        words[K.LarkTables.has_excluding], words[K.LarkTables.keeps_fragments] = 0, 0
-        self.knows_certified = False
-        """Whether the certified states were computed."""
+        self.knows_certain = False
+        """Whether it was asked which boundaries are certain."""
         self._errors = np.full((terminals, self._width), UNKNOWN_AFTER, np.uint8)
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
         self._entered: set[int] | None = set()
@@ -173,7 +166,7 @@ class GrowingGrammarTables:
             address_of(self._newlines),
         )
         words[_tables_word("endings")] = address_of(self._endings)
-        words[_tables_word("ending_lists")] = words[_tables_word("plan_lists")] = address_of(self._lists)
+        words[_tables_word("ending_lists")] = address_of(self._lists)
 
     @property
     def _lexer(self) -> Lexer:
@@ -186,7 +179,7 @@ class GrowingGrammarTables:
 
     @property
     def listed(self) -> int:
-        """The length of the lists of endings and plans."""
+        """The length of the lists of endings."""
         return self._listed
 
     def _known_moves(self) -> set[int]:
@@ -200,8 +193,6 @@ class GrowingGrammarTables:
     def grammar_tables(self) -> GrammarTables:
         """Return the contents of the tables."""
         count, separator = self._told, int(self._words[K.LarkTables.separator])
-        separability = self._separability.copy()
-        separability[separability == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
         return GrammarTables(
             np.append(self._classes, np.array([separator] if separator >= 0 else [], np.uint8)),
             _answered(self._moves[:count]),
@@ -209,12 +200,10 @@ class GrowingGrammarTables:
             _answered(self._endings[:count]),
             self._lists[: self._listed].copy(),
             _answered(self._starts),
-            _answered(self._plans),
-            separability,
             self._errors.copy(),
             self._fixed[_tables_word("rule_origins")],
             self._fixed[_tables_word("rule_sizes")],
-            self._certified.copy() if self.knows_certified else self._certified[:0],
+            self._certain.copy() if self.knows_certain else self._certain[:0],
         )
 
     def _put(self, grammar_tables: GrammarTables) -> None:
@@ -227,23 +216,18 @@ class GrowingGrammarTables:
         self._entered = None
         self._told = len(grammar_tables.newlines)
         self._lists, self._listed = grammar_tables.lists, len(grammar_tables.lists)
-        self._starts[:], self._plans[:], self._separability[:] = (
-            grammar_tables.starts,
-            grammar_tables.plans,
-            grammar_tables.separability,
-        )
+        self._starts[:] = grammar_tables.starts
         self._errors[:] = grammar_tables.errors
-        if len(grammar_tables.certified):
-            self.put_certified(grammar_tables.certified)
+        if len(grammar_tables.certain):
+            self.put_certain(grammar_tables.certain)
         self._point()
 
     def reopen_all(self) -> None:
         """Reopen all unanswered questions."""
-        for cells in (self._moves, self._endings, self._starts, self._plans):
+        for cells in (self._moves, self._endings, self._starts):
             pending = cells == K.PENDING
             if pending.any():
                 cells[pending] = K.UNKNOWN
-        self._separability[self._separability == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
 
     # --- room -----------------------------------------------------------------------------------------------
 
@@ -286,16 +270,14 @@ class GrowingGrammarTables:
         return int(self._starts[context])
 
     def is_open(self, kind: int, first: int, second: int) -> bool:
-        """Return whether a question about the lexer or the parser's plans has no answer."""
+        """Return whether a question about the lexer has no answer."""
         if kind == K.Q_MOVE:
             return first not in self._known_moves()
-        if kind == K.Q_SEPARABLE:
-            return int(self._separability[first, second]) in (K.SEPARABLE_UNKNOWN, K.SEPARABLE_PENDING)
-        cells = {K.Q_START: self._starts, K.Q_PLAN: self._plans, K.Q_ENDINGS: self._endings}[kind]
+        cells = {K.Q_START: self._starts, K.Q_ENDINGS: self._endings}[kind]
         return first >= len(cells) or int(cells[first]) < 0
 
     def reopen(self, kind: int, first: int, second: int) -> None:
-        """Have a question about the lexer or the parser's plans asked again."""
+        """Have a question about the lexer asked again."""
         if kind == K.Q_MOVE:
             self._moves[first, second] = K.UNKNOWN
             self._known_moves().discard(first)
@@ -303,10 +285,6 @@ class GrowingGrammarTables:
             self._starts[first] = K.UNKNOWN
         elif kind == K.Q_ENDINGS:
             self._endings[first] = K.UNKNOWN
-        elif kind == K.Q_PLAN:
-            self._plans[first] = K.UNKNOWN
-        elif kind == K.Q_SEPARABLE:
-            self._separability[first, second] = K.SEPARABLE_UNKNOWN
 
     def states_after(self, *lexemes: int) -> list[int]:
         """Return the lexeme states after the moves of some states, with and without their old slots, in
@@ -332,36 +310,11 @@ class GrowingGrammarTables:
         listed = (len(endings), *endings, len(all_of), *all_of, last)
         self._endings[lexeme] = self._listed_at(listed)
 
-    def put_plan(self, state: int, rule: int, dot: int, terminals: Sequence[int]) -> None:
-        """Store the plan of a parser state: the rest of its rule that needs the fewest bytes."""
-        self._plans[state] = self._listed_at((rule, dot, len(terminals), *terminals))
-
-    def put_separability(self, context: int, terminal: int, separability: int) -> None:
-        """Store the separability of a terminal in a context."""
-        self._separability[context, terminal] = separability
-
-    def plan(self, state: int) -> tuple[int, int, list[int]]:
-        """Return the stored plan of a parser state."""
-        at = int(self._plans[state])
-        rule, dot, count = self._lists[at : at + 3].tolist()
-        return rule, dot, self._lists[at + 3 : at + 3 + count].tolist()
-
-    def separability(self, context: int, terminal: int) -> int:
-        """Return the stored separability of a terminal in a context."""
-        return int(self._separability[context, terminal])
-
-    def inseparable_context(self, terminal: int) -> int:
-        """Return a context in which a terminal is stored as inseparable, -1 if there is none."""
-        found = np.flatnonzero(self._separability[:, terminal] == K.INSEPARABLE)
-        return int(found[0]) if len(found) else -1
-
-    def put_certified(self, certified: npt.NDArray[np.uint8]) -> None:
-        """Store the certificates of the parser states: whether every stack with the state on top can be
-        completed."""
-        self._certified[:] = certified
-        self.knows_certified = True
-        self._words[K.LarkTables.keeps_fragments] = 1
-        self._words[K.LarkTables.has_excluding] = int((certified & K.EXCLUDING).any())
+    def put_certain(self, certain: npt.NDArray[np.int64]) -> None:
+        """Store int64[parser states, 2]: the boundaries, as bits, from which every stack with the state on
+        top leads to the text's end; the second number where a bracket is open."""
+        self._certain[:] = certain
+        self.knows_certain = True
 
     def _listed_at(self, key: tuple[int, ...]) -> int:
         at = self._known_lists.get(key)
@@ -371,10 +324,7 @@ class GrowingGrammarTables:
                 lists = np.empty(2 * (at + size), np.int32)
                 lists[:at] = self._lists[:at]
                 self._kept.append(self._lists)
-                (
-                    self._lists,
-                    self._words[[_tables_word("ending_lists"), _tables_word("plan_lists")]],
-                ) = lists, address_of(lists)
+                self._lists, self._words[_tables_word("ending_lists")] = lists, address_of(lists)
             self._lists[at : at + size] = key
             self._listed, self._known_lists[key] = at + size, at
         return at

@@ -1,6 +1,6 @@
 """Computes, when lark loads a grammar, the tables that hold for all vocabularies: the states of its lexer,
-their moves and endings; the parser's plans, the separability of terminals, the certified states, and the
-errors after each terminal.
+their moves and endings; from which boundaries every stack leads to the text's end; and the errors after each
+terminal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from structgen.errors import LimitError
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables, GrowingGrammarTables
@@ -47,10 +46,7 @@ class Ahead(NamedTuple):
     @property
     def has_text(self) -> bool:
         """Whether it is certain that the grammar has a text."""
-        return (
-            int(self.grammar_tables.certified[self.start]) & (K.CERTIFIED_SEPARATED | K.EXCLUDING)
-            == K.CERTIFIED_SEPARATED
-        )
+        return bool(self.grammar_tables.certain[self.start, 0] >> K.BETWEEN & 1)
 
 
 def work_out(tables: ParserTables) -> Ahead | None:
@@ -70,8 +66,9 @@ def work_out(tables: ParserTables) -> Ahead | None:
         except LimitError as error:
             if error.limit != "oracle_steps":
                 raise
-        with language.budget:
-            _enter_plans(arrays, language)
+        arrays.put_certain(language.certain())
+        for terminal in range(len(tables.terminals)):
+            arrays.put_errors(terminal)
     except LimitError:
         return None  # masks may not need what exceeded the limit
     return Ahead(arrays.grammar_tables(), language.lexemes(), tables.start)
@@ -128,23 +125,3 @@ def _enter_endings(arrays: GrowingGrammarTables, language: ContextualLanguage, s
         if arrays.listed >= MOST_LISTED:
             return
         arrays.put_endings(state, *language.endings(state))
-
-
-def _enter_plans(arrays: GrowingGrammarTables, language: ContextualLanguage) -> None:
-    """Store the plans of the parser's states, and the answers on which they depend."""
-    tables = language.reader.tables
-
-    def separability(context: int, terminal: int) -> int:
-        arrays.put_separability(context, terminal, language.separability(context, terminal))
-        return arrays.separability(context, terminal)
-
-    while True:
-        certified = CertifiedStates(tables, language.completion_of, separability).find()
-        # by answers of the lexer, plans may have become invalid
-        if not language.outdated():
-            break
-    for state in range(len(tables.kernels)):
-        arrays.put_plan(state, *language.completion_of(state))
-    arrays.put_certified(certified)
-    for terminal in range(len(tables.terminals)):
-        arrays.put_errors(terminal)

@@ -1,0 +1,712 @@
+"""The compiled fixpoints of `saturation`: how runs of the parser may end, and which boundaries are certain.
+
+A *cell* is a state of the parser on its stack, with the mode of its brackets (`balances`). The *run* above a
+cell is all that the parser does until it takes the cell away. It ends when a rule is reduced whose symbols
+reach the cell or below: an *end* is a nonterminal, and how many more cells go. The ends of a cell's runs are
+given by its kernel items, so each parser state has a short list of them (SLOTS), after one for the text's
+end. A run is known by a *key*: its cell, and the letter that it begins with, or the kind of the boundary
+before that letter. For each key and each end there is a row of bits: the letters that may come next.
+
+`saturate` finds the rows of all keys that are asked for, by a least fixpoint. `certify` finds the boundaries
+from which every stack leads to the text's end: whatever cell is below, some end leads to a boundary that is
+certain. The number of cells falls with each end, or else (no more cells go) it stays, and such ends must
+not go round in a circle: so this is a greatest fixpoint around a least one.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Block, Bytes, Int32s, Int64s, skip
+
+
+class Runs(Block):
+    """Input and output of the fixpoints. A row of bits has WORDS words, a bit for each letter. An entry
+    point that needs more room returns -1 - one of KEYS_FULL, ...; it is called again when there is room."""
+
+    # the parser
+    states: int
+    terminals: int
+    nonterminals: int
+    end: int
+    actions: Int32s
+    gotos: Int32s
+    origins: Int32s
+    sizes: Int32s
+    """[rules]: the nonterminal, and the number of symbols."""
+    contexts: Int32s
+    """[states]"""
+    slot_begins: Int32s
+    slot_origins: Int32s
+    slot_belows: Int32s
+    """The ends of a state's runs, from SLOT_BEGINS on."""
+
+    # letters
+    letters: int
+    words: int
+    letter_terminals: Int32s
+    letter_kinds: Int32s
+    """[letters]: the terminal, and the kind of the boundary behind it."""
+    kinds: int
+    available: Int64s
+    """[contexts, 2, kinds], rows: the letters that may come; the second half where a bracket is open."""
+    is_used: Bytes
+    """[terminals + nonterminals]: whether a symbol is in a text."""
+
+    # cells
+    modes: int
+    steps: Int32s
+    """[states]: how many more brackets the symbol before a state opens than it closes."""
+    cells: int
+    pairs: int
+    """The pairs of a cell and one below it."""
+    cell_at: Int32s
+    """[states, modes]: 1 + the cell; 0: no stack has it."""
+    cell_states: Int32s
+    cell_modes: Int32s
+    below_begins: Int32s
+    belows: Int32s
+    """The cells that may be directly below a cell, from BELOW_BEGINS on."""
+
+    # keys
+    keys: int
+    key_room: int
+    key_at: Int32s
+    """[cells, letters + kinds]: 1 + the key; 0: not asked for."""
+    key_cells: Int32s
+    key_reads: Int32s
+    """The letter, or LETTERS + the kind of the boundary."""
+    key_rows: Int64s
+    """Where the rows of a key begin."""
+    queue: Int32s
+    first_queued: int
+    queued: int
+    """A ring: where it begins, and how many keys wait."""
+    is_queued: Bytes
+    users: Int32s
+    """The last of the keys that use a key, an entry of USES; -1: none."""
+    used: int
+    row_room: int
+    rows: Int64s
+    uses: int
+    use_room: int
+    use_keys: Int32s
+    use_nexts: Int32s
+    use_slots: Int64s
+    """A hash table of pairs of keys that are entered; its size is twice USE_ROOM."""
+
+    # scratch
+    above: Int64s
+    target: Int64s
+    """Rows of the slots of one state."""
+    row: Int64s
+    pending: Int64s
+    done: Int64s
+    """[nonterminals], rows."""
+    pending_list: Int32s
+    touched: Int32s
+    marks: Int32s
+    """[cells]"""
+    mark: int
+    frontier: Int32s
+    next_frontier: Int32s
+    """[cells]"""
+
+    # what is certain: nodes are cells with the letters that may come next
+    nodes: int
+    node_room: int
+    node_cells: Int32s
+    node_rows: Int64s
+    node_slots: Int32s
+    """A hash table: 1 + the node; its size is twice NODE_ROOM."""
+    choices_at: Int32s
+    """Where the choices of a node begin; ACCEPTS_AT: its text may end."""
+    choice_count: int
+    choice_room: int
+    choices: Int32s
+    """For each cell below: the number of its ends; for each end: the number of nodes to which it leads, and
+    twice each, plus 1 if no more cells go."""
+    expanded: int
+    is_certain: Bytes
+    is_shown: Bytes
+    """[nodes]"""
+
+
+KEYS_FULL, ROWS_FULL, USES_FULL, NODES_FULL, CHOICES_FULL = range(5)
+ACCEPTS_AT = -2
+
+
+# --- rows of bits -------------------------------------------------------------------------------------------
+
+
+@jit
+def add_row(target: Int64s, row: Int64s, words: int) -> bool:
+    """Add a row to another; return whether the other has grown."""
+    grown = False
+    for w in range(words):
+        more = target[w] | row[w]
+        if more != target[w]:
+            target[w] = more
+            grown = True
+    return grown
+
+
+@jit
+def clear(rows: Int64s, words: int) -> None:
+    for w in range(words):
+        rows[w] = 0
+
+
+@jit
+def is_empty(row: Int64s, words: int) -> bool:
+    for w in range(words):
+        if row[w] != 0:
+            return False
+    return True
+
+
+@jit
+def lowest_bit(word: int) -> int:
+    """Return the number of the lowest bit of a word that is not 0."""
+    left, found = numba.uint64(word), 0
+    while left & numba.uint64(0xFF) == 0:
+        left >>= numba.uint64(8)
+        found += 8
+    while left & numba.uint64(1) == 0:
+        left >>= numba.uint64(1)
+        found += 1
+    return found
+
+
+# --- cells --------------------------------------------------------------------------------------------------
+
+
+@jit
+def cell_after(r: Runs, cell: int, state: int) -> int:
+    """Return the cell of a state over another cell; -1 if there is none."""
+    mode, most = r.cell_modes[cell], r.modes - 1
+    if mode < most:
+        mode = min(most, mode + r.steps[state])
+    return r.cell_at[r.modes * state + mode] - 1 if mode >= 0 else -1
+
+
+@jit
+def target_of(r: Runs, state: int, symbol: int) -> int:
+    """Return the state after a symbol (a terminal, or TERMINALS + a nonterminal); -1 if there is none."""
+    if r.is_used[symbol] == 0:
+        return -1
+    if symbol >= r.terminals:
+        return r.gotos[state * r.nonterminals + symbol - r.terminals]
+    return max(-1, r.actions[state * r.terminals + symbol] - 1)
+
+
+@entry("int64(int64, int64)")
+def find_cells(address: int, start: int) -> int:
+    """Number the cells that stacks may have, beginning with that of a start state, and count those below
+    each. Returns how many pairs of a cell and one below it there are."""
+    r = Runs(address)
+    states, modes, begins = r.cell_states, r.cell_modes, r.below_begins
+    most, pairs, count = r.modes - 1, 0, 1
+    states[0] = start
+    modes[0] = 0
+    r.cell_at[r.modes * start] = 1
+    cell = 0
+    while cell < count:
+        for symbol in range(r.terminals + r.nonterminals):
+            state = target_of(r, states[cell], symbol)
+            mode = modes[cell]
+            if state >= 0 and mode < most:
+                mode = min(most, mode + r.steps[state])
+            if state < 0 or mode < 0:
+                continue
+            at = r.modes * state + mode
+            if r.cell_at[at] == 0:
+                states[count] = state
+                modes[count] = mode
+                count += 1
+                r.cell_at[at] = count
+            after = r.cell_at[at]  # 1 + the cell
+            begins[after] = begins[after] + 1
+            pairs += 1
+        cell += 1
+    r.cells = count
+    total = 0
+    for cell in range(count):
+        total += begins[cell]
+        begins[cell] = total
+    begins[count] = pairs
+    r.pairs = pairs
+    return pairs
+
+
+@entry("int64(int64)")
+def find_belows(address: int) -> int:
+    """List the cells below each cell. Returns 0."""
+    r = Runs(address)
+    begins, count = r.below_begins, r.cells
+    for cell in range(count):
+        for symbol in range(r.terminals + r.nonterminals):
+            state = target_of(r, r.cell_states[cell], symbol)
+            after = cell_after(r, cell, state) if state >= 0 else -1
+            if after >= 0:
+                # the lists are filled from their ends, so that each entry of BELOW_BEGINS becomes a beginning
+                at = begins[after + 1] - 1
+                begins[after + 1] = at
+                r.belows[at] = cell
+    for cell in range(count):
+        begins[cell] = begins[cell + 1]
+    begins[count] = r.pairs
+    return 0
+
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+@jit
+def rows_of(r: Runs, key: int) -> Int64s:
+    return skip(r.rows, r.key_rows[key])
+
+
+@jit
+def enqueue(r: Runs, key: int) -> None:
+    if r.is_queued[key] == 0:
+        r.is_queued[key] = 1
+        r.queue[(r.first_queued + r.queued) % r.key_room] = key
+        r.queued = r.queued + 1
+
+
+@jit
+def slots_of(r: Runs, state: int) -> int:
+    """Return how many rows the runs above a state have: one more than ends."""
+    return 1 + r.slot_begins[state + 1] - r.slot_begins[state]
+
+
+@jit
+def slot_of(r: Runs, state: int, origin: int, below: int) -> int:
+    """Return the row of an end of a state's runs; -1 if there is none."""
+    first = r.slot_begins[state]
+    for slot in range(first, r.slot_begins[state + 1]):
+        if r.slot_origins[slot] == origin and r.slot_belows[slot] == below:
+            return 1 + slot - first
+    return -1
+
+
+@jit
+def key_of(r: Runs, cell: int, read: int) -> int:
+    """Return a key, asked for if it is new; below 0 where there is no room."""
+    at = cell * (r.letters + r.kinds) + read
+    known = r.key_at[at]
+    if known != 0:
+        return known - 1
+    key, size = r.keys, slots_of(r, r.cell_states[cell]) * r.words
+    if key == r.key_room:
+        return -1 - KEYS_FULL
+    if r.used + size > r.row_room:
+        return -1 - ROWS_FULL
+    r.key_cells[key] = cell
+    r.key_reads[key] = read
+    r.key_rows[key] = r.used
+    r.users[key] = -1
+    r.used = r.used + size
+    r.keys = key + 1
+    r.key_at[at] = key + 1
+    enqueue(r, key)
+    return key
+
+
+@jit
+def pair_slot(r: Runs, pair: int) -> int:
+    """Return the slot of a pair of keys: its own, or a free one."""
+    mask = 2 * r.use_room - 1
+    mixed = numba.uint64(pair) * numba.uint64(0x9E3779B97F4A7C15)
+    at = int(numba.int64(mixed >> numba.uint64(24))) & mask
+    while r.use_slots[at] != 0 and r.use_slots[at] != pair:
+        at = (at + 1) & mask
+    return at
+
+
+@jit
+def use(r: Runs, cell: int, read: int, user: int) -> int:
+    """Return a key that another uses; below 0 where there is no room."""
+    key = key_of(r, cell, read)
+    if key < 0:
+        return key
+    pair = (key << 32) + user + 1
+    at, count = pair_slot(r, pair), r.uses
+    if r.use_slots[at] != 0:
+        return key
+    if count == r.use_room:
+        return -1 - USES_FULL
+    r.use_slots[at] = pair
+    r.use_keys[count] = user
+    r.use_nexts[count] = r.users[key]
+    r.users[key] = count
+    r.uses = count + 1
+    return key
+
+
+# --- how runs may end ---------------------------------------------------------------------------------------
+
+
+@jit
+def put_runs(r: Runs, cell: int, letters: Int64s, user: int, target: Int64s) -> int:
+    """Add to the rows of a cell's slots how its runs end that begin with some letters. `user`: the key that
+    asks; -1: only the keys that exist are read. Returns 0; below 0 where there is no room."""
+    state, words = r.cell_states[cell], r.words
+    for w in range(words):
+        left = letters[w]
+        while left != 0:
+            bit = lowest_bit(left)
+            letter, left = 64 * w + bit, left & (left - 1)
+            action = r.actions[state * r.terminals + r.letter_terminals[letter]]
+            if action < 0 and r.sizes[-1 - action] > 0:
+                slot = slot_of(r, state, r.origins[-1 - action], r.sizes[-1 - action] - 1)
+                target[slot * words + w] = target[slot * words + w] | 1 << bit
+            elif action != 0:
+                if user < 0:
+                    key = r.key_at[cell * (r.letters + r.kinds) + letter] - 1
+                else:
+                    key = use(r, cell, letter, user)
+                    if key < 0:
+                        return key
+                if key >= 0:
+                    add_row(target, rows_of(r, key), slots_of(r, state) * words)
+    return 0
+
+
+@jit
+def wait_for(r: Runs, origin: int, row: Int64s, waiting: int) -> int:
+    """Note that a nonterminal is reduced over the present cell before some letters; return how many wait."""
+    words = r.words
+    pending, done = skip(r.pending, origin * words), skip(r.done, origin * words)
+    was_empty, some = is_empty(pending, words), False
+    for w in range(words):
+        fresh = row[w] & ~done[w]
+        pending[w] = pending[w] | fresh
+        some = some or fresh != 0
+    if some and was_empty:
+        r.pending_list[waiting] = origin
+        waiting += 1
+    return waiting
+
+
+@jit
+def lower(r: Runs, cell: int, state: int, above: Int64s, target: Int64s, waiting: int) -> int:
+    """Take up the ends of a run directly above a cell, which began over `state`: those that reach below the
+    cell into `target`; the others wait. Returns how many wait."""
+    words, first = r.words, r.slot_begins[state]
+    target[0] = target[0] | above[0]
+    for i in range(1, slots_of(r, state)):
+        row = skip(above, i * words)
+        if is_empty(row, words):
+            continue
+        origin, below = r.slot_origins[first + i - 1], r.slot_belows[first + i - 1]
+        if below > 0:
+            slot = slot_of(r, r.cell_states[cell], origin, below - 1)
+            if slot >= 0:
+                add_row(skip(target, slot * words), row, words)
+        else:
+            waiting = wait_for(r, origin, row, waiting)
+    return waiting
+
+
+@jit
+def settle(r: Runs, cell: int, user: int, target: Int64s, waiting: int) -> int:
+    """Follow the runs over a cell behind each nonterminal that waits. Returns 0; below 0 where there is no
+    room."""
+    words, above, row, touched, code = r.words, r.above, r.row, 0, 0
+    while waiting > 0:
+        waiting -= 1
+        origin = r.pending_list[waiting]
+        pending, done = skip(r.pending, origin * words), skip(r.done, origin * words)
+        if is_empty(done, words):
+            r.touched[touched] = origin
+            touched += 1
+        for w in range(words):
+            row[w] = pending[w]
+            done[w] = done[w] | pending[w]
+            pending[w] = 0
+        state = r.gotos[r.cell_states[cell] * r.nonterminals + origin]
+        if state == r.end and row[0] & 1 != 0:
+            target[0] = target[0] | 1
+            row[0] = row[0] & ~1
+        after = cell_after(r, cell, state) if state >= 0 else -1
+        if after < 0 or is_empty(row, words) or code < 0:
+            continue
+        clear(above, slots_of(r, state) * words)
+        code = put_runs(r, after, row, user, above)
+        if code == 0:
+            waiting = lower(r, cell, state, above, target, waiting)
+    for i in range(touched):
+        clear(skip(r.done, r.touched[i] * words), words)
+    return code
+
+
+@jit
+def find_ends(r: Runs, key: int, target: Int64s) -> int:
+    """Write how the runs of a key may end, as far as is known. Returns 0; below 0 where there is no room."""
+    cell, read, words = r.key_cells[key], r.key_reads[key], r.words
+    state = r.cell_states[cell]
+    clear(target, slots_of(r, state) * words)
+    if read >= r.letters:
+        context = 2 * r.contexts[state] + (1 if r.cell_modes[cell] > 0 else 0)
+        row = skip(r.available, (context * r.kinds + read - r.letters) * words)
+        return put_runs(r, cell, row, key, target)
+    action = r.actions[state * r.terminals + r.letter_terminals[read]]
+    if action < 0:  # the empty rule
+        row = r.row
+        clear(row, words)
+        row[read >> 6] = 1 << (read & 63)
+        return settle(r, cell, key, target, wait_for(r, r.origins[-1 - action], row, 0))
+    after = cell_after(r, cell, action - 1)
+    if after < 0:
+        return 0
+    above = use(r, after, r.letters + r.letter_kinds[read], key)
+    if above < 0:
+        return above
+    return settle(r, cell, key, target, lower(r, cell, action - 1, rows_of(r, above), target, 0))
+
+
+@entry("int64(int64)")
+def saturate(address: int) -> int:
+    """Find the rows of all keys that are asked for, and of those that they use. Returns 0; below 0 where
+    there is no room."""
+    r = Runs(address)
+    target = r.target
+    while r.queued > 0:
+        key = r.queue[r.first_queued]
+        r.first_queued = (r.first_queued + 1) % r.key_room
+        r.queued = r.queued - 1
+        r.is_queued[key] = 0
+        code = find_ends(r, key, target)
+        if code < 0:
+            enqueue(r, key)
+            return code
+        if add_row(rows_of(r, key), target, slots_of(r, r.cell_states[r.key_cells[key]]) * r.words):
+            use_at = r.users[key]
+            while use_at >= 0:
+                enqueue(r, r.use_keys[use_at])
+                use_at = r.use_nexts[use_at]
+    return 0
+
+
+@entry("int64(int64, int64, int64)")
+def ask_for(address: int, cell: int, read: int) -> int:
+    """Return a key, which `saturate` must answer if it is new; below 0 where there is no room."""
+    r = Runs(address)
+    return key_of(r, cell, read)
+
+
+# --- which boundaries are certain ---------------------------------------------------------------------------
+
+
+@jit
+def node_slot(r: Runs, cell: int, letters: Int64s) -> int:
+    """Return the slot of a node: its own, or a free one."""
+    words, mask = r.words, 2 * r.node_room - 1
+    mixed = numba.uint64(cell + 1) * numba.uint64(0x9E3779B97F4A7C15)
+    for w in range(words):
+        mixed = (mixed ^ numba.uint64(letters[w])) * numba.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> numba.uint64(29)
+    at = int(numba.int64(mixed >> numba.uint64(20))) & mask
+    while r.node_slots[at] != 0:
+        node = r.node_slots[at] - 1
+        same = r.node_cells[node] == cell
+        if same:
+            row = skip(r.node_rows, node * words)
+            for w in range(words):
+                same = same and row[w] == letters[w]
+        if same:
+            return at
+        at = (at + 1) & mask
+    return at
+
+
+@jit
+def node_of(r: Runs, cell: int, letters: Int64s) -> int:
+    """Return the number of a node, added if it is new; below 0 where there is no room."""
+    at, node = node_slot(r, cell, letters), r.nodes
+    if r.node_slots[at] != 0:
+        return r.node_slots[at] - 1
+    if node == r.node_room:
+        return -1 - NODES_FULL
+    r.node_cells[node] = cell
+    row = skip(r.node_rows, node * r.words)
+    for w in range(r.words):
+        row[w] = letters[w]
+    r.nodes = node + 1
+    r.node_slots[at] = node + 1
+    return node
+
+
+@entry("int64(int64)")
+def hash_again(address: int) -> int:
+    """Enter pairs of keys, nodes and the queue into arrays that have grown. Returns 0."""
+    r = Runs(address)
+    r.first_queued = 0
+    r.queued = 0
+    for key in range(r.keys):
+        if r.is_queued[key] != 0:
+            r.is_queued[key] = 0
+            enqueue(r, key)
+        use_at = r.users[key]
+        while use_at >= 0:
+            pair = (key << 32) + r.use_keys[use_at] + 1
+            r.use_slots[pair_slot(r, pair)] = pair
+            use_at = r.use_nexts[use_at]
+    for node in range(r.nodes):
+        row = skip(r.node_rows, node * r.words)
+        r.node_slots[node_slot(r, r.node_cells[node], row)] = node + 1
+    return 0
+
+
+@entry("int64(int64, int64, int64)")
+def boundary_node(address: int, cell: int, kind: int) -> int:
+    """Return the node of a boundary; below 0 where there is no room."""
+    r = Runs(address)
+    context = 2 * r.contexts[r.cell_states[cell]] + (1 if r.cell_modes[cell] > 0 else 0)
+    return node_of(r, cell, skip(r.available, (context * r.kinds + kind) * r.words))
+
+
+@jit
+def put_choice(r: Runs, value: int) -> int:
+    count = r.choice_count
+    if count == r.choice_room:
+        return -1 - CHOICES_FULL
+    r.choices[count] = value
+    r.choice_count = count + 1
+    return 0
+
+
+@jit
+def cells_below(r: Runs, cell: int, count: int) -> tuple[Int32s, int]:
+    """Return the cells that may be so many cells below another, and their number."""
+    here, other, size = r.frontier, r.next_frontier, 1
+    here[0] = cell
+    for _ in range(count):
+        mark = r.mark + 1
+        r.mark = mark
+        found = 0
+        for i in range(size):
+            for j in range(r.below_begins[here[i]], r.below_begins[here[i] + 1]):
+                one = r.belows[j]
+                if r.marks[one] != mark:
+                    r.marks[one] = mark
+                    other[found] = one
+                    found += 1
+        here, other, size = other, here, found
+    return here, size
+
+
+@jit
+def put_end(r: Runs, below: int, origin: int, more: int, letters: Int64s) -> int:
+    """Append the nodes to which an end leads over a cell below: -1 if some stack refuses. Returns 0; below 0
+    where there is no room."""
+    at, targets = r.choice_count, 0
+    code = put_choice(r, 0)
+    here, size = cells_below(r, below, more)
+    for i in range(size):
+        state = r.gotos[r.cell_states[here[i]] * r.nonterminals + origin]
+        after = cell_after(r, here[i], state) if state >= 0 else -1
+        if state == r.end:
+            if letters[0] & 1 == 0:
+                targets = -1
+                break
+        elif after >= 0:
+            node = node_of(r, after, letters)
+            code = put_choice(r, 2 * node + (1 if more == 0 else 0)) if node >= 0 else node
+            if code < 0:
+                return code
+            targets += 1
+    if code == 0:
+        r.choices[at] = targets
+        if targets < 0:
+            r.choice_count = at + 1
+    return code
+
+
+@jit
+def expand(r: Runs, node: int) -> int:
+    """List the choices of a node. Returns 0; below 0 where there is no room."""
+    cell, words, rows = r.node_cells[node], r.words, r.target
+    state = r.cell_states[cell]
+    slots, first = slots_of(r, state), r.slot_begins[state]
+    clear(rows, slots * words)
+    put_runs(r, cell, skip(r.node_rows, node * words), -1, rows)
+    if rows[0] != 0:
+        r.choices_at[node] = ACCEPTS_AT
+        return 0
+    r.choices_at[node] = r.choice_count
+    for i in range(r.below_begins[cell], r.below_begins[cell + 1]):
+        at, ends = r.choice_count, 0
+        code = put_choice(r, 0)
+        for slot in range(1, slots):
+            row = skip(rows, slot * words)
+            if code == 0 and not is_empty(row, words):
+                origin, more = r.slot_origins[first + slot - 1], r.slot_belows[first + slot - 1]
+                code = put_end(r, r.belows[i], origin, more, row)
+                ends += 1
+        if code < 0:
+            return code
+        r.choices[at] = ends
+    return 0
+
+
+@jit
+def is_chosen(r: Runs, node: int) -> bool:
+    """Return whether over each cell below a node some end leads to nodes that are certain."""
+    cell, at = r.node_cells[node], r.choices_at[node]
+    if at == ACCEPTS_AT:
+        return True
+    count = r.below_begins[cell + 1] - r.below_begins[cell]
+    for _ in range(count):
+        ends, found = r.choices[at], False
+        at += 1
+        for _end in range(ends):
+            targets = r.choices[at]
+            at += 1
+            all_hold = targets >= 0
+            for i in range(max(targets, 0)):
+                target = r.choices[at + i]
+                held = r.is_shown if target & 1 else r.is_certain
+                all_hold = all_hold and held[target >> 1] != 0
+            at += max(targets, 0)
+            found = found or all_hold
+        if not found:
+            return False
+    return count > 0  # under the first cell there is nothing
+
+
+@entry("int64(int64)")
+def certify(address: int) -> int:
+    """Find out which nodes are certain (IS_CERTAIN), and those to which they lead. Returns 0; below 0 where
+    there is no room."""
+    r = Runs(address)
+    while r.expanded < r.nodes:
+        held = r.choice_count
+        code = expand(r, r.expanded)
+        if code < 0:
+            r.choice_count = held
+            return code
+        r.expanded = r.expanded + 1
+    count, certain, shown = r.nodes, r.is_certain, r.is_shown
+    for node in range(count):
+        certain[node] = 1
+    left, before = count, count + 1
+    while left != before:
+        before, left, changed = left, 0, True
+        for node in range(count):
+            shown[node] = 0
+        while changed:
+            changed = False
+            # nodes were added after those that lead to them
+            for i in range(count):
+                node = count - 1 - i
+                if shown[node] == 0 and certain[node] != 0 and is_chosen(r, node):
+                    shown[node] = 1
+                    changed = True
+        for node in range(count):
+            certain[node] = shown[node]
+            left += shown[node]
+    return 0
