@@ -133,11 +133,14 @@ def certain_line(c: LarkContext, place: int) -> int:
 
 @jit
 def open_at(c: LarkContext, place: int, boundary: int) -> int:
-    """Return YES if the text can be completed from a boundary at a place, NO, or ASK."""
+    """Return YES if the text can be completed from a boundary at a place; NO or ASK where nothing is owed,
+    else VAGUE."""
     if is_certain_at(c, place, boundary):
         return YES
+    if boundary != BETWEEN:
+        return VAGUE
     inspect_part(c, INSPECTED_ALL)
-    return answered(c, place, OPEN_KEY, boundary, Q_OPEN)
+    return answered(c, place, OPEN_KEY, 0, Q_OPEN)
 
 
 @jit

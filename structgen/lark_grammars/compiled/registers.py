@@ -76,7 +76,7 @@ class LarkPlace(Block):
 
 # An edge (`machine_core.layout.Edge`): from a place, by a terminal and a column, to the place after the
 # lexeme (below INSPECTED_AT; the bits above hold the inspected part of the stack). Also answers: (state,
-# LIVE_KEY, 0), (place, OPEN_KEY, boundary) and (lexeme state, YIELDS_KEY or COVERS_KEY, slot's state) lead to
+# LIVE_KEY, 0), (place, OPEN_KEY, 0) and (lexeme state, YIELDS_KEY or COVERS_KEY, slot's state) lead to
 # LIVE_YES, ...
 
 
@@ -464,8 +464,8 @@ MOST_TERMINALS: Final = 1 << 12
     Q_YIELDS,
     Q_COVERS,
 ) = range(32, 41)
-"""The arguments of each kind of question: (lexeme state, class of bytes); context; lexeme state; (place,
-boundary); state; (lexeme state, the address of a trie or 0); (lexeme state, the state
+"""The arguments of each kind of question: (lexeme state, class of bytes); context; lexeme state; place;
+state; (lexeme state, the address of a trie or 0); (lexeme state, the state
 read on from its old slot), for their record, for whether the lexeme never ends at that slot, and for whether
 it waits for all that the other waits for."""
 LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)

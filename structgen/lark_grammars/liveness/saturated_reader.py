@@ -29,7 +29,7 @@ from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.regex_instructions import CHAR, MATCH, SPLIT
 from structgen.lark_grammars.liveness.balances import Brackets, are_blocks_balanced, usable_rules
 from structgen.lark_grammars.liveness.letters import NOTHING, AnyLetters, Letters
-from structgen.lark_grammars.liveness.saturation import ENDING, FREE, LINE, PLAIN, Saturation
+from structgen.lark_grammars.liveness.saturation import FREE, LINE, PLAIN, Saturation
 from structgen.lark_grammars.liveness.separable_letters import SeparableLetters
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
@@ -85,28 +85,25 @@ class SaturatedReader:
         the state on top leads to the text's end; the second number where a bracket is open. `boundaries`: the
         obligations that are told apart, to which those that letters leave are appended. `separable`: letters
         for a lexer that looks around."""
-        found = np.zeros((len(self._reader.tables.kernels), 2), np.int64)
         if not self._is_balanced:
-            return found
+            return np.zeros((len(self._reader.tables.kernels), 2), np.int64)
         letters: Letters | SeparableLetters
         if self.is_exact:
             letters, saturation = self.letters, self._saturation
-            owed = (one for one, line in saturation.kinds if line == PLAIN and one not in (NOTHING, ENDING))
-            boundaries += [one for one in owed if one not in boundaries]
         else:
             letters, saturation = separable, self._saturated(separable)
+        kinds = saturation.kinds
+        held = dict(zip(kinds, saturation.certain().astype(np.int64), strict=True))
+        # others that letters leave are certain nowhere
+        told = (owed for owed, line in kinds if line == PLAIN and owed >= 0 and held[owed, line].any())
+        boundaries += [owed for owed in told if owed not in boundaries]
+        found: npt.NDArray[np.int64] = held[FREE] << BETWEEN
+        for bit, owed in enumerate(boundaries[: MOST_BOUNDARIES - FIRST_OWED], FIRST_OWED):
+            found |= held.get((owed, PLAIN), np.int64(0)) << bit
         lines = self._line_ends(letters)
-        told = boundaries[: MOST_BOUNDARIES - FIRST_OWED]
-        kinds = [FREE, *((one, PLAIN) for one in told)]
-        kinds += [(left, line) for line in (PLAIN, LINE) for left in lines]
-        held = saturation.certain(kinds)
-        bits = (BETWEEN, *range(FIRST_OWED, FIRST_OWED + len(told)))
-        for at, boundary in enumerate(bits):
-            found |= held[:, :, at].astype(np.int64) << boundary
-        for at, boundary in enumerate((BEHIND_BREAK, BEHIND_LINE) if lines else ()):
+        for bit, line in ((BEHIND_BREAK, PLAIN), (BEHIND_LINE, LINE)) if lines else ():
             # any of a newline's obligations may be open
-            first = len(bits) + at * len(lines)
-            found |= held[:, :, first : first + len(lines)].all(axis=2).astype(np.int64) << boundary
+            found |= np.logical_and.reduce([held[left, line] for left in lines]).astype(np.int64) << bit
         return found
 
     def is_live(self, stack: int, owed: int) -> bool:

@@ -21,7 +21,7 @@ the text's end come the DEDENTs of all open blocks. Whether brackets are open is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -224,28 +224,29 @@ class Saturation:
 
     # --- boundaries -----------------------------------------------------------------------------------------
 
-    def certain(self, kinds: Sequence[Boundary]) -> npt.NDArray[np.bool_]:
-        """Return bool[states, 2, kinds]: whether a boundary is certain in a state of the parser, with no
-        bracket open and with some. Kinds of which nothing is known are not. Cost: some milliseconds for a
-        thousand states."""
+    def certain(self) -> npt.NDArray[np.bool_]:
+        """Return bool[kinds, states, 2]: whether a boundary of each of `kinds` is certain in a state of the
+        parser, with no bracket open and with some. It is not if some cell of the state has it only behind
+        letters that this saturation does not know. Cost: some milliseconds for a thousand states."""
         cells, letters = int(self._words[Runs.cells]), int(self._words[Runs.letters])
-        found = np.zeros((len(self._tables.kernels), 2, len(kinds)), np.bool_)
-        asked = [
-            (cell, at, self._kind_numbers[kind])
-            for at, kind in enumerate(kinds)
-            if kind in self._kind_numbers
-            for cell in range(cells)
-        ]
-        for cell, _at, kind in asked:
-            self._call(S.ask_for, self._address, cell, letters + kind)
+        for kind in range(self._first_kinds):
+            for cell in range(cells):
+                self._call(S.ask_for, self._address, cell, letters + kind)
         self._call(S.saturate, self._address)
-        nodes = [self._call(S.boundary_node, self._address, cell, kind) for cell, _at, kind in asked]
+        asked = self._arrays["key_at"].reshape(cells, letters + len(self.kinds))[:, letters:].T > 0
+        nodes = {
+            (kind, cell): self._call(S.boundary_node, self._address, cell, kind)
+            for kind, cell in np.argwhere(asked).tolist()
+        }
         self._call(S.certify, self._address)
-        states, modes = self._arrays["cell_states"], self._arrays["cell_modes"]
-        refused, is_certain = np.zeros_like(found), self._arrays["is_certain"]
-        for (cell, at, _kind), node in zip(asked, nodes, strict=True):
-            place = int(states[cell]), int(modes[cell] > 0), at
-            (found if is_certain[node] else refused)[place] = True
+        places = self._arrays["cell_states"][:cells], (self._arrays["cell_modes"][:cells] > 0).astype(np.intp)
+        found = np.zeros((len(self.kinds), len(self._tables.kernels), 2), np.bool_)
+        refused = np.zeros_like(found)
+        for kind in range(len(self.kinds)):
+            of = np.array([nodes.get((kind, cell), -1) for cell in range(cells)])
+            is_certain = (of >= 0) & (self._arrays["is_certain"][of] != 0)
+            found[(kind, *places)] = True
+            refused[kind, places[0][~is_certain], places[1][~is_certain]] = True
         return found & ~refused
 
     # --- the tables of compiled code ------------------------------------------------------------------------
@@ -255,7 +256,10 @@ class Saturation:
         letters leave."""
         self._numbers, self._kind_numbers, self.kinds = {}, {}, []
         self._letter_number(END, NOTHING)
-        rows = self._rows_of_letters([FREE, *kinds])
+        first = [FREE, *kinds]
+        rows = self._rows_of_letters(first)
+        self._first_kinds = len({*first})
+        """The kinds that all states may have."""
         self._ends.clear()
         tables, words = self._tables, self._words
         words[Runs.states], words[Runs.terminals] = len(tables.kernels), len(tables.terminals)

@@ -4,7 +4,7 @@ Where patterns look around, what a lexeme leaves to the text behind it is no set
 (`letters`). But in most places the shortest lexeme of a terminal between two *separators* (ignored texts of a
 byte, a blank if there is one) is read as this terminal, whatever comes behind. Such a letter owes nothing.
 Where the separator does not decide it, because the pattern looks further, the letter owes the state of its
-lexeme: only lexemes may follow that decide for it.
+lexeme and the slot at which the lexeme ended (`owed_at`): only lexemes may follow that decide for this slot.
 
 There may be more letters than these. So a stack from which they lead to the text's end is live, and of others
 nothing is known.
@@ -16,11 +16,16 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.lexeme_rows import S_ITEMS, S_LOOK_BEHIND
 from structgen.lark_grammars.lexer.lexemes import DECIDED, Move
 from structgen.lark_grammars.liveness.letters import NOTHING, Obligations
 from structgen.lark_grammars.reading.loaded_grammar import END
 
 _LINE_BREAK: Final = 10
+_MOST_REPEATED: Final = 4
+"""How often the last byte of a lexeme is repeated."""
+_MOST_SLOTS: Final = 16
+"""The most slots of a state whose ends are letters."""
 
 
 class SeparableLetters:
@@ -41,6 +46,7 @@ class SeparableLetters:
         self._known: dict[tuple[int, int], tuple[int, bool] | None] = {}
         self._texts: dict[tuple[int, int], tuple[int, bytes]] = {}
         self._letters: dict[tuple[int, int], dict[int, Obligations]] = {}
+        self._without_words: dict[int, int] = {}
 
     def of(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
         """Return the letters that may come in a context: obligations by terminal. `inside`: the indenter's
@@ -70,8 +76,9 @@ class SeparableLetters:
         if owed == self.BREAK:
             return True
         if owed >= 0:
-            move = self._lexer.end(owed)
-            return move.after == DECIDED and move.sources[0] == 0
+            state, slot = divmod(owed, _MOST_SLOTS)
+            move = self._lexer.end(state)
+            return move.after == DECIDED and move.sources[0] == slot
         if not self._separator:
             return False
         move = self._lexer.move(self._start(context, END), self._separator[0])
@@ -124,7 +131,35 @@ class SeparableLetters:
             state = lexer.move(state, byte).after
             if state < 0:
                 return None
-        return state if [slot.terminal for slot in lexer.states[state].slots] == [terminal] else None
+        return self.owed_at(self._repeated(state, word[-1], terminal), terminal)
+
+    def _repeated(self, state: int, byte: int, terminal: int) -> int:
+        """Return a state that a repeated byte does not change, so that most lexemes of a terminal lead to it;
+        the given one if there is none near."""
+        after = state
+        for _ in range(_MOST_REPEATED):
+            further = self._lexer.move(after, byte).after
+            if further < 0 or self.owed_at(further, terminal) is None:
+                break
+            if further == after:
+                return after
+            after = further
+        return state
+
+    def owed_at(self, state: int, terminal: int) -> int | None:
+        """Return what a lexeme leaves that ended as a terminal in a state: a number for the state and its
+        slot; None if it has no such slot."""
+        items = self._lexer.items
+        slots = [slot.terminal for slot in self._lexer.states[state].slots[:_MOST_SLOTS]]
+        if terminal not in slots:
+            return None
+        known = self._without_words.get(state)
+        if known is None:
+            # whether more bytes make a keyword is of no matter to whether they make a lexeme
+            words = items.state(state)
+            known = items.settled(words[S_ITEMS:], items.behinds[words[S_LOOK_BEHIND]], (), 0)
+            self._without_words[state] = known
+        return _MOST_SLOTS * known + slots.index(terminal)
 
     def _behind(self, context: int, owed: int, terminal: int) -> int | None:
         """Return what the shortest lexeme of a terminal leaves, with a separator before it or without, if it
@@ -139,9 +174,9 @@ class SeparableLetters:
                 return self._left(start, word, terminal)
         return None
 
-    def _decides(self, state: int, text: bytes) -> bool:
-        """Return whether a lexeme has ended at its only slot, as a text behind it shows."""
-        slot = 0
+    def _decides(self, owed: int, text: bytes) -> bool:
+        """Return whether a lexeme has ended at a slot, as a text behind it shows."""
+        state, slot = divmod(owed, _MOST_SLOTS)
         for byte in text:
             move = self._lexer.move(state, byte)
             if move.after == DECIDED:

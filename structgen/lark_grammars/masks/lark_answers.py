@@ -244,7 +244,7 @@ class LarkAnswers:
     def _reopen(self, kind: int, first: int, second: int) -> None:
         """Have a noted but unanswered question asked again."""
         if kind == K.Q_OPEN:
-            self._put_known(first, K.OPEN_KEY, second, K.LIVE_UNKNOWN)
+            self._put_known(first, K.OPEN_KEY, 0, K.LIVE_UNKNOWN)
         elif kind == K.Q_LIVE:
             self._put_known(first, K.LIVE_KEY, 0, K.LIVE_UNKNOWN)
         elif kind == K.Q_YIELDS:
@@ -267,8 +267,8 @@ class LarkAnswers:
         elif kind == K.Q_ENDINGS:
             held.put_endings(first, *states.language.endings(first))
         elif kind == K.Q_OPEN:
-            goes_on = states.language.is_open(states.place(first), second)
-            self._put_known(first, K.OPEN_KEY, second, K.LIVE_YES if goes_on else K.LIVE_NO)
+            goes_on = states.language.is_open(states.place(first))
+            self._put_known(first, K.OPEN_KEY, 0, K.LIVE_YES if goes_on else K.LIVE_NO)
         elif kind == K.Q_RECORD:
             if held.is_open(kind, first, second):  # a stored record may have been read meanwhile
                 self.call(held.collect_record, first, second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -111,13 +112,12 @@ class ContextualLanguage(Language):
         """Return whether a configuration can be completed to an accepted text."""
         return self._oracle.is_live(reading)
 
-    def is_open(self, place: ParserPlace, boundary: int) -> bool:
-        """Return whether some text continues from a place, behind a boundary of a lexeme (`registers`)."""
+    def is_open(self, place: ParserPlace) -> bool:
+        """Return whether some text continues from a place where nothing is owed (where patterns look around:
+        beginning with the separator)."""
         reader, saturated = self.reader, self._oracle.saturated
         if saturated.is_exact:
-            owed = NOTHING if boundary == K.BETWEEN else self._boundaries[boundary - K.FIRST_OWED]
-            return saturated.is_live(place.stack, owed)
-        assert boundary == K.BETWEEN, "a boundary that only exact letters have"
+            return saturated.is_live(place.stack, NOTHING)
         after = reader.run(reader.between_lexemes(place, reader.lexer.initial_look_behind()), self.separator)
         return after is not None and self._oracle.is_live(after)
 
@@ -190,11 +190,31 @@ class ContextualLanguage(Language):
         """Return the endings of a lexeme that a separator decides, where patterns look around."""
         further = self._further(lexeme, ends.unseparated)
         found = [terminal for _size, terminal in sorted(ends.separated + further)]
+        for terminal in ends.unseparated:
+            owed = self._owed_after(lexeme, terminal) if self._boundaries else None
+            if owed is not None:
+                found.append(terminal + (self._boundary(owed) << K.OWED_AT))
         if ends.flags & HAS_IGNORED:
             found.append(K.SEPARATED - lexeme)
         if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme, ends.terminals):
             found.append(K.IGNORED)
         return found
+
+    def _owed_after(self, lexeme: int, terminal: int) -> int | None:
+        """Return what a lexeme may leave as a terminal, of what boundaries tell apart; None if neither its
+        shortest text nor one with a byte more leaves that."""
+        lexer = self.reader.lexer
+        state = lexeme
+        for byte in lexer.shortest_text(lexeme, terminal) or b"":
+            state = lexer.move(state, byte).after
+            if state < 0:
+                return None
+        after = (lexer.move(state, byte).after for byte in lexer.representative)
+        for one in (state, *after):
+            owed = self._separable.owed_at(one, terminal) if one >= 0 else None
+            if owed in self._boundaries:
+                return owed
+        return None
 
     def _further(self, lexeme: int, terminals: Sequence[int]) -> list[tuple[int, int]]:
         """Of terminals that the separator may not decide, return those that it decides after more bytes, each
@@ -292,14 +312,17 @@ class ContextualLanguage(Language):
         slots = [slot.terminal for slot in lexer.states[state].slots]
         return slots == [indentation.newline] and lexer.end(state).sources == (-1 - indentation.newline,)
 
+    @cached_property
+    def _separable(self) -> SeparableLetters:
+        return SeparableLetters(self.reader.lexer, self.separator, self._lines)
+
     def certain(self) -> npt.NDArray[np.int64]:
         """Return int64[parser states, 2]: the boundaries, as bits, from which every stack with the state on
         top leads to the text's end; the second number where a bracket is open. 0 where the letters spend the
         work budget. Cost: 20 ms for 600 parser states, besides the letters of the lexer."""
-        separable = SeparableLetters(self.reader.lexer, self.separator, self._lines)
         try:
             with self.budget:
-                found = self._oracle.saturated.certain(self._boundaries, separable)
+                found = self._oracle.saturated.certain(self._boundaries, self._separable)
         except LimitError:
             found = np.zeros((len(self.reader.tables.kernels), 2), np.int64)
         return found

@@ -60,13 +60,13 @@ def work_out(tables: ParserTables) -> Ahead | None:
         if not language.reader.parser.is_productive:
             return None
         arrays = GrowingGrammarTables(tables, lambda: language)
+        arrays.put_certain(language.certain())
         try:
             with language.budget:
                 _enter_endings(arrays, language, _enter_moves(arrays, language))
         except LimitError as error:
             if error.limit != "oracle_steps":
                 raise
-        arrays.put_certain(language.certain())
         for terminal in range(len(tables.terminals)):
             arrays.put_errors(terminal)
     except LimitError:
