@@ -24,7 +24,7 @@ from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES, json_tables
 from structgen.language import ir
 from structgen.lark_grammars.compiled import lark_masks
-from structgen.lark_grammars.compiled.registers import CELLS, LARK_TABLES, PLACE_FLAGS, PLACES
+from structgen.lark_grammars.compiled.registers import CELLS, LARK_TABLES, PLACES
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.lexeme_items import LexemeItems
 from structgen.lark_grammars.lexer.lexemes import LexemeStates
@@ -40,7 +40,6 @@ def cell(tables: GrowingTables, at: int) -> int:
 
 
 def place(tables: GrowingTables, at: int) -> int:
-    tables.room(PLACE_FLAGS, 1)
     return int(lark_masks.put_place(tables.address, 0, 0, at))
 
 

@@ -176,7 +176,7 @@ def test_a_damaged_file_is_told_and_made_anew(at: int, tokenizer: sg.Tokenizer, 
 
 
 PARTS = (
-    *(f"states.{name}" for name in ("nodes", "pairs", "places", "edges", "flags")),
+    *(f"states.{name}" for name in ("nodes", "pairs", "places", "edges")),
     *(f"slots.{name}" for name in Slots._fields),
     *GrammarTables._fields[:-1],  # nothing is sure of so small a grammar
     *(f"masks.{name}" for name in Groups._fields),
@@ -338,9 +338,8 @@ def test_what_one_has_asked_and_left_is_answered_to_the_other(name: str, tokeniz
         and second._answers._needs is not first._answers._needs
     )
     book = first._vocabulary_tables
-    for cells in (book._moves, book._endings, book._starts, book._plans):
+    for cells in (book._moves, book._endings, book._starts):
         cells[cells == K.UNKNOWN] = K.PENDING
-    book._separability[book._separability == K.SEPARABLE_UNKNOWN] = K.SEPARABLE_PENDING
     book._records[book._records == 0] = -1
     assert masks(second, other) == masks(CompiledLark(_grammar(source), tokenizer, None, False), other)
 

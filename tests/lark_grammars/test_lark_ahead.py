@@ -215,10 +215,8 @@ PARTS = (
     "endings",
     "lists",
     "starts",
-    "plans",
-    "separability",
     "errors",
-    "certified",
+    "certain",
     "lexemes",
 )
 

@@ -62,11 +62,12 @@ GRAMMARS = {
 
 
 def compiled(name: str, *, piecing: bool) -> CompiledLark:
-    """Return a grammar of which it is known what is sure, with pieces or without."""
+    """Return a grammar with room for pieces or without."""
     made = sg.compile(GRAMMARS[name](), VOCABULARY, store=False)
     assert isinstance(made, CompiledLark)
-    made._answers.certify_states()
-    made._vocabulary_tables._words[K.LarkTables.keeps_fragments] = piecing
+    if not piecing:
+        for table in (made._vocabulary_tables._fragments, made._reused):
+            table.words[K.FragmentTable.most] = 1
     return made
 
 

@@ -86,7 +86,7 @@ def test_masks_are_the_same_and_ask_for_no_record(
     seen: list[int] = []
     assert compiled.prepare(progress=seen.append) == len(seen) > 5
     asked: list[object] = []
-    for name in ("put_record", "put_moves", "put_endings", "put_plan", "put_separability", "put_start"):
+    for name in ("put_record", "put_moves", "put_endings", "put_start"):
         monkeypatch.setattr(VocabularyTables, name, lambda _book, *what: asked.append(what))
     assert masks(compiled, text) == expected
     assert asked == []

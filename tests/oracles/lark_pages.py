@@ -25,6 +25,7 @@ def hold_pages(tables: ParserTables, pages: GrammarTables, *, partly: bool = Fal
     """Assert that pages say what a language says that is asked in another order; return how many states have
     their moves and endings. `partly`: they need not know all states."""
     language = ContextualLanguage(tables, Limits())
+    language.certain()
     lexer = language.reader.lexer
     contexts = list(range(len(tables.contexts)))
     random.Random(0).shuffle(contexts)
@@ -92,9 +93,6 @@ def _watched() -> Iterator[list[str]]:
         if book.listed >= prepared_lexer.MOST_LISTED:
             met.append("MOST_LISTED")
 
-    def enter_plans(book: GrowingGrammarTables, language: ContextualLanguage) -> None:
-        noted(plans, book, language)
-
     def noted(enter: Any, *arguments: object) -> Any:
         try:
             return enter(*arguments)
@@ -102,14 +100,8 @@ def _watched() -> Iterator[list[str]]:
             met.append(error.limit)
             raise
 
-    moves, endings, plans = (
-        prepared_lexer._enter_moves,
-        prepared_lexer._enter_endings,
-        prepared_lexer._enter_plans,
-    )
-    with mock.patch.multiple(
-        prepared_lexer, _enter_moves=enter_moves, _enter_endings=enter_endings, _enter_plans=enter_plans
-    ):
+    moves, endings = prepared_lexer._enter_moves, prepared_lexer._enter_endings
+    with mock.patch.multiple(prepared_lexer, _enter_moves=enter_moves, _enter_endings=enter_endings):
         yield met
 
 
@@ -168,7 +160,9 @@ def _told(language: ContextualLanguage, state: int) -> tuple[list[object], list[
 
 
 def _itself(ending: object, state: int) -> object:
-    """Return an ending, without the number of its state."""
+    """Return an ending, without the numbers of its state and of its boundary."""
     if isinstance(ending, int | np.integer) and ending == K.SEPARATED - state:
         return "separated"
+    if isinstance(ending, int | np.integer) and ending >= 1 << K.OWED_AT:
+        return "owed", int(ending) & K.ENDING_BITS
     return ending

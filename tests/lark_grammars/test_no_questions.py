@@ -1,10 +1,8 @@
-"""The item completions of compiled grammars come to the end of what is around them; Python is not asked."""
+"""Python is asked about no place of a document, or about few: nearly all boundaries are certain."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import pytest
@@ -12,12 +10,7 @@ from lark.indenter import PythonIndenter
 from same_masks import bare
 
 import structgen as sg
-from structgen.lark_grammars.lark_grammar import LarkGrammar
-from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.liveness.shortest_completions import RankedItems
 from structgen.lark_grammars.liveness.text_search import TextSearch
-from structgen.lark_grammars.parser.lalr_parser import Parser
-from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
 from structgen.system import resources
@@ -59,12 +52,24 @@ _NEWLINE: /(\n *)+/
 %ignore " "
 %declare _INDENT _DEDENT
 """
+# nothing is ignored: what a lexeme leaves to the text behind it is owed
+APART = r"""
+start: (NAME "=" NUMBER ";"?)+
+NAME: /[a-c]+/
+NUMBER: /[0-9]+(\.[0-9]+)?/
+"""
 
 
 @pytest.fixture
 def asked(asked_of: Callable[[str], list[Any]]) -> list[object]:
     """Return the places about which Python was asked whether a text goes on from there."""
     return asked_of("is_open")
+
+
+@pytest.fixture
+def looked_at(asked_of: Callable[[str], list[Any]]) -> list[object]:
+    """Return the states about which Python was asked whether they are live."""
+    return asked_of("is_live")
 
 
 def follow(grammar: sg.Grammar, text: str) -> None:
@@ -83,6 +88,7 @@ def follow(grammar: sg.Grammar, text: str) -> None:
     [
         pytest.param(lambda: sg.lark(BOUNCING), "a+b + c;", id="two rules"),
         pytest.param(lambda: sg.lark(THREE), "a.b(c(a).b).c();", id="three rules"),
+        pytest.param(lambda: sg.lark(APART), "a=1b=2.5;cc=0", id="nothing ignored"),
         pytest.param(
             lambda: sg.lark(BLOCKS, postlex=PythonIndenter),
             "try:\n a\n try: b\n not: c\nnot:\n a\n",
@@ -90,73 +96,26 @@ def follow(grammar: sg.Grammar, text: str) -> None:
         ),
     ],
 )
-def test_plans_prove_all_places(make: Callable[[], sg.Grammar], text: str, asked: list[object]) -> None:
+def test_python_is_asked_about_no_place(
+    make: Callable[[], sg.Grammar], text: str, asked: list[object], looked_at: list[object]
+) -> None:
     follow(bare(make()), text)
     assert asked == []
+    assert len(looked_at) <= 1, "besides the start"
 
 
-def test_plans_prove_the_places_of_python(asked: list[object]) -> None:
-    """But for the margin of a text's first line, and for lines that begin two blocks at once."""
+def test_python_is_asked_about_few_states_of_a_python_text(
+    asked: list[object], looked_at: list[object]
+) -> None:
     text = (
         "# a\nimport b\n\n@c\ndef d(e, *, f=1):\n    try:\n        if not e: return [e for f in e]\n"
-        "        g = {'h': e.f[0](1)} + (2, -3)  # i\n    except J as k:\n        raise\n    x = (\n\ty)\n"
+        "        g = {'h': e.f[0](1)} + (2, -3)  # i\n        h = f'{g}, {e.f!r:>10}'\n"
+        "    except J as k:\n        raise\n    x = (\n\ty)\n"
     )
     follow(bare(sg.lark(resources.grammar("python"), postlex=PythonIndenter)), text)
-    assert len(asked) < 5
-
-
-class _Searched(RankedItems):
-    """Ranked items for which each state and nonterminal is searched by itself, over all rules."""
-
-    def _needed(self, state: int, nonterminal: int) -> tuple[int, int]:
-        key = state, nonterminal
-        if key not in self._around:
-            self._around[key] = self._search(state, nonterminal)
-        return self._around[key]
-
-    @cached_property
-    def _led(self) -> dict[int, list[tuple[int, int]]]:
-        """For each nonterminal the rules that begin with it: what they make, and the bytes behind it."""
-        found = defaultdict[int, list[tuple[int, int]]](list)
-        for number, rule in enumerate(self._tables.rules):
-            if rule.symbols and not self.texts.is_loose(number):
-                found[-1 - rule.symbols[0]].append((rule.origin, self.texts.least(rule.symbols[1:])))
-        return found
-
-    def _search(self, state: int, nonterminal: int) -> tuple[int, int]:
-        rules, texts = self._tables.rules, self.texts
-        best = {nonterminal: (0, 0)}
-        found = UNREACHABLE, 0
-        pending = [nonterminal]
-        for here in pending:
-            cost, ended = best[here]
-            for rule, dot in self._tables.kernels[state]:
-                symbols = rules[rule].symbols[dot:]
-                if symbols[:1] == (-1 - here,) and not texts.is_loose(rule):
-                    found = min(found, (cost + texts.least(symbols[1:]), ended))
-            for origin, least in self._led[here]:
-                way = cost + least, ended + 1
-                if way < best.get(origin, (UNREACHABLE, 0)):
-                    best[origin] = way
-                    pending.append(origin)
-        return found
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(lambda: sg.lark(THREE), id="three rules"),
-        pytest.param(lambda: sg.lark(BLOCKS, postlex=PythonIndenter), id="lines"),
-        pytest.param(lambda: sg.lark(resources.grammar("python"), postlex=PythonIndenter), id="python"),
-    ],
-)
-def test_plans_are_those_of_a_search_for_each_state(make: Callable[[], LarkGrammar]) -> None:
-    tables = make().tables
-    parser = Parser(tables, Lexer(tables).shortest_lengths())
-    ranks, searched = RankedItems(parser, parser.texts), _Searched(parser, parser.texts)
-    states = range(len(tables.kernels))
-    assert [ranks.nearest(state) for state in states] == [searched.nearest(state) for state in states]
-    assert ranks._around == searched._around
+    # four from which nothing goes on: lines that begin two blocks, a comment behind a comment; two in strings
+    assert len(asked) <= 6
+    assert len(looked_at) < 60
 
 
 # the two cheapest ends are taken by BAD, which leads nowhere: "ace!" is the one text
@@ -169,7 +128,7 @@ BAD.2: /[bd]!/
 """
 
 
-def test_a_text_that_no_plan_has_is_found() -> None:
+def test_a_text_that_is_no_shortest_derivation_is_found() -> None:
     language = ContextualLanguage(sg.lark(HIDDEN).tables, Limits())
     assert bytes(language.shortest(language.start())) == b"ace!"
 

@@ -1,5 +1,5 @@
-"""What is sure behind a parser's state: a text goes on from every stack with it on top, as the reader finds
-one, and masks with it are those without."""
+"""Certain boundaries: a text goes on from every stack with the state on top, as the reader finds one; the
+runs from which this follows are those of the plain saturation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 import lark
 import numpy as np
 import pytest
-import sure_states as slow
 from lark.indenter import PythonIndenter
 from lark_grammars import JSON
+from plain_saturation import PlainSaturation
 from same_masks import bare, hold
 
 import structgen as sg
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.liveness.certified_states import CertifiedStates
+from structgen.lark_grammars.liveness.letters import NOTHING
+from structgen.lark_grammars.liveness.saturated_reader import SaturatedReader
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
@@ -68,23 +69,6 @@ GRAMMARS = {
     "our Python": lambda: sg.lark(resources.grammar("python"), postlex=PythonIndenter()),
     "our SQL": lambda: sg.lark(resources.grammar("sql")),
 }
-KNOWN = {
-    "JSON": 1.0,
-    "comments": 1.0,
-    "a lost action": 1.0,
-    "lark's Python": 0.85,
-    "our Python": 0.5,
-    "our SQL": 0.99,
-}
-"""What part of the states is known to be sure."""
-
-
-def sure_of(language: ContextualLanguage) -> np.ndarray:
-    """Return what is sure by plans that hold with what the search has asked of the lexer."""
-    while True:
-        found = CertifiedStates(language.reader.tables, language.completion_of, language.separability).find()
-        if not language.outdated():
-            return found
 
 
 def places(language: ContextualLanguage, seed: int, walks: int, steps: int) -> list[ParserPlace]:
@@ -107,77 +91,78 @@ def places(language: ContextualLanguage, seed: int, walks: int, steps: int) -> l
     return list(found)
 
 
-def stack_of(language: ContextualLanguage, place: ParserPlace) -> list[int]:
-    parser, here = language.reader.parser, place.stack
-    states = []
-    while here >= 0:
-        states.append(parser.top[here])
-        here = parser.below[here]
-    return states
-
-
-def wrongly_sure(language: ContextualLanguage, found: list[ParserPlace]) -> list[ParserPlace]:
-    """Return places that are said to be sure, from which no text goes on."""
-    sure = sure_of(language)
-    wrong = []
-    for place in found:
-        stack = stack_of(language, place)
-        if (sure[stack] & K.EXCLUDING).any():
-            continue
-        if sure[stack[0]] & K.CERTIFIED_SEPARATED and not language.is_open(place):
-            wrong.append(place)
-    return wrong
+def told(language: ContextualLanguage, found: list[ParserPlace]) -> list[tuple[bool, bool]]:
+    """Return for each place whether its boundary is certain where nothing is owed, and whether a text goes
+    on from there."""
+    certain, top = language.certain(), language.reader.parser.top
+    return [
+        (bool(certain[top[one.stack], int(one.brackets > 0)] >> K.BETWEEN & 1), language.is_open(one))
+        for one in found
+    ]
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
-def test_a_text_goes_on_from_each_stack_with_a_sure_state(name: str) -> None:
+def test_a_text_goes_on_where_that_is_certain(name: str) -> None:
     language = GRAMMARS[name]().language(Limits())
     assert isinstance(language, ContextualLanguage)
     large = len(language.reader.tables.kernels) > 200
-    assert not wrongly_sure(language, places(language, 1, 8 if large else 30, 25))
+    found = told(language, places(language, 1, 8 if large else 30, 25))
+    assert (True, False) not in found
 
 
-def is_found_in_sets(language: ContextualLanguage) -> bool:
-    """Return whether what is sure is what the slow search finds."""
-    found = sure_of(language)
-    return (
-        slow.CertifiedStates(language.reader.tables, language.completion_of, language.separability)
-        .find()
-        .tolist()
-        == found.tolist()
-    )
-
-
-@pytest.mark.parametrize("name", GRAMMARS)
-def test_what_is_sure_is_what_the_slow_search_finds(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["JSON", "comments", "calls in blocks", "lark's Python", "our SQL", "nothing apart"]
+)
+def test_it_is_certain_wherever_a_text_goes_on(name: str) -> None:
     language = GRAMMARS[name]().language(Limits())
     assert isinstance(language, ContextualLanguage)
-    assert is_found_in_sets(language)
+    found = told(language, places(language, 2, 12, 25))
+    assert (True, True) in found
+    assert (False, True) not in found
+
+
+def test_nothing_is_certain_of_a_state_over_which_some_stack_is_dead() -> None:
+    language = GRAMMARS["a lost end"]().language(Limits())
+    assert isinstance(language, ContextualLanguage)
+    assert (False, False) in told(language, places(language, 3, 30, 8))
+
+
+def hold_runs(language: ContextualLanguage) -> None:
+    """Assert that runs from each cell, where nothing is owed, end as the plain saturation says."""
+    saturated = SaturatedReader(language.reader)
+    letters = saturated.letters if saturated.is_exact else language._separable
+    with language.budget:
+        fast = saturated._saturated(letters)
+        plain = PlainSaturation(language.reader.tables, letters, saturated._brackets)
+        names = [*fast._numbers]
+        for cell in np.flatnonzero(fast._arrays["cell_at"]).tolist():
+            state, inside = saturated._brackets.state(cell), saturated._brackets.is_open(cell)
+            context = int(language.reader.tables.context_of[state])
+            bits = sum(1 << names.index(one) for one in fast._letters_at(context, inside, (NOTHING, 0)))
+            found = {
+                end: {name for at, name in enumerate(names) if rest >> at & 1}
+                for end, rest in fast._ends_of(cell, bits).items()
+            }
+            assert found == {end: rest for end, rest in plain.ends(cell, NOTHING).items() if rest}, cell
+
+
+@pytest.mark.parametrize("name", [one for one in GRAMMARS if one != "our SQL"])
+def test_runs_end_as_the_plain_saturation_says(name: str) -> None:
+    language = GRAMMARS[name]().language(Limits())
+    assert isinstance(language, ContextualLanguage)
+    hold_runs(language)
 
 
 @pytest.mark.parametrize("seed", range(8, 20))
-def test_what_the_slow_search_finds_of_whatever_lark_builds(seed: int) -> None:
-    assert is_found_in_sets(built(random.Random(seed)))
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_most_states_are_sure(name: str) -> None:
-    language = GRAMMARS[name]().language(Limits())
-    sure = sure_of(language)
-    assert (sure & K.CERTIFIED_SEPARATED > 0).mean() >= KNOWN[name]
-
-
-@pytest.mark.parametrize("name", ["swallowed", "nothing apart", "a lost end"])
-def test_a_state_whose_plan_fails_is_not_sure(name: str) -> None:
-    language = GRAMMARS[name]().language(Limits())
-    assert not (sure_of(language) & K.CERTIFIED_SEPARATED).all()
+def test_runs_of_whatever_lark_builds(seed: int) -> None:
+    hold_runs(built(random.Random(seed)))
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_lark_builds(seed: int) -> None:
     """Of grammars drawn at random, with terminals that take the beginnings of others."""
     language = built(random.Random(seed))
-    assert not wrongly_sure(language, places(language, seed, 12, 12))
+    assert (True, False) not in told(language, places(language, seed, 12, 12))
 
 
 def built(source: random.Random) -> ContextualLanguage:
@@ -225,23 +210,12 @@ def test_masks_are_the_same(name: str) -> None:
     tokenizer = sg.Tokenizer.from_huggingface(Path(__file__).parents[1] / "data" / "bpe" / "tokenizer.json")
     plain = CompiledLark(bare(GRAMMARS[name]()), tokenizer, None, False)
     shown = CompiledLark(GRAMMARS[name](), tokenizer, None, False)
-    assert shown._vocabulary_tables.knows_certified
-    assert not plain._vocabulary_tables.knows_certified
     hold(plain, shown, tokenizer.encode(TEXTS[name].encode()))
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_what_is_known_ahead_is_what_is_found_later(name: str) -> None:
-    grammars = bare(GRAMMARS[name]()), GRAMMARS[name]()
-    later, ahead = (CompiledLark(one, BYTES, None, False) for one in grammars)
-    later._answers.certify_states()
-    assert np.array_equal(later._vocabulary_tables._certified, ahead._vocabulary_tables._certified)
-    asked = later._vocabulary_tables._separability != K.SEPARABLE_UNKNOWN
-    assert asked.any()
-    assert np.array_equal(
-        later._vocabulary_tables._separability[asked], ahead._vocabulary_tables._separability[asked]
-    )
-    states = range(len(ahead._vocabulary_tables._certified))
-    assert [later._vocabulary_tables.plan(one) for one in states] == [
-        ahead._vocabulary_tables.plan(one) for one in states
-    ]
+    ahead = CompiledLark(GRAMMARS[name](), BYTES, None, False)
+    later = bare(GRAMMARS[name]()).language(Limits())
+    assert isinstance(later, ContextualLanguage)
+    assert np.array_equal(ahead._vocabulary_tables._certain, later.certain())
