@@ -140,7 +140,8 @@ class ContextualLanguage(Language):
         ends = lexer.endings(lexeme, self._parting)
         separated = [terminal for _size, terminal in sorted(ends.separated)] if self.separator else []
         if self._oracle.saturated.is_exact:
-            found, is_complete = self._owed_endings(lexeme, sorted({*ends.terminals} - {*separated}))
+            others = sorted({*ends.terminals} - {*separated})
+            found, is_complete = self._owed_endings(lexeme, others) if others else ([], True)
             found = separated + found
         elif not self.separator:
             return [], ends.terminals, ends.at_end
@@ -160,20 +161,19 @@ class ContextualLanguage(Language):
 
     def _owed_endings(self, lexeme: int, terminals: Sequence[int]) -> tuple[list[int], bool]:
         """Return the endings of a lexeme as some terminals, without the indenter's newline, where no pattern
-        looks around; and whether these are all."""
-        if not terminals:
-            return [], True
+        looks around: of its slot, and of the shortest lexemes into which it goes on; and whether these are
+        all."""
         letters, found, is_complete = self._oracle.saturated.letters, list[int](), True
-        goes_on, slots = letters.threads(lexeme), self.reader.lexer.states[lexeme].slots
+        slots, goes_on = self.reader.lexer.states[lexeme].slots, letters.threads(lexeme)
         for terminal in terminals:
             if terminal == letters.newline:
                 continue
-            lefts = set(letters.ends(goes_on, NOTHING, terminal)) if goes_on != NOTHING else set[int]()
-            if slots and slots[0].terminal == terminal:
-                lefts.add(letters.reduced(letters.obligation(lexeme)))
-            for left in sorted(lefts):
-                boundary = self._boundary(left)
-                is_complete = is_complete and boundary < K.MOST_BOUNDARIES
+            left = None if goes_on == NOTHING else letters.shortest_end(goes_on, terminal)
+            is_complete = is_complete and left == NOTHING
+            lefts = [] if left is None else [left]
+            if slots and slots[0].terminal == terminal and left != NOTHING:
+                lefts.append(letters.reduced(letters.obligation(lexeme)))
+            for boundary in sorted({self._boundary(one) for one in lefts}):
                 if boundary < K.MOST_BOUNDARIES:
                     found.append(terminal + (boundary << K.OWED_AT))
         return found, is_complete
