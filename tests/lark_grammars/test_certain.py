@@ -130,9 +130,9 @@ def test_nothing_is_certain_of_a_state_over_which_some_stack_is_dead() -> None:
 def hold_runs(language: ContextualLanguage) -> None:
     """Assert that runs from each cell, where nothing is owed, end as the plain saturation says."""
     saturated = SaturatedReader(language.reader)
-    letters = saturated.letters if saturated.is_exact else language._separable
+    letters = saturated.letters if saturated.is_exact else language._shortest_letters
     with language.budget:
-        fast = saturated._saturated(letters)
+        fast = saturated._saturated(letters, saturated._brackets)
         plain = PlainSaturation(language.reader.tables, letters, saturated._brackets)
         names = [*fast._numbers]
         for cell in np.flatnonzero(fast._arrays["cell_at"]).tolist():

@@ -24,7 +24,6 @@ from structgen.lark_grammars.compiled.registers import (
     BEHIND_BREAK,
     BEHIND_LINE,
     BETWEEN,
-    COMPLETE,
     ENDING_BITS,
     ENDS_NOT,
     IGNORED,
@@ -235,13 +234,11 @@ def ends_well(c: LarkContext, d: LarkState, begun: int, at: int) -> int:
     none, ASK, or VAGUE if neither is known. `begun`: 1 if the lexeme has a byte."""
     ends = c.tables.ending_lists
     place, column = d.place, d.column
-    asked, vague, complete = False, False, False
+    asked = False
     for i in range(ends[at]):
         ending = ends[at + 1 + i]
         if ending == ANY_LINE:
             code = certain_line(c, place)
-        elif ending == COMPLETE:
-            complete, code = True, NO
         elif ending == OLD_PARTED:
             code = NO  # `live` handles the old slot
         elif ending == IGNORED:
@@ -254,15 +251,12 @@ def ends_well(c: LarkContext, d: LarkState, begun: int, at: int) -> int:
         if code == YES:
             return YES
         asked = asked or code == ASK
-        vague = vague or code == VAGUE
     if begun == 0:
         code = accepts(c, place)
         if code != NO:
             return code
     if asked:
         return ASK
-    if complete and not vague and d.base < 0:
-        return NO
     code = refuted(c, d, skip(ends, at + 1 + ends[at]))
     return ASK if code == ASK else (NO if code == YES else VAGUE)
 

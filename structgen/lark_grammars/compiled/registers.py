@@ -445,11 +445,10 @@ ENDS_NOT, ENDS_OLD = -1, -2
 """The result at the text's end: an error; the reading from the old slot; else the terminal."""
 ENDING_BITS, OWED_AT = 4095, 12
 """An ending: a terminal, and from OWED_AT on the boundary behind it."""
-ANY_LINE, SEPARATED, IGNORED, OLD_PARTED, COMPLETE = -1, -2, -(1 << 30), -(1 << 30) - 1, -(1 << 30) - 2
+ANY_LINE, SEPARATED, IGNORED, OLD_PARTED = -1, -2, -(1 << 30), -(1 << 30) - 1
 """Special endings. ANY_LINE: the indenter's newline, of any width. SEPARATED - state: the lexeme may continue
 into the state after the separator. IGNORED: it may be ignored, and a text like the separator follows.
-OLD_PARTED: the separator decides for the reading from the old slot. COMPLETE: besides that reading there are
-no others than these endings."""
+OLD_PARTED: the separator decides for the reading from the old slot."""
 MOST_TERMINALS: Final = 1 << 12
 """The most terminals of a grammar whose masks compiled code fills: their numbers are parts of words."""
 # --- questions ---------------------------------------------------------------------------------------------

@@ -162,13 +162,6 @@ class Letters:
             self._ends[key] = known
         return known
 
-    def shortest_end(self, state: int, terminal: int) -> int | None:
-        """Return what the shortest lexeme leaves that goes on from a state as a terminal; None if there is
-        none that is certainly one. Cost: 10 us."""
-        text = self._lexer.shortest_text(state, terminal)
-        left = self._read(state, NOTHING, text, terminal) if text else _VIOLATED
-        return None if left == _VIOLATED else self.reduced(left)
-
     def _read(self, state: int, owed: int, text: bytes, terminal: int) -> int:
         """Return what the lexeme of a text leaves, _VIOLATED if it is none of the terminal, or breaks the
         obligation."""

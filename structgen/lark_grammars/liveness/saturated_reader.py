@@ -12,7 +12,7 @@ known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -29,8 +29,8 @@ from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.regex_instructions import CHAR, MATCH, SPLIT
 from structgen.lark_grammars.liveness.balances import Brackets, are_blocks_balanced, usable_rules
 from structgen.lark_grammars.liveness.letters import NOTHING, AnyLetters, Letters
-from structgen.lark_grammars.liveness.saturation import FREE, LINE, PLAIN, Saturation
-from structgen.lark_grammars.liveness.separable_letters import SeparableLetters
+from structgen.lark_grammars.liveness.saturation import FREE, LINE, PLAIN, Boundary, LetterSource, Saturation
+from structgen.lark_grammars.liveness.shortest_letters import ShortestLetters
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
@@ -59,51 +59,37 @@ class SaturatedReader:
     @cached_property
     def _saturation(self) -> Saturation:
         if self.is_exact:
-            return self._saturated(self.letters)
+            return self._saturated(self.letters, self._brackets)
         tables = self._reader.tables
-        free = Brackets(tables, self._rules, follow=False)
-        return Saturation(
-            tables, self._reader.parser, AnyLetters(tables), free, self._rules, self._reader.budget
-        )
+        return self._saturated(AnyLetters(tables), Brackets(tables, self._rules, follow=False))
 
-    def _saturated(self, letters: Letters | SeparableLetters) -> Saturation:
-        """Return the saturation over letters that are no more than there are."""
+    def _saturated(
+        self, letters: LetterSource, brackets: Brackets, kinds: Iterable[Boundary] = ()
+    ) -> Saturation:
         reader = self._reader
-        lines = [(left, line) for left in self._line_ends(letters) for line in (PLAIN, LINE)]
-        return Saturation(
-            reader.tables, reader.parser, letters, self._brackets, self._rules, reader.budget, lines
-        )
+        return Saturation(reader.tables, reader.parser, letters, brackets, self._rules, reader.budget, kinds)
 
-    def _line_ends(self, letters: Letters | SeparableLetters) -> list[int]:
-        """Return the obligations that the indenter's newline may leave."""
-        contexts = range(len(self._reader.tables.contexts) if letters.newline != NOTHING else 0)
-        every = (letters.of(context, NOTHING, False).get(letters.newline, ()) for context in contexts)
-        return sorted({left for lefts in every for left in lefts})
-
-    def certain(self, boundaries: list[int], separable: SeparableLetters) -> npt.NDArray[np.int64]:
+    def certain(self, boundaries: list[int], letters: ShortestLetters) -> npt.NDArray[np.int64]:
         """Return int64[parser states, 2]: the boundaries (`registers`), as bits, from which every stack with
-        the state on top leads to the text's end; the second number where a bracket is open. `boundaries`: the
-        obligations that are told apart, to which those that letters leave are appended. `separable`: letters
-        for a lexer that looks around."""
+        the state on top leads to the text's end by some letters; the second number where a bracket is open.
+        `boundaries`: the obligations that are told apart, to which those that letters leave are appended."""
         if not self._is_balanced:
             return np.zeros((len(self._reader.tables.kernels), 2), np.int64)
-        letters: Letters | SeparableLetters
-        if self.is_exact:
-            letters, saturation = self.letters, self._saturation
-        else:
-            letters, saturation = separable, self._saturated(separable)
+        behind = {BEHIND_BREAK: (letters.BREAK, PLAIN), BEHIND_LINE: (letters.BREAK, LINE)}
+        if letters.newline == NOTHING:
+            behind.clear()
+        saturation = self._saturated(letters, self._brackets, behind.values())
         kinds = saturation.kinds
         held = dict(zip(kinds, saturation.certain().astype(np.int64), strict=True))
         # others that letters leave are certain nowhere
         told = (owed for owed, line in kinds if line == PLAIN and owed >= 0 and held[owed, line].any())
         boundaries += [owed for owed in told if owed not in boundaries]
-        found: npt.NDArray[np.int64] = held[FREE] << BETWEEN
-        for bit, owed in enumerate(boundaries[: MOST_BOUNDARIES - FIRST_OWED], FIRST_OWED):
-            found |= held.get((owed, PLAIN), np.int64(0)) << bit
-        lines = self._line_ends(letters)
-        for bit, line in ((BEHIND_BREAK, PLAIN), (BEHIND_LINE, LINE)) if lines else ():
-            # any of a newline's obligations may be open
-            found |= np.logical_and.reduce([held[left, line] for left in lines]).astype(np.int64) << bit
+        of_bits = {BETWEEN: FREE} | behind
+        of_bits |= {bit: (owed, PLAIN) for bit, owed in enumerate(boundaries, FIRST_OWED)}
+        found = np.zeros((len(self._reader.tables.kernels), 2), np.int64)
+        for bit, kind in of_bits.items():
+            if kind in held and bit < MOST_BOUNDARIES:
+                found |= held[kind] << bit
         return found
 
     def is_live(self, stack: int, owed: int) -> bool:

@@ -18,7 +18,7 @@ from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
 from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.liveness.letters import NOTHING
 from structgen.lark_grammars.liveness.oracle import LivenessOracle
-from structgen.lark_grammars.liveness.separable_letters import SeparableLetters
+from structgen.lark_grammars.liveness.shortest_letters import ShortestLetters
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
@@ -122,6 +122,11 @@ class ContextualLanguage(Language):
         return after is not None and self._oracle.is_live(after)
 
     @property
+    def _newline(self) -> int:
+        indentation = self.reader.tables.indentation
+        return -1 if indentation is None else indentation.newline
+
+    @property
     def _parting(self) -> int:
         return self.separator[0] if self.separator else 0
 
@@ -138,66 +143,34 @@ class ContextualLanguage(Language):
         """
         lexer = self.reader.lexer
         ends = lexer.endings(lexeme, self._parting)
-        separated = [terminal for _size, terminal in sorted(ends.separated)] if self.separator else []
-        if self._oracle.saturated.is_exact:
-            others = sorted({*ends.terminals} - {*separated})
-            found, is_complete = self._owed_endings(lexeme, others) if others else ([], True)
-            found = separated + found
-        elif not self.separator:
-            return [], ends.terminals, ends.at_end
-        else:
-            found, is_complete = self._looking_endings(lexeme, ends), False
-        if ends.flags & MAY_BREAK:
-            is_complete = False
-            if self.separator and self._breaks(lexeme):
-                found.append(K.ANY_LINE)
-        if ends.flags & HAS_OLD:
-            source = next(at for at, slot in enumerate(lexer.states[lexeme].slots) if slot.terminal < 0)
-            if self.separator and lexer.move(lexeme, self._parting) == Move(DECIDED, (source,)):
-                found.append(K.OLD_PARTED)
-        if is_complete:
-            found.append(K.COMPLETE)
+        separated, others = ends.separated, ends.unseparated
+        if not self.separator:
+            separated, others = [], [one for one in ends.terminals if one != self._newline]
+        elif others:
+            separated = sorted(separated + self._further(lexeme, others))
+        found = [terminal for _size, terminal in separated]
+        for terminal in others if self._boundaries else ():
+            owed = self._owed_after(lexeme, terminal)
+            if owed is not None:
+                boundary = K.FIRST_OWED + self._boundaries.index(owed)
+                found.append(terminal + (boundary << K.OWED_AT))
+        if ends.flags & MAY_BREAK and self._breaks(lexeme):
+            found.append(K.ANY_LINE)
+        if self.separator:
+            found += self._special_endings(lexeme, ends)
         return found, ends.terminals, ends.at_end
 
-    def _owed_endings(self, lexeme: int, terminals: Sequence[int]) -> tuple[list[int], bool]:
-        """Return the endings of a lexeme as some terminals, without the indenter's newline, where no pattern
-        looks around: of its slot, and of the shortest lexemes into which it goes on; and whether these are
-        all."""
-        letters, found, is_complete = self._oracle.saturated.letters, list[int](), True
-        slots, goes_on = self.reader.lexer.states[lexeme].slots, letters.threads(lexeme)
-        for terminal in terminals:
-            if terminal == letters.newline:
-                continue
-            left = None if goes_on == NOTHING else letters.shortest_end(goes_on, terminal)
-            is_complete = is_complete and left == NOTHING
-            lefts = [] if left is None else [left]
-            if slots and slots[0].terminal == terminal and left != NOTHING:
-                lefts.append(letters.reduced(letters.obligation(lexeme)))
-            for boundary in sorted({self._boundary(one) for one in lefts}):
-                if boundary < K.MOST_BOUNDARIES:
-                    found.append(terminal + (boundary << K.OWED_AT))
-        return found, is_complete
-
-    def _boundary(self, owed: int) -> int:
-        """Return the boundary behind which an obligation is open."""
-        if owed == NOTHING:
-            return K.BETWEEN
-        if owed not in self._boundaries:
-            self._boundaries.append(owed)
-        return K.FIRST_OWED + self._boundaries.index(owed)
-
-    def _looking_endings(self, lexeme: int, ends: LexemeEndings) -> list[int]:
-        """Return the endings of a lexeme that a separator decides, where patterns look around."""
-        further = self._further(lexeme, ends.unseparated)
-        found = [terminal for _size, terminal in sorted(ends.separated + further)]
-        for terminal in ends.unseparated:
-            owed = self._owed_after(lexeme, terminal) if self._boundaries else None
-            if owed is not None:
-                found.append(terminal + (self._boundary(owed) << K.OWED_AT))
+    def _special_endings(self, lexeme: int, ends: LexemeEndings) -> list[int]:
+        """Return the endings of a lexeme that may be ignored, or has an old slot."""
+        lexer, found = self.reader.lexer, list[int]()
         if ends.flags & HAS_IGNORED:
             found.append(K.SEPARATED - lexeme)
         if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme, ends.terminals):
             found.append(K.IGNORED)
+        if ends.flags & HAS_OLD:
+            source = next(at for at, slot in enumerate(lexer.states[lexeme].slots) if slot.terminal < 0)
+            if lexer.move(lexeme, self._parting) == Move(DECIDED, (source,)):
+                found.append(K.OLD_PARTED)
         return found
 
     def _owed_after(self, lexeme: int, terminal: int) -> int | None:
@@ -211,8 +184,8 @@ class ContextualLanguage(Language):
                 return None
         after = (lexer.move(state, byte).after for byte in lexer.representative)
         for one in (state, *after):
-            owed = self._separable.owed_at(one, terminal) if one >= 0 else None
-            if owed in self._boundaries:
+            owed = self._shortest_letters.owed_at(one, terminal) if one >= 0 else None
+            if owed in self._boundaries[: K.MOST_BOUNDARIES - K.FIRST_OWED]:
                 return owed
         return None
 
@@ -313,8 +286,8 @@ class ContextualLanguage(Language):
         return slots == [indentation.newline] and lexer.end(state).sources == (-1 - indentation.newline,)
 
     @cached_property
-    def _separable(self) -> SeparableLetters:
-        return SeparableLetters(self.reader.lexer, self.separator, self._lines)
+    def _shortest_letters(self) -> ShortestLetters:
+        return ShortestLetters(self.reader.lexer, self.separator, self._lines)
 
     def certain(self) -> npt.NDArray[np.int64]:
         """Return int64[parser states, 2]: the boundaries, as bits, from which every stack with the state on
@@ -322,7 +295,7 @@ class ContextualLanguage(Language):
         work budget. Cost: 20 ms for 600 parser states, besides the letters of the lexer."""
         try:
             with self.budget:
-                found = self._oracle.saturated.certain(self._boundaries, self._separable)
+                found = self._oracle.saturated.certain(self._boundaries, self._shortest_letters)
         except LimitError:
             found = np.zeros((len(self.reader.tables.kernels), 2), np.int64)
         return found

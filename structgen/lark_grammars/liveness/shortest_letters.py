@@ -1,10 +1,11 @@
-"""Letters of lexers whose patterns look around: some that are certain, one lexeme for each terminal.
+"""Letters that are certain, from one lexeme for each terminal.
 
-Where patterns look around, what a lexeme leaves to the text behind it is no set of threads that must die
-(`letters`). But in most places the shortest lexeme of a terminal between two *separators* (ignored texts of a
-byte, a blank if there is one) is read as this terminal, whatever comes behind. Such a letter owes nothing.
-Where the separator does not decide it, because the pattern looks further, the letter owes the state of its
-lexeme and the slot at which the lexeme ended (`owed_at`): only lexemes may follow that decide for this slot.
+`letters` has all that lexemes may leave to the text behind them, if no pattern looks around. Of any lexer a
+few are enough to tell that a text goes on: each terminal is written as its shortest lexeme, and the lexer is
+asked. In most places this is read as the terminal between two *separators* (ignored texts of a byte, a blank
+if there is one), whatever comes behind. Such a letter owes nothing. Where the separator does not decide it,
+because the lexeme may go on or its pattern looks further, the letter owes the state of its lexeme and the
+slot at which it ended: only lexemes may follow that decide for this slot.
 
 There may be more letters than these. So a stack from which they lead to the text's end is live, and of others
 nothing is known.
@@ -28,7 +29,7 @@ _MOST_SLOTS: Final = 16
 """The most slots of a state whose ends are letters."""
 
 
-class SeparableLetters:
+class ShortestLetters:
     """The letters of one lexer. Cost: 30 us for each terminal of a context. Not thread-safe."""
 
     BREAK: Final = -3
@@ -80,7 +81,7 @@ class SeparableLetters:
             move = self._lexer.end(state)
             return move.after == DECIDED and move.sources[0] == slot
         if not self._separator:
-            return False
+            return True
         move = self._lexer.move(self._start(context, END), self._separator[0])
         if move.after >= 0:
             move = self._lexer.end(move.after)
@@ -110,7 +111,7 @@ class SeparableLetters:
     def _find_separated(self, context: int, terminal: int) -> tuple[int, bool] | None:
         lexer = self._lexer
         start, word = self._text(context, terminal)
-        if not word or not self._follows_separator(start, word[0]):
+        if not word or (self._separator and not self._follows_separator(start, word[0])):
             return None
         left = self._left(start, word, terminal)
         if left is None or left == self.BREAK:
@@ -127,8 +128,11 @@ class SeparableLetters:
         if self._separator and lexer.is_separated(start, terminal, word, self._separator[0]):
             return NOTHING
         state = start
-        for byte in word:
-            state = lexer.move(state, byte).after
+        for at, byte in enumerate(word, 1):
+            move = lexer.move(state, byte)
+            if move.after == DECIDED and at == len(word):
+                return NOTHING if move.sources[0] == -1 - terminal else None
+            state = move.after
             if state < 0:
                 return None
         return self.owed_at(self._repeated(state, word[-1], terminal), terminal)
@@ -189,8 +193,6 @@ class SeparableLetters:
     def _follows_separator(self, start: int, byte: int) -> bool:
         """Return whether a byte after the separator decides that the separator is ignored."""
         lexer, ignored = self._lexer, self._tables.ignored
-        if not self._separator:
-            return False
         move = lexer.move(start, self._separator[0])
         if move.after == DECIDED:
             return -1 - move.sources[0] in ignored
