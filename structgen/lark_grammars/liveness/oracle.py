@@ -18,8 +18,6 @@ from structgen.lark_grammars.parser.contextual_reader import ContextualReader, R
 
 _MOST_REMEMBERED: Final = 1 << 18
 """The most memoised answers; beyond that all are dropped."""
-_MOST_SATURATED_FIRST: Final = 256
-"""Up to so many parser states the saturation is asked first: of more it takes longer than to write a text."""
 
 
 class LivenessOracle:
@@ -61,16 +59,14 @@ class LivenessOracle:
         return known
 
     def _is_live(self, configuration: ReaderConfiguration) -> bool:
-        is_exact = self.saturated.is_exact
-        if not is_exact or len(self._reader.tables.kernels) > _MOST_SATURATED_FIRST:
-            if self._reader.accepts(configuration):
-                return True
-            if not self.saturated.may_read(configuration):
-                return False
-            if self._written.is_completed(configuration):
-                return True
-        if is_exact:
+        if self.saturated.is_exact:
             return self.saturated.may_live(configuration)
+        if self._reader.accepts(configuration):
+            return True
+        if not self.saturated.may_read(configuration):
+            return False
+        if self._written.is_completed(configuration):
+            return True
         return self._search.text(configuration, is_exact=False) is not None
 
     def text(self, configuration: ReaderConfiguration) -> bytes:

@@ -172,7 +172,7 @@ class CompiledLark(CompiledGrammar):
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As in CompiledGrammar: make the records of lexeme states, those nearest to the beginnings of
-        lexemes first, and the parser's plans."""
+        lexemes first."""
         with self.lock:
             self._attach()
             return self._answers.prepare(room, progress)

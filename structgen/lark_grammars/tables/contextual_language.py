@@ -175,17 +175,18 @@ class ContextualLanguage(Language):
 
     def _owed_after(self, lexeme: int, terminal: int) -> int | None:
         """Return what a lexeme may leave as a terminal, of what boundaries tell apart; None if neither its
-        shortest text nor one with a byte more leaves that."""
-        lexer = self.reader.lexer
+        shortest text leaves that, nor the same text with one more of the terminal's last bytes."""
+        lexer, told = self.reader.lexer, self._boundaries[: K.MOST_BOUNDARIES - K.FIRST_OWED]
         state = lexeme
         for byte in lexer.shortest_text(lexeme, terminal) or b"":
             state = lexer.move(state, byte).after
             if state < 0:
                 return None
-        after = (lexer.move(state, byte).after for byte in lexer.representative)
-        for one in (state, *after):
+        last = next((text[-1] for text in lexer.sample_lexemes(terminal) if text), None)
+        further = -1 if last is None else lexer.move(state, last).after
+        for one in (state, further):
             owed = self._shortest_letters.owed_at(one, terminal) if one >= 0 else None
-            if owed in self._boundaries[: K.MOST_BOUNDARIES - K.FIRST_OWED]:
+            if owed in told:
                 return owed
         return None
 
