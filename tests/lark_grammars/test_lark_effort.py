@@ -339,7 +339,7 @@ def test_verdicts_where_lark_has_resolved_conflicts_are_larks() -> None:
 
 
 def test_a_limit_without_look_aheads_names_conflicts_as_the_cause() -> None:
-    grammar, limits = sg.lark(SHIFTED), Limits(oracle_steps=100)
+    grammar, limits = sg.lark(SHIFTED), Limits(oracle_steps=20)
     with pytest.raises(sg.LimitError) as caught:
         compiled = sg.compile(grammar, _crowded("[]i", 3), store=False, limits=limits)
         compiled.allowed(compiled.start)

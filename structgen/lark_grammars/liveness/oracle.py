@@ -1,8 +1,8 @@
 """The oracle: is a configuration live, and which text completes it?
 
-Where no pattern looks around, the saturation decides (`saturated_reader`). Else, in this order: no terminal
-that may come is taken by the parser; the shortest completion is written and read, and a text that was read
-is a proof; all texts are searched (`text_search`).
+In this order: no terminal that may come is taken by the parser; the shortest completion is written and read,
+and a text that was read is a proof. Then the saturation decides, if no pattern looks around
+(`saturated_reader`). Else all texts are searched (`text_search`).
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class LivenessOracle:
         return known
 
     def _is_live(self, configuration: ReaderConfiguration) -> bool:
-        if self.saturated.is_exact:
-            return self.saturated.may_live(configuration)
         if self._reader.accepts(configuration):
             return True
         if not self.saturated.may_read(configuration):
             return False
-        if self._written.is_completed(configuration):
+        if self._written.is_completed(configuration):  # a millisecond; the saturation may take a hundred
             return True
+        if self.saturated.is_exact:
+            return self.saturated.may_live(configuration)
         return self._search.text(configuration, is_exact=False) is not None
 
     def text(self, configuration: ReaderConfiguration) -> bytes:

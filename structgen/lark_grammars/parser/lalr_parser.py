@@ -10,7 +10,7 @@ and the number of open brackets. Places are values; a stack is a number, and equ
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -42,18 +42,14 @@ class ShortestDerivations:
     """The shortest texts of symbols by the rules alone, for given costs of terminals. Cost: some milliseconds
     for a thousand rules."""
 
-    def __init__(
-        self, tables: ParserTables, least: list[int], without: Collection[int] = frozenset[int]()
-    ) -> None:
-        """`least`: the cost of each terminal, at least the length of its shortest lexeme in bytes; `without`:
-        rules to avoid if others exist."""
+    def __init__(self, tables: ParserTables, least: list[int]) -> None:
+        """`least`: the cost of each terminal, at least the length of its shortest lexeme in bytes."""
         self.tables, self.terminals = tables, least
         self._costs, self._ways = self._derivations(frozenset())
         self._items: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
         self._loose = self._find_loose()
         """Rules in which a DEDENT follows without a newline, which happens at the text's end only."""
-        left_out = self._loose.union(without)
-        self._strict = self._derivations(left_out) if left_out else (self._costs, self._ways)
+        self._strict = self._derivations(self._loose) if self._loose else (self._costs, self._ways)
         """Costs and right sides without these rules."""
 
     def _find_loose(self) -> frozenset[int]:
@@ -125,42 +121,14 @@ class ShortestDerivations:
                 pending += reversed((ways if costs[-1 - symbol] < UNREACHABLE else self._ways)[-1 - symbol])
         return found
 
-    def using(self, rules: Collection[tuple[int, tuple[int, ...]]]) -> set[int]:
-        """Return the nonterminals, as symbols, whose shortest texts use one of some rules, given as origin
-        and right side."""
-        costs, strict = self._strict
-        ways = [
-            item if cost < UNREACHABLE else other
-            for cost, item, other in zip(costs, strict, self._ways, strict=True)
-        ]
-        found = {-1 - origin for origin, item in enumerate(ways) if (origin, item) in rules}
-        before = -1
-        while before != len(found):
-            before = len(found)
-            found.update(-1 - origin for origin, item in enumerate(ways) if not found.isdisjoint(item))
-        return found
-
     def is_dead(self, state: int) -> bool:
         """Return whether no text completes an item of a state."""
         rules, kernel = self.tables.rules, self.tables.kernels[state]
         return all(self._sum(rules[rule].symbols[dot:], self._costs) >= UNREACHABLE for rule, dot in kernel)
 
-    def least(self, symbols: tuple[int, ...]) -> int:
-        """Return the cost of the shortest text of some symbols, UNREACHABLE if they have none."""
-        return self._sum(symbols, self._strict[0])
-
-    def is_loose(self, rule: int) -> bool:
-        """Return whether a DEDENT follows without a newline in a rule."""
-        return rule in self._loose
-
-    def cheapest_items(self, state: int) -> list[tuple[int, int, int]]:
-        """Return the kernel items of a state, the cheapest first: the least bytes that the item still needs,
-        its rule, and its dot."""
-        strict = self.items_by_cost(state, True)
-        return strict if strict and strict[0][0] < UNREACHABLE else self.items_by_cost(state, False)
-
     def items_by_cost(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
-        """Return the same, with loose rules, or (`strict`) without them."""
+        """Return the kernel items of a state, with loose rules, or (`strict`) without them, the cheapest first:
+        the least bytes that the item still needs, its rule, and its dot."""
         known = self._items.get((state, strict))
         if known is None:
             costs = self._strict[0] if strict else self._costs
