@@ -78,7 +78,8 @@ class SaturatedReader:
         behind = {BEHIND_BREAK: (letters.BREAK, PLAIN), BEHIND_LINE: (letters.BREAK, LINE)}
         if letters.newline == NOTHING:
             behind.clear()
-        saturation = self._saturated(letters, self._brackets, behind.values())
+        # inside brackets a newline is ignored, in any state
+        saturation = self._saturated(letters, self._brackets, [behind[BEHIND_BREAK]] if behind else ())
         kinds = saturation.kinds
         held = dict(zip(kinds, saturation.certain().astype(np.int64), strict=True))
         # others that letters leave are certain nowhere
