@@ -78,8 +78,7 @@ class SaturatedReader:
         behind = {BEHIND_BREAK: (letters.BREAK, PLAIN), BEHIND_LINE: (letters.BREAK, LINE)}
         if letters.newline == NOTHING:
             behind.clear()
-        # inside brackets a newline is ignored, in any state
-        saturation = self._saturated(letters, self._brackets, [behind[BEHIND_BREAK]] if behind else ())
+        saturation = self._saturated(letters, self._brackets, behind.values())
         kinds = saturation.kinds
         held = dict(zip(kinds, saturation.certain().astype(np.int64), strict=True))
         # others that letters leave are certain nowhere

@@ -106,8 +106,8 @@ class Saturation:
         budget: WorkBudget,
         kinds: Iterable[Boundary] = (),
     ) -> None:
-        """`rules`: those that are used (`usable_rules`). `kinds`: of boundaries that may be at each place inside
-        brackets, besides those that letters leave. Raises LimitError if the letters spend the budget."""
+        """`rules`: those that are used (`usable_rules`). `kinds`: of boundaries, besides those that letters
+        leave. Raises LimitError if the letters spend the budget."""
         self._rules = rules
         self._tables, self._parser, self._letters, self._brackets = tables, parser, letters, brackets
         self._budget = budget
@@ -229,10 +229,8 @@ class Saturation:
         parser, with no bracket open and with some. It is not if some cell of the state has it only behind
         letters that this saturation does not know. Cost: some milliseconds for a thousand states."""
         cells, letters = int(self._words[Runs.cells]), int(self._words[Runs.letters])
-        modes = self._arrays["cell_modes"][:cells]
-        for cell in range(cells):
-            # what may only stand inside brackets, at cells where one is open
-            for kind in range(self._first_kinds if modes[cell] else 1):
+        for kind in range(self._first_kinds):
+            for cell in range(cells):
                 self._call(S.ask_for, self._address, cell, letters + kind)
         self._call(S.saturate, self._address)
         asked = self._arrays["key_at"].reshape(cells, letters + len(self.kinds))[:, letters:].T > 0
@@ -241,7 +239,7 @@ class Saturation:
             for kind, cell in np.argwhere(asked).tolist()
         }
         self._call(S.certify, self._address)
-        places = self._arrays["cell_states"][:cells], (modes > 0).astype(np.intp)
+        places = self._arrays["cell_states"][:cells], (self._arrays["cell_modes"][:cells] > 0).astype(np.intp)
         found = np.zeros((len(self.kinds), len(self._tables.kernels), 2), np.bool_)
         refused = np.zeros_like(found)
         for kind in range(len(self.kinds)):
@@ -261,7 +259,7 @@ class Saturation:
         first = [FREE, *kinds]
         rows = self._rows_of_letters(first)
         self._first_kinds = len({*first})
-        """FREE, and the kinds that all states inside brackets may have."""
+        """The kinds that all states may have."""
         self._ends.clear()
         tables, words = self._tables, self._words
         words[Runs.states], words[Runs.terminals] = len(tables.kernels), len(tables.terminals)
