@@ -127,8 +127,8 @@ class ShortestDerivations:
         return all(self._sum(rules[rule].symbols[dot:], self._costs) >= UNREACHABLE for rule, dot in kernel)
 
     def items_by_cost(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
-        """Return the kernel items of a state, with loose rules, or (`strict`) without them, the cheapest first:
-        the least bytes that the item still needs, its rule, and its dot."""
+        """Return the kernel items of a state, with loose rules, or (`strict`) without them, the cheapest
+        first: the least bytes that the item still needs, its rule, and its dot."""
         known = self._items.get((state, strict))
         if known is None:
             costs = self._strict[0] if strict else self._costs
