@@ -229,10 +229,15 @@ def _program(node: Node) -> Program:
 
 
 class ProgramBuilder:
-    """Builds a program backwards: each node is emitted with the instruction that follows it."""
+    """Builds a program backwards: each node is emitted with the instruction that follows it.
+
+    A node that is emitted twice before the same instruction is there once: then threads are partial
+    derivatives (V. Antimirov, 1996), which are fewer than the places of a pattern.
+    """
 
     def __init__(self) -> None:
         self.code: list[Instruction] = []
+        self.shared: dict[tuple[object, ...], int] = {}
         self.sets: dict[Ranges, int] = {}
         self.looks: list[LookProgram] = []
         self.outer: list[int] = []
@@ -258,13 +263,20 @@ class ProgramBuilder:
         self.outer.append(self.inside)
         return len(self.code) - 1
 
+    def share(self, op: int, a: int, b: int = 0) -> int:
+        """Return the number of an instruction that may be there already."""
+        key = op, a, b, self.inside
+        if key not in self.shared:
+            self.shared[key] = self.put(op, a, b)
+        return self.shared[key]
+
     def set(self, ranges: Ranges) -> int:
         return self.sets.setdefault(ranges, len(self.sets))
 
     def emit(self, node: Node, after: int) -> int:
         """Return the instruction at which `node`, followed by `after`, begins."""
         if isinstance(node, CharacterClass):
-            return self.put(CHAR, self.set(node.ranges), after)
+            return self.share(CHAR, self.set(node.ranges), after)
         if isinstance(node, Concatenation):
             for part in reversed(node.parts):
                 after = self.emit(part, after)
@@ -272,14 +284,15 @@ class ProgramBuilder:
         if isinstance(node, Alternation):
             entry = self.emit(node.parts[-1], after)
             for part in reversed(node.parts[:-1]):
-                entry = self.put(SPLIT, self.emit(part, after), entry)
+                begin = self.emit(part, after)
+                entry = entry if begin == entry else self.share(SPLIT, begin, entry)
             return entry
         if isinstance(node, Repetition):
             return self.repeat(node, after)
         if isinstance(node, TextStart):
-            return self.put(BOL, after)
+            return self.share(BOL, after)
         if isinstance(node, TextEnd):
-            return self.put(EOL, after)
+            return self.share(EOL, after)
         if isinstance(node, WordBoundary):
             self.looks.append(LookProgram(True, node.holds, True, -1))
             return self.put(LOOK, len(self.looks) - 1, after)
@@ -297,15 +310,19 @@ class ProgramBuilder:
         empty = nullable(node.of)
         least, most = (0 if _surely_empty(node.of) else node.least), node.most
         if (least, most) == (0, 1):
-            return self.put(SPLIT, self.emit(node.of, after), after)
-        if least <= 1 and most is None:
-            loop = self.put(SPLIT)
-            body = self.emit(node.of, loop)
-            self.code[loop] = (SPLIT, body, after, 0, 0, 0)
-            return body if least else loop
-        repeat = self.put(REPEAT)
-        outside, self.inside = self.inside, repeat
-        body = self.emit(node.of, self.put(COUNT, repeat))
-        self.inside = outside
-        self.code[repeat] = (REPEAT, body, after, least, -1 if most is None else most, int(empty))
-        return self.put(PUSH, repeat)
+            return self.share(SPLIT, self.emit(node.of, after), after)
+        endless = least <= 1 and most is None
+        key = node.of, after, self.inside, () if endless else (least, most)
+        if key in self.shared:
+            entry = self.shared[key]
+        elif endless:
+            entry = self.shared[key] = self.put(SPLIT)
+            self.code[entry] = (SPLIT, self.emit(node.of, entry), after, 0, 0, 0)
+        else:
+            repeat = self.put(REPEAT)
+            outside, self.inside = self.inside, repeat
+            body = self.emit(node.of, self.put(COUNT, repeat))
+            self.inside = outside
+            self.code[repeat] = (REPEAT, body, after, least, -1 if most is None else most, int(empty))
+            entry = self.shared[key] = self.put(PUSH, repeat)
+        return self.code[entry][1] if endless and least else entry

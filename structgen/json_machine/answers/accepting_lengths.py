@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import format_meaning
+from structgen.automata.regex.counted_class import without_count
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.automaton_reach import nearest, spread
-from structgen.language.ir import All, Format, Formula, Length, Spec
+from structgen.language.ir import All, Format, Formula, Length, Pattern, Spec
 
 MOST_STATES = 6_000
 """Automata with more states keep the length inside."""
@@ -50,8 +51,13 @@ def at_least(spec: Spec, least: int) -> Spec:
 
 
 def _opened(parts: Iterable[Formula]) -> Iterator[Formula]:
-    """Yield the parts, a format that is a conjunction with a length (a host name) as its own parts."""
+    """Yield the parts, a format that is a conjunction with a length (a host name) as its own parts, and a
+    pattern that counts one class of characters as a pattern and a length."""
     for part in parts:
+        apart = without_count(part.source) if isinstance(part, Pattern) else None
+        if apart is not None:
+            yield from (Pattern(apart[0]), Length(*apart[1:]))
+            continue
         meaning = format_meaning(part.name) if isinstance(part, Format) else None
         if isinstance(meaning, All):
             yield from meaning.of
