@@ -8,13 +8,13 @@ from typing import Any, TypeAlias, Union
 from structgen.automata.formats.json_content import JSON_TEXTS
 from structgen.automata.formats.named_formats import format_beside, format_bound, format_meaning
 from structgen.automata.programs.determinizer_tables import (
-    F_ALL,
-    F_ANY,
-    F_ATOM,
-    F_END,
-    F_LENGTH,
-    F_NOT_ATOM,
-    F_NOT_LENGTH,
+    ALL,
+    ANY,
+    ATOM,
+    FORMULA_END,
+    LENGTH,
+    NOT_ATOM,
+    NOT_LENGTH,
 )
 from structgen.automata.programs.instructions import Program, is_plain, union_of
 from structgen.automata.programs.lookaround_elimination import without_lookarounds
@@ -165,7 +165,7 @@ def atoms_of(node: BooleanTree) -> frozenset[int]:
 
 
 def postfix(nodes: Iterable[BooleanTree]) -> tuple[list[int], int, set[int]]:
-    """Return the disjunction of trees in postfix order (`determinizer_tables.F_ATOM`), with its negations
+    """Return the disjunction of trees in postfix order (`determinizer_tables.ATOM`), with its negations
     moved to the leaves; the most operands that its evaluation holds; and the atoms that it asks to match."""
     code: list[int] = []
     asked: set[int] = set()
@@ -179,18 +179,18 @@ def postfix(nodes: Iterable[BooleanTree]) -> tuple[list[int], int, set[int]]:
         if node[0] in _LEAVES or ready or len(node) == 1:
             held += 1
         if node[0] == "atom":
-            code += (F_NOT_ATOM if denied else F_ATOM, node[1], 0)
+            code += (NOT_ATOM if denied else ATOM, node[1], 0)
             asked |= set() if denied else {node[1]}
         elif node[0] == "length":
-            code += (F_NOT_LENGTH if denied else F_LENGTH, node[1], -1 if node[2] is None else node[2])
+            code += (NOT_LENGTH if denied else LENGTH, node[1], -1 if node[2] is None else node[2])
         elif ready or len(node) == 1:
-            code += (F_ALL if (node[0] == "all") != denied else F_ANY, len(node) - 1, 0)
+            code += (ALL if (node[0] == "all") != denied else ANY, len(node) - 1, 0)
             held -= len(node) - 1
         else:
             stack.append((node, denied, True))
             stack.extend((part, denied, False) for part in node[1:])
         most = max(most, held)
-    return [*code, F_END], most, asked
+    return [*code, FORMULA_END], most, asked
 
 
 def evaluate(node: BooleanTree, flags: list[bool], length: int) -> bool:

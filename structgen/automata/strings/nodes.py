@@ -1,0 +1,205 @@
+"""Nodes: the states of a string between two characters, and the nodes after each class of characters.
+
+A node is a spec, a set of threads, and the length so far, which is not counted past the last bound that a
+formula has.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from structgen.automata.formats.label_lengths import class_of_point
+from structgen.automata.programs.determinizer_tables import (
+    HEAP,
+    HOPE,
+    NEED_OUTCOMES,
+    NODE,
+    NODES,
+    NONE,
+    OUTCOME,
+    OVER_STATES,
+    OVER_WORK,
+    UNSET,
+    StringTables,
+    intern,
+    stop,
+)
+from structgen.automata.strings.remaining_bytes import NEVER, bracket_of, estimate
+from structgen.automata.strings.subset_construction import (
+    accepted,
+    lettered,
+    letterless,
+    open_atoms,
+    set_row,
+    stepped,
+    steps,
+)
+from structgen.language.ir import DEAD
+from structgen.native.jit import jit
+
+# Work is counted in units of some 5 us. A new row of a set costs _NEW units, and one more for each _ROW_WORK
+# threads times classes; a new row of a node costs one.
+_NEW: Final = 4
+_ROW_WORK: Final = 250
+
+
+@jit
+def spend(p: StringTables, units: int) -> None:
+    """Count work of the current public call; stop past its limit."""
+    p.spent += units
+    if p.spent > p.most_work:
+        stop(p, OVER_WORK, 0)
+
+
+@jit
+def _asks(p: StringTables, s: int, set_: int, bracket: int, outcome: int) -> bool:
+    """Return whether the liveness of a node depends on the demands' formulas."""
+    if outcome >= 0 or (p.specs[s].trimmed and p.sets[set_].size > 0):
+        return False
+    return p.sets[set_].size > 0 or p.specs[s].break_count != bracket
+
+
+@jit
+def _foretell(p: StringTables, s: int, row: int, classes: int, length: int) -> None:
+    """Stop once for all questions to Python about the nodes of a set's row: outcomes, then hopes."""
+    bracket = bracket_of(p, s, length)
+    for second in range(2):
+        missing, last = -1, -1
+        for c in range(classes):
+            set_ = p.heap[row + c]
+            if set_ == last:
+                continue
+            last = set_
+            answer = intern(p, OUTCOME, s, accepted(p, set_), bracket)
+            if second and p.specs[s].judged:
+                answer = intern(p, HOPE, s, open_atoms(p, set_), bracket)
+            if p.keys[answer].value == UNSET:
+                missing = answer
+        if missing >= 0:
+            stop(p, NEED_OUTCOMES, missing)
+
+
+@jit
+def node_of(p: StringTables, s: int, set_: int, length: int) -> int:
+    """Return the node's number."""
+    key = intern(p, NODE, s, set_, length)
+    if p.keys[key].value != UNSET:
+        return p.keys[key].value
+    bracket = bracket_of(p, s, length)
+    answer = intern(p, OUTCOME, s, accepted(p, set_), bracket)
+    outcome = p.keys[answer].value
+    if outcome == UNSET:
+        stop(p, NEED_OUTCOMES, answer)
+    n = p.nodes.count
+    if n >= p.most_states:
+        stop(p, OVER_STATES, 0)
+    if n >= p.nodes.capacity:
+        stop(p, NODES, 0)
+    live = 1 if outcome >= 0 or p.sets[set_].size > 0 else NONE
+    if p.specs[s].judged:
+        hope = intern(p, HOPE, s, open_atoms(p, set_), bracket)
+        if p.keys[hope].value == UNSET:
+            stop(p, NEED_OUTCOMES, hope)
+        hope = p.keys[hope].value
+        live = NONE if hope == 0 else 2 if hope == 2 else 1 if outcome >= 0 else 0
+    elif _asks(p, s, set_, bracket, outcome):
+        key_of_bounds = estimate(p, s, set_, length)
+        if p.keys[key_of_bounds].size >= length:
+            live = 2 if p.keys[key_of_bounds].size == NEVER else 1
+        else:
+            live = 0 if p.keys[key_of_bounds].value < NEVER else NONE
+    p.nodes[n].spec = s
+    p.nodes[n].set = set_
+    p.nodes[n].length = length
+    p.nodes[n].row = -1
+    p.nodes[n].outcome = outcome
+    p.nodes[n].live = live
+    p.nodes[n].state = -1
+    p.nodes[n].stamp = 0
+    p.keys[key].value = n
+    p.nodes.count = n + 1
+    return n
+
+
+@jit
+def letterless_node(p: StringTables, q: int) -> int:
+    """Return the node without its threads of LETTERS: every other successor is the same."""
+    set_ = p.nodes[q].set
+    if not lettered(p, set_):
+        return q
+    return node_of(p, p.nodes[q].spec, letterless(p, set_), p.nodes[q].length)
+
+
+@jit
+def node_row(p: StringTables, q: int) -> int:
+    """Return where the heap lists the node's successor on each class (DEAD: certainly none).
+
+    Threads of LETTERS are left out: their successors are found letter by letter (`fill_column`).
+    """
+    if p.nodes[q].row >= 0:
+        return p.nodes[q].row
+    own = q
+    q = letterless_node(p, q)
+    if p.nodes[q].row >= 0:
+        p.nodes[own].row = p.nodes[q].row
+        return p.nodes[q].row
+    s = p.nodes[q].spec
+    set_ = p.nodes[q].set
+    # All specs share the empty set. It leads to itself and has no row, whose width would be that of one spec.
+    empty = p.sets[set_].size == 0
+    classes = p.specs[s].classes
+    spend(p, 1)
+    if p.sets[set_].row < 0:
+        spend(p, _NEW + p.sets[set_].size * classes // _ROW_WORK)
+    from_ = 0 if empty else set_row(p, s, set_)
+    length = p.nodes[q].length
+    if length < p.specs[s].cap:
+        length += 1
+    if not empty:
+        _foretell(p, s, from_, classes, length)
+    row = p.heap.count
+    if row + classes > p.heap.capacity:
+        stop(p, HEAP, classes)
+    p.heap.count = row + classes
+    last_set, last = -1, -1
+    for c in range(classes):
+        if not empty:
+            set_ = p.heap[from_ + c]
+        if set_ != last_set:
+            last_set, last = set_, node_of(p, s, set_, length)
+        p.heap[row + c] = DEAD if p.nodes[last].live < 0 else last
+    p.nodes[q].row = row
+    p.nodes[own].row = row
+    return row
+
+
+@jit
+def alphabet(b: int) -> bool:
+    """Return whether a byte is in the implicit automata's alphabet: letters, digits and hyphens."""
+    return 97 <= b <= 122 or 48 <= b <= 57 or 65 <= b <= 90 or b == 45
+
+
+@jit
+def node_after(p: StringTables, q: int, char: int) -> int:
+    """Return the node after a node and a character of ASCII or of LETTERS, live or not."""
+    s, set_, length = p.nodes[q].spec, p.nodes[q].set, p.nodes[q].length
+    if length < p.specs[s].cap:
+        length += 1
+    if p.sets[set_].size == 0:
+        after = set_
+    elif lettered(p, set_) if char > 127 else steps(p, set_) and alphabet(char):
+        after = stepped(p, s, set_, char)
+    else:
+        class_ = p.heap[p.specs[s].ascii + char] if char < 128 else class_of_point(p, s, char)
+        after = p.heap[set_row(p, s, set_) + class_]
+    return node_of(p, s, after, length)
+
+
+@jit
+def settled_atoms(p: StringTables, set_: int) -> int:
+    """Return how many atoms have matched for good."""
+    found, open_ = 0, open_atoms(p, set_)
+    off = p.sets[open_].at
+    for i in range(off, off + p.sets[open_].size):
+        found += p.heap[i] & 1
+    return found
