@@ -45,7 +45,7 @@ from structgen.automata.formats.regex_registers import (
     UNICODE,
     VALUE,
 )
-from structgen.automata.programs.determinizer_tables import NONE, StringTables
+from structgen.automata.programs.determinizer_tables import NONE
 from structgen.native.jit import jit
 
 
@@ -274,7 +274,7 @@ def braced_digit(word, memory, char):  # type: ignore[no-untyped-def]
 
 
 @jit
-def in_property(p: StringTables, tree: int, word: int, memory: int, char: int) -> int:
+def in_property(p, tree, word, memory, char):  # type: ignore[no-untyped-def]
     """Return (word, memory) after a character of `\\p{...}`; memory: the place in the tree of names."""
     heap = p.heap
     node = tree + (memory & VALUE)
@@ -289,7 +289,7 @@ def in_property(p: StringTables, tree: int, word: int, memory: int, char: int) -
 
 
 @jit
-def escape_cost(p: StringTables, tree: int, phase: int, memory: int) -> int:
+def escape_cost(p, tree, phase, memory):  # type: ignore[no-untyped-def]
     """Return the least bytes of JSON text that complete an escape, or half a pair."""
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
     value, digits = memory & VALUE, memory >> DIGITS_AT & 7

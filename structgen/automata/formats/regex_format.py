@@ -68,7 +68,7 @@ from structgen.automata.formats.regex_registers import (
     UB,
     UNICODE,
 )
-from structgen.automata.programs.determinizer_tables import NONE, StringTables
+from structgen.automata.programs.determinizer_tables import NONE
 from structgen.native.jit import jit
 
 
@@ -207,7 +207,7 @@ def _count_cost(phase, memory):  # type: ignore[no-untyped-def]
 
 
 @jit
-def regex_step(p: StringTables, table: int, names: int, word: int, memory: int, char: int) -> int:
+def regex_step(p, table, names, word, memory, char):  # type: ignore[no-untyped-def]
     """Return (names, word, memory) after a character; word -1: no pattern has this prefix; CUT, FLAGS: such
     patterns are left out.
 
@@ -273,7 +273,7 @@ def regex_ends(word):  # type: ignore[no-untyped-def]
 
 
 @jit
-def regex_cost(p: StringTables, table: int, names: int, word: int, memory: int) -> int:
+def regex_cost(p, table, names, word, memory):  # type: ignore[no-untyped-def]
     """Return the least bytes of JSON text that complete the pattern."""
     phase = word & PHASE
     if phase in (OPEN, NAME):

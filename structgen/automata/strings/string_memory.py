@@ -72,6 +72,7 @@ class StringMemory:
         """`answer` is called with the cause and the argument of an interrupt that is no full table."""
         self._limits, self._rooms, self._answer = limits, {**ROOMS, **rooms}, answer
         self.words: Any = np.zeros(words_of(StringTables), np.int64)
+        self._address = address_of(self.words)
         self.arrays: dict[str, Any] = dict(_free_states())
         self.is_bare = True
         self.words[StringTables.most_steps] = limits.oracle_steps
@@ -109,8 +110,8 @@ class StringMemory:
             arrays[name][:8] = rows
         self._bind(arrays, *arrays)
         # Context 0, outside every counted repeat, and the free states of outcome 0.
-        k.ask(self.words.ctypes.data, k.ASK_THREAD, ar.CONTEXT, -1)
-        arrays["keys"][k.ask(self.words.ctypes.data, k.ASK_THREAD, ar.FREE, 0), Key.value] = 0
+        k.ask(self._address, k.ASK_THREAD, ar.CONTEXT, -1)
+        arrays["keys"][k.ask(self._address, k.ASK_THREAD, ar.FREE, 0), Key.value] = 0
         self.arrays.update(arrays)
         self.is_bare = False
 
@@ -124,16 +125,17 @@ class StringMemory:
 
     def ask(self, what: int, a: int, b: int = 0) -> int:
         """Have a question answered by compiled code (`determinizer.ask`). Raises `LimitError`."""
-        self.make()
+        if self.is_bare:
+            self.make()
         while True:
             try:
-                return self.once(what, a, b)
+                return int(k.ask(self._address, what, a, b))
             except ar.Interrupt:
                 self.resolve()
 
     def once(self, what: int, a: int, b: int) -> int:
         """The same up to the first `Interrupt`."""
-        return int(k.ask(self.words.ctypes.data, what, a, b))
+        return int(k.ask(self._address, what, a, b))
 
     def resolve(self) -> None:
         """Do away with the cause of an interrupt. Raises `LimitError`."""

@@ -348,8 +348,9 @@ class StringPool:
         """Answer the questions about demands in the keys that were made since the last time."""
         first, count = self._answered, self._memory.count("keys")
         keys = self._arrays["keys"][first:count]
-        asked = np.isin(keys[:, Key.what], (ar.OUTCOME, ar.HOPE)) & (keys[:, Key.value] == ar.UNSET)
-        for at in np.flatnonzero(asked).tolist():
+        kinds = keys[:, Key.what]
+        asked = ((kinds == ar.OUTCOME) | (kinds == ar.HOPE)) & (keys[:, Key.value] == ar.UNSET)
+        for at in asked.nonzero()[0].tolist():
             what, number, set_, bracket = keys[at, : Key.value].tolist()
             spec = self._specs[number]
             values = self._members(set_)
