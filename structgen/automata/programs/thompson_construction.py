@@ -150,10 +150,6 @@ def _flat(node: Node) -> list[Node]:
     return flat
 
 
-def _has(node: Node, kinds: tuple[type, ...]) -> bool:
-    return any(isinstance(one, kinds) for one in descendants(node))
-
-
 def _unanchor(node: Node) -> tuple[Node | None, Node | None]:
     """Return the alternatives that begin with `^`, without it, and the others."""
     if isinstance(node, TextStart):
@@ -187,6 +183,10 @@ def _alt(parts: tuple[Node, ...]) -> Node | None:
 
 def _ends_well(node: Node, tail: bool) -> bool:
     """Return whether nothing need follow any `$` (`tail`: nothing need follow the node itself)."""
+    if isinstance(node, CharacterClass):
+        # lone surrogates can be written only as escapes, if at all
+        ranges = node.ranges
+        return bool(ranges) and (ranges[0][0] < 0xD800 or ranges[-1][1] > 0xDFFF)
     if isinstance(node, TextEnd):
         return tail
     if isinstance(node, Concatenation):
@@ -199,9 +199,6 @@ def _ends_well(node: Node, tail: bool) -> bool:
         return all(_ends_well(part, tail) for part in node.parts)
     if isinstance(node, Repetition):
         return _ends_well(node.of, tail and node.least <= 1)
-    if isinstance(node, CharacterClass):
-        # lone surrogates can be written only as escapes, if at all
-        return any(low < 0xD800 or high > 0xDFFF for low, high in node.ranges)
     return not isinstance(node, (TextStart, LookAround, WordBoundary))
 
 
@@ -217,12 +214,13 @@ def _surely_empty(node: Node) -> bool:
 
 
 def _program(node: Node) -> Program:
-    if _has(node, (LookAround, WordBoundary)):
+    kinds = set(map(type, descendants(node)))
+    if kinds & {LookAround, WordBoundary}:
         return ProgramBuilder().search(node, node, node, trimmed=False)
-    if not _has(node, (TextStart,)):
+    if TextStart not in kinds:
         return ProgramBuilder().search(node, None, node, trimmed=_ends_well(node, True))
     anchored, free = _unanchor(node)
-    if any(part is not None and _has(part, (TextStart,)) for part in (anchored, free)):
+    if any(part is not None and TextStart in map(type, descendants(part)) for part in (anchored, free)):
         return ProgramBuilder().search(node, node, node, trimmed=False)
     trimmed = all(part is None or _ends_well(part, True) for part in (anchored, free))
     return ProgramBuilder().search(node, anchored, free, trimmed=trimmed)
