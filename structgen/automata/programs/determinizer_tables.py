@@ -155,6 +155,8 @@ class LoadedSpec(Block):
     judged: int
     texts: int
     """Strings of up to so many characters may use `ImplicitAutomaton.safe`."""
+    exact: int
+    """One demand, whose lower bound of the bytes to an outcome is the distance: one trimmed atom, or `grows`."""
     grows: int
     """One trimmed atom, each of whose texts can be lengthened by any number of characters, and a length."""
     least: int

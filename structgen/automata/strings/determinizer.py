@@ -23,17 +23,15 @@ from structgen.automata.programs.determinizer_tables import (
 )
 from structgen.automata.programs.instructions import WORDS
 from structgen.automata.strings.byte_rows import begin_expansion, expand, fill_column, state_of
-from structgen.automata.strings.node_searches import decide, descend, search, seek
+from structgen.automata.strings.node_searches import decide, search, seek
 from structgen.automata.strings.nodes import node_after, node_of, node_row
 from structgen.automata.strings.remaining_bytes import estimate
 from structgen.automata.strings.subset_construction import closure, steps, tidy
 from structgen.language.ir import DEAD
 from structgen.native.jit import entry, jit
 
-ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
-    9
-)
-ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK, ASK_IS_SURE, ASK_DECIDE = range(9, 16)
+ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_BEGIN = range(8)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK, ASK_IS_SURE, ASK_DECIDE = range(8, 15)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -43,8 +41,7 @@ def ask(address: int, what: int, a: int, b: int) -> int:
     ASK_START: the node at which spec `a` begins. ASK_SEARCH: `search` from node `a` (`b`: continue).
     ASK_ROW: where the heap lists node `a`'s row, dead targets marked. ASK_THREAD: the number of thread (a,
     b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows, once ASK_BEGIN has named state `a`
-    as the first. ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `descend` from
-    node `a`. ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character
+    as the first. ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character
     `b`. ASK_STEPPED: the thread of state `b` (its `safe` in the upper half) of the implicit automaton of
     thread `a`. ASK_STEPS: is node `a` inside an implicit automaton? ASK_SEEK: `seek` from node `a` with the
     aim `b`. ASK_IS_SURE: do estimates tell that node `a` has a completion? ASK_DECIDE: mark node `a` live or
@@ -61,8 +58,6 @@ def ask(address: int, what: int, a: int, b: int) -> int:
         return search(p, a, b)
     if what == ASK_SEEK:
         return seek(p, a, b)
-    if what == ASK_DESCEND:
-        return descend(p, a)
     if what == ASK_AFTER:
         return node_after(p, a, b)
     if what == ASK_THREAD:

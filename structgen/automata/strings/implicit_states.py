@@ -42,7 +42,7 @@ class ImplicitStates:
         """Node inside an automaton -> its shortest completion."""
         self.specs: dict[int, bool] = {}
         """The specs with implicit automata, and whether they ask for nothing else
-        (`StringSpec.descends`)."""
+        (`StringSpec.exact`)."""
 
     # The automata.
 

@@ -38,10 +38,6 @@ class NodeCompletions:
                 node = self._memory.ask(k.ASK_AFTER, node, ord(char))
             outcome = int(self._memory.arrays["nodes"][node, Node.outcome])
             return dict.fromkeys(sorted(spec.demands.get(outcome, ())), end.encode())
-        if spec.descends:
-            length = self._memory.ask(k.ASK_DESCEND, node)
-            assert length >= 0
-            return {0: _spell(spec, self._memory.arrays["queue"][:length, Visit.kind].tolist())}
         if len(spec.nodes) == 1 and spec.spec.judge is None:
             way = self._way(spec, node)
             return {} if way is None else {0: _spell(spec, way)}
@@ -72,6 +68,8 @@ class NodeCompletions:
         _STEPS_BY_BOUNDS find one; else a short one: each time the shortest text after which one more atom has
         matched for good, so that from each node on its way the same rest is found.
         """
+        if spec.exact:
+            return self._path(self._seek(node, searches.SHORTEST))
         if len(spec.numbers) <= _MOST_IN_ANY_ORDER or not self._memory.ask(k.ASK_IS_SURE, node):
             entry = self._within(_STEPS_IN_BREADTH, self._search, node, 0)
             if entry is None:

@@ -18,7 +18,7 @@ from structgen.automata.programs.determinizer_tables import (
 )
 from structgen.automata.programs.instructions import LETTERS
 from structgen.automata.strings.nodes import node_after, node_row, settled_atoms, spend
-from structgen.automata.strings.remaining_bytes import NEVER, distance, estimate
+from structgen.automata.strings.remaining_bytes import NEVER, estimate
 from structgen.automata.strings.subset_construction import lettered, steps
 from structgen.native.jit import jit
 
@@ -163,6 +163,8 @@ def _rank(p: StringTables, s: int, q: int, cost: int, aim: int) -> int:
     missing = min(p.specs[s].least - p.nodes[q].length, NEVER - 1)
     total = max(p.keys[key].at, missing)
     if aim == SHORTEST:
+        if p.specs[s].exact:
+            total = 0  # the bound is the distance: what is newest and smallest is the smallest text
         return (cost + max(p.keys[key].value, missing)) << 30 | total
     return (cost + (total if aim == TO_LIVE else _WEIGHT * total)) << 30 | total
 
@@ -171,8 +173,8 @@ def _rank(p: StringTables, s: int, q: int, cost: int, aim: int) -> int:
 def seek(p: StringTables, q: int, aim: int) -> int:
     """Return the queue entry at which a search from node `q` ends, or -1: best first, by `estimate`.
 
-    SHORTEST: a shortest completion, not always the smallest of them (A*: P. Hart, N. Nilsson, B. Raphael,
-    1968). ANY_END: some completion, found by what all conditions ask for together, so that one is met after
+    SHORTEST: a shortest completion (A*: P. Hart, N. Nilsson, B. Raphael, 1968); the smallest of them if the
+    lower bound is exact. ANY_END: some completion, found by what all conditions ask for together, so that one is met after
     another. TO_LIVE: the same as far as a live node; every visited node that leads there is marked live, and
     where there is none, all visited nodes are dead. Stops after `most_steps` steps.
     """
@@ -202,12 +204,12 @@ def seek(p: StringTables, q: int, aim: int) -> int:
                 undecided = q
             continue
         row = node_row(p, q)
-        last = NONE
+        last, last_width = NONE, 0
         for c in range(classes):
             t, width = p.heap[row + c], p.heap[widths + c]
-            if t < 0 or width == 0 or t == last or p.nodes[t].live < 0:
+            if t < 0 or width == 0 or (t == last and width >= last_width) or p.nodes[t].live < 0:
                 continue
-            last = t
+            last, last_width = t, width
             if p.nodes[t].stamp == gen and (aim != SHORTEST or p.nodes[t].cost <= cost + width):
                 continue
             p.nodes[t].stamp, p.nodes[t].cost = gen, cost + width
@@ -238,44 +240,6 @@ def _mark_live(p: StringTables) -> None:
             if t >= 0 and p.nodes[t].live > 0 and p.heap[p.specs[s].costs + c] > 0:
                 p.nodes[q].live = 1
                 break
-
-
-@jit
-def descend(p: StringTables, q: int) -> int:
-    """Write the classes of the shortest, then smallest text from node `q` of a trimmed spec to the queue.
-
-    Return how many there are.
-    """
-    s = p.nodes[q].spec
-    classes, widths = p.specs[s].classes, p.specs[s].costs
-    left = distance(p, s, p.nodes[q].set)
-    spare = 0
-    if p.specs[s].grows:
-        spare = max(p.specs[s].least - p.nodes[q].length - left, 0)
-        left += spare
-    length = 0
-    while left > 0:
-        row = node_row(p, q)
-        found = False
-        for c in range(classes):
-            t = p.heap[row + c]
-            width = p.heap[widths + c]
-            if t < 0 or width == 0 or width > left:
-                continue
-            needed = distance(p, s, p.nodes[t].set)
-            if needed == left - width if spare == 0 else width == 1 and needed < left:
-                if length >= p.queue.capacity:
-                    stop(p, QUEUE, 0)
-                p.queue[length].kind = c
-                length += 1
-                left -= width
-                spare = left - needed
-                q = t
-                found = True
-                break
-        if not found:
-            return NONE
-    return length
 
 
 @jit
@@ -319,9 +283,8 @@ def decide(p: StringTables, q: int) -> None:
     s, set_ = p.nodes[q].spec, p.nodes[q].set
     if p.specs[s].grows:
         # each of its texts can be lengthened, so the shortest completion decides
-        lives = p.sets[set_].size > 0
-        if lives and p.specs[s].most >= 0:
-            lives = p.nodes[q].length + distance(p, s, set_) <= p.specs[s].most
+        left = p.keys[estimate(p, s, set_, p.nodes[q].length)].value
+        lives = left < NEVER and (p.specs[s].most < 0 or p.nodes[q].length + left <= p.specs[s].most)
         p.nodes[q].live = 1 if lives else -1
         return
     if steps(p, set_):

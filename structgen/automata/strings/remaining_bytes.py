@@ -113,16 +113,6 @@ def _thread_cost(p: StringTables, s: int, t: int) -> int:
 
 
 @jit
-def distance(p: StringTables, s: int, set_: int) -> int:
-    """Return the least bytes from a set of a trimmed spec to a match."""
-    off = p.sets[set_].at
-    best = 1 << 60
-    for i in range(off, off + p.sets[set_].size):
-        best = min(best, _thread_cost(p, s, p.heap[i]))
-    return best
-
-
-@jit
 def bracket_of(p: StringTables, s: int, length: int) -> int:
     """Return how many of a spec's length bounds a length has reached."""
     bracket = 0

@@ -70,8 +70,8 @@ class StringSpec:
     """Place in `numbers`, first instruction and program of each pattern."""
     calling: set[int] = field(default_factory=set)
     """The numbers of the atoms whose contexts are calls."""
-    descends: bool = False
-    """One demand that is one trimmed atom: completion costs give the distance to the end."""
+    exact: bool = False
+    """`determinizer_tables.LoadedSpec.exact`."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
     """Of each outcome that was met the demands."""
     names: dict[int, bytes] = field(default_factory=dict)
@@ -167,7 +167,7 @@ class SpecLoader:
         assert number == len(self.specs)
         self.specs.append(loaded)
         if any(isinstance(atom, Program) and atom.steppers for atom in atoms):
-            self._texts.specs[number] = loaded.descends
+            self._texts.specs[number] = loaded.exact
         return number
 
     def _row(self, loaded: StringSpec, atoms: list[Atom], begins: list[tuple[int, int]]) -> Any:
@@ -195,7 +195,8 @@ class SpecLoader:
         bounds = None if judged else _grown(nodes, atoms)
         if bounds is not None:
             row[LoadedSpec.grows], row[LoadedSpec.least], row[LoadedSpec.most] = 1, *bounds
-        loaded.descends = bounds is not None or (bool(row[LoadedSpec.trimmed]) and len(nodes) == 1)
+        loaded.exact = bounds is not None or (bool(row[LoadedSpec.trimmed]) and len(nodes) == 1)
+        row[LoadedSpec.exact] = loaded.exact
         row[LoadedSpec.texts] = length_of_texts(nodes, atoms, bool(row[LoadedSpec.trimmed]))
         if judged:
             return row
