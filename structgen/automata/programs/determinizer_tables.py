@@ -28,8 +28,9 @@ KEYS, SETS, NODES, STATES, HEAP, WORK, QUEUE = range(7)
 NEED_OUTCOMES, OVER_STEPS, OVER_STATES, NEED_STEP, NEED_END, OVER_WORK, NEED_COSTS, NEED_LIFE = range(16, 24)
 """Or: Python must answer a question, or a limit is reached."""
 
-CONTEXT, OUTCOME, NODE, SPLIT, MIDDLE, FREE, HOPE, STEP, ESTIMATE = range(-1, -10, -1)
-"""What a key is that is no thread: its first word."""
+CONTEXT, OUTCOME, NODE, SPLIT, MIDDLE, FREE, HOPE, STEP, ESTIMATE, DEMANDS, JUDGED = range(-1, -12, -1)
+"""What a key is that is no thread: its first word. Python answers DEMANDS (spec, set of demands) with the
+outcome, and JUDGED (spec, the demands that are met for certain, those that may be) with the judge's outlook."""
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE, BANNED_STATE = range(5)
 """Kinds of states: of the free string; a node; inside a character, after which several nodes may follow, or
 one; of a whole automaton of banned texts."""
@@ -153,6 +154,9 @@ class LoadedSpec(Block):
     trimmed: int
     """One atom, of which each non-empty set of threads can be completed."""
     judged: int
+    """Does a judge say which sets of demands are outcomes?"""
+    demands: int
+    """How many formulas."""
     texts: int
     """Strings of up to so many characters may use `ImplicitAutomaton.safe`."""
     exact: int

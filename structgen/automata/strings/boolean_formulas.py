@@ -1,8 +1,8 @@
-"""Formulas over strings as Boolean trees over numbered atoms, evaluated by which atoms accept."""
+"""Formulas over strings as Boolean trees over numbered atoms, and in postfix order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats.json_content import JSON_TEXTS
@@ -164,13 +164,13 @@ def atoms_of(node: BooleanTree) -> frozenset[int]:
     return frozenset(found)
 
 
-def postfix(nodes: Iterable[BooleanTree]) -> tuple[list[int], int, set[int]]:
-    """Return the disjunction of trees in postfix order (`determinizer_tables.ATOM`), with its negations
+def postfix(nodes: Sequence[BooleanTree]) -> tuple[list[int], int, set[int]]:
+    """Return the disjunction of trees in postfix order, the trees in their order
     moved to the leaves; the most operands that its evaluation holds; and the atoms that it asks to match."""
     code: list[int] = []
     asked: set[int] = set()
     held = most = 0
-    stack: list[tuple[BooleanTree, bool, bool]] = [(("any", *nodes), False, False)]
+    stack: list[tuple[BooleanTree, bool, bool]] = [(("any", *reversed(nodes)), False, False)]
     while stack:
         node, denied, ready = stack.pop()
         if node[0] == "not":
@@ -191,64 +191,3 @@ def postfix(nodes: Iterable[BooleanTree]) -> tuple[list[int], int, set[int]]:
             stack.extend((part, denied, False) for part in node[1:])
         most = max(most, held)
     return [*code, FORMULA_END], most, asked
-
-
-def evaluate(node: BooleanTree, flags: list[bool], length: int) -> bool:
-    """Return the truth of a tree: `flags` says which atoms accept, `length` how many characters were read."""
-
-    def leaf(node: BooleanTree) -> bool:
-        if node[0] == "atom":
-            return flags[node[1]]
-        return bool(node[1] <= length and (node[2] is None or length <= node[2]))
-
-    return bool(_fold(node, leaf))
-
-
-def foresee(node: BooleanTree, flags: list[bool | None], length: int) -> bool | None:
-    """Return the truth of a tree whatever follows, or None if that is open.
-
-    `flags`: of each atom whether it has matched for good, never will, or may (None); `length`: at least so
-    many characters were read.
-    """
-
-    def leaf(node: BooleanTree) -> bool | None:
-        if node[0] == "atom":
-            return flags[node[1]]
-        if node[2] is not None and length > node[2]:
-            return False
-        return True if node[1] <= length and node[2] is None else None
-
-    return _fold(node, leaf)
-
-
-def _fold(node: BooleanTree, leaf: Callable[[BooleanTree], bool | None]) -> bool | None:
-    """Return the truth of a tree in Kleene's three-valued logic (None: unknown), without recursion."""
-    if node[0] in _LEAVES:
-        return leaf(node)
-    above: list[tuple[BooleanTree, int, bool]] = []  # a node, its current part, is an earlier part unknown
-    while True:
-        value: bool | None
-        if node[0] in _LEAVES:
-            value = leaf(node)
-        elif len(node) > 1:
-            above.append((node, 1, False))
-            node = node[1]
-            continue
-        else:
-            value = node[0] == "all"
-        while above:
-            parent, at, unknown = above.pop()
-            if parent[0] == "not":
-                value = None if value is None else not value
-                continue
-            settled = parent[0] == "any"
-            if value is settled:
-                continue
-            unknown = unknown or value is None
-            if at + 1 < len(parent):
-                above.append((parent, at + 1, unknown))
-                node = parent[at + 1]
-                break
-            value = None if unknown else not settled
-        else:
-            return value

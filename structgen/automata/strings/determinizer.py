@@ -23,6 +23,7 @@ from structgen.automata.programs.determinizer_tables import (
 )
 from structgen.automata.programs.instructions import WORDS
 from structgen.automata.strings.byte_rows import begin_expansion, expand, fill_column, state_of
+from structgen.automata.strings.formula_truths import OPEN, YES, bracket_of, demands_between
 from structgen.automata.strings.node_searches import decide, search, seek
 from structgen.automata.strings.nodes import node_after, node_of, node_row
 from structgen.automata.strings.remaining_bytes import estimate
@@ -31,7 +32,7 @@ from structgen.language.ir import DEAD
 from structgen.native.jit import entry, jit
 
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_BEGIN = range(8)
-ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK, ASK_IS_SURE, ASK_DECIDE = range(8, 15)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_SEEK, ASK_IS_SURE, ASK_DECIDE, ASK_POSSIBLE = range(8, 16)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -45,7 +46,7 @@ def ask(address: int, what: int, a: int, b: int) -> int:
     `b`. ASK_STEPPED: the thread of state `b` (its `safe` in the upper half) of the implicit automaton of
     thread `a`. ASK_STEPS: is node `a` inside an implicit automaton? ASK_SEEK: `seek` from node `a` with the
     aim `b`. ASK_IS_SURE: do estimates tell that node `a` has a completion? ASK_DECIDE: mark node `a` live or
-    dead.
+    dead. ASK_POSSIBLE: the set of the demands that may still be met at node `a`.
     """
     p = StringTables(address)
     if what == ASK_NODE:
@@ -69,6 +70,9 @@ def ask(address: int, what: int, a: int, b: int) -> int:
     if what == ASK_IS_SURE:
         key = estimate(p, p.nodes[a].spec, p.nodes[a].set, p.nodes[a].length)
         return 1 if p.keys[key].size >= p.nodes[a].length else 0
+    if what == ASK_POSSIBLE:
+        bracket = bracket_of(p, p.nodes[a].spec, p.nodes[a].length)
+        return demands_between(p, p.nodes[a].spec, p.nodes[a].set, bracket, OPEN, YES)
     if what == ASK_DECIDE:
         decide(p, a)
     elif what == ASK_COLUMN:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from structgen.automata.programs import determinizer_tables as ar
-from structgen.automata.programs.determinizer_tables import Coded, Key, Node, StringTables, ThreadSet, Visit
-from structgen.automata.programs.instructions import MATCH
+from structgen.automata.programs.determinizer_tables import Node, StringTables, Visit
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings import node_searches as searches
 from structgen.automata.strings.implicit_states import ImplicitStates
@@ -45,7 +44,11 @@ class NodeCompletions:
 
     def _of_demands(self, spec: StringSpec, node: int) -> dict[int, bytes]:
         """Return the completions of several demands: the search ends when each is met or out of reach."""
-        wanted = self._hopeful(spec, node) if spec.spec.judge is None else {len(spec.nodes) - 1}
+        wanted = (
+            set(self._memory.members(self._memory.ask(k.ASK_POSSIBLE, node)))
+            if spec.spec.judge is None
+            else {len(spec.nodes) - 1}
+        )
         met: dict[int, bytes] = {}
         resume = 0
         while wanted:
@@ -125,17 +128,6 @@ class NodeCompletions:
             path.append(int(queue[entry, Visit.kind]))
             entry = int(queue[entry, Visit.parent])
         return path[::-1]
-
-    def _hopeful(self, spec: StringSpec, node: int) -> set[int]:
-        """Return the demands that may still hold at a node."""
-        arrays = self._memory.arrays
-        set_, length = (int(x) for x in arrays["nodes"][node, [Node.set, Node.length]])
-        at, size = (int(x) for x in arrays["sets"][set_, [ThreadSet.at, ThreadSet.size]])
-        threads = arrays["keys"][arrays["heap"][at : at + size]]
-        code = arrays["code"][threads[:, Key.what]]
-        settled = (code[:, Coded.op] == MATCH) & (threads[:, Key.second] == 0)
-        seen = spec.foreseen((2 * code[:, Coded.e] + settled).tolist(), length)
-        return {demand for demand, truth in enumerate(seen) if truth is not False}
 
 
 def _spell(spec: StringSpec, kinds: list[int]) -> bytes:

@@ -11,12 +11,10 @@ from typing import Final
 from structgen.automata.formats.label_lengths import class_of_point
 from structgen.automata.programs.determinizer_tables import (
     HEAP,
-    HOPE,
     NEED_OUTCOMES,
     NODE,
     NODES,
     NONE,
-    OUTCOME,
     OVER_STATES,
     OVER_WORK,
     UNSET,
@@ -24,9 +22,9 @@ from structgen.automata.programs.determinizer_tables import (
     intern,
     stop,
 )
-from structgen.automata.strings.remaining_bytes import NEVER, bracket_of, estimate
+from structgen.automata.strings.formula_truths import bracket_of, hope_key, outcome_key
+from structgen.automata.strings.remaining_bytes import NEVER, estimate
 from structgen.automata.strings.subset_construction import (
-    accepted,
     lettered,
     letterless,
     open_atoms,
@@ -60,23 +58,29 @@ def _asks(p: StringTables, s: int, set_: int, bracket: int, outcome: int) -> boo
 
 
 @jit
-def _foretell(p: StringTables, s: int, row: int, classes: int, length: int) -> None:
+def _foretell(p: StringTables, s: int, row: int, length: int) -> None:
     """Stop once for all questions to Python about the nodes of a set's row: outcomes, then hopes."""
     bracket = bracket_of(p, s, length)
-    for second in range(2):
-        missing, last = -1, -1
-        for c in range(classes):
-            set_ = p.heap[row + c]
+    for second in range(1 + p.specs[s].judged):
+        missing, last = NONE, NONE
+        for at in range(row, row + p.specs[s].classes):
+            set_ = p.heap[at]
             if set_ == last:
                 continue
             last = set_
-            answer = intern(p, OUTCOME, s, accepted(p, set_), bracket)
-            if second and p.specs[s].judged:
-                answer = intern(p, HOPE, s, open_atoms(p, set_), bracket)
-            if p.keys[answer].value == UNSET:
-                missing = answer
+            key = hope_key(p, s, set_, bracket) if second else outcome_key(p, s, set_, bracket)
+            if p.keys[key].value == UNSET:
+                missing = key
         if missing >= 0:
             stop(p, NEED_OUTCOMES, missing)
+
+
+@jit
+def _answer(p: StringTables, key: int) -> int:
+    """Return the value of a key; stop if Python is to be asked about it."""
+    if p.keys[key].value == UNSET:
+        stop(p, NEED_OUTCOMES, key)
+    return p.keys[key].value
 
 
 @jit
@@ -86,10 +90,7 @@ def node_of(p: StringTables, s: int, set_: int, length: int) -> int:
     if p.keys[key].value != UNSET:
         return p.keys[key].value
     bracket = bracket_of(p, s, length)
-    answer = intern(p, OUTCOME, s, accepted(p, set_), bracket)
-    outcome = p.keys[answer].value
-    if outcome == UNSET:
-        stop(p, NEED_OUTCOMES, answer)
+    outcome = _answer(p, outcome_key(p, s, set_, bracket))
     n = p.nodes.count
     if n >= p.most_states:
         stop(p, OVER_STATES, 0)
@@ -97,25 +98,23 @@ def node_of(p: StringTables, s: int, set_: int, length: int) -> int:
         stop(p, NODES, 0)
     live = 1 if outcome >= 0 or p.sets[set_].size > 0 else NONE
     if p.specs[s].judged:
-        hope = intern(p, HOPE, s, open_atoms(p, set_), bracket)
-        if p.keys[hope].value == UNSET:
-            stop(p, NEED_OUTCOMES, hope)
-        hope = p.keys[hope].value
+        hope = _answer(p, hope_key(p, s, set_, bracket))
         live = NONE if hope == 0 else 2 if hope == 2 else 1 if outcome >= 0 else 0
     elif _asks(p, s, set_, bracket, outcome):
-        key_of_bounds = estimate(p, s, set_, length)
-        if p.keys[key_of_bounds].size >= length:
-            live = 2 if p.keys[key_of_bounds].size == NEVER else 1
+        bounds = p.keys[estimate(p, s, set_, length)]
+        if bounds.size >= length:
+            live = 2 if bounds.size == NEVER else 1
         else:
-            live = 0 if p.keys[key_of_bounds].value < NEVER else NONE
-    p.nodes[n].spec = s
-    p.nodes[n].set = set_
-    p.nodes[n].length = length
-    p.nodes[n].row = -1
-    p.nodes[n].outcome = outcome
-    p.nodes[n].live = live
-    p.nodes[n].state = -1
-    p.nodes[n].stamp = 0
+            live = 0 if bounds.value < NEVER else NONE
+    node = p.nodes[n]
+    node.spec = s
+    node.set = set_
+    node.length = length
+    node.row = -1
+    node.outcome = outcome
+    node.live = live
+    node.state = -1
+    node.stamp = 0
     p.keys[key].value = n
     p.nodes.count = n + 1
     return n
@@ -156,7 +155,7 @@ def node_row(p: StringTables, q: int) -> int:
     if length < p.specs[s].cap:
         length += 1
     if not empty:
-        _foretell(p, s, from_, classes, length)
+        _foretell(p, s, from_, length)
     row = p.heap.count
     if row + classes > p.heap.capacity:
         stop(p, HEAP, classes)

@@ -32,6 +32,7 @@ from structgen.automata.programs.instructions import (
     UNPADDED,
     WORDS,
 )
+from structgen.automata.strings.formula_truths import bracket_of
 from structgen.native.jit import jit
 
 NEVER: Final = 1 << 28
@@ -110,16 +111,6 @@ def _thread_cost(p: StringTables, s: int, t: int) -> int:
             p.keys[t].value = least
         cost = p.keys[t].value
     return cost
-
-
-@jit
-def bracket_of(p: StringTables, s: int, length: int) -> int:
-    """Return how many of a spec's length bounds a length has reached."""
-    bracket = 0
-    breaks = p.specs[s].breaks
-    while bracket < p.specs[s].break_count and p.heap[breaks + bracket] <= length:
-        bracket += 1
-    return bracket
 
 
 @jit

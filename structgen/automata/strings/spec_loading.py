@@ -32,8 +32,6 @@ from structgen.automata.strings.boolean_formulas import (
     Atom,
     BooleanTree,
     TreeBuilder,
-    evaluate,
-    foresee,
     postfix,
 )
 from structgen.automata.strings.implicit_states import ImplicitStates, length_of_texts
@@ -79,39 +77,21 @@ class StringSpec:
     digest: bytes = b""
     """Of the formulas; empty until a key is asked for."""
 
-    def met(self, accepting: set[int], bracket: int) -> int:
-        """Return the outcome of a string at which some atoms accept; -1 if no demand is met."""
-        flags = [number in accepting for number in self.numbers]
-        length = ([0, *self.breaks])[bracket]
-        met = frozenset(at for at, node in enumerate(self.nodes) if evaluate(node, flags, length))
+    def met(self, demands: frozenset[int]) -> int:
+        """Return the outcome of a string that meets some demands; -1: it is none."""
         judge = self.spec.judge
-        if not met or (judge is not None and not judge.total and not judge.holds(met)):
+        if not demands or (judge is not None and not judge.total and not judge.holds(demands)):
             return -1
-        outcome = self.outcome(met)
+        outcome = self.outcome(demands)
         if outcome >= 0:
-            self.demands[outcome] = met
+            self.demands[outcome] = demands
         return outcome
 
-    def foreseen(self, open_: list[int], length: int) -> list[bool | None]:
-        """Return of each formula its truth whatever follows, None if that is open.
-
-        `open_`: `subset_construction.open_atoms`.
-        """
-        known: dict[int, bool | None] = dict.fromkeys(self.numbers, False)
-        for value in open_:
-            known[value >> 1] = True if value & 1 else known[value >> 1] or None
-        flags = [known[number] for number in self.numbers]
-        return [foresee(node, flags, length) for node in self.nodes]
-
-    def outlook(self, open_: list[int], bracket: int) -> int:
+    def outlook(self, sure: frozenset[int], open_: frozenset[int]) -> int:
         """Return whether the judge may still be content: 0 no, 1 perhaps, 2 after every text."""
         judge = self.spec.judge
         assert judge is not None
-        if judge.total:
-            return 2
-        seen = self.foreseen(open_, ([0, *self.breaks])[bracket])
-        sure = frozenset(at for at, truth in enumerate(seen) if truth)
-        return judge.outlook(sure, frozenset(at for at, truth in enumerate(seen) if truth is None))
+        return 2 if judge.total else judge.outlook(sure, open_)
 
 
 class SpecLoader:
@@ -198,12 +178,11 @@ class SpecLoader:
         loaded.exact = bounds is not None or (bool(row[LoadedSpec.trimmed]) and len(nodes) == 1)
         row[LoadedSpec.exact] = loaded.exact
         row[LoadedSpec.texts] = length_of_texts(nodes, atoms, bool(row[LoadedSpec.trimmed]))
-        if judged:
-            return row
         code, depth, asked = postfix(nodes)
         row[LoadedSpec.formula], row[LoadedSpec.depth] = append(code), depth
+        row[LoadedSpec.demands] = len(nodes)
         row[LoadedSpec.asked] = append([atom in asked for atom in range(len(atoms))])
-        if len(nodes) == 1 and nodes[0][0] == "all" and bounds is None:
+        if not judged and len(nodes) == 1 and nodes[0][0] == "all" and bounds is None:
             row[LoadedSpec.least] = max((part[1] for part in nodes[0][1:] if part[0] == "length"), default=0)
         return row
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.automata.programs import determinizer_tables as ar
-from structgen.automata.programs.determinizer_tables import WIDTH, Key, State, StringTables
+from structgen.automata.programs.determinizer_tables import WIDTH, Key, State, StringTables, ThreadSet
 from structgen.automata.strings import determinizer as k
 from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.automata.unicode.utf8 import LONE_PLACE, PLACES
@@ -200,6 +200,12 @@ class StringMemory:
         self.arrays["heap"][top : top + len(data)] = data
         self.set_count("heap", top + len(data))
         return top
+
+    def members(self, set_: int) -> list[int]:
+        """Return the members of a set."""
+        at, size = self.arrays["sets"][set_, [ThreadSet.at, ThreadSet.size]].tolist()
+        members: list[int] = self.arrays["heap"][at : at + size].tolist()
+        return members
 
     def put_rows(self, name: str, rows: Any) -> int:
         """Append rows to `code` or `specs`, whose last fields are 0; return the number of the first."""

@@ -18,7 +18,6 @@ from structgen.automata.programs.determinizer_tables import (
     Node,
     State,
     StringTables,
-    ThreadSet,
 )
 from structgen.automata.strings import banned_texts
 from structgen.automata.strings import determinizer as k
@@ -349,20 +348,16 @@ class StringPool:
         first, count = self._answered, self._memory.count("keys")
         keys = self._arrays["keys"][first:count]
         kinds = keys[:, Key.what]
-        asked = ((kinds == ar.OUTCOME) | (kinds == ar.HOPE)) & (keys[:, Key.value] == ar.UNSET)
+        asked = ((kinds == ar.DEMANDS) | (kinds == ar.JUDGED)) & (keys[:, Key.value] == ar.UNSET)
         for at in asked.nonzero()[0].tolist():
-            what, number, set_, bracket = keys[at, : Key.value].tolist()
-            spec = self._specs[number]
-            values = self._members(set_)
-            answer = spec.met(set(values), bracket) if what == ar.OUTCOME else spec.outlook(values, bracket)
+            what, number, one, other = keys[at, : Key.value].tolist()
+            demands = frozenset(self._memory.members(one))
+            if what == ar.DEMANDS:
+                answer = self._specs[number].met(demands)
+            else:
+                answer = self._specs[number].outlook(demands, frozenset(self._memory.members(other)))
             self._arrays["keys"][first + at, Key.value] = answer
         self._answered = count
-
-    def _members(self, set_: int) -> list[int]:
-        """Return the members of a set."""
-        at, size = self._arrays["sets"][set_, [ThreadSet.at, ThreadSet.size]].tolist()
-        members: list[int] = self._arrays["heap"][at : at + size].tolist()
-        return members
 
     # Completions and names.
 
@@ -430,7 +425,7 @@ class StringPool:
 
     def _node_key(self, node: int) -> bytes:
         number, set_, length = self._arrays["nodes"][node, [Node.spec, Node.set, Node.length]].tolist()
-        return self._loader.node_key(self._specs[number], self._members(set_), length)
+        return self._loader.node_key(self._specs[number], self._memory.members(set_), length)
 
 
 def _written(text: bytes) -> tuple[int, bytes]:
