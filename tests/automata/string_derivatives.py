@@ -1,9 +1,9 @@
 """String languages as derivatives: a second, plain definition of what the string automata accept.
 
-A language is an expression over classes of characters: And, Or, Not, concatenation and counted repetition. The
-derivative of an expression by a character is the expression of what may follow it (J. Brzozowski, 1964). Equal
-expressions are one number, so there are finitely many for a pattern (S. Owens, J. Reppy, A. Turon, 2009). The
-length of the whole string stands beside the expression, and not in it.
+A language is an expression over classes of characters: And, Or, Not, concatenation and counted repetition.
+The derivative of an expression by a character is the expression of what may follow it (J. Brzozowski, 1964).
+Equal expressions are one number, so there are finitely many for a pattern (S. Owens, J. Reppy, A. Turon,
+2009). The length of the whole string stands beside the expression, and not in it.
 
 Look-aheads are conjunctions with what follows. Look-behinds, word boundaries, look-aheads inside a repetition
 and the formats that no pattern says are not here: `Unread` is raised.
@@ -163,7 +163,7 @@ class Expressions:
 
 
 class Derivatives:
-    """The strings of a formula, read byte by byte. A state is (expression, characters, bytes of a character)."""
+    """The strings of a formula, by bytes. A state is (expression, characters, bytes of a character)."""
 
     def __init__(self, formula: Formula) -> None:
         sets: dict[Ranges, int] = {}

@@ -59,8 +59,8 @@ def a_label_octets(text, length):  # type: ignore[no-untyped-def]
 
 
 @jit
-def class_of_point(p: StringTables, s: int, point: int) -> int:
-    """Return the class of a code point."""
+def range_of_point(p: StringTables, s: int, point: int) -> int:
+    """Return the range of a spec's partition that holds a code point."""
     low, high = 0, p.specs[s].ranges
     starts = p.specs[s].starts
     while high - low > 1:
@@ -69,7 +69,13 @@ def class_of_point(p: StringTables, s: int, point: int) -> int:
             low = middle
         else:
             high = middle
-    return p.heap[p.specs[s].kinds + low]
+    return low
+
+
+@jit
+def class_of_point(p: StringTables, s: int, point: int) -> int:
+    """Return the class of a code point."""
+    return p.heap[p.specs[s].kinds + range_of_point(p, s, point)]
 
 
 @jit

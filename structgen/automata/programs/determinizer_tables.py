@@ -30,7 +30,8 @@ NEED_OUTCOMES, OVER_STEPS, OVER_STATES, NEED_STEP, NEED_END, OVER_WORK, NEED_COS
 
 CONTEXT, OUTCOME, NODE, SPLIT, MIDDLE, FREE, HOPE, STEP, ESTIMATE, DEMANDS, JUDGED = range(-1, -12, -1)
 """What a key is that is no thread: its first word. Python answers DEMANDS (spec, set of demands) with the
-outcome, and JUDGED (spec, the demands that are met for certain, those that may be) with the judge's outlook."""
+outcome, and JUDGED (spec, the demands that are met for certain, those that may be met) with the outlook of
+the judge."""
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE, BANNED_STATE = range(5)
 """Kinds of states: of the free string; a node; inside a character, after which several nodes may follow, or
 one; of a whole automaton of banned texts."""
@@ -46,7 +47,7 @@ class Interrupt(Exception):
 
 
 class Key(Block):
-    """Four words with a number. A thread is (instruction, context, two words that the instruction defines)."""
+    """Four words with a number. A thread is (instruction, context, two words of the instruction's)."""
 
     what: int
     """The instruction of a thread; below 0: CONTEXT and so on."""
@@ -160,7 +161,7 @@ class LoadedSpec(Block):
     texts: int
     """Strings of up to so many characters may use `ImplicitAutomaton.safe`."""
     exact: int
-    """One demand, whose lower bound of the bytes to an outcome is the distance: one trimmed atom, or `grows`."""
+    """One demand whose estimate of the bytes to an outcome is exact: one trimmed atom, or `grows`."""
     grows: int
     """One trimmed atom, each of whose texts can be lengthened by any number of characters, and a length."""
     least: int

@@ -20,41 +20,43 @@ from structgen.automata.regex.syntax_tree import (
     TextStart,
     concatenated,
 )
+from structgen.language.ir import All, Formula, Length, Pattern
 
 _QUANTIFIER: Final = re.compile(r"\{\d+,(\d+)\}")
 _FEWEST_TO_SPLIT: Final = 16
-"""The least upper bound of a quantifier that is taken out. `^[0-9]{1,5}$` has a state for each count, fewer than
-are visited to measure the distances that a bound beside an automaton needs."""
+"""The least upper bound of a quantifier that is taken out. `^[0-9]{1,5}$` has a state for each count, fewer
+than are visited to measure the distances that a bound beside an automaton needs."""
 
 
 @functools.lru_cache(maxsize=1024)
-def without_count(source: str) -> tuple[str, int, int] | None:
-    """Return an anchored pattern without its one counted class, and the least and most characters of its strings.
+def without_count(pattern: Pattern) -> Formula:
+    """Return the conjunction of an anchored pattern without its one counted class and a length.
 
-    None if the pattern is another one: not anchored at both ends, with other parts of several lengths, with
-    assertions, or with a bound below _FEWEST_TO_SPLIT.
+    The pattern itself if it is another one: not anchored at both ends, with other parts of several lengths,
+    with assertions, or with a bound below _FEWEST_TO_SPLIT.
     """
+    source = pattern.source
     quantifiers = [found for found in _QUANTIFIER.finditer(source) if int(found[1]) >= _FEWEST_TO_SPLIT]
     if not quantifiers:
-        return None
+        return pattern
     tree = parse(source)
     parts = tree.parts if isinstance(tree, Concatenation) else ()
     counted = [at for at, part in enumerate(parts) if _is_counted_class(part)]
     if len(counted) != 1 or not isinstance(parts[0], TextStart) or not isinstance(parts[-1], TextEnd):
-        return None
+        return pattern
     (at,) = counted
     part = parts[at]
     assert isinstance(part, Repetition) and part.most is not None
     lengths = [_fixed_length(one) for one in (*parts[1:at], *parts[at + 1 : -1])]
     if None in lengths:
-        return None
+        return pattern
     fixed = sum(length or 0 for length in lengths)
     free = concatenated(*parts[:at], Repetition(part.of, 0, None, part.greedy), *parts[at + 1 :])
     for found in quantifiers:  # it may stand in a class of characters
         rest = source[: found.start()] + "*" + source[found.end() :]
         if parse(rest) == free:
-            return rest, fixed + part.least, fixed + part.most
-    return None
+            return All((Pattern(rest), Length(fixed + part.least, fixed + part.most)))
+    return pattern
 
 
 def _is_counted_class(node: Node) -> bool:

@@ -6,6 +6,7 @@ class of characters.
 
 from __future__ import annotations
 
+from structgen.automata.formats.label_lengths import class_of_point, range_of_point
 from structgen.automata.programs.determinizer_tables import (
     BY_COLUMN,
     FREE,
@@ -120,45 +121,36 @@ def _middle(p: StringTables, s: int, q: int, low: int, left: int) -> int:
     With two bytes left and 0xD800 for `low` it is the one behind the first byte of a lone surrogate
     (`unicode.decoded_text`). p.work[class] holds the states after each class.
     """
-    high = low + (1 << (6 * left)) - 1
+    first, last = low, min(low + (1 << (6 * left)) - 1, 0x10FFFF)
+    place = 1 if left == 1 else 2 if left == 2 else 6
     if left == 2 and low == 0:
-        low_point = 0x800
-    elif left == 3 and low == 0:
-        low_point = 0x10000
-    else:
-        low_point = low
-    if left == 2 and low == 0xD000:
-        high = 0xD7FF
+        first, place = 0x800, 3
+    elif left == 2 and low == 0xD000:
+        last, place = 0xD7FF, 4
     elif left == 2 and low == 0xD800:
-        high = 0xDFFF
-    high = min(high, 0x10FFFF)
-    starts, count = p.specs[s].starts, p.specs[s].ranges
-    kinds = p.specs[s].kinds
-    a, b = 0, count
-    while b - a > 1:
-        mid = (a + b) // 2
-        if p.heap[starts + mid] <= low_point:
-            a = mid
-        else:
-            b = mid
-    target = p.work[p.heap[kinds + a]]
-    a += 1
-    while a < count and p.heap[starts + a] <= high:
-        if p.work[p.heap[kinds + a]] != target:
-            key = intern(p, SPLIT, q, low, left)
-            if p.keys[key].value == UNSET:
-                p.keys[key].value = _new_state(p, SPLIT_STATE, q, low, left, NONE)
-            return p.keys[key].value
-        a += 1
-    if target < 0:
-        return target
-    if left == 1:
-        kind = 1
-    elif left == 2:
-        kind = 3 if low == 0 or low == 0xD800 else 4 if low == 0xD000 else 2
-    else:
-        kind = 5 if low == 0 else 7 if low == 0x100000 else 6
-    return _middle_to(p, kind, target)
+        last, place = 0xDFFF, 3
+    elif left == 3 and low == 0:
+        first, place = 0x10000, 5
+    elif left == 3 and low == 0x100000:
+        place = 7
+    starts, kinds = p.specs[s].starts, p.specs[s].kinds
+    at, count = range_of_point(p, s, first), p.specs[s].ranges
+    target = p.work[p.heap[kinds + at]]
+    at += 1
+    while at < count and p.heap[starts + at] <= last:
+        if p.work[p.heap[kinds + at]] != target:
+            return _split(p, q, low, left)
+        at += 1
+    return _middle_to(p, place, target) if target >= 0 else target
+
+
+@jit
+def _split(p: StringTables, q: int, low: int, left: int) -> int:
+    """Return the state inside a UTF-8 sequence after which several nodes may follow."""
+    key = intern(p, SPLIT, q, low, left)
+    if p.keys[key].value == UNSET:
+        p.keys[key].value = _new_state(p, SPLIT_STATE, q, low, left, NONE)
+    return p.keys[key].value
 
 
 @jit
@@ -237,118 +229,82 @@ def _fill(p: StringTables, n: int) -> None:
     """Fill the row of a state."""
     if p.states[n].done:
         return
+    row = n * WIDTH
     kind = p.states[n].kind
+    if kind == NODE_STATE:
+        _fill_node(p, n, row)
+        return
+    for b in range(WIDTH):
+        p.trans[row + b] = DEAD
     if kind == MIDDLE_STATE:
-        middle, target = p.states[n].a, p.states[n].b
-        for b in range(128):
-            p.trans[n * WIDTH + b] = DEAD
-        for b in range(192, WIDTH):
-            p.trans[n * WIDTH + b] = DEAD
+        middle, target = p.states[n].a * WIDTH, p.states[n].b
         last, after = DEAD, DEAD
-        for b in range(128, 192):
-            t = p.trans[middle * WIDTH + b]
-            if t != last:
-                last = t
-                after = target if t == 0 else _middle_to(p, t, target) if t > 0 else t
-            p.trans[n * WIDTH + b] = after
-    elif kind == SPLIT_STATE:
-        q, low, left = p.states[n].a, p.states[n].b, p.states[n].c
-        _class_states(p, q)
-        s = p.nodes[q].spec
-        for b in range(128):
-            p.trans[n * WIDTH + b] = DEAD
-        for b in range(192, WIDTH):
-            p.trans[n * WIDTH + b] = DEAD
-        starts, count, kinds = p.specs[s].starts, p.specs[s].ranges, p.specs[s].kinds
-        at = 0
-        lone = left == 2 and low == 0xD800
-        base = 0xD000 if lone else low
-        for b in range(64):
-            first = base + (b << (6 * (left - 1)))
-            last = first + (1 << (6 * (left - 1))) - 1
-            if (
-                (left == 2 and last < 0x800)
-                or (left == 3 and (last < 0x10000 or first > 0x10FFFF))
-                or (left == 2 and (first >= 0xD800 and last <= 0xDFFF) != lone)
-            ):
-                p.trans[n * WIDTH + 128 + b] = DEAD
-            elif left > 1:
-                p.trans[n * WIDTH + 128 + b] = _middle(p, s, q, first, left - 1)
-            else:
-                if at == 0:
-                    a, z = 0, count
-                    while z - a > 1:
-                        mid = (a + z) // 2
-                        if p.heap[starts + mid] <= first:
-                            a = mid
-                        else:
-                            z = mid
-                    at = a
-                while at + 1 < count and p.heap[starts + at + 1] <= first:
-                    at += 1
-                p.trans[n * WIDTH + 128 + b] = p.work[p.heap[kinds + at]]
-        if left == 1 and low < 0x800 and lettered(p, p.nodes[q].set):
-            for b in range(64):
-                if next_letter(p, q, low + b, low + b) >= 0:
-                    p.trans[n * WIDTH + 128 + b] = UNKNOWN
-            p.trans[n * WIDTH + SAFE_COLUMN] = UNKNOWN - 1
-            p.states[n].done = BY_COLUMN
-            return
+        for b in range(0x80, 0xC0):
+            place = p.trans[middle + b]
+            if place != last:
+                last = place
+                after = target if place == 0 else _middle_to(p, place, target) if place > 0 else DEAD
+            p.trans[row + b] = after
     else:
-        own = p.states[n].a
-        q = letterless_node(p, own)
-        letters = _letter_blocks(p, own) if q != own else 0
-        _class_states(p, q)
-        s = p.nodes[q].spec
-        ascii_ = p.specs[s].ascii
-        for b in range(128):
-            p.trans[n * WIDTH + b] = p.work[p.heap[ascii_ + b]]
-        for b in range(128, 0xC2):
-            p.trans[n * WIDTH + b] = DEAD
-        starts, count, kinds = p.specs[s].starts, p.specs[s].ranges, p.specs[s].kinds
-        at = 0
-        last, last_kind, last_state = DEAD, 0, DEAD
-        for b in range(0xC2, 0xF5):
-            if b < 0xE0:
-                left, low = 1, (b & 31) << 6
-                first, high, middle = low, low + 0x3F, 1
-            elif b < 0xF0:
-                left, low = 2, (b & 15) << 12
-                first, high = max(low, 0x800), low + 0xFFF
-                middle = 3 if b == 0xE0 else 2
-                if b == 0xED:
-                    high, middle = 0xD7FF, 4
-            else:
-                left, low = 3, (b & 7) << 18
-                first, high = max(low, 0x10000), min(low + 0x3FFFF, 0x10FFFF)
-                middle = 5 if b == 0xF0 else 7 if b == 0xF4 else 6
-            while at + 1 < count and p.heap[starts + at + 1] <= first:
-                at += 1
-            if b < 0xE0 and letters >> (b & 31) & 1:
-                key = intern(p, SPLIT, own, low, left)
-                if p.keys[key].value == UNSET:
-                    p.keys[key].value = _new_state(p, SPLIT_STATE, own, low, left, NONE)
-                p.trans[n * WIDTH + b] = p.keys[key].value
-                continue
-            if at + 1 < count and p.heap[starts + at + 1] <= high:
-                p.trans[n * WIDTH + b] = _middle(p, s, q, low, left)
-                continue
-            target = p.work[p.heap[kinds + at]]
-            if target != last or middle != last_kind:
-                last, last_kind = target, middle
-                last_state = _middle_to(p, middle, target) if target >= 0 else target
-            p.trans[n * WIDTH + b] = last_state
-        for b in range(0xF5, 256):
-            p.trans[n * WIDTH + b] = DEAD
-        p.trans[n * WIDTH + LONE_COLUMN] = _middle(p, s, q, 0xD800, 2)
-        if steps(p, p.nodes[q].set):
-            for b in range(128):
-                if alphabet(b):
-                    p.trans[n * WIDTH + b] = UNKNOWN
-            p.trans[n * WIDTH + SAFE_COLUMN] = _safe(p, q)
-            p.states[n].done = BY_COLUMN
-            return
-    p.states[n].done = 1
+        _fill_split(p, n, row)
+    if not p.states[n].done:
+        p.states[n].done = 1
+
+
+@jit
+def _fill_split(p: StringTables, n: int, row: int) -> None:
+    """Fill the row of a state inside a character, after which several nodes may follow."""
+    q, low, left = p.states[n].a, p.states[n].b, p.states[n].c
+    _class_states(p, q)
+    s = p.nodes[q].spec
+    lone = left == 2 and low == 0xD800
+    base = 0xD000 if lone else low
+    for b in range(64):
+        first = base + (b << (6 * (left - 1)))
+        last = first + (1 << (6 * (left - 1))) - 1
+        if left == 1:
+            p.trans[row + 0x80 + b] = p.work[class_of_point(p, s, first)]
+        elif not (
+            (left == 2 and (last < 0x800 or (first >= 0xD800 and last <= 0xDFFF) != lone))
+            or (left == 3 and (last < 0x10000 or first > 0x10FFFF))
+        ):
+            p.trans[row + 0x80 + b] = _middle(p, s, q, first, left - 1)
+    if left == 1 and low < 0x800 and lettered(p, p.nodes[q].set):
+        for b in range(64):
+            if next_letter(p, q, low + b, low + b) >= 0:
+                p.trans[row + 0x80 + b] = UNKNOWN
+        p.trans[row + SAFE_COLUMN] = UNKNOWN - 1
+        p.states[n].done = BY_COLUMN
+
+
+@jit
+def _fill_node(p: StringTables, n: int, row: int) -> None:
+    """Fill the row of a node."""
+    own = p.states[n].a
+    q = letterless_node(p, own)
+    letters = _letter_blocks(p, own) if q != own else 0
+    _class_states(p, q)
+    s = p.nodes[q].spec
+    for b in range(0x80):
+        p.trans[row + b] = p.work[p.heap[p.specs[s].ascii + b]]
+    for b in range(0x80, 0x100):
+        p.trans[row + b] = DEAD
+    for b in range(0xC2, 0xE0):
+        low = (b & 31) << 6
+        p.trans[row + b] = _split(p, own, low, 1) if letters >> (b & 31) & 1 else _middle(p, s, q, low, 1)
+    for b in range(0xE0, 0xF0):
+        p.trans[row + b] = _middle(p, s, q, (b & 15) << 12, 2)
+    for b in range(0xF0, 0xF5):
+        p.trans[row + b] = _middle(p, s, q, (b & 7) << 18, 3)
+    p.trans[row + LONE_COLUMN] = _middle(p, s, q, 0xD800, 2)
+    if steps(p, p.nodes[q].set):
+        for b in range(0x80):
+            if alphabet(b):
+                p.trans[row + b] = UNKNOWN
+        p.trans[row + SAFE_COLUMN] = _safe(p, q)
+        p.states[n].done = BY_COLUMN
+    else:
+        p.states[n].done = 1
 
 
 @jit

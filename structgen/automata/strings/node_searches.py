@@ -29,8 +29,6 @@ AGAIN, TO_NEXT = 1, 2
 _WEIGHT: Final = 4
 """How much more than the bytes so far the bytes still to come count in a search for ANY_END (weighted A*:
 I. Pohl, 1970): the more, the fewer nodes are visited aside, and the longer the text is."""
-_STEPS: Final = 3
-"""_STEPS + 1 steps of a search over known rows cost one unit of work."""
 
 
 @jit
@@ -49,8 +47,8 @@ def _push(p: StringTables, node: int, left: int, parent: int, kind: int) -> None
 def _count_step(p: StringTables) -> None:
     """Count a step of a search and its work; stop past either limit."""
     p.search_steps += 1
-    if p.search_steps & _STEPS == 0:
-        spend(p, 1)
+    if p.search_steps & 3 == 0:
+        spend(p, 1)  # four steps over known rows are a unit
     if p.search_steps > p.most_steps:
         stop(p, OVER_STEPS, 0)
 
@@ -174,9 +172,9 @@ def seek(p: StringTables, q: int, aim: int) -> int:
     """Return the queue entry at which a search from node `q` ends, or -1: best first, by `estimate`.
 
     SHORTEST: a shortest completion (A*: P. Hart, N. Nilsson, B. Raphael, 1968); the smallest of them if the
-    lower bound is exact. ANY_END: some completion, found by what all conditions ask for together, so that one is met after
-    another. TO_LIVE: the same as far as a live node; every visited node that leads there is marked live, and
-    where there is none, all visited nodes are dead. Stops after `most_steps` steps.
+    estimate is exact. ANY_END: some completion, found by what all conditions ask for together, so that one is
+    met after another. TO_LIVE: the same as far as a live node; every visited node that leads there is marked
+    live, and where there is none, all visited nodes are dead. Stops after `most_steps` steps.
     """
     s = p.nodes[q].spec
     classes, widths = p.specs[s].classes, p.specs[s].costs

@@ -6,8 +6,6 @@ formula has.
 
 from __future__ import annotations
 
-from typing import Final
-
 from structgen.automata.formats.label_lengths import class_of_point
 from structgen.automata.programs.determinizer_tables import (
     HEAP,
@@ -35,10 +33,9 @@ from structgen.automata.strings.subset_construction import (
 from structgen.language.ir import DEAD
 from structgen.native.jit import jit
 
-# Work is counted in units of some 5 us. A new row of a set costs _NEW units, and one more for each _ROW_WORK
-# threads times classes; a new row of a node costs one.
-_NEW: Final = 4
-_ROW_WORK: Final = 250
+_NEW, _ROW_WORK = 4, 250
+"""Work is counted in units of some 5 us: a new row of a node costs one, a new row of a set _NEW, and one more
+for each _ROW_WORK threads times classes."""
 
 
 @jit

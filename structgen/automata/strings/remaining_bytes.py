@@ -1,4 +1,4 @@
-"""How many bytes are left from a state of a string to an outcome: what searches and liveness are guided by."""
+"""How many bytes are left from a state of a string to an outcome: estimates that guide searches."""
 
 from __future__ import annotations
 
