@@ -28,7 +28,9 @@ KEYS, SETS, NODES, STATES, HEAP, WORK, QUEUE = range(7)
 NEED_OUTCOMES, OVER_STEPS, OVER_STATES, NEED_STEP, NEED_END, OVER_WORK, NEED_COSTS, NEED_LIFE = range(16, 24)
 """Or: Python must answer a question, or a limit is reached."""
 
-CONTEXT, OUTCOME, NODE, SPLIT, MIDDLE, FREE, HOPE, STEP, ESTIMATE, DEMANDS, JUDGED = range(-1, -12, -1)
+CONTEXT, OUTCOME, NODE, SPLIT, MIDDLE, FREE, HOPE, STEP, ESTIMATE, DEMANDS, JUDGED, NEEDED = range(
+    -1, -13, -1
+)
 """What a key is that is no thread: its first word. Python answers DEMANDS (spec, set of demands) with the
 outcome, and JUDGED (spec, the demands that are met for certain, those that may be met) with the outlook of
 the judge."""
@@ -158,6 +160,10 @@ class LoadedSpec(Block):
     """Does a judge say which sets of demands are outcomes?"""
     demands: int
     """How many formulas."""
+    entries: int
+    """How many entries their postfix order has, without the disjunction of all."""
+    choices: int
+    """Do the formulas have disjunctions?"""
     texts: int
     """Strings of up to so many characters may use `ImplicitAutomaton.safe`."""
     exact: int

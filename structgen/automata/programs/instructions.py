@@ -117,14 +117,17 @@ def union_of(programs: tuple[Program, ...]) -> Program:
     code: list[Instruction] = []
     outer: list[int] = []
     sets: dict[Ranges, int] = {}
-    start = -1
+    start = match = -1
     for program in programs:
         base = len(code)
         numbers = [sets.setdefault(ranges, len(sets)) for ranges in program.sets]
         for op, a, b, c, d, e in program.code:
             if op == CHAR:
                 code.append((op, numbers[a], b + base, c, d, e))
+            elif op == MATCH and match >= 0:  # one match for all, so that a string is done in one way
+                code.append((SPLIT, match, match, 0, 0, 0))
             elif op == MATCH:
+                match = len(code)
                 code.append((op, a, b, c, d, e))
             else:
                 code.append((op, a + base, b + base if op in (SPLIT, REPEAT) else b, c, d, e))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from structgen.automata.programs.determinizer_tables import (
     ALL,
+    ANY,
     ATOM,
     DEMANDS,
-    FORMULA_END,
     HOPE,
     JUDGED,
     LENGTH,
+    NEEDED,
     NOT_ATOM,
     NOT_LENGTH,
     OUTCOME,
@@ -20,6 +21,7 @@ from structgen.automata.programs.determinizer_tables import (
     intern_set,
     stop,
 )
+from structgen.automata.programs.instructions import MATCH
 from structgen.automata.strings.subset_construction import accepted, open_atoms
 from structgen.native.jit import jit
 
@@ -46,7 +48,7 @@ def outcome_key(p: StringTables, s: int, set_: int, bracket: int) -> int:
     if p.keys[known].value != UNSET:
         return known
     count = p.specs[s].atoms
-    _begin(p, s, NO)
+    _begin(p, s)
     for at in range(p.sets[met].at, p.sets[met].at + p.sets[met].size):
         p.work[p.heap[at] - p.specs[s].first_atom] = YES
     _evaluate(p, s, bracket, True)
@@ -71,33 +73,87 @@ def hope_key(p: StringTables, s: int, set_: int, bracket: int) -> int:
 @jit
 def demands_between(p: StringTables, s: int, set_: int, bracket: int, low: int, high: int) -> int:
     """Return the set of the demands whose truth at a set of threads is `low` to `high`."""
+    _foresee(p, s, set_, bracket)
+    return _those(p, s, p.specs[s].atoms, low, high)
+
+
+@jit
+def needed_threads(p: StringTables, s: int, set_: int, bracket: int) -> int:
+    """Return a set of threads without those of atoms on which no demand depends any more: a disjunction of
+    which a part is true leaves its other parts alone. Computed once."""
+    if not p.specs[s].choices:
+        return set_
+    key = intern(p, NEEDED, s, set_, bracket)
+    if p.keys[key].value != UNSET:
+        return p.keys[key].value
+    _foresee(p, s, set_, bracket)
+    count, formula, entries = p.specs[s].atoms, p.specs[s].formula, p.specs[s].entries
+    truths = count + p.specs[s].depth
+    needed = max(truths + entries, p.sets[set_].size)
+    if needed + count > p.work.capacity:
+        stop(p, WORK, needed + count)
+    for atom in range(count):
+        p.work[needed + atom] = 0
+    top = count
+    for _ in range(p.specs[s].demands):
+        p.work[top] = 1
+        top += 1
+    for entry in range(entries - 1, -1, -1):  # each comes behind its parts
+        top -= 1
+        asked = p.work[top] if p.work[truths + entry] == OPEN else 0
+        kind, a = p.heap[formula + 3 * entry], p.heap[formula + 3 * entry + 1]
+        if kind == ALL or kind == ANY:
+            for _ in range(a):
+                p.work[top] = asked
+                top += 1
+        elif asked and (kind == ATOM or kind == NOT_ATOM):
+            p.work[needed + a] = 1
+    kept = 0
+    for at in range(p.sets[set_].at, p.sets[set_].at + p.sets[set_].size):
+        key_of_thread = p.keys[p.heap[at]]
+        code = p.code[key_of_thread.what]
+        if (code.op == MATCH and key_of_thread.second == 0) or p.work[
+            needed + code.e - p.specs[s].first_atom
+        ]:
+            p.work[kept] = p.heap[at]
+            kept += 1
+    found = intern_set(p, kept)
+    p.keys[key].value = found
+    return found
+
+
+@jit
+def _foresee(p: StringTables, s: int, set_: int, bracket: int) -> None:
+    """Evaluate the formulas, whatever follows a set of threads."""
     open_ = open_atoms(p, set_)
-    count = p.specs[s].atoms
-    _begin(p, s, NO)
+    _begin(p, s)
     for at in range(p.sets[open_].at, p.sets[open_].at + p.sets[open_].size):
         atom = (p.heap[at] >> 1) - p.specs[s].first_atom
         p.work[atom] = max(p.work[atom], YES if p.heap[at] & 1 else OPEN)
     _evaluate(p, s, bracket, False)
-    return _those(p, s, count, low, high)
 
 
 @jit
-def _begin(p: StringTables, s: int, truth: int) -> None:
-    """Write the truth of each atom to the beginning of `work`."""
-    if p.specs[s].atoms + p.specs[s].depth > p.work.capacity:
-        stop(p, WORK, p.specs[s].atoms + p.specs[s].depth)
+def _begin(p: StringTables, s: int) -> None:
+    """Write to the beginning of `work` that no atom is true."""
+    room = p.specs[s].atoms + p.specs[s].depth + p.specs[s].entries
+    if room > p.work.capacity:
+        stop(p, WORK, room)
     for atom in range(p.specs[s].atoms):
-        p.work[atom] = truth
+        p.work[atom] = NO
 
 
 @jit
 def _evaluate(p: StringTables, s: int, bracket: int, ends: bool) -> None:
-    """Write the truth of each demand behind that of the atoms. `ends`: the string ends here."""
-    at, top = p.specs[s].formula, p.specs[s].atoms
+    """Write the truth of each demand behind that of the atoms, and `depth` words on that of each entry.
+
+    `ends`: the string ends here.
+    """
+    formula, top, truths = p.specs[s].formula, p.specs[s].atoms, p.specs[s].atoms + p.specs[s].depth
     length = p.heap[p.specs[s].breaks + bracket - 1] if bracket > 0 else 0
-    while p.heap[at + 3] != FORMULA_END:  # the last entry joins the demands
+    for entry in range(p.specs[s].entries):
+        at = formula + 3 * entry
         kind, a, b = p.heap[at], p.heap[at + 1], p.heap[at + 2]
-        at += 3
         if kind == ATOM:
             truth = p.work[a]
         elif kind == NOT_ATOM:
@@ -112,7 +168,7 @@ def _evaluate(p: StringTables, s: int, bracket: int, ends: bool) -> None:
             truth = YES if kind == ALL else NO
             for i in range(top, top + a):
                 truth = min(truth, p.work[i]) if kind == ALL else max(truth, p.work[i])
-        p.work[top] = truth
+        p.work[top] = p.work[truths + entry] = truth
         top += 1
 
 

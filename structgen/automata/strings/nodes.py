@@ -20,7 +20,7 @@ from structgen.automata.programs.determinizer_tables import (
     intern,
     stop,
 )
-from structgen.automata.strings.formula_truths import bracket_of, hope_key, outcome_key
+from structgen.automata.strings.formula_truths import bracket_of, hope_key, needed_threads, outcome_key
 from structgen.automata.strings.remaining_bytes import NEVER, estimate
 from structgen.automata.strings.subset_construction import (
     lettered,
@@ -61,10 +61,10 @@ def _foretell(p: StringTables, s: int, row: int, length: int) -> None:
     for second in range(1 + p.specs[s].judged):
         missing, last = NONE, NONE
         for at in range(row, row + p.specs[s].classes):
-            set_ = p.heap[at]
-            if set_ == last:
+            if p.heap[at] == last:
                 continue
-            last = set_
+            last = p.heap[at]
+            set_ = needed_threads(p, s, last, bracket)
             key = hope_key(p, s, set_, bracket) if second else outcome_key(p, s, set_, bracket)
             if p.keys[key].value == UNSET:
                 missing = key
@@ -82,11 +82,12 @@ def _answer(p: StringTables, key: int) -> int:
 
 @jit
 def node_of(p: StringTables, s: int, set_: int, length: int) -> int:
-    """Return the node's number."""
+    """Return the node of a set of threads at a length."""
+    bracket = bracket_of(p, s, length)
+    set_ = needed_threads(p, s, set_, bracket)
     key = intern(p, NODE, s, set_, length)
     if p.keys[key].value != UNSET:
         return p.keys[key].value
-    bracket = bracket_of(p, s, length)
     outcome = _answer(p, outcome_key(p, s, set_, bracket))
     n = p.nodes.count
     if n >= p.most_states:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from structgen.automata.programs.determinizer_tables import Coded, Key, LoadedSpec
+from structgen.automata.programs.determinizer_tables import ANY, Coded, Key, LoadedSpec
 from structgen.automata.programs.instructions import (
     CALL,
     CALLED,
@@ -181,6 +181,8 @@ class SpecLoader:
         code, depth, asked = postfix(nodes)
         row[LoadedSpec.formula], row[LoadedSpec.depth] = append(code), depth
         row[LoadedSpec.demands] = len(nodes)
+        row[LoadedSpec.entries] = len(code) // 3 - 1
+        row[LoadedSpec.choices] = not judged and ANY in code[:-4:3]
         row[LoadedSpec.asked] = append([atom in asked for atom in range(len(atoms))])
         if not judged and len(nodes) == 1 and nodes[0][0] == "all" and bounds is None:
             row[LoadedSpec.least] = max((part[1] for part in nodes[0][1:] if part[0] == "length"), default=0)
