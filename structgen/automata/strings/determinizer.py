@@ -43,10 +43,11 @@ def ask(address: int, what: int, a: int, b: int) -> int:
     lists node `a`'s row, dead targets marked. ASK_AFTER: the node after `a` and the character `b`.
     ASK_DECIDE: mark node `a` live or dead. ASK_IS_SURE: do estimates tell that node `a` has a completion?
     ASK_POSSIBLE: the set of the demands that may still be met at node `a`. ASK_STEPS: is node `a` inside an
-    implicit automaton? ASK_SEARCH, ASK_SEEK: `search`, `seek` from node `a`. ASK_EXPAND: fill `b` rows, once ASK_BEGIN
-    has named state `a` as the first. ASK_COLUMN: fill column `b` of state `a`'s row. ASK_THREAD: the number
-    of thread (a, b, 0, 0). ASK_STEPPED: the thread of state `b` (its `safe` in the upper half) of the
-    implicit automaton of thread `a`. ASK_REHASH: fill an emptied hash table, that of the table `a`.
+    implicit automaton? ASK_SEARCH, ASK_SEEK: `search`, `seek` from node `a`. ASK_EXPAND: fill `b` rows,
+    once ASK_BEGIN has named state `a` as the first. ASK_COLUMN: fill column `b` of state `a`'s row.
+    ASK_THREAD: the number of thread (a, b, 0, 0). ASK_STEPPED: the thread of state `b` (its `safe` in the
+    upper half) of the implicit automaton of thread `a`. ASK_REHASH: fill an emptied hash table, that of the
+    table `a`.
     """
     p = StringTables(address)
     if what == ASK_NODE:
