@@ -38,6 +38,7 @@ from structgen.automata.regex.syntax_tree import (
     TextEnd,
     TextStart,
     WordBoundary,
+    alternatives,
     descendants,
     nullable,
 )
@@ -70,6 +71,12 @@ def compile_pattern(source: str) -> Tree:
     product is built lazily. Other look-arounds stay in the program. Raises `RegexError`.
     """
     return _split(parse(source))
+
+
+@functools.lru_cache(maxsize=256)
+def compile_union(sources: tuple[str, ...]) -> Program:
+    """Return the program of the strings that some of plain patterns accept (`instructions.is_plain`)."""
+    return _program(alternatives([parse(source) for source in sources]))
 
 
 @functools.lru_cache(maxsize=8)

@@ -40,30 +40,24 @@ def without_count(pattern: Pattern) -> Formula:
     if not quantifiers:
         return pattern
     tree = parse(source)
-    parts = tree.parts if isinstance(tree, Concatenation) else ()
-    counted = [at for at, part in enumerate(parts) if _is_counted_class(part)]
-    if len(counted) != 1 or not isinstance(parts[0], TextStart) or not isinstance(parts[-1], TextEnd):
+    first, *parts, last = (
+        tree.parts if isinstance(tree, Concatenation) and len(tree.parts) > 2 else (tree,) * 3
+    )
+    lengths = [_fixed_length(part) for part in parts]
+    if not isinstance(first, TextStart) or not isinstance(last, TextEnd) or lengths.count(None) != 1:
         return pattern
-    (at,) = counted
+    at = lengths.index(None)
     part = parts[at]
-    assert isinstance(part, Repetition) and part.most is not None
-    lengths = [_fixed_length(one) for one in (*parts[1:at], *parts[at + 1 : -1])]
-    if None in lengths:
+    if not isinstance(part, Repetition) or part.most is None or not isinstance(part.of, CharacterClass):
         return pattern
     fixed = sum(length or 0 for length in lengths)
-    free = concatenated(*parts[:at], Repetition(part.of, 0, None, part.greedy), *parts[at + 1 :])
+    parts[at] = Repetition(part.of, 0, None, part.greedy)
+    free = concatenated(first, *parts, last)
     for found in quantifiers:  # it may stand in a class of characters
         rest = source[: found.start()] + "*" + source[found.end() :]
         if parse(rest) == free:
             return All((Pattern(rest), Length(fixed + part.least, fixed + part.most)))
     return pattern
-
-
-def _is_counted_class(node: Node) -> bool:
-    """Return whether a node is a class of characters with an upper bound that is not its lower one."""
-    if not isinstance(node, Repetition) or not isinstance(node.of, CharacterClass):
-        return False
-    return node.most is not None and node.least < node.most
 
 
 def _fixed_length(node: Node) -> int | None:

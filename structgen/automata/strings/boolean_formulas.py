@@ -16,9 +16,15 @@ from structgen.automata.programs.determinizer_tables import (
     NOT_ATOM,
     NOT_LENGTH,
 )
-from structgen.automata.programs.instructions import Program, is_plain, union_of
+from structgen.automata.programs.instructions import Program, is_plain
 from structgen.automata.programs.lookaround_elimination import without_lookarounds
-from structgen.automata.programs.thompson_construction import AllTree, NotTree, Tree, compile_pattern
+from structgen.automata.programs.thompson_construction import (
+    AllTree,
+    NotTree,
+    Tree,
+    compile_pattern,
+    compile_union,
+)
 from structgen.errors import GrammarError, UnsupportedError
 from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
@@ -79,17 +85,17 @@ class TreeBuilder:
 
         One program has fewer states than several, and is trimmed, so its liveness is known.
         """
-        plain: list[Program] = []
+        plain: list[str] = []
         rest: list[Formula] = []
         for part in formula.of:
             tree = compile_pattern(part.source) if isinstance(part, Pattern) else None
-            if isinstance(tree, Program) and is_plain(tree):
-                plain.append(tree)
+            if isinstance(part, Pattern) and isinstance(tree, Program) and is_plain(tree):
+                plain.append(part.source)
             else:
                 rest.append(part)
         if len(plain) < 2:
             return None, formula.of
-        return self.atom(union_of(tuple(dict.fromkeys(plain)))), tuple(rest)
+        return self.atom(compile_union(tuple(dict.fromkeys(plain)))), tuple(rest)
 
     def _leaf(self, formula: Formula, denied: bool, whole: bool) -> BooleanTree:
         if isinstance(formula, Pattern):
