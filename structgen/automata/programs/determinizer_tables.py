@@ -38,7 +38,7 @@ FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE, BANNED_STATE = range(5)
 """Kinds of states: of the free string; a node; inside a character, after which several nodes may follow, or
 one; of a whole automaton of banned texts."""
 BY_COLUMN: Final = 2
-"""In `State.done`: the columns of an implicit automaton's alphabet are filled one by one."""
+"""In `StringState.done`: the columns of an implicit automaton's alphabet are filled one by one."""
 FORMULA_END, ATOM, NOT_ATOM, LENGTH, NOT_LENGTH, ALL, ANY = range(7)
 """Entries of a formula in postfix order, three words each: (ATOM, atom), (LENGTH, least, most or -1), their
 negations, and (ALL, parts) or (ANY, parts)."""
@@ -80,7 +80,7 @@ class ThreadSet(Block):
     """Bits: it has threads of IMPLICIT (1), of LETTERS (2); or -1."""
 
 
-class Node(Block):
+class StringNode(Block):
     """A state between two characters: a spec, a set, and the length so far."""
 
     spec: int
@@ -98,7 +98,7 @@ class Node(Block):
     """In that search: the bytes to the node."""
 
 
-class State(Block):
+class StringState(Block):
     """What has a row of bytes: a node, or a place inside a character."""
 
     kind: int
@@ -184,7 +184,7 @@ class LoadedSpec(Block):
     """Are the completion costs of the instructions loaded?"""
 
 
-class Visit(Block):
+class QueueEntry(Block):
     """An entry of a search's queue."""
 
     node: int
@@ -221,12 +221,12 @@ class StringTables(Block):
     filled: int
     keys: Table[Key]
     sets: Table[ThreadSet]
-    nodes: Table[Node]
-    states: Table[State]
+    nodes: Table[StringNode]
+    states: Table[StringState]
     heap: WordTable
     work: WordTable
     """Working memory; its `count` is not used."""
-    queue: Table[Visit]
+    queue: Table[QueueEntry]
     code: Table[Coded]
     specs: Table[LoadedSpec]
     trans: Int32Table

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from structgen.automata.programs import determinizer_tables as ar
-from structgen.automata.programs.determinizer_tables import Key, LoadedSpec, Node, State
+from structgen.automata.programs.determinizer_tables import Key, LoadedSpec, StringNode, StringState
 from structgen.automata.programs.instructions import IMPLICIT, ImplicitAutomaton
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings.boolean_formulas import Atom, BooleanTree, atoms_of
@@ -100,7 +100,7 @@ class ImplicitStates:
     def holds(self, state: int) -> bool:
         """Return whether a state is inside an implicit automaton."""
         states = self._arrays["states"]
-        return states[state, State.kind] == ar.NODE_STATE and self.at(int(states[state, State.a]))
+        return states[state, StringState.kind] == ar.NODE_STATE and self.at(int(states[state, StringState.a]))
 
     def among(self, states: Any) -> list[int]:
         """Return the indices of the states (an array) that are inside an implicit automaton."""
@@ -111,9 +111,9 @@ class ImplicitStates:
     def spec(self, state: int) -> int:
         """Return the number of a state's spec if it has implicit automata, else -1."""
         arrays = self._arrays
-        if not self._automata or arrays["states"][state, State.kind] != ar.NODE_STATE:
+        if not self._automata or arrays["states"][state, StringState.kind] != ar.NODE_STATE:
             return -1
-        number = int(arrays["nodes"][int(arrays["states"][state, State.a]), Node.spec])
+        number = int(arrays["nodes"][int(arrays["states"][state, StringState.a]), StringNode.spec])
         return number if number in self.specs else -1
 
     def of_specs(self, first: int, end: int, numbers: Collection[int]) -> list[int]:
@@ -121,8 +121,8 @@ class ImplicitStates:
         character."""
         arrays = self._arrays
         states = arrays["states"][first:end]
-        mine = np.flatnonzero(states[:, State.kind] == ar.NODE_STATE)
-        specs = arrays["nodes"][states[mine, State.a], Node.spec]
+        mine = np.flatnonzero(states[:, StringState.kind] == ar.NODE_STATE)
+        specs = arrays["nodes"][states[mine, StringState.a], StringNode.spec]
         found: list[int] = (first + mine[np.isin(specs, list(numbers))]).tolist()
         return found
 
@@ -137,10 +137,10 @@ class ImplicitStates:
 
     def distance(self, state: int) -> int:
         """Return how many characters the shortest completion of a state inside an implicit automaton has."""
-        node, arrays = int(self._arrays["states"][state, State.a]), self._arrays
-        if arrays["nodes"][node, Node.outcome] >= 0:
+        node, arrays = int(self._arrays["states"][state, StringState.a]), self._arrays
+        if arrays["nodes"][node, StringNode.outcome] >= 0:
             return 0
-        number, length = arrays["nodes"][node, [Node.spec, Node.length]].tolist()
+        number, length = arrays["nodes"][node, [StringNode.spec, StringNode.length]].tolist()
         cap, most = arrays["specs"][number, [LoadedSpec.cap, LoadedSpec.texts]].tolist()
         least = min(least for _, _, least in self._automata_of(node))
         # if no length asks for more characters, the completion is the automaton's own
@@ -156,17 +156,17 @@ class ImplicitStates:
         if found is not None:
             return found
         nodes = self._arrays["nodes"]
-        done = nodes[node, Node.outcome] >= 0
+        done = nodes[node, StringNode.outcome] >= 0
         text = "" if done else self._shortest(node)
         live = 1
-        if not done and not self.specs[int(nodes[node, Node.spec])]:
+        if not done and not self.specs[int(nodes[node, StringNode.spec])]:
             at, live, longer = node, -1, text + PADDING
             for index, char in enumerate(longer):
                 at = self._ask(k.ASK_AFTER, at, ord(char))
-                if self._arrays["nodes"][at, Node.outcome] >= 0:
+                if self._arrays["nodes"][at, StringNode.outcome] >= 0:
                     text, live = longer[: index + 1], 1
                     break
-        self._arrays["nodes"][node, Node.live] = live
+        self._arrays["nodes"][node, StringNode.live] = live
         self._ends[node] = text
         return text
 
@@ -181,7 +181,7 @@ class ImplicitStates:
         """Return (number, state, distance to the nearest end) of each implicit automaton that a node is
         in."""
         arrays, found = self._arrays, []
-        off, size = (int(x) for x in arrays["sets"][int(arrays["nodes"][node, Node.set]), :2])
+        off, size = (int(x) for x in arrays["sets"][int(arrays["nodes"][node, StringNode.set]), :2])
         for thread in arrays["heap"][off : off + size].tolist():
             pc, number = int(arrays["keys"][thread, 0]), int(arrays["keys"][thread, 3])
             op, stepper, _, least = arrays["code"][pc, :4].tolist()

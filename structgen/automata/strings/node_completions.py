@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from structgen.automata.programs import determinizer_tables as ar
-from structgen.automata.programs.determinizer_tables import Node, StringTables, Visit
+from structgen.automata.programs.determinizer_tables import QueueEntry, StringNode, StringTables
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings import node_searches as searches
 from structgen.automata.strings.implicit_states import ImplicitStates
@@ -30,12 +30,12 @@ class NodeCompletions:
     def of(self, node: int) -> dict[int, bytes]:
         """Return for each demand that a node can still meet the shortest text that does, in UTF-8."""
         nodes = self._memory.arrays["nodes"]
-        spec = self._specs[int(nodes[node, Node.spec])]
+        spec = self._specs[int(nodes[node, StringNode.spec])]
         if self._texts.at(node):
             end = self._texts.end(node)
             for char in end:
                 node = self._memory.ask(k.ASK_AFTER, node, ord(char))
-            outcome = int(self._memory.arrays["nodes"][node, Node.outcome])
+            outcome = int(self._memory.arrays["nodes"][node, StringNode.outcome])
             return dict.fromkeys(sorted(spec.demands.get(outcome, ())), end.encode())
         if len(spec.nodes) == 1 and spec.spec.judge is None:
             way = self._way(spec, node)
@@ -57,7 +57,7 @@ class NodeCompletions:
                 break
             resume = searches.AGAIN
             arrays = self._memory.arrays
-            outcome = int(arrays["nodes"][arrays["queue"][entry, Visit.node], Node.outcome])
+            outcome = int(arrays["nodes"][arrays["queue"][entry, QueueEntry.node], StringNode.outcome])
             new = spec.demands[outcome] & wanted
             if new:
                 met.update(dict.fromkeys(new, _spell(spec, self._path(entry))))
@@ -80,14 +80,14 @@ class NodeCompletions:
             if entry is not None:
                 return None if entry < 0 else self._path(entry)
         found: list[int] = []
-        while self._memory.arrays["nodes"][node, Node.outcome] < 0:
+        while self._memory.arrays["nodes"][node, StringNode.outcome] < 0:
             entry = self._within(_STEPS_TO_NEXT, self._search, node, searches.TO_NEXT)
             if entry is None:
                 entry = self._seek(node, searches.ANY_END)
             if entry < 0:
                 return None
             found += self._path(entry)
-            node = int(self._memory.arrays["queue"][entry, Visit.node])
+            node = int(self._memory.arrays["queue"][entry, QueueEntry.node])
         return found
 
     def _seek(self, node: int, aim: int) -> int:
@@ -124,9 +124,9 @@ class NodeCompletions:
         """Return the character classes on the way to an entry of the queue."""
         queue = self._memory.arrays["queue"]
         path = []
-        while int(queue[entry, Visit.parent]) >= 0:
-            path.append(int(queue[entry, Visit.kind]))
-            entry = int(queue[entry, Visit.parent])
+        while int(queue[entry, QueueEntry.parent]) >= 0:
+            path.append(int(queue[entry, QueueEntry.kind]))
+            entry = int(queue[entry, QueueEntry.parent])
         return path[::-1]
 
 

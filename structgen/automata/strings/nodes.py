@@ -47,14 +47,6 @@ def spend(p: StringTables, units: int) -> None:
 
 
 @jit
-def _asks(p: StringTables, s: int, set_: int, bracket: int, outcome: int) -> bool:
-    """Return whether the liveness of a node depends on the demands' formulas."""
-    if outcome >= 0 or (p.specs[s].trimmed and p.sets[set_].size > 0):
-        return False
-    return p.sets[set_].size > 0 or p.specs[s].break_count != bracket
-
-
-@jit
 def _foretell(p: StringTables, s: int, row: int, length: int) -> None:
     """Stop once for all questions to Python about the nodes of a set's row: outcomes, then hopes."""
     bracket = bracket_of(p, s, length)
@@ -94,11 +86,12 @@ def node_of(p: StringTables, s: int, set_: int, length: int) -> int:
         stop(p, OVER_STATES, 0)
     if n >= p.nodes.capacity:
         stop(p, NODES, 0)
-    live = 1 if outcome >= 0 or p.sets[set_].size > 0 else NONE
+    some = p.sets[set_].size > 0
+    live = 1 if outcome >= 0 or some else NONE
     if p.specs[s].judged:
         hope = _answer(p, hope_key(p, s, set_, bracket))
         live = NONE if hope == 0 else 2 if hope == 2 else 1 if outcome >= 0 else 0
-    elif _asks(p, s, set_, bracket, outcome):
+    elif outcome < 0 and (not p.specs[s].trimmed if some else p.specs[s].break_count != bracket):
         bounds = p.keys[estimate(p, s, set_, length)]
         if bounds.size >= length:
             live = 2 if bounds.size == NEVER else 1

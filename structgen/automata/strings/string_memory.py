@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.automata.programs import determinizer_tables as ar
-from structgen.automata.programs.determinizer_tables import WIDTH, Key, State, StringTables, ThreadSet
+from structgen.automata.programs.determinizer_tables import WIDTH, Key, StringState, StringTables, ThreadSet
 from structgen.automata.strings import determinizer as k
 from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.automata.unicode.utf8 import LONE_PLACE, PLACES
@@ -236,8 +236,8 @@ def _free_states() -> Mapping[str, Any]:
     trans[0, LONE_COLUMN] = LONE_PLACE
     outcome = np.full(8, -1, np.int32)
     outcome[0] = 0
-    states = np.zeros((8, words_of(State)), np.int64)
-    states[:, State.c] = range(8)
-    states[:, State.done] = 1
-    states[:, State.parent] = -1
+    states = np.zeros((8, words_of(StringState)), np.int64)
+    states[:, StringState.c] = range(8)
+    states[:, StringState.done] = 1
+    states[:, StringState.parent] = -1
     return MappingProxyType({"trans": trans, "outcome": outcome, "states": states})

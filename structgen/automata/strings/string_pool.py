@@ -15,8 +15,8 @@ from structgen.automata.programs import determinizer_tables as ar
 from structgen.automata.programs.determinizer_tables import WIDTH as WIDTH
 from structgen.automata.programs.determinizer_tables import (
     Key,
-    Node,
-    State,
+    StringNode,
+    StringState,
     StringTables,
 )
 from structgen.automata.strings import banned_texts
@@ -152,8 +152,12 @@ class StringPool:
         arrays["outcome"][here] = np.where(made.ends, end, -1)
         states = arrays["states"][here]
         states[:] = 0
-        states[:, State.kind], states[:, State.a] = ar.BANNED_STATE, len(self._banned)
-        states[:, State.b], states[:, State.done], states[:, State.parent] = np.arange(count), 1, -1
+        states[:, StringState.kind], states[:, StringState.a] = ar.BANNED_STATE, len(self._banned)
+        states[:, StringState.b], states[:, StringState.done], states[:, StringState.parent] = (
+            np.arange(count),
+            1,
+            -1,
+        )
         self._banned.append((made, met))
         self._memory.set_count("states", first + count)
         return first
@@ -178,7 +182,7 @@ class StringPool:
                 self.expand(state)
             except LimitError:
                 return None
-            if self._arrays["states"][state, State.done] == ar.BY_COLUMN:
+            if self._arrays["states"][state, StringState.done] == ar.BY_COLUMN:
                 return None
             row = self.trans[state, :256]
             met |= row >= 0
@@ -191,7 +195,7 @@ class StringPool:
     def bans(self, state: int) -> bool:
         """Return whether a state belongs to a whole automaton of banned texts: a string may end there or not
         by its length alone, and every string can go on."""
-        return bool(self._arrays["states"][state, State.kind] == ar.BANNED_STATE)
+        return bool(self._arrays["states"][state, StringState.kind] == ar.BANNED_STATE)
 
     def expand(self, state: int, column: int = -1) -> None:
         """Fill the row of `state`, and of states near it. Raises `LimitError`.
@@ -203,8 +207,8 @@ class StringPool:
         interrupted.
         """
         memory, states = self._memory, self._arrays["states"]
-        if states[state, State.done]:
-            if states[state, State.done] == ar.BY_COLUMN:
+        if states[state, StringState.done]:
+            if states[state, StringState.done] == ar.BY_COLUMN:
                 self.texts.expand(state, column)
             return
         self._count()
@@ -215,14 +219,14 @@ class StringPool:
             few, many = 0, 0  # its neighbours are rarely asked for (`completed_after_any_text`)
         self._rows = (
             min(2 * self._rows + 1, many)
-            if states[state, State.seen] == memory.words[StringTables.expansion]
+            if states[state, StringState.seen] == memory.words[StringTables.expansion]
             else few
         )
         memory.ask(k.ASK_BEGIN, state)
         memory.ask(k.ASK_EXPAND, state, 0)
         with suppress(LimitError), memory.at_most(_STEPS_AHEAD):  # of a neighbour, which was not asked for
             memory.ask(k.ASK_EXPAND, state, self._rows)
-        if self._arrays["states"][state, State.done] == ar.BY_COLUMN:
+        if self._arrays["states"][state, StringState.done] == ar.BY_COLUMN:
             self.texts.expand(state, column)
 
     def finish(self, state: int) -> Demands:
@@ -248,7 +252,7 @@ class StringPool:
 
         Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
         """
-        kind, a, b, c = (int(x) for x in self._arrays["states"][state, : State.done])
+        kind, a, b, c = (int(x) for x in self._arrays["states"][state, : StringState.done])
         digest = blake2b(digest_size=16)
         judge = self._judge(state)
         if judge is not None and not judge.total:
@@ -281,9 +285,9 @@ class StringPool:
         if not self._loader.may_be_total:
             return _NO_STATES
         states = self._arrays["states"][first : self.count]
-        nodes = np.where(states[:, State.kind] == ar.NODE_STATE, states[:, State.a], 0)
-        lives = self._arrays["nodes"][nodes, Node.live]
-        return first + np.flatnonzero((states[:, State.kind] == ar.NODE_STATE) & (lives == 2))
+        nodes = np.where(states[:, StringState.kind] == ar.NODE_STATE, states[:, StringState.a], 0)
+        lives = self._arrays["nodes"][nodes, StringNode.live]
+        return first + np.flatnonzero((states[:, StringState.kind] == ar.NODE_STATE) & (lives == 2))
 
     @property
     def work(self) -> int:
@@ -302,7 +306,7 @@ class StringPool:
         kind, node = (int(x) for x in self._arrays["states"][state, :2])
         if kind not in (ar.NODE_STATE, ar.SPLIT_STATE):
             return -1
-        return int(self._arrays["nodes"][node, Node.spec])
+        return int(self._arrays["nodes"][node, StringNode.spec])
 
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
@@ -362,7 +366,7 @@ class StringPool:
     # Completions and names.
 
     def _row(self, state: int) -> Any:
-        if not self._arrays["states"][state, State.done]:
+        if not self._arrays["states"][state, StringState.done]:
             self.expand(state)
         return self.trans[state]
 
@@ -373,7 +377,7 @@ class StringPool:
         return frozenset((0,))
 
     def _find_finish(self, state: int) -> dict[int, bytes]:
-        kind, a, b, c = (int(x) for x in self._arrays["states"][state, : State.done])
+        kind, a, b, c = (int(x) for x in self._arrays["states"][state, : StringState.done])
         if kind == ar.FREE_STATE:
             return dict.fromkeys(sorted(self._free_demands(a)), _REST[c])
         if kind == ar.MIDDLE_STATE:
@@ -384,7 +388,7 @@ class StringPool:
             made, met = self._banned[a]
             return dict.fromkeys(sorted(met), banned_texts.shortest(made, b))
         best: dict[int, bytes] = {}
-        partition = self._specs[int(self._arrays["nodes"][a, Node.spec])].partition
+        partition = self._specs[int(self._arrays["nodes"][a, StringNode.spec])].partition
         row = self._memory.ask(k.ASK_ROW, a)
         low, high = b, b + (1 << 6 * c) - 1
         low = 0x800 if c == 2 and low == 0 else 0x10000 if c == 3 and low == 0 else low
@@ -404,7 +408,7 @@ class StringPool:
                 continue
             self._improve(best, encode(chr(point))[-c:], self._completions.of(node))
         self.expand(state, 0x80)
-        if self._arrays["states"][state, State.done] == ar.BY_COLUMN:
+        if self._arrays["states"][state, StringState.done] == ar.BY_COLUMN:
             # letters of a label that only LETTERS accepts
             for byte in range(0x80, 0xC0):
                 self.expand(state, byte)
@@ -424,7 +428,9 @@ class StringPool:
                 best[demand] = text
 
     def _node_key(self, node: int) -> bytes:
-        number, set_, length = self._arrays["nodes"][node, [Node.spec, Node.set, Node.length]].tolist()
+        number, set_, length = self._arrays["nodes"][
+            node, [StringNode.spec, StringNode.set, StringNode.length]
+        ].tolist()
         return self._loader.node_key(self._specs[number], self._memory.members(set_), length)
 
 
