@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from string_reader import StringReader
 
 import structgen as sg
-from structgen.automata.strings import string_pool
+from structgen.automata.strings import node_completions
 from structgen.errors import LimitError
 from structgen.language.ir import DEAD, All, Any_, Format, Formula, Length, Not, Pattern
 from structgen.system.public_calls import THIS_CALL
@@ -97,8 +97,8 @@ def test_what_has_an_end_within_a_length_is_live_and_nothing_else(
         assert (state != DEAD) == bool(rests)
         if rests:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(string_pool, "_STEPS_IN_BREADTH", steps)
-                patch.setattr(string_pool, "_STEPS_BY_BOUNDS", steps)
+                patch.setattr(node_completions, "_STEPS_IN_BREADTH", steps)
+                patch.setattr(node_completions, "_STEPS_BY_BOUNDS", steps)
                 found = reader.pool.finish(state)[0].decode()
             assert holds(whole, text + found)
             assert len(found) >= min(rests) if steps == 1 else len(found) == min(rests)
@@ -143,7 +143,7 @@ def test_a_search_along_distances_finds_a_shortest_text(patterns: list[str], lea
     formula = All((*map(Pattern, patterns), Pattern("^[ab1]*$"), Length(least, None)))
     words = [text for text in TEXTS if holds(formula, text)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(string_pool, "_STEPS_IN_BREADTH", 1)
+        patch.setattr(node_completions, "_STEPS_IN_BREADTH", 1)
         reader = StringReader(formula)
         found = {
             text: reader.pool.finish(reader.state(text))[0]

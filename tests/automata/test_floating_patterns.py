@@ -9,7 +9,7 @@ import pytest
 import structgen as sg
 from structgen.automata.programs.instructions import Program, found_anywhere
 from structgen.automata.programs.thompson_construction import compile_pattern
-from structgen.automata.strings import string_pool
+from structgen.automata.strings import node_completions
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.scalar_questions import Strings
 from structgen.language.ir import DEAD, All, Format, Formula, Length, Pattern, Spec
@@ -110,7 +110,7 @@ def test_beside_what_else_is_asked_a_hurried_search_finds_what_a_whole_one_does(
     texts = ["", "!", "ab-7", "7" * 20, "gfedcba12\u00e9\u4e2dx", "a" * 18, "a" * 9]
     slow, quick = StringPool(Limits()), StringPool(Limits(oracle_steps=20_000))
     slow.start(spec, one)
-    monkeypatch.setattr(string_pool, "_MOST_IN_ANY_ORDER", 6)
+    monkeypatch.setattr(node_completions, "_MOST_IN_ANY_ORDER", 6)
     for text in texts:
         ends = []
         for pool in slow, quick:

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from structgen.automata.strings.string_pool import ROOMS, StringPool
+from structgen.automata.strings.string_memory import ROOMS
+from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import StructgenError
 from structgen.language.ir import DEAD, UNKNOWN, All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
 from structgen.limits import Limits

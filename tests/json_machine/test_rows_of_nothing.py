@@ -85,17 +85,15 @@ def test_growth_and_loading_index_the_rows_that_were_indexed(table: int) -> None
 def test_the_string_automata_index_the_same_keys_and_sets_after_growth() -> None:
     pool = StringPool(Limits())
     pool.start(ir.Spec((ir.Length(2, 40),)), lambda demands: len(demands))
-    held = pool._arrays
-    zeros = k.ask(pool._reg, k.ASK_THREAD, 0, 0)
-    before = indexed(held["key_hash"]), indexed(held["set_hash"])
-    assert before == (
-        list(range(int(pool._reg[determinizer_tables.N_KEY]))),
-        list(range(int(pool._reg[determinizer_tables.N_SET]))),
-    )
-    for cause in (determinizer_tables.FULL_KEYS, determinizer_tables.FULL_SETS):
-        pool._grow(int(cause), MANY)
-    assert (indexed(held["key_hash"]), indexed(held["set_hash"])) == before
-    assert k.ask(pool._reg, k.ASK_THREAD, 0, 0) == zeros
+    memory = pool._memory
+    zeros = memory.ask(k.ASK_THREAD, 0, 0)
+    names = {"keys": determinizer_tables.KEYS, "sets": determinizer_tables.SETS}
+    for name, cause in names.items():
+        before = indexed(memory._slots[name])
+        assert before == list(range(memory.count(name)))
+        memory.grow(cause, MANY)
+        assert indexed(memory._slots[name]) == before
+    assert memory.ask(k.ASK_THREAD, 0, 0) == zeros
 
 
 def test_the_numeral_automata_index_the_same_states_and_functions_after_growth() -> None:

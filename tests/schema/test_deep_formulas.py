@@ -8,11 +8,10 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.automata.programs.instructions import Program, union_of
-from structgen.automata.programs.lookaround_elimination import without_lookarounds
-from structgen.automata.programs.thompson_construction import compile_pattern
-from structgen.automata.strings.boolean_formulas import TreeBuilder, evaluate, foresee
-from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Pattern
+from structgen.automata.strings.boolean_formulas import TreeBuilder
+from structgen.automata.strings.string_pool import StringPool
+from structgen.language.ir import DEAD, FALSE, TRUE, All, Any_, Formula, Not, Pattern, Spec
+from structgen.limits import Limits
 from structgen.schema.meaning.formulas import holds
 
 LEAVES = st.sampled_from([Pattern("a"), Pattern("b"), Pattern("c"), TRUE, FALSE])
@@ -24,23 +23,6 @@ TREES: st.SearchStrategy[Formula] = st.recursive(
         st.lists(inner, max_size=3).map(lambda parts: Any_(tuple(parts))),
     ),
 )
-
-
-def _members() -> dict[object, tuple[str, ...]]:
-    """Return for each atom that the trees may hold the patterns of which it finds one: those of a disjunction
-    are one program."""
-    found: dict[object, tuple[str, ...]] = {}
-    for count in (1, 2, 3):
-        for sources in itertools.permutations("abc", count):
-            programs = [compile_pattern(source) for source in sources]
-            assert all(isinstance(program, Program) for program in programs)
-            if count == 1:
-                found[without_lookarounds(programs[0]) or programs[0]] = sources
-            found[union_of(tuple(programs))] = sources
-    return found
-
-
-MEMBERS = _members()
 
 
 def plainly(formula: Formula, true: set[str]) -> bool:
@@ -56,31 +38,28 @@ def plainly(formula: Formula, true: set[str]) -> bool:
     raise AssertionError(formula)
 
 
+def state_after(formula: Formula, text: str) -> tuple[bool, bool]:
+    """Return whether the automaton of a formula lives after a text, and whether it accepts there."""
+    pool = StringPool(Limits())
+    state = pool.start(Spec((formula,)), lambda demands: 0)
+    for byte in text.encode():
+        if state != DEAD:
+            pool.expand(state)
+            state = int(pool.trans[state, byte])
+    return state != DEAD, state != DEAD and int(pool.outcome[state]) == 0
+
+
 @given(formula=TREES, true=st.sets(st.sampled_from("abc")))
 def test_a_formula_is_what_its_atoms_make_it(formula: Formula, true: set[str]) -> None:
-    assert holds(formula, lambda atom: isinstance(atom, Pattern) and atom.source in true) == plainly(
-        formula, true
-    )
-    builder = TreeBuilder({})
-    tree = builder.node(formula)
-    flags = [any(source in true for source in MEMBERS[atom]) for atom in builder.atoms]
-    assert evaluate(tree, flags, 0) == plainly(formula, true)
+    expected = plainly(formula, true)
+    assert holds(formula, lambda atom: isinstance(atom, Pattern) and atom.source in true) == expected
+    assert state_after(formula, "".join(true))[1] == expected
 
 
-@given(formula=TREES, known=st.dictionaries(st.sampled_from("abc"), st.booleans()))
-def test_what_is_foreseen_comes_whatever_the_open_atoms_do(formula: Formula, known: dict[str, bool]) -> None:
-    builder = TreeBuilder({})
-    tree = builder.node(formula)
-    flags: list[bool | None] = []
-    for atom in builder.atoms:
-        truths = [known.get(source) for source in MEMBERS[atom]]
-        flags.append(True if True in truths else (None if None in truths else False))
-    found = foresee(tree, flags, 0)
-    if found is None:
-        return
-    for others in itertools.product((False, True), repeat=3):
-        true = {source for source, truth in zip("abc", others, strict=True) if known.get(source, truth)}
-        assert plainly(formula, true) == found
+@given(formula=TREES, true=st.sets(st.sampled_from("abc")))
+def test_a_text_goes_on_where_some_atoms_more_make_its_formula_true(formula: Formula, true: set[str]) -> None:
+    others = [set(more) for size in range(4) for more in itertools.combinations("abc", size)]
+    assert state_after(formula, "".join(true))[0] == any(plainly(formula, true | more) for more in others)
 
 
 @given(one=TREES, other=TREES)

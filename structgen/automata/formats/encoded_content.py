@@ -24,7 +24,7 @@ from structgen.automata.programs.instructions import (
     UNPADDED,
     Instruction,
     Program,
-    least_costs,
+    costs_of,
 )
 from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import union
@@ -87,7 +87,7 @@ class _Encoder(ProgramBuilder):
         self._behind: dict[int, int] = {}
         self._called: dict[int, int] = {}
         self._todo: list[tuple[int, int]] = []
-        self._least = least_costs(program.code, [1] * len(program.sets))
+        self._least = costs_of(program.code, [1] * len(program.sets))[0]
         self._costs: list[int] = []
         """Of each instruction: bytes to the end of its body; after the text, digits to the end."""
 

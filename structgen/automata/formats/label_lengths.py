@@ -9,20 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from structgen.automata.programs.determinizer_tables import (
-    NONE,
-    P_KINDS,
-    P_RANGES,
-    P_STARTS,
-    UNSET,
-    VALUE,
-    ZERO,
-    heap_of,
-    intern,
-    keys_of,
-    prog_of,
-    spec_of,
-)
+from structgen.automata.programs.determinizer_tables import NONE, UNSET, StringTables, intern
 from structgen.native.jit import jit
 
 MOST_OCTETS = 63
@@ -72,36 +59,41 @@ def a_label_octets(text, length):  # type: ignore[no-untyped-def]
 
 
 @jit
-def class_of_point(A, s, point):  # type: ignore[no-untyped-def]
-    """Return the class of a code point."""
-    low, high = np.int64(0), np.int64(spec_of(A)[s, P_RANGES])
-    starts = spec_of(A)[s, P_STARTS]
+def range_of_point(p: StringTables, s: int, point: int) -> int:
+    """Return the range of a spec's partition that holds a code point."""
+    low, high = 0, p.specs[s].ranges
+    starts = p.specs[s].starts
     while high - low > 1:
         middle = (low + high) // 2
-        if heap_of(A)[starts + middle] <= point:
+        if p.heap[starts + middle] <= point:
             low = middle
         else:
             high = middle
-    return heap_of(A)[spec_of(A)[s, P_KINDS] + low]
+    return low
 
 
 @jit
-def after_letter(A, t, point, class_):  # type: ignore[no-untyped-def]
+def class_of_point(p: StringTables, s: int, point: int) -> int:
+    """Return the class of a code point."""
+    return p.heap[p.specs[s].kinds + range_of_point(p, s, point)]
+
+
+@jit
+def after_letter(p: StringTables, t: int, point: int, class_: int) -> int:
     """Return the thread after a LETTERS thread and a letter; -1 for another character, or if the label is too
     long."""
-    keys, prog = keys_of(A), prog_of(A)
     if (
-        not prog[keys[t, 0], 3] <= point <= prog[keys[t, 0], 4]
-        or heap_of(A)[prog[keys[t, 0], 1] + class_] == 0
+        not p.code[p.keys[t].what].c <= point <= p.code[p.keys[t].what].d
+        or p.heap[p.code[p.keys[t].what].a + class_] == 0
     ):
         return NONE
-    u = intern(A, keys[t, 0], ZERO, t, point)
-    if keys_of(A)[u, VALUE] == UNSET:
+    u = intern(p, p.keys[t].what, 0, t, point)
+    if p.keys[u].value == UNSET:
         text = np.empty(MOST_OCTETS + 1, np.int64)
-        length, at = np.int64(0), u
-        while keys_of(A)[at, 3] != 0:
-            text[MOST_OCTETS - length] = keys_of(A)[at, 3]
+        length, at = 0, u
+        while p.keys[at].third != 0:
+            text[MOST_OCTETS - length] = p.keys[at].third
             length += 1
-            at = keys_of(A)[at, 2]
-        keys_of(A)[u, VALUE] = a_label_octets(text[MOST_OCTETS + 1 - length :], length)
-    return u if keys_of(A)[u, VALUE] <= MOST_OCTETS else NONE
+            at = p.keys[at].second
+        p.keys[u].value = a_label_octets(text[MOST_OCTETS + 1 - length :], length)
+    return u if p.keys[u].value <= MOST_OCTETS else NONE

@@ -45,7 +45,7 @@ from structgen.automata.formats.regex_registers import (
     UNICODE,
     VALUE,
 )
-from structgen.automata.programs.determinizer_tables import NONE, ONE, ZERO, heap_of
+from structgen.automata.programs.determinizer_tables import NONE
 from structgen.native.jit import jit
 
 
@@ -127,16 +127,16 @@ def valued(word, memory, value, escaped, top):  # type: ignore[no-untyped-def]
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
     lead = memory >> LEAD_AT & 2047
     if role == 0:
-        return to(word, ATOM), ZERO
+        return to(word, ATOM), 0
     if role == TRAIL:
-        return to(word, IN_CLASS), ZERO
+        return to(word, IN_CLASS), 0
     if role == ENDS:
         if escaped and 0xD800 <= value <= 0xDBFF:
             return to(word, CHI), low << LOW_AT | (value - 0xD800 + 1) << LEAD_AT
-        return (to(word, IN_CLASS) if value >= low else _late(low)), ZERO
+        return (to(word, IN_CLASS) if value >= low else _late(low)), 0
     if escaped and lead and 0xDC00 <= value <= 0xDFFF:
         if memory >> ENDED_AT & 1:
-            return to(word, IN_CLASS), ZERO
+            return to(word, IN_CLASS), 0
         return to(word, C1), (0x10000 + ((lead - 1) << 10) + value - 0xDC00) << LOW_AT
     memory = top << LOW_AT
     if escaped and 0xD800 <= value <= 0xDBFF:
@@ -159,12 +159,12 @@ def escape(word, memory, char):  # type: ignore[no-untyped-def]
         return (NONE if role == ENDS and low > 26 else to(word, CTRL)), memory
     if char == 98 or char == 66:  # b, B
         if outside:
-            return to(word, TERM), ZERO
+            return to(word, TERM), 0
         if char == 66:
-            return NONE, ZERO
+            return NONE, 0
         return valued(word, memory, np.int64(8), False, np.int64(8))
     if char in (100, 68, 119, 87, 115, 83):  # d, w, s
-        return (NONE if role == ENDS else to(word, ATOM if outside else CX)), ZERO
+        return (NONE if role == ENDS else to(word, ATOM if outside else CX)), 0
     if char == 112 or char == 80:  # p, P
         return (NONE if role == ENDS else to(word, PROPERTY)), memory & (np.int64(3) << ROLE_AT)
     value = np.int64(-1)
@@ -184,12 +184,12 @@ def escape(word, memory, char):  # type: ignore[no-untyped-def]
         value = char
     elif outside and 49 <= char <= 57:
         if char - 48 - (word >> COUNT_AT & 15) > MOST_AHEAD:
-            return CUT, ZERO
+            return CUT, 0
         return to(referred(word, char - 48), ATOM), NO_DIGIT
     elif outside and char == 107:
-        return (to(word, BACK) if word >> NAME_AT else CUT), ZERO
+        return (to(word, BACK) if word >> NAME_AT else CUT), 0
     if value < 0:
-        return NONE, ZERO
+        return NONE, 0
     word, memory = valued(word, memory, value, False, value)
     return word, (memory | NO_DIGIT if char == 48 else memory)
 
@@ -203,19 +203,19 @@ def in_class(word, memory, char, top):  # type: ignore[no-untyped-def]
         lead = (memory >> LEAD_AT & 2047) - 1
         if 0xD800 + lead < low:  # no range ends here but with the other half
             if char != 92:
-                return CUT, ZERO
+                return CUT, 0
             return to(word, CESC), memory | np.int64(TRAIL) << ROLE_AT
         if char == 92:
             ended = (lead + 1) << LEAD_AT | np.int64(1) << ENDED_AT
             return to(word, CESC), ended | np.int64(BEGINS) << ROLE_AT
-        phase, memory = IN_CLASS, ZERO
+        phase, memory = IN_CLASS, 0
     if char == 93:
-        return to(word, ATOM), ZERO
+        return to(word, ATOM), 0
     if char == 94 and phase == CSTART:
-        return to(word, IN_CLASS), ZERO
+        return to(word, IN_CLASS), 0
     if char == 92:
         if phase == CX2:
-            return NONE, ZERO
+            return NONE, 0
         if phase == C2:
             return to(word, CESC), low << LOW_AT | np.int64(ENDS) << ROLE_AT
         lead_bits = memory & (np.int64(2047) << LEAD_AT)
@@ -223,11 +223,11 @@ def in_class(word, memory, char, top):  # type: ignore[no-untyped-def]
     if char == 45 and phase == C1:
         return to(word, C2), low << LOW_AT
     if char == 45 and phase == CX:
-        return to(word, CX2), ZERO
+        return to(word, CX2), 0
     if phase == CX2:
-        return NONE, ZERO
+        return NONE, 0
     if phase == C2:
-        return (to(word, IN_CLASS) if char >= low else _late(min(low, char))), ZERO
+        return (to(word, IN_CLASS) if char >= low else _late(min(low, char))), 0
     return to(word, C1), top << LOW_AT
 
 
@@ -237,7 +237,7 @@ def hex_digit(word, memory, char):  # type: ignore[no-untyped-def]
     phase = word & PHASE
     digit = HEX[char]
     if digit < 0:
-        return NONE, ZERO
+        return NONE, 0
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
     if role == 0:
         digit = np.int64(0)
@@ -245,10 +245,10 @@ def hex_digit(word, memory, char):  # type: ignore[no-untyped-def]
     value, digits = memory & VALUE, memory >> DIGITS_AT & 7
     if phase == HEX2:
         if role == ENDS and (value << 4 | 15 if digits == 1 else value) < low:
-            return _late(low), ZERO
+            return _late(low), 0
         return valued(word, memory, value, False, value) if digits == 2 else (word, memory)
     if _u4_lives(memory) == 0:
-        return _late(low), ZERO
+        return _late(low), 0
     return valued(word, memory, value, True, value) if digits == 4 else (to(word, U4), memory)
 
 
@@ -260,36 +260,36 @@ def braced_digit(word, memory, char):  # type: ignore[no-untyped-def]
     some = np.int64(1) << DIGITS_AT
     if char == 125:
         if not memory & some:
-            return NONE, ZERO
+            return NONE, 0
         return valued(word, memory, value, False, value)
     digit = HEX[char]
     value = value << 4 | digit
     if digit < 0 or value > LAST_POINT:
-        return NONE, ZERO
-    if _reaches(value, low if role == ENDS else ZERO) < 0:
-        return _late(low), ZERO
+        return NONE, 0
+    if _reaches(value, low if role == ENDS else 0) < 0:
+        return _late(low), 0
     if role == 0:
         value = _plain_value(value)
     return word, memory & ~VALUE | value | some
 
 
 @jit
-def in_property(A, tree, word, memory, char):  # type: ignore[no-untyped-def]
+def in_property(p, tree, word, memory, char):  # type: ignore[no-untyped-def]
     """Return (word, memory) after a character of `\\p{...}`; memory: the place in the tree of names."""
-    heap = heap_of(A)
+    heap = p.heap
     node = tree + (memory & VALUE)
     if char == 125:
         after = ATOM if memory >> ROLE_AT & 3 == 0 else CX
-        return (to(word, after) if heap[node + 1] == 0 else CUT), ZERO
+        return (to(word, after) if heap[node + 1] == 0 else CUT), 0
     for i in range(heap[node]):
         if heap[node + 2 + 2 * i] == char:
             return word, memory & ~VALUE | heap[node + 3 + 2 * i]
     # names that a later version of Unicode may have
-    return (CUT if char == 61 or char == 95 or HEX[char] >= 0 or 65 <= (char & ~32) <= 90 else NONE), ZERO
+    return (CUT if char == 61 or char == 95 or HEX[char] >= 0 or 65 <= (char & ~32) <= 90 else NONE), 0
 
 
 @jit
-def escape_cost(A, tree, phase, memory):  # type: ignore[no-untyped-def]
+def escape_cost(p, tree, phase, memory):  # type: ignore[no-untyped-def]
     """Return the least bytes of JSON text that complete an escape, or half a pair."""
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
     value, digits = memory & VALUE, memory >> DIGITS_AT & 7
@@ -306,9 +306,9 @@ def escape_cost(A, tree, phase, memory):  # type: ignore[no-untyped-def]
     if phase == UB:
         return max(_reaches(value, low), 1 - digits) + 1
     if phase == PROPERTY:
-        return heap_of(A)[tree + 1] + 2
+        return p.heap[tree + 1] + 2
     if phase == PROP:
-        return heap_of(A)[tree + value + 1] + 1
+        return p.heap[tree + value + 1] + 1
     if phase == CHI:
         half = memory >> LEAD_AT & 2047
         return np.int64(7 if 0xD7FF + half < (memory >> LOW_AT & VALUE) else 0)
@@ -316,7 +316,7 @@ def escape_cost(A, tree, phase, memory):  # type: ignore[no-untyped-def]
         return np.int64(0)
     if role == TRAIL:
         return np.int64(4 if phase == UNICODE else 5)
-    braced = max(_reaches(ZERO, low), ONE) + 2
+    braced = max(_reaches(0, low), 1) + 2
     written = min(braced, 4) if low <= 0xFFFF else braced
     if phase == UNICODE:
         return written

@@ -68,7 +68,7 @@ from structgen.automata.formats.regex_registers import (
     UB,
     UNICODE,
 )
-from structgen.automata.programs.determinizer_tables import NONE, ONE, ZERO, heap_of
+from structgen.automata.programs.determinizer_tables import NONE
 from structgen.native.jit import jit
 
 
@@ -128,31 +128,31 @@ def _in_group(names, word, memory, char):  # type: ignore[no-untyped-def]
     if phase == OPEN_Q:
         flag = char == 45 or char == 105 or char == 109 or char == 115
         if memory:
-            return names, (CUT if char == 58 else FLAGS if flag else NONE), ZERO
+            return names, (CUT if char == 58 else FLAGS if flag else NONE), 0
         if char == 58:
-            return names, to(word, TERM), ZERO
+            return names, to(word, TERM), 0
         if char == 60:
-            return names, to(word, OPEN_LT), ZERO
+            return names, to(word, OPEN_LT), 0
         if char == 61 or char == 33:
-            return names, to(word | look, TERM), ZERO
-        return names, (FLAGS if flag else NONE), ZERO
+            return names, to(word | look, TERM), 0
+        return names, (FLAGS if flag else NONE), 0
     if phase == OPEN_LT:
         if char == 61 or char == 33:
-            return names, to(word | look, TERM), ZERO
+            return names, to(word | look, TERM), 0
         # Names are told apart by their first letters; those beyond ASCII, and escapes, are cut.
         if letter < 0:
-            return names, (CUT if char > 127 or char == 92 else NONE), ZERO
+            return names, (CUT if char > 127 or char == 92 else NONE), 0
         if names >> letter & 1:
-            return names, CUT, ZERO
+            return names, CUT, 0
         return names | np.int64(1) << letter, to(word, NAME), letter + 1
     if char == 62:
         word = to(_counted(word), TERM)
         if memory:
             word = word & ~(np.int64(63) << NAME_AT) | memory << NAME_AT
-        return names, word, ZERO
+        return names, word, 0
     if letter >= 0 or 48 <= char <= 57:
-        return names, word, ZERO
-    return names, (CUT if char > 127 or char == 92 else NONE), ZERO
+        return names, word, 0
+    return names, (CUT if char > 127 or char == 92 else NONE), 0
 
 
 @jit
@@ -170,14 +170,14 @@ def _in_count(word, memory, char):  # type: ignore[no-untyped-def]
             return word, memory
         if phase in (QN, QN1):
             if size and n == 0:
-                return CUT, ZERO
+                return CUT, 0
             if size == MOST_DIGITS:
-                return to(word, QMANY), ZERO
+                return to(word, QMANY), 0
             return to(word, QN1), n * 10 + digit | (size + 1) << 10
         if n == BIG or (at == 0 and digit == 0 and n) or (at == size and n == 0):
-            return CUT, ZERO
+            return CUT, 0
         if at == size or (n == 0 and digit):
-            return to(word, QM1), ZERO
+            return to(word, QM1), 0
         beside = n
         for _ in range(size - 1 - at):
             beside //= 10
@@ -188,12 +188,12 @@ def _in_count(word, memory, char):  # type: ignore[no-untyped-def]
     if char == 125:
         whole = phase == QM and at == size and memory >> 14 != 1
         if phase in (QN1, QMANY, QC, QM1) or whole:
-            return to(word, QUANT), ZERO
+            return to(word, QUANT), 0
     elif char == 44 and phase == QMANY:
         return to(word, QC), np.int64(BIG)
     elif char == 44 and phase == QN1:
         return to(word, QC), memory
-    return NONE, ZERO
+    return NONE, 0
 
 
 @jit
@@ -207,7 +207,7 @@ def _count_cost(phase, memory):  # type: ignore[no-untyped-def]
 
 
 @jit
-def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-def]
+def regex_step(p, table, names, word, memory, char):  # type: ignore[no-untyped-def]
     """Return (names, word, memory) after a character; word -1: no pattern has this prefix; CUT, FLAGS: such
     patterns are left out.
 
@@ -216,17 +216,17 @@ def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-
     """
     phase = word & PHASE
     if 0xD800 <= char <= 0xDFFF:
-        return names, CUT, ZERO
+        return names, CUT, 0
     if (phase <= QUANT or phase >= CSTART) and memory & NO_DIGIT:
         if 48 <= char <= 57:
-            return names, CUT, ZERO
+            return names, CUT, 0
         memory &= ~NO_DIGIT
     if phase == OPEN:
         if char == 63:
-            return names, to(word, OPEN_Q), ZERO
+            return names, to(word, OPEN_Q), 0
         word, phase = to(_counted(word), TERM), np.int64(TERM)
     if phase <= QUANT:
-        return names, _in_term(word, char), ZERO
+        return names, _in_term(word, char), 0
     if phase <= NAME:
         return _in_group(names, word, memory, char)
     if phase <= QM1:
@@ -234,9 +234,9 @@ def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-
     elif phase >= CSTART and phase != CESC:
         top, at = char, table + 1
         if char > 127:
-            while heap_of(A)[at] < char:
+            while p.heap[at] < char:
                 at += 1
-            top = heap_of(A)[at]
+            top = p.heap[at]
         word, memory = in_class(word, memory, char, top)
     elif char > 127:
         word = CUT if phase == KNAME else NONE
@@ -256,13 +256,13 @@ def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-
     elif phase == PROPERTY:
         word = to(word, PROP) if char == 123 else NONE
     elif phase == PROP:
-        word, memory = in_property(A, table + 1 + heap_of(A)[table], word, memory, char)
+        word, memory = in_property(p, table + 1 + p.heap[table], word, memory, char)
     elif phase == BACK:
         word = to(word, KNAME) if char == 60 else NONE
     elif memory:
-        word, memory = (to(word, ATOM) if char == 62 else CUT), ZERO
+        word, memory = (to(word, ATOM) if char == 62 else CUT), 0
     else:
-        word, memory = (word if LETTER[char] + 1 == word >> NAME_AT else CUT), ONE
+        word, memory = (word if LETTER[char] + 1 == word >> NAME_AT else CUT), 1
     return names, word, memory
 
 
@@ -273,7 +273,7 @@ def regex_ends(word):  # type: ignore[no-untyped-def]
 
 
 @jit
-def regex_cost(A, table, names, word, memory):  # type: ignore[no-untyped-def]
+def regex_cost(p, table, names, word, memory):  # type: ignore[no-untyped-def]
     """Return the least bytes of JSON text that complete the pattern."""
     phase = word & PHASE
     if phase in (OPEN, NAME):
@@ -291,4 +291,4 @@ def regex_cost(A, table, names, word, memory):  # type: ignore[no-untyped-def]
         return cost + (3 if phase == BACK else 2 - memory)
     if phase >= CSTART or memory >> ROLE_AT & 3:
         cost += 1  # the class's bracket
-    return cost + escape_cost(A, table + 1 + heap_of(A)[table], phase, memory)
+    return cost + escape_cost(p, table + 1 + p.heap[table], phase, memory)

@@ -111,33 +111,6 @@ def found_anywhere(program: Program) -> bool:
     return again[0] == CHAR and program.sets[again[1]] == ANY and again[2] == program.start
 
 
-@functools.lru_cache(maxsize=256)
-def union_of(programs: tuple[Program, ...]) -> Program:
-    """Return the program of the strings that some of plain programs accept."""
-    code: list[Instruction] = []
-    outer: list[int] = []
-    sets: dict[Ranges, int] = {}
-    start = -1
-    for program in programs:
-        base = len(code)
-        numbers = [sets.setdefault(ranges, len(sets)) for ranges in program.sets]
-        for op, a, b, c, d, e in program.code:
-            if op == CHAR:
-                code.append((op, numbers[a], b + base, c, d, e))
-            elif op == MATCH:
-                code.append((op, a, b, c, d, e))
-            else:
-                code.append((op, a + base, b + base if op in (SPLIT, REPEAT) else b, c, d, e))
-        outer += [-1 if one < 0 else one + base for one in program.outer]
-        begin = program.start + base
-        if start >= 0:
-            code.append((SPLIT, begin, start, 0, 0, 0))
-            outer.append(-1)
-            begin = len(code) - 1
-        start = begin
-    return Program(tuple(code), tuple(sets), start, tuple(outer), True)
-
-
 @functools.lru_cache(maxsize=1024)
 def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], list[int]]:
     """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its body or
@@ -145,16 +118,12 @@ def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], 
     """
     if program.costs:
         return list(program.costs), [_NO_MATCH_COST] * len(program.code)
-    return _costs(program.code, [_width(ranges, plain) for ranges in program.sets])
+    return costs_of(program.code, [_width(ranges, plain) for ranges in program.sets])
 
 
-def least_costs(code: Sequence[Instruction], widths: Sequence[int]) -> list[int]:
+def costs_of(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int], list[int]]:
     """Return the least cost from each instruction to the end of its body or to a match, by the cost of a
-    character of each set."""
-    return _costs(code, widths)[0]
-
-
-def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int], list[int]]:
+    character of each set; and that of each REPEAT's body."""
     cost, body = [_NO_MATCH_COST] * len(code), [_NO_MATCH_COST] * len(code)
     changed = True
     while changed:  # instructions come after what follows them, loops apart: two or three rounds

@@ -38,6 +38,7 @@ from structgen.automata.regex.syntax_tree import (
     TextEnd,
     TextStart,
     WordBoundary,
+    alternatives,
     descendants,
     nullable,
 )
@@ -70,6 +71,12 @@ def compile_pattern(source: str) -> Tree:
     product is built lazily. Other look-arounds stay in the program. Raises `RegexError`.
     """
     return _split(parse(source))
+
+
+@functools.lru_cache(maxsize=256)
+def compile_union(sources: tuple[str, ...]) -> Program:
+    """Return the program of the strings that some of plain patterns accept (`instructions.is_plain`)."""
+    return _program(alternatives([parse(source) for source in sources]))
 
 
 @functools.lru_cache(maxsize=8)
@@ -150,10 +157,6 @@ def _flat(node: Node) -> list[Node]:
     return flat
 
 
-def _has(node: Node, kinds: tuple[type, ...]) -> bool:
-    return any(isinstance(one, kinds) for one in descendants(node))
-
-
 def _unanchor(node: Node) -> tuple[Node | None, Node | None]:
     """Return the alternatives that begin with `^`, without it, and the others."""
     if isinstance(node, TextStart):
@@ -187,6 +190,10 @@ def _alt(parts: tuple[Node, ...]) -> Node | None:
 
 def _ends_well(node: Node, tail: bool) -> bool:
     """Return whether nothing need follow any `$` (`tail`: nothing need follow the node itself)."""
+    if isinstance(node, CharacterClass):
+        # lone surrogates can be written only as escapes, if at all
+        ranges = node.ranges
+        return bool(ranges) and (ranges[0][0] < 0xD800 or ranges[-1][1] > 0xDFFF)
     if isinstance(node, TextEnd):
         return tail
     if isinstance(node, Concatenation):
@@ -199,9 +206,6 @@ def _ends_well(node: Node, tail: bool) -> bool:
         return all(_ends_well(part, tail) for part in node.parts)
     if isinstance(node, Repetition):
         return _ends_well(node.of, tail and node.least <= 1)
-    if isinstance(node, CharacterClass):
-        # lone surrogates can be written only as escapes, if at all
-        return any(low < 0xD800 or high > 0xDFFF for low, high in node.ranges)
     return not isinstance(node, (TextStart, LookAround, WordBoundary))
 
 
@@ -217,22 +221,28 @@ def _surely_empty(node: Node) -> bool:
 
 
 def _program(node: Node) -> Program:
-    if _has(node, (LookAround, WordBoundary)):
+    kinds = set(map(type, descendants(node)))
+    if kinds & {LookAround, WordBoundary}:
         return ProgramBuilder().search(node, node, node, trimmed=False)
-    if not _has(node, (TextStart,)):
+    if TextStart not in kinds:
         return ProgramBuilder().search(node, None, node, trimmed=_ends_well(node, True))
     anchored, free = _unanchor(node)
-    if any(part is not None and _has(part, (TextStart,)) for part in (anchored, free)):
+    if any(part is not None and TextStart in map(type, descendants(part)) for part in (anchored, free)):
         return ProgramBuilder().search(node, node, node, trimmed=False)
     trimmed = all(part is None or _ends_well(part, True) for part in (anchored, free))
     return ProgramBuilder().search(node, anchored, free, trimmed=trimmed)
 
 
 class ProgramBuilder:
-    """Builds a program backwards: each node is emitted with the instruction that follows it."""
+    """Builds a program backwards: each node is emitted with the instruction that follows it.
+
+    A node that is emitted twice before the same instruction is there once: then threads are partial
+    derivatives (V. Antimirov, 1996), which are fewer than the places of a pattern.
+    """
 
     def __init__(self) -> None:
         self.code: list[Instruction] = []
+        self.shared: dict[tuple[object, ...], int] = {}
         self.sets: dict[Ranges, int] = {}
         self.looks: list[LookProgram] = []
         self.outer: list[int] = []
@@ -258,13 +268,20 @@ class ProgramBuilder:
         self.outer.append(self.inside)
         return len(self.code) - 1
 
+    def share(self, op: int, a: int, b: int = 0) -> int:
+        """Return the number of an instruction that may be there already."""
+        key = op, a, b, self.inside
+        if key not in self.shared:
+            self.shared[key] = self.put(op, a, b)
+        return self.shared[key]
+
     def set(self, ranges: Ranges) -> int:
         return self.sets.setdefault(ranges, len(self.sets))
 
     def emit(self, node: Node, after: int) -> int:
         """Return the instruction at which `node`, followed by `after`, begins."""
         if isinstance(node, CharacterClass):
-            return self.put(CHAR, self.set(node.ranges), after)
+            return self.share(CHAR, self.set(node.ranges), after)
         if isinstance(node, Concatenation):
             for part in reversed(node.parts):
                 after = self.emit(part, after)
@@ -272,14 +289,15 @@ class ProgramBuilder:
         if isinstance(node, Alternation):
             entry = self.emit(node.parts[-1], after)
             for part in reversed(node.parts[:-1]):
-                entry = self.put(SPLIT, self.emit(part, after), entry)
+                begin = self.emit(part, after)
+                entry = entry if begin == entry else self.share(SPLIT, begin, entry)
             return entry
         if isinstance(node, Repetition):
             return self.repeat(node, after)
         if isinstance(node, TextStart):
-            return self.put(BOL, after)
+            return self.share(BOL, after)
         if isinstance(node, TextEnd):
-            return self.put(EOL, after)
+            return self.share(EOL, after)
         if isinstance(node, WordBoundary):
             self.looks.append(LookProgram(True, node.holds, True, -1))
             return self.put(LOOK, len(self.looks) - 1, after)
@@ -297,15 +315,19 @@ class ProgramBuilder:
         empty = nullable(node.of)
         least, most = (0 if _surely_empty(node.of) else node.least), node.most
         if (least, most) == (0, 1):
-            return self.put(SPLIT, self.emit(node.of, after), after)
-        if least <= 1 and most is None:
-            loop = self.put(SPLIT)
-            body = self.emit(node.of, loop)
-            self.code[loop] = (SPLIT, body, after, 0, 0, 0)
-            return body if least else loop
-        repeat = self.put(REPEAT)
-        outside, self.inside = self.inside, repeat
-        body = self.emit(node.of, self.put(COUNT, repeat))
-        self.inside = outside
-        self.code[repeat] = (REPEAT, body, after, least, -1 if most is None else most, int(empty))
-        return self.put(PUSH, repeat)
+            return self.share(SPLIT, self.emit(node.of, after), after)
+        endless = least <= 1 and most is None
+        key = node.of, after, self.inside, () if endless else (least, most)
+        if key in self.shared:
+            entry = self.shared[key]
+        elif endless:
+            entry = self.shared[key] = self.put(SPLIT)
+            self.code[entry] = (SPLIT, self.emit(node.of, entry), after, 0, 0, 0)
+        else:
+            repeat = self.put(REPEAT)
+            outside, self.inside = self.inside, repeat
+            body = self.emit(node.of, self.put(COUNT, repeat))
+            self.inside = outside
+            self.code[repeat] = (REPEAT, body, after, least, -1 if most is None else most, int(empty))
+            entry = self.shared[key] = self.put(PUSH, repeat)
+        return self.code[entry][1] if endless and least else entry

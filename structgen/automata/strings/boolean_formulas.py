@@ -1,24 +1,30 @@
-"""Formulas over strings as Boolean trees over numbered atoms, evaluated by which atoms accept."""
+"""Formulas over strings as Boolean trees over numbered atoms, and in postfix order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats.json_content import JSON_TEXTS
 from structgen.automata.formats.named_formats import format_beside, format_bound, format_meaning
 from structgen.automata.programs.determinizer_tables import (
-    F_ALL,
-    F_ANY,
-    F_ATOM,
-    F_END,
-    F_LENGTH,
-    F_NOT_ATOM,
-    F_NOT_LENGTH,
+    ALL,
+    ANY,
+    ATOM,
+    FORMULA_END,
+    LENGTH,
+    NOT_ATOM,
+    NOT_LENGTH,
 )
-from structgen.automata.programs.instructions import Program, is_plain, union_of
+from structgen.automata.programs.instructions import Program, is_plain
 from structgen.automata.programs.lookaround_elimination import without_lookarounds
-from structgen.automata.programs.thompson_construction import AllTree, NotTree, Tree, compile_pattern
+from structgen.automata.programs.thompson_construction import (
+    AllTree,
+    NotTree,
+    Tree,
+    compile_pattern,
+    compile_union,
+)
 from structgen.errors import GrammarError, UnsupportedError
 from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
@@ -79,17 +85,17 @@ class TreeBuilder:
 
         One program has fewer states than several, and is trimmed, so its liveness is known.
         """
-        plain: list[Program] = []
+        plain: list[str] = []
         rest: list[Formula] = []
         for part in formula.of:
             tree = compile_pattern(part.source) if isinstance(part, Pattern) else None
-            if isinstance(tree, Program) and is_plain(tree):
-                plain.append(tree)
+            if isinstance(part, Pattern) and isinstance(tree, Program) and is_plain(tree):
+                plain.append(part.source)
             else:
                 rest.append(part)
         if len(plain) < 2:
             return None, formula.of
-        return self.atom(union_of(tuple(dict.fromkeys(plain)))), tuple(rest)
+        return self.atom(compile_union(tuple(dict.fromkeys(plain)))), tuple(rest)
 
     def _leaf(self, formula: Formula, denied: bool, whole: bool) -> BooleanTree:
         if isinstance(formula, Pattern):
@@ -164,13 +170,13 @@ def atoms_of(node: BooleanTree) -> frozenset[int]:
     return frozenset(found)
 
 
-def postfix(nodes: Iterable[BooleanTree]) -> tuple[list[int], int, set[int]]:
-    """Return the disjunction of trees in postfix order (`determinizer_tables.F_ATOM`), with its negations
+def postfix(nodes: Sequence[BooleanTree]) -> tuple[list[int], int, set[int]]:
+    """Return the disjunction of trees in postfix order, the trees in their order
     moved to the leaves; the most operands that its evaluation holds; and the atoms that it asks to match."""
     code: list[int] = []
     asked: set[int] = set()
     held = most = 0
-    stack: list[tuple[BooleanTree, bool, bool]] = [(("any", *nodes), False, False)]
+    stack: list[tuple[BooleanTree, bool, bool]] = [(("any", *reversed(nodes)), False, False)]
     while stack:
         node, denied, ready = stack.pop()
         if node[0] == "not":
@@ -179,76 +185,15 @@ def postfix(nodes: Iterable[BooleanTree]) -> tuple[list[int], int, set[int]]:
         if node[0] in _LEAVES or ready or len(node) == 1:
             held += 1
         if node[0] == "atom":
-            code += (F_NOT_ATOM if denied else F_ATOM, node[1], 0)
+            code += (NOT_ATOM if denied else ATOM, node[1], 0)
             asked |= set() if denied else {node[1]}
         elif node[0] == "length":
-            code += (F_NOT_LENGTH if denied else F_LENGTH, node[1], -1 if node[2] is None else node[2])
+            code += (NOT_LENGTH if denied else LENGTH, node[1], -1 if node[2] is None else node[2])
         elif ready or len(node) == 1:
-            code += (F_ALL if (node[0] == "all") != denied else F_ANY, len(node) - 1, 0)
+            code += (ALL if (node[0] == "all") != denied else ANY, len(node) - 1, 0)
             held -= len(node) - 1
         else:
             stack.append((node, denied, True))
             stack.extend((part, denied, False) for part in node[1:])
         most = max(most, held)
-    return [*code, F_END], most, asked
-
-
-def evaluate(node: BooleanTree, flags: list[bool], length: int) -> bool:
-    """Return the truth of a tree: `flags` says which atoms accept, `length` how many characters were read."""
-
-    def leaf(node: BooleanTree) -> bool:
-        if node[0] == "atom":
-            return flags[node[1]]
-        return bool(node[1] <= length and (node[2] is None or length <= node[2]))
-
-    return bool(_fold(node, leaf))
-
-
-def foresee(node: BooleanTree, flags: list[bool | None], length: int) -> bool | None:
-    """Return the truth of a tree whatever follows, or None if that is open.
-
-    `flags`: of each atom whether it has matched for good, never will, or may (None); `length`: at least so
-    many characters were read.
-    """
-
-    def leaf(node: BooleanTree) -> bool | None:
-        if node[0] == "atom":
-            return flags[node[1]]
-        if node[2] is not None and length > node[2]:
-            return False
-        return True if node[1] <= length and node[2] is None else None
-
-    return _fold(node, leaf)
-
-
-def _fold(node: BooleanTree, leaf: Callable[[BooleanTree], bool | None]) -> bool | None:
-    """Return the truth of a tree in Kleene's three-valued logic (None: unknown), without recursion."""
-    if node[0] in _LEAVES:
-        return leaf(node)
-    above: list[tuple[BooleanTree, int, bool]] = []  # a node, its current part, is an earlier part unknown
-    while True:
-        value: bool | None
-        if node[0] in _LEAVES:
-            value = leaf(node)
-        elif len(node) > 1:
-            above.append((node, 1, False))
-            node = node[1]
-            continue
-        else:
-            value = node[0] == "all"
-        while above:
-            parent, at, unknown = above.pop()
-            if parent[0] == "not":
-                value = None if value is None else not value
-                continue
-            settled = parent[0] == "any"
-            if value is settled:
-                continue
-            unknown = unknown or value is None
-            if at + 1 < len(parent):
-                above.append((parent, at + 1, unknown))
-                node = parent[at + 1]
-                break
-            value = None if unknown else not settled
-        else:
-            return value
+    return [*code, FORMULA_END], most, asked

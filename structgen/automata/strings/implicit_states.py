@@ -7,15 +7,17 @@ outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from structgen.automata.programs import determinizer_tables as ar
+from structgen.automata.programs.determinizer_tables import Key, LoadedSpec, StringNode, StringState
 from structgen.automata.programs.instructions import IMPLICIT, ImplicitAutomaton
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings.boolean_formulas import Atom, BooleanTree, atoms_of
+from structgen.automata.strings.string_memory import StringMemory
 from structgen.errors import LimitError
 from structgen.language.ir import UNKNOWN
 from structgen.limits import Limits
@@ -31,9 +33,8 @@ class ImplicitStates:
 
     __slots__ = ("_arrays", "_ask", "_automata", "_ends", "_limits", "_numbers", "_texts", "specs")
 
-    def __init__(self, arrays: Mapping[str, Any], ask: Callable[..., int], limits: Limits) -> None:
-        """`arrays`: the pool's, which are replaced as they grow; `ask`: `StringPool._ask`."""
-        self._arrays, self._ask, self._limits = arrays, ask, limits
+    def __init__(self, memory: StringMemory, limits: Limits) -> None:
+        self._arrays, self._ask, self._limits = memory.arrays, memory.ask, limits
         self._automata: list[ImplicitAutomaton] = []
         self._texts: list[str] = [""]  # by number; 0 is the start of every automaton
         self._numbers: dict[tuple[int, str], tuple[int, int, int]] = {}
@@ -41,7 +42,7 @@ class ImplicitStates:
         """Node inside an automaton -> its shortest completion."""
         self.specs: dict[int, bool] = {}
         """The specs with implicit automata, and whether they ask for nothing else
-        (`_LoadedSpec.descends`)."""
+        (`StringSpec.exact`)."""
 
     # The automata.
 
@@ -57,17 +58,17 @@ class ImplicitStates:
 
     def answer_step(self, key: int) -> None:
         """Answer which thread follows a thread and a character. Raises `LimitError`."""
-        keys, prog = self._arrays["keys"], self._arrays["prog"]
+        keys, prog = self._arrays["keys"], self._arrays["code"]
         thread, char = int(keys[key, 1]), int(keys[key, 2])
         pc, number = int(keys[thread, 0]), int(keys[thread, 3])
         after = self._step(int(prog[pc, 1]), number, chr(char))
         if after is None:
-            self._arrays["keys"][key, ar.VALUE] = -1
+            self._arrays["keys"][key, Key.value] = -1
             return
         number, least, safe = after
         then = self._ask(k.ASK_STEPPED, thread, safe << 32 | number)
-        self._arrays["keys"][then, ar.VALUE] = least
-        self._arrays["keys"][key, ar.VALUE] = then
+        self._arrays["keys"][then, Key.value] = least
+        self._arrays["keys"][key, Key.value] = then
 
     def _step(self, stepper: int, number: int, char: str) -> tuple[int, int, int] | None:
         """Return (state, distance to the nearest end, `safe`) after a character, or None."""
@@ -99,7 +100,7 @@ class ImplicitStates:
     def holds(self, state: int) -> bool:
         """Return whether a state is inside an implicit automaton."""
         states = self._arrays["states"]
-        return states[state, ar.KIND] == ar.NODE_STATE and self.at(int(states[state, ar.ARG_A]))
+        return states[state, StringState.kind] == ar.NODE_STATE and self.at(int(states[state, StringState.a]))
 
     def among(self, states: Any) -> list[int]:
         """Return the indices of the states (an array) that are inside an implicit automaton."""
@@ -110,9 +111,9 @@ class ImplicitStates:
     def spec(self, state: int) -> int:
         """Return the number of a state's spec if it has implicit automata, else -1."""
         arrays = self._arrays
-        if not self._automata or arrays["states"][state, ar.KIND] != ar.NODE_STATE:
+        if not self._automata or arrays["states"][state, StringState.kind] != ar.NODE_STATE:
             return -1
-        number = int(arrays["nodes"][int(arrays["states"][state, ar.ARG_A]), ar.Q_SPEC])
+        number = int(arrays["nodes"][int(arrays["states"][state, StringState.a]), StringNode.spec])
         return number if number in self.specs else -1
 
     def of_specs(self, first: int, end: int, numbers: Collection[int]) -> list[int]:
@@ -120,8 +121,8 @@ class ImplicitStates:
         character."""
         arrays = self._arrays
         states = arrays["states"][first:end]
-        mine = np.flatnonzero(states[:, ar.KIND] == ar.NODE_STATE)
-        specs = arrays["nodes"][states[mine, ar.ARG_A], ar.Q_SPEC]
+        mine = np.flatnonzero(states[:, StringState.kind] == ar.NODE_STATE)
+        specs = arrays["nodes"][states[mine, StringState.a], StringNode.spec]
         found: list[int] = (first + mine[np.isin(specs, list(numbers))]).tolist()
         return found
 
@@ -136,11 +137,11 @@ class ImplicitStates:
 
     def distance(self, state: int) -> int:
         """Return how many characters the shortest completion of a state inside an implicit automaton has."""
-        node, arrays = int(self._arrays["states"][state, ar.ARG_A]), self._arrays
-        if arrays["nodes"][node, ar.Q_OUTCOME] >= 0:
+        node, arrays = int(self._arrays["states"][state, StringState.a]), self._arrays
+        if arrays["nodes"][node, StringNode.outcome] >= 0:
             return 0
-        number, length = arrays["nodes"][node, [ar.Q_SPEC, ar.Q_LENGTH]].tolist()
-        cap, most = arrays["spec"][number, [ar.P_CAP, ar.P_TEXTS]].tolist()
+        number, length = arrays["nodes"][node, [StringNode.spec, StringNode.length]].tolist()
+        cap, most = arrays["specs"][number, [LoadedSpec.cap, LoadedSpec.texts]].tolist()
         least = min(least for _, _, least in self._automata_of(node))
         # if no length asks for more characters, the completion is the automaton's own
         alone = self.specs[number] or (most >= ANY_LENGTH and length + least >= cap)
@@ -155,17 +156,17 @@ class ImplicitStates:
         if found is not None:
             return found
         nodes = self._arrays["nodes"]
-        done = nodes[node, ar.Q_OUTCOME] >= 0
+        done = nodes[node, StringNode.outcome] >= 0
         text = "" if done else self._shortest(node)
         live = 1
-        if not done and not self.specs[int(nodes[node, ar.Q_SPEC])]:
+        if not done and not self.specs[int(nodes[node, StringNode.spec])]:
             at, live, longer = node, -1, text + PADDING
             for index, char in enumerate(longer):
                 at = self._ask(k.ASK_AFTER, at, ord(char))
-                if self._arrays["nodes"][at, ar.Q_OUTCOME] >= 0:
+                if self._arrays["nodes"][at, StringNode.outcome] >= 0:
                     text, live = longer[: index + 1], 1
                     break
-        self._arrays["nodes"][node, ar.Q_LIVE] = live
+        self._arrays["nodes"][node, StringNode.live] = live
         self._ends[node] = text
         return text
 
@@ -180,12 +181,12 @@ class ImplicitStates:
         """Return (number, state, distance to the nearest end) of each implicit automaton that a node is
         in."""
         arrays, found = self._arrays, []
-        off, size = (int(x) for x in arrays["sets"][int(arrays["nodes"][node, ar.Q_SET]), :2])
+        off, size = (int(x) for x in arrays["sets"][int(arrays["nodes"][node, StringNode.set]), :2])
         for thread in arrays["heap"][off : off + size].tolist():
             pc, number = int(arrays["keys"][thread, 0]), int(arrays["keys"][thread, 3])
-            op, stepper, _, least = arrays["prog"][pc, :4].tolist()
+            op, stepper, _, least = arrays["code"][pc, :4].tolist()
             if op == IMPLICIT:
-                least = int(arrays["keys"][thread, ar.VALUE]) if number else least
+                least = int(arrays["keys"][thread, Key.value]) if number else least
                 found.append((stepper, number, least))
         return found
 

@@ -1,53 +1,29 @@
 """Subset construction over threads, compiled; counters are never unrolled.
 
+A set of threads is the set of the partial derivatives of the atoms by the text so far (V. Antimirov, 1996).
 `closure` is the epsilon closure, `set_row` the successors of a set of threads, `accepted` and `open_atoms`
 the atoms that accept at a set, or still may.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from structgen.automata.formats.label_lengths import after_letter, class_of_point
 from structgen.automata.formats.regex_format import regex_ends, regex_step
 from structgen.automata.formats.regex_registers import CUT, FLAGS
 from structgen.automata.formats.time_of_day import CLOCK_END, MEMORY, clock_step
 from structgen.automata.programs.determinizer_tables import (
-    FULL_HEAP,
-    FULL_WORK,
-    K_CONTEXT,
-    K_STEP,
-    LEN,
-    N_HEAP,
+    CONTEXT,
+    HEAP,
     NEED_STEP,
-    OFF,
-    ONE,
-    P_ASCII,
-    P_CLASSES,
-    P_FIRST,
-    S_ACCEPT,
-    S_LEN,
-    S_OFF,
-    S_OPEN,
-    S_ROW,
-    S_STEPS,
-    STAMP,
-    TWO,
+    STEP,
     UNSET,
-    VALUE,
-    ZERO,
-    heap_of,
+    WORK,
+    StringTables,
     intern,
     intern_set,
-    keys_of,
     next_stamp,
-    prog_of,
-    sets_of,
     sort,
-    spec_of,
-    stamp_of,
     stop,
-    work_of,
 )
 from structgen.automata.programs.instructions import (
     BOL,
@@ -70,189 +46,165 @@ from structgen.native.jit import jit
 
 
 @jit
-def _settled(A, context):  # type: ignore[no-untyped-def]
+def _settled(p: StringTables, context: int) -> int:
     """Return the context without marks of empty iterations: a code point is about to be consumed."""
-    if keys_of(A)[context, 3] == 0:
+    if p.keys[context].third == 0:
         return context
     # The chain is short: one link for each counted repeat around the instruction.
     depth = 0
     link = context
-    while keys_of(A)[link, 3] != 0:
+    while p.keys[link].third != 0:
         depth += 1
-        link = keys_of(A)[link, 1]
+        link = p.keys[link].first
     while depth > 0:
         old = context
         for _ in range(depth - 1):
-            old = keys_of(A)[old, 1]
-        link = intern(A, K_CONTEXT, link, keys_of(A)[old, 2], ZERO)
+            old = p.keys[old].first
+        link = intern(p, CONTEXT, link, p.keys[old].second, 0)
         depth -= 1
     return link
 
 
 @jit
-def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
-    """Append to work[out:] the threads reached from (pc, context) without consuming; return the new length.
+def _put(p: StringTables, top: int, pc: int, context: int, ended: int) -> int:
+    """Put a place on the stack of `closure`; return the new top."""
+    p.work[top] = pc
+    p.work[top + 1] = context
+    p.work[top + 2] = ended
+    return top + 3
+
+
+@jit
+def closure(p: StringTables, pc: int, context: int, at_start: bool, out: int) -> int:
+    """Append to p.work[out:] the threads reached from (pc, context) without consuming; return the new length.
 
     Threads stamped with the present generation are taken as present. The upper half of `work` is the stack.
     """
-    gen = A[STAMP]
-    work, keys, prog = work_of(A), keys_of(A), prog_of(A)
-    bottom = work.shape[0] // 2
+    gen = p.stamp
+    bottom = p.work.capacity // 2
     top = bottom
-    room = work.shape[0] - 8
-    work[top] = pc
-    work[top + 1] = context
-    work[top + 2] = 0
-    top += 3
+    room = p.work.capacity - 8
+    top = _put(p, top, pc, context, 0)
     while top > bottom:
         top -= 3
-        pc = work[top]
-        context = work[top + 1]
-        ended = work[top + 2]
-        op = prog[pc, 0]
+        pc = p.work[top]
+        context = p.work[top + 1]
+        ended = p.work[top + 2]
+        code = p.code[pc]
+        op = code.op
         if op == CHAR:
             if ended:
                 continue
-            context = _settled(A, context)
-        key = intern(A, pc, context, ended, ZERO)
-        if stamp_of(A)[key] == gen:
+            context = _settled(p, context)
+        key = intern(p, pc, context, ended, 0)
+        if p.keys[key].stamp == gen:
             continue
-        stamp_of(A)[key] = gen
+        p.keys[key].stamp = gen
         if top >= room or out >= bottom - 1:
-            stop(A, FULL_WORK, ZERO)
+            stop(p, WORK, 0)
         if op in (CHAR, MATCH, CLOCK, REGEX, IMPLICIT, LETTERS):
-            work[out] = key
+            p.work[out] = key
             out += 1
         elif op == SPLIT:
-            work[top] = prog[pc, 2]
-            work[top + 1] = context
-            work[top + 2] = ended
-            work[top + 3] = prog[pc, 1]
-            work[top + 4] = context
-            work[top + 5] = ended
-            top += 6
+            top = _put(p, top, code.b, context, ended)
+            top = _put(p, top, code.a, context, ended)
         elif op == PUSH:
-            empty = TWO if keys[context, 3] else ZERO
-            work[top] = prog[pc, 1]
-            work[top + 1] = intern(A, K_CONTEXT, context, ZERO, empty)
-            work[top + 2] = ended
-            top += 3
+            empty = 2 if p.keys[context].third else 0
+            top = _put(p, top, code.a, intern(p, CONTEXT, context, 0, empty), ended)
         elif op == REPEAT:
-            parent, count = keys[context, 1], keys[context, 2]
-            if count >= prog[pc, 3]:
-                work[top] = prog[pc, 2]
-                work[top + 1] = parent
-                work[top + 2] = ended
-                top += 3
-            if prog[pc, 4] < 0 or count < prog[pc, 4]:
+            parent, count = p.keys[context].first, p.keys[context].second
+            if count >= code.c:
+                top = _put(p, top, code.b, parent, ended)
+            if code.d < 0 or count < code.d:
                 inner = context
-                if prog[pc, 5]:
-                    inner = intern(A, K_CONTEXT, parent, count, ONE)
-                work[top] = prog[pc, 1]
-                work[top + 1] = inner
-                work[top + 2] = ended
-                top += 3
+                if code.e:
+                    inner = intern(p, CONTEXT, parent, count, 1)
+                top = _put(p, top, code.a, inner, ended)
         elif op == COUNT:
-            repeat = prog[pc, 1]
-            parent, count = keys[context, 1], keys[context, 2]
+            repeat = code.a
+            parent, count = p.keys[context].first, p.keys[context].second
             # ECMA-262 RepeatMatcher: an iteration that consumed nothing counts only towards the least.
-            if (keys[context, 3] & 1) and count >= prog[repeat, 3]:
+            if (p.keys[context].third & 1) and count >= p.code[repeat].c:
                 continue
             count += 1
-            if prog[repeat, 4] < 0 and count > prog[repeat, 3]:
-                count = prog[repeat, 3]
-            work[top] = repeat
-            work[top + 1] = intern(A, K_CONTEXT, parent, count, TWO if keys[parent, 3] else ZERO)
-            work[top + 2] = ended
-            top += 3
+            if p.code[repeat].d < 0 and count > p.code[repeat].c:
+                count = p.code[repeat].c
+            top = _put(
+                p, top, repeat, intern(p, CONTEXT, parent, count, 2 if p.keys[parent].third else 0), ended
+            )
         elif op == CALL:
-            work[top] = prog[pc, 1]
-            work[top + 1] = intern(A, K_CONTEXT, context, pc - prog[pc, 3], ZERO)
-            work[top + 2] = ended
-            top += 3
+            top = _put(p, top, code.a, intern(p, CONTEXT, context, pc - code.c, 0), ended)
         elif op == RETURN:
-            work[top] = prog[keys[context, 2], 2] + prog[pc, 3]
-            work[top + 1] = keys[context, 1]
-            work[top + 2] = ended
-            top += 3
+            top = _put(p, top, p.code[p.keys[context].second].b + code.c, p.keys[context].first, ended)
         elif op == BOL:
             if at_start:
-                work[top] = prog[pc, 1]
-                work[top + 1] = context
-                work[top + 2] = ended
-                top += 3
+                top = _put(p, top, code.a, context, ended)
         elif op == EOL:
-            work[top] = prog[pc, 1]
-            work[top + 1] = context
-            work[top + 2] = 1
-            top += 3
+            top = _put(p, top, code.a, context, 1)
     return out
 
 
 @jit
-def _follow(A, thread):  # type: ignore[no-untyped-def]
+def _follow(p: StringTables, thread: int) -> int:
     """Return where the heap lists the threads after a CHAR thread; computed once."""
-    keys = keys_of(A)
-    if keys[thread, OFF] >= 0:
-        return keys[thread, OFF]
-    next_stamp(A)
-    length = closure(A, prog_of(A)[keys[thread, 0], 2], keys[thread, 1], ZERO, ZERO)
-    top = A[N_HEAP]
-    if top + length > heap_of(A).shape[0]:
-        stop(A, FULL_HEAP, length)
+    if p.keys[thread].at >= 0:
+        return p.keys[thread].at
+    next_stamp(p)
+    length = closure(p, p.code[p.keys[thread].what].b, p.keys[thread].first, False, 0)
+    top = p.heap.count
+    if top + length > p.heap.capacity:
+        stop(p, HEAP, length)
     for i in range(length):
-        heap_of(A)[top + i] = work_of(A)[i]
-    A[N_HEAP] = top + length
-    keys[thread, LEN] = length
-    keys[thread, OFF] = top
+        p.heap[top + i] = p.work[i]
+    p.heap.count = top + length
+    p.keys[thread].size = length
+    p.keys[thread].at = top
     return top
 
 
 @jit
-def tidy(A, length):  # type: ignore[no-untyped-def]
-    """Sort work[:length] and drop the other threads of atoms that have matched for good; return the
+def tidy(p: StringTables, length: int) -> int:
+    """Sort p.work[:length] and drop the other threads of atoms that have matched for good; return the
     length."""
-    work, keys, prog = work_of(A), keys_of(A), prog_of(A)
-    sort(work, length)
+    sort(p.work.numbers, length)
     sure = 0
     for i in range(length):
-        t = work[i]
-        if prog[keys[t, 0], 0] == MATCH and keys[t, 2] == 0:
+        t = p.work[i]
+        if p.code[p.keys[t].what].op == MATCH and p.keys[t].second == 0:
             sure += 1
     if sure == 0 or length == 1:
         return length
-    kept = np.int64(0)
+    kept = 0
     for i in range(length):
-        t = work[i]
-        pc = keys[t, 0]
+        t = p.work[i]
+        pc = p.keys[t].what
         drop = False
-        if not (prog[pc, 0] == MATCH and keys[t, 2] == 0):
+        if not (p.code[pc].op == MATCH and p.keys[t].second == 0):
             for j in range(length):
-                # work[j] is intact for j >= kept; earlier places hold kept threads, sure ones among them.
-                other = work[j]
+                # p.work[j] is intact for j >= kept; earlier places hold kept threads, sure ones among them.
+                other = p.work[j]
                 if (
-                    prog[keys[other, 0], 0] == MATCH
-                    and keys[other, 2] == 0
-                    and prog[keys[other, 0], 5] == prog[pc, 5]
+                    p.code[p.keys[other].what].op == MATCH
+                    and p.keys[other].second == 0
+                    and p.code[p.keys[other].what].e == p.code[pc].e
                 ):
                     drop = True
                     break
         if not drop:
-            work[kept] = t
+            p.work[kept] = t
             kept += 1
     return kept
 
 
 @jit
-def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-untyped-def]
+def _word_bound(p: StringTables, base: int, low: int, high: int, depth: int, kind: int, upper: bool) -> int:
     """Return the first of words low..high whose class at `depth` is >= kind (> kind where `upper`)."""
-    heap = heap_of(A)
     while low < high:
         mid = (low + high) // 2
-        start = heap[base + mid]
-        at = np.int64(-1)
-        if heap[base + mid + 1] - start > depth:
-            at = heap[base + start + depth]
+        start = p.heap[base + mid]
+        at = -1
+        if p.heap[base + mid + 1] - start > depth:
+            at = p.heap[base + start + depth]
         if at < kind or (upper and at == kind):
             low = mid + 1
         else:
@@ -261,258 +213,247 @@ def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-unty
 
 
 @jit
-def _after(A, s, t, c):  # type: ignore[no-untyped-def]
+def _after(p: StringTables, s: int, t: int, c: int) -> int:
     """Return the thread after a thread (not of CHAR) and a character of class `c`, or -1."""
-    heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
-    pc = keys[t, 0]
-    op = prog[pc, 0]
-    u = np.int64(-1)
+    pc = p.keys[t].what
+    op = p.code[pc].op
+    u = -1
     if op == MATCH:
-        if keys[t, 2] == 0:
+        if p.keys[t].second == 0:
             u = t
     elif op == WORDS:
-        base = prog[pc, 1]
-        depth = keys[t, 3]
-        low = _word_bound(A, base, keys[t, 1], keys[t, 2], depth, c, ZERO)
-        high = _word_bound(A, base, low, keys[t, 2], depth, c, ONE)
+        base = p.code[pc].a
+        depth = p.keys[t].third
+        low = _word_bound(p, base, p.keys[t].first, p.keys[t].second, depth, c, False)
+        high = _word_bound(p, base, low, p.keys[t].second, depth, c, True)
         if low < high:
-            u = intern(A, pc, low, high, depth + 1)
+            u = intern(p, pc, low, high, depth + 1)
     elif op == CLOCK:
         # Thread (instruction, 0, 0, 0) is the start; `closure` makes it with context 0.
-        after = clock_step(keys[t, 3], keys[t, 2], heap[spec_of(A)[s, P_FIRST] + c])
+        after = clock_step(p.keys[t].third, p.keys[t].second, p.heap[p.specs[s].firsts + c])
         if after >= 0:
-            u = intern(A, pc, ZERO, after % MEMORY, after // MEMORY)
+            u = intern(p, pc, 0, after % MEMORY, after // MEMORY)
     elif op == REGEX:
-        first = heap[spec_of(A)[s, P_FIRST] + c]
-        names, word, memory = regex_step(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3], first)
+        first = p.heap[p.specs[s].firsts + c]
+        names, word, memory = regex_step(
+            p, p.code[pc].a, p.keys[t].first, p.keys[t].second, p.keys[t].third, first
+        )
         if word >= 0:
-            u = intern(A, pc, names, word, memory)
-        elif word == CUT and prog[pc, 2] != pc:
-            u = intern(A, prog[pc, 2], ZERO, ZERO, ZERO)
-        elif word == FLAGS and prog[pc, 2] != pc:
-            u = intern(A, pc, keys[t, 1], keys[t, 2], ONE)
+            u = intern(p, pc, names, word, memory)
+        elif word == CUT and p.code[pc].b != pc:
+            u = intern(p, p.code[pc].b, 0, 0, 0)
+        elif word == FLAGS and p.code[pc].b != pc:
+            u = intern(p, pc, p.keys[t].first, p.keys[t].second, 1)
     return u
 
 
 @jit
-def set_row(A, s, set_):  # type: ignore[no-untyped-def]
+def _add(p: StringTables, gen: int, length: int, thread: int) -> int:
+    """Add a thread to the set in the making, `length` long, if it is not there; return the new length."""
+    if p.keys[thread].stamp == gen:
+        return length
+    p.keys[thread].stamp = gen
+    p.work[length] = thread
+    return length + 1
+
+
+@jit
+def set_row(p: StringTables, s: int, set_: int) -> int:
     """Return where the heap lists the set's successor on each class; computed once."""
-    if sets_of(A)[set_, S_ROW] >= 0:
-        return sets_of(A)[set_, S_ROW]
-    heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
-    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+    if p.sets[set_].row >= 0:
+        return p.sets[set_].row
+    off, size = p.sets[set_].at, p.sets[set_].size
     for i in range(size):
-        t = heap[off + i]
-        if prog[keys[t, 0], 0] == CHAR:
-            _follow(A, t)
-    classes = spec_of(A)[s, P_CLASSES]
-    row = A[N_HEAP]
-    if row + classes > heap.shape[0]:
-        stop(A, FULL_HEAP, classes)
-    A[N_HEAP] = row + classes
-    half = work.shape[0] // 2
+        t = p.heap[off + i]
+        if p.code[p.keys[t].what].op == CHAR:
+            _follow(p, t)
+    classes = p.specs[s].classes
+    row = p.heap.count
+    if row + classes > p.heap.capacity:
+        stop(p, HEAP, classes)
+    p.heap.count = row + classes
+    half = p.work.capacity // 2
     for c in range(classes):
-        gen = next_stamp(A)
-        length = np.int64(0)
+        gen = next_stamp(p)
+        length = 0
         for i in range(size):
-            t = heap[off + i]
-            pc = keys[t, 0]
-            op = prog[pc, 0]
+            t = p.heap[off + i]
+            pc = p.keys[t].what
+            op = p.code[pc].op
             if op == CHAR:
-                if heap[prog[pc, 1] + c]:
-                    first = keys[t, OFF]
-                    count = keys[t, LEN]
+                if p.heap[p.code[pc].a + c]:
+                    first = p.keys[t].at
+                    count = p.keys[t].size
                     if length + count >= half:
-                        stop(A, FULL_WORK, ZERO)
+                        stop(p, WORK, 0)
                     for j in range(first, first + count):
-                        u = heap[j]
-                        if stamp_of(A)[u] != gen:
-                            stamp_of(A)[u] = gen
-                            work[length] = u
-                            length += 1
+                        length = _add(p, gen, length, p.heap[j])
                 continue
-            u = _after(A, s, t, c)
-            if u >= 0 and stamp_of(A)[u] != gen:
+            u = _after(p, s, t, c)
+            if u >= 0:
                 if length + 1 >= half:
-                    stop(A, FULL_WORK, ZERO)
-                stamp_of(A)[u] = gen
-                work[length] = u
-                length += 1
-        length = tidy(A, length)
-        heap[row + c] = intern_set(A, length)
-    sets_of(A)[set_, S_ROW] = row
+                    stop(p, WORK, 0)
+                length = _add(p, gen, length, u)
+        length = tidy(p, length)
+        p.heap[row + c] = intern_set(p, length)
+    p.sets[set_].row = row
     return row
 
 
 @jit
-def _reading(A, set_):  # type: ignore[no-untyped-def]
+def _reading(p: StringTables, set_: int) -> int:
     """Return as bits whether a set holds threads of IMPLICIT (1) and of LETTERS (2); computed once."""
-    if sets_of(A)[set_, S_STEPS] < 0:
-        found = ZERO
-        off = sets_of(A)[set_, S_OFF]
-        for i in range(off, off + sets_of(A)[set_, S_LEN]):
-            op = prog_of(A)[keys_of(A)[heap_of(A)[i], 0], 0]
+    if p.sets[set_].reading < 0:
+        found = 0
+        off = p.sets[set_].at
+        for i in range(off, off + p.sets[set_].size):
+            op = p.code[p.keys[p.heap[i]].what].op
             if op == IMPLICIT:
                 found |= 1
             elif op == LETTERS:
                 found |= 2
-        sets_of(A)[set_, S_STEPS] = found
-    return sets_of(A)[set_, S_STEPS]
+        p.sets[set_].reading = found
+    return p.sets[set_].reading
 
 
 @jit
-def steps(A, set_):  # type: ignore[no-untyped-def]
+def steps(p: StringTables, set_: int) -> bool:
     """Return whether a set holds a thread of IMPLICIT."""
-    return _reading(A, set_) & 1 != 0
+    return _reading(p, set_) & 1 != 0
 
 
 @jit
-def lettered(A, set_):  # type: ignore[no-untyped-def]
+def lettered(p: StringTables, set_: int) -> bool:
     """Return whether a set holds a thread of LETTERS."""
-    return _reading(A, set_) & 2 != 0
+    return _reading(p, set_) & 2 != 0
 
 
 @jit
-def letterless(A, set_):  # type: ignore[no-untyped-def]
+def letterless(p: StringTables, set_: int) -> int:
     """Return a set without its threads of LETTERS. Uses `work`."""
-    off, kept = sets_of(A)[set_, S_OFF], np.int64(0)
-    for i in range(off, off + sets_of(A)[set_, S_LEN]):
-        t = heap_of(A)[i]
-        if prog_of(A)[keys_of(A)[t, 0], 0] != LETTERS:
-            if kept + 1 >= work_of(A).shape[0]:
-                stop(A, FULL_WORK, ZERO)
-            work_of(A)[kept] = t
+    off, kept = p.sets[set_].at, 0
+    for i in range(off, off + p.sets[set_].size):
+        t = p.heap[i]
+        if p.code[p.keys[t].what].op != LETTERS:
+            if kept + 1 >= p.work.capacity:
+                stop(p, WORK, 0)
+            p.work[kept] = t
             kept += 1
-    return intern_set(A, kept)
+    return intern_set(p, kept)
 
 
 @jit
-def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
+def stepped(p: StringTables, s: int, set_: int, char: int) -> int:
     """Return the set after a character of the implicit automata's alphabet, or of LETTERS.
 
     A thread of IMPLICIT holds the number of its state, and as its value the distance to the nearest end; at
     an end, the threads that follow the instruction are in the set too. Each thread of LETTERS is an end.
     `set_row` has the successors on all other characters.
     """
-    heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
-    class_ = heap[spec_of(A)[s, P_ASCII] + char] if char < 128 else class_of_point(A, s, char)
-    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+    class_ = p.heap[p.specs[s].ascii + char] if char < 128 else class_of_point(p, s, char)
+    off, size = p.sets[set_].at, p.sets[set_].size
     for i in range(off, off + size):
-        t = heap[i]
-        if prog[keys[t, 0], 0] == CHAR and heap[prog[keys[t, 0], 1] + class_]:
-            _follow(A, t)
-        elif prog[keys[t, 0], 0] == LETTERS:
-            after = after_letter(A, t, char, class_)
+        t = p.heap[i]
+        if p.code[p.keys[t].what].op == CHAR and p.heap[p.code[p.keys[t].what].a + class_]:
+            _follow(p, t)
+        elif p.code[p.keys[t].what].op == LETTERS:
+            after = after_letter(p, t, char, class_)
             if after >= 0:
-                _follow(A, after)
-        elif prog[keys[t, 0], 0] == IMPLICIT and char < 128:
-            answer = intern(A, K_STEP, t, char, ZERO)
-            if keys[answer, VALUE] == UNSET:
-                stop(A, NEED_STEP, answer)
-            after = keys[answer, VALUE]
-            if after >= 0 and keys[after, VALUE] == 0:
-                _follow(A, after)
-    gen = next_stamp(A)
-    length = np.int64(0)
+                _follow(p, after)
+        elif p.code[p.keys[t].what].op == IMPLICIT and char < 128:
+            answer = intern(p, STEP, t, char, 0)
+            if p.keys[answer].value == UNSET:
+                stop(p, NEED_STEP, answer)
+            after = p.keys[answer].value
+            if after >= 0 and p.keys[after].value == 0:
+                _follow(p, after)
+    gen = next_stamp(p)
+    length = 0
     for i in range(off, off + size):
-        t = heap[i]
-        pc = keys[t, 0]
-        op = prog[pc, 0]
-        from_ = np.int64(-1)
-        u = np.int64(-1)
+        t = p.heap[i]
+        pc = p.keys[t].what
+        op = p.code[pc].op
+        from_ = -1
+        u = -1
         if op == CHAR:
-            if heap[prog[pc, 1] + class_]:
+            if p.heap[p.code[pc].a + class_]:
                 from_ = t
         elif op == LETTERS:
-            from_ = u = after_letter(A, t, char, class_)
+            from_ = u = after_letter(p, t, char, class_)
         elif op == IMPLICIT:
             if char < 128:
-                u = keys[intern(A, K_STEP, t, char, ZERO), VALUE]
-                if u >= 0 and keys[u, VALUE] == 0:
+                u = p.keys[intern(p, STEP, t, char, 0)].value
+                if u >= 0 and p.keys[u].value == 0:
                     from_ = u
         else:
-            u = _after(A, s, t, class_)
-        if length + 1 + (keys[from_, LEN] if from_ >= 0 else 0) >= work.shape[0] // 2:
-            stop(A, FULL_WORK, ZERO)
-        if u >= 0 and stamp_of(A)[u] != gen:
-            stamp_of(A)[u] = gen
-            work[length] = u
-            length += 1
+            u = _after(p, s, t, class_)
+        if length + 1 + (p.keys[from_].size if from_ >= 0 else 0) >= p.work.capacity // 2:
+            stop(p, WORK, 0)
+        if u >= 0:
+            length = _add(p, gen, length, u)
         if from_ >= 0:
-            for j in range(keys[from_, OFF], keys[from_, OFF] + keys[from_, LEN]):
-                v = heap[j]
-                if stamp_of(A)[v] != gen:
-                    stamp_of(A)[v] = gen
-                    work[length] = v
-                    length += 1
-    return intern_set(A, tidy(A, length))
+            for j in range(p.keys[from_].at, p.keys[from_].at + p.keys[from_].size):
+                length = _add(p, gen, length, p.heap[j])
+    return intern_set(p, tidy(p, length))
 
 
 @jit
-def accepted(A, set_):  # type: ignore[no-untyped-def]
+def _join(p: StringTables, length: int, value: int) -> int:
+    """Add a value to work[:length] if it is not there; return the new length."""
+    for i in range(length):
+        if p.work[i] == value:
+            return length
+    if length + 1 >= p.work.capacity:
+        stop(p, WORK, 0)
+    p.work[length] = value
+    return length + 1
+
+
+@jit
+def accepted(p: StringTables, set_: int) -> int:
     """Return the set of the atoms that accept at a set of threads; computed once."""
-    if sets_of(A)[set_, S_ACCEPT] >= 0:
-        return sets_of(A)[set_, S_ACCEPT]
-    heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
-    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
-    length = np.int64(0)
+    if p.sets[set_].accepting >= 0:
+        return p.sets[set_].accepting
+    off, size = p.sets[set_].at, p.sets[set_].size
+    length = 0
     for i in range(off, off + size):
-        t = heap[i]
-        pc = keys[t, 0]
-        op = prog[pc, 0]
+        t = p.heap[i]
+        pc = p.keys[t].what
+        op = p.code[pc].op
         holds = op == MATCH
         if op == WORDS:
-            base = prog[pc, 1]
-            holds = heap[base + keys[t, 1] + 1] - heap[base + keys[t, 1]] == keys[t, 3]
+            base = p.code[pc].a
+            holds = p.heap[base + p.keys[t].first + 1] - p.heap[base + p.keys[t].first] == p.keys[t].third
         elif op == CLOCK:
-            holds = keys[t, 3] == CLOCK_END
+            holds = p.keys[t].third == CLOCK_END
         elif op == REGEX:
-            holds = regex_ends(keys[t, 2])
+            holds = regex_ends(p.keys[t].second)
         if holds:
-            atom = prog[pc, 5]
-            new = True
-            for j in range(length):
-                if work[j] == atom:
-                    new = False
-            if new:
-                if length + 1 >= work.shape[0]:
-                    stop(A, FULL_WORK, ZERO)
-                work[length] = atom
-                length += 1
-    sort(work, length)
-    accept = intern_set(A, length)
-    sets_of(A)[set_, S_ACCEPT] = accept
-    return accept
+            length = _join(p, length, p.code[pc].e)
+    sort(p.work.numbers, length)
+    found = intern_set(p, length)
+    p.sets[set_].accepting = found
+    return found
 
 
 @jit
-def open_atoms(A, set_):  # type: ignore[no-untyped-def]
+def open_atoms(p: StringTables, set_: int) -> int:
     """Return a set that holds 2 * atom for each atom that may still match, 2 * atom + 1 if it has for good.
 
     Atoms without an entry cannot match any more. Computed once.
     """
-    if sets_of(A)[set_, S_OPEN] >= 0:
-        return sets_of(A)[set_, S_OPEN]
-    heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
-    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
-    length = np.int64(0)
+    if p.sets[set_].open >= 0:
+        return p.sets[set_].open
+    off, size = p.sets[set_].at, p.sets[set_].size
+    length = 0
     for i in range(off, off + size):
-        t = heap[i]
-        pc = keys[t, 0]
-        value = 2 * prog[pc, 5]
-        if prog[pc, 0] == MATCH and keys[t, 2] == 0:
+        t = p.heap[i]
+        pc = p.keys[t].what
+        value = 2 * p.code[pc].e
+        if p.code[pc].op == MATCH and p.keys[t].second == 0:
             value += 1
-        new = True
-        for j in range(length):
-            if work[j] == value:
-                new = False
-                break
-        if new:
-            if length + 1 >= work.shape[0]:
-                stop(A, FULL_WORK, ZERO)
-            work[length] = value
-            length += 1
-    sort(work, length)
-    found = intern_set(A, length)
-    sets_of(A)[set_, S_OPEN] = found
+        length = _join(p, length, value)
+    sort(p.work.numbers, length)
+    found = intern_set(p, length)
+    p.sets[set_].open = found
     return found

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import format_meaning
+from structgen.automata.regex.counted_class import without_count
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.automaton_reach import nearest, spread
-from structgen.language.ir import All, Format, Formula, Length, Spec
+from structgen.language.ir import All, Format, Formula, Length, Pattern, Spec
 
 MOST_STATES = 6_000
 """Automata with more states keep the length inside."""
@@ -30,15 +31,11 @@ def split(spec: Spec) -> tuple[Spec, int, int] | None:
     if len(spec.formulas) != 1:
         return None
     formula = spec.formulas[0]
-    rest: list[Formula] = []
-    least, most = 0, None
-    for part in _opened(formula.of if isinstance(formula, All) else (formula,)):
-        if isinstance(part, Length):
-            least = max(least, part.least)
-            if part.most is not None:
-                most = part.most if most is None else min(most, part.most)
-        else:
-            rest.append(part)
+    parts = list(_opened(formula.of if isinstance(formula, All) else (formula,)))
+    rest = [part for part in parts if not isinstance(part, Length)]
+    bounds = [part for part in parts if isinstance(part, Length)]
+    least = max((bound.least for bound in bounds), default=0)
+    most = min((bound.most for bound in bounds if bound.most is not None), default=None)
     if most is None or not rest or rest == [Format("regex")]:
         return None  # a pattern that is a regular expression says itself how it may be made longer
     return Spec((rest[0] if len(rest) == 1 else All(tuple(rest)),)), least, most
@@ -50,13 +47,12 @@ def at_least(spec: Spec, least: int) -> Spec:
 
 
 def _opened(parts: Iterable[Formula]) -> Iterator[Formula]:
-    """Yield the parts, a format that is a conjunction with a length (a host name) as its own parts."""
+    """Yield the parts, those that are a conjunction with a length as their own parts: some formats (a host
+    name), and patterns that count one class of characters."""
     for part in parts:
-        meaning = format_meaning(part.name) if isinstance(part, Format) else None
-        if isinstance(meaning, All):
-            yield from meaning.of
-        else:
-            yield part
+        whole = format_meaning(part.name) if isinstance(part, Format) else part
+        whole = without_count(part) if isinstance(part, Pattern) else whole
+        yield from whole.of if isinstance(whole, All) else (part,)
 
 
 def distances(pool: StringPool, start: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:

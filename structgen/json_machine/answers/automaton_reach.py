@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
-from structgen.automata.strings.determinizer import alphabet
+from structgen.automata.strings.nodes import alphabet
 from structgen.language.ir import UNKNOWN
 from structgen.native.jit import entry
 

@@ -21,8 +21,11 @@ _UNKNOWN = int(UNKNOWN)
 class Automata(Protocol):
     """What compiled code reads of automata: the states after each column, and the outcome of each state."""
 
-    trans: Array
-    outcome: Array
+    @property
+    def trans(self) -> Array: ...
+
+    @property
+    def outcome(self) -> Array: ...
 
     @property
     def count(self) -> int: ...

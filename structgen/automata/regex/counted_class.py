@@ -1,0 +1,75 @@
+"""Patterns that count one class of characters, as a pattern that does not count and a length.
+
+`^a[bc]{2,9}$` are the strings of `^a[bc]*$` with three to ten characters: all else in it has a fixed length.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Final
+
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+    TextEnd,
+    TextStart,
+    concatenated,
+)
+from structgen.language.ir import All, Formula, Length, Pattern
+
+_QUANTIFIER: Final = re.compile(r"\{\d+,(\d+)\}")
+_FEWEST_TO_SPLIT: Final = 16
+"""The least upper bound of a quantifier that is taken out. `^[0-9]{1,5}$` has a state for each count, fewer
+than are visited to measure the distances that a bound beside an automaton needs."""
+
+
+@functools.lru_cache(maxsize=1024)
+def without_count(pattern: Pattern) -> Formula:
+    """Return the conjunction of an anchored pattern without its one counted class and a length.
+
+    The pattern itself if it is another one: not anchored at both ends, with other parts of several lengths,
+    with assertions, or with a bound below _FEWEST_TO_SPLIT.
+    """
+    source = pattern.source
+    quantifiers = [found for found in _QUANTIFIER.finditer(source) if int(found[1]) >= _FEWEST_TO_SPLIT]
+    if not quantifiers:
+        return pattern
+    tree = parse(source)
+    first, *parts, last = (
+        tree.parts if isinstance(tree, Concatenation) and len(tree.parts) > 2 else (tree,) * 3
+    )
+    lengths = [_fixed_length(part) for part in parts]
+    if not isinstance(first, TextStart) or not isinstance(last, TextEnd) or lengths.count(None) != 1:
+        return pattern
+    at = lengths.index(None)
+    part = parts[at]
+    if not isinstance(part, Repetition) or part.most is None or not isinstance(part.of, CharacterClass):
+        return pattern
+    fixed = sum(length or 0 for length in lengths)
+    parts[at] = Repetition(part.of, 0, None, part.greedy)
+    free = concatenated(first, *parts, last)
+    for found in quantifiers:  # it may stand in a class of characters
+        rest = source[: found.start()] + "*" + source[found.end() :]
+        if parse(rest) == free:
+            return All((Pattern(rest), Length(fixed + part.least, fixed + part.most)))
+    return pattern
+
+
+def _fixed_length(node: Node) -> int | None:
+    """Return how many characters every text of a node has; None if texts differ, or for an assertion."""
+    if isinstance(node, CharacterClass):
+        return 1
+    if isinstance(node, Repetition):
+        length = _fixed_length(node.of)
+        return node.least * length if length is not None and node.least == node.most else None
+    if isinstance(node, (Alternation, Concatenation)):
+        lengths = [_fixed_length(part) for part in node.parts]
+        if None in lengths or (isinstance(node, Alternation) and len(set(lengths)) > 1):
+            return None
+        return lengths[0] if isinstance(node, Alternation) else sum(length or 0 for length in lengths)
+    return None
