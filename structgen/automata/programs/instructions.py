@@ -30,9 +30,8 @@ CLOCK = 10  # threads are places of an RFC 3339 time; it ends the string
 REGEX = 11  # a: tree of names of properties, b: next once what is read is not held, or itself; threads are
 # places of an ECMA-262 pattern, which ends the string
 IMPLICIT = 12  # a: which of the program's steppers, b: next, c: least characters; threads are its states
-LETTERS = 13  # a: index of a set that lies between c and d, b: next; threads are the letters read
-CALL = 14  # a: a body, b: next once it has ended, c: how far in front the CALL stands that the context names
-RETURN = 15  # the end of a body, c: how far behind the call's next it goes on
+CALL = 13  # a: a body, b: next once it has ended, c: how far in front the CALL stands that the context names
+RETURN = 14  # the end of a body, c: how far behind the call's next it goes on
 CALLED = -2
 """In `Program.outer`: the contexts are calls, not counts."""
 UNPADDED = 8
@@ -44,18 +43,15 @@ _NO_MATCH_COST = 1 << 40
 class ImplicitAutomaton(Protocol):
     """An automaton with about as many states as texts, so Python computes a state when a text reaches it.
 
-    Its alphabet is the letters, digits and hyphen of ASCII. Equal automata are one.
+    Its alphabet is the letters, digits and hyphen of ASCII. It starts at "", which is no end. Equal automata
+    are one.
     """
 
-    def start(self) -> str:
-        """Return the state before the first character; it is not an end."""
-
-    def step(self, state: str, char: str) -> tuple[str, int] | None:
-        """Return the state after a character and its distance to the nearest end; None if it reaches no
-        end."""
+    def step(self, state: str, char: str) -> str | None:
+        """Return the state after a character; None if it reaches no end."""
 
     def rest(self, state: str) -> str:
-        """Return the shortest, then smallest text from a state to an end."""
+        """Return a text from a state to an end: empty at an end, one shorter behind its first character."""
 
     def safe(self, state: str) -> int:
         """Return how many characters may follow, whichever characters of the alphabet they are."""
@@ -175,8 +171,6 @@ def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int
                 value = len("00:00:00Z")
             elif op == IMPLICIT:
                 value = least + cost[b]
-            elif op == LETTERS:
-                value = widths[a] + cost[b]
             elif op == CALL:
                 value = cost[a] + cost[b]
             else:
