@@ -85,7 +85,10 @@ intervals = st.builds(
     ir.Interval, st.none() | bounds, st.none() | bounds, st.booleans(), st.booleans()
 ) | bounds.map(lambda value: ir.Interval(value, value))
 PLAIN_INTEGER = ir.PlainInteger()
-atoms = intervals | st.builds(ir.Multiple, st.sampled_from(DIVISORS).map(Decimal))
+finite = st.frozensets(
+    bounds | st.sampled_from([0, 1, 7, 10, 12, 120, -3, 10**17]), min_size=1, max_size=9
+).map(ir.Values)
+atoms = intervals | finite | st.builds(ir.Multiple, st.sampled_from(DIVISORS).map(Decimal))
 usual = st.one_of(
     atoms,
     st.builds(lambda a, b: ir.All((a, b)), atoms, atoms),
@@ -96,9 +99,9 @@ usual = st.one_of(
     ),
 )
 excepted = st.builds(
-    lambda base, some: ir.All((base, ir.Not(ir.Any_(tuple([ir.Interval(value, value) for value in some]))))),
+    lambda base, some: ir.All((base, ir.Not(some))),
     atoms,
-    st.lists(bounds, min_size=1, max_size=9, unique=True),
+    finite,
 )
 formulas = usual | st.recursive(
     atoms | st.just(PLAIN_INTEGER),

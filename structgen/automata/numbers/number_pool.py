@@ -16,7 +16,7 @@ plain
     as above, and a digit more where the specification names a number of 20 digits. A fraction may end in
     zeros (1.50).
 python
-    As "bounded", in every spelling: the numerals among which `form_product` chooses.
+    As "bounded", in every spelling: the numerals among which `printed_numerals` chooses.
 any
     Every RFC 8259 number of at most `Limits.number_chars` characters.
 

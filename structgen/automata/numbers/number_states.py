@@ -381,8 +381,10 @@ def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
 
 def _longer(array: npt.NDArray, size: int, fill: int) -> npt.NDArray:  # type: ignore[type-arg]
     """Return a copy with more rows."""
-    larger = np.full((size, *array.shape[1:]), fill, array.dtype)
+    larger = np.zeros((size, *array.shape[1:]), array.dtype)  # of pages that no one has touched
     larger[: len(array)] = array
+    if fill:
+        larger[len(array) :] = fill
     return larger
 
 
@@ -414,7 +416,8 @@ def _record(side: Side, split_at: list[int], start: int) -> npt.NDArray[np.int64
         record[steps.HOPELESS_BELOW] = -max([by.shift for by in divisors])
     lengths = np.array(list(map(len, words)), np.int64)
     ends = np.cumsum((lengths + steps.PACKED - 1) // steps.PACKED)
-    packed = "".join([word + "0" * (-len(word) % steps.PACKED) for word in words]).encode()
+    padding = ["0" * count for count in range(steps.PACKED)]
+    packed = "".join([word + padding[-len(word) % steps.PACKED] for word in words]).encode()
     columns = 1 << len(divisors)
     entries = np.zeros((len(words), 2), np.int64)
     parts: dict[int, npt.NDArray[np.integer[Any]]] = {

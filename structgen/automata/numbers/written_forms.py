@@ -11,13 +11,15 @@ from decimal import Decimal
 from itertools import chain
 from typing import NamedTuple, TypeAlias, TypeVar, Union, cast
 
+import numpy as np
+
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 
 BOUNDED, PLAIN, ANY, PRINTED = 0, 1, 2, 3
 POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY, "python": PRINTED}
-"""PRINTED: the numerals among which `python_spelling` chooses."""
+"""PRINTED: the numerals among which `printed_numerals` chooses."""
 FARTHEST = 1 << 40
 """Powers of ten from here on are not counted with (`digit_steps.BIG`)."""
 DIGITS = 20
@@ -30,9 +32,9 @@ _FAR_FROM_LARGEST = 300
 """A schema whose numbers are below 10**300 asks for finite floats."""
 
 T = TypeVar("T")
-Atom: TypeAlias = Union[ir.Interval, ir.Multiple, ir.PlainInteger]
-_ATOMS = (ir.Interval, ir.Multiple, ir.PlainInteger)
-_Joined: TypeAlias = Callable[[ir.Formula, list[Atom], list[T]], T]
+Number: TypeAlias = Union[int, Decimal]
+_ATOMS = (ir.Interval, ir.Values, ir.Multiple, ir.PlainInteger)
+_Joined: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
 
 
 class Caps(NamedTuple):
@@ -49,9 +51,9 @@ class Caps(NamedTuple):
 # -- formulas --
 
 
-def atoms_of(formulas: Iterable[ir.Formula]) -> list[Atom]:
+def atoms_of(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
     """Return the atoms of some formulas, as they are written, repeats included."""
-    found: list[Atom] = []
+    found: list[ir.NumberAtom] = []
     stack = [formulas]
     while stack:
         for part in stack.pop():
@@ -70,16 +72,7 @@ def _parts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
     raise ValueError(f"{type(formula).__name__} says nothing about numbers")
 
 
-def ends_of(atoms: list[Atom]) -> list[Decimal]:
-    """Return the ends of intervals, each value once."""
-    intervals = [atom for atom in atoms if isinstance(atom, ir.Interval)]
-    ends = dict.fromkeys([atom.low for atom in intervals])
-    ends.update(dict.fromkeys([atom.high for atom in intervals if atom.high is not atom.low]))
-    ends.pop(None, None)
-    return cast("list[Decimal]", list(ends))
-
-
-def steps_of(atoms: list[Atom]) -> list[Decimal]:
+def steps_of(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     """Return the values of which numbers are asked to be multiples, each once."""
     return list(dict.fromkeys([atom.of for atom in atoms if isinstance(atom, ir.Multiple)]))
 
@@ -97,7 +90,9 @@ def folded(root: ir.Formula, joined: _Joined[T]) -> T:
             stack.extend([(part, False) for part in reversed(inner)])
             continue
         start = len(done) - len(inner)
-        atoms = cast("list[Atom]", [part for part in parts if isinstance(part, _ATOMS)] if inner else parts)
+        atoms = cast(
+            "list[ir.NumberAtom]", [part for part in parts if isinstance(part, _ATOMS)] if inner else parts
+        )
         done[start:] = [joined(formula, atoms, done[start:])]
     return done[0]
 
@@ -106,7 +101,7 @@ def only_integers(root: ir.Formula) -> bool:
     """Return whether a formula's parts show that only integers meet it: one of a conjunction, all of a
     disjunction."""
 
-    def joined(formula: ir.Formula, atoms: list[Atom], parts: list[bool]) -> bool:
+    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool]) -> bool:
         if isinstance(formula, ir.Not):
             return False
         return (any if isinstance(formula, ir.All) else all)(chain(parts, map(_is_integer, atoms)))
@@ -114,11 +109,27 @@ def only_integers(root: ir.Formula) -> bool:
     return folded(root, joined)
 
 
-def _is_integer(atom: Atom) -> bool:
+def _is_integer(atom: ir.NumberAtom) -> bool:
     if isinstance(atom, ir.Interval):
         low = atom.low
         return low is not None and low == atom.high and low == low.to_integral_value()
+    if isinstance(atom, ir.Values):
+        return set(map(type, atom.of)) == {int} or all(one == one.__floor__() for one in atom.of)
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
+
+
+def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
+    """Return the numbers that atoms name; of the ints of a finite set the outermost, because those between
+    them ask for no more digits."""
+    found = steps_of(atoms)
+    for atom in atoms:
+        if isinstance(atom, ir.Interval):
+            found += [end for end in (atom.low, atom.high) if end is not None]
+        elif isinstance(atom, ir.Values):
+            listed = np.array(list(atom.of))  # of objects, unless all are ints
+            outer = (int(listed.min()), int(listed.max())) if listed.dtype == np.int64 else atom.of
+            found += map(Decimal, outer)
+    return found
 
 
 def _largest(values: list[Decimal]) -> int:
@@ -177,7 +188,7 @@ def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) ->
     if policy == ANY:
         return spec, Caps(limits.number_chars, limits.number_chars, 17)
     atoms = [atoms_of((formula,)) for formula in spec.formulas]
-    named = [ends_of(some) + steps_of(some) for some in atoms]
+    named = [_named(some) for some in atoms]
     caps = caps or caps_of(list(chain(*named)), policy, limits)
     if policy == PLAIN:
         caps = caps._replace(exponent=0)

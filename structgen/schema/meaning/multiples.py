@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from math import lcm
 
-from structgen.language.ir import FALSE, All, Any_, Formula, Interval, Multiple, Not
-from structgen.schema.meaning.formulas import conjunction, disjunction, is_multiple, number_meets
+from structgen.language.ir import FALSE, All, Any_, Formula, Interval, Multiple, Not, Values
+from structgen.schema.meaning.formulas import conjunction, is_multiple, number_meets
 
 _DIGITS = 20
 """Multiples are merged while the result has at most so many digits on either side of the point: numerals of
@@ -29,8 +29,8 @@ def simplified(formula: All) -> Formula:
     few = _candidates(merged)
     if few is None:
         return merged
-    left = [Interval(value, value) for value in few if number_meets(merged, value)]
-    return disjunction(left) if left else FALSE
+    left = frozenset([value for value in few if number_meets(merged, value)])
+    return Values(left) if left else FALSE
 
 
 def _merged(formula: All) -> Formula:
@@ -78,7 +78,7 @@ def _divisors(formula: Formula) -> int:
             stack.append(node.of)
         elif isinstance(node, (All, Any_)):
             stack.extend(node.of)
-        elif not isinstance(node, Interval):
+        elif not isinstance(node, (Interval, Values)):
             return 0
     return len(found)
 

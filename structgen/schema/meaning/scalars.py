@@ -25,6 +25,7 @@ from structgen.language.ir import (
     Pattern,
     PlainInteger,
     Spec,
+    Values,
     Words,
 )
 from structgen.limits import Limits
@@ -41,7 +42,7 @@ from structgen.schema.meaning.formulas import (
     negation,
     neighbours,
     number_meets,
-    points,
+    numbers_of,
     quick_number,
     quick_string,
     without_implied,
@@ -333,14 +334,10 @@ class Scalars:
         if schema.exclusive_maximum is not None:
             parts.append(Interval(None, schema.exclusive_maximum, open_high=True))
         if schema.enum is not None:
-            found: dict[Decimal, None] = {}
-            for value in schema.enum:
-                if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-                    found[Decimal(value)] = None
+            found = numbers_of(schema.enum)
             if not found:
                 return FALSE
-            values = tuple([Interval(value, value) for value in found])
-            parts.append(values[0] if len(values) == 1 else Any_(values))
+            parts.append(Values(found))
         return self.narrowed(parts, NUMBER) if len(parts) > 1 else parts[0]
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
@@ -351,6 +348,10 @@ class Scalars:
             counted = Counter(word for formula in left if isinstance(formula, Words) for word in formula.of)
             once = frozenset(word for word, times in counted.items() if times == 1)
             return Words(once) if once else FALSE
+        if all(isinstance(formula, Values) for formula in left):
+            met = Counter(value for formula in left if isinstance(formula, Values) for value in formula.of)
+            single = frozenset(value for value, times in met.items() if times == 1)
+            return Values(single) if single else FALSE
         overlaps: list[list[int]] = [[] for _ in left]
         pairs = 0
         for i, j in neighbours(left):
@@ -381,11 +382,10 @@ class Scalars:
                 values = self.narrowed([part for part in formula.of if self._is_of_values(part)], kind)
                 return conjunction((values, *forms))
             for part in formula.of:
-                finite = points(part)
-                if finite is not None:
+                if isinstance(part, Values):
                     rest = All(tuple(other for other in formula.of if other is not part))
-                    left = [Interval(value, value) for value in finite if number_meets(rest, value)]
-                    return disjunction(left)
+                    left = frozenset([one for one in part.of if number_meets(rest, Decimal(one))])
+                    return Values(left) if left else FALSE
             return multiples.simplified(formula)
         for part in formula.of:
             if isinstance(part, Words):
@@ -583,9 +583,9 @@ class Scalars:
 def _plain_point(formula: Formula) -> int | None:
     """Return the integer that is the only number of a formula, where no text of it is shorter than its
     digits: an exponent saves nothing on fewer than three zeros."""
-    if isinstance(formula, Interval) and formula.low is not None and formula.low == formula.high:
-        value = formula.low
-        if abs(value) < 10**15 and value == value.to_integral_value() and value % 1000:
+    if isinstance(formula, Values) and len(formula.of) == 1:
+        value = Decimal(next(iter(formula.of)))
+        if abs(value) < 10**15 and value == int(value) and value % 1000:
             return int(value)
     return None
 

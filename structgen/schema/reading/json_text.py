@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from structgen.errors import LimitError, SchemaError
@@ -89,6 +90,9 @@ def exact(value: object, most: int = 10_000_000) -> Json:
             copy = list(node)
             for index, member in enumerate(copy):
                 if member.__class__ in _ATOMS or (type(member) is int and member.bit_length() <= _INT_BITS):
+                    continue
+                if type(member) is float and isfinite(member):
+                    copy[index] = Decimal(repr(member))
                     continue
                 todo.append((member, copy, index, (path, index)))
         else:

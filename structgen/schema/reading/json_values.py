@@ -71,8 +71,7 @@ def canonical(value: Json, known: Digests | None = None) -> Hashable:
 def _scalar(value: bool | int | Decimal | None) -> Hashable:
     if value is None or isinstance(value, bool):
         return ("literal", value)
-    # An int and a Decimal of the same value are equal and hash alike.
-    return ("number", value)
+    return value  # an int and a Decimal of the same value are equal and hash alike
 
 
 def _digest(*parts: bytes) -> bytes:

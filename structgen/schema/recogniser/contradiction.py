@@ -8,9 +8,9 @@ from decimal import Decimal
 from itertools import combinations
 
 from structgen.errors import StructgenError
-from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Words
+from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Values, Words
 from structgen.schema.meaning import wording
-from structgen.schema.meaning.formulas import disjunction
+from structgen.schema.meaning.formulas import numbers_of
 from structgen.schema.meaning.place import ALWAYS, ARRAY, EVERY, NEVER, NUMBER, OBJECT, STRING
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_liveness import Oracle
@@ -318,12 +318,8 @@ def _of_number(schema: Schema) -> list[_Said]:
             _Said(f"multipleOf {wording.decimal(schema.multiple_of)}", at, Multiple(schema.multiple_of))
         )
     if schema.enum is not None:
-        values = [
-            Decimal(v) for v in schema.enum if isinstance(v, (int, Decimal)) and not isinstance(v, bool)
-        ]
-        found.append(
-            _Said(_enum(schema), at, disjunction([Interval(v, v) for v in values]) if values else FALSE)
-        )
+        values = numbers_of(schema.enum)
+        found.append(_Said(_enum(schema), at, Values(values) if values else FALSE))
     return found
 
 

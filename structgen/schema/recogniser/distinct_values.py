@@ -10,9 +10,20 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from structgen.errors import LimitError, SchemaError
-from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
+from structgen.language.ir import (
+    FALSE,
+    TRUE,
+    All,
+    Any_,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    Values,
+    Words,
+)
 from structgen.limits import Limits
-from structgen.schema.meaning.formulas import points
 from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
@@ -147,20 +158,19 @@ class Distinct:
         """Return a lower bound on the numbers of a formula, `need` where there are as many."""
         if formula == TRUE:
             return need
-        listed = points(formula)
-        if listed is not None:
-            return len(set(listed))
+        if isinstance(formula, Values):
+            return len(formula.of)
         parts = formula.of if isinstance(formula, All) else (formula,)
         low = high = None
         step: Decimal | None = None
-        gone: set[Decimal] = set()
+        gone: set[int | Decimal] = set()
         for part in parts:
             match part:
                 case Interval():
                     low, high = part.low, part.high
                 case Multiple(of) if step is None:
                     step = of
-                case Not(inner) if (out := points(inner)) is not None:
+                case Not(Values(out)):
                     gone.update(out)
                 case _:
                     return 0
@@ -278,11 +288,10 @@ class Distinct:
         if mask & NUMBER:
             formula = scalars.demand(demand, NUMBER)
             if formula != FALSE:
-                listed = points(formula)
-                if listed is None:
+                if not isinstance(formula, Values):
                     return None
-                for value in listed:
-                    written = scalars.shortest(Interval(value, value), NUMBER)
+                for value in formula.of:
+                    written = scalars.shortest(Values(frozenset((value,))), NUMBER)
                     if written is not None:
                         texts.append(written)
         if mask & STRING:

@@ -27,6 +27,7 @@ from structgen.language.ir import (
     Pattern,
     PlainInteger,
     ValueMenu,
+    Values,
 )
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
@@ -433,9 +434,9 @@ def number_schema(formula: Formula) -> dict[str, Any]:
             return {"type": "integer"} if of == 1 else {"type": "number", "multipleOf": _plain(of)}
         case PlainInteger():
             return {"type": "integer"}
+        case Values(of):
+            return {"enum": [_plain(Decimal(value)) for value in sorted(of)]}
         case Interval():
-            if formula.low is not None and formula.low == formula.high:
-                return {"const": _plain(formula.low)}
             said: dict[str, Any] = {"type": "number"}
             if formula.low is not None:
                 said["exclusiveMinimum" if formula.open_low else "minimum"] = _plain(formula.low)
