@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from structgen.automata.numbers import number_states
+from structgen.automata.numbers import number_pool
 from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
 from structgen.automata.numbers.written_forms import Caps
 from structgen.errors import LimitError, OptionError
@@ -430,7 +430,7 @@ def test_threads_that_ask_at_once_get_what_one_gets() -> None:
 def test_states_are_begun_anew_once_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     old = NumberPool("python", Limits())
     start = old.start(ir.Spec((INTEGER,)), numbering())
-    monkeypatch.setattr(number_states, "MOST_STATES", 8)
+    monkeypatch.setattr(number_pool, "MOST_STATES", 8)
     new = NumberPool("python", Limits())
     assert new.count == 0
     assert old.outcome[walk(old, start, "123456e-2")] == -1
@@ -438,7 +438,7 @@ def test_states_are_begun_anew_once_they_are_many(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_limit_counts_what_the_grammar_itself_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(number_states, "MOST_STATES", 50)
+    monkeypatch.setattr(number_pool, "MOST_STATES", 50)
     spec = ir.Spec((ir.All((INTEGER, interval("3", "87654"))),))
     one, two = NumberPool("python", Limits()), NumberPool("python", Limits(automaton_states=50))
     walk(one, one.start(spec, numbering()), "12345")
@@ -530,7 +530,7 @@ def test_a_number_too_far_to_count_to_is_past_a_limit(numbers: str, far: str) ->
 def test_remainders_of_many_digits_make_a_row_at_a_time_once_they_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(number_states, "CROWD", 100)
+    monkeypatch.setattr(number_pool, "CROWD", 100)
     pool = NumberPool("any", Limits(number_chars=300))
     state = pool.start(ir.Spec((ir.Multiple(Decimal(6_469_693_230)),)), numbering())
     walk(pool, state, "12345")

@@ -161,7 +161,7 @@ def _significands(values: list[Number]) -> tuple[Ints, Ints, list[str], Ints]:
         sizes = np.abs(numbers)
         powers = np.maximum(np.searchsorted(_TENS, sizes, "right") - 1, 0)
         found, which = np.unique(sizes * _TENS[17 - powers], return_inverse=True)
-        for zeros in (8, 4, 2, 1):
+        for zeros in (16, 8, 4, 2, 1):
             found = np.where(found % _TENS[zeros], found, found // _TENS[zeros])
         return np.sign(numbers), powers, [str(size) if size else "" for size in found.tolist()], which
     pairs = [magnitude(Decimal(value)) for value in values]
@@ -246,6 +246,23 @@ def sides_of(
     if policy == PLAIN:
         side = side._replace(zero=(-1, -1))
     return positive, _reduced(side, ends.codes[:below][::-1], table[: 2 * below + 1][::-1].copy())
+
+
+def parts_of(side: Side) -> tuple[Side, ...]:
+    """Return a side's parts by first digit; part 0 excludes nothing. Empty if the side excludes no value.
+
+    The first digit that is not 0 decides which excluded values are still possible, whatever exponent follows:
+    two sides that differ in one excluded value share their states under the nine other digits. So each item
+    of an array of different numbers adds a tenth of an automaton. A value is excluded if its neighbours below
+    and above share an outcome that it has not. Cost: linear in the bounds.
+    """
+    gaps = side.table[::2]
+    excluded = (gaps[:-1] == gaps[1:]).all(1) & (gaps[1:].max(1) >= 0)
+    if not excluded.any():
+        return ()
+    firsts = np.array([int(word[0]) for word in side.words])[side.bounds % RANKS >> 1]
+    side = side._replace(zero=(-1, -1))
+    return tuple([side.only(~excluded | (firsts == digit)).without_zero() for digit in range(10)])
 
 
 def _check(steps: list[Decimal], bounds: int = 0) -> None:

@@ -696,7 +696,8 @@ class Constants:
 def _bit_of_key(key: Hashable) -> int:
     if isinstance(key, str):
         return STRING
-    assert isinstance(key, tuple)
+    if not isinstance(key, tuple):
+        return NUMBER
     if key[0] == "literal":
         return NULL if key[1] is None else BOOLEAN
-    return {"number": NUMBER, "object": OBJECT, "array": ARRAY}[key[0]]
+    return OBJECT if key[0] == "object" else ARRAY
