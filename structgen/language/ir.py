@@ -164,8 +164,8 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
-    """Numbers that are one of finitely many. An int and a Decimal of the same value are equal; ints have at
+class Points:
+    """Numbers that are one of finitely many. An int and a Decimal of the same value are equal; an int has at
     most 59 bits."""
 
     of: frozenset[int | Decimal]
@@ -187,7 +187,7 @@ class PlainInteger:
 
 
 StringAtom: TypeAlias = Union[Pattern, Format, Length, Words]
-NumberAtom: TypeAlias = Union[Interval, Values, Multiple, PlainInteger]
+NumberAtom: TypeAlias = Union[Interval, Points, Multiple, PlainInteger]
 Formula: TypeAlias = Union[Not, All, Any_, StringAtom, NumberAtom]
 TRUE = All(())
 FALSE = Any_(())

@@ -21,7 +21,7 @@ from structgen.limits import Limits
 
 ends = st.integers(-40, 40).map(lambda n: Decimal(n) / 4)
 intervals = st.builds(ir.Interval, st.none() | ends, st.none() | ends, st.booleans(), st.booleans())
-finite = st.frozensets(ends | st.integers(-9, 9), min_size=1, max_size=9).map(ir.Values)
+finite = st.frozensets(ends | st.integers(-9, 9), min_size=1, max_size=9).map(ir.Points)
 unions = st.lists(intervals | finite, min_size=1, max_size=12).map(lambda parts: ir.Any_(tuple(parts)))
 
 
@@ -61,7 +61,7 @@ def test_a_table_of_too_many_entries_is_refused_by_name(
     bounds: int, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(number_plan, "MAX_ENTRIES", 64)
-    points = ir.Values(frozenset(7 * n for n in range(bounds)))
+    points = ir.Points(frozenset(7 * n for n in range(bounds)))
     spec = ir.Spec((ir.Any_((points, ir.Multiple(Decimal(2)), ir.Multiple(Decimal(3)))),))
     with pytest.raises(LimitError) if refused else nullcontext() as raised:
         sides_of(spec, ANY, Limits(), lambda met: 0)

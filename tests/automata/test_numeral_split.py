@@ -19,7 +19,7 @@ VALUES = [Decimal(value) for value in range(105, 999, 9)]
 
 
 def but(base: ir.Formula, values: list[Decimal]) -> ir.Spec:
-    return ir.Spec((ir.All((base, ir.Not(ir.Values(frozenset(values))))),))
+    return ir.Spec((ir.All((base, ir.Not(ir.Points(frozenset(values))))),))
 
 
 def start(pool: NumberPool, spec: ir.Spec) -> int:
@@ -65,6 +65,6 @@ def test_parts_keep_the_bounds_and_the_exceptions_of_their_digit(policy: int) ->
 
 
 def test_a_set_of_numbers_is_not_split() -> None:
-    spec = ir.Spec((ir.Values(frozenset(VALUES)),))
+    spec = ir.Spec((ir.Points(frozenset(VALUES)),))
     side, _ = sides_of(spec, BOUNDED, Limits(), lambda demands: 0)
     assert parts_of(side) == ()

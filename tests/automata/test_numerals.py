@@ -87,7 +87,7 @@ intervals = st.builds(
 PLAIN_INTEGER = ir.PlainInteger()
 finite = st.frozensets(
     bounds | st.sampled_from([0, 1, 7, 10, 12, 120, -3, 10**17]), min_size=1, max_size=9
-).map(ir.Values)
+).map(ir.Points)
 atoms = intervals | finite | st.builds(ir.Multiple, st.sampled_from(DIVISORS).map(Decimal))
 usual = st.one_of(
     atoms,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from structgen.automata.numbers.number_pool import COLUMNS
 from structgen.automata.numbers.printed_numerals import PrintedPool, form_table
-from structgen.language.ir import Interval, Multiple, Not, Spec, Values
+from structgen.language.ir import Interval, Multiple, Not, Points, Spec
 from structgen.limits import Limits
 
 
@@ -74,7 +74,7 @@ FORMULAS: dict[str, Any] = {
     "all": Interval(None, None),
     "bounds": Interval(Decimal("-2"), Decimal("1.5")),
     "halves": Multiple(Decimal("0.5")),
-    "constants": Values(frozenset((Decimal("0.2"), 300))),
+    "constants": Points(frozenset((Decimal("0.2"), 300))),
     "tiny": Interval(Decimal("0.00001"), Decimal("0.0003")),
     "huge": Interval(Decimal("1e16"), Decimal("1e17")),
     "odd": Not(Multiple(Decimal("0.1"))),

@@ -27,9 +27,9 @@ from structgen.language.ir import (
     Multiple,
     Not,
     Pattern,
+    Points,
     Spec,
     ValueMenu,
-    Values,
     Words,
 )
 from structgen.limits import Limits
@@ -62,7 +62,7 @@ def holds(formula: Formula, value: str | Decimal) -> bool:
             return least <= len(value) and (most is None or len(value) <= most)
         case Words(of):
             return value in of
-        case Values(numbers):
+        case Points(numbers):
             return any(value == number for number in numbers)
         case Interval(low, high, open_low, open_high):
             assert isinstance(value, Decimal)

@@ -20,7 +20,7 @@ from structgen.language.ir import (
     Length,
     Multiple,
     Not,
-    Values,
+    Points,
     Words,
 )
 from structgen.schema.meaning.formulas import (
@@ -43,7 +43,7 @@ def number_formulas(draw: st.DrawFn, depth: int = 2) -> Formula:
     """Return a random formula over numbers."""
     kind = draw(st.integers(0, 6 if depth else 1))
     if kind == 6:
-        return Values(draw(st.frozensets(decimals | st.integers(-50, 50), min_size=1, max_size=4)))
+        return Points(draw(st.frozensets(decimals | st.integers(-50, 50), min_size=1, max_size=4)))
     if kind == 0:
         low, high = draw(st.none() | decimals), draw(st.none() | decimals)
         return Interval(low, high, draw(st.booleans()), draw(st.booleans()))

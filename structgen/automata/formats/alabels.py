@@ -22,6 +22,7 @@ import itertools
 import unicodedata
 from dataclasses import dataclass
 
+from structgen.automata.programs.determinizer_tables import MOST_TO_END
 from structgen.automata.programs.instructions import CHAR, EOL, IMPLICIT, MATCH, SPLIT, Program
 from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import Ranges, complement, union
@@ -29,10 +30,10 @@ from structgen.automata.unicode.charsets import Ranges, complement, union
 HOST_LABELS = "hostname labels"
 """The name of a part of `hostname` in `format_meaning`."""
 
-MOST_CHARS = 59
-"""Characters of an A-label behind `xn--`: a label has 63 octets (RFC 1034, section 3.1)."""
-
-_CHARS_TO_END = 5  # from any text
+LABEL_OCTETS = 63
+"""The most octets of a label (RFC 1034, section 3.1)."""
+MOST_CHARS = LABEL_OCTETS - len("xn--")
+"""Characters of an A-label behind `xn--`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class ALabels:
 
     def safe(self, state: str) -> int:
         """Return how many characters may follow, whichever they are."""
-        return max(MOST_CHARS - len(state) - _CHARS_TO_END, 0)
+        return max(MOST_CHARS - len(state) - MOST_TO_END, 0)
 
     def is_end(self, state: str) -> bool:
         """Return whether a text is the Punycode of a label of this kind."""
@@ -102,7 +103,6 @@ _X, _N = ((0x58, 0x58), (0x78, 0x78)), ((0x4E, 0x4E), (0x6E, 0x6E))
 _NOT_X = complement(union((*complement(_EDGE), *_X)))
 _LETTER_NOT_X = complement(union((*complement(_NOT_X), (0x30, 0x39))))
 _NOT_N = complement(union((*complement(_EDGE), *_N)))
-_LABEL = 63
 
 
 def _put_label(builder: ProgramBuilder, first: Ranges, after: int, encoded: int | None) -> int:
@@ -113,9 +113,9 @@ def _put_label(builder: ProgramBuilder, first: Ranges, after: int, encoded: int 
     that labels with x join the others early.
     """
     edge, hyphen = builder.set(_EDGE), builder.set(_HYPHEN)
-    behind_edge = {_LABEL: after}  # by characters read
+    behind_edge = {LABEL_OCTETS: after}  # by characters read
     behind_hyphen: dict[int, int] = {}
-    for place in range(_LABEL - 1, 0, -1):
+    for place in range(LABEL_OCTETS - 1, 0, -1):
         more = builder.put(CHAR, edge, behind_edge[place + 1])
         if place + 1 in behind_hyphen:
             more = builder.put(SPLIT, more, builder.put(CHAR, hyphen, behind_hyphen[place + 1]))

@@ -184,7 +184,7 @@ class _Ends:
         self._at: dict[int, int] = {}
         for atom in atoms:
             self._at[id(atom)] = len(values)
-            if isinstance(atom, ir.Values):
+            if isinstance(atom, ir.Points):
                 values += atom.of
             elif isinstance(atom, ir.Interval):
                 values += [0 if end is None else end for end in (atom.low, atom.high)]
@@ -197,7 +197,7 @@ class _Ends:
         self._cells = 2 * which + 1
         self.width = 2 * len(found) + 1
 
-    def of_values(self, atom: ir.Values) -> Ints:
+    def of_values(self, atom: ir.Points) -> Ints:
         """Return the cells of a finite set."""
         first = self._at[id(atom)]
         return self._cells[first : first + len(atom.of)]
@@ -320,7 +320,7 @@ def _outcomes(
             cover = np.cumsum(np.bincount(firsts, minlength=size) - np.bincount(lasts, minlength=size))[:-1]
             found |= cover > 0 if wanted else cover < len(intervals)
         for atom in atoms if len(intervals) < len(atoms) else ():
-            if isinstance(atom, ir.Values):
+            if isinstance(atom, ir.Points):
                 met = np.zeros(ends.width, bool)
                 met[ends.of_values(atom)] = True
                 found |= met == wanted

@@ -28,12 +28,10 @@ _MOST_EXPONENT = 307 - DIGITS
 LARGEST_FLOAT = Decimal("1.7976931348623158E+308")
 """The last numeral of 17 digits that is read as a finite float (IEEE 754 binary64)."""
 _FINITE = ir.Interval(-LARGEST_FLOAT, LARGEST_FLOAT)
-_FAR_FROM_LARGEST = 300
-"""A schema whose numbers are below 10**300 asks for finite floats."""
 
 T = TypeVar("T")
 Number: TypeAlias = Union[int, Decimal]
-_ATOMS = (ir.Interval, ir.Values, ir.Multiple, ir.PlainInteger)
+_ATOMS = (ir.Interval, ir.Points, ir.Multiple, ir.PlainInteger)
 _Joined: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
 
 
@@ -113,7 +111,7 @@ def _is_integer(atom: ir.NumberAtom) -> bool:
     if isinstance(atom, ir.Interval):
         low = atom.low
         return low is not None and low == atom.high and low == low.to_integral_value()
-    if isinstance(atom, ir.Values):
+    if isinstance(atom, ir.Points):
         return set(map(type, atom.of)) == {int} or all(one == one.__floor__() for one in atom.of)
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
 
@@ -125,7 +123,7 @@ def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     for atom in atoms:
         if isinstance(atom, ir.Interval):
             found += [end for end in (atom.low, atom.high) if end is not None]
-        elif isinstance(atom, ir.Values):
+        elif isinstance(atom, ir.Points):
             listed = np.array(list(atom.of))  # of objects, unless all are ints
             outer = (int(listed.min()), int(listed.max())) if listed.dtype == np.int64 else atom.of
             found += map(Decimal, outer)
@@ -180,7 +178,7 @@ def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) ->
     """Return what a policy asks of numerals, and their caps; `caps` are those to use instead of the policy's.
 
     Under "bounded" a formula asks for digits alone where only integers may stand, else for finite floats. One
-    that names a number of 10**300 or more has floats that are not finite, and one that names a number of more
+    that names a number of 10**308 or more has floats that are not finite, and one that names a number of more
     digits than a numeral may have has integers with an exponent. `ir.PlainInteger`, with which drafts 3 and 4
     call 12 an integer but neither 12.0 nor 12e0, lets digits alone be longer than other numerals.
     Errors: see `caps_of`.
@@ -200,7 +198,7 @@ def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) ->
         if only_integers(formula):
             if largest[at] + 2 <= limits.number_chars:
                 parts[at], alone = ir.All((formula, ir.PlainInteger())), True
-        elif caps.most_exponent == FARTHEST and largest[at] < _FAR_FROM_LARGEST:
+        elif caps.most_exponent == FARTHEST and largest[at] < LARGEST_FLOAT.adjusted():
             parts[at] = ir.All((formula, _FINITE))
             largest[at] = LARGEST_FLOAT.adjusted()
     if alone and caps.integer >= DIGITS:

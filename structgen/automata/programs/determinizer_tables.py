@@ -15,8 +15,8 @@ from numba.extending import intrinsic
 from structgen.native.jit import jit
 
 WIDTH = 257
-MOST_TO_END = 8
-"""The most characters from any state of an implicit automaton to an end."""
+MOST_TO_END = 5
+"""The most characters from any state of an implicit automaton to an end (`formats.alabels`)."""
 SAFE_COLUMN = 255
 """A byte that no UTF-8 text has. In the row of a state inside an implicit automaton its column holds
 UNKNOWN - 1 - n: any n characters of the alphabet may follow."""

@@ -20,13 +20,15 @@ from structgen.language.ir import (
     Not,
     Pattern,
     PlainInteger,
-    Values,
+    Points,
     Words,
 )
 from structgen.schema.meaning import simple_patterns
 
-_SMALL_EXPONENT = 5_000
-"""Exact arithmetic on decimals is done here up to this exponent; beyond it the number automata are asked."""
+EXACT_EXPONENT = 5_000
+"""Exact arithmetic on decimals is done up to this exponent; beyond it the number automata are asked."""
+LISTED = 1_000
+"""Members of a finite set that are looked at one by one: each costs some 20 us where automata are asked."""
 FEW_DIGITS = 12
 """Digits of bounds and divisors whose multiples next to them need no more than every policy allows."""
 
@@ -58,14 +60,14 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
         for part in formula.of if isinstance(formula, Any_) else (formula,):
             if isinstance(part, Words):
                 words.append(part.of)
-            elif isinstance(part, Values):
+            elif isinstance(part, Points):
                 values.append(part.of)
             else:
                 kept[part] = None
     if words:
         kept[Words(words[0] if len(words) == 1 else frozenset().union(*words))] = None
     if values:
-        kept[Values(values[0] if len(values) == 1 else frozenset().union(*values))] = None
+        kept[Points(values[0] if len(values) == 1 else frozenset().union(*values))] = None
     if len(kept) == 1:
         return next(iter(kept))
     return Any_(tuple(kept))
@@ -130,7 +132,7 @@ def number_meets(formula: Formula, value: Decimal) -> bool:
                 if low is not None and (value < low or (open_low and value == low)):
                     return False
                 return high is None or not (value > high or (open_high and value == high))
-            case Values(of):
+            case Points(of):
                 return value in of
             case Multiple(step):
                 return is_multiple(value, step)
@@ -179,7 +181,7 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
             words = formula.of if words is None else words & formula.of
             if not words:
                 return FALSE
-        elif isinstance(formula, Values):
+        elif isinstance(formula, Points):
             values = formula.of if values is None else values & formula.of
             if not values:
                 return FALSE
@@ -207,7 +209,7 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
     if words is not None:
         kept[Words(words)] = None
     if values is not None:
-        kept[Values(values)] = None
+        kept[Points(values)] = None
     for formula in kept:
         if isinstance(formula, Not) and formula.of in kept:
             return FALSE
@@ -257,11 +259,9 @@ def apart(a: Formula, b: Formula) -> bool:
             elif isinstance(x, Interval) and isinstance(y, Interval):
                 if _meet(x, y) is None:
                     return True
-            elif isinstance(x, Values) and isinstance(y, (Values, Interval)):
-                if not any(number_meets(y, Decimal(value)) for value in x.of):
-                    return True
-            elif isinstance(x, Interval) and isinstance(y, Values):
-                if not any(number_meets(x, Decimal(value)) for value in y.of):
+            elif isinstance(x, (Points, Interval)) and isinstance(y, (Points, Interval)):
+                few, other = (x, y) if isinstance(x, Points) else (y, x)
+                if isinstance(few, Points) and not any(number_meets(other, Decimal(one)) for one in few.of):
                     return True
             elif isinstance(x, Length) and isinstance(y, Length):
                 if conjunction((x, y)) == FALSE:
@@ -314,8 +314,8 @@ def _implies(parts: Sequence[Formula], wanted: Formula) -> bool:
             return any(conjunction((part, wanted)) == part for part in parts if type(part) is type(wanted))
         case Words(of):
             return any(isinstance(part, Words) and part.of <= of for part in parts)
-        case Values(of):
-            return any(isinstance(part, Values) and part.of <= of for part in parts)
+        case Points(of):
+            return any(isinstance(part, Points) and part.of <= of for part in parts)
         case Not(of):
             return any(apart(part, of) for part in parts)
     return False
@@ -362,7 +362,7 @@ def neighbours(formulas: Sequence[Formula]) -> Iterator[tuple[int, int]]:
             if isinstance(part, Interval):
                 low = low if part.low is None else max(low, part.low)
                 high = high if part.high is None else min(high, part.high)
-            elif isinstance(part, Values):
+            elif isinstance(part, Points):
                 low, high = max(low, Decimal(min(part.of))), min(high, Decimal(max(part.of)))
         bounds.append((low, high, index))
     bounds.sort()
@@ -431,7 +431,7 @@ def any_number(formula: Formula) -> bool:
             stack.extend(node.of)
         elif isinstance(node, Interval):
             ends += [end for end in (node.low, node.high) if end is not None]
-        elif isinstance(node, Values):
+        elif isinstance(node, Points):
             ends += map(Decimal, node.of)
     for end in ends:
         if end.adjusted() < FEW_DIGITS - 1:
@@ -442,9 +442,10 @@ def any_number(formula: Formula) -> bool:
 
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
-    if isinstance(formula, Values):
-        return bool(formula.of)
     parts = formula.of if isinstance(formula, All) else (formula,)
+    listed = next((part for part in parts if isinstance(part, Points)), None)
+    if listed is not None and PlainInteger() not in parts:
+        return any(number_meets(formula, Decimal(value)) for value in listed.of)
     interval: Interval | None = None
     multiple: Multiple | None = None
     plain = False
@@ -470,7 +471,7 @@ def quick_number(formula: Formula) -> bool | None:
     if multiple is None:
         return True
     low, high, of = interval.low, interval.high, multiple.of
-    if any(abs(value.adjusted()) > _SMALL_EXPONENT for value in (low, high, of) if value):
+    if any(abs(value.adjusted()) > EXACT_EXPONENT for value in (low, high, of) if value):
         return None
     n, d = of.as_integer_ratio()
     a, b = low.as_integer_ratio()

@@ -24,13 +24,14 @@ from structgen.language.ir import (
     Not,
     Pattern,
     PlainInteger,
+    Points,
     Spec,
-    Values,
     Words,
 )
 from structgen.limits import Limits
 from structgen.schema.meaning import multiples, simple_patterns
 from structgen.schema.meaning.formulas import (
+    LISTED,
     any_number,
     apart,
     bounds_length,
@@ -66,10 +67,6 @@ from structgen.schema.reading.json_values import (
     json_string,
 )
 from structgen.schema.reading.model import Schema
-
-_FILTERED = 1_000
-"""Finite sets up to this size are filtered through patterns and formats; larger ones keep the formula."""
-
 
 _MANY_PARTS = 6
 """Of conjunctions of fewer parts the product of the automata is asked at once: it costs less."""
@@ -337,7 +334,7 @@ class Scalars:
             found = numbers_of(schema.enum)
             if not found:
                 return FALSE
-            parts.append(Values(found))
+            parts.append(Points(found))
         return self.narrowed(parts, NUMBER) if len(parts) > 1 else parts[0]
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
@@ -348,10 +345,6 @@ class Scalars:
             counted = Counter(word for formula in left if isinstance(formula, Words) for word in formula.of)
             once = frozenset(word for word, times in counted.items() if times == 1)
             return Words(once) if once else FALSE
-        if all(isinstance(formula, Values) for formula in left):
-            met = Counter(value for formula in left if isinstance(formula, Values) for value in formula.of)
-            single = frozenset(value for value, times in met.items() if times == 1)
-            return Values(single) if single else FALSE
         overlaps: list[list[int]] = [[] for _ in left]
         pairs = 0
         for i, j in neighbours(left):
@@ -382,15 +375,15 @@ class Scalars:
                 values = self.narrowed([part for part in formula.of if self._is_of_values(part)], kind)
                 return conjunction((values, *forms))
             for part in formula.of:
-                if isinstance(part, Values):
+                if isinstance(part, Points):
                     rest = All(tuple(other for other in formula.of if other is not part))
                     left = frozenset([one for one in part.of if number_meets(rest, Decimal(one))])
-                    return Values(left) if left else FALSE
+                    return Points(left) if left else FALSE
             return multiples.simplified(formula)
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]
-                if len(part.of) > _FILTERED and not all(map(is_local, rest_parts)):
+                if len(part.of) > LISTED and not all(map(is_local, rest_parts)):
                     return formula
                 words = part.of
                 for other in list(rest_parts):
@@ -583,7 +576,7 @@ class Scalars:
 def _plain_point(formula: Formula) -> int | None:
     """Return the integer that is the only number of a formula, where no text of it is shorter than its
     digits: an exponent saves nothing on fewer than three zeros."""
-    if isinstance(formula, Values) and len(formula.of) == 1:
+    if isinstance(formula, Points) and len(formula.of) == 1:
         value = Decimal(next(iter(formula.of)))
         if abs(value) < 10**15 and value == int(value) and value % 1000:
             return int(value)

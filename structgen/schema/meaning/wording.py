@@ -19,7 +19,7 @@ from structgen.language.ir import (
     Not,
     Pattern,
     PlainInteger,
-    Values,
+    Points,
     Words,
 )
 from structgen.schema.reading.json_text import write
@@ -77,7 +77,7 @@ def string(formula: Formula, some: str = "a string") -> str:
 
 def number(formula: Formula) -> str:
     """Return a description of numbers, which says so where it is not complete."""
-    if isinstance(formula, Values):
+    if isinstance(formula, Points):
         return listing(decimal(Decimal(value)) for value in sorted(formula.of))
     some, bounds, clauses, further = "", "", "", False
     excluded: list[str] = []
@@ -89,7 +89,7 @@ def number(formula: Formula) -> str:
                 bounds = _bounds(part)
             case PlainInteger():
                 clauses += ", as digits alone"
-            case Not(Values(others)):
+            case Not(Points(others)):
                 excluded += [decimal(Decimal(value)) for value in sorted(others)]
             case Not(Multiple(of)):
                 clauses += f", not {'an integer' if of == 1 else f'a multiple of {decimal(of)}'}"

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import combinations
 
 from structgen.errors import StructgenError
-from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Values, Words
+from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Points, Words
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import numbers_of
 from structgen.schema.meaning.place import ALWAYS, ARRAY, EVERY, NEVER, NUMBER, OBJECT, STRING
@@ -319,7 +319,7 @@ def _of_number(schema: Schema) -> list[_Said]:
         )
     if schema.enum is not None:
         values = numbers_of(schema.enum)
-        found.append(_Said(_enum(schema), at, Values(values) if values else FALSE))
+        found.append(_Said(_enum(schema), at, Points(values) if values else FALSE))
     return found
 
 
