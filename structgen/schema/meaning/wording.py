@@ -30,7 +30,7 @@ _MOST_WORDS = 8
 """Words listed in one item."""
 _MOST_CHARACTERS = 60
 """Of a word or a pattern that is quoted."""
-_MOST_ALTERNATIVES = 3
+_MOST_ALTERNATIVES = 3  # that are described one by one in a line
 _FURTHER = " (with further conditions)"
 
 

@@ -21,7 +21,7 @@ _DEEPEST = 6
 """Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
 _MOST_PAIRED = 12
 """Keywords of one value that are tried in pairs."""
-_MOST_NAMED = 4
+_MOST_NAMED = 4  # constraints that one message names; a reader takes in no more
 _MOST_BRANCHES = 50
 """Branches of a oneOf that are tried one by one."""
 
