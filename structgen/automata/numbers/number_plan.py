@@ -187,14 +187,14 @@ class _Ends:
             if isinstance(atom, ir.Points):
                 values += atom.of
             elif isinstance(atom, ir.Interval):
-                values += [0 if end is None else end for end in (atom.low, atom.high)]
+                values += [end for end in (atom.low, atom.high) if end is not None]
         signs, powers, self.words, which = _significands(values)
         if (np.abs(powers[signs != 0]) >= FARTHEST).any():
             raise _too_far()
         places = signs * (powers * RANKS + 2 * which + 1 + FARTHEST * RANKS)
         found, which = np.unique(places, return_inverse=True)
         self.codes, self.signs = np.abs(found) - FARTHEST * RANKS, np.sign(found)
-        self._cells = 2 * which + 1
+        self._cells = np.append(2 * which + 1, 0)  # the last one is that of no value
         self.width = 2 * len(found) + 1
 
     def of_values(self, atom: ir.Points) -> Ints:
@@ -204,9 +204,10 @@ class _Ends:
 
     def of_intervals(self, atoms: list[ir.Interval]) -> tuple[Ints, Ints]:
         """Return the first cell of each interval, and the cell behind it."""
-        at = np.array([self._at[id(atom)] for atom in atoms], np.int64)
-        firsts = self._cells[at] + [atom.open_low for atom in atoms]
-        lasts = self._cells[at + 1] + [not atom.open_high for atom in atoms]
+        lows = [-1 if atom.low is None else self._at[id(atom)] for atom in atoms]
+        highs = [-1 if atom.high is None else self._at[id(atom)] + (atom.low is not None) for atom in atoms]
+        firsts = self._cells[lows] + [atom.open_low for atom in atoms]
+        lasts = self._cells[highs] + [not atom.open_high for atom in atoms]
         firsts[[atom.low is None for atom in atoms]] = 0
         lasts[[atom.high is None for atom in atoms]] = self.width
         return firsts, np.maximum(firsts, lasts)
