@@ -112,7 +112,7 @@ def _is_integer(atom: ir.NumberAtom) -> bool:
         low = atom.low
         return low is not None and low == atom.high and low == low.to_integral_value()
     if isinstance(atom, ir.Points):
-        return set(map(type, atom.of)) == {int} or all(one == one.__floor__() for one in atom.of)
+        return all(type(one) is int or one == Decimal(one).to_integral_value() for one in atom.of)
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
 
 

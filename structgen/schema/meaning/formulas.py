@@ -76,7 +76,7 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
 def numbers_of(values: Sequence[Any]) -> frozenset[int | Decimal]:
     """Return the numbers among JSON values."""
     found: list[Any] = [one for one in values if type(one) is int or type(one) is Decimal]
-    return frozenset([Decimal(one) if abs(one) >= 1 << 59 else one for one in found])
+    return frozenset([Decimal(one) if type(one) is int and one.bit_length() > 59 else one for one in found])
 
 
 def is_multiple(value: Decimal, of: Decimal) -> bool:

@@ -578,7 +578,7 @@ def _plain_point(formula: Formula) -> int | None:
     digits: an exponent saves nothing on fewer than three zeros."""
     if isinstance(formula, Points) and len(formula.of) == 1:
         value = Decimal(next(iter(formula.of)))
-        if abs(value) < 10**15 and value == int(value) and value % 1000:
+        if value.adjusted() < 15 and value == value.to_integral_value() and value % 1000:
             return int(value)
     return None
 
