@@ -9,7 +9,7 @@ import idna
 import pytest
 from string_reader import StringReader
 
-from structgen.language.ir import All, Format, Formula, Not
+from structgen.language.ir import All, Format, Formula, Length, Not, Pattern, Words
 from structgen.limits import Limits
 
 _LETTERS = (
@@ -91,11 +91,66 @@ def test_no_label_is_accepted_whose_punycode_is_too_long(host: Reader, letters: 
     assert longest >= 9
 
 
-def test_a_label_that_is_shorter_than_letters_of_its_range_may_be_is_refused(host: Reader) -> None:
-    """A bound by the number of letters leaves it out (docs/json-schema.md); a superset would be wrong."""
+@pytest.mark.parametrize("letters", ["παράδειγμα", "ω", "жыволпиж", "éßő", "աբգդ"])
+def test_labels_of_one_script_are_as_long_as_their_a_labels_allow(host: Reader, letters: str) -> None:
+    """All of them, whose beginnings are labels too: the length is that of RFC 3492, letter by letter."""
+    draw = random.Random(letters)
+    sizes = set()
+    for _ in range(40):
+        label, fits = "", True
+        while fits:
+            assert label == "" or host.accepts(label), label
+            label += draw.choice(letters)
+            fits = 4 + len(label.encode("punycode")) <= 63
+        assert not host.accepts(label), label
+        sizes.add(len(label))
+    assert min(sizes) > 14
+
+
+def test_a_long_label_stands_beside_others_and_is_followed_by_what_a_label_may_be_followed_by(
+    host: Reader,
+) -> None:
     long = "παράδειγμα" * 5 + "πα"  # of the official test suite: its A-label has 61 octets
     assert len(idna.alabel(long)) == 61
-    assert not host.accepts(long) and host.accepts(long[:14])
+    for text in (long, f"{long}.com", f"com\u3002{long}", f"{long}\uff0e{long}\uff61{long}", f"{long}.ב"):
+        assert host.accepts(text)
+    for text in (f"{long}\u0375\u03b1", f"{long}a", f"{long}-a", f"{long}я", f"{long}.", "\u03b1" * 60):
+        assert not host.accepts(text)
+
+
+@pytest.mark.parametrize(
+    ("beside", "accepted"),
+    [
+        (Length(0, 60), True),
+        (Length(1, None), True),
+        (Not(Words(frozenset(("\u03b1",)))), True),
+        (Not(Words(frozenset(("παράδειγμα" * 5,)))), False),
+        (Length(0, 40), False),
+        (Length(2, None), False),
+        (Pattern("\u03b1"), False),
+        (Not(Pattern("β")), False),
+    ],
+)
+def test_long_labels_beside_other_formulas(beside: Formula, accepted: bool) -> None:
+    """Beside a pattern or a least length they are left out (docs/json-schema.md)."""
+    assert Reader("idn-hostname", beside).accepts("παράδειγμα" * 5) == accepted
+    assert Reader("idn-hostname", beside).accepts("παράδειγμ" if accepted else "παράδειγμα")
+
+
+def test_every_state_of_a_long_label_lives_and_is_finished(host: Reader) -> None:
+    """In the middle of a letter, too, and where the text so far is excluded."""
+    text = "παράδειγμα" * 5
+    excluded = Reader("idn-hostname", Not(Words(frozenset((text, text[:20])))))
+    for reader in (host, excluded):
+        state = reader.start
+        for at, byte in enumerate(text.encode()):
+            reader.pool.expand(state, byte)
+            state = int(reader.pool.trans[state, byte])
+            assert state >= 0
+            rest = reader.pool.finish(state)[0]
+            assert reader.accepts((text.encode()[: at + 1] + rest).decode())
+            if reader is host:
+                assert len(rest) == (at + 1) % 2
 
 
 def test_no_name_is_accepted_that_is_too_long(host: Reader) -> None:

@@ -3,7 +3,8 @@
 The rules of a label concern the neighbours of a character and the other characters of the label. They are
 regular, and written here as patterns of the labels that break them. The length of a label is that of its
 A-label, which Punycode makes of the whole label; no small automaton measures it. So labels that might be too
-long are left out (`_fits`). Names with A-labels (`xn--`) are left out too.
+long are left out (`_fits`), except those of `_long_letters`, which are measured letter by letter. Names with
+A-labels (`xn--`) are left out too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal, TypeAlias, Union
 
 from structgen.automata.formats.alabels import LABEL_OCTETS
 from structgen.automata.formats.mailbox import either, local_part
-from structgen.automata.programs.instructions import CHAR, EOL, MATCH, SPLIT, Program
+from structgen.automata.programs.instructions import CHAR, EOL, LETTERS, MATCH, SPLIT, Program
 from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
@@ -22,6 +23,7 @@ from structgen.automata.unicode.range_tables import read_ranges, read_table
 from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern
 
 NAME_LENGTHS, MAIL_LENGTHS = "idn-hostname lengths", "idn-email lengths"
+SHORT_LENGTHS = "idn-hostname short lengths"
 LOCAL_LENGTHS = "idn-email local lengths"
 """Names of parts of formats in `format_meaning`."""
 
@@ -36,6 +38,10 @@ _ASCII: Ranges = ((0x2D, 0x2D), (0x30, 0x39), (0x61, 0x7A))
 _TIERS = (0x700, 0xA000, LAST + 1)
 """A label is measured by the first of these that is above all its characters, as if they could be any
 below."""
+
+
+_LONG = ((0xDF, 0x17F), (0x3AC, 0x3CE), (0x430, 0x45F), (0x561, 0x586))
+"""The small letters of Latin beyond ASCII, Greek, Cyrillic and Armenian: two bytes of UTF-8 each."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -163,6 +169,14 @@ class _Rules:
         return Any_((Not(only_left), Pattern(f"{start}(?:{labels})(?:{_set(self.dots)}(?:{labels}))*$")))
 
 
+def _long_letters() -> tuple[Ranges, ...]:
+    """Return, script by script, the letters of labels that are measured letter by letter: no rule concerns
+    them, so every text of them is a label if it is short enough."""
+    table = _table()
+    free = _without(table["PVALID"], _joined(complement(table["bidi L"]), table["mark"]))
+    return tuple(_without(free, complement((pair,))) for pair in _LONG)
+
+
 def _letters() -> Ranges:
     return _joined(_table()["PVALID"], _table()["CONTEXT"])
 
@@ -173,8 +187,11 @@ def label() -> str:
     return f"(?:{_LDH}|{_set(_letters())}+)"
 
 
-def host_name() -> Formula:
-    """Return the formula of `idn-hostname`: labels between any of the four dots of RFC 3490."""
+def host_name(*, long: bool) -> Formula:
+    """Return the formula of `idn-hostname`: labels between any of the four dots of RFC 3490.
+
+    `long`: with labels that are measured letter by letter, whose automaton has a state for each text.
+    """
     rules = _Rules(mail=False)
     rules.labels()
     rules.normal_form()
@@ -184,7 +201,7 @@ def host_name() -> Formula:
             Pattern(f"^{part}(?:{dot}{part})*$"),
             rules.kept(),
             rules.direction(),
-            Format(NAME_LENGTHS),
+            Format(NAME_LENGTHS if long else SHORT_LENGTHS),
             _few_labels(),
             Length(1, 253),
         )
@@ -309,7 +326,7 @@ def _finished(builder: ProgramBuilder, start: int) -> Program:
 
 @functools.lru_cache(maxsize=4)
 def lengths(name: str) -> Program:
-    """Return the program of NAME_LENGTHS, of MAIL_LENGTHS or of LOCAL_LENGTHS."""
+    """Return the program of NAME_LENGTHS, of SHORT_LENGTHS, of MAIL_LENGTHS or of LOCAL_LENGTHS."""
     builder = ProgramBuilder()
     if name == LOCAL_LENGTHS:
         return _finished(builder, _local(builder, builder.emit(parse("[^@]*$"), builder.put(MATCH))))
@@ -318,6 +335,12 @@ def lengths(name: str) -> Program:
     dot = builder.set(dots)
     again = builder.put(SPLIT)
     label = _put_label(builder, again, dots)
+    if name == NAME_LENGTHS:
+        long = (
+            builder.put(LETTERS, builder.set(letters), again, letters[0][0], letters[-1][1])
+            for letters in _long_letters()
+        )
+        label = either(builder, [label, *long])
     builder.code[again] = (SPLIT, end, builder.put(CHAR, dot, label), 0, 0, 0)
     if name != MAIL_LENGTHS:
         return _finished(builder, label)

@@ -145,7 +145,7 @@ _OWN = ("email", "hostname", "regex", "idn-hostname", "idn-email")
 CUTS = MappingProxyType(
     {
         "hostname": "beside a pattern, or another format, labels that begin with xn-- are left out",
-        "idn-hostname": "labels that begin with xn-- are left out, and those that may pass 63 octets",
+        "idn-hostname": "labels that begin with xn-- are left out, and mixed ones that may pass 63 octets",
         "idn-email": "labels that begin with xn-- are left out, and those that may pass 63 octets",
         "regex": "deep nesting, late back-references and some names of groups are left out",
     }
@@ -176,10 +176,10 @@ def format_meaning(name: str) -> Formula | Program:
     if name == "regex":
         return compile_regex()
     if name == "idn-hostname":
-        return idna.host_name()
+        return idna.host_name(long=True)
     if name == "idn-email":
         return All((Pattern(f"^{_idn_email(idna.label())}$"), idna.mail_domain()))
-    if name in (idna.NAME_LENGTHS, idna.MAIL_LENGTHS, idna.LOCAL_LENGTHS):
+    if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS, idna.LOCAL_LENGTHS):
         return idna.lengths(name)
     if name in json_content.JSON_TEXTS:
         return json_content.json_text(json_content.JSON_TEXTS[name])
@@ -205,9 +205,11 @@ def _mailbox() -> Program:
 def format_beside(name: str) -> Formula | Program:
     """Return the meaning of a format for strings that must meet other patterns or formats too.
 
-    A-labels are left out: their automaton has about as many states as texts, so no product with another
-    automaton is searched. Errors: those of `format_meaning`.
+    A-labels and long labels are left out: their automata have about as many states as texts, so no product
+    with another automaton is searched. Errors: those of `format_meaning`.
     """
+    if name == "idn-hostname":
+        return idna.host_name(long=False)
     return alabels.host_name(False) if name == alabels.HOST_LABELS else format_meaning(name)
 
 

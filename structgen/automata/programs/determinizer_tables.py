@@ -50,7 +50,7 @@ K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np
 K_ESTIMATE = np.int64(-9)
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
-S_STEPS = 5  # does it have threads of IMPLICIT?
+S_STEPS = 5  # bits: it has threads of IMPLICIT (1), of LETTERS (2)
 # Columns of nodes. Q_LIVE: -1 dead, 0 not known, 1 live, 2 live with all that follow.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 Q_COST = 8  # in the search that `Q_STAMP` names: the bytes to this node

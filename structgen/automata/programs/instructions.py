@@ -30,8 +30,9 @@ CLOCK = 10  # threads are places of an RFC 3339 time; it ends the string
 REGEX = 11  # a: tree of names of properties, b: next once what is read is not held, or itself; threads are
 # places of an ECMA-262 pattern, which ends the string
 IMPLICIT = 12  # a: which of the program's steppers, b: next, c: least characters; threads are its states
-CALL = 13  # a: a body, b: next once it has ended, c: how far in front the CALL stands that the context names
-RETURN = 14  # the end of a body, c: how far behind the call's next it goes on
+LETTERS = 13  # a: index of a set that lies between c and d, b: next; threads are the letters read
+CALL = 14  # a: a body, b: next once it has ended, c: how far in front the CALL stands that the context names
+RETURN = 15  # the end of a body, c: how far behind the call's next it goes on
 CALLED = -2
 """In `Program.outer`: the contexts are calls, not counts."""
 UNPADDED = 8
@@ -171,6 +172,8 @@ def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int
                 value = len("00:00:00Z")
             elif op == IMPLICIT:
                 value = least + cost[b]
+            elif op == LETTERS:
+                value = widths[a] + cost[b]
             elif op == CALL:
                 value = cost[a] + cost[b]
             else:

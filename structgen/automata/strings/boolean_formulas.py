@@ -67,7 +67,8 @@ class TreeBuilder:
                     continue
                 stack.append((formula, denied, whole, True))
                 if isinstance(formula, All):
-                    whole = whole and sum(map(_asks, formula.of)) <= 1 and not _measures_json(formula)
+                    whole = whole and sum(map(_asks, formula.of)) <= 1
+                    whole = whole and not _asks_long_names(formula) and not _measures_json(formula)
                 stack.extend((part, denied, whole, False) for part in reversed(below))
             else:
                 done.append(self._leaf(formula, denied, whole))
@@ -134,6 +135,13 @@ class TreeBuilder:
 def _asks(formula: Formula) -> bool:
     """Return whether a part of a conjunction is neither a length nor excluded words."""
     return not (isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words)))
+
+
+def _asks_long_names(formula: All) -> bool:
+    """Return whether an international name must have a least length: then not every text is an end
+    (`label_lengths`)."""
+    least = max((part.least for part in formula.of if isinstance(part, Length)), default=0)
+    return least > 1 and Format("idn-hostname") in formula.of
 
 
 def _measures_json(formula: All) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from structgen.automata.formats.label_lengths import after_letter, class_of_point
 from structgen.automata.formats.regex_format import regex_cost
 from structgen.automata.formats.time_of_day import clock_cost
 from structgen.automata.programs.determinizer_tables import (
@@ -140,6 +141,7 @@ from structgen.automata.programs.instructions import (
     CHAR,
     CLOCK,
     IMPLICIT,
+    LETTERS,
     MATCH,
     REGEX,
     UNPADDED,
@@ -148,6 +150,8 @@ from structgen.automata.programs.instructions import (
 from structgen.automata.strings.subset_construction import (
     accepted,
     closure,
+    lettered,
+    letterless,
     open_atoms,
     set_row,
     stepped,
@@ -336,10 +340,27 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _plain(A, q):  # type: ignore[no-untyped-def]
+    """Return the node without its threads of LETTERS: every other successor is the same."""
+    set_ = nodes_of(A)[q, Q_SET]
+    if not lettered(A, set_):
+        return q
+    return _node(A, nodes_of(A)[q, Q_SPEC], letterless(A, set_), nodes_of(A)[q, Q_LENGTH])
+
+
+@jit
 def _node_row(A, q):  # type: ignore[no-untyped-def]
-    """Return where the heap lists the node's successor on each class (DEAD: certainly none)."""
+    """Return where the heap lists the node's successor on each class (DEAD: certainly none).
+
+    Threads of LETTERS are left out: their successors are found letter by letter (`_fill_column`).
+    """
     nodes = nodes_of(A)
     if nodes[q, Q_ROW] >= 0:
+        return nodes[q, Q_ROW]
+    own = q
+    q = _plain(A, q)
+    if nodes[q, Q_ROW] >= 0:
+        nodes[own, Q_ROW] = nodes[q, Q_ROW]
         return nodes[q, Q_ROW]
     s = nodes[q, Q_SPEC]
     set_ = nodes[q, Q_SET]
@@ -367,6 +388,7 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
             last_set, last = set_, _node(A, s, set_, length)
         heap_of(A)[row + c] = DEAD if nodes_of(A)[last, Q_LIVE] < 0 else last
     nodes[q, Q_ROW] = row
+    nodes[own, Q_ROW] = row
     return row
 
 
@@ -614,6 +636,58 @@ def _decide(A, q):  # type: ignore[no-untyped-def]
         nodes_of(A)[q, Q_LIVE] = 1  # there is room for an end
     else:
         _seek(A, q, TO_LIVE)
+    if nodes_of(A)[q, Q_LIVE] < 0 and lettered(A, set_):
+        _try_letters(A, q)
+
+
+@jit
+def _try_letters(A, q):  # type: ignore[no-untyped-def]
+    """Mark a node live if a letter of LETTERS leads to an outcome; searches try every other character.
+
+    A text whose label continues with letters is an end unless it is an excluded word, so one letter decides.
+    """
+    point = _next_letter(A, q, np.int64(128), np.int64(0x7FF))
+    while point >= 0:
+        if nodes_of(A)[_node_after(A, q, point), Q_OUTCOME] >= 0:
+            nodes_of(A)[q, Q_LIVE] = 1
+            return
+        point = _next_letter(A, q, point + 1, np.int64(0x7FF))
+
+
+@jit
+def _next_letter(A, q, low, high):  # type: ignore[no-untyped-def]
+    """Return the first code point from `low` to `high` that a thread of LETTERS in a node accepts, or -1."""
+    s, set_ = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET]
+    off, found = sets_of(A)[set_, S_OFF], NONE
+    for i in range(off, off + sets_of(A)[set_, S_LEN]):
+        t = heap_of(A)[i]
+        pc = keys_of(A)[t, 0]
+        if prog_of(A)[pc, 0] != LETTERS:
+            continue
+        for point in range(max(low, prog_of(A)[pc, 3]), min(high, prog_of(A)[pc, 4]) + 1):
+            if after_letter(A, t, point, class_of_point(A, s, point)) >= 0:
+                found, high = np.int64(point), point - 1
+                break
+    return found
+
+
+@jit
+def _letter_blocks(A, q):  # type: ignore[no-untyped-def]
+    """Return as bits which of the 32 blocks of 64 code points below U+0800 hold a letter that keeps a node
+    live."""
+    blocks = ZERO
+    for block in range(2, 32):
+        last = np.int64(64 * block + 63)
+        point = _next_letter(A, q, np.int64(64 * block), last)
+        while point >= 0:
+            after = _node_after(A, q, point)
+            if nodes_of(A)[after, Q_LIVE] == 0:
+                _decide(A, after)
+            if nodes_of(A)[after, Q_LIVE] > 0:
+                blocks |= np.int64(1) << block
+                break
+            point = _next_letter(A, q, point + 1, last)
+    return blocks
 
 
 @jit
@@ -820,8 +894,17 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
                 while at + 1 < count and heap[starts + at + 1] <= first:
                     at += 1
                 trans[n, 128 + b] = work_of(A)[heap[kinds + at]]
+        if left == 1 and low < 0x800 and lettered(A, nodes_of(A)[q, Q_SET]):
+            for b in range(64):
+                if _next_letter(A, q, low + b, low + b) >= 0:
+                    trans[n, 128 + b] = UNKNOWN
+            trans[n, SAFE_COLUMN] = UNKNOWN - 1
+            states[n, DONE] = BY_COLUMN
+            return
     else:
-        q = states[n, ARG_A]
+        own = states[n, ARG_A]
+        q = _plain(A, own)
+        letters = _letter_blocks(A, own) if q != own else ZERO
         _class_states(A, q)
         s = nodes_of(A)[q, Q_SPEC]
         ascii_ = spec_of(A)[s, P_ASCII]
@@ -848,6 +931,12 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
                 middle = np.int64(5 if b == 0xF0 else 7 if b == 0xF4 else 6)
             while at + 1 < count and heap[starts + at + 1] <= first:
                 at += 1
+            if b < 0xE0 and letters >> (b & 31) & 1:
+                key = intern(A, K_SPLIT, own, low, left)
+                if keys_of(A)[key, VALUE] == UNSET:
+                    keys_of(A)[key, VALUE] = _new_state(A, SPLIT_STATE, own, low, left, NONE)
+                trans[n, b] = keys_of(A)[key, VALUE]
+                continue
             if at + 1 < count and heap[starts + at + 1] <= high:
                 trans[n, b] = _middle(A, s, q, low, left)
                 continue
@@ -908,23 +997,26 @@ def _beside_stepper(A, set_, atom):  # type: ignore[no-untyped-def]
 
 @jit
 def _node_after(A, q, char):  # type: ignore[no-untyped-def]
-    """Return the node after a node and a character of ASCII, live or not."""
+    """Return the node after a node and a character of ASCII or of LETTERS, live or not."""
     s, set_, length = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH]
     if length < spec_of(A)[s, P_CAP]:
         length += 1
     if sets_of(A)[set_, S_LEN] == 0:
         after = set_
-    elif steps(A, set_) and alphabet(char):
+    elif lettered(A, set_) if char > 127 else steps(A, set_) and alphabet(char):
         after = stepped(A, s, set_, char)
     else:
-        after = heap_of(A)[set_row(A, s, set_) + heap_of(A)[spec_of(A)[s, P_ASCII] + char]]
+        class_ = heap_of(A)[spec_of(A)[s, P_ASCII] + char] if char < 128 else class_of_point(A, s, char)
+        after = heap_of(A)[set_row(A, s, set_) + class_]
     return _node(A, s, after, length)
 
 
 @jit
 def _fill_column(A, n, char):  # type: ignore[no-untyped-def]
-    """Fill one column of a row that is filled by columns: a character of the implicit automata's alphabet."""
-    after = _node_after(A, states_of(A)[n, ARG_A], char)
+    """Fill one column of a row that is filled by columns: a character of the implicit automata's alphabet, or
+    the last byte of a letter of LETTERS."""
+    point = states_of(A)[n, ARG_B] + (char & 63) if states_of(A)[n, KIND] == SPLIT_STATE else char
+    after = _node_after(A, states_of(A)[n, ARG_A], point)
     trans_of(A)[n, char] = DEAD if nodes_of(A)[after, Q_LIVE] < 0 else _state_of(A, after)
 
 

@@ -20,6 +20,7 @@ from structgen.automata.programs.instructions import (
     CHAR,
     CLOCK,
     IMPLICIT,
+    LETTERS,
     MATCH,
     REGEX,
     REPEAT,
@@ -775,6 +776,15 @@ class StringPool:
                 continue
             assert node < self._reg[ar.N_NODE], node
             self._improve(best, encode(chr(point))[-c:], self._node_finish(node))
+        self.expand(state, 0x80)
+        if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
+            # letters of a label that only LETTERS accepts
+            for byte in range(0x80, 0xC0):
+                self.expand(state, byte)
+                after = int(self.trans[state, byte])
+                if after >= 0:
+                    self._improve(best, bytes((byte,)), self.finish(after))
+                    break
         return best
 
     def _improve(self, best: dict[int, bytes], lead: bytes, found: Demands) -> None:
@@ -935,6 +945,12 @@ class StringPool:
                 counts.append(int(keys[a, 2]) - first)
                 a = int(keys[a, 1])
             return b"%d:%d %r" % (what, at, counts)
+        if op == LETTERS:
+            letters = []
+            while c:
+                letters.append(c)
+                b, c = keys[b, 2:4].tolist()
+            return b"%d:%d %r" % (what, at, letters)
         if op == IMPLICIT:
             text = self.texts.text(c)
             return b"%d:%d %s" % (what, at, text.encode())
@@ -1042,8 +1058,8 @@ _KEPT_REGISTERS = [*_BOUNDS, ar.TODO_STAMP, ar.N_STATE, ar.WORK]
 
 
 # Instructions, as bits: those that name their atom; those with a target in `b`.
-_OWN = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << IMPLICIT
-_SECOND = 1 << CALL | 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << IMPLICIT | 1 << REGEX
+_OWN = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << IMPLICIT | 1 << LETTERS
+_SECOND = 1 << CALL | 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << IMPLICIT | 1 << LETTERS | 1 << REGEX
 
 
 @functools.lru_cache(maxsize=1024)
@@ -1052,7 +1068,7 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
     atom?"""
     code = np.array(program.code, np.int64)
     op = code[:, 0]
-    chars = (op == CHAR).astype(np.int64)
+    chars = ((op == CHAR) | (op == LETTERS)).astype(np.int64)
     own, second = _OWN >> op & 1, _SECOND >> op & 1
     return code, chars, 1 - own, second, own
 

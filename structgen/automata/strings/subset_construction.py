@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from structgen.automata.formats.label_lengths import after_letter, class_of_point
 from structgen.automata.formats.regex_format import regex_ends, regex_step
 from structgen.automata.formats.regex_registers import CUT, FLAGS
 from structgen.automata.formats.time_of_day import CLOCK_END, MEMORY, clock_step
@@ -56,6 +57,7 @@ from structgen.automata.programs.instructions import (
     COUNT,
     EOL,
     IMPLICIT,
+    LETTERS,
     MATCH,
     PUSH,
     REGEX,
@@ -118,7 +120,7 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
         stamp_of(A)[key] = gen
         if top >= room or out >= bottom - 1:
             stop(A, FULL_WORK, ZERO)
-        if op in (CHAR, MATCH, CLOCK, REGEX, IMPLICIT):
+        if op in (CHAR, MATCH, CLOCK, REGEX, IMPLICIT, LETTERS):
             work[out] = key
             out += 1
         elif op == SPLIT:
@@ -343,34 +345,67 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
 
 
 @jit
-def steps(A, set_):  # type: ignore[no-untyped-def]
-    """Return whether a set holds a thread of IMPLICIT; computed once."""
+def _reading(A, set_):  # type: ignore[no-untyped-def]
+    """Return as bits whether a set holds threads of IMPLICIT (1) and of LETTERS (2); computed once."""
     if sets_of(A)[set_, S_STEPS] < 0:
         found = ZERO
         off = sets_of(A)[set_, S_OFF]
         for i in range(off, off + sets_of(A)[set_, S_LEN]):
-            if prog_of(A)[keys_of(A)[heap_of(A)[i], 0], 0] == IMPLICIT:
-                found = ONE
+            op = prog_of(A)[keys_of(A)[heap_of(A)[i], 0], 0]
+            if op == IMPLICIT:
+                found |= 1
+            elif op == LETTERS:
+                found |= 2
         sets_of(A)[set_, S_STEPS] = found
-    return sets_of(A)[set_, S_STEPS] != 0
+    return sets_of(A)[set_, S_STEPS]
+
+
+@jit
+def steps(A, set_):  # type: ignore[no-untyped-def]
+    """Return whether a set holds a thread of IMPLICIT."""
+    return _reading(A, set_) & 1 != 0
+
+
+@jit
+def lettered(A, set_):  # type: ignore[no-untyped-def]
+    """Return whether a set holds a thread of LETTERS."""
+    return _reading(A, set_) & 2 != 0
+
+
+@jit
+def letterless(A, set_):  # type: ignore[no-untyped-def]
+    """Return a set without its threads of LETTERS. Uses `work`."""
+    off, kept = sets_of(A)[set_, S_OFF], np.int64(0)
+    for i in range(off, off + sets_of(A)[set_, S_LEN]):
+        t = heap_of(A)[i]
+        if prog_of(A)[keys_of(A)[t, 0], 0] != LETTERS:
+            if kept + 1 >= work_of(A).shape[0]:
+                stop(A, FULL_WORK, ZERO)
+            work_of(A)[kept] = t
+            kept += 1
+    return intern_set(A, kept)
 
 
 @jit
 def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
-    """Return the set after a character of the implicit automata's alphabet.
+    """Return the set after a character of the implicit automata's alphabet, or of LETTERS.
 
     A thread of IMPLICIT holds the number of its state, and as its value the distance to the nearest end; at
-    an end, the threads that follow the instruction are in the set too.
+    an end, the threads that follow the instruction are in the set too. Each thread of LETTERS is an end.
     `set_row` has the successors on all other characters.
     """
     heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
-    class_ = heap[spec_of(A)[s, P_ASCII] + char]
+    class_ = heap[spec_of(A)[s, P_ASCII] + char] if char < 128 else class_of_point(A, s, char)
     off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
     for i in range(off, off + size):
         t = heap[i]
         if prog[keys[t, 0], 0] == CHAR and heap[prog[keys[t, 0], 1] + class_]:
             _follow(A, t)
-        elif prog[keys[t, 0], 0] == IMPLICIT:
+        elif prog[keys[t, 0], 0] == LETTERS:
+            after = after_letter(A, t, char, class_)
+            if after >= 0:
+                _follow(A, after)
+        elif prog[keys[t, 0], 0] == IMPLICIT and char < 128:
             answer = intern(A, K_STEP, t, char, ZERO)
             if keys[answer, VALUE] == UNSET:
                 stop(A, NEED_STEP, answer)
@@ -388,10 +423,13 @@ def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
         if op == CHAR:
             if heap[prog[pc, 1] + class_]:
                 from_ = t
+        elif op == LETTERS:
+            from_ = u = after_letter(A, t, char, class_)
         elif op == IMPLICIT:
-            u = keys[intern(A, K_STEP, t, char, ZERO), VALUE]
-            if u >= 0 and keys[u, VALUE] == 0:
-                from_ = u
+            if char < 128:
+                u = keys[intern(A, K_STEP, t, char, ZERO), VALUE]
+                if u >= 0 and keys[u, VALUE] == 0:
+                    from_ = u
         else:
             u = _after(A, s, t, class_)
         if length + 1 + (keys[from_, LEN] if from_ >= 0 else 0) >= work.shape[0] // 2:
