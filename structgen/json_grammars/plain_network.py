@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structgen.automata.numbers.form_product import number_pool
+from structgen.automata.numbers.printed_numerals import number_pool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.scalar_questions import Numbers, Strings
 from structgen.schema.reading.document import Document

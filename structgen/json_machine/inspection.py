@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.numbers.form_product import AnyPool
+from structgen.automata.numbers.printed_numerals import AnyPool
 from structgen.automata.numbers.written_forms import only_integers
 from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
 from structgen.automata.strings.string_pool import StringPool

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from structgen.automata.numbers.form_product import AnyPool, number_pool
+from structgen.automata.numbers.printed_numerals import AnyPool, number_pool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import scalar_questions

@@ -164,6 +164,14 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Points:
+    """Numbers that are one of finitely many. An int and a Decimal of the same value are equal; an int has at
+    most 59 bits."""
+
+    of: frozenset[int | Decimal]
+
+
+@dataclass(frozen=True, slots=True)
 class Multiple:
     """Numbers that are an integer times `of` (> 0). Integers are Multiple(Decimal(1))."""
 
@@ -179,7 +187,7 @@ class PlainInteger:
 
 
 StringAtom: TypeAlias = Union[Pattern, Format, Length, Words]
-NumberAtom: TypeAlias = Union[Interval, Multiple, PlainInteger]
+NumberAtom: TypeAlias = Union[Interval, Points, Multiple, PlainInteger]
 Formula: TypeAlias = Union[Not, All, Any_, StringAtom, NumberAtom]
 TRUE = All(())
 FALSE = Any_(())

@@ -84,6 +84,9 @@ def holds(formula: ir.Formula, values: Values) -> npt.NDArray[np.bool_]:
     if isinstance(formula, ir.Multiple):
         of = Fraction(formula.of)
         return (values.scaled * of.denominator % (of.numerator * values.scale) == 0).astype(bool)
+    if isinstance(formula, ir.Points):
+        wanted = {Fraction(one) * values.scale for one in formula.of}
+        return np.array([one in wanted for one in values.scaled.tolist()], bool)
     assert isinstance(formula, ir.Interval)
     found = np.ones_like(values.plain)
     if formula.low is not None:

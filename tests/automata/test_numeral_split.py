@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from structgen.automata.numbers.interval_split import split
-from structgen.automata.numbers.number_plan import sides_of
+from structgen.automata.numbers.number_plan import parts_of, sides_of
 from structgen.automata.numbers.number_pool import COLUMNS, NumberPool
 from structgen.automata.numbers.written_forms import ANY, BOUNDED, PLAIN
 from structgen.language import ir
@@ -20,7 +19,7 @@ VALUES = [Decimal(value) for value in range(105, 999, 9)]
 
 
 def but(base: ir.Formula, values: list[Decimal]) -> ir.Spec:
-    return ir.Spec((ir.All((base, ir.Not(ir.Any_(tuple(ir.Interval(one, one) for one in values))))),))
+    return ir.Spec((ir.All((base, ir.Not(ir.Points(frozenset(values))))),))
 
 
 def start(pool: NumberPool, spec: ir.Spec) -> int:
@@ -58,7 +57,7 @@ def test_a_first_digit_without_exceptions_has_the_states_of_any_number() -> None
 def test_parts_keep_the_bounds_and_the_exceptions_of_their_digit(policy: int) -> None:
     between = ir.All((ir.Interval(Decimal(20), Decimal(500)), INTEGER))
     side, _ = sides_of(but(between, VALUES), policy, Limits(), lambda demands: 0)
-    parts = split(side)
+    parts = parts_of(side)
     assert len(parts) == 10
     for digit in range(1, 10):
         excepted = [str(value).rstrip("0") for value in VALUES if str(value)[0] == str(digit) and value < 500]
@@ -66,6 +65,6 @@ def test_parts_keep_the_bounds_and_the_exceptions_of_their_digit(policy: int) ->
 
 
 def test_a_set_of_numbers_is_not_split() -> None:
-    spec = ir.Spec((ir.Any_(tuple(ir.Interval(one, one) for one in VALUES)),))
+    spec = ir.Spec((ir.Points(frozenset(VALUES)),))
     side, _ = sides_of(spec, BOUNDED, Limits(), lambda demands: 0)
-    assert split(side) == ()
+    assert parts_of(side) == ()

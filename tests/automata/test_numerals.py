@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from structgen.automata.numbers import number_states
+from structgen.automata.numbers import number_pool
 from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
 from structgen.automata.numbers.written_forms import Caps
 from structgen.errors import LimitError, OptionError
@@ -85,7 +85,10 @@ intervals = st.builds(
     ir.Interval, st.none() | bounds, st.none() | bounds, st.booleans(), st.booleans()
 ) | bounds.map(lambda value: ir.Interval(value, value))
 PLAIN_INTEGER = ir.PlainInteger()
-atoms = intervals | st.builds(ir.Multiple, st.sampled_from(DIVISORS).map(Decimal))
+finite = st.frozensets(
+    bounds | st.sampled_from([0, 1, 7, 10, 12, 120, -3, 10**17]), min_size=1, max_size=9
+).map(ir.Points)
+atoms = intervals | finite | st.builds(ir.Multiple, st.sampled_from(DIVISORS).map(Decimal))
 usual = st.one_of(
     atoms,
     st.builds(lambda a, b: ir.All((a, b)), atoms, atoms),
@@ -96,9 +99,9 @@ usual = st.one_of(
     ),
 )
 excepted = st.builds(
-    lambda base, some: ir.All((base, ir.Not(ir.Any_(tuple([ir.Interval(value, value) for value in some]))))),
+    lambda base, some: ir.All((base, ir.Not(some))),
     atoms,
-    st.lists(bounds, min_size=1, max_size=9, unique=True),
+    finite,
 )
 formulas = usual | st.recursive(
     atoms | st.just(PLAIN_INTEGER),
@@ -427,7 +430,7 @@ def test_threads_that_ask_at_once_get_what_one_gets() -> None:
 def test_states_are_begun_anew_once_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     old = NumberPool("python", Limits())
     start = old.start(ir.Spec((INTEGER,)), numbering())
-    monkeypatch.setattr(number_states, "MOST_STATES", 8)
+    monkeypatch.setattr(number_pool, "MOST_STATES", 8)
     new = NumberPool("python", Limits())
     assert new.count == 0
     assert old.outcome[walk(old, start, "123456e-2")] == -1
@@ -435,7 +438,7 @@ def test_states_are_begun_anew_once_they_are_many(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_limit_counts_what_the_grammar_itself_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(number_states, "MOST_STATES", 50)
+    monkeypatch.setattr(number_pool, "MOST_STATES", 50)
     spec = ir.Spec((ir.All((INTEGER, interval("3", "87654"))),))
     one, two = NumberPool("python", Limits()), NumberPool("python", Limits(automaton_states=50))
     walk(one, one.start(spec, numbering()), "12345")
@@ -527,7 +530,7 @@ def test_a_number_too_far_to_count_to_is_past_a_limit(numbers: str, far: str) ->
 def test_remainders_of_many_digits_make_a_row_at_a_time_once_they_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(number_states, "CROWD", 100)
+    monkeypatch.setattr(number_pool, "CROWD", 100)
     pool = NumberPool("any", Limits(number_chars=300))
     state = pool.start(ir.Spec((ir.Multiple(Decimal(6_469_693_230)),)), numbering())
     walk(pool, state, "12345")

@@ -28,13 +28,8 @@ PIECES = [
     "é",
     "A-",
     "0" * 9,
-    "πα",
-    "ράδειγμα",
-    "\u03b1.",
-    "λ\u0375",
 ]
 LONGEST = "xn--" + ("a" * 53 + "ß").encode("punycode").decode()
-LONG = "παράδειγμα" * 5 + "πα"  # its A-label has 61 octets
 DOCUMENTS = [
     f'"{LONGEST}.a"',
     '"xn--9n2bp8q.xn--9t4b11yi5a"',
@@ -68,25 +63,8 @@ def test_a_mask_is_what_single_bytes_say(schema: dict[str, Any]) -> None:
     assert compared(schema, DOCUMENTS) > 20
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "string", "format": "idn-hostname", "maxLength": 50},
-        *(
-            pytest.param({"type": "string", "format": "idn-hostname", **beside}, marks=pytest.mark.slow)
-            for beside in ({}, {"not": {"enum": [LONG]}}, {"not": {"enum": [LONG[:20]]}})
-        ),
-    ],
-    ids=["shorter", "alone", "not", "not so"],
-)
-def test_a_mask_in_a_long_label_is_what_single_bytes_say(schema: dict[str, Any]) -> None:
-    """Labels of Greek letters are measured letter by letter, and letters are two bytes."""
-    assert compared(schema, [f'"{LONG}.c'], first=80) > 20
-
-
-def compared(schema: dict[str, Any], documents: list[str], first: int = 0) -> int:
-    """Return how many states of documents, from some byte on, were held to what stepping through bytes
-    says."""
+def compared(schema: dict[str, Any], documents: list[str]) -> int:
+    """Return how many states of documents were held to what stepping through bytes says."""
     names = tokenizer()
     limits = sg.Limits(automaton_states=4_000_000)
     compiled = sg.compile(sg.json_schema(schema, **sg.WIDEST), names, limits=limits)
@@ -94,13 +72,11 @@ def compared(schema: dict[str, Any], documents: list[str], first: int = 0) -> in
     seen = 0
     for document in documents:
         state = compiled.start
-        for at, byte in enumerate(document.encode()):
+        for byte in document.encode():
             after = compiled.step_bytes(state, bytes((byte,)))
             if after is None:
                 break
             state = after
-            if at < first:
-                continue
             allowed = set(compiled.allowed(state))
             for number, data in tokens:
                 assert (number in allowed) == (compiled.step_bytes(state, data) is not None), (state, data)

@@ -91,6 +91,18 @@ def _all() -> list[Hostile]:
         lambda: dumps(1, 300_000, "0"),
     )
     add(
+        "enum of 1,000,000 integers",
+        lambda: {"enum": list(range(0, 3_000_000, 3))},
+        lambda: dumps(0, 2_999_997),
+        lambda: dumps(1, 3_000_000, "0"),
+    )
+    add(
+        "enum of 200,000 floats",
+        lambda: {"enum": [at / 8 for at in range(1, 400_000, 2)]},
+        lambda: dumps(0.125, 49_999.875),
+        lambda: dumps(0.25, 1, 50_000.125),
+    )
+    add(
         "enum of 1,000 objects",
         lambda: {"enum": [{f"k{k}": at + k for k in range(20)} for at in range(1_000)]},
         lambda: dumps({f"k{k}": 999 + k for k in range(20)}),
@@ -548,6 +560,8 @@ REFUSED: frozenset[str] = frozenset({"multiples of 10^40 and a little", NO_KEY})
 SLOW: frozenset[str] = frozenset(
     {
         "enum of 100,000 integers",
+        "enum of 1,000,000 integers",
+        "enum of 200,000 floats",
         "enum of 1,000 objects",
         "const nested 10,000 deep",
         "5,000 required properties",

@@ -27,6 +27,7 @@ from structgen.language.ir import (
     Multiple,
     Not,
     Pattern,
+    Points,
     Spec,
     ValueMenu,
     Words,
@@ -61,6 +62,8 @@ def holds(formula: Formula, value: str | Decimal) -> bool:
             return least <= len(value) and (most is None or len(value) <= most)
         case Words(of):
             return value in of
+        case Points(numbers):
+            return any(value == number for number in numbers)
         case Interval(low, high, open_low, open_high):
             assert isinstance(value, Decimal)
             above = low is None or value > low or (value == low and not open_low)

@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_walker import holds
 
-from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
+from structgen.language.ir import (
+    FALSE,
+    TRUE,
+    All,
+    Any_,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    Points,
+    Words,
+)
 from structgen.schema.meaning.formulas import (
     apart,
     conjunction,
@@ -29,7 +41,9 @@ WORDS = ["", "a", "b", "ab", "abc", "abcd"]
 @st.composite
 def number_formulas(draw: st.DrawFn, depth: int = 2) -> Formula:
     """Return a random formula over numbers."""
-    kind = draw(st.integers(0, 5 if depth else 1))
+    kind = draw(st.integers(0, 6 if depth else 1))
+    if kind == 6:
+        return Points(draw(st.frozensets(decimals | st.integers(-50, 50), min_size=1, max_size=4)))
     if kind == 0:
         low, high = draw(st.none() | decimals), draw(st.none() | decimals)
         return Interval(low, high, draw(st.booleans()), draw(st.booleans()))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_walker import Walker, network_of
 
-from structgen.language.ir import All, Any_, Formula, Interval, Multiple, Not
+from structgen.language.ir import All, Any_, Formula, Interval, Multiple, Not, Points
 from structgen.schema.meaning.formulas import number_meets
 from structgen.schema.meaning.multiples import common_multiple, simplified
 
@@ -32,6 +32,8 @@ def meets(formula: Formula, value: Decimal) -> bool:
         case Interval(low, high, open_low, open_high):
             above = low is None or value > low or (value == low and not open_low)
             return above and (high is None or value < high or (value == high and not open_high))
+        case Points(of):
+            return any(value == one for one in of)
         case Not(inner):
             return not meets(inner, value)
         case All(parts):

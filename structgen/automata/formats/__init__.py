@@ -1,7 +1,7 @@
 """The formats of JSON Schema (`date-time`, `idn-hostname`, `regex`, ...) as formulas and programs.
 
-`named_formats` is the list: each name has a pattern or a module. Host names: `alabels` and `punycode`
-(ASCII and A-labels), `idna` and `label_lengths` (IDNA 2008). E-mail: `mailbox`. Times: `time_of_day`, with
+`named_formats` is the list: each name has a pattern or a module. Host names: `alabels`
+(ASCII and A-labels), `idna` (IDNA 2008). E-mail: `mailbox`. Times: `time_of_day`, with
 leap seconds. ECMA-262 patterns: `regex_format`, `regex_escapes`, `regex_registers`. Strings that hold
 base64 or a JSON text: `encoded_content`, `json_content`.
 """

@@ -2,27 +2,27 @@
 
 RFC 5890 section 2.3.2.1, RFC 5891 sections 4 and 5.3 (letters in either case), RFC 5893. The code points
 that Punycode digits insert depend on all characters before them, so the states of an A-label are the texts
-themselves: an implicit automaton. It is exact, because the distance from every text to the nearest end is
-known.
+themselves: an implicit automaton. The package `idna` judges whether a text is an end.
 
-A text t behind `xn--` can go on in two ways. If t is a basic string, a hyphen and digits, more digits may
-complete it; they are tried (`punycode.least_digits`). Or a hyphen makes a basic string of all of t. Then
-code points must be inserted: at least one, and one more for each hyphen at the start, at the end, or at the
-third and fourth place. The first insertion takes three digits, because U+00B7, the first code point beyond
-ASCII, is 55 * (length + 1) > 35 steps away. Each further one takes one digit, because U+00DF at the end and
-U+00E0, one step further, give labels. So 3 + insertions characters lead from t to an end, and six lead from
-any t.
+Every text behind `xn--` has an end that is known without a search: a hyphen makes a basic string of all that
+is written, and a few digits insert letters that make it a label (`ALabels._digits`). At least one letter is
+inserted, and one more for each hyphen at the start, at the end, or at the third and fourth place. The first
+takes three digits, because U+00DF is 95 * (length + 1) > 35 steps away; each further one takes one, because
+U+00DF at the end and U+00E0, one step further, give labels. So five characters lead from any text to an end:
+three letters are inserted only if the last character is a hyphen, which then is the one that is written.
+
+A text lives where this end has room. So an A-label of up to 59 octets is always accepted; a longer one only
+if each of its beginnings is an A-label itself, or has room for the end that is known.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
+import unicodedata
 from dataclasses import dataclass
 
-import numpy as np
-
-from structgen.automata.formats.punycode import PLAIN, TO_LEFT, TO_RIGHT, code_points, least_digits
+from structgen.automata.programs.determinizer_tables import MOST_TO_END
 from structgen.automata.programs.instructions import CHAR, EOL, IMPLICIT, MATCH, SPLIT, Program
 from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import Ranges, complement, union
@@ -30,88 +30,71 @@ from structgen.automata.unicode.charsets import Ranges, complement, union
 HOST_LABELS = "hostname labels"
 """The name of a part of `hostname` in `format_meaning`."""
 
-MOST_DIGITS = 59
-"""Characters of an A-label behind `xn--`: a label has 63 octets (RFC 1034, section 3.1)."""
-
-_FEWEST = 3  # digits of a first insertion
-_FARTHEST = 6  # characters from a text to an end, where there is room
-_WRITTEN = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # as bytes are ordered; small letters come last
-
-
-@functools.lru_cache(maxsize=4096)
-def _insertions(start: str, last: str, to_right: bool) -> int:
-    """Return how many code points must be inserted into a basic string to make it a label.
-
-    `start`: its first four characters; `last`: its last character, if it is longer. `to_right`: the label
-    must begin with a letter (RFC 5893, section 2, rule 1).
-    """
-    text = start + last
-    places = [*range(min(len(start), 3) + 1), len(text)]
-    for count in range(1, 4):
-        for chosen in itertools.combinations_with_replacement(places, count):
-            label = text
-            for place in sorted(chosen, reverse=True):
-                label = label[:place] + "\u00df" + label[place:]
-            if label[0] == "-" or label[-1] == "-" or label[2:4] == "--":
-                continue
-            if not (to_right and label[0].isdecimal()):
-                return count
-    raise AssertionError(text)
+LABEL_OCTETS = 63
+"""The most octets of a label (RFC 1034, section 3.1)."""
+MOST_CHARS = LABEL_OCTETS - len("xn--")
+"""Characters of an A-label behind `xn--`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ALabels:
-    """The texts behind `xn--` in A-labels of some kinds (such as `punycode.TO_RIGHT`), in small letters."""
+    """The texts behind `xn--` in A-labels, in small letters: those without right-to-left characters, or
+    (`bidi`) those that keep the Bidi rule of names with such characters (RFC 5893, section 2)."""
 
-    kinds: int
+    bidi: bool
 
-    def start(self) -> str:
-        """Return the state before the first character: nothing is written."""
-        return ""
-
-    def step(self, state: str, char: str) -> tuple[str, int] | None:
-        """Return the state after a character and its distance to the nearest end; None if no A-label has that
-        prefix. Cost: some 5 us; milliseconds if no digits lead to an end."""
-        if len(state) >= MOST_DIGITS:
-            return None
+    def step(self, state: str, char: str) -> str | None:
+        """Return the state after a character; None if the end that is known has no room behind it."""
         text = state + char.lower()
-        least = self.least(text)
-        return None if least < 0 else (text, least)
-
-    def least(self, state: str) -> int:
-        """Return the distance to the nearest end, -1 if there is none."""
-        return self._least(state, MOST_DIGITS - len(state))
+        return text if len(text) + len(self.rest(text)) <= MOST_CHARS else None
 
     def rest(self, state: str) -> str:
-        """Return the shortest, then smallest text to an end."""
-        rest = ""
-        for left in range(self.least(state), 0, -1):
-            rest += next(
-                char for char in _WRITTEN if self._least((state + rest + char).lower(), left - 1) == left - 1
-            )
-        return rest
+        """Return the text to the end that is known; empty at an end. Cost: some 30 us."""
+        if self.is_end(state):
+            return ""
+        basic, hyphen, digits = state.rpartition("-")
+        if basic or not hyphen:
+            known = _digits(self, basic)
+            if known.startswith(digits):
+                return known[len(digits) :]
+        return "-" + _digits(self, state)
 
     def safe(self, state: str) -> int:
         """Return how many characters may follow, whichever they are."""
-        return max(MOST_DIGITS - len(state) - _FARTHEST, 0)
+        return max(MOST_CHARS - len(state) - MOST_TO_END, 0)
 
-    def _least(self, text: str, room: int) -> int:
-        """Return the distance from `text` to the nearest end, -1 if it is more than `room`."""
-        best = room + 1
-        if text:
-            best = min(best, _FEWEST + self._inserted(text))
-            if text[-1] == "-" and len(text) > 1:
-                best = min(best, _FEWEST - 1 + self._inserted(text[:-1]))
-                return best if best <= room else -1
-        props, pairs = code_points()
-        written = np.array([ord(char) for char in text] or [0], np.int64)
-        found = int(least_digits(written, len(text), best - 1, self.kinds, props, pairs))
-        if found >= 0:
-            return found
-        return best if best <= room else -1
+    def is_end(self, state: str) -> bool:
+        """Return whether a text is the Punycode of a label of this kind."""
+        import idna  # start-up: some 20 ms
 
-    def _inserted(self, text: str) -> int:
-        return _insertions(text[:4], text[4:][-1:], not self.kinds & PLAIN)
+        try:
+            label = state.encode().decode("punycode")
+            if label.isascii() or label.encode("punycode").decode() != state:
+                return False
+            idna.check_label(label)
+            if self.bidi:
+                return idna.check_bidi(label, check_ltr=True)
+        except UnicodeError:  # IDNAError is one
+            return False
+        return not any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in label)
+
+
+@functools.lru_cache(maxsize=4096)
+def _digits(labels: ALabels, basic: str) -> str:
+    """Return the fewest Punycode digits that insert U+00DF and U+00E0 into a basic string so that it becomes
+    a label."""
+    end = len(basic)
+    places = sorted({*range(min(end, 3) + 1), end}, reverse=True)
+    for count in range(1, 4):
+        for chosen in itertools.combinations_with_replacement(places, count):
+            label = basic
+            for place in chosen:
+                letter = "\u00df" if place == end or end not in chosen else "\u00e0"
+                label = label[:place] + letter + label[place:]
+            text = label.encode("punycode").decode()
+            if labels.is_end(text):
+                return text[end + 1 :] if basic else text
+    raise AssertionError(basic)
 
 
 _EDGE = ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A))
@@ -120,7 +103,6 @@ _X, _N = ((0x58, 0x58), (0x78, 0x78)), ((0x4E, 0x4E), (0x6E, 0x6E))
 _NOT_X = complement(union((*complement(_EDGE), *_X)))
 _LETTER_NOT_X = complement(union((*complement(_NOT_X), (0x30, 0x39))))
 _NOT_N = complement(union((*complement(_EDGE), *_N)))
-_LABEL = 63
 
 
 def _put_label(builder: ProgramBuilder, first: Ranges, after: int, encoded: int | None) -> int:
@@ -131,9 +113,9 @@ def _put_label(builder: ProgramBuilder, first: Ranges, after: int, encoded: int 
     that labels with x join the others early.
     """
     edge, hyphen = builder.set(_EDGE), builder.set(_HYPHEN)
-    behind_edge = {_LABEL: after}  # by characters read
+    behind_edge = {LABEL_OCTETS: after}  # by characters read
     behind_hyphen: dict[int, int] = {}
-    for place in range(_LABEL - 1, 0, -1):
+    for place in range(LABEL_OCTETS - 1, 0, -1):
         more = builder.put(CHAR, edge, behind_edge[place + 1])
         if place + 1 in behind_hyphen:
             more = builder.put(SPLIT, more, builder.put(CHAR, hyphen, behind_hyphen[place + 1]))
@@ -165,12 +147,12 @@ def host_name(a_labels: bool) -> Program:
     builder = ProgramBuilder()
     end = builder.put(EOL, builder.put(MATCH))
     starts = []
-    ways = ((ALabels(TO_RIGHT | PLAIN), _NOT_X), (ALabels(TO_RIGHT | TO_LEFT), _LETTER_NOT_X))
+    ways = ((ALabels(bidi=False), _NOT_X), (ALabels(bidi=True), _LETTER_NOT_X))
     for index, (stepper, first) in enumerate(ways if a_labels else ways[:1]):
         after = builder.put(SPLIT)
         encoded = None
         if a_labels:
-            encoded = builder.put(IMPLICIT, index, after, _FEWEST, stepper.safe(""))
+            encoded = builder.put(IMPLICIT, index, after, len(stepper.rest("")), stepper.safe(""))
         label = _put_label(builder, first, after, encoded)
         builder.code[after] = (SPLIT, end, builder.put(CHAR, builder.set(_DOT), label), 0, 0, 0)
         starts.append(label)

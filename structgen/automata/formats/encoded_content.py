@@ -29,7 +29,6 @@ from structgen.automata.programs.instructions import (
 from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import union
 
-_BYTE = 8
 _EMPTY: Instruction = (SPLIT, 0, 0, 0, 0, 0)
 _PADDING = ((ord("="), ord("=")),)
 
@@ -77,7 +76,7 @@ class _Encoder(ProgramBuilder):
             frozenset(byte for low, high in ranges for byte in range(low, high + 1))
             for ranges in program.sets
         ]
-        taken = [_BYTE * bytes_ % self._bits for bytes_ in range(self._bits)]
+        taken = [8 * bytes_ % self._bits for bytes_ in range(self._bits)]
         self._guesses = [(bits, guess) for bits in dict.fromkeys(taken) for guess in range(1 << bits)]
         """The guesses: how many bits of the next digit, and their value."""
         self._numbers = {guess: number for number, guess in enumerate(self._guesses)}
@@ -129,7 +128,7 @@ class _Encoder(ProgramBuilder):
         op, a, b, *_ = self._of.code[pc]
         taken, guess = self._guesses[number]
         if op == CHAR:
-            self._join(at, self._ways(pc, self._members[a], _BYTE, taken, guess, self._written[taken]))
+            self._join(at, self._ways(pc, self._members[a], 8, taken, guess, self._written[taken]))
         elif op == SPLIT:
             self.code[at] = (SPLIT, self._place(a, number), self._place(b, number), 0, 0, 0)
         elif op == CALL:
@@ -162,7 +161,7 @@ class _Encoder(ProgramBuilder):
         rest = left - own
         mask = (1 << rest) - 1
         kind = self._bits | (UNPADDED if self._encoding.may_end else 0)
-        place = (_BYTE * written + _BYTE - left) // self._bits | written << 4
+        place = (8 * written + 8 - left) // self._bits | written << 4
 
         def digit(values: Iterable[int], after: int) -> Instruction:
             return CHAR, self._digits((guess << own) + value for value in values), after, kind, place, 0
@@ -194,7 +193,7 @@ class _Encoder(ProgramBuilder):
             self.code[at] = (EOL, match, 0, 0, 0, 0)
             return
         after = end = self._new(0, (EOL, match, 0, 0, 0, 0))
-        digits = _BYTE * self._written[taken] // self._bits + 1
+        digits = 8 * self._written[taken] // self._bits + 1
         padding = -digits % self._encoding.group
         for length in range(padding):
             after = self._new(length + 1, (CHAR, self.set(_PADDING), after, 0, 0, 0))

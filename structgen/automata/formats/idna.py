@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 from typing import Literal, TypeAlias, Union
 
+from structgen.automata.formats.alabels import LABEL_OCTETS
 from structgen.automata.formats.mailbox import either, local_part
 from structgen.automata.programs.instructions import CHAR, EOL, LETTERS, MATCH, SPLIT, Program
 from structgen.automata.programs.thompson_construction import ProgramBuilder
@@ -29,7 +30,6 @@ LOCAL_LENGTHS = "idn-email local lengths"
 Beside: TypeAlias = Union["Ranges", Literal["label"], None]
 """The neighbour of a rule's body: the end of a label, no character of a set, or anything."""
 
-_LABEL_OCTETS = 63
 _FREQUENT = (7, 9, 220, 230)  # combining classes: nukta, virama, below, above
 _LOCAL = r'(?:[^"@]+|"(?:[^"\\]|\\.)*")'
 _DOTS = ".\u3002\uff0e\uff61"  # RFC 3490 section 3.1
@@ -295,7 +295,7 @@ def _fits(others: int, ascii_: int, end: int) -> bool:
         if taken < others:
             break
     octets = 4 + ascii_ + (ascii_ > 0) + digits
-    return octets <= _LABEL_OCTETS
+    return octets <= LABEL_OCTETS
 
 
 def _put_label(builder: ProgramBuilder, after: int, dots: Ranges) -> int:

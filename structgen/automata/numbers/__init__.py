@@ -3,9 +3,9 @@
 What comes in: a `Spec` of intervals and multiples. What goes out: states, rows over the 15 characters of
 numerals, and shortest completions.
 
-`number_pool.NumberPool` is the entrance. `number_plan` reduces a formula to bounds and divisors, one side
-for each sign; `interval_split` cuts a side by first digit; `written_forms` says what "bounded" asks. A state
-is a `Numeral` (`digit_steps`): room for digits, place among the bounds, remainder, power of ten. The one
-question is whether some characters lead on to a value (`numeral_values`). `numeral_rows` fills rows,
-`number_states` keeps them for all grammars. `python_spelling` and `form_product`: as Python prints.
+`number_pool.NumberPool` is the entrance, and keeps the states for all grammars. `number_plan` reduces a
+formula to bounds and divisors, one side for each sign; `written_forms` says what "bounded" asks. A state is a
+`Numeral` (`digit_steps`): room for digits, place among the bounds, remainder, power of ten. The one question
+is whether some characters lead on to a value (`numeral_values`). `numeral_rows` fills rows.
+`printed_numerals`: as Python prints.
 """

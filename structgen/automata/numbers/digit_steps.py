@@ -292,12 +292,7 @@ def exponents_of(arena: Ints, slots: Ints, n: Numeral) -> int:
 @jit
 def ten_to(power: int) -> int:
     """Return a power of ten; BIG from the thirteenth on."""
-    if power > 12:
-        return BIG
-    value = 1
-    for _ in range(power):
-        value *= 10
-    return value
+    return BIG if power > 12 else 10**power
 
 
 @jit

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
+from itertools import compress
 from math import lcm
 from typing import NamedTuple
 
@@ -27,11 +28,10 @@ from structgen.automata.numbers.written_forms import (
     ANY,
     FARTHEST,
     PLAIN,
-    Atom,
     Caps,
+    Number,
     as_written,
     atoms_of,
-    ends_of,
     folded,
     magnitude,
     steps_of,
@@ -116,9 +116,10 @@ class Side(NamedTuple):
     def only(self, kept: Flags) -> Side:
         """Return the side with some of its bounds, and the gaps above these."""
         bounds = self.bounds[kept]
-        used, places = np.unique(bounds & (RANKS - 1), return_inverse=True)
-        words = tuple([self.words[rank >> 1] for rank in used.tolist()])
-        codes = (bounds & -RANKS) + 2 * places + 1
+        used = np.zeros(len(self.words), bool)
+        used[bounds % RANKS >> 1] = True
+        words, ranks = tuple(compress(self.words, used)), np.cumsum(used) - 1
+        codes = bounds // RANKS * RANKS + 2 * ranks[bounds % RANKS >> 1] + 1
         table = self.table[np.append(True, np.repeat(kept, 2))]
         return self._replace(words=words, codes=codes.tobytes(), rows=table.tobytes())
 
@@ -149,33 +150,67 @@ def common_core(divisors: tuple[Divisor, ...]) -> int:
     return lcm(*[by.core for by in divisors])
 
 
-class _Ends:
-    """The values that a specification compares with, sorted."""
+_TENS = 10 ** np.arange(18)
 
-    def __init__(self, values: list[Decimal]) -> None:
-        sizes: list[str | tuple[int, str]] = [
-            text if text.isdigit() else magnitude(value)
-            for value, text in zip(values, map(str, values), strict=True)
-        ]
-        powers = [len(size) - 1 if isinstance(size, str) else size[0] for size in sizes]
-        digits = [size.rstrip("0") if isinstance(size, str) else size[1] for size in sizes]
-        if any(abs(e) >= FARTHEST and word for e, word in zip(powers, digits, strict=True)):
+
+def _significands(values: list[Number]) -> tuple[Ints, Ints, list[str], Ints]:
+    """Return of numbers the sign, the power of ten of the first digit, and which of the different digits are
+    its own; these are sorted, without a zero at either end. Ints are read as arrays."""
+    if set(map(type, values)) <= {int}:
+        numbers = np.array(values, np.int64)
+        sizes = np.abs(numbers)
+        powers = np.maximum(np.searchsorted(_TENS, sizes, "right") - 1, 0)
+        found, which = np.unique(sizes * _TENS[17 - powers], return_inverse=True)
+        for zeros in (16, 8, 4, 2, 1):
+            found = np.where(found % _TENS[zeros], found, found // _TENS[zeros])
+        return np.sign(numbers), powers, [str(size) if size else "" for size in found.tolist()], which
+    pairs = [magnitude(Decimal(value)) for value in values]
+    words = sorted({digits for _, digits in pairs})
+    ranks = dict(zip(words, range(len(words)), strict=True))
+    signs = np.array([(value > 0) - (value < 0) for value in values], np.int64)
+    powers = np.array([power for power, _ in pairs], np.int64)
+    return signs, powers, words, np.array([ranks[digits] for _, digits in pairs], np.int64)
+
+
+class _Ends:
+    """The values that a specification compares with, and the cells into which they cut the line of numbers:
+    2i + 1 is the i-th value, 2i lies below it.
+
+    `codes` and `signs` by value: as in `Side.codes`; -1, 0 or 1.
+    """
+
+    def __init__(self, atoms: list[ir.NumberAtom]) -> None:
+        values: list[Number] = []
+        self._at: dict[int, int] = {}
+        for atom in atoms:
+            self._at[id(atom)] = len(values)
+            if isinstance(atom, ir.Points):
+                values += atom.of
+            elif isinstance(atom, ir.Interval):
+                values += [end for end in (atom.low, atom.high) if end is not None]
+        signs, powers, self.words, which = _significands(values)
+        if (np.abs(powers[signs != 0]) >= FARTHEST).any():
             raise _too_far()
-        self.words = sorted(dict.fromkeys(digits))
-        ranks = dict(zip(self.words, range(1, 2 * len(values), 2), strict=False))
-        codes = np.array(powers, np.int64) * RANKS + np.array([ranks[word] for word in digits], np.int64)
-        signed = np.array([value.is_signed() for value in values], bool)
-        signs = np.where(np.array(digits, bool), 1 - 2 * signed, 0)
-        order = np.argsort(signs * (codes + FARTHEST * RANKS))
-        self.codes, self.signs = codes[order], signs[order]
-        cells = np.empty(len(values), np.int64)
-        cells[order] = np.arange(1, 2 * len(values), 2)
-        self.place: dict[Decimal | None, int] = dict(zip(values, range(len(values)), strict=True))
-        """The places of the values in the order given; None, which is no end, comes last."""
-        self.place[None] = len(values)
-        self.width = 2 * len(values) + 1
-        self.lows, self.highs = np.append(cells, 0), np.append(cells + 1, self.width)
-        """By place: the first cell of an interval, and the cell behind it, if its end belongs to it."""
+        places = signs * (powers * RANKS + 2 * which + 1 + FARTHEST * RANKS)
+        found, which = np.unique(places, return_inverse=True)
+        self.codes, self.signs = np.abs(found) - FARTHEST * RANKS, np.sign(found)
+        self._cells = np.append(2 * which + 1, 0)  # the last one is that of no value
+        self.width = 2 * len(found) + 1
+
+    def of_values(self, atom: ir.Points) -> Ints:
+        """Return the cells of a finite set."""
+        first = self._at[id(atom)]
+        return self._cells[first : first + len(atom.of)]
+
+    def of_intervals(self, atoms: list[ir.Interval]) -> tuple[Ints, Ints]:
+        """Return the first cell of each interval, and the cell behind it."""
+        lows = [-1 if atom.low is None else self._at[id(atom)] for atom in atoms]
+        highs = [-1 if atom.high is None else self._at[id(atom)] + (atom.low is not None) for atom in atoms]
+        firsts = self._cells[lows] + [atom.open_low for atom in atoms]
+        lasts = self._cells[highs] + [not atom.open_high for atom in atoms]
+        firsts[[atom.low is None for atom in atoms]] = 0
+        lasts[[atom.high is None for atom in atoms]] = self.width
+        return firsts, np.maximum(firsts, lasts)
 
 
 def sides_of(
@@ -192,11 +227,13 @@ def sides_of(
     """
     asked, caps = as_written(spec, policy, caps, limits)
     atoms = atoms_of(asked.formulas)
-    steps, values = steps_of(atoms), ends_of(atoms)
+    steps = steps_of(atoms)
     if policy == PLAIN and Decimal(1) not in steps:
         steps.append(Decimal(1))
-    _check(steps, len(values))
-    ends, divisors, columns = _Ends(values), [divisor(step) for step in steps], 1 << len(steps)
+    _check(steps)
+    ends = _Ends(atoms)
+    _check(steps, len(ends.codes))
+    divisors, columns = [divisor(step) for step in steps], 1 << len(steps)
     table = _outcomes(asked.formulas, ends, steps, outcome)
     if policy == PLAIN:  # an integer has no fraction
         integers = np.arange(columns) >> steps.index(Decimal(1)) & 1 == 1
@@ -212,7 +249,24 @@ def sides_of(
     return positive, _reduced(side, ends.codes[:below][::-1], table[: 2 * below + 1][::-1].copy())
 
 
-def _check(steps: list[Decimal], bounds: int) -> None:
+def parts_of(side: Side) -> tuple[Side, ...]:
+    """Return a side's parts by first digit; part 0 excludes nothing. Empty if the side excludes no value.
+
+    The first digit that is not 0 decides which excluded values are still possible, whatever exponent follows:
+    two sides that differ in one excluded value share their states under the nine other digits. So each item
+    of an array of different numbers adds a tenth of an automaton. A value is excluded if its neighbours below
+    and above share an outcome that it has not. Cost: linear in the bounds.
+    """
+    gaps = side.table[::2]
+    excluded = (gaps[:-1] == gaps[1:]).all(1) & (gaps[1:].max(1) >= 0)
+    if not excluded.any():
+        return ()
+    firsts = np.array([int(word[0]) for word in side.words])[side.bounds % RANKS >> 1]
+    side = side._replace(zero=(-1, -1))
+    return tuple([side.only(~excluded | (firsts == digit)).without_zero() for digit in range(10)])
+
+
+def _check(steps: list[Decimal], bounds: int = 0) -> None:
     """Raise LimitError where a table would be too large."""
     if len(steps) > MAX_DIVISORS:
         raise LimitError(
@@ -254,7 +308,7 @@ def _outcomes(
     columns = np.arange(1 << len(steps))
     shape = 2, len(columns), ends.width
 
-    def joined(formula: ir.Formula, atoms: list[Atom], parts: list[Flags]) -> Flags:
+    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[Flags]) -> Flags:
         """Return where a connective is true."""
         wanted = isinstance(formula, ir.Any_)
         found = np.zeros(shape, bool)
@@ -262,16 +316,16 @@ def _outcomes(
             found |= part == wanted
         intervals = [atom for atom in atoms if isinstance(atom, ir.Interval)]
         if intervals:
-            firsts = ends.lows[[ends.place[atom.low] for atom in intervals]]
-            lasts = ends.highs[[ends.place[atom.high] for atom in intervals]]
-            firsts = firsts + [atom.open_low and atom.low is not None for atom in intervals]
-            lasts = lasts - [atom.open_high and atom.high is not None for atom in intervals]
-            lasts = np.maximum(firsts, lasts)
+            firsts, lasts = ends.of_intervals(intervals)
             size = ends.width + 1
             cover = np.cumsum(np.bincount(firsts, minlength=size) - np.bincount(lasts, minlength=size))[:-1]
             found |= cover > 0 if wanted else cover < len(intervals)
         for atom in atoms if len(intervals) < len(atoms) else ():
-            if isinstance(atom, ir.Multiple):
+            if isinstance(atom, ir.Points):
+                met = np.zeros(ends.width, bool)
+                met[ends.of_values(atom)] = True
+                found |= met == wanted
+            elif isinstance(atom, ir.Multiple):
                 found |= ((columns >> steps.index(atom.of) & 1 == 1) == wanted)[:, None]
             elif isinstance(atom, ir.PlainInteger):
                 found[0 if wanted else 1] = True

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from structgen.automata.numbers import digit_steps as s
 from structgen.automata.numbers.digit_steps import (
+    FIELDS,
     Ints,
     Numeral,
     function_hash,
@@ -34,17 +36,7 @@ NEIGHBOURHOOD = 256
 @jit
 def numeral_of(states: Grid, state: int) -> Numeral:
     """Return a state's numeral."""
-    row = states[state]
-    return Numeral(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7])
-
-
-@jit
-def same(one: Numeral, other: Numeral) -> bool:
-    """Return whether two numerals are equal."""
-    for field in range(s.FIELDS):
-        if one[field] != other[field]:
-            return False
-    return True
+    return Numeral(*to_fixed_tuple(states[state], FIELDS))
 
 
 @jit
@@ -56,7 +48,7 @@ def find(states: Grid, slots: Ints, n: Numeral) -> int:
     mask = len(slots) - 1
     slot = hashed & mask
     while slots[slot] != -1:
-        if slots[slot] >= 0 and same(numeral_of(states, slots[slot]), n):
+        if slots[slot] >= 0 and numeral_of(states, slots[slot]) == n:
             return slots[slot]
         slot = (slot + 1) & mask
     return -1 - slot
@@ -123,7 +115,7 @@ def fill(arena: Ints, states: Grid, slots: Ints, trans: Grid, outcome: Row, stat
         if after.phase < 0:
             trans[state, column] = DEAD
             continue
-        if not same(after, before):
+        if after != before:
             before, number = after, number_of(arena, states, slots, outcome, after)
         trans[state, column] = number
     trans[state, 14] = trans[state, 13]

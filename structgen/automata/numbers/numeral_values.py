@@ -11,6 +11,7 @@ left out.
 
 from __future__ import annotations
 
+from math import gcd
 from typing import NamedTuple
 
 from structgen.automata.numbers import digit_steps as s
@@ -114,15 +115,6 @@ def times_ten(value: int, times: int, modulus: int) -> int:
 
 
 @jit
-def common_multiple(one: int, other: int) -> int:
-    """Return the least common multiple."""
-    a, b = one, other
-    while b:
-        a, b = b, a % b
-    return one // a * other
-
-
-@jit
 def run_has(arena: Ints, side: int, run: Run) -> bool:
     """Return whether a number of a run has an outcome."""
     if run.first >= run.end or run.digits < 0 or (run.end == 1 and run.digits == 0):
@@ -156,10 +148,9 @@ def pattern_met(arena: Ints, side: int, run: Run, bits: int) -> bool:
     for which in range(divisors):
         if bits >> which & 1:
             at = table + which * s.DIVISOR_SIZE
-            modulus = common_multiple(modulus, modulus_of(arena, at, place + arena[at + 1]))
-    unit = 1
-    for _ in range(digits):
-        unit *= 10
+            other = modulus_of(arena, at, place + arena[at + 1])
+            modulus = modulus // gcd(modulus, other) * other
+    unit = 10**digits
     number, end = max(1, run.first * unit), LONGEST if long else run.end * unit
     number += (modulus - (times_ten(run.rest, digits + 1, modulus) + number) % modulus) % modulus
     # A run of integers each divided by one of s numbers > 1 is shorter than 2**s (Kanold 1967).

@@ -11,13 +11,15 @@ from decimal import Decimal
 from itertools import chain
 from typing import NamedTuple, TypeAlias, TypeVar, Union, cast
 
+import numpy as np
+
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 
 BOUNDED, PLAIN, ANY, PRINTED = 0, 1, 2, 3
 POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY, "python": PRINTED}
-"""PRINTED: the numerals among which `python_spelling` chooses."""
+"""PRINTED: the numerals among which `printed_numerals` chooses."""
 FARTHEST = 1 << 40
 """Powers of ten from here on are not counted with (`digit_steps.BIG`)."""
 DIGITS = 20
@@ -26,13 +28,11 @@ _MOST_EXPONENT = 307 - DIGITS
 LARGEST_FLOAT = Decimal("1.7976931348623158E+308")
 """The last numeral of 17 digits that is read as a finite float (IEEE 754 binary64)."""
 _FINITE = ir.Interval(-LARGEST_FLOAT, LARGEST_FLOAT)
-_FAR_FROM_LARGEST = 300
-"""A schema whose numbers are below 10**300 asks for finite floats."""
 
 T = TypeVar("T")
-Atom: TypeAlias = Union[ir.Interval, ir.Multiple, ir.PlainInteger]
-_ATOMS = (ir.Interval, ir.Multiple, ir.PlainInteger)
-_Joined: TypeAlias = Callable[[ir.Formula, list[Atom], list[T]], T]
+Number: TypeAlias = Union[int, Decimal]
+_ATOMS = (ir.Interval, ir.Points, ir.Multiple, ir.PlainInteger)
+_Joined: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
 
 
 class Caps(NamedTuple):
@@ -49,9 +49,9 @@ class Caps(NamedTuple):
 # -- formulas --
 
 
-def atoms_of(formulas: Iterable[ir.Formula]) -> list[Atom]:
+def atoms_of(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
     """Return the atoms of some formulas, as they are written, repeats included."""
-    found: list[Atom] = []
+    found: list[ir.NumberAtom] = []
     stack = [formulas]
     while stack:
         for part in stack.pop():
@@ -70,16 +70,7 @@ def _parts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
     raise ValueError(f"{type(formula).__name__} says nothing about numbers")
 
 
-def ends_of(atoms: list[Atom]) -> list[Decimal]:
-    """Return the ends of intervals, each value once."""
-    intervals = [atom for atom in atoms if isinstance(atom, ir.Interval)]
-    ends = dict.fromkeys([atom.low for atom in intervals])
-    ends.update(dict.fromkeys([atom.high for atom in intervals if atom.high is not atom.low]))
-    ends.pop(None, None)
-    return cast("list[Decimal]", list(ends))
-
-
-def steps_of(atoms: list[Atom]) -> list[Decimal]:
+def steps_of(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     """Return the values of which numbers are asked to be multiples, each once."""
     return list(dict.fromkeys([atom.of for atom in atoms if isinstance(atom, ir.Multiple)]))
 
@@ -97,7 +88,9 @@ def folded(root: ir.Formula, joined: _Joined[T]) -> T:
             stack.extend([(part, False) for part in reversed(inner)])
             continue
         start = len(done) - len(inner)
-        atoms = cast("list[Atom]", [part for part in parts if isinstance(part, _ATOMS)] if inner else parts)
+        atoms = cast(
+            "list[ir.NumberAtom]", [part for part in parts if isinstance(part, _ATOMS)] if inner else parts
+        )
         done[start:] = [joined(formula, atoms, done[start:])]
     return done[0]
 
@@ -106,7 +99,7 @@ def only_integers(root: ir.Formula) -> bool:
     """Return whether a formula's parts show that only integers meet it: one of a conjunction, all of a
     disjunction."""
 
-    def joined(formula: ir.Formula, atoms: list[Atom], parts: list[bool]) -> bool:
+    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool]) -> bool:
         if isinstance(formula, ir.Not):
             return False
         return (any if isinstance(formula, ir.All) else all)(chain(parts, map(_is_integer, atoms)))
@@ -114,11 +107,27 @@ def only_integers(root: ir.Formula) -> bool:
     return folded(root, joined)
 
 
-def _is_integer(atom: Atom) -> bool:
+def _is_integer(atom: ir.NumberAtom) -> bool:
     if isinstance(atom, ir.Interval):
         low = atom.low
         return low is not None and low == atom.high and low == low.to_integral_value()
+    if isinstance(atom, ir.Points):
+        return all(type(one) is int or one == Decimal(one).to_integral_value() for one in atom.of)
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
+
+
+def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
+    """Return the numbers that atoms name; of the ints of a finite set the outermost, because those between
+    them ask for no more digits."""
+    found = steps_of(atoms)
+    for atom in atoms:
+        if isinstance(atom, ir.Interval):
+            found += [end for end in (atom.low, atom.high) if end is not None]
+        elif isinstance(atom, ir.Points):
+            listed = np.array(list(atom.of))  # of objects, unless all are ints
+            outer = (int(listed.min()), int(listed.max())) if listed.dtype == np.int64 else atom.of
+            found += map(Decimal, outer)
+    return found
 
 
 def _largest(values: list[Decimal]) -> int:
@@ -169,7 +178,7 @@ def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) ->
     """Return what a policy asks of numerals, and their caps; `caps` are those to use instead of the policy's.
 
     Under "bounded" a formula asks for digits alone where only integers may stand, else for finite floats. One
-    that names a number of 10**300 or more has floats that are not finite, and one that names a number of more
+    that names a number of 10**308 or more has floats that are not finite, and one that names a number of more
     digits than a numeral may have has integers with an exponent. `ir.PlainInteger`, with which drafts 3 and 4
     call 12 an integer but neither 12.0 nor 12e0, lets digits alone be longer than other numerals.
     Errors: see `caps_of`.
@@ -177,7 +186,7 @@ def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) ->
     if policy == ANY:
         return spec, Caps(limits.number_chars, limits.number_chars, 17)
     atoms = [atoms_of((formula,)) for formula in spec.formulas]
-    named = [ends_of(some) + steps_of(some) for some in atoms]
+    named = [_named(some) for some in atoms]
     caps = caps or caps_of(list(chain(*named)), policy, limits)
     if policy == PLAIN:
         caps = caps._replace(exponent=0)
@@ -189,7 +198,7 @@ def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) ->
         if only_integers(formula):
             if largest[at] + 2 <= limits.number_chars:
                 parts[at], alone = ir.All((formula, ir.PlainInteger())), True
-        elif caps.most_exponent == FARTHEST and largest[at] < _FAR_FROM_LARGEST:
+        elif caps.most_exponent == FARTHEST and largest[at] < LARGEST_FLOAT.adjusted():
             parts[at] = ir.All((formula, _FINITE))
             largest[at] = LARGEST_FLOAT.adjusted()
     if alone and caps.integer >= DIGITS:

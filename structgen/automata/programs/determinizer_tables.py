@@ -14,8 +14,8 @@ from structgen.native.jit import jit
 from structgen.native.typed_blocks import Block, Int32Table, Int64s, Table, WordTable
 
 WIDTH: Final = 257
-MOST_TO_END: Final = 8
-"""The most characters from any state of an implicit automaton to an end."""
+MOST_TO_END: Final = 5
+"""The most characters from any state of an implicit automaton to an end (`formats.alabels`)."""
 SAFE_COLUMN: Final = 255
 """A byte that no UTF-8 text has. In the row of a state inside an implicit automaton its column holds
 UNKNOWN - 1 - n: any n characters of the alphabet may follow."""

@@ -44,18 +44,15 @@ _NO_MATCH_COST = 1 << 40
 class ImplicitAutomaton(Protocol):
     """An automaton with about as many states as texts, so Python computes a state when a text reaches it.
 
-    Its alphabet is the letters, digits and hyphen of ASCII. Equal automata are one.
+    Its alphabet is the letters, digits and hyphen of ASCII. It starts at "", which is no end. Equal automata
+    are one.
     """
 
-    def start(self) -> str:
-        """Return the state before the first character; it is not an end."""
-
-    def step(self, state: str, char: str) -> tuple[str, int] | None:
-        """Return the state after a character and its distance to the nearest end; None if it reaches no
-        end."""
+    def step(self, state: str, char: str) -> str | None:
+        """Return the state after a character; None if it reaches no end."""
 
     def rest(self, state: str) -> str:
-        """Return the shortest, then smallest text from a state to an end."""
+        """Return a text from a state to an end: empty at an end, one shorter behind its first character."""
 
     def safe(self, state: str) -> int:
         """Return how many characters may follow, whichever characters of the alphabet they are."""

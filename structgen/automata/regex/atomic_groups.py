@@ -253,7 +253,7 @@ def _looks_ahead(node: Node) -> bool:
     )
 
 
-_MOST_WORDS = 4096
+_MOST_SEQUENCES = 4096  # of sets that one look-behind is written out as
 
 
 def _spread(node: Node, where: str) -> list[list[Node]]:
@@ -263,7 +263,7 @@ def _spread(node: Node, where: str) -> list[list[Node]]:
             found: list[list[Node]] = [[]]
             for part in parts:
                 found = [[*word, *more] for word in found for more in _spread(part, where)]
-                if len(found) > _MOST_WORDS:
+                if len(found) > _MOST_SEQUENCES:
                     break
         case Alternation(parts):
             found = [word for part in parts for word in _spread(part, where)]
@@ -271,9 +271,9 @@ def _spread(node: Node, where: str) -> list[list[Node]]:
             return _spread(Concatenation((of,) * least), where)
         case _:
             return [[node]]
-    if len(found) > _MOST_WORDS:
+    if len(found) > _MOST_SEQUENCES:
         raise RegexError(
-            f"A look-behind that looks ahead has more than {_MOST_WORDS} ways.",
+            f"A look-behind that looks ahead has more than {_MOST_SEQUENCES} ways.",
             where=where,
             cure="Move the look-ahead out of the look-behind.",
         )

@@ -52,9 +52,9 @@ class ImplicitStates:
             self._automata.append(stepper)
         return self._automata.index(stepper)
 
-    def text(self, stepper: int, number: int) -> str:
+    def text(self, number: int) -> str:
         """Return the text that names a state of an automaton."""
-        return self._texts[number] if number else self._automata[stepper].start()
+        return self._texts[number]
 
     def answer_step(self, key: int) -> None:
         """Answer which thread follows a thread and a character. Raises `LimitError`."""
@@ -73,10 +73,9 @@ class ImplicitStates:
     def _step(self, stepper: int, number: int, char: str) -> tuple[int, int, int] | None:
         """Return (state, distance to the nearest end, `safe`) after a character, or None."""
         automaton = self._automata[stepper]
-        stepped = automaton.step(self.text(stepper, number), char)
-        if stepped is None:
+        after = automaton.step(self.text(number), char)
+        if after is None:
             return None
-        after, least = stepped
         found = self._numbers.get((stepper, after))
         if found is None:
             if len(self._texts) >= self._limits.automaton_states:
@@ -84,7 +83,11 @@ class ImplicitStates:
                     f"The string automata have more than {self._limits.automaton_states} states.",
                     limit="automaton_states",
                 )
-            found = self._numbers[stepper, after] = (len(self._texts), least, automaton.safe(after))
+            found = self._numbers[stepper, after] = (
+                len(self._texts),
+                len(automaton.rest(after)),
+                automaton.safe(after),
+            )
             self._texts.append(after)
         return found
 
@@ -174,7 +177,7 @@ class ImplicitStates:
         """Return the shortest, then smallest text from a node to an end of one of its implicit automata."""
         met = self._automata_of(node)
         least = min(least for _, _, least in met)
-        texts = (self._automata[one].rest(self.text(one, number)) for one, number, far in met if far == least)
+        texts = (self._automata[one].rest(self.text(number)) for one, number, far in met if far == least)
         return min(texts)
 
     def _automata_of(self, node: int) -> list[tuple[int, int, int]]:

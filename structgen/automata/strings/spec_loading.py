@@ -271,7 +271,7 @@ class SpecLoader:
                 b, c = keys[b, [Key.second, Key.third]].tolist()
             return b"%d:%d %r" % (what, at, letters)
         if op == IMPLICIT:
-            return b"%d:%d %s" % (what, at, self._texts.text(stepper, c).encode())
+            return b"%d:%d %s" % (what, at, self._texts.text(c).encode())
         return b"%d:%d %d %d %d" % (what, at, a, b, c)
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.numbers.form_product import AnyPool
+from structgen.automata.numbers.printed_numerals import AnyPool
 from structgen.automata.programs.determinizer_tables import MOST_TO_END
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
-from structgen.automata.numbers.form_product import AnyPool
+from structgen.automata.numbers.printed_numerals import AnyPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Formula, Spec

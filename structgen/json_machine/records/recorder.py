@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from structgen.automata.numbers.form_product import AnyPool
+from structgen.automata.numbers.printed_numerals import AnyPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk

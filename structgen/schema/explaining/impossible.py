@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from structgen.errors import LimitError, StructgenError
 from structgen.schema.meaning import wording
+from structgen.schema.meaning.formulas import LISTED
 from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, type_bit
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Json, Schema
@@ -20,7 +21,6 @@ from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 MOST_QUESTIONS = 20_000
 """Branches, keys and constants that are examined; those of a place with a large oneOf count many times."""
-_MOST_CONSTANTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class _Search:
                 yield both, (said,)
 
     def _constants(self, literals: tuple[int, ...], schema: Schema) -> None:
-        if schema.enum is None or len(schema.enum) < 2 or len(schema.enum) > _MOST_CONSTANTS:
+        if schema.enum is None or len(schema.enum) < 2 or len(schema.enum) > LISTED:
             return
         for index, value in enumerate(schema.enum):
             constant = self.tables.constant(value, schema.pointer)

@@ -41,7 +41,7 @@ MOST_KINDS = 500
 """Kinds of one object or array that are described one by one."""
 DEEPEST_SOURCES = 500
 """Levels down to which the schema's places are spelled out: pointers grow with each level."""
-_MOST_ALTERNATIVES = 6
+_MOST_ALTERNATIVES = 6  # that one line of an outline lists
 
 
 @dataclass(frozen=True, slots=True)

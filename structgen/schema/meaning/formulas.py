@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 from structgen.language.ir import (
     FALSE,
@@ -19,12 +20,15 @@ from structgen.language.ir import (
     Not,
     Pattern,
     PlainInteger,
+    Points,
     Words,
 )
 from structgen.schema.meaning import simple_patterns
 
-_SMALL_EXPONENT = 5_000
-"""Exact arithmetic on decimals is done here up to this exponent; beyond it the number automata are asked."""
+EXACT_EXPONENT = 5_000
+"""Exact arithmetic on decimals is done up to this exponent; beyond it the number automata are asked."""
+LISTED = 1_000
+"""Members of a finite set that are looked at one by one: each costs some 20 us where automata are asked."""
 FEW_DIGITS = 12
 """Digits of bounds and divisors whose multiples next to them need no more than every policy allows."""
 
@@ -46,37 +50,33 @@ def negation(formula: Formula) -> Formula:
 
 
 def disjunction(formulas: Iterable[Formula]) -> Formula:
-    """Return the union; finite sets of words are joined, duplicates and constants folded. Linear."""
+    """Return the union; finite sets are joined, duplicates and constants folded. Linear."""
     kept: dict[Formula, None] = {}
     words: list[frozenset[str]] = []
+    values: list[frozenset[int | Decimal]] = []
     for formula in formulas:
         if formula == TRUE:
             return TRUE
         for part in formula.of if isinstance(formula, Any_) else (formula,):
             if isinstance(part, Words):
                 words.append(part.of)
+            elif isinstance(part, Points):
+                values.append(part.of)
             else:
                 kept[part] = None
     if words:
-        joined = words[0] if len(words) == 1 else frozenset().union(*words)
-        kept[Words(joined)] = None
+        kept[Words(words[0] if len(words) == 1 else frozenset().union(*words))] = None
+    if values:
+        kept[Points(values[0] if len(values) == 1 else frozenset().union(*values))] = None
     if len(kept) == 1:
         return next(iter(kept))
     return Any_(tuple(kept))
 
 
-def points(formula: Formula) -> tuple[Decimal, ...] | None:
-    """Return the numbers of a formula that is a finite set of them on its face, else None."""
-    if isinstance(formula, Interval):
-        return (formula.low,) if formula.low is not None and formula.low == formula.high else None
-    if isinstance(formula, Any_) and formula.of:
-        found: list[Decimal] = []
-        for part in formula.of:
-            if not isinstance(part, Interval) or part.low is None or part.low != part.high:
-                return None
-            found.append(part.low)
-        return tuple(found)
-    return None
+def numbers_of(values: Sequence[Any]) -> frozenset[int | Decimal]:
+    """Return the numbers among JSON values."""
+    found: list[Any] = [one for one in values if type(one) is int or type(one) is Decimal]
+    return frozenset([Decimal(one) if type(one) is int and one.bit_length() > 59 else one for one in found])
 
 
 def is_multiple(value: Decimal, of: Decimal) -> bool:
@@ -132,8 +132,10 @@ def number_meets(formula: Formula, value: Decimal) -> bool:
                 if low is not None and (value < low or (open_low and value == low)):
                     return False
                 return high is None or not (value > high or (open_high and value == high))
-            case Multiple(of):
-                return is_multiple(value, of)
+            case Points(of):
+                return value in of
+            case Multiple(step):
+                return is_multiple(value, step)
             case PlainInteger():
                 return is_multiple(value, Decimal(1))
         raise AssertionError(atom)
@@ -154,13 +156,15 @@ def _meet(a: Interval, b: Interval) -> Interval | None:
 
 
 def conjunction(formulas: Iterable[Formula]) -> Formula:
-    """Return the intersection: intervals and lengths are met, constants and contradictions folded.
+    """Return the intersection: intervals and lengths are met, constants and contradictions folded. An
+    interval of one number is a finite set.
 
     Finite sets are not filtered here (`Scalars.narrowed` does that, for it may have to ask the automata).
     """
     kept: dict[Formula, None] = {}
     interval: Interval | None = None
     words: frozenset[str] | None = None
+    values: frozenset[int | Decimal] | None = None
     length: Length | None = None
     stack = list(formulas)
     stack.reverse()
@@ -177,6 +181,10 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
             words = formula.of if words is None else words & formula.of
             if not words:
                 return FALSE
+        elif isinstance(formula, Points):
+            values = formula.of if values is None else values & formula.of
+            if not values:
+                return FALSE
         elif isinstance(formula, Length):
             if length is not None:
                 most = formula.most if length.most is None else length.most
@@ -190,12 +198,18 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
             return FALSE
         else:
             kept[formula] = None
-    if interval is not None:
+    if interval is not None and interval.low is not None and interval.low == interval.high:
+        if values is not None and interval.low not in values:
+            return FALSE
+        values = frozenset((interval.low,))
+    elif interval is not None:
         kept[interval] = None
     if length is not None:
         kept[length] = None
     if words is not None:
         kept[Words(words)] = None
+    if values is not None:
+        kept[Points(values)] = None
     for formula in kept:
         if isinstance(formula, Not) and formula.of in kept:
             return FALSE
@@ -244,6 +258,10 @@ def apart(a: Formula, b: Formula) -> bool:
                     return True
             elif isinstance(x, Interval) and isinstance(y, Interval):
                 if _meet(x, y) is None:
+                    return True
+            elif isinstance(x, (Points, Interval)) and isinstance(y, (Points, Interval)):
+                few, other = (x, y) if isinstance(x, Points) else (y, x)
+                if isinstance(few, Points) and not any(number_meets(other, Decimal(one)) for one in few.of):
                     return True
             elif isinstance(x, Length) and isinstance(y, Length):
                 if conjunction((x, y)) == FALSE:
@@ -296,6 +314,8 @@ def _implies(parts: Sequence[Formula], wanted: Formula) -> bool:
             return any(conjunction((part, wanted)) == part for part in parts if type(part) is type(wanted))
         case Words(of):
             return any(isinstance(part, Words) and part.of <= of for part in parts)
+        case Points(of):
+            return any(isinstance(part, Points) and part.of <= of for part in parts)
         case Not(of):
             return any(apart(part, of) for part in parts)
     return False
@@ -342,6 +362,8 @@ def neighbours(formulas: Sequence[Formula]) -> Iterator[tuple[int, int]]:
             if isinstance(part, Interval):
                 low = low if part.low is None else max(low, part.low)
                 high = high if part.high is None else min(high, part.high)
+            elif isinstance(part, Points):
+                low, high = max(low, Decimal(min(part.of))), min(high, Decimal(max(part.of)))
         bounds.append((low, high, index))
     bounds.sort()
     active: list[tuple[Decimal, int]] = []
@@ -396,8 +418,10 @@ def quick_string(formula: Formula) -> bool | None:
 
 
 def any_number(formula: Formula) -> bool:
-    """Return whether one of the integers next to the bounds in a formula meets it. False: unknown."""
+    """Return whether one of the integers next to the bounds and values in a formula meets it. False:
+    unknown."""
     candidates: dict[Decimal, None] = {Decimal(0): None}
+    ends: list[Decimal] = []
     stack = [formula]
     while stack:
         node = stack.pop()
@@ -406,16 +430,22 @@ def any_number(formula: Formula) -> bool:
         elif isinstance(node, (All, Any_)):
             stack.extend(node.of)
         elif isinstance(node, Interval):
-            for end in (node.low, node.high):
-                if end is not None and end.adjusted() < FEW_DIGITS - 1:
-                    whole = end.to_integral_value()
-                    candidates.update(dict.fromkeys((whole - 1, whole, whole + 1)))
+            ends += [end for end in (node.low, node.high) if end is not None]
+        elif isinstance(node, Points):
+            ends += map(Decimal, node.of)
+    for end in ends:
+        if end.adjusted() < FEW_DIGITS - 1:
+            whole = end.to_integral_value()
+            candidates.update(dict.fromkeys((whole - 1, whole, whole + 1)))
     return any(number_meets(formula, value) for value in candidates)
 
 
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
     parts = formula.of if isinstance(formula, All) else (formula,)
+    listed = next((part for part in parts if isinstance(part, Points)), None)
+    if listed is not None and PlainInteger() not in parts:
+        return any(number_meets(formula, Decimal(value)) for value in listed.of)
     interval: Interval | None = None
     multiple: Multiple | None = None
     plain = False
@@ -441,7 +471,7 @@ def quick_number(formula: Formula) -> bool | None:
     if multiple is None:
         return True
     low, high, of = interval.low, interval.high, multiple.of
-    if any(abs(value.adjusted()) > _SMALL_EXPONENT for value in (low, high, of) if value):
+    if any(abs(value.adjusted()) > EXACT_EXPONENT for value in (low, high, of) if value):
         return None
     n, d = of.as_integer_ratio()
     a, b = low.as_integer_ratio()

@@ -14,7 +14,7 @@ from structgen.schema.meaning.facts import Choice, FactConjunction, Forbid, Hold
 from structgen.schema.meaning.place import ALWAYS, OBJECT, PlaceTables
 from structgen.schema.meaning.shape import AtKey
 
-_CHAIN = 3
+_TESTS_OF_A_CHAIN = 3
 """Fewer tests on one key than this are split one by one."""
 
 
@@ -47,7 +47,7 @@ class KeyCases:
             if test is not None:
                 tests.setdefault(test.key, {})[at] = test
         key = max(tests, key=lambda key: len(tests[key]), default=None)
-        if key is None or len(tests[key]) < _CHAIN:
+        if key is None or len(tests[key]) < _TESTS_OF_A_CHAIN:
             return None
         chain = tests[key]
         facts.choices = [choice for at, choice in enumerate(facts.choices) if at not in chain]

@@ -27,13 +27,13 @@ _MOST_SHAPES = 16
 """As many shapes as this are made rather than obligations."""
 _CLAUSES = 24
 """Clauses that one choice may become."""
-_LONGEST = 64
+_CLAUSE_SIZE = 64
 """Alternatives of one clause."""
-_DEEP = 4
+_NESTED_COMBINATIONS = 4
 """Combinations within combinations are read to this depth."""
-_WIDE = 200
+_SCHEMAS_READ = 200
 """Schemas that are read for one literal."""
-_CROWD = 3
+_INFINITE_SETS = 3
 """Choices over a key of whose value clauses ask more infinite sets than this are split into shapes: values
 may lie in all combinations of them. Finite sets are told apart value by value."""
 
@@ -78,13 +78,13 @@ class ClauseReader:
                         for literal in one.literals
                         if literal >= 0 and not self.tables.about(literal).only_values
                     )
-        return {key for key, literals in asked.items() if len(literals) > _CROWD}
+        return {key for key, literals in asked.items() if len(literals) > _INFINITE_SETS}
 
     def of(self, literal: int) -> Clauses | None:
         """Return the clauses of an object that meets a literal; None: clauses cannot express it."""
         if literal not in self._literals:
-            self._left = _WIDE
-            found = self._read(literal, _DEEP)
+            self._left = _SCHEMAS_READ
+            found = self._read(literal, _NESTED_COMBINATIONS)
             self._literals[literal] = found if found is not None and self._fits(found) else None
         return self._literals[literal]
 
@@ -101,12 +101,12 @@ class ClauseReader:
             if not _sure(clause):
                 found[clause] = None
         short = [clause for clause in found if not any(other < set(clause) for other in map(set, found))]
-        return short if len(short) <= _CLAUSES and all(len(clause) <= _LONGEST for clause in short) else None
+        return short if max(map(len, short), default=0) <= _CLAUSE_SIZE and len(short) <= _CLAUSES else None
 
     # Inside
 
     def _choice(self, choice: Choice) -> Clauses | None:
-        if len(choice) > _LONGEST:
+        if len(choice) > _CLAUSE_SIZE:
             return None
         key = tuple(choice)
         if key not in self._choices:
@@ -175,7 +175,7 @@ class ClauseReader:
         return self._denied(found) if literal & 1 and found is not None else found
 
     def _schema(self, info: Info, depth: int) -> Clauses | None:
-        """Return the clauses of a schema; recursion ends at `_DEEP`."""
+        """Return the clauses of a schema; recursion ends at `_NESTED_COMBINATIONS`."""
         if info.verdict is not None:
             return [] if info.verdict else [()]
         if not info.types & OBJECT:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from math import lcm
 
-from structgen.language.ir import FALSE, All, Any_, Formula, Interval, Multiple, Not
-from structgen.schema.meaning.formulas import conjunction, disjunction, is_multiple, number_meets
+from structgen.language.ir import FALSE, All, Any_, Formula, Interval, Multiple, Not, Points
+from structgen.schema.meaning.formulas import LISTED, conjunction, is_multiple, number_meets
 
 _DIGITS = 20
 """Multiples are merged while the result has at most so many digits on either side of the point: numerals of
 that length are allowed by every policy, so that merging does not change how long a numeral may be."""
 _FEW_DIVISORS = 4
 """Numbers are written out only where more divisors than this would have to be counted with."""
-_WRITTEN_OUT = 1_000
-"""At most so many numbers are tried."""
 
 
 def simplified(formula: All) -> Formula:
@@ -29,8 +27,8 @@ def simplified(formula: All) -> Formula:
     few = _candidates(merged)
     if few is None:
         return merged
-    left = [Interval(value, value) for value in few if number_meets(merged, value)]
-    return disjunction(left) if left else FALSE
+    left = frozenset([value for value in few if number_meets(merged, value)])
+    return Points(left) if left else FALSE
 
 
 def _merged(formula: All) -> Formula:
@@ -78,7 +76,7 @@ def _divisors(formula: Formula) -> int:
             stack.append(node.of)
         elif isinstance(node, (All, Any_)):
             stack.extend(node.of)
-        elif not isinstance(node, Interval):
+        elif not isinstance(node, (Interval, Points)):
             return 0
     return len(found)
 
@@ -96,7 +94,7 @@ def _candidates(formula: All) -> list[Decimal] | None:
         return None
     assert interval.low is not None and interval.high is not None
     best: tuple[list[range], int] | None = None
-    least = _WRITTEN_OUT + 1
+    least = LISTED + 1
     for part in formula.of:
         steps = _steps(part)
         grid = _grid(interval.low, interval.high, steps) if steps else None

@@ -20,13 +20,13 @@ from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING,
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.reading.model import Schema
 
-_COMPARED = 5
+_PAIRS_PER_ALTERNATIVE = 5
 """So many pairs are compared for each of `limits.alternatives`: it costs less than a conjunction."""
-_NEARLY_LINEAR = 4
+_PAIRS_PER_BRANCH = 4
 """So many comparisons for each branch are made before a key is looked for that saves the rest of them."""
 
 
-_PINNED = 16
+_SEARCHED_PROPERTIES = 16
 """Schemas with more properties than this are not searched for constants that contradict known facts."""
 
 
@@ -101,13 +101,13 @@ class OverlappingBranches:
             for at in firsts:
                 known[at] = facts[at]
             comparing = _Comparing(self, literals, known, schema)
-            few = len(firsts) < 2 * _NEARLY_LINEAR or comparing.index_key(None) is not None
-            overlaps = comparing.overlapping(None, _NEARLY_LINEAR * len(firsts)) if few else None
+            few = len(firsts) < 2 * _PAIRS_PER_BRANCH or comparing.index_key(None) is not None
+            overlaps = comparing.overlapping(None, _PAIRS_PER_BRANCH * len(firsts)) if few else None
             key = comparing.optional_key() if overlaps is None or overlaps else None
             if key is not None:
                 # Where the key is there, branches that only differ in it are no longer the same.
                 there = _Comparing(self, literals, facts, schema)
-                told = there.overlapping(key, _COMPARED * self.limits.alternatives)
+                told = there.overlapping(key, _PAIRS_PER_ALTERNATIVE * self.limits.alternatives)
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
                 if told is not None and 2 * len(told) < pairs:
                     for at, others in _rows(sorted(there.facts), told):
@@ -135,7 +135,7 @@ class OverlappingBranches:
         if found is None:
             found = {}
             info = self.tables.infos[literal >> 1]
-            if info.types & OBJECT and len(info.schema.properties) <= _PINNED:
+            if info.types & OBJECT and len(info.schema.properties) <= _SEARCHED_PROPERTIES:
                 for key, child in info.schema.properties.items():
                     if self.tables.info(child).values is not None:
                         found[key] = self.tables.literal(child)
@@ -185,7 +185,7 @@ class _Comparing:
 
     def all_overlapping(self) -> set[tuple[int, int]]:
         """Return the pairs of branches that may overlap; LimitError where they are too many."""
-        found = self.overlapping(None, _COMPARED * self.limits.alternatives)
+        found = self.overlapping(None, _PAIRS_PER_ALTERNATIVE * self.limits.alternatives)
         if found is None:
             raise LimitError(
                 f"oneOf has {len(self.facts):,} branches that no key tells apart: too many pairs of them may "

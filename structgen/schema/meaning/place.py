@@ -9,7 +9,10 @@ true are dropped.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import TypeAlias
+from decimal import Decimal
+from functools import reduce
+from operator import or_
+from typing import TypeAlias, cast
 
 from structgen.errors import SchemaError
 from structgen.schema.meaning import simple_patterns
@@ -36,6 +39,8 @@ TYPE_BITS = {
     "boolean": BOOLEAN,
     "null": NULL,
 }
+_OWN_KEYS = {str, int, Decimal}
+"""Types of values that are their own keys of equality."""
 _STRINGS = frozenset({"string"})
 _ALL_TYPES = frozenset(TYPE_BITS)
 _SYNTHETIC = 1 << 40
@@ -105,17 +110,12 @@ class Info:
             types &= value_types
             self.values = values
         elif schema.enum is not None:
-            # Enums of 100,000 strings are met; a call for each is what such a schema would cost.
-            strings = [value for value in schema.enum if type(value) is str]
-            found = STRING if strings else 0
-            keys: list[Hashable] = []
-            if len(strings) < len(schema.enum):
-                for value in schema.enum:
-                    if type(value) is not str:
-                        found |= type_bit(value)
-                        keys.append(canonical(value, digests))
-            types &= found
-            self.values = frozenset((*strings, *keys)) if keys else frozenset(strings)
+            examples = dict(zip(map(type, schema.enum), schema.enum, strict=True))
+            types &= reduce(or_, map(type_bit, examples.values()), 0)
+            if examples.keys() <= _OWN_KEYS:  # a call for each of a million would take seconds
+                self.values = frozenset(cast("tuple[Hashable, ...]", schema.enum))
+            else:
+                self.values = frozenset([canonical(value, digests) for value in schema.enum])
         self.types = types
         """Types that the schema's own `type`, `enum` and `const` leave open."""
         self.mask = -1
@@ -696,7 +696,8 @@ class Constants:
 def _bit_of_key(key: Hashable) -> int:
     if isinstance(key, str):
         return STRING
-    assert isinstance(key, tuple)
+    if not isinstance(key, tuple):
+        return NUMBER
     if key[0] == "literal":
         return NULL if key[1] is None else BOOLEAN
-    return {"number": NUMBER, "object": OBJECT, "array": ARRAY}[key[0]]
+    return OBJECT if key[0] == "object" else ARRAY

@@ -24,12 +24,14 @@ from structgen.language.ir import (
     Not,
     Pattern,
     PlainInteger,
+    Points,
     Spec,
     Words,
 )
 from structgen.limits import Limits
 from structgen.schema.meaning import multiples, simple_patterns
 from structgen.schema.meaning.formulas import (
+    LISTED,
     any_number,
     apart,
     bounds_length,
@@ -41,7 +43,7 @@ from structgen.schema.meaning.formulas import (
     negation,
     neighbours,
     number_meets,
-    points,
+    numbers_of,
     quick_number,
     quick_string,
     without_implied,
@@ -65,10 +67,6 @@ from structgen.schema.reading.json_values import (
     json_string,
 )
 from structgen.schema.reading.model import Schema
-
-_FILTERED = 1_000
-"""Finite sets up to this size are filtered through patterns and formats; larger ones keep the formula."""
-
 
 _MANY_PARTS = 6
 """Of conjunctions of fewer parts the product of the automata is asked at once: it costs less."""
@@ -333,14 +331,10 @@ class Scalars:
         if schema.exclusive_maximum is not None:
             parts.append(Interval(None, schema.exclusive_maximum, open_high=True))
         if schema.enum is not None:
-            found: dict[Decimal, None] = {}
-            for value in schema.enum:
-                if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-                    found[Decimal(value)] = None
+            found = numbers_of(schema.enum)
             if not found:
                 return FALSE
-            values = tuple([Interval(value, value) for value in found])
-            parts.append(values[0] if len(values) == 1 else Any_(values))
+            parts.append(Points(found))
         return self.narrowed(parts, NUMBER) if len(parts) > 1 else parts[0]
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
@@ -381,16 +375,15 @@ class Scalars:
                 values = self.narrowed([part for part in formula.of if self._is_of_values(part)], kind)
                 return conjunction((values, *forms))
             for part in formula.of:
-                finite = points(part)
-                if finite is not None:
+                if isinstance(part, Points):
                     rest = All(tuple(other for other in formula.of if other is not part))
-                    left = [Interval(value, value) for value in finite if number_meets(rest, value)]
-                    return disjunction(left)
+                    left = frozenset([one for one in part.of if number_meets(rest, Decimal(one))])
+                    return Points(left) if left else FALSE
             return multiples.simplified(formula)
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]
-                if len(part.of) > _FILTERED and not all(map(is_local, rest_parts)):
+                if len(part.of) > LISTED and not all(map(is_local, rest_parts)):
                     return formula
                 words = part.of
                 for other in list(rest_parts):
@@ -583,9 +576,9 @@ class Scalars:
 def _plain_point(formula: Formula) -> int | None:
     """Return the integer that is the only number of a formula, where no text of it is shorter than its
     digits: an exponent saves nothing on fewer than three zeros."""
-    if isinstance(formula, Interval) and formula.low is not None and formula.low == formula.high:
-        value = formula.low
-        if abs(value) < 10**15 and value == value.to_integral_value() and value % 1000:
+    if isinstance(formula, Points) and len(formula.of) == 1:
+        value = Decimal(next(iter(formula.of)))
+        if value.adjusted() < 15 and value == value.to_integral_value() and value % 1000:
             return int(value)
     return None
 

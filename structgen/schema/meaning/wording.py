@@ -19,9 +19,9 @@ from structgen.language.ir import (
     Not,
     Pattern,
     PlainInteger,
+    Points,
     Words,
 )
-from structgen.schema.meaning.formulas import points
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.json_values import json_string
 from structgen.schema.reading.model import Json
@@ -30,7 +30,7 @@ _MOST_WORDS = 8
 """Words listed in one item."""
 _MOST_CHARACTERS = 60
 """Of a word or a pattern that is quoted."""
-_MOST_ALTERNATIVES = 3
+_MOST_ALTERNATIVES = 3  # that are described one by one in a line
 _FURTHER = " (with further conditions)"
 
 
@@ -41,8 +41,7 @@ def describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) ->
         parts = (
             formula.of if isinstance(formula, Any_) and len(formula.of) <= _MOST_ALTERNATIVES else (formula,)
         )
-        together = points(formula) is not None
-        found.update(describe(part) for part in ((formula,) if together else parts) if part != FALSE)
+        found.update(describe(part) for part in parts if part != FALSE)
     return sorted(found)
 
 
@@ -78,9 +77,8 @@ def string(formula: Formula, some: str = "a string") -> str:
 
 def number(formula: Formula) -> str:
     """Return a description of numbers, which says so where it is not complete."""
-    exact = points(formula)
-    if exact is not None:
-        return listing(decimal(value) for value in sorted(exact))
+    if isinstance(formula, Points):
+        return listing(decimal(Decimal(value)) for value in sorted(formula.of))
     some, bounds, clauses, further = "", "", "", False
     excluded: list[str] = []
     for part in _conjuncts(formula):
@@ -91,8 +89,8 @@ def number(formula: Formula) -> str:
                 bounds = _bounds(part)
             case PlainInteger():
                 clauses += ", as digits alone"
-            case Not(inner) if (others := points(inner)) is not None:
-                excluded += [decimal(value) for value in others]
+            case Not(Points(others)):
+                excluded += [decimal(Decimal(value)) for value in sorted(others)]
             case Not(Multiple(of)):
                 clauses += f", not {'an integer' if of == 1 else f'a multiple of {decimal(of)}'}"
             case _:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from structgen.errors import LimitError, SchemaError
@@ -27,8 +29,8 @@ _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 _ATOMS = frozenset({str, bool, type(None)})  # copied as they are
 
 # CPython refuses to convert longer numerals to int (CVE-2020-10735); Decimal holds them just as exactly.
-_INT_DIGITS = 4_000
-_INT_BITS = 13_000
+_INT_DIGITS = sys.int_info.default_max_str_digits
+_INT_BITS = 3 * _INT_DIGITS  # a digit has more than three bits
 
 
 @cache
@@ -89,6 +91,9 @@ def exact(value: object, most: int = 10_000_000) -> Json:
             copy = list(node)
             for index, member in enumerate(copy):
                 if member.__class__ in _ATOMS or (type(member) is int and member.bit_length() <= _INT_BITS):
+                    continue
+                if type(member) is float and isfinite(member):
+                    copy[index] = Decimal(repr(member))
                     continue
                 todo.append((member, copy, index, (path, index)))
         else:

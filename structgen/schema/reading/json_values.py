@@ -29,10 +29,10 @@ def canonical(value: Json, known: Digests | None = None) -> Hashable:
     the value. Iterative: the depth of the value does not matter. `known` holds the digests of containers that
     were met before, and takes those of all that are met; they must not change as long as it is used.
     """
-    if isinstance(value, str):
+    if value is None or isinstance(value, bool):
+        return ("literal", value)
+    if isinstance(value, (str, int, Decimal)):  # an int and a Decimal of the same value hash alike
         return value
-    if value is None or isinstance(value, (bool, int, Decimal)):
-        return _scalar(value)
     done: list[bytes] = []
     stack: list[tuple[Json, bool]] = [(value, False)]
     while stack:
@@ -66,13 +66,6 @@ def canonical(value: Json, known: Digests | None = None) -> Hashable:
         else:
             done.append(_digest_of_scalar(node))
     return ("object" if isinstance(value, dict) else "array", done[0])
-
-
-def _scalar(value: bool | int | Decimal | None) -> Hashable:
-    if value is None or isinstance(value, bool):
-        return ("literal", value)
-    # An int and a Decimal of the same value are equal and hash alike.
-    return ("number", value)
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -8,9 +8,9 @@ from decimal import Decimal
 from itertools import combinations
 
 from structgen.errors import StructgenError
-from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Words
+from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Points, Words
 from structgen.schema.meaning import wording
-from structgen.schema.meaning.formulas import disjunction
+from structgen.schema.meaning.formulas import numbers_of
 from structgen.schema.meaning.place import ALWAYS, ARRAY, EVERY, NEVER, NUMBER, OBJECT, STRING
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_liveness import Oracle
@@ -21,7 +21,7 @@ _DEEPEST = 6
 """Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
 _MOST_PAIRED = 12
 """Keywords of one value that are tried in pairs."""
-_MOST_NAMED = 4
+_MOST_NAMED = 4  # constraints that one message names; a reader takes in no more
 _MOST_BRANCHES = 50
 """Branches of a oneOf that are tried one by one."""
 
@@ -318,12 +318,8 @@ def _of_number(schema: Schema) -> list[_Said]:
             _Said(f"multipleOf {wording.decimal(schema.multiple_of)}", at, Multiple(schema.multiple_of))
         )
     if schema.enum is not None:
-        values = [
-            Decimal(v) for v in schema.enum if isinstance(v, (int, Decimal)) and not isinstance(v, bool)
-        ]
-        found.append(
-            _Said(_enum(schema), at, disjunction([Interval(v, v) for v in values]) if values else FALSE)
-        )
+        values = numbers_of(schema.enum)
+        found.append(_Said(_enum(schema), at, Points(values) if values else FALSE))
     return found
 
 

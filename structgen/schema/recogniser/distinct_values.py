@@ -1,4 +1,4 @@
-"""Values that must differ: how many a demand has, which, and whether items can all be different.
+"""Points that must differ: how many a demand has, which, and whether items can all be different.
 
 A demand with more values than are asked for never stands in the way. One with fewer has them listed, and
 whether each place can have its own is a question of matching (Kuhn's algorithm).
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from structgen.errors import LimitError, SchemaError
-from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
+from structgen.language.ir import FALSE, TRUE, All, Formula, Interval, Length, Multiple, Not, Points, Words
 from structgen.limits import Limits
-from structgen.schema.meaning.formulas import points
+from structgen.schema.meaning.formulas import EXACT_EXPONENT
 from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
@@ -31,15 +31,12 @@ from structgen.schema.reading.json_text import read
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.object_search import Ask
 
-_NONE_TRIED = 1 << 62
 _DEPTH = 6
 """Schemas within schemas that are looked into for a sign of many values."""
 _COUNTED = 4_096
-"""Values of one demand that are listed one by one."""
+"""Points of one demand that are listed one by one."""
 _NARROW = Decimal("1e-6")
 """Any wider interval has millions of numerals under every policy."""
-_MOST_EXPONENT = 400
-"""Exponents up to which bounds are subtracted."""
 
 
 class Distinct:
@@ -92,7 +89,7 @@ class Distinct:
             return True
         if need <= self._enough.get(demand, 1):
             return True
-        if need >= self._fewer.get(demand, _NONE_TRIED):
+        if need >= self._fewer.get(demand, need + 1):
             return False
         found = self._many(demand, need, ask, _DEPTH) or self._exactly(demand, need)
         if found:
@@ -147,26 +144,25 @@ class Distinct:
         """Return a lower bound on the numbers of a formula, `need` where there are as many."""
         if formula == TRUE:
             return need
-        listed = points(formula)
-        if listed is not None:
-            return len(set(listed))
+        if isinstance(formula, Points):
+            return len(formula.of)
         parts = formula.of if isinstance(formula, All) else (formula,)
         low = high = None
         step: Decimal | None = None
-        gone: set[Decimal] = set()
+        gone: set[int | Decimal] = set()
         for part in parts:
             match part:
                 case Interval():
                     low, high = part.low, part.high
                 case Multiple(of) if step is None:
                     step = of
-                case Not(inner) if (out := points(inner)) is not None:
+                case Not(Points(out)):
                     gone.update(out)
                 case _:
                     return 0
         if low is None or high is None:
             return need
-        if any(abs(value.adjusted()) > _MOST_EXPONENT for value in (low, high, step) if value):
+        if any(abs(value.adjusted()) > EXACT_EXPONENT for value in (low, high, step) if value):
             return 0
         width = high - low
         if step is None:
@@ -185,7 +181,7 @@ class Distinct:
             for part in parts
         ):
             return need
-        if isinstance(formula, Any_) and not formula.of:
+        if formula == FALSE:
             return 0
         if need > _COUNTED:
             return 0
@@ -278,11 +274,10 @@ class Distinct:
         if mask & NUMBER:
             formula = scalars.demand(demand, NUMBER)
             if formula != FALSE:
-                listed = points(formula)
-                if listed is None:
+                if not isinstance(formula, Points):
                     return None
-                for value in listed:
-                    written = scalars.shortest(Interval(value, value), NUMBER)
+                for value in formula.of:
+                    written = scalars.shortest(Points(frozenset((value,))), NUMBER)
                     if written is not None:
                         texts.append(written)
         if mask & STRING:

@@ -10,7 +10,7 @@ from structgen.errors import LimitError
 from structgen.language.ir import TRUE, Formula, Not, Pattern, Words
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
-from structgen.schema.meaning.formulas import conjunction, negation
+from structgen.schema.meaning.formulas import LISTED, conjunction, negation
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
@@ -29,12 +29,6 @@ from structgen.schema.reading.json_values import json_string, string_order
 from structgen.schema.recogniser.key_order import declared
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
 from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, UnlistedKeyClasses, asked
-
-_WORDS = 1_000
-"""A pattern with at most this many matches is read as so many named keys."""
-_MANY_KEYS = 1_000
-"""More keys than this are not made up for an object that needs them (minProperties)."""
-
 
 Where: TypeAlias = str | KeyClass
 
@@ -123,13 +117,13 @@ class Frames:
                 sources.update(dict.fromkeys(source for source, _ in facet.pattern_properties))
         universe.update(watched)
         for source in list(sources):
-            words = self.scalars.strings.words(Pattern(source), _WORDS) if _seems_finite(source) else None
+            words = self.scalars.strings.words(Pattern(source), LISTED) if _seems_finite(source) else None
             if words is not None:
                 universe.update(dict.fromkeys(words))
                 del sources[source]
         for literal in literals:
             formula = self.scalars.literal(literal, STRING)
-            if isinstance(formula, Words) and len(formula.of) <= _WORDS:
+            if isinstance(formula, Words) and len(formula.of) <= LISTED:
                 universe.update(dict.fromkeys(sorted(formula.of)))
         if self.any_order:
             names, ordered = list(universe), 0
@@ -189,7 +183,7 @@ class Frames:
         for key_class in self.classes(frame):
             formula = self._unnamed(frame, key_class.formula, ())
             if key_class.formula != TRUE and not is_infinite(key_class.formula):
-                found.update(self.scalars.strings.words(formula, _WORDS) or ())
+                found.update(self.scalars.strings.words(formula, LISTED) or ())
         return found
 
     def unlisted(self, frame: Frame) -> UnlistedKeyClasses | None:
@@ -245,7 +239,7 @@ class Frames:
 
     def fresh_keys(self, frame: Frame, key_class: KeyClass, count: int, taken: Collection[str]) -> list[str]:
         """Return up to `count` keys of a class, the shortest first."""
-        if count > _MANY_KEYS:
+        if count > LISTED:
             raise LimitError(
                 f"an object here needs {count:,} keys that no schema names.",
                 limit="oracle_steps",

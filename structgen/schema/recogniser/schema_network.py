@@ -53,7 +53,7 @@ from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
 
-_TURNS = 8
+_AVOIDING_SEARCHES = 8
 """Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
 _FREE = Spec((TRUE,))
 _NO_MOVES: Mapping[frozenset[int], int] = MappingProxyType({})
@@ -495,7 +495,7 @@ class SchemaNetwork:
             again = {key for key in self.objects.new_keys(state, rests) if key in taken}
             if not again:
                 return rests
-            avoided = avoided | again if turn < _TURNS else frozenset(taken)
+            avoided = avoided | again if turn < _AVOIDING_SEARCHES else frozenset(taken)
         raise AssertionError("counting ends")
 
     def _rests_without(

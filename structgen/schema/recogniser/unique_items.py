@@ -17,9 +17,6 @@ from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, 
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_search import Ask
 
-_LISTED = 100_000
-"""Items with different demands that may be required."""
-
 
 class Unique:
     """Rests of threads that depend on the values of their items. `seen`: the values written."""

@@ -26,6 +26,7 @@ from structgen.language.ir import (
     Not,
     Pattern,
     PlainInteger,
+    Points,
     ValueMenu,
 )
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
@@ -419,12 +420,9 @@ def is_integer(formula: Formula) -> bool:
 def number_schema(formula: Formula) -> dict[str, Any]:
     """Return the schema of the numbers of a formula."""
     match formula:
-        case All():
-            return (
-                {"type": "number", "allOf": [number_schema(one) for one in formula.of]}
-                if formula.of
-                else {"type": "number"}
-            )
+        case All(parts):
+            said = [number_schema(one) for one in parts]
+            return {"type": "number", "allOf": said} if said else {"type": "number"}
         case Any_():
             return {"type": "number", "anyOf": [number_schema(one) for one in formula.of]}
         case Not():
@@ -433,15 +431,15 @@ def number_schema(formula: Formula) -> dict[str, Any]:
             return {"type": "integer"} if of == 1 else {"type": "number", "multipleOf": _plain(of)}
         case PlainInteger():
             return {"type": "integer"}
+        case Points(of):
+            return {"enum": [_plain(Decimal(value)) for value in sorted(of)]}
         case Interval():
-            if formula.low is not None and formula.low == formula.high:
-                return {"const": _plain(formula.low)}
-            said: dict[str, Any] = {"type": "number"}
+            bounds: dict[str, Any] = {"type": "number"}
             if formula.low is not None:
-                said["exclusiveMinimum" if formula.open_low else "minimum"] = _plain(formula.low)
+                bounds["exclusiveMinimum" if formula.open_low else "minimum"] = _plain(formula.low)
             if formula.high is not None:
-                said["exclusiveMaximum" if formula.open_high else "maximum"] = _plain(formula.high)
-            return said
+                bounds["exclusiveMaximum" if formula.open_high else "maximum"] = _plain(formula.high)
+            return bounds
     raise AssertionError(f"{type(formula).__name__} is no formula of numbers")
 
 

@@ -1,42 +1,98 @@
-"""The product automaton of a `NumberPool` and a form of spelling (`python_spelling`).
+"""Numerals as Python prints them: `str` of an int, `repr` of a float; what `json.dumps` writes.
 
-A pair is live if a numeral of the form completes it and its value meets a demand. That is searched for,
-because each part may be live while the pair is not (`1.50` under `multipleOf: 0.5`). It is plain Python for
-rare policies: some 10 us a transition, remembered.
+An int is all its digits. A float is the shortest text that reads as it: at most 17 significant digits; from
+1e-04 up to 1e16 with a point and a digit on both sides of it (`5.0`, `0.0001`), else one digit before the
+point, none that is needless after it, and an exponent of a sign and at least two digits (`1e+16`,
+`1.5e-07`). Source: CPython's `float.__repr__` (format code "r"), Objects/floatobject.c and
+Python/pystrtod.c.
+
+The form is regular, but for one thing: of the texts of 16 and 17 digits that agree with it, those that are
+not the shortest text of their float are let in as well. Every text of at most 15 significant digits whose
+value is at least 2.3e-308 is what `repr` writes for it (IEEE 754 binary64 keeps 15 digits).
+
+`PrintedPool` is the product of a `NumberPool` and the automaton of that form. A pair of states is live if a
+numeral of the form completes it and its value meets a demand. That is searched for, because each part may be
+live while the pair is not (`1.50` under `multipleOf: 0.5`). It is plain Python for rare policies: some 10 us
+a transition, remembered.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
-from structgen.automata.numbers.python_spelling import START_FORM, NumeralForm, after, is_whole
+from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 
-_CHARACTERS = COLUMNS.decode("ascii")
-_IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
+SIGNIFICANT = 17
+"""Digits of the longest text of a float."""
 
-_Pair = tuple[int, NumeralForm]
-_Way = dict[_Pair, "tuple[_Pair, int] | None"]
+
+def _form() -> ir.Formula:
+    """Return the numerals that have the form of an int or of a finite float."""
+    small = rf"0\.(?:0|0{{0,3}}[1-9](?:\d{{0,{SIGNIFICANT - 2}}}[1-9])?)"
+    fixed = [
+        rf"[1-9]\d{{{whole - 1}}}\.(?:0|\d{{0,{SIGNIFICANT - 1 - whole}}}[1-9])"
+        for whole in range(1, SIGNIFICANT)
+    ]
+    exponent = r"e(?:\+(?:1[6-9]|[2-9]\d|[12]\d\d|30[0-8])|-(?:0[5-9]|[1-9]\d|[12]\d\d|3[01]\d|32[0-3]))"
+    scientific = rf"[1-9](?:\.\d{{0,{SIGNIFICANT - 2}}}[1-9])?{exponent}"
+    floats = "|".join((small, *fixed, scientific, "5e-324"))  # the last is the least of all
+    larger = ""  # the digits behind the first of a number above the largest float, 1.7976931348623157e+308
+    for digit in reversed("7976931348623157"):
+        more = rf"[{int(digit) + 1}-9]\d*|" if digit < "9" else ""
+        larger = f"{more}{digit}(?:{larger})" if larger else more[:-1]
+    infinite = ir.Pattern(rf"^-?(?:[2-9][\d.]*|1\.(?:{larger}))e\+308$")
+    return ir.All((ir.Pattern(rf"^(?:0|-?(?:[1-9]\d*|{floats}))$"), ir.Not(infinite)))
+
+
+@lru_cache(maxsize=1)
+def form_table() -> tuple[list[list[int]], list[bool]]:
+    """Return the automaton of the form: by state, the states after each character of COLUMNS, or ir.DEAD; and
+    whether a numeral may end there. State 0 is the start. Cost: some 50 ms, once."""
+    pool = StringPool(Limits(), plain=True)
+    states = [pool.start(ir.Spec((_form(),)), lambda demands: 0)]
+    numbers = {ir.DEAD: ir.DEAD, states[0]: 0}
+    rows = []
+    for state in states:
+        pool.expand(state)
+        following = pool.trans[state, list(COLUMNS)].tolist()
+        for one in following:
+            if one not in numbers:
+                numbers[one] = len(states)
+                states.append(one)
+        rows.append([numbers[one] for one in following])
+    return rows, (pool.outcome[states] >= 0).tolist()
+
+
+_IN_BYTE_ORDER: Final = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
+
+_Pair: TypeAlias = tuple[int, int]
+_Way: TypeAlias = dict[_Pair, "tuple[_Pair, int] | None"]
 
 
 class PrintedPool:
     """The numerals that Python prints, and whose value meets a specification: a `NumberPool` for
     numbers="python". The digits before the point, and those after it, are bounded as by "bounded"."""
 
-    __slots__ = ("_demands", "_ids", "_inner", "_limits", "_live", "_pairs", "outcome", "trans")
+    __slots__ = (
+        *("_demands", "_ends", "_forms", "_ids", "_limits", "_live", "_numbers", "_pairs"),
+        *("outcome", "trans"),
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._inner = NumberPool("python", limits)
+        self._numbers = NumberPool("python", limits)
+        self._forms, self._ends = form_table()
         self._pairs: list[_Pair] = []
         self._ids: dict[_Pair, int] = {}
         self._live: dict[_Pair, bool] = {}
@@ -65,9 +121,8 @@ class PrintedPool:
             self._demands[number] = demands
             return number
 
-        state = self._inner.start(spec, noted)
-        pair = (state, START_FORM)
-        return self._state(pair) if state >= 0 and self._lives(pair) else ir.DEAD
+        pair = self._numbers.start(spec, noted), 0
+        return self._state(pair) if pair[0] >= 0 and self._lives(pair) else ir.DEAD
 
     def expand(self, state: int) -> None:
         """Fill the row of a state."""
@@ -81,7 +136,7 @@ class PrintedPool:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it,
         of those the smallest in byte order. Raises LimitError (oracle_steps)."""
         start = self._pairs[state]
-        wanted = self._inner.finish(start[0]).keys()
+        wanted = self._numbers.finish(start[0]).keys()
         found: dict[int, bytes] = {}
         way: _Way = {}
         for pair in self._following(start, way):
@@ -97,27 +152,20 @@ class PrintedPool:
 
     def key(self, state: int) -> bytes:
         """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
-        inner, form = self._pairs[state]
-        return blake2b(self._inner.key(inner) + repr(tuple(form)).encode(), digest_size=16).digest()
+        number, form = self._pairs[state]
+        return blake2b(b"%b%d" % (self._numbers.key(number), form), digest_size=16).digest()
 
     def _outcome(self, pair: _Pair) -> int:
-        return int(self._inner.outcome[pair[0]]) if is_whole(pair[1]) else -1
+        return int(self._numbers.outcome[pair[0]]) if self._ends[pair[1]] else -1
 
     def _steps(self, pair: _Pair) -> list[tuple[int, _Pair]]:
         """Return the columns that both parts take, in byte order, with the pairs after them."""
-        state, form = pair
-        found = []
-        for column in _IN_BYTE_ORDER:
-            following = after(form, _CHARACTERS[column])
-            if following is None:
-                continue
-            target = int(self._inner.trans[state, column])
-            if target == ir.UNKNOWN:
-                self._inner.expand(state)
-                target = int(self._inner.trans[state, column])
-            if target >= 0:
-                found.append((column, (target, following)))
-        return found
+        number, form = pair
+        if self._numbers.trans[number, WIDTH - 1] == ir.UNKNOWN:
+            self._numbers.expand(number)
+        numbers, forms = self._numbers.trans[number].tolist(), self._forms[form]
+        both = [(column, (numbers[column], forms[column])) for column in _IN_BYTE_ORDER]
+        return [step for step in both if min(step[1]) >= 0]
 
     def _following(self, start: _Pair, way: _Way, *, deep: bool = False) -> Iterator[_Pair]:
         """Yield the pairs to which more characters lead, each once, and note the way to each: those after
