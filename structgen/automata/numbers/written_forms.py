@@ -28,6 +28,8 @@ _MOST_EXPONENT = 307 - DIGITS
 LARGEST_FLOAT = Decimal("1.7976931348623158E+308")
 """The last numeral of 17 digits that is read as a finite float (IEEE 754 binary64)."""
 _FINITE = ir.Interval(-LARGEST_FLOAT, LARGEST_FLOAT)
+_FAR_FROM_LARGEST = 300
+"""A schema whose numbers are below 10**300 asks for finite floats."""
 
 T = TypeVar("T")
 Number: TypeAlias = Union[int, Decimal]
@@ -178,7 +180,7 @@ def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) ->
     """Return what a policy asks of numerals, and their caps; `caps` are those to use instead of the policy's.
 
     Under "bounded" a formula asks for digits alone where only integers may stand, else for finite floats. One
-    that names a number of 10**308 or more has floats that are not finite, and one that names a number of more
+    that names a number of 10**300 or more has floats that are not finite, and one that names a number of more
     digits than a numeral may have has integers with an exponent. `ir.PlainInteger`, with which drafts 3 and 4
     call 12 an integer but neither 12.0 nor 12e0, lets digits alone be longer than other numerals.
     Errors: see `caps_of`.
@@ -198,7 +200,7 @@ def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) ->
         if only_integers(formula):
             if largest[at] + 2 <= limits.number_chars:
                 parts[at], alone = ir.All((formula, ir.PlainInteger())), True
-        elif caps.most_exponent == FARTHEST and largest[at] < LARGEST_FLOAT.adjusted():
+        elif caps.most_exponent == FARTHEST and largest[at] < _FAR_FROM_LARGEST:
             parts[at] = ir.All((formula, _FINITE))
             largest[at] = LARGEST_FLOAT.adjusted()
     if alone and caps.integer >= DIGITS:
