@@ -255,7 +255,7 @@ class SpecLoader:
         arrays = self._memory.arrays
         keys = arrays["keys"]
         pc, a, b, c = keys[thread, : Key.third + 1].tolist()
-        op, stepper, atom = arrays["code"][pc, [Coded.op, Coded.a, Coded.e]].tolist()
+        op, atom = arrays["code"][pc, [Coded.op, Coded.e]].tolist()
         at, what = pc - spec.bases[atom], spec.numbers.index(atom)
         if op == CHAR:
             counts = []
