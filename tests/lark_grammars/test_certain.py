@@ -219,3 +219,42 @@ def test_what_is_known_ahead_is_what_is_found_later(name: str) -> None:
     later = bare(GRAMMARS[name]()).language(Limits())
     assert isinstance(later, ContextualLanguage)
     assert np.array_equal(ahead._vocabulary_tables._certain, later.certain())
+
+
+# inside brackets each "x" is one of `e`; outside one should be the line's, which `e` takes as well
+OUTSIDE = r"""
+start: line+
+line: "ok" _NEWLINE | "(" e ")" _NEWLINE | e "x" _NEWLINE
+e: N "x"*
+N: "n"
+_NEWLINE: /(\n[ \t]*)+/
+%ignore " "
+%declare _INDENT _DEDENT
+"""
+# an "a" behind "x" makes a C of it, which needs a "q"; a D needs the "a"
+OTHER_SLOT = r"""
+start: "ok" | D "a" "y" | C "q"
+C.2: /x(?=a)/
+D: /x/
+"""
+# the newline takes the blank with which X begins
+TAKEN_BLANK = r"""
+start: "ok" _NEWLINE | "n" _NEWLINE X
+X: / x/
+_NEWLINE: /(\n[ \t]*)+/
+%ignore " "
+%declare _INDENT _DEDENT
+"""
+
+
+@pytest.mark.parametrize(
+    ("grammar", "dead", "lines"),
+    [(OUTSIDE, "n", True), (OTHER_SLOT, "x", False), (TAKEN_BLANK, "n", True)],
+    ids=["outside brackets", "another slot", "a blank"],
+)
+def test_a_byte_from_which_no_text_goes_on_is_refused(grammar: str, dead: str, lines: bool) -> None:
+    made = sg.lark(grammar, postlex=PythonIndenter() if lines else None)
+    compiled = CompiledLark(made, BYTES, None, False)
+    allowed = bytes(token for token in compiled.allowed(compiled.start) if token < 256)
+    assert b"o" in allowed
+    assert dead.encode() not in allowed

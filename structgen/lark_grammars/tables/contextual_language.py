@@ -149,10 +149,10 @@ class ContextualLanguage(Language):
         elif others:
             separated = sorted(separated + self._further(lexeme, others))
         found = [terminal for _size, terminal in separated]
-        for terminal in others if self._boundaries else ():
+        for terminal in others if self._boundaries or not self.separator else ():
             owed = self._owed_after(lexeme, terminal)
             if owed is not None:
-                boundary = K.FIRST_OWED + self._boundaries.index(owed)
+                boundary = K.BETWEEN if owed == NOTHING else K.FIRST_OWED + self._boundaries.index(owed)
                 found.append(terminal + (boundary << K.OWED_AT))
         if ends.flags & MAY_BREAK and self._breaks(lexeme):
             found.append(K.ANY_LINE)
@@ -177,9 +177,12 @@ class ContextualLanguage(Language):
         """Return what a lexeme may leave as a terminal, of what boundaries tell apart; None if neither its
         shortest text leaves that, nor the same text with one more of the terminal's last bytes."""
         lexer, told = self.reader.lexer, self._boundaries[: K.MOST_BOUNDARIES - K.FIRST_OWED]
-        state = lexeme
-        for byte in lexer.shortest_text(lexeme, terminal) or b"":
-            state = lexer.move(state, byte).after
+        state, text = lexeme, lexer.shortest_text(lexeme, terminal) or b""
+        for at, byte in enumerate(text, 1):
+            move = lexer.move(state, byte)
+            state = move.after
+            if state == DECIDED and at == len(text) and move.sources[0] == -1 - terminal:
+                return None if self.separator else NOTHING
             if state < 0:
                 return None
         last = next((text[-1] for text in lexer.sample_lexemes(terminal) if text), None)
