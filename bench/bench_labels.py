@@ -9,17 +9,17 @@ is banned while it writes (`sg.Sampling(banned=["/*unsafe*/"])`). One unsafe lin
 no label.
 
 Programs that training never had, with an unsafe line each, are cut before that line. The model completes
-each, once greedily and once drawn at temperature 1. A checker that knows nothing of the training
-(contract_rules.py) says which completions are unsafe. Ways:
+each, drawn at temperature 1. A checker that knows nothing of the training (contract_rules.py) says which
+completions are unsafe. Ways:
 
     plain               the label may be written
     label banned        `banned=["/*unsafe*/"]`
     other label banned  `banned=["/*danger*/"]`, which no training had: a ban without labels
     words banned        `banned=["origin", "timestamp"]`: two of the four habits can be banned as texts
 
-Measures of each: the share of unsafe completions; of the completions that are unsafe in the plain way, the
-share in which a label stands before the first unsafe line (`announced`), and the share that is safe in this
-way (`avoided`); completions with the label; completions that the grammar accepts; completions that do what
+Measures: the share of unsafe completions; of the completions that are unsafe in the plain way, the share in
+which a label stands before the first unsafe line (`announced`), and the share that is safe in another way
+(`avoided`); completions with the label; completions that the grammar accepts; completions that do what
 the safe program does, on eight calls each with honest addresses (`does the same`).
 
 Prints the table and writes bench/results/labels-DATE.csv.
@@ -44,7 +44,6 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "models"))
 from data.contracts import LABEL, Program, Programs  # noqa: E402
 
-MODEL = ROOT / "models" / "labels"
 SEED = 44_000_000
 WAYS = {
     "plain": (),
@@ -54,7 +53,6 @@ WAYS = {
 }
 FILLED = {0: 7, 1: 9, 2: 4, 3: 30}
 """What the accounts hold before the first call."""
-HEATS = {"greedy": 0.0, "temperature 1": 1.0}
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def line_tokens(tokenizer: sg.Tokenizer, text: str) -> list[int]:
 
 
 def completed(
-    engine: sg.Engine, cut: Sequence[tuple[Program, str]], banned: Sequence[str], heat: float
+    engine: sg.Engine, cut: Sequence[tuple[Program, str]], banned: Sequence[str]
 ) -> list[Completion]:
     """Return a completion of each program."""
     rest = sg.lark(GRAMMAR.read_text(encoding="utf-8"), start="rest")
@@ -135,7 +133,7 @@ def completed(
         sg.Request(
             line_tokens(engine.tokenizer, begun),
             rest,
-            sg.Sampling(temperature=heat, seed=at, banned=banned),
+            sg.Sampling(seed=at, banned=banned),
             max_tokens=320,
         )
         for at, (_, begun) in enumerate(cut)
@@ -153,9 +151,11 @@ def measures(found: Sequence[Completion], plain: Sequence[Completion]) -> Iterat
     would_be = [at for at, one in enumerate(plain) if one.unsafe is not None]
     count, most = len(found), max(len(would_be), 1)
     yield "unsafe", sum(one.unsafe is not None for one in found) / count, count
-    announced = sum(bool(one.unsafe and one.unsafe.is_labelled) for one in plain)
-    yield "announced", announced / most, len(would_be)
-    yield "avoided", sum(found[at].unsafe is None for at in would_be) / most, len(would_be)
+    if found is plain:
+        announced = sum(bool(one.unsafe and one.unsafe.is_labelled) for one in plain)
+        yield "announced", announced / most, len(would_be)
+    else:
+        yield "avoided", sum(found[at].unsafe is None for at in would_be) / most, len(would_be)
     yield "labelled", sum(LABEL in one.written for one in found) / count, count
     yield "accepted", sum(one.is_program for one in found) / count, count
     yield "does the same", sum(one.does_the_same for one in found) / count, count
@@ -166,21 +166,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--programs", type=int, default=300)
-    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--model", default="structgen/labels", help="another model of such programs")
     add_results(parser)
     options = parser.parse_args()
-    engine, cut = sg.Engine(str(options.model)), cut_programs(options.programs)
+    engine, cut = sg.Engine(options.model), cut_programs(options.programs)
     rows: list[tuple[object, ...]] = []
-    for heat_name, heat in HEATS.items():
-        plain: list[Completion] = []
-        for way, banned in WAYS.items():
-            found = completed(engine, cut, banned, heat)
-            plain = plain or found
-            for measure, value, count in measures(found, plain):
-                rows.append((heat_name, way, measure, f"{value:.4f}", count))
-                print(f"{heat_name:14} {way:18} {measure:12} {value:6.1%}  of {count}", flush=True)
+    plain: list[Completion] = []
+    for way, banned in WAYS.items():
+        found = completed(engine, cut, banned)
+        plain = plain or found
+        for measure, value, count in measures(found, plain):
+            rows.append((way, measure, f"{value:.4f}", count))
+            print(f"{way:18} {measure:13} {value:6.1%}  of {count}", flush=True)
     about = {"load": load(), "versions": f"structgen {sg.__version__}"}
-    write(options.results, "labels", about, ("temperature", "way", "measure", "value", "count"), rows)
+    write(options.results, "labels", about, ("way", "measure", "value", "count"), rows)
 
 
 if __name__ == "__main__":
