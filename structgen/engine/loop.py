@@ -243,8 +243,7 @@ class Loop:
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._mask_rows.close(wait=False)
         self._mask_rows = BatchMasks(self._max_rows, self._tokenizer.vocab_size)
-        self._there = None
-        self._reading.forget()
+        self._there = self._reading.ahead = None
         for text in texts:
             release(text)
             text.restart()
@@ -512,7 +511,7 @@ class Loop:
         started = time.perf_counter()
         drafts = self._drafts(rows)
         filling: Filling | None = None
-        if not self._reading.has_begun:
+        if self._reading.ahead is None:
             # on other devices passes run asynchronously, and their duration is not known here
             filling = self._mask_rows.begin(
                 rows,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,8 @@ class ModelReading:
         self.logits = torch.empty(0)
         """The logits of the last step, one row for each of its sequences (`TextSequence.place`)."""
         self._verifier = verifier_of(model)
-        self._ahead: _Ahead | None = None
+        self.ahead: _Ahead | None = None
+        """The pass of the chosen tokens, if it runs during the commit."""
 
     def logits_of(self, text: TextSequence) -> Tensor:
         """Return the logits [V] after a sequence's last token."""
@@ -59,7 +61,11 @@ class ModelReading:
         prompt_keys = [id(text if text.is_begun else text.handle.request) for text in texts]
         for key, text in zip(prompt_keys, texts, strict=True):
             firsts.setdefault(key, text)
-        found = self._read_together(list(firsts.values()))
+        found: list[tuple[Tensor, Any]] = []
+        if len(firsts) > 1 and isinstance(self.model, ReadsMany):
+            with suppress(Exception):  # any error of the model: each is read alone, and gets its own
+                found = list(self.model.prefill_many([text.read for text in firsts.values()]))
+        found = found if len(found) == len(firsts) else []
         for key, text in zip(prompt_keys, texts, strict=True):
             first = firsts[key]
             try:
@@ -76,17 +82,6 @@ class ModelReading:
         for text in texts:
             text.place, text.ran = -1, ran
             text.usage.model_seconds += ran
-
-    def _read_together(self, texts: Sequence[TextSequence]) -> list[tuple[Tensor, Any]]:
-        """Return the model's outputs for sequences that it reads in one pass. Returns nothing if the model
-        cannot read several at once, or the pass failed; then each is read alone, and gets its own error."""
-        if len(texts) > 1 and isinstance(self.model, ReadsMany):
-            try:
-                found = list(self.model.prefill_many([text.read for text in texts]))
-            except Exception:  # any error of the model
-                return []
-            return found if len(found) == len(texts) else []
-        return []
 
     def _read_again(self, text: TextSequence) -> tuple[Tensor, Any]:
         """Return the logits and the cache after a sequence that was begun, for a model that keeps its prompt
@@ -123,33 +118,22 @@ class ModelReading:
         may end, or take another token; `read` handles both. For a model that takes tokens back."""
         read = [max(token, 0) for token in tokens]  # -1: a row with faulty logits has no token
         try:
-            logits = self._decoded(read, [text.cache for text in rows])
+            self.ahead = _Ahead(rows, read, self._decoded(read, [text.cache for text in rows]))
         except Exception as error:  # any error of the model: handled after the commit
-            self._ahead = _Ahead(rows, read, error=error)
-            return
-        self._ahead = _Ahead(rows, read, logits)
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the pass of the chosen tokens runs."""
-        return self._ahead is not None
-
-    def forget(self) -> None:
-        """Forget the pass that runs, after an interrupted step."""
-        self._ahead = None
+            self.ahead = _Ahead(rows, read, error)
 
     def read(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> None:
         """Have the logits stand after the last tokens of sequences and after their guesses, sequence by
         sequence. Raises errors of the model."""
-        ahead, self._ahead = self._ahead, None
+        ahead, self.ahead = self.ahead, None
         self.logits = self._read_tokens(rows, drafts) if ahead is None else self._read_ahead(ahead, rows)
 
     def _read_ahead(self, ahead: _Ahead, rows: Sequence[TextSequence]) -> Tensor:
         """Return the logits of a pass that began before the commit. Sequences that took another token
         (steered, or their thoughts were closed) read that token now."""
-        if ahead.error is not None:
-            raise ahead.error
-        assert ahead.logits is not None and isinstance(self.model, TakesBack)
+        if isinstance(ahead.found, Exception):
+            raise ahead.found
+        assert isinstance(self.model, TakesBack)
         places = {id(text): place for place, text in enumerate(ahead.rows)}
         for text in rows:
             text.place = places[id(text)]
@@ -158,7 +142,7 @@ class ModelReading:
             logits = self.model.decode_instead([text.last for text in late], [text.cache for text in late])
             for text, own in zip(late, self._checked(logits, len(late)), strict=True):
                 text.logits, text.place = own, -1
-        return ahead.logits
+        return ahead.found
 
     def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
         """Return the logits after the last tokens of sequences and after their guesses."""
@@ -225,8 +209,8 @@ class _Ahead:
 
     rows: Sequence[TextSequence]
     tokens: list[int]
-    logits: Tensor | None = None
-    error: Exception | None = None
+    found: Tensor | Exception
+    """The logits, or the error of the model."""
 
 
 def release(text: TextSequence) -> None:
