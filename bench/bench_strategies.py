@@ -273,6 +273,8 @@ def main() -> None:
     )
     parser.add_argument("--sentences", type=int, default=10_000, help="at most so many of each set")
     parser.add_argument("--only", default="", help="ways whose names contain this, beside the plain ones")
+    parser.add_argument("--without", default=(), nargs="*", help="ways whose names begin so are left out")
+    parser.add_argument("--sets", default=tuple(SETS), nargs="*", choices=SETS, help="sets of sentences")
     parser.add_argument("--tasks", type=int, default=200, help="programs to be found")
     add_results(parser)
     asked = parser.parse_args()
@@ -284,11 +286,12 @@ def main() -> None:
     }
     rows: list[tuple[object, ...]] = []
     plain_ways = {plain for plain, _ in WAYS.values()}
-    for name in SETS:
+    for name in asked.sets:
         examples, plain_of = sentences(name, asked.sentences), dict[str, np.ndarray]()
         measured(engine, examples[:8], WAYS["greedy"][1])  # what is compiled at the first use
         for way, (plain, how) in WAYS.items():
-            if way not in plain_ways and asked.only not in way:
+            is_left_out = asked.only not in way or way.startswith(tuple(asked.without))
+            if way not in plain_ways and is_left_out:
                 continue
             how = how() if isinstance(how, partial) else how
             results, fields, taken = measured(engine, examples, how)
@@ -318,7 +321,7 @@ def main() -> None:
                     print(f"{name:13} {measure}: {value:.3f}", flush=True)
                     rows.append((name, measure, count, "", f"{value:.4f}", *[""] * 8))
             write(asked.results, "strategies", about, NAMES, rows)  # an interrupt leaves what is done
-    if not asked.only or asked.only in "plan":
+    if asked.tasks and (not asked.only or asked.only in "plan"):
         for rollouts in (64, 256):
             planned, drawn, each, draws = planned_and_drawn(asked.tasks, rollouts)
             print(
