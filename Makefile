@@ -31,7 +31,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -180,6 +180,9 @@ bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, c
 bench-monitors: $(VENV)/.installed-dev ## monitors of Python code: names suggested, attributes that do not exist, lines (MONITORS="--texts 20")
 	$(BIN)/python bench/bench_monitors.py $(MONITORS)
 
+bench-labels: $(VENV)/.installed-dev ## a label that is banned: unsafe programs announced and avoided (LABELS="--programs 60")
+	$(BIN)/python bench/bench_labels.py $(LABELS)
+
 bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on five small targets, 400 seeds; one to two hours (INTERVALS="--n 16 --seeds 100")
 	$(BIN)/python bench/bench_intervals.py $(INTERVALS)
 
@@ -225,6 +228,7 @@ models: $(VENV)/.installed-models ## train and examine the embedded models, an h
 	for model in extract extract-draft infill; do \
 	  $(BIN)/python models/train.py $$model --minutes $(MINUTES) && $(BIN)/python models/evaluate.py $$model || exit 1; done
 	$(BIN)/python models/make_cards.py
+	$(BIN)/python models/train.py labels --minutes 13
 
 hostile: $(VENV)/.installed-dev ## what schemas made to be hard cost, each in a process of its own
 	$(BIN)/python bench/bench_hostile.py

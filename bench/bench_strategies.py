@@ -9,10 +9,13 @@ way of the same temperature, with a 95 % interval by the bootstrap over sentence
 seed); forward passes of the text's own row and of further rows, for each text; and processor seconds of all
 texts, with one thread. Strategies that lose stay in the table.
 
+`voted 10` is self-consistency: of ten draws the value that most of them have, the first one of equals; its
+calls are those of all draws.
+
 Searches count their further passes and rows beside. The reward of plan and valued is a check that knows no
 answer: the share of the words of the document's strings that stand in the sentence. `switched` is a model of
 both embedded models, a curve of 8 points over tau with the share of the large model's rows; `fused` joins the
-two on bytes.
+two on bytes. `n-grams` of superposed are those of 5,000 documents of the training, with their weight `a`.
 
 The second table is FS-GEN's measure: at how many of the free tokens of the greedy texts the small model
 (extract-draft), under the same mask, would take another token than the large one, and the mean entropy of
@@ -31,8 +34,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -51,6 +56,12 @@ from structgen.tokens.token_mask import tokens_of
 DATA = Path(__file__).parent.parent / "tests" / "data" / "extract"
 SETS = {"hand-written": "hand_written.jsonl", "everyday": "everyday.jsonl"}
 LARGE, SMALL = "structgen/extract", "structgen/extract-draft"
+sys.path.insert(0, str(Path(__file__).parent.parent / "models"))
+from data.sentences import Examples, written  # noqa: E402
+
+_SOURCE = Examples(4242)
+TRAINING = tuple(written(_SOURCE.draw().answer) for _ in range(5000))
+"""Documents of the kind that the models were trained on: the texts of superposed's n-grams."""
 
 
 class WordsFound:
@@ -80,7 +91,20 @@ def rewarded(kind: Callable[..., Any], **options: Any) -> Callable[[dict[str, An
     )
 
 
-How: TypeAlias = Sampling | Callable[[dict[str, Any]], Sampling] | partial[Any]
+@dataclass(frozen=True)
+class Voted:
+    """Self-consistency: the value that most of `draws` texts of a sentence have, the first one of equals."""
+
+    how: Sampling
+    draws: int
+
+    def value(self, results: list[Result]) -> Any:
+        """Return the value of the results of one sentence; None where all have an error."""
+        written = [json.dumps(one.value) for one in results if one.error is None]
+        return json.loads(max(written, key=written.count)) if written else None
+
+
+How: TypeAlias = Sampling | Voted | Callable[[dict[str, Any]], Sampling] | partial[Any]
 """How a way chooses tokens: for all sentences, for each one, or greedily with another model."""
 WAYS: dict[str, tuple[str, How]] = {
     "greedy": ("greedy", Sampling(temperature=0.0)),
@@ -121,6 +145,13 @@ WAYS: dict[str, tuple[str, How]] = {
         for heat in (0.06, 1.0)
     },
     **{
+        f"superposed 0.06, n-grams {a:g}": (
+            "greedy",
+            Sampling(temperature=0.0, strategy=sg.Superposed(texts=TRAINING, a=a)),
+        )
+        for a in (0.02, 0.54)
+    },
+    **{
         f"switched {tau:g}": ("greedy", partial(sg.Switched, SMALL, LARGE, tau=tau, window=2, least=1))
         for tau in (-1.0, 0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
     },
@@ -131,6 +162,8 @@ WAYS: dict[str, tuple[str, How]] = {
         f"cautious {trials}": ("temperature 1", Sampling(seed=1, strategy=sg.Cautious(trials)))
         for trials in (3, 10)
     },
+    "voted 10": ("temperature 1", Voted(Sampling(seed=1), 10)),
+    "cautious 10, voted 10": ("temperature 1", Voted(Sampling(seed=1, strategy=sg.Cautious(10)), 10)),
     **{
         f"mirostat {tau:g}": ("temperature 1", Sampling(seed=1, strategy=sg.Mirostat(tau)))
         for tau in (0.1, 1.0, 3.0)
@@ -149,9 +182,9 @@ def sentences(name: str, most: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:most]]
 
 
-def request_of(example: dict[str, Any], how: Sampling) -> Request:
+def request_of(example: dict[str, Any], how: Sampling, draws: int = 1) -> Request:
     grammar = sg.json_schema(example["schema"], **{**sg.JSON_DUMPS, "escapes": "utf8"})
-    return Request(example["text"], grammar, how, max_tokens=160)
+    return Request(example["text"], grammar, how, max_tokens=160, n=draws)
 
 
 def right_fields(example: dict[str, Any], value: Any) -> tuple[int, int]:
@@ -169,15 +202,21 @@ def right_fields(example: dict[str, Any], value: Any) -> tuple[int, int]:
 def measured(
     engine: Engine, examples: list[dict[str, Any]], how: Any
 ) -> tuple[list[Result], np.ndarray, float]:
-    """Return the results, right and asked fields for each text, and processor seconds."""
+    """Return the results, right and asked fields for each sentence, and processor seconds."""
     if isinstance(how, sg.Switched | sg.Fused):
         engine, how = Engine(how), Sampling(temperature=0.0)
+    voted = how if isinstance(how, Voted) else Voted(how, 1)
+    how = voted.how
     began = time.process_time()
     results = engine.generate(
-        [request_of(example, how if isinstance(how, Sampling) else how(example)) for example in examples]
+        [
+            request_of(example, how if isinstance(how, Sampling) else how(example), voted.draws)
+            for example in examples
+        ]
     )
     taken = time.process_time() - began
-    fields = [right_fields(one, result.value) for one, result in zip(examples, results, strict=True)]
+    groups = [results[at : at + voted.draws] for at in range(0, len(results), voted.draws)]
+    fields = [right_fields(one, voted.value(group)) for one, group in zip(examples, groups, strict=True)]
     return results, np.array(fields), taken
 
 
@@ -234,6 +273,8 @@ def main() -> None:
     )
     parser.add_argument("--sentences", type=int, default=10_000, help="at most so many of each set")
     parser.add_argument("--only", default="", help="ways whose names contain this, beside the plain ones")
+    parser.add_argument("--without", default=(), nargs="*", help="ways whose names begin so are left out")
+    parser.add_argument("--sets", default=tuple(SETS), nargs="*", choices=SETS, help="sets of sentences")
     parser.add_argument("--tasks", type=int, default=200, help="programs to be found")
     add_results(parser)
     asked = parser.parse_args()
@@ -245,18 +286,19 @@ def main() -> None:
     }
     rows: list[tuple[object, ...]] = []
     plain_ways = {plain for plain, _ in WAYS.values()}
-    for name in SETS:
+    for name in asked.sets:
         examples, plain_of = sentences(name, asked.sentences), dict[str, np.ndarray]()
         measured(engine, examples[:8], WAYS["greedy"][1])  # what is compiled at the first use
         for way, (plain, how) in WAYS.items():
-            if way not in plain_ways and asked.only not in way:
+            is_left_out = asked.only not in way or way.startswith(tuple(asked.without))
+            if way not in plain_ways and is_left_out:
                 continue
             how = how() if isinstance(how, partial) else how
             results, fields, taken = measured(engine, examples, how)
             plain_of.setdefault(way, fields)
             share, base = (of[:, 0].sum() / of[:, 1].sum() for of in (fields, plain_of[plain]))
             low, high = interval(fields, plain_of[plain])
-            count = len(results)
+            count = len(examples)
             row = (
                 *(name, way, count, int(fields[:, 1].sum()), f"{share:.4f}", f"{share - base:.4f}"),
                 *(f"{low:.4f}", f"{high:.4f}", f"{sum(one.usage.calls for one in results) / count:.1f}"),
@@ -279,7 +321,7 @@ def main() -> None:
                     print(f"{name:13} {measure}: {value:.3f}", flush=True)
                     rows.append((name, measure, count, "", f"{value:.4f}", *[""] * 8))
             write(asked.results, "strategies", about, NAMES, rows)  # an interrupt leaves what is done
-    if not asked.only or asked.only in "plan":
+    if asked.tasks and (not asked.only or asked.only in "plan"):
         for rollouts in (64, 256):
             planned, drawn, each, draws = planned_and_drawn(asked.tasks, rollouts)
             print(

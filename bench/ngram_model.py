@@ -14,7 +14,7 @@ BYTES = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), b"<end>
 """Each byte is a token; the last one ends a text."""
 
 
-class Read:
+class TokenCache:
     """A cache: the tokens that were read."""
 
     def __init__(self, tokens: Sequence[int]) -> None:
@@ -24,8 +24,8 @@ class Read:
     def nbytes(self) -> int:
         return 8 * len(self.tokens)
 
-    def copy(self) -> Read:
-        return Read(self.tokens)
+    def copy(self) -> TokenCache:
+        return TokenCache(self.tokens)
 
 
 class NgramModel:
@@ -61,11 +61,11 @@ class NgramModel:
         most = max(self._orders)
         return torch.tensor(np.log(self.law(bytes(tokens[-most:]))), dtype=torch.float32)
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[torch.Tensor, Read]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[torch.Tensor, TokenCache]:
         """Read a prompt."""
-        return self._row(tokens), Read(tokens)
+        return self._row(tokens), TokenCache(tokens)
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> torch.Tensor:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> torch.Tensor:
         """Read a token of each text."""
         for token, cache in zip(tokens, caches, strict=True):
             cache.tokens.append(token)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 
 import torch
+from ngram_model import TokenCache
 from torch import Tensor
 
 import structgen as sg
@@ -36,27 +37,13 @@ class RandomLaw:
             key = (key * 31 + token + 1) % (1 << 31)
         return torch.randn(7, generator=torch.Generator().manual_seed(key))
 
-    def prefill(self, tokens: list[int]) -> tuple[Tensor, Read]:
-        return self._logits(list(tokens)), Read(list(tokens))
+    def prefill(self, tokens: list[int]) -> tuple[Tensor, TokenCache]:
+        return self._logits(list(tokens)), TokenCache(list(tokens))
 
-    def decode(self, tokens: list[int], caches: list[Read]) -> Tensor:
+    def decode(self, tokens: list[int], caches: list[TokenCache]) -> Tensor:
         for token, cache in zip(tokens, caches, strict=True):
             cache.tokens.append(token)
         return torch.stack([self._logits(cache.tokens) for cache in caches])
-
-
-class Read:
-    """The cache of a `RandomLaw`."""
-
-    def __init__(self, tokens: list[int]) -> None:
-        self.tokens = tokens
-
-    @property
-    def nbytes(self) -> int:
-        return 8 * len(self.tokens)
-
-    def copy(self) -> Read:
-        return Read(list(self.tokens))
 
 
 class Passes:

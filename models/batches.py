@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
+from data.contracts import Programs
 from data.sentences import TRAINING, Example, Examples, written
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -24,8 +25,8 @@ SHORT = 100
 TEMPLATES = 0.3
 """Share of the canvases in which the keys and brackets of the document are given and only values are not."""
 _CHUNK = 2048
-_Row: TypeAlias = tuple[list[int], list[int], list[bool]]
-"""The ids of a prompt, those of a canvas, and which places of the canvas are to be predicted."""
+Row: TypeAlias = tuple[list[int], list[int], list[bool]]
+"""The ids of a prompt, those of what is behind it, and which places of the latter are to be predicted."""
 
 
 @dataclass
@@ -77,7 +78,12 @@ class Encoder:
         answer = self.tokenizer.encode(written(example.answer)).ids
         return self.prompt(example), [*answer, self.special["<|end|>"]]
 
-    def canvas(self, example: Example, chance: random.Random) -> _Row:
+    def program(self, text: str) -> list[int]:
+        """Return the ids of a program, line by line: a text that ends with a line is a prefix of them."""
+        lines = [one.ids for one in self.tokenizer.encode_batch(text.splitlines(keepends=True))]
+        return [token for line in lines for token in line]
+
+    def canvas(self, example: Example, chance: random.Random) -> Row:
         """Return a row for a model that fills masks, which has to fill what it does not need with padding.
 
         Either the whole document is unknown, and a random number of padding tokens follows its end; or its
@@ -143,13 +149,31 @@ def pieces(value: Any, *, quotes_too: bool) -> list[tuple[str, bool]]:
     return found
 
 
-def batches(encoder: Encoder, seed: int, tokens: int, longest: Callable[[], int]) -> Iterator[Batch]:
-    """Yield batches of at most so many tokens, of examples no longer than `longest()`, by length."""
-    source, chance = Examples(seed, shares=TRAINING), random.Random(seed)
+def rows_of(encoder: Encoder, seed: int, *, labels: bool = False, unseen: bool = False) -> Callable[[], Row]:
+    """Return what draws a row at each call: a sentence and its document; with `labels` a program with its
+    labels. `unseen`: of names that training never has."""
+    if labels:
+        programs = Programs(seed, unseen=unseen)
 
-    def row() -> _Row:
+        def program() -> Row:
+            ids = [*encoder.program(programs.draw().text(programs.chance)), encoder.special["<|end|>"]]
+            return [], ids, [True] * len(ids)
+
+        return program
+    source = Examples(seed, unseen=True) if unseen else Examples(seed, shares=TRAINING)
+
+    def row() -> Row:
         prompt, answer = encoder.pair(source.draw())
         return prompt, answer, [True] * len(answer)
+
+    return row
+
+
+def batches(
+    encoder: Encoder, seed: int, tokens: int, longest: Callable[[], int], *, labels: bool = False
+) -> Iterator[Batch]:
+    """Yield batches of at most so many tokens, of rows (`rows_of`) no longer than `longest()`, by length."""
+    row, chance = rows_of(encoder, seed, labels=labels), random.Random(seed)
 
     def size(prompt: int, answer: int) -> int:
         return prompt + answer
@@ -173,23 +197,23 @@ def canvases(encoder: Encoder, seed: int, tokens: int, copies: int) -> Iterator[
 
 
 def _groups(
-    draw: Callable[[], _Row],
+    draw: Callable[[], Row],
     longest: int,
     tokens: int,
     size: Callable[[int, int], int],
     chance: random.Random,
-) -> list[list[_Row]]:
+) -> list[list[Row]]:
     """Return groups of some thousand rows that are no longer than `longest`, in a random order.
 
     A group has at most so many tokens, where a row has `size(prompt, canvas)` tokens.
     """
-    rows: list[_Row] = []
+    rows: list[Row] = []
     while len(rows) < _CHUNK:
         row = draw()
         if len(row[0]) + len(row[1]) <= longest and any(row[2]):
             rows.append(row)
     rows.sort(key=lambda row: size(len(row[0]), len(row[1])))
-    groups: list[list[_Row]] = [[]]
+    groups: list[list[Row]] = [[]]
     for row in rows:
         if (len(groups[-1]) + 1) * size(len(row[0]), len(row[1])) > tokens:
             groups.append([])
@@ -198,7 +222,7 @@ def _groups(
     return groups
 
 
-def stacked(rows: list[_Row], pad: int) -> Canvases:
+def stacked(rows: list[Row], pad: int) -> Canvases:
     """Return rows as one batch, prompts and canvases padded on the right by themselves."""
     # Few different lengths: for each, matrix products are compiled anew.
     wide, slots = (-(-max(len(row[part]) for row in rows) // 8) * 8 for part in (0, 1))
@@ -219,7 +243,7 @@ def stacked(rows: list[_Row], pad: int) -> Canvases:
     return batch
 
 
-def padded(rows: list[_Row], pad: int) -> Batch:
+def padded(rows: list[Row], pad: int) -> Batch:
     """Return rows as one batch, padded on the right."""
     length = max(len(prompt) + len(answer) for prompt, answer, _ in rows)
     # Few different lengths: for each, matrix products are compiled anew.

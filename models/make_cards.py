@@ -151,7 +151,7 @@ From these weights, an hour more: `{again}`; anew:
 
 
 def main() -> None:
-    for name in sys.argv[1:] or list(SHAPES):
+    for name in sys.argv[1:] or list(WHAT):
         (FOLDER / name / "README.md").write_text(card(name), encoding="utf-8")
 
 

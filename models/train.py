@@ -1,6 +1,6 @@
 """Trains one of the embedded models and writes it into models/NAME.
 
-    python models/train.py extract|extract-draft|infill [--minutes 60] [--resume | --start FOLDER]
+    python models/train.py extract|extract-draft|infill|labels [--minutes 60] [--resume | --start FOLDER]
         [--compile] [--threads 1] [--hardest 1] [--until HH:MM] [--average FOLDER]
 
 Training lasts `--minutes` of processor time, divided by the threads: what else the machine does at the time
@@ -13,6 +13,9 @@ SIGTERM writes a checkpoint and ends it; `--write` puts what the last checkpoint
 Examples are drawn as they are needed and hardly ever come again. With `--hardest 4` four times as many are
 drawn, and the quarter that costs the network most is learned: one that gets most of them right has little to
 learn from the others, and telling which those are takes less than learning them.
+
+`labels` learns programs of a toy language, in which a label stands before unsafe lines (data/contracts.py);
+bench/bench_labels.py examines it. Fifteen minutes are enough.
 
 `infill` starts from the weights of `extract`, which must be there, at the lower rates. Each prompt is read
 once for several copies of its canvas, in which other slots are hidden (masking.py). What is written is a
@@ -35,8 +38,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from batches import LONGEST, SHORT, Batch, Canvases, Encoder, batches, canvases, padded
-from data.sentences import Examples
+from batches import LONGEST, SHORT, Batch, Canvases, Encoder, batches, canvases, padded, rows_of
 from masking import hidden_places
 from model import Network, Past, Shape, first_masked, load, save, training_of
 from torch import Tensor
@@ -47,6 +49,7 @@ SHAPES = {
     "extract": Shape(layers=4, width=192, inner=512, vocabulary=2048),
     "extract-draft": Shape(layers=2, width=128, inner=320, vocabulary=2048),
     "infill": Shape(layers=4, width=192, inner=512, vocabulary=2048, causal=False),
+    "labels": Shape(layers=4, width=128, inner=352, vocabulary=2048),
 }
 BATCH, BATCH_INFILL = 4096, 8192
 """Tokens of a batch."""
@@ -67,7 +70,12 @@ SMOOTH = 0.002
 """By how much of the distance the running mean of the weights follows them in a step."""
 SAVED_EACH, WRITTEN_EACH = 180, 600
 """Seconds of processor time between two checkpoints, and seconds that pass between them at most."""
-LATTER = {"extract": "documents", "extract-draft": "documents", "infill": "tokens of a half"}
+LATTER = {
+    "extract": "documents",
+    "extract-draft": "documents",
+    "infill": "tokens of a half",
+    "labels": "programs",
+}
 """What the second share of `held_out` is one of."""
 
 
@@ -157,18 +165,18 @@ def hardest(network: Network, batch: Batch, times: int) -> Batch:
 
 
 @torch.no_grad()
-def held_out(network: Network, encoder: Encoder, count: int = 128) -> tuple[float, float]:
-    """Return the shares of tokens and of whole documents of held-out sentences that are predicted right.
+def held_out(
+    network: Network, encoder: Encoder, count: int = 128, *, labels: bool = False
+) -> tuple[float, float]:
+    """Return the shares of tokens and of whole documents of held-out sentences (with `labels`: programs) that
+    are predicted right.
 
     Each token after the right ones: a document all of whose tokens are right is what greedy decoding writes.
     A network that fills masks is asked for the first token of a tail that is hidden from a random place on;
     its second share is that of tokens where half of the document is hidden.
     """
-    source = Examples(HELD_OUT_SEED, unseen=True)
-    pairs = sorted(
-        (encoder.pair(source.draw()) for _ in range(count)), key=lambda row: len(row[0]) + len(row[1])
-    )
-    rows = [(prompt, answer, [True] * len(answer)) for prompt, answer in pairs]
+    draw = rows_of(encoder, HELD_OUT_SEED, labels=labels, unseen=True)
+    rows = sorted((draw() for _ in range(count)), key=lambda row: len(row[0]) + len(row[1]))
     chance = torch.Generator().manual_seed(HELD_OUT_SEED)
     right = tokens = whole = half = 0
     for start in range(0, count, 32):
@@ -246,7 +254,7 @@ def train(
         smooth = {key: value.clone() for key, value in network.state_dict().items()}
     chance = torch.Generator().manual_seed(seed + state["step"])
 
-    begins = start is None and name != "infill"
+    begins = start is None and name not in ("infill", "labels")
     began = state.setdefault("began", time.time())
 
     def longest() -> int:
@@ -264,7 +272,7 @@ def train(
     # A run that goes on draws from a seed of its own: no example of before comes again.
     seed = seed * 1000 + state["draws"]
     canvas_source = canvases(encoder, seed, BATCH_INFILL, COPIES)
-    source = batches(encoder, seed, BATCH * times, longest)
+    source = batches(encoder, seed, BATCH * times, longest, labels=name == "labels")
     if compiled:
         # Once for each layer, with gradients and without, where a length is 1 and where it is not.
         torch._dynamo.config.recompile_limit = 64
@@ -331,7 +339,7 @@ def train(
             if smooth is not None:
                 written = Network(network.shape)
                 written.load_state_dict(smooth)
-            shares = held_out(written, encoder)
+            shares = held_out(written, encoder, labels=name == "labels")
             print(f"{name} held out: tokens {shares[0]:.4f} {LATTER[name]} {shares[1]:.3f}", flush=True)
             BUILD.mkdir(parents=True, exist_ok=True)
             saved = {"network": network.state_dict(), "optimizers": [optim.state_dict() for optim in optims]}
@@ -370,7 +378,7 @@ def average(name: str, folder: Path) -> None:
     here, encoder = FOLDER / name, Encoder()
     networks = [load(here), load(folder)]
     networks.append(mean_of(*networks))
-    found = [held_out(network, encoder, MANY) for network in networks]
+    found = [held_out(network, encoder, MANY, labels=name == "labels") for network in networks]
     for title, (tokens, whole) in zip((here, folder, "mean"), found, strict=True):
         print(f"{title}: held out: tokens {tokens:.4f} documents {whole:.4f}")
     if found[2][1] > max(found[0][1], found[1][1]):

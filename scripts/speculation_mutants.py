@@ -49,21 +49,21 @@ MUTANTS = (
     ),
     Mutant(
         "refused guesses stay in the cache",
-        "engine/loop.py",
+        "engine/model_reading.py",
         "paths = [text.guesses.path for text in texts if text.guesses is not None]",
         "paths = [[*range(len(text.guesses.draft) + 1)] for text in texts if text.guesses is not None]",
         (BITS, SAME),
     ),
     Mutant(
         "accepted guesses are not in the cache",
-        "engine/loop.py",
+        "engine/model_reading.py",
         "paths = [text.guesses.path for text in texts if text.guesses is not None]",
         "paths = [text.guesses.path[:1] for text in texts if text.guesses is not None]",
         (BITS, SAME),
     ),
     Mutant(
         "a tree is read as a chain",
-        "engine/loop.py",
+        "engine/model_reading.py",
         "parents += [-1, *(draft.parents + 1).tolist()]",
         "parents += [*range(-1, len(draft))]",
         (SAME,),
@@ -133,7 +133,7 @@ MUTANTS = (
     ),
     Mutant(
         "a text that was read anew goes on in its old draft",
-        "engine/loop.py",
+        "engine/model_reading.py",
         "            text.guesses = None\n            text.forgo_drafts(",
         "            text.forgo_drafts(",
         ("engine/test_speculation.py::test_texts_go_on_without_drafts_where_there_is_no_memory_for_them",),

@@ -20,7 +20,7 @@ MUTANTS = (
         "searches/branches.py",
         "self.matcher.fill_mask(mask, budget=budget)",
         "self.matcher.fill_mask(mask)",
-        (f"{LAWS}test_texts_are_of_the_grammar_within_the_budget",),
+        ("test_rewarded.py::test_rollouts_are_whole_texts_within_the_budget",),
     ),
     Mutant(
         "a model's cache is not copied for a second continuation",
@@ -42,8 +42,8 @@ MUTANTS = (
     Mutant(
         "a decision is lost in an interrupt",
         "sequences.py",
-        "            self.row.law.decision = self.decided\n\n",
-        "\n",
+        "            self.row.law = self._law_of()\n            self.row.law.decision = self.decided\n",
+        "            self.row.law = self._law_of()\n",
         (f"{LAWS}test_an_interrupt_at_any_pass_changes_nothing",),
     ),
     Mutant(
@@ -72,10 +72,7 @@ MUTANTS = (
         "searches/plan.py",
         "max(above.values[edge], reward)",
         "reward",
-        (
-            "test_rewarded.py::test_a_plan_of_a_whole_tree_finds_the_best_reward_of_the_enumeration",
-            "test_rewarded.py::test_a_plan_finds_programs_more_often_than_draws_with_as_many_rows",
-        ),
+        ("test_rewarded.py::test_a_plan_is_the_search_by_hand",),
     ),
     Mutant(
         "values weigh by alpha and not by its inverse",

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from structgen.engine.draft_trees import check_paths, depths_of
+from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.model_protocol import DraftSupport
 from structgen.errors import OptionError, StructgenError
 

@@ -48,11 +48,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from structgen.core.batch import allow_all
 from structgen.core.matcher import Matcher
@@ -69,15 +66,8 @@ from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.draft_models import without_auto
 from structgen.engine.mask_rows import BatchMasks, Filling, forbid
-from structgen.engine.model_protocol import (
-    HearsEntropy,
-    KeepsPromptApart,
-    Model,
-    ReadsMany,
-    Released,
-    TakesBack,
-    verifier_of,
-)
+from structgen.engine.model_protocol import Model
+from structgen.engine.model_reading import ModelReading, failed, release
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.searches.branches import entropy
 from structgen.engine.searches.prefix_rows import numbers
@@ -120,19 +110,12 @@ class Loop:
         """The sequences of the batch: the first ones of the list."""
         self._is_cut = False
         """Whether a step is running, or was interrupted."""
-        self._logits = torch.empty(0)
-        """The logits of the last step, one row for each of its sequences (`TextSequence.place`)."""
+        self._reading = ModelReading(model)
         self._ran = 0.0
         """Seconds of the last forward pass."""
         self._device_masks = device_masks
-        self._ahead: _Ahead | None = None
-        """The forward pass that runs during commit, if the model can take tokens back."""
         self._there: tuple[DeviceMasks, DeviceChoice] | None = None
         """Masks and choice on the device of the logits, made at the first choice there."""
-        self._hears = isinstance(model, HearsEntropy)
-        """Whether the model is told the entropy of each token's law."""
-        self._verifier = verifier_of(model)
-        """The model, if it verifies drafts."""
         self._speculator = Speculator()
         self.trial = RowTrial()
         """Whether drafts can pay with this model."""
@@ -260,9 +243,9 @@ class Loop:
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._mask_rows.close(wait=False)
         self._mask_rows = BatchMasks(self._max_rows, self._tokenizer.vocab_size)
-        self._there = self._ahead = None
+        self._there = self._reading.ahead = None
         for text in texts:
-            _release(text)
+            release(text)
             text.restart()
         self._rows = []
 
@@ -276,7 +259,7 @@ class Loop:
             else:
                 self._finish(text, reason)
         if fresh:
-            self._read(fresh)
+            self._reading.read_prompts(fresh)
             self._rows += fresh
             self._mask_rows.fill(fresh)
             self._settle()
@@ -284,80 +267,22 @@ class Loop:
             if self._mask_rows.has_fault:
                 raise _Fault
 
-    def _read(self, texts: Sequence[TextSequence]) -> None:
-        """Have the model read sequences, in one pass if it can. Further samples of a request copy the first
-        one's cache."""
-        began = time.perf_counter()
-        firsts: dict[int, TextSequence] = {}
-        # a sequence that is read again after an interrupted step has tokens of its own
-        prompt_keys = [id(text if text.is_begun else text.handle.request) for text in texts]
-        for key, text in zip(prompt_keys, texts, strict=True):
-            firsts.setdefault(key, text)
-        found = self._read_together(list(firsts.values()))
-        for key, text in zip(prompt_keys, texts, strict=True):
-            first = firsts[key]
-            try:
-                if first is not text and first.error is None:
-                    text.logits, text.cache = first.logits, first.cache.copy()
-                elif isinstance(self._model, KeepsPromptApart) and text.is_begun:
-                    text.logits, text.cache = self._read_again(text)
-                else:
-                    logits, text.cache = found.pop(0) if found else self._model.prefill(text.read)
-                    text.logits = self._checked(logits)
-            except Exception as error:  # any error of the model: the other sequences continue
-                text.error = _failed(error)
-        ran = time.perf_counter() - began
-        for text in texts:
-            text.place, text.ran = -1, ran
-            text.usage.model_seconds += ran
-
-    def _read_together(self, texts: Sequence[TextSequence]) -> list[tuple[Tensor, Any]]:
-        """Return the model's outputs for sequences that it reads in one pass. Returns nothing if the model
-        cannot read several at once, or the pass failed; then each is read alone, and gets its own error."""
-        if len(texts) > 1 and isinstance(self._model, ReadsMany):
-            try:
-                found = list(self._model.prefill_many([text.read for text in texts]))
-            except Exception:  # any error of the model
-                return []
-            return found if len(found) == len(texts) else []
-        return []
-
-    def _read_again(self, text: TextSequence) -> tuple[Tensor, Any]:
-        """Return the logits and the cache after a sequence that was begun, for a model that keeps its prompt
-        apart: it reads the tokens one by one."""
-        logits, cache = self._model.prefill(text.prompt)
-        for token in text.thought:
-            (logits,) = self._checked(self._model.decode([token], [cache]), 1)
-        for step in text.steps:
-            if isinstance(self._model, HearsEntropy):
-                self._model.hear([step.entropy], [cache])
-            (logits,) = self._checked(self._model.decode([step.token], [cache]), 1)
-        return self._checked(logits), cache
-
-    def _checked(self, logits: Tensor, *rows: int) -> Tensor:
-        """Return the logits if they have the promised shape: one row, or as many as given. Raises
-        StructgenError."""
-        wanted = (*rows, self._model.vocab_size)
-        if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
-            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise StructgenError(f"It gave {given} where logits of the shape {wanted} were asked for.")
-        return logits
-
     def _decide(self) -> None:
         """Choose a token for each sequence, and the next one as long as the chosen token was a guess."""
         began = time.perf_counter()
         going: Sequence[TextSequence] = self._with_searches()
         while going := self._with_seconds(going):
             chosen = self._chosen(going)
-            if self._there is not None and isinstance(self._model, TakesBack):
-                self._ahead = self._started(self._model, going, chosen.tokens)
+            if self._there is not None and self._reading.takes_back:
+                self._reading.begin(going, chosen.tokens)
             further = self._commit(going, chosen)
             self._settle()
             going = [text for text in further if text.handle.result is None]
         for text in self._rows:
             if text.guesses is not None:
                 text.observe()
-        self._keep()
+        if not self._reading.keep(self._rows):
+            self._settle()
         self._speculator.took(time.perf_counter() - began)
 
     def _with_searches(self) -> Sequence[TextSequence]:
@@ -387,7 +312,7 @@ class Loop:
         began = time.perf_counter()
         search = text.search
         if search is None:
-            search = text.begin_search(self._model, self._logits_of(text))
+            search = text.begin_search(self._model, self._reading.logits_of(text))
         passes, rows = search.passes, search.rows
         decision = search.advance()
         text.usage.strategy_calls += search.passes - passes
@@ -398,7 +323,7 @@ class Loop:
             text.search = None
         elif text.search is None:
             # the tensor of the last step is gone when the sequence goes on
-            text.logits, text.place, text.search = self._logits_of(text).clone(), -1, search
+            text.logits, text.place, text.search = self._reading.logits_of(text).clone(), -1, search
 
     def _with_seconds(self, rows: Sequence[TextSequence]) -> Sequence[TextSequence]:
         """Have models read the further rows that strategies of sequences need for the next choice. Returns
@@ -414,7 +339,7 @@ class Loop:
                 read_on(model, [(row, text.read_by_seconds) for row, text in own])
             except Exception as error:  # any error of the model: it is unknown what the caches hold
                 for _row, text in own:
-                    text.error = text.error or _failed(error)
+                    text.error = text.error or failed(error)
         ran = time.perf_counter() - began
         for text in wanted:
             text.usage.model_seconds += ran
@@ -422,57 +347,15 @@ class Loop:
         self._settle()
         return [text for text in rows if text.error is None]
 
-    def _started(self, model: TakesBack, rows: Sequence[TextSequence], tokens: Sequence[int]) -> _Ahead:
-        """Start the forward pass of chosen tokens before they are committed, so that both overlap. A sequence
-        may end, or take another token; `_read_ahead` handles both."""
-        read = [max(token, 0) for token in tokens]  # -1: a row with faulty logits has no token
-        try:
-            logits = self._checked(model.decode(read, [text.cache for text in rows]), len(rows))
-        except Exception as error:  # any error of the model: handled after the commit
-            return _Ahead(rows, read, error=error)
-        return _Ahead(rows, read, logits)
-
-    def _read_ahead(self, model: TakesBack, ahead: _Ahead, rows: Sequence[TextSequence]) -> Tensor:
-        """Return the logits of a pass that began before the commit. Sequences that took another token
-        (steered, or their thoughts were closed) read that token now."""
-        if ahead.error is not None:
-            raise ahead.error
-        assert ahead.logits is not None
-        places = {id(text): place for place, text in enumerate(ahead.rows)}
-        for text in rows:
-            text.place = places[id(text)]
-        late = [text for text in rows if text.last != ahead.tokens[text.place]]
-        if late:
-            logits = model.decode_instead([text.last for text in late], [text.cache for text in late])
-            for text, own in zip(late, self._checked(logits, len(late)), strict=True):
-                text.logits, text.place = own, -1
-        return ahead.logits
-
-    def _keep(self) -> None:
-        """Have the model keep the draft nodes that sequences accepted."""
-        texts = [text for text in self._rows if text.guesses is not None]
-        if not texts:
-            return
-        assert self._verifier is not None
-        paths = [text.guesses.path for text in texts if text.guesses is not None]
-        try:
-            self._verifier.keep(paths, [text.cache for text in texts])
-        except Exception as error:  # any error of the model: the contents of the caches are unknown
-            for text in texts:
-                text.error = _failed(error)
-            self._settle()
-        for text in texts:
-            text.guesses = None
-
     def _chosen(self, rows: Sequence[TextSequence]) -> Chosen:
         """Return a token for each sequence, and the following ones if tokens were guessed."""
-        logits, places = self._logits, [text.place for text in rows]
+        logits, places = self._reading.logits, [text.place for text in rows]
         guesses = [text.guesses for text in rows]
         if -1 in places:  # the logits after a prompt are not in the batch's tensor
-            logits = torch.stack([self._logits_of(text) for text in rows])
+            logits = torch.stack([self._reading.logits_of(text) for text in rows])
             places, guesses = list(range(len(rows))), [None] * len(rows)
         if self._there is not None:
-            stays = getattr(self._model, "keeps_logits", False) and logits is self._logits
+            stays = getattr(self._model, "keeps_logits", False) and logits is self._reading.logits
             kinds, lines = [text.row for text in rows], [text.line for text in rows]
             chosen = self._there[1].choose(logits, kinds, places, lines, stays=stays)
             return with_laws(chosen, logits, self._mask_rows.mask.array, kinds, places, lines)
@@ -482,12 +365,6 @@ class Loop:
         return choose_along(
             logits, mask, [text.row for text in rows], places, [text.line for text in rows], guesses
         )
-
-    def _logits_of(self, text: TextSequence) -> Tensor:
-        if text.place >= 0:
-            return self._logits[text.place]
-        assert text.logits is not None
-        return text.logits
 
     def _commit(self, rows: Sequence[TextSequence], chosen: Chosen) -> list[TextSequence]:
         """Take the tokens. Returns the sequences whose last token was a guess, so that the next can be
@@ -541,13 +418,13 @@ class Loop:
             text.filled,
         )
         if count := text.handle.request.logprobs:
-            logits = self._logits_of(text)
+            logits = self._reading.logits_of(text)
             step.likeliest = candidates(logits, None, count)
             step.likeliest_allowed = candidates(logits, words, count)
-        if self._hears:
+        if self._reading.hears_entropy:
             ids = allowed_ids(words, self._tokenizer.vocab_size)
             if len(ids) > 1:
-                law = log_softmax(numbers(self._logits_of(text))[ids])
+                law = log_softmax(numbers(self._reading.logits_of(text))[ids])
                 step.entropy = entropy(law) / math.log(2)
         return step
 
@@ -570,7 +447,7 @@ class Loop:
 
     def _chosen_under_narrow(self, text: TextSequence) -> Chosen:
         """Return the choice for one sequence under the mask in `_narrow`."""
-        logits = self._logits_of(text)[None]
+        logits = self._reading.logits_of(text)[None]
         if self._there is not None:
             return choose_anywhere(logits, self._narrow.array, [text.row])
         return choose(logits, self._narrow.array, [text.row])
@@ -622,7 +499,7 @@ class Loop:
         try:
             text.finish(reason)
         except Exception as error:  # a model's cache that does not know its size
-            text.error, text.cache = text.error or _failed(error), None
+            text.error, text.cache = text.error or failed(error), None
             text.finish(FinishReason.ERROR)
         self._texts.remove(text)
 
@@ -633,25 +510,20 @@ class Loop:
             return
         started = time.perf_counter()
         drafts = self._drafts(rows)
-        ahead, self._ahead = self._ahead, None
         filling: Filling | None = None
-        if ahead is None:
+        if self._reading.ahead is None:
             # on other devices passes run asynchronously, and their duration is not known here
             filling = self._mask_rows.begin(
                 rows,
                 drafts,
-                apart=self._ran > _SHORT or self._logits.device.type != "cpu",
+                apart=self._ran > _SHORT or self._reading.logits.device.type != "cpu",
                 leave=self._is_there if self._there is not None else None,
             )
         began = time.perf_counter()
         try:
-            if ahead is None:
-                self._logits = self._read_tokens(rows, drafts)
-            else:
-                assert isinstance(self._model, TakesBack)
-                self._logits = self._read_ahead(self._model, ahead, rows)
+            self._reading.read(rows, drafts)
         except Exception as error:  # any error of the model
-            self._recover(rows, error)
+            self._reading.recover(rows, error)
         self._ran = ran = time.perf_counter() - began
         if filling is None:
             # fill masks while the device runs the pass
@@ -682,7 +554,7 @@ class Loop:
         rows = [text for text in self._rows if text.search is None]
         if not rows or self._device_masks is False:
             return
-        device = self._logits_of(rows[0]).device
+        device = self._reading.logits_of(rows[0]).device
         if device.type == "cpu" and not self._device_masks:
             return
         if self._there is None:
@@ -693,7 +565,7 @@ class Loop:
                 self._mask_rows.has_fault = True
         except torch.OutOfMemoryError as error:
             for text in rows:
-                text.error = _failed(error)
+                text.error = failed(error)
         self._settle()
 
     def _drafts(self, rows: Sequence[TextSequence]) -> Sequence[Draft]:
@@ -710,84 +582,6 @@ class Loop:
         views = [text.view(self._ends) for text in rows]
         return self._speculator.propose(draftings, views, mosts)
 
-    def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
-        """Return the logits after the last tokens of sequences and after their guesses, sequence by
-        sequence."""
-        caches = [text.cache for text in rows]
-        if isinstance(self._model, HearsEntropy):
-            heard = [text for text in rows if text.steps]  # and not in the thoughts
-            self._model.hear([text.steps[-1].entropy for text in heard], [text.cache for text in heard])
-        if not any(map(len, drafts)):
-            logits = self._checked(self._model.decode([text.last for text in rows], caches), len(rows))
-            for place, text in enumerate(rows):
-                text.place = place
-            return logits
-        assert self._verifier is not None
-        tokens: list[int] = []
-        parents: list[int] = []
-        counts = [1 + len(draft) for draft in drafts]
-        for text, draft in zip(rows, drafts, strict=True):
-            tokens += [text.last, *draft.tokens.tolist()]
-            parents += [-1, *(draft.parents + 1).tolist()]
-        logits = self._checked(self._verifier.decode_tree(tokens, parents, counts, caches), len(tokens))
-        for text in rows:
-            assert text.guesses is not None
-            text.place = text.guesses.first
-        return logits
-
-    def _recover(self, rows: list[TextSequence], error: Exception) -> None:
-        """Continue after a failed forward pass. The contents of the caches are unknown. If memory ran out,
-        the sequences are read again and get no more drafts; if they had no drafts, the newest sequence gives
-        up its memory."""
-        if not _is_memory(error):
-            for text in rows:
-                text.error = _failed(error)
-            return
-        had_drafts = any(text.guesses is not None for text in rows)
-        for text in rows:
-            _release(text)
-            text.guesses = None
-            text.forgo_drafts("there was no memory for them")
-        if not had_drafts:
-            rows[-1].error = _failed(error)
-        for text in rows if had_drafts else rows[:-1]:
-            self._read([text])
-
-
-@dataclass(slots=True)
-class _Ahead:
-    """A forward pass of tokens that were not yet committed when it was started."""
-
-    rows: Sequence[TextSequence]
-    tokens: list[int]
-    logits: Tensor | None = None
-    error: Exception | None = None
-
-
-def _release(text: TextSequence) -> None:
-    """Release a sequence's cache after a failure: the frames of the exception may still hold it."""
-    if isinstance(text.cache, Released):
-        text.cache.release()
-    text.cache = None
-    text.release_seconds()
-
 
 class _Fault(Exception):
     """A machine failed in the work for one sequence, which has the error."""
-
-
-def _is_memory(error: Exception) -> bool:
-    # torch's CPU allocator raises a RuntimeError
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-
-
-def _failed(error: Exception) -> StructgenError:
-    if isinstance(error, StructgenError):
-        what, cure = "The model failed", "Look at the model."
-    elif _is_memory(error):
-        what, cure = "There is no memory for it", "Write fewer texts at a time (max_rows), or shorter ones."
-    else:
-        what, cure = f"The model failed: {type(error).__name__}", "Look at the model."
-    told = StructgenError(f"{what}: {error}", where="model", cure=cure)
-    told.__cause__ = error
-    return told

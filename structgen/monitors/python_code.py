@@ -7,12 +7,15 @@ before the text (`before`) and the text. Formatted strings count as strings, and
 from __future__ import annotations
 
 import re
+import sys
+import sysconfig
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from pickle import UnpicklingError
+from types import ModuleType
 from typing import Any, ClassVar, Final
 
 from structgen.core.grammar import Grammar
@@ -24,8 +27,12 @@ from structgen.text_grammars.regular import regex
 
 _NUMBER_BEFORE: Final = re.compile(r"(?<![\w.])\d\w*\.\Z|\.\.\Z")
 """A text that ends in the point of a number, or in two dots."""
-_OWN_OBJECT: Final = re.compile(r"(?P<statement>(?:^|\n)[ \t]*)?(?<![\w.])(?:self|cls)\.\Z")
-"""The object of the class that is being written; `statement`: the line may give it an attribute."""
+_OWN_OBJECT: Final = re.compile(r"(?<![\w.])(?:self|cls)\.\Z")
+"""The object of the class that is being written."""
+_IN_STATEMENT: Final = re.compile(r"(?:^|\n)[ \t]*[\w.]+\.\Z")
+"""A line that may give an object an attribute."""
+_LIBRARY: Final = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib"))
+"""Folders of the standard library."""
 _OF_NONE: Final = frozenset(dir(None))
 """Attributes of None: where jedi infers nothing else, None is the value before the one that is meant."""
 _READS_A_NAME: Final = re.compile(
@@ -129,22 +136,24 @@ class _Attributes(_PythonMonitor):
         own = _OWN_OBJECT.search(code)
         if own is not None and not self.after:
             return None  # the class may define the attribute further down
-        if self._may_be_none(code):
-            return None
-        found = sorted({one.name for one in self._completed(code) if not _is_unread_submodule(one, code)})
+        values = self._values(code)
+        if any(one.name in ("None", "NoneType") for one in values):
+            return None  # mostly a variable holds it before its proper value, which jedi does not see
+        found = {one.name: one for one in self._completed(code) if not _is_unread_submodule(one, code)}
         if "__getattr__" in found or _OF_NONE.issuperset(found):
             return None
-        if own is not None and own["statement"] is not None:
-            known = "|".join(map(re.escape, found))
-            return regex(rf"(?:{known})[^\w]|[A-Za-z_]\w* = [^=\n]")
-        return found
+        absent = _absent(found, values, code)
+        names = sorted(found.keys() - absent)
+        assigned = r"[A-Za-z_]\w*" if own is not None else "|".join(map(re.escape, sorted(absent)))
+        if assigned and _IN_STATEMENT.search(code):
+            return regex(rf"(?:{'|'.join(map(re.escape, names))})[^\w]|(?:{assigned}) = [^=\n]")
+        return names
 
-    def _may_be_none(self, code: str) -> bool:
-        """Return whether jedi sees None among the values before the dot: mostly a variable holds it before
-        its proper value, which jedi does not see."""
+    def _values(self, code: str) -> list[Any]:
+        """Return what jedi infers of the object before the dot."""
         line, column = _place(code)
-        values = self._script(code).infer(line, column - 2) if column > 1 else []
-        return any(one.name in ("None", "NoneType") for one in values)
+        values: list[Any] = self._script(code).infer(line, column - 2) if column > 1 else []
+        return values
 
 
 class _Names(_PythonMonitor):
@@ -222,6 +231,38 @@ def _is_unread_submodule(name: Any, code: str) -> bool:
         return False
     is_importing = _IMPORTS.match(code.rpartition("\n")[2]) is not None
     return not is_importing and re.search(rf"\bimport +{re.escape(name.full_name)}\b", code) is None
+
+
+def _absent(names: Mapping[str, Any], values: list[Any], code: str) -> set[str]:
+    """Return the names that stubs have and the objects have not: names of another system or version, and of
+    the stubs' own imports. What an object has is known of modules of the standard library that this process
+    has loaded; nothing is loaded for it. Names that the code assigns are there."""
+    modules = [module for one in values if (module := _loaded(one)) is not None]
+    if not modules or len(modules) < len(values):
+        return set()
+    packages = {module.__name__ for module in modules if hasattr(module, "__path__")}
+    return {
+        name
+        for name, one in names.items()
+        if not any(hasattr(module, name) for module in modules)
+        and f".{name} = " not in code
+        # a module that the code imports, and this process does not
+        and not (one.type == "module" and one.full_name.removesuffix(f".{name}") in packages)
+    }
+
+
+def _loaded(value: Any) -> ModuleType | None:
+    """Return the module of the standard library that a value of jedi is; None for another value, and where
+    this process has not loaded it."""
+    module = sys.modules.get(value.full_name or "") if value.type == "module" else None
+    if module is None or not (value.is_stub() or value.module_path is None or _is_library(value.module_path)):
+        return None
+    origin = getattr(module.__spec__, "origin", None)
+    return module if origin in ("built-in", "frozen") or (origin and _is_library(origin)) else None
+
+
+def _is_library(path: str | Path) -> bool:
+    return str(path).startswith(_LIBRARY) and "site-packages" not in str(path)
 
 
 def _is_call(code: str, bracket: int) -> bool:

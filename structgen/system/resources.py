@@ -35,7 +35,7 @@ def small_tokenizer() -> Path:
     return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
 
 
-MODELS = ("extract", "extract-draft", "infill")
+MODELS = ("extract", "extract-draft", "infill", "labels")
 """The embedded models: `structgen/extract`, and so on."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from token_caches import TokenCache
 from torch import Tensor
 
 import structgen as sg
@@ -17,20 +18,6 @@ TOKENIZER_FILE = Path(__file__).parent.parent / "data" / "bpe" / "tokenizer.json
 
 def tokenizer() -> sg.Tokenizer:
     return sg.Tokenizer.from_huggingface(str(TOKENIZER_FILE.parent))
-
-
-class Read:
-    """The cache of a `Function`: the text itself."""
-
-    def __init__(self, tokens: list[int]) -> None:
-        self.tokens = tokens
-
-    @property
-    def nbytes(self) -> int:
-        return 8 * len(self.tokens)
-
-    def copy(self) -> Read:
-        return Read(list(self.tokens))
 
 
 class Function:
@@ -45,11 +32,11 @@ class Function:
         seed = hash(tuple(tokens[-3:])) & 0xFFFFFFFF
         return 3 * torch.randn(self.vocab_size, generator=torch.Generator().manual_seed(seed))
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Read]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, TokenCache]:
         self.prefills.append(list(tokens))
-        return self.logits(tokens), Read(list(tokens))
+        return self.logits(tokens), TokenCache(list(tokens))
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Tensor:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Tensor:
         self.batches.append(len(tokens))
         for token, cache in zip(tokens, caches, strict=True):
             cache.tokens.append(token)
@@ -132,7 +119,7 @@ class TreeFunction(Function):
         tokens: Sequence[int],
         parents: Sequence[int],
         counts: Sequence[int],
-        caches: Sequence[Read],
+        caches: Sequence[TokenCache],
     ) -> Tensor:
         self.trees.append(list(counts))
         rows, first = [], 0
@@ -146,6 +133,6 @@ class TreeFunction(Function):
             first += count
         return torch.stack(rows)
 
-    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Read]) -> None:
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[TokenCache]) -> None:
         for path, cache in zip(paths, caches, strict=True):
             cache.tokens += self._paths[id(cache)][path[-1]]

@@ -18,7 +18,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from small_models import Function, Read, tokenizer  # noqa: E402
+from small_models import Function, tokenizer  # noqa: E402
+from token_caches import TokenCache  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
@@ -37,9 +38,9 @@ class _Model(Function):
 
     def __init__(self) -> None:
         super().__init__(TOKENIZER.vocab_size, 10**9)
-        self.caches: weakref.WeakSet[Read] = weakref.WeakSet()
+        self.caches: weakref.WeakSet[TokenCache] = weakref.WeakSet()
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, TokenCache]:
         logits, cache = super().prefill(tokens)
         self.caches.add(cache)
         return logits, cache
@@ -221,7 +222,7 @@ class _Failing(_Model):
         super().__init__()
         self.passes = passes
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
         found = super().decode(tokens, caches)
         if len(self.batches) in self.passes:
             raise SystemExit("in a pass")
@@ -375,7 +376,7 @@ def test_a_handle_of_another_engine_is_refused() -> None:
 
 EXIT = """
 import asyncio, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 import test_driver
 
 engine = test_driver._engine()
@@ -385,9 +386,8 @@ handle.listen(lambda piece: print("over", flush=True) if piece is None else None
 
 
 def test_the_interpreter_ends_though_a_text_has_no_end() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", EXIT, str(Path(__file__).parent)], capture_output=True, text=True, timeout=300
-    )
+    folders = map(str, Path(__file__).parents[:2])
+    done = subprocess.run([sys.executable, "-c", EXIT, *folders], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "over\n", "")
 
 

@@ -18,7 +18,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from interrupting import Injected, Place, Tracer, tracing  # noqa: E402
-from small_models import Function, Read, TreeFunction, tokenizer  # noqa: E402
+from small_models import Function, TreeFunction, tokenizer  # noqa: E402
+from token_caches import TokenCache  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
@@ -351,7 +352,7 @@ def test_a_text_whose_event_loop_is_closed_ends_and_the_others_go_on() -> None:
 class _Short(Remembering):
     """Gives a row too few in its third forward pass."""
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
         found = super().decode(tokens, caches)
         return found[:-1] if len(self.batches) == 3 else found
 
@@ -368,7 +369,7 @@ def test_a_model_that_gives_too_few_rows_fails_once() -> None:
 class _Wrong(Remembering):
     """Gives two rows of logits for a prompt."""
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, TokenCache]:
         logits, cache = super().prefill(tokens)
         return (torch.stack([logits, logits]) if len(self.prefills) == 2 else logits), cache
 
@@ -575,7 +576,7 @@ async def _gathered(engine: Engine, requests: Sequence[Request]) -> list[str | B
 class _Raising(Remembering):
     """Is interrupted in one forward pass."""
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
         found = super().decode(tokens, caches)
         if len(self.batches) == 3:
             raise asyncio.CancelledError("in a pass")

@@ -15,7 +15,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from small_models import Function, Read, tokenizer  # noqa: E402
+from small_models import Function, tokenizer  # noqa: E402
+from token_caches import TokenCache  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
@@ -215,7 +216,7 @@ def test_logits_that_are_no_numbers_end_their_text_alone() -> None:
 class _Full(Function):
     """Has no memory for the second prompt."""
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, TokenCache]:
         if len(self.prefills) == 1:
             self.prefills.append([])
             raise MemoryError("no room")
@@ -235,12 +236,12 @@ class _Many(Function):
         super().__init__(vocab_size)
         self.passes: list[int] = []
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, TokenCache]:
         if len(tokens) > 5:
             raise MemoryError("no room")
         return super().prefill(tokens)
 
-    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Any, Read]]:
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Any, TokenCache]]:
         self.passes.append(len(prompts))
         return [self.prefill(prompt) for prompt in prompts]
 
@@ -298,7 +299,7 @@ def test_prompts_wait_until_there_is_room() -> None:
 class _Forgetful(Function):
     """Runs out of memory when it writes three texts at a time; then its caches hold nonsense."""
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
         if len(tokens) == 3:
             for cache in caches:
                 cache.tokens.append(1)
@@ -318,7 +319,7 @@ def test_memory_that_runs_out_ends_one_text_and_the_others_go_on() -> None:
 class _Failing(Function):
     """Fails in its third forward pass, in a way of its own."""
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
         if len(self.batches) == 2:
             self.batches.append(0)
             raise ZeroDivisionError("of its own")
@@ -407,7 +408,7 @@ class _Cancels(Function):
 
     handle: Any = None
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
         if len(self.batches) == 3:
             self.handle.cancel()
         return super().decode(tokens, caches)
@@ -439,7 +440,7 @@ def test_a_text_that_goes_while_the_model_runs_leaves_the_others_their_masks() -
 class _Slow(Function):
     """Takes its time."""
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
         time.sleep(1e-3)
         return super().decode(tokens, caches)
 

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine.draft_trees import MOST_NODES  # noqa: E402
 from structgen.engine.forward_pass.compiled_pass import CompiledPass  # noqa: E402
+from structgen.engine.forward_pass.draft_trees import MOST_NODES  # noqa: E402
 from structgen.engine.forward_pass.key_value_pages import PagedCache  # noqa: E402
 from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 from structgen.engine.model_protocol import DraftSupport, VerifiesDrafts  # noqa: E402

@@ -59,7 +59,7 @@ def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder
     model = Llama.read(folder, CPU, KIND)
     going: list[tuple[list[int], int, object, list[torch.Tensor]]] = []
     done = []
-    for _ in range(90):
+    for _ in range(45):
         while len(going) < draw.randrange(2, 12):
             start = draw.choice([1, 5, COLUMNS - 2, COLUMNS - 1, COLUMNS, COLUMNS + 1])
             text = [draw.randrange(500) for _ in range(start)]

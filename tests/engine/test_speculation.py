@@ -14,7 +14,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from small_models import Function, Read, TreeFunction, tokenizer  # noqa: E402
+from small_models import Function, TreeFunction, tokenizer  # noqa: E402
+from token_caches import TokenCache  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
@@ -364,7 +365,7 @@ class Timed(Remembered):
 
     now, row, deepest = 0.0, 1.0, 0
 
-    def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Sequence[Read]) -> Any:
+    def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Sequence[TokenCache]) -> Any:
         self.now += 1.0 + self.row * (len(tokens) - 1)
         self.deepest = max(self.deepest, len(caches[0].tokens) + len(tokens))
         return super().decode_tree(tokens, parents, counts, caches)
@@ -577,7 +578,7 @@ def test_drafts_end_with_the_context() -> None:
     reads: list[int] = []
 
     class Watched(Remembered):
-        def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Sequence[Read]) -> Any:
+        def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Sequence[TokenCache]) -> Any:
             depths: list[int] = []
             for parent in parents:
                 depths.append(1 if parent < 0 else depths[parent] + 1)

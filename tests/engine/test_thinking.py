@@ -11,7 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from small_models import Function, Read, tokenizer  # noqa: E402
+from small_models import Function, tokenizer  # noqa: E402
+from token_caches import TokenCache  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine.thinking import ThoughtPhase, closing_of  # noqa: E402
@@ -35,7 +36,7 @@ class Says(Function):
             found[self.wanted[at]] = 50.0
         return found
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, TokenCache]:
         self.begun = len(tokens)
         return super().prefill(tokens)
 

@@ -210,10 +210,10 @@ def test_nodes_do_not_outlive_the_next_call_for_their_text(weights: Weights, how
     assert len(cache.parents) == (0 if cache.nodes is None else cache.nodes.shape[2]) <= 1
 
 
-def test_thousands_of_rollbacks_take_no_memory(weights: Weights) -> None:
+def test_hundreds_of_rollbacks_take_no_memory(weights: Weights) -> None:
     model, draw = TorchPass(weights), random.Random(0)
     text = Text(model, [1, 2, 3])
-    for _ in range(2000):
+    for _ in range(300):
         tokens, parents = random_tree(draw, 3)
         model.decode_tree(tokens, parents, [3], [text.cache])
     model.keep([[0]], [text.cache])

@@ -17,7 +17,7 @@ print(tables.actions.tolist(), tables.gotos.tolist(), tables.start, tables.end)
 
 def test_processes_with_other_hashes_number_states_and_rules_alike(tmp_path: Path) -> None:
     said = set()
-    for seed in ("1", "2", "3"):
+    for seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": seed, "STRUCTGEN_CACHE": str(tmp_path / seed)}
         done = subprocess.run(
             [sys.executable, "-c", _CODE], env=environment, capture_output=True, text=True, check=True

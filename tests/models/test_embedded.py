@@ -12,7 +12,7 @@ import structgen as sg
 from structgen.system import resources
 
 NAMES = [f"structgen/{name}" for name in resources.MODELS]
-CAUSAL = ["structgen/extract", "structgen/extract-draft"]
+CAUSAL = ["structgen/extract", "structgen/extract-draft", "structgen/labels"]
 
 
 def config(name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def monitors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mon
     (project / "shapes.py").write_text(
         "class Circle:\n    radius = 1\n    def area(self, scale, *, digits=2): return scale\n"
     )
+    (project / "stat.py").write_text("ours = 1\n")  # in place of the library's
     made = {name: make(project, seconds=60) for name, make in MONITORS.items()}
     yield {name: MonitoredText(ANY, [one]) for name, one in made.items()}
     for one in made.values():
@@ -73,6 +75,17 @@ def _takes(compiled: MonitoredText, code: str, more: str) -> bool:
         ("import json.", "tool", True),
         ("import os\nos.", "path.join(", True),
         ("class A:\n    def f(self):\n        self.", "defined_below()", True),
+        # stubs have it, this Python has not, unless the code gives it
+        ("import sys\nx = sys.", "ps1", False),
+        ("import sys\nx = sys.", "path[", True),
+        ("import sys\nsys.", "ps1 = ''", True),
+        ("import sys\nsys.", "ps1.", False),
+        ("import sys\nsys.", "path.", True),
+        ("import sys\nsys.ps1 = ''\nx = sys.", "ps1 ", True),
+        # what a file of the library has under a condition that does not hold, or imports in vain
+        ("import socket\nx = socket.", "EBADF", True),
+        ("import socket\nx = socket.", "fromshare", hasattr(socket, "fromshare")),
+        ("import stat\nx = stat.", "ours ", True),
     ],
 )
 def test_attributes(monitors: dict[str, MonitoredText], code: str, more: str, is_taken: bool) -> None:

@@ -315,12 +315,14 @@ def pressed():
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("most", [24, pytest.param(10**6, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize("interrupt", [raised, pressed])
 @pytest.mark.parametrize("method", METHODS)
-def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt):
+def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt, most):
+    """At each call; of many calls (mcmc) at `most` of them, the first and the last among them."""
     z = math.exp(draw(10_000, method="auto", max_tokens=3).log_z)
     calls = draw(6, method=method, max_tokens=3).statistics.model_rows
-    for at in range(1, calls + 1):
+    for at in sorted(set(np.linspace(1, calls, min(calls, most)).round().astype(int).tolist())):
         tree = sg.PrefixTree()
         found = draw(6, Breaking(at, interrupt), method=method, max_tokens=3, tree=tree)
         assert found.statistics.stopped == "interrupted"

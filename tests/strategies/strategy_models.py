@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
+from token_caches import TokenCache
 from torch import Tensor
 
 import structgen as sg
@@ -35,11 +36,11 @@ class Table:
             self._known[key] = torch.tensor(list(self._law(key)), dtype=torch.float32)
         return self._known[key]
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Read]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, TokenCache]:
         self.passes += 1
-        return self.logits(tokens), Read(list(tokens))
+        return self.logits(tokens), TokenCache(list(tokens))
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Tensor:
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Tensor:
         self.passes += 1
         self.rows += len(tokens)
         for token, cache in zip(tokens, caches, strict=True):
@@ -50,7 +51,7 @@ class Table:
     def embedding(self) -> Tensor:
         return torch.eye(self.vocab_size)
 
-    def decode_embedded(self, inputs: Tensor, caches: Sequence[Read]) -> Tensor:
+    def decode_embedded(self, inputs: Tensor, caches: Sequence[TokenCache]) -> Tensor:
         """Return the mean of the logits after each token, by the numbers of the input; the likeliest token
         is read."""
         self.passes += 1
@@ -61,20 +62,6 @@ class Table:
             found.append((row[:, None] * torch.stack(each)).sum(0))
             cache.tokens.append(int(row.argmax()))
         return torch.stack(found)
-
-
-class Read:
-    """The cache of a `Table`."""
-
-    def __init__(self, tokens: list[int]) -> None:
-        self.tokens = tokens
-
-    @property
-    def nbytes(self) -> int:
-        return 8 * len(self.tokens)
-
-    def copy(self) -> Read:
-        return Read(list(self.tokens))
 
 
 def scrambled(seed: int, reach: int = 3, size: int = 5, spread: float = 1.5) -> Table:

@@ -24,7 +24,7 @@ def _zipf(tokens: tuple[int, ...]) -> list[float]:
     return [-0.8 * math.log(1 + (at * 7 + tokens[-1] * 11) % 64) for at in range(64)] + [-30.0]
 
 
-def _surprises(forced: int, count: int = 20_000) -> list[float]:
+def _surprises(forced: int, count: int) -> list[float]:
     """Return the surprises of free tokens, in texts with `forced` tokens without a choice for each."""
     unit = sg.regex("!" * forced + "[ -_]")
     rounds = 1000
@@ -42,10 +42,13 @@ def _surprises(forced: int, count: int = 20_000) -> list[float]:
     return [step.state[0] for one in results for step in one.steps if step.state]
 
 
+@pytest.mark.parametrize("count", [4_000, pytest.param(20_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("forced", [0, 1, 4])
-def test_the_mean_surprise_of_free_tokens_is_tau_however_many_tokens_are_forced(forced: int) -> None:
-    found = _surprises(forced)
-    assert len(found) == 20_000
+def test_the_mean_surprise_of_free_tokens_is_tau_however_many_tokens_are_forced(
+    forced: int, count: int
+) -> None:
+    found = _surprises(forced, count)
+    assert len(found) == count
     assert abs(sum(found) / len(found) - 3.0) <= 0.1
 
 
@@ -57,7 +60,7 @@ def test_a_controller_that_counts_forced_tokens_winds_up(monkeypatch: pytest.Mon
         seen(self, token, state or (0.0, self.mu + 0.1 * 3.0), None)
 
     monkeypatch.setattr(MirostatState, "follow", follow)
-    found = _surprises(1, 5_000)
+    found = _surprises(1, 4_000)
     assert sum(found) / len(found) > 3.5
 
 
@@ -97,7 +100,7 @@ def _allowed(tokens: tuple[int, ...]) -> list[int]:
     return [one for one in range(5) if matcher.accepts([one])]
 
 
-@pytest.mark.parametrize("heat", [1.0, 0.7])
+@pytest.mark.parametrize("heat", [pytest.param(1.0, marks=pytest.mark.slow), 0.7])
 def test_the_law_is_the_formulas(heat: float) -> None:
     how = Sampling(seed=1, temperature=heat, strategy=sg.Mirostat(tau=0.9, eta=0.9))
     results = drawn(scrambled(11), how)

@@ -82,7 +82,13 @@ CASES: dict[str, tuple[Mixture, Callable[..., Any], Callable[..., Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+MORE = ("guidance_of_the_other", "contrast_always")
+"""Further settings of a strategy."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.slow if one in MORE else ()) for one in sorted(CASES)]
+)
 def test_the_law_of_texts_is_the_formulas(name: str) -> None:
     """The third entry of a case is a law with a fault, which these draws tell from the right one."""
     strategy, right, wrong = CASES[name]

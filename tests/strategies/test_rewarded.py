@@ -7,9 +7,12 @@ import itertools
 import math
 import multiprocessing
 import random
+import re
 import socket
 import time
+import zlib
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,6 +30,7 @@ PARTS = [b"x", b"y", b"1", b"+", b"-", b"*", b"<end>"]
 SUMS = sg.Tokenizer.from_bytes(PARTS, eos_token_id=6)
 PROGRAM = sg.regex("[xy1]([-+*][xy1]){0,2}")
 PLACES = [(2, 5), (7, 3), (1, 4), (6, 6)]
+LONG = "(ab?c|c[ab]{1,3}){1,9}"
 ATOMS, SIGNS = "xy1", "+-*"
 PROGRAMS = [
     "".join(parts) for count in range(3) for parts in itertools.product(ATOMS, *[SIGNS, ATOMS] * count)
@@ -101,6 +105,75 @@ def test_a_plan_of_a_whole_tree_finds_the_best_reward_of_the_enumeration() -> No
     best = max(-abs(text.count("b") - 2) - text.count("a") / 4 for text in texts)
     (one,) = Engine(scrambled(50), LETTERS).generate(Request([0], RULE, max_tokens=6, strategy=strategy))
     assert one.steps[0].state[0] == best
+
+
+def _is_cut(text: str) -> float:
+    return float(re.fullmatch(LONG, text) is None)
+
+
+def test_rollouts_are_whole_texts_within_the_budget() -> None:
+    """The reward finds cut texts best: a plan finds none."""
+    for seed in range(6):
+        strategy = sg.Plan(reward=_is_cut, k=5, rollouts=12)
+        request = Request([0], sg.regex(LONG), max_tokens=5, strategy=strategy)
+        (one,) = Engine(scrambled(90 + seed), LETTERS).generate(request)
+        assert one.error is None
+        assert one.steps[0].state[0] == 0.0
+
+
+LETTERS_OF_FOUR = sg.regex("[abc]{1,4}")
+
+
+def _drawn_worth(text: str) -> float:
+    """A reward that has no pattern."""
+    return zlib.crc32(text.encode()) % 997 / 1000
+
+
+def _by_hand(model: Table, k: int, rollouts: int) -> tuple[tuple[int, ...], float]:
+    """Return the best text of a plan (tokens) and its reward: the paper's search in plain dictionaries."""
+    counts: dict[tuple[int, ...], dict[int, float]] = {}
+    values: dict[tuple[int, ...], dict[int, float]] = {}
+    best, most = (), -1.0
+    for _ in range(rollouts):
+        text: tuple[int, ...] = ()
+        path, is_new = list[tuple[tuple[int, ...], int]](), False
+        while not is_new and text[-1:] != (END,):
+            shares = _shares(model, text, LETTERS_OF_FOUR)
+            tokens = sorted(shares, key=lambda one: -shares[one])[:k]
+            priors = {one: shares[one] / sum(shares[other] for other in tokens) for one in tokens}
+            own, worth = counts.setdefault(text, {}), values.setdefault(text, {})
+            total = sum(own.values())
+            beta = math.log((total + 11) / 10) + 4
+            scores = {
+                one: worth.get(one, 0.0)
+                + beta * priors[one] * math.sqrt(math.log(max(total, 1))) / (1 + own.get(one, 0))
+                for one in tokens
+            }
+            token = max(tokens, key=lambda one: scores[one])
+            path.append((text, token))
+            is_new = token not in own
+            text = (*text, token)
+        while text[-1] != END:
+            shares = _shares(model, text, LETTERS_OF_FOUR)
+            text = (*text, max(shares, key=lambda one: shares[one]))
+        reward = _drawn_worth(b"".join(LETTERS.token_bytes[one] or b"" for one in text[:-1]).decode())
+        if reward > most:
+            best, most = text, reward
+        for above, token in path:
+            counts[above][token] = counts[above].get(token, 0) + 1
+            values[above][token] = max(values[above].get(token, 0.0), reward)
+    return best[:-1], most
+
+
+def test_a_plan_is_the_search_by_hand() -> None:
+    """The best reward below a child decides where the search goes on, not the last one, nor the mean."""
+    for seed in range(16):
+        for rollouts in (8, 20):
+            strategy = sg.Plan(reward=_drawn_worth, k=3, rollouts=rollouts)
+            request = Request([0], LETTERS_OF_FOUR, max_tokens=12, strategy=strategy)
+            (one,) = Engine(scrambled(100 + seed), LETTERS).generate(request)
+            expected = _by_hand(scrambled(100 + seed), 3, rollouts)
+            assert (tuple(one.tokens), one.steps[0].state[0]) == expected
 
 
 def test_a_plan_without_its_caches_has_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,8 +287,13 @@ def _expected(model: Table, tokens: tuple[int, ...]) -> float:
     return sum(share * _expected(model, (*tokens, token)) for token, share in shares.items())
 
 
-def _shares(model: Table, tokens: tuple[int, ...]) -> dict[int, float]:
-    matcher = sg.Matcher(sg.compile(RULE, LETTERS))
+@cache
+def _compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
+    return sg.compile(grammar, LETTERS)
+
+
+def _shares(model: Table, tokens: tuple[int, ...], grammar: sg.Grammar = RULE) -> dict[int, float]:
+    matcher = sg.Matcher(_compiled(grammar))
     for token in tokens:
         matcher.advance(token)
     row = model.logits([0, *tokens])

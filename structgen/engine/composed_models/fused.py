@@ -28,10 +28,10 @@ from structgen.engine import checks
 from structgen.engine.composed_models.byte_frontier import ByteFrontier, Covering, TokenRanges
 from structgen.engine.composed_models.byte_trie import ByteTrie, Places, TrieNode, Walks
 from structgen.engine.composed_models.parts import GivenPart, part_of
-from structgen.engine.model_protocol import Released, TakesBack
+from structgen.engine.model_protocol import Released
 from structgen.engine.searches.prefix_rows import Floats, ModelRows, numbers
 from structgen.engine.strategies.strategy import log_softmax
-from structgen.errors import OptionError, options_named
+from structgen.errors import options_named
 
 _CACHED = 1 << 26
 """The most bytes of caches of the second model that a text keeps."""
@@ -69,11 +69,6 @@ class Fused:
         self.approximate = bool(checks.flag("approximate", approximate))
         self._first, self.tokenizer, self.asked_as = part_of("first", first)
         self._second, others, _ = part_of("second", second)
-        for name, model in (("first", self._first), ("second", self._second)):
-            if isinstance(model, TakesBack):
-                raise OptionError(
-                    "A model with graphs=True has fixed rows.", where=name, cure="Load it without graphs."
-                )
         self._ranges = TokenRanges(others)
         self._trie = ByteTrie(self.tokenizer.token_bytes, self._ranges)
         self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)

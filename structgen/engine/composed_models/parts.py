@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from structgen.engine.model_protocol import Model, draft_support_of, verifier_of
+from structgen.engine.model_protocol import Model, TakesBack, draft_support_of, verifier_of
 from structgen.engine.models import given_model, load_model
 from structgen.errors import OptionError
 from structgen.tokens.tokenizer import Tokenizer
@@ -21,18 +21,24 @@ _MOST_TOGETHER = 256
 
 def part_of(name: str, given: GivenPart) -> tuple[Model, Tokenizer, str]:
     """Return a model, its tokenizer, and the name of the model ("" for an object). `name`: the option that
-    gives it. Raises OptionError for what is no model; errors of `load_model`."""
+    gives it. Raises OptionError for what is no model or has fixed rows; errors of `load_model`."""
     if isinstance(given, str | PathLike):
-        return *load_model(str(given)), str(given)
-    if isinstance(given, tuple) and len(given) == 2:
-        return *given_model(*given), ""
-    if not isinstance(given, tuple) and hasattr(given, "prompt_tokens"):  # an engine
-        return given.model, given.tokenizer, given.name
-    raise OptionError(
-        f"A {type(given).__name__} is no model.",
-        where=name,
-        cure="Give its name or folder, a pair of a model object and its tokenizer, or an engine.",
-    )
+        found: tuple[Model, Tokenizer, str] = *load_model(str(given)), str(given)
+    elif isinstance(given, tuple) and len(given) == 2:
+        found = *given_model(*given), ""
+    elif not isinstance(given, tuple) and hasattr(given, "prompt_tokens"):  # an engine
+        found = given.model, given.tokenizer, given.name
+    else:
+        raise OptionError(
+            f"A {type(given).__name__} is no model.",
+            where=name,
+            cure="Give its name or folder, a pair of a model object and its tokenizer, or an engine.",
+        )
+    if isinstance(found[0], TakesBack):
+        raise OptionError(
+            "A model with graphs=True has fixed rows.", where=name, cure="Load it without graphs."
+        )
+    return found
 
 
 def read_on(model: Model, tokens: Sequence[int], cache: Any) -> Tensor:

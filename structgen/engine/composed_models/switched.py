@@ -24,7 +24,7 @@ from torch import Tensor
 
 from structgen.engine import checks
 from structgen.engine.composed_models.parts import GivenPart, part_of, read_on
-from structgen.engine.model_protocol import Model, Released, TakesBack
+from structgen.engine.model_protocol import Model, Released
 from structgen.errors import OptionError, options_named
 
 _FROM_LAW = -1.0
@@ -51,19 +51,14 @@ class Switched:
         self.tau = checks.number("tau", tau, -1e9, 1e9, "bits, or infinity", math.inf)
         self.window = checks.whole("window", window, 1, 100_000)
         self.least = checks.whole("least", least, 0)
-        parts = [part_of(name, one) for name, one in (("small", small), ("large", large))]
-        (self._small, self.tokenizer, _), (self._large, others, self.asked_as) = parts
+        self._small, self.tokenizer, _ = part_of("small", small)
+        self._large, others, self.asked_as = part_of("large", large)
         if self.tokenizer != others:
             raise OptionError(
                 f"They have different tokenizers: {self.tokenizer!r} and {others!r}.",
                 where="large",
                 cure="Give models that were trained with one tokenizer; sg.Fused joins others.",
             )
-        for name, model in (("small", self._small), ("large", self._large)):
-            if isinstance(model, TakesBack):
-                raise OptionError(
-                    "A model with graphs=True has fixed rows.", where=name, cure="Load it without graphs."
-                )
         self.counts = [0, 0]
         """How many rows the small and the large model gave."""
 

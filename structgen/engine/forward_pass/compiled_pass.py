@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.engine.draft_trees import check_paths, depths_of
+from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.forward import run_rows
 from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache
 from structgen.engine.forward_pass.paged_attention import move_columns

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.draft_trees import MOST_NODES
+from structgen.engine.forward_pass.draft_trees import MOST_NODES
 from structgen.engine.forward_pass.tiles import PANEL
 
 _ARENA: Final = 1 << 24

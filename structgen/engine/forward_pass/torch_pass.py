@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from structgen.engine.draft_trees import check_paths, depths_of
+from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.key_value_slabs import SlabCache, Slabs, room_for
 from structgen.engine.forward_pass.slab_attention import (
     Attention,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -23,8 +23,8 @@ from structgen.engine import checks
 from structgen.engine.model_protocol import Model
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import Tokens
-from structgen.engine.searches.rewards import Reward, Rewards, check_reward, named_reward
-from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
+from structgen.engine.searches.rewards import RewardedSearch, Rewards
+from structgen.engine.strategies.strategy import Decision, Planner, Scores
 from structgen.errors import fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -33,39 +33,23 @@ _Reading: TypeAlias = Generator[Sequence[Branch], list[Scores], Branch]
 
 @fields_named("sg.Plan(reward=tests_passed)")
 @dataclass(frozen=True, slots=True)
-class Plan(SearchStrategy):
+class Plan(RewardedSearch):
     """The text with the best reward that a tree search finds."""
 
     name: ClassVar[str] = "plan"
     is_greedy: ClassVar[bool] = True
-    reward: Reward | None = field(default=None, repr=False)
-    """From the value of a JSON document, or from a text, to a number; must be given. 1 is the best."""
     k: int = 3
     """How many tokens are tried after a prefix."""
     rollouts: int = 256
     """The most texts that are judged; 1 is greedy."""
-    seconds: float = 1.0
-    """The limit of one call of the reward."""
-    megabytes: int = 512
-    """Memory that the reward may take."""
-    named: str = field(default="", init=False)
-    """The name of the reward."""
 
     def __post_init__(self) -> None:
-        seconds, megabytes = check_reward(self.reward, self.seconds, self.megabytes)
-        for name, value in (
-            ("seconds", seconds),
-            ("megabytes", megabytes),
-            ("k", checks.whole("k", self.k, 1)),
-            ("rollouts", checks.whole("rollouts", self.rollouts, 1)),
-            ("named", named_reward(self.reward)),
-        ):
-            object.__setattr__(self, name, value)
+        k, rollouts = checks.whole("k", self.k, 1), checks.whole("rollouts", self.rollouts, 1)
+        self.checked(k=k, rollouts=rollouts)
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
         """Return what plans; it has the process of the reward."""
-        assert self.reward is not None
-        return _Planning(self, Rewards(self.reward, self.seconds, self.megabytes))
+        return _Planning(self, self.rewards())
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the best reward, and how many rollouts there were."""

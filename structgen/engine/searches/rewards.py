@@ -11,11 +11,13 @@ import math
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
 from typing import Any, Final, NoReturn, TypeAlias
 
 from structgen.engine import checks
+from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.errors import OptionError
 from structgen.system.worker_process import NotStartedError, WorkerProcess
 
@@ -24,18 +26,39 @@ Reward: TypeAlias = Callable[[Any], float]
 _LATE: Final = "Give seconds= a larger number."
 
 
-def check_reward(reward: Any, seconds: Any, megabytes: Any) -> tuple[float, int]:
-    """Return the checked limits of a reward. Raises OptionError for what cannot be called."""
-    if not callable(reward):
-        raise OptionError(
-            "There is no reward." if reward is None else f"A {type(reward).__name__} cannot be called.",
-            where="reward",
-            cure="Give a function from a value, or a text, to a number; in a command module:function.",
-        )
-    return (
-        checks.number("seconds", seconds, 1e-3, 1e6, "seconds, from 0.001"),
-        checks.whole("megabytes", megabytes, 16),
-    )
+@dataclass(frozen=True, slots=True)
+class RewardedSearch(SearchStrategy):
+    """A search with a reward, and the limits of its process."""
+
+    reward: Reward | None = field(default=None, repr=False)
+    """From the value of a JSON document, or from a text, to a number; must be given. 1 is the best."""
+    seconds: float = 1.0
+    """The limit of one call of the reward."""
+    megabytes: int = 512
+    """Memory that the reward may take."""
+    named: str = field(default="", init=False)
+    """The name of the reward."""
+
+    def checked(self, **own: Any) -> None:
+        """Set checked options: those of a search, and the limits. Raises OptionError for a reward that cannot
+        be called, and for limits out of range."""
+        if not callable(self.reward):
+            kind = type(self.reward).__name__
+            raise OptionError(
+                "There is no reward." if self.reward is None else f"A {kind} cannot be called.",
+                where="reward",
+                cure="Give a function from a value, or a text, to a number; in a command module:function.",
+            )
+        seconds = checks.number("seconds", self.seconds, 1e-3, 1e6, "seconds, from 0.001")
+        megabytes = checks.whole("megabytes", self.megabytes, 16)
+        own |= {"seconds": seconds, "megabytes": megabytes, "named": named_reward(self.reward)}
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    def rewards(self) -> Rewards:
+        """Return the rewards of a request; they have a process."""
+        assert self.reward is not None
+        return Rewards(self.reward, self.seconds, self.megabytes)
 
 
 def named_reward(reward: Reward | None) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -21,13 +21,12 @@ from structgen.engine.draft_models import SharedModel, shared_model
 from structgen.engine.model_protocol import Model
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import ModelRows
-from structgen.engine.searches.rewards import Reward, Rewards, check_reward, named_reward
+from structgen.engine.searches.rewards import RewardedSearch, Rewards
 from structgen.engine.strategies.strategy import (
     Decision,
     GivenModel,
     Planner,
     Scores,
-    SearchStrategy,
     check_given_model,
     log_softmax,
 )
@@ -37,12 +36,10 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @fields_named("sg.Valued(reward=worth)")
 @dataclass(frozen=True, slots=True)
-class Valued(SearchStrategy):
+class Valued(RewardedSearch):
     """Tokens by their probability and by the reward of the texts behind them."""
 
     name: ClassVar[str] = "valued"
-    reward: Reward | None = field(default=None, repr=False)
-    """From the value of a JSON document, or from a text, to a number; must be given."""
     alpha: float = 0.2
     """How much reward a nat of probability is worth; infinity: plain decoding."""
     k: int = 10
@@ -51,34 +48,22 @@ class Valued(SearchStrategy):
     """Texts behind each; more than one need a temperature above 0."""
     baseline: GivenModel | None = None
     """The model that continues, with the same tokenizer; None: the model itself."""
-    seconds: float = 1.0
-    """The limit of one call of the reward."""
-    megabytes: int = 512
-    """Memory that the reward may take."""
-    named: str = field(default="", init=False)
-    """The name of the reward."""
 
     def __post_init__(self) -> None:
-        seconds, megabytes = check_reward(self.reward, self.seconds, self.megabytes)
         takes = "a number above 0, or infinity"
         if self.baseline is not None:
             check_given_model("baseline", self.baseline)
-        for name, value in (
-            ("seconds", seconds),
-            ("megabytes", megabytes),
-            ("alpha", checks.number("alpha", self.alpha, 1e-9, 1e9, takes, math.inf)),
-            ("k", checks.whole("k", self.k, 1)),
-            ("continuations", checks.whole("continuations", self.continuations, 1, 65_536)),
-            ("named", named_reward(self.reward)),
-        ):
-            object.__setattr__(self, name, value)
+        self.checked(
+            alpha=checks.number("alpha", self.alpha, 1e-9, 1e9, takes, math.inf),
+            k=checks.whole("k", self.k, 1),
+            continuations=checks.whole("continuations", self.continuations, 1, 65_536),
+        )
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
         """Load the baseline, and return what decides; it has the process of the reward. Raises OptionError
         for a baseline of another tokenizer."""
-        assert self.reward is not None
         baseline = None if self.baseline is None else shared_model(self.baseline, tokenizer, "baseline")
-        return _Valuing(self, baseline, Rewards(self.reward, self.seconds, self.megabytes))
+        return _Valuing(self, baseline, self.rewards())
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return how far the law of the text is from the model's under the mask, and how many rewards

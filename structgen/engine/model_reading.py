@@ -1,0 +1,239 @@
+"""What the model reads for the loop: prompts, chosen tokens and drafts. This file alone asks what else a
+model can do (model_protocol): read many prompts, verify drafts, take tokens back, hear entropies.
+
+An error of the model is the error of the sequences of that pass. If memory ran out, they are read again
+without drafts (`recover`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structgen.engine.model_protocol import (
+    HearsEntropy,
+    KeepsPromptApart,
+    Model,
+    ReadsMany,
+    Released,
+    TakesBack,
+    verifier_of,
+)
+from structgen.engine.sequences import TextSequence
+from structgen.errors import StructgenError
+from structgen.speculation.drafts.draft import Draft
+
+
+class ModelReading:
+    """A model, the logits of its last step, and the pass that runs ahead of the commit."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.hears_entropy = isinstance(model, HearsEntropy)
+        """Whether the model is told the entropy of each token's law (`Step.entropy`)."""
+        self.takes_back = isinstance(model, TakesBack)
+        """Whether it can read tokens before they are committed (`begin`)."""
+        self.logits = torch.empty(0)
+        """The logits of the last step, one row for each of its sequences (`TextSequence.place`)."""
+        self._verifier = verifier_of(model)
+        self.ahead: _Ahead | None = None
+        """The pass of the chosen tokens, if it runs during the commit."""
+
+    def logits_of(self, text: TextSequence) -> Tensor:
+        """Return the logits [V] after a sequence's last token."""
+        if text.place >= 0:
+            return self.logits[text.place]
+        assert text.logits is not None
+        return text.logits
+
+    def read_prompts(self, texts: Sequence[TextSequence]) -> None:
+        """Have the model read sequences, in one pass if it can. Further samples of a request copy the first
+        one's cache. A sequence that cannot be read has its error."""
+        began = time.perf_counter()
+        firsts: dict[int, TextSequence] = {}
+        # a sequence that is read again after an interrupted step has tokens of its own
+        prompt_keys = [id(text if text.is_begun else text.handle.request) for text in texts]
+        for key, text in zip(prompt_keys, texts, strict=True):
+            firsts.setdefault(key, text)
+        found: list[tuple[Tensor, Any]] = []
+        if len(firsts) > 1 and isinstance(self.model, ReadsMany):
+            with suppress(Exception):  # any error of the model: each is read alone, and gets its own
+                found = list(self.model.prefill_many([text.read for text in firsts.values()]))
+        found = found if len(found) == len(firsts) else []
+        for key, text in zip(prompt_keys, texts, strict=True):
+            first = firsts[key]
+            try:
+                if first is not text and first.error is None:
+                    text.logits, text.cache = first.logits, first.cache.copy()
+                elif isinstance(self.model, KeepsPromptApart) and text.is_begun:
+                    text.logits, text.cache = self._read_again(text)
+                else:
+                    logits, text.cache = found.pop(0) if found else self.model.prefill(text.read)
+                    text.logits = self._checked(logits)
+            except Exception as error:  # any error of the model: the other sequences continue
+                text.error = failed(error)
+        ran = time.perf_counter() - began
+        for text in texts:
+            text.place, text.ran = -1, ran
+            text.usage.model_seconds += ran
+
+    def _read_again(self, text: TextSequence) -> tuple[Tensor, Any]:
+        """Return the logits and the cache after a sequence that was begun, for a model that keeps its prompt
+        apart: it reads the tokens one by one."""
+        logits, cache = self.model.prefill(text.prompt)
+        for token in text.thought:
+            (logits,) = self._decoded([token], [cache])
+        for step in text.steps:
+            self._tell([step.entropy], [cache])
+            (logits,) = self._decoded([step.token], [cache])
+        return self._checked(logits), cache
+
+    def _tell(self, entropies: Sequence[float | None], caches: Sequence[Any]) -> None:
+        """Tell the entropies of the laws from which the next tokens of texts come, to a model that hears
+        them."""
+        if isinstance(self.model, HearsEntropy):
+            self.model.hear(entropies, caches)
+
+    def _decoded(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
+        """Return the logits [rows, V] after one more token of each text."""
+        return self._checked(self.model.decode(tokens, caches), len(tokens))
+
+    def _checked(self, logits: Tensor, *rows: int) -> Tensor:
+        """Return the logits if they have the promised shape: one row, or as many as given. Raises
+        StructgenError."""
+        wanted = (*rows, self.model.vocab_size)
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise StructgenError(f"It gave {given} where logits of the shape {wanted} were asked for.")
+        return logits
+
+    def begin(self, rows: Sequence[TextSequence], tokens: Sequence[int]) -> None:
+        """Start the forward pass of chosen tokens before they are committed, so that both overlap. A sequence
+        may end, or take another token; `read` handles both. For a model that takes tokens back."""
+        read = [max(token, 0) for token in tokens]  # -1: a row with faulty logits has no token
+        try:
+            self.ahead = _Ahead(rows, read, self._decoded(read, [text.cache for text in rows]))
+        except Exception as error:  # any error of the model: handled after the commit
+            self.ahead = _Ahead(rows, read, error)
+
+    def read(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> None:
+        """Have the logits stand after the last tokens of sequences and after their guesses, sequence by
+        sequence. Raises errors of the model."""
+        ahead, self.ahead = self.ahead, None
+        self.logits = self._read_tokens(rows, drafts) if ahead is None else self._read_ahead(ahead, rows)
+
+    def _read_ahead(self, ahead: _Ahead, rows: Sequence[TextSequence]) -> Tensor:
+        """Return the logits of a pass that began before the commit. Sequences that took another token
+        (steered, or their thoughts were closed) read that token now."""
+        if isinstance(ahead.found, Exception):
+            raise ahead.found
+        assert isinstance(self.model, TakesBack)
+        places = {id(text): place for place, text in enumerate(ahead.rows)}
+        for text in rows:
+            text.place = places[id(text)]
+        late = [text for text in rows if text.last != ahead.tokens[text.place]]
+        if late:
+            logits = self.model.decode_instead([text.last for text in late], [text.cache for text in late])
+            for text, own in zip(late, self._checked(logits, len(late)), strict=True):
+                text.logits, text.place = own, -1
+        return ahead.found
+
+    def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
+        """Return the logits after the last tokens of sequences and after their guesses."""
+        caches = [text.cache for text in rows]
+        heard = [text for text in rows if text.steps]  # and not in the thoughts
+        self._tell([text.steps[-1].entropy for text in heard], [text.cache for text in heard])
+        if not any(map(len, drafts)):
+            logits = self._decoded([text.last for text in rows], caches)
+            for place, text in enumerate(rows):
+                text.place = place
+            return logits
+        assert self._verifier is not None
+        tokens: list[int] = []
+        parents: list[int] = []
+        counts = [1 + len(draft) for draft in drafts]
+        for text, draft in zip(rows, drafts, strict=True):
+            tokens += [text.last, *draft.tokens.tolist()]
+            parents += [-1, *(draft.parents + 1).tolist()]
+        logits = self._checked(self._verifier.decode_tree(tokens, parents, counts, caches), len(tokens))
+        for text in rows:
+            assert text.guesses is not None
+            text.place = text.guesses.first
+        return logits
+
+    def keep(self, rows: Sequence[TextSequence]) -> bool:
+        """Have the model keep the draft nodes that sequences accepted. Returns whether it could; else these
+        sequences have its error."""
+        texts = [text for text in rows if text.guesses is not None]
+        if not texts:
+            return True
+        assert self._verifier is not None
+        paths = [text.guesses.path for text in texts if text.guesses is not None]
+        try:
+            self._verifier.keep(paths, [text.cache for text in texts])
+        except Exception as error:  # any error of the model: the contents of the caches are unknown
+            for text in texts:
+                text.error = failed(error)
+        for text in texts:
+            text.guesses = None
+        return all(text.error is None for text in texts)
+
+    def recover(self, rows: Sequence[TextSequence], error: Exception) -> None:
+        """Continue after a failed forward pass. The contents of the caches are unknown. If memory ran out,
+        the sequences are read again and get no more drafts; if they had no drafts, the newest sequence gives
+        up its memory."""
+        if not _is_memory(error):
+            for text in rows:
+                text.error = failed(error)
+            return
+        had_drafts = any(text.guesses is not None for text in rows)
+        for text in rows:
+            release(text)
+            text.guesses = None
+            text.forgo_drafts("there was no memory for them")
+        if not had_drafts:
+            rows[-1].error = failed(error)
+        for text in rows if had_drafts else rows[:-1]:
+            self.read_prompts([text])
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """A forward pass of tokens that were not yet committed when it was started."""
+
+    rows: Sequence[TextSequence]
+    tokens: list[int]
+    found: Tensor | Exception
+    """The logits, or the error of the model."""
+
+
+def release(text: TextSequence) -> None:
+    """Release a sequence's cache after a failure: the frames of the exception may still hold it."""
+    if isinstance(text.cache, Released):
+        text.cache.release()
+    text.cache = None
+    text.release_seconds()
+
+
+def failed(error: Exception) -> StructgenError:
+    """Return what the texts of a pass are told of an error of the model."""
+    if isinstance(error, StructgenError):
+        what, cure = "The model failed", "Look at the model."
+    elif _is_memory(error):
+        what, cure = "There is no memory for it", "Write fewer texts at a time (max_rows), or shorter ones."
+    else:
+        what, cure = f"The model failed: {type(error).__name__}", "Look at the model."
+    told = StructgenError(f"{what}: {error}", where="model", cure=cure)
+    told.__cause__ = error
+    return told
+
+
+def _is_memory(error: Exception) -> bool:
+    # torch's CPU allocator raises a RuntimeError
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
