@@ -84,6 +84,14 @@ def test_a_completion_completes_and_its_rest_is_the_completion_after_a_byte(sche
             assert after is not None and compiled.completion(after) == text[1:]
 
 
+def test_a_second_high_surrogate_that_has_begun_may_stand_alone() -> None:
+    compiled = sg.compile(sg.json_schema({"type": "string"}, escapes="any"), TOKENIZER, store=False)
+    text = b'"\\ud83d\\ud9fb'
+    states = [compiled.step_bytes(compiled.start, text[:size]) for size in range(7, len(text) + 1)]
+    rests = [compiled.completion(state) for state in states if state is not None]
+    assert rests == [b'"', b'""', b'0000"', b'000"', b'00"', b'0"', b'"']
+
+
 @MODEST
 @given(open_schemas(), st.integers(0, 1 << 30))
 def test_some_token_lowers_the_count_and_history_does_not_matter(schema: Any, seed: int) -> None:

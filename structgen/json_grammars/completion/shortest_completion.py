@@ -296,7 +296,7 @@ class Shortest:
                 if after >= 0:
                     found.setdefault(after, []).append(rest)
                     break
-        if escape_of(machine.registers(index)) >= 6:
+        if escape_of(machine.registers(index)) == 6:
             # behind a high surrogate another one only where nothing else may come: that could go on for ever
             found = {one: r for one, r in found.items() if escape_of(machine.registers(one)) == 0} or found
         return min((min(found[after], key=order) + self.text(after) for after in found), key=order)
