@@ -44,7 +44,8 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.lark_grammars.compiled.lexeme_records": 2.0,
         "structgen.lark_grammars.lexer.lexeme_ends": 0.6,
         "structgen.lark_grammars.lexer.lexeme_rows": 1.5,
-        "structgen.lark_grammars.liveness.saturated_runs": 2.5,
+        "structgen.lark_grammars.liveness.certain_nodes": 1.0,
+        "structgen.lark_grammars.liveness.saturated_runs": 1.5,
     },
     TEXT: {
         "structgen.text_grammars.machine.stepping": 2.5,

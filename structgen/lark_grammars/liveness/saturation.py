@@ -11,7 +11,8 @@ cells, one after the other, lead to the end.
 
 A *boundary* is between two lexemes. Its *kind* is what the text before it owes, and whether the indenter's
 newline was read last. A boundary is *certain* in a state of the parser if every stack with this state on top
-leads to the end from there. In most grammars nearly all are, and then nobody needs to look below the top.
+leads to the end from there (`certain_nodes`). In most grammars nearly all are, and then nobody needs to look
+below the top.
 
 The indenter's lines are letters as well. Behind a newline comes INDENT, or DEDENT any number of times, or
 neither: the open widths may be any, and each of them is met by some column (`Letters.has_free_lines`). At
@@ -29,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.work_budget import SEARCH_STEPS, WorkBudget
+from structgen.lark_grammars.liveness import certain_nodes as C
 from structgen.lark_grammars.liveness import saturated_runs as S
 from structgen.lark_grammars.liveness.balances import Brackets
 from structgen.lark_grammars.liveness.letters import NOTHING, Obligations
@@ -235,10 +237,10 @@ class Saturation:
         self._call(S.saturate, self._address)
         asked = self._arrays["key_at"].reshape(cells, letters + len(self.kinds))[:, letters:].T > 0
         nodes = {
-            (kind, cell): self._call(S.boundary_node, self._address, cell, kind)
+            (kind, cell): self._call(C.boundary_node, self._address, cell, kind)
             for kind, cell in np.argwhere(asked).tolist()
         }
-        self._call(S.certify, self._address)
+        self._call(C.certify, self._address)
         places = self._arrays["cell_states"][:cells], (self._arrays["cell_modes"][:cells] > 0).astype(np.intp)
         found = np.zeros((len(self.kinds), len(self._tables.kernels), 2), np.bool_)
         refused = np.zeros_like(found)
@@ -416,6 +418,7 @@ class Saturation:
             self._put(field, new)
         self._words[word_of(Runs, f"{what}_room")] = size
         S.hash_again(self._address)
+        C.hash_nodes(self._address)
 
     def _call(self, function: Callable[..., Any], *arguments: int) -> int:
         """Return the result of compiled code, once there is room for it."""
