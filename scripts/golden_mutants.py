@@ -102,8 +102,8 @@ MUTANTS = (
     Mutant(
         "a budget allows one token less",
         "json_grammars/completion/token_costs.py",
-        "return tokens[costs[which] > left]",
-        "return tokens[costs[which] >= left]",
+        "over = int(costs.max(initial=most)), some[costs[which] > left]",
+        "over = int(costs.max(initial=most)), some[costs[which] >= left]",
         ("schema/object/*", "policy/*"),
     ),
     Mutant(
@@ -200,8 +200,8 @@ MUTANTS = (
     Mutant(
         "the last byte of a token is not read (compiled)",
         "text_grammars/machine/stepping.py",
-        "    for at in range(offsets[token], offsets[token + 1]):\n        before =",
-        "    for at in range(offsets[token], offsets[token + 1] - 1):\n        before =",
+        "        for at in range(offsets[token], offsets[token + 1]):\n            reached = follow",
+        "        for at in range(offsets[token], offsets[token + 1] - 1):\n            reached = follow",
         ("text/*", "regex/*"),
     ),
 )
