@@ -33,6 +33,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from structgen.native.bit_rows import trailing_zeros
 from structgen.native.jit import entry, jit
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -76,16 +77,6 @@ _WEIGHTS = f"{_ROWS}, {_ROWS}, {_FLOATS}, {_ROWS}"
 
 
 # --- instructions that numba has no name for ----------------------------------------------------------------
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _trailing_zeros(typingctx: Any, word: Any) -> Any:
-    """Return how many zeros a 64-bit word ends in; the word is not 0."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(types.uint64), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -138,7 +129,7 @@ def _put(words: Array, number: int) -> None:
 def _list_word(word: Any, at: int, out: Array, count: int) -> Any:
     """Write the numbers of the bits of word `at` after the first `count` of `out`; return the new count."""
     while word != np.uint64(0):
-        out[count] = 64 * at + np.int64(_trailing_zeros(word))
+        out[count] = 64 * at + np.int64(trailing_zeros(word))
         count += 1
         word &= word - _ONE
     return count

@@ -1,13 +1,28 @@
-"""Tokens as bits of a row (int32 words), by compiled code."""
+"""Bits of words, and tokens as bits of a row (int32 words), for compiled code."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
 
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import Int32s
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(typingctx: Any, word: Any) -> Any:
+    """Return how many zeros a 64-bit word ends in; the word is not 0. (Numba has no name for it.)"""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
 
 
 @jit

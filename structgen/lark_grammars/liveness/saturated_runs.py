@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numba
 
+from structgen.native.bit_rows import trailing_zeros
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Block, Bytes, Int32s, Int64s, skip
 
@@ -161,19 +162,6 @@ def is_empty(row: Int64s, words: int) -> bool:
         if row[w] != 0:
             return False
     return True
-
-
-@jit
-def lowest_bit(word: int) -> int:
-    """Return the number of the lowest bit of a word that is not 0."""
-    left, found = numba.uint64(word), 0
-    while left & numba.uint64(0xFF) == 0:
-        left >>= numba.uint64(8)
-        found += 8
-    while left & numba.uint64(1) == 0:
-        left >>= numba.uint64(1)
-        found += 1
-    return found
 
 
 # --- cells --------------------------------------------------------------------------------------------------
@@ -354,7 +342,7 @@ def put_runs(r: Runs, cell: int, letters: Int64s, user: int, target: Int64s) -> 
     for w in range(words):
         left = letters[w]
         while left != 0:
-            bit = lowest_bit(left)
+            bit = numba.int64(trailing_zeros(numba.uint64(left)))
             letter, left = 64 * w + bit, left & (left - 1)
             action = r.actions[state * r.terminals + r.letter_terminals[letter]]
             if action < 0 and r.sizes[-1 - action] > 0:

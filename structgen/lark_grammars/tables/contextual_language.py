@@ -122,11 +122,6 @@ class ContextualLanguage(Language):
         return after is not None and self._oracle.is_live(after)
 
     @property
-    def _newline(self) -> int:
-        indentation = self.reader.tables.indentation
-        return -1 if indentation is None else indentation.newline
-
-    @property
     def _parting(self) -> int:
         return self.separator[0] if self.separator else 0
 
@@ -145,7 +140,7 @@ class ContextualLanguage(Language):
         ends = lexer.endings(lexeme, self._parting)
         separated, others = ends.separated, ends.unseparated
         if not self.separator:
-            separated, others = [], [one for one in ends.terminals if one != self._newline]
+            separated, others = [], [one for one in ends.terminals if one != self._shortest_letters.newline]
         elif others:
             separated = sorted(separated + self._further(lexeme, others))
         found = [terminal for _size, terminal in separated]
@@ -174,8 +169,9 @@ class ContextualLanguage(Language):
         return found
 
     def _owed_after(self, lexeme: int, terminal: int) -> int | None:
-        """Return what a lexeme may leave as a terminal, of what boundaries tell apart; None if neither its
-        shortest text leaves that, nor the same text with one more of the terminal's last bytes."""
+        """Return an obligation that a lexeme leaves if it ends as a terminal, one that some boundary has.
+        Two texts are tried: the shortest, and this one with the terminal's last byte once more. None if
+        neither leaves such an obligation."""
         lexer, told = self.reader.lexer, self._boundaries[: K.MOST_BOUNDARIES - K.FIRST_OWED]
         state, text = lexeme, lexer.shortest_text(lexeme, terminal) or b""
         for at, byte in enumerate(text, 1):

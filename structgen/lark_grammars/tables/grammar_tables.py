@@ -144,7 +144,7 @@ class GrowingGrammarTables:
             tables.end,
         )
         self.knows_certain = False
-        """Whether it was asked which boundaries are certain."""
+        """Whether the certain boundaries were stored (`put_certain`)."""
         self._errors = np.full((terminals, self._width), UNKNOWN_AFTER, np.uint8)
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
         self._entered: set[int] | None = set()
