@@ -28,6 +28,7 @@ from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.driver import Driver, foreign_handle
+from structgen.engine.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
@@ -53,10 +54,10 @@ _GRAMMARS = 256
 class Engine:
     """A model, its tokenizer, and the texts that it writes. Several threads may use one engine.
 
-    `model` is a name or a folder (`load_model`), or an object: a causal model of transformers (it is switched
-    to evaluation, and stays on its device), or anything that implements `Model`. An object needs `tokenizer`:
-    an `sg.Tokenizer`, or anything that `sg.Tokenizer.from_huggingface` takes. The end tokens of a
-    transformers model's generation_config count too. Raises OptionError for any other object.
+    `model` is a name, a folder or a GGUF file (`load_model`), or an object: a causal model of transformers
+    (it is switched to evaluation, and stays on its device), or anything that implements `Model`. An object
+    needs `tokenizer`: an `sg.Tokenizer`, or anything that `sg.Tokenizer.from_huggingface` takes. The end
+    tokens of a transformers model's generation_config count too. Raises OptionError for any other object.
     At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
     would wait, `submit` raises BusyError (None: any number may). The last 256 compiled grammars are kept.
     `device_masks`: whether masks are kept and tokens are chosen on the device of the logits, by
@@ -89,6 +90,8 @@ class Engine:
         device_masks = checks.flag("device_masks", device_masks)
         self.name = str(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
+        if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
+            tokenizer = gguf_tokenizer(file)
         self._given_tokenizer = tokenizer
         self._specials: dict[str, int] | None = None
         self.prompts = ModelPrompts(self.name or getattr(model, "asked_as", ""), tokenizer)
@@ -361,7 +364,9 @@ class Engine:
         """Return how thoughts close, kept for the next request."""
         found = self._closings.get(thinking.until)
         if found is None:
-            found = self._closings[thinking.until] = closing_of(thinking, self.tokenizer, self.name)
+            found = self._closings[thinking.until] = closing_of(
+                thinking, self.tokenizer, self._named_tokens()
+            )
         return found
 
     @property

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from structgen.engine.gguf_models import gguf_file, gguf_model, gguf_tokenizer
 from structgen.engine.model_protocol import Model
 from structgen.errors import OptionError, StructgenError, TokenizerError
 from structgen.system.resources import embedded_model
@@ -21,7 +22,8 @@ def load_model(
     tokenizer: Tokenizer | None = None,
 ) -> tuple[Model, Tokenizer]:
     """Return a model and its tokenizer: `structgen/extract` and the other embedded ones, or a local folder
-    that transformers' AutoModelForCausalLM reads.
+    that transformers' AutoModelForCausalLM reads; or a file of llama.cpp's format, GGUF, `smollm2` among them
+    (`gguf_models`).
 
     `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
     (default: float32 on a CPU, bfloat16 elsewhere). With `fixed_rows` it is a `FixedLlama` of so many rows,
@@ -54,6 +56,9 @@ def load_model(
     if wanted not in ("float32", "bfloat16"):
         raise StructgenError(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
     kind: torch.dtype = getattr(torch, wanted)
+    if (file := gguf_file(name)) is not None:
+        own = tokenizer or tokenizer_of(gguf_tokenizer(file))
+        return gguf_model(file, where, kind, fixed_rows), own
     if str(name).startswith("structgen/"):
         # start-up: numba or torch code of one kind of model
         from structgen.engine.forward_pass.llama import Llama
@@ -72,15 +77,14 @@ def load_model(
     # optional: transformers and torch
     from structgen.engine.huggingface import HuggingFace
 
-    own = tokenizer or _folder_tokenizer(folder)
-    return HuggingFace.read(folder, where, kind), own
+    return HuggingFace.read(folder, where, kind), tokenizer or _folder_tokenizer(folder)
 
 
 def check_folder(name: str | Path) -> None:
-    """Raise StructgenError where a name is not that of a local folder with a model, with what to do about a
-    name of the Hugging Face hub."""
+    """Raise StructgenError where a name is not that of a local folder with a model or of a GGUF file, with
+    what to do about a name of the Hugging Face hub."""
     folder, named = Path(name), str(name)
-    if (folder / "config.json").is_file():
+    if (folder / "config.json").is_file() or gguf_file(name) is not None:
         return
     if folder.exists():
         what, cure = _told_of_format(folder)
@@ -127,12 +131,8 @@ def _server_name(name: str) -> str | None:
 
 def _told_of_format(path: Path) -> tuple[str, str]:
     """Return what a path that is there and is no model of transformers is, and what to do about it."""
-    if path.suffix == ".gguf" or (path.is_dir() and any(path.glob("*.gguf"))):
-        return (
-            "is a model in llama.cpp's format, GGUF.",
-            "Run llama-server with it, and ask that server from Python: "
-            'sg.run("openai:http://localhost:8080/v1#NAME", prompt, type); or name a folder of transformers.',
-        )
+    if path.is_dir() and (files := sorted(path.glob("*.gguf"))):
+        return "is the folder of a model in llama.cpp's format, GGUF.", f"Name the file: {files[0]}."
     if (path / "adapter_config.json").is_file():
         return (
             "holds an adapter (LoRA) alone, without the model that it changes.",

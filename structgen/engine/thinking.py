@@ -4,11 +4,12 @@ spent. The grammar applies from the next byte on."""
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
-from structgen.engine.special_texts import special_texts
 from structgen.errors import OptionError, fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -48,9 +49,11 @@ class ThoughtClosing:
     """The tokens that write the tag."""
 
 
-def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> ThoughtClosing:
-    """Return the closing tag of thoughts. A text is looked up among the special tokens of the model's folder,
-    which have no bytes; any other text is tokenized. Cost: reading the folder's tokenizer.json.
+def closing_of(
+    thinking: Thinking, tokenizer: Tokenizer, specials: Mapping[str, int] = MappingProxyType({})
+) -> ThoughtClosing:
+    """Return the closing tag of thoughts. A text is looked up among the model's special tokens, which have no
+    bytes (`specials`: their ids by their texts); any other text is tokenized.
 
     Errors: OptionError for an id outside the vocabulary; TokenizerError for a text that no tokens write.
     """
@@ -63,7 +66,7 @@ def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Th
             )
         token = thinking.until
     else:
-        found = special_texts(folder).get(thinking.until)
+        found = specials.get(thinking.until)
         if found is None or tokenizer.token_bytes[found] is not None:
             text = thinking.until.encode()
             return ThoughtClosing(None, text, tuple(tokenizer.encode(text)))

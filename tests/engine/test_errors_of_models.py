@@ -91,7 +91,7 @@ def test_a_stream_of_what_is_no_request(engine: sg.Engine) -> None:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("model.gguf", "llama.cpp's format, GGUF. Run llama-server"),
+        ("model.gguf", "llama.cpp's format, GGUF. Name the file: .*model.gguf"),
         ("adapter_config.json", r"an adapter \(LoRA\) alone.*merge_and_unload\(\)"),
         ("pytorch_model.bin", "it has no config.json. Name the folder that save_pretrained"),
     ],

@@ -82,7 +82,7 @@ def test_a_special_token_is_found_by_its_text() -> None:
     engine = sg.Engine("structgen/extract")
     request = sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(until="<|mask|>", max_tokens=3))
     (result,) = engine.generate(request)
-    assert closing_of(sg.Thinking(until="<|mask|>"), engine.tokenizer, engine.name).token is not None
+    assert closing_of(sg.Thinking(until="<|mask|>"), engine.tokenizer, engine.specials).token is not None
     assert result.usage.thought_tokens <= 4
     assert result.value in ("S", "M", "L")
 

@@ -113,7 +113,11 @@ class Weights:
             raise StructgenError(
                 f"The model cannot be read: {error}", where=str(folder), cure="Make or install it anew."
             ) from error
-        sizes = Sizes.of(config, folder)
+        return cls.of(Sizes.of(config, folder), read, device, dtype)
+
+    @classmethod
+    def of(cls, sizes: Sizes, read: dict[str, Tensor], device: torch.device, dtype: torch.dtype) -> Weights:
+        """Return the weights of tensors by transformers' names."""
         weights = {name: tensor.to(device, dtype) for name, tensor in read.items()}
         embedding = weights["model.embed_tokens.weight"]
         steps = torch.arange(0, sizes.head, 2, device=device, dtype=torch.float32)
