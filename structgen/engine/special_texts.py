@@ -19,9 +19,11 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
     """Return the id of each special token by its text, from a model's folder or from a given tokenizer of
     transformers. Cost: reading the folder's tokenizer.json."""
     if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
-        named = {text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens}
-        added: dict[str, int] = tokenizer.get_added_vocab() if hasattr(tokenizer, "get_added_vocab") else {}
-        return added | named
+        named: dict[str, int] = {
+            text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens
+        }
+        others: dict[str, int] = tokenizer.get_added_vocab() if hasattr(tokenizer, "get_added_vocab") else {}
+        return others | named
     if not name:
         return {}
     folder = embedded_model(name) if name.startswith("structgen/") else Path(name)
