@@ -3,14 +3,13 @@
     python bench/bench_suite.py [PATH] [--drafts draft7,v1] [--parts required] [--failures FILE] [--csv]
 
 PATH is an unpacked JSON-Schema-Test-Suite; without it the environment's STRUCTGEN_SUITE, and without that
-nothing is judged. Widest policies; formats are asserted in the format folders, content encodings in
-optional/content.json, and both are annotations elsewhere. Each instance is replayed byte by byte, its keys in
-the order given, reversed and shuffled; a schema may take so many seconds of the processor for each of its
-tests (`--timeout`). Prints a table by draft and part, and the files that are not all
-right; a full run writes bench/results/suite-DATE.csv, a row a file. A test named in bench/suite_skips.json is
-counted under `skipped`, unless it was wrongly accepted, and shown with its reason; one that is right after
-all is to be taken off the list.
-Exit status: 0, or 1 where a test is neither right nor on the list, or on it and right.
+nothing is judged. Widest policies; formats are asserted in the format folders, and annotations elsewhere.
+Keywords about what a string holds are annotations: optional/content.json is left out. Each instance is
+replayed byte by byte, its keys in the order given, reversed and shuffled; a schema may take so many seconds
+of the processor for each of its tests (`--timeout`). Prints a table by draft and part, and the files that are
+not all right; a full run writes bench/results/suite-DATE.csv, a row a file. A test named in
+bench/suite_skips.json is counted under `skipped`, unless it was wrongly accepted, and shown with its reason;
+one that is right after all is to be taken off the list.
 """
 
 from __future__ import annotations

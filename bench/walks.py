@@ -383,8 +383,6 @@ def _suite(root: Path) -> Iterator[Subject]:
             if any(test["valid"] for test in group["tests"]):
                 schema = group["schema"]
                 asked = options_of(file, schema)
-                options: dict[str, Any] = {
-                    key: asked[key] for key in ("formats", "content", "draft") if key in asked
-                }
+                options: dict[str, Any] = {key: asked[key] for key in ("formats", "draft") if key in asked}
                 options["resources"] = remotes
                 yield Subject(f"{file.draft}/{file.name}#{at}", write(schema), options)

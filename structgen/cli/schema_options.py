@@ -42,9 +42,6 @@ Escapes: TypeAlias = Annotated[
     str, typer.Option(help="How strings are escaped: any, canonical, utf8, ascii.")
 ]
 Formats: TypeAlias = Annotated[str, typer.Option(help="Whether `format` restricts: assert, annotate.")]
-Content: TypeAlias = Annotated[
-    str, typer.Option(help="Whether contentEncoding and contentMediaType restrict: annotate, assert.")
-]
 Resource: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(metavar="URI=FILE", help="A schema to which $ref may lead. May be given several times."),
@@ -78,7 +75,6 @@ class SchemaOptions:
     max_string: MaxString = None
     max_items: MaxItems = None
     any_value: AnyValue = "any"
-    content: Content = "annotate"
     resource: Resource = None
     strict: Strict = False
 
@@ -100,7 +96,6 @@ class SchemaOptions:
                 max_string=self.max_string,
                 max_items=self.max_items,
                 any_value=number_or_word(self.any_value),
-                content=self.content,
                 resources=resources_of(self.resource),
                 strict=self.strict,
             )

@@ -60,15 +60,17 @@ def load_model(
         own = tokenizer or tokenizer_of(gguf_tokenizer(file))
         return gguf_model(file, where, kind, fixed_rows), own
     if str(name).startswith("structgen/"):
-        # start-up: numba or torch code of one kind of model
+        # start-up: compiled code of one kind of model
         from structgen.engine.forward_pass.llama import Llama
+        from structgen.engine.forward_pass.weights import Weights
 
         folder = embedded_model(str(name))
-        if not fixed_rows:
-            return Llama.read(folder, where, kind), tokenizer or Tokenizer.from_huggingface(str(folder))
+        weights = None if fixed_rows else Weights.read(folder, where, kind)
+        if weights is not None and Llama.serves(weights):
+            return Llama(weights), tokenizer or Tokenizer.from_huggingface(str(folder))
     else:
         folder = Path(name)
-    check_folder(name)
+    check_folder(folder)
     if fixed_rows:
         # start-up: code for CUDA graphs
         from structgen.engine.forward_pass.fixed_pass import FixedLlama

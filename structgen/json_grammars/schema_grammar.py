@@ -320,7 +320,6 @@ def json_schema(
     max_string: int | None = None,
     max_items: int | None = None,
     any_value: str | int = "any",
-    content: str = "annotate",
     custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
     subset: str | None = None,
     resources: Mapping[str, Any] | None = None,
@@ -354,8 +353,6 @@ def json_schema(
     any_value
         what a value may be of which the schema says nothing: "any"; "scalar"; an int: so deep may arrays and
         objects be nested.
-    content
-        "annotate", or "assert": `contentEncoding` and `contentMediaType` restrict strings.
     custom_formats
         the caller's own formats by name, before those of the standard: each a regular expression as `pattern`
         takes it, found anywhere in the string where it has no anchors; or a dict of `minimum`, `maximum`,
@@ -383,7 +380,6 @@ def json_schema(
         max_string,
         max_items,
         any_value,
-        content,
         custom_formats,
     )
     if draft is not None and draft not in DRAFTS:

@@ -160,13 +160,6 @@ def test_a_reference_leads_to_a_file_that_an_option_names(tmp_path: Path) -> Non
     assert (wrong.exit_code, "URI=FILE" in wrong.stderr) == (2, True)
 
 
-def test_encodings_are_checked_if_asked(tmp_path: Path) -> None:
-    schema = tmp_path / "schema.json"
-    schema.write_text('{"contentEncoding": "base64"}')
-    assert check(schema, b'"AA="').exit_code == 0
-    assert check(schema, b'"AA="', "--content", "assert").exit_code == 1
-
-
 @pytest.mark.parametrize(
     ("text", "told"),
     [

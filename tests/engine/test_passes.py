@@ -13,10 +13,9 @@ transformers = pytest.importorskip("transformers")
 
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine.forward_pass import torch_pass  # noqa: E402
 from structgen.engine.forward_pass.compiled_pass import CompiledPass, _dealt  # noqa: E402
 from structgen.engine.forward_pass.llama import Llama  # noqa: E402
-from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
+from structgen.engine.forward_pass.weights import Weights  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32
 PROMPTS = [[(7 * size + i * i) % 500 for i in range(size)] for size in (1, 63, 64, 5, 130, 12, 65, 2, 3)]
@@ -28,24 +27,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_llama(tmp_path_factory.mktemp("llama"), width=192, groups=3)
 
 
-def _read(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Llama:
-    if kind == "torch":
-        monkeypatch.setattr(CompiledPass, "serves", staticmethod(lambda weights: False))
-    found = Llama.read(folder, CPU, KIND)
-    assert isinstance(found._pass, CompiledPass if kind == "compiled" else TorchPass)
-    return found
-
-
 def _steps(model: Llama, caches: list[Any]) -> list[Any]:
     return [model.decode([5 + i] * len(caches), caches) for i in range(2)]
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("kind", ["compiled", "torch"])
-def test_prompts_read_in_one_pass_are_bit_by_bit_those_read_alone(
-    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = _read(folder, kind, monkeypatch)
+def test_prompts_read_in_one_pass_are_bit_by_bit_those_read_alone(folder: Path) -> None:
+    model = Llama.read(folder, CPU, KIND)
     alone = [model.prefill(prompt) for prompt in PROMPTS]
     together = model.prefill_many(PROMPTS)
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(alone, together, strict=True))
@@ -83,7 +71,7 @@ def test_two_threads_give_bit_by_bit_what_one_does(folder: Path) -> None:
             model = Llama.read(folder, CPU, KIND)
             together = model.prefill_many(PROMPTS)
             steps = _steps(model, [cache for _, cache in together])
-            assert (model._pass._others is not None) == (threads == 2)  # type: ignore[union-attr]
+            assert (model._pass._others is not None) == (threads == 2)
             found.append(torch.cat([torch.stack([logits for logits, _ in together]), *steps]))
     finally:
         torch.set_num_threads(before)
@@ -99,16 +87,11 @@ def test_a_prompt_read_token_by_token_is_bit_by_bit_the_same(folder: Path) -> No
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize(
-    ("kind", "groups", "half"), [("compiled", 1, False), ("compiled", 3, True), ("torch", 3, False)]
-)
-def test_the_logits_behind_prompts_are_transformers(
-    tmp_path: Path, kind: str, groups: int, half: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("groups", "half"), [(1, False), (3, True)])
+def test_the_logits_behind_prompts_are_transformers(tmp_path: Path, groups: int, half: bool) -> None:
     folder = write_llama(tmp_path, width=192, groups=groups, half=half)
-    own = _read(folder, kind, monkeypatch)
-    if isinstance(own._pass, CompiledPass):
-        assert bool(own._pass._sizes[6]) == half
+    own = Llama.read(folder, CPU, KIND)
+    assert bool(own._pass._sizes[6]) == half
     reference = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=KIND, local_files_only=True)
     with torch.inference_mode():
         expected = torch.stack([reference(torch.tensor([prompt])).logits[0, -1] for prompt in PROMPTS])
@@ -116,25 +99,9 @@ def test_the_logits_behind_prompts_are_transformers(
     assert torch.allclose(found, expected, atol=2e-4)
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_steps_are_the_same_compiled_and_by_torch(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, fused: bool
-) -> None:
-    found = []
-    for compiled in (True, False):
-        monkeypatch.setattr(CompiledPass, "serves", staticmethod(lambda weights, own=compiled: own))
-        model = Llama.read(folder, CPU, KIND)
-        if not compiled:
-            monkeypatch.setattr(model._pass, "_batch_invariant", lambda: torch_pass._Seen((8,), fused))
-        caches = [cache for _, cache in model.prefill_many(PROMPTS)]
-        # of the texts of a slab some ask for nothing
-        found.append(torch.cat([*_steps(model, caches), *_steps(model, [caches[2], caches[0]])]))
-    assert torch.allclose(*found, atol=1e-4)
-
-
-def test_a_model_whose_matrices_are_no_whole_panels_is_run_by_torch(tmp_path: Path) -> None:
-    folder = write_llama(tmp_path, inner=100)
-    assert isinstance(Llama.read(folder, CPU, KIND)._pass, TorchPass)
+def test_weights_that_are_no_whole_panels_are_not_served(tmp_path: Path) -> None:
+    assert not Llama.serves(Weights.read(write_llama(tmp_path, inner=100), CPU, KIND))
+    assert not Llama.serves(Weights.read(write_llama(tmp_path), CPU, torch.bfloat16))
 
 
 def test_rows_are_dealt_out_so_that_no_thread_is_without() -> None:

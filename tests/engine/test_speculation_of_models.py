@@ -13,10 +13,8 @@ from small_models import write_llama  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request, Sampling  # noqa: E402
-from structgen.engine.forward_pass.llama import Llama  # noqa: E402
-from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
 from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.models import given_model, load_model  # noqa: E402
+from structgen.engine.models import load_model  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
 
@@ -35,17 +33,11 @@ PERSON = sg.json_schema(
 )
 
 
-@pytest.fixture(scope="module", params=["torch", "transformers"])
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    # matrices that are no whole panels are run by torch
-    folder = write_llama(tmp_path_factory.mktemp("llama"), inner=100)
-    if request.param == "transformers":
-        found, tokenizer = load_model(folder, device="cpu")
-        assert isinstance(found, HuggingFace)
-        return found, tokenizer
-    llama = Llama.read(folder, torch.device("cpu"), torch.float32)
-    assert isinstance(llama._pass, TorchPass)
-    return given_model(llama, load_model(folder, device="cpu")[1])
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    found, tokenizer = load_model(write_llama(tmp_path_factory.mktemp("llama"), inner=100), device="cpu")
+    assert isinstance(found, HuggingFace)
+    return found, tokenizer
 
 
 @pytest.fixture

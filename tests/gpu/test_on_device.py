@@ -26,7 +26,6 @@ from structgen_kernels import reference  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.engine.cuda_graphs import Graphs  # noqa: E402
 from structgen.engine.forward_pass.fixed_pass import FixedLlama  # noqa: E402
-from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
 from structgen.engine.forward_pass.weights import Weights  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -92,36 +91,17 @@ def test_host_masks_serve_a_device_too(device: Any) -> None:
     assert [one.tokens for one in there] == [one.tokens for one in here]
 
 
-@pytest.mark.parametrize("kind", ["torch", "fixed"])
-def test_a_llama_gives_the_logits_of_the_cpu(device: Any, folder: Path, kind: str) -> None:
+def test_a_llama_of_fixed_shapes_gives_the_logits_of_the_cpu(device: Any, folder: Path) -> None:
     prompts, tokens = [[1, 2, 3], [5], list(range(40))], ([7, 8, 9], [4, 4, 2])
     found = []
     for where in (device, CPU):
-        weights = Weights.read(folder, where, torch.float32)
-        model: Any = TorchPass(weights) if kind == "torch" else FixedLlama(weights, 3, 128)
+        model = FixedLlama(Weights.read(folder, where, torch.float32), 3, 128)
         with torch.inference_mode():
-            if kind == "torch":
-                logits, caches = model.prefill(prompts)
-            else:
-                pairs = model.prefill_many(prompts)
-                logits, caches = torch.stack([one for one, _ in pairs]), [cache for _, cache in pairs]
+            pairs = model.prefill_many(prompts)
+            logits, caches = torch.stack([one for one, _ in pairs]), [cache for _, cache in pairs]
             rows = [logits.cpu(), *(model.decode(step, caches).cpu().clone() for step in tokens)]
         found.append(torch.stack(rows))
     assert torch.allclose(*found, atol=5e-3)
-
-
-def test_the_nodes_of_a_draft_tree_have_the_logits_of_plain_decoding(device: Any, folder: Path) -> None:
-    model = TorchPass(Weights.read(folder, device, torch.float32))
-    with torch.inference_mode():
-        _, caches = model.prefill([[1, 2, 3], [5, 6]])
-        plain = [cache.copy() for cache in caches]
-        # behind each text a token, two guesses beside each other, and one behind the second
-        found = model.decode_tree([7, 8, 9, 4, 7, 8], [-1, 0, 0, 2, -1, 0], [4, 2], caches)
-        model.keep([[0, 2, 3], [0]], caches)
-        rows = [model.decode([7, 7], plain), model.decode([9, 8], plain), model.decode([4, 1], plain)]
-        assert torch.allclose(found[[0, 2, 3]], torch.stack([row[0] for row in rows]), atol=2e-3)
-        assert torch.allclose(found[[4, 5]], torch.stack([row[1] for row in rows[:2]]), atol=2e-3)
-        assert torch.allclose(model.decode([2], caches[:1]), model.decode([2], plain[:1]), atol=2e-3)
 
 
 def test_a_model_of_transformers_writes_what_it_writes_on_the_cpu(

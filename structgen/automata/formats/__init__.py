@@ -2,6 +2,5 @@
 
 `named_formats` is the list: each name has a pattern or a module. Host names: `alabels`
 (ASCII and A-labels), `idna` (IDNA 2008). E-mail: `mailbox`. Times: `time_of_day`, with
-leap seconds. ECMA-262 patterns: `regex_format`, `regex_escapes`, `regex_registers`. Strings that hold
-base64 or a JSON text: `encoded_content`, `json_content`.
+leap seconds. ECMA-262 patterns: `regex_format`, `regex_escapes`, `regex_registers`.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from types import MappingProxyType
 
-from structgen.automata.formats import alabels, idna, json_content
+from structgen.automata.formats import alabels, idna
 from structgen.automata.formats.mailbox import local_part
 from structgen.automata.programs.instructions import EOL, MATCH, Program
 from structgen.automata.programs.thompson_construction import ProgramBuilder, compile_clock, compile_regex
@@ -181,8 +181,6 @@ def format_meaning(name: str) -> Formula | Program:
         return All((Pattern(f"^{_idn_email(idna.label())}$"), idna.mail_domain()))
     if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS, idna.LOCAL_LENGTHS):
         return idna.lengths(name)
-    if name in json_content.JSON_TEXTS:
-        return json_content.json_text(json_content.JSON_TEXTS[name])
     if name in _SILENT:
         return TRUE
     raise UnsupportedError(

@@ -2,7 +2,6 @@
 
 A program is a nondeterministic automaton as code (K. Thompson, 1968). A thread is an instruction and a
 counter context: a counted repetition is never unrolled, its copies are contexts, made when they are visited.
-Unbounded nesting has contexts of calls instead; a program has the ones or the others.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from structgen.automata.unicode.charsets import ANY, Ranges
 from structgen.automata.unicode.partition import cheapest_point
 
 # Instructions are [op, a, b, c, d, e]; `a` to `e` as below.
-CHAR = 0  # a: index of the set, b: next; of a digit of `encoded_content` c: its bits, d: its place
+CHAR = 0  # a: index of the set, b: next
 SPLIT = 1  # a, b: both next
 PUSH = 2  # a: the REPEAT whose count starts at 0
 REPEAT = 3  # a: body, b: exit, c: least, d: most (-1: none), e: 1 where the body can match the empty word
@@ -31,12 +30,6 @@ REGEX = 11  # a: tree of names of properties, b: next once what is read is not h
 # places of an ECMA-262 pattern, which ends the string
 IMPLICIT = 12  # a: which of the program's steppers, b: next, c: least characters; threads are its states
 LETTERS = 13  # a: index of a set that lies between c and d, b: next; threads are the letters read
-CALL = 14  # a: a body, b: next once it has ended, c: how far in front the CALL stands that the context names
-RETURN = 15  # the end of a body, c: how far behind the call's next it goes on
-CALLED = -2
-"""In `Program.outer`: the contexts are calls, not counts."""
-UNPADDED = 8
-"""In a CHAR's `c`, beside how many bits a digit brings: no padding need follow."""
 Instruction: TypeAlias = tuple[int, int, int, int, int, int]
 _NO_MATCH_COST = 1 << 40
 
@@ -63,7 +56,7 @@ class Program:
     """One pattern compiled: it accepts the strings in which a search finds the pattern.
 
     Identity is equality: `compile_pattern` returns one program for a pattern, and instructions are long to
-    compare. `outer` is for each instruction the REPEAT around it, or -1; CALLED in programs of calls.
+    compare. `outer` is for each instruction the REPEAT around it, or -1.
     `trimmed`: every non-empty set of threads that the program reaches can be completed to a match. `looks`
     are its look-arounds and word boundaries.
     """
@@ -110,16 +103,15 @@ def found_anywhere(program: Program) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], list[int]]:
-    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its body or
-    to a match; and for each REPEAT the least bytes of its body. The program is trimmed.
-    """
+    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to a match; and for each
+    REPEAT the least bytes of its body. The program is trimmed."""
     if program.costs:
         return list(program.costs), [_NO_MATCH_COST] * len(program.code)
     return costs_of(program.code, [_width(ranges, plain) for ranges in program.sets])
 
 
 def costs_of(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Return the least cost from each instruction to the end of its body or to a match, by the cost of a
+    """Return the least cost from each instruction to a match, by the cost of a
     character of each set; and that of each REPEAT's body."""
     cost, body = [_NO_MATCH_COST] * len(code), [_NO_MATCH_COST] * len(code)
     changed = True
@@ -143,8 +135,6 @@ def costs_of(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[i
                 value = least + cost[b]
             elif op == LETTERS:
                 value = widths[a] + cost[b]
-            elif op == CALL:
-                value = cost[a] + cost[b]
             else:
                 value = 0
             if value < cost[pc]:

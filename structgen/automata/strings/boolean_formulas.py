@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
-from structgen.automata.formats.json_content import JSON_TEXTS
 from structgen.automata.formats.named_formats import format_beside, format_bound, format_meaning
 from structgen.automata.programs.determinizer_tables import (
     ALL,
@@ -25,7 +24,7 @@ from structgen.automata.programs.thompson_construction import (
     compile_pattern,
     compile_union,
 )
-from structgen.errors import GrammarError, UnsupportedError
+from structgen.errors import GrammarError
 from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
 Atom: TypeAlias = Union[Program, Words]
@@ -74,7 +73,7 @@ class TreeBuilder:
                 stack.append((formula, denied, whole, True))
                 if isinstance(formula, All):
                     whole = whole and sum(map(_asks, formula.of)) <= 1
-                    whole = whole and not _asks_long_names(formula) and not _measures_json(formula)
+                    whole = whole and not _asks_long_names(formula)
                 stack.extend((part, denied, whole, False) for part in reversed(below))
             else:
                 done.append(self._leaf(formula, denied, whole))
@@ -112,13 +111,6 @@ class TreeBuilder:
             extra = self.formats.get(formula.name)
             if extra is not None:
                 return self.node(Pattern(extra))
-            if formula.name in JSON_TEXTS and not denied and not whole:
-                raise UnsupportedError(
-                    "A JSON text inside a string is not handled where the same string must meet a length, a "
-                    "pattern, a format or another condition: how the two nest together is not searched.",
-                    keyword="contentMediaType",
-                    cure='Leave the other condition out (max_string is one), or pass content="annotate".',
-                )
             meaning = (format_bound if denied else format_meaning if whole else format_beside)(formula.name)
             return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning, denied, whole)
         raise GrammarError(
@@ -148,13 +140,6 @@ def _asks_long_names(formula: All) -> bool:
     (`label_lengths`)."""
     least = max((part.least for part in formula.of if isinstance(part, Length)), default=0)
     return least > 1 and Format("idn-hostname") in formula.of
-
-
-def _measures_json(formula: All) -> bool:
-    """Return whether a JSON text must meet a length: its automaton has no bounded distance to an end."""
-    return any(isinstance(part, Format) and part.name in JSON_TEXTS for part in formula.of) and any(
-        isinstance(part, Length) for part in formula.of
-    )
 
 
 def atoms_of(node: BooleanTree) -> frozenset[int]:

@@ -23,13 +23,11 @@ from structgen.automata.programs.determinizer_tables import (
     stop,
 )
 from structgen.automata.programs.instructions import (
-    CALLED,
     CHAR,
     CLOCK,
     IMPLICIT,
     MATCH,
     REGEX,
-    UNPADDED,
     WORDS,
 )
 from structgen.automata.strings.formula_truths import bracket_of
@@ -37,35 +35,6 @@ from structgen.native.jit import jit
 
 NEVER: Final = 1 << 28
 """More bytes than any completion has."""
-
-
-@jit
-def _calls_cost(p: StringTables, context: int) -> int:
-    """Return the least bytes from the ends of the called bodies of a context to a match; computed once a
-    call."""
-    total, at = 0, context
-    while at != 0 and p.keys[at].value == UNSET:
-        total += p.code[p.code[p.keys[at].second].b].cost
-        at = p.keys[at].first
-    if at != 0:
-        total += p.keys[at].value
-    if context != 0:
-        p.keys[context].value = total
-    return total
-
-
-@jit
-def _digits(kind: int, place: int, left: int) -> int:
-    """Return how many digits an encoded text of `left` more bytes needs.
-
-    `place`: the digits before in their group, and above four bits the bytes that these complete.
-    """
-    bits = kind & 7
-    total = (8 * ((place >> 4) + left) + bits - 1) // bits
-    if kind & UNPADDED == 0:
-        group = 4 if bits == 6 else 8 if bits == 5 else 2
-        total = (total + group - 1) // group * group
-    return total - (place & 15)
 
 
 @jit
@@ -80,10 +49,6 @@ def _thread_cost(p: StringTables, s: int, t: int) -> int:
         cost = p.code[pc].cost
         context = p.keys[t].first
         repeat = p.code[pc].outer
-        if repeat == CALLED:
-            cost += _calls_cost(p, context)
-            if p.code[pc].c:
-                cost = _digits(p.code[pc].c, p.code[pc].d, cost)
         while repeat >= 0:
             left = p.code[repeat].c - p.keys[context].second - 1
             if left > 0:

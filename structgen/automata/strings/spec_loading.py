@@ -12,8 +12,6 @@ import numpy as np
 
 from structgen.automata.programs.determinizer_tables import ANY, Coded, Key, LoadedSpec
 from structgen.automata.programs.instructions import (
-    CALL,
-    CALLED,
     CHAR,
     CLOCK,
     IMPLICIT,
@@ -46,7 +44,7 @@ _PAIR = r"[\uD800-\uDBFF][\uDC00-\uDFFF]"
 
 # Instructions, as bits: those that name their atom; those with a target in `b`.
 _NAMING_ATOM = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << IMPLICIT | 1 << LETTERS
-_WITH_TARGET = 1 << CALL | 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << IMPLICIT | 1 << LETTERS | 1 << REGEX
+_WITH_TARGET = 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << IMPLICIT | 1 << LETTERS | 1 << REGEX
 
 
 @dataclass(slots=True)
@@ -66,8 +64,6 @@ class StringSpec:
     """Of each atom its first instruction."""
     programs: list[tuple[int, int, Program]] = field(default_factory=list)
     """Place in `numbers`, first instruction and program of each pattern."""
-    calling: set[int] = field(default_factory=set)
-    """The numbers of the atoms whose contexts are calls."""
     exact: bool = False
     """`determinizer_tables.LoadedSpec.exact`."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -200,8 +196,6 @@ class SpecLoader:
             memory.put_rows("code", np.array([row], np.int64))
             return base, len(atom.of)
         spec.programs.append((len(spec.numbers) - 1, base, atom))
-        if CALLED in atom.outer:
-            spec.calling.add(number)
         classes = len(partition.first)
         masks = [partition.members[sets[ranges]] for ranges in atom.sets]
         member = memory.append([mask >> kind & 1 for mask in masks for kind in range(classes)])
@@ -259,9 +253,8 @@ class SpecLoader:
         at, what = pc - spec.bases[atom], spec.numbers.index(atom)
         if op == CHAR:
             counts = []
-            first = spec.bases[atom] if atom in spec.calling else 0
             while a > 0:
-                counts.append(int(keys[a, Key.second]) - first)
+                counts.append(int(keys[a, Key.second]))
                 a = int(keys[a, Key.first])
             return b"%d:%d %r" % (what, at, counts)
         if op == LETTERS:

@@ -27,7 +27,6 @@ from structgen.automata.programs.determinizer_tables import (
 )
 from structgen.automata.programs.instructions import (
     BOL,
-    CALL,
     CHAR,
     CLOCK,
     COUNT,
@@ -38,7 +37,6 @@ from structgen.automata.programs.instructions import (
     PUSH,
     REGEX,
     REPEAT,
-    RETURN,
     SPLIT,
     WORDS,
 )
@@ -132,10 +130,6 @@ def closure(p: StringTables, pc: int, context: int, at_start: bool, out: int) ->
             top = _put(
                 p, top, repeat, intern(p, CONTEXT, parent, count, 2 if p.keys[parent].third else 0), ended
             )
-        elif op == CALL:
-            top = _put(p, top, code.a, intern(p, CONTEXT, context, pc - code.c, 0), ended)
-        elif op == RETURN:
-            top = _put(p, top, p.code[p.keys[context].second].b + code.c, p.keys[context].first, ended)
         elif op == BOL:
             if at_start:
                 top = _put(p, top, code.a, context, ended)

@@ -23,7 +23,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from structgen.engine.cuda_graphs import Graphs, bucket
-from structgen.engine.forward_pass.slab_attention import rotated
 from structgen.engine.forward_pass.weights import Layer, Weights
 from structgen.errors import StructgenError
 
@@ -286,3 +285,9 @@ class FixedLlama:
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, weight.shape, weight, self._weights.sizes.epsilon)
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return queries or keys [rows, heads, head] rotated to their positions (rotary embedding, by halves).
+    `sin` has its first half negated."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)

@@ -1,15 +1,13 @@
 """A batch-invariant Llama: a text gets the same logits, to the bit, alone and in any batch.
 
-In the memory of the CPU the forward pass is compiled (`compiled_pass`), with keys and values in pages
-(`key_value_pages`). Elsewhere it consists of torch operations (`torch_pass`), with keys and values in slabs
-(`key_value_slabs`).
+The forward pass is compiled (`compiled_pass`), in the memory of the CPU, with keys and values in pages
+(`key_value_pages`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +15,19 @@ import torch
 from torch import Tensor
 
 from structgen.engine.forward_pass.compiled_pass import CompiledPass
-from structgen.engine.forward_pass.torch_pass import TorchPass
 from structgen.engine.forward_pass.weights import Weights
 from structgen.engine.model_protocol import Cache, DraftSupport
 
 
 class Llama:
-    """A Llama that is read from a folder. Thread-safe by a lock."""
+    """A Llama of weights that the compiled pass serves (`serves`). Thread-safe by a lock."""
+
+    serves = staticmethod(CompiledPass.serves)
 
     def __init__(self, weights: Weights) -> None:
         self._vocab_size, self._context = len(weights.head), weights.sizes.context
         self._embedding = weights.embedding
-        self._pass: CompiledPass | TorchPass = (
-            CompiledPass(weights) if CompiledPass.serves(weights) else TorchPass(weights)
-        )
-        # compiled code records no gradients; turning them off costs a twentieth of a small pass
-        compiled = isinstance(self._pass, CompiledPass)
-        self._unrecorded: Callable[[], AbstractContextManager[object]] = (
-            nullcontext if compiled else torch.inference_mode
-        )
+        self._pass = CompiledPass(weights)
         self._lock = threading.Lock()
 
     @classmethod
@@ -60,13 +52,13 @@ class Llama:
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, Cache]]:
         """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass."""
-        with self._lock, self._unrecorded():
+        with self._lock:
             logits, caches = self._pass.prefill(prompts)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text."""
-        with self._lock, self._unrecorded():
+        with self._lock:
             return self._pass.decode(tokens, caches)
 
     @property
@@ -77,7 +69,7 @@ class Llama:
     def decode_embedded(self, inputs: Tensor, caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] after one more column of each text, whose inputs are rows of numbers in
         place of tokens' embeddings (`ReadsEmbeddings`)."""
-        with self._lock, self._unrecorded():
+        with self._lock:
             return self._pass.decode_embedded(inputs, caches)
 
     @property
@@ -93,10 +85,10 @@ class Llama:
         caches: Sequence[Any],
     ) -> Tensor:
         """Return the logits [sum(counts), V] after each node of a tree of each text (`VerifiesDrafts`)."""
-        with self._lock, self._unrecorded():
+        with self._lock:
             return self._pass.decode_tree(tokens, parents, counts, caches)
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`)."""
-        with self._lock, self._unrecorded():
+        with self._lock:
             self._pass.keep(paths, caches)

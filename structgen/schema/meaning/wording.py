@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from structgen.automata.formats.json_content import JSON_TEXTS
 from structgen.automata.strings.banned_texts import texts_of
 from structgen.language.ir import (
     FALSE,
@@ -57,8 +56,6 @@ def string(formula: Formula, some: str = "a string") -> str:
                 size = count(least, most, "character")
             case Pattern(source):
                 clauses.append(f"that matches {quoted(source)}")
-            case Format(name) if name in JSON_TEXTS:
-                clauses.append(f"that holds a {name}")
             case Format(name):
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from structgen.schema.reading import content, draft3, keywords
+from structgen.schema.reading import draft3, keywords
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.schema_place import Dialect, Reader
 
@@ -96,9 +96,7 @@ def dialect(draft: str) -> Dialect:
             }
         )
         locations.update({"if": "one", "then": "one", "else": "one"})
-        readers["contentEncoding"] = content.read_encoding
-        readers["contentMediaType"] = content.read_media_type
-        annotations.update(("$comment", "readOnly", "writeOnly"))
+        annotations.update(("$comment", "contentEncoding", "contentMediaType", "readOnly", "writeOnly"))
     if y2019:
         readers.update(
             {

@@ -14,7 +14,6 @@ PROPERTY_ORDER = ("declared", "any")
 NUMBERS = ("bounded", "plain", "python", "any")
 ESCAPES = ("canonical", "utf8", "ascii", "any")
 FORMATS = ("assert", "annotate")
-CONTENT = ("annotate", "assert")
 ANY_VALUE = ("any", "scalar")  # or an int: how deep arrays and objects may be nested
 DEEPEST_ANY_VALUE = 100
 """The largest bound on the nesting of a value of which the schema says nothing."""
@@ -99,8 +98,6 @@ class Policies:
     """Items of an array for which the schema has no bound."""
     any_value: int | None = None
     """How deep a value is nested of which the schema says nothing; 0: scalars alone; None: no bound."""
-    content: str = "annotate"
-    """Whether `contentEncoding` and `contentMediaType` restrict strings."""
     custom_formats: tuple[tuple[str, CustomFormat], ...] = ()
     """The caller's own formats: names and what they say, in the order of the names."""
 
@@ -131,7 +128,6 @@ class Policies:
         max_string: int | None = None,
         max_items: int | None = None,
         any_value: str | int = "any",
-        content: str = "annotate",
         custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
     ) -> Policies:
         """Return the policies, or raise `OptionError` naming the option and what it takes."""
@@ -156,7 +152,6 @@ class Policies:
             ("numbers", numbers, NUMBERS),
             ("escapes", escapes, ESCAPES),
             ("formats", formats, FORMATS),
-            ("content", content, CONTENT),
         ):
             if value not in allowed:
                 raise OptionError(
@@ -195,7 +190,6 @@ class Policies:
             max_string,
             max_items,
             depth,
-            content,
             tuple(
                 (name, meaning if isinstance(meaning, str) else tuple(sorted(meaning.items())))
                 for name, meaning in sorted(own.items(), key=lambda item: item[0])

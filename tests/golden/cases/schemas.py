@@ -41,7 +41,6 @@ def cases() -> Iterator[Case]:
     yield from _combinations()
     yield from _references()
     yield from _drafts()
-    yield from _content()
     yield from _bounds()
     yield from _samples()
 
@@ -1273,47 +1272,6 @@ def _drafts() -> Iterator[Case]:
         '{"a":1}',
         draft="v1",
         **ANY,
-    )
-
-
-def _content() -> Iterator[Case]:
-    for encoding, *texts in (
-        ("base64", '"YWJj"', '"YWI="', '"YWJ="', '"YW"'),
-        ("base64url", '"_-8="', '"+/8="'),
-        ("base32", '"MFRGG==="', '"MFRGG"', '"mfrgg"'),
-        ("base32hex", '"C5H66==="', '"C5H66"'),
-        ("base16", '"6162"', '"616"', '"6g"'),
-        ("7bit", '"abc"', '"é"'),
-        ("quoted-printable", '"a=3D"', '"a=3"', '"=e9"'),
-    ):
-        yield schema(
-            f"content/{encoding}", {"type": "string", "contentEncoding": encoding}, *texts, content="assert"
-        )
-    json_text = {"type": "string", "contentMediaType": "application/json"}
-    yield schema(
-        "content/json", json_text, '"{\\"a\\":[1,true]}"', '"{\\"a\\":}"', '"1"', '""', content="assert"
-    )
-    yield schema(
-        "content/json-base64",
-        {**json_text, "contentEncoding": "base64"},
-        '"eyJhIjoxfQ=="',
-        '"YWJj"',
-        content="assert",
-    )
-    yield schema(
-        "content/json-base16",
-        {**json_text, "contentEncoding": "base16"},
-        '"5B315D"',
-        '"5B31"',
-        content="assert",
-    )
-    yield schema("content/annotate", {**json_text, "contentEncoding": "base64", "maxLength": 9}, '"no json"')
-    yield schema(
-        "content/key",
-        {"type": "object", "additionalProperties": {"type": "string", "contentEncoding": "base16"}},
-        '{"a":"61","b":""}',
-        '{"a":"6"}',
-        content="assert",
     )
 
 
