@@ -124,7 +124,9 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
         return HuggingFace(read.to(device))
     sizes = Sizes.of({**config, "architectures": [type(read).__name__]}, path)
     weights = Weights.of(sizes, read.state_dict(), device, dtype)
-    return FixedLlama(weights, fixed_rows) if fixed_rows else Llama(weights)
+    if fixed_rows:
+        return FixedLlama(weights, fixed_rows)
+    return Llama(weights) if Llama.serves(weights) else HuggingFace(read.to(device))
 
 
 def _is_plain_llama(model: Any, config: dict[str, Any]) -> bool:
