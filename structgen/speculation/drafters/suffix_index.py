@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from structgen.errors import OptionError
-from structgen.speculation.drafters.suffix_automaton import Pick, SuffixAutomaton
-from structgen.speculation.drafters.suffix_tables import EARLIER, FIRST
+from structgen.speculation.drafters.earlier_places import EarlierPlaces, Place
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
-from structgen.speculation.drafts.drafter import Facts, View
+from structgen.speculation.drafts.drafter import Facts, View, allowed_part
+from structgen.speculation.drafts.planner import fuse
+
+Pick = Literal["frequent", "latest", "first"]
 
 _RANKS: Final = (2, 3, 4, 6, 9)
 """Suffix lengths that separate the ranks."""
 _FIRST_TRUSTS: Final = (0.63, 0.73, 0.8, 0.82, 0.85, 0.92)
 """The initial acceptance rate of each rank, measured on answers of MaskBench after their schemas."""
 
-_SUFFIXES: Final = 2
-"""How many suffixes are followed: the longest that occurred before, and the longest that occurred more
-often."""
 _SHORTER: Final = 0.5
 """The weight of continuations of a shorter suffix, besides their acceptance rate."""
 
@@ -32,7 +31,7 @@ class SuffixIndex:
     """Drafts the tokens that followed an earlier occurrence of the longest suffix of prompt and answer.
 
     `longest` and `shortest` bound that suffix; `branches` bounds the children of a node. `pick`: "frequent"
-    grows a tree by counts; "latest" and "first" copy from one position. `most_tokens` bounds the memory (300
+    grows a tree by counts; "latest" and "first" copy from one position. `most_tokens` bounds the memory (400
     bytes a token): of a longer text the last half is indexed again.
     """
 
@@ -62,7 +61,7 @@ class SuffixIndex:
         self.name = name
         self._longest, self._shortest, self._branches = longest, shortest, branches
         self._pick, self._most = pick, most_tokens
-        self.index = SuffixAutomaton()
+        self.index = EarlierPlaces()
         self._waiting: list[int] = []
         """Observed tokens that are not indexed yet."""
 
@@ -77,49 +76,54 @@ class SuffixIndex:
         return cls(length, length, 1, "latest", name="copy")
 
     def begin(self, facts: Facts) -> None:
-        """Store the prompt. It is indexed for the first draft: 0.3 us a token."""
+        """Store the prompt. It is indexed for the first draft: 1 us a token."""
         self._waiting = list(facts.prompt[-self._most :])
-        self.index = SuffixAutomaton()
+        self.index = EarlierPlaces()
 
     def propose(self, view: View, most: int) -> Draft:
         """Return what followed the longest suffix that occurred before."""
         if self._waiting:
             self._take_up()
-        state, length = self.index.repeated(self._longest)
-        if length < self._shortest or most < 1:
+        places = self._alike(self.index.text)
+        if not places or most < 1:
             return NO_DRAFT
-        self._rank(length)
         if self._pick == "frequent":
-            return self._likeliest(state, view, most)
-        first = int(self.index.column(FIRST)[state])
-        place = first if self._pick == "first" else int(self.index.column(EARLIER)[state])
-        # the position is unknown only in a text that repeats itself hundreds of times
-        return self.index.copy_from(place if place >= 0 else first, view, most)
+            return self._likeliest(places, view, most)
+        same = [place for length, place in places if length == places[0][0]]
+        return self.index.copy_from(same[0] if self._pick == "first" else same[-1], view, most)
 
     def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
         """Return what followed the longest suffix of text and path that occurred before."""
         if self._pick != "frequent" or most < 1:
             return NO_DRAFT
-        state, length = self.index.follow(*self.index.repeated(self._longest), path)
-        if length < self._shortest:
-            return NO_DRAFT
-        self._rank(length)
-        return self._likeliest(state, view, most)
+        places = self._alike([*self.index.text[-self._longest :], *path])
+        return self._likeliest(places, view, most) if places else NO_DRAFT
 
-    def _rank(self, length: int) -> None:
-        self.rank = bisect_right(_RANKS, length)
-        self.first_trust = _FIRST_TRUSTS[self.rank]
+    def _alike(self, before: Sequence[int]) -> list[Place]:
+        """Return the places whose common suffix is long enough; take the rank of the longest."""
+        alike = self.index.alike(before, self._longest)
+        found = [place for place in alike if place[0] >= self._shortest]
+        if found:
+            self.rank = bisect_right(_RANKS, found[0][0])
+            self.first_trust = _FIRST_TRUSTS[self.rank]
+        return found
 
-    def _likeliest(self, state: int, view: View, most: int) -> Draft:
-        """Return a tree by counts of what followed a suffix, and shorter ones."""
-        weighted = [(state, 1.0)]
-        while len(weighted) < _SUFFIXES:
-            state, length = self.index.shorter(state)
-            if length < self._shortest:
-                break
-            trust = _FIRST_TRUSTS[bisect_right(_RANKS, length)]
-            weighted.append((state, _SHORTER * trust / self.first_trust))
-        return self.index.draft_of(weighted, view, most, self._branches)
+    def _likeliest(self, places: Sequence[Place], view: View, most: int) -> Draft:
+        """Return a tree by counts of what followed the longest suffix, and the next shorter one that occurred
+        more often."""
+        longest = places[0][0]
+        shorter = next((length for length, _ in places if length < longest), 0)
+        grown = self.index.draft(
+            (place for length, place in places if length == longest), view, most, self._branches
+        )
+        if not shorter:
+            return grown
+        others = self.index.draft(
+            (place for length, place in places if length >= shorter), view, most, self._branches
+        )
+        trust = _FIRST_TRUSTS[bisect_right(_RANKS, shorter)]
+        fused = fuse([grown, others], [1.0, _SHORTER * trust / self.first_trust])
+        return allowed_part(fused, view, most, self._branches)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Store the tokens. They are indexed for the next draft, so that a text without drafts costs
@@ -133,12 +137,12 @@ class SuffixIndex:
         waiting, self._waiting = self._waiting, []
         if len(self.index) + len(waiting) > self._most:
             kept = max(self._most // 2, 1)
-            begun = self.index.text[-max(kept - len(waiting), 0) :].tolist() if kept > len(waiting) else []
-            self.index = SuffixAutomaton([*begun, *waiting[-self._most :]])
+            begun = self.index.text[-max(kept - len(waiting), 0) :] if kept > len(waiting) else []
+            self.index = EarlierPlaces([*begun, *waiting[-self._most :]])
         else:
             self.index.extend(waiting)
 
     def end(self) -> None:
         """Release the index."""
         self._waiting = []
-        self.index = SuffixAutomaton()
+        self.index = EarlierPlaces()
