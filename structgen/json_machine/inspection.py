@@ -245,9 +245,10 @@ class Inspection:
             rests |= self._held(seen)
         yield from (decode(rest) for rest in rests if rest)
 
-    def finish_string(self, state: int) -> Demands:
-        """Return demand (or key class) -> the shortest rest of a string, decoded."""
-        return self._strings.finish(state)
+    def finish_string(self, state: int, most: int = -1) -> Demands:
+        """Return demand (or key class) -> the shortest rest of a string, decoded; `most`: of those with at
+        most so many characters more."""
+        return self._strings.finish(state, most)
 
     def finish_number(self, state: int) -> Demands:
         """Return demand -> the shortest rest of a numeral."""
