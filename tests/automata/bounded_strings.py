@@ -12,7 +12,7 @@ from typing import Any
 
 import structgen as sg
 
-LETTERS = "ab0-é€😀\"\n\x01"
+LETTERS = 'ab0-é€😀"\n\x01'
 """Of patterns: characters of one to four bytes, of six and twelve as escapes, and such as JSON always escapes."""
 OTHERS = "!x"
 """In no pattern: one byte each under every policy."""
@@ -23,13 +23,13 @@ LOOKS = ("$", "^")
 def random_pattern(chance: random.Random) -> str:
     """Return a small pattern whose alternatives differ in characters and in bytes."""
 
-    def some() -> str:
-        return re.escape("".join(chance.choices(LETTERS, k=chance.randint(1, 3))))
+    def some(letters: str = LETTERS, most: int = 3) -> str:
+        return re.escape("".join(chance.choices(letters, k=chance.randint(1, most))))
 
     def part() -> str:
         kind = chance.randrange(8)
         if kind < 3:
-            return "(?:" + "|".join(some() for _ in range(chance.randint(2, 3))) + ")"
+            return f"(?:{some(LETTERS[4:], 2)}|{some(LETTERS[:4], 5)}|{some()})"
         if kind == 3:
             return "[" + "".join(map(re.escape, chance.sample(LETTERS, 2))) + "]"
         if kind == 4:
@@ -54,7 +54,7 @@ def random_string(chance: random.Random) -> dict[str, Any]:
         if kind == 5:
             return {"minLength": chance.randint(0, 3)}
         if kind == 6:
-            return {"format": chance.choice(["json-pointer", "regex", "uri-reference"])}
+            return {"format": chance.choice(["json-pointer", "hostname", "uri-reference", "idn-hostname"])}
         word = chance.choice(["anyOf", "anyOf", "allOf"])
         return {word: [condition(depth - 1) for _ in range(2)]}
 
@@ -108,7 +108,9 @@ def holds(schema: dict[str, Any], text: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _texts(most: int) -> list[str]:
-    return ["".join(text) for size in range(most + 1) for text in itertools.product(LETTERS + OTHERS, repeat=size)]
+    return [
+        "".join(text) for size in range(most + 1) for text in itertools.product(LETTERS + OTHERS, repeat=size)
+    ]
 
 
 def accepted(schema: dict[str, Any], most: int) -> list[str]:
@@ -124,7 +126,9 @@ def ways(char: str, policy: str) -> tuple[str, ...]:
         return ("\\u007f",) if char == "\x7f" else (ascii,)
     if policy == "utf8":
         return (utf8,)
-    units = "".join("\\u%04x" % (pair[0] << 8 | pair[1]) for pair in zip(*[iter(char.encode("utf-16-be"))] * 2))
+    units = "".join(
+        "\\u%04x" % (pair[0] << 8 | pair[1]) for pair in zip(*[iter(char.encode("utf-16-be"))] * 2)
+    )
     return tuple(dict.fromkeys((utf8, ascii, units, units.upper().replace("\\U", "\\u"))))
 
 

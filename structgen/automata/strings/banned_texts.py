@@ -281,6 +281,9 @@ _SAID: Final = tuple(map(_said, range(256)))
 """How a JSON text spells each byte."""
 _SAID_IN_ASCII: Final = (
     *_SAID[:0x7F],
-    *(b"" if byte & 0xC0 == 0x80 else bytes((byte,)) * (12 if byte > 0xEF else 6) for byte in range(0x7F, 256)),
+    *(
+        b"" if byte & 0xC0 == 0x80 else bytes((byte,)) * (12 if byte > 0xEF else 6)
+        for byte in range(0x7F, 256)
+    ),
 )
 """The same where the first byte of a character is said to stand for its escapes, as long as these."""
