@@ -1,4 +1,4 @@
-"""Random strings and keys whose characters are counted beside patterns, and what `re` and enumeration say of them."""
+"""Random strings whose characters are counted beside patterns, and what `re` and enumeration say of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from typing import Any
 import structgen as sg
 
 LETTERS = 'ab0-é€😀"\n\x01'
-"""Of patterns: characters of one to four bytes, of six and twelve as escapes, and such as JSON always escapes."""
+"""Of patterns: characters of one to four bytes, six and twelve as escapes; some that JSON always escapes."""
 OTHERS = "!x"
 """In no pattern: one byte each under every policy."""
 POLICIES: tuple[dict[str, Any], ...] = ({}, dict(sg.JSON_DUMPS), {"escapes": "utf8"}, {"escapes": "any"})
-LOOKS = ("$", "^")
 
 
 def random_pattern(chance: random.Random) -> str:
@@ -126,9 +125,7 @@ def ways(char: str, policy: str) -> tuple[str, ...]:
         return ("\\u007f",) if char == "\x7f" else (ascii,)
     if policy == "utf8":
         return (utf8,)
-    units = "".join(
-        "\\u%04x" % (pair[0] << 8 | pair[1]) for pair in zip(*[iter(char.encode("utf-16-be"))] * 2)
-    )
+    units = "".join("\\u" + unit for unit in re.findall("....", char.encode("utf-16-be").hex()))
     return tuple(dict.fromkeys((utf8, ascii, units, units.upper().replace("\\U", "\\u"))))
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from structgen.automata.formats.encoded_content import ENCODINGS
 from structgen.automata.formats.json_content import JSON_TEXT
 from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.partition import PLAIN
 from structgen.json_machine.answers.scalar_questions import Strings
 from structgen.language.ir import UNKNOWN, Format, Not, Pattern, Spec
 from structgen.limits import Limits
@@ -41,7 +42,7 @@ def one(demands: frozenset[int]) -> int:
 
 POOL = StringPool(Limits())
 ORACLE = Strings(POOL, one)
-BYTES = StringPool(Limits(), plain=True)
+BYTES = StringPool(Limits(), spelling=PLAIN)
 """Of plain JSON texts, the shortest ends counted in bytes."""
 
 

@@ -435,7 +435,7 @@ class StringPool:
                 best[demand] = text
 
     def _order(self, text: bytes) -> tuple[int, bytes]:
-        """Return what completions, which may begin inside a character, are compared by: as they are spelled."""
+        """Return what completions are compared by as they are spelled; they may begin inside a character."""
         if self._plain:
             return len(text), text
         decoded = text.decode(errors="surrogateescape")
