@@ -137,12 +137,12 @@ def compare_budgets(matcher: sg.Matcher, twin: sg.Matcher, more: int) -> None:
         assert mask.allowed(0).tolist() == [t for t in allowed if costs[t] < budget], (*about, budget)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(24))
 def test_a_completion_is_a_valid_string_of_the_fewest_bytes(seed: int) -> None:
     look_at_strings(seed, 3)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(24))
 def test_a_budget_allows_exactly_the_tokens_that_end_in_time(seed: int) -> None:
     look_at_budgets(seed, 2)
 
