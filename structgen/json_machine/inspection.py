@@ -84,6 +84,7 @@ class Inspection:
 
     def registers(self, index: int) -> Registers:
         """Return the registers of a state (a view: they never change)."""
+        assert index >= 0, "a state that was refused has no registers"
         view: Registers = self._tables.rows(L.T_NODE)[index, : L.WORDS]
         return view
 
@@ -234,20 +235,24 @@ class Inspection:
         a string or key (or inside an escape)."""
         regs = self.registers(index)
         mode, row, seen, at = (int(regs[one]) for one in (L.MODE, L.RES, L.SEEN, L.AT))
-        words, place = self.key_list(row), at
+        place = at
         if mode == L.M_WORDS:
             words = self.string_row(row)[L.S_START]
         elif mode == L.M_STRING:
             words, place = self.string_row(row)[L.S_WORDS], seen if seen > 0 else -1
+        else:
+            assert mode == L.M_KEY, "what is listed goes on inside quotes"
+            words = self.key_list(row)
         begun = place & L.POSITION_BITS
         rests = {word[begun:] for _at, word in self.listed(words, place)} if place >= 0 else set()
         if mode == L.M_KEY and seen > 0:
             rests |= self._held(seen)
         yield from (decode(rest) for rest in rests if rest)
 
-    def finish_string(self, state: int) -> Demands:
-        """Return demand (or key class) -> the shortest rest of a string, decoded."""
-        return self._strings.finish(state)
+    def finish_string(self, state: int, most: int = -1) -> Demands:
+        """Return demand (or key class) -> the shortest rest of a string, decoded; `most`: of those with at
+        most so many characters more."""
+        return self._strings.finish(state, most)
 
     def finish_number(self, state: int) -> Demands:
         """Return demand -> the shortest rest of a numeral."""

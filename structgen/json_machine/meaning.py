@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from structgen.automata.numbers.printed_numerals import AnyPool, number_pool
 from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.partition import ASCII, JSON
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import scalar_questions
 from structgen.json_machine.answers.expander import Expander, group_number, room_for_safe
@@ -210,12 +211,12 @@ class Meaning:
     # --- making it ------------------------------------------------------------------------------------------
 
     def _made(self, tables: GrowingTables) -> tuple[Network, Expander]:
-        lone = self._grammar.policies.escapes == "any"
-        strings = StringPool(self._limits, lone=lone)
+        lone, ascii = self._grammar.policies.escapes == "any", self._grammar.writes_ascii
+        strings = StringPool(self._limits, spelling=ASCII if ascii else JSON, lone=lone)
         numbers = number_pool(self._grammar.policies.numbers, self._limits)
         outcomes = _Outcomes()
         network = self._grammar.network(
-            scalar_questions.Strings(strings, outcomes, ascii=self._grammar.writes_ascii),
+            scalar_questions.Strings(strings, outcomes, ascii=ascii),
             scalar_questions.Numbers(numbers, outcomes),
             self._limits,
             widest=lambda: scalar_questions.Numbers(number_pool("any", self._limits), outcomes),

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import cast
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.partition import Partition
+from structgen.automata.unicode.partition import JSON, PLAIN, Partition
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD, UNKNOWN, Formula, Spec
@@ -32,7 +32,7 @@ class RegularLanguage(Language):
     ) -> None:
         """`json`: of all rests, the shortest is the one whose JSON string is the shortest. `others`: texts of
         these formulas are words too."""
-        self._pool = StringPool(limits, plain=not json)
+        self._pool = StringPool(limits, spelling=JSON if json else PLAIN)
         self.what = what
         self._start = self._pool.start(Spec((formula, *others)), min)
         if self._start == DEAD:

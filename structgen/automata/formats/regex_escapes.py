@@ -290,7 +290,7 @@ def in_property(p, tree, word, memory, char):  # type: ignore[no-untyped-def]
 
 @jit
 def escape_cost(p, tree, phase, memory):  # type: ignore[no-untyped-def]
-    """Return the least bytes of JSON text that complete an escape, or half a pair."""
+    """Return the least characters that complete an escape, or half a pair."""
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
     value, digits = memory & VALUE, memory >> DIGITS_AT & 7
     if role != ENDS:
@@ -302,7 +302,7 @@ def escape_cost(p, tree, phase, memory):  # type: ignore[no-untyped-def]
     if phase == U4:
         left = 4 * (4 - digits)
         whole = role != ENDS or (value << left | ((np.int64(1) << left) - 1)) >= low
-        return 4 - digits + (0 if whole else 7)
+        return 4 - digits + (0 if whole else 6)
     if phase == UB:
         return max(_reaches(value, low), 1 - digits) + 1
     if phase == PROPERTY:
@@ -311,7 +311,7 @@ def escape_cost(p, tree, phase, memory):  # type: ignore[no-untyped-def]
         return p.heap[tree + value + 1] + 1
     if phase == CHI:
         half = memory >> LEAD_AT & 2047
-        return np.int64(7 if 0xD7FF + half < (memory >> LOW_AT & VALUE) else 0)
+        return np.int64(6 if 0xD7FF + half < (memory >> LOW_AT & VALUE) else 0)
     if phase != UNICODE and phase != CESC:
         return np.int64(0)
     if role == TRAIL:

@@ -274,7 +274,8 @@ def regex_ends(word):  # type: ignore[no-untyped-def]
 
 @jit
 def regex_cost(p, table, names, word, memory):  # type: ignore[no-untyped-def]
-    """Return the least bytes of JSON text that complete the pattern."""
+    """Return the least characters that complete the pattern: as many bytes of JSON text, but for the
+    backslash of a second half of a pair."""
     phase = word & PHASE
     if phase in (OPEN, NAME):
         word = _counted(word)

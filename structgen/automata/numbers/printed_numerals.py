@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
 from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.partition import PLAIN
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -59,7 +60,7 @@ def _form() -> ir.Formula:
 def form_table() -> tuple[list[list[int]], list[bool]]:
     """Return the automaton of the form: by state, the states after each character of COLUMNS, or ir.DEAD; and
     whether a numeral may end there. State 0 is the start. Cost: some 50 ms, once."""
-    pool = StringPool(Limits(), plain=True)
+    pool = StringPool(Limits(), spelling=PLAIN)
     states = [pool.start(ir.Spec((_form(),)), lambda demands: 0)]
     numbers = {ir.DEAD: ir.DEAD, states[0]: 0}
     rows = []

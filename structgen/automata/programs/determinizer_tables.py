@@ -95,7 +95,7 @@ class StringNode(Block):
     stamp: int
     """The last search that visited it."""
     cost: int
-    """In that search: the bytes to the node."""
+    """In that search: the bytes to the node; in one that counts characters, the characters."""
 
 
 class StringState(Block):
@@ -211,6 +211,8 @@ class StringTables(Block):
     """The next entry of its queue."""
     search_steps: int
     most_steps: int
+    most_characters: int
+    """Of a completion that `search` looks for; -1: any number."""
     most_states: int
     spent: int
     """The work of the current public call, in units of some 5 us."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from structgen.automata.unicode.charsets import ANY, Ranges
-from structgen.automata.unicode.partition import cheapest_point
+from structgen.automata.unicode.partition import JSON, cheapest_point
 
 # Instructions are [op, a, b, c, d, e]; `a` to `e` as below.
 CHAR = 0  # a: index of the set, b: next
@@ -102,12 +102,12 @@ def found_anywhere(program: Program) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], list[int]]:
-    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to a match; and for each
-    REPEAT the least bytes of its body. The program is trimmed."""
+def completion_costs(program: Program, spelling: int = JSON) -> tuple[list[int], list[int]]:
+    """Return the least bytes in a spelling from each instruction to a match; and for each REPEAT the least
+    bytes of its body. The program is trimmed."""
     if program.costs:
         return list(program.costs), [_NO_MATCH_COST] * len(program.code)
-    return costs_of(program.code, [_width(ranges, plain) for ranges in program.sets])
+    return costs_of(program.code, [_width(ranges, spelling) for ranges in program.sets])
 
 
 def costs_of(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -142,11 +142,11 @@ def costs_of(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[i
     return cost, body
 
 
-def _width(ranges: Ranges, plain: bool) -> int:
+def _width(ranges: Ranges, spelling: int) -> int:
     """Return the bytes of the shortest code point of a set; _NO_MATCH_COST if UTF-8 can write none."""
     least = _NO_MATCH_COST
     for low, high in ranges:
-        found = cheapest_point(low, high, plain)
+        found = cheapest_point(low, high, spelling)
         if found is not None:
             least = min(least, found[0])
             if low > 0x7F:  # later ranges are no cheaper

@@ -218,8 +218,9 @@ def _rows(texts: tuple[str, ...]) -> tuple[Rows | None, npt.NDArray[np.bool_]]:
         rows[leads] = DEAD
 
 
-def shortest(of: Banned, state: int) -> bytes:
-    """Return the completion of a state whose JSON text is the shortest, and of these the smallest."""
+def shortest(of: Banned, state: int, ascii: bool = False) -> bytes:
+    """Return the completion of a state whose JSON text is the shortest, and of these the smallest; `ascii`:
+    of texts in ASCII alone."""
     if of.ends[state]:
         return b""
     found = _plainest(of, state)
@@ -235,7 +236,7 @@ def shortest(of: Banned, state: int) -> bytes:
             continue
         done.add(at)
         for byte in np.flatnonzero(of.rows[at, :256] >= 0).tolist():
-            said = _SAID[byte]
+            said = _SAID_IN_ASCII[byte] if ascii else _SAID[byte]
             target = int(of.rows[at, byte])
             if target not in done:
                 heapq.heappush(heap, (cost + len(said), written + said, text + bytes((byte,)), target))
@@ -278,3 +279,11 @@ def _said(byte: int) -> bytes:
 
 _SAID: Final = tuple(map(_said, range(256)))
 """How a JSON text spells each byte."""
+_SAID_IN_ASCII: Final = (
+    *_SAID[:0x7F],
+    *(
+        b"" if byte & 0xC0 == 0x80 else bytes((byte,)) * (12 if byte > 0xEF else 6)
+        for byte in range(0x7F, 256)
+    ),
+)
+"""The same where the first byte of a character is said to stand for its escapes, as long as these."""

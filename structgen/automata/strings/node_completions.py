@@ -27,8 +27,17 @@ class NodeCompletions:
     def __init__(self, memory: StringMemory, specs: list[StringSpec], texts: ImplicitStates) -> None:
         self._memory, self._specs, self._texts = memory, specs, texts
 
-    def of(self, node: int) -> dict[int, bytes]:
-        """Return for each demand that a node can still meet the shortest text that does, in UTF-8."""
+    def of(self, node: int, most: int = ar.NONE) -> dict[int, bytes]:
+        """Return for each demand that a node can still meet the shortest text that does, in UTF-8; `most`: of
+        those with at most so many characters."""
+        words = self._memory.words
+        words[StringTables.most_characters] = most
+        try:
+            return self._of(node)
+        finally:
+            words[StringTables.most_characters] = ar.NONE
+
+    def _of(self, node: int) -> dict[int, bytes]:
         nodes = self._memory.arrays["nodes"]
         spec = self._specs[int(nodes[node, StringNode.spec])]
         if self._texts.at(node):
@@ -69,8 +78,15 @@ class NodeCompletions:
 
         It is the shortest, then smallest, if _STEPS_IN_BREADTH find that; else one of the shortest, if
         _STEPS_BY_BOUNDS find one; else a short one: each time the shortest text after which one more atom has
-        matched for good, so that from each node on its way the same rest is found.
+        matched for good, so that from each node on its way the same rest is found. Where its characters are
+        bounded it is the shortest, then smallest, if _STEPS_IN_BREADTH find that, else one of the fewest
+        characters.
         """
+        if self._memory.words[StringTables.most_characters] >= 0:
+            entry = self._within(_STEPS_IN_BREADTH, self._search, node, 0)
+            if entry is None:
+                entry = self._search(node, searches.FEWEST)
+            return None if entry < 0 else self._path(entry)
         if spec.exact:
             return self._path(self._seek(node, searches.SHORTEST))
         if len(spec.numbers) <= _MOST_IN_ANY_ORDER or not self._memory.ask(k.ASK_IS_SURE, node):
@@ -96,10 +112,11 @@ class NodeCompletions:
     def _search(self, node: int, resume: int) -> int:
         """Return the next queue entry that ends a search from a node, or -1.
 
-        After an interrupt the search continues with the same entry; one to the next atom begins anew.
+        After an interrupt the search continues with the same entry; one to the next atom, or for the fewest
+        characters, begins anew.
         """
         memory = self._memory
-        if resume == searches.TO_NEXT:
+        if resume in (searches.TO_NEXT, searches.FEWEST):
             return memory.ask(k.ASK_SEARCH, node, resume)
         while True:
             try:

@@ -24,15 +24,15 @@ from structgen.native.jit import jit
 
 SHORTEST, ANY_END, TO_LIVE = range(3)
 """Aims of `seek`."""
-AGAIN, TO_NEXT = 1, 2
-"""Of `search`: go on after a find; to one more atom that has matched for good."""
+AGAIN, TO_NEXT, FEWEST = 1, 2, 3
+"""Of `search`: go on after a find; to one more atom that has matched for good; the fewest characters."""
 _WEIGHT: Final = 4
 """How much more than the bytes so far the bytes still to come count in a search for ANY_END (weighted A*:
 I. Pohl, 1970): the more, the fewer nodes are visited aside, and the longer the text is."""
 
 
 @jit
-def _push(p: StringTables, node: int, left: int, parent: int, kind: int) -> None:
+def _push(p: StringTables, node: int, left: int, parent: int, kind: int, cost: int) -> None:
     tail = p.queue.count
     if tail >= p.queue.capacity:
         stop(p, QUEUE, 0)
@@ -40,6 +40,7 @@ def _push(p: StringTables, node: int, left: int, parent: int, kind: int) -> None
     p.queue[tail].place = left
     p.queue[tail].parent = parent
     p.queue[tail].kind = kind
+    p.queue[tail].cost = cost
     p.queue.count = tail + 1
 
 
@@ -62,32 +63,45 @@ def _mark_path(p: StringTables, entry: int) -> None:
 
 
 @jit
+def _is_met(p: StringTables, node: int, characters: int) -> bool:
+    """Return whether a search in breadth has met a node after no more characters."""
+    return p.nodes[node].stamp == p.search and p.nodes[node].cost <= characters
+
+
+@jit
+def _meet(p: StringTables, node: int, characters: int) -> None:
+    p.nodes[node].stamp, p.nodes[node].cost = p.search, characters
+
+
+@jit
 def search(p: StringTables, q: int, resume: int) -> int:
     """Return the queue entry of the first completion with an outcome, or -1; if `resume` is TO_NEXT, of the
     first text after which one more atom has matched for good, or which is a completion.
 
     Breadth first by the bytes of the shortest spelling of each class, in byte order: the first entry at a
-    node has its shortest, then smallest text. AGAIN for `resume` continues after the last find. Stops after
-    `most_steps` steps.
+    node has its shortest, then smallest text. Of at most `most_characters` characters: a node is visited
+    again after more bytes and fewer characters. AGAIN for `resume` continues after the last find; FEWEST
+    counts a byte for each character. Stops after `most_steps` steps.
     """
+    most = p.most_characters
     begun = settled_atoms(p, p.nodes[q].set) if resume == TO_NEXT else 0
     if resume != AGAIN:
         p.head = 0
         p.queue.count = 0
         p.search_steps = 0
         p.search = next_stamp(p)
-        _push(p, q, 0, NONE, 0)
-        p.nodes[q].stamp = p.search
+        _push(p, q, 0, NONE, 0, 0)
+        _meet(p, q, 0)
     while p.head < p.queue.count:
         head = p.head
         q = p.queue[head].node
-        left = p.queue[head].place
-        # A multi-byte spelling travels one level a byte; costs are at most 4.
+        left, characters = p.queue[head].place, p.queue[head].cost
+        # A multi-byte spelling travels one level a byte; costs are at most 12.
         if left > 0:
-            if left > 1 or p.nodes[q].stamp != p.search:
-                _push(p, q, left - 1, p.queue[head].parent, p.queue[head].kind)
+            if left > 1 or not _is_met(p, q, characters):
+                _push(p, q, left - 1, p.queue[head].parent, p.queue[head].kind, characters)
                 if left == 1:
-                    p.nodes[q].stamp = p.search
+                    _meet(p, q, characters)
             p.head = head + 1
             continue
         _count_step(p)
@@ -98,14 +112,18 @@ def search(p: StringTables, q: int, resume: int) -> int:
             cost = p.specs[s].costs
             if p.queue.count + classes > p.queue.capacity:
                 stop(p, QUEUE, 0)
-            for c in range(classes):
+            if most >= 0:
+                characters += 1
+            for c in range(classes if characters <= most or most < 0 else 0):
                 t = p.heap[row + c]
                 bytes_ = p.heap[cost + c]
-                if t < 0 or bytes_ == 0 or p.nodes[t].live < 0 or p.nodes[t].stamp == p.search:
+                if t < 0 or bytes_ == 0 or p.nodes[t].live < 0 or _is_met(p, t, characters):
                     continue
+                if resume == FEWEST:
+                    bytes_ = 1
                 if bytes_ == 1:
-                    p.nodes[t].stamp = p.search
-                _push(p, t, bytes_ - 1, head, c)
+                    _meet(p, t, characters)
+                _push(p, t, bytes_ - 1, head, c, characters)
         p.head = head + 1
         further = resume == TO_NEXT and settled_atoms(p, p.nodes[q].set) > begun
         if further and p.nodes[q].live == 0:
@@ -181,8 +199,8 @@ def seek(p: StringTables, q: int, aim: int) -> int:
     undecided = NONE  # a node inside an implicit automaton, which is asked when the search ends
     gen = next_stamp(p)
     p.queue.count, p.search_steps = 0, 0
-    _push(p, q, 0, NONE, 0)
-    p.queue[0].cost, p.queue[0].rank = 0, 0
+    _push(p, q, 0, NONE, 0, 0)
+    p.queue[0].rank = 0
     p.nodes[q].stamp, p.nodes[q].cost = gen, 0
     size = 1
     while size > 0:
@@ -212,8 +230,8 @@ def seek(p: StringTables, q: int, aim: int) -> int:
                 continue
             p.nodes[t].stamp, p.nodes[t].cost = gen, cost + width
             rank = _rank(p, s, t, cost + width, aim)
-            _push(p, t, 0, entry, c)
-            p.queue[p.queue.count - 1].cost, p.queue[p.queue.count - 1].rank = cost + width, rank
+            _push(p, t, 0, entry, c, cost + width)
+            p.queue[p.queue.count - 1].rank = rank
             _enqueue(p, size, p.queue.count - 1)
             size += 1
     if aim == TO_LIVE:

@@ -99,11 +99,11 @@ class SpecLoader:
         texts: ImplicitStates,
         formats: Mapping[str, str],
         *,
-        plain: bool,
+        spelling: int,
         lone: bool,
     ) -> None:
         self._memory, self._texts, self._formats = memory, texts, formats
-        self._plain, self._lone = plain, lone
+        self._spelling, self._lone = spelling, lone
         self.specs: list[StringSpec] = []
         self._atoms = 0
         self.widest = 0
@@ -133,7 +133,7 @@ class SpecLoader:
                 letters.update(atom.letters)
                 for ranges in atom.sets:
                     sets.setdefault(ranges, len(sets))
-        partition = partition_for(tuple(sets), frozenset(letters), self._plain, self._lone)
+        partition = partition_for(tuple(sets), frozenset(letters), self._spelling, self._lone)
         loaded = StringSpec(spec, outcome, nodes, partition, sorted(builder.breaks))
         self.widest = max(self.widest, len(partition.first))
         self.judged, self.may_be_total = self.judged or judged, self.may_be_total or judged
@@ -218,7 +218,7 @@ class SpecLoader:
         if row[LoadedSpec.costed]:
             return
         for place, base, program in self.specs[number].programs:
-            cost, body = completion_costs(program, self._plain)
+            cost, body = completion_costs(program, self._spelling)
             rows = code[base : base + len(cost)]
             rows[:, Coded.cost], rows[:, Coded.body] = cost, body
             outer = np.array(program.outer, np.int64)

@@ -76,6 +76,7 @@ class StringMemory:
         self.arrays: dict[str, Any] = dict(_free_states())
         self.is_bare = True
         self.words[StringTables.most_steps] = limits.oracle_steps
+        self.words[StringTables.most_characters] = ar.NONE
         self.words[StringTables.most_states] = limits.automaton_states
         self.words[StringTables.most_work] = WORK_OF_A_STEP * limits.oracle_steps
         self.words[StringTables.expansion] = 1  # no state was seen yet

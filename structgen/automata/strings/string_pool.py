@@ -27,7 +27,7 @@ from structgen.automata.strings.spec_loading import SpecLoader
 from structgen.automata.strings.string_memory import WORK_OF_A_STEP, StringMemory
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
-from structgen.automata.unicode.partition import Partition
+from structgen.automata.unicode.partition import ASCII, JSON, PLAIN, Partition
 from structgen.errors import LimitError
 from structgen.language.ir import DEAD, Demands, Judge, Spec
 from structgen.limits import Limits
@@ -75,22 +75,25 @@ class StringPool:
         extra_formats: Mapping[str, str] | None = None,
         *,
         rooms: Mapping[str, int] = MappingProxyType({}),
-        plain: bool = False,
+        spelling: int = JSON,
         lone: bool = False,
     ) -> None:
-        """Make an empty pool. `rooms`: initial rows of arrays, in place of those in `ROOMS`. `plain`: the
-        length of a completion is its bytes, not those of its JSON text. `lone`: lone surrogates can be
-        written; if not, a string that only they complete is dead."""
-        self._limits, self._plain, self.lone = limits, plain, lone
+        """Make an empty pool. `rooms`: initial rows of arrays, in place of those in `ROOMS`. `spelling`:
+        (`unicode.partition`) by which completions are short. `lone`: lone surrogates can be written; if not,
+        a string that only they complete is dead."""
+        self._limits, self._spelling, self.lone = limits, spelling, lone
+        self._plain = spelling == PLAIN
         self._memory = StringMemory(limits, rooms, self._answer)
         self._arrays = self._memory.arrays
         self.texts = ImplicitStates(self._memory, limits)
         """The states inside implicit automata."""
-        self._loader = SpecLoader(self._memory, self.texts, dict(extra_formats or {}), plain=plain, lone=lone)
+        self._loader = SpecLoader(
+            self._memory, self.texts, dict(extra_formats or {}), spelling=spelling, lone=lone
+        )
         self._specs = self._loader.specs
         self._completions = NodeCompletions(self._memory, self._specs, self.texts)
         self._starts: dict[tuple[Spec, Callable[[frozenset[int]], int]], int] = {}
-        self._finish: dict[int, Demands] = {}
+        self._finish: dict[tuple[int, int], Demands] = {}
         self._call = 0  # the public call whose work is counted
         self._banned: list[tuple[banned_texts.Banned, frozenset[int]]] = []
         self._rows = _FIRST_ROWS  # of the last call of `expand`
@@ -229,21 +232,25 @@ class StringPool:
         if self._arrays["states"][state, StringState.done] == ar.BY_COLUMN:
             self.texts.expand(state, column)
 
-    def finish(self, state: int) -> Demands:
+    def finish(self, state: int, most: int = ar.NONE) -> Demands:
         """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
-        bytes (`unicode.decoded_text`).
+        bytes (`unicode.decoded_text`). `most`: of those with at most so many characters, one that was begun
+        not counted.
 
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
-        and `\\` take two bytes, control characters two or six (RFC 8259, section 7). In a plain pool it is
-        the shortest in UTF-8. For several patterns at once it is one of the shortest, not always the
+        and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
+        what others take. For several patterns at once it is one of the shortest, not always the
         smallest: past some thousand steps the search goes by lower bounds.
 
         Cost: one search over the product, memoised along the path found. Raises `LimitError`.
         """
-        found = self._finish.get(state)
+        found = self._finish.get((state, most))
         if found is None:
+            free = None if most < 0 else self.finish(state)
+            if free is not None and all(_characters(rest) <= most for rest in free.values()):
+                return free
             self._count()
-            found = self._finish[state] = self._find_finish(state)
+            found = self._finish[state, most] = self._find_finish(state, most)
         return found
 
     def key(self, state: int) -> bytes | None:
@@ -376,17 +383,17 @@ class StringPool:
                 return spec.demands[outcome]
         return frozenset((0,))
 
-    def _find_finish(self, state: int) -> dict[int, bytes]:
+    def _find_finish(self, state: int, most: int) -> dict[int, bytes]:
         kind, a, b, c = (int(x) for x in self._arrays["states"][state, : StringState.done])
         if kind == ar.FREE_STATE:
             return dict.fromkeys(sorted(self._free_demands(a)), _REST[c])
         if kind == ar.MIDDLE_STATE:
-            return {demand: _REST[a] + rest for demand, rest in self.finish(b).items()}
+            return {demand: _REST[a] + rest for demand, rest in self.finish(b, most).items()}
         if kind == ar.NODE_STATE:
-            return self._completions.of(a)
+            return self._completions.of(a, most)
         if kind == ar.BANNED_STATE:
             made, met = self._banned[a]
-            return dict.fromkeys(sorted(met), banned_texts.shortest(made, b))
+            return dict.fromkeys(sorted(met), banned_texts.shortest(made, b, self._spelling == ASCII))
         best: dict[int, bytes] = {}
         partition = self._specs[int(self._arrays["nodes"][a, StringNode.spec])].partition
         row = self._memory.ask(k.ASK_ROW, a)
@@ -406,26 +413,35 @@ class StringPool:
             node = int(self._arrays["heap"][row + class_])
             if node < 0:
                 continue
-            self._improve(best, encode(chr(point))[-c:], self._completions.of(node))
+            self._improve(best, encode(chr(point))[-c:], self._completions.of(node, most))
         self.expand(state, 0x80)
         if self._arrays["states"][state, StringState.done] == ar.BY_COLUMN:
             # letters of a label that only LETTERS accepts
             for byte in range(0x80, 0xC0):
                 self.expand(state, byte)
                 after = int(self.trans[state, byte])
-                if after >= 0:
-                    self._improve(best, bytes((byte,)), self.finish(after))
+                rests = self.finish(after, most) if after >= 0 else None
+                if rests:
+                    self._improve(best, bytes((byte,)), rests)
                     break
         return best
 
     def _improve(self, best: dict[int, bytes], lead: bytes, found: Demands) -> None:
         """Keep a completion if it is better than the best so far."""
-        key = _bare if self._plain else _written
         for demand, rest in found.items():
             text = lead + rest
             old = best.get(demand)
-            if old is None or key(text) < key(old):
+            if old is None or self._order(text) < self._order(old):
                 best[demand] = text
+
+    def _order(self, text: bytes) -> tuple[int, bytes]:
+        """Return what completions are compared by as they are spelled; they may begin inside a character."""
+        if self._plain:
+            return len(text), text
+        decoded = text.decode(errors="surrogateescape")
+        written = json.dumps(decoded, ensure_ascii=self._spelling == ASCII)
+        data = escaped(written.encode(errors="surrogateescape"))
+        return len(data), data
 
     def _node_key(self, node: int) -> bytes:
         number, set_, length = self._arrays["nodes"][
@@ -434,12 +450,6 @@ class StringPool:
         return self._loader.node_key(self._specs[number], self._memory.members(set_), length)
 
 
-def _written(text: bytes) -> tuple[int, bytes]:
-    """Return the sort key of the JSON text of a completion, which may begin inside a character."""
-    written = json.dumps(text.decode(errors="surrogateescape"), ensure_ascii=False)
-    data = escaped(written.encode(errors="surrogateescape"))
-    return len(data), data
-
-
-def _bare(text: bytes) -> tuple[int, bytes]:
-    return len(text), text
+def _characters(rest: bytes) -> int:
+    """Return how many characters begin in a rest, which may begin inside one."""
+    return sum(byte & 0xC0 != 0x80 for byte in rest)

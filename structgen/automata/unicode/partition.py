@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from structgen.automata.unicode.charsets import LAST, Ranges
 
+JSON, PLAIN, ASCII = range(3)
+"""Spellings, which say how many bytes a character takes: in JSON text, in UTF-8 alone, and in JSON text in
+ASCII alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:
@@ -29,31 +33,31 @@ class Partition:
 
 
 @functools.cache
-def _order_of_ascii(plain: bool) -> tuple[tuple[int, bytes], ...]:
-    """Return what JSON takes to write each ASCII character in a string: how many bytes, and which
-    (RFC 8259, section 7). `plain`: a byte each; those that JSON writes as themselves come first."""
-    written = [json.dumps(chr(point))[1:-1].encode() for point in range(0x7F)]
-    if plain:
-        return tuple((1, bytes((len(text),)) + text) for text in [*written, b"\x7f"])
-    return tuple((len(text), text) for text in [*written, b"\x7f"])
+def _order_of_ascii(spelling: int) -> tuple[tuple[int, bytes], ...]:
+    """Return what each ASCII character in a string is written as: how many bytes, and which (RFC 8259,
+    section 7). PLAIN: a byte each; those that JSON writes as themselves come first."""
+    written = [json.dumps(chr(point), ensure_ascii=spelling == ASCII)[1:-1].encode() for point in range(0x80)]
+    if spelling == PLAIN:
+        return tuple((1, bytes((len(text),)) + text) for text in written)
+    return tuple((len(text), text) for text in written)
 
 
-def cheapest_point(low: int, high: int, plain: bool = False) -> tuple[int, bytes, int] | None:
-    """Return what JSON takes to write the cheapest code point of a range, with the point; None where all are
-    surrogates. `plain`: what UTF-8 alone takes.
+def cheapest_point(low: int, high: int, spelling: int = JSON) -> tuple[int, bytes, int] | None:
+    """Return what the cheapest code point of a range is written as in a spelling, with the point; None where
+    all are surrogates.
 
     Compare these: fewer bytes come first, then smaller ones. O(1) past ASCII.
     """
     found: tuple[int, bytes, int] | None = None
     if low < 0x80:
-        order = _order_of_ascii(plain)
+        order = _order_of_ascii(spelling)
         point = min(range(low, min(high, 0x7F) + 1), key=order.__getitem__)
         found = (*order[point], point)
         low = 0x80
     elif 0xD800 <= low < 0xE000:
         low = 0xE000
     if low <= high and (found is None or found[0] > 1):
-        text = chr(low).encode()
+        text = json.dumps(chr(low))[1:-1].encode() if spelling == ASCII else chr(low).encode()
         rest = (len(text), text, low)
         if found is None or rest < found:
             found = rest
@@ -62,12 +66,11 @@ def cheapest_point(low: int, high: int, plain: bool = False) -> tuple[int, bytes
 
 @functools.lru_cache(maxsize=512)
 def partition_for(
-    sets: tuple[Ranges, ...], letters: frozenset[int], plain: bool = False, lone: bool = False
+    sets: tuple[Ranges, ...], letters: frozenset[int], spelling: int = JSON, lone: bool = False
 ) -> Partition:
     """Return the coarsest partition in which a set is a union of classes, and a letter is its own class.
 
-    `plain`: what a class costs is bytes of UTF-8, not of JSON text. `lone`: lone surrogates can be written,
-    as escapes.
+    `spelling`: by which a class has its cost. `lone`: lone surrogates can be written, as escapes.
     """
     toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
     for index, ranges in enumerate(sets):
@@ -93,7 +96,7 @@ def partition_for(
     for (point, name), end in zip(runs, ends, strict=True):
         known = spelled.get(name)
         if known is None or (known[0] > 1 and known[2] < 0x80):  # later ranges are dearer than these
-            found = cheapest_point(point, end - 1, plain)
+            found = cheapest_point(point, end - 1, spelling)
             if lone and found is None:
                 found = 6, b"\\u%04x" % point, point
             spelled[name] = found if known is None or (found is not None and found < known) else known

@@ -191,9 +191,10 @@ class Quoted:
 
     def _unlisted(self, regs: Registers) -> Demands:
         machine = self._machine
-        least = int(machine.string_row(int(regs[L.RES]))[L.S_LEAST])
-        missing = b" " * max(0, least - int(regs[L.AT]))
-        rests = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS)
+        row, count = machine.string_row(int(regs[L.RES])), int(regs[L.AT])
+        missing = b" " * max(0, row[L.S_LEAST] - count)
+        left = max(0, row[L.S_MOST] - count) if row[L.S_MOST] >= 0 else -1
+        rests = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS, left)
         return {j: self.written(text) + missing + b'"' for j, text in rests.items()}
 
     def word(self, regs: Registers) -> Demands:

@@ -38,6 +38,8 @@ _COUNTED: Final = 1 << 8
 """Groups of long texts whose tokens are remembered: each may be as long as the largest constant."""
 _QUOTED: Final = 12
 """Bytes that finish an escape (at most a `u` and the digits of two halves) and close a string."""
+_WIDEST: Final = 12
+"""Bytes that write any character."""
 _NAME: Final = 3
 _NAMES: Final = 500_000
 """Characters by which a key that may be any differs from those that an object holds, and how many keys: no
@@ -320,6 +322,9 @@ class TokenBounds:
             words = self._machine.words_beside(row)
             if not spec[L.S_KIND] and not words:
                 rest = self._rest(spec[L.S_START], self._machine.network.demands, 1)
+                if spec[L.S_MOST] >= 0 and spec[L.S_START] != StringPool.FREE:
+                    # the shortest rest may have too many characters; one of the fewest has not
+                    rest = spec[L.S_FARTHEST] * _WIDEST
                 own = _QUOTED + self._missing(spec) + rest
             elif self._is_free(row):
                 # so many more characters can be written in more ways than there are words

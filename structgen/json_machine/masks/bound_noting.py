@@ -58,7 +58,7 @@ def end_noting(c: JsonContext) -> None:
 def note(c: JsonContext, s: JsonState, inside: int, token: int) -> None:
     """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
     place. `inside`: INSIDE where tokens stay inside a terminal, and lead to others of its states too;
-    `token`: the token where the caller has it, else -1."""
+    `token`: a token that leads there, -1 where `inside` is given."""
     mode, frame = s.mode, s.frame
     if c.bounding == NO_BOUNDING or mode == M_DOC:
         return
