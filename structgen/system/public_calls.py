@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -45,17 +45,19 @@ class _Call(threading.local):
         finally:
             self._depth, self._number, self.spent = outer
 
-    def spend(self, steps: int, limits: Limits, what: str, where: str = "") -> None:
+    def spend(
+        self, steps: int, limits: Limits, what: str, where: Callable[[], str] = lambda: "grammar"
+    ) -> None:
         """Count steps of this call, some 20 us each. Outside of calls there is no limit.
 
-        `what` is looked for, at the place `where` of the schema. Raises LimitError (oracle_steps) past the
+        `what` is looked for, at the place that `where` returns. Raises LimitError (oracle_steps) past the
         limit of one call. Cost: 0.1 us."""
         self.spent += steps
         if self.spent > limits.oracle_steps and self._depth:
             raise LimitError(
                 f"{what} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
                 limit="oracle_steps",
-                where=where,
+                where=where(),
             )
 
     def number(self) -> int:
