@@ -172,7 +172,7 @@ class Meet(Language):
                 raise LimitError(
                     f"Whether a text goes on cannot be told within {self._most} steps.", limit="oracle_steps"
                 )
-            THIS_CALL.spend(len(self._some), self._limits, GOES_ON)
+            THIS_CALL.spend(1 + len(self._some) // 8, self._limits, GOES_ON)
             for symbol in self._some:
                 after = self._after(pair, symbol)
                 if after is None or (after in self._rests and self._rests[after] is None):
@@ -182,6 +182,7 @@ class Meet(Language):
                     came[after] = pair, symbol
                     met += 1
                     steps += self._haste > 1
+                    THIS_CALL.spend(3, self._limits, GOES_ON)
                     ahead = so_far + 1 + self._haste * self._least(after)
                     heapq.heappush(heap, (ahead, -so_far - 1, met, after))
         for pair in cost:
