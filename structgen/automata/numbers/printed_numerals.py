@@ -10,11 +10,11 @@ The form is regular, but for one thing: of the texts of 16 and 17 digits that ag
 not the shortest text of their float are let in as well. Every text of at most 15 significant digits whose
 value is at least 2.3e-308 is what `repr` writes for it (IEEE 754 binary64 keeps 15 digits).
 
-`PrintedPool` reads a numeral in three automata of values side by side, each in step with the automaton of
-that form: digits alone; a point and no exponent; an exponent. Ints may have any number of digits, and their
-own automaton tells whether one goes on. A float has at most 24 characters; whether one comes of a pair of
-states is searched for, because each may be live while the pair is not (`1.50` under `multipleOf: 0.5`). It is
-plain Python for rare policies: some 10 us a transition, remembered.
+`PrintedPool` reads a numeral as each of three kinds side by side: an int; a float without an exponent; one
+with an exponent. Each kind is an automaton of values in step with the automaton of its form. Whether a
+numeral comes of a pair of states is searched for, because each may be live while the pair is not (`1.50`
+under `multipleOf: 0.5`): the search ends soon, since digits alone are an int of any length and a float has at
+most 24 characters. It is plain Python for rare policies: some 10 us a transition, remembered.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,30 +41,35 @@ SIGNIFICANT = 17
 """Digits of the longest text of a float."""
 
 
-def _form() -> ir.Formula:
-    """Return the numerals that have the form of an int or of a finite float."""
+def _forms() -> tuple[ir.Formula, ir.Formula, ir.Formula]:
+    """Return the numerals of the form of an int, of a finite float without an exponent, and with one."""
     small = rf"0\.(?:0|0{{0,3}}[1-9](?:\d{{0,{SIGNIFICANT - 2}}}[1-9])?)"
     fixed = [
         rf"[1-9]\d{{{whole - 1}}}\.(?:0|\d{{0,{SIGNIFICANT - 1 - whole}}}[1-9])"
         for whole in range(1, SIGNIFICANT)
     ]
     exponent = r"e(?:\+(?:1[6-9]|[2-9]\d|[12]\d\d|30[0-8])|-(?:0[5-9]|[1-9]\d|[12]\d\d|3[01]\d|32[0-3]))"
-    scientific = rf"[1-9](?:\.\d{{0,{SIGNIFICANT - 2}}}[1-9])?{exponent}"
-    floats = "|".join((small, *fixed, scientific, "5e-324"))  # the last is the least of all
+    scientific = (
+        rf"[1-9](?:\.\d{{0,{SIGNIFICANT - 2}}}[1-9])?{exponent}|5e-324"  # the last is the least of all
+    )
     larger = ""  # the digits behind the first of a number above the largest float, 1.7976931348623157e+308
     for digit in reversed("7976931348623157"):
         more = rf"[{int(digit) + 1}-9]\d*|" if digit < "9" else ""
         larger = f"{more}{digit}(?:{larger})" if larger else more[:-1]
     infinite = ir.Pattern(rf"^-?(?:[2-9][\d.]*|1\.(?:{larger}))e\+308$")
-    return ir.All((ir.Pattern(rf"^(?:0|-?(?:[1-9]\d*|{floats}))$"), ir.Not(infinite)))
+    return (
+        ir.Pattern(r"^(?:0|-?[1-9]\d*)$"),
+        ir.Pattern(rf"^-?(?:{'|'.join((small, *fixed))})$"),
+        ir.All((ir.Pattern(rf"^-?(?:{scientific})$"), ir.Not(infinite))),
+    )
 
 
-@lru_cache(maxsize=1)
-def form_table() -> tuple[list[list[int]], list[bool]]:
-    """Return the automaton of the form: by state, the states after each character of COLUMNS, or ir.DEAD; and
-    whether a numeral may end there. State 0 is the start. Cost: some 50 ms, once."""
+@lru_cache(maxsize=3)
+def form_table(kind: int) -> tuple[list[list[int]], list[bool]]:
+    """Return the automaton of a kind's form: by state, the states after each character of COLUMNS, or
+    ir.DEAD; and whether a numeral may end there. State 0 is the start. Cost: some 20 ms, once."""
     pool = StringPool(Limits(), plain=True)
-    states = [pool.start(ir.Spec((_form(),)), lambda demands: 0)]
+    states = [pool.start(ir.Spec((_forms()[kind],)), lambda demands: 0)]
     numbers = {ir.DEAD: ir.DEAD, states[0]: 0}
     rows = []
     for state in states:
@@ -78,33 +83,6 @@ def form_table() -> tuple[list[list[int]], list[bool]]:
     return rows, (pool.outcome[states] >= 0).tolist()
 
 
-@lru_cache(maxsize=1)
-def form_ends() -> tuple[list[bool], list[bool]]:
-    """Return for each state of the form whether an int may come of it by digits alone, and whether a float
-    may."""
-    rows, ends = form_table()
-    marked, pending = [False] * len(rows), [row[column] for row in rows for column in _MARKS]
-    while pending:
-        state = pending.pop()
-        if state >= 0 and not marked[state]:
-            marked[state] = True
-            pending += rows[state]
-    ints = [end and not mark for end, mark in zip(ends, marked, strict=True)]
-    floats = list(marked)
-    for _ in range(len(rows)):  # as often as digits follow one another
-        before = sum(ints) + sum(floats)
-        for state, row in enumerate(rows):
-            after = [one for one in row[:_MINUS] if one >= 0]
-            ints[state] |= not marked[state] and any(ints[one] for one in after)
-            floats[state] |= any(floats[one] for one in row if one >= 0)
-        if sum(ints) + sum(floats) == before:
-            break
-    return ints, floats
-
-
-_MINUS: Final = COLUMNS.index(b"-")
-"""The column of the minus sign; those before it are the digits."""
-_MARKS: Final = tuple(map(COLUMNS.index, b".eE"))
 _IN_BYTE_ORDER: Final = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 _NUMERAL: Final = "How a numeral goes on as Python prints it"
 _FIXED: Final = Caps(16, 20, 0)
@@ -118,10 +96,10 @@ _SCIENTIFIC: Final = ir.Any_(
 )
 """The values of floats with an exponent, and two more."""
 
-_Place: TypeAlias = tuple[int, int, int, int]
-"""The states of the automata of values (ir.DEAD: none comes of it), and that of the form."""
 _Pair: TypeAlias = tuple[int, int, int]
-"""An automaton of values, its state, and that of the form."""
+"""A kind, the state of its automaton of values, and that of its form."""
+_Place: TypeAlias = "tuple[_Pair, ...]"
+"""A pair of each kind of which a numeral may come; kinds ascend."""
 _Way: TypeAlias = dict[_Pair, "tuple[_Pair, int] | None"]
 
 
@@ -130,7 +108,7 @@ class PrintedPool:
     numbers="python". The digits before the point, and those after it, are bounded as by "bounded"."""
 
     __slots__ = (
-        *("_demands", "_ends", "_forms", "_ids", "_ints", "_floats", "_limits", "_live", "_pools"),
+        *("_demands", "_forms", "_ids", "_limits", "_live", "_pools"),
         *("_places", "outcome", "trans"),
     )
 
@@ -138,8 +116,7 @@ class PrintedPool:
         self._limits = limits
         numbers = NumberPool("python", limits)
         self._pools = numbers, NumberPool("python", limits, caps=_FIXED), numbers
-        self._forms, self._ends = form_table()
-        self._ints, self._floats = form_ends()
+        self._forms = tuple(map(form_table, range(3)))
         self._places: list[_Place] = []
         self._ids: dict[_Place, int] = {}
         self._live: dict[_Pair, bool] = {}
@@ -175,34 +152,36 @@ class PrintedPool:
                 self._pools, ((whole,), (ir.Not(whole),), (ir.Not(whole), _SCIENTIFIC)), strict=True
             )
         ]
-        place = self._lively((starts[0], starts[1], starts[2], 0))
-        return self._state(place) if max(place[:3]) >= 0 else ir.DEAD
+        place = self._lively([(kind, number, 0) for kind, number in enumerate(starts)])
+        return self._state(place) if place else ir.DEAD
 
     def expand(self, state: int) -> None:
         """Fill the row of a state."""
+        following: dict[int, list[_Pair]] = {}
+        for pair in self._places[state]:
+            for column, after in self._steps(pair):
+                following.setdefault(column, []).append(after)
         targets = [ir.DEAD] * WIDTH
-        *numbers, form = self._places[state]
-        rows = [self._row(which, number) for which, number in enumerate(numbers)]
         for column in _IN_BYTE_ORDER:
-            after = self._forms[form][column]
-            if after >= 0:
-                place = self._lively((rows[0][column], rows[1][column], rows[2][column], after))
-                if max(place[:3]) >= 0:
-                    targets[column] = self._state(place)
+            place = self._lively(following.get(column, []))
+            if place:
+                targets[column] = self._state(place)
         self.trans[state] = targets  # last: making states may have moved the rows
 
     def finish(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it,
         of those the smallest in byte order. Raises LimitError (oracle_steps)."""
-        alone, *marked, form = self._places[state]
-        found = self._shortest_ints(alone, form) if alone >= 0 else {}
+        found: dict[int, bytes] = {}
         # A* on what the value's own automaton needs at least; of texts as long, the smallest is met first
         heap: list[tuple[int, bytes, _Pair]] = []
         wanted: set[int] = set()
-        for which, number in enumerate(marked, 1):
-            if number >= 0:
-                wanted |= self._pools[which].finish(number).keys()
-                heap.append((self._pools[which].least(number), b"", (which, number, form)))
+        for pair in self._places[state]:
+            kind, number, _form = pair
+            if kind == 0:
+                found = self._shortest_ints(pair)
+            else:
+                wanted |= self._pools[kind].finish(number).keys()
+                heap.append((self._pools[kind].least(number), b"", pair))
         heapq.heapify(heap)
         met: set[_Pair] = set()
         while heap and wanted:
@@ -222,15 +201,17 @@ class PrintedPool:
                     heapq.heappush(heap, (ahead, rest + COLUMNS[column : column + 1], after))
         return found
 
-    def _shortest_ints(self, alone: int, form: int) -> dict[int, bytes]:
-        """As `finish`, of digits alone."""
-        if self._forms[form][0] < 0 or self._ints[self._forms[form][0]]:
+    def _shortest_ints(self, pair: _Pair) -> dict[int, bytes]:
+        """As `finish`, of an int."""
+        _kind, alone, form = pair
+        row = self._forms[0][0][form]
+        if row[0] >= 0 or row[1] < 0:
             return dict(self._pools[0].finish(alone))
         found: dict[int, bytes] = {}  # behind a minus sign: -0 is none
-        for digit, after in enumerate(self._row(0, alone)[1:_MINUS], 1):
-            for demand, rest in self._pools[0].finish(after).items() if after >= 0 else ():
+        for column, (_, after, _form) in self._steps(pair):
+            for demand, rest in self._pools[0].finish(after).items():
                 if demand not in found or len(rest) + 1 < len(found[demand]):
-                    found[demand] = COLUMNS[digit : digit + 1] + rest
+                    found[demand] = COLUMNS[column : column + 1] + rest
         return found
 
     def farthest(self, start: int) -> int | None:
@@ -239,52 +220,36 @@ class PrintedPool:
 
     def key(self, state: int) -> bytes:
         """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
-        *numbers, form = self._places[state]
         parts = [
-            pool.key(number) if number >= 0 else b""
-            for pool, number in zip(self._pools, numbers, strict=True)
+            b"%d/%d/%b" % (kind, form, self._pools[kind].key(number))
+            for kind, number, form in self._places[state]
         ]
-        return blake2b(b"%b/%b/%b/%d" % (*parts, form), digest_size=16).digest()
+        return blake2b(b"/".join(parts), digest_size=16).digest()
 
     def _outcome(self, pair: _Pair) -> int:
-        which, number, form = pair
-        return int(self._pools[which].outcome[number]) if number >= 0 and self._ends[form] else -1
-
-    def _row(self, which: int, number: int) -> list[int]:
-        """Return the states of an automaton of values after each column."""
-        if number < 0:
-            return [ir.DEAD] * WIDTH
-        pool = self._pools[which]
-        if pool.trans[number, WIDTH - 1] == ir.UNKNOWN:
-            pool.expand(number)
-        return cast("list[int]", pool.trans[number].tolist())
+        kind, number, form = pair
+        return int(self._pools[kind].outcome[number]) if self._forms[kind][1][form] else -1
 
     def _steps(self, pair: _Pair) -> list[tuple[int, _Pair]]:
-        """Return the columns that an automaton of values and the form both take on the way to a float, in
-        byte order, with the pairs after them."""
-        which, number, form = pair
-        numbers, forms = self._row(which, number), self._forms[form]
+        """Return the columns that an automaton of values and that of the form both take, in byte order, with
+        the pairs after them."""
+        kind, number, form = pair
+        pool, forms = self._pools[kind], self._forms[kind][0][form]
+        if pool.trans[number, WIDTH - 1] == ir.UNKNOWN:
+            pool.expand(number)
+        numbers = pool.trans[number].tolist()
         return [
-            (column, (which, numbers[column], forms[column]))
+            (column, (kind, numbers[column], forms[column]))
             for column in _IN_BYTE_ORDER
-            if min(numbers[column], forms[column]) >= 0 and self._floats[forms[column]]
+            if numbers[column] >= 0 and forms[column] >= 0
         ]
 
-    def _lively(self, place: _Place) -> _Place:
-        """Return a place with ir.DEAD for an automaton of which no numeral of the form comes."""
-        alone, fixed, scientific, form = place
-        if alone >= 0 and self._outcome((0, alone, form)) < 0:
-            after = zip(self._row(0, alone)[: _MINUS + 1], self._forms[form][: _MINUS + 1], strict=True)
-            if not any(number >= 0 and to >= 0 and self._ints[to] for number, to in after):
-                alone = ir.DEAD
-        fixed, scientific = (
-            number if number >= 0 and self._floats[form] and self._lives((which, number, form)) else ir.DEAD
-            for which, number in ((1, fixed), (2, scientific))
-        )
-        return alone, fixed, scientific, form
+    def _lively(self, pairs: list[_Pair]) -> _Place:
+        """Return those pairs of which a numeral comes."""
+        return tuple([pair for pair in pairs if pair[1] >= 0 and self._lives(pair)])
 
     def _lives(self, pair: _Pair) -> bool:
-        """Return whether a float of the form comes of a pair; every visited pair is remembered. Raises
+        """Return whether a numeral comes of a pair; every visited pair is remembered. Raises
         LimitError (oracle_steps)."""
         if pair not in self._live:
             way: _Way = {pair: None}
@@ -319,10 +284,7 @@ class PrintedPool:
                     f"The numbers of the grammar need more than {self._limits.automaton_states} states.",
                     limit="automaton_states",
                 )
-            *numbers, form = place
-            self.outcome[found] = max(
-                self._outcome((which, number, form)) for which, number in enumerate(numbers)
-            )
+            self.outcome[found] = max(map(self._outcome, place))
         return found
 
 
