@@ -89,7 +89,7 @@ _FIXED: Final = Caps(16, 20, 0)
 """The digits before and after the point of a float without an exponent."""
 _SCIENTIFIC: Final = ir.Any_(
     tuple(
-        ir.Interval(*sorted((sign * low, sign * high)))
+        ir.Interval(min(sign * low, sign * high), max(sign * low, sign * high))
         for sign in (-1, 1)
         for low, high in ((Decimal("5e-324"), Decimal("1e-4")), (Decimal("1e16"), LARGEST_FLOAT))
     )
@@ -146,11 +146,10 @@ class PrintedPool:
             return number
 
         whole = ir.PlainInteger()
+        kinds = whole, ir.Not(whole), ir.All((ir.Not(whole), _SCIENTIFIC))
         starts = [
-            pool.start(ir.Spec(tuple(ir.All((formula, *asked)) for formula in spec.formulas)), noted)
-            for pool, asked in zip(
-                self._pools, ((whole,), (ir.Not(whole),), (ir.Not(whole), _SCIENTIFIC)), strict=True
-            )
+            pool.start(ir.Spec(tuple(ir.All((formula, asked)) for formula in spec.formulas)), noted)
+            for pool, asked in zip(self._pools, kinds, strict=True)
         ]
         place = self._lively([(kind, number, 0) for kind, number in enumerate(starts)])
         return self._state(place) if place else ir.DEAD
@@ -251,6 +250,8 @@ class PrintedPool:
     def _lives(self, pair: _Pair) -> bool:
         """Return whether a numeral comes of a pair; every visited pair is remembered. Raises
         LimitError (oracle_steps)."""
+        if pair[0] == 0:  # of a digit other than a needless zero all comes that the values' automaton says
+            return self._outcome(pair) >= 0 or bool(self._steps(pair))
         if pair not in self._live:
             way: _Way = {pair: None}
             pending = [pair]
