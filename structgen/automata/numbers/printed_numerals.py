@@ -146,7 +146,7 @@ class PrintedPool:
             return number
 
         whole = ir.PlainInteger()
-        kinds = whole, ir.Not(whole), ir.All((ir.Not(whole), _SCIENTIFIC))
+        kinds: tuple[ir.Formula, ...] = (whole, ir.Not(whole), ir.All((ir.Not(whole), _SCIENTIFIC)))
         starts = [
             pool.start(ir.Spec(tuple(ir.All((formula, asked)) for formula in spec.formulas)), noted)
             for pool, asked in zip(self._pools, kinds, strict=True)
