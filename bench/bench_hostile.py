@@ -1,6 +1,7 @@
 """What do schemas cost that were made to be hard?
 
     python bench/bench_hostile.py [NAME...] [--tokenizer small] [--seconds 1] [--mib 1024]
+                                  [--calls-tokenizer llama3] [--calls-seconds 4]
 
 Each schema of tests/schema/hostile_schemas.py whose name holds one of the NAMEs (without any: all), in a
 process of its own whose compiled code is loaded: the time to read and compile it, of the first mask, and of
@@ -8,7 +9,14 @@ process of its own whose compiled code is loaded: the time to read and compile i
 memory, Python and the vocabulary included. Times are processor seconds of the one thread that works, so that
 other work on the machine shows little. The three together are held to `--seconds`, the memory to `--mib`,
 under the widest policies. A schema that must be refused is refused by the name of a limit within the same
-bounds. Prints a table and writes bench/results/hostile-DATE.csv, a row a schema; the exit status is 1 where
+bounds.
+
+Then the calls of hostile_calls.py (text and Lark grammars, requests, tools, numbers), each in a process of
+its own, with Llama 3's vocabulary, or the small one where that is not on this machine: the grammar is read
+and compiled, its least number of tokens is asked, and 30 tokens are walked. No call (a mask, a token) may
+take more than `--calls-seconds`; each ends in an answer, or in an error of structgen's.
+
+Prints a table, and writes bench/results/hostile-DATE.csv, a row a schema; the exit status is 1 where
 any misses.
 """
 
@@ -18,10 +26,11 @@ import argparse
 import json
 import random
 import resource
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +42,16 @@ from rich.console import Console
 from rich.table import Table
 
 import structgen as sg
-from structgen.maskbench.vocabularies import load
+from structgen.maskbench.vocabularies import load, ready
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "schema"))
 
+from hostile_calls import CALLS
 from hostile_schemas import HOSTILE, REFUSED, Hostile
 
 TOKENS = 200
-PATIENCE_S = 60.0
-"""No answer after this many seconds is a result: the process is killed."""
+PATIENCE_S = 60
+"""No answer after this many processor seconds is a result: the process is killed."""
 ADDRESS_SPACE = 8 << 30
 """Bytes that a process may map: a schema that asks for more must not take the machine with it."""
 FIGURES = ("compile_s", "first_mask_s", "walk_s", "slowest_mask_s", "peak_mib", "tokens")
@@ -137,28 +147,60 @@ def measure(case: Hostile, tokenizer: sg.Tokenizer) -> dict[str, Any]:
     }
 
 
+def measure_calls(name: str, tokenizer: sg.Tokenizer) -> dict[str, Any]:
+    """Return the figures of one of the calls: of each kind the slowest, and the slowest of all."""
+    took: dict[str, float] = {}
+
+    def timed(figure: str, call: Callable[..., Any], *arguments: Any) -> Any:
+        begin = time.process_time()
+        try:
+            return call(*arguments)
+        finally:
+            took[figure] = max(took.get(figure, 0.0), time.process_time() - begin)
+
+    mask, chance = sg.allocate_mask(1, tokenizer.vocab_size), random.Random(name)
+    verdict = "compiled"
+    try:
+        grammar = timed("compile_s", CALLS[name])
+        compiled = timed("compile_s", lambda: sg.compile(grammar, tokenizer, store=False))
+        matcher = sg.Matcher(compiled)
+        timed("first_mask_s", matcher.fill_mask, mask)
+        for _ in range(30):
+            timed("walk_s", matcher.tokens_to_finish)
+            timed("walk_s", matcher.fill_mask, mask)
+            allowed = sorted({*mask.allowed(0).tolist()} - {*tokenizer.eos_token_ids})
+            if not allowed:
+                break
+            timed("walk_s", matcher.advance, chance.choice(allowed))
+    except sg.StructgenError as error:
+        verdict = f"refused: {getattr(error, 'limit', type(error).__name__)}"
+    return {"verdict": verdict, **took, "slowest_mask_s": max(took.values())}
+
+
 def serve(name: str, spec: str) -> None:
-    """Measure one schema in this process; print what was found as JSON."""
+    """Measure one schema, or one of the calls, in this process; print what was found as JSON."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    case = next(case for case in HOSTILE if case.name == name)
+    resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE_S, PATIENCE_S + 1))
     tokenizer = load(spec)
     warm_up(tokenizer)
     try:
-        found = measure(case, tokenizer)
+        if name in CALLS:
+            found = measure_calls(name, tokenizer)
+        else:
+            found = measure(next(case for case in HOSTILE if case.name == name), tokenizer)
     except Exception as error:  # whatever it is, it is this schema's result
         found = {"verdict": f"{type(error).__name__}: {error}"[:300]}
     found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(found))
 
 
-def ask(case: Hostile, spec: str) -> dict[str, Any]:
-    """Return what a process of its own found of a schema."""
-    command = [sys.executable, __file__, "--one", case.name, "--tokenizer", spec]
+def ask(name: str, spec: str) -> dict[str, Any]:
+    """Return what a process of its own found of a schema, or of one of the calls."""
+    command = [sys.executable, __file__, "--one", name, "--tokenizer", spec]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    except subprocess.TimeoutExpired:
-        return {"verdict": f"no answer within {PATIENCE_S:g} s"}
-    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if -done.returncode in (signal.SIGXCPU, signal.SIGKILL):
+            return {"verdict": f"no answer within {PATIENCE_S} s"}
         found: dict[str, Any] = json.loads(done.stdout)
         return found
     except json.JSONDecodeError:
@@ -179,12 +221,32 @@ def missed(case: Hostile, found: dict[str, Any], seconds: float, mib: float) -> 
     return "memory" if found["peak_mib"] > mib else ""
 
 
+def missed_call(found: dict[str, Any], seconds: float, mib: float) -> str:
+    """Return what the figures of one of the calls miss, "" where nothing."""
+    if not found["verdict"].startswith(("compiled", "refused")):
+        return str(found["verdict"])
+    if found["slowest_mask_s"] > seconds:
+        return "time"
+    return "memory" if found["peak_mib"] > mib else ""
+
+
+def at_hand(spec: str) -> str:
+    """Return a tokenizer's name, or that of the small one where it cannot be had."""
+    try:
+        return ready(spec)
+    except sg.TokenizerError as error:
+        print(f"{spec}: {error.what} The small vocabulary stands for it.", file=sys.stderr)
+        return "small"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="parts of names; default all")
     parser.add_argument("--tokenizer", default="small", help="small, llama3, qwen, or a path")
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--mib", type=float, default=1024.0)
+    parser.add_argument("--calls-tokenizer", default="llama3")
+    parser.add_argument("--calls-seconds", type=float, default=4.0)
     add_results(parser)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -200,20 +262,29 @@ def main() -> int:
     )
     rows: list[list[object]] = []
     failed = 0
-    for case in chosen:
-        found = ask(case, options.tokenizer)
-        miss = missed(case, found, options.seconds, options.mib)
+    calls = [name for name in CALLS if not options.names or any(n in name for n in options.names)]
+    calls_tokenizer = at_hand(options.calls_tokenizer) if calls else ""
+    for one in (*chosen, *calls):
+        if isinstance(one, Hostile):
+            name, found = one.name, ask(one.name, options.tokenizer)
+            miss = missed(one, found, options.seconds, options.mib)
+        else:
+            name, found = one, ask(one, calls_tokenizer)
+            miss = missed_call(found, options.calls_seconds, options.mib)
         failed += bool(miss)
         figures = ["" if found.get(name) is None else f"{found[name]:.3f}" for name in FIGURES[:4]]
         peak = "" if found.get("peak_mib") is None else f"{found['peak_mib']:.0f}"
-        told = miss or (found["verdict"] if case.name in REFUSED else "")
-        table.add_row(case.name, *figures, peak, told)
-        rows.append([case.name, found["verdict"], *figures, peak, found.get("tokens", ""), miss])
-        print(f"{case.name}: {' '.join(figures)} s, {peak} MiB {miss}", file=sys.stderr, flush=True)
+        told = miss or (found["verdict"] if name in REFUSED or name in CALLS else "")
+        table.add_row(name, *figures, peak, told)
+        rows.append([name, found["verdict"], *figures, peak, found.get("tokens", ""), miss])
+        print(f"{name}: {' '.join(figures)} s, {peak} MiB {miss}", file=sys.stderr, flush=True)
     if not options.names:
         write(rows, options)
     Console().print(table)
-    print(f"{len(chosen)} schemas, {failed} past {options.seconds:g} s or {options.mib:g} MiB; {machine()}")
+    print(
+        f"{len(chosen)} schemas and {len(calls)} calls, {failed} past {options.seconds:g} s "
+        f"({options.calls_seconds:g} s a call) or {options.mib:g} MiB; {machine()}"
+    )
     return 1 if failed else 0
 
 
@@ -224,6 +295,7 @@ def write(rows: list[list[object]], options: argparse.Namespace) -> None:
         "version": version(),
         "policy": "widest",
         "tokenizer": Path(options.tokenizer).name,
+        "calls_tokenizer": Path(options.calls_tokenizer).name,
     }
     write_rows(options.results, "hostile", about, ("schema", "verdict", *FIGURES, "misses"), rows)
 

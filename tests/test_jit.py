@@ -192,3 +192,53 @@ def test_the_decorators_stand_on_no_module_with_compiled_code() -> None:
         PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in modules_with_entries()
     }
     assert not compiled & set(imported(PACKAGE / "native" / "jit.py"))
+
+
+LATE = """
+import numba
+numba.version_info = numba.version_info._replace(short=(0, 999))
+from structgen.machine.user import answer
+print(answer(100), len(answer.overloads))
+"""
+USER_ABOVE = """
+from structgen.native.jit import entry, jit
+
+@entry("int64(int64)")
+def answer(x):
+    return _below(x) + 1
+
+@jit
+def _below(x):
+    return x + 10
+"""
+
+
+def test_with_an_untried_numba_an_entry_point_calls_functions_that_stand_below_it(package: Path) -> None:
+    (package / "machine" / "user.py").write_text(USER_ABOVE)
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], env=environment, cwd=package, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "111 1\n"
+
+
+MASK = """
+import numba
+numba.version_info = numba.version_info._replace(short=(0, 999))
+import structgen as sg
+from structgen.native.inner_functions import Entry
+from structgen.text_grammars.machine.text_walks import compute
+assert not isinstance(compute, Entry)
+tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", b"ab", b"c", None], eos_token_id=4)
+compiled = sg.compile(sg.regex("a+b"), tokenizer, store=False)
+print(compiled.allowed(compiled.start), len(compute.overloads))
+"""
+
+
+@pytest.mark.slow
+def test_with_an_untried_numba_a_mask_is_filled(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "STRUCTGEN_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", MASK], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[0, 2] 1\n"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -338,8 +338,21 @@ def code_of(function: Any) -> int:
         function._load()
     if not hasattr(function, "overloads"):
         return 0
+    if not function.overloads:
+        function._compile_for_args()
     (found,) = function.overloads.values()
     return int(found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
+
+
+def _compile_late(dispatcher: Any, signature: str, *_args: Any, **_kws: Any) -> Any:
+    """Return the code of an entry point that numba compiles its own way, when it is first called: the
+    functions below it in its module are there then."""
+    if not dispatcher.overloads:
+        with uncollected():
+            dispatcher.compile(signature)
+        dispatcher.disable_compile()
+    (found,) = dispatcher.overloads.values()
+    return found.entry_point
 
 
 def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
@@ -353,9 +366,7 @@ def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
         if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
             dispatcher = alone(function, no_cfunc_wrapper=True)
             if dispatcher is not function:
-                with uncollected():
-                    dispatcher.compile(signature)
-                dispatcher.disable_compile()
+                dispatcher._compile_for_args = partial(_compile_late, dispatcher, signature)
             return cast(Callable[..., R], dispatcher)
         inside = "<locals>" in function.__qualname__  # of a function, which may make many
         return cast(

@@ -18,7 +18,11 @@ from structgen.limits import Limits
 
 
 def fits(text: str) -> bool:
-    rows, ends = form_table()
+    return any(fits_kind(text, kind) for kind in range(3))
+
+
+def fits_kind(text: str, kind: int) -> bool:
+    rows, ends = form_table(kind)
     state = 0
     for char in text.encode():
         state = rows[state][COLUMNS.index(char)]

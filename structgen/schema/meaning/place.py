@@ -15,9 +15,11 @@ from operator import or_
 from typing import TypeAlias, cast
 
 from structgen.errors import SchemaError
+from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.reading.json_values import Digests, canonical
 from structgen.schema.reading.model import Json, Schema
+from structgen.system.public_calls import THIS_CALL
 
 OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32
 EVERY = 63
@@ -478,6 +480,10 @@ class PlaceTables:
             self.places.append(demands)
             self._place_ids[demands] = place
         return place
+
+    def spend(self, steps: int, limits: Limits, what: str, demands: Iterable[int]) -> None:
+        """Count steps of the present call (`THIS_CALL.spend`), which looks for something at some demands."""
+        THIS_CALL.spend(steps, limits, what, lambda: next(iter(self.sources(demands)), ""))
 
     def sources(self, demands: Iterable[int]) -> tuple[str, ...]:
         """Return the JSON pointers of the schemas of demands, in order, each once."""

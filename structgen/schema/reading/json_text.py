@@ -60,25 +60,30 @@ def repeated(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def exact(value: object, most: int = 10_000_000) -> Json:
+def exact(value: object, most: int = 4_000_000) -> Json:
     """Return a deep copy of a Python value as exact JSON; a float stands for its shortest repr.
 
     Only dict, list, str, int, float, bool, None and Decimal are taken, with str keys; anything else, NaN and
-    the infinities are a `SchemaError` that names the place. At most `most` values (`LimitError`): a value
-    that holds itself has no end.
+    the infinities are a `SchemaError` that names the place. At most `most` values, where a dict or list
+    counts as four (`LimitError`); a value that holds itself is refused where it does.
     """
     out: list[Json] = []
     # (value, container that receives the copy, its key, the path link for messages)
     todo: list[tuple[object, Any, Any, Any]] = [(value, out, None, None)]
+    around: set[int] = set()  # the containers that hold the present value
     count = 0
     while todo:
         node, into, key, path = todo.pop()
+        if into is None:
+            around.discard(key)
+            continue
         kind = node.__class__
         copy: Any
         if kind in _ATOMS:
             copy = node
         elif isinstance(node, dict):
-            count += len(node)
+            count += len(node) + 3
+            _enter(node, around, todo, path)
             copy = {}
             for name, member in node.items():
                 if name.__class__ is not str:
@@ -87,7 +92,8 @@ def exact(value: object, most: int = 10_000_000) -> Json:
                 if member.__class__ not in _ATOMS:
                     todo.append((member, copy, name, (path, name)))
         elif isinstance(node, list):
-            count += len(node)
+            count += len(node) + 3
+            _enter(node, around, todo, path)
             copy = list(node)
             for index, member in enumerate(copy):
                 if member.__class__ in _ATOMS or (type(member) is int and member.bit_length() <= _INT_BITS):
@@ -104,11 +110,24 @@ def exact(value: object, most: int = 10_000_000) -> Json:
             into[key] = copy
         if count > most:
             raise LimitError(
-                f"The schema holds more than {most:,} values, or holds itself.",
+                f"The schema holds more than {most:,} values.",
                 limit="schema_places",
                 cure="Write a part that repeats once, under $defs, and refer to it by $ref.",
             )
     return out[0]
+
+
+def _enter(node: object, around: set[int], todo: list[tuple[object, Any, Any, Any]], path: Any) -> None:
+    """Add a container to those around the values that come next, and its end to what is to be done."""
+    if id(node) in around:
+        raise LimitError(
+            f"This {node.__class__.__name__} holds itself: as JSON it has no end.",
+            limit="schema_places",
+            where=_place(path),
+            cure="Write a part that repeats once, under $defs, and refer to it by $ref.",
+        )
+    around.add(id(node))
+    todo.append((None, None, id(node), None))
 
 
 def write(value: Json) -> str:

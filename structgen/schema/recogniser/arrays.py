@@ -31,6 +31,7 @@ from structgen.schema.recogniser.excluded_values import parted
 from structgen.schema.recogniser.members import Unmet
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.unique_items import Unique
+from structgen.system.public_calls import THIS_CALL
 
 Thread: TypeAlias = tuple[int, ArrayShape, Progress]
 """A demand's index, one of its shapes, and how far it has come."""
@@ -182,6 +183,7 @@ class Arrays:
             steps += 1
             if steps > self.limits.oracle_steps:
                 raise self._too_many(shape)
+            self._spend(shape, 1)
             if after in met:
                 continue
             met.add(after)
@@ -223,6 +225,9 @@ class Arrays:
             unmet_after = self.progress.unmet_after(left, count)
             if unmet_after is not None and ask(demand) is not None:
                 yield unmet_after, count
+
+    def _spend(self, shape: ArrayShape, steps: int) -> None:
+        THIS_CALL.spend(steps, self.limits, "How an array is completed", lambda: self.progress.where(shape))
 
     def _too_many(self, shape: ArrayShape) -> LimitError:
         return LimitError(
@@ -275,6 +280,7 @@ class Arrays:
                     steps += 1
                     if steps > self.limits.oracle_steps:
                         raise self._too_many(shape)
+                    self._spend(shape, 2)
                     value = ask(demand)
                     if value is None:
                         continue

@@ -124,6 +124,7 @@ class Witness:
                     limit="oracle_steps",
                     where=next(iter(self.tables.sources(self.frame.demands)), ""),
                 )
+            self.tables.spend(3, self.limits, "How an object is completed", self.frame.demands)
             plan, left = found
             left = self._open(plan, left)
             if left:

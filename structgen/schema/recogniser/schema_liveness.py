@@ -164,6 +164,7 @@ class Oracle:
             steps += 1
             if steps > self.limits.oracle_steps:
                 raise self._too_long(root)
+            self.tables.spend(3, self.limits, "Which values are possible", (root,))
             blockers.clear()
             opened[demand] = None
             if self._has_value(demand, ask):
@@ -269,6 +270,7 @@ class Oracle:
             steps += 1
             if steps > self.limits.oracle_steps:
                 raise self._too_long(root)
+            self.tables.spend(3, self.limits, "Which values are possible", (root,))
             lookups.clear()
             found = self._shortest(demand, best.get(demand), ask)
             fresh = demand not in best

@@ -16,6 +16,7 @@ from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, Values, repeats, watches
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_search import Ask
+from structgen.system.public_calls import THIS_CALL
 
 
 class Unique:
@@ -135,6 +136,7 @@ class Unique:
                 limit="oracle_steps",
                 where=self.progress.where(shape),
             )
+        THIS_CALL.spend(2, self.limits, "How an array is completed", lambda: self.progress.where(shape))
 
     # The next item
 

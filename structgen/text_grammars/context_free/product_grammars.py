@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree, Tops
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
+GOES_ON: Final = "Whether a text goes on"
 Word: TypeAlias = "tuple[int, ...]"
 Reach: TypeAlias = "dict[Config, Word]"
 """State of the automaton -> the shortest word that leads there."""
@@ -29,6 +31,7 @@ class Products:
 
     def __init__(self, grammar: ContextFree, filter_: Language, limits: Limits) -> None:
         self._grammar, self._filter, self._most = grammar, filter_, limits.oracle_steps
+        self._limits = limits
         self._steps = 0
         self._reach: dict[tuple[int, Config], Reach] = {}
         self._read: dict[tuple[int, Config, Config], Reach] = {}
@@ -60,6 +63,7 @@ class Products:
 
     def _count(self) -> None:
         self._steps += 1
+        THIS_CALL.spend(1, self._limits, GOES_ON)
         if self._steps > self._most:
             raise LimitError(
                 f"Whether a text goes on cannot be told within {self._most} steps.", limit="oracle_steps"
@@ -91,6 +95,7 @@ class Products:
                     ends = [(whole, place)]
                 continue
             self._count()
+            targets = 0
             for rule, dot in items.kernels[stacks.states[top]]:
                 if rule < 0:
                     continue
@@ -98,6 +103,7 @@ class Products:
                 for after, more in self._symbols(right[dot:], at).items():
                     for under in stacks.under(top, dot):
                         target = (stacks.push(under, left), after)
+                        targets += 1
                         if self._rests.get(target, ()) is None:
                             continue
                         if target not in words or len(word) + len(more) < len(words[target]):
@@ -105,6 +111,7 @@ class Products:
                             came[target] = place
                             met += 1
                             heapq.heappush(heap, (len(word) + len(more), met, target))
+            THIS_CALL.spend(targets // 2, self._limits, GOES_ON)
         if not ends:
             for place in words:
                 self._rests[place] = None
@@ -211,6 +218,7 @@ class Products:
             place = queue.popleft()
             word = words[place]
             self._count()
+            THIS_CALL.spend(len(symbols) // 4, self._limits, GOES_ON)
             for symbol in symbols:
                 right = self._filter.step(place[1], symbol)
                 left = None if right is None else language.step(place[0], symbol)

@@ -13,8 +13,9 @@ from typing import TypeAlias, cast
 from structgen.errors import GrammarError, LimitError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree
-from structgen.text_grammars.context_free.product_grammars import Products
+from structgen.text_grammars.context_free.product_grammars import GOES_ON, Products
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
 
@@ -47,6 +48,7 @@ class Meet(Language):
         self.is_written_by_tokens = filter_.is_written_by_tokens
         self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
         self._some += [TOKEN + token for token in sorted(self.specials)]
+        self._limits = limits
         self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
         by_rules = isinstance(of, ContextFree) and not self.specials
@@ -170,6 +172,7 @@ class Meet(Language):
                 raise LimitError(
                     f"Whether a text goes on cannot be told within {self._most} steps.", limit="oracle_steps"
                 )
+            THIS_CALL.spend(1 + len(self._some) // 8, self._limits, GOES_ON)
             for symbol in self._some:
                 after = self._after(pair, symbol)
                 if after is None or (after in self._rests and self._rests[after] is None):
@@ -179,6 +182,7 @@ class Meet(Language):
                     came[after] = pair, symbol
                     met += 1
                     steps += self._haste > 1
+                    THIS_CALL.spend(3, self._limits, GOES_ON)
                     ahead = so_far + 1 + self._haste * self._least(after)
                     heapq.heappush(heap, (ahead, -so_far - 1, met, after))
         for pair in cost:

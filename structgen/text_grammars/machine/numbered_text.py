@@ -8,8 +8,7 @@ one, or a whole row where the language tells all that may come next.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from contextlib import nullcontext
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +26,7 @@ from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import (
     CompileTarget,
@@ -40,8 +40,6 @@ from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.tokens.tokenizer import Tokenizer
 
-_NO_BUDGET: Final = nullcontext()
-"""Each question is bounded by the limits of its language alone."""
 _VISITS = word_of(TextContext, "visits")
 _WANTED, _LEAVING = word_of(Visit, "wanted"), word_of(Visit, "leaving")
 _MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
@@ -214,7 +212,7 @@ class NumberedText(CompiledGrammar):
         return number
 
     def _retry(self, call: Any, *arguments: int) -> int:
-        return call_answered(self.lock, _NO_BUDGET, self._answer, call, self.address, *arguments)
+        return call_answered(self.lock, THIS_CALL, self._answer, call, self.address, *arguments)
 
     def _answer(self) -> None:
         """Answer the noted questions, or, where there are none, make room for a mask. The error of one that
@@ -234,6 +232,7 @@ class NumberedText(CompiledGrammar):
                 continue  # the answer for another class of the same effect
             config = self._config(number)
             try:
+                THIS_CALL.spend(1, self.limits, "What the text may go on with")
                 if column != stepping.BOUNDARY:
                     if number not in told:
                         told[number] = self._put_moves(number)

@@ -1,0 +1,149 @@
+"""Calls made to be hard, beside schemas: text grammars, Lark grammars, requests, tools, numbers, values.
+
+Each is a name and a function that makes a grammar. It is called in a process of its own, and the grammar is
+compiled, masked and walked there (`bench_hostile`). What is asked of a call: an answer, or an error of
+structgen's, within its bound of processor time and memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structgen as sg
+
+Json = Any
+_KEYED = {"type": "object", "properties": {"k": {"type": "string"}}, "required": ["k"]}
+_WORDS = " ".join(f"word{at * 7919 % 5000}" for at in range(60_000))
+
+
+def _schema(value: Json, policies: Mapping[str, Any] = sg.WIDEST) -> sg.Grammar:
+    return sg.json_schema(value, **policies)
+
+
+def _printed(value: Json) -> sg.Grammar:
+    return _schema(value, sg.JSON_DUMPS)
+
+
+def _dependent(count: int) -> Json:
+    asked = {
+        f"p{at}": {
+            "required": [f"p{(at * 7 + 3) % count}"],
+            "properties": {f"p{(at + 1) % count}": {"minimum": at}},
+        }
+        for at in range(count)
+    }
+    return {"type": "object", "dependentSchemas": asked, "minProperties": 3}
+
+
+def _chained(count: int) -> Json:
+    links = [
+        {"if": {"required": [f"a{at}"]}, "then": {"required": [f"a{(at * 7 + 3) % count}"]}}
+        for at in range(count)
+    ]
+    return {"type": "object", "minProperties": 5, "allOf": links}
+
+
+def _unique(items: int) -> Json:
+    return {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": items,
+        "contains": {"type": "object", "required": ["k"]},
+        "minContains": items // 2,
+        "items": {"type": "object", "properties": {"k": {"type": "integer"}}},
+    }
+
+
+def _tools(count: int) -> list[Json]:
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": f"tool_{at}",
+                "parameters": {
+                    "type": "object",
+                    "properties": {f"a{which}": {"type": "string"} for which in range(1 + at % 6)},
+                    "required": ["a0"],
+                },
+            },
+        }
+        for at in range(count)
+    ]
+
+
+def _around(key: str) -> Json:
+    found: dict[str, Json] = {"type": "object"}
+    found[key] = {"a": found}
+    return found
+
+
+_AHEAD = (
+    "start: (A|B|C|D|E)*\nA.5: /x(?=.{10}y)/\nB.4: /x+(?=.{12}z)/\nC.3: /[xy]+(?!.{9}z)/\n"
+    "D.2: /[xyz]{3}(?=.{7}x)/\nE: /[a-z]/\n"
+)
+
+CALLS: Mapping[str, Callable[[], sg.Grammar]] = {
+    "text: a schema without a letter": lambda: sg.without(_schema(_KEYED), ["a"], decoded=False),
+    "text: a schema without its key": lambda: sg.without(_schema(_KEYED), ["k"], decoded=False),
+    "text: a schema and a regular expression": lambda: sg.sequence(_schema(_KEYED), "!") & sg.regex(".{300}"),
+    "text: ambiguous rules and a regular expression": lambda: (
+        sg.ebnf('root ::= "(" root ")" | "a" | root root') & sg.regex("[(a]*[)a]{50}")
+    ),
+    "text: rules without texts": lambda: sg.without(
+        sg.ebnf('root ::= "(" root ")" root | "a" root | ""'), ["aa", "()"]
+    ),
+    "text: nested counts": lambda: sg.ebnf('root ::= ((("a" | "b"){0,100} "c"){0,100} "d"){0,100}'),
+    "text: counts of counts": lambda: sg.regex("((a{0,300}b{0,300}){0,300}c){0,300}"),
+    "text: a million characters": lambda: sg.regex("[ab]{1000000}"),
+    "text: spans of a large text": lambda: sg.substring_of(_WORDS),
+    "text: a schema in a string": lambda: sg.in_json_string(_schema(_KEYED)),
+    "lark: look-aheads beside priorities": lambda: sg.lark(_AHEAD),
+    "lark: nested templates": lambda: sg.lark(
+        f"start: {'a{' * 15}b{'}' * 15}\na{{x}}: x x " + '"q"\nb: "z"\n'
+    ),
+    "lark: 1,500 rules": lambda: sg.lark(
+        "start: "
+        + "|".join(f"r{at}" for at in range(1500))
+        + "\n"
+        + "".join(f'r{at}: "k{at}" (r{(at * 7 + 1) % 1500} | NAME)*\n' for at in range(1500))
+        + 'NAME: /[a-z]+/\n%ignore " "\n'
+    ),
+    "lark: counts of counts": lambda: sg.lark("start: A\nA: /((a{0,100}b{0,100}){0,100}c){0,100}/\n"),
+    "request: 300 tools": lambda: sg.read_request({"messages": [], "tools": _tools(300)}).grammar,
+    "request: messages of ten megabytes": lambda: (
+        sg.read_request(
+            {
+                "messages": [{"role": "user", "content": "x" * 10**7}],
+                "response_format": {"type": "json_object"},
+            }
+        ).grammar
+    ),
+    "request: a schema that holds itself": lambda: (
+        sg.read_request(
+            {
+                "messages": [],
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "n", "schema": _around("properties")},
+                },
+            }
+        ).grammar
+    ),
+    "tools: 300 in a format": lambda: sg.tools(_tools(300), format="hermes"),
+    "value: a schema that holds itself": lambda: _schema(_around("properties")),
+    "value: a constant that holds itself": lambda: _schema({"const": _around("x")}),
+    "numbers: 400 digits as Python prints them": lambda: _printed(
+        '{"type":"integer","exclusiveMaximum":-1e400}'
+    ),
+    "numbers: 4,000 digits as Python prints them": lambda: _printed('{"type":"integer","minimum":1e4000}'),
+    "numbers: multiples above 400 digits": lambda: _printed(
+        '{"type":"integer","multipleOf":97,"minimum":1e400}'
+    ),
+    "numbers: ten thousand, as Python prints them": lambda: _printed(
+        {"enum": [at * 7919 for at in range(10_000)]}
+    ),
+    "schema: dependent schemas": lambda: _schema(_dependent(60)),
+    "schema: conditions in a chain": lambda: _printed(_chained(60)),
+    "schema: unique items, half of a kind": lambda: _schema(_unique(300)),
+}
