@@ -8,7 +8,8 @@ true are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -235,6 +236,30 @@ class Info:
         )
 
 
+def _parts(schema: Schema) -> Iterator[Schema]:
+    """Yield the schemas to which a schema refers."""
+    stack = [getattr(schema, one.name) for one in fields(Schema)]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Schema):
+            yield value
+        elif isinstance(value, Mapping):
+            stack.extend(value.values())
+        elif isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
+            stack.extend(value)
+
+
+def _replaced(value: object, by: Mapping[int, Schema]) -> object:
+    """Return the value of a field with other schemas in it."""
+    if isinstance(value, Schema):
+        return by[value.id]
+    if isinstance(value, Mapping):
+        return {key: _replaced(one, by) for key, one in value.items()}
+    if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
+        return tuple([_replaced(one, by) for one in value])
+    return value
+
+
 def _restricts(schema: Schema | None) -> bool:
     return schema is not None and schema.verdict is not True
 
@@ -242,8 +267,11 @@ def _restricts(schema: Schema | None) -> bool:
 class PlaceTables:
     """The interned literals, demands and places of one network."""
 
-    def __init__(self, any_value: int | None = None) -> None:
-        """`any_value`: how deep an unconstrained value may be nested; None: no bound."""
+    def __init__(self, any_value: int | None = None, *, digits_alone: bool = False) -> None:
+        """`any_value`: how deep an unconstrained value may be nested; None: no bound. `digits_alone`: where
+        only integers may stand they are written as digits alone (numbers="bounded")."""
+        self.digits_alone = digits_alone
+        self._judging: dict[int, Schema] = {}
         self.infos: dict[int, Info] = {}
         self._hopeless: dict[int, bool] = {}
         self.demands: list[tuple[int, ...]] = [()]
@@ -284,6 +312,59 @@ class PlaceTables:
             return False
         info = self.infos[literal >> 1]
         return info.only_values if literal & 1 else info.schema.bans
+
+    def judging(self, literal: int) -> int:
+        """Return a literal that the same values meet, and that asks nothing of how a number is written.
+
+        A keyword that counts, tests or excludes values (`contains`, `if`, what an obligation asks) judges
+        them; it does not say that only integers may stand at a place, and so 1.0 counts for it as 1 does.
+        """
+        if literal < 0 or not self.digits_alone:
+            return literal
+        schema = self.infos[literal >> 1].schema
+        copy = self._by_value(schema)
+        return literal if copy is schema else self.literal(copy, bool(literal & 1))
+
+    def both_judging(self, demand: int, literals: Sequence[int]) -> int:
+        """Return the demand that adds literals which only judge its values."""
+        said = self.demands[demand]
+        if any(literal ^ 1 in said for literal in literals):
+            return NEVER
+        return self.both(demand, [self.judging(literal) for literal in literals if literal not in said])
+
+    def _by_value(self, schema: Schema) -> Schema:
+        """Return a copy of a schema, and of all that it refers to, which only judges values; the schema
+        itself if no number is named there. Linear in what it refers to, once."""
+        if schema.by_value:
+            return schema
+        if schema.id not in self._judging:
+            met, stack = {schema.id: schema}, [schema]
+            while stack:
+                new = [part for part in _parts(stack.pop()) if part.id not in met]
+                met.update((part.id, part) for part in new)
+                stack.extend(new)
+            if any(map(self._names_numbers, met.values())):
+                self._copy([one for one in met.values() if not self._judging.get(one.id, one).by_value])
+            else:
+                self._judging[schema.id] = schema
+        return self._judging[schema.id]
+
+    def _names_numbers(self, schema: Schema) -> bool:
+        scalars = (str, bool, type(None))
+        return self.info(schema).numbers or not all(isinstance(one, scalars) for one in schema.enum or ())
+
+    def _copy(self, schemas: Iterable[Schema]) -> None:
+        """Note copies of schemas that refer to each other."""
+        for schema in schemas:
+            said = {one.name: getattr(schema, one.name) for one in fields(Schema) if one.name != "id"}
+            copy = self._judging[schema.id] = self.schema(**{**said, "by_value": True})
+            if schema.id in self.constants.sets:
+                self.constants.sets[copy.id] = self.constants.sets[schema.id]
+        for schema in schemas:
+            for one in fields(Schema):
+                copied = _replaced(getattr(schema, one.name), self._judging)
+                if one.name not in ("id", "by_value"):
+                    setattr(self._judging[schema.id], one.name, copied)
 
     # Schemas made here
 
@@ -328,6 +409,8 @@ class PlaceTables:
                     min_items=len(value),
                     max_items=len(value),
                 )
+            if schema.by_value:
+                found = self._by_value(found)
             self._members[schema.id, index] = found
         return found
 

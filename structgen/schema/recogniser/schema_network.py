@@ -98,7 +98,7 @@ class SchemaNetwork:
         """
         self.document = document
         policies, limits = document.policies, document.limits
-        tables = self.tables = PlaceTables(policies.any_value)
+        tables = self.tables = PlaceTables(policies.any_value, digits_alone=policies.numbers == "bounded")
         self.scalars = Scalars(
             tables,
             limits,
