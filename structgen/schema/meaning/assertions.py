@@ -346,8 +346,7 @@ class Assertions:
         """Return what an obligation asks of a value; what is to hold under two `not` only judges it."""
         if literal == ALWAYS:
             return ()
-        denies = literal & 1 and self.tables.about(literal).refused is None
-        return (literal if denies else self.tables.judging(literal),)
+        return (literal if literal & 1 else self.tables.judging(literal),)
 
     def _negative_combinators(self, schema: Schema, branches: Choice, rank: Rank, kind: int) -> None:
         """Add the ways in which a combination of schemas fails, but for `allOf` and `$ref`."""
