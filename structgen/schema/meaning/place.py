@@ -236,27 +236,28 @@ class Info:
         )
 
 
-def _parts(schema: Schema) -> Iterator[Schema]:
-    """Yield the schemas to which a schema refers."""
-    stack = [getattr(schema, one.name) for one in fields(Schema)]
+def parts_of(values: Iterable[object]) -> Iterator[Schema]:
+    """Yield the schemas in values of fields of `Schema`, in order."""
+    stack = list(values)
+    stack.reverse()
     while stack:
         value = stack.pop()
         if isinstance(value, Schema):
             yield value
         elif isinstance(value, Mapping):
-            stack.extend(value.values())
+            stack.extend(reversed(list(value.values())))
         elif isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
-            stack.extend(value)
+            stack.extend(reversed(value))
 
 
-def _replaced(value: object, by: Mapping[int, Schema]) -> object:
-    """Return the value of a field with other schemas in it."""
+def with_others(value: object, by: Mapping[int, Schema]) -> object:
+    """Return the value of a field with other schemas in it, given by the ids of those that they replace."""
     if isinstance(value, Schema):
         return by[value.id]
     if isinstance(value, Mapping):
-        return {key: _replaced(one, by) for key, one in value.items()}
+        return {key: with_others(one, by) for key, one in value.items()}
     if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
-        return tuple([_replaced(one, by) for one in value])
+        return tuple([with_others(one, by) for one in value])
     return value
 
 
@@ -340,7 +341,9 @@ class PlaceTables:
         if schema.id not in self._judging:
             met, stack = {schema.id: schema}, [schema]
             while stack:
-                new = [part for part in _parts(stack.pop()) if part.id not in met]
+                node = stack.pop()
+                said = [getattr(node, one.name) for one in fields(Schema)]
+                new = [part for part in parts_of(said) if part.id not in met]
                 met.update((part.id, part) for part in new)
                 stack.extend(new)
             if any(map(self._names_numbers, met.values())):
@@ -362,7 +365,7 @@ class PlaceTables:
                 self.constants.sets[copy.id] = self.constants.sets[schema.id]
         for schema in schemas:
             for one in fields(Schema):
-                copied = _replaced(getattr(schema, one.name), self._judging)
+                copied = with_others(getattr(schema, one.name), self._judging)
                 if one.name not in ("id", "by_value"):
                     setattr(self._judging[schema.id], one.name, copied)
 

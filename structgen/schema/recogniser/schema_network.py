@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from structgen.automata.formats.named_formats import CUTS
-from structgen.errors import LimitError, UnsatisfiableSchema, UnsatisfiableUnderPolicy
+from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
 from structgen.language.ir import (
     FALSE,
     TRUE,
@@ -46,12 +46,13 @@ from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.contradiction import RELAX, empty_schema, reason
+from structgen.schema.recogniser.contradiction import empty_schema, reason
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_keys import KeyClass
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
+from structgen.schema.recogniser.smallest_contradiction import smallest
 
 _AVOIDING_SEARCHES = 8
 """Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
@@ -526,7 +527,8 @@ class SchemaNetwork:
         self, demand: int, strings: StringOracle, widest: Callable[[], NumberOracle] | None
     ) -> UnsatisfiableSchema:
         document = self.document
-        places = self._conflict(demand) or (document.root.pointer,)
+        found = smallest(self.oracle, [(document.root, False)])
+        places = found.places or (document.root.pointer,)
         policies = document.policies
         narrow = policies.narrow
         if narrow and widest is not None:
@@ -552,9 +554,10 @@ class SchemaNetwork:
         met = {info.schema.format for info in self.tables.infos.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
-        why, cure = self._reason(demand, places)
+        why, cure = self._reason(demand, found.told)
         return UnsatisfiableSchema(
             f"no document satisfies the schema{but}: {why}.",
+            keywords=found.keywords,
             places=places,
             where=places[0],
             cure=cure.removesuffix(".") + ", or ban fewer texts." if document.banned else cure,
@@ -568,7 +571,7 @@ class SchemaNetwork:
             return False
         return True
 
-    def _reason(self, demand: int, places: tuple[str, ...]) -> tuple[str, str]:
+    def _reason(self, demand: int, told: str) -> tuple[str, str]:
         """Return why no value meets a demand, and how to mend it."""
         tables = self.tables
         if demand != NEVER:
@@ -579,34 +582,7 @@ class SchemaNetwork:
             literals = tuple(map(tables.literal, parts))
             if NEVER in literals:
                 return empty_schema(tables.info(parts[literals.index(NEVER)]).schema)
-        try:
-            return reason(self.oracle, literals)
-        except LimitError:
-            return f"these places contradict each other: {', '.join(one or '#' for one in places)}", RELAX
-
-    def _conflict(self, demand: int) -> tuple[str, ...]:
-        """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""
-        tables = self.tables
-        seen: dict[int, None] = {}
-        while demand != NEVER and demand not in seen:
-            seen[demand] = None
-            together = [
-                schema
-                for literal in tables.demands[demand]
-                if not literal & 1
-                for schema in self.shapes.overlaps.conjuncts(literal)
-            ]
-            for key in dict.fromkeys(key for schema in together for key in schema.required):
-                literals = self.shapes.obligations.value_literals(together, key)
-                child = tables.demand(literals)
-                if child != NEVER and self.oracle.alive(child):
-                    continue
-                if child == NEVER:
-                    said = [tables.about(literal).schema.pointer for literal in literals if literal >= 0]
-                    return tuple(dict.fromkeys((*tables.sources((demand,)), *said)))
-                demand = child
-                break
-        return tables.sources(list(seen)[-1:])
+        return reason(self.oracle, literals, told=told)
 
 
 class _Under:
