@@ -168,8 +168,8 @@ def test_the_keywords_that_many_refusals_name_are_smallest_sets() -> None:
             'type object, required ["abc"] and propertyNames (#) and maxLength 2 (#/propertyNames)',
         ),
         (
-            {"$ref": "#/$defs/o", "$defs": {"o": {"type": "object", "minProperties": 3}}, "maxProperties": 1},
-            '$ref "#/$defs/o" and maxProperties 1 (#) and type object and minProperties 3 (#/$defs/o)',
+            {"$ref": "#/$defs/o", "$defs": {"o": {"required": ["b"]}}, "type": "object", "propertyNames": False},
+            '$ref "#/$defs/o", type object and propertyNames false (#) and required ["b"] (#/$defs/o)',
         ),
         (
             {"type": "array", "contains": {"type": "string"}, "items": {"type": "integer"}, "maxItems": 9},
