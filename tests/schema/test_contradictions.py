@@ -168,7 +168,12 @@ def test_the_keywords_that_many_refusals_name_are_smallest_sets() -> None:
             'type object, required ["abc"] and propertyNames (#) and maxLength 2 (#/propertyNames)',
         ),
         (
-            {"$ref": "#/$defs/o", "$defs": {"o": {"required": ["b"]}}, "type": "object", "propertyNames": False},
+            {
+                "$ref": "#/$defs/o",
+                "$defs": {"o": {"required": ["b"]}},
+                "type": "object",
+                "propertyNames": False,
+            },
             '$ref "#/$defs/o", type object and propertyNames false (#) and required ["b"] (#/$defs/o)',
         ),
         (
