@@ -527,8 +527,7 @@ class SchemaNetwork:
         self, demand: int, strings: StringOracle, widest: Callable[[], NumberOracle] | None
     ) -> UnsatisfiableSchema:
         document = self.document
-        found = smallest(self.oracle, [(document.root, False)])
-        places = found.places or (document.root.pointer,)
+        places = self._conflict(demand) or (document.root.pointer,)
         policies = document.policies
         narrow = policies.narrow
         if narrow and widest is not None:
@@ -554,6 +553,7 @@ class SchemaNetwork:
         met = {info.schema.format for info in self.tables.infos.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
+        found = smallest(self.oracle, [(document.root, False)])
         why, cure = self._reason(demand, found.told)
         return UnsatisfiableSchema(
             f"no document satisfies the schema{but}: {why}.",
@@ -583,6 +583,30 @@ class SchemaNetwork:
             if NEVER in literals:
                 return empty_schema(tables.info(parts[literals.index(NEVER)]).schema)
         return reason(self.oracle, literals, told=told)
+
+    def _conflict(self, demand: int) -> tuple[str, ...]:
+        """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""
+        tables = self.tables
+        seen: dict[int, None] = {}
+        while demand != NEVER and demand not in seen:
+            seen[demand] = None
+            together = [
+                schema
+                for literal in tables.demands[demand]
+                if not literal & 1
+                for schema in self.shapes.overlaps.conjuncts(literal)
+            ]
+            for key in dict.fromkeys(key for schema in together for key in schema.required):
+                literals = self.shapes.obligations.value_literals(together, key)
+                child = tables.demand(literals)
+                if child != NEVER and self.oracle.alive(child):
+                    continue
+                if child == NEVER:
+                    said = [tables.about(literal).schema.pointer for literal in literals if literal >= 0]
+                    return tuple(dict.fromkeys((*tables.sources((demand,)), *said)))
+                demand = child
+                break
+        return tables.sources(list(seen)[-1:])
 
 
 class _Under:

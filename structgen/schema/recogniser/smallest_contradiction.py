@@ -58,8 +58,6 @@ class Contradiction(NamedTuple):
 
     keywords: tuple[str, ...]
     """JSON pointers; that of an entry of a list or a map where it is `false`."""
-    places: tuple[str, ...]
-    """JSON pointers of their schemas, the deepest first."""
     told: str
     """The keywords in words, with their places."""
     is_smallest: bool
@@ -85,11 +83,7 @@ def smallest(oracle: Oracle, roots: Sequence[tuple[Schema, bool]]) -> Contradict
     told = f"{joined(listed)} {'contradict each other' if len(found) > 1 else 'allows nothing'}"
     if not is_smallest:
         told += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
-    return Contradiction(tuple(found), tuple(sorted(at, key=_depth)), told, is_smallest)
-
-
-def _depth(pointer: str) -> int:
-    return -pointer.count("/")
+    return Contradiction(tuple(found), told, is_smallest)
 
 
 class _Search:
