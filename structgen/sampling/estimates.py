@@ -14,8 +14,8 @@ from structgen.sampling.target import Floats
 NORMAL: Final = 1.96
 """Standard errors on either side of an interval of 95 %."""
 FEWEST: Final = 64
-"""Fewer attempts or particles with unequal weights, and fewer texts of beams, give no interval. What comes in
-less than one of so many attempts may carry half of Z, and nothing in the weights of the others tells of it."""
+"""Fewer attempts or particles with unequal weights, and fewer texts of beams, give no interval. What comes
+in less than one of so many attempts may carry half of Z, and nothing in the other weights tells of it."""
 
 FEWEST_PARTS: Final = 8
 """A mean whose error fewer effective parts carry has no error. With fewer than 7.3, 62 % of the intervals
