@@ -8,7 +8,7 @@ true are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from functools import reduce
@@ -250,14 +250,14 @@ def parts_of(values: Iterable[object]) -> Iterator[Schema]:
             stack.extend(reversed(value))
 
 
-def with_others(value: object, by: Mapping[int, Schema]) -> object:
+def _with_others(value: object, by: Mapping[int, Schema]) -> object:
     """Return the value of a field with other schemas in it, given by the ids of those that they replace."""
     if isinstance(value, Schema):
         return by[value.id]
     if isinstance(value, Mapping):
-        return {key: with_others(one, by) for key, one in value.items()}
+        return {key: _with_others(one, by) for key, one in value.items()}
     if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
-        return tuple([with_others(one, by) for one in value])
+        return tuple([_with_others(one, by) for one in value])
     return value
 
 
@@ -339,35 +339,38 @@ class PlaceTables:
         if schema.by_value:
             return schema
         if schema.id not in self._judging:
-            met, stack = {schema.id: schema}, [schema]
-            while stack:
-                node = stack.pop()
-                said = [getattr(node, one.name) for one in fields(Schema)]
-                new = [part for part in parts_of(said) if part.id not in met]
-                met.update((part.id, part) for part in new)
-                stack.extend(new)
-            if any(map(self._names_numbers, met.values())):
-                self._copy([one for one in met.values() if not self._judging.get(one.id, one).by_value])
-            else:
-                self._judging[schema.id] = schema
+            names = [one.name for one in fields(Schema) if one.name not in ("id", "pointer", "by_value")]
+            copies = self.copies([schema], lambda one: {name: getattr(one, name) for name in names})
+            if not any(map(self._names_numbers, copies.values())):
+                copies = {schema.id: schema}
+            for original, copy in copies.items():
+                copy.by_value = copy is not schema
+                if original in self.constants.sets:
+                    self.constants.sets[copy.id] = self.constants.sets[original]
+            self._judging.update(copies)
         return self._judging[schema.id]
 
     def _names_numbers(self, schema: Schema) -> bool:
         scalars = (str, bool, type(None))
         return self.info(schema).numbers or not all(isinstance(one, scalars) for one in schema.enum or ())
 
-    def _copy(self, schemas: Iterable[Schema]) -> None:
-        """Note copies of schemas that refer to each other."""
-        for schema in schemas:
-            said = {one.name: getattr(schema, one.name) for one in fields(Schema) if one.name != "id"}
-            copy = self._judging[schema.id] = self.schema(**{**said, "by_value": True})
-            if schema.id in self.constants.sets:
-                self.constants.sets[copy.id] = self.constants.sets[schema.id]
-        for schema in schemas:
+    def copies(
+        self, roots: Iterable[Schema], said: Callable[[Schema], dict[str, object]]
+    ) -> dict[int, Schema]:
+        """Return copies of schemas and of all that they refer to, by the ids of the originals: with the
+        fields that `said` returns."""
+        found: dict[int, Schema] = {}
+        stack = list(roots)
+        while stack:
+            schema = stack.pop()
+            if schema.id not in found:
+                of_copy = said(schema)
+                found[schema.id] = self.schema(schema.pointer, **of_copy)
+                stack.extend(parts_of(of_copy.values()))
+        for copy in found.values():
             for one in fields(Schema):
-                copied = with_others(getattr(schema, one.name), self._judging)
-                if one.name not in ("id", "by_value"):
-                    setattr(self._judging[schema.id], one.name, copied)
+                setattr(copy, one.name, _with_others(getattr(copy, one.name), found))
+        return found
 
     # Schemas made here
 

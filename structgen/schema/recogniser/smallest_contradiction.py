@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import StructgenError
-from structgen.schema.meaning.place import NEVER, parts_of, with_others
+from structgen.schema.meaning.place import NEVER, parts_of
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Schema
@@ -35,10 +35,8 @@ _KEYWORDS = MappingProxyType(
     }
 )
 """The keywords that set a field of `Schema`; of every other field it is the name in camel case."""
-_CARRIED = frozenset(
-    ("id", "pointer", "applicators", "bans", "by_value", "plain_integers", "contains_evaluates")
-)
-"""Fields that no keyword sets alone."""
+_CARRIED = ("applicators", "bans", "by_value", "plain_integers", "contains_evaluates")
+"""Fields that no keyword sets alone, but for the place."""
 _MOST_SHOWN = 24
 """Characters of a value that a message repeats."""
 _MOST_LISTED = 12
@@ -46,7 +44,7 @@ _MOST_LISTED = 12
 _DEFAULTS = {
     one.name: one.default_factory() if one.default_factory is not MISSING else one.default
     for one in fields(Schema)
-    if one.name not in _CARRIED
+    if one.name not in ("id", "pointer", *_CARRIED)
 }
 
 Unit: TypeAlias = tuple[int, str]
@@ -60,8 +58,6 @@ class Contradiction(NamedTuple):
     """JSON pointers; that of an entry of a list or a map where it is `false`."""
     told: str
     """The keywords in words, with their places."""
-    is_smallest: bool
-    """Without any one of the keywords there is a document."""
 
 
 def smallest(oracle: Oracle, roots: Sequence[tuple[Schema, bool]]) -> Contradiction:
@@ -72,7 +68,7 @@ def smallest(oracle: Oracle, roots: Sequence[tuple[Schema, bool]]) -> Contradict
     these questions the set may not be the smallest, and the words say so.
     """
     search = _Search(oracle, roots)
-    is_smallest = search.run()
+    is_sure = search.run()
     found = {_pointer(*unit): unit for unit in search.units(search.kept)}
     at: dict[str, list[str]] = {}
     for schema, field in found.values():
@@ -81,9 +77,9 @@ def smallest(oracle: Oracle, roots: Sequence[tuple[Schema, bool]]) -> Contradict
     if len(listed) > _MOST_LISTED:
         listed = [*listed[:_MOST_LISTED], f"keywords at {len(listed) - _MOST_LISTED} more places"]
     told = f"{joined(listed)} {'contradict each other' if len(found) > 1 else 'allows nothing'}"
-    if not is_smallest:
+    if not is_sure:
         told += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
-    return Contradiction(tuple(found), told, is_smallest)
+    return Contradiction(tuple(found), told)
 
 
 class _Search:
@@ -127,26 +123,15 @@ class _Search:
                 continue
             seen.add(schema.id)
             said = _fields(schema, kept)
-            found += [(schema, field) for field in said if _is_keyword(schema, field)]
+            found += [(schema, field) for field in said if field in _DEFAULTS and _is_keyword(schema, field)]
             stack.extend(reversed(list(parts_of(said.values()))))
         return found
 
     def _lives(self, kept: frozenset[Unit]) -> bool:
         """Return whether some value meets the roots with these keywords alone. True where that is unknown."""
         tables = self.oracle.tables
-        copies: dict[int, Schema] = {}
-        stack = [schema for schema, _ in self.roots]
-        while stack:
-            schema = stack.pop()
-            if schema.id not in copies:
-                carried = {name: getattr(schema, name) for name in _CARRIED if name not in ("id", "pointer")}
-                said = _fields(schema, kept)
-                copies[schema.id] = tables.schema(schema.pointer, **carried, **said)
-                stack.extend(parts_of(said.values()))
+        copies = tables.copies([schema for schema, _ in self.roots], lambda one: _fields(one, kept))
         self.left -= len(copies)
-        for copy in copies.values():
-            for field in _DEFAULTS:
-                setattr(copy, field, with_others(getattr(copy, field), copies))
         try:
             demand = tables.demand([tables.literal(copies[one.id], negated) for one, negated in self.roots])
             return demand != NEVER and self.oracle.alive(tables.of_value(demand))
@@ -156,7 +141,7 @@ class _Search:
 
 def _fields(schema: Schema, kept: frozenset[Unit] | None) -> dict[str, object]:
     """Return the fields that a schema sets, without the keywords that are taken out."""
-    found = {}
+    found = {name: getattr(schema, name) for name in _CARRIED}
     for name, default in _DEFAULTS.items():
         value = getattr(schema, name)
         if value != default and (kept is None or not _is_keyword(schema, name) or (schema.id, name) in kept):
@@ -208,20 +193,11 @@ def _pointer(schema: Schema, field: str) -> str:
 def _shown(schema: Schema, field: str) -> str:
     """Return a keyword with its value, if that is short and no schema with keywords."""
     keyword = _name(schema, field)[1]
-    raw = getattr(schema, "raw", None)
-    value = raw.get(keyword) if isinstance(raw, dict) else None
-    if (
-        value is None
-        or isinstance(value, dict)
-        or (isinstance(value, list) and _holds_schemas(schema, field))
-    ):
+    value = (getattr(schema, "raw", None) or {}).get(keyword) if field != "verdict" else None
+    if value is None or (isinstance(value, (dict, list)) and any(parts_of([getattr(schema, field)]))):
         return keyword
     text = value if keyword == "type" and isinstance(value, str) else write(value)
     return f"{keyword} {text}" if len(text) <= _MOST_SHOWN else keyword
-
-
-def _holds_schemas(schema: Schema, field: str) -> bool:
-    return any(True for _ in parts_of([getattr(schema, field)]))
 
 
 def signed(oracle: Oracle, literals: Iterable[int]) -> list[tuple[Schema, bool]]:
