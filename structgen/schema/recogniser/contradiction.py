@@ -9,9 +9,8 @@ from decimal import Decimal
 from itertools import combinations
 
 from structgen.errors import LimitError, StructgenError
-from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Points, Words
+from structgen.language.ir import FALSE, Formula
 from structgen.schema.meaning import wording
-from structgen.schema.meaning.formulas import numbers_of
 from structgen.schema.meaning.place import ALWAYS, ARRAY, EVERY, NEVER, NUMBER, OBJECT, STRING
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.model import Schema
@@ -24,6 +23,11 @@ _DEEPEST = 6
 """Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
 _MOST_PAIRED = 12
 """Keywords of one value that are tried in pairs."""
+_SCALARS = {
+    STRING: ("min_length", "max_length", "pattern", "format", "enum"),
+    NUMBER: ("types", "minimum", "maximum", "exclusive_minimum", "exclusive_maximum", "multiple_of", "enum"),
+}
+"""Fields of `Schema` that speak of strings, and of numbers."""
 _MOST_BRANCHES = 50
 """Branches of a oneOf that are tried one by one."""
 
@@ -177,7 +181,7 @@ class _Reasons:
         said: list[_Said] = []
         combined: list[_Said] = []
         for schema in together:
-            said += _of_string(schema) if kind == STRING else _of_number(schema)
+            said += self._keywords(schema, kind)
             if self.tables.info(schema).combined and not schema.all_of:
                 own = scalars.literal(self.tables.literal(schema), kind)
                 combined.append(_Said("what is combined", schema.pointer, own))
@@ -195,6 +199,25 @@ class _Reasons:
         if not every:
             raise _Unexplained
         return f"no {some} meets {_and(every)}{jointly}"
+
+    def _keywords(self, schema: Schema, kind: int) -> list[_Said]:
+        """Return the keywords of a schema about strings, or about numbers."""
+        found = []
+        for field in _SCALARS[kind]:
+            value = getattr(schema, field)
+            is_integer = field == "types" and value and "integer" in value and "number" not in value
+            if (
+                value is None
+                or (field == "min_length" and not value)
+                or (field == "types" and not is_integer)
+            ):
+                continue
+            what = (
+                "type integer" if is_integer else _enum(schema) if field == "enum" else _worded(field, value)
+            )
+            own = self.tables.literal(self.tables.schema(schema.pointer, **{field: value}))
+            found.append(_Said(what, schema.pointer, self.scalars.literal(own, kind)))
+        return found
 
     def _excluded(self, formulas: list[Formula], kind: int) -> bool:
         try:
@@ -292,44 +315,13 @@ class _Reasons:
             return True
 
 
-def _of_string(schema: Schema) -> list[_Said]:
-    found = []
-    at = schema.pointer
-    if schema.min_length:
-        found.append(_Said(f"minLength {schema.min_length}", at, Length(schema.min_length, None)))
-    if schema.max_length is not None:
-        found.append(_Said(f"maxLength {schema.max_length}", at, Length(0, schema.max_length)))
-    if schema.pattern is not None:
-        found.append(_Said(f"pattern {wording.quoted(schema.pattern)}", at, Pattern(schema.pattern)))
-    if schema.format is not None:
-        found.append(_Said(f"format {schema.format}", at, Format(schema.format)))
-    if schema.enum is not None:
-        words = frozenset(value for value in schema.enum if isinstance(value, str))
-        found.append(_Said(_enum(schema), at, Words(words) if words else FALSE))
-    return found
-
-
-def _of_number(schema: Schema) -> list[_Said]:
-    found = []
-    at = schema.pointer
-    if schema.types is not None and "integer" in schema.types and "number" not in schema.types:
-        found.append(_Said("type integer", at, Multiple(Decimal(1))))
-    for keyword, value, interval in (
-        ("minimum", schema.minimum, Interval(schema.minimum, None)),
-        ("maximum", schema.maximum, Interval(None, schema.maximum)),
-        ("exclusiveMinimum", schema.exclusive_minimum, Interval(schema.exclusive_minimum, None, True)),
-        ("exclusiveMaximum", schema.exclusive_maximum, Interval(None, schema.exclusive_maximum, False, True)),
-    ):
-        if value is not None:
-            found.append(_Said(f"{keyword} {wording.decimal(value)}", at, interval))
-    if schema.multiple_of is not None:
-        found.append(
-            _Said(f"multipleOf {wording.decimal(schema.multiple_of)}", at, Multiple(schema.multiple_of))
-        )
-    if schema.enum is not None:
-        values = numbers_of(schema.enum)
-        found.append(_Said(_enum(schema), at, Points(values) if values else FALSE))
-    return found
+def _worded(field: str, value: object) -> str:
+    """Return a keyword with its value."""
+    first, *rest = field.split("_")
+    keyword = first + "".join(map(str.capitalize, rest))
+    if isinstance(value, Decimal):
+        return f"{keyword} {wording.decimal(value)}"
+    return f"{keyword} {wording.quoted(value) if field == 'pattern' else value}"  # type: ignore[arg-type]
 
 
 def _enum(schema: Schema) -> str:
