@@ -102,7 +102,7 @@ def test_a_modified_group_around_a_pattern_means_what_its_flags_mean() -> None:
         "".join(flag for flag, on in zip("ims", some, strict=True) if on)
         for some in product((0, 1), repeat=3)
     ]
-    sources = [*PIECES, *("".join(chance.choices(PIECES, k=chance.choice([2, 3]))) for _ in range(110))]
+    sources = [*PIECES, *("".join(chance.choices(PIECES, k=chance.choice([2, 3]))) for _ in range(60))]
     rows = [
         (one, chance.choice(flags[1:]) if at >= len(PIECES) else "i", TEXTS) for at, one in enumerate(sources)
     ]
@@ -148,7 +148,7 @@ def modified(chance: random.Random, flags: frozenset[str], depth: int) -> tuple[
 @needs_node
 def test_modifiers_hold_in_their_group_alone() -> None:
     chance = random.Random(4)
-    pairs = [modified(chance, frozenset(), 3) for _ in range(150)]
+    pairs = [modified(chance, frozenset(), 3) for _ in range(90)]
     for (source, plain), wanted in zip(
         pairs, judged([(plain, "u", TEXTS) for _, plain in pairs]), strict=True
     ):

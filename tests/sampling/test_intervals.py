@@ -176,7 +176,7 @@ def test_all_valid_texts_listed_are_known_without_an_error():
 @pytest.mark.parametrize("method", ["importance", "smc", "awrs", "auto"])
 def test_fewer_than_64_effective_draws_give_no_error_and_the_reason(method):
     given = 0
-    for seed in range(12):
+    for seed in range(8):
         found = TASK.sample(96 if method != "auto" else 20, method, seed=seed)
         size = found.worth if method == "auto" else min(found.worth, found.effective_size)
         _, error = found.expectation(len)
@@ -191,7 +191,7 @@ def test_fewer_than_64_effective_draws_give_no_error_and_the_reason(method):
         else:
             assert found.why_no_error == ""
             given += 1
-    assert given < 12
+    assert given < 8
 
 
 @pytest.mark.parametrize(

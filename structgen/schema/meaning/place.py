@@ -360,16 +360,17 @@ class PlaceTables:
         """Return copies of schemas and of all that they refer to, by the ids of the originals: with the
         fields that `said` returns."""
         found: dict[int, Schema] = {}
+        of_copies: dict[int, dict[str, object]] = {}
         stack = list(roots)
         while stack:
             schema = stack.pop()
             if schema.id not in found:
-                of_copy = said(schema)
+                of_copy = of_copies[schema.id] = said(schema)
                 found[schema.id] = self.schema(schema.pointer, **of_copy)
                 stack.extend(parts_of(of_copy.values()))
-        for copy in found.values():
-            for one in fields(Schema):
-                setattr(copy, one.name, _with_others(getattr(copy, one.name), found))
+        for original, of_copy in of_copies.items():
+            for name, value in of_copy.items():
+                setattr(found[original], name, _with_others(value, found))
         return found
 
     # Schemas made here

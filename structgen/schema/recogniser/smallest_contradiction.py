@@ -39,6 +39,8 @@ _CARRIED = ("applicators", "bans", "by_value", "plain_integers", "contains_evalu
 """Fields that no keyword sets alone, but for the place."""
 _MOST_SHOWN = 24
 """Characters of a value that a message repeats."""
+_FIRST = 16
+"""Keywords that are tried one by one first: with one of the first schema's, most others often go."""
 _MOST_LISTED = 12
 """Keywords that one message lists."""
 _DEFAULTS = {
@@ -93,23 +95,28 @@ class _Search:
     def run(self) -> bool:
         """Take out what can go; return whether nothing else can."""
         units = [(schema.id, field) for schema, field in self.units(None)]
+        for unit in units[:_FIRST]:
+            self._take_out([unit])
+        units = self._left()
         size = len(units)
-        while size:
-            before = len(units)
-            for start in range(0, before, size):
-                rest = frozenset(units) - frozenset(units[start : start + size])
-                if self.left <= 0:
-                    return False
-                if len(rest) < len(units) and not self._lives(rest):
-                    self.kept = rest
-                    reached = {(schema.id, field) for schema, field in self.units(rest)}
-                    # The others keep their index, so that each is tried once in a round.
-                    units = [unit if unit in reached else (-1, "") for unit in units]
-            units = [unit for unit in units if unit[0] >= 0]
+        while size and self.left > 0:
+            for start in range(0, len(units), size):
+                self._take_out(units[start : start + size])
+            before, units = len(units), self._left()
             if size == 1 and len(units) == before:
                 return True
             size = max(1, min(size // 2, len(units)))
-        return True
+        return self.left > 0
+
+    def _left(self) -> list[Unit]:
+        return [(schema.id, field) for schema, field in self.units(self.kept)]
+
+    def _take_out(self, some: Sequence[Unit]) -> None:
+        """Take out some keywords if no value meets the others."""
+        left = self._left() if self.left > 0 else []
+        rest = frozenset(left).difference(some)
+        if len(rest) < len(left) and not self._lives(rest):
+            self.kept = rest
 
     def units(self, kept: frozenset[Unit] | None) -> list[tuple[Schema, str]]:
         """Return the keywords that are reached from the roots through those that are kept, in the order of
