@@ -101,9 +101,19 @@ class UnsupportedError(GrammarError):
 
 
 class UnsatisfiableSchema(GrammarError):
-    """No document satisfies the schema; `places` are the JSON pointers that contradict each other."""
+    """No document satisfies the schema; `keywords` are the JSON pointers of a smallest set of keywords that
+    contradict each other, `places` those of schemas that do, at the deepest place that shows it."""
 
-    def __init__(self, what: str, *, places: Sequence[str] = (), where: str = "", cure: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        keywords: Sequence[str] = (),
+        places: Sequence[str] = (),
+        where: str = "",
+        cure: str = "",
+    ) -> None:
+        self.keywords = tuple(keywords)
         self.places = tuple(places)
         super().__init__(what, where=where, cure=cure)
 

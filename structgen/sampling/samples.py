@@ -15,8 +15,8 @@ import numpy as np
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.estimates import (
     CUT_SHORT,
+    FEWEST,
     FEWEST_PARTS,
-    FEWEST_TEXTS,
     LEAST_CLOUDS,
     LEAST_SIZE,
     NORMAL,
@@ -107,18 +107,45 @@ class Samples(Generic[T]):
             return self.log_z_interval
         return log(self.bracket[0]), log(self.bracket[1])
 
+    @cached_property
+    def lists_all(self) -> bool:
+        """Whether the draws are all valid texts, each once, weighted by its probability: means are exact.
+
+        An exhausted tree is not enough: draws from it are draws still.
+        """
+        lower, upper = self.bracket
+        return (
+            lower == upper
+            and len(set(self.token_ids)) == len(self.texts) > 0
+            and bool(np.allclose(self.log_weights, self.logprobs, rtol=0.0, atol=1e-9))
+            and math.isclose(float(np.exp(self.logprobs).sum()), upper, rel_tol=1e-9)
+        )
+
     @property
     def knows_error(self) -> bool:
-        """Whether the draws tell the error of means: log Z has an interval, and weighted draws have an
-        effective size of at least `LEAST_SIZE`, from `LEAST_CLOUDS` effective clouds of particles."""
+        """Whether the draws tell the error of means (see `why_no_error`)."""
+        return not self.why_no_error
+
+    @cached_property
+    def why_no_error(self) -> str:
+        """Why the draws tell no error of means, in words; "" where they do: log Z has an interval, and
+        weighted draws are worth at least `LEAST_SIZE` independent ones, from `LEAST_CLOUDS` effective clouds
+        of particles."""
+        if self.lists_all:
+            return ""
+        if self.is_biased:
+            return "the draws are of another law"
         if self.log_z_interval is None:
-            return False
-        # The weights of `auto` are probabilities: their spread says nothing of the error.
-        if self.kind != "weighted" or self.method == "auto":
-            return True
+            return f"there are fewer than {FEWEST} attempts, particles or texts"
+        if self.kind != "weighted":
+            return ""
         clouds = self.contributions(np.ones(len(self.texts)))
         is_spread = float(clouds.sum()) ** 2 >= LEAST_CLOUDS * float(clouds @ clouds)
-        return is_spread and self.effective_size >= LEAST_SIZE
+        if self.method != "auto" and not is_spread:
+            return f"fewer than {LEAST_CLOUDS} clouds of particles carry the weight"
+        # The weights of `auto` are probabilities: their spread says nothing of the error.
+        size = self.worth if self.method == "auto" else min(self.worth, self.effective_size)
+        return f"{size:.1f} effective draws are fewer than {LEAST_SIZE}" if size < LEAST_SIZE else ""
 
     @property
     def weights(self) -> Floats:
@@ -134,13 +161,12 @@ class Samples(Generic[T]):
     @cached_property
     def worth(self) -> float:
         """The number of independent draws from the target with equal standard errors, on average over 64
-        random yes/no questions about the text; infinite if every valid text is known.
+        random yes/no questions about the text; infinite if they are all valid texts (`lists_all`).
 
         Unlike Kish's number it accounts for particles with common ancestors, and for texts whose probability
         is known exactly. Cost: 64 standard errors.
         """
-        lower, upper = self.bracket
-        if lower == upper and self.texts:
+        if self.lists_all:
             return math.inf
         numbers = {text: number for number, text in enumerate(dict.fromkeys(self.texts))}
         places = np.array([numbers[text] for text in self.texts], np.int64)
@@ -160,9 +186,9 @@ class Samples(Generic[T]):
 
         The estimate is the weighted mean; the error is that of a ratio of means (the delta method), enlarged
         for few draws by Student's quantile: the mean plus and minus 1.96 errors is an interval of 95 %. It is
-        None where it is unknown: the draws do not tell (`knows_error`), are biased, are fewer than 32 texts
-        of beams, or nearly all agree; `marginals` may still have intervals of shares. Raises StructgenError
-        if there is no draw.
+        None where it is unknown: the draws do not tell (`why_no_error` says why), or nearly all agree;
+        `marginals` may still have intervals of shares. It is 0 if all valid texts are listed. Raises
+        StructgenError if there is no draw.
         """
         if not self.values:
             raise StructgenError(
@@ -173,13 +199,11 @@ class Samples(Generic[T]):
         weights = self.weights
         found = np.array([float(function(value)) for value in self.values])
         mean = float(weights @ found)
-        lower, upper = self.bracket
-        if lower == upper:
+        if self.lists_all:
             return mean, 0.0
         parts = self.contributions(found - mean)
         half = half_width(parts)
-        is_small = self.method == "auto" and len(self.texts) < FEWEST_TEXTS
-        if self.is_biased or is_small or not self.knows_error or half is None:
+        if self.why_no_error or half is None:
             return mean, None
         return mean, half / NORMAL if np.ptp(found) and effective_parts(parts) >= FEWEST_PARTS else None
 
@@ -294,7 +318,7 @@ class Samples(Generic[T]):
     @property
     def _error(self) -> str:
         if self.log_z_interval is None:
-            return "too few draws for an interval"
+            return f"no interval: {self.why_no_error or 'there is no draw'}"
         return "95 %: {:.4f} to {:.4f}".format(*self.log_z_interval)
 
     @property

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from exact import TOKENS
 from tasks import Even, Task
 from test_laws import ALIVE
 
@@ -139,3 +140,87 @@ def test_a_vocabulary_of_eight_tokens_needs_no_others(method):
     low, high = found.log_z_bounds
     assert set(found.texts) <= {"ab", "cd", "abab", "abcd", "cdab", "cdcd"}
     assert low - 1 < math.log(z) < high + 1
+
+
+EXHAUSTED = Task("pairs", "([ab]c){1,2}", 4, (b"a", b"b", b"c"), seed=9)
+"""A language of six texts, all of which a tree knows after some tens of attempts."""
+
+
+def spelt(tokens: tuple[int, ...]) -> str:
+    return b"".join(TOKENS[token] or b"" for token in tokens).decode()
+
+
+@pytest.mark.parametrize("method", ["importance", "cars"])
+def test_draws_from_an_exhausted_tree_are_draws_still(method):
+    """Their mean is no sum over all texts: it has an error, and the interval holds as often as it says."""
+    tree = sg.PrefixTree()
+    assert EXHAUSTED.sample(500, "auto", tree=tree).lists_all
+    truth = sum(p * len(spelt(tokens)) for tokens, p in EXHAUSTED.law.items()) / sum(EXHAUSTED.law.values())
+    inside = []
+    for seed in range(40):
+        found = EXHAUSTED.sample(100, method, seed=seed, tree=tree)
+        mean, error = found.expectation(len)
+        assert found.bracket[0] == found.bracket[1] and not found.lists_all and found.worth <= 110
+        assert error
+        inside.append(abs(mean - truth) <= 1.96 * error)
+    assert sum(inside) >= 34  # of 95 %, fewer come in one of 300 trials
+
+
+def test_all_valid_texts_listed_are_known_without_an_error():
+    found = EXHAUSTED.sample(500, "auto")
+    truth = sum(p * len(spelt(tokens)) for tokens, p in EXHAUSTED.law.items()) / sum(EXHAUSTED.law.values())
+    assert found.lists_all and math.isinf(found.worth) and found.why_no_error == ""
+    assert found.expectation(len) == (pytest.approx(truth, abs=1e-12), 0.0)
+
+
+@pytest.mark.parametrize("method", ["importance", "smc", "awrs", "auto"])
+def test_fewer_than_64_effective_draws_give_no_error_and_the_reason(method):
+    given = 0
+    for seed in range(8):
+        found = TASK.sample(96 if method != "auto" else 20, method, seed=seed)
+        size = found.worth if method == "auto" else min(found.worth, found.effective_size)
+        _, error = found.expectation(len)
+        if found.log_z_interval is None:
+            assert (
+                error is None and found.why_no_error == "there are fewer than 64 attempts, particles or texts"
+            )
+        elif size < 64:
+            assert error is None and (
+                "are fewer than 64" in found.why_no_error or "clouds" in found.why_no_error
+            )
+        else:
+            assert found.why_no_error == ""
+            given += 1
+    assert given < 8
+
+
+@pytest.mark.parametrize(
+    ("method", "why"), [("masked", "another law"), ("importance", "fewer than 64 attempts")]
+)
+def test_a_missing_error_has_its_reason_in_the_facts(method, why):
+    found = TASK.sample(20, method)
+    assert why in found.why_no_error
+    assert method == "masked" or f"no interval: {found.why_no_error}" in dict(found.facts())["log Z"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 100, 300])
+@pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc", "awrs"])
+def test_intervals_hold_the_truth_as_often_as_they_say(method, n):
+    """Each cell within the band in which 999 of 1,000 cells of exact intervals lie, or above."""
+    task = Task("even", "[abc]{0,5}", 5, (b"a", b"b", b"c"), seed=13, sharp=0.5, checker=Even())
+    z = sum(task.law.values())
+    truth = sum(p * len(spelt(tokens)) for tokens, p in task.law.items()) / z
+    inside: dict[str, list[bool]] = {"mean": [], "log Z": []}
+    for seed in range(200):
+        found = task.sample(n, method, seed=seed)
+        mean, error = found.expectation(len)
+        if error is not None:
+            inside["mean"].append(abs(mean - truth) <= 1.96 * error + 1e-12)
+        if found.log_z_interval is not None:
+            low, high = found.log_z_interval
+            inside["log Z"].append(low - 1e-12 <= math.log(z) <= high + 1e-12)
+    for answers in inside.values():
+        if answers:
+            band = 3.29 * math.sqrt(0.95 * 0.05 / len(answers)) + 0.5 / len(answers)
+            assert sum(answers) / len(answers) >= 0.95 - band

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_right
 
+from structgen.automata.regex.python_syntax import cased_points
 from structgen.automata.regex.syntax_tree import (
     DEPTH,
     EMPTY,
@@ -19,6 +21,7 @@ from structgen.automata.regex.syntax_tree import (
     WordBoundary,
 )
 from structgen.automata.unicode.charsets import (
+    ANY,
     DIGIT,
     DOT,
     NOT_DIGIT,
@@ -39,7 +42,8 @@ _LARGEST_COUNT = 1 << 30
 
 @functools.lru_cache(maxsize=4096)
 def parse(source: str, strict: bool = False) -> Node:
-    """Return the tree of a pattern, read with ECMA-262's `u` flag (no i, m, s); O(n).
+    """Return the tree of a pattern, read with ECMA-262's `u` flag; O(n). The flags i, m and s hold in groups
+    such as `(?i:...)` alone.
 
     Where that grammar has a syntax error and Annex B's has none (an escaped `-`, a literal brace), Annex B's
     reading holds at that place; with `strict` it is an error. Raises `RegexError` with the position of the
@@ -67,12 +71,12 @@ def only_legacy(source: str) -> str:
 
 
 class _Frame:
-    """One open group: its finished alternatives, and the parts of the present one."""
+    """One open group: its finished alternatives, the parts of the present one, and the flags that hold."""
 
-    __slots__ = ("branches", "kind", "opened", "parts")
+    __slots__ = ("branches", "flags", "kind", "opened", "parts")
 
-    def __init__(self, kind: str, opened: int) -> None:
-        self.kind, self.opened = kind, opened
+    def __init__(self, kind: str, opened: int, flags: str = "") -> None:
+        self.kind, self.opened, self.flags = kind, opened, flags
         self.branches: list[Node] = []
         self.parts: list[Node] = []
 
@@ -96,6 +100,12 @@ class _Frame:
 
 _CONTROL = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
 _CLASSES = {"d": DIGIT, "D": NOT_DIGIT, "w": WORD, "W": NOT_WORD, "s": SPACE, "S": NOT_SPACE}
+_MODIFIERS = re.compile(r"\?([ims]*)(?:-([ims]*))?:")
+_LINE_ENDS = CharacterClass(((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)))
+_LINE_START = Alternation((TEXT_START, LookAround(False, True, _LINE_ENDS)))
+_LINE_END = Alternation((TEXT_END, LookAround(True, True, _LINE_ENDS)))
+_FOLDED_ALIKE = ("\u0390\u1fd3", "\u03b0\u1fe3", "\ufb05\ufb06")
+"""Characters that Unicode's simple case folding makes one since version 15.1."""
 _NAME_ESCAPE = re.compile(r"\\u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _ASCII = [CharacterClass(((point, point),)) for point in range(128)]
@@ -110,7 +120,7 @@ _GROUP_CURES = {
     ">": "ECMA-262 (JavaScript) has no atomic groups: write (?:...).",
     "#": "ECMA-262 (JavaScript) has no comments: take it out.",
     **dict.fromkeys(
-        "imsxuaL-", "ECMA-262 (JavaScript) has no flags inside a pattern: write [aA] for both cases."
+        "imsxuaL-", "ECMA-262 (JavaScript) has the flags i, m and s, each for a group: write (?i:...)."
     ),
 }
 """What Python's syntax of groups is in ECMA-262."""
@@ -120,6 +130,8 @@ class _Parser:
     def __init__(self, source: str, strict: bool) -> None:
         self.text, self.strict = source, strict
         self.at = 0
+        self.flags = ""
+        """The flags that hold here, of i, m and s."""
         self._groups: tuple[int, bool] | None = None
         self._names: set[str] = set()
 
@@ -148,20 +160,22 @@ class _Parser:
                 self.at += 1
                 point = ord(char)
                 node: Node = _ASCII[point] if point < 128 else CharacterClass(((point, point),))
+                if "i" in self.flags:
+                    node = CharacterClass(_folded(((point, point),)))
             elif char == "\\":
                 node = self.escape()
-                bare = isinstance(node, WordBoundary)
+                bare = not isinstance(node, CharacterClass)
             elif char == "[":
                 node = CharacterClass(self.char_class())
             elif char == ".":
                 self.at += 1
-                node = CharacterClass(DOT)
+                node = CharacterClass(ANY if "s" in self.flags else DOT)
             elif char == "^":
                 self.at += 1
-                node, bare = TEXT_START, True
+                node, bare = _LINE_START if "m" in self.flags else TEXT_START, True
             elif char == "$":
                 self.at += 1
-                node, bare = TEXT_END, True
+                node, bare = _LINE_END if "m" in self.flags else TEXT_END, True
             elif char == "|":
                 self.at += 1
                 stack[-1].split()
@@ -170,7 +184,8 @@ class _Parser:
             elif char == "(":
                 if len(stack) > DEPTH:
                     raise self.fail(f"Groups nested deeper than {DEPTH}")
-                stack.append(_Frame(self.open_group(), self.at))
+                kind = self.open_group()
+                stack.append(_Frame(kind, self.at, self.flags))
                 parts = stack[-1].parts
                 continue
             elif char == ")":
@@ -178,6 +193,7 @@ class _Parser:
                     raise self.fail("Unmatched )")
                 self.at += 1
                 frame = stack.pop()
+                self.flags = stack[-1].flags
                 parts = stack[-1].parts
                 node = frame.node()
                 if frame.kind:
@@ -248,7 +264,8 @@ class _Parser:
         return least, None if most is None or most >= _LARGEST_COUNT else most, close + 1
 
     def open_group(self) -> str:
-        """Read the opening of a group: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group."""
+        """Read the opening of a group: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group.
+        Modifiers change `flags`."""
         text = self.text
         self.at += 1
         if text[self.at : self.at + 1] != "?":
@@ -260,6 +277,14 @@ class _Parser:
         if opened[:1] in ("=", "!"):
             self.at += 2
             return opened[0]
+        modifiers = _MODIFIERS.match(text, self.at)
+        if modifiers is not None:
+            added, removed = modifiers[1], modifiers[2] or ""
+            if not added + removed or len(set(added + removed)) < len(added + removed):
+                raise self.fail(f"The flags of ({modifiers[0]} are none, or one comes twice,")
+            self.flags = "".join(flag for flag in "ims" if flag in self.flags + added and flag not in removed)
+            self.at = modifiers.end()
+            return ""
         if opened in ("<=", "<!"):
             self.at += 3
             return opened
@@ -303,7 +328,7 @@ class _Parser:
         char = text[start + 1 : start + 2]
         if char in ("b", "B"):
             self.at += 2
-            return WordBoundary(char == "b")
+            return _folded_boundary(char == "b") if "i" in self.flags else WordBoundary(char == "b")
         if char == "k" and self.groups()[1]:
             raise self.fail("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
         if char.isascii() and char.isdigit() and char != "0":
@@ -315,7 +340,8 @@ class _Parser:
                     f"A back-reference ({text[start:end]}) stands", cure=RegexError.BACK_REFERENCE_CURE
                 )
             self.legacy(f"{text[start:end]} refers to no group", start)
-        return CharacterClass(self.char_escape(in_class=False))
+        ranges = self.char_escape(in_class=False)
+        return CharacterClass(_folded(ranges) if "i" in self.flags else ranges)
 
     def char_escape(self, *, in_class: bool) -> Ranges:
         """Read an escape that stands for one code point or for a class."""
@@ -324,6 +350,8 @@ class _Parser:
         if not char:
             raise self.fail("A lone \\ ends the pattern")
         self.at += 2
+        if char in "wW" and "i" in self.flags:
+            return _folded(WORD) if char == "w" else complement(_folded(WORD))
         if char in _CLASSES:
             return _CLASSES[char]
         if char in "pP":
@@ -424,7 +452,7 @@ class _Parser:
                     found.extend((*first, (0x2D, 0x2D), *last))
             else:
                 found.extend(first)
-        ranges = union(found)
+        ranges = _folded(union(found)) if "i" in self.flags else union(found)
         return complement(ranges) if negated else ranges
 
     def class_atom(self) -> Ranges:
@@ -436,6 +464,40 @@ class _Parser:
             self.at += 2
             return _single(8)
         return self.char_escape(in_class=True)
+
+
+@functools.lru_cache(maxsize=1)
+def _folds() -> tuple[tuple[int, ...], ...]:
+    """Return the groups of characters that the flag i takes for one: those of the same simple case folding
+    (Unicode, CaseFolding.txt, status C and S), as the running Python knows them. Some 3 ms."""
+    groups: dict[str, list[int]] = {}
+    for char in cased_points()[1]:
+        # Python folds fully; where that is several characters, a simple folding is the small letter, if any.
+        fold = char.casefold() if len(char.casefold()) == 1 else char.lower()
+        groups.setdefault(fold if len(fold) == 1 else char, []).append(ord(char))
+    alike = [tuple(map(ord, pair)) for pair in _FOLDED_ALIKE]
+    return (*(tuple(group) for group in groups.values() if len(group) > 1), *alike)
+
+
+@functools.lru_cache(maxsize=1024)
+def _folded(ranges: Ranges) -> Ranges:
+    """Return the characters that match one of some characters under the flag i; a millisecond, once."""
+    starts = [low for low, _ in ranges]
+
+    def holds(point: int) -> bool:
+        at = bisect_right(starts, point) - 1
+        return at >= 0 and point <= ranges[at][1]
+
+    return union((*ranges, *((one, one) for group in _folds() if any(map(holds, group)) for one in group)))
+
+
+def _folded_boundary(holds: bool) -> Node:
+    r"""Return `\b` or `\B` under the flag i, for which U+017F and U+212A are letters of words too."""
+    word = CharacterClass(_folded(WORD))
+    before, after = LookAround(False, True, word), LookAround(True, True, word)
+    no_before, no_after = LookAround(False, False, word), LookAround(True, False, word)
+    first, second = (no_after, after) if holds else (after, no_after)
+    return Alternation((Concatenation((before, first)), Concatenation((no_before, second))))
 
 
 def _group_name(written: str) -> str:

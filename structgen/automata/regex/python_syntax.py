@@ -65,7 +65,7 @@ def _members(op: str, value: Any, flags: int) -> Ranges:
     plain = complement(ranges) if negated else ranges
     if not flags & re.IGNORECASE:
         return plain
-    cased, points = _cased()
+    cased, points = cased_points()
     written = "".join(map(in_brackets, items))
     # re itself is asked about the characters that have case; the others match as they are written
     asked = _compiler.compile(f"[{'^' * negated}{written}]", flags & (re.ASCII | re.IGNORECASE))
@@ -103,7 +103,7 @@ def _category(letter: str, ascii_only: bool) -> Ranges:
 
 
 @functools.lru_cache(maxsize=1)
-def _cased() -> tuple[Ranges, str]:
+def cased_points() -> tuple[Ranges, str]:
     """Return the code points that have case, as ranges and as a text; some 10 ms the first time ever.
 
     They are those that lower() or upper() changes: re folds no others.

@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 
 from structgen.sampling.beam import Beam, FoundText
-from structgen.sampling.estimates import around, half_width, log_sum
+from structgen.sampling.estimates import FEWEST, around, half_width, log_sum
 from structgen.sampling.lookahead import LookAhead
 from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun
 from structgen.sampling.target import Floats, Ids
@@ -162,7 +162,9 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
             parts += _parts(sums, np.array(one.clusters))
         return np.concatenate(parts)
 
-    interval = around(log_z, half_width(contributions(np.ones(len(tokens)))))
+    interval = None
+    if len(tokens) >= FEWEST:
+        interval = around(log_z, half_width(contributions(np.ones(len(tokens)))))
     return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z, interval, contributions)
 
 

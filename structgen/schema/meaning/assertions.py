@@ -130,7 +130,10 @@ class Assertions:
         facts.unique |= schema.unique_items
         if schema.contains is not None:
             self._count_items(
-                facts, self.tables.literal(schema.contains), schema.min_contains, schema.max_contains
+                facts,
+                self.tables.judging(self.tables.literal(schema.contains)),
+                schema.min_contains,
+                schema.max_contains,
             )
 
     def _count_items(self, facts: FactConjunction, literal: int, least: int, most: int | None) -> None:
@@ -170,7 +173,7 @@ class Assertions:
             then = ALWAYS if schema.then is None else tables.literal(schema.then)
             other = ALWAYS if schema.else_ is None else tables.literal(schema.else_)
             if then != ALWAYS or other != ALWAYS:
-                test = tables.literal(schema.if_)
+                test = tables.judging(tables.literal(schema.if_))
                 at_if = (*rank, position(schema, "if"))
                 self._choose(
                     facts,
@@ -280,15 +283,15 @@ class Assertions:
         for key, child in schema.properties.items():
             literal = tables.twin(tables.literal(child, True))
             if literal != NEVER:
-                events.append(AtKey(key, _one(literal)))
+                events.append(AtKey(key, self._judged(literal)))
         for source, child in schema.pattern_properties:
             literal = tables.twin(tables.literal(child, True))
             if literal != NEVER:
-                events.append(AtPattern(source, _one(literal)))
+                events.append(AtPattern(source, self._judged(literal)))
         if schema.additional is not None:
             literal = tables.twin(tables.literal(schema.additional, True))
             if literal != NEVER:
-                events.append(AtOther(schema, _one(literal)))
+                events.append(AtOther(schema, self._judged(literal)))
         if schema.property_names is not None:
             literal = tables.literal(schema.property_names)
             if literal == NEVER:
@@ -311,11 +314,11 @@ class Assertions:
         for index, child in enumerate(schema.prefix):
             literal = tables.twin(tables.literal(child, True))
             if literal != NEVER:
-                events.append(AtIndex(index, _one(literal)))
+                events.append(AtIndex(index, self._judged(literal)))
         if schema.items is not None:
             literal = tables.twin(tables.literal(schema.items, True))
             if literal != NEVER:
-                events.append(FromIndex(len(schema.prefix), _one(literal)))
+                events.append(FromIndex(len(schema.prefix), self._judged(literal)))
         if schema.min_items:
             events.append(AtMost(schema.min_items - 1))
         if schema.max_items is not None:
@@ -323,7 +326,7 @@ class Assertions:
         if schema.unique_items:
             events.append(RepeatedItem())
         if schema.contains is not None:
-            literal = tables.literal(schema.contains)
+            literal = tables.judging(tables.literal(schema.contains))
             least, most = schema.min_contains, schema.max_contains
             if literal == ALWAYS:
                 if least:
@@ -338,6 +341,12 @@ class Assertions:
                     branches.append((Counter(literal, 0, least - 1),))
                 if most is not None:
                     branches.append((Counter(literal, most + 1, None),))
+
+    def _judged(self, literal: int) -> tuple[int, ...]:
+        """Return what an obligation asks of a value; what is to hold under two `not` only judges it."""
+        if literal == ALWAYS:
+            return ()
+        return (literal if literal & 1 else self.tables.judging(literal),)
 
     def _negative_combinators(self, schema: Schema, branches: Choice, rank: Rank, kind: int) -> None:
         """Add the ways in which a combination of schemas fails, but for `allOf` and `$ref`."""
@@ -357,12 +366,14 @@ class Assertions:
             branches.append(tuple(Hold(tables.negate(literal), rank) for literal in literals))
             for a, others in enumerate(self.overlaps.of(literals, kind, schema)):
                 branches.extend(
-                    (Hold(literals[a], (*rank, a)), Hold(literals[b], (*rank, b))) for b in others if a < b
+                    tuple(Hold(tables.judging(literals[at]), (*rank, at)) for at in (a, b))
+                    for b in others
+                    if a < b
                 )
         if schema.not_ is not None:
             branches.append((Hold(tables.literal(schema.not_), rank),))
         if schema.if_ is not None:
-            test = tables.literal(schema.if_)
+            test = tables.judging(tables.literal(schema.if_))
             if schema.then is not None:
                 branches.append((Hold(test, rank), deny(schema.then)))
             if schema.else_ is not None:
@@ -376,7 +387,3 @@ class Assertions:
             tuple(step for step in branch if not (isinstance(step, Hold) and step.literal == ALWAYS))
             for branch in branches
         ]
-
-
-def _one(literal: int) -> tuple[int, ...]:
-    return () if literal == ALWAYS else (literal,)

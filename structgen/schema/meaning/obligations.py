@@ -149,7 +149,7 @@ class Obligations:
                 facts.add_value(key, (NEVER,))
             case [AtKey(key, literals)]:
                 facts.required[key] = None
-                facts.add_value(key, literals)
+                facts.add_value(key, map(self._denied_by_value, literals))
             case [AtLeast(count)]:
                 facts.bound(count, None)
             case [AtMost(count)]:
@@ -157,15 +157,19 @@ class Obligations:
             case [Without(key), AtKey(other, literals)] | [AtKey(other, literals), Without(key)] if (
                 key == other
             ):
-                facts.add_value(key, literals)
+                facts.add_value(key, map(self._denied_by_value, literals))
             case [AtIndex(index, literals)]:
                 facts.bound(index + 1, None)
-                facts.add_value(index, literals)
+                facts.add_value(index, map(self._denied_by_value, literals))
             case [FromIndex(_, literals)] if len(literals) == 1:
                 return False
             case _:
                 return False
         return True
+
+    def _denied_by_value(self, literal: int) -> int:
+        """Return a literal which, if it denies a schema, only judges values."""
+        return self.tables.judging(literal) if literal & 1 else literal
 
 
 class Known:

@@ -8,7 +8,8 @@ true are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -237,6 +238,31 @@ class Info:
         )
 
 
+def parts_of(values: Iterable[object]) -> Iterator[Schema]:
+    """Yield the schemas in values of fields of `Schema`, in order."""
+    stack = list(values)
+    stack.reverse()
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Schema):
+            yield value
+        elif isinstance(value, Mapping):
+            stack.extend(reversed(list(value.values())))
+        elif isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
+            stack.extend(reversed(value))
+
+
+def _with_others(value: object, by: Mapping[int, Schema]) -> object:
+    """Return the value of a field with other schemas in it, given by the ids of those that they replace."""
+    if isinstance(value, Schema):
+        return by[value.id]
+    if isinstance(value, Mapping):
+        return {key: _with_others(one, by) for key, one in value.items()}
+    if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
+        return tuple([_with_others(one, by) for one in value])
+    return value
+
+
 def _restricts(schema: Schema | None) -> bool:
     return schema is not None and schema.verdict is not True
 
@@ -244,8 +270,11 @@ def _restricts(schema: Schema | None) -> bool:
 class PlaceTables:
     """The interned literals, demands and places of one network."""
 
-    def __init__(self, any_value: int | None = None) -> None:
-        """`any_value`: how deep an unconstrained value may be nested; None: no bound."""
+    def __init__(self, any_value: int | None = None, *, digits_alone: bool = False) -> None:
+        """`any_value`: how deep an unconstrained value may be nested; None: no bound. `digits_alone`: where
+        only integers may stand they are written as digits alone (numbers="bounded")."""
+        self.digits_alone = digits_alone
+        self._judging: dict[int, Schema] = {}
         self.infos: dict[int, Info] = {}
         self._hopeless: dict[int, bool] = {}
         self.demands: list[tuple[int, ...]] = [()]
@@ -286,6 +315,65 @@ class PlaceTables:
             return False
         info = self.infos[literal >> 1]
         return info.only_values if literal & 1 else info.schema.bans
+
+    def judging(self, literal: int) -> int:
+        """Return a literal that the same values meet, and that asks nothing of how a number is written.
+
+        A keyword that counts, tests or excludes values (`contains`, `if`, what an obligation asks) judges
+        them; it does not say that only integers may stand at a place, and so 1.0 counts for it as 1 does.
+        """
+        if literal < 0 or not self.digits_alone:
+            return literal
+        schema = self.infos[literal >> 1].schema
+        copy = self._by_value(schema)
+        return literal if copy is schema else self.literal(copy, bool(literal & 1))
+
+    def both_judging(self, demand: int, literals: Sequence[int]) -> int:
+        """Return the demand that adds literals which only judge its values."""
+        said = self.demands[demand]
+        if any(literal ^ 1 in said for literal in literals):
+            return NEVER
+        return self.both(demand, [self.judging(literal) for literal in literals if literal not in said])
+
+    def _by_value(self, schema: Schema) -> Schema:
+        """Return a copy of a schema, and of all that it refers to, which only judges values; the schema
+        itself if no number is named there. Linear in what it refers to, once."""
+        if schema.by_value:
+            return schema
+        if schema.id not in self._judging:
+            names = [one.name for one in fields(Schema) if one.name not in ("id", "pointer", "by_value")]
+            copies = self.copies([schema], lambda one: {name: getattr(one, name) for name in names})
+            if not any(map(self._names_numbers, copies.values())):
+                copies = {schema.id: schema}
+            for original, copy in copies.items():
+                copy.by_value = copy is not schema
+                if original in self.constants.sets:
+                    self.constants.sets[copy.id] = self.constants.sets[original]
+            self._judging.update(copies)
+        return self._judging[schema.id]
+
+    def _names_numbers(self, schema: Schema) -> bool:
+        scalars = (str, bool, type(None))
+        return self.info(schema).numbers or not all(isinstance(one, scalars) for one in schema.enum or ())
+
+    def copies(
+        self, roots: Iterable[Schema], said: Callable[[Schema], dict[str, object]]
+    ) -> dict[int, Schema]:
+        """Return copies of schemas and of all that they refer to, by the ids of the originals: with the
+        fields that `said` returns."""
+        found: dict[int, Schema] = {}
+        of_copies: dict[int, dict[str, object]] = {}
+        stack = list(roots)
+        while stack:
+            schema = stack.pop()
+            if schema.id not in found:
+                of_copy = of_copies[schema.id] = said(schema)
+                found[schema.id] = self.schema(schema.pointer, **of_copy)
+                stack.extend(parts_of(of_copy.values()))
+        for original, of_copy in of_copies.items():
+            for name, value in of_copy.items():
+                setattr(found[original], name, _with_others(value, found))
+        return found
 
     # Schemas made here
 
@@ -330,6 +418,8 @@ class PlaceTables:
                     min_items=len(value),
                     max_items=len(value),
                 )
+            if schema.by_value:
+                found = self._by_value(found)
             self._members[schema.id, index] = found
         return found
 

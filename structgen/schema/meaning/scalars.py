@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple, Protocol
 
+from structgen.automata.numbers.written_forms import only_integers
 from structgen.errors import LimitError, SchemaError
 from structgen.language.ir import (
     FALSE,
@@ -179,10 +180,20 @@ class Scalars:
                 found = TRUE
             else:
                 found = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
+            if kind == NUMBER and self.tables.digits_alone and only_integers(found):
+                asked = [literal for literal in literals if not self._judges(literal)]
+                own = self.narrowed([self.literal(literal, kind) for literal in asked], kind)
+                # Other numbers may stand here: that the value is an integer is said without that.
+                found = found if only_integers(own) else Not(Not(found))
             if kind == STRING and self.longest is not None:
                 found = self._capped(found, self.longest)
             self._demands[key] = found
         return found
+
+    def _judges(self, literal: int) -> bool:
+        """Return whether a literal only judges values (`PlaceTables.judging`)."""
+        schema = self.tables.about(literal).schema
+        return schema.by_value or schema.id in self.tables.constants.sets
 
     def key(self, formula: Formula) -> Formula:
         """Return the formula of keys that no schema names, with their length bounded (max_string)."""

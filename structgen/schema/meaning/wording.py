@@ -44,6 +44,11 @@ def describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) ->
     return sorted(found)
 
 
+def joined(words: Sequence[str], joint: str = " and ") -> str:
+    """Return some words in a row, the last one behind a joint."""
+    return joint.join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
+
+
 def string(formula: Formula, some: str = "a string") -> str:
     """Return a description of strings, which says so where it is not complete."""
     if isinstance(formula, Words):

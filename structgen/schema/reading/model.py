@@ -77,6 +77,8 @@ class Schema:
     """Without `then` and `else` it asserts nothing, and is read only where something is `unevaluated*`."""
     then: Schema | None = None
     else_: Schema | None = None
+    by_value: bool = False
+    """It only judges values, and asks nothing of how a number is written (`PlaceTables.judging`)."""
     bans: bool = False
     """It is no part of the schema's text: it says which texts no string and no key may hold (`banned`)."""
     applicators: tuple[str, ...] = ()

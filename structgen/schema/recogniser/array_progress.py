@@ -147,7 +147,7 @@ class ArrayProgress:
                 own.reverse()
         for combination in product(*ways):
             extra = [literal for literals, _ in combination for literal in literals]
-            demand = self.tables.both(base, extra) if extra else base
+            demand = self.tables.both_judging(base, extra) if extra else base
             if demand == NEVER or (extra and self.tables.hopeless(demand)):
                 continue
             left = tuple(
@@ -209,7 +209,7 @@ class ArrayProgress:
             if not kept:
                 return None
             left.append(tuple(kept))
-        return tuple(left), counts
+        return tuple(dict.fromkeys(left)), counts  # equal ones are one: threads are compared by them
 
     def closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
         unmet, counts = progress

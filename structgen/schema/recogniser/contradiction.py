@@ -1,4 +1,5 @@
-"""Why no value meets a conjunction of schemas: the two keywords that exclude each other, if two do."""
+"""Why no value meets a conjunction of schemas, in the words of the keywords that exclude each other, where a
+short way of saying it is known; `smallest_contradiction` names the keywords of every other one."""
 
 from __future__ import annotations
 
@@ -7,13 +8,14 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from itertools import combinations
 
-from structgen.errors import StructgenError
-from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Points, Words
+from structgen.errors import LimitError, StructgenError
+from structgen.language.ir import FALSE, Formula
 from structgen.schema.meaning import wording
-from structgen.schema.meaning.formulas import numbers_of
 from structgen.schema.meaning.place import ALWAYS, ARRAY, EVERY, NEVER, NUMBER, OBJECT, STRING
+from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_liveness import Oracle
+from structgen.schema.recogniser.smallest_contradiction import signed, smallest
 
 RELAX = "Relax one of them."
 _REQUIRED = "the required key "
@@ -21,7 +23,11 @@ _DEEPEST = 6
 """Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
 _MOST_PAIRED = 12
 """Keywords of one value that are tried in pairs."""
-_MOST_NAMED = 4  # constraints that one message names; a reader takes in no more
+_SCALARS = {
+    STRING: ("min_length", "max_length", "pattern", "format", "enum"),
+    NUMBER: ("types", "minimum", "maximum", "exclusive_minimum", "exclusive_maximum", "multiple_of", "enum"),
+}
+"""Fields of `Schema` that speak of strings, and of numbers."""
 _MOST_BRANCHES = 50
 """Branches of a oneOf that are tried one by one."""
 
@@ -35,28 +41,37 @@ class _Said:
     formula: Formula
 
 
-def reason(oracle: Oracle, literals: Iterable[int], inside: str = "") -> tuple[str, str]:
+class _Unexplained(Exception):
+    """No short reason is known."""
+
+
+def reason(oracle: Oracle, literals: Iterable[int], inside: str = "", told: str = "") -> tuple[str, str]:
     """Return in words why no value meets all literals (integers of `Tables`), and how to mend it.
+
+    Where no short reason is known, it is `told`, or else a smallest set of keywords that no value meets.
 
     Pairs of keywords are tried first, then the values of required keys and items. Tens of questions to the
     oracle. `inside`: the step into a value (`item 1`) that the caller has named already.
     """
     reasons = _Reasons(oracle, inside)
     way: list[str] = []
-    asked = tuple(literals)
+    asked = literals = tuple(literals)
     seen = set()
     for _ in range(_DEEPEST):
         if asked in seen:
             endless = "it asks for another such value inside itself, without end"
             return ": ".join((*way, endless)), _endless_cure(way[-1] if way else inside)
         seen.add(asked)
-        answer = reasons.step(asked)
+        try:
+            answer = reasons.step(asked)
+        except (_Unexplained, LimitError):
+            break
         if isinstance(answer, str):
             return ": ".join((*way, answer)), RELAX
         where, asked = answer
         if way or where != inside:
             way.append(where)
-    return ": ".join((*way, reasons.places(asked))), RELAX
+    return told or smallest(oracle, signed(oracle, literals)).told, RELAX
 
 
 def empty_schema(schema: Schema) -> tuple[str, str]:
@@ -65,7 +80,7 @@ def empty_schema(schema: Schema) -> tuple[str, str]:
     if schema.enum == ():
         return f"enum is empty ({at})", "Give enum a value."
     if schema.enum is not None and schema.types is not None:
-        types = f"type {_join(sorted(schema.types), ' or ')}"
+        types = f"type {joined(sorted(schema.types), ' or ')}"
         values = wording.listing(map(wording.value, schema.enum), ", ")
         if len(schema.enum) == 1:
             return f"const {values} is not of {types} ({at})", "Change one of them."
@@ -97,10 +112,6 @@ class _Reasons:
         self.oracle, self.scalars, self.shapes = oracle, oracle.scalars, oracle.shapes
         self.inside = inside
         self.tables = oracle.tables
-
-    def places(self, literals: tuple[int, ...]) -> str:
-        found = list(dict.fromkeys(self._where(literal) for literal in literals if literal >= 0))
-        return f"{_join(found)} contradict{' each other' if len(found) > 1 else 's itself'}"
 
     def _where(self, literal: int) -> str:
         pointer = self.tables.about(literal).schema.pointer or "#"
@@ -143,14 +154,16 @@ class _Reasons:
             if not isinstance(answer, str) and not parts:
                 return answer
             parts.append(answer if isinstance(answer, str) else f"in an array, {answer[0]} has no value")
-        return "; ".join(parts) if parts else self.places(literals)
+        if not parts:
+            raise _Unexplained
+        return "; ".join(parts)
 
     def _types(self, literals: tuple[int, ...], together: list[Schema]) -> str:
         said = []
         for schema in together:
             info = self.tables.info(schema)
             if schema.types is not None and info.types != EVERY:
-                said.append((info.types, f"type {_join(sorted(schema.types), ' or ')} ({schema.pointer})"))
+                said.append((info.types, f"type {joined(sorted(schema.types), ' or ')} ({schema.pointer})"))
             elif schema.enum is not None:
                 keyword = "const" if len(schema.enum) == 1 else "enum"
                 said.append((info.types, f"{keyword} ({schema.pointer})"))
@@ -159,7 +172,7 @@ class _Reasons:
         for (one, first), (other, second) in combinations(said, 2):
             if not one & other:
                 return f"{first} excludes {second}"
-        return self.places(literals)
+        raise _Unexplained
 
     # --- strings and numbers ---
 
@@ -168,7 +181,7 @@ class _Reasons:
         said: list[_Said] = []
         combined: list[_Said] = []
         for schema in together:
-            said += _of_string(schema) if kind == STRING else _of_number(schema)
+            said += self._keywords(schema, kind)
             if self.tables.info(schema).combined and not schema.all_of:
                 own = scalars.literal(self.tables.literal(schema), kind)
                 combined.append(_Said("what is combined", schema.pointer, own))
@@ -183,7 +196,28 @@ class _Reasons:
                     return f"no {some} meets {_and(some_of)}"
         every = (*said, *combined)
         jointly = " together" if len(every) > 1 else ""
-        return f"no {some} meets {_and(every)}{jointly}" if every else f"no {some} is allowed"
+        if not every:
+            raise _Unexplained
+        return f"no {some} meets {_and(every)}{jointly}"
+
+    def _keywords(self, schema: Schema, kind: int) -> list[_Said]:
+        """Return the keywords of a schema about strings, or about numbers."""
+        found = []
+        for field in _SCALARS[kind]:
+            value = getattr(schema, field)
+            is_integer = field == "types" and value and "integer" in value and "number" not in value
+            if (
+                value is None
+                or (field == "min_length" and not value)
+                or (field == "types" and not is_integer)
+            ):
+                continue
+            what = (
+                "type integer" if is_integer else _enum(schema) if field == "enum" else _worded(field, value)
+            )
+            own = self.tables.literal(self.tables.schema(schema.pointer, **{field: value}))
+            found.append(_Said(what, schema.pointer, self.scalars.literal(own, kind)))
+        return found
 
     def _excluded(self, formulas: list[Formula], kind: int) -> bool:
         try:
@@ -202,6 +236,8 @@ class _Reasons:
             asked = tuple(self.shapes.obligations.value_literals(together, key))
             if NEVER in asked:
                 ruled = self._ruled_out(together, key)
+                if not ruled:
+                    raise _Unexplained
                 if required_key(key) == self.inside:
                     return f"it is ruled out{ruled}"
                 return f"{wording.quoted(key)} is required ({by.pointer}) and ruled out{ruled}"
@@ -210,7 +246,7 @@ class _Reasons:
         if counts and max(least, len(keys)) > min(counts):
             owed = f"minProperties {least}" if least >= len(keys) else f"{len(keys)} required keys"
             return f"no object has {owed} and maxProperties {min(counts)}"
-        return f"no object meets {self._named(literals)}"
+        raise _Unexplained
 
     def _ruled_out(self, together: list[Schema], key: str) -> str:
         for schema in together:
@@ -240,7 +276,7 @@ class _Reasons:
             alike = tuple(self._alone(schema, {"unique_items"}) for schema in together)
             if self._lives(alike):
                 return f"there are no {least} different items for it"
-        return f"no array meets {self._named(literals)}"
+        raise _Unexplained
 
     def _overlap(self, literals: tuple[int, ...]) -> str:
         """Return which branches of a oneOf hold together whatever comes, if that is the reason."""
@@ -262,7 +298,7 @@ class _Reasons:
                     if met in held or not self._lives((*rest, self.tables.negate(met))):
                         always.append(branch.pointer)
                 if len(always) > 1:
-                    return f"{_join(always)} hold together"
+                    return f"{joined(always)} hold together"
         return ""
 
     def _alone(self, schema: Schema, without: set[str]) -> int:
@@ -270,10 +306,6 @@ class _Reasons:
         left_out = {"id", "pointer", "all_of", "ref", *without}
         own = {one.name: getattr(schema, one.name) for one in fields(Schema) if one.name not in left_out}
         return self.tables.literal(self.tables.schema(schema.pointer, **own))
-
-    def _named(self, literals: tuple[int, ...]) -> str:
-        found = dict.fromkeys(self._where(literal) for literal in literals if literal >= 0)
-        return ("all of " if len(found) > 1 else "") + _join(list(found))
 
     def _lives(self, literals: tuple[int, ...]) -> bool:
         try:
@@ -283,44 +315,13 @@ class _Reasons:
             return True
 
 
-def _of_string(schema: Schema) -> list[_Said]:
-    found = []
-    at = schema.pointer
-    if schema.min_length:
-        found.append(_Said(f"minLength {schema.min_length}", at, Length(schema.min_length, None)))
-    if schema.max_length is not None:
-        found.append(_Said(f"maxLength {schema.max_length}", at, Length(0, schema.max_length)))
-    if schema.pattern is not None:
-        found.append(_Said(f"pattern {wording.quoted(schema.pattern)}", at, Pattern(schema.pattern)))
-    if schema.format is not None:
-        found.append(_Said(f"format {schema.format}", at, Format(schema.format)))
-    if schema.enum is not None:
-        words = frozenset(value for value in schema.enum if isinstance(value, str))
-        found.append(_Said(_enum(schema), at, Words(words) if words else FALSE))
-    return found
-
-
-def _of_number(schema: Schema) -> list[_Said]:
-    found = []
-    at = schema.pointer
-    if schema.types is not None and "integer" in schema.types and "number" not in schema.types:
-        found.append(_Said("type integer", at, Multiple(Decimal(1))))
-    for keyword, value, interval in (
-        ("minimum", schema.minimum, Interval(schema.minimum, None)),
-        ("maximum", schema.maximum, Interval(None, schema.maximum)),
-        ("exclusiveMinimum", schema.exclusive_minimum, Interval(schema.exclusive_minimum, None, True)),
-        ("exclusiveMaximum", schema.exclusive_maximum, Interval(None, schema.exclusive_maximum, False, True)),
-    ):
-        if value is not None:
-            found.append(_Said(f"{keyword} {wording.decimal(value)}", at, interval))
-    if schema.multiple_of is not None:
-        found.append(
-            _Said(f"multipleOf {wording.decimal(schema.multiple_of)}", at, Multiple(schema.multiple_of))
-        )
-    if schema.enum is not None:
-        values = numbers_of(schema.enum)
-        found.append(_Said(_enum(schema), at, Points(values) if values else FALSE))
-    return found
+def _worded(field: str, value: object) -> str:
+    """Return a keyword with its value."""
+    first, *rest = field.split("_")
+    keyword = first + "".join(map(str.capitalize, rest))
+    if isinstance(value, Decimal):
+        return f"{keyword} {wording.decimal(value)}"
+    return f"{keyword} {wording.quoted(value) if field == 'pattern' else value}"  # type: ignore[arg-type]
 
 
 def _enum(schema: Schema) -> str:
@@ -330,11 +331,5 @@ def _enum(schema: Schema) -> str:
 def _and(said: Iterable[_Said]) -> str:
     listed = list(said)
     if len({one.pointer for one in listed}) == 1 and listed[0].pointer:
-        return f"{_join([one.what for one in listed])} ({listed[0].pointer})"
-    return _join([f"{one.what} ({one.pointer})" if one.pointer else one.what for one in listed])
-
-
-def _join(words: list[str], joint: str = " and ") -> str:
-    if len(words) > _MOST_NAMED + 1:
-        words = [*words[:_MOST_NAMED], f"{len(words) - _MOST_NAMED} more"]
-    return joint.join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
+        return f"{joined([one.what for one in listed])} ({listed[0].pointer})"
+    return joined([f"{one.what} ({one.pointer})" if one.pointer else one.what for one in listed])

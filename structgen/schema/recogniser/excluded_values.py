@@ -57,7 +57,7 @@ def _split(
     found: list[Way] = []
     for demand, left in ways:
         for literal in (other, *sorted(after)):
-            both = tables.both(demand, (literal,))
+            both = tables.both_judging(demand, (literal,))
             if both != NEVER and not tables.clash(tables.demands[both]):
                 held = after.get(literal)
                 found.append((both, left if held is None else (*left, (held,))))

@@ -184,7 +184,7 @@ class Members:
                 if only is not None:
                     musts.update(dict.fromkeys(only))
         if musts:
-            base = self.tables.both(base, musts)
+            base = self.tables.both_judging(base, list(musts))
             if base == NEVER or self.scalars.contradictory(self.tables.demands[base]):
                 return []
             asked_sets = self._asked_sets(frame, base, unmet, where)

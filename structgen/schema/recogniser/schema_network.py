@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from structgen.automata.formats.named_formats import CUTS
-from structgen.errors import LimitError, UnsatisfiableSchema, UnsatisfiableUnderPolicy
+from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
 from structgen.language.ir import (
     FALSE,
     TRUE,
@@ -46,12 +46,13 @@ from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.contradiction import RELAX, empty_schema, reason
+from structgen.schema.recogniser.contradiction import empty_schema, reason
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_keys import KeyClass
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
+from structgen.schema.recogniser.smallest_contradiction import smallest
 
 _AVOIDING_SEARCHES = 8
 """Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
@@ -98,7 +99,7 @@ class SchemaNetwork:
         """
         self.document = document
         policies, limits = document.policies, document.limits
-        tables = self.tables = PlaceTables(policies.any_value)
+        tables = self.tables = PlaceTables(policies.any_value, digits_alone=policies.numbers == "bounded")
         self.scalars = Scalars(
             tables,
             limits,
@@ -552,9 +553,11 @@ class SchemaNetwork:
         met = {info.schema.format for info in self.tables.infos.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
-        why, cure = self._reason(demand, places)
+        found = smallest(self.oracle, [(document.root, False)])
+        why, cure = self._reason(demand, found.told)
         return UnsatisfiableSchema(
             f"no document satisfies the schema{but}: {why}.",
+            keywords=found.keywords,
             places=places,
             where=places[0],
             cure=cure.removesuffix(".") + ", or ban fewer texts." if document.banned else cure,
@@ -568,7 +571,7 @@ class SchemaNetwork:
             return False
         return True
 
-    def _reason(self, demand: int, places: tuple[str, ...]) -> tuple[str, str]:
+    def _reason(self, demand: int, told: str) -> tuple[str, str]:
         """Return why no value meets a demand, and how to mend it."""
         tables = self.tables
         if demand != NEVER:
@@ -579,10 +582,7 @@ class SchemaNetwork:
             literals = tuple(map(tables.literal, parts))
             if NEVER in literals:
                 return empty_schema(tables.info(parts[literals.index(NEVER)]).schema)
-        try:
-            return reason(self.oracle, literals)
-        except LimitError:
-            return f"these places contradict each other: {', '.join(one or '#' for one in places)}", RELAX
+        return reason(self.oracle, literals, told=told)
 
     def _conflict(self, demand: int) -> tuple[str, ...]:
         """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""

@@ -102,7 +102,7 @@ class ValueOutcomes:
                 )
         found: dict[ValueOutcome, None] = {}
         for cell in cells:
-            demand = tables.both(base, cell.inside) if cell.inside else base
+            demand = tables.both_judging(base, cell.inside) if cell.inside else base
             if demand != NEVER:
                 found[ValueOutcome(demand, cell.met)] = None
         return list(found)

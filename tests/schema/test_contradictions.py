@@ -1,0 +1,209 @@
+"""The keywords that a refusal names are a smallest set: alone they leave no document, one fewer leaves one.
+
+The keywords are taken out of the text of random schemas; `jsonschema` judges the documents.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Collection
+from typing import Any
+
+import jsonschema
+import pytest
+
+import structgen as sg
+
+BYTES = sg.Tokenizer.from_bytes([bytes([value]) for value in range(256)] + [b"<end>"], eos_token_id=256)
+MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs")
+LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+SINGLE = ("items", "contains", "not", "if", "then", "else", "additionalProperties", "propertyNames")
+SINGLE_TOO = ("unevaluatedProperties", "unevaluatedItems")
+Chance = random.Random
+
+
+def refusal(schema: Any, limits: sg.Limits | None = None) -> sg.UnsatisfiableSchema | None:
+    """Return the refusal of a schema without documents, else None, with a document checked."""
+    grammar = sg.json_schema(schema, strict=None, property_order="any", limits=limits)
+    try:
+        compiled = sg.compile(grammar, BYTES, store=False)
+    except sg.UnsatisfiableSchema as error:
+        return error
+    text = compiled.completion(compiled.start)
+    assert jsonschema.Draft202012Validator(schema).is_valid(json.loads(text)), (schema, text)
+    return None
+
+
+def only(schema: Any, keywords: Collection[str], place: str = "#") -> Any:
+    """Return a schema with these of its keywords alone, given by their JSON pointers."""
+    if isinstance(schema, bool):
+        return True if place not in keywords else schema
+    found = {}
+    for name, value in schema.items():
+        at = f"{place}/{name}"
+        if name != "$defs" and at not in keywords:
+            continue
+        if name in MAPS:
+            value = {key: only(child, keywords, f"{at}/{key}") for key, child in value.items()}
+        elif name in LISTS:
+            value = [only(child, keywords, f"{at}/{index}") for index, child in enumerate(value)]
+        elif name in (*SINGLE, *SINGLE_TOO):
+            value = only(value, keywords, at)
+        found[name] = value
+    return found
+
+
+def scalar(chance: Chance) -> dict[str, Any]:
+    keywords = [
+        {"type": chance.choice(["string", "integer", "number", "null", ["string", "integer"]])},
+        {"minLength": chance.randrange(4)},
+        {"maxLength": chance.randrange(3)},
+        {"pattern": chance.choice(["^a", "^b", "b$", "^[0-9]{2}$"])},
+        {"minimum": chance.randrange(4)},
+        {"maximum": chance.randrange(3)},
+        {"multipleOf": chance.choice([2, 3, 0.5])},
+        {"enum": chance.choice([["a", "b"], [1, 2, "a"], ["bb", 3.5]])},
+        {"const": chance.choice(["a", 1, "bb"])},
+    ]
+    return {
+        name: value
+        for one in chance.sample(keywords, chance.choice([1, 2, 3]))
+        for name, value in one.items()
+    }
+
+
+def some_schema(chance: Chance, depth: int) -> Any:
+    if not depth or chance.random() < 0.3:
+        return chance.choice([scalar(chance), scalar(chance), scalar(chance), False])
+
+    def below() -> Any:
+        return some_schema(chance, depth - 1)
+
+    if chance.random() < 0.55:
+        found: dict[str, Any] = {"type": "object"} if chance.random() < 0.8 else {}
+        keywords: list[dict[str, Any]] = [
+            {"properties": {chance.choice("ab"): below(), "c": below()}},
+            {"required": chance.sample(["a", "b", "c"], 2)},
+            {"required": ["a", "zz"]},
+            {"propertyNames": {"maxLength": 1}},
+            {"propertyNames": {"enum": ["a", "b"]}},
+            {"additionalProperties": chance.choice([False, below()])},
+            {"patternProperties": {"^[ab]": below()}},
+            {"minProperties": chance.choice([1, 2, 3])},
+            {"maxProperties": chance.choice([0, 1])},
+            {"dependentRequired": {"a": ["b"]}},
+            {"dependentSchemas": {"a": below()}},
+            {"unevaluatedProperties": False},
+        ]
+    else:
+        found = {"type": "array"} if chance.random() < 0.8 else {}
+        keywords = [
+            {"items": below()},
+            {"prefixItems": [below(), below()]},
+            {"minItems": chance.choice([1, 2, 3])},
+            {"maxItems": chance.choice([0, 1, 2])},
+            {"contains": below(), "minContains": chance.choice([1, 2])},
+            {"uniqueItems": True},
+            {"contains": below()},
+            {"unevaluatedItems": False},
+        ]
+    for one in chance.sample(keywords, chance.choice([2, 3, 4])):
+        found.update(one)
+    combined = chance.random()
+    if combined < 0.15:
+        found["allOf"] = [below(), below()]
+    elif combined < 0.25:
+        found["anyOf"] = [below(), below()]
+    elif combined < 0.35:
+        found["oneOf"] = [below(), below()]
+    elif combined < 0.45:
+        found["not"] = below()
+    elif combined < 0.5:
+        found.update({"if": below(), "then": False})
+    elif combined < 0.6:
+        found.update({"$ref": "#/$defs/d"})
+    return found
+
+
+def contradictory(chance: Chance) -> tuple[Any, sg.UnsatisfiableSchema]:
+    while True:
+        schema = some_schema(chance, 2)
+        if schema is False:
+            continue
+        defined = some_schema(chance, 1)
+        if defined:
+            defined.pop("$ref", None)
+        schema = {**schema, "$defs": {"d": defined}}
+        error = refusal(schema)
+        if error is not None and not isinstance(error, sg.UnsatisfiableUnderPolicy):
+            return schema, error
+
+
+def check(seed: int, count: int) -> None:
+    chance = Chance(seed)
+    for _ in range(count):
+        schema, error = contradictory(chance)
+        named = error.keywords
+        assert refusal(only(schema, named)) is not None, (schema, named)
+        for one in named:
+            assert refusal(only(schema, set(named) - {one})) is None, (schema, named, one)
+
+
+def test_the_keywords_that_a_refusal_names_are_a_smallest_set() -> None:
+    check(8, 80)
+
+
+@pytest.mark.slow
+def test_the_keywords_that_many_refusals_name_are_smallest_sets() -> None:
+    check(9, 300)
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (
+            {"type": "object", "propertyNames": {"maxLength": 2}, "required": ["abc"], "title": "T"},
+            'type object, required ["abc"] and propertyNames (#) and maxLength 2 (#/propertyNames)',
+        ),
+        (
+            {
+                "$ref": "#/$defs/o",
+                "$defs": {"o": {"required": ["b"]}},
+                "type": "object",
+                "propertyNames": False,
+            },
+            '$ref "#/$defs/o", type object and propertyNames false (#) and required ["b"] (#/$defs/o)',
+        ),
+        (
+            {"type": "array", "contains": {"type": "string"}, "items": {"type": "integer"}, "maxItems": 9},
+            "type array, items and contains (#), type integer (#/items) and type string (#/contains)",
+        ),
+        (
+            {"type": "object", "patternProperties": {"^a": False}, "required": ["ab"]},
+            'type object, patternProperties and required ["ab"] (#) and false (#/patternProperties/^a)',
+        ),
+        (
+            {"oneOf": [{"type": "null"}, {"type": "null"}], "description": "d"},
+            "oneOf (#), type null (#/oneOf/0) and type null (#/oneOf/1)",
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_refusal_names_the_keywords_with_their_places(schema: Any, said: str) -> None:
+    assert f"no document satisfies the schema: {said} contradict each other. Relax one of them." in str(
+        refusal(schema)
+    )
+
+
+def test_a_search_that_ends_early_says_so() -> None:
+    schema = {
+        "type": "object",
+        "propertyNames": {"maxLength": 2},
+        "required": ["abc"],
+        "properties": {f"k{number}": {"title": "t", "minLength": number} for number in range(100)},
+    }
+    error = refusal(schema, sg.Limits(oracle_steps=60))
+    assert "perhaps fewer of them do: the search ended at Limits.oracle_steps" in str(error)
+    assert error is not None and "#/required" in error.keywords
+    assert "perhaps" not in str(refusal(schema))
