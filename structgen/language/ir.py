@@ -367,6 +367,20 @@ class Network(Protocol):
         until its value is read. False says nothing."""
         ...
 
+    @property
+    def looked_for(self) -> Mapping[int, bytes]:
+        """Return the values of items, by number, on which rests of arrays depend so far, each with a text. With
+        one more, fewer arrays have equal rests."""
+        ...
+
+    def look_for(self, texts: Iterable[bytes]) -> None:
+        """Note values of items, by their texts, on which a rest depends (`looked_for`)."""
+        ...
+
+    def wants_again(self, residue: int) -> bool:
+        """Return whether the rest of an array may be an item that it holds once more."""
+        ...
+
     def finish_place(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact value that meets it."""
         ...

@@ -7,8 +7,8 @@ and the completion after its first byte is the rest of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
+from structgen.automata.strings.string_pool import StringPool
+from structgen.json_grammars.completion.begun_values import BegunValues
 from structgen.json_grammars.completion.next_characters import escape_of, escape_rests
 from structgen.json_grammars.completion.obligatory_space import ready, spaced
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
@@ -19,6 +19,8 @@ from structgen.language.ir import Demands
 
 _IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
 """Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
+_CHOOSING = [L.MODE, L.RES, L.LEX, L.TEXT, L.FRAME]
+_IN_ARRAYS = (L.M_ARRAY, L.M_ITEM, L.M_NEXT)
 
 
 class Shortest:
@@ -27,6 +29,7 @@ class Shortest:
     __slots__ = (
         "_alike",
         "_asked",
+        "_begun",
         "_folds",
         "_forms",
         "_logs",
@@ -41,6 +44,7 @@ class Shortest:
         """`ascii`: strings are written in ASCII alone."""
         self._machine = machine
         self._names = Names(machine)
+        self._begun = BegunValues(machine)
         self._quoted = Quoted(machine, self._names, ascii=ascii)
         self._texts: dict[int, tuple[bytes, int]] = {}
         self._folds: dict[tuple[int, int, tuple[tuple[int, bytes], ...]], bytes] = {}
@@ -48,9 +52,9 @@ class Shortest:
 
     @property
     def names_asked(self) -> int:
-        """How many names of extra keys were looked for among those that objects hold. With one more, fewer
-        states are alike."""
-        return self._names.count
+        """How many names of extra keys were looked for among those that objects hold, and values among those
+        of arrays. With one more, fewer states are alike."""
+        return self._names.count + self._begun.count
 
     def names_begun(self, text: int) -> frozenset[bytes]:
         """Return how names go on that were looked for and begin with the text of a key (`Names.begun`)."""
@@ -64,6 +68,7 @@ class Shortest:
         """Frame -> `reads_log`."""
         self._quoted.clear()
         self._names.clear()
+        self._begun.clear()
         self._asked: set[int] = set()
         self._tell()
 
@@ -94,7 +99,7 @@ class Shortest:
         while frame not in known:
             above.append(frame)
             residue, _extras, key, below = machine.frame(frame)
-            if key == -1 and self._watched(residue):
+            if self._compares(residue, key):
                 known[frame] = True
                 break
             frame = below
@@ -122,31 +127,76 @@ class Shortest:
         """Return the state that stands for all that differ from this one in the names of extra keys alone, of
         which those that completions looked for are the same, and in items on which no rest depends.
 
-        What they have left is the same, byte for byte, unless a completion looks for one more name. Cost:
-        3 us and the depth of new frames.
+        What they have left is the same, byte for byte, unless a completion looks for one more name or value.
+        Cost: 3 us and the depth of new frames.
         """
         if self._names_told != self.names_asked:
             self._tell()
         mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
-        if text & L.CAPTURE:
-            if mode == L.M_KEY or self.reads_log(frame):
-                return index
-            text = 0
-        names: tuple[Collection[object], ...] = ()
+        if self.is_near(text, frame):
+            return index
+        names: tuple[object, ...] = ()
         if mode in _IN_OBJECTS:
             names = (self._names.met(extras),)
             if mode == L.M_KEY:
                 # The key that is written is one more name. Where it may still become one that the object
                 # holds, SEEN says which those are.
-                names, text = (*names, self._names.begun(text)), 0
+                names = (*names, text if self._names.begun(text) else -1)
             if mode != L.M_KEYS and (mode != L.M_MEMBER or at == 0):
                 extras = min(extras & (L.BLUR - 1), 1)
             # Else the next key is found by walks of the machine, which differs from those held.
-        key = (mode, residue, extras, seen, lex, at, text, self._form(frame), *names)
+        key = (mode, residue, extras, seen, lex, at, text & L.CAPTURE, self._form(frame), *names)
         return self._alike.setdefault(key, index)
 
+    def stand_in(self, index: int) -> int:
+        """Return the state that stands for all that differ from this one in the text of a key or an item
+        alone, of which none may become a name or a value that was looked for: `twin`, and the same tokens may
+        come in both. So the text so far, however long, is none of its costs."""
+        if self._names_told != self.names_asked:
+            self._tell()
+        *key, text, frame = self._machine.registers(index).tolist()
+        if not text or self.is_near(text, frame) or (key[L.MODE] == L.M_KEY and self._names.begun(text)):
+            return index
+        return self._alike.setdefault(("text", *key, text & L.CAPTURE, frame), index)
+
+    def near_rests(self, text: int, frame: int) -> frozenset[bytes] | None:
+        """Return how the string goes on in which an item ends, by the registers TEXT and FRAME, to become a
+        value that was looked for among those of its array; None where it becomes none (`BegunValues`)."""
+        log, found = text & L.LOG if text & L.CAPTURE else 0, None
+        while log and self.reads_log(frame):
+            residue, begin, key, frame = self._machine.frame(frame)
+            if self._compares(residue, key):
+                rests = self._begun.rests(log, begin & L.LOG)
+                found = rests if found is None or rests is None else found | rests
+        return found
+
+    def is_near(self, text: int, frame: int) -> bool:
+        """Return whether the rest of the document depends on an item that is being written, by the registers
+        TEXT and FRAME."""
+        return self.near_rests(text, frame) is not None or (
+            bool(text & L.CAPTURE) and self.wants_again(frame)
+        )
+
+    def wants_again(self, frame: int) -> bool:
+        """Return whether, around a frame, the rest of an array may be the item that is being written."""
+        network, machine = self._machine.network, self._machine
+        while self.reads_log(frame):
+            residue, _extras, key, frame = machine.frame(frame)
+            if self._compares(residue, key) and network.wants_again(machine.residue(residue)):
+                return True
+        return False
+
+    def chooses(self, index: int) -> bool:
+        """Return whether a completion from a state may be any of several texts: not where items are compared,
+        for what another text writes of one nobody looked for, nor in one whose every character is told apart."""
+        mode, residue, lex, text, frame = self._machine.registers(index)[_CHOOSING].tolist()
+        if text & L.CAPTURE and mode == L.M_STRING and lex == StringPool.FREE:
+            return False
+        return not self.reads_log(frame) and not (mode in _IN_ARRAYS and self._compares(residue, -1))
+
     def _form(self, frame: int) -> int:
-        """Return the frame that stands for all that differ from this one in the names of extra keys alone."""
+        """Return the frame that stands for all that differ from this one in the names of extra keys alone,
+        and in where the logs of items begin."""
         above: list[int] = []
         forms, machine = self._forms, self._machine
         while frame not in forms:
@@ -158,6 +208,8 @@ class Shortest:
             names: frozenset[str] | None = None
             if key != -1:
                 names, extras = self._names.met(extras), min(extras & (L.BLUR - 1), 1)
+            else:
+                extras &= ~L.LOG
             form = forms[frame] = self._alike.setdefault((residue, extras, key, form, names), frame)
         return form
 
@@ -184,7 +236,7 @@ class Shortest:
         below = frame
         while below >= 0:
             residue, extras, written, below = machine.frame(below)
-            if written == -1 and self._watched(residue):
+            if self._compares(residue, written):
                 item = machine.written(log, extras)
                 demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
                 continue
@@ -194,10 +246,13 @@ class Shortest:
         found = self._folds[key] = min(demands.values(), key=order)
         return found
 
-    def _watched(self, row: int) -> bool:
-        """Return whether the rest of an array depends on the item that is being written."""
+    def _compares(self, row: int, key: int) -> bool:
+        """Return whether the rest of an array (of an object: never) depends on the item that is being
+        written."""
         machine = self._machine
-        return machine.watches(row) and not machine.network.items(machine.residue(row)).closes_next
+        if key != -1 or not machine.watches(row):
+            return False
+        return not machine.network.items(machine.residue(row)).closes_next
 
     def _innermost(self, index: int) -> Demands:
         """Return the shortest rest of the innermost value or container, for each of its demands."""
@@ -254,11 +309,14 @@ class Shortest:
 
     def _item(self, index: int, residue: int) -> Demands:
         """Return the rest of an array that goes on with an item."""
-        machine = self._machine
-        place = machine.network.items(residue).item
-        if place is None:
+        network = self._machine.network
+        menu = network.items(residue)
+        if menu.item is None:
             return {}
-        return machine.network.finish_with(residue, None, self._value(place, index))
+        values = self._value(menu.item, index)
+        if menu.values:
+            network.look_for(values.values())
+        return network.finish_with(residue, None, values)
 
     def _member(self, index: int) -> Demands:
         """Return the rest of an object that goes on with a member."""

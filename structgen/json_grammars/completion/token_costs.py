@@ -43,6 +43,10 @@ _KINDS: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int64]] = WeakKeyDictionary
 """What tokens do inside a free string (`Inspection.text_kinds`), numbered."""
 _CLOSING = re.compile(rb'"?[\]}]*')
 """A rest that can be written in no other way."""
+_INSIDE_QUOTES = re.compile(rb'(?:[^"\\]|\\.)*', re.DOTALL)
+_GOING_ON = re.compile(rb",\s*[^\s]")
+"""What begins another key or item, which must differ from the one before."""
+_QUOTED = (L.M_KEY, L.M_STRING, L.M_WORDS)
 _VALUES = b'"-0123456789[fnt{'
 _CHOICES = {
     L.M_DOC: _VALUES,
@@ -167,85 +171,125 @@ class Completer:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
 
         Cost: 0.1 us a token, a bound for each state that they lead to (5 us; 30 us near the end), and
-        `tokens` of those states whose bounds say nothing.
+        `tokens` of those states whose bounds say nothing. They are as many as there are classes of tokens,
+        whatever the text so far (`Shortest.stand_in`).
         """
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
             some, most = self._bounds[1].beyond(index, tokens, left)
-            states, which = self._after(index, some)
+            base = self._shortest.stand_in(index)
+            states, which = self._after(base, some)
             costs = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
             most, over = int(costs.max(initial=most)), some[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
-        self._ceilings[index] = most
+        self._ceilings[base] = most
         return over
 
     def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
-        what it writes of a key counts only where that may become a name that was looked for."""
+        what it writes of a key or an item counts only where that may become one that was looked for."""
         machine = self._machine
-        regs = machine.registers(index)
-        mode, lex = int(regs[L.MODE]), int(regs[L.LEX])
-        known = _KINDS.get(self._vocabulary)
-        if known is None:
-            found = machine.text_kinds(self._vocabulary.vocab_size)
-            known = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
-            _KINDS[self._vocabulary] = known
-        kinds = known[tokens]
-        named = self._named(regs, tokens, kinds)
-        alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
-        apart = machine.log(regs) and (
-            int(regs[L.SEEN]) > 0
-            or (alone and self._shortest.names_asked > 0)
-            or self._shortest.reads_log(int(regs[L.FRAME]))
-        )
-        if lex == StringPool.FREE and (mode == L.M_STRING or alone) and not apart:
-            # of the tokens that only count characters, one of each kind stands for all
-            counts = ~named & (kinds >= 0)
-            counting, of_kind = np.flatnonzero(counts), np.full(int(kinds.max(initial=0)) + 1, -1)
-            of_kind[kinds[counting]] = counting
-            first = np.concatenate([np.flatnonzero(~counts), of_kind[of_kind >= 0]])
-            group = np.empty(len(tokens), np.int64)
-            group[first] = np.arange(len(first))
-            group[counting] = group[of_kind[kinds[counting]]]
+        regs = machine.registers(index).copy()
+        mode, text = int(regs[L.MODE]), int(regs[L.TEXT])
+        kinds = self._kinds()[tokens]
+        after = np.full(len(tokens), -1, np.int64)
+        single = self._told_apart(regs, tokens, kinds)
+        if mode == L.M_KEY or (text & L.CAPTURE and mode in _QUOTED):
+            single |= kinds < 0
+            self._after_closing(index, tokens, single, after)
         else:
-            first = group = np.arange(len(tokens))
-        chosen = tokens[first]
-        after = machine.after_tokens(index, chosen)
-        named = named[first]
-        after[named] = [machine.after_token(index, token) for token in chosen[named].tolist()]
-        states, begun, which = np.unique(after, return_index=True, return_inverse=True)
-        for at in [at for at, mode in enumerate(machine.modes(states.tolist())) if mode == L.M_KEY]:
+            after[single] = [machine.after_token(index, token) for token in tokens[single].tolist()]
+        rest, group = np.flatnonzero(~single), np.arange(len(tokens))
+        alone = mode == L.M_KEY and int(regs[L.AT]) < 0
+        if int(regs[L.LEX]) == StringPool.FREE and int(regs[L.SEEN]) <= 0 and (mode == L.M_STRING or alone):
+            # of the tokens that only count characters, one of each kind stands for all
+            counting, of_kind = rest[kinds[rest] >= 0], np.full(int(kinds.max(initial=0)) + 1, -1)
+            of_kind[kinds[counting]] = counting
+            group[counting] = of_kind[kinds[counting]]
+            rest = rest[group[rest] == rest]
+        after[rest] = machine.after_tokens(index, tokens[rest])
+        states, begun, which = np.unique(after[group], return_index=True, return_inverse=True)
+        for at in np.flatnonzero(machine.blurred(states)).tolist():
             # one of those that it stands for
-            states[at] = machine.after_token(index, int(chosen[begun[at]]))
+            states[at] = machine.after_token(index, int(tokens[group[begun[at]]]))
             self._shortest.ask(int(states[at]))
-        return states.tolist(), which[group]
+        return states.tolist(), which
 
-    def _named(
+    def _after_closing(
+        self,
+        index: int,
+        tokens: npt.NDArray[np.int64],
+        single: npt.NDArray[np.bool_],
+        after: npt.NDArray[np.int64],
+    ) -> None:
+        """Fill in the states after some tokens in a key or an item, most of which close a string: of the texts
+        before its quote, and of the quote with what comes behind it, each is read once."""
+        machine, escaped = self._machine, escape_of(self._machine.registers(index)) != 0
+        reached: dict[tuple[int, bytes], int] = {}
+
+        def read(state: int, piece: bytes) -> int:
+            known = reached.get((state, piece))
+            if known is None:
+                known = reached[state, piece] = machine.after(state, piece)
+            return known
+
+        for at in np.flatnonzero(single).tolist():
+            piece = self._bytes(int(tokens[at]))
+            match = None if escaped else _INSIDE_QUOTES.match(piece)
+            size = len(piece) if match is None else match.end()
+            state, tail = read(index, piece[:size]), piece[size:]
+            if not _GOING_ON.search(tail):
+                state = self._shortest.stand_in(state)
+            after[at] = read(state, tail)
+
+    def _told_apart(
         self, regs: Registers, tokens: npt.NDArray[np.int64], kinds: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.bool_]:
-        """Return which tokens may write a part of a name that was looked for."""
-        if not self._shortest.names_asked:
-            return np.zeros(len(tokens), np.bool_)
-        if escape_of(regs):
+        """Return which tokens may write a part of a name or a value that was looked for, quotes apart in a key
+        or an item."""
+        shortest, (mode, text, frame) = self._shortest, regs[[L.MODE, L.TEXT, L.FRAME]].tolist()
+        rests = shortest.names_begun(text) if mode == L.M_KEY else frozenset()
+        near = shortest.near_rests(text, frame)
+        again = bool(text & L.CAPTURE) and shortest.wants_again(frame)
+        if again or (near is not None and mode not in _QUOTED):
             return np.ones(len(tokens), np.bool_)
-        named = kinds < 0
-        text = int(regs[L.TEXT])
-        if int(regs[L.MODE]) == L.M_KEY and not text & L.CAPTURE:
-            vocabulary = self._vocabulary
-            begin, end = vocabulary.token_offset[tokens], vocabulary.token_offset[tokens + 1]
-            for rest in filter(None, self._shortest.names_begun(text)):
-                near = (end - begin <= len(rest)) & (vocabulary.token_data[begin] == rest[0])
-                for at in np.flatnonzero(near).tolist():
-                    named[at] |= rest.startswith(vocabulary.token_data[begin[at] : end[at]].tobytes())
-        return named
+        if mode not in _QUOTED or not (text & L.CAPTURE or mode == L.M_KEY):
+            return (kinds < 0) & (shortest.names_asked > 0)
+        if escape_of(regs):
+            return np.full(len(tokens), near is not None or bool(rests))
+        most = self._vocabulary.max_token_bytes
+        pieces = {
+            rest[:size] for rest in rests.union(near or ()) for size in range(1, min(len(rest), most) + 1)
+        }
+        offset, data = self._vocabulary.token_offset, self._vocabulary.token_data
+        firsts = np.zeros(256, np.bool_)
+        firsts[[piece[0] for piece in pieces]] = True
+        found = firsts[data[offset[tokens]]]
+        found &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
+        for at in np.flatnonzero(found).tolist():
+            found[at] = self._bytes(int(tokens[at])) in pieces
+        return found
+
+    def _bytes(self, token: int) -> bytes:
+        begin, end = self._vocabulary.token_offset[token : token + 2].tolist()
+        return self._vocabulary.token_data[begin:end].tobytes()
+
+    def _kinds(self) -> npt.NDArray[np.int64]:
+        """Return what each token does inside a free string, numbered: -1 where it may close it."""
+        known = _KINDS.get(self._vocabulary)
+        if known is None:
+            found = self._machine.text_kinds(self._vocabulary.vocab_size)
+            known = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
+            _KINDS[self._vocabulary] = known
+        return known
 
     def sufficient(self, index: int, budget: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
         comes next; None where no bound is known (`TokenBounds`). Where more than the budget, a closer bound
         is looked for."""
-        most = self._ceilings.get(index)
+        most = self._ceilings.get(self._shortest.stand_in(index)) if self._ceilings else None
         if most is not None:
             return 1 + max(most, self.tokens(index))
         rough = self.sufficient_as_walked(index, self._walker.walk_bound(index, L.BOUNDING))
@@ -294,7 +338,7 @@ class Completer:
                 self._shortest.remember(state, text, offset + i)
                 step = (text[offset + i], states[i + 1])
                 wanted = _CHOICES.get(choices[i])
-                if wanted is None:
+                if wanted is None or not self._shortest.chooses(state):
                     steps.append([step])
                     continue
                 others = self._choices(state, step, wanted, length - i - 1)
