@@ -178,13 +178,12 @@ class Completer:
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
             some, most = self._bounds[1].beyond(index, tokens, left)
-            base = self._shortest.stand_in(index)
-            states, which = self._after(base, some)
+            states, which = self._after(index, some)
             costs = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
             most, over = int(costs.max(initial=most)), some[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
-        self._ceilings[base] = most
+        self._ceilings[self._shortest.stand_in(index)] = most
         return over
 
     def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
@@ -198,7 +197,9 @@ class Completer:
         single = self._told_apart(regs, tokens, kinds)
         if mode == L.M_KEY or (text & L.CAPTURE and mode in _QUOTED):
             single |= kinds < 0
-            self._after_closing(index, tokens, single, after)
+            base = self._shortest.stand_in(index)
+            self._after_closing((index, base), tokens, single, after)
+            index = base
         else:
             after[single] = [machine.after_token(index, token) for token in tokens[single].tolist()]
         rest, group = np.flatnonzero(~single), np.arange(len(tokens))
@@ -219,14 +220,15 @@ class Completer:
 
     def _after_closing(
         self,
-        index: int,
+        states: tuple[int, int],
         tokens: npt.NDArray[np.int64],
         single: npt.NDArray[np.bool_],
         after: npt.NDArray[np.int64],
     ) -> None:
-        """Fill in the states after some tokens in a key or an item, most of which close a string: of the texts
-        before its quote, and of the quote with what comes behind it, each is read once."""
-        machine, escaped = self._machine, escape_of(self._machine.registers(index)) != 0
+        """Fill in the states after some tokens from a state in a key or an item, and its stand-in, most of
+        which close a string: of the texts before its quote, and of the quote with what comes behind it, each
+        is read once."""
+        machine, escaped = self._machine, escape_of(self._machine.registers(states[0])) != 0
         reached: dict[tuple[int, bytes], int] = {}
 
         def read(state: int, piece: bytes) -> int:
@@ -239,10 +241,11 @@ class Completer:
             piece = self._bytes(int(tokens[at]))
             match = None if escaped else _INSIDE_QUOTES.match(piece)
             size = len(piece) if match is None else match.end()
-            state, tail = read(index, piece[:size]), piece[size:]
-            if not _GOING_ON.search(tail):
-                state = self._shortest.stand_in(state)
-            after[at] = read(state, tail)
+            head, tail = piece[:size], piece[size:]
+            if _GOING_ON.search(tail):
+                after[at] = read(read(states[0], head), tail)
+            else:
+                after[at] = read(self._shortest.stand_in(read(states[1], head)), tail)
 
     def _told_apart(
         self, regs: Registers, tokens: npt.NDArray[np.int64], kinds: npt.NDArray[np.int64]
