@@ -138,7 +138,7 @@ def schemas(chance: random.Random) -> Iterator[Any]:
 
 def texts(compiled: sg.CompiledGrammar, chance: random.Random, most: int) -> bytes:
     """Return the beginning of a document, long where it may be: of random scripts, of random tokens."""
-    state, text = compiled.start, b""
+    state, text, pieces = compiled.start, b"", compiled.tokenizer.token_bytes
     while len(text) < most:
         script = chance.choice(SCRIPTS)
         start = chance.randrange(len(script))
@@ -154,11 +154,11 @@ def texts(compiled: sg.CompiledGrammar, chance: random.Random, most: int) -> byt
                 state, text = after, text + one
                 break
         else:
-            allowed = [token for token in compiled.allowed(state) if token != END]
+            allowed = [token for token in compiled.allowed(state) if pieces[token]]
             if not allowed:
                 break
             token = chance.choice(allowed)
-            state, text = compiled.step(state, token), text + PIECES[token]
+            state, text = compiled.step(state, token), text + pieces[token]
         if chance.random() < 0.03:
             break
     return text

@@ -162,10 +162,26 @@ class Completer:
                 number = self._numbers[twin] = self._chain(text, start)
             else:
                 number = self._explore(twin)
+                written = self._chain(text, start)
+                if self._costs[written] < self._costs[number]:
+                    number = self._lower(twin, text, start)
             if twin != index and names != self._shortest.names_asked:
                 return self._number(index)
         self._numbers[index] = number
         return number
+
+    def _lower(self, index: int, text: bytes, start: int) -> int:
+        """Have the states along the completion of one, text[start:], cost no more than that takes as it is
+        written; return the state's number. Of two texts as short and as good as each other, another state may
+        have shown the other one to some of them."""
+        states = [index, *self._machine.trace(index, text[start:])]
+        for at, state in enumerate(states[:-1]):
+            written = self._chain(text, start + at)
+            for one in (state, self._shortest.twin(state)):
+                number = self._numbers.get(one)
+                if number is None or self._costs[written] < self._costs[number]:
+                    self._numbers[one] = written
+        return self._numbers[index]
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
