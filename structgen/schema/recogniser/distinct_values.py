@@ -231,10 +231,11 @@ class Distinct:
 
     # Which
 
-    def sought(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, int]]:
-        """Yield `values` for who compares them with those of an array (`looked_for`)."""
+    def sought(self, demand: int, ask: Ask, taken: frozenset[int]) -> Iterator[tuple[JsonPieces, int]]:
+        """Yield `values` for who compares them with those that an array holds, if any (`looked_for`)."""
         for text, literal in self.values(demand, ask):
-            self.looked_for.setdefault(literal, text.flat())
+            if taken:
+                self.looked_for.setdefault(literal, text.flat())
             yield text, literal
 
     def values(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, int]]:
@@ -320,7 +321,7 @@ class Distinct:
                 return None
             if self.has(demand, need, ask):
                 continue
-            values = [literal for _, literal in self.sought(demand, self.text) if literal not in taken]
+            values = [literal for _, literal in self.sought(demand, self.text, taken) if literal not in taken]
             if len(values) < times:
                 return None
             few.extend([values] * times)
