@@ -21,7 +21,7 @@ residue
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol, TypeAlias, Union
@@ -369,8 +369,8 @@ class Network(Protocol):
 
     @property
     def looked_for(self) -> Mapping[int, bytes]:
-        """Return the values of items, by number, on which rests of arrays depend so far, each with a text. With
-        one more, fewer arrays have equal rests."""
+        """Return the values of items, by number, on which rests of arrays depend so far, each with a text.
+        With one more, fewer arrays have equal rests."""
         ...
 
     def look_for(self, texts: Iterable[bytes]) -> None:

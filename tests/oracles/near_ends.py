@@ -6,12 +6,9 @@ left behind it. That is asked state by state of a grammar compiled apart, which 
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 import structgen as sg
 
@@ -121,7 +118,7 @@ def object_(chance: random.Random, depth: int = 1) -> Any:
         )
     if chance.random() < 0.25:
         schema["patternProperties"] = {
-            chance.choice(["^a", "о", "本$", "^x[ab]$", "[0-9]{3}"]): _value(chance, 0)
+            chance.choice(["^a", "ш", "本$", "^x[ab]$", "[0-9]{3}"]): _value(chance, 0)
         }
     if chance.random() < 0.3:
         names = chance.sample(["a", "name", "日本語", "0", ""], 2)
@@ -168,30 +165,47 @@ def fault(
     compiled: sg.CompiledGrammar,
     apart: sg.CompiledGrammar,
     text: bytes,
-    budget: int,
+    more: int,
     chance: random.Random,
     tries: int,
 ) -> str | None:
-    """Return what is wrong with the mask of a text under a budget over what it needs, or None. `tries`: of how
-    many tokens each is asked for; all: where it is 0."""
-    state = compiled.step_bytes(compiled.start, text)
-    other = apart.step_bytes(apart.start, text)
-    budget += compiled.tokens_to_finish(state)
+    """Return what is wrong with the mask of a text under a budget of so much more than it needs, or None.
+    `tries`: of how many tokens each is asked what is needed behind it."""
+    state, other = (one.step_bytes(one.start, text) for one in (compiled, apart))
+    assert state is not None and other is not None
+    budget = more + compiled.tokens_to_finish(state)
     mask = sg.allocate_mask(1, compiled.vocab_size)
     sg.Matcher(compiled, state).fill_mask(mask, budget=budget)
-    allowed = set(mask.allowed().tolist())
-    plain = apart.allowed(other)
-    if not allowed:
-        return f"{text!r}: the mask is empty under {budget}"
-    if not allowed <= set(plain):
-        return f"{text!r}: {allowed - set(plain)} may not come"
-    denied = [token for token in plain if token not in allowed]
-    asked = [t for t in plain if t != END]
-    if tries and len(asked) > tries:
+    allowed, plain = set(mask.allowed().tolist()), apart.allowed(other)
+    if not allowed or not allowed <= set(plain):
+        return f"{text!r}: the mask is empty, or more than the plain one, under {budget}"
+    asked = [token for token in plain if compiled.tokenizer.token_bytes[token]]
+    denied = [token for token in asked if token not in allowed]
+    if len(asked) > tries:
         asked = chance.sample(asked, tries // 2) + chance.sample(denied, min(len(denied), tries // 2))
     for token in asked:
-        need = apart.tokens_to_finish(apart.step(other, token))
+        after = apart.step(other, token)
+        assert after is not None
+        need = apart.tokens_to_finish(after)
         if (need < budget) != (token in allowed):
             said = "allowed" if token in allowed else "denied"
-            return f"{text!r} budget {budget}: {PIECES[token]!r} is {said}, and {need} are needed then"
+            return f"{text!r}, {budget} left: {token} is {said}, and {need} are needed behind it"
     return None
+
+
+def ended(compiled: sg.CompiledGrammar, text: bytes, more: int, chance: random.Random) -> bytes | None:
+    """Return a document that begins with a text, of random allowed tokens under a budget of so much more than
+    it needs; None where it is not complete in time."""
+    state = compiled.step_bytes(compiled.start, text)
+    assert state is not None
+    matcher, mask = sg.Matcher(compiled, state), sg.allocate_mask(1, compiled.vocab_size)
+    pieces, budget = compiled.tokenizer.token_bytes, more + compiled.tokens_to_finish(state)
+    for left in range(budget, -1, -1):
+        matcher.fill_mask(mask, budget=left)
+        token = chance.choice(mask.allowed().tolist())
+        piece = pieces[token]
+        if piece is None:
+            return text
+        matcher.advance(token)
+        text += piece
+    return text if matcher.is_complete else None

@@ -55,8 +55,8 @@ class Distinct:
         self.member: Callable[[ObjectShape, str], int] = lambda shape, key: NEVER
         """Set by the network: the demand on a member."""
         self.looked_for: dict[int, bytes] = {}
-        """Values, each with a text, of which somebody asked whether an array holds them: what else arrays hold
-        makes no difference to what was found out."""
+        """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
+        made no difference."""
         self._read: dict[bytes, int] = {}
         self._open: set[int] = set()
         self._enough: dict[int, int] = {}
