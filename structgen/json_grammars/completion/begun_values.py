@@ -73,8 +73,8 @@ def may_become(text: bytes, value: bytes) -> frozenset[bytes] | None:
     """Return how the string goes on in which the beginning of a JSON text ends that may become equal to a
     value, by its text (none: it ends in no string); None where it cannot.
 
-    Their strings, numbers and brackets are compared, whatever their order: so members may come in any, and not
-    all that may is so. Of numbers the digits count alone, whatever their place.
+    Their strings, numbers and brackets are compared, whatever their order: so members may come in any, and
+    not all that may is so. Of numbers the digits count alone, whatever their place.
     """
     return _goes_on(text, Counter(part for part, _ in _parts(value)))
 

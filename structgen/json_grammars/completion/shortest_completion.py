@@ -188,7 +188,7 @@ class Shortest:
 
     def chooses(self, index: int) -> bool:
         """Return whether a completion from a state may be any of several texts: not where items are compared,
-        for what another text writes of one nobody looked for, nor in one whose every character is told apart."""
+        for nobody looked for what another text writes, nor where every character is told apart."""
         mode, residue, lex, text, frame = self._machine.registers(index)[_CHOOSING].tolist()
         if text & L.CAPTURE and mode == L.M_STRING and lex == StringPool.FREE:
             return False

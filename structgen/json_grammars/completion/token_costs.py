@@ -44,8 +44,8 @@ _KINDS: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int64]] = WeakKeyDictionary
 _CLOSING = re.compile(rb'"?[\]}]*')
 """A rest that can be written in no other way."""
 _INSIDE_QUOTES = re.compile(rb'(?:[^"\\]|\\.)*', re.DOTALL)
-_GOING_ON = re.compile(rb",\s*[^\s]")
-"""What begins another key or item, which must differ from the one before."""
+_GOING_ON = re.compile(rb'(?:[\]}]|\A"\s*),\s*[^\s]|,\s*".', re.DOTALL)
+"""What writes of another item, or of another key, which must differ from the one before."""
 _QUOTED = (L.M_KEY, L.M_STRING, L.M_WORDS)
 _VALUES = b'"-0123456789[fnt{'
 _CHOICES = {
@@ -266,8 +266,8 @@ class Completer:
     def _told_apart(
         self, regs: Registers, tokens: npt.NDArray[np.int64], kinds: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.bool_]:
-        """Return which tokens may write a part of a name or a value that was looked for, quotes apart in a key
-        or an item."""
+        """Return which tokens may write a part of a name or a value that was looked for; in a key or an item,
+        which of those that do not close it."""
         shortest, (mode, text, frame) = self._shortest, regs[[L.MODE, L.TEXT, L.FRAME]].tolist()
         rests = shortest.names_begun(text) if mode == L.M_KEY else frozenset()
         near = shortest.near_rests(text, frame)
