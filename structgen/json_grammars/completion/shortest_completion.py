@@ -7,6 +7,8 @@ and the completion after its first byte is the rest of it.
 
 from __future__ import annotations
 
+import json
+
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_grammars.completion.begun_values import BegunValues
 from structgen.json_grammars.completion.next_characters import escape_of, escape_rests
@@ -19,7 +21,8 @@ from structgen.language.ir import Demands
 
 _IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
 """Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
-_CHOOSING = [L.MODE, L.RES, L.LEX, L.TEXT, L.FRAME]
+_CHOOSING = [L.MODE, L.LEX, L.TEXT, L.FRAME]
+_DECODER = json.JSONDecoder()
 _IN_ARRAYS = (L.M_ARRAY, L.M_ITEM, L.M_NEXT)
 
 
@@ -187,12 +190,26 @@ class Shortest:
         return False
 
     def chooses(self, index: int) -> bool:
-        """Return whether a completion from a state may be any of several texts: not where items are compared,
-        for nobody looked for what another text writes, nor where every character is told apart."""
-        mode, residue, lex, text, frame = self._machine.registers(index)[_CHOOSING].tolist()
+        """Return whether a completion from a state may be one of several texts: not in an item that others
+        are compared with, for nobody looked for what another text writes, nor where characters are told
+        apart."""
+        mode, lex, text, frame = self._machine.registers(index)[_CHOOSING].tolist()
         if text & L.CAPTURE and mode == L.M_STRING and lex == StringPool.FREE:
             return False
-        return not self.reads_log(frame) and not (mode in _IN_ARRAYS and self._compares(residue, -1))
+        return not self.reads_log(frame)
+
+    def look_for_items(self, index: int, steps: list[tuple[int, int]]) -> None:
+        """Note the values of an item that completions write behind some bytes, each with the state after
+        it."""
+        regs, network = self._machine.registers(index), self._machine.network
+        if int(regs[L.MODE]) in _IN_ARRAYS and self._compares(int(regs[L.RES]), -1):
+            texts = [
+                (bytes((byte,)) + self.text(after)).decode("utf-8", "surrogatepass") for byte, after in steps
+            ]
+            ends = [_DECODER.raw_decode(text)[1] for text in texts]
+            network.look_for(
+                text[:end].encode("utf-8", "surrogatepass") for text, end in zip(texts, ends, strict=True)
+            )
 
     def _form(self, frame: int) -> int:
         """Return the frame that stands for all that differ from this one in the names of extra keys alone,
