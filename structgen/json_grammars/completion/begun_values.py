@@ -54,7 +54,7 @@ class BegunValues:
         if len(self._values) != self.count:
             self.clear()
             texts = self._machine.network.looked_for.values()
-            self._values = [Counter(part for part, _ in _parts(text)) for text in texts]
+            self._values = [Counter(part for part, _ in parts_of(text)) for text in texts]
         at = log
         while at != begin and at:
             if (at, begin) in self._apart:
@@ -62,27 +62,22 @@ class BegunValues:
                 return None
             at = self._machine.text_before(at)[0]
         text = self._machine.written(log, begin)
-        found = [rests for value in self._values if (rests := _goes_on(text, value)) is not None]
+        found = [rests for value in self._values if (rests := may_become(text, value)) is not None]
         if found:
             return frozenset().union(*found)
         self._apart.add((log, begin))
         return None
 
 
-def may_become(text: bytes, value: bytes) -> frozenset[bytes] | None:
+def may_become(text: bytes, value: Counter[bytes]) -> frozenset[bytes] | None:
     """Return how the string goes on in which the beginning of a JSON text ends that may become equal to a
-    value, by its text (none: it ends in no string); None where it cannot.
+    value, by its parts (none: it ends in no string); None where it cannot.
 
-    Their strings, numbers and brackets are compared, whatever their order: so members may come in any, and
-    not all that may is so. Of numbers the digits count alone, whatever their place.
+    Strings, numbers and brackets are compared, whatever their order: so members may come in any, and not all
+    that may is so. Of numbers the digits count alone, whatever their place.
     """
-    return _goes_on(text, Counter(part for part, _ in _parts(value)))
-
-
-def _goes_on(text: bytes, value: Counter[bytes]) -> frozenset[bytes] | None:
-    """Return `may_become` for a value by its parts."""
     left = Counter(value)
-    for part, is_open in _parts(text):
+    for part, is_open in parts_of(text):
         if is_open:
             rests = frozenset(one[len(part) :] for one in left if left[one] and one.startswith(part))
             return None if not rests else rests if part.startswith(b'"') else frozenset()
@@ -92,7 +87,7 @@ def _goes_on(text: bytes, value: Counter[bytes]) -> frozenset[bytes] | None:
     return frozenset()
 
 
-def _parts(text: bytes) -> Iterator[tuple[bytes, bool]]:
+def parts_of(text: bytes) -> Iterator[tuple[bytes, bool]]:
     """Yield the strings of a JSON text (a quote, and decoded), the digits of its numbers (behind a 0), its
     literals and brackets, each with whether the text ends within it."""
     for token in _TOKEN.finditer(text):

@@ -136,7 +136,7 @@ class Shortest:
         if self._names_told != self.names_asked:
             self._tell()
         mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
-        if self.is_near(text, frame):
+        if self.near_rests(text, frame) is not None:
             return index
         names: tuple[object, ...] = ()
         if mode in _IN_OBJECTS:
@@ -158,27 +158,23 @@ class Shortest:
         if self._names_told != self.names_asked:
             self._tell()
         *key, text, frame = self._machine.registers(index).tolist()
-        if not text or self.is_near(text, frame) or (key[L.MODE] == L.M_KEY and self._names.begun(text)):
+        named = key[L.MODE] == L.M_KEY and self._names.begun(text)
+        if not text or named or self.near_rests(text, frame) is not None:
             return index
         return self._alike.setdefault(("text", *key, text & L.CAPTURE, frame), index)
 
     def near_rests(self, text: int, frame: int) -> frozenset[bytes] | None:
         """Return how the string goes on in which an item ends, by the registers TEXT and FRAME, to become a
-        value that was looked for among those of its array; None where it becomes none (`BegunValues`)."""
-        log, found = text & L.LOG if text & L.CAPTURE else 0, None
+        value that was looked for among those of its array (`BegunValues`); None where no rest depends on the
+        item."""
+        log = text & L.LOG if text & L.CAPTURE else 0
+        found = frozenset[bytes]() if log and self.wants_again(frame) else None
         while log and self.reads_log(frame):
             residue, begin, key, frame = self._machine.frame(frame)
-            if self._compares(residue, key):
-                rests = self._begun.rests(log, begin & L.LOG)
-                found = rests if found is None or rests is None else found | rests
+            rests = self._begun.rests(log, begin & L.LOG) if self._compares(residue, key) else None
+            if rests is not None:
+                found = rests.union(found or ())
         return found
-
-    def is_near(self, text: int, frame: int) -> bool:
-        """Return whether the rest of the document depends on an item that is being written, by the registers
-        TEXT and FRAME."""
-        return self.near_rests(text, frame) is not None or (
-            bool(text & L.CAPTURE) and self.wants_again(frame)
-        )
 
     def wants_again(self, frame: int) -> bool:
         """Return whether, around a frame, the rest of an array may be the item that is being written."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from functools import cache
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -199,7 +200,7 @@ class Completer:
             most, over = int(costs.max(initial=most)), some[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
-        self._ceilings[self._shortest.stand_in(index)] = most
+        self._ceilings[index] = most
         return over
 
     def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
@@ -214,7 +215,7 @@ class Completer:
         if mode == L.M_KEY or (text & L.CAPTURE and mode in _QUOTED):
             single |= kinds < 0
             base = self._shortest.stand_in(index)
-            self._after_closing((index, base), tokens, single, after)
+            after[single] = self._after_closing(index, base, tokens[single])
             index = base
         else:
             after[single] = [machine.after_token(index, token) for token in tokens[single].tolist()]
@@ -234,34 +235,21 @@ class Completer:
             self._shortest.ask(int(states[at]))
         return states.tolist(), which
 
-    def _after_closing(
-        self,
-        states: tuple[int, int],
-        tokens: npt.NDArray[np.int64],
-        single: npt.NDArray[np.bool_],
-        after: npt.NDArray[np.int64],
-    ) -> None:
-        """Fill in the states after some tokens from a state in a key or an item, and its stand-in, most of
-        which close a string: of the texts before its quote, and of the quote with what comes behind it, each
-        is read once."""
-        machine, escaped = self._machine, escape_of(self._machine.registers(states[0])) != 0
-        reached: dict[tuple[int, bytes], int] = {}
-
-        def read(state: int, piece: bytes) -> int:
-            known = reached.get((state, piece))
-            if known is None:
-                known = reached[state, piece] = machine.after(state, piece)
-            return known
-
-        for at in np.flatnonzero(single).tolist():
-            piece = self._bytes(int(tokens[at]))
+    def _after_closing(self, index: int, base: int, tokens: npt.NDArray[np.int64]) -> list[int]:
+        """Return the states after tokens from a state in a key or an item, most of which close a string: of
+        the texts before its quote, and of the quote with what comes behind it, each is read once. `base`: the
+        state's stand-in."""
+        machine, stand_in = self._machine, self._shortest.stand_in
+        escaped = escape_of(machine.registers(index)) != 0
+        read = cache(machine.after)
+        after = []
+        for piece in map(self._bytes, tokens.tolist()):
             match = None if escaped else _INSIDE_QUOTES.match(piece)
             size = len(piece) if match is None else match.end()
             head, tail = piece[:size], piece[size:]
-            if _GOING_ON.search(tail):
-                after[at] = read(read(states[0], head), tail)
-            else:
-                after[at] = read(self._shortest.stand_in(read(states[1], head)), tail)
+            own = _GOING_ON.search(tail) is not None
+            after.append(read(read(index, head) if own else stand_in(read(base, head)), tail))
+        return after
 
     def _told_apart(
         self, regs: Registers, tokens: npt.NDArray[np.int64], kinds: npt.NDArray[np.int64]
@@ -271,8 +259,7 @@ class Completer:
         shortest, (mode, text, frame) = self._shortest, regs[[L.MODE, L.TEXT, L.FRAME]].tolist()
         rests = shortest.names_begun(text) if mode == L.M_KEY else frozenset()
         near = shortest.near_rests(text, frame)
-        again = bool(text & L.CAPTURE) and shortest.wants_again(frame)
-        if again or (near is not None and mode not in _QUOTED):
+        if near is not None and (mode not in _QUOTED or shortest.wants_again(frame)):
             return np.ones(len(tokens), np.bool_)
         if mode not in _QUOTED or not (text & L.CAPTURE or mode == L.M_KEY):
             return (kinds < 0) & (shortest.names_asked > 0)
@@ -288,7 +275,7 @@ class Completer:
         found = firsts[data[offset[tokens]]]
         found &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
         for at in np.flatnonzero(found).tolist():
-            found[at] = self._bytes(int(tokens[at])) in pieces
+            found[at] = self._bytes(tokens[at]) in pieces
         return found
 
     def _bytes(self, token: int) -> bytes:
@@ -308,7 +295,7 @@ class Completer:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
         comes next; None where no bound is known (`TokenBounds`). Where more than the budget, a closer bound
         is looked for."""
-        most = self._ceilings.get(self._shortest.stand_in(index)) if self._ceilings else None
+        most = self._ceilings.get(index)
         if most is not None:
             return 1 + max(most, self.tokens(index))
         rough = self.sufficient_as_walked(index, self._walker.walk_bound(index, L.BOUNDING))
