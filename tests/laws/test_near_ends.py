@@ -33,7 +33,7 @@ def test_masks_of_long_texts_are_exact_near_the_end(part: int) -> None:
     chance, asked = random.Random(part), 0
     for schema in islice(schemas(chance), 40):
         options = {
-            "whitespace": chance.choice(["compact", "bounded", "oneline"]),
+            "whitespace": chance.choice(["compact", "bounded", "oneline", 2]),
             "escapes": chance.choice(["canonical", "any"]),
         }
         try:
@@ -115,6 +115,17 @@ def test_a_long_text_costs_few_states(schema: Any, text: str) -> None:
     # in a key, the text's own; where items differ, those behind a token that closes one and begins another
     places = 2 if '"uniqueItems"' not in json.dumps(schema) or '[{"' in text else 200
     assert compiled.sizes["machine_states"] - known <= 40 * places
+
+
+def test_white_space_of_a_line_counts() -> None:
+    schema = {
+        "type": "array",
+        "items": {"properties": {"n": {"type": "string"}}, "required": ["n"]},
+        "minItems": 3,
+    }
+    compiled, apart = _pair({**schema, "items": {"type": "object", **schema["items"]}}, whitespace=2)
+    for more in (0, 1, 2):
+        assert fault(compiled, apart, b'[\n  {\n    "n": "a', more, random.Random(1), 1 << 20) is None
 
 
 def test_items_that_tokens_close_are_compared() -> None:
