@@ -12,6 +12,9 @@ search over (state, token) as far as that ends within its bounds.
 With --masks no model writes: what masks under a budget cost beside plain ones, far from the end, with the
 vocabulary of `--tokenizer` (`budget_masks.py`).
 
+With --near no model writes either: masks near the end of budgets, judged, with that vocabulary, of `--sample`
+generated schemas, those of schemas/ and grammars of text (`near_budgets.py`). Needs no MaskBench.
+
 With --progress each schema is a line of that file; a second run leaves out those that are there. The exit
 status is 1 where a text was invalid, over its budget, or an error; or a number did not suffice, or was more
 than 1.1 times the least. Writes bench/results/budgets-DATE.csv.
@@ -181,6 +184,37 @@ def measure_masks(options: argparse.Namespace) -> int:
     return 1 if masks.counts["documents over budget"] else 0
 
 
+def measure_near(options: argparse.Namespace) -> int:
+    """Write what masks near the end of budgets cost; 1 where one was wrong."""
+    from near_budgets import NearEnds
+    from near_budgets import subjects as near_subjects
+
+    before, tokenizer = load(), load_tokenizer(options.tokenizer)
+    ends, since = NearEnds(tokenizer, options.seed), time.monotonic()
+    for name, grammar, schema in near_subjects(options.seed, options.sample):
+        if time.monotonic() > since + 60 * options.minutes:
+            break
+        ends.add(name, grammar, options.texts, schema)
+    for subject in subjects(options.paths, options.seed, options.sample, frozenset(), frozenset()):
+        if time.monotonic() > since + 60 * options.minutes:
+            break
+        schema = json.loads(subject.schema)
+        ends.add(subject.name, sg.json_schema(schema, **dict(subject.options)), options.texts)
+    about = {
+        "load": f"{before} -> {load()}",
+        "version": version(),
+        "tokenizer": Path(options.tokenizer).name,
+        "documents a subject": options.texts,
+        "seed": options.seed,
+    }
+    for fault in ends.faults:
+        print(fault)
+    for what, count in ends.rows:
+        print(f"{count:>12,} {what}")
+    print(write(options.results, "budgets-near", about, ("what", "count"), ends.rows))
+    return 1 if ends.faults else 0
+
+
 def _label(fault: dict[str, Any]) -> str:
     return str(fault["why"]).partition(":")[0]
 
@@ -198,11 +232,16 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9, help="no schema begins after so long")
     parser.add_argument("--progress", type=Path, help="a line for each schema; those it has are left out")
     parser.add_argument("--masks", action="store_true", help="measure masks far from the end")
-    parser.add_argument("--tokenizer", default="llama3", help="of --masks: llama3, qwen, or a path")
+    parser.add_argument("--near", action="store_true", help="judge and measure masks near the end")
+    parser.add_argument(
+        "--tokenizer", default="llama3", help="of --masks and --near: llama3, qwen, or a path"
+    )
     add_results(parser)
     options = parser.parse_args()
     if not options.paths and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.paths = [Path(os.environ["STRUCTGEN_MASKBENCH"])]
+    if options.near:
+        return measure_near(options)
     if not options.paths:
         print("Nothing written: give the path of MaskBench, or set STRUCTGEN_MASKBENCH to it.")
         return 0

@@ -333,8 +333,9 @@ class Inspection:
         return found
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the states after each of some allowed tokens; one in a key that the schema does not name
-        stands for all that differ in its text alone, and is none of them (see state_walk.after_tokens)."""
+        """Return the states after each of some allowed tokens; one in a key that the schema does not name, or
+        in an item whose value matters, stands for all that differ in its text alone, and is none of them (see
+        state_walk.after_tokens)."""
         wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
@@ -418,6 +419,13 @@ class Inspection:
         """Return the state after a token that is not an end token, or -1."""
         return self._retry(state_walk.take_token, index, token)
 
+    def blurred(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which states after tokens stand for others, as `after_tokens` says."""
+        rows = self._tables.rows(L.T_NODE)[states]
+        text = rows[:, L.TEXT]
+        found: npt.NDArray[np.bool_] = (text == L.CAPTURE) | ((rows[:, L.MODE] == L.M_KEY) & (text == 0))
+        return found
+
     def modes(self, indices: list[int]) -> list[int]:
         """Return what is being read in each of some states (structgen.json_machine.tables.json_blocks)."""
         modes: list[int] = self._tables.rows(L.T_NODE)[indices, L.MODE].tolist()
@@ -443,6 +451,10 @@ class Inspection:
         """Return what is written of an extra key, TEXT, as the text without its last byte, and that byte."""
         before, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
         return before, byte
+
+    def begins_key(self, text: int) -> bool:
+        """Return whether nothing is written yet of a key, by the register TEXT."""
+        return text == 0 or self.text_before(text & L.LOG)[1] == L.KEY_BEGINS
 
     def _held(self, root: int) -> set[bytes]:
         """Return how the members of a set of extra keys go on from one of its nodes."""

@@ -21,7 +21,7 @@ residue
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol, TypeAlias, Union
@@ -365,6 +365,20 @@ class Network(Protocol):
     def may_differ(self, residue: int) -> bool:
         """Return whether two objects or arrays or more go on from a residue, whichever key comes next and
         until its value is read. False says nothing."""
+        ...
+
+    @property
+    def looked_for(self) -> Mapping[int, bytes]:
+        """Return the values of items, by number, on which rests of arrays depend so far, each with a text.
+        With one more, fewer arrays have equal rests."""
+        ...
+
+    def look_for(self, texts: Iterable[bytes]) -> None:
+        """Note values of items, by their texts, on which a rest depends (`looked_for`)."""
+        ...
+
+    def wants_again(self, residue: int) -> bool:
+        """Return whether the rest of an array may be an item that it holds once more."""
         ...
 
     def finish_place(self, place: int) -> Demands:

@@ -7,8 +7,10 @@ and the completion after its first byte is the rest of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
 
+from structgen.automata.strings.string_pool import StringPool
+from structgen.json_grammars.completion.begun_values import BegunValues
 from structgen.json_grammars.completion.next_characters import escape_of, escape_rests
 from structgen.json_grammars.completion.obligatory_space import ready, spaced
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
@@ -19,6 +21,9 @@ from structgen.language.ir import Demands
 
 _IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
 """Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
+_CHOOSING = [L.MODE, L.LEX, L.TEXT, L.FRAME]
+_DECODER = json.JSONDecoder()
+_IN_ARRAYS = (L.M_ARRAY, L.M_ITEM, L.M_NEXT)
 
 
 class Shortest:
@@ -27,6 +32,7 @@ class Shortest:
     __slots__ = (
         "_alike",
         "_asked",
+        "_begun",
         "_folds",
         "_forms",
         "_logs",
@@ -41,6 +47,7 @@ class Shortest:
         """`ascii`: strings are written in ASCII alone."""
         self._machine = machine
         self._names = Names(machine)
+        self._begun = BegunValues(machine)
         self._quoted = Quoted(machine, self._names, ascii=ascii)
         self._texts: dict[int, tuple[bytes, int]] = {}
         self._folds: dict[tuple[int, int, tuple[tuple[int, bytes], ...]], bytes] = {}
@@ -48,9 +55,9 @@ class Shortest:
 
     @property
     def names_asked(self) -> int:
-        """How many names of extra keys were looked for among those that objects hold. With one more, fewer
-        states are alike."""
-        return self._names.count
+        """How many names of extra keys were looked for among those that objects hold, and values among those
+        of arrays. With one more, fewer states are alike."""
+        return self._names.count + self._begun.count
 
     def names_begun(self, text: int) -> frozenset[bytes]:
         """Return how names go on that were looked for and begin with the text of a key (`Names.begun`)."""
@@ -64,6 +71,7 @@ class Shortest:
         """Frame -> `reads_log`."""
         self._quoted.clear()
         self._names.clear()
+        self._begun.clear()
         self._asked: set[int] = set()
         self._tell()
 
@@ -94,7 +102,7 @@ class Shortest:
         while frame not in known:
             above.append(frame)
             residue, _extras, key, below = machine.frame(frame)
-            if key == -1 and self._watched(residue):
+            if self._compares(residue, key):
                 known[frame] = True
                 break
             frame = below
@@ -122,31 +130,86 @@ class Shortest:
         """Return the state that stands for all that differ from this one in the names of extra keys alone, of
         which those that completions looked for are the same, and in items on which no rest depends.
 
-        What they have left is the same, byte for byte, unless a completion looks for one more name. Cost:
-        3 us and the depth of new frames.
+        What they have left is the same, byte for byte, unless a completion looks for one more name or value.
+        Cost: 3 us and the depth of new frames.
         """
         if self._names_told != self.names_asked:
             self._tell()
         mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
-        if text & L.CAPTURE:
-            if mode == L.M_KEY or self.reads_log(frame):
-                return index
-            text = 0
-        names: tuple[Collection[object], ...] = ()
+        if self.near_rests(text, frame) is not None:
+            return index
+        names: tuple[object, ...] = ()
         if mode in _IN_OBJECTS:
             names = (self._names.met(extras),)
             if mode == L.M_KEY:
                 # The key that is written is one more name. Where it may still become one that the object
                 # holds, SEEN says which those are.
-                names, text = (*names, self._names.begun(text)), 0
+                names = (*names, text if self._names.begun(text) else -1)
             if mode != L.M_KEYS and (mode != L.M_MEMBER or at == 0):
                 extras = min(extras & (L.BLUR - 1), 1)
             # Else the next key is found by walks of the machine, which differs from those held.
-        key = (mode, residue, extras, seen, lex, at, text, self._form(frame), *names)
+        key = (mode, residue, extras, seen, lex, at, text & L.CAPTURE, self._form(frame), *names)
         return self._alike.setdefault(key, index)
 
+    def stand_in(self, index: int) -> int:
+        """Return the state that stands for all that differ from this one in the text of a key or an item
+        alone, of which none may become a name or a value that was looked for: `twin`, and the same tokens may
+        come in both. So the text so far, however long, is none of its costs."""
+        if self._names_told != self.names_asked:
+            self._tell()
+        *key, text, frame = self._machine.registers(index).tolist()
+        named = key[L.MODE] == L.M_KEY and self._names.begun(text)
+        if not text or named or self.near_rests(text, frame) is not None:
+            return index
+        return self._alike.setdefault(("text", *key, text & L.CAPTURE, frame), index)
+
+    def near_rests(self, text: int, frame: int) -> frozenset[bytes] | None:
+        """Return how the string goes on in which an item ends, by the registers TEXT and FRAME, to become a
+        value that was looked for among those of its array (`BegunValues`); None where no rest depends on the
+        item."""
+        log = text & L.LOG if text & L.CAPTURE else 0
+        found = frozenset[bytes]() if log and self.wants_again(frame) else None
+        while log and self.reads_log(frame):
+            residue, begin, key, frame = self._machine.frame(frame)
+            rests = self._begun.rests(log, begin & L.LOG) if self._compares(residue, key) else None
+            if rests is not None:
+                found = rests.union(found or ())
+        return found
+
+    def wants_again(self, frame: int) -> bool:
+        """Return whether, around a frame, the rest of an array may be the item that is being written."""
+        network, machine = self._machine.network, self._machine
+        while self.reads_log(frame):
+            residue, _extras, key, frame = machine.frame(frame)
+            if self._compares(residue, key) and network.wants_again(machine.residue(residue)):
+                return True
+        return False
+
+    def chooses(self, index: int) -> bool:
+        """Return whether a completion from a state may be one of several texts: not in an item that others
+        are compared with, for nobody looked for what another text writes, nor where characters are told
+        apart."""
+        mode, lex, text, frame = self._machine.registers(index)[_CHOOSING].tolist()
+        if text & L.CAPTURE and mode == L.M_STRING and lex == StringPool.FREE:
+            return False
+        return not self.reads_log(frame)
+
+    def look_for_items(self, index: int, steps: list[tuple[int, int]]) -> None:
+        """Note the values of an item that completions write behind some bytes, each with the state after
+        it."""
+        regs, network = self._machine.registers(index), self._machine.network
+        if int(regs[L.MODE]) in _IN_ARRAYS and self._compares(int(regs[L.RES]), -1):
+            texts = [
+                (bytes((byte,)) + self.text(after)).decode("utf-8", "surrogatepass") for byte, after in steps
+            ]
+            ends = [_DECODER.raw_decode(text)[1] for text in texts]
+            network.look_for(
+                text[:end].encode("utf-8", "surrogatepass") for text, end in zip(texts, ends, strict=True)
+            )
+
     def _form(self, frame: int) -> int:
-        """Return the frame that stands for all that differ from this one in the names of extra keys alone."""
+        """Return the frame that stands for all that differ from this one in the names of extra keys alone,
+        and in where the logs of items begin."""
         above: list[int] = []
         forms, machine = self._forms, self._machine
         while frame not in forms:
@@ -158,6 +221,8 @@ class Shortest:
             names: frozenset[str] | None = None
             if key != -1:
                 names, extras = self._names.met(extras), min(extras & (L.BLUR - 1), 1)
+            else:
+                extras &= ~L.LOG
             form = forms[frame] = self._alike.setdefault((residue, extras, key, form, names), frame)
         return form
 
@@ -184,7 +249,7 @@ class Shortest:
         below = frame
         while below >= 0:
             residue, extras, written, below = machine.frame(below)
-            if written == -1 and self._watched(residue):
+            if self._compares(residue, written):
                 item = machine.written(log, extras)
                 demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
                 continue
@@ -194,10 +259,13 @@ class Shortest:
         found = self._folds[key] = min(demands.values(), key=order)
         return found
 
-    def _watched(self, row: int) -> bool:
-        """Return whether the rest of an array depends on the item that is being written."""
+    def _compares(self, row: int, key: int) -> bool:
+        """Return whether the rest of an array (of an object: never) depends on the item that is being
+        written."""
         machine = self._machine
-        return machine.watches(row) and not machine.network.items(machine.residue(row)).closes_next
+        if key != -1 or not machine.watches(row):
+            return False
+        return not machine.network.items(machine.residue(row)).closes_next
 
     def _innermost(self, index: int) -> Demands:
         """Return the shortest rest of the innermost value or container, for each of its demands."""
@@ -254,11 +322,14 @@ class Shortest:
 
     def _item(self, index: int, residue: int) -> Demands:
         """Return the rest of an array that goes on with an item."""
-        machine = self._machine
-        place = machine.network.items(residue).item
-        if place is None:
+        network = self._machine.network
+        menu = network.items(residue)
+        if menu.item is None:
             return {}
-        return machine.network.finish_with(residue, None, self._value(place, index))
+        values = self._value(menu.item, index)
+        if menu.values:
+            network.look_for(values.values())
+        return network.finish_with(residue, None, values)
 
     def _member(self, index: int) -> Demands:
         """Return the rest of an object that goes on with a member."""

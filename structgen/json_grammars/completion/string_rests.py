@@ -83,6 +83,10 @@ class Names:
         self._note(found)
         return found
 
+    def look_for(self, keys: Iterable[bytes]) -> None:
+        """Note names by their bytes."""
+        self._note(map(decode, keys))
+
     def _note(self, keys: Iterable[str]) -> None:
         new = {key: encode(key) for key in keys if key not in self._asked}
         if new:
@@ -103,8 +107,12 @@ class Names:
         """Return how those of the names go on that begin with what is written of a key, its register TEXT.
         Cost: its bytes that are new."""
         known, above = self._begun, []
+        text &= L.LOG
         while text not in known:
             before, byte = self._machine.text_before(text)
+            if byte == L.KEY_BEGINS:
+                known[text] = known[0]
+                break
             above.append((text, byte))
             text = before
         rests = known[text]
@@ -253,10 +261,12 @@ class Quoted:
         regs = machine.registers(index)
         best: Demands = {}
         heads = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS)
+        if is_new := machine.begins_key(int(regs[L.TEXT])):
+            self._names.look_for(heads.values())
         found = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
         missing = {j for j, head in heads.items() if head not in found}
         if missing:
-            found.update(self._unused(index, missing))
+            found.update(self._unused(index, missing, is_new))
         for head in sorted(found, key=order):
             after = self._closed(index, head)
             formulas = self._class_at(after)
@@ -280,12 +290,14 @@ class Quoted:
         key = int(machine.registers(after)[L.LEX])
         return None if key >= 0 else machine.group(-2 - key)
 
-    def _unused(self, index: int, wanted: set[int]) -> Collection[bytes]:
+    def _unused(self, index: int, wanted: set[int], is_new: bool) -> Collection[bytes]:
         """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
+        `is_new`: nothing of the key is written; then those that are tried are names that were looked for.
 
         Keys are walked as far as they agree with one that it holds or lists; the automaton knows the rest.
         """
         machine = self._machine
+        root = int(machine.registers(index)[L.EXTRAS]) & (L.BLUR - 1)
         best: dict[int, bytes] = {}
 
         def offer(j: int, head: bytes) -> None:
@@ -295,6 +307,8 @@ class Quoted:
         heap: list[tuple[int, bytes, int]] = [(0, b"", index)]
         while heap and any(j not in best or len(self.written(best[j])) > heap[0][0] for j in wanted):
             length, head, node = heappop(heap)
+            if is_new and machine.holds(root, head):
+                self._names.look_for((head,))
             for j in self._class_at(machine.after(node, b'"')) or ():
                 offer(j, head)
             seen: set[int] = set()
@@ -309,6 +323,8 @@ class Quoted:
                 seen.add(lex)
                 for j, rest in machine.finish_string(lex).items():
                     offer(j, head + more + rest)
+        if is_new:
+            self._names.look_for(best.values())
         return best.values()
 
     def written(self, decoded: bytes) -> bytes:

@@ -217,6 +217,8 @@ class TokenBounds:
 
     def at(self, index: int) -> int | None:
         """Return how many tokens suffice for a state, whatever its mask; None where no bound is known."""
+        if self._machine.space[0] == L.SPACE_INDENT:
+            return None  # as in `of`
         try:
             most = self._at(index, _place_of(self._machine.registers(index).tolist()))
         except LimitError:

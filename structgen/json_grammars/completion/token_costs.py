@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from functools import cache
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -43,6 +44,10 @@ _KINDS: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int64]] = WeakKeyDictionary
 """What tokens do inside a free string (`Inspection.text_kinds`), numbered."""
 _CLOSING = re.compile(rb'"?[\]}]*')
 """A rest that can be written in no other way."""
+_INSIDE_QUOTES = re.compile(rb'(?:[^"\\]|\\.)*', re.DOTALL)
+_GOING_ON = re.compile(rb'(?:[\]}]|\A"\s*),\s*[^\s]|,\s*".', re.DOTALL)
+"""What writes of another item, or of another key, which must differ from the one before."""
+_QUOTED = (L.M_KEY, L.M_STRING, L.M_WORDS)
 _VALUES = b'"-0123456789[fnt{'
 _CHOICES = {
     L.M_DOC: _VALUES,
@@ -158,16 +163,33 @@ class Completer:
                 number = self._numbers[twin] = self._chain(text, start)
             else:
                 number = self._explore(twin)
+                written = self._chain(text, start)
+                if self._costs[written] < self._costs[number]:
+                    number = self._lower(twin, text, start)
             if twin != index and names != self._shortest.names_asked:
                 return self._number(index)
         self._numbers[index] = number
         return number
 
+    def _lower(self, index: int, text: bytes, start: int) -> int:
+        """Have the states along the completion of one, text[start:], cost no more than that takes as it is
+        written; return the state's number. Of two texts as short and as good as each other, another state may
+        have shown the other one to some of them."""
+        states = [index, *self._machine.trace(index, text[start:])]
+        for at, state in enumerate(states[:-1]):
+            written = self._chain(text, start + at)
+            for one in (state, self._shortest.twin(state)):
+                number = self._numbers.get(one)
+                if number is None or self._costs[written] < self._costs[number]:
+                    self._numbers[one] = written
+        return self._numbers[index]
+
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
 
         Cost: 0.1 us a token, a bound for each state that they lead to (5 us; 30 us near the end), and
-        `tokens` of those states whose bounds say nothing.
+        `tokens` of those states whose bounds say nothing. They are as many as there are classes of tokens,
+        whatever the text so far (`Shortest.stand_in`).
         """
         names = -1
         while names != self._shortest.names_asked:
@@ -183,63 +205,91 @@ class Completer:
 
     def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
-        what it writes of a key counts only where that may become a name that was looked for."""
+        what it writes of a key or an item counts only where that may become one that was looked for."""
         machine = self._machine
-        regs = machine.registers(index)
-        mode, lex = int(regs[L.MODE]), int(regs[L.LEX])
-        known = _KINDS.get(self._vocabulary)
-        if known is None:
-            found = machine.text_kinds(self._vocabulary.vocab_size)
-            known = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
-            _KINDS[self._vocabulary] = known
-        kinds = known[tokens]
-        named = self._named(regs, tokens, kinds)
-        alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
-        apart = machine.log(regs) and (
-            int(regs[L.SEEN]) > 0
-            or (alone and self._shortest.names_asked > 0)
-            or self._shortest.reads_log(int(regs[L.FRAME]))
-        )
-        if lex == StringPool.FREE and (mode == L.M_STRING or alone) and not apart:
-            # of the tokens that only count characters, one of each kind stands for all
-            counts = ~named & (kinds >= 0)
-            counting, of_kind = np.flatnonzero(counts), np.full(int(kinds.max(initial=0)) + 1, -1)
-            of_kind[kinds[counting]] = counting
-            first = np.concatenate([np.flatnonzero(~counts), of_kind[of_kind >= 0]])
-            group = np.empty(len(tokens), np.int64)
-            group[first] = np.arange(len(first))
-            group[counting] = group[of_kind[kinds[counting]]]
+        regs = machine.registers(index).copy()
+        mode, text = int(regs[L.MODE]), int(regs[L.TEXT])
+        kinds = self._kinds()[tokens]
+        after = np.full(len(tokens), -1, np.int64)
+        single = self._told_apart(regs, tokens, kinds)
+        if mode == L.M_KEY or (text & L.CAPTURE and mode in _QUOTED):
+            single |= kinds < 0
+            base = self._shortest.stand_in(index)
+            after[single] = self._after_closing(index, base, tokens[single])
+            index = base
         else:
-            first = group = np.arange(len(tokens))
-        chosen = tokens[first]
-        after = machine.after_tokens(index, chosen)
-        named = named[first]
-        after[named] = [machine.after_token(index, token) for token in chosen[named].tolist()]
-        states, begun, which = np.unique(after, return_index=True, return_inverse=True)
-        for at in [at for at, mode in enumerate(machine.modes(states.tolist())) if mode == L.M_KEY]:
+            after[single] = [machine.after_token(index, token) for token in tokens[single].tolist()]
+        rest, group = np.flatnonzero(~single), np.arange(len(tokens))
+        alone = mode == L.M_KEY and int(regs[L.AT]) < 0
+        if int(regs[L.LEX]) == StringPool.FREE and int(regs[L.SEEN]) <= 0 and (mode == L.M_STRING or alone):
+            # of the tokens that only count characters, one of each kind stands for all
+            counting, of_kind = rest[kinds[rest] >= 0], np.full(int(kinds.max(initial=0)) + 1, -1)
+            of_kind[kinds[counting]] = counting
+            group[counting] = of_kind[kinds[counting]]
+            rest = rest[group[rest] == rest]
+        after[rest] = machine.after_tokens(index, tokens[rest])
+        states, begun, which = np.unique(after[group], return_index=True, return_inverse=True)
+        for at in np.flatnonzero(machine.blurred(states)).tolist():
             # one of those that it stands for
-            states[at] = machine.after_token(index, int(chosen[begun[at]]))
+            states[at] = machine.after_token(index, int(tokens[group[begun[at]]]))
             self._shortest.ask(int(states[at]))
-        return states.tolist(), which[group]
+        return states.tolist(), which
 
-    def _named(
+    def _after_closing(self, index: int, base: int, tokens: npt.NDArray[np.int64]) -> list[int]:
+        """Return the states after tokens from a state in a key or an item, most of which close a string: of
+        the texts before its quote, and of the quote with what comes behind it, each is read once. `base`: the
+        state's stand-in."""
+        machine, stand_in = self._machine, self._shortest.stand_in
+        escaped = escape_of(machine.registers(index)) != 0
+        read = cache(machine.after)
+        after = []
+        for piece in map(self._bytes, tokens.tolist()):
+            match = None if escaped else _INSIDE_QUOTES.match(piece)
+            size = len(piece) if match is None else match.end()
+            head, tail = piece[:size], piece[size:]
+            own = _GOING_ON.search(tail) is not None
+            after.append(read(read(index, head) if own else stand_in(read(base, head)), tail))
+        return after
+
+    def _told_apart(
         self, regs: Registers, tokens: npt.NDArray[np.int64], kinds: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.bool_]:
-        """Return which tokens may write a part of a name that was looked for."""
-        if not self._shortest.names_asked:
-            return np.zeros(len(tokens), np.bool_)
-        if escape_of(regs):
+        """Return which tokens may write a part of a name or a value that was looked for; in a key or an item,
+        which of those that do not close it."""
+        shortest, (mode, text, frame) = self._shortest, regs[[L.MODE, L.TEXT, L.FRAME]].tolist()
+        rests = shortest.names_begun(text) if mode == L.M_KEY else frozenset()
+        near = shortest.near_rests(text, frame)
+        if near is not None and (mode not in _QUOTED or shortest.wants_again(frame)):
             return np.ones(len(tokens), np.bool_)
-        named = kinds < 0
-        text = int(regs[L.TEXT])
-        if int(regs[L.MODE]) == L.M_KEY and not text & L.CAPTURE:
-            vocabulary = self._vocabulary
-            begin, end = vocabulary.token_offset[tokens], vocabulary.token_offset[tokens + 1]
-            for rest in filter(None, self._shortest.names_begun(text)):
-                near = (end - begin <= len(rest)) & (vocabulary.token_data[begin] == rest[0])
-                for at in np.flatnonzero(near).tolist():
-                    named[at] |= rest.startswith(vocabulary.token_data[begin[at] : end[at]].tobytes())
-        return named
+        if mode not in _QUOTED or not (text & L.CAPTURE or mode == L.M_KEY):
+            return (kinds < 0) & (shortest.names_asked > 0)
+        if escape_of(regs):
+            return np.full(len(tokens), near is not None or bool(rests))
+        most = self._vocabulary.max_token_bytes
+        pieces = {
+            rest[:size] for rest in rests.union(near or ()) for size in range(1, min(len(rest), most) + 1)
+        }
+        offset, data = self._vocabulary.token_offset, self._vocabulary.token_data
+        firsts = np.zeros(256, np.bool_)
+        firsts[[piece[0] for piece in pieces]] = True
+        found = firsts[data[offset[tokens]]]
+        found &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
+        for at in np.flatnonzero(found).tolist():
+            found[at] = self._bytes(tokens[at]) in pieces
+        return found
+
+    def _bytes(self, token: int) -> bytes:
+        begin, end = self._vocabulary.token_offset[token : token + 2].tolist()
+        return self._vocabulary.token_data[begin:end].tobytes()
+
+    def _kinds(self) -> npt.NDArray[np.int64]:
+        """Return what each token does inside a free string, numbered: -1 where it may close it."""
+        known = _KINDS.get(self._vocabulary)
+        if known is None:
+            found = self._machine.text_kinds(self._vocabulary.vocab_size)
+            known = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
+            _KINDS[self._vocabulary] = known
+        return known
 
     def sufficient(self, index: int, budget: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
@@ -294,7 +344,7 @@ class Completer:
                 self._shortest.remember(state, text, offset + i)
                 step = (text[offset + i], states[i + 1])
                 wanted = _CHOICES.get(choices[i])
-                if wanted is None:
+                if wanted is None or not self._shortest.chooses(state):
                     steps.append([step])
                     continue
                 others = self._choices(state, step, wanted, length - i - 1)
@@ -356,6 +406,8 @@ class Completer:
         ]
         if step not in steps:
             steps.append(step)
+        if len(steps) > 1:
+            self._shortest.look_for_items(state, steps)
         return sorted(steps)
 
     def _add(self, found: dict[int, int], beyond: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:

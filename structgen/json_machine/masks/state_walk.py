@@ -35,7 +35,7 @@ from structgen.machine_core.draft_nodes import (
     token_of,
 )
 from structgen.machine_core.interning import ask_room, intern
-from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, YES
+from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, VAGUE, YES
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
@@ -359,43 +359,47 @@ def after_all(
 def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
     """Write to target[0:count] (int64) the states after each of some allowed tokens (int32).
 
-    The text of an extra key that a token leaves open is not followed: all such states that differ in it alone
-    are one, which is none of them. Returns 0, or -3 with questions noted. Cost: the tokens' bytes.
+    The text of an extra key, or of an item whose value matters, that a token leaves open is not followed: all
+    such states that differ in it alone are one, which is none of them. Returns 0, or -3 with questions noted.
+    Cost: the tokens' bytes.
     """
     c = JsonContext(context)
     tokens = Int32s(tokens_address)
     target = Int64s(target_address)
     offsets = c.vocabulary.token_offset
-    code = YES
+    before = c.nodes[index].registers
+    asked = False
     for i in range(count):
         token = tokens[i]
         data, size = skip(c.vocabulary.token_data, offsets[token]), offsets[token + 1] - offsets[token]
-        found = -1
+        found, code = -1, YES
         for turn in range(2):
             c.precise = turn
             s = c.scratch[0]
-            copy_block(c.nodes[index].registers, s)
-            blurred = False
+            copy_block(before, s)
+            blurred, stays = before.text & CAPTURE != 0, True
             for at in range(size):
                 d = c.scratch[1 - (at & 1)]
                 code = step(c, s, d, data[at])
                 if code != YES:
                     break
                 s = d
-                if s.extras & BLUR != 0 or s.text & CAPTURE != 0:
-                    # a key was closed, or an item goes on: only the walk that follows its text knows which
+                blurred, stays = blurred or s.text & CAPTURE != 0, stays and s.mode == before.mode
+                if s.extras & BLUR != 0:
+                    # a key was closed: only the walk that follows its text knows which
                     blurred = True
-                    if turn == 0:
-                        break
-            if code != YES or not blurred or turn == 1:
+                    break
+            if turn == 1 or not blurred or (code != YES and code != VAGUE):
                 break
+            if code == YES and stays and s.extras & BLUR == 0 and s.frame == before.frame:
+                break  # in the same string, key or numeral of the item
         c.precise = 1
         if code == YES:
             found = intern_node(c, s, NO_ORIGIN, NO_STEP)
-        if code == ASK or (code == YES and found < 0):
-            return ASKED
+            asked = asked or found < 0
+        asked = asked or code == ASK
         target[i] = found
-    return 0
+    return ASKED if asked else 0
 
 
 @entry("int64(int64, int64, int64, int64)")

@@ -54,6 +54,9 @@ class Distinct:
         """Set by the network: the demand on an item."""
         self.member: Callable[[ObjectShape, str], int] = lambda shape, key: NEVER
         """Set by the network: the demand on a member."""
+        self.looked_for: dict[int, bytes] = {}
+        """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
+        made no difference."""
         self._read: dict[bytes, int] = {}
         self._open: set[int] = set()
         self._enough: dict[int, int] = {}
@@ -228,6 +231,13 @@ class Distinct:
 
     # Which
 
+    def sought(self, demand: int, ask: Ask, taken: frozenset[int]) -> Iterator[tuple[JsonPieces, int]]:
+        """Yield `values` for who compares them with those that an array holds, if any (`looked_for`)."""
+        for text, literal in self.values(demand, ask):
+            if taken:
+                self.looked_for.setdefault(literal, text.flat())
+            yield text, literal
+
     def values(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, int]]:
         """Yield the values of a demand, the shortest text first, each with its literal."""
         known: set[int] = set()
@@ -311,7 +321,7 @@ class Distinct:
                 return None
             if self.has(demand, need, ask):
                 continue
-            values = [literal for _, literal in self.values(demand, self.text) if literal not in taken]
+            values = [literal for _, literal in self.sought(demand, self.text, taken) if literal not in taken]
             if len(values) < times:
                 return None
             few.extend([values] * times)

@@ -8,7 +8,7 @@ The network numbers places, outcomes and residues. Everything is expanded on dem
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Protocol
@@ -45,6 +45,7 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
+from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
 from structgen.schema.recogniser.contradiction import empty_schema, reason
 from structgen.schema.recogniser.distinct_values import Distinct
@@ -312,6 +313,21 @@ class SchemaNetwork:
         return any(
             shape.lo > state.count or any(map(asks_for_any_key, unmet)) for _, shape, unmet in state.threads
         )
+
+    @property
+    def looked_for(self) -> Mapping[int, bytes]:
+        """The values of items, by number, on which rests of arrays depend so far, each with a text."""
+        return self.arrays.unique.distinct.looked_for
+
+    def look_for(self, texts: Iterable[bytes]) -> None:
+        """Note values of items on which rests depend (`looked_for`)."""
+        distinct = self.arrays.unique.distinct
+        for text in texts:
+            distinct.looked_for.setdefault(distinct.literal(text), text)
+
+    def wants_again(self, residue: int) -> bool:
+        """Return whether an item of the array must still come again: any item may be that one."""
+        return any(repeats(progress) for _, _, progress in self._array(residue).threads)
 
     def finish_place(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact value that meets it."""

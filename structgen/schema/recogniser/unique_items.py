@@ -82,7 +82,7 @@ class Unique:
                     if self.distinct.has(demand, need, ask):
                         following[unmet_after, used] = None
                         continue
-                    for _, literal in self.distinct.values(demand, self.distinct.text):
+                    for _, literal in self.distinct.sought(demand, self.distinct.text, seen):
                         if literal not in used and literal not in seen:
                             following[unmet_after, used | {literal}] = None
             layer = following
@@ -241,7 +241,7 @@ class Unique:
         written, in the order that makes the smallest text."""
         chosen: list[JsonPieces] = []
         for demand, times in required.items():
-            for text, literal in self.distinct.values(demand, ask):
+            for text, literal in self.distinct.sought(demand, ask, seen):
                 if literal not in seen:
                     chosen.append(text)
                     if len(chosen) == times:
@@ -264,7 +264,7 @@ class Unique:
         """
         if shape.unique:
             left = end - count
-            for text, literal in self.distinct.values(demand, ask):
+            for text, literal in self.distinct.sought(demand, ask, taken):
                 if literal not in taken:
                     yield text, literal
                     left -= 1

@@ -1,0 +1,211 @@
+"""Documents of long texts in several scripts, near the end of a budget: the cases, and what must hold.
+
+A mask under a budget is exact: a token is allowed where the document can be completed in the tokens that are
+left behind it. That is asked state by state of a grammar compiled apart, which has met no other text.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import structgen as sg
+
+SCRIPTS = (
+    "the quick brown fox jumps over a lazy dog, and so on.",
+    "съешь ещё этих мягких французских булок, да выпей чаю",
+    "日本語のテキストを書く長い鍵。東京特許許可局",
+    "🙂🚀👩‍🔬🇯🇵✨",
+    "abc0123456789",
+)
+_WORDS = sorted(
+    {piece for text in SCRIPTS for piece in (*text.split(), text[:2], text[1:4], text[2:3]) if piece}
+)
+PIECES = [
+    *(bytes((byte,)) for byte in range(256)),
+    *(word.encode() for word in _WORDS),
+    *(
+        b'":',
+        b'","',
+        b'{"',
+        b'"}',
+        b'"]',
+        b'": "',
+        b'":{"',
+        b'a"',
+        b'b":',
+        b'":"","',
+        b'":0,"',
+        b'"},',
+        b'"},{"',
+        b'["',
+    ),
+    *(
+        b'","a","',
+        b'"],["',
+        b"\\u00",
+        b"\\n",
+        b'\\"',
+        b", ",
+        b"1,",
+        b"00",
+        b"10",
+        b"]]",
+        b"}}",
+        b"}]",
+        b"]}",
+        b"0}",
+        b'"0',
+    ),
+]
+END = len(PIECES)
+TOKENIZER = sg.Tokenizer.from_bytes([*PIECES, None], eos_token_id=END)
+
+
+def _value(chance: random.Random, depth: int) -> Any:
+    kinds: list[Any] = [
+        {},
+        {"type": "string"},
+        {"type": "string", "minLength": chance.randint(1, 3)},
+        {"type": "integer"},
+        {"type": "number", "minimum": 0},
+        {"type": "boolean"},
+        {"enum": ["a", "ab", "日本", 1, None, [], {}][: chance.randint(2, 7)]},
+        {"type": ["string", "null", "array"]},
+    ]
+    if depth:
+        kinds += [array(chance, depth - 1), array(chance, depth - 1), object_(chance, depth - 1)]
+        kinds += [
+            {
+                "type": "object",
+                "properties": {"n": _value(chance, 0)},
+                "required": ["n"],
+                "additionalProperties": chance.choice([True, False]),
+            }
+        ]
+    return chance.choice(kinds)
+
+
+def array(chance: random.Random, depth: int = 1) -> Any:
+    schema: dict[str, Any] = {"type": "array", "items": _value(chance, depth)}
+    if chance.random() < 0.75:
+        schema["uniqueItems"] = True
+    if chance.random() < 0.4:
+        schema["minItems"] = chance.randint(1, 4)
+    if chance.random() < 0.2:
+        schema["contains"] = chance.choice([{"type": "string"}, {"const": "a"}, {"type": "object"}])
+    if chance.random() < 0.1:
+        schema["maxItems"] = chance.randint(schema.get("minItems", 1), 6)
+    return schema
+
+
+def object_(chance: random.Random, depth: int = 1) -> Any:
+    schema: dict[str, Any] = {"type": "object"}
+    if chance.random() < 0.6:
+        schema["additionalProperties"] = _value(chance, depth)
+    if chance.random() < 0.3:
+        schema["minProperties"] = chance.randint(1, 4)
+    if chance.random() < 0.25:
+        schema["propertyNames"] = chance.choice(
+            [
+                {"pattern": "^[^x]*$"},
+                {"minLength": 2},
+                {"not": {"enum": ["", "a", "b"]}},
+                {"maxLength": 400},
+                {"pattern": "^(x[ab]|.{3,})$"},
+            ]
+        )
+    if chance.random() < 0.25:
+        schema["patternProperties"] = {
+            chance.choice(["^a", "ш", "本$", "^x[ab]$", "[0-9]{3}"]): _value(chance, 0)
+        }
+    if chance.random() < 0.3:
+        names = chance.sample(["a", "name", "日本語", "0", ""], 2)
+        schema["properties"] = {name: _value(chance, depth) for name in names}
+        schema["required"] = names[: chance.randint(0, 2)]
+    return schema
+
+
+def schemas(chance: random.Random) -> Iterator[Any]:
+    """Yield schemas without end."""
+    while True:
+        yield chance.choice((array, object_))(chance, 2)
+
+
+def texts(compiled: sg.CompiledGrammar, chance: random.Random, most: int) -> bytes:
+    """Return the beginning of a document, long where it may be: of random scripts, of random tokens."""
+    state, text, pieces = compiled.start, b"", compiled.tokenizer.token_bytes
+    while len(text) < most:
+        script = chance.choice(SCRIPTS)
+        start = chance.randrange(len(script))
+        piece = script[start : start + chance.randint(1, 40)].encode()
+        tries = [piece, b'"' + piece, piece[: chance.randint(1, 6)]]
+        if chance.random() < 0.45:
+            tries = [
+                chance.choice([b'"', b'":', b'"]', b'",', b',"', b"0", b",", b"]", b"}", b'"a"', b"[", b"{"])
+            ]
+        for one in tries:
+            after = compiled.step_bytes(state, one)
+            if after is not None:
+                state, text = after, text + one
+                break
+        else:
+            allowed = [token for token in compiled.allowed(state) if pieces[token]]
+            if not allowed:
+                break
+            token = chance.choice(allowed)
+            state, text = compiled.step(state, token), text + pieces[token]
+        if chance.random() < 0.03:
+            break
+    return text
+
+
+def fault(
+    compiled: sg.CompiledGrammar,
+    apart: sg.CompiledGrammar,
+    text: bytes,
+    more: int,
+    chance: random.Random,
+    tries: int,
+) -> str | None:
+    """Return what is wrong with the mask of a text under a budget of so much more than it needs, or None.
+    `tries`: of how many tokens each is asked what is needed behind it."""
+    state, other = (one.step_bytes(one.start, text) for one in (compiled, apart))
+    assert state is not None and other is not None
+    budget = more + compiled.tokens_to_finish(state)
+    mask = sg.allocate_mask(1, compiled.vocab_size)
+    sg.Matcher(compiled, state).fill_mask(mask, budget=budget)
+    allowed, plain = set(mask.allowed().tolist()), apart.allowed(other)
+    if not allowed or not allowed <= set(plain):
+        return f"{text!r}: the mask is empty, or more than the plain one, under {budget}"
+    asked = [token for token in plain if compiled.tokenizer.token_bytes[token]]
+    denied = [token for token in asked if token not in allowed]
+    if len(asked) > tries:
+        asked = chance.sample(asked, tries // 2) + chance.sample(denied, min(len(denied), tries // 2))
+    for token in asked:
+        after = apart.step(other, token)
+        assert after is not None
+        need = apart.tokens_to_finish(after)
+        if (need < budget) != (token in allowed):
+            said = "allowed" if token in allowed else "denied"
+            return f"{text!r}, {budget} left: {token} is {said}, and {need} are needed behind it"
+    return None
+
+
+def ended(compiled: sg.CompiledGrammar, text: bytes, more: int, chance: random.Random) -> bytes | None:
+    """Return a document that begins with a text, of random allowed tokens under a budget of so much more than
+    it needs; None where it is not complete in time."""
+    state = compiled.step_bytes(compiled.start, text)
+    assert state is not None
+    matcher, mask = sg.Matcher(compiled, state), sg.allocate_mask(1, compiled.vocab_size)
+    pieces, budget = compiled.tokenizer.token_bytes, more + compiled.tokens_to_finish(state)
+    for left in range(budget, -1, -1):
+        matcher.fill_mask(mask, budget=left)
+        token = chance.choice(mask.allowed().tolist())
+        piece = pieces[token]
+        if piece is None:
+            return text
+        matcher.advance(token)
+        text += piece
+    return text if matcher.is_complete else None
