@@ -146,6 +146,10 @@ class GenerationError(StructgenError):
         super().__init__(what, where=where, cure=cure)
 
 
+class LooseCallError(GenerationError):
+    """A call that a model did not write as its format writes it, and that was read all the same: a note."""
+
+
 class StoreWarning(UserWarning):
     """A mask store file was damaged or unusable and was rebuilt, or left for memory alone."""
 
