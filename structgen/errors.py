@@ -172,6 +172,14 @@ class SchemaWarning(UserWarning):
         super().__init__(printable(what))
 
 
+class ToolWarning(UserWarning):
+    """A tool is not offered to the model: its format has no way to write the tool's arguments. The message
+    names the tool, the place in its schema, and what to do."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(printable(what))
+
+
 class SlotsWarning(UserWarning):
     """An infilling left no slot of a hole empty: the text may have been cut short. `hole` is its name."""
 

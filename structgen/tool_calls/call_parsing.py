@@ -324,7 +324,7 @@ class _ReplyReader:
 
     def add(self, at: int, draft: _Draft, end: int) -> int:
         """Add a call that was read; return where it ends."""
-        for note in draft.notes:
+        for note in dict.fromkeys(draft.notes):
             self.problem(at, f"A call is not written as its format writes it: {note}.", LooseCallError)
         self.calls.append(self.made(draft, complete=True))
         self.texts.append([])
@@ -338,6 +338,9 @@ class _ReplyReader:
         marks, others = self.edges()
         if arguments.closed and not arguments.error:
             follows = skipped(self.text, draft.at)
+            if marks and (mark := searcher(marks).match(self.text, follows)) is not None:
+                draft.notes.append("Another text than the format's closes it")
+                return self.add(at, draft, mark.end())
             is_call = searcher(others).match(self.text, follows) if others else None
             if not self.format.member or self.format.brackets or is_call:
                 draft.notes.append("Its closing mark is missing")
