@@ -16,7 +16,7 @@ from structgen.errors import UnsupportedError
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember
-from structgen.text_grammars.composition.templates import TEXT, filled, first_text, pieces
+from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, first_text, pieces
 from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, begun, matched, skipped
 from structgen.tool_calls.tool_format import ToolFormat
 
@@ -238,10 +238,10 @@ class MemberReader:
                         raise UnfinishedError
                     raise DifferentError(f"${kind}")
                 if kind == "key":
-                    key = self.text[at:end].strip()
+                    key = self.text[at:end].strip(BLANK)
                     if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
                         key, self.note = key[1:-1], "Its keys are quoted"
-                    if re.fullmatch(self.format.keys, key) is None:
+                    if re.fullmatch(self.format.keys, key, re.ASCII) is None:
                         raise DifferentError("the name of an argument")
                 else:
                     word = self.text[at:end]

@@ -31,6 +31,7 @@ from structgen.language.ir import (
 )
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
+from structgen.text_grammars.composition.quoted_values import quoted_values, writes_as_json
 from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.regular_formulas import holding, shown
@@ -267,10 +268,12 @@ class _Writer:
             try:
                 yield from list(self.nested(member.place, menu, where))
             except UnsupportedError:
-                if key is None or self.style.quote:
+                if key is None or (self.style.quote and not writes_as_json(self.style)):
                     raise
-                yield from self.json(menu, key, where)
-                return
+                if not self.style.quote:
+                    yield from self.json(menu, key, where)
+                    return
+                yield "object", self.quoted(key, where)
         for kind, word, outcome in (
             ("boolean", "true", menu.true),
             ("boolean", "false", menu.false),
@@ -331,6 +334,15 @@ class _Writer:
             said = less_spaced(said, self.plan.written.whitespace, self.most_blanks)
             kind = "number" if self.style.nested else of[0]
             yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
+
+    def quoted(self, key: str, where: str) -> TextGrammar:
+        """Return the objects and arrays that an argument may be, where strings are quoted in a way of their own."""
+        schema = self.plan.subschema(key)
+        inside = {**_own(schema), "allOf": [schema], "type": ["object", "array"]}
+        policies = {**self.plan.policies, "strict": None, "whitespace": "compact", "escapes": "utf8"}
+        of = without(json_schema(inside, **policies), self.excludes)
+        assert isinstance(of, JsonSchemaGrammar)
+        return quoted_values(of, self.style, where)
 
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)
