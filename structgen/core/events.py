@@ -387,6 +387,8 @@ class EventLog:
                 word = terminal.value.encode()
                 end = min(start + len(word), size)
                 if not word.startswith(text[start:end]):
+                    pairs = zip(word, text[start:end], strict=False)
+                    at = start + next(index for index, (one, other) in enumerate(pairs) if one != other)
                     raise JsonError(f"{terminal.value} does not go on so", at)
                 at = end
                 if end - start == len(word):

@@ -76,6 +76,9 @@ class GrowingJson:
         data = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
         try:
             taken = self._log.write_document(data)
+        except JsonError as error:
+            del self._log.text[error.at :]
+            raise
         finally:
             self._add()
         if taken == len(data):

@@ -23,7 +23,7 @@ from structgen.tool_calls.tool_format import ToolFormat
 _BARE: Final = re.compile(r"[^,\]}]*")
 _LONGEST_KEY: Final = 1024
 _TOKENS: Final = re.compile(
-    r"""(?s:"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[A-Za-z]+|[^"'A-Za-z]+)""",
+    r"""(?s:"(?:[^"\\]|\\.)*+(?P<end>"?)|'(?:[^'\\]|\\.)*+(?P<other>'?)|[A-Za-z]+|[^"'A-Za-z]+)""",
 )
 _WORDS: Final = {"True": "true", "False": "false", "None": "null"}
 _IN_STRING: Final = re.compile(r"""(?s:\\'|\\.|["\x00-\x1f])""")
@@ -96,10 +96,12 @@ def _read(text: str, at: int) -> _Read:
             taken = reader.feed(piece)
             document += piece[:taken]
             if reader.is_whole:
-                return _Read(reader.value, begin + taken, document, True, "", _HABITS)
+                end = end if taken == len(piece) else begin + taken
+                return _Read(reader.value, end, document, True, "", _HABITS)
     except JsonError:
         return strict
-    return _Read(reader.value, end, document, False, "", _HABITS)
+    # a word that the end of the text cuts was left out here
+    return _Read(reader.value, end, max(document, strict.document, key=len), False, "", _HABITS)
 
 
 def _respelled(text: str, at: int) -> Iterator[tuple[int, int, str]]:
@@ -108,7 +110,7 @@ def _respelled(text: str, at: int) -> Iterator[tuple[int, int, str]]:
     for token in _TOKENS.finditer(text, at):
         written_so, (begin, end) = token[0], token.span()
         if written_so[0] in "\"'":
-            closed = len(written_so) > 1 and written_so[-1] == written_so[0]
+            closed = bool(token["end"] or token["other"])
             inner = _IN_STRING.sub(_escape, written_so[1 : -1 if closed else None])
             yield begin, end, f'"{inner}"' if closed else f'"{inner}'
             if not closed:
@@ -147,7 +149,7 @@ class MemberReader:
 
     def __init__(self, text: str, format: ToolFormat, plan: ArgumentPlan | None) -> None:
         self.text, self.format, self.plan = text, format, plan
-        self.note = ""
+        self.note = self.error = ""
         self.is_between = True
         """Whether no value is being read."""
 
@@ -164,7 +166,7 @@ class MemberReader:
         except UnfinishedError:
             at = len(self.text)
         except DifferentError as different:
-            error = f"{different} does not stand where it should"
+            error = self.error or f"{different} does not stand where it should"
         sure = root.found if closed else root.found[: -1 if len(stack) == 1 else None]
         for inner, around in zip(stack[:0:-1], stack[-2::-1], strict=True):
             around.found.append((inner.key, inner.value))
@@ -283,6 +285,8 @@ class MemberReader:
         finally:
             if sofar is not MISSING:
                 top.found.append((key, sofar))
+        if self.error:
+            raise DifferentError(f"the value of {key}")
         if not is_whole:
             raise UnfinishedError
         return matched(self.text, skipped(self.text, at), tail) if tail else at
@@ -353,8 +357,7 @@ class MemberReader:
             return MISSING, at, False
         found = _read(self.text, at)
         if not doubtful:
-            if found.error:
-                raise DifferentError(f"A value: {found.error.removeprefix('they are ')}; JSON")
+            self.error = found.error
             self.note = self.note or found.note
             return found.value, found.end, found.closed
         if found.error or found.note:
@@ -382,8 +385,7 @@ class MemberReader:
         if rest[0] in "\"'":
             self.note = f"Its strings stand in {rest[0]} in place of {quote}"
             found = _read(self.text, at)
-            if found.error:
-                raise DifferentError("the end of a string")
+            self.error = found.error
             return found.value, found.end, found.closed
         bare = _BARE.match(self.text, at)
         assert bare is not None

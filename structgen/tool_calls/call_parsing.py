@@ -167,11 +167,16 @@ class _ReplyReader:
         if found is None:
             return self.last_text(at, (*listed, *markers, *row.thinking))
         start = found.start()
-        if row.thinking and row.thinking[0] in listed and self.text.startswith(row.thinking[0], start):
+        begin = row.thinking[0] if row.thinking else ""
+        opens = searcher((begin,)).match(self.text, start) if begin in listed else None
+        if opens is not None:
             if not row.blocks and self.text[at:start].strip():
                 self.add_text(at, start + 1)
                 return start + 1
-            return self.think(start + len(row.thinking[0]))
+            if not self.ended and begin != self.text[start:] and begin.startswith(self.text[start:]):
+                self.add_text(at, start)
+                return self.wait(start)
+            return self.think(start + len(begin) if self.text.startswith(begin, start) else opens.end())
         if row.text and self.text.startswith(row.text[0], start):
             return self.block(start + len(row.text[0]))
         marker = next((one for one in markers if self.text.startswith(one, start)), None)
@@ -263,7 +268,10 @@ class _ReplyReader:
                     continue
                 except DifferentError:
                     pass
-                return matched(self.text, at, end)
+                at = matched(self.text, at, end)
+                if not has_calls:
+                    self.problem(start, "A section of calls holds none.", LooseCallError)
+                return at
             except UnfinishedError:
                 if not has_calls or self.partial is not None:
                     raise
@@ -341,6 +349,9 @@ class _ReplyReader:
             if marks and (mark := searcher(marks).match(self.text, follows)) is not None:
                 draft.notes.append("Another text than the format's closes it")
                 return self.add(at, draft, mark.end())
+            if not self.ended and not begun(self.text[follows : follows + _BETWEEN], (*marks, *others)):
+                self.partial = self.made(draft, complete=False)
+                raise UnfinishedError
             is_call = searcher(others).match(self.text, follows) if others else None
             if not self.format.member or self.format.brackets or is_call:
                 draft.notes.append("Its closing mark is missing")

@@ -35,7 +35,9 @@ _OTHER: Final = "other"
 _QUOTE: Final = 0x22
 _NOT_IN_KEYS: Final = frozenset(range(33)) | frozenset(b"\"'<>=&,:{}[]|\x7f")
 _UNNAMED: Final = b":"
-"""What was read of a key that begins as no name of the schema does: one such key is as good as another."""
+"""Stands for each byte of a key that begins as no name of the schema does: one such key is as good as another."""
+_LONGEST_KEY: Final = 64
+"""Bytes that a key has at most which the schema does not name."""
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _UNIT: Final = re.compile(rb'\\u[dD][89abAB]..\\u....|\\u....|\\.|[^\\"]', re.DOTALL)
 
@@ -141,13 +143,12 @@ class _QuotedLanguage(Language):
         if symbol in _NOT_IN_KEYS:
             return None
         text = read + bytes((symbol,))
-        is_named = read != _UNNAMED and text in self._beginnings
+        is_named = text in self._beginnings
         if is_named and any(self._behind_key(at, name) for name in self.names if name.startswith(text)):
             return at, _KEY, open_, text
-        is_ascii = symbol < 0x80 and (read == _UNNAMED or text.isascii())
-        if not is_ascii or self._behind_key(at, _UNNAMED) is None:
+        if not text.isascii() or len(text) > _LONGEST_KEY or self._behind_key(at, _UNNAMED) is None:
             return None
-        return at, _KEY, open_, text if is_named else _UNNAMED
+        return at, _KEY, open_, text if is_named else _UNNAMED * len(text)
 
     def _behind_key(self, at: Config, key: bytes) -> Config | None:
         """Return the configuration of the JSON text after a key and its colon; None where it cannot stand there."""
@@ -213,7 +214,7 @@ class _QuotedLanguage(Language):
             assert after is not None
             return _unit(bytes(self.of.shortest(after)))
         if mode == _KEY and read:
-            tried = (b":" + _LETTERS) if read == _UNNAMED else b":" + self._next_letters(read) + _LETTERS
+            tried = b":" + self._next_letters(read) + _LETTERS
             return next(bytes((one,)) for one in tried if self.step(place, one) is not None)
         if read:
             return self.quote[len(read) :]
