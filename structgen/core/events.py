@@ -282,10 +282,14 @@ class EventLog:
 
     def write_document(self, data: bytes) -> int:
         """Scan more of a document that may be a part of a text; `recent` is what began and closed in it.
-        Return how much of the data belongs to it. Errors: `JsonError`."""
+        Return how much of the data belongs to it. Errors: `JsonError`; `text` ends before the fault then."""
         if self._events:
             self._events = []
-        return self._scan(data)
+        try:
+            return self._scan(data)
+        except JsonError as error:
+            del self.text[error.at :]
+            raise
 
     @property
     def recent(self) -> list[Raw]:

@@ -76,9 +76,6 @@ class GrowingJson:
         data = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
         try:
             taken = self._log.write_document(data)
-        except JsonError as error:
-            del self._log.text[error.at :]
-            raise
         finally:
             self._add()
         if taken == len(data):
@@ -120,6 +117,11 @@ class GrowingJson:
                 put(whole, key, found)
             found, key = whole, above
         return found
+
+    @property
+    def text(self) -> str:
+        """The text so far, as far as it is JSON, without half of a character."""
+        return _whole_characters(bytes(self._log.text))
 
     def _add(self) -> None:
         """Add what began and closed in the last piece."""

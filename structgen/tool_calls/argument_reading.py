@@ -90,18 +90,18 @@ def _read(text: str, at: int) -> _Read:
         return _Read(reader.value, end, text[at:end], reader.is_whole)
     except JsonError as error:
         strict = _Read(reader.value, error.at, text[at : error.at], False, f"they are no JSON: {error}")
-    reader, document, end = GrowingJson(), "", at
+    reader, begin, end, error_text = GrowingJson(), at, at, ""
     try:
         for begin, end, piece in _respelled(text, at):
             taken = reader.feed(piece)
-            document += piece[:taken]
             if reader.is_whole:
                 end = end if taken == len(piece) else begin + taken
-                return _Read(reader.value, end, document, True, "", _HABITS)
-    except JsonError:
-        return strict
-    # a word that the end of the text cuts was left out here
-    return _Read(reader.value, end, max(document, strict.document, key=len), False, "", _HABITS)
+                return _Read(reader.value, end, reader.text, True, "", _HABITS)
+    except JsonError as error:
+        end, error_text = begin, f"they are no JSON: {error}"
+    if len(reader.text) <= len(strict.document):  # a word that the end of the text cuts was left out here
+        return strict if error_text else strict._replace(error="", note=_HABITS)
+    return _Read(reader.value, end, reader.text, False, error_text, _HABITS)
 
 
 def _respelled(text: str, at: int) -> Iterator[tuple[int, int, str]]:

@@ -173,14 +173,14 @@ class _ReplyReader:
             if not row.blocks and self.text[at:start].strip():
                 self.add_text(at, start + 1)
                 return start + 1
+            self.add_text(at, start)
             if not self.ended and begin != self.text[start:] and begin.startswith(self.text[start:]):
-                self.add_text(at, start)
                 return self.wait(start)
             return self.think(start + len(begin) if self.text.startswith(begin, start) else opens.end())
+        self.add_text(at, start)
         if row.text and self.text.startswith(row.text[0], start):
             return self.block(start + len(row.text[0]))
         marker = next((one for one in markers if self.text.startswith(one, start)), None)
-        self.add_text(at, start)
         if marker is not None:
             return start + len(marker)
         return self.calling(start)
