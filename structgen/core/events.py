@@ -126,7 +126,8 @@ class _Frame(NamedTuple):
 
 
 class JsonError(ValueError):
-    """A text that no continuation makes JSON (RFC 8259); `at` is the byte that cannot stand where it stands."""
+    """A text that no continuation makes JSON (RFC 8259); `at` is the byte that cannot stand where it
+    stands."""
 
     def __init__(self, what: str, at: int) -> None:
         self.what, self.at = what, at
@@ -144,7 +145,14 @@ _STRING: Final = 6
 _KEY: Final = 7
 _NUMBER: Final = 8
 _LITERAL: Final = 9
-_EXPECTED: Final = ("a value", "an item or ]", "a key or }", "a key", "a colon", "a comma or the closing bracket")
+_EXPECTED: Final = (
+    "a value",
+    "an item or ]",
+    "a key or }",
+    "a key",
+    "a colon",
+    "a comma or the closing bracket",
+)
 """What may stand where the scanner is, in words."""
 
 
@@ -216,8 +224,8 @@ Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "TerminalKind | None
 class EventLog:
     """The events of a text, scanned up to some token; a matcher has one once events were asked.
 
-    It is the one reader of JSON that is still being written: iterative at any depth, linear in the text however
-    it is cut, and strict (`JsonError`). `structgen.core.growing_json` makes values of what it finds.
+    It is the one reader of JSON that is still being written: iterative at any depth, linear in the text
+    however it is cut, and strict (`JsonError`). `structgen.core.growing_json` makes values of what it finds.
 
     Memory: the text, 4 bytes a token, and about 150 bytes an event.
     """

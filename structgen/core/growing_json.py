@@ -5,8 +5,8 @@
 - A key is not there before its value is: neither its characters nor the key itself.
 - A string has its characters, without half of an escape, half of a surrogate pair (an escape of a high
   surrogate is half of one, until what follows is no low one), and half of a character of UTF-8.
-- A number is not there before something follows it, for more digits may come; at the end of the text, `finish`.
-- true, false and null are not there before their last letter.
+- A number is not there before something follows it, for more digits may come; at the end of the text,
+`finish`. - true, false and null are not there before their last letter.
 - An object and an array are there from their bracket on.
 
 Of equal keys the last one counts, as for `json.loads`: where a key is written again, its value begins anew.
@@ -50,8 +50,8 @@ _SURE: Final = re.compile(
 class GrowingJson:
     """Takes a JSON text in pieces, and tells the value so far.
 
-    Iterative at any depth; linear in the text, however it is cut. `number`: makes values of numerals; None: as
-    `json.loads` does.
+    Iterative at any depth; linear in the text, however it is cut. `number`: makes values of numerals; None:
+    as `json.loads` does.
     """
 
     __slots__ = ("_begun", "_key", "_log", "_number", "_open", "_value", "is_whole")
@@ -96,7 +96,8 @@ class GrowingJson:
         return at
 
     def finish(self) -> Any:
-        """Return the value of a text that is over. Errors: `JsonError`, also where the value is unfinished."""
+        """Return the value of a text that is over. Errors: `JsonError`, also where the value is
+        unfinished."""
         self.feed(b" ")
         if not self.is_whole:
             raise JsonError("The text ends inside of a value", len(self._log.text) - 1)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from structgen.core.events import JsonError
-from structgen.core.growing_json import MISSING, GrowingJson, put, value_of
+from structgen.core.growing_json import MISSING, GrowingJson, value_of
 from structgen.core.rawjson import written
 from structgen.errors import UnsupportedError
 from structgen.language.ir import ValueMenu
@@ -48,8 +48,8 @@ class Arguments(NamedTuple):
 
 
 def read_json(text: str, at: int) -> Arguments:
-    """Return the object whose JSON text stands at `at`, or the JSON string that holds one; what models write in
-    place of JSON is read, and noted. Where the text cannot become JSON, there is an `error`.
+    """Return the object whose JSON text stands at `at`, or the JSON string that holds one; what models write
+    in place of JSON is read, and noted. Where the text cannot become JSON, there is an `error`.
 
     Raises `UnfinishedError` where nothing stands there yet, `DifferentError` where something else does.
     """
@@ -105,8 +105,8 @@ def _read(text: str, at: int) -> _Read:
 
 
 def _respelled(text: str, at: int) -> Iterator[tuple[int, int, str]]:
-    """Yield parts of a text with what JSON writes for single quotes, words of Python, and control characters in
-    strings; with where each begins and ends. What the end of the text may change is left out."""
+    """Yield parts of a text with what JSON writes for single quotes, words of Python, and control characters
+    in strings; with where each begins and ends. What the end of the text may change is left out."""
     for token in _TOKENS.finditer(text, at):
         written_so, (begin, end) = token[0], token.span()
         if written_so[0] in "\"'":
@@ -180,8 +180,8 @@ class MemberReader:
         return _Open({member.key: member for member in members or ()}.get, False, key, tail)
 
     def step(self, stack: list[_Open], at: int) -> int:
-        """Read the end of the container on top of the stack, or the next of its values, or the beginning of one
-        that holds others; return where it ends."""
+        """Read the end of the container on top of the stack, or the next of its values, or the beginning of
+        one that holds others; return where it ends."""
         self.is_between = True
         top = stack[-1]
         open_, close = self.brackets(top)
@@ -345,8 +345,8 @@ class MemberReader:
         return "array" if rest.startswith(item) else "object"
 
     def json(self, at: int, tail: str, kinds: list[str], menu: ValueMenu | None) -> tuple[Any, int, bool]:
-        """Return an object or an array as JSON, whose strings may hold the tail, where it ends, and whether it
-        has; MISSING where none stands there. What may be a string too is none before its tail is there."""
+        """Return an object or an array as JSON, whose strings may hold the tail, where it ends, and whether
+        it has; MISSING where none stands there. What may be a string too is none before its tail is there."""
         at = skipped(self.text, at)
         if kinds:
             may_be, doubtful = "string" not in kinds, False
@@ -371,7 +371,8 @@ class MemberReader:
         return found.value, found.end, True
 
     def quoted(self, at: int) -> tuple[Any, int, bool]:
-        """Return a value in a format that quotes strings in its own way, where it ends, and whether it has."""
+        """Return a value in a format that quotes strings in its own way, where it ends, and whether it
+        has."""
         quote = self.format.quote
         rest = self.text[at : at + len(quote)]
         if rest == quote:

@@ -102,8 +102,9 @@ class _Draft:
 
 @dataclass(slots=True)
 class _ReplyReader:
-    """Reads a reply. What is called a call, text or thoughts at one end of the text is called so at every later
-    one: a call is one as soon as its arguments begin, and what may become something else is `pending`."""
+    """Reads a reply. What is called a call, text or thoughts at one end of the text is called so at every
+    later one: a call is one as soon as its arguments begin, and what may become something else is
+    `pending`."""
 
     text: str
     format: ToolFormat
@@ -286,7 +287,9 @@ class _ReplyReader:
                     continue
                 if not has_calls:
                     raise
-                self.problem(start, f"A section of calls is not closed: {error} does not follow.", LooseCallError)
+                self.problem(
+                    start, f"A section of calls is not closed: {error} does not follow.", LooseCallError
+                )
                 return at
 
     def call(self, at: int) -> int:
@@ -339,8 +342,8 @@ class _ReplyReader:
         return end
 
     def broken(self, at: int, draft: _Draft, reason: DifferentError) -> int:
-        """Add a call behind whose arguments, or inside of them, something else stands; return where it ends: at
-        its closing mark, or where the next call begins."""
+        """Add a call behind whose arguments, or inside of them, something else stands; return where it ends:
+        at its closing mark, or where the next call begins."""
         arguments = draft.arguments
         assert arguments is not None
         marks, others = self.edges()
@@ -382,7 +385,7 @@ class _ReplyReader:
     def fill(self, template: str, at: int, draft: _Draft) -> None:
         parts = pieces(template)
         loose = '{"' in template
-        for index, (kind, said) in enumerate(parts):
+        for index, (kind, _) in enumerate(parts):
             draft.at = at
             if kind == TEXT:
                 at = self.said(parts, index, at, draft, loose=loose)
@@ -399,8 +402,8 @@ class _ReplyReader:
     def said(
         self, parts: Sequence[tuple[str, str]], index: int, at: int, draft: _Draft, *, loose: bool
     ) -> int:
-        """Return where a text of the format ends. Between the name and JSON arguments another one may stand, or
-        none, as models write."""
+        """Return where a text of the format ends. Between the name and JSON arguments another one may stand,
+        or none, as models write."""
         said = parts[index][1]
         try:
             end = matched(self.text, at, said, loose=loose, quotes=True)

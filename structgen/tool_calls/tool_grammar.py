@@ -62,11 +62,11 @@ def tools(
     own.
     `limits` and `policies` are options of `sg.json_schema` for the arguments.
 
-    With "required", or the name of a tool, nothing follows a call but calls. A tool among others whose arguments
-    the format has no way to write is left out, with a `ToolWarning` that names it and the place.
+    With "required", or the name of a tool, nothing follows a call but calls. A tool among others whose
+    arguments the format has no way to write is left out, with a `ToolWarning` that names it and the place.
 
-    Errors, with their places: `OptionError`, `UnsupportedError` where no tool is left, and those of the schemas.
-    Cost: that of reading types and schemas; nothing is compiled yet.
+    Errors, with their places: `OptionError`, `UnsupportedError` where no tool is left, and those of the
+    schemas. Cost: that of reading types and schemas; nothing is compiled yet.
     """
     row = format_of(format)
     if limits is not None:
@@ -165,8 +165,8 @@ class _Builder:
                 refused.append(error)
         if refused and not self.written:
             raise refused[0]
-        for error in refused:
-            warnings.warn(ToolWarning(str(error)), stacklevel=warning_level())
+        for one in refused:
+            warnings.warn(ToolWarning(str(one)), stacklevel=warning_level())
         left = tuple(tool for tool in choice.tools if tool.name in self.written)
         return replace(choice, tools=left)
 

@@ -1,4 +1,5 @@
-"""Replies for the laws of streams: random calls, written by their format, and what must hold of their beginnings."""
+"""Replies for the laws of streams: random calls, written by their format, and what must hold of their
+beginnings."""
 
 from __future__ import annotations
 
@@ -11,15 +12,47 @@ import structgen as sg
 from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS, ROWS
 
-MARKS = [
-    one
-    for row in ROWS
-    for one in (*row.triggers, *row.section, *row.thinking, row.calls[0].rpartition("$")[2].lstrip("argumentsgpline"))
-    if one
-]
+MARKS = [one for row in ROWS for one in (*row.triggers, *row.section, *row.thinking) if one]
 PIECES = (
-    *('"', "\\", "\\\\\\", "\\n", '\\"', "\\u00e9", "{", "}", "[", "]", '{"a": [', "]}", ", ", ": ", "'", "é", "😀", "漢字"),
-    *("\n", "\n\n", " ", "\t", "5", "-1.5e3", "true", "null", "None", "</", "<", "x", "Oslo", "abc def", "`", "|", "\u2028"),
+    *(
+        '"',
+        "\\",
+        "\\\\\\",
+        "\\n",
+        '\\"',
+        "\\u00e9",
+        "{",
+        "}",
+        "[",
+        "]",
+        '{"a": [',
+        "]}",
+        ", ",
+        ": ",
+        "'",
+        "é",
+        "😀",
+        "漢字",
+    ),
+    *(
+        "\n",
+        "\n\n",
+        " ",
+        "\t",
+        "5",
+        "-1.5e3",
+        "true",
+        "null",
+        "None",
+        "</",
+        "<",
+        "x",
+        "Oslo",
+        "abc def",
+        "`",
+        "|",
+        "\u2028",
+    ),
     *MARKS,
 )
 TEXTS = ("Let me see. ", "é 😀 < [ { ", "One\ntwo ", "", " <b>5</b> ", '{"a": 1} ')
@@ -39,7 +72,10 @@ SCHEMA: dict[str, Any] = {
                 "name": {"type": "string"},
                 "at": {
                     "type": "object",
-                    "properties": {"x": {"type": "number"}, "notes": {"type": "array", "items": {"type": "string"}}},
+                    "properties": {
+                        "x": {"type": "number"},
+                        "notes": {"type": "array", "items": {"type": "string"}},
+                    },
                     "required": ["x"],
                     "additionalProperties": False,
                 },
@@ -51,9 +87,7 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 NAMES = ("search", "get_weather", "f")
-TOOLS: list[Any] = [
-    {"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in NAMES
-]
+TOOLS: list[Any] = [{"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in NAMES]
 
 
 def words(source: random.Random, most: int = 8) -> str:
@@ -65,7 +99,9 @@ def value(source: random.Random, schema: Any) -> Any:
     kind = schema["type"]
     kind = source.choice(kind) if isinstance(kind, list) else kind
     if kind == "object":
-        there = [key for key in schema["properties"] if key in schema.get("required", ()) or source.randrange(2)]
+        there = [
+            key for key in schema["properties"] if key in schema.get("required", ()) or source.randrange(2)
+        ]
         return {key: value(source, schema["properties"][key]) for key in there}
     if kind == "array":
         return [value(source, schema["items"]) for _ in range(source.randrange(3))]
@@ -109,7 +145,9 @@ def reply(source: random.Random, format: str, calls: int) -> tuple[str, list[tup
 def grows(before: Any, after: Any) -> bool:
     """Tell whether what is there later has all that was there before: members, items, characters."""
     if isinstance(before, dict):
-        return isinstance(after, dict) and all(key in after and grows(one, after[key]) for key, one in before.items())
+        return isinstance(after, dict) and all(
+            key in after and grows(one, after[key]) for key, one in before.items()
+        )
     if isinstance(before, list):
         return isinstance(after, list) and len(before) <= len(after) and all(map(grows, before, after))
     if isinstance(before, str):

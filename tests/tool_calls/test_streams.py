@@ -1,4 +1,5 @@
-"""Replies while they are written: what is there stays, whatever stands in arguments, and wherever the text is cut."""
+"""Replies while they are written: what is there stays, whatever stands in arguments, and wherever the text
+is cut."""
 
 from __future__ import annotations
 
@@ -99,12 +100,16 @@ def test_arguments_ten_thousand_deep_are_read(format: str, ended: bool) -> None:
 
 def test_deep_json_in_a_raw_value_is_read() -> None:
     begin = "<tool_call>\n<function=f>\n<parameter=a>\n"
-    tools: list[Any] = [{"name": "f", "inputSchema": {"type": "object", "properties": {"a": {"type": "object"}}}}]
+    tools: list[Any] = [
+        {"name": "f", "inputSchema": {"type": "object", "properties": {"a": {"type": "object"}}}}
+    ]
     partial = sg.parse_calls(begin + '{"b": ' * 2000, "qwen_3_coder", tools=tools).partial
     assert partial is not None and partial.document.count("{") == 2001
 
 
-@pytest.mark.parametrize("begin", ['<tool_call>\n{"name": "f", "arguments": {"a": ', '[TOOL_CALLS]f[ARGS]{"a": "b '])
+@pytest.mark.parametrize(
+    "begin", ['<tool_call>\n{"name": "f", "arguments": {"a": ', '[TOOL_CALLS]f[ARGS]{"a": "b ']
+)
 def test_reading_unclosed_calls_is_linear(begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The work is counted in characters that the reader of JSON takes."""
     from structgen.core.growing_json import GrowingJson
@@ -152,23 +157,30 @@ def test_nothing_is_taken_back_of_some_malformed_replies(format: str) -> None:
         assert list(faults(text, format, TOOLS, step=3)) == [], text
 
 
+KIMI = "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0"
+DEEPSEEK = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>"
+COHERE = "<cofl:tool_calls><cofl:tool_call id='0' name='f'>"
 LOOSE = [
-    ("mistral", '[TOOL_CALLS]create_file{"path": "a"}', {"path": "a"}),
-    ("mistral", "[TOOL_CALLS]create_file[ARGS]{'path': 'a \"b\"', 'x': None}", {"path": 'a "b"', "x": None}),
-    ("hermes", "<tool_call>\n{'name': 'create_file', 'arguments': {'it\\'s': [True]}}\n</tool_call>", {"it's": [True]}),
-    ("hermes", '<tool_call>\n{"name": "create_file", "parameters": {"a": 1}}\n</tool_call>', {"a": 1}),
-    ("hermes", '<tool_call>\n{"name": "create_file", "arguments": {"a": "1\n2"}}\n</tool_call>', {"a": "1\n2"}),
-    ("hermes", '<tool_call>\n{"name": "create_file", "arguments": {"a": 1}}', {"a": 1}),
-    ("kimi", '<|tool_calls_section_begin|><|tool_call_begin|>functions.create_file:0{"a": 1}<|tool_call_end|>', {"a": 1}),
-    ("deepseek_v3_1", '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>create_file{"a": 1}<｜tool▁call▁end｜>', {"a": 1}),
-    ("deepseek_r1", '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>create_file\n{"a": 1}<｜tool▁call▁end｜>', {"a": 1}),
-    ("harmony", '<|channel|>commentary to=functions.create_file<|message|>{"a": 1}<|call|>', {"a": 1}),
-    ("gemma", "<|tool_call>call:create_file{\"a\":\"Oslo\",b:'x'}", {"a": "Oslo", "b": "x"}),
-    ("minimax", "<minimax:tool_call>\n<invoke name='create_file'>\n<parameter name='a'>x</parameter>\n</invoke>", {"a": "x"}),
-    ("glm_4_7", "<tool_call>create_file<arg_key>a</arg_key><arg_value>x</arg_value>", {"a": "x"}),
-    ("qwen_3_coder", "<tool_call>\n<function=create_file>\n<parameter=a>\nx\n</parameter>\n</function>", {"a": "x"}),
-    ("cohere", "<cofl:tool_calls><cofl:tool_call id='0' name='create_file'><cofl:value name='a' type='raw'>x</cofl:value></cofl:tool_call>", {"a": "x"}),
-]  # fmt: skip
+    ("mistral", '[TOOL_CALLS]f{"path": "a"}', {"path": "a"}),
+    ("mistral", "[TOOL_CALLS]f[ARGS]{'path': 'a \"b\"', 'x': None}", {"path": 'a "b"', "x": None}),
+    ("hermes", "<tool_call>\n{'name': 'f', 'arguments': {'it\\'s': [True]}}\n</tool_call>", {"it's": [True]}),
+    ("hermes", '<tool_call>\n{"name": "f", "parameters": {"a": 1}}\n</tool_call>', {"a": 1}),
+    ("hermes", '<tool_call>\n{"name": "f", "arguments": {"a": "1\n2"}}\n</tool_call>', {"a": "1\n2"}),
+    ("hermes", '<tool_call>\n{"name": "f", "arguments": {"a": 1}}', {"a": 1}),
+    ("kimi", KIMI + '{"a": 1}<|tool_call_end|>', {"a": 1}),
+    ("deepseek_v3_1", DEEPSEEK + 'f{"a": 1}<｜tool▁call▁end｜>', {"a": 1}),
+    ("deepseek_r1", DEEPSEEK + 'function<｜tool▁sep｜>f\n{"a": 1}<｜tool▁call▁end｜>', {"a": 1}),
+    ("harmony", '<|channel|>commentary to=functions.f<|message|>{"a": 1}<|call|>', {"a": 1}),
+    ("gemma", '<|tool_call>call:f{"a":"Oslo",b:\'x\'}', {"a": "Oslo", "b": "x"}),
+    (
+        "minimax",
+        "<minimax:tool_call>\n<invoke name='f'>\n<parameter name='a'>x</parameter>\n</invoke>",
+        {"a": "x"},
+    ),
+    ("glm_4_7", "<tool_call>f<arg_key>a</arg_key><arg_value>x</arg_value>", {"a": "x"}),
+    ("qwen_3_coder", "<tool_call>\n<function=f>\n<parameter=a>\nx\n</parameter>\n</function>", {"a": "x"}),
+    ("cohere", COHERE + "<cofl:value name='a' type='raw'>x</cofl:value></cofl:tool_call>", {"a": "x"}),
+]
 
 
 @pytest.mark.parametrize(("format", "text", "arguments"), LOOSE)
@@ -176,7 +188,7 @@ def test_calls_that_models_write_in_their_own_way_are_read_with_a_note(
     format: str, text: str, arguments: dict[str, Any]
 ) -> None:
     read = sg.parse_calls(text, format)
-    assert [(call.name, call.arguments) for call in read.calls] == [("create_file", arguments)]
+    assert [(call.name, call.arguments) for call in read.calls] == [("f", arguments)]
     assert read.text.strip() == "" and read.calls[0].error is None
     assert read.problems and all(isinstance(one, sg.LooseCallError) for one in read.problems)
     assert list(faults(text, format, None)) == []

@@ -336,7 +336,8 @@ class _Writer:
             yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
 
     def quoted(self, key: str, where: str) -> TextGrammar:
-        """Return the objects and arrays that an argument may be, where strings are quoted in a way of their own."""
+        """Return the objects and arrays that an argument may be, where strings are quoted in a way of their
+        own."""
         schema = self.plan.subschema(key)
         inside = {**_own(schema), "allOf": [schema], "type": ["object", "array"]}
         policies = {**self.plan.policies, "strict": None, "whitespace": "compact", "escapes": "utf8"}

@@ -1,9 +1,9 @@
 """JSON values in a style that quotes strings in its own way, and keys not at all: `{a:<|"|>x<|"|>,b:[1]}`.
 
-The texts are those of a schema's JSON, written differently, so that every keyword means what it means in JSON:
-a string stands without escapes between two quotes, a key up to its colon, all else as JSON has it. Keys that the
-schema does not name are ASCII, and are not compared with one another: in place of each the JSON text has one
-that is new.
+The texts are those of a schema's JSON, written differently, so that every keyword means what it means in
+JSON: a string stands without escapes between two quotes, a key up to its colon, all else as JSON has it.
+Keys that the schema does not name are ASCII, and are not compared with one another: in place of each the
+JSON text has one that is new.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from structgen.text_grammars.machine.language import CompileTarget, Config, Lang
 from structgen.text_grammars.text_grammar import TextGrammar, as_text
 
 _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
-"""The configuration of the JSON text, what the text is in (below), the brackets that are open, and what was read
-of a quote or a key and is not in the JSON text."""
+"""The configuration of the JSON text, what the text is in (below), the brackets that are open, and what was
+read of a quote or a key and is not in the JSON text."""
 _VALUE: Final = "value"
 _KEY: Final = "key"
 _STRING: Final = "string"
@@ -35,7 +35,8 @@ _OTHER: Final = "other"
 _QUOTE: Final = 0x22
 _NOT_IN_KEYS: Final = frozenset(range(33)) | frozenset(b"\"'<>=&,:{}[]|\x7f")
 _UNNAMED: Final = b":"
-"""Stands for each byte of a key that begins as no name of the schema does: one such key is as good as another."""
+"""Stands for each byte of a key that begins as no name of the schema does: one such key is as good as
+another."""
 _LONGEST_KEY: Final = 64
 """Bytes that a key has at most which the schema does not name."""
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789"
@@ -51,8 +52,8 @@ def writes_as_json(style: ArgumentStyle) -> bool:
 def quoted_values(of: JsonSchemaGrammar, style: ArgumentStyle, where: str) -> TextGrammar:
     """Return the values of a schema that writes compact JSON, in a style that `writes_as_json`.
 
-    Raises `UnsupportedError`, with the place `where`, for keys that the style cannot write. Cost: masks are made
-    byte by byte.
+    Raises `UnsupportedError`, with the place `where`, for keys that the style cannot write. Cost: masks are
+    made byte by byte.
     """
     _check_keys(of.schema, style, where)
     found = without(of, (style.quote,))
@@ -93,7 +94,8 @@ class QuotedValues(TextGrammar):
 
 
 class _QuotedLanguage(Language):
-    """The words of a language of JSON texts, written so. A language of single bytes: masks are made of them."""
+    """The words of a language of JSON texts, written so. A language of single bytes: masks are made of
+    them."""
 
     has_stack = True
 
@@ -151,7 +153,8 @@ class _QuotedLanguage(Language):
         return at, _KEY, open_, text if is_named else _UNNAMED * len(text)
 
     def _behind_key(self, at: Config, key: bytes) -> Config | None:
-        """Return the configuration of the JSON text after a key and its colon; None where it cannot stand there."""
+        """Return the configuration of the JSON text after a key and its colon; None where it cannot stand
+        there."""
         known = at, key if key in self.names else _UNNAMED
         if known not in self._behind_keys:
             now = self._through(at, b'"' + (key if key in self.names else self._new), raw=1)
@@ -181,7 +184,8 @@ class _QuotedLanguage(Language):
         return self._through(at, written(byte), raw=6)
 
     def _through(self, at: Config, data: bytes, *, raw: int = 0) -> Config | None:
-        """Return the configuration after bytes of a string; `raw`: so many, the first, as they are in JSON."""
+        """Return the configuration after bytes of a string; `raw`: so many, the first, as they are in
+        JSON."""
         now: Config | None = at
         for index, byte in enumerate(data):
             if now is None:
@@ -230,7 +234,9 @@ class _QuotedLanguage(Language):
 
     def _next_letters(self, read: bytes) -> bytes:
         """Return the bytes with which names go on that begin so."""
-        return bytes(sorted({name[len(read)] for name in self.names if name.startswith(read) and name != read}))
+        return bytes(
+            sorted({name[len(read)] for name in self.names if name.startswith(read) and name != read})
+        )
 
     def expected(self, config: Config) -> list[Expected]:
         first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
@@ -260,12 +266,12 @@ def _unit(rest: bytes) -> bytes:
 
 def _names(schema: Any) -> set[str]:
     """Return the keys that a schema, and those inside of it, name."""
-    return {
-        str(key)
-        for one in _objects(schema)
-        for keyword in ("properties", "required")
-        for key in (one.get(keyword) if isinstance(one.get(keyword), (Mapping, list)) else ())
-    }
+    found: set[str] = set()
+    for one in _objects(schema):
+        for listed in (one.get("properties"), one.get("required")):
+            if isinstance(listed, (Mapping, list)):
+                found.update(map(str, listed))
+    return found
 
 
 def _check_keys(schema: Any, style: ArgumentStyle, where: str) -> None:
@@ -274,8 +280,9 @@ def _check_keys(schema: Any, style: ArgumentStyle, where: str) -> None:
     keywords = ("patternProperties", "propertyNames", "uniqueItems")
     keyword = next((key for one in _objects(schema) for key in keywords if one.get(key)), "properties")
     if wrong is not None or keyword != "properties":
+        named = f"the name {wrong!r}" if wrong is not None else f"values of {keyword}"
         raise UnsupportedError(
-            f"{style.name} cannot write {f'the name {wrong!r}' if wrong is not None else f'values of {keyword}'}.",
+            f"{style.name} cannot write {named}.",
             keyword=keyword,
             where=where,
             cure="Rename the keys, or use a format whose arguments are JSON.",
