@@ -83,7 +83,11 @@ class _Read(NamedTuple):
 
 
 def _read(text: str, at: int) -> _Read:
-    """Return what there is of a JSON value, by the strict reader first, then with habits of models."""
+    """Return what there is of a JSON value, by the strict reader first, then with habits of models. One that
+    is whole is read by `json`, in C, unless it is too deep for that."""
+    whole = _whole(text, at)
+    if whole is not None:
+        return _Read(whole[0], whole[1], text[at : whole[1]], True)
     reader = GrowingJson()
     try:
         end = reader.read(text, at)
@@ -102,6 +106,20 @@ def _read(text: str, at: int) -> _Read:
     if len(reader.text) <= len(strict.document):  # a word that the end of the text cuts was left out here
         return strict if error_text else strict._replace(error="", note=_HABITS)
     return _Read(reader.value, end, reader.text, False, error_text, _HABITS)
+
+
+def _whole(text: str, at: int) -> tuple[Any, int] | None:
+    try:
+        return _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
 
 
 def _respelled(text: str, at: int) -> Iterator[tuple[int, int, str]]:

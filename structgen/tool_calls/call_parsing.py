@@ -62,9 +62,10 @@ def parse_calls(
     "auto", it does if their end comes without their beginning, before any call.
     `ended`: the reply is over. If not, the end of the text that may begin a call is `pending`, not text.
 
-    White space of the format may be missing or more. What begins like a call and is none stays text, and is
-    in `problems`. Cost: linear in the text, about a microsecond for ten characters; with formats whose values
-    stand raw, some milliseconds for each new schema.
+    White space of the format may be missing or more, and habits of models are read with a note. What begins
+    like a call and is none stays text. Both are in `problems`. Of a text that goes on, what is read stays:
+    calls with their names and ids, text, thoughts; arguments grow. Cost: linear in the text, a microsecond
+    for three to eight characters; with formats whose values stand raw, some milliseconds for each new schema.
     """
     if not isinstance(text, str):
         raise OptionError(f"The reply is a {type(text).__name__}.", where="text", cure="Pass its text.")
