@@ -332,7 +332,7 @@ class _ReplyReader:
         """Tell whether only the closing mark is missing of a call in which the reply ends."""
         if not self.format.member or self.format.brackets:
             return arguments.closed
-        return arguments.closed or (not arguments.error and arguments.is_between)
+        return arguments.closed or (bool(arguments.value) and not arguments.error and arguments.is_between)
 
     def add(self, at: int, draft: _Draft, end: int) -> int:
         """Add a call that was read; return where it ends."""

@@ -198,3 +198,9 @@ def test_a_broken_call_does_not_hide_the_next_one() -> None:
     read = sg.parse_calls(text, "hermes")
     assert [call.name for call in read.calls] == ["f", "get_weather"]
     assert read.calls[0].error is not None and read.calls[1].error is None
+
+
+def test_a_call_that_breaks_off_behind_its_name_is_not_whole() -> None:
+    for format, text in (("qwen_3_coder", "<tool_call>\n<function=f>\n"), ("cohere", COHERE)):
+        read = sg.parse_calls(text, format)
+        assert read.calls == [] and read.partial is not None and not read.complete
