@@ -148,6 +148,14 @@ def blocks(text: str, format: ToolFormat) -> Iterator[tuple[str, str, str]]:
         text = text[end:].removeprefix(format.blocks)
 
 
+def _without_text(text: str, format: ToolFormat, thinking: bool | str) -> str:
+    """Return a text without what stands between its calls and behind the last."""
+    for said in reversed(sg.parse_calls(text, format, tools=TOOLS, thinking=thinking).texts[1:]):
+        before, found, after = text.rpartition(said) if said.strip() else (text, "", "")
+        text = before + after if found else text
+    return text
+
+
 def _with_call(text: str, format: ToolFormat, thinking: bool | str) -> str:
     """Return a text of blocks without a call with one; what xgrammar asks of `required` holds no call."""
     call = ' to=functions.search<|channel|>commentary json<|message|>{"query": "", "limit": 0}<|call|>'
@@ -179,6 +187,7 @@ NAMES: Final[dict[str, tuple[str, Mend]]] = {
     "the beginning of a call in free text": ("structgen", _without_begins),
     "<|constrain|> behind a blank, as gpt-oss writes it": ("structgen", _with_constrain),
     "text and calls behind the calls that were asked for": ("xgrammar", _one_section),
+    "text between and behind the calls that were asked for": ("xgrammar", _without_text),
     "a reply that must call, without a call": ("xgrammar", _with_call),
     "the beginning of thoughts inside of them, or <|return|> behind them": ("xgrammar", _thought_once),
 }

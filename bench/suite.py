@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import structgen as sg
+from structgen.core.rawjson import read, write
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.maskbench.ours import reason_of
-from structgen.maskbench.rawjson import read, write
 
 DRAFTS = ("draft3", "draft4", "draft6", "draft7", "draft2019-09", "draft2020-12", "v1")
 GROUPS = ("required", "format", "ecmascript-regex", "optional", "proposals")

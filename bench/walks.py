@@ -18,7 +18,7 @@ import numpy as np
 from suite import files, options_of, resources
 
 import structgen as sg
-from structgen.maskbench.rawjson import write
+from structgen.core.rawjson import write
 from structgen.maskbench.readers import CaseSource, open_source
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))

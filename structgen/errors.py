@@ -156,6 +156,10 @@ class GenerationError(StructgenError):
         super().__init__(what, where=where, cure=cure)
 
 
+class LooseCallError(GenerationError):
+    """A call that a model did not write as its format writes it, and that was read all the same: a note."""
+
+
 class StoreWarning(UserWarning):
     """A mask store file was damaged or unusable and was rebuilt, or left for memory alone."""
 
@@ -175,6 +179,14 @@ class SchemaWarning(UserWarning):
 
     def __init__(self, what: str, *, where: str = "#", likely: str = "") -> None:
         self.where, self.likely = where, likely
+        super().__init__(printable(what))
+
+
+class ToolWarning(UserWarning):
+    """A tool is not offered to the model: its format has no way to write the tool's arguments. The message
+    names the tool, the place in its schema, and what to do."""
+
+    def __init__(self, what: str) -> None:
         super().__init__(printable(what))
 
 

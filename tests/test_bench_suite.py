@@ -108,7 +108,7 @@ def test_a_case_that_hangs_or_goes_on_is_given_up_and_the_next_one_judged(
 def test_an_instance_comes_with_its_keys_in_other_orders_and_its_numerals_as_written(bench: Any) -> None:
     import suite as cases
 
-    from structgen.maskbench.rawjson import read
+    from structgen.core.rawjson import read
 
     found = cases.texts(read('{"a": 1.0, "b": [{"c": 1e5, "d": 2}]}'))
     assert found[:2] == ['{"a": 1.0, "b": [{"c": 1e5, "d": 2}]}', '{"b": [{"d": 2, "c": 1e5}], "a": 1.0}']

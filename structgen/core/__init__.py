@@ -9,5 +9,7 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 4. `generations` begins new documents in a grammar compiled anew, so that long-running processes do not grow.
 5. `narrowed_text` is a compiled grammar around another one, with narrower masks; `forced_text` is one:
    canonical tokens, healed prompts.
-6. `dfa` writes all states out over token classes; `events` tells what began and closed in a document.
+6. `dfa` writes all states out over token classes.
+7. `events` tells what began and closed in a document that is being written: the one reader of such texts.
+   `growing_json` makes values of what it finds; `rawjson` writes values, of any depth.
 """

@@ -18,8 +18,7 @@ from typing import Final, NamedTuple, TypeAlias
 _STRIDE = 32
 """Tokens between two snapshots to which a log can roll back."""
 
-_QUOTE = re.compile(rb'["\\]')
-_NUMERAL_END = re.compile(rb"[^0-9+\-.eE]")
+_QUOTE = re.compile(rb'["\\\x00-\x1f]')
 
 
 class EventKind(enum.Enum):
@@ -73,6 +72,11 @@ class Place:
         return tuple(found)
 
     @property
+    def part(self) -> str | int:
+        """The last key or index; of the document itself ""."""
+        return self._part
+
+    @property
     def pointer(self) -> str:
         """The JSON pointer (RFC 6901); "" is the document. Cost: its length."""
         return pointer_of(self.parts)
@@ -121,15 +125,35 @@ class _Frame(NamedTuple):
     """Items begun in an array, -1 in an object."""
 
 
+class JsonError(ValueError):
+    """A text that no continuation makes JSON (RFC 8259); `at` is the byte that cannot stand where it
+    stands."""
+
+    def __init__(self, what: str, at: int) -> None:
+        self.what, self.at = what, at
+        super().__init__(f"{what} at byte {at}")
+
+
 # What the scanner is in front of, or inside of. Plain numbers: members of enums cost more than the scanning.
 _BEFORE: Final = 0
-_KEYS: Final = 1
-_COLON: Final = 2
-_AFTER: Final = 3
-_STRING: Final = 4
-_KEY: Final = 5
-_NUMBER: Final = 6
-_LITERAL: Final = 7
+_FIRST_ITEM: Final = 1
+_FIRST_KEY: Final = 2
+_KEYS: Final = 3
+_COLON: Final = 4
+_AFTER: Final = 5
+_STRING: Final = 6
+_KEY: Final = 7
+_NUMBER: Final = 8
+_LITERAL: Final = 9
+_EXPECTED: Final = (
+    "a value",
+    "an item or ]",
+    "a key or }",
+    "a key",
+    "a colon",
+    "a comma or the closing bracket",
+)
+"""What may stand where the scanner is, in words."""
 
 
 class _Reached(NamedTuple):
@@ -142,8 +166,9 @@ class _Reached(NamedTuple):
     start: int
     """Where the terminal or key being read begins."""
     terminal: TerminalKind | None
-    escaped: bool
-    """Inside a string, just behind a backslash."""
+    escaped: int
+    """Inside a string: how many characters of an escape are still to come, 4 at most; -1: just behind a
+    backslash. Inside a numeral: the part of it that was read last."""
 
 
 _TERMINALS: Final = MappingProxyType(
@@ -154,8 +179,26 @@ _TERMINALS: Final = MappingProxyType(
         ord('"'): (TerminalKind.STRING, _STRING),
     }
 )
-"""First byte -> the kind of the terminal, and how it is read; all others are numbers."""
+"""First byte -> the kind of the terminal, and how it is read."""
 _NUMERAL: Final = (TerminalKind.NUMBER, _NUMBER)
+_SIGN, _ZERO, _WHOLE, _POINT, _FRACTION, _E, _E_SIGN, _EXPONENT = range(1, 9)
+_NUMERALS: Final = (
+    {"-": _SIGN, "0": _ZERO, "9": _WHOLE},
+    {"0": _ZERO, "9": _WHOLE},
+    {".": _POINT, "e": _E},
+    {"0": _WHOLE, "9": _WHOLE, ".": _POINT, "e": _E},
+    {"0": _FRACTION, "9": _FRACTION},
+    {"0": _FRACTION, "9": _FRACTION, "e": _E},
+    {"0": _EXPONENT, "9": _EXPONENT, "+": _E_SIGN, "-": _E_SIGN},
+    {"0": _EXPONENT, "9": _EXPONENT},
+    {"0": _EXPONENT, "9": _EXPONENT},
+)
+"""Which part of a numeral may follow one: 9 stands for 1 to 9, e for E too."""
+_DIGITS: Final = {**{ord(one): "9" for one in "123456789"}, **{ord(one): one for one in "0.-+e"}, 69: "e"}
+_WHOLE_NUMERALS: Final = frozenset((_ZERO, _WHOLE, _FRACTION, _EXPONENT))
+"""The parts that a numeral may end with."""
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
+_SIMPLE_ESCAPES: Final = frozenset(b'"\\/bfnrt')
 
 
 Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "TerminalKind | None"]
@@ -181,6 +224,9 @@ Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "TerminalKind | None
 class EventLog:
     """The events of a text, scanned up to some token; a matcher has one once events were asked.
 
+    It is the one reader of JSON that is still being written: iterative at any depth, linear in the text
+    however it is cut, and strict (`JsonError`). `structgen.core.growing_json` makes values of what it finds.
+
     Memory: the text, 4 bytes a token, and about 150 bytes an event.
     """
 
@@ -199,10 +245,10 @@ class EventLog:
 
     def __init__(self) -> None:
         self.text = bytearray()
-        """What was scanned."""
+        """What was scanned: all that was written, without what follows the document."""
         self._events: list[Raw] = []
         self._counts = array("i", (0,))
-        self._return_to(_Reached(_BEFORE, None, Place(None, ""), 0, None, False))
+        self._return_to(_Reached(_BEFORE, None, Place(None, ""), 0, None, 0))
         self._marks: list[tuple[_Reached, int]] = [(self._reached(), 0)]
 
     @property
@@ -228,12 +274,34 @@ class EventLog:
             if self.scanned % _STRIDE == 0:
                 self._marks.append((self._reached(), len(self.text)))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the document has closed. A numeral that is the document closes where something follows."""
+        return self._mode == _AFTER and self._frame is None
+
     def write(self, data: bytes) -> list[Raw]:
         """Scan more of a text that comes without tokens, and return what began and closed in it. A log is
-        written or read, not both."""
+        written or read, not both. Errors: `JsonError`, for anything but white space behind the document too.
+        """
+        at = self.write_document(data)
+        if data[at:].strip(b" \t\n\r"):
+            raise JsonError("The document has closed before what stands", len(self.text))
+        return self._events
+
+    def write_document(self, data: bytes) -> int:
+        """Scan more of a document that may be a part of a text; `recent` is what began and closed in it.
+        Return how much of the data belongs to it. Errors: `JsonError`; `text` ends before the fault then."""
         if self._events:
             self._events = []
-        self._scan(data)
+        try:
+            return self._scan(data)
+        except JsonError as error:
+            del self.text[error.at :]
+            raise
+
+    @property
+    def recent(self) -> list[Raw]:
+        """What began and closed in what was written last."""
         return self._events
 
     def since(self, count: int) -> list[Event]:
@@ -270,7 +338,7 @@ class EventLog:
 
     def _finish(self) -> None:
         """Take the end of the text: a numeral that is the whole document ends there."""
-        if self._mode == _NUMBER:
+        if self._mode == _NUMBER and self._escaped in _WHOLE_NUMERALS:
             self._terminal_end(self._frame, self._place, self._start, len(self.text), TerminalKind.NUMBER)
             self._mode = _AFTER
 
@@ -284,10 +352,10 @@ class EventLog:
         item = frame is not None and frame.items >= 0
         self._events.append((ITEM_END if item else VALUE_END, place, start, end, None))
 
-    def _scan(self, data: bytes) -> None:
-        """Take more text, which goes on with the old as JSON."""
+    def _scan(self, data: bytes) -> int:
+        """Take more text, up to the end of the document. Return how much of it that is."""
         text, events = self.text, self._events
-        at = len(text)
+        before = at = len(text)
         text += data
         size = len(text)
         mode, frame, place, start = self._mode, self._frame, self._place, self._start
@@ -295,7 +363,7 @@ class EventLog:
         while at < size:
             if mode in (_STRING, _KEY):
                 if escaped:
-                    escaped = False
+                    escaped = _rest_of_escape(text[at], escaped, at)
                     at += 1
                     continue
                 found = _QUOTE.search(text, at)
@@ -303,7 +371,9 @@ class EventLog:
                     break
                 at = found.end()
                 if text[at - 1] == 92:
-                    escaped = True
+                    escaped = -1
+                elif text[at - 1] != 34:
+                    raise JsonError("A control character stands in a string", at - 1)
                 elif mode == _STRING:
                     self._terminal_end(frame, place, start, at, terminal)
                     mode = _AFTER
@@ -314,64 +384,109 @@ class EventLog:
                     mode = _COLON
                 continue
             if mode == _NUMBER:
-                found = _NUMERAL_END.search(text, at)
-                if found is None:
-                    break
-                at = found.start()
+                part = _NUMERALS[escaped].get(_DIGITS.get(text[at], ""))
+                if part is not None:
+                    escaped = part
+                    at += 1
+                    continue
+                if escaped not in _WHOLE_NUMERALS:
+                    raise JsonError("A numeral does not go on so", at)
                 self._terminal_end(frame, place, start, at, terminal)
-                mode = _AFTER
+                mode, escaped = _AFTER, 0
                 continue
             if mode == _LITERAL:
                 assert terminal is not None, "a literal is a terminal"
-                end = start + len(terminal.value)
-                if size < end:
-                    break
+                word = terminal.value.encode()
+                end = min(start + len(word), size)
+                if not word.startswith(text[start:end]):
+                    pairs = zip(word, text[start:end], strict=False)
+                    at = start + next(index for index, (one, other) in enumerate(pairs) if one != other)
+                    raise JsonError(f"{terminal.value} does not go on so", at)
                 at = end
-                self._terminal_end(frame, place, start, at, terminal)
-                mode = _AFTER
+                if end - start == len(word):
+                    self._terminal_end(frame, place, start, at, terminal)
+                    mode = _AFTER
                 continue
             byte = text[at]
+            if mode == _AFTER and frame is None:
+                break
             at += 1
             if byte in b" \t\n\r":
                 continue
-            if byte in b"}]":
-                assert frame is not None, "a closing bracket closes one"
+            if byte in b"}]" and frame is not None and _may_close(mode, byte, frame):
                 below, place, start, items = frame
                 events.append((OBJECT_END if items < 0 else ARRAY_END, place, start, at, None))
                 frame = below
                 self._value_end(frame, place, start, at)
                 mode = _AFTER
-            elif mode == _BEFORE:
+            elif mode in (_BEFORE, _FIRST_ITEM):
                 start = at - 1
+                if byte in b"{[":
+                    terminal = None
+                elif byte in _TERMINALS:
+                    terminal, mode = _TERMINALS[byte]
+                elif byte in b"-0123456789":
+                    terminal, mode = _NUMERAL
+                    escaped = _NUMERALS[0][_DIGITS[byte]]
+                else:
+                    raise _misplaced(mode, byte, start)
                 if frame is not None and frame.items >= 0:
                     place = Place(frame.place, frame.items)
                     frame = frame._replace(items=frame.items + 1)
                     events.append((ITEM_BEGIN, place, start, None, None))
                 else:
                     events.append((VALUE_BEGIN, place, start, None, None))
-                if byte == 123:
+                if terminal is not None:
+                    events.append((TERMINAL_BEGIN, place, start, None, terminal))
+                elif byte == 123:
                     frame = _Frame(frame, place, start, -1)
                     events.append((OBJECT_BEGIN, place, start, None, None))
-                    mode = _KEYS
-                    continue
-                if byte == 91:
+                    mode = _FIRST_KEY
+                else:
                     frame = _Frame(frame, place, start, 0)
                     events.append((ARRAY_BEGIN, place, start, None, None))
-                    continue
-                terminal, mode = _TERMINALS.get(byte, _NUMERAL)
-                events.append((TERMINAL_BEGIN, place, start, None, terminal))
-            elif mode == _KEYS:
+                    mode = _FIRST_ITEM
+            elif mode in (_FIRST_KEY, _KEYS) and byte == 34:
                 assert frame is not None, "a key is in an object"
                 start = at - 1
                 events.append((KEY_BEGIN, frame.place, start, None, None))
                 mode = _KEY
-            elif mode == _COLON:
+            elif mode == _COLON and byte == 58:
                 mode = _BEFORE
-            else:
+            elif mode == _AFTER and byte == 44:
                 assert frame is not None, "a comma is inside a bracket"
                 mode = _KEYS if frame.items < 0 else _BEFORE
+            else:
+                raise _misplaced(mode, byte, at - 1)
         self._mode, self._frame, self._place, self._start = mode, frame, place, start
         self._terminal, self._escaped = terminal, escaped
+        if mode == _AFTER and frame is None:
+            del text[at:]
+        else:
+            at = size
+        return at - before
+
+
+def _may_close(mode: int, byte: int, frame: _Frame) -> bool:
+    """Tell whether a closing bracket fits the one that is open, where the scanner is."""
+    if byte == 125:
+        return frame.items < 0 and mode in (_AFTER, _FIRST_KEY)
+    return frame.items >= 0 and mode in (_AFTER, _FIRST_ITEM)
+
+
+def _misplaced(mode: int, byte: int, at: int) -> JsonError:
+    return JsonError(f"{chr(byte)!r} stands where {_EXPECTED[mode]} is expected,", at)
+
+
+def _rest_of_escape(byte: int, escaped: int, at: int) -> int:
+    """Return what is still to come of an escape after a byte of it."""
+    if escaped < 0 and byte in _SIMPLE_ESCAPES:
+        return 0
+    if escaped < 0 and byte == 117:
+        return 4
+    if escaped > 0 and byte in _HEX:
+        return escaped - 1
+    raise JsonError("An escape does not go on so", at)
 
 
 def _decoded(written: bytearray) -> str:

@@ -11,8 +11,8 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from structgen.core.rawjson import read, write
 from structgen.errors import StructgenError
-from structgen.maskbench.rawjson import read, write
 
 _TABLES: Final = (".arrow", ".parquet")
 _SCHEMA_COLUMNS: Final = ("json_schema", "schema")

@@ -15,9 +15,9 @@ from json import JSONDecodeError
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from structgen.core.rawjson import read
 from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session
 from structgen.maskbench.measurements import NOT_MEASURED, Verdict, WorkerPhase
-from structgen.maskbench.rawjson import read
 from structgen.maskbench.readers import Case, Instance
 
 if TYPE_CHECKING:

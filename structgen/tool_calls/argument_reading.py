@@ -1,23 +1,33 @@
-"""Reads arguments: one JSON object, or one by one as a format's `member` says."""
+"""Reads arguments: one JSON object, or one by one as a format's `member` says. Nothing here recurses."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from structgen.core.events import JsonError
+from structgen.core.growing_json import MISSING, GrowingJson, value_of
+from structgen.core.rawjson import written
+from structgen.errors import UnsupportedError
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember
-from structgen.text_grammars.composition.templates import TEXT, filled, pieces
-from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, matched, skipped
-from structgen.tool_calls.json_pieces import MISSING, exact_value, growing_value, value_end
+from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, first_text, pieces
+from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, begun, matched, skipped
 from structgen.tool_calls.tool_format import ToolFormat
 
 _BARE: Final = re.compile(r"[^,\]}]*")
 _LONGEST_KEY: Final = 1024
+_TOKENS: Final = re.compile(
+    r"""(?s:"(?:[^"\\]|\\.)*+(?P<end>"?)|'(?:[^'\\]|\\.)*+(?P<other>'?)|[A-Za-z]+|[^"'A-Za-z]+)""",
+)
+_WORDS: Final = {"True": "true", "False": "false", "None": "null"}
+_IN_STRING: Final = re.compile(r"""(?s:\\'|\\.|["\x00-\x1f])""")
+_HABITS: Final = "Its JSON has single quotes, words of Python, or control characters in strings"
 
 
 class Arguments(NamedTuple):
@@ -26,38 +36,130 @@ class Arguments(NamedTuple):
     value: dict[str, Any]
     end: int
     document: str
+    """Their JSON text, so far; only more text behind it makes it longer."""
     closed: bool
     """Whether they are written to their end."""
     error: str = ""
     """Why they are no arguments."""
+    note: str = ""
+    """What was read leniently."""
+    is_between: bool = False
+    """Whether they end behind an argument, and not inside of one."""
 
 
 def read_json(text: str, at: int) -> Arguments:
-    """Return the object whose JSON text stands at `at`, or the JSON string that holds one.
+    """Return the object whose JSON text stands at `at`, or the JSON string that holds one; what models write
+    in place of JSON is read, and noted. Where the text cannot become JSON, there is an `error`.
 
     Raises `UnfinishedError` where nothing stands there yet, `DifferentError` where something else does.
     """
     at = skipped(text, at)
     if at == len(text):
         raise UnfinishedError
+    if text[at] not in '{["':
+        raise DifferentError("the arguments")
+    found = _read(text, at)
+    if text[at] == '"' and not found.error:
+        said = "" if found.value is MISSING else found.value
+        inner = skipped(said, 0)
+        there = _read(said, inner) if inner < len(said) else _Read(MISSING, inner, "", False)
+        error = there.error
+        if found.closed and not error and (not there.closed or said[there.end :].strip()):
+            error = "their text does not end with the object"
+        found = _Read(there.value, found.end, there.document, found.closed, error, there.note)
+    value = found.value
+    if found.closed and not found.error and not isinstance(value, dict):
+        found = found._replace(error="they are no object")
+    return Arguments(value if isinstance(value, dict) else {}, *found[1:])
+
+
+class _Read(NamedTuple):
+    value: Any
+    end: int
+    document: str
+    closed: bool
+    error: str = ""
+    note: str = ""
+
+
+def _read(text: str, at: int) -> _Read:
+    """Return what there is of a JSON value, by the strict reader first, then with habits of models. One that
+    is whole is read by `json`, in C, unless it is too deep for that."""
+    whole = _whole(text, at)
+    if whole is not None:
+        return _Read(whole[0], whole[1], text[at : whole[1]], True)
+    reader = GrowingJson()
     try:
-        end = value_end(text, at)
-        if text[at] == '"':
-            written = growing_value(text, at)[0] if end is None else exact_value(text[at:end])
-        else:
-            written = text[at : len(text) if end is None else end]
-        if end is None:
-            found = growing_value(written)[0] if written.strip() else {}
-            return Arguments(found if isinstance(found, dict) else {}, len(text), written, False)
-    except (ValueError, IndexError) as error:
-        raise DifferentError(f"the arguments: {error}") from error
+        end = reader.read(text, at)
+        return _Read(reader.value, end, text[at:end], reader.is_whole)
+    except JsonError as error:
+        strict = _Read(reader.value, error.at, text[at : error.at], False, f"they are no JSON: {error}")
+    reader, begin, end, error_text = GrowingJson(), at, at, ""
     try:
-        value = exact_value(written)
-    except (ValueError, RecursionError) as error:
-        return Arguments({}, end, written, True, f"they are no JSON: {error}")
-    if not isinstance(value, dict):
-        return Arguments({}, end, written, True, "they are no object")
-    return Arguments(value, end, written, True)
+        for begin, end, piece in _respelled(text, at):
+            taken = reader.feed(piece)
+            if reader.is_whole:
+                end = end if taken == len(piece) else begin + taken
+                return _Read(reader.value, end, reader.text, True, "", _HABITS)
+    except JsonError as error:
+        end, error_text = begin, f"they are no JSON: {error}"
+    if len(reader.text) <= len(strict.document):  # a word that the end of the text cuts was left out here
+        return strict if error_text else strict._replace(error="", note=_HABITS)
+    return _Read(reader.value, end, reader.text, False, error_text, _HABITS)
+
+
+def _whole(text: str, at: int) -> tuple[Any, int] | None:
+    try:
+        return _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+
+
+def _respelled(text: str, at: int) -> Iterator[tuple[int, int, str]]:
+    """Yield parts of a text with what JSON writes for single quotes, words of Python, and control characters
+    in strings; with where each begins and ends. What the end of the text may change is left out."""
+    for token in _TOKENS.finditer(text, at):
+        written_so, (begin, end) = token[0], token.span()
+        if written_so[0] in "\"'":
+            closed = bool(token["end"] or token["other"])
+            inner = _IN_STRING.sub(_escape, written_so[1 : -1 if closed else None])
+            yield begin, end, f'"{inner}"' if closed else f'"{inner}'
+            if not closed:
+                return  # a backslash that ends the text may follow
+        elif not written_so[0].isalpha():
+            yield begin, end, written_so
+        elif end < len(text):
+            yield begin, end, _WORDS.get(written_so, written_so)
+
+
+def _escape(found: re.Match[str]) -> str:
+    one = found[0]
+    if one == "\\'":
+        return "'"
+    return one if len(one) > 1 and one[1] >= " " else json.dumps(one[-1])[1:-1]
+
+
+@dataclass(slots=True)
+class _Open:
+    """An object or an array that is being read, `key` and `tail`: how it stands in the one around it."""
+
+    known: Callable[[str], KnownMember | None]
+    """What the value of a key may be; of an item too, whose key is ""."""
+    is_array: bool = False
+    key: str = ""
+    tail: str = ""
+    found: list[tuple[str, Any]] = field(default_factory=list)
+
+    @property
+    def value(self) -> Any:
+        return [value for _, value in self.found] if self.is_array else dict(self.found)
 
 
 class MemberReader:
@@ -65,58 +167,67 @@ class MemberReader:
 
     def __init__(self, text: str, format: ToolFormat, plan: ArgumentPlan | None) -> None:
         self.text, self.format, self.plan = text, format, plan
-        self.unfinished = False
+        self.note = self.error = ""
+        self.is_between = True
+        """Whether no value is being read."""
 
     def read(self, at: int) -> Arguments:
-        """Return the arguments that stand at `at`, as many as there are."""
-        value, end = self.object(at, self.plan.root if self.plan is not None else None)
-        return Arguments(value, end, json.dumps(value, ensure_ascii=False), not self.unfinished)
-
-    def object(self, at: int, members: tuple[KnownMember, ...] | None) -> tuple[dict[str, Any], int]:
-        """Return an object, and where it ends; what is unfinished is noted."""
-        known = {member.key: member for member in members or ()}
-        found, at = self.row(self.format.member, 0, at, known.get)
-        return dict(found), at
-
-    def array(self, at: int, member: KnownMember | None) -> tuple[list[Any], int]:
-        item = self.items(member)
-        found, at = self.row(self.format.item, 2, at, lambda _: item)
-        return [value for _, value in found], at
-
-    def row(
-        self, template: str, brackets: int, at: int, known: Callable[[str], KnownMember | None]
-    ) -> tuple[list[tuple[str, Any]], int]:
-        """Return the members of an object or the items of an array, each with its key, and where they end.
-        `brackets`: the first of those around them; `known`: what the value of a key may be."""
-        found: list[tuple[str, Any]] = []
-        open_, close = self.brackets(brackets)
+        """Return the arguments that stand at `at`, as many as there are. A value that stands raw may lose its
+        last line break as long as its tail has not come: it is in no unfinished document."""
+        root = self.opened(None if self.plan is None else self.plan.root)
+        stack, error, closed = [root], "", False
         try:
-            at = matched(self.text, at, open_)
-            while not self.ends(at, close):
-                if found or open_:
-                    at = self.separated(at, first=not found)
-                before = at if open_ else skipped(self.text, at)
-                try:
-                    key, word, inside = self.head(template, before)
-                except DifferentError:
-                    if close:
-                        raise
-                    break  # what follows the arguments
-                tail = filled(template.partition("$value")[2], {"key": key})
-                value, at = self.value(inside, tail, word, known(key))
-                if value is not MISSING:
-                    found.append((key, value))
-                if self.unfinished:
-                    return found, at
-            at = matched(self.text, at, close)
+            at = matched(self.text, at, self.brackets(root)[0])
+            while stack:
+                at = self.step(stack, at)
+            closed = True
         except UnfinishedError:
-            self.unfinished = True
-            return found, len(self.text)
-        return found, at
+            at = len(self.text)
+        except DifferentError as different:
+            error = self.error or f"{different} does not stand where it should"
+        sure = root.found if closed else root.found[: -1 if len(stack) == 1 else None]
+        for inner, around in zip(stack[:0:-1], stack[-2::-1], strict=True):
+            around.found.append((inner.key, inner.value))
+        document = "{" + ", ".join(f"{written(key)}: {written(value)}" for key, value in sure)
+        document = document + "}" if closed else document if sure else ""
+        is_between = len(stack) == 1 and self.is_between
+        return Arguments(root.value, at, document, closed, error, self.note, is_between)
 
-    def brackets(self, at: int) -> tuple[str, str]:
-        of = self.format.brackets
-        return (of[at], of[at + 1]) if of else ("", "")
+    def opened(self, members: tuple[KnownMember, ...] | None, key: str = "", tail: str = "") -> _Open:
+        """Return an object that begins."""
+        return _Open({member.key: member for member in members or ()}.get, False, key, tail)
+
+    def step(self, stack: list[_Open], at: int) -> int:
+        """Read the end of the container on top of the stack, or the next of its values, or the beginning of
+        one that holds others; return where it ends."""
+        self.is_between = True
+        top = stack[-1]
+        open_, close = self.brackets(top)
+        key, word, inside = "", "", -1
+        if not self.ends(at, close):
+            before = at
+            if top.found or open_:
+                before = self.separated(at, first=not top.found)
+            before = before if open_ else skipped(self.text, before)
+            template = self.format.item if top.is_array else self.format.member
+            try:
+                key, word, inside = self.head(template, before)
+            except DifferentError:
+                if close:
+                    raise
+        if inside >= 0:
+            tail = filled(template.partition("$value")[2], {"key": key})
+            return self.value(stack, inside, key, tail, word)
+        at = matched(self.text, at, close)
+        stack.pop()
+        if stack:
+            stack[-1].found.append((top.key, top.value))
+            at = matched(self.text, skipped(self.text, at), top.tail)
+        return at
+
+    def brackets(self, of: _Open) -> tuple[str, str]:
+        listed = self.format.brackets
+        return (listed[2 * of.is_array], listed[2 * of.is_array + 1]) if listed else ("", "")
 
     def ends(self, at: int, close: str) -> bool:
         if not close:
@@ -136,185 +247,219 @@ class MemberReader:
             if kind == "value":
                 break
             if kind == TEXT:
-                at = matched(self.text, at, said)
+                at = matched(self.text, at, said, quotes=True)
             elif kind in ("gap", "line"):
                 at = skipped(self.text, at)
             else:
                 stop = parts[index + 1][1][:1]
-                end = self.text.find(stop, at, at + _LONGEST_KEY)
+                end = self.word_end(stop, at)
                 if end < 0:
                     if len(self.text) - at < _LONGEST_KEY:
                         raise UnfinishedError
                     raise DifferentError(f"${kind}")
                 if kind == "key":
-                    key = self.text[at:end].strip()
-                    if re.fullmatch(self.format.keys, key) is None:
+                    key = self.text[at:end].strip(BLANK)
+                    if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
+                        key, self.note = key[1:-1], "Its keys are quoted"
+                    if re.fullmatch(self.format.keys, key, re.ASCII) is None:
                         raise DifferentError("the name of an argument")
                 else:
                     word = self.text[at:end]
                 at = end
         return key, word, at
 
-    def value(self, at: int, tail: str, word: str, member: KnownMember | None) -> tuple[Any, int]:
-        """Return a value, and where its tail ends."""
-        menu = None if member is None or self.plan is None else self.plan.menu(member.place, "#")
-        if self.format.quote:
-            found, at = self.quoted(at, member, menu)
-            return found, at if self.unfinished else matched(self.text, at, tail)
-        kinds = [kind for kind, said in self.format.types.items() if said == word] if word else []
-        if self.format.nested and self.holds_members(at, kinds, menu):
-            inside = self.inner(at, kinds, member, menu)
-            if inside is not None:
-                found, at = inside
-                return found, at if self.unfinished else matched(self.text, skipped(self.text, at), tail)
-        found, end = self.json(at, tail, kinds, menu)
-        if end >= 0:
-            return found, end
-        end = self.text.find(tail, at)
-        if end < 0:
-            self.unfinished = True
-            return self.growing(self.text[at:], tail, kinds, menu), len(self.text)
-        return self.decoded(self.text[at:end], kinds, menu), end + len(tail)
-
-    def json(self, at: int, tail: str, kinds: list[str], menu: ValueMenu | None) -> tuple[Any, int]:
-        """Return an object or an array as JSON, whose strings may hold the tail, and where the tail ends; -1
-        where there is none."""
-        at = skipped(self.text, at)
-        if kinds:
-            may_be = "string" not in kinds
-        else:
-            may_be = menu is None or menu.object is not None or menu.array is not None
-        if not may_be or self.text[at : at + 1] not in ("{", "["):
-            return MISSING, -1
-        try:
-            end = value_end(self.text, at)
-            if end is None:
-                found = growing_value(self.text, at)[0]
-                self.unfinished = True
-                return found, len(self.text)
-            found = exact_value(self.text[at:end])
-            return found, matched(self.text, skipped(self.text, end), tail)
-        except (ValueError, DifferentError):
-            return MISSING, -1
-        except UnfinishedError:
-            self.unfinished = True
-            return found, len(self.text)
+    def word_end(self, stop: str, at: int) -> int:
+        """Return where a key or a word ends; -1 where its end is not near."""
+        ends = [self.text.find(one, at, at + _LONGEST_KEY) for one in ("\"'" if stop == '"' else stop)]
+        return min((one for one in ends if one >= 0), default=-1)
 
     # --- values -------------------------------------------------------------------------------------------
 
-    def holds_members(self, at: int, kinds: list[str], menu: ValueMenu | None) -> bool:
-        """Tell whether an object or an array stands there, in the format's own way."""
-        if kinds:
-            return kinds[0] in ("object", "array")
-        if menu is not None and menu.object is None and menu.array is None:
-            return False
-        begin = pieces(self.format.member)[0][1]
-        at = skipped(self.text, at)
-        begun = self.text.startswith(begin, at) and not self.text.startswith(begin + "/", at)
-        return begun or (menu is not None and menu.string is None and menu.number is None)
+    def value(self, stack: list[_Open], at: int, key: str, tail: str, word: str) -> int:
+        """Read a value, or open one that holds others; return where its tail ends, or its beginning."""
+        self.is_between = False
+        top = stack[-1]
+        member = top.known(key)
+        menu = self.menu(member)
+        kinds = [kind for kind, said in self.format.types.items() if said == word] if word else []
+        container = self.container(at, kinds, menu, tail) if self.format.nested else None
+        if container is not None:
+            made = self.opened(self.members(menu), key, tail)
+            if container == "array":
+                item = self.items(menu)
+                made = _Open(lambda _: item, True, key, tail)
+            at = matched(self.text, skipped(self.text, at), self.brackets(made)[0])
+            stack.append(made)
+            return at
+        sofar: Any = MISSING
+        try:
+            if self.format.quote:
+                sofar, at, is_whole = self.quoted(skipped(self.text, at))
+            else:
+                begin = at
+                sofar, at, is_whole = self.json(begin, tail, kinds, menu)
+                if sofar is MISSING:
+                    sofar, at, is_whole = self.raw(begin, tail, kinds, menu)
+        finally:
+            if sofar is not MISSING:
+                top.found.append((key, sofar))
+        if self.error:
+            raise DifferentError(f"the value of {key}")
+        if not is_whole:
+            raise UnfinishedError
+        return matched(self.text, skipped(self.text, at), tail) if tail else at
 
-    def inner(
-        self, at: int, kinds: list[str], member: KnownMember | None, menu: ValueMenu | None
-    ) -> tuple[Any, int] | None:
-        """Return an object or array; None where its beginning shows that it is none."""
-        item = pieces(self.format.item)[0][1] if self.format.item else ""
-        first = skipped(self.text, at)
-        if kinds:
-            is_array = kinds[0] == "array"
-        elif menu is not None and (menu.object is None) != (menu.array is None):
-            is_array = menu.array is not None
-        else:
-            is_array = self.text.startswith(item, first)
-        if is_array:
-            return self.array(at, member)
-        if menu is not None and menu.object is not None and self.plan is not None:
-            return self.object(at, self.plan.members(menu.object, "#"))
-        return self.object(at, None)
+    def menu(self, member: KnownMember | None) -> ValueMenu | None:
+        """Return what a value may be; None where that is not known, or depends on other values."""
+        try:
+            return None if member is None or self.plan is None else self.plan.menu(member.place, "#")
+        except UnsupportedError:
+            return None
 
-    def items(self, member: KnownMember | None) -> KnownMember | None:
+    def members(self, menu: ValueMenu | None) -> tuple[KnownMember, ...] | None:
+        """Return the keys of an object, where the schema lists them."""
+        if menu is None or menu.object is None or self.plan is None:
+            return None
+        try:
+            return self.plan.members(menu.object, "#")
+        except UnsupportedError:
+            return None
+
+    def items(self, menu: ValueMenu | None) -> KnownMember | None:
         """Return what the items of an array may be, where they are all alike."""
-        if member is None or self.plan is None:
+        if menu is None or menu.array is None or self.plan is None:
             return None
-        array = self.plan.menu(member.place, "#").array
-        if array is None:
+        try:
+            places, _, _ = self.plan.items(menu.array, "#")
+        except UnsupportedError:
             return None
-        places, _, _ = self.plan.items(array, "#")
         return KnownMember("", places[0], True) if len(set(places)) == 1 else None
 
-    def quoted(self, at: int, member: KnownMember | None, menu: ValueMenu | None) -> tuple[Any, int]:
-        """Return a value in a format that quotes strings in its own way."""
-        quote = self.format.quote
+    def container(self, at: int, kinds: list[str], menu: ValueMenu | None, tail: str) -> str | None:
+        """Tell whether an object or an array stands there in the format's own way. Raises `UnfinishedError`
+        where that is not known yet."""
         at = skipped(self.text, at)
+        if self.format.brackets:
+            if at == len(self.text):
+                raise UnfinishedError
+            brackets = {self.format.brackets[0]: "object", self.format.brackets[2]: "array"}
+            return next((kind for one, kind in brackets.items() if self.text.startswith(one, at)), None)
+        if kinds:
+            return kinds[0] if kinds[0] in ("object", "array") else None
+        if menu is not None and menu.object is None and menu.array is None:
+            return None
+        begin, item = first_text(self.format.member), first_text(self.format.item)
+        rest = self.text[at : at + len(item) + 1]
+        if begin.startswith(rest):
+            raise UnfinishedError
+        is_begun = rest.startswith(begin) and not rest.startswith(f"{begin}/")
+        is_empty = menu is not None and menu.string is None and self.text.startswith(tail, at)
+        if not is_begun and not is_empty:
+            return None
+        if menu is not None and (menu.object is None or menu.array is None):
+            return "object" if menu.array is None else "array"
+        if is_begun and item.startswith(rest) and rest != item:
+            raise UnfinishedError
+        return "array" if rest.startswith(item) else "object"
+
+    def json(self, at: int, tail: str, kinds: list[str], menu: ValueMenu | None) -> tuple[Any, int, bool]:
+        """Return an object or an array as JSON, whose strings may hold the tail, where it ends, and whether
+        it has; MISSING where none stands there. What may be a string too is none before its tail is there."""
+        at = skipped(self.text, at)
+        if kinds:
+            may_be, doubtful = "string" not in kinds, False
+        else:
+            may_be = menu is None or menu.object is not None or menu.array is not None
+            doubtful = menu is None or menu.string is not None
+        if not may_be or self.text[at : at + 1] not in ("{", "["):
+            return MISSING, at, False
+        found = _read(self.text, at)
+        if not doubtful:
+            self.error = found.error
+            self.note = self.note or found.note
+            return found.value, found.end, found.closed
+        if found.error or found.note:
+            return MISSING, at, False
+        if not found.closed:
+            raise UnfinishedError
+        try:
+            matched(self.text, skipped(self.text, found.end), tail)
+        except DifferentError:
+            return MISSING, at, False
+        return found.value, found.end, True
+
+    def quoted(self, at: int) -> tuple[Any, int, bool]:
+        """Return a value in a format that quotes strings in its own way, where it ends, and whether it
+        has."""
+        quote = self.format.quote
         rest = self.text[at : at + len(quote)]
         if rest == quote:
-            end = self.text.find(quote, at + len(quote))
-            if end < 0:
-                self.unfinished = True
-                return self.cut(self.text[at + len(quote) :], quote), len(self.text)
-            return self.text[at + len(quote) : end], end + len(quote)
+            begin = at + len(quote)
+            end = self.text.find(quote, begin)
+            if end >= 0:
+                return self.text[begin:end], end + len(quote), True
+            return self.cut(self.text[begin:], quote), len(self.text), False
         if quote.startswith(rest):  # the text ends in it, or before
             raise UnfinishedError
-        for index, is_array in ((0, False), (2, True)):
-            if self.text.startswith(self.brackets(index)[0], at):
-                if is_array:
-                    return self.array(at, member)
-                known = menu is not None and menu.object is not None and self.plan is not None
-                members = self.plan.members(menu.object, "#") if known else None  # type: ignore[union-attr, arg-type]
-                return self.object(at, members)
+        if rest[0] in "\"'":
+            self.note = f"Its strings stand in {rest[0]} in place of {quote}"
+            found = _read(self.text, at)
+            self.error = found.error
+            return found.value, found.end, found.closed
         bare = _BARE.match(self.text, at)
         assert bare is not None
         if bare.end() == len(self.text):
             raise UnfinishedError
-        return self.scalar(bare[0].strip()), bare.end()
+        return self.scalar(bare[0].strip()), bare.end(), True
 
-    def scalar(self, written: str) -> Any:
+    def scalar(self, said: str) -> Any:
         try:
-            return exact_value(written)
+            return value_of(said)
         except ValueError:
-            return written
+            return said
 
-    def decoded(self, written: str, kinds: list[str], menu: ValueMenu | None) -> Any:
+    def raw(self, at: int, tail: str, kinds: list[str], menu: ValueMenu | None) -> tuple[Any, int, bool]:
+        """Return a value that stands raw, up to its tail, where it ends, and whether it has."""
+        end = self.text.find(tail, at)
+        if end < 0:
+            return self.growing(self.text[at:], tail, kinds, menu), len(self.text), False
+        return self.decoded(self.text[at:end], kinds, menu), end, True
+
+    def decoded(self, said: str, kinds: list[str], menu: ValueMenu | None) -> Any:
         """Return the value of what stands between the texts of a member."""
-        raw = self.unframed(written)
+        raw = self.unframed(said)
         if kinds:
-            return raw if "string" in kinds else self.scalar(written)
-        others = menu is None or any(
-            one is not None
-            for one in (menu.object, menu.array, menu.number, menu.true, menu.false, menu.null)
-        )
-        if not others:
+            return raw if "string" in kinds else self.scalar(said)
+        if menu is not None and not _others(menu):
             return raw
         try:
-            value = exact_value(written)
+            value = value_of(said)
         except ValueError:
             return raw
         if menu is None:
             return raw if isinstance(value, str) else value
         return value if menu.string is None or _may_be(value, menu) else raw
 
-    def unframed(self, written: str) -> str:
+    def unframed(self, said: str) -> str:
         frame = self.format.frame
-        if frame and written.startswith(frame):
-            written = written[len(frame) :]
-        return written.removesuffix(frame) if frame else written
+        if frame and said.startswith(frame):
+            said = said[len(frame) :]
+        return said.removesuffix(frame) if frame else said
 
-    def growing(self, written: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Any:
+    def growing(self, said: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Any:
         """Return what there is of a value whose tail has not come: of a string its characters."""
         is_string = "string" in kinds if kinds else menu is not None and not _others(menu)
         if not is_string:
             return MISSING
-        found = self.cut(written, tail)
+        found = self.cut(said, tail)
         frame = self.format.frame
         if frame:
             found = self.cut(found.removeprefix(frame), frame + "x").removesuffix(frame)
         return found
 
-    def cut(self, written: str, stop: str) -> str:
+    def cut(self, said: str, stop: str) -> str:
         """Return a string without what may be the beginning of the text that ends it."""
-        for length in range(min(len(stop) - 1, len(written)), 0, -1):
-            if written.endswith(stop[:length]):
-                return written[:-length]
-        return written
+        return said[: begun(said, (stop,), blanks=False)]
 
 
 def _others(menu: ValueMenu) -> bool:

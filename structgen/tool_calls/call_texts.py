@@ -26,9 +26,9 @@ def skipped(text: str, at: int) -> int:
     return at
 
 
-def matched(text: str, at: int, said: str, *, loose: bool = False) -> int:
+def matched(text: str, at: int, said: str, *, loose: bool = False, quotes: bool = False) -> int:
     """Return where a text of the format ends that stands at `at`. For white space in it any may stand there,
-    or none; with `loose` also around JSON's punctuation.
+    or none; with `loose` also around JSON's punctuation; with `quotes`, single quotes for double ones.
 
     Raises `UnfinishedError` where the text ends inside it, `DifferentError` where it does not stand there.
     """
@@ -42,7 +42,7 @@ def matched(text: str, at: int, said: str, *, loose: bool = False) -> int:
             at = skipped(text, at)
         if at == len(text):
             raise UnfinishedError
-        if text[at] != char:
+        if text[at] != char and not (quotes and char == '"' and text[at] == "'"):
             raise DifferentError(f"{said[index : index + 20]!r}")
         at, index = at + 1, index + 1
     return at
@@ -61,12 +61,18 @@ def _pattern(said: str) -> str:
     return found
 
 
-def begun(text: str, said: tuple[str, ...]) -> int:
-    """Return where the longest end of a text begins that is a beginning of one of some texts."""
-    longest = 0
+def begun(text: str, said: tuple[str, ...], *, blanks: bool = True) -> int:
+    """Return where the longest end of a text begins that is a beginning of one of some texts, with any white
+    space in them (`blanks`) or as they are."""
+    return _beginnings(said, blanks).search(text).start()  # type: ignore[union-attr]
+
+
+@lru_cache(maxsize=1024)
+def _beginnings(said: tuple[str, ...], blanks: bool) -> re.Pattern[str]:
+    """Return the pattern that finds the beginnings of some texts at the end of another one, "" at least."""
+    found = []
     for one in said:
-        for length in range(min(len(one) - 1, len(text)), longest, -1):
-            if text.endswith(one[:length]):
-                longest = length
-                break
-    return len(text) - longest
+        parts = re.findall(r"\s+|\S", one.lstrip()) if blanks else list(one)
+        listed = [r"\s*" if blanks and part.isspace() else re.escape(part) for part in parts[:-1]]
+        found.append("(?:".join(listed) + ")?" * max(0, len(listed) - 1))
+    return re.compile(rf"(?:{'|'.join(filter(None, found))})\Z|\Z" if any(found) else r"\Z")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Final, Literal
 
-from structgen.errors import OptionError, options_named
+from structgen.errors import OptionError, ToolWarning, UnsupportedError, options_named, warning_level
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.limits import Limits
 from structgen.system.garbage import uncollected
@@ -27,6 +29,9 @@ from structgen.tool_calls.format_rows import format_of
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
+
+_BETWEEN_CALLS: Final = r"[ \t\n\r]{0,8}"
+"""What stands between calls where no text may."""
 
 
 @options_named('sg.tools([function], format="hermes")')
@@ -57,8 +62,11 @@ def tools(
     own.
     `limits` and `policies` are options of `sg.json_schema` for the arguments.
 
-    Errors, with their places: `OptionError`, `UnsupportedError`, and those of the schemas. Cost: that of
-    reading types and schemas; nothing is compiled yet.
+    With "required", or the name of a tool, nothing follows a call but calls. A tool among others whose
+    arguments the format has no way to write is left out, with a `ToolWarning` that names it and the place.
+
+    Errors, with their places: `OptionError`, `UnsupportedError` where no tool is left, and those of the
+    schemas. Cost: that of reading types and schemas; nothing is compiled yet.
     """
     row = format_of(format)
     if limits is not None:
@@ -91,6 +99,8 @@ class _Builder:
         self, row: ToolFormat, specials: Mapping[str, int | None], policies: Mapping[str, Any]
     ) -> None:
         self.row, self.specials, self.policies = row, specials, dict(policies)
+        self.written: dict[str, TextGrammar] = {}
+        """The arguments of the tools that may be called."""
         by_length = sorted(filter(None, specials), key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, by_length))) if by_length else None
 
@@ -134,8 +144,7 @@ class _Builder:
     # --- replies --------------------------------------------------------------------------------------------
 
     def reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
-        for tool in choice.tools:
-            self.check_name(tool)
+        choice = self.writable(choice)
         if self.row.blocks:
             return self.stream(choice, bool(thinking))
         body = self.blocked(choice, opened=not thinking) if self.row.text else self.plain(choice)
@@ -143,6 +152,23 @@ class _Builder:
             return body
         before = self.thoughts(opened=thinking is True and self.row.opened)
         return (before.optional() if thinking == "auto" else before) + body
+
+    def writable(self, choice: ToolChoice) -> ToolChoice:
+        """Return a choice without the tools whose arguments the format has no way to write; each brings a
+        `ToolWarning`, and an error where none is left."""
+        refused: list[UnsupportedError] = []
+        for tool in choice.tools:
+            self.check_name(tool)
+            try:
+                self.written[tool.name] = self.arguments(tool)
+            except UnsupportedError as error:
+                refused.append(error)
+        if refused and not self.written:
+            raise refused[0]
+        for one in refused:
+            warnings.warn(ToolWarning(str(one)), stacklevel=warning_level())
+        left = tuple(tool for tool in choice.tools if tool.name in self.written)
+        return replace(choice, tools=left)
 
     def plain(self, choice: ToolChoice) -> TextGrammar:
         """Return replies in which text and calls stand one after another."""
@@ -157,13 +183,11 @@ class _Builder:
             if choice.mode == "required":
                 return self.spelled(self.row.lead) + first
             return self.in_text({trigger[0]: self.section(choice, choice.most, trigger[0])}, most)
-        rests = {one: self.calls(choice, one) for one in trigger}
         if choice.mode == "auto":
-            return self.in_text(rests, choice.most)
-        first = self.spelled(self.row.lead) + self.calls(choice)
-        if choice.most == 1:
-            return first
-        return first + self.in_text(rests, None if choice.most is None else choice.most - 1)
+            return self.in_text({one: self.calls(choice, one) for one in trigger}, choice.most)
+        call = self.calls(choice)
+        more = (regex(_BETWEEN_CALLS) + call).repeat(0, None if choice.most is None else choice.most - 1)
+        return sequence(self.spelled(self.row.lead), call, more)
 
     def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
         """Return free text with what stands behind triggers."""
@@ -197,11 +221,8 @@ class _Builder:
         call = self.calls(choice)
         if choice.mode == "auto":
             return self.blocks(call, other, between, choice.most).optional()
-        if choice.most == 1:
-            return ahead + call
-        most = None if choice.most is None else choice.most - 1
-        rest = self.blocks(call, other, between, most)
-        return ahead + call + (between + rest).repeat(0, 1)
+        more = between + ahead + call
+        return ahead + call + more.repeat(0, None if choice.most is None else choice.most - 1)
 
     def blocks(
         self, call: TextGrammar, other: TextGrammar | None, between: TextGrammar, most: int | None
@@ -261,7 +282,7 @@ class _Builder:
             elif kind in ("gap", "line"):
                 yield gap(kind, self.blank(tool))
             else:
-                arguments = self.arguments(tool)
+                arguments = self.written[tool.name]
                 yield in_json_string(arguments) if kind == "quoted" else arguments
 
     def blank(self, tool: Tool) -> TextGrammar | None:

@@ -20,7 +20,8 @@ class Call:
     arguments: Mapping[str, Any]
     """As JSON has them; of a call that is still being written, what there is."""
     id: str
-    """As the format writes it; where it writes none, by the place in the reply: `call_0`, `call_1`."""
+    """As the format writes it; where it writes none, by the place in the reply: `call_0`, `call_1`. "" as
+    long as the format may write one behind the arguments."""
     document: str = field(default="{}", compare=False)
     """The arguments as one JSON text."""
     complete: bool = True
@@ -81,13 +82,14 @@ class Reply:
     thinking: str | None = None
     """The thoughts; None where there are none."""
     partial: Call | None = None
-    """The call in which the text ends, once its name is there."""
+    """The call in which the text ends, once its arguments begin."""
     pending: str = ""
-    """The end of the text, if it may be the beginning of a call and the reply goes on."""
+    """The end of the text, if it may be the beginning of something else and the reply goes on."""
     complete: bool = True
     """Whether the text ends outside of thoughts, calls and sections of calls."""
     problems: list[StructgenError] = field(default_factory=list)
-    """What is wrong, with its place in the text: beginnings of calls that are none, and errors of calls."""
+    """What is wrong, with its place in the text: beginnings of calls that are none, and errors of calls. A
+    `LooseCallError` is a note: a call was read that its format writes differently."""
 
     @property
     def text(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -14,9 +12,11 @@ from structgen.core.events import (
     TERMINAL_BEGIN,
     VALUE_END,
     EventLog,
+    JsonError,
     TerminalKind,
     pointer_of,
 )
+from structgen.core.growing_json import characters, put, value_of
 from structgen.errors import OptionError, ValidatorError
 from structgen.python_types.type_parts import TypePart
 from structgen.typed.forms import failed
@@ -29,9 +29,6 @@ _STRING: Final = TerminalKind.STRING
 
 _FOLLOWED: Final = (VALUE_END, ITEM_END, OBJECT_BEGIN, ARRAY_BEGIN, TERMINAL_BEGIN)
 """The events that add to a partial object."""
-
-_CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?$")
-"""The end of a JSON string's text that is no character yet: an escape, or the first half of a pair."""
 
 
 class Partial(Generic[T_co]):
@@ -147,6 +144,7 @@ class PartialDocument:
 
     __slots__ = (
         "_free",
+        "_is_broken",
         "_log",
         "_open",
         "_operations",
@@ -168,6 +166,8 @@ class PartialDocument:
         self._scanned = 0
         """How many pieces the log has read. It need not read what only adds to an open string."""
         self._quiet = free
+        self._is_broken = False
+        """Whether the text is no JSON from here on."""
         self._log = EventLog()
         self._operations: list[tuple[str, Parts, Any]] = []
         self._open: dict[int, tuple[int, Parts]] = {}
@@ -183,7 +183,7 @@ class PartialDocument:
         it touches costs more than what it does.
         """
         self._pieces.append(piece)
-        if not self._quiet or (('"' in piece or "\\" in piece) and not self._free):
+        if not self._quiet or (('"' in piece or "\\" in piece) and not (self._free or self._is_broken)):
             self._scan()
         return Partial(self, len(self._operations), len(self._pieces))
 
@@ -191,7 +191,11 @@ class PartialDocument:
         """Read the pieces that were not read."""
         data = "".join(self._pieces[self._scanned :]).encode("utf-8", "surrogatepass")
         self._scanned = len(self._pieces)
-        for kind, place, start, end, terminal in self._log.write(data):
+        try:
+            self._log.write_document(data)
+        except JsonError:  # whoever reads the whole text says what is wrong with it
+            self._is_broken = True
+        for kind, place, start, end, terminal in self._log.recent:
             if kind not in _FOLLOWED or len(parts := place.parts) < self._outside:
                 continue
             parts = parts[self._outside :]
@@ -204,7 +208,7 @@ class PartialDocument:
                 self._begin("array", parts, [])
             elif terminal is _STRING and kind is TERMINAL_BEGIN:
                 self._open[len(self._operations)] = (start, parts)
-        self._quiet = self._log.in_string
+        self._quiet = self._log.in_string or self._is_broken
 
     @property
     def written(self) -> str:
@@ -237,14 +241,19 @@ class PartialDocument:
         document = bytes(self._log.text[start:end])
         part = self._part.at(parts, self._stack) if self._part is not None and parts else None
         try:
-            value = json.loads(document) if part is None else part.read(document)
+            if part is not None:
+                value = part.read(document)
+            elif self._part is None and len(self._stack) > len(parts):
+                value = self._stack[-1][1]
+            else:
+                value = value_of(document.decode("utf-8", "surrogatepass"))
         except ValidatorError as refusal:
             raise failed(refusal.what, self.written, 1, refusal.where) from refusal
         self._operations.append(("close", parts, value))
         if len(self._stack) > len(parts):
             self._stack.pop()
         if parts:
-            _put(self._stack[-1][1], parts[-1], value)
+            put(self._stack[-1][1], parts[-1], value)
 
     # --- what a partial asks --------------------------------------------------------------------------------
 
@@ -273,17 +282,17 @@ class PartialDocument:
         for above, container in reversed(stack):
             whole = container.copy()
             if found is not None:
-                _put(whole, key, found)
+                put(whole, key, found)
             found, key = whole, above
         return found
 
     def _string(self, start: int, pieces: int) -> str | None:
         """Return what so many pieces have of a string that begins at a byte; None where it had not begun."""
-        if pieces == len(self._pieces):
-            known = self._log.text[start + 1 :].decode("utf-8", "surrogatepass")
-            return _so_far(known + "".join(self._pieces[self._scanned :]))
-        data = self.text(pieces).encode("utf-8", "surrogatepass")
-        return _so_far(data[start + 1 :].decode("utf-8", "surrogatepass")) if start < len(data) else None
+        if pieces < len(self._pieces) and not self._is_broken:
+            data = self.text(pieces).encode("utf-8", "surrogatepass")
+            return characters(data[start + 1 :]) if start < len(data) else None
+        unread = "" if self._is_broken else "".join(self._pieces[self._scanned :])
+        return characters(bytes(self._log.text[start + 1 :]) + unread.encode("utf-8", "surrogatepass"))
 
     def _stack_after(self, count: int) -> list[tuple[str | int, Any]]:
         """Return the containers that were open after so many operations."""
@@ -295,31 +304,5 @@ class PartialDocument:
             if len(stack) > len(parts):
                 stack.pop()
             if parts:
-                _put(stack[-1][1], parts[-1], value)
+                put(stack[-1][1], parts[-1], value)
         return stack
-
-
-def _put(container: Any, key: str | int, value: Any) -> None:
-    if isinstance(container, list):
-        container.append(value)
-    else:
-        container[key] = value
-
-
-def _so_far(text: str) -> str:
-    """Return the characters of a string that is open, from its text behind the quote."""
-    if "\\" not in text:
-        return text
-    if (len(text) - len(text.rstrip("\\"))) % 2:
-        text = text[:-1]
-    cut = _CUT.search(text)
-    if cut is not None and _is_escape(text, cut.start()):
-        text = text[: cut.start()]
-    found: str = json.loads(f'"{text}"')
-    return found
-
-
-def _is_escape(text: str, at: int) -> bool:
-    """Tell whether the backslash at a place begins an escape, and is not the second one of a pair."""
-    before = text[:at]
-    return (len(before) - len(before.rstrip("\\"))) % 2 == 0

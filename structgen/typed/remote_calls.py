@@ -15,7 +15,7 @@ from structgen.errors import StructgenError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.tool_calls.call_parsing import parse_calls
-from structgen.tool_calls.call_texts import searcher
+from structgen.tool_calls.call_texts import begun, searcher
 from structgen.tool_calls.format_rows import ROWS
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
@@ -108,6 +108,8 @@ def _readings(use: ToolUse, text: str, ended: bool) -> Iterator[Reply]:
     is_native = _begins_call(NATIVE, text)
     if use.format is not None and not is_native:
         yield parse_calls(text, use.format, tools=tools, thinking=False, ended=ended)
+    if not ended and not is_native and tools:
+        yield from _arriving(text, tools)
     native = parse_calls(text, NATIVE, tools=tools, thinking=False, ended=ended)
     if is_native or not ended or not tools:
         yield native
@@ -125,6 +127,25 @@ def _readings(use: ToolUse, text: str, ended: bool) -> Iterator[Reply]:
             doubtful.append(reply)
     yield from doubtful
     yield native
+
+
+def _arriving(text: str, tools: Sequence[Tool]) -> Iterator[Reply]:
+    """Yield what a text that goes on may be read as, where it holds a call in one of the known formats, or
+    ends in what may be the beginning of one: that is no text yet."""
+    rows = [row for row in ROWS if not row.text and _begins_call(row, text)]
+    known = {tool.name for tool in tools}
+    waiting = []
+    for row in rows:
+        reply = parse_calls(text, row, tools=tools, thinking=False, ended=False)
+        calls = [*reply.calls, *([] if reply.partial is None else [reply.partial])]
+        if calls and all(call.name in known for call in calls):
+            yield reply
+        elif not calls and reply.pending:
+            waiting.append(reply)
+    yield from waiting
+    end = begun(text, tuple(one for row in ROWS if not row.text for one in row.triggers))
+    if end < len(text):
+        yield parse_calls(text[:end], NATIVE, tools=tools, thinking=False, ended=False)
 
 
 def _begins_call(row: ToolFormat, text: str) -> bool:

@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.events import EventLog, JsonError
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
@@ -165,9 +166,9 @@ def first_fault(compiled: CompiledGrammar, text: str) -> str:
 
 class ArrivingObject:
     """Finds the object in a reply that arrives in pieces: what begins with the first line that begins with
-    `{` outside of thoughts. `read` has the last word on whether it is the document."""
+    `{` outside of thoughts, as far as it is JSON. `read` has the last word on whether it is the document."""
 
-    __slots__ = ("_depth", "_escaped", "_in_string", "_line", "_thinks", "_untold", "found", "reply")
+    __slots__ = ("_line", "_reader", "_thinks", "found", "reply")
 
     def __init__(self) -> None:
         self.reply = ""
@@ -175,28 +176,28 @@ class ArrivingObject:
         """The object so far, as it stands in the reply."""
         self._line = ""
         """What the reply has on its last line, or behind the thoughts."""
-        self._untold, self._thinks, self._in_string, self._escaped = True, False, False, False
-        self._depth = 0
+        self._thinks = False
+        self._reader: EventLog | None = None
+        """Reads the object; None before it begins."""
 
     def add(self, piece: str) -> str:
         """Take a piece; returns what it adds to the object. Cost: linear in the piece."""
-        begun, known = 0, len(self.found)
-        for at, char in enumerate(piece):
-            if self._depth:
-                if self._closes(char):
-                    self.found += piece[begun : at + 1]
-            elif self._untold:
-                if char == "{" and not self._thinks and not self._line.strip(_BLANKS):
-                    self._depth, self._untold, begun = 1, False, at
-                elif char == "\n":
-                    self._line = ""
-                else:
-                    self._line += char
-                    if char in ">]":
-                        self._tag()
-        if self._depth:
-            self.found += piece[begun:]
         self.reply += piece
+        at, known = 0, len(self.found)
+        while self._reader is None and at < len(piece):
+            char = piece[at]
+            if char == "{" and not self._thinks and not self._line.strip(_BLANKS):
+                self._reader = EventLog()
+                break
+            at += 1
+            if char == "\n":
+                self._line = ""
+            else:
+                self._line += char
+                if char in ">]":
+                    self._tag()
+        if self._reader is not None and at < len(piece):
+            self._read(self._reader, piece[at:])
         return self.found[known:]
 
     def _tag(self) -> None:
@@ -206,12 +207,13 @@ class ArrivingObject:
         elif _CLOSING.search(self._line):
             self._thinks, self._line = False, ""
 
-    def _closes(self, char: str) -> bool:
-        """Take a character of the object; tells whether it is the last one."""
-        if self._in_string:
-            self._in_string = self._escaped or char != '"'
-            self._escaped = char == "\\" and not self._escaped
-            return False
-        self._in_string = char == '"'
-        self._depth += (char in "[{") - (char in "]}")
-        return not self._depth
+    def _read(self, reader: EventLog, piece: str) -> None:
+        """Add what belongs to the object, up to its end or to what is no JSON."""
+        data = piece.encode("utf-8", "surrogatepass")
+        before = len(reader.text)
+        try:
+            reader.write_document(data)
+        except JsonError:
+            self._reader = EventLog()  # nothing more is read
+            self._reader.write_document(b"0 ")
+        self.found += data[: len(reader.text) - before].decode("utf-8", "surrogatepass")

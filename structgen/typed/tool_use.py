@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError, StructgenError, UnsupportedError, ValidatorError
+from structgen.errors import LooseCallError, OptionError, UnsupportedError, ValidatorError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.python_types.type_hints import shown
 from structgen.schema.reading.policies import WIDEST
@@ -96,8 +96,8 @@ class ToolUse:
 
         Errors: ValidatorError for arguments that the types of a tool refuse, and for a reply with problems.
         """
-        if reply.problems:
-            raise _refused(reply.problems[0])
+        if (problem := _problem(reply)) is not None:
+            raise problem
         for call in reply.calls:
             if call.tool is not None and call.tool.reader is not None:
                 try:
@@ -118,13 +118,15 @@ class ToolUse:
 
     def fault(self, reply: Reply) -> ValidatorError | None:
         """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
-        if reply.problems:
-            return _refused(reply.problems[0])
+        if (problem := _problem(reply)) is not None:
+            return problem
         count, most, choice = len(reply.calls), self.choice.most, self.choice
         if reply.partial is not None or not reply.complete:
             return ValidatorError("The reply breaks off inside of a call.", where="calls")
         if choice.mode in ("required", "forced") and not count:
             return ValidatorError("The reply calls no tool, and it must call one.", where="calls")
+        if choice.mode in ("required", "forced") and "".join(reply.texts[1:]).strip():
+            return ValidatorError("Text follows the calls, where only calls may.", where="calls")
         if most is not None and count > most:
             return ValidatorError(f"The reply has {count} calls, and may have {most}.", where="calls")
         for call in reply.calls:
@@ -241,7 +243,11 @@ def _rewritten(call: Any, form: str, at: int) -> Any:
     return {**call, "function": {**function, "arguments": arguments}}
 
 
-def _refused(problem: StructgenError) -> ValidatorError:
+def _problem(reply: Reply) -> ValidatorError | None:
+    """Return the first problem of a reply that is more than a note on how a call is written."""
+    problem = next((one for one in reply.problems if not isinstance(one, LooseCallError)), None)
+    if problem is None:
+        return None
     made = ValidatorError(problem.what, where=problem.where)
     made.__cause__ = problem
     return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import sys
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tool_calls"))
+from reply_texts import TOOLS as NESTED
+from reply_texts import reply
 from test_call_formats import EXAMPLES, TOOLS
 
 from structgen.engine.requests import FinishReason, Result, Usage
@@ -52,6 +56,16 @@ def test_pieces_of_a_reply_with_calls_join_to_the_whole(name: str, data: st.Data
     found, calls = joined(ReplyParts(format, KNOWN), text, cuts)
     assert found == whole.text.strip()
     assert calls == [(one.name, one.document) for one in whole.calls] and len(calls) == 1
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_nested_arguments_and_marks_in_strings_come_as_calls_and_never_as_text(name: str) -> None:
+    source = random.Random(f"parts {name}")
+    text, calls, told = reply(source, name, 2)
+    cuts = sorted(source.sample(range(len(text)), 40))
+    found, read = joined(ReplyParts(FORMATS[name], read_tools(NESTED)), text, cuts)
+    assert found == told.strip()
+    assert [(one, json.loads(document)) for one, document in read] == calls
 
 
 @given(st.text(max_size=30), st.lists(st.integers(0, 30), max_size=6))

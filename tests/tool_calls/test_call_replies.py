@@ -57,7 +57,6 @@ def test_an_unknown_tool_is_told_and_not_dropped() -> None:
             "hermes",
             '<tool_call>\n{"name": "get_weather", "arguments": ' + json.dumps(JSON) + "}\n</tool_call>",
         ),
-        ("hermes", f'<tool_call>\n{{"name": "get_weather", "arguments": {JSON}}}'),
         ("mistral_list", f'[TOOL_CALLS][{{"name": "get_weather", "arguments": {JSON}, "id": "abcdefghi"}}]'),
         ("qwen_3_coder", EXAMPLES["qwen_3_coder"].replace("\n", "")),
         ("glm_4_7", EXAMPLES["glm_4_7"].replace("<arg", "\n<arg").replace("get_weather", "get_weather\n")),

@@ -9,7 +9,9 @@ from typing import Any
 
 import plain_reader
 import pytest
+from reply_texts import faults
 
+import structgen as sg
 from structgen.tool_calls.format_rows import FORMATS
 
 BENCH = str(Path(__file__).parents[2] / "bench")
@@ -89,3 +91,73 @@ def test_a_half_written_call_is_completed_to_a_call(format: str) -> None:
     half = walker.compiled.step_bytes(start, whole[: len(whole) // 2])
     text = whole[: len(whole) // 2] + walker.compiled.completion(half)
     assert len(bench.read_back(text.decode(), FORMATS[format], False).calls) == 1
+
+
+EVERY = {
+    "type": "object",
+    "properties": {
+        "either": {"type": ["string", "integer", "null"]},
+        "inner": {
+            "type": "object",
+            "properties": {
+                "flag": {"type": ["boolean", "null"]},
+                "rows": {"type": "array", "items": {"type": "array", "items": {"type": ["number", "null"]}}},
+                "deep": {
+                    "type": "object",
+                    "properties": {"s": {"type": ["string", "null"]}},
+                    "additionalProperties": False,
+                },
+            },
+            "additionalProperties": False,
+        },
+        "any": {
+            "anyOf": [{"type": "object"}, {"type": "null"}, {"type": "array", "items": {"type": "string"}}]
+        },
+        "names": {"type": "object", "additionalProperties": {"type": "string"}},
+        "word": {"enum": ["null", "5", "true", "[1]", ""]},
+    },
+    "required": ["either", "inner"],
+    "additionalProperties": False,
+}
+KINDS = [
+    "either",
+    "inner",
+    "flag",
+    "rows",
+    "deep",
+    '"s"',
+    "any",
+    "names",
+    "word",
+    "null",
+    '"flag"',
+    '"rows"',
+    '"any"',
+]
+
+
+def walks_of_every_type(format: str, count: int) -> None:
+    """Draw texts whose arguments are of every type, read them back, and cut them anywhere."""
+    tools = [{"type": "function", "function": {"name": "search", "parameters": EVERY}}]
+    grammar = sg.tools(tools, format=format, tool_choice="required", parallel=2)
+    walker = bench.Walker(grammar, list(dict.fromkeys([*bench.vocabulary(FORMATS[format]), *KINDS])))
+    source = random.Random(f"every {format}")
+    for _ in range(count):
+        text = walker.draw(source)
+        reply = sg.parse_calls(text, format, tools=tools)
+        assert reply.calls and reply.complete and not reply.problems, text
+        assert FORMATS[format].text or reply.text.strip() == ""
+        for call in reply.calls:
+            call.value()  # raises for arguments that the schema refuses
+        assert list(faults(text, format, tools, step=1 + len(text) // 60)) == []
+
+
+@pytest.mark.parametrize("format", ["hermes", "qwen_3_coder", "gemma"])
+def test_walks_of_every_type_are_read_back(format: str) -> None:
+    walks_of_every_type(format, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
+def test_many_walks_of_every_type_are_read_back(format: str) -> None:
+    walks_of_every_type(format, 25)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from test_call_formats import takes
 
 import structgen as sg
+from structgen.tokens.tokenizer import byte_tokenizer
+from structgen.tool_calls.call_writing import written_calls
+from structgen.tool_calls.format_rows import FORMATS
 
 
 def qwen(value: str, *, frame: str = "\n") -> str:
@@ -126,7 +130,13 @@ def test_arguments_in_any_order_are_read_back(format: str, written: tuple[str, s
         ),
         ("qwen_3_coder", {}, {"minProperties": 2}, "#/minProperties", "minProperties"),
         ("qwen_3_coder", {}, {"dependentRequired": {"a": ["b"]}}, "#/dependentRequired", "dependentRequired"),
-        ("cohere", {}, {}, "#/properties/a", "type"),
+        (
+            "gemma",
+            {"patternProperties": {"^a": {"type": "string"}}},
+            {},
+            "#/properties/a",
+            "patternProperties",
+        ),
         (
             "gemma",
             {"type": "array", "uniqueItems": True, "items": {"type": "string"}},
@@ -134,7 +144,7 @@ def test_arguments_in_any_order_are_read_back(format: str, written: tuple[str, s
             "#/properties/a",
             "uniqueItems",
         ),
-        ("minimax_m3", {"type": "object"}, {}, "#/properties/a", "type"),
+        ("gemma", {"properties": {"a b": {}}}, {}, "#/properties/a", "properties"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused_by_name(
@@ -180,3 +190,99 @@ def test_nested_values_are_read_back() -> None:
         assert not takes(grammar, text.replace("2", "x"))
         assert sg.parse_calls(text, format, tools=tools).calls[0].arguments == {"a": {"l": [1, 2]}}
     assert not takes(sg.tools(tools, format="gemma"), "<|tool_call>call:f{a:{l:[1,2,3]}}<tool_call|>")
+
+
+PERSON = {
+    "type": "object",
+    "properties": {"kind": {"const": "a"}, "n": {"type": "integer"}},
+    "required": ["kind"],
+}
+GROUP = {
+    "type": "object",
+    "properties": {"kind": {"const": "b"}, "s": {"type": ["string", "null"]}},
+    "required": ["kind"],
+}
+LINK = {
+    "type": "object",
+    "properties": {"v": {"type": "integer"}, "next": {"$ref": "#/$defs/link"}},
+    "required": ["v"],
+}
+OPEN = {
+    "a dict of strings": (
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"x": "1", "y": ""},
+        {"x": 1},
+    ),
+    "any object": ({"type": "object"}, {"x": [None, {"y": "z"}]}, [1]),
+    "any value": ({}, {"x": [True, "t"]}, ...),
+    "a union of objects": ({"anyOf": [PERSON, GROUP]}, {"kind": "b", "s": None}, {"kind": "c"}),
+    "a list of a union": (
+        {"type": "array", "items": {"anyOf": [PERSON, GROUP]}},
+        [{"kind": "a", "n": 1}],
+        [{"kind": 1}],
+    ),
+    "a recursive object": ({"$ref": "#/$defs/link"}, {"v": 1, "next": {"v": 2}}, {"v": "1"}),
+    "an object or null": ({"anyOf": [PERSON, {"type": "null"}]}, None, 5),
+    "distinct strings": (
+        {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        ["x", "y"],
+        ["x", "x"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "format", ["cohere", "minimax_m3", "gemma", "function_gemma", "qwen_3_coder", "hermes"]
+)
+@pytest.mark.parametrize("name", OPEN)
+def test_open_arguments_are_written_completed_and_read_back(format: str, name: str) -> None:
+    schema, good, _ = OPEN[name]
+    tools = tool(schema, **{"$defs": {"link": LINK}})
+    if "gemma" in format and name == "distinct strings":
+        with pytest.raises(sg.UnsupportedError, match="uniqueItems"):
+            sg.tools(tools, format=format)
+        return
+    compiled = sg.compile(
+        sg.tools(tools, format=format, tool_choice="required"), byte_tokenizer(), store=False
+    )
+    whole = compiled.completion(compiled.start)
+    for cut in (len(whole) // 2, len(whole) - 12, len(whole)):
+        state = compiled.step_bytes(compiled.start, whole[:cut])
+        assert state is not None
+        text = (whole[:cut] + compiled.completion(state)).decode()
+        (call,) = sg.parse_calls(text, format, tools=tools).calls
+        call.value()  # raises where it is none of the schema's
+    text = written_as(format, good)
+    assert takes(sg.tools(tools, format=format, tool_choice="required"), text), text
+    assert sg.parse_calls(text, format, tools=tools).calls[0].arguments == {"a": good}
+
+
+@pytest.mark.parametrize("format", ["cohere", "minimax_m3", "gemma", "qwen_3_coder"])
+@pytest.mark.parametrize("name", [name for name, (_, _, bad) in OPEN.items() if bad is not ...])
+def test_open_arguments_are_held_to_their_schema(format: str, name: str) -> None:
+    schema, _, bad = OPEN[name]
+    if format == "gemma" and name == "distinct strings":
+        return
+    tools = tool(schema, **{"$defs": {"link": LINK}})
+    assert not takes(sg.tools(tools, format=format, tool_choice="required"), written_as(format, bad))
+
+
+def written_as(format: str, value: Any) -> str:
+    """Return a call with one argument; what the format writes in JSON as JSON."""
+    row = FORMATS[format]
+    if format in ("cohere", "minimax_m3") and value is not None:
+        row = replace(
+            row, item="", types={**row.types, "object": "json", "array": "json"} if row.types else {}
+        )
+    return written_calls([sg.Call("f", {"a": value}, "call_0")], row)
+
+
+def test_a_tool_that_a_format_cannot_write_is_left_out_alone() -> None:
+    good, bad = tool({"type": "string"}), tool({"type": "array", "items": {}, "uniqueItems": True})
+    both = [*good, {**bad[0], "name": "g"}]
+    with pytest.warns(sg.ToolWarning, match="the tool g.*#/properties/a"):
+        grammar = sg.tools(both, format="gemma", tool_choice="required")
+    assert takes(grammar, '<|tool_call>call:f{a:<|"|>x<|"|>}<tool_call|>')
+    assert not takes(grammar, "<|tool_call>call:g{a:[]}<tool_call|>")
+    with pytest.raises(sg.UnsupportedError, match="the tool g"):
+        sg.tools(both, format="gemma", tool_choice="g")

@@ -144,7 +144,12 @@ ALLOWED: dict[str, Any] = {
         ("auto", False, ["hi", f"hi {ONE}"], [f"{ONE} hi", ONE + OTHER]),
         ("auto", 2, ["hi", f"{ONE} hi", f"a{ONE}b{OTHER}"], [ONE * 3, f"{ONE}{ONE} hi"]),
         (None, True, ["hi", ONE], ["<tool_call>"]),
-        ("required", True, [ONE, f"{ONE} {OTHER} ho"], ["", "hi", f"hi {ONE}"]),
+        (
+            "required",
+            True,
+            [ONE, f"{ONE} {OTHER}"],
+            ["", "hi", f"hi {ONE}", f"{ONE} ho", f"{ONE} {OTHER} ho"],
+        ),
         ("required", False, [ONE, OTHER], [f"{ONE} ", ONE + OTHER, ""]),
         ("required", 2, [ONE, f"{ONE} {OTHER}"], [ONE * 3, ""]),
         ("none", True, ["", "hi <tool"], [ONE, "<tool_call>"]),

@@ -299,6 +299,27 @@ def test_a_stream_has_names_then_arguments_and_ends_as_openais_client_has_it() -
     assert partials[-1].text.endswith('{"person": "Ada"}</tool_call>')
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>',
+        '[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}',
+        "<tool_call>\n<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n"
+        "</tool_call>",
+        '<minimax:tool_call>\n<invoke name="get_weather">\n<parameter name="city">Oslo</parameter>\n'
+        "</invoke>\n</minimax:tool_call>",
+    ],
+)
+def test_a_call_that_a_server_streams_as_text_is_a_call_from_its_beginning_on(call: str) -> None:
+    with serving(f"So. {call}") as server:
+        partials = streamed(server.model)
+    assert [one.arguments for one in partials[-1].result.calls] == [{"city": "Oslo"}]
+    seen = [one.value for one in partials]
+    assert all("So. ".startswith(one.text) for one in seen)
+    counts = [len(one.calls) + (one.partial is not None) for one in seen]
+    assert counts == sorted(counts) and 1 in counts[:-2]
+
+
 def test_a_stream_of_text_and_one_that_breaks_the_tools() -> None:
     with serving("Sunny.") as server:
         partials = streamed(server.model)

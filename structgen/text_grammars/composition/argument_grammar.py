@@ -31,6 +31,7 @@ from structgen.language.ir import (
 )
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
+from structgen.text_grammars.composition.quoted_values import quoted_values, writes_as_json
 from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.regular_formulas import holding, shown
@@ -229,18 +230,12 @@ class _Writer:
     def element(self, template: str, member: KnownMember, where: str, key: str | None) -> TextGrammar:
         """Return the grammar of an argument or an item between its texts; `key` where it is an argument of
         the tool itself."""
-        if member.place in self.open:
-            raise _refused(
-                f"A value holds others of its own kind, which {self.style.name} writes without end.", where
-            )
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
         words: dict[str, list[TextGrammar]] = {}
         end = filled(tail, values)
-        self.open.append(member.place)
         for kind, grammar in self.values(member, where, key, self.stops(end)):
             words.setdefault(self.style.types.get(kind, ""), []).append(grammar)
-        self.open.pop()
         return either(
             *(
                 sequence(*self.spelled(head, {**values, "type": word}), either(*of), end)
@@ -266,15 +261,19 @@ class _Writer:
         menu = self.plan.menu(member.place, where)
         if menu.string is not None:
             yield "string", self.strings(menu, stops)
-        inside = menu.object is not None or menu.array is not None
-        if inside and key is not None and not self.style.nested:
-            yield from self.json(menu, key, where)
-            return
-        if menu.object is not None:
-            members = self.plan.members(menu.object, where)
-            yield "object", self.padded(self.members(members, where, nested=True), 0)
-        if menu.array is not None:
-            yield "array", self.padded(self.array(menu.array, where), 2)
+        if menu.object is not None or menu.array is not None:
+            if key is not None and not self.style.nested:
+                yield from self.json(menu, key, where)
+                return
+            try:
+                yield from list(self.nested(member.place, menu, where))
+            except UnsupportedError:
+                if key is None or (self.style.quote and not writes_as_json(self.style)):
+                    raise
+                if not self.style.quote:
+                    yield from self.json(menu, key, where)
+                    return
+                yield "object", self.quoted(key, where)
         for kind, word, outcome in (
             ("boolean", "true", menu.true),
             ("boolean", "false", menu.false),
@@ -287,6 +286,26 @@ class _Writer:
             kind = "integer" if is_integer(formula) else "number"
             policies = {**self.plan.policies, "whitespace": "compact"}
             yield kind, self.padded(as_text(json_schema(number_schema(formula), **policies)))
+
+    def nested(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
+        """Yield the objects and arrays that a value may be, written as the arguments are. Raises
+        `UnsupportedError` where that cannot be said of each of their values, or read back."""
+        if place in self.open:
+            raise _refused(
+                f"A value holds others of its own kind, which {self.style.name} writes without end.", where
+            )
+        told = self.style.types or self.style.quote
+        if not told and (menu.string is not None or (menu.object is not None and menu.array is not None)):
+            raise _refused("Nothing tells an empty one of its kinds from another.", where)
+        self.open.append(place)
+        try:
+            if menu.object is not None:
+                members = self.plan.members(menu.object, where)
+                yield "object", self.padded(self.members(members, where, nested=True), 0)
+            if menu.array is not None:
+                yield "array", self.padded(self.array(menu.array, where), 2)
+        finally:
+            self.open.pop()
 
     def json(self, menu: ValueMenu, key: str, where: str) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
@@ -301,7 +320,9 @@ class _Writer:
         there = [kind for kind, found in kinds.items() if found is not None]
         groups: dict[str, list[str]] = {}
         for kind in there:
-            groups.setdefault(self.style.types.get(kind, ""), []).append(kind)
+            # where objects are usually not JSON, the word for JSON is that of numbers
+            word = "number" if self.style.nested else kind
+            groups.setdefault(self.style.types.get(word, ""), []).append(kind)
         for of in groups.values():
             one = (
                 schema
@@ -311,7 +332,18 @@ class _Writer:
             grammar = json_schema(one, **{**self.plan.policies, "strict": None})
             said = as_text(without(grammar, (*self.style.stops, *self.excludes)))
             said = less_spaced(said, self.plan.written.whitespace, self.most_blanks)
-            yield of[0], self.padded(said) if self.blank is None else said  # else JSON has it in itself
+            kind = "number" if self.style.nested else of[0]
+            yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
+
+    def quoted(self, key: str, where: str) -> TextGrammar:
+        """Return the objects and arrays that an argument may be, where strings are quoted in a way of their
+        own."""
+        schema = self.plan.subschema(key)
+        inside = {**_own(schema), "allOf": [schema], "type": ["object", "array"]}
+        policies = {**self.plan.policies, "strict": None, "whitespace": "compact", "escapes": "utf8"}
+        of = without(json_schema(inside, **policies), self.excludes)
+        assert isinstance(of, JsonSchemaGrammar)
+        return quoted_values(of, self.style, where)
 
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)
@@ -367,7 +399,7 @@ class _Writer:
         of = RegularGrammar(formula, what, limits=self.plan.limits)
         if self.style.quote:
             return self.style.quote + of + self.style.quote
-        if not self.style.types and not self.style.nested and (menu.object or menu.array) is not None:
+        if not self.style.types and (menu.object is not None or menu.array is not None):
             formula = All((formula, Not(Pattern(r"^[ \t\n\r]*[{\[]"))))
             of = RegularGrammar(formula, what, limits=self.plan.limits)
         return framed(of, self.style.frame, exact=self.blank is None) if self.style.frame else of

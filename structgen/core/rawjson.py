@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from json import JSONDecodeError, JSONDecoder
+from json import JSONDecodeError
 from typing import Any, Final, NoReturn
 
-_BLANKS: Final = re.compile(r"[ \t\n\r]*")
+from structgen.core.events import JsonError
+from structgen.core.growing_json import value_of
+
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 
@@ -25,7 +27,10 @@ def read(text: str) -> Any:
     try:
         return json.loads(text, parse_float=RawNumeral, parse_int=RawNumeral, parse_constant=_no_constant)
     except RecursionError:
-        return _read_deep(text)
+        try:
+            return value_of(text, RawNumeral)
+        except JsonError as error:
+            raise JSONDecodeError(error.what, text, error.at) from error
 
 
 def write(value: Any) -> str:
@@ -64,6 +69,14 @@ def write(value: Any) -> str:
     return "".join(pieces)
 
 
+def written(value: Any) -> str:
+    """Return the text `json.dumps(value, ensure_ascii=False)` writes, at any depth."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return write(value)
+
+
 def _quote(text: str) -> str:
     quoted = json.dumps(text, ensure_ascii=False)
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
@@ -71,58 +84,3 @@ def _quote(text: str) -> str:
 
 def _no_constant(name: str) -> NoReturn:
     raise JSONDecodeError(f"{name} is no JSON value", name, 0)
-
-
-def _read_deep(text: str) -> Any:
-    """Return what `read` returns, for texts nested deeper than the interpreter's stack."""
-    decoder = JSONDecoder(parse_float=RawNumeral, parse_int=RawNumeral, parse_constant=_no_constant)
-    # One entry per open bracket: the container and, in an object, the key that waits for its value.
-    opened: list[tuple[Any, str]] = []
-    at = _skip(text, 0)
-    while True:
-        char = text[at : at + 1]
-        if char in ("{", "["):
-            value: Any = {} if char == "{" else []
-            at = _skip(text, at + 1)
-            if text[at : at + 1] != ("}" if char == "{" else "]"):
-                key, at = _key(decoder, text, at) if char == "{" else ("", at)
-                opened.append((value, key))
-                continue
-            at += 1
-        else:
-            value, at = decoder.raw_decode(text, at)
-        at = _skip(text, at)
-        while opened:
-            container, key = opened.pop()
-            if isinstance(container, dict):
-                container[key] = value
-            else:
-                container.append(value)
-            char = text[at : at + 1]
-            if char == ",":
-                at = _skip(text, at + 1)
-                key, at = _key(decoder, text, at) if isinstance(container, dict) else ("", at)
-                opened.append((container, key))
-                break
-            if char != ("}" if isinstance(container, dict) else "]"):
-                raise JSONDecodeError("Expecting ',' or a closing bracket", text, at)
-            value, at = container, _skip(text, at + 1)
-        else:
-            if at != len(text):
-                raise JSONDecodeError("Extra data", text, at)
-            return value
-
-
-def _skip(text: str, at: int) -> int:
-    found = _BLANKS.match(text, at)
-    return found.end() if found else at
-
-
-def _key(decoder: JSONDecoder, text: str, at: int) -> tuple[str, int]:
-    if text[at : at + 1] != '"':
-        raise JSONDecodeError("Expecting a property name in double quotes", text, at)
-    key, at = decoder.raw_decode(text, at)
-    at = _skip(text, at)
-    if text[at : at + 1] != ":":
-        raise JSONDecodeError("Expecting ':'", text, at)
-    return key, _skip(text, at + 1)

@@ -1,0 +1,193 @@
+"""What there is of a JSON value that is still being written: values that grow, and never change.
+
+`EventLog` reads the text; here its events become values. Of what is unfinished:
+
+- A key is not there before its value is: neither its characters nor the key itself.
+- A string has its characters, without half of an escape, half of a surrogate pair (an escape of a high
+  surrogate is half of one, until what follows is no low one), and half of a character of UTF-8.
+- A number is not there before something follows it, for more digits may come; at the end of the text,
+`finish`. - true, false and null are not there before their last letter.
+- An object and an array are there from their bracket on.
+
+Of equal keys the last one counts, as for `json.loads`: where a key is written again, its value begins anew.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from structgen.core.events import (
+    ARRAY_BEGIN,
+    ARRAY_END,
+    KEY_END,
+    OBJECT_BEGIN,
+    OBJECT_END,
+    TERMINAL_BEGIN,
+    TERMINAL_END,
+    EventLog,
+    JsonError,
+    TerminalKind,
+)
+
+MISSING: Final = object()
+"""Nothing can be said of a value yet."""
+_STRING: Final = TerminalKind.STRING
+_NUMBER: Final = TerminalKind.NUMBER
+_WORDS: Final = {TerminalKind.TRUE: True, TerminalKind.FALSE: False, TerminalKind.NULL: None}
+_FIRST_PIECE: Final = 128
+"""Characters of a text that are looked at first; then twice as many, and so on."""
+_SURE: Final = re.compile(
+    r"(?:[^\\]++|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}"
+    r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+"
+)
+"""The beginning of a string's text that is characters, whatever follows."""
+
+
+class GrowingJson:
+    """Takes a JSON text in pieces, and tells the value so far.
+
+    Iterative at any depth; linear in the text, however it is cut. `number`: makes values of numerals; None:
+    as `json.loads` does.
+    """
+
+    __slots__ = ("_begun", "_key", "_log", "_number", "_open", "_value", "is_whole")
+
+    def __init__(self, number: Callable[[str], Any] | None = None) -> None:
+        self._log = EventLog()
+        self._number = number
+        self._open: list[tuple[str | None, Any]] = []
+        """The containers that are open, and the key of each in the one before."""
+        self._key: str | None = None
+        self._begun: int | None = None
+        """Where the string begins that is open."""
+        self._value: Any = MISSING
+        self.is_whole = False
+        """Whether the value has closed."""
+
+    def feed(self, piece: str | bytes) -> int:
+        """Take a piece; return how many of its characters, or bytes, belong to the value.
+
+        Errors: `JsonError`, as soon as nothing that follows could make it JSON; the value stays what it was.
+        """
+        data = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
+        try:
+            taken = self._log.write_document(data)
+        finally:
+            self._add()
+        if taken == len(data):
+            return len(piece)
+        return len(data[:taken].decode("utf-8", "surrogatepass")) if isinstance(piece, str) else taken
+
+    def read(self, text: str, at: int = 0) -> int:
+        """Take a text from a place on, as far as the value goes; return where that is. Cost: linear in the
+        value, however long the text is. Errors: `JsonError` with the place in the text."""
+        start, size = at, _FIRST_PIECE
+        try:
+            while at < len(text) and not self.is_whole:
+                at += self.feed(text[at : at + size])
+                size *= 2
+        except JsonError as error:
+            before = bytes(self._log.text[: error.at]).decode("utf-8", "surrogatepass")
+            raise JsonError(error.what, start + len(before)) from error
+        return at
+
+    def finish(self) -> Any:
+        """Return the value of a text that is over. Errors: `JsonError`, also where the value is
+        unfinished."""
+        self.feed(b" ")
+        if not self.is_whole:
+            raise JsonError("The text ends inside of a value", len(self._log.text) - 1)
+        return self._value
+
+    @property
+    def value(self) -> Any:
+        """What there is; MISSING where that is nothing. It never changes: open containers are copied. Cost:
+        what stands in these, and the string that is open."""
+        if not self._open and self._begun is None:
+            return self._value
+        found, key = MISSING, self._key
+        if self._begun is not None:
+            found = characters(bytes(self._log.text[self._begun + 1 :]))
+        for above, container in reversed(self._open):
+            whole = container.copy()
+            if found is not MISSING:
+                put(whole, key, found)
+            found, key = whole, above
+        return found
+
+    @property
+    def text(self) -> str:
+        """The text so far, as far as it is JSON, without half of a character."""
+        return _whole_characters(bytes(self._log.text))
+
+    def _add(self) -> None:
+        """Add what began and closed in the last piece."""
+        for kind, place, start, end, terminal in self._log.recent:
+            if kind is KEY_END:
+                self._key = str(place.part)
+            elif kind is OBJECT_BEGIN or kind is ARRAY_BEGIN:
+                self._open.append((self._key, {} if kind is OBJECT_BEGIN else []))
+            elif kind is OBJECT_END or kind is ARRAY_END:
+                self._key, value = self._open.pop()
+                self._put(value)
+            elif kind is TERMINAL_BEGIN and terminal is _STRING:
+                self._begun = start
+            elif kind is TERMINAL_END:
+                assert end is not None and terminal is not None, "a terminal that ended has an end"
+                self._begun = None
+                self._put(self._made(terminal, bytes(self._log.text[start:end])))
+
+    def _put(self, value: Any) -> None:
+        if self._open:
+            put(self._open[-1][1], self._key, value)
+        else:
+            self._value, self.is_whole = value, True
+
+    def _made(self, terminal: TerminalKind, written: bytes) -> Any:
+        if terminal is _STRING:
+            return characters(written[1:-1], whole=True)
+        if terminal is _NUMBER:
+            try:
+                return (self._number or json.loads)(written.decode())
+            except ValueError as error:  # Python limits the digits of an int
+                raise JsonError(f"A numeral has no value, for {error},", len(self._log.text)) from error
+        return _WORDS[terminal]
+
+
+def value_of(text: str, number: Callable[[str], Any] | None = None) -> Any:
+    """Return the value of a whole JSON text, of any depth, as `json.loads` does; NaN and the infinities are
+    none. Errors: `JsonError`, a ValueError."""
+    reader = GrowingJson(number)
+    end = reader.read(text)
+    if text[end:].strip(" \t\n\r"):
+        raise JsonError("The value has closed before what stands", end)
+    return reader.finish()
+
+
+def characters(data: bytes, *, whole: bool = False) -> str:
+    """Return the characters of a string that its text behind the quote is sure of; `whole`: all of them."""
+    text = data.decode("utf-8", "surrogatepass") if whole else _whole_characters(data)
+    if "\\" not in text:
+        return text
+    if not whole:
+        sure = _SURE.match(text)
+        assert sure is not None, "it matches nothing at least"
+        text = sure[0]
+    found: str = json.loads(f'"{text}"')
+    return found
+
+
+def put(container: Any, key: Any, value: Any) -> None:
+    """Put a value into an object under a key, or behind the items of an array."""
+    if isinstance(container, list):
+        container.append(value)
+    else:
+        container[key] = value
+
+
+def _whole_characters(data: bytes) -> str:
+    return codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(data)

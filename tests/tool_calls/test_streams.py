@@ -1,0 +1,206 @@
+"""Replies while they are written: what is there stays, whatever stands in arguments, and wherever the text
+is cut."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from malformed_replies import malformed
+from reply_texts import TOOLS, faults, reply
+from test_call_formats import EXAMPLES
+
+import structgen as sg
+from structgen.tool_calls.format_rows import FORMATS
+
+JSON_FORMATS = [name for name, row in FORMATS.items() if not row.member]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("tools", [None, TOOLS], ids=["without tools", "with tools"])
+def test_nothing_is_taken_back_wherever_a_reply_is_cut(format: str, tools: Any) -> None:
+    text, calls, told = reply(random.Random(f"cut {format}"), format, 2)
+    assert list(faults(text, format, tools, step=1 + len(text) // 80)) == []
+    read = sg.parse_calls(text, format, tools=tools)
+    assert [call.name for call in read.calls] == [name for name, _ in calls]
+    assert read.text.strip() == told.strip() and not read.problems
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("tools", [None, TOOLS], ids=["without tools", "with tools"])
+def test_nothing_is_taken_back_of_many_replies(format: str, tools: Any) -> None:
+    for seed in range(40):
+        text, _, _ = reply(random.Random(f"many {format} {seed}"), format, 1 + seed % 3)
+        assert list(faults(text, format, tools)) == []
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_calls_with_marks_and_quotes_in_their_strings_are_read_as_they_were_written(format: str) -> None:
+    for seed in range(4):
+        text, calls, told = reply(random.Random(f"whole {format} {seed}"), format, 3)
+        read = sg.parse_calls(text, format, tools=TOOLS)
+        assert [(call.name, dict(call.arguments)) for call in read.calls] == calls
+        assert read.text.strip() == told.strip()
+        assert read.complete and not read.problems
+
+
+@pytest.mark.parametrize("format", [name for name, row in FORMATS.items() if row.thinking])
+@pytest.mark.parametrize("thinking", [True, False, "auto"])
+def test_thoughts_and_half_of_their_marks_are_not_taken_back(format: str, thinking: Any) -> None:
+    row = FORMATS[format]
+    begin, end = row.thinking
+    for text in (f"{begin}So < {end[:-1]} so{end}", f"Hm {end[:4]}. So.{end}", f"Hm {end[:4]}"):
+        assert list(faults(f"{text}{row.after_thinking}{EXAMPLES[format]}", format, TOOLS, thinking)) == []
+
+
+@pytest.mark.parametrize("format", ["qwen_3", "deepseek_r1"])
+def test_half_a_mark_is_pending(format: str) -> None:
+    for thinking in (True, False, "auto"):
+        read = sg.parse_calls("Hi </thi", format, thinking=thinking, ended=False)
+        assert read.pending.endswith("</thi") and "</thi" not in read.text + (read.thinking or "")
+
+
+@pytest.mark.parametrize("format", JSON_FORMATS)
+def test_an_unfinished_key_of_a_nested_object_leaves_a_call_a_call(format: str) -> None:
+    example = EXAMPLES[format]
+    quoted = FORMATS[format].calls[0].endswith("$quoted}}")
+    key = '{\\"a\\": {\\"b' if quoted else '{"a": {"b'
+    begin = example.index('{\\"city' if quoted else '{"city')
+    read = sg.parse_calls(example[:begin] + key, format, ended=False)
+    assert read.partial is not None and read.text == ""
+    assert (read.partial.name, read.partial.arguments) == ("get_weather", {"a": {}})
+
+
+DEEP = {
+    "mistral": ("[TOOL_CALLS]f[ARGS]", '{"a":'),
+    "hermes": ('<tool_call>\n{"name": "f", "arguments": ', '{"a":'),
+    "gemma": ("<|tool_call>call:f", "{a:"),
+    "cohere": (
+        '<cofl:tool_calls><cofl:tool_call id="0" name="f">',
+        '<cofl:value name="a" type="dict">',
+    ),
+    "minimax_m3": (']<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="f">', "]<]minimax[>[<a>"),
+}
+
+
+@pytest.mark.parametrize("format", DEEP)
+def test_arguments_ten_thousand_deep_are_read(format: str) -> None:
+    begin, level = DEEP[format]
+    partial = sg.parse_calls(begin + 10_000 * level, format, ended=False).partial
+    assert partial is not None
+    depth, value = 0, partial.arguments
+    while value:
+        depth, value = depth + 1, value["a"]
+    assert depth >= 9_999
+    assert partial.document.count("{") >= 10_000
+
+
+def test_deep_json_in_a_raw_value_is_read() -> None:
+    begin = "<tool_call>\n<function=f>\n<parameter=a>\n"
+    tools: list[Any] = [
+        {"name": "f", "inputSchema": {"type": "object", "properties": {"a": {"type": "object"}}}}
+    ]
+    partial = sg.parse_calls(begin + '{"b": ' * 2000, "qwen_3_coder", tools=tools).partial
+    assert partial is not None and partial.document.count("{") == 2001
+
+
+@pytest.mark.parametrize(
+    "begin", ['<tool_call>\n{"name": "f", "arguments": {"a": ', '[TOOL_CALLS]f[ARGS]{"a": "b ']
+)
+def test_reading_unclosed_calls_is_linear(begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work is counted in characters that the reader of JSON takes."""
+    from structgen.core.growing_json import GrowingJson
+
+    taken = [0]
+    feed = GrowingJson.feed
+
+    def counting(self: GrowingJson, piece: Any) -> int:
+        taken[0] += len(piece)
+        return feed(self, piece)
+
+    monkeypatch.setattr(GrowingJson, "feed", counting)
+    counts = []
+    for times in (400, 800):
+        taken[0] = 0
+        read = sg.parse_calls(begin * times, "mistral" if begin[0] == "[" else "hermes")
+        assert len(read.calls) >= times - 1
+        counts.append(taken[0])
+    assert counts[1] < 2.1 * counts[0]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_malformed_replies_are_read_without_an_exception_and_lose_nothing(format: str) -> None:
+    """Forty of each format: every one keeps its text, or has a call, or says what is wrong."""
+    listed = malformed(format)
+    assert len(listed) >= 40
+    for text in listed:
+        for tools in (None, TOOLS):
+            read = sg.parse_calls(text, format, tools=tools)
+            assert read.calls or read.partial or read.text or read.thinking or read.problems, text
+            assert read.complete or read.partial or read.problems or read.thinking or read.text, text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
+def test_nothing_is_taken_back_of_malformed_replies(format: str) -> None:
+    for text in malformed(format):
+        for tools in (None, TOOLS):
+            assert list(faults(text, format, tools)) == [], text
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_nothing_is_taken_back_of_some_malformed_replies(format: str) -> None:
+    for text in malformed(format)[::13]:
+        assert list(faults(text, format, TOOLS, step=1 + len(text) // 20)) == [], text
+
+
+KIMI = "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0"
+DEEPSEEK = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>"
+COHERE = "<cofl:tool_calls><cofl:tool_call id='0' name='f'>"
+LOOSE = [
+    ("mistral", '[TOOL_CALLS]f{"path": "a"}', {"path": "a"}),
+    ("mistral", "[TOOL_CALLS]f[ARGS]{'path': 'a \"b\"', 'x': None}", {"path": 'a "b"', "x": None}),
+    ("hermes", "<tool_call>\n{'name': 'f', 'arguments': {'it\\'s': [True]}}\n</tool_call>", {"it's": [True]}),
+    ("hermes", '<tool_call>\n{"name": "f", "parameters": {"a": 1}}\n</tool_call>', {"a": 1}),
+    ("hermes", '<tool_call>\n{"name": "f", "arguments": {"a": "1\n2"}}\n</tool_call>', {"a": "1\n2"}),
+    ("hermes", '<tool_call>\n{"name": "f", "arguments": {"a": 1}}', {"a": 1}),
+    ("kimi", KIMI + '{"a": 1}<|tool_call_end|>', {"a": 1}),
+    ("deepseek_v3_1", DEEPSEEK + 'f{"a": 1}<｜tool▁call▁end｜>', {"a": 1}),
+    ("deepseek_r1", DEEPSEEK + 'function<｜tool▁sep｜>f\n{"a": 1}<｜tool▁call▁end｜>', {"a": 1}),
+    ("harmony", '<|channel|>commentary to=functions.f<|message|>{"a": 1}<|call|>', {"a": 1}),
+    ("gemma", '<|tool_call>call:f{"a":"Oslo",b:\'x\'}', {"a": "Oslo", "b": "x"}),
+    (
+        "minimax",
+        "<minimax:tool_call>\n<invoke name='f'>\n<parameter name='a'>x</parameter>\n</invoke>",
+        {"a": "x"},
+    ),
+    ("glm_4_7", "<tool_call>f<arg_key>a</arg_key><arg_value>x</arg_value>", {"a": "x"}),
+    ("qwen_3_coder", "<tool_call>\n<function=f>\n<parameter=a>\nx\n</parameter>\n</function>", {"a": "x"}),
+    ("cohere", COHERE + "<cofl:value name='a' type='raw'>x</cofl:value></cofl:tool_call>", {"a": "x"}),
+]
+
+
+@pytest.mark.parametrize(("format", "text", "arguments"), LOOSE)
+def test_calls_that_models_write_in_their_own_way_are_read_with_a_note(
+    format: str, text: str, arguments: dict[str, Any]
+) -> None:
+    read = sg.parse_calls(text, format)
+    assert [(call.name, call.arguments) for call in read.calls] == [("f", arguments)]
+    assert read.text.strip() == "" and read.calls[0].error is None
+    assert read.problems and all(isinstance(one, sg.LooseCallError) for one in read.problems)
+    assert list(faults(text, format, None)) == []
+
+
+def test_a_broken_call_does_not_hide_the_next_one() -> None:
+    text = '<tool_call>\n{"name": "f", "arguments": {"a": "b</tool_call>\n' + EXAMPLES["hermes"]
+    read = sg.parse_calls(text, "hermes")
+    assert [call.name for call in read.calls] == ["f", "get_weather"]
+    assert read.calls[0].error is not None and read.calls[1].error is None
+
+
+def test_a_call_that_breaks_off_behind_its_name_is_not_whole() -> None:
+    for format, text in (("qwen_3_coder", "<tool_call>\n<function=f>\n"), ("cohere", COHERE)):
+        read = sg.parse_calls(text, format)
+        assert read.calls == [] and read.partial is not None and not read.complete
