@@ -9,7 +9,8 @@ of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsPar
 (vllm/sampling_params.py): exactly one of `json`, `json_object`, `regex`, `choice`, `grammar` and
 `structural_tag`; before release 0.12 they were parameters with `guided_` in front. SGLang's page "Structured
 Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF
-where a rule is defined by `::=`, else Lark's, as vLLM tells them apart (vllm/v1/structured_output/utils.py).
+where a line begins with `name ::=`, and Lark's where one begins with `name:`; a
+`syntax` that is given decides.
 
 What is read is text alone: no path is opened, nothing is imported but lark's own library, no reference is
 fetched. `policies` are options of `sg.json_schema`; `limits` among them hold for the other grammars too.
@@ -19,8 +20,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
-from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.automata.regex.pattern_dialects import ecma_pattern
@@ -29,10 +28,11 @@ from structgen.errors import OptionError, UnsupportedError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.lark_grammars.lark_grammar import lark
 from structgen.limits import Limits
+from structgen.request_reading.request_members import GUIDED, checked, nearest
 from structgen.schema.reading.json_text import read
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 from structgen.text_grammars.composition.structural_tags import structural_tag
-from structgen.text_grammars.composition.tag_fields import fields, member, some_of, text_of
+from structgen.text_grammars.composition.tag_fields import fields, some_of, text_of
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import choice, regex
 
@@ -44,8 +44,6 @@ _BLANKS: Final = ("disable_any_whitespace", "whitespace_pattern")
 """Options of vLLM that say which white space a document has."""
 _WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "sampling_params", "text")
 """Keys that hold another target and nothing else."""
-GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in (*_SERVED, "whitespace_pattern")})
-"""vLLM's parameters of before, each with its name of today."""
 SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
 """SGLang's parameters, of which there is exactly one."""
 _OF_TOOLS: Final = ("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls")
@@ -53,7 +51,15 @@ _TOOL: Final = ("function", "parameters", "input_schema")
 """Keys of a tool's definition; none of them is a keyword of JSON Schema."""
 _NAMED: Final = frozenset(("name", "description", "schema", "strict"))
 """Keys of OpenAI's schema with a name."""
-_COMMENT: Final = re.compile(r"(#|//).*$", re.MULTILINE)
+_EBNF_RULE: Final = re.compile(r"^[^\S\n]*[\w.<>\-]+\s*::=", re.MULTILINE)
+"""What begins a rule of EBNF. No line of Lark begins so: its comments have their sign first."""
+_LARK_RULE: Final = re.compile(
+    r"^[^\S\n]*(?:[?!]{0,2}_?[^\W\d]\w*(?:\{[^}\n]*\})?(?:\.-?\d+)?\s*:(?!:?=)|%(?:import|ignore|declare|override|extend)\b)",
+    re.MULTILINE,
+)
+"""What begins a rule, a terminal or a directive of Lark."""
+_SYNTAXES: Final = {"gbnf": "ebnf"}
+"""Values of `syntax` that mean another one."""
 
 
 def requested(
@@ -118,12 +124,12 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
     if isinstance(found, Mapping) and not looks_like_schema(found):
         keys = ", ".join(map(repr, list(found)[:4])) + (", ..." if len(found) > 4 else "")
         known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
-        near = [close[0] for key in found if (close := get_close_matches(key, known, 1, 0.75))]
+        near = next(filter(None, (nearest(key, known) for key in found)), "")
         raise OptionError(
             f"None of its keys ({keys}) restricts anything: as a JSON Schema it would allow every value.",
             where="target",
-            cure=(f"Is {near[0]!r} meant? " if near else "")
-            + "Pass a schema with a type, a type of Python's, or a grammar; True stands for any JSON.",
+            cure=f"{near}Pass a schema with a type, a type of Python's, or a grammar; True stands for any "
+            "JSON.",
         )
     if isinstance(found, Mapping) and found.get("format") == "json" and "type" not in found:
         raise UnsupportedError(
@@ -190,14 +196,22 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
     )
 
 
-def grammar_of_text(text: str, limits: Limits | None = None) -> Grammar:
-    """Return the grammar of a text: in EBNF (GBNF, XGrammar's) where a rule is defined by `::=` outside of
-    comments, else in Lark's form."""
-    return (
-        ebnf(text, limits=limits)
-        if "::=" in _COMMENT.sub("", text)
-        else lark(text, text_only=True, limits=limits)
-    )
+def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = "", where: str = "") -> Grammar:
+    """Return the grammar of a text in a syntax: "lark", "ebnf", "gbnf", or "regex", in which only what Rust's
+    dialect and ECMA-262 read alike is read; "": EBNF or Lark, as its lines begin.
+
+    Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
+    """
+    if not syntax and not _EBNF_RULE.search(text) and not _LARK_RULE.search(text):
+        raise OptionError(
+            "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",
+            where=where,
+            cure='Write root ::= "a" in EBNF, or start: "a" in Lark.',
+        )
+    kind = _SYNTAXES.get(syntax, syntax) or ("ebnf" if _EBNF_RULE.search(text) else "lark")
+    if kind == "regex":
+        return regex(ecma_pattern(text, rust=True, where=where), dialect="ecma", limits=limits)
+    return ebnf(text, limits=limits) if kind == "ebnf" else lark(text, text_only=True, limits=limits)
 
 
 # --- OpenAI -------------------------------------------------------------------------------------------------
@@ -205,12 +219,11 @@ def grammar_of_text(text: str, limits: Limits | None = None) -> Grammar:
 
 def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, Any]) -> Grammar | None:
     where = "response_format"
+    checked(target, where, where)
     match kind:
         case "text":
-            fields(target, {"type"}, where)
             return None
         case "json_object":
-            fields(target, {"type"}, where)
             return unwarned_schema({"type": "object"}, **policies)
         case "json_schema":
             return _json_schema_format(target, policies)
@@ -229,41 +242,36 @@ def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, A
 def _json_schema_format(target: dict[str, Any], policies: Mapping[str, Any]) -> Grammar:
     """Read {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}, or the same without the
     inner object, as `text.format` of responses has it."""
-    inner, where = target, "response_format"
-    if "schema" in target:
-        fields(target, {"type", "name", "description", "schema", "strict"}, where)
-    else:
-        fields(target, {"type", "json_schema"}, where)
-        where = "response_format/json_schema"
-        found = target.get("json_schema")
-        if not isinstance(found, Mapping) or "schema" not in found:
-            raise OptionError(
-                "There is no schema in it.",
-                where=where,
-                cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
-            )
-        inner = fields(dict(found), {"name", "description", "schema", "strict"}, where)
+    inner, where = target.get("json_schema"), "response_format"
+    if inner is None:
+        inner = target
+    elif len(target) > 2:
+        raise OptionError(
+            "It stands inside and outside of json_schema.",
+            where=f"{where}/{next(name for name in target if name not in ('type', 'json_schema'))}",
+            cure="Write it inside.",
+        )
+    if inner.get("schema") is None:
+        raise OptionError(
+            "There is no schema in it.",
+            where=where if inner is target else f"{where}/json_schema",
+            cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
+        )
     return _schema(inner["schema"], policies)
 
 
-def _grammar_format(target: dict[str, Any], limits: Limits | None) -> Grammar:
-    """Read {"type": "grammar", "syntax": "lark" | "regex", "definition": "..."} (custom tools of responses),
-    the same with an inner object `grammar` (of chat completions), or with a text there (graders)."""
+def _grammar_format(target: Mapping[str, Any], limits: Limits | None) -> Grammar:
+    """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
+    responses), the same with an inner object `grammar` (of chat completions), or with a text there
+    (graders), whose syntax may stand beside it."""
     where = "response_format"
-    inner: object = target
-    if "grammar" in target:
-        inner, where = fields(target, {"type", "grammar"}, where)["grammar"], f"{where}/grammar"
-        if isinstance(inner, str):
-            return grammar_of_text(inner, limits)
-    found = fields(inner, {"syntax", "definition"} | ({"type"} if inner is target else set()), where)
-    syntax, definition = member(found, "syntax", where), text_of(found, "definition", where)
-    if syntax == "regex":
-        # OpenAI reads Rust's dialect; what it and ECMA-262 read alike
-        there = f"{where}/definition"
-        return regex(ecma_pattern(definition, rust=True, where=there), dialect="ecma", limits=limits)
-    if syntax == "lark":
-        return grammar_of_text(definition, limits)
-    raise OptionError(f"There is no syntax {syntax!r}.", where=f"{where}/syntax", cure="Use lark or regex.")
+    inner, syntax = target.get("grammar"), target.get("syntax") or ""
+    if isinstance(inner, str):
+        return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar")
+    if inner is not None:
+        target, where, syntax = inner, f"{where}/grammar", inner["syntax"]
+    there = f"{where}/definition"
+    return grammar_of_text(text_of(dict(target), "definition", where), limits, syntax=syntax, where=there)
 
 
 # --- vLLM ---------------------------------------------------------------------------------------------------
@@ -272,7 +280,7 @@ def _grammar_format(target: dict[str, Any], limits: Limits | None) -> Grammar:
 def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapping[str, Any]) -> Grammar:
     """Read vLLM's shape: exactly one of the kinds, and its options."""
     where = "structured_outputs"
-    fields(target, {*_SERVED, *_BLANKS, "disable_additional_properties"}, where)
+    checked(target, where, where)
     if len(named) != 1:
         what = f"It says {' and '.join(named) or 'nothing'}."
         raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(_SERVED)}.")
@@ -295,14 +303,11 @@ def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapp
     there = f"{where}/{kind}"
     match kind:
         case "regex":
-            return regex(text_of(target, "regex", where), limits=limits)
+            return regex(target["regex"], limits=limits)
         case "choice":
-            choices = some_of(target, "choice", where)
-            if not all(isinstance(one, str) for one in choices):
-                raise OptionError("choice is a list of strings.", where=there, cure="Give strings.")
-            return choice(choices, limits=limits)
+            return choice(some_of(target, "choice", where), limits=limits)
         case "grammar":
-            return grammar_of_text(text_of(target, "grammar", where), limits)
+            return grammar_of_text(target["grammar"], limits, where=there)
         case "structural_tag":
             return structural_tag(target["structural_tag"], **policies)
         case "json_object":
