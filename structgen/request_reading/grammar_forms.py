@@ -18,15 +18,12 @@ fetched. `policies` are options of `sg.json_schema`; `limits` among them hold fo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, UnsupportedError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
-from structgen.lark_grammars.lark_grammar import lark
 from structgen.limits import Limits
 from structgen.request_reading.request_members import GUIDED, checked, nearest
 from structgen.schema.reading.json_text import read
@@ -35,6 +32,7 @@ from structgen.text_grammars.composition.structural_tags import structural_tag
 from structgen.text_grammars.composition.tag_fields import fields, some_of, text_of
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import choice, regex
+from structgen.tool_calls.custom_tools import grammar_of_format, grammar_of_text
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
 """Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
@@ -51,15 +49,6 @@ _TOOL: Final = ("function", "parameters", "input_schema")
 """Keys of a tool's definition; none of them is a keyword of JSON Schema."""
 _NAMED: Final = frozenset(("name", "description", "schema", "strict"))
 """Keys of OpenAI's schema with a name."""
-_EBNF_RULE: Final = re.compile(r"^[^\S\n]*[\w.<>\-]+\s*::=", re.MULTILINE)
-"""What begins a rule of EBNF. No line of Lark begins so: its comments have their sign first."""
-_LARK_RULE: Final = re.compile(
-    r"^[^\S\n]*(?:[?!]{0,2}_?[^\W\d]\w*(?:\{[^}\n]*\})?(?:\.-?\d+)?\s*:(?!:?=)|%(?:import|ignore|declare|override|extend)\b)",
-    re.MULTILINE,
-)
-"""What begins a rule, a terminal or a directive of Lark."""
-_SYNTAXES: Final = {"gbnf": "ebnf"}
-"""Values of `syntax` that mean another one."""
 
 
 def requested(
@@ -93,8 +82,9 @@ def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tu
     wrapper = next((key for key in _WRAPPERS if key in target), None)
     if wrapper is not None and not looks_like_schema(target):
         return _unwrapped(target, wrapper, policies, depth)
+    before = "structured_outputs/"
     if any(key in target for key in GUIDED):
-        target = _renamed(target)
+        target, before = _renamed(target), "guided_"
     if kind is not None or "$schema" in target:
         return _schema(target, policies), True
     if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
@@ -103,7 +93,7 @@ def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tu
         return structural_tag(target, **policies), True
     named = [key for key in _SERVED if target.get(key) is not None]
     if named:
-        found = _structured_outputs(target, named, policies)
+        found = _structured_outputs(target, named, policies, before)
         return found, named == ["structural_tag"] or isinstance(found, JsonSchemaGrammar)
     if "schema" in target and target.keys() <= _NAMED:
         return _schema(target["schema"], policies), True
@@ -196,24 +186,6 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
     )
 
 
-def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = "", where: str = "") -> Grammar:
-    """Return the grammar of a text in a syntax: "lark", "ebnf", "gbnf", or "regex", in which only what Rust's
-    dialect and ECMA-262 read alike is read; "": EBNF or Lark, as its lines begin.
-
-    Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
-    """
-    if not syntax and not _EBNF_RULE.search(text) and not _LARK_RULE.search(text):
-        raise OptionError(
-            "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",
-            where=where,
-            cure='Write root ::= "a" in EBNF, or start: "a" in Lark.',
-        )
-    kind = _SYNTAXES.get(syntax, syntax) or ("ebnf" if _EBNF_RULE.search(text) else "lark")
-    if kind == "regex":
-        return regex(ecma_pattern(text, rust=True, where=where), dialect="ecma", limits=limits)
-    return ebnf(text, limits=limits) if kind == "ebnf" else lark(text, text_only=True, limits=limits)
-
-
 # --- OpenAI -------------------------------------------------------------------------------------------------
 
 
@@ -228,7 +200,7 @@ def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, A
         case "json_schema":
             return _json_schema_format(target, policies)
         case "grammar":
-            return _grammar_format(target, policies.get("limits"))
+            return grammar_of_format(target, policies.get("limits"), where)
         case "structural_tag":
             return structural_tag(target, **policies)
     raise UnsupportedError(
@@ -260,25 +232,16 @@ def _json_schema_format(target: dict[str, Any], policies: Mapping[str, Any]) -> 
     return _schema(inner["schema"], policies)
 
 
-def _grammar_format(target: Mapping[str, Any], limits: Limits | None) -> Grammar:
-    """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
-    responses), the same with an inner object `grammar` (of chat completions), or with a text there
-    (graders), whose syntax may stand beside it."""
-    where = "response_format"
-    inner, syntax = target.get("grammar"), target.get("syntax") or ""
-    if isinstance(inner, str):
-        return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar")
-    if inner is not None:
-        target, where, syntax = inner, f"{where}/grammar", inner["syntax"]
-    there = f"{where}/definition"
-    return grammar_of_text(text_of(dict(target), "definition", where), limits, syntax=syntax, where=there)
-
-
 # --- vLLM ---------------------------------------------------------------------------------------------------
 
 
-def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapping[str, Any]) -> Grammar:
-    """Read vLLM's shape: exactly one of the kinds, and its options."""
+def _structured_outputs(
+    target: dict[str, Any],
+    named: list[str],
+    policies: Mapping[str, Any],
+    before: str = "structured_outputs/",
+) -> Grammar:
+    """Read vLLM's shape: exactly one of the kinds, and its options. `before`: what places begin with."""
     where = "structured_outputs"
     checked(target, where, where)
     if len(named) != 1:
@@ -300,7 +263,7 @@ def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapp
             )
         policies = {**policies, "whitespace": _whitespace(target, policies, where)}
     limits = policies.get("limits")
-    there = f"{where}/{kind}"
+    there = f"{before}{kind}"
     match kind:
         case "regex":
             return regex(target["regex"], limits=limits)

@@ -38,7 +38,7 @@ named: text name!
 function: text name! description; object parameters; flag strict
 custom: text name! description; custom_format format
 of_tools: text name description; flag strict async defer_loading; [text] allowed_callers; object cache_control
-allowed_tools: 'auto'|'required' mode!; [object] tools!
+allowed_tools: 'auto'|'required' mode!; [tool_choice] tools!
 stream_options: flag include_usage include_obfuscation continuous_usage_stats
 template_settings: flag enable_thinking thinking; any *
 efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' effort
@@ -94,7 +94,7 @@ grammar: grammar grammar; 'lark'|'regex' syntax; text definition
 tool_choice by type function
 function: named function; text name
 custom: named custom; text name
-allowed_tools: allowed_tools allowed_tools; 'auto'|'required' mode; [object] tools
+allowed_tools: allowed_tools allowed_tools; 'auto'|'required' mode; [tool_choice] tools
 
 item by type message
 message: 'user'|'assistant'|'system'|'developer' role!; text|[part] content!; text id status phase
@@ -111,7 +111,8 @@ text model instructions regex ebnf guided_decoding_backend; [message] messages; 
 text|[text]|[integer]|[[integer]]|object prompt; response_format response_format; text_settings text;
 structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
 [tool] tools; text|tool_choice tool_choice; [function] functions; 'none'|'auto'|named function_call;
-flag parallel_tool_calls stream; stream_options stream_options; template_settings chat_template_kwargs;
+flag parallel_tool_calls stream; stream_options stream_options; object extra_body;
+template_settings chat_template_kwargs;
 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort; reasoning reasoning
 """
 _HANDED: Final = """
@@ -221,10 +222,11 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     whole = {**own, **more} if isinstance(more, Mapping) else own
     address = address or next((one for name, one in ADDRESSES.items() if whole.get(name) is not None), "")
     known = members_of(address)
-    _check_members(own, known, "")
+    _check_members(request, known, "")
     if more is not None:
-        _check(more, "object", "extra_body")
-        _check_members(more, known, "extra_body")
+        _check_members(
+            more, {name: kind for name, kind in known.items() if name != "extra_body"}, "extra_body"
+        )
     return whole
 
 
@@ -301,9 +303,9 @@ def _check_parts(value: Any, kind: str, place: str) -> None:
     elif kind in UNIONS:
         tag, usual, shapes = UNIONS[kind]
         said = value.get(tag) or usual
-        if said == "":
-            every = {name: "any" for members in shapes.values() for name in members}
-            _check_members(value, every, place)  # which may tell how the tag was misspelt
+        if value.get(tag) is None:  # perhaps it is misspelt
+            every = {name for members in shapes.values() for name in members} - {"*"}
+            _check_members(value, dict.fromkeys(every, "any"), place)
         if not isinstance(said, str) or said not in shapes:
             raise OptionError(
                 f"It is {_shown(said)}, and no {tag} that is known." if said != "" else "It is missing.",

@@ -116,7 +116,7 @@ def read_request(
     request = read_members(request)
     parallel = request.get("parallel_tool_calls") is not False
     given, tool_choice = _of_tools(request)
-    tools = read_tools(given)
+    tools = read_tools(given, limits=said.get("limits"))
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
     if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from structgen.errors import OptionError, StructgenError
@@ -16,11 +17,12 @@ def fields(value: object, known: set[str], place: str) -> Format:
     if not isinstance(value, dict):
         raise OptionError("It is no object.", where=place, cure=f"Its fields are {', '.join(sorted(known))}.")
     if not value.keys() <= known:
-        unknown = sorted(value.keys() - known, key=str)
+        first = min(value.keys() - known, key=str)
+        near = get_close_matches(str(first), known, 1)
         raise OptionError(
-            f"{', '.join(map(repr, unknown))}: not known here.",
-            where=place,
-            cure=f"Known: {', '.join(sorted(known))}.",
+            f"{first!r} is not known here.",
+            where=f"{place}/{first}",
+            cure=(f"Is {near[0]!r} meant? " if near else "") + f"Known are {', '.join(sorted(known))}.",
         )
     return value
 
