@@ -199,6 +199,14 @@ _ONLY: Final = MappingProxyType(
     }
 )
 """Members that belong to some addresses alone."""
+_ANOTHER: Final = MappingProxyType(
+    {
+        "chat": "flag logprobs",
+        "completions": "integer logprobs; text|[text]|[integer]|[[integer]] prompt",
+        "responses": "object prompt",
+    }
+)
+"""Members whose type is not the same at all addresses."""
 
 
 @lru_cache(16)
@@ -207,6 +215,7 @@ def members_of(address: str = "") -> Members:
     elsewhere = {name for other in _ONLY.values() for name in other.split()}
     elsewhere -= set(_ONLY.get(address, " ".join(elsewhere)).split())
     every = {**READ, **{name: SHAPES["outputs"][key] for name, key in GUIDED.items()}, **HANDED, **IDLE}
+    every |= _members(_ANOTHER.get(address, ""), SHAPES)
     return {name: kind for name, kind in every.items() if name not in elsewhere}
 
 

@@ -14,7 +14,7 @@ from structgen.request_reading.request_members import HANDED, IDLE, READ, SHAPES
 
 Members = Mapping[str, str]
 KINDS = {str: "text", bool: "flag", int: "whole", float: "number", dict: "object", object: "any"}
-WIDER = {"logprobs", "arguments", "schema", "prompt", "image_url", "content"}
+WIDER = {"arguments", "schema", "image_url", "content"}
 """Members that others (vLLM, older clients) send in more types than this client."""
 
 
