@@ -327,6 +327,8 @@ def _check_parts(value: Any, kind: str, place: str) -> None:
 def _check_members(value: Mapping[str, Any], known: Members, place: str) -> None:
     before = f"{place}/" if place else ""
     for name, one in value.items():
+        if one is None:
+            continue
         kind = known.get(name) or known.get("*")
         where = before + str(name).replace("~", "~0").replace("/", "~1")
         if kind is None:
@@ -336,8 +338,7 @@ def _check_members(value: Mapping[str, Any], known: Members, place: str) -> None
                 where=where,
                 cure=nearest(name, known) + (listed or "Leave it out."),
             )
-        if one is not None:
-            _check(_plain(one), kind, where)
+        _check(_plain(one), kind, where)
     for name, kind in known.items():
         if kind.endswith("!") and value.get(name) is None:
             raise OptionError("It is missing.", where=before + name, cure=f"Give {name}.")

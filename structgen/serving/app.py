@@ -69,7 +69,7 @@ def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starle
 class _Server:
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.named, self.options = model, options
-        self.metrics = ServerMetrics(lambda: model.engine.count)
+        self.metrics = ServerMetrics(model.engine)
         self.freed = FreedMemory()
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -77,23 +77,23 @@ class _Server:
 
     def read_chat(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/chat/completions`."""
-        fields.check_members(body, fields.CHAT)
+        body = fields.check_members(body, "chat")
         asked = self.named.read_chat(body)
         tokenizer = self.named.engine.tokenizer
         return asked, ChatShape(self.named.name, tokenizer, asked.likeliest, fields.usage_wanted(body))
 
     def read_completion(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/completions`."""
-        fields.check_members(body, fields.COMPLETIONS)
+        body = fields.check_members(body, "completions")
         asked = self.named.read_prompts(body)
         tokenizer = self.named.engine.tokenizer
         return asked, CompletionShape(self.named.name, tokenizer, asked.likeliest, fields.usage_wanted(body))
 
     def read_response(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/responses`."""
-        fields.check_members(body, fields.RESPONSES)
+        body = fields.check_members(body, "responses")
         shape = ResponseShape(self.named.name, body)
-        return self.named.read_chat({**body, "input": response_messages(body)}, "input"), shape
+        return self.named.read_chat(body, "input", response_messages(body)), shape
 
     async def models(self, http: Request) -> Response:
         """Answer `/v1/models`."""
@@ -217,11 +217,10 @@ class _Answer(Response):
             self.server.freed.answered()
 
     async def answer(self, body: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
-        is_stream = fields.flag_of(body, "stream")
         asked, shape = await self.server.read(self.reader, body)
         self.handles = await self.server.begin(asked)
         parts = [deepcopy(asked.parts) for _ in self.handles]
-        if is_stream:
+        if {**body, **(body.get("extra_body") or {})}.get("stream"):
             await self.send_events(self.events(shape, parts), send)
             return
         async for index in changes(self.handles, pieces=False):
