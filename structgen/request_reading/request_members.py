@@ -51,6 +51,14 @@ file: text file_data file_id filename
 of_parts: object prompt_cache_breakpoint cache_control; text uuid
 reasoning_part: text type text!
 of_items: text id status namespace; flag async; object caller
+of_blocks: object cache_control caller; text toolset_name title
+text_block: 'text' type!; text text!; [object] citations; object cache_control
+object_schema: 'json_schema' type!; object schema!
+output_settings: text effort; object_schema format
+anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
+    count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
+    number temperature top_p; [text] stop_sequences; anthropic_thinking thinking; flag stream;
+    output_settings output_config; object metadata cache_control diagnostics extra_body
 
 response_format by type
 text json_object python:
@@ -104,6 +112,33 @@ custom_tool_call: +of_items; text call_id! name! input!
 custom_tool_call_output: +of_items; text call_id!; text|[part] output!
 reasoning: text id status encrypted_content; [reasoning_part] summary content
 item_reference: text id!
+
+turn by role
+user assistant: text|[block] content!
+system: text|[text_block] content!
+
+block by type
+text: text text!; [object] citations; object cache_control
+tool_use: text id! name!; object input!; +of_blocks
+tool_result: text tool_use_id!; text|[block] content; flag is_error; +of_blocks
+thinking: text thinking! signature
+redacted_thinking: text data!
+image: object source! transformations; +of_blocks
+document: object source! citations; text context; +of_blocks
+search_result: text source!; [object] content!; object citations; +of_blocks
+
+anthropic_tool by type custom
+custom: text name! description; object input_schema! cache_control; flag strict defer_loading;
+    flag eager_input_streaming; [text] allowed_callers; [object] input_examples
+
+anthropic_choice by type
+auto any none: flag disable_parallel_tool_use
+tool: text name!; flag disable_parallel_tool_use
+
+anthropic_thinking by type
+enabled: count budget_tokens!; text display
+adaptive: text display
+disabled between_tools:
 """
 
 _READ: Final = """
@@ -211,7 +246,10 @@ _ANOTHER: Final = MappingProxyType(
 
 @lru_cache(16)
 def members_of(address: str = "") -> Members:
-    """Return the members of the requests of an address, with their types; "": those of all."""
+    """Return the members of the requests of an address, with their types; "": those of all; "messages":
+    those of Anthropic's address, which are not those of the other ones."""
+    if address == "messages":
+        return SHAPES["anthropic"]
     elsewhere = {name for other in _ONLY.values() for name in other.split()}
     elsewhere -= set(_ONLY.get(address, " ".join(elsewhere)).split())
     every = {**READ, **{name: SHAPES["outputs"][key] for name, key in GUIDED.items()}, **HANDED, **IDLE}

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from structgen.engine.requests import FinishReason, Result
+from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, ReplyParts, WrittenCall, usage_of
 from structgen.serving.token_logprobs import chat_logprobs, text_logprobs
 from structgen.tokens.tokenizer import Tokenizer
@@ -86,9 +87,9 @@ class CompletionShape:
             yield self.event([], usage_of(results))
         yield "data: [DONE]\n\n"
 
-    def failed(self, body: dict[str, Any]) -> Iterator[str]:
+    def failed(self, error: ApiError) -> Iterator[str]:
         """Yield the events of an error inside a stream."""
-        yield f"data: {json.dumps(body)}\n\n"
+        yield f"data: {json.dumps(error.body)}\n\n"
 
     def event(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> str:
         body = {**self.head, "object": self.piece_kind, "choices": choices}

@@ -119,3 +119,14 @@ def usage_of(results: Sequence[Result]) -> dict[str, Any]:
         "total_tokens": asked + written,
         "completion_tokens_details": {"reasoning_tokens": thought},
     }
+
+
+def whole_of(parts: ReplyParts) -> Iterator[Delta]:
+    """Yield all parts of a reply that has ended."""
+    if parts.thoughts:
+        yield Delta("thoughts", parts.thoughts)
+    if parts.text or not parts.calls:
+        yield Delta("text", parts.text)
+    for index, call in enumerate(parts.calls):
+        yield Delta("call", call.name, index)
+        yield Delta("arguments", call.arguments, index)

@@ -15,7 +15,8 @@ from structgen.serving.api_errors import ApiError, unsupported
 _NUMBERS: Final = ("temperature", *OF_TOKENS_BEFORE)
 """Members that are options of `sg.Sampling`; some are vLLM's and SGLang's alone."""
 _OFFERED: Final = frozenset(
-    "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens".split()
+    "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
+    "thinking_token_budget".split()
 ).union(_NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
 _HARMLESS: Final = MappingProxyType(
@@ -37,6 +38,8 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
     """Return a body whose members are known, of their types, and offered by this server. Errors: ApiError for
     what is not offered at this address, OptionError with the place for all else."""
     known = members_of(address)
+    if address == "messages":
+        return read_members(body, address)
     for name, value in body.items():
         if name not in known and value is not None:
             raise unsupported(name, f"{nearest(name, known)}It is none of the members of {address}.")

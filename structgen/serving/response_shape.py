@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from structgen.engine.requests import FinishReason, Result
 from structgen.serving.api_errors import ApiError
-from structgen.serving.reply_parts import Delta, ReplyParts, WrittenCall, usage_of
+from structgen.serving.reply_parts import Delta, ReplyParts, WrittenCall, usage_of, whole_of
 
 _REPEATED: Final = (
     "instructions",
@@ -82,7 +82,7 @@ class ResponseShape:
 
     def whole(self, parts: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
         """Return the body of an answer."""
-        for _ in self._deltas(_all_of(parts[0]), parts[0]):
+        for _ in self._deltas(whole_of(parts[0]), parts[0]):
             pass
         return self._response(parts[0], results)
 
@@ -124,9 +124,9 @@ class ResponseShape:
         """Yield nothing: the last event says that it is the last."""
         yield from ()
 
-    def failed(self, body: dict[str, Any]) -> Iterator[str]:
+    def failed(self, fault: ApiError) -> Iterator[str]:
         """Yield the events of an error inside a stream."""
-        error = body["error"]
+        error = fault.body["error"]
         yield self._event("error", **{name: error[name] for name in ("message", "param", "code")})
 
     def _response(self, parts: ReplyParts, results: Sequence[Result]) -> dict[str, Any]:
@@ -188,17 +188,6 @@ class ResponseShape:
         body = {"type": kind, "sequence_number": self.number, **members}
         self.number += 1
         return f"event: {kind}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"
-
-
-def _all_of(parts: ReplyParts) -> Iterator[Delta]:
-    """Yield all parts of a reply."""
-    if parts.thoughts:
-        yield Delta("thoughts", parts.thoughts)
-    if parts.text or not parts.calls:
-        yield Delta("text", parts.text)
-    for index, call in enumerate(parts.calls):
-        yield Delta("call", call.name, index)
-        yield Delta("arguments", call.arguments, index)
 
 
 def _item(kind: str, **members: Any) -> dict[str, Any]:

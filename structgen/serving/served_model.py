@@ -262,7 +262,8 @@ class ServedModel:
                 where=f"chat_template_kwargs/{said[0][0]}" if said else "reasoning_effort",
                 cure="Leave it out, or start the server with --thinking TAG.",
             )
-        return None if tag is None else Thinking(tag, self._most), flags
+        most = fields.count_of(body, "thinking_token_budget")
+        return None if tag is None else Thinking(tag, self._most if most is None else most), flags
 
     def _opened_thoughts(self, flags: Mapping[str, Any]) -> str | None:
         """Return the closing tag of the thoughts that a model's chat template opens at the end of each

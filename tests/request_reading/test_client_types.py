@@ -148,3 +148,50 @@ def test_each_part_of_openai_s_client_is_known(room: str, name: str, of: str, ki
 )
 def test_each_object_of_openai_s_client_is_known(module: str, name: str, shape: str) -> None:
     check(openai_type(module, name), SHAPES[shape])
+
+
+def anthropic_type(name: str) -> Any:
+    pytest.importorskip("anthropic")
+    return getattr(importlib.import_module("anthropic.types"), name)
+
+
+def test_each_member_of_a_request_of_anthropic_s_client_is_known_but_its_containers() -> None:
+    pytest.importorskip("anthropic")
+    base = importlib.import_module("anthropic.types.message_create_params").MessageCreateParamsBase
+    check(base, members_of("messages"), besides=frozenset({"container"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "kind"),
+    [
+        ("UserMessageParam", "turn", "user"),
+        ("AssistantMessageParam", "turn", "assistant"),
+        ("SystemMessageParam", "turn", "system"),
+        ("TextBlockParam", "block", "text"),
+        ("ImageBlockParam", "block", "image"),
+        ("DocumentBlockParam", "block", "document"),
+        ("SearchResultBlockParam", "block", "search_result"),
+        ("ToolUseBlockParam", "block", "tool_use"),
+        ("ToolResultBlockParam", "block", "tool_result"),
+        ("ThinkingBlockParam", "block", "thinking"),
+        ("RedactedThinkingBlockParam", "block", "redacted_thinking"),
+        ("ToolParam", "anthropic_tool", "custom"),
+        ("ToolChoiceAutoParam", "anthropic_choice", "auto"),
+        ("ToolChoiceAnyParam", "anthropic_choice", "any"),
+        ("ToolChoiceNoneParam", "anthropic_choice", "none"),
+        ("ToolChoiceToolParam", "anthropic_choice", "tool"),
+        ("ThinkingConfigEnabledParam", "anthropic_thinking", "enabled"),
+        ("ThinkingConfigAdaptiveParam", "anthropic_thinking", "adaptive"),
+        ("ThinkingConfigDisabledParam", "anthropic_thinking", "disabled"),
+        ("ThinkingConfigBetweenToolsParam", "anthropic_thinking", "between_tools"),
+    ],
+)
+def test_each_part_of_anthropic_s_client_is_known(name: str, of: str, kind: str) -> None:
+    check(anthropic_type(name), UNIONS[of].shapes[kind])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("OutputConfigParam", "output_settings"), ("JSONOutputFormatParam", "object_schema")]
+)
+def test_each_object_of_anthropic_s_client_is_known(name: str, shape: str) -> None:
+    check(anthropic_type(name), SHAPES[shape])

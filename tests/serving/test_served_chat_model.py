@@ -197,7 +197,7 @@ ON, OFF = {"enable_thinking": True}, {"enable_thinking": False}
         (SWITCHED, "</think>", {}, "</think>", "<think>\n"),
         (SWITCHED, "</think>", {"chat_template_kwargs": OFF}, None, "<think>\n\n</think>\n\n"),
         (SWITCHED, "</think>", {"reasoning_effort": "none"}, None, "<think>\n\n</think>\n\n[none]"),
-        (SWITCHED, None, {"reasoning": {"effort": "low"}}, "</think>", "<think>\n[low]"),
+        (SWITCHED, None, {"reasoning_effort": "low"}, "</think>", "<think>\n[low]"),
         (SWITCHED, None, {"chat_template_kwargs": {"more": "x"}}, None, "<think>\n\n</think>\n\nx"),
         (HYBRID + "{# <think> </think> #}", None, {"chat_template_kwargs": ON}, "</think>", ""),
         (TEMPLATE, None, {"chat_template_kwargs": OFF}, None, ""),
