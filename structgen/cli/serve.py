@@ -159,8 +159,8 @@ def _run(
     )
     shown = f"[{host}]" if ":" in host else host
     where = f"http://{shown}:{listening.getsockname()[1]}/v1"
-    echo(served.told())
-    echo(f"{served.name} is served at {where}" + (", with a key" if keys else "") + ". Ctrl-C stops it.")
+    with_key = ", with a key" if keys else ""
+    echo(f"{served.name} is served at {where}{with_key}. {served.told()} Ctrl-C stops it.")
     sys.stdout.flush()
     for one in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it again, once all is closed

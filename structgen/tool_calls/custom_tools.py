@@ -32,19 +32,24 @@ _SYNTAXES: Final = {"gbnf": "ebnf"}
 """Values of `syntax` that mean another one."""
 
 
+def syntax_of(text: str) -> str:
+    """Return in which syntax a grammar is written, as its lines begin: "ebnf" or "lark"; "" for neither."""
+    return "ebnf" if _EBNF_RULE.search(text) else "lark" if _LARK_RULE.search(text) else ""
+
+
 def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = "", where: str = "") -> Grammar:
     """Return the grammar of a text in a syntax: "lark", "ebnf", "gbnf", or "regex", in which only what Rust's
     dialect and ECMA-262 read alike is read; "": EBNF or Lark, as its lines begin.
 
     Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
     """
-    if not syntax and not _EBNF_RULE.search(text) and not _LARK_RULE.search(text):
+    kind = _SYNTAXES.get(syntax, syntax) or syntax_of(text)
+    if not kind:
         raise OptionError(
             "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",
             where=where,
             cure='Write root ::= "a" in EBNF, or start: "a" in Lark.',
         )
-    kind = _SYNTAXES.get(syntax, syntax) or ("ebnf" if _EBNF_RULE.search(text) else "lark")
     if kind == "regex":
         return regex(ecma_pattern(text, rust=True, where=where), dialect="ecma", limits=limits)
     return ebnf(text, limits=limits) if kind == "ebnf" else lark(text, text_only=True, limits=limits)

@@ -221,7 +221,7 @@ def test_anthropic_s_client_reads_replies_and_streams(app: Any) -> None:
 
     whole, streamed, kinds = run(work)
     for message in (whole, streamed):
-        assert [one.input for one in message.content if one.type == "tool_use"][0] == ADA
+        assert next(one.input for one in message.content if one.type == "tool_use") == ADA
     assert (whole.stop_reason, streamed.stop_reason) == ("tool_use", "tool_use")
     assert whole.usage.input_tokens == streamed.usage.input_tokens > 0
     assert "input_json" in kinds and kinds[-1] == "message_stop"
