@@ -152,6 +152,8 @@ def _of_tools(request: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
         raise OptionError(
             f"{new} stands in place of {old}, and both are there.", where=old, cure=f"Leave {old} out."
         )
+    if request.get("functions") == []:
+        raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
     called = request.get("function_call")
     choice = {"type": "function", "function": called} if isinstance(called, Mapping) else called
     return [{"type": "function", "function": one} for one in request.get("functions") or ()], choice

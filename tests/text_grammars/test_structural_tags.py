@@ -388,7 +388,7 @@ def test_a_tag_of_values_that_json_cannot_write_is_refused(tmp_path: Path) -> No
         sg.structural_tag(
             {"structures": [{"begin": "a", "schema": file, "end": "b"}], "triggers": ["a"]},
         )
-    with pytest.raises(sg.OptionError, match="structural_tag/1: 1 is not known here"):
+    with pytest.raises(sg.OptionError, match="1, 'x': not known here"):
         sg.structural_tag({"format": ANY, "x": 0, 1: 0})
 
 

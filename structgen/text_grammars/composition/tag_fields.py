@@ -17,11 +17,11 @@ def fields(value: object, known: set[str], place: str) -> Format:
     if not isinstance(value, dict):
         raise OptionError("It is no object.", where=place, cure=f"Its fields are {', '.join(sorted(known))}.")
     if not value.keys() <= known:
-        first = min(value.keys() - known, key=str)
-        near = get_close_matches(str(first), known, 1)
+        unknown = sorted(value.keys() - known, key=str)
+        near = get_close_matches(str(unknown[0]), known, 1)
         raise OptionError(
-            f"{first!r} is not known here.",
-            where=f"{place}/{first}",
+            f"{', '.join(map(repr, unknown))}: not known here.",
+            where=f"{place}/{unknown[0]}",
             cure=(f"Is {near[0]!r} meant? " if near else "") + f"Known are {', '.join(sorted(known))}.",
         )
     return value
