@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from structgen.cli.output import echo, refuse
+from structgen.engine.requests import CACHE_BYTES
 from structgen.errors import OptionError, SchemaWarning, StructgenError
+from structgen.system.text_files import read_text
 
 
 def serve(
@@ -48,6 +50,14 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    chat_template: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the chat template, in jinja.  [default: the model's own; where it has none, a "
+            "line for each message behind its role]",
+            show_default=False,
+        ),
+    ] = None,
     thinking: Annotated[
         str | None,
         typer.Option(
@@ -71,13 +81,16 @@ def serve(
         int, typer.Option(min=0, help="The most texts that wait; past it requests get status 429.")
     ] = 256,
     timeout: Annotated[float, typer.Option(min=0.1, help="The most seconds of a text.")] = 600.0,
+    cache_bytes: Annotated[
+        int, typer.Option(min=0, help="The most bytes that compiled grammars may hold for later requests.")
+    ] = CACHE_BYTES,
     max_body: Annotated[int, typer.Option(min=1, help="The most megabytes of a request.")] = 8,
     grace: Annotated[
         int, typer.Option(min=0, help="Seconds that texts may go on after the server was told to stop.")
     ] = 30,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
 ) -> None:
-    """Serve a model: /v1/chat/completions, /v1/completions, /v1/responses.
+    """Serve a model: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages.
 
     Replies are held to schemas, grammars and tools exactly, and are complete within their tokens. Without
     --host the address is open to programs of this machine alone. docs/serving.md shows clients.
@@ -91,8 +104,8 @@ def serve(
             port,
             name,
             api_key_file,
-            (tool_format, thinking, thinking_tokens),
-            (max_rows, max_waiting, device),
+            (tool_format, chat_template, thinking, thinking_tokens),
+            (max_rows, max_waiting, device, cache_bytes),
             (timeout, max_body, grace),
         )
     except (StructgenError, OSError) as error:
@@ -105,8 +118,8 @@ def _run(
     port: int,
     name: str | None,
     api_key_file: Path | None,
-    format: tuple[str | None, str | None, int | None],
-    rows: tuple[int, int, str | None],
+    format: tuple[str | None, Path | None, str | None, int | None],
+    rows: tuple[int, int, str | None, int],
     limits: tuple[float, int, int],
 ) -> None:
     try:
@@ -125,11 +138,13 @@ def _run(
 
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
-    (tool_format, thinking, thinking_tokens), (timeout, max_body, grace) = format, limits
-    max_rows, max_waiting, device = rows
+    (tool_format, chat_template, thinking, thinking_tokens), (timeout, max_body, grace) = format, limits
+    max_rows, max_waiting, device, cache_bytes = rows
     keys = read_keys(api_key_file)
     path = f"structgen/{model}" if model == "extract" else model
-    engine = Engine(path, max_rows=max_rows, max_waiting=max_waiting, device=device)
+    engine = Engine(path, max_rows=max_rows, max_waiting=max_waiting, device=device, cache_bytes=cache_bytes)
+    if chat_template is not None:
+        engine.prompts.use_template(read_text(chat_template))
     served = ServedModel(
         engine,
         name or model,
@@ -144,7 +159,8 @@ def _run(
     )
     shown = f"[{host}]" if ":" in host else host
     where = f"http://{shown}:{listening.getsockname()[1]}/v1"
-    echo(f"{served.name} is served at {where}" + (", with a key" if keys else "") + ". Ctrl-C stops it.")
+    with_key = ", with a key" if keys else ""
+    echo(f"{served.name} is served at {where}{with_key}. {served.told()} Ctrl-C stops it.")
     sys.stdout.flush()
     for one in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it again, once all is closed

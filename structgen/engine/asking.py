@@ -8,9 +8,10 @@ on a line of its own.
 
 from __future__ import annotations
 
+import inspect
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, Union
@@ -152,6 +153,24 @@ class ModelPrompts:
         config = folder / "tokenizer_config.json"
         return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
 
+    @property
+    def template_options(self) -> Set[str]:
+        """What the caller of a chat template says itself, and no message or request does."""
+        if self.is_embedded or not self.has_template():
+            return set()
+        said = inspect.signature(self.template_holder().apply_chat_template).parameters
+        return {*said, "messages", "add_generation_prompt"}
+
+    def use_template(self, template: str) -> None:
+        """Have messages go through the text of a chat template. Errors: OptionError for a text that is no
+        template, and for an embedded model, which reads no messages; StructgenError without transformers."""
+        if self.is_embedded:
+            raise OptionError(
+                f"{self.name} reads no messages.", where="chat template", cure="Leave the template out."
+            )
+        self.template_holder().chat_template = template
+        self.text(ModelQuestion([{"role": "user", "content": "?"}]))
+
     def template_holder(self) -> Any:
         """Return the tokenizer of transformers that has the chat template, loaded once. Errors:
         StructgenError where transformers is missing."""
@@ -170,10 +189,19 @@ class ModelPrompts:
 
     def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], *, tokenize: bool) -> Any:
         holder = self.template_holder()
+        from jinja2 import TemplateError  # optional: transformers, whose templates are jinja2's
+
         with self._lock:
-            return holder.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False, **more
-            )
+            try:
+                return holder.apply_chat_template(
+                    messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False, **more
+                )
+            except TemplateError as error:
+                raise OptionError(
+                    f"The chat template refuses them: {error}.",
+                    where="messages",
+                    cure="Order the messages as the model's page says, or mend the template.",
+                ) from error
 
 
 def _plain(question: ModelQuestion, prompt: str) -> str:

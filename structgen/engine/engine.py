@@ -33,7 +33,7 @@ from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.request_tokens import RequestTokens, check_budget
-from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.requests import CACHE_BYTES, Handle, Request, Result
 from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.law_making import law_maker
@@ -47,8 +47,8 @@ from structgen.speculation.planning.drafting import Drafting
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
-_GRAMMARS = 256
-"""Compiled grammars that an engine keeps."""
+_CHECKED_EVERY = 16
+"""The memory of compiled grammars is looked at once in so many requests, and for each new one."""
 
 
 class Engine:
@@ -59,7 +59,9 @@ class Engine:
     needs `tokenizer`: an `sg.Tokenizer`, or anything that `sg.Tokenizer.from_huggingface` takes. The end
     tokens of a transformers model's generation_config count too. Raises OptionError for any other object.
     At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
-    would wait, `submit` raises BusyError (None: any number may). The last 256 compiled grammars are kept.
+    would wait, `submit` raises BusyError (None: any number may).
+    Compiled grammars are kept for later requests. With the masks that they share they hold at most
+    `cache_bytes`, about: past it those that were asked for least recently go.
     `device_masks`: whether masks are kept and tokens are chosen on the device of the logits, by
     `structgen_kernels`; by default where that is not the CPU. False: masks are sent from main memory in each
     step.
@@ -84,7 +86,9 @@ class Engine:
         dtype: str | None = None,
         device_masks: bool | None = None,
         graphs: bool = False,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
+        self.cache_bytes = checks.whole("cache_bytes", cache_bytes, 0)
         max_rows = checks.whole("max_rows", max_rows, 1)
         most = None if max_waiting is None else max_rows + checks.whole("max_waiting", max_waiting, 0)
         device_masks = checks.flag("device_masks", device_masks)
@@ -122,6 +126,7 @@ class Engine:
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """What was asked for least recently comes first."""
+        self._asked = 0
         self._of_grammars = threading.Lock()
         self._closings: dict[str | int, ThoughtClosing] = {}
         self._any_text: AnyText | None = None
@@ -319,7 +324,7 @@ class Engine:
     def compiled(
         self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()
     ) -> CompiledGrammar:
-        """Return a grammar compiled for this engine's tokenizer; the last 256 are kept for later requests.
+        """Return a grammar compiled for this engine's tokenizer, which is kept for later requests.
         `warns`: whether a warning tells of special tokens that it spells in others. `bans`: banned token ids
         (and texts, which are none of its affair).
 
@@ -337,6 +342,7 @@ class Engine:
         key = grammar, tokenizer.fingerprint
         with self._of_grammars:
             found = self._compiled.pop(key, None)
+        is_new = found is None
         if found is None:
             if warns and isinstance(grammar, (TextGrammar, LarkGrammar)):
                 warn_of_special_texts(grammar, self._named_tokens())
@@ -345,9 +351,30 @@ class Engine:
             found = found.fresh()
         with self._of_grammars:
             self._compiled[key] = found
-            if len(self._compiled) > _GRAMMARS:
-                del self._compiled[next(iter(self._compiled))]
+            self._asked += 1
+        if is_new or self._asked % _CHECKED_EVERY == 0:  # grammars grow as texts are written
+            self._let_go()
         return found
+
+    @property
+    def held_grammars(self) -> int:
+        """The number of compiled grammars that are kept."""
+        return len(self._compiled)
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes, about, of the compiled grammars that are kept, and of the masks that they share."""
+        with self._of_grammars:
+            held = list(self._compiled.values())
+        stores = {id(one.store): one.store for one in held}
+        return sum(one.nbytes for one in held) + sum(one.nbytes for one in stores.values())
+
+    def _let_go(self) -> None:
+        """Drop the compiled grammars that were asked for least recently while all hold too much."""
+        much = self.held_bytes - self.cache_bytes
+        with self._of_grammars:
+            while much > 0 and len(self._compiled) > 1:
+                much -= self._compiled.pop(next(iter(self._compiled))).nbytes
 
     @property
     def specials(self) -> dict[str, int]:

@@ -9,7 +9,8 @@ of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsPar
 (vllm/sampling_params.py): exactly one of `json`, `json_object`, `regex`, `choice`, `grammar` and
 `structural_tag`; before release 0.12 they were parameters with `guided_` in front. SGLang's page "Structured
 Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF
-where a rule is defined by `::=`, else Lark's, as vLLM tells them apart (vllm/v1/structured_output/utils.py).
+where a line begins with `name ::=`, and Lark's where one begins with `name:`; a
+`syntax` that is given decides.
 
 What is read is text alone: no path is opened, nothing is imported but lark's own library, no reference is
 fetched. `policies` are options of `sg.json_schema`; `limits` among them hold for the other grammars too.
@@ -17,24 +18,21 @@ fetched. `policies` are options of `sg.json_schema`; `limits` among them hold fo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from difflib import get_close_matches
-from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, UnsupportedError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
-from structgen.lark_grammars.lark_grammar import lark
 from structgen.limits import Limits
+from structgen.request_reading.request_members import GUIDED, checked, nearest
 from structgen.schema.reading.json_text import read
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 from structgen.text_grammars.composition.structural_tags import structural_tag
-from structgen.text_grammars.composition.tag_fields import fields, member, some_of, text_of
+from structgen.text_grammars.composition.tag_fields import fields, some_of, text_of
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import choice, regex
+from structgen.tool_calls.custom_tools import grammar_of_format, grammar_of_text
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
 """Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
@@ -44,8 +42,6 @@ _BLANKS: Final = ("disable_any_whitespace", "whitespace_pattern")
 """Options of vLLM that say which white space a document has."""
 _WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "sampling_params", "text")
 """Keys that hold another target and nothing else."""
-GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in (*_SERVED, "whitespace_pattern")})
-"""vLLM's parameters of before, each with its name of today."""
 SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
 """SGLang's parameters, of which there is exactly one."""
 _OF_TOOLS: Final = ("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls")
@@ -53,7 +49,6 @@ _TOOL: Final = ("function", "parameters", "input_schema")
 """Keys of a tool's definition; none of them is a keyword of JSON Schema."""
 _NAMED: Final = frozenset(("name", "description", "schema", "strict"))
 """Keys of OpenAI's schema with a name."""
-_COMMENT: Final = re.compile(r"(#|//).*$", re.MULTILINE)
 
 
 def requested(
@@ -87,8 +82,9 @@ def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tu
     wrapper = next((key for key in _WRAPPERS if key in target), None)
     if wrapper is not None and not looks_like_schema(target):
         return _unwrapped(target, wrapper, policies, depth)
+    before = "structured_outputs/"
     if any(key in target for key in GUIDED):
-        target = _renamed(target)
+        target, before = _renamed(target), "guided_"
     if kind is not None or "$schema" in target:
         return _schema(target, policies), True
     if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
@@ -97,7 +93,7 @@ def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tu
         return structural_tag(target, **policies), True
     named = [key for key in _SERVED if target.get(key) is not None]
     if named:
-        found = _structured_outputs(target, named, policies)
+        found = _structured_outputs(target, named, policies, before)
         return found, named == ["structural_tag"] or isinstance(found, JsonSchemaGrammar)
     if "schema" in target and target.keys() <= _NAMED:
         return _schema(target["schema"], policies), True
@@ -118,12 +114,12 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
     if isinstance(found, Mapping) and not looks_like_schema(found):
         keys = ", ".join(map(repr, list(found)[:4])) + (", ..." if len(found) > 4 else "")
         known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
-        near = [close[0] for key in found if (close := get_close_matches(key, known, 1, 0.75))]
+        near = next(filter(None, (nearest(key, known) for key in found)), "")
         raise OptionError(
             f"None of its keys ({keys}) restricts anything: as a JSON Schema it would allow every value.",
             where="target",
-            cure=(f"Is {near[0]!r} meant? " if near else "")
-            + "Pass a schema with a type, a type of Python's, or a grammar; True stands for any JSON.",
+            cure=f"{near}Pass a schema with a type, a type of Python's, or a grammar; True stands for any "
+            "JSON.",
         )
     if isinstance(found, Mapping) and found.get("format") == "json" and "type" not in found:
         raise UnsupportedError(
@@ -190,32 +186,21 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
     )
 
 
-def grammar_of_text(text: str, limits: Limits | None = None) -> Grammar:
-    """Return the grammar of a text: in EBNF (GBNF, XGrammar's) where a rule is defined by `::=` outside of
-    comments, else in Lark's form."""
-    return (
-        ebnf(text, limits=limits)
-        if "::=" in _COMMENT.sub("", text)
-        else lark(text, text_only=True, limits=limits)
-    )
-
-
 # --- OpenAI -------------------------------------------------------------------------------------------------
 
 
 def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, Any]) -> Grammar | None:
     where = "response_format"
+    checked(target, where, where)
     match kind:
         case "text":
-            fields(target, {"type"}, where)
             return None
         case "json_object":
-            fields(target, {"type"}, where)
             return unwarned_schema({"type": "object"}, **policies)
         case "json_schema":
             return _json_schema_format(target, policies)
         case "grammar":
-            return _grammar_format(target, policies.get("limits"))
+            return grammar_of_format(target, policies.get("limits"), where)
         case "structural_tag":
             return structural_tag(target, **policies)
     raise UnsupportedError(
@@ -229,50 +214,36 @@ def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, A
 def _json_schema_format(target: dict[str, Any], policies: Mapping[str, Any]) -> Grammar:
     """Read {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}, or the same without the
     inner object, as `text.format` of responses has it."""
-    inner, where = target, "response_format"
-    if "schema" in target:
-        fields(target, {"type", "name", "description", "schema", "strict"}, where)
-    else:
-        fields(target, {"type", "json_schema"}, where)
-        where = "response_format/json_schema"
-        found = target.get("json_schema")
-        if not isinstance(found, Mapping) or "schema" not in found:
-            raise OptionError(
-                "There is no schema in it.",
-                where=where,
-                cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
-            )
-        inner = fields(dict(found), {"name", "description", "schema", "strict"}, where)
+    inner, where = target.get("json_schema"), "response_format"
+    if inner is None:
+        inner = target
+    elif len(target) > 2:
+        raise OptionError(
+            "It stands inside and outside of json_schema.",
+            where=f"{where}/{next(name for name in target if name not in ('type', 'json_schema'))}",
+            cure="Write it inside.",
+        )
+    if inner.get("schema") is None:
+        raise OptionError(
+            "There is no schema in it.",
+            where=where if inner is target else f"{where}/json_schema",
+            cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
+        )
     return _schema(inner["schema"], policies)
-
-
-def _grammar_format(target: dict[str, Any], limits: Limits | None) -> Grammar:
-    """Read {"type": "grammar", "syntax": "lark" | "regex", "definition": "..."} (custom tools of responses),
-    the same with an inner object `grammar` (of chat completions), or with a text there (graders)."""
-    where = "response_format"
-    inner: object = target
-    if "grammar" in target:
-        inner, where = fields(target, {"type", "grammar"}, where)["grammar"], f"{where}/grammar"
-        if isinstance(inner, str):
-            return grammar_of_text(inner, limits)
-    found = fields(inner, {"syntax", "definition"} | ({"type"} if inner is target else set()), where)
-    syntax, definition = member(found, "syntax", where), text_of(found, "definition", where)
-    if syntax == "regex":
-        # OpenAI reads Rust's dialect; what it and ECMA-262 read alike
-        there = f"{where}/definition"
-        return regex(ecma_pattern(definition, rust=True, where=there), dialect="ecma", limits=limits)
-    if syntax == "lark":
-        return grammar_of_text(definition, limits)
-    raise OptionError(f"There is no syntax {syntax!r}.", where=f"{where}/syntax", cure="Use lark or regex.")
 
 
 # --- vLLM ---------------------------------------------------------------------------------------------------
 
 
-def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapping[str, Any]) -> Grammar:
-    """Read vLLM's shape: exactly one of the kinds, and its options."""
+def _structured_outputs(
+    target: dict[str, Any],
+    named: list[str],
+    policies: Mapping[str, Any],
+    before: str = "structured_outputs/",
+) -> Grammar:
+    """Read vLLM's shape: exactly one of the kinds, and its options. `before`: what places begin with."""
     where = "structured_outputs"
-    fields(target, {*_SERVED, *_BLANKS, "disable_additional_properties"}, where)
+    checked(target, where, where)
     if len(named) != 1:
         what = f"It says {' and '.join(named) or 'nothing'}."
         raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(_SERVED)}.")
@@ -292,17 +263,14 @@ def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapp
             )
         policies = {**policies, "whitespace": _whitespace(target, policies, where)}
     limits = policies.get("limits")
-    there = f"{where}/{kind}"
+    there = f"{before}{kind}"
     match kind:
         case "regex":
-            return regex(text_of(target, "regex", where), limits=limits)
+            return regex(target["regex"], limits=limits)
         case "choice":
-            choices = some_of(target, "choice", where)
-            if not all(isinstance(one, str) for one in choices):
-                raise OptionError("choice is a list of strings.", where=there, cure="Give strings.")
-            return choice(choices, limits=limits)
+            return choice(some_of(target, "choice", where), limits=limits)
         case "grammar":
-            return grammar_of_text(text_of(target, "grammar", where), limits)
+            return grammar_of_text(target["grammar"], limits, where=there)
         case "structural_tag":
             return structural_tag(target["structural_tag"], **policies)
         case "json_object":

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, UnsupportedError, options_named
+from structgen.errors import OptionError, options_named
 from structgen.limits import Limits
-from structgen.request_reading.grammar_forms import GUIDED, SGLANG, requested
+from structgen.request_reading.grammar_forms import SGLANG, requested
+from structgen.request_reading.request_members import GUIDED, members_of, read_members
 from structgen.schema.reading.suspect_keywords import looks_like_schema
-from structgen.text_grammars.composition.tag_fields import fields
 from structgen.text_grammars.text_grammar import as_text, either
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
@@ -23,8 +23,16 @@ SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
 FORMS: Final = ("response_format", "text", "structured_outputs", *GUIDED, *SGLANG)
 """The members of a request that say what its answer is held to."""
 TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
-_OLD: Final = ("functions", "function_call")
-_OTHERS: Final = ("model", "messages", "prompt", "input", "instructions")
+_REQUEST: Final = (
+    *TOOLS,
+    "functions",
+    "function_call",
+    "model",
+    "messages",
+    "prompt",
+    "input",
+    "instructions",
+)
 """Members by which a request is told from a schema or a form alone."""
 
 
@@ -81,10 +89,12 @@ def read_request(
     """Return what a request (a dict, of chat completions or of responses) says of its reply: the grammar of
     the answer, the tools, and which of them may be called.
 
-    Read are `response_format`, `text`, `structured_outputs`, `guided_*`, `json_schema`, `regex`, `ebnf`,
-    `structural_tag`, of which one may ask for a grammar, and `tools`, `tool_choice`, `parallel_tool_calls`;
-    other members are left to others. A dict without any member of a request is read as what one of these
-    may hold: a form, or a JSON Schema. `policies`: options of `sg.json_schema`, by default
+    One of `response_format`, `text`, `structured_outputs`, `guided_*`, `json_schema`, `regex`, `ebnf` and
+    `structural_tag` may ask for a grammar; `tools`, `tool_choice`, `parallel_tool_calls`, and `functions` and
+    `function_call` of before them, say what may be called. Every other member must be known, at any depth
+    that is read, and of its type (`request_members`). Those of `extra_body` are the request's own. A dict
+    without any member of a request is read as what one of these may hold: a form, or a JSON Schema.
+    `policies`: options of `sg.json_schema`, by default
     `whitespace="oneline"`; `limits`: for all grammars of the request. Grammars are text alone: no file is
     opened, nothing but lark's own library is imported, and no reference is fetched.
 
@@ -103,24 +113,10 @@ def read_request(
         return ReadRequest(
             (), None, True, read_choice((), None, True), requested(request, None, said), "schema", said
         )
-    old = next((name for name in _OLD if request.get(name) is not None), None)
-    if old is not None:
-        raise UnsupportedError(
-            f"{old} is the form of before tools.",
-            keyword=old,
-            where=old,
-            cure="Write tools and tool_choice in its place.",
-        )
-    parallel = request.get("parallel_tool_calls")
-    if parallel is None:
-        parallel = True
-    if not isinstance(parallel, bool):
-        raise OptionError(
-            f"It is {parallel!r}.", where="parallel_tool_calls", cure="Give true or false, or leave it out."
-        )
-    given = request.get("tools")
-    tools = read_tools(() if given is None else given)
-    tool_choice = request.get("tool_choice")
+    request = read_members(request)
+    parallel = request.get("parallel_tool_calls") is not False
+    given, tool_choice = _of_tools(request)
+    tools = read_tools(given, limits=said.get("limits"))
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
     if (
@@ -139,9 +135,28 @@ def read_request(
 
 def _is_form(request: Mapping[str, Any]) -> bool:
     """Tell whether a dict is no request, but a schema or what a member of a request holds."""
-    if not request or any(name in request for name in (*_OTHERS, *TOOLS, *_OLD)):
+    if not request or any(name in request for name in _REQUEST):
         return False
-    return looks_like_schema(request) or not any(name in request for name in FORMS)
+    return looks_like_schema(request) or members_of().keys().isdisjoint(request)
+
+
+def _of_tools(request: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
+    """Return the tools of a request and its choice; those of before tools, `functions` and `function_call`,
+    under their names of today. Errors: OptionError for members of both."""
+    both = {"tools": "functions", "tool_choice": "function_call"}
+    old = next((name for name in both.values() if request.get(name) is not None), None)
+    if old is None:
+        return request.get("tools") or (), request.get("tool_choice")
+    new = next((name for name in both if request.get(name) is not None), None)
+    if new is not None:
+        raise OptionError(
+            f"{new} stands in place of {old}, and both are there.", where=old, cure=f"Leave {old} out."
+        )
+    if request.get("functions") == []:
+        raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
+    called = request.get("function_call")
+    choice = {"type": "function", "function": called} if isinstance(called, Mapping) else called
+    return [{"type": "function", "function": one} for one in request.get("functions") or ()], choice
 
 
 def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[str, Grammar | None]:
@@ -173,15 +188,5 @@ def _asked(request: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         value = request.get(name)
         if value is None or name in GUIDED:
             continue
-        if name == "text" and isinstance(value, Mapping):
-            said = fields(dict(value), {"format", "verbosity"}, name)
-            if said.get("verbosity") not in (None, "medium"):
-                raise UnsupportedError(
-                    f"verbosity={said['verbosity']!r} is not offered.",
-                    keyword="verbosity",
-                    where="text/verbosity",
-                    cure="Say it in the prompt.",
-                )
-            if said.get("format") is None:
-                continue
-        yield name, {name: value}
+        if name != "text" or value.get("format") is not None:
+            yield name, {name: value}

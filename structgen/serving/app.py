@@ -27,6 +27,7 @@ from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.event_stream import ClientGoneError, changes, unless_gone
 from structgen.serving.freed_memory import FreedMemory
+from structgen.serving.message_shape import MessageShape, chat_body, error_body
 from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape, response_messages
 from structgen.serving.served_model import AskedTexts, ServedModel
@@ -36,7 +37,8 @@ from structgen.serving.server_options import ServerOptions
 _GONE: Final = 499
 """The status that is counted where a client went away."""
 _log = logging.getLogger("structgen.serving")
-Shape: TypeAlias = CompletionShape | ResponseShape
+_MESSAGES: Final = "/v1/messages"
+Shape: TypeAlias = CompletionShape | ResponseShape | MessageShape
 Read: TypeAlias = Callable[[dict[str, Any]], tuple[AskedTexts, Shape]]
 
 
@@ -54,6 +56,7 @@ def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starle
         "/v1/chat/completions": server.read_chat,
         "/v1/completions": server.read_completion,
         "/v1/responses": server.read_response,
+        _MESSAGES: server.read_message,
     }
     routes = [Route(path, server.poster(path, read), methods=["POST"]) for path, read in posts.items()]
     routes += [
@@ -69,7 +72,7 @@ def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starle
 class _Server:
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.named, self.options = model, options
-        self.metrics = ServerMetrics(lambda: model.engine.count)
+        self.metrics = ServerMetrics(model.engine)
         self.freed = FreedMemory()
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -77,23 +80,29 @@ class _Server:
 
     def read_chat(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/chat/completions`."""
-        fields.check_members(body, fields.CHAT)
+        body = fields.check_members(body, "chat")
         asked = self.named.read_chat(body)
         tokenizer = self.named.engine.tokenizer
         return asked, ChatShape(self.named.name, tokenizer, asked.likeliest, fields.usage_wanted(body))
 
     def read_completion(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/completions`."""
-        fields.check_members(body, fields.COMPLETIONS)
+        body = fields.check_members(body, "completions")
         asked = self.named.read_prompts(body)
         tokenizer = self.named.engine.tokenizer
         return asked, CompletionShape(self.named.name, tokenizer, asked.likeliest, fields.usage_wanted(body))
 
     def read_response(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/responses`."""
-        fields.check_members(body, fields.RESPONSES)
+        body = fields.check_members(body, "responses")
         shape = ResponseShape(self.named.name, body)
-        return self.named.read_chat({**body, "input": response_messages(body)}, "input"), shape
+        return self.named.read_chat(body, "input", response_messages(body)), shape
+
+    def read_message(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
+        """Read a body of `/v1/messages`."""
+        body = chat_body(fields.check_members(body, "messages"))
+        shape = MessageShape(self.named.name, self.named.engine.tokenizer, body.get("stop", ()))
+        return self.named.read_chat(body), shape
 
     async def models(self, http: Request) -> Response:
         """Answer `/v1/models`."""
@@ -129,7 +138,8 @@ class _Server:
         if not self.options.keys:
             return
         scheme, _, sent = http.headers.get("authorization", "").partition(" ")
-        given = sent.strip().encode() if scheme.lower() == "bearer" else b""
+        sent = sent if scheme.lower() == "bearer" else http.headers.get("x-api-key", "")
+        given = sent.strip().encode()
         # all are compared, in a time that says nothing of them
         if not sum(hmac.compare_digest(given, key.encode()) for key in self.options.keys):
             raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
@@ -205,7 +215,7 @@ class _Answer(Response):
         except (ClientGoneError, ClientDisconnect):
             pass
         except ApiError as error:
-            await self.respond(_told(error), scope, receive, send)
+            await self.respond(_told(error, self.path), scope, receive, send)
         except Exception:
             self.status = 500
             raise
@@ -217,11 +227,10 @@ class _Answer(Response):
             self.server.freed.answered()
 
     async def answer(self, body: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
-        is_stream = fields.flag_of(body, "stream")
         asked, shape = await self.server.read(self.reader, body)
         self.handles = await self.server.begin(asked)
         parts = [deepcopy(asked.parts) for _ in self.handles]
-        if is_stream:
+        if {**body, **(body.get("extra_body") or {})}.get("stream"):
             await self.send_events(self.events(shape, parts), send)
             return
         async for index in changes(self.handles, pieces=False):
@@ -252,7 +261,7 @@ class _Answer(Response):
                     yield [*shape.piece(index, own.ended(result), own), *shape.ended(index, own, result)]
             yield list(shape.closed([self.result(index) for index in range(len(parts))]))
         except ApiError as error:
-            yield list(shape.failed(error.body))
+            yield list(shape.failed(error))
 
     async def send_events(self, events: AsyncIterator[Iterable[str]], send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -282,23 +291,26 @@ def _cancel(handles: Iterable[Handle]) -> None:
         handle.cancel()
 
 
-def _told(error: ApiError) -> Response:
+def _told(error: ApiError, path: str) -> Response:
+    """Return an error as the clients of an address read it."""
     headers = {"retry-after": "1"} if error.status == 429 else None
-    return JSONResponse(error.body, error.status, headers)
+    return JSONResponse(error_body(error) if path == _MESSAGES else error.body, error.status, headers)
 
 
-async def _refusal(_http: Request, error: Exception) -> Response:
+async def _refusal(http: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return _told(error)
+    return _told(error, http.url.path)
 
 
 async def _http_error(http: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = "There is no such address" if error.status_code == 404 else error.detail
-    return _told(ApiError(f"{what}: {http.method} {http.url.path}.", status=error.status_code))
+    found = ApiError(f"{what}: {http.method} {http.url.path}.", status=error.status_code)
+    return _told(found, http.url.path)
 
 
 async def _fault(http: Request, error: Exception) -> Response:
     """Answer a request in which structgen failed in an unforeseen way; the log has the error."""
     _log.error("%s %s failed", http.method, http.url.path, exc_info=error)
-    return _told(ApiError("The server failed. Its log says why.", status=500, code="internal_error"))
+    found = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
+    return _told(found, http.url.path)

@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.serving.api_errors import ApiError
+from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_format import ToolFormat
 
-_ROLES: Final = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-    "tool": "tool",
-}
-"""The roles that are read, each with the one that templates know."""
-_TEXTS: Final = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
-"""Kinds of parts that are text, each with the member that holds it."""
+_ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
+"""Roles under which templates know others."""
+_TEXTS: Final = ("text", "input_text", "output_text", "refusal")
+"""Kinds of parts that are text."""
 
 
 def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[dict[str, Any]]:
-    """Return messages with text as content, and arguments of earlier calls as the format's template takes
-    them. Errors: ApiError, with the place, for roles and contents that are not read."""
-    if not isinstance(given, list) or not given:
+    """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
+    format's template takes them. Errors: ApiError, with the place, for none at all and for parts that are no
+    text."""
+    if not given:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
     found: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     for at, message in enumerate(given):
-        place = f"{where}/{at}"
-        if not isinstance(message, Mapping):
-            raise ApiError(f"{place} is no object.", param=where)
-        role = _ROLES.get(message.get("role") or "")
-        if role is None:
-            raise ApiError(
-                f"{place}/role is {str(message.get('role'))[:40]!r}. Known are {', '.join(_ROLES)}.",
-                param=where,
-            )
-        made: dict[str, Any] = {
-            "role": role,
-            "content": content_text(message.get("content"), f"{place}/content"),
-        }
-        if isinstance(message.get("reasoning_content"), str):
+        role = _ROLES.get(message["role"], message["role"])
+        made = {"role": role, "content": content_text(message.get("content"), f"{where}/{at}/content")}
+        if message.get("reasoning_content"):
             made["reasoning_content"] = message["reasoning_content"]
-        if role == "assistant" and message.get("tool_calls"):
-            made["tool_calls"] = [_call(one, f"{place}/tool_calls", format) for one in message["tool_calls"]]
+        old = message.get("function_call")
+        calls = message.get("tool_calls") or ([] if old is None else [{"function": old}])
+        if calls:
+            made["tool_calls"] = [
+                _call(one, f"{where}/{at}/tool_calls/{index}", format) for index, one in enumerate(calls)
+            ]
             names |= {one["id"]: one["function"]["name"] for one in made["tool_calls"]}
         elif role == "tool":
-            identity = str(message.get("tool_call_id") or "")
+            identity = message.get("tool_call_id") or ""
             made |= {"tool_call_id": identity, "name": message.get("name") or names.get(identity, "")}
             made["role"] = role if format is None else format.role
-        elif message.get("content") is None:
-            raise ApiError(f"{place}/content is missing.", param=where)
+        elif role == "assistant" and message.get("content") is None:
+            raise ApiError(f"{where}/{at}/content is missing. Give a text, or tool_calls.", param=where)
         found.append(made)
     return found
 
@@ -61,16 +50,15 @@ def content_text(content: Any, where: str) -> str:
     """Return the text of a message's content: a text, null, or a list of parts that are texts."""
     if content is None or isinstance(content, str):
         return content or ""
-    if not isinstance(content, list):
-        raise ApiError(f"{where} is neither a text nor a list of parts.", param=where.partition("/")[0])
     texts = []
     for at, part in enumerate(content):
-        kind = part.get("type") if isinstance(part, Mapping) else None
-        if kind not in _TEXTS or not isinstance(part.get(_TEXTS[kind]), str):
+        kind = part["type"]
+        if kind not in _TEXTS:
             raise ApiError(
-                f"{where}/{at} is {str(kind)[:40]!r}: text alone is read.", param=where.partition("/")[0]
+                f"{where}/{at} is {kind!r}: text alone is read. Describe it in words.",
+                param=where.partition("/")[0],
             )
-        texts.append(part[_TEXTS[kind]])
+        texts.append(part["refusal" if kind == "refusal" else "text"])
     return "\n".join(texts)
 
 
@@ -82,18 +70,16 @@ def last_question(messages: list[dict[str, Any]]) -> str:
 
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
     """Return an earlier call, its arguments as an object or as JSON text."""
-    function = given.get("function") if isinstance(given, Mapping) else None
-    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise ApiError(f"{where} holds what is no call of a function.", param=where.partition("/")[0])
-    arguments = function.get("arguments") or "{}"
+    called = given.get("function") or {
+        **given["custom"],
+        "arguments": {INPUT: given["custom"]["input"]},
+    }
+    arguments = called.get("arguments") or "{}"
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError):
         raise ApiError(f"{where}: the arguments are no JSON.", param=where.partition("/")[0]) from None
     as_text = format is not None and format.history == "text"
     written = json.dumps(value, ensure_ascii=False) if as_text else value
-    return {
-        "id": str(given.get("id") or ""),
-        "type": "function",
-        "function": {"name": function["name"], "arguments": written},
-    }
+    function = {"name": called["name"], "arguments": written}
+    return {"id": given.get("id") or "", "type": "function", "function": function}

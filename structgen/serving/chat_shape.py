@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from structgen.engine.requests import FinishReason, Result
-from structgen.serving.reply_parts import Delta, ReplyParts, usage_of
+from structgen.serving.api_errors import ApiError
+from structgen.serving.reply_parts import Delta, ReplyParts, WrittenCall, usage_of
 from structgen.serving.token_logprobs import chat_logprobs, text_logprobs
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -86,9 +87,9 @@ class CompletionShape:
             yield self.event([], usage_of(results))
         yield "data: [DONE]\n\n"
 
-    def failed(self, body: dict[str, Any]) -> Iterator[str]:
+    def failed(self, error: ApiError) -> Iterator[str]:
         """Yield the events of an error inside a stream."""
-        yield f"data: {json.dumps(body)}\n\n"
+        yield f"data: {json.dumps(error.body)}\n\n"
 
     def event(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> str:
         body = {**self.head, "object": self.piece_kind, "choices": choices}
@@ -111,8 +112,7 @@ class ChatShape(CompletionShape):
         if parts.calls:
             message["content"] = parts.text or None
             message["tool_calls"] = [
-                {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
-                for one in parts.calls
+                {"id": one.id, **_called(one, name=one.name, text=one.arguments)} for one in parts.calls
             ]
         return {"message": message}
 
@@ -130,12 +130,13 @@ class ChatShape(CompletionShape):
             elif delta.kind == "thoughts":
                 said = {"reasoning_content": delta.text}
             elif delta.kind == "call":
-                function = {"name": delta.text, "arguments": ""}
-                identity = parts.calls[delta.call].id
-                call = {"index": delta.call, "id": identity, "type": "function", "function": function}
+                of = parts.calls[delta.call]
+                call = {"index": delta.call, "id": of.id, **_called(of, name=delta.text, text="")}
                 said = {"tool_calls": [call]}
             else:
-                said = {"tool_calls": [{"index": delta.call, "function": {"arguments": delta.text}}]}
+                call = _called(parts.calls[delta.call], text=delta.text)
+                del call["type"]
+                said = {"tool_calls": [{"index": delta.call, **call}]}
             yield self.event([self.choice(index, said)])
 
     def ended(self, index: int, parts: ReplyParts, result: Result) -> Iterator[str]:
@@ -143,6 +144,12 @@ class ChatShape(CompletionShape):
 
     def choice(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
         return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+
+
+def _called(call: WrittenCall, text: str, **members: str) -> dict[str, Any]:
+    """Return a call as a function or as a custom tool; `text`: its arguments or input, or more of them."""
+    kind, member = ("custom", "input") if call.is_custom else ("function", "arguments")
+    return {"type": kind, kind: {**members, member: text}}
 
 
 def _closed_early(result: Result) -> dict[str, Any]:

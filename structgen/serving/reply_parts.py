@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from structgen.engine.requests import FinishReason, Result
 from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
 
@@ -32,7 +33,8 @@ class WrittenCall(NamedTuple):
     id: str
     name: str
     arguments: str
-    """JSON text."""
+    """JSON text; of a custom tool its input."""
+    is_custom: bool = False
 
 
 @dataclass
@@ -87,13 +89,16 @@ class ReplyParts:
         yield from self._texts(reply.text.strip())  # formats put line breaks between text and calls
         calls = [*reply.calls, *([] if reply.partial is None else [reply.partial])]
         for index, call in enumerate(calls):
+            is_custom = call.tool is not None and call.tool.custom
             if index == len(self.calls):
-                self.calls.append(WrittenCall(f"call_{secrets.token_hex(12)}", call.name, ""))
+                identity = f"call_{secrets.token_hex(12)}"
+                self.calls.append(WrittenCall(identity, call.name, "", is_custom))
                 yield Delta("call", call.name, index)
             known = self.calls[index]
-            piece = call.begun[len(known.arguments) :]
+            begun = str(call.arguments.get(INPUT, "")) if is_custom else call.begun
+            piece = begun[len(known.arguments) :]
             if piece:
-                self.calls[index] = known._replace(arguments=call.begun)
+                self.calls[index] = known._replace(arguments=begun)
                 yield Delta("arguments", piece, index)
 
     def reason(self, result: Result) -> str:
@@ -114,3 +119,14 @@ def usage_of(results: Sequence[Result]) -> dict[str, Any]:
         "total_tokens": asked + written,
         "completion_tokens_details": {"reasoning_tokens": thought},
     }
+
+
+def whole_of(parts: ReplyParts) -> Iterator[Delta]:
+    """Yield all parts of a reply that has ended."""
+    if parts.thoughts:
+        yield Delta("thoughts", parts.thoughts)
+    if parts.text or not parts.calls:
+        yield Delta("text", parts.text)
+    for index, call in enumerate(parts.calls):
+        yield Delta("call", call.name, index)
+        yield Delta("arguments", call.arguments, index)

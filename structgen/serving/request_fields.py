@@ -1,86 +1,66 @@
-"""The members that bodies share: which are known, how tokens are chosen, how many there may be."""
+"""The members that bodies share: which are offered, how tokens are chosen, how many there may be."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
 from structgen.errors import OptionError
-from structgen.request_reading.request_reader import FORMS, TOOLS
+from structgen.request_reading.request_members import HANDED, members_of, nearest, read_members
 from structgen.serving.api_errors import ApiError, unsupported
 
 _NUMBERS: Final = ("temperature", *OF_TOKENS_BEFORE)
 """Members that are options of `sg.Sampling`; some are vLLM's and SGLang's alone."""
-SHARED: Final = {"model", "stream", "n", "seed", "stop", "logit_bias", *_NUMBERS}
-CHAT: Final = {
-    *SHARED,
-    *FORMS,
-    *TOOLS,
-    *("messages", "stream_options", "max_tokens", "max_completion_tokens", "logprobs", "top_logprobs"),
-} - {"text"}
-COMPLETIONS: Final = {*SHARED, *FORMS, "prompt", "stream_options", "max_tokens", "logprobs"} - {"text"}
-RESPONSES: Final = {*FORMS, *TOOLS, *SHARED, "input", "instructions", "max_output_tokens"} - {"n", "stop"}
-IDLE: Final = {
-    "background": (False,),
-    "include": ([],),
-    "metadata": None,
-    "modalities": (["text"],),
-    "prediction": None,
-    "prompt_cache_key": None,
-    "prompt_cache_options": None,
-    "prompt_cache_retention": None,
-    "safety_identifier": None,
-    "service_tier": None,
-    "store": None,
-    "truncation": ("disabled",),
-    "user": None,
-}
-"""Members that cannot change the text, with the values for which that holds; None: any value."""
+_OFFERED: Final = frozenset(
+    "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
+    "thinking_token_budget".split()
+).union(_NUMBERS)
+"""Members handed to whoever generates that this server's engine has."""
+_HARMLESS: Final = MappingProxyType(
+    {
+        "background": (False,),
+        "include": ([],),
+        "modalities": (["text"],),
+        "prediction": None,
+        "truncation": ("disabled",),
+        **dict.fromkeys(("echo", "use_beam_search", "ignore_eos", "continue_final_message"), (False,)),
+        **dict.fromkeys(("skip_special_tokens", "add_generation_prompt", "separate_reasoning"), (True,)),
+        "best_of": (1,),
+    }
+)
+"""Other members, with the values that do not change the text; None: any value."""
 
 
-def check_members(body: Mapping[str, Any], known: Set[str]) -> None:
-    """Raise ApiError for members that are not known, and for known ones that would change the text and are
-    not offered. A member that is null is not there."""
+def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
+    """Return a body whose members are known, of their types, and offered by this server. Errors: ApiError for
+    what is not offered at this address, OptionError with the place for all else."""
+    known = members_of(address)
+    if address == "messages":
+        return read_members(body, address)
     for name, value in body.items():
-        if value is None or name in known or name.startswith("guided_"):
+        if name not in known and value is not None:
+            raise unsupported(name, f"{nearest(name, known)}It is none of the members of {address}.")
+        is_idle = name in HANDED and name not in _OFFERED
+        if value is None or not (is_idle or (address == "responses" and name == "prompt")):
             continue
-        if name not in IDLE:
-            raise unsupported(name, f"Members of this address are {', '.join(sorted(known))}.")
-        values = IDLE[name]
+        values = _HARMLESS.get(name, ())
         if values is not None and value not in values:
-            raise unsupported(f"{name}={value!r}")
-
-
-def text_of(body: Mapping[str, Any], name: str) -> str:
-    """Return a member that is a text. Raises ApiError where it is none."""
-    found = body.get(name)
-    if not isinstance(found, str):
-        raise ApiError(f"{name} is a text, and must be given.", param=name)
-    return found
-
-
-def flag_of(body: Mapping[str, Any], name: str) -> bool:
-    """Return a member that is true or false; False where it is not there."""
-    found = body.get(name)
-    if not isinstance(found, bool | None):
-        raise ApiError(f"{name} is {str(found)[:40]!r}, and must be true or false.", param=name)
-    return bool(found)
+            raise unsupported(f"{name}={value!r}" if values else name)
+    return read_members(body, address)
 
 
 def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> int | None:
-    """Return the first of some members that is there, a whole number that is not negative; None where none
-    is."""
+    """Return the first of some members that is there, a whole number; None where none is."""
     for name in names:
         found = body.get(name)
-        if found is None:
-            continue
-        if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-            raise ApiError(f"{name} is {str(found)[:40]!r}, and must be a whole number.", param=name)
-        if most is not None and found > most:
-            raise ApiError(f"{name} is {found:,}, and may be {most:,} here.", param=name)
-        return found
+        if found is not None and (found < 0 or (most is not None and found > most)):
+            bounds = f"from 0 to {most:,}" if most is not None else "0 or more"
+            raise ApiError(f"{name} is {found:,}, and may be {bounds} here.", param=name)
+        if found is not None:
+            return int(found)
     return None
 
 
@@ -107,10 +87,10 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
 def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the texts at which a text ends."""
     found = body.get("stop") or ()
-    listed = (found,) if isinstance(found, str) else found
-    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) and one for one in listed):
-        raise ApiError("stop is a text or a list of texts.", param="stop")
-    return tuple(listed)
+    listed = (found,) if isinstance(found, str) else tuple(found)
+    if not all(listed):
+        raise ApiError("A text of stop is empty. Leave it out.", param="stop")
+    return listed
 
 
 def usage_wanted(body: Mapping[str, Any]) -> bool:
@@ -118,9 +98,6 @@ def usage_wanted(body: Mapping[str, Any]) -> bool:
     options = body.get("stream_options")
     if options is None:
         return False
-    if not isinstance(options, dict) or not body.get("stream"):
-        raise ApiError("stream_options is an object, and is of streams.", param="stream_options")
-    unknown = options.keys() - {"include_usage", "include_obfuscation"}
-    if unknown:
-        raise unsupported(f"stream_options.{min(unknown)}")
-    return flag_of(options, "include_usage")
+    if not body.get("stream"):
+        raise ApiError("stream_options is of streams. Leave it out.", param="stream_options")
+    return bool(options.get("include_usage"))

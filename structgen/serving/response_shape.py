@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from structgen.engine.requests import FinishReason, Result
 from structgen.serving.api_errors import ApiError
-from structgen.serving.reply_parts import Delta, ReplyParts, usage_of
+from structgen.serving.reply_parts import Delta, ReplyParts, WrittenCall, usage_of, whole_of
 
 _REPEATED: Final = (
     "instructions",
@@ -23,34 +23,38 @@ _REPEATED: Final = (
     "top_p",
 )
 """Members of a body that its answer repeats."""
+_CALLS: Final = {
+    "function_call": ("response.function_call_arguments", "arguments"),
+    "custom_tool_call": ("response.custom_tool_call_input", "input"),
+}
+"""Items that are calls, each with the beginning of its events and the member that holds what was written."""
 
 
 def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the input of a body, a text or a list of items, as messages of a conversation. Errors:
     ApiError."""
     given, found = body.get("input"), list[dict[str, Any]]()
-    if isinstance(body.get("instructions"), str):
+    if body.get("instructions"):
         found.append({"role": "system", "content": body["instructions"]})
     if isinstance(given, str):
         return [*found, {"role": "user", "content": given}]
-    if not isinstance(given, list) or not given:
+    if not given:
         raise ApiError("input is a text, or a list of one item or more.", param="input")
     for at, item in enumerate(given):
-        kind = item.get("type", "message") if isinstance(item, Mapping) else None
+        kind = item.get("type") or "message"
         if kind == "message":
-            found.append({"role": item.get("role"), "content": item.get("content")})
-        elif kind == "function_call":
-            function = {"name": item.get("name"), "arguments": item.get("arguments")}
-            call = {"id": item.get("call_id"), "type": "function", "function": function}
+            found.append({"role": item["role"], "content": item["content"]})
+        elif kind in ("function_call", "custom_tool_call"):
+            inner = kind.removesuffix("_call").removesuffix("_tool")
+            call = {"id": item["call_id"], "type": inner, inner: item}
             if found and found[-1].get("tool_calls"):
                 found[-1]["tool_calls"].append(call)
             else:
                 found.append({"role": "assistant", "content": None, "tool_calls": [call]})
-        elif kind == "function_call_output":
-            said = item.get("output")
-            found.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": said})
+        elif kind in ("function_call_output", "custom_tool_call_output"):
+            found.append({"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]})
         elif kind != "reasoning":  # what the model thought before is not read again
-            raise ApiError(f"input/{at} is {str(kind)[:40]!r}, which is not read.", param="input")
+            raise ApiError(f"input/{at} is {kind!r}, which is not read. Leave it out.", param="input")
     return found
 
 
@@ -78,7 +82,7 @@ class ResponseShape:
 
     def whole(self, parts: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
         """Return the body of an answer."""
-        for _ in self._deltas(_all_of(parts[0])):
+        for _ in self._deltas(whole_of(parts[0]), parts[0]):
             pass
         return self._response(parts[0], results)
 
@@ -89,12 +93,12 @@ class ResponseShape:
 
     def piece(self, index: int, deltas: Iterable[Delta], parts: ReplyParts) -> Iterator[str]:
         """Yield the events of what is new in a text."""
-        yield from self._deltas(deltas)
+        yield from self._deltas(deltas, parts)
 
     def ended(self, index: int, parts: ReplyParts, result: Result) -> Iterator[str]:
         """Yield the events of the end of a text: each item is done."""
         if not self.items:
-            yield from self._deltas([Delta("text", "")])
+            yield from self._deltas([Delta("text", "")], parts)
         for at, item in enumerate(self.items):
             item["status"] = "completed"
             place = {"item_id": item["id"], "output_index": at}
@@ -108,9 +112,10 @@ class ResponseShape:
                 part = item["content"][0]
                 yield self._event("response.reasoning_text.done", **place, content_index=0, text=part["text"])
                 yield self._event("response.content_part.done", **place, content_index=0, part=part)
-            elif item["type"] == "function_call":
-                said = {"name": item["name"], "arguments": item["arguments"]}
-                yield self._event("response.function_call_arguments.done", **place, **said)
+            else:
+                said = {"name": item["name"]} if item["type"] == "function_call" else {}
+                event, member = _CALLS[item["type"]]
+                yield self._event(f"{event}.done", **place, **said, **{member: item[member]})
             yield self._event("response.output_item.done", output_index=at, item=item)
         response = self._response(parts, [result])
         yield self._event(f"response.{response['status']}", response=response)
@@ -119,9 +124,9 @@ class ResponseShape:
         """Yield nothing: the last event says that it is the last."""
         yield from ()
 
-    def failed(self, body: dict[str, Any]) -> Iterator[str]:
+    def failed(self, fault: ApiError) -> Iterator[str]:
         """Yield the events of an error inside a stream."""
-        error = body["error"]
+        error = fault.body["error"]
         yield self._event("error", **{name: error[name] for name in ("message", "param", "code")})
 
     def _response(self, parts: ReplyParts, results: Sequence[Result]) -> dict[str, Any]:
@@ -143,13 +148,14 @@ class ResponseShape:
             },
         }
 
-    def _deltas(self, deltas: Iterable[Delta]) -> Iterator[str]:
+    def _deltas(self, deltas: Iterable[Delta], parts: ReplyParts) -> Iterator[str]:
         """Add what is new to the items, and yield its events."""
         for delta in deltas:
             key = delta.kind if delta.kind in ("text", "thoughts") else f"call {delta.call}"
             if key not in self._at:
                 made = {"text": _message, "thoughts": _reasoning}
-                yield from self._begun(key, made[key]() if key in made else _call(delta.text))
+                item = made[key]() if key in made else _call(delta.text, parts.calls[delta.call])
+                yield from self._begun(key, item)
             at = self._at[key]
             item = self.items[at]
             place = {"item_id": item["id"], "output_index": at}
@@ -162,8 +168,9 @@ class ResponseShape:
                 item["content"][0]["text"] += delta.text
                 yield self._event("response.reasoning_text.delta", **place, content_index=0, delta=delta.text)
             elif delta.kind == "arguments":
-                item["arguments"] += delta.text
-                yield self._event("response.function_call_arguments.delta", **place, delta=delta.text)
+                event, member = _CALLS[item["type"]]
+                item[member] += delta.text
+                yield self._event(f"{event}.delta", **place, delta=delta.text)
 
     def _begun(self, key: str, item: dict[str, Any]) -> Iterator[str]:
         at = self._at[key] = len(self.items)
@@ -183,19 +190,8 @@ class ResponseShape:
         return f"event: {kind}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"
 
 
-def _all_of(parts: ReplyParts) -> Iterator[Delta]:
-    """Yield all parts of a reply."""
-    if parts.thoughts:
-        yield Delta("thoughts", parts.thoughts)
-    if parts.text or not parts.calls:
-        yield Delta("text", parts.text)
-    for index, call in enumerate(parts.calls):
-        yield Delta("call", call.name, index)
-        yield Delta("arguments", call.arguments, index)
-
-
 def _item(kind: str, **members: Any) -> dict[str, Any]:
-    prefix = {"message": "msg", "function_call": "fc", "reasoning": "rs"}[kind]
+    prefix = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc", "reasoning": "rs"}[kind]
     return {"id": f"{prefix}_{secrets.token_hex(12)}", "type": kind, "status": "in_progress", **members}
 
 
@@ -208,5 +204,6 @@ def _message() -> dict[str, Any]:
     return _item("message", role="assistant", content=[part])
 
 
-def _call(name: str) -> dict[str, Any]:
-    return _item("function_call", call_id=f"call_{secrets.token_hex(12)}", name=name, arguments="")
+def _call(name: str, call: WrittenCall) -> dict[str, Any]:
+    kind = "custom_tool_call" if call.is_custom else "function_call"
+    return _item(kind, call_id=call.id, name=name, **{_CALLS[kind][1]: ""})

@@ -25,7 +25,7 @@ from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.typed.local import TAG_TOKENS
-from structgen.typed.tool_prompts import EMBEDDED_FORMAT
+from structgen.typed.tool_prompts import EMBEDDED_FORMAT, plain_chat
 
 MOST_SAMPLES: Final = 128
 MOST_LIKELIEST: Final = 20
@@ -74,10 +74,10 @@ class ServedModel:
         self.name = name or engine.name or "model"
         self.created = int(time.time())
         self._format = None if tool_format is None else format_of(tool_format)
-        self._asks_to_think = thinking is not None
-        tag = self._opened_thoughts() if thinking is None else thinking
-        most = min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
-        self.thinking = None if tag is None else Thinking(tag, most)
+        self._tag = None if thinking is None else str(Thinking(thinking).until)
+        self._most = min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
+        self.thinking = self._thoughts({})[0]
+        """The thoughts of a reply whose request says nothing of them."""
         # as `sg.run` has the embedded models write
         self.policies = {**JSON_DUMPS, "escapes": "utf8"} if engine.prompts.is_embedded else SERVED
 
@@ -87,7 +87,9 @@ class ServedModel:
 
     def check_name(self, body: Mapping[str, Any]) -> None:
         """Raise ApiError for a body that names another model, or none."""
-        name = fields.text_of(body, "model")
+        name = body.get("model")
+        if not isinstance(name, str):
+            raise ApiError("model is a text, and must be given.", param="model")
         if name != self.name:
             raise ApiError(
                 f"The model {name[:80]!r} is not served; {self.name!r} is.",
@@ -98,28 +100,31 @@ class ServedModel:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def read_chat(self, body: Mapping[str, Any], where: str = "messages") -> AskedTexts:
-        """Return what a conversation asks for. `where`: the member that held it. Errors: ApiError, and those
-        of grammars, prompts and options."""
+    def read_chat(self, body: Mapping[str, Any], where: str = "messages", given: Any = None) -> AskedTexts:
+        """Return what a conversation asks for. `where`: the member that holds it; `given`: its messages, if
+        they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
         read = read_request(self._calling(body), policies=self.policies, limits=self.limits)
         format = self.format if read.tools and read.choice.mode != "none" else None
-        messages = read_messages(body.get(where), format or self._format, where)
+        messages = read_messages(body.get(where) if given is None else given, format or self._format, where)
+        thinking, flags = self._thoughts(body)
         grammar = read.grammar(format, specials=self.engine.specials) if format else read.grammar()
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
-        if likeliest and not fields.flag_of(body, "logprobs"):
+        if likeliest and not body.get("logprobs"):
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
         wanted = (likeliest or 0) if body.get("logprobs") else None
         is_held = isinstance(grammar, JsonSchemaGrammar) or (format and read.choice.mode != "auto")
         request = self._request(
-            self._prompt(messages, read, format),
+            self._prompt(messages, read, format, flags),
             body,
             grammar,
             is_held=bool(is_held),
             likeliest=wanted,
             special_texts=format is not None,
-            thinking=self.thinking,
+            thinking=thinking,
+            # a model that was trained on no conversations goes on with the next question
+            ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
-        opening = "" if self.thinking is None else str(self.thinking.until).replace("/", "", 1)
+        opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
         return AskedTexts((request,), ReplyParts(format, read.choice.tools, opening), wanted)
 
     def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
@@ -142,6 +147,7 @@ class ServedModel:
         *,
         is_held: bool,
         likeliest: int | None,
+        ends: tuple[str, ...] = (),
         **options: Any,
     ) -> Request:
         """Return the engine's request. Without a number of tokens it may have the rest of the context."""
@@ -152,7 +158,7 @@ class ServedModel:
             grammar,
             fields.sampling_of(body, is_greedy=is_held and count == 1),
             max_tokens=fields.count_of(body, "max_completion_tokens", "max_output_tokens", "max_tokens"),
-            stop=fields.stops_of(body),
+            stop=fields.stops_of(body) or ends,
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,
@@ -174,6 +180,21 @@ class ServedModel:
 
     # --- prompts --------------------------------------------------------------------------------------------
 
+    @property
+    def _has_turns(self) -> bool:
+        """Whether the model knows where a message ends: by its chat template, or as the embedded ones do."""
+        return self.engine.prompts.is_embedded or self.engine.prompts.has_template()
+
+    def told(self) -> str:
+        """Return in a sentence how the model writes calls, and in another how it reads messages without a
+        template."""
+        try:
+            found = f"Calls of tools are written as {self.format.name} has them."
+        except OptionError as error:
+            found = f"No format of tool calls was found: {error.what} {error.cure}"
+        plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
+        return found if self._has_turns else f"{found} {plain}"
+
     @cached_property
     def format(self) -> ToolFormat:
         """How the model writes calls. Errors: OptionError where nothing tells it."""
@@ -186,7 +207,7 @@ class ServedModel:
             raise OptionError(
                 "The model has no chat template that would show how it writes calls.",
                 where="tools",
-                cure="Start the server with --tool-format NAME.",
+                cure=f"Start the server with --tool-format NAME: {', '.join(FORMATS)}.",
             )
         try:
             return format_of(prompts.template_holder())
@@ -195,31 +216,81 @@ class ServedModel:
             raise OptionError(error.what, where="tools", cure=cure) from None
 
     def _prompt(
-        self, messages: list[dict[str, Any]], read: ReadRequest, format: ToolFormat | None
+        self,
+        messages: list[dict[str, Any]],
+        read: ReadRequest,
+        format: ToolFormat | None,
+        flags: Mapping[str, Any],
     ) -> str | Sequence[int]:
         prompts = self.engine.prompts
         if prompts.is_embedded:
             said = last_question(messages)
             return said if format is None else extraction_prompt_under(_outline(read), said)
+        if not prompts.has_template():
+            return plain_chat(messages, read.choice.tools, format)
         template: dict[str, Any] = {"tools": [tool.openai() for tool in read.tools]} if format else {}
-        question = ModelQuestion(messages, template={**template, **self._thinking_flags})
+        question = ModelQuestion(messages, template={**template, **flags})
         return prompts.tokens(question, self.engine.tokenizer)
 
-    @property
-    def _thinking_flags(self) -> dict[str, bool]:
-        """What templates of hybrid models read of thoughts: one of two names."""
-        return {"enable_thinking": self._asks_to_think, "thinking": self._asks_to_think}
+    def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
+        """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
+        `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was started.
 
-    def _opened_thoughts(self) -> str | None:
+        Errors: OptionError for thoughts of a model that has none, and for what the server itself tells the
+        template.
+        """
+        own = dict(body.get("chat_template_kwargs") or {})
+        effort = body.get("reasoning_effort") or (body.get("reasoning") or {}).get("effort")
+        said = [(name, own[name]) for name in ("enable_thinking", "thinking") if own.get(name) is not None]
+        wanted = said[0][1] if said else None if effort is None else effort != "none"
+        flags = dict.fromkeys(("enable_thinking", "thinking"), bool(self._tag) if wanted is None else wanted)
+        taken = self.engine.prompts.template_options & own.keys()
+        if taken:
+            raise OptionError(
+                "The server itself says it.",
+                where=f"chat_template_kwargs/{min(taken)}",
+                cure="Leave it out.",
+            )
+        flags |= own if effort is None else {"reasoning_effort": effort, **own}
+        opened = self._opened_thoughts(flags)
+        if wanted is False:
+            return None if opened is None else Thinking(opened, 0), flags
+        tag = opened or self._tag or (self._shown_thoughts() if wanted else None)
+        if wanted and tag is None:
+            raise OptionError(
+                "The chat template of the model shows no thoughts.",
+                where=f"chat_template_kwargs/{said[0][0]}" if said else "reasoning_effort",
+                cure="Leave it out, or start the server with --thinking TAG.",
+            )
+        most = fields.count_of(body, "thinking_token_budget")
+        return None if tag is None else Thinking(tag, self._most if most is None else most), flags
+
+    def _opened_thoughts(self, flags: Mapping[str, Any]) -> str | None:
         """Return the closing tag of the thoughts that a model's chat template opens at the end of each
         prompt; None where it opens none."""
         prompts = self.engine.prompts
         if prompts.is_embedded or not prompts.has_template():
             return None
-        asked = ModelQuestion([{"role": "user", "content": "?"}], template=self._thinking_flags)
+        asked = ModelQuestion([{"role": "user", "content": "?"}], template=flags)
         end = prompts.text(asked).rstrip()
         tags = {row.thinking for row in FORMATS.values() if row.thinking and row.opened}
         return next((close for open_, close in sorted(tags) if end.endswith(open_.rstrip())), None)
+
+    def _shown_thoughts(self) -> str | None:
+        """Return the closing tag of the thoughts that a chat template shows; None where it shows none."""
+        prompts = self.engine.prompts
+        if prompts.is_embedded or not prompts.has_template():
+            return None
+        template = str(prompts.template_holder().chat_template)
+        tags = {row.thinking for row in FORMATS.values() if row.thinking}
+        return next(
+            (
+                end.strip()
+                for begin, end in sorted(tags)
+                if begin.strip() in template and end.strip() in template
+            ),
+            None,
+        )
 
 
 def _outline(read: ReadRequest) -> str:

@@ -13,15 +13,16 @@ from prometheus_client import (
     generate_latest,
 )
 
+from structgen.engine.engine import Engine
 from structgen.engine.requests import Result
 
 
 class ServerMetrics:
-    """The counts of one server. `texts` returns how many texts its engine has now."""
+    """The counts of one server, whose engine tells what it has now."""
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, texts: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._registry = registry = CollectorRegistry()
         self._answers = Counter(
             "structgen_requests", "Answers by address and status", ["path", "status"], registry=registry
@@ -38,7 +39,14 @@ class ServerMetrics:
             registry=registry,
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
         )
-        Gauge("structgen_texts_now", "Texts that are written or wait", registry=registry).set_function(texts)
+        now: dict[str, tuple[str, Callable[[], float]]] = {
+            "texts_now": ("Texts that are written or wait", lambda: engine.count),
+            "grammars_now": ("Compiled grammars that are kept", lambda: engine.held_grammars),
+            "cache_bytes": ("Bytes that kept grammars and masks hold", lambda: engine.held_bytes),
+            "cache_bytes_most": ("The most of them, by --cache-bytes", lambda: engine.cache_bytes),
+        }
+        for name, (what, told) in now.items():
+            Gauge(f"structgen_{name}", what, registry=registry).set_function(told)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count an answer that is over."""

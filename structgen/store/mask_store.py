@@ -343,7 +343,8 @@ class MaskStore:
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise OptionError(f"{name}={value!r} is not a number of bytes.", where=name)
         self.path = None if path is None else Path(path)
-        self._memory = memory
+        self.memory = memory
+        """A change holds for vocabularies whose part of the store is not made yet."""
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
         shared = None if self.path is None else SharedFolder(self.path, disk)
@@ -359,7 +360,7 @@ class MaskStore:
                 if part is None:
                     part = self._parts[vocabulary] = VocabularyStore(
                         vocabulary,
-                        self._memory,
+                        self.memory,
                         self._folder(vocabulary),
                         self._writer,
                         self._grammar_files(vocabulary),

@@ -10,6 +10,7 @@ from structgen.errors import OptionError
 from structgen.text_grammars.composition.tag_fields import fields, member
 from structgen.tool_calls.tool_definitions import Tool
 
+_KINDS = "function", "custom"
 _FORMS = '"auto", "required", "none", a name, or a dict of OpenAI\'s'
 
 
@@ -51,7 +52,7 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
         return ToolChoice((_named(taken, tool_choice, "tool_choice"),), "forced", 1)
     if isinstance(tool_choice, Mapping):
         said = dict(tool_choice)
-        if said.get("type") == "function":
+        if said.get("type") in _KINDS:
             return ToolChoice((_named(taken, _name_in(said, "tool_choice"), "tool_choice"),), "forced", 1)
         if said.get("type") == "allowed_tools":
             return _allowed(taken, said, most)
@@ -89,13 +90,14 @@ def _allowed(taken: Mapping[str, Tool], said: dict[str, Any], most: int | None) 
 
 def _name_in(said: Any, where: str) -> Any:
     """Return the name in `{"type": "function", "name": ...}`, or one dict deeper."""
-    fields(said, {"type", "function", "name"}, where)
-    if said.get("type", "function") != "function":
+    fields(said, {"type", *_KINDS, "name"}, where)
+    kind = said.get("type", "function")
+    if kind not in _KINDS:
         raise OptionError(
-            f"The type {said['type']!r} is not offered.", where=f"{where}/type", cure='Write "function".'
+            f"The type {kind!r} is not offered.", where=f"{where}/type", cure='Write "function".'
         )
-    if "function" in said:
-        return member(fields(said["function"], {"name"}, f"{where}/function"), "name", f"{where}/function")
+    if kind in said:
+        return member(fields(said[kind], {"name"}, f"{where}/{kind}"), "name", f"{where}/{kind}")
     return member(said, "name", where)
 
 

@@ -11,9 +11,12 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, SchemaError, StructgenError, UnsupportedError, ValidatorError
+from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.text_grammars.composition.tag_fields import fields, within
+from structgen.tool_calls.custom_tools import custom_members
 
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
@@ -21,6 +24,8 @@ _COMPOSING: Final = frozenset(
 )
 """Keywords beside which an object is not closed by `additionalProperties: false`."""
 _FUNCTION: Final = {"name", "description", "parameters", "strict"}
+_CALLING: Final = {"async", "allowed_callers", "defer_loading", "cache_control", "output_schema"}
+"""Fields of OpenAI's tools that say who calls them, and how an engine keeps them."""
 _MCP: Final = {"name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons"}
 _MCP_MORE: Final = {"_meta", "meta", "execution"}
 _SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
@@ -39,6 +44,10 @@ class Tool:
     """The function or the type that the tool was read from. structgen calls no function."""
     reader: TypeReader[Any] | None = None
     """Reads the arguments as `callable` has them; None where there is no type but the schema."""
+    custom: bool = False
+    """Whether it is one of OpenAI's custom tools: its one argument, `input`, is the text that it takes."""
+    input: Grammar | None = None
+    """The grammar of that text; None: any text."""
 
     @property
     def policies(self) -> Mapping[str, Any]:
@@ -89,10 +98,13 @@ class Tool:
         }
 
 
-def read_tools(tools: Iterable[Any], where: str = "tools") -> tuple[Tool, ...]:
+def read_tools(tools: Iterable[Any], where: str = "tools", limits: Limits | None = None) -> tuple[Tool, ...]:
     """Return tools given as functions, pydantic models, dataclasses, TypedDicts, OpenAI's dicts (of chat
-    completions and of responses), MCP's definitions, or `Tool`s. Errors: `OptionError` for what is none of
-    these and for two tools of one name; `UnsupportedError` for what has no schema. No function is called.
+    completions and of responses, custom tools too), MCP's definitions, or `Tool`s. `limits`: for grammars of
+    inputs. No function is called.
+
+    Errors: `OptionError` for what is none of these and for two tools of one name; `UnsupportedError` for what
+    has no schema; those of grammars.
     """
     if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, Iterable):
         raise OptionError(
@@ -101,7 +113,7 @@ def read_tools(tools: Iterable[Any], where: str = "tools") -> tuple[Tool, ...]:
     found: dict[str, Tool] = {}
     for index, one in enumerate(tools):
         place = f"{where}/{index}"
-        tool = _read(one, place)
+        tool = _read(one, place, limits)
         if tool.name in found:
             raise OptionError(
                 f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
@@ -110,11 +122,11 @@ def read_tools(tools: Iterable[Any], where: str = "tools") -> tuple[Tool, ...]:
     return tuple(found.values())
 
 
-def _read(given: Any, place: str) -> Tool:
+def _read(given: Any, place: str, limits: Limits | None) -> Tool:
     if isinstance(given, Tool):
         return given
     if isinstance(given, Mapping):
-        return _of_dict(dict(given), place)
+        return _of_dict(dict(given), place, limits)
     if isinstance(given, type):
         return _of_type(given, place)
     if hasattr(given, "inputSchema"):  # mcp.types.Tool
@@ -133,26 +145,32 @@ def _read(given: Any, place: str) -> Tool:
 # --- dicts --------------------------------------------------------------------------------------------------
 
 
-def _of_dict(given: dict[str, Any], place: str) -> Tool:
+def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
     kind = given.get("type", "function")
     if "inputSchema" in given:
         fields(given, _MCP | _MCP_MORE, place)
         return _made(given, given["inputSchema"], f"{place}/inputSchema", place)
+    if kind == "custom":
+        fields(given, {"type", "custom", "name", "description", "format", *_CALLING}, place)
+        found = custom_members(given, place, limits)
+        return dataclasses.replace(
+            _made(found, found["schema"], place, place), custom=True, input=found["input"]
+        )
     if kind != "function":
         raise UnsupportedError(
             f"The tool is of the type {kind!r}, which has no schema of arguments.",
             keyword="type",
             where=f"{place}/type",
-            cure='Give tools of the type "function"; describe what a server runs itself as one of them.',
+            cure='Give tools of the type "function" or "custom"; describe what a server runs itself as one.',
         )
     if "function" in given:
-        fields(given, {"type", "function"}, place)
+        fields(given, {"type", "function", *_CALLING}, place)
         place, given = f"{place}/function", given["function"]
         if not isinstance(given, Mapping):
             raise OptionError("It is no dict.", where=place, cure='Write {"name": ..., "parameters": {...}}.')
         given = dict(given)
-    fields(given, _FUNCTION | {"type"}, place)
+    fields(given, _FUNCTION | _CALLING | {"type"}, place)
     empty = {"type": "object", "properties": {}}
     schema = given.get("parameters")
     return _made(given, empty if schema is None else schema, f"{place}/parameters", place)

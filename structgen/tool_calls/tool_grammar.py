@@ -25,6 +25,7 @@ from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
+from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.format_rows import format_of
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
@@ -80,7 +81,7 @@ def tools(
             f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
         )
     with uncollected():
-        choice = read_choice(read_tools(tools), tool_choice, parallel)
+        choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
         return _Builder(row, specials, policies).reply(choice, thinking)
 
 
@@ -293,7 +294,10 @@ class _Builder:
         policies = {**tool.policies, **self.policies}
         with within(f"the tool {tool.name}"):
             if self.row.member:
-                return argument_grammar(tool.closed_schema, policies, self.row)
+                texts = {INPUT: as_text(tool.input)} if tool.input is not None else {}
+                return argument_grammar(tool.closed_schema, policies, self.row, texts=texts)
+            if tool.input is not None:
+                return sequence('{"', INPUT, '": ', in_json_string(tool.input), "}")
             return as_text(json_schema(tool.closed_schema, **policies))
 
     def check_name(self, tool: Tool) -> None:

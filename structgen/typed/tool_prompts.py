@@ -6,7 +6,7 @@ each tool, its name and the outline of its arguments; how a call is written; the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
@@ -107,39 +107,59 @@ class ToolPrompts:
             return ModelQuestion(messages, chat=self.chat, refused=source.refused, template=self._template)
         if self._prompts.is_embedded:
             return ModelQuestion(self._for_embedded(source, messages))
-        told = [self._told_tools(), *map(self._said, messages)]
+        told = [
+            _told_tools(self.use.choice.tools, self.format),
+            *(_said(one, self.format) for one in messages),
+        ]
         return ModelQuestion("\n\n".join(filter(None, told)) + "\n\n", chat=False, refused=source.refused)
 
     def _for_embedded(self, source: PromptSource, messages: list[dict[str, Any]]) -> ModelPrompt:
         """Return the prompt of a model that knows outlines and texts alone: the outline of the arguments, of
         several tools each on a line behind the name, and what the messages say."""
-        texts = source.values if isinstance(source.prompt, str) else tuple(map(self._said, messages))
+        texts = (
+            source.values
+            if isinstance(source.prompt, str)
+            else tuple(_said(one, self.format) for one in messages)
+        )
         tools = self.use.choice.tools
         outlines = [_outline(tool).removeprefix(f"{tool.name}: " * (len(tools) == 1)) for tool in tools]
         return extraction_prompt_under("\n".join(outlines), "\n".join(texts))
 
-    def _told_tools(self) -> str:
-        """Return what a prompt without a template says of the tools."""
-        listed = self.use.choice.tools
-        if not listed:
-            return ""
-        lines = [f"{_outline(tool)} {tool.description}".strip() for tool in listed]
-        example = written_calls([Call(listed[0].name, {}, "call_0")], self.format)
-        return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
 
-    def _said(self, message: Mapping[str, Any]) -> str:
-        """Return a message as plain text, its calls as the format writes them."""
-        content = message["content"]
-        parts = [content] if isinstance(content, str) else [str(one.get("text", "")) for one in content]
-        earlier = message.get("tool_calls")
-        if earlier:
-            of_calls = history([message], "object")[0]["tool_calls"]
-            calls = [
-                Call(one["function"]["name"], one["function"]["arguments"], str(one.get("id", "")))
-                for one in of_calls
-            ]
-            parts.append(written_calls(calls, self.format))
-        return "\n".join(filter(None, parts))
+def plain_chat(
+    messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], format: ToolFormat | None
+) -> str:
+    """Return the prompt of a model without a chat template that goes on with a conversation: the tools, then
+    each message behind its role. `format`: how calls are written; None: there are none."""
+    told = [_told_tools(tools, format)] if format is not None else []
+    told += [
+        f"{one['role'].capitalize()}: {_said(one, format or FORMATS[EMBEDDED_FORMAT])}" for one in messages
+    ]
+    return "\n\n".join([*filter(None, told), "Assistant:"])
+
+
+def _told_tools(listed: Sequence[Tool], format: ToolFormat) -> str:
+    """Return what a prompt without a template says of the tools."""
+    if not listed:
+        return ""
+    lines = [f"{_outline(tool)} {tool.description}".strip() for tool in listed]
+    example = written_calls([Call(listed[0].name, {}, "call_0")], format)
+    return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
+
+
+def _said(message: Mapping[str, Any], format: ToolFormat) -> str:
+    """Return a message as plain text, its calls as the format writes them."""
+    content = message["content"]
+    parts = [content] if isinstance(content, str) else [str(one.get("text", "")) for one in content]
+    earlier = message.get("tool_calls")
+    if earlier:
+        of_calls = history([message], "object")[0]["tool_calls"]
+        calls = [
+            Call(one["function"]["name"], one["function"]["arguments"], str(one.get("id", "")))
+            for one in of_calls
+        ]
+        parts.append(written_calls(calls, format))
+    return "\n".join(filter(None, parts))
 
 
 def _outline(tool: Tool) -> str:

@@ -76,6 +76,7 @@ def keyed(tmp_path: Path) -> Iterator[Process]:
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed: Process) -> None:
     assert "with a key" in keyed.said and "from-" not in keyed.said
+    assert "Calls of tools are written as hermes has them." in keyed.said
     with pytest.raises(urllib.error.HTTPError, match="401"):
         keyed.ask("/models")
     for key in ("from-file", "from-variable"):
@@ -105,6 +106,8 @@ def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed:
         (["extract", "--tool-format", "hermse"], "hermes"),
         (["extract", "--api-key-file", "nowhere"], "--api-key-file"),
         (["extract", "--thinking", ""], "until|thinking"),
+        (["extract", "--chat-template", "nowhere"], "nowhere"),
+        (["extract", "--chat-template", __file__], "reads no messages"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_server_begins(arguments: list[str], said: str) -> None:

@@ -166,11 +166,122 @@ def test_thoughts_come_apart_and_before_the_document(folder: Path, stream: bool)
     assert 0 < usage.completion_tokens_details.reasoning_tokens < usage.completion_tokens
 
 
-def test_a_model_without_a_template_takes_no_messages(folder: Path) -> None:
-    (folder / "chat_template.jinja").unlink(missing_ok=True)
-    app = make_app(ServedModel(sg.Engine(folder), "mine"))
-    answer = post(
-        app, "/v1/chat/completions", {"model": "mine", "messages": [{"role": "user", "content": "Hi"}]}
+# --- thoughts and the template, by request ---
+
+SWITCHED = TEMPLATE.replace(
+    "<assistant>{% endif %}",
+    "<assistant>{% if enable_thinking %}<think>\n{% else %}<think>\n\n</think>\n\n{% endif %}"
+    "{% if reasoning_effort %}[{{ reasoning_effort }}]{% endif %}{{ more }}{% endif %}",
+)
+HI: Any = [{"role": "user", "content": "Hi"}]
+
+
+def thinking_of(model: ServedModel, **body: Any) -> tuple[str | None, int | None, str]:
+    """Return the closing tag and the budget of the thoughts of a request, and the end of its prompt."""
+    (request,) = model.read_chat({"model": "mine", "messages": HI, **body}).requests
+    found = request.thinking
+    prompt = model.engine.tokenizer.decode(request.prompt).decode()  # type: ignore[arg-type]
+    tag = None if found is None else str(found.until)
+    return tag, None if found is None else found.max_tokens, prompt.rpartition("<assistant>")[2]
+
+
+ON, OFF = {"enable_thinking": True}, {"enable_thinking": False}
+
+
+@pytest.mark.parametrize(
+    ("template", "option", "body", "tag", "end"),
+    [
+        (SWITCHED, None, {}, None, "<think>\n\n</think>\n\n"),
+        (SWITCHED, None, {"chat_template_kwargs": ON}, "</think>", "<think>\n"),
+        (SWITCHED, None, {"chat_template_kwargs": {"thinking": True}}, "</think>", "<think>\n"),
+        (SWITCHED, "</think>", {}, "</think>", "<think>\n"),
+        (SWITCHED, "</think>", {"chat_template_kwargs": OFF}, None, "<think>\n\n</think>\n\n"),
+        (SWITCHED, "</think>", {"reasoning_effort": "none"}, None, "<think>\n\n</think>\n\n[none]"),
+        (SWITCHED, None, {"reasoning_effort": "low"}, "</think>", "<think>\n[low]"),
+        (SWITCHED, None, {"chat_template_kwargs": {"more": "x"}}, None, "<think>\n\n</think>\n\nx"),
+        (HYBRID + "{# <think> </think> #}", None, {"chat_template_kwargs": ON}, "</think>", ""),
+        (TEMPLATE, None, {"chat_template_kwargs": OFF}, None, ""),
+        (TEMPLATE, "</own>", {"reasoning_effort": "high"}, "</own>", ""),
+    ],
+)
+def test_thoughts_are_on_or_off_as_the_request_says(
+    folder: Path, template: str, option: str | None, body: Any, tag: str | None, end: str
+) -> None:
+    assert thinking_of(served(folder, template, thinking=option), **body)[::2] == (tag, end)
+
+
+def test_thoughts_that_the_template_always_opens_are_closed_at_once_where_the_request_wants_none(
+    folder: Path,
+) -> None:
+    model = served(folder, THINKING, thinking_tokens=8)
+    assert thinking_of(model, chat_template_kwargs=OFF)[:2] == ("</think>", 0)
+    assert thinking_of(model, reasoning_effort="none")[:2] == ("</think>", 0)
+    assert thinking_of(model)[:2] == ("</think>", 8)
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"chat_template_kwargs": ON}, "chat_template_kwargs/enable_thinking"),
+        ({"reasoning_effort": "high"}, "reasoning_effort"),
+        ({"chat_template_kwargs": {"tokenize": False}}, "chat_template_kwargs/tokenize"),
+        ({"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}, "chat_template_kwargs/chat_template"),
+        ({"chat_template_kwargs": {"tools": []}}, "chat_template_kwargs/tools"),
+    ],
+)
+def test_what_the_template_cannot_be_told_is_refused_by_its_place(
+    folder: Path, body: Any, place: str
+) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        thinking_of(served(folder, TEMPLATE), **body)
+    assert caught.value.where == place
+
+
+def test_messages_that_the_template_refuses_are_refused_with_its_words(folder: Path) -> None:
+    model = served(
+        folder, "{% if messages[0].role == 'user' %}x{% else %}{{ raise_exception('No!') }}{% endif %}"
     )
-    assert answer.status_code == 400 and "no chat template" in answer.json()["error"]["message"]
-    assert post(app, "/v1/completions", {"model": "mine", "prompt": "Hi", "max_tokens": 3}).status_code == 200
+    body = {"model": "mine", "messages": [{"role": "system", "content": "x"}]}
+    answer = post(make_app(model), "/v1/chat/completions", body)
+    assert answer.status_code == 400 and "No!" in answer.json()["error"]["message"]
+
+
+def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> None:
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    model = ServedModel(sg.Engine(folder), "mine", tool_format="hermes")
+    assert "--chat-template" in model.told()
+    messages = [
+        {"role": "system", "content": "Be short."},
+        *HI,
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "c", "function": {"name": "pick", "arguments": '{"n": 1}'}}],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "done"},
+    ]
+    assert prompt_of(model, messages=messages) == (
+        "System: Be short.\n\nUser: Hi\n\nAssistant: <tool_call>\n"
+        '{"name": "pick", "arguments": {"n": 1}}\n</tool_call>\n\nTool: done\n\nAssistant:'
+    )
+    told = prompt_of(model, messages=HI, tools=[OPEN_TOOL])
+    assert told.startswith("Tools:\npick: ") and "<tool_call>" in told and told.endswith("Assistant:")
+    (request,) = model.read_chat({"model": "mine", "messages": HI}).requests
+    assert request.stops == ("\nUser:",)
+    answer = post(make_app(model), "/v1/chat/completions", {"model": "mine", "messages": HI, "max_tokens": 3})
+    assert answer.status_code == 200
+
+
+def test_a_chat_template_is_given_by_its_text(folder: Path) -> None:
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    engine = sg.Engine(folder)
+    with pytest.raises(sg.OptionError, match="chat template"):
+        engine.prompts.use_template("{% if %}")
+    engine.prompts.use_template(TEMPLATE)
+    model = ServedModel(engine, "mine")
+    assert prompt_of(model, messages=HI) == "<user>Hi</user><assistant>"
+    assert model.told() == f"Calls of tools are written as {model.format.name} has them."
+
+
+def test_a_server_tells_that_no_format_was_found_and_which_option_names_one(folder: Path) -> None:
+    told = served(folder, "{% for message in messages %}{{ message.content }}{% endfor %}").told()
+    assert "No format" in told and "--tool-format" in told

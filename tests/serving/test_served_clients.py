@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -307,3 +308,65 @@ def test_metrics_count_answers_and_tokens(engine: sg.Engine) -> None:
     assert f"structgen_prompt_tokens_total {float(used['prompt_tokens'])}" in page
     for status in ("200", "404"):
         assert f'structgen_requests_total{{path="/v1/chat/completions",status="{status}"}} 1.0' in page
+
+
+# --- custom tools -------------------------------------------------------------------------------------------
+
+SUM = {"type": "grammar", "syntax": "lark", "definition": 'start: NUM "+" NUM\nNUM: /[0-9]{1,2}/\n'}
+
+
+def test_a_custom_tool_is_called_with_a_text_of_its_grammar_in_chat(client: openai.AsyncOpenAI) -> None:
+    format = {"type": "grammar", "grammar": {"syntax": "lark", "definition": SUM["definition"]}}
+    tool: Any = {"type": "custom", "custom": {"name": "sum", "format": format}}
+    choice: Any = {"type": "custom", "custom": {"name": "sum"}}
+    body: Any = {"model": "extract", "messages": [{"role": "user", "content": TEXT}], "tools": [tool]}
+
+    async def work() -> Any:
+        whole = await client.chat.completions.create(**body, tool_choice=choice)
+        events = await client.chat.completions.create(**body, tool_choice=choice, stream=True)
+        return whole, [one async for one in events]
+
+    whole, chunks = run(work)
+    (call,) = whole.choices[0].message.tool_calls
+    assert call.type == "custom" and re.fullmatch(r"\d{1,2}\+\d{1,2}", call.custom.input)
+    pieces = [
+        one for chunk in chunks for one in (chunk.choices[0].delta.model_dump().get("tool_calls") or ())
+    ]
+    assert "".join(one["custom"]["input"] for one in pieces) == call.custom.input
+    assert pieces[0]["custom"]["name"] == "sum" and pieces[0]["type"] == "custom"
+    messages = [
+        *body["messages"],
+        whole.choices[0].message,
+        {"role": "tool", "tool_call_id": call.id, "content": "7"},
+    ]
+    again = run(lambda: client.chat.completions.create(model="extract", messages=messages, max_tokens=3))
+    assert again.choices
+
+
+def test_a_custom_tool_is_called_with_a_text_of_its_grammar_in_responses(client: openai.AsyncOpenAI) -> None:
+    tool: Any = {"type": "custom", "name": "sum", "format": SUM}
+
+    async def work() -> Any:
+        body: Any = {"model": "extract", "input": TEXT, "tools": [tool], "tool_choice": "required"}
+        events = await client.responses.create(**body, stream=True)
+        found = [one async for one in events]
+        whole = await client.responses.create(**body)
+        return whole, found
+
+    whole, events = run(work)
+    (call,) = (one for one in whole.output if one.type == "custom_tool_call")
+    assert re.fullmatch(r"\d{1,2}\+\d{1,2}", call.input)
+    deltas = [one.delta for one in events if one.type == "response.custom_tool_call_input.delta"]
+    (done,) = (one for one in events if one.type == "response.custom_tool_call_input.done")
+    assert "".join(deltas) == done.input == call.input
+    given: Any = [call, {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "7"}]
+    assert run(lambda: client.responses.create(model="extract", input=given, max_output_tokens=3)).output
+
+
+def test_functions_of_before_tools_are_called(client: openai.AsyncOpenAI) -> None:
+    functions: Any = [{"name": "save", "parameters": PERSON}]
+    body: Any = {"model": "extract", "messages": [{"role": "user", "content": TEXT}], "verbosity": "low"}
+    found = run(
+        lambda: client.chat.completions.create(**body, functions=functions, function_call={"name": "save"})
+    )
+    assert json.loads(found.choices[0].message.tool_calls[0].function.arguments) == ADA

@@ -48,7 +48,7 @@ def schema_format(schema: Any) -> dict[str, Any]:
         ({"type": "integer", "minimum": 3, "maximum": 2}, "no document satisfies the schema"),
         ({"$ref": "https://localhost/person.json"}, "https://localhost/person.json"),
         ({"foo": 1}, "would allow every value"),
-        ([], "A schema is not a list"),
+        ([], "response_format/json_schema/schema: It is [], and must be an object"),
         ("{", "line 1"),
     ],
 )
@@ -117,9 +117,7 @@ def test_a_body_of_another_kind_is_refused(app: Any) -> None:
     assert answer.status_code == 415
 
 
-@pytest.mark.parametrize(
-    "name", ["reasoning_effort", "web_search_options", "functions", "chat_template_kwargs", "foo"]
-)
+@pytest.mark.parametrize("name", ["web_search_options", "suffix", "conversation", "guided_decoding", "foo"])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/responses"])
 def test_members_that_would_change_the_text_are_refused_by_name(app: Any, path: str, name: str) -> None:
     body = {"model": "extract", "prompt": "x"} if path == "/v1/completions" else CHAT
@@ -168,7 +166,7 @@ def test_members_that_would_change_the_text_are_refused_by_name(app: Any, path: 
         ({"stop": [1]}, 400, "stop"),
         ({"stop": ["x"], "response_format": FORMAT}, 400, "stop"),
         ({"stream": "yes"}, 400, "stream"),
-        ({"stream": True, "stream_options": {"foo": 1}}, 400, "stream_options.foo"),
+        ({"stream": True, "stream_options": {"foo": 1}}, 400, "stream_options"),
         ({"stream_options": {"include_usage": True}}, 400, "stream_options"),
         ({"logprobs": True, "top_logprobs": 50}, 400, "top_logprobs"),
         ({"top_logprobs": 3}, 400, "top_logprobs"),

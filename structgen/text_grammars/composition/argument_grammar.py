@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from structgen.errors import OptionError, UnsupportedError
@@ -41,6 +42,7 @@ _COMBINING: Final = (
     "$dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependentRequired dependencies "
     "patternProperties propertyNames minProperties maxProperties unevaluatedProperties enum const extends"
 ).split()
+_NO_TEXTS: Final[Mapping[str, TextGrammar]] = MappingProxyType({})
 _ITEMS: Final = 10_000
 """The longest array that is followed item by item."""
 
@@ -149,13 +151,14 @@ def argument_grammar(
     style: ArgumentStyle,
     excludes: Sequence[str] = (),
     most_blanks: int | None = None,
+    texts: Mapping[str, TextGrammar] = _NO_TEXTS,
 ) -> TextGrammar:
     """Return the grammar of the arguments of one tool, in a style whose `member` says how each stands.
 
     `excludes`: texts that no string and no name of an argument holds. `most_blanks`: characters of white
-    space that stand together at most, outside of strings.
+    space that stand together at most, outside of strings. `texts`: grammars of arguments that are strings.
     """
-    return _Writer(plan_of(schema, policies), style, tuple(excludes), most_blanks).arguments()
+    return _Writer(plan_of(schema, policies), style, tuple(excludes), most_blanks, texts).arguments()
 
 
 def has_no_arguments(schema: Mapping[str, Any]) -> bool:
@@ -167,9 +170,15 @@ class _Writer:
     """Builds the grammar of arguments from a plan."""
 
     def __init__(
-        self, plan: ArgumentPlan, style: ArgumentStyle, excludes: tuple[str, ...], most_blanks: int | None
+        self,
+        plan: ArgumentPlan,
+        style: ArgumentStyle,
+        excludes: tuple[str, ...],
+        most_blanks: int | None,
+        texts: Mapping[str, TextGrammar],
     ) -> None:
         self.plan, self.style, self.excludes, self.most_blanks = plan, style, excludes, most_blanks
+        self.texts = texts
         self.blank = blank_of(plan.written.whitespace, most_blanks)
         self.open: list[int] = []
 
@@ -259,6 +268,10 @@ class _Writer:
     ) -> Iterator[tuple[str, TextGrammar]]:
         """Yield what a value may be, with its type; with what may stand around it."""
         menu = self.plan.menu(member.place, where)
+        if key is not None and key in self.texts:
+            around = self.style.quote or self.style.frame
+            yield "string", sequence(around, without(self.texts[key], stops), around)
+            return
         if menu.string is not None:
             yield "string", self.strings(menu, stops)
         if menu.object is not None or menu.array is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from structgen.errors import OptionError, StructgenError
@@ -17,10 +18,11 @@ def fields(value: object, known: set[str], place: str) -> Format:
         raise OptionError("It is no object.", where=place, cure=f"Its fields are {', '.join(sorted(known))}.")
     if not value.keys() <= known:
         unknown = sorted(value.keys() - known, key=str)
+        near = get_close_matches(str(unknown[0]), known, 1)
         raise OptionError(
             f"{', '.join(map(repr, unknown))}: not known here.",
-            where=place,
-            cure=f"Known: {', '.join(sorted(known))}.",
+            where=f"{place}/{unknown[0]}",
+            cure=(f"Is {near[0]!r} meant? " if near else "") + f"Known are {', '.join(sorted(known))}.",
         )
     return value
 

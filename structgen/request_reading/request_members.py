@@ -1,0 +1,404 @@
+"""Which members a request may have, at any depth that is read, and of which type each is.
+
+Every member stands in one of three lists: `READ` by structgen; `HANDED` to whoever generates, after a look at
+its type; `IDLE`, which changes nothing of the reply. All else is an error, and so is a value of another type.
+
+The lists are written as declarations: a type, then the members that have it. A type is kinds with "|" between
+them: one of `_KINDS`, a text in quotes, `[kind]` for a list of such, or an object of `SHAPES` or `UNIONS`.
+"!" stands behind a member that must be there, "*" for all others, and "+shape" for the members of a shape. A
+member that is null is not there.
+
+Sources: the types of the packages `openai` and `anthropic`, vLLM's `ChatCompletionRequest`, SGLang's.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from structgen.errors import OptionError
+
+Members: TypeAlias = Mapping[str, str]
+"""The types of members; "!" stands behind that of one that must be there."""
+
+_SHAPES: Final = """
+schema_settings: text name description; object|text|flag schema; flag strict
+text_settings: response_format format; 'low'|'medium'|'high' verbosity
+outputs: object|text|flag json; text regex grammar whitespace_pattern; [text] choice;
+    object|text structural_tag; flag json_object
+structured_outputs: +outputs; flag disable_any_whitespace disable_additional_properties
+numbers: number *
+grammar: 'lark'|'ebnf'|'gbnf'|'regex' syntax!; text definition!
+named: text name!
+function: text name! description; object parameters; flag strict
+custom: text name! description; custom_format format
+of_tools: text name description; flag strict async defer_loading; [text] allowed_callers; object cache_control
+allowed_tools: 'auto'|'required' mode!; [tool_choice] tools!
+stream_options: flag include_usage include_obfuscation continuous_usage_stats
+template_settings: flag enable_thinking thinking; any *
+efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' effort
+reasoning: +efforts; text context generate_summary mode summary
+written_function: text name!; text|object arguments; any parsed_arguments
+written_custom: text name! input!
+address: text url! detail
+sound: text data! format!
+file: text file_data file_id filename
+of_parts: object prompt_cache_breakpoint cache_control; text uuid
+reasoning_part: text type text!
+of_items: text id status namespace; flag async; object caller
+of_blocks: object cache_control caller; text toolset_name title
+text_block: 'text' type!; text text!; [object] citations; object cache_control
+object_schema: 'json_schema' type!; object schema!
+output_settings: text effort; object_schema format
+anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
+    count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
+    number temperature top_p; [text] stop_sequences; anthropic_thinking thinking; flag stream;
+    output_settings output_config; object metadata cache_control diagnostics extra_body
+
+response_format by type
+text json_object python:
+json_schema: schema_settings json_schema; +schema_settings
+grammar: text|grammar grammar; 'lark'|'ebnf'|'gbnf'|'regex' syntax; text definition
+structural_tag: any *
+
+message by role
+system developer user: text|[part] content!; text name
+assistant: text|[part] content; [tool_call] tool_calls; written_function function_call;
+    text name refusal reasoning_content reasoning; [object] annotations reasoning_details; object audio;
+    any parsed; flag prefix
+tool: text|[part] content!; text tool_call_id name
+function: text name! content
+
+part by type
+text input_text: text text!; +of_parts
+output_text: text text!; [object] annotations logprobs; any parsed; +of_parts
+refusal: text refusal!
+image_url: text|address image_url!; +of_parts
+input_image: text image_url file_id detail; +of_parts
+input_audio: sound input_audio!; +of_parts
+audio_url: text|address audio_url!; +of_parts
+video_url: text|address video_url!; +of_parts
+file: file file!; +of_parts
+input_file: text file_data file_id file_url filename detail; +of_parts
+
+tool_call by type function
+function: text id; count index; written_function function!
+custom: text id; count index; written_custom custom!
+
+tool by type function
+function: +of_tools; function function; text title; list icons;
+    object parameters output_schema inputSchema outputSchema annotations _meta meta execution
+custom: +of_tools; custom custom; custom_format format
+
+custom_format by type
+text:
+grammar: grammar grammar; 'lark'|'regex' syntax; text definition
+
+tool_choice by type function
+function: named function; text name
+custom: named custom; text name
+allowed_tools: allowed_tools allowed_tools; 'auto'|'required' mode; [tool_choice] tools
+
+item by type message
+message: 'user'|'assistant'|'system'|'developer' role!; text|[part] content!; text id status phase
+function_call: +of_items; text call_id! name! arguments!; any parsed_arguments
+function_call_output: +of_items; text call_id! name; text|[part] output!
+custom_tool_call: +of_items; text call_id! name! input!
+custom_tool_call_output: +of_items; text call_id!; text|[part] output!
+reasoning: text id status encrypted_content; [reasoning_part] summary content
+item_reference: text id!
+
+turn by role
+user assistant: text|[block] content!
+system: text|[text_block] content!
+
+block by type
+text: text text!; [object] citations; object cache_control
+tool_use: text id! name!; object input!; +of_blocks
+tool_result: text tool_use_id!; text|[block] content; flag is_error; +of_blocks
+thinking: text thinking! signature
+redacted_thinking: text data!
+image: object source! transformations; +of_blocks
+document: object source! citations; text context; +of_blocks
+search_result: text source!; [object] content!; object citations; +of_blocks
+
+anthropic_tool by type custom
+custom: text name! description; object input_schema! cache_control; flag strict defer_loading;
+    flag eager_input_streaming; [text] allowed_callers; [object] input_examples
+
+anthropic_choice by type
+auto any none: flag disable_parallel_tool_use
+tool: text name!; flag disable_parallel_tool_use
+
+anthropic_thinking by type
+enabled: count budget_tokens!; text display
+adaptive: text display
+disabled between_tools:
+"""
+
+_READ: Final = """
+text model instructions regex ebnf guided_decoding_backend; [message] messages; text|[item] input;
+text|[text]|[integer]|[[integer]]|object prompt; response_format response_format; text_settings text;
+structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
+[tool] tools; text|tool_choice tool_choice; [function] functions; 'none'|'auto'|named function_call;
+flag parallel_tool_calls stream; stream_options stream_options; object extra_body;
+template_settings chat_template_kwargs;
+'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort; reasoning reasoning
+"""
+_HANDED: Final = """
+number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty length_penalty;
+count n max_tokens max_completion_tokens max_output_tokens max_tool_calls min_tokens best_of top_logprobs
+    thinking_token_budget;
+integer top_k seed priority truncate_prompt_tokens prompt_logprobs; flag|integer logprobs; numbers logit_bias;
+text|[text] stop stop_regex lora_path; [integer] stop_token_ids allowed_token_ids; [text] bad_words;
+flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
+    spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
+    return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
+    stream_reasoning background;
+text suffix chat_template previous_response_id custom_logit_processor; text|object conversation;
+object audio web_search_options prediction moderation image access_programs kv_transfer_params vllm_xargs
+    mm_processor_kwargs session_params;
+[object] documents context_management; [text] modalities include; list logits_processors;
+'auto'|'disabled' truncation
+"""
+_IDLE: Final = """
+'low'|'medium'|'high' verbosity; flag store; object metadata prompt_cache_options extra_headers extra_query;
+text user service_tier safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
+"""
+
+
+class Union(NamedTuple):
+    """Objects that are told apart by the text in one member."""
+
+    tag: str
+    usual: str
+    """The text that a missing member stands for; "": it must be there."""
+    shapes: Mapping[str, Members]
+
+
+def _members(declared: str, shapes: Mapping[str, Members]) -> Members:
+    """Return the members of declarations, with their types."""
+    found: dict[str, str] = {}
+    for one in filter(None, map(str.split, declared.split(";"))):
+        if one[0][0] == "+":
+            found |= shapes[one[0][1:]]
+        for name in one[1:]:
+            found[name.rstrip("!")] = one[0] + "!" * name.endswith("!")
+    return MappingProxyType(found)
+
+
+def _shapes(declared: str) -> tuple[Mapping[str, Members], Mapping[str, Union]]:
+    """Return the shapes of objects, and the objects of several shapes."""
+    plain, *several = re.sub(r"\n +", " ", declared).strip().split("\n\n")
+    shapes: dict[str, Members] = {}
+    for line in plain.splitlines():
+        name, _, members = line.partition(":")
+        shapes[name] = _members(members, shapes)
+    unions = {}
+    for block in several:
+        head, *lines = block.splitlines()
+        name, _, tag, *usual = head.split()
+        own: dict[str, Members] = {}
+        for line in lines:
+            names, _, members = line.partition(":")
+            own |= dict.fromkeys(names.split(), _members(f"text {tag}; {members}", shapes))
+        unions[name] = Union(tag, "".join(usual), MappingProxyType(own))
+    return MappingProxyType(shapes), MappingProxyType(unions)
+
+
+SHAPES, UNIONS = _shapes(_SHAPES)
+"""Objects with their members, and objects of several shapes."""
+READ: Final = _members(_READ, SHAPES)
+"""Members that say something of the reply, of its prompt, or of how it is sent."""
+HANDED: Final = _members(_HANDED, SHAPES)
+"""Members that are options of whoever generates: which of them it has is its own affair."""
+IDLE: Final = _members(_IDLE, SHAPES)
+"""Members that change nothing of the reply."""
+GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in SHAPES["outputs"]})
+"""vLLM's parameters of before, each with its name of today."""
+ADDRESSES: Final = MappingProxyType({"messages": "chat", "input": "responses", "prompt": "completions"})
+"""The member that tells of which address a request is. The least known comes last: a prompt may be stored."""
+_ONLY: Final = MappingProxyType(
+    {
+        "chat": "messages functions function_call reasoning_effort verbosity max_completion_tokens n stop "
+        "max_tokens tools tool_choice parallel_tool_calls chat_template_kwargs",
+        "completions": "prompt suffix n stop max_tokens",
+        "responses": "input prompt instructions max_output_tokens reasoning previous_response_id "
+        "conversation include truncation background max_tool_calls tools tool_choice parallel_tool_calls "
+        "chat_template_kwargs",
+    }
+)
+"""Members that belong to some addresses alone."""
+_ANOTHER: Final = MappingProxyType(
+    {
+        "chat": "flag logprobs",
+        "completions": "integer logprobs; text|[text]|[integer]|[[integer]] prompt",
+        "responses": "object prompt",
+    }
+)
+"""Members whose type is not the same at all addresses."""
+
+
+@lru_cache(16)
+def members_of(address: str = "") -> Members:
+    """Return the members of the requests of an address, with their types; "": those of all; "messages":
+    those of Anthropic's address, which are not those of the other ones."""
+    if address == "messages":
+        return SHAPES["anthropic"]
+    elsewhere = {name for other in _ONLY.values() for name in other.split()}
+    elsewhere -= set(_ONLY.get(address, " ".join(elsewhere)).split())
+    every = {**READ, **{name: SHAPES["outputs"][key] for name, key in GUIDED.items()}, **HANDED, **IDLE}
+    every |= _members(_ANOTHER.get(address, ""), SHAPES)
+    return {name: kind for name, kind in every.items() if name not in elsewhere}
+
+
+def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any]:
+    """Return a request whose members are all known and of their types. Those of `extra_body` are among them,
+    in place of others of the same name: so the client of `openai` sends them.
+
+    `address`: whose request it is; "": as `messages`, `input` or `prompt` tells. Errors: `OptionError` with
+    the place, a JSON pointer, and the nearest known name. Cost: linear.
+    """
+    more = request.get("extra_body")
+    own = {name: value for name, value in request.items() if name != "extra_body"}
+    whole = {**own, **more} if isinstance(more, Mapping) else own
+    address = address or next((one for name, one in ADDRESSES.items() if whole.get(name) is not None), "")
+    known = members_of(address)
+    _check_members(request, known, "")
+    if more is not None:
+        _check_members(
+            more, {name: kind for name, kind in known.items() if name != "extra_body"}, "extra_body"
+        )
+    return whole
+
+
+def checked(value: Any, kind: str, place: str) -> Any:
+    """Return a value that is of a type. Errors: those of `read_members`."""
+    _check(value, kind, place)
+    return value
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """Return a sentence with the known name that is most like another one, and a space; "" where none is."""
+    close = get_close_matches(str(name), known, 1, 0.6)
+    return f"Is {close[0]!r} meant? " if close else ""
+
+
+# --- values -------------------------------------------------------------------------------------------------
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+_KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
+    "text": ("a text", lambda value: isinstance(value, str)),
+    "flag": ("true or false", lambda value: isinstance(value, bool)),
+    "integer": ("a whole number", _is_whole),
+    "count": ("a whole number that is not negative", lambda value: _is_whole(value) and value >= 0),
+    "number": ("a number", _is_number),
+    "object": ("an object", lambda value: isinstance(value, Mapping)),
+    "list": ("a list", _is_list),
+    "any": ("any value", lambda value: True),
+}
+"""Kinds of values without parts that are looked at: what each is called, and what is one."""
+_MOST_NAMED: Final = 30
+"""An error names all members that are known where they are fewer."""
+
+
+def _check(value: Any, kind: str, place: str) -> None:
+    """Raise OptionError for a value that is not of a type. Of the kinds that its outside fits, the first says
+    what is wrong inside."""
+    first: OptionError | None = None
+    for one in kind.rstrip("!").split("|"):
+        if not _fits(value, one):
+            continue
+        try:
+            return _check_parts(value, one, place)
+        except OptionError as error:
+            first = first or error
+    raise first or _wrong(value, kind, place)
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind[0] == "'":
+        return bool(value == kind[1:-1])
+    if kind[0] == "[":
+        return _is_list(value)
+    return _KINDS[kind if kind in _KINDS else "object"][1](value)
+
+
+def _check_parts(value: Any, kind: str, place: str) -> None:
+    if kind[0] == "[":
+        for at, one in enumerate(value):
+            _check(_plain(one), kind[1:-1], f"{place}/{at}")
+    elif kind in SHAPES:
+        _check_members(value, SHAPES[kind], place)
+    elif kind in UNIONS:
+        tag, usual, shapes = UNIONS[kind]
+        said = value.get(tag) or usual
+        if value.get(tag) is None:  # perhaps it is misspelt
+            every = {name for members in shapes.values() for name in members} - {"*"}
+            _check_members(value, dict.fromkeys(every, "any"), place)
+        if not isinstance(said, str) or said not in shapes:
+            raise OptionError(
+                f"It is {_shown(said)}, and no {tag} that is known." if said != "" else "It is missing.",
+                where=f"{place}/{tag}",
+                cure=f"{nearest(said, shapes)}Known are {', '.join(shapes)}.",
+            )
+        _check_members(value, shapes[said], place)
+
+
+def _check_members(value: Mapping[str, Any], known: Members, place: str) -> None:
+    before = f"{place}/" if place else ""
+    for name, one in value.items():
+        if one is None:
+            continue
+        kind = known.get(name) or known.get("*")
+        where = before + str(name).replace("~", "~0").replace("/", "~1")
+        if kind is None:
+            listed = f"Known are {', '.join(sorted(known))}." if len(known) < _MOST_NAMED else ""
+            raise OptionError(
+                f"{_shown(name)} is not known here.",
+                where=where,
+                cure=nearest(name, known) + (listed or "Leave it out."),
+            )
+        _check(_plain(one), kind, where)
+    for name, kind in known.items():
+        if kind.endswith("!") and value.get(name) is None:
+            raise OptionError("It is missing.", where=before + name, cure=f"Give {name}.")
+
+
+def _plain(value: Any) -> Any:
+    """Return an object of a client's library, such as a message that it received, as what it sends."""
+    return value.model_dump(exclude_unset=True, mode="json") if hasattr(value, "model_dump") else value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _wrong(value: Any, kind: str, place: str) -> OptionError:
+    kinds = kind.rstrip("!").split("|")
+    names = dict.fromkeys(
+        "a list" if one[0] == "[" else one if one[0] == "'" else _KINDS.get(one, _KINDS["object"])[0]
+        for one in kinds
+    )
+    texts = [one[1:-1] for one in kinds if one[0] == "'"]
+    near = nearest(value, texts) if isinstance(value, str) else ""
+    said = " or ".join(names)
+    return OptionError(f"It is {_shown(value)}, and must be {said}.", where=place, cure=f"{near}Give {said}.")

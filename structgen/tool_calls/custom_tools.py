@@ -1,0 +1,100 @@
+"""OpenAI's custom tools, whose input is a text: any text, or one of a grammar in Lark, EBNF or a pattern.
+
+No model's format has a place for such an input: a custom tool is told to the model as a function of one
+string, `input`, and a call of it is read back from there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from structgen.automata.regex.pattern_dialects import ecma_pattern
+from structgen.core.grammar import Grammar
+from structgen.errors import OptionError, UnsupportedError
+from structgen.lark_grammars.lark_grammar import lark
+from structgen.limits import Limits
+from structgen.text_grammars.composition.tag_fields import fields, member, text_of
+from structgen.text_grammars.ebnf_grammar import ebnf
+from structgen.text_grammars.regular import regex
+
+INPUT: Final = "input"
+"""The one argument of the function that stands for a custom tool."""
+_EBNF_RULE: Final = re.compile(r"^[^\S\n]*[\w.<>\-]+\s*::=", re.MULTILINE)
+"""What begins a rule of EBNF. No line of Lark begins so: its comments have their sign first."""
+_LARK_RULE: Final = re.compile(
+    r"^[^\S\n]*(?:[?!]{0,2}_?[^\W\d]\w*(?:\{[^}\n]*\})?(?:\.-?\d+)?\s*:(?!:?=)|%(?:import|ignore|declare|override|extend)\b)",
+    re.MULTILINE,
+)
+"""What begins a rule, a terminal or a directive of Lark."""
+_SYNTAXES: Final = {"gbnf": "ebnf"}
+"""Values of `syntax` that mean another one."""
+
+
+def syntax_of(text: str) -> str:
+    """Return in which syntax a grammar is written, as its lines begin: "ebnf" or "lark"; "" for neither."""
+    return "ebnf" if _EBNF_RULE.search(text) else "lark" if _LARK_RULE.search(text) else ""
+
+
+def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = "", where: str = "") -> Grammar:
+    """Return the grammar of a text in a syntax: "lark", "ebnf", "gbnf", or "regex", in which only what Rust's
+    dialect and ECMA-262 read alike is read; "": EBNF or Lark, as its lines begin.
+
+    Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
+    """
+    kind = _SYNTAXES.get(syntax, syntax) or syntax_of(text)
+    if not kind:
+        raise OptionError(
+            "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",
+            where=where,
+            cure='Write root ::= "a" in EBNF, or start: "a" in Lark.',
+        )
+    if kind == "regex":
+        return regex(ecma_pattern(text, rust=True, where=where), dialect="ecma", limits=limits)
+    return ebnf(text, limits=limits) if kind == "ebnf" else lark(text, text_only=True, limits=limits)
+
+
+def grammar_of_format(target: Mapping[str, Any], limits: Limits | None, where: str) -> Grammar:
+    """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
+    responses), the same with an inner object `grammar` (of chat completions), or with a text there
+    (graders), whose syntax may stand beside it."""
+    inner, syntax = target.get("grammar"), target.get("syntax") or ""
+    if isinstance(inner, str):
+        return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar")
+    if inner is not None:
+        target, where, syntax = inner, f"{where}/grammar", inner["syntax"]
+    there = f"{where}/definition"
+    return grammar_of_text(text_of(dict(target), "definition", where), limits, syntax=syntax, where=there)
+
+
+def custom_members(given: Mapping[str, Any], place: str, limits: Limits | None) -> dict[str, Any]:
+    """Return the fields of the `Tool` that a custom tool is told as, in the shape of chat completions or
+    of responses. Errors: `OptionError` with the place, those of the grammar."""
+    if "custom" in given:
+        place, given = (
+            f"{place}/custom",
+            fields(given["custom"], {"name", "description", "format"}, f"{place}/custom"),
+        )
+    described, said = given.get("description") or "", given.get("format") or {"type": "text"}
+    where, kind = f"{place}/format", member(said, "type", f"{place}/format")
+    if kind not in ("text", "grammar"):
+        raise UnsupportedError(
+            f"The input is of the format {kind!r}.",
+            keyword="format",
+            where=f"{where}/type",
+            cure='Write "grammar".',
+        )
+    grammar, argument = None, {"type": "string"}
+    if kind == "grammar":
+        grammar = grammar_of_format(said, limits, where)
+        written = said.get("grammar") or said
+        argument["description"] = f"A text of this grammar ({written['syntax']}):\n{written['definition']}"
+    schema = {"type": "object", "properties": {INPUT: argument}, "required": [INPUT]}
+    return {
+        "name": given.get("name"),
+        "description": described,
+        "schema": schema,
+        "custom": True,
+        "input": grammar,
+    }

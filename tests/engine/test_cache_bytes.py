@@ -1,0 +1,59 @@
+"""What compiled grammars hold for later requests is bounded by bytes, and what was asked for last stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+import structgen as sg
+
+ENGINE_SCHEMAS = 24
+
+
+def schema(at: int) -> dict[str, Any]:
+    return {"type": "object", "properties": {f"key{at}": {"type": "integer"}}, "required": [f"key{at}"]}
+
+
+@pytest.fixture(scope="module")
+def engine() -> sg.Engine:
+    return sg.Engine("structgen/extract")
+
+
+def asked(engine: sg.Engine, count: int) -> list[sg.CompiledGrammar]:
+    return [engine.compiled(sg.json_schema(schema(at))) for at in range(count)]
+
+
+def test_many_grammars_hold_no_more_than_the_budget(engine: sg.Engine) -> None:
+    one = asked(engine, 1)[0]
+    engine.cache_bytes = one.store.nbytes + 6 * one.nbytes
+    for at in range(ENGINE_SCHEMAS):
+        engine.compiled(sg.json_schema(schema(at)))
+        assert engine.held_bytes <= engine.cache_bytes
+    assert 2 <= engine.held_grammars <= 6
+
+
+def test_the_grammar_that_was_asked_for_last_stays_and_the_oldest_goes(engine: sg.Engine) -> None:
+    first = asked(engine, 1)[0]
+    engine.cache_bytes = first.store.nbytes + 5 * first.nbytes
+    for at in range(1, 12):
+        engine.compiled(sg.json_schema(schema(at)))
+        assert engine.compiled(sg.json_schema(schema(0))) is first
+    assert engine.compiled(sg.json_schema(schema(11))).grammar is not None
+    kept = engine.held_grammars
+    again = engine.compiled(sg.json_schema(schema(1)))
+    assert engine.held_grammars <= kept and again is not first
+
+
+def test_without_a_budget_one_grammar_is_kept(engine: sg.Engine) -> None:
+    engine.cache_bytes = 0
+    last = asked(engine, 3)[-1]
+    assert engine.held_grammars == 1 and engine.compiled(sg.json_schema(schema(2))) is last
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "x", None])
+def test_a_budget_that_is_none_is_refused(wrong: Any) -> None:
+    with pytest.raises(sg.OptionError, match="cache_bytes"):
+        sg.Engine("structgen/extract", cache_bytes=wrong)

@@ -1,0 +1,197 @@
+"""The lists of members are those of the clients: what their types have is known, and of one type."""
+
+from __future__ import annotations
+
+import importlib
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+
+from structgen.request_reading.request_members import HANDED, IDLE, READ, SHAPES, UNIONS, members_of
+
+Members = Mapping[str, str]
+KINDS = {str: "text", bool: "flag", int: "whole", float: "number", dict: "object", object: "any"}
+WIDER = {"arguments", "schema", "image_url", "content"}
+"""Members that others (vLLM, older clients) send in more types than this client."""
+
+
+def kinds_of(hint: Any) -> Iterator[str]:
+    """Yield the kinds of JSON values that an annotation allows, null left out."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        for one in get_args(hint):
+            yield from kinds_of(one)
+    elif origin is Literal:
+        yield "text"
+    elif origin in (typing.Required, typing.Annotated) or "Required" in str(origin):
+        yield from kinds_of(get_args(hint)[0])
+    elif hint is str or hint in KINDS:
+        yield KINDS[hint]
+    elif isinstance(origin, type) and issubclass(origin, Mapping | dict):
+        yield "object"
+    elif isinstance(origin, type) and issubclass(origin, Iterable | Sequence):
+        yield "list"
+    elif isinstance(hint, type) and hint is not type(None):
+        yield "object"  # a TypedDict
+
+
+def own_kinds(kind: str) -> set[str]:
+    named = {"text": "text", "flag": "flag", "integer": "whole", "count": "whole", "number": "number"}
+    found = set()
+    for one in kind.rstrip("!").split("|"):
+        found.add("text" if one[0] == "'" else "list" if one[0] == "[" else named.get(one, one))
+    return {one if one in {*named.values(), "list", "any"} else "object" for one in found}
+
+
+def check(theirs: Any, ours: Members, besides: frozenset[str] = frozenset()) -> None:
+    for name, hint in get_type_hints(theirs).items():
+        if name in besides:
+            assert name not in ours
+            continue
+        assert name in ours, f"{theirs.__name__}.{name}"
+        allowed, own = set(kinds_of(hint)), own_kinds(ours[name])
+        if "any" not in own:
+            assert allowed <= own | ({"whole"} if "number" in own else set()), (
+                theirs.__name__,
+                name,
+                allowed,
+            )
+            assert own <= allowed or name in WIDER, (theirs.__name__, name, own, allowed)
+
+
+def openai_type(module: str, name: str) -> Any:
+    pytest.importorskip("openai")
+    return getattr(importlib.import_module(f"openai.types.{module}"), name)
+
+
+def test_the_three_lists_have_no_member_in_common() -> None:
+    assert READ.keys().isdisjoint(HANDED) and READ.keys().isdisjoint(IDLE) and HANDED.keys().isdisjoint(IDLE)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "address"),
+    [
+        ("chat.completion_create_params", "CompletionCreateParamsBase", "chat"),
+        ("completion_create_params", "CompletionCreateParamsBase", "completions"),
+        ("responses.response_create_params", "ResponseCreateParamsBase", "responses"),
+    ],
+)
+def test_each_member_of_a_request_of_openai_s_client_is_known(module: str, name: str, address: str) -> None:
+    check(openai_type(module, name), members_of(address))
+
+
+CHAT_PARTS = [
+    ("ChatCompletionDeveloperMessageParam", "message", "developer"),
+    ("ChatCompletionSystemMessageParam", "message", "system"),
+    ("ChatCompletionUserMessageParam", "message", "user"),
+    ("ChatCompletionAssistantMessageParam", "message", "assistant"),
+    ("ChatCompletionToolMessageParam", "message", "tool"),
+    ("ChatCompletionFunctionMessageParam", "message", "function"),
+    ("ChatCompletionContentPartTextParam", "part", "text"),
+    ("ChatCompletionContentPartRefusalParam", "part", "refusal"),
+    ("ChatCompletionContentPartImageParam", "part", "image_url"),
+    ("ChatCompletionContentPartInputAudioParam", "part", "input_audio"),
+    ("ChatCompletionMessageFunctionToolCallParam", "tool_call", "function"),
+    ("ChatCompletionMessageCustomToolCallParam", "tool_call", "custom"),
+    ("ChatCompletionFunctionToolParam", "tool", "function"),
+    ("ChatCompletionCustomToolParam", "tool", "custom"),
+    ("ChatCompletionNamedToolChoiceParam", "tool_choice", "function"),
+    ("ChatCompletionNamedToolChoiceCustomParam", "tool_choice", "custom"),
+    ("ChatCompletionAllowedToolChoiceParam", "tool_choice", "allowed_tools"),
+]
+RESPONSE_PARTS = [
+    ("EasyInputMessageParam", "item", "message"),
+    ("ResponseOutputMessageParam", "item", "message"),
+    ("ResponseFunctionToolCallParam", "item", "function_call"),
+    ("ResponseCustomToolCallParam", "item", "custom_tool_call"),
+    ("ResponseCustomToolCallOutputParam", "item", "custom_tool_call_output"),
+    ("ResponseReasoningItemParam", "item", "reasoning"),
+    ("ResponseInputTextParam", "part", "input_text"),
+    ("ResponseInputImageParam", "part", "input_image"),
+    ("ResponseInputFileParam", "part", "input_file"),
+    ("ResponseOutputTextParam", "part", "output_text"),
+    ("FunctionToolParam", "tool", "function"),
+    ("CustomToolParam", "tool", "custom"),
+    ("ToolChoiceFunctionParam", "tool_choice", "function"),
+    ("ToolChoiceCustomParam", "tool_choice", "custom"),
+    ("ToolChoiceAllowedParam", "tool_choice", "allowed_tools"),
+    ("ResponseFormatTextJSONSchemaConfigParam", "response_format", "json_schema"),
+]
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "of", "kind"),
+    [("chat", *one) for one in CHAT_PARTS] + [("responses", *one) for one in RESPONSE_PARTS],
+)
+def test_each_part_of_openai_s_client_is_known(room: str, name: str, of: str, kind: str) -> None:
+    check(openai_type(room, name), UNIONS[of].shapes[kind])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "shape"),
+    [
+        ("chat", "ChatCompletionStreamOptionsParam", "stream_options"),
+        ("chat", "ChatCompletionAllowedToolsParam", "allowed_tools"),
+        ("chat.chat_completion_custom_tool_param", "Custom", "custom"),
+        ("chat.chat_completion_custom_tool_param", "CustomFormatGrammarGrammar", "grammar"),
+        ("chat.completion_create_params", "Function", "function"),
+        ("shared_params", "FunctionDefinition", "function"),
+        ("shared_params", "Reasoning", "reasoning"),
+        ("shared_params.response_format_json_schema", "JSONSchema", "schema_settings"),
+        ("responses", "ResponseTextConfigParam", "text_settings"),
+        ("chat.chat_completion_content_part_image_param", "ImageURL", "address"),
+        ("chat.chat_completion_content_part_input_audio_param", "InputAudio", "sound"),
+    ],
+)
+def test_each_object_of_openai_s_client_is_known(module: str, name: str, shape: str) -> None:
+    check(openai_type(module, name), SHAPES[shape])
+
+
+def anthropic_type(name: str) -> Any:
+    pytest.importorskip("anthropic")
+    return getattr(importlib.import_module("anthropic.types"), name)
+
+
+def test_each_member_of_a_request_of_anthropic_s_client_is_known_but_its_containers() -> None:
+    pytest.importorskip("anthropic")
+    base = importlib.import_module("anthropic.types.message_create_params").MessageCreateParamsBase
+    check(base, members_of("messages"), besides=frozenset({"container"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "kind"),
+    [
+        ("UserMessageParam", "turn", "user"),
+        ("AssistantMessageParam", "turn", "assistant"),
+        ("SystemMessageParam", "turn", "system"),
+        ("TextBlockParam", "block", "text"),
+        ("ImageBlockParam", "block", "image"),
+        ("DocumentBlockParam", "block", "document"),
+        ("SearchResultBlockParam", "block", "search_result"),
+        ("ToolUseBlockParam", "block", "tool_use"),
+        ("ToolResultBlockParam", "block", "tool_result"),
+        ("ThinkingBlockParam", "block", "thinking"),
+        ("RedactedThinkingBlockParam", "block", "redacted_thinking"),
+        ("ToolParam", "anthropic_tool", "custom"),
+        ("ToolChoiceAutoParam", "anthropic_choice", "auto"),
+        ("ToolChoiceAnyParam", "anthropic_choice", "any"),
+        ("ToolChoiceNoneParam", "anthropic_choice", "none"),
+        ("ToolChoiceToolParam", "anthropic_choice", "tool"),
+        ("ThinkingConfigEnabledParam", "anthropic_thinking", "enabled"),
+        ("ThinkingConfigAdaptiveParam", "anthropic_thinking", "adaptive"),
+        ("ThinkingConfigDisabledParam", "anthropic_thinking", "disabled"),
+        ("ThinkingConfigBetweenToolsParam", "anthropic_thinking", "between_tools"),
+    ],
+)
+def test_each_part_of_anthropic_s_client_is_known(name: str, of: str, kind: str) -> None:
+    check(anthropic_type(name), UNIONS[of].shapes[kind])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("OutputConfigParam", "output_settings"), ("JSONOutputFormatParam", "object_schema")]
+)
+def test_each_object_of_anthropic_s_client_is_known(name: str, shape: str) -> None:
+    check(anthropic_type(name), SHAPES[shape])
