@@ -17,7 +17,7 @@ from structgen.limits import DEFAULT, Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import exact, read, repeated, write
-from structgen.schema.reading.missing_bytes import writes_ascii
+from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
@@ -181,9 +181,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return self._policies
 
     @property
-    def writes_ascii(self) -> bool:
-        """Whether completions write strings in ASCII alone."""
-        return writes_ascii(self._policies.escapes, self._missing)
+    def quoting(self) -> Quoting:
+        """How strings are written, and which bytes no text has."""
+        return quoting_of(self._policies.escapes, self._missing)
 
     @property
     def limits(self) -> Limits:

@@ -211,14 +211,17 @@ class Meaning:
 
     def _made(self, tables: GrowingTables) -> tuple[Network, Expander]:
         lone = self._grammar.policies.escapes == "any"
-        strings = StringPool(self._limits, lone=lone)
-        numbers = number_pool(self._grammar.policies.numbers, self._limits)
+        quoting = self._grammar.quoting
+        strings = StringPool(self._limits, lone=lone, missing=quoting.missing)
+        numbers = number_pool(self._grammar.policies.numbers, self._limits, quoting.missing)
         outcomes = _Outcomes()
         network = self._grammar.network(
-            scalar_questions.Strings(strings, outcomes, ascii=self._grammar.writes_ascii),
+            scalar_questions.Strings(strings, outcomes, quoting.literal),
             scalar_questions.Numbers(numbers, outcomes),
             self._limits,
-            widest=lambda: scalar_questions.Numbers(number_pool("any", self._limits), outcomes),
+            widest=lambda: scalar_questions.Numbers(
+                number_pool("any", self._limits, quoting.missing), outcomes
+            ),
         )
         outcomes.expander = expander = Expander(network, strings, numbers, tables, self._limits)
         return network, expander

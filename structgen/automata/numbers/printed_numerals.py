@@ -81,18 +81,22 @@ _Way: TypeAlias = dict[_Pair, "tuple[_Pair, int] | None"]
 
 
 class PrintedPool:
-    """The numerals that Python prints, and whose value meets a specification: a `NumberPool` for
-    numbers="python". The digits before the point, and those after it, are bounded as by "bounded"."""
+    """The numerals of a `NumberPool` without some characters; under numbers="python" those that Python
+    prints, with the digits before the point, and those after it, bounded as by "bounded"."""
 
     __slots__ = (
-        *("_demands", "_ends", "_forms", "_ids", "_limits", "_live", "_numbers", "_pairs"),
+        *("_columns", "_demands", "_ends", "_forms", "_ids", "_limits", "_live", "_numbers", "_pairs"),
         *("outcome", "trans"),
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, numbers: str = "python", missing: frozenset[int] = frozenset()
+    ) -> None:
+        """`numbers`: the policy; `missing`: characters, as bytes, that no numeral has."""
         self._limits = limits
-        self._numbers = NumberPool("python", limits)
-        self._forms, self._ends = form_table()
+        self._numbers = NumberPool(numbers, limits)
+        self._forms, self._ends = form_table() if numbers == "python" else ([[0] * len(COLUMNS)], [True])
+        self._columns = [column for column in _IN_BYTE_ORDER if COLUMNS[column] not in missing]
         self._pairs: list[_Pair] = []
         self._ids: dict[_Pair, int] = {}
         self._live: dict[_Pair, bool] = {}
@@ -153,7 +157,7 @@ class PrintedPool:
     def key(self, state: int) -> bytes:
         """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
         number, form = self._pairs[state]
-        return blake2b(b"%b%d" % (self._numbers.key(number), form), digest_size=16).digest()
+        return blake2b(b"%b%d%r" % (self._numbers.key(number), form, self._columns), digest_size=16).digest()
 
     def _outcome(self, pair: _Pair) -> int:
         return int(self._numbers.outcome[pair[0]]) if self._ends[pair[1]] else -1
@@ -164,7 +168,7 @@ class PrintedPool:
         if self._numbers.trans[number, WIDTH - 1] == ir.UNKNOWN:
             self._numbers.expand(number)
         numbers, forms = self._numbers.trans[number].tolist(), self._forms[form]
-        both = [(column, (numbers[column], forms[column])) for column in _IN_BYTE_ORDER]
+        both = [(column, (numbers[column], forms[column])) for column in self._columns]
         return [step for step in both if min(step[1]) >= 0]
 
     def _following(self, start: _Pair, way: _Way, *, deep: bool = False) -> Iterator[_Pair]:
@@ -231,6 +235,8 @@ def _path(way: _Way, pair: _Pair) -> list[tuple[_Pair, int]]:
 AnyPool: TypeAlias = NumberPool | PrintedPool
 
 
-def number_pool(numbers: str, limits: Limits) -> AnyPool:
-    """Return the pool of a policy for numbers."""
-    return PrintedPool(limits) if numbers == "python" else NumberPool(numbers, limits)
+def number_pool(numbers: str, limits: Limits, missing: frozenset[int] = frozenset()) -> AnyPool:
+    """Return the pool of a policy for numbers, of the numerals without some bytes."""
+    if numbers == "python" or not missing.isdisjoint(COLUMNS):
+        return PrintedPool(limits, numbers, missing)
+    return NumberPool(numbers, limits)

@@ -45,14 +45,13 @@ _STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
 
 _REST = (
-    b"",
-    b"\x80",
-    b"\x80\x80",
-    b"\xa0\x80",
-    b"\x80\x80",
-    b"\x90\x80\x80",
-    b"\x80\x80\x80",
-    b"\x80\x80\x80",
+    (),
+    (0x80,),
+    (0x80, 0x80),
+    (0xA0, 0x80),
+    (0x80, 0x80),
+    (0x90, 0x80, 0x80),
+    *((0x80, 0x80, 0x80),) * 2,
 )
 """The smallest rest of a character from each place inside it (`utf8.PLACES`)."""
 
@@ -77,11 +76,15 @@ class StringPool:
         rooms: Mapping[str, int] = MappingProxyType({}),
         plain: bool = False,
         lone: bool = False,
+        missing: frozenset[int] = frozenset(),
     ) -> None:
         """Make an empty pool. `rooms`: initial rows of arrays, in place of those in `ROOMS`. `plain`: the
         length of a completion is its bytes, not those of its JSON text. `lone`: lone surrogates can be
-        written; if not, a string that only they complete is dead."""
+        written; if not, a string that only they complete is dead. `missing`: bytes that are in no rest of a
+        character."""
         self._limits, self._plain, self.lone = limits, plain, lone
+        self._missing = missing
+        self._rests = [bytes(_there(byte, missing) for byte in rest) for rest in _REST]
         self._memory = StringMemory(limits, rooms, self._answer)
         self._arrays = self._memory.arrays
         self.texts = ImplicitStates(self._memory, limits)
@@ -379,9 +382,9 @@ class StringPool:
     def _find_finish(self, state: int) -> dict[int, bytes]:
         kind, a, b, c = (int(x) for x in self._arrays["states"][state, : StringState.done])
         if kind == ar.FREE_STATE:
-            return dict.fromkeys(sorted(self._free_demands(a)), _REST[c])
+            return dict.fromkeys(sorted(self._free_demands(a)), self._rests[c])
         if kind == ar.MIDDLE_STATE:
-            return {demand: _REST[a] + rest for demand, rest in self.finish(b).items()}
+            return {demand: self._rests[a] + rest for demand, rest in self.finish(b).items()}
         if kind == ar.NODE_STATE:
             return self._completions.of(a)
         if kind == ar.BANNED_STATE:
@@ -399,6 +402,8 @@ class StringPool:
             point = max(first, low)
             if 0xD800 <= point < 0xE000 and low < 0xD800:
                 point = 0xE000
+            if low != 0xD800:
+                point = self._spelled_from(point, c)
             class_ = partition.kinds[index]
             if point >= min(end, high + 1) or class_ in seen:
                 continue
@@ -418,6 +423,18 @@ class StringPool:
                     break
         return best
 
+    def _spelled_from(self, point: int, count: int) -> int:
+        """Return the first character from a point on of whose last bytes, so many, none is missing."""
+        at = count - 1
+        while self._missing and 0 <= at and point <= LAST:
+            there = _there(0x80 | (point >> 6 * at & 63), self._missing) & 127
+            more = there - (point >> 6 * at & 63)
+            if more:
+                point = (point >> 6 * at) + more << 6 * at
+                at = count
+            at -= 1
+        return point
+
     def _improve(self, best: dict[int, bytes], lead: bytes, found: Demands) -> None:
         """Keep a completion if it is better than the best so far."""
         key = _bare if self._plain else _written
@@ -432,6 +449,13 @@ class StringPool:
             node, [StringNode.spec, StringNode.set, StringNode.length]
         ].tolist()
         return self._loader.node_key(self._specs[number], self._memory.members(set_), length)
+
+
+def _there(byte: int, missing: frozenset[int]) -> int:
+    """Return the first byte from one on that is not missing; beyond the last inside a character, 0xC0."""
+    while byte in missing and byte < 0xC0:
+        byte += 1
+    return byte
 
 
 def _written(text: bytes) -> tuple[int, bytes]:

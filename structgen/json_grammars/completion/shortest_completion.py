@@ -16,6 +16,7 @@ from structgen.json_grammars.completion.string_rests import Names, Quoted
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Demands
+from structgen.schema.reading.missing_bytes import Quoting
 
 _IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
 """Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
@@ -37,11 +38,11 @@ class Shortest:
         "_texts",
     )
 
-    def __init__(self, machine: Inspection, *, ascii: bool = False) -> None:
-        """`ascii`: strings are written in ASCII alone."""
+    def __init__(self, machine: Inspection, quoting: Quoting) -> None:
+        """`quoting`: how strings are written."""
         self._machine = machine
         self._names = Names(machine)
-        self._quoted = Quoted(machine, self._names, ascii=ascii)
+        self._quoted = Quoted(machine, self._names, quoting)
         self._texts: dict[int, tuple[bytes, int]] = {}
         self._folds: dict[tuple[int, int, tuple[tuple[int, bytes], ...]], bytes] = {}
         self.clear()

@@ -26,6 +26,7 @@ from structgen.json_machine.steps.string_step import (
     escapes_of,
     feed,
     settle_lone,
+    tail_alive,
     with_escape,
 )
 from structgen.json_machine.tables.json_blocks import (
@@ -479,7 +480,8 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
         code = character(c, d)
         if code != YES:
             return code
-    return feed(c, d, byte)
+    code = feed(c, d, byte)
+    return tail_alive(c, d) if code == YES and byte >= 0x80 else code
 
 
 @jit

@@ -15,6 +15,8 @@ from structgen.json_machine.tables.json_blocks import (
     ESCAPES_ANY,
     ESCAPES_ASCII,
     ESCAPES_CANONICAL,
+    LACKS_ESCAPES,
+    LACKS_TAILS,
     M_KEY,
     M_STRING,
     M_WORDS,
@@ -376,14 +378,12 @@ def short_escape_of(point: int) -> bool:
 
 
 @jit
-def control_alive(c: JsonContext, d: JsonState, digits: int, value: int) -> int:
-    """Return YES, NO or ASK: may a control character come that json.dumps writes
-    with these first hexadecimal digits?"""
+def control_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
+    """Return YES, NO or ASK: may a control character of low..high come that json.dumps writes by its
+    number?"""
     answer = NO
-    for point in range(32):
+    for point in range(low, min(high, 31) + 1):
         if short_escape_of(point):
-            continue
-        if (point >> (4 * (4 - digits))) != value:
             continue
         code = block_alive(c, d, point, 0)
         if code == YES:
@@ -403,19 +403,104 @@ def dumped(policy: int) -> bool:
 def ascii_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may a character come of which json.dumps(ensure_ascii=True) writes a 16-bit unit
     in low..high by its number?"""
-    answer = NO
-    for point in range(low, min(high, 31) + 1):
-        if short_escape_of(point):
+    answer = control_alive(c, d, low, high)
+    if answer == YES or high < 127:
+        return answer
+    code = units_alive(c, d, max(low, 127), high)
+    return code if code != NO else answer
+
+
+@jit
+def block_of_units_alive(c: JsonContext, d: JsonState, low: int, high: int, before: int) -> int:
+    """Return YES, NO or ASK: may the escape of a 16-bit unit in low..high come next, whatever its digits;
+    behind the high surrogate 0xD800 + before, if that is not negative?"""
+    if before >= 0:
+        base = 0x10000 + (before << 10) - 0xDC00
+        return range_alive(c, d, base + low, base + high)
+    policy = escapes_of(c, d)
+    if policy == ESCAPES_ASCII:
+        return ascii_alive(c, d, low, high)
+    if policy == ESCAPES_CANONICAL:
+        return control_alive(c, d, low, high)
+    return units_alive(c, d, low, high)
+
+
+@jit
+def has_digits(c: JsonContext, d: JsonState, unit: int, size: int, left: int) -> bool:
+    """Return whether tokens have the digits that the units of an aligned block of `size` have in common,
+    of those `left` bits that are still to be written."""
+    lower = dumped(escapes_of(c, d))
+    for shift in range(0, left, 4):
+        digit = (unit >> shift) & 15
+        if 1 << shift < size:
             continue
-        code = block_alive(c, d, point, 0)
+        if digit < 10:
+            if c.absent[48 + digit] != 0:
+                return False
+        elif c.absent[87 + digit] != 0 and (lower or c.absent[55 + digit] != 0):
+            return False
+    return True
+
+
+@jit
+def next_unit(c: JsonContext, d: JsonState, low: int, high: int, left: int, before: int) -> int:
+    """Return the first unit in low..high whose escape tokens have the digits of, and that may come next (as
+    in `block_of_units_alive`); -1 where there is none, -2 when asked."""
+    unit = low
+    while unit <= high:
+        size = 1
+        while size < 0x10000 and unit & (16 * size - 1) == 0 and unit + 16 * size - 1 <= high:
+            size *= 16
+        while True:
+            code = NO
+            if has_digits(c, d, unit, size, left):
+                code = block_of_units_alive(c, d, unit, unit + size - 1, before)
+            if code == NO or size == 1:
+                break
+            size //= 16
+        if code != NO:
+            return unit if code == YES else -2
+        unit += size
+    return -1
+
+
+@jit
+def numbered_alive(c: JsonContext, d: JsonState, low: int, high: int, left: int, before: int) -> int:
+    """Return YES, NO or ASK: may the escape of a unit in low..high come next (as in `block_of_units_alive`),
+    of which `left` bits are to be written by digits that tokens have?"""
+    if c.lacks & LACKS_ESCAPES == 0:
+        return block_of_units_alive(c, d, low, high, before)
+    while low <= high:
+        unit = next_unit(c, d, low, high, left, before)
+        if unit < 0:
+            return NO if unit == -1 else ASK
+        if before >= 0 or unit < 0xD800 or unit >= 0xDC00:
+            return YES
+        other = next_unit(c, d, 0xDC00, 0xDFFF, 16, unit - 0xD800)
+        code = YES if other >= 0 else NO if other == -1 else ASK
+        if code == NO and escapes_of(c, d) == ESCAPES_ANY:
+            code = lone_alive(c, d, unit)
+        if code != NO:
+            return code
+        low = unit + 1
+    return NO
+
+
+@jit
+def shortened_alive(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: may an escape of two characters come next?"""
+    answer = NO
+    for byte in (34, 47, 92, 98, 102, 110, 114, 116):
+        if byte == 47 and dumped(escapes_of(c, d)):
+            continue
+        if c.lacks & LACKS_ESCAPES and c.absent[byte] != 0:
+            continue
+        code = block_alive(c, d, short_escape(byte), 0)
         if code == YES:
             return YES
         if code == ASK:
             answer = ASK
-    if high < 127:
-        return answer
-    code = units_alive(c, d, max(low, 127), high)
-    return code if code != NO else answer
+    return answer
 
 
 @jit
@@ -423,36 +508,25 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can the escape that is being written be completed?"""
     lex = d.lexeme
     escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
-    policy = escapes_of(c, d)
-    if dumped(policy) and escape < 6:
-        ascii = policy == ESCAPES_ASCII
+    policy, spelled = escapes_of(c, d), c.lacks & LACKS_ESCAPES == 0 or c.absent[117] == 0
+    if escape < 6:
         left = 4 * (6 - max(escape, 2))
-        first, last = value << left, ((value + 1) << left) - 1
-        if escape > 1:
-            return ascii_alive(c, d, first, last) if ascii else control_alive(c, d, escape - 2, value)
-        answer = ascii_alive(c, d, 0, 0xFFFF) if ascii else control_alive(c, d, 0, 0)
-        for byte in (34, 92, 98, 102, 110, 114, 116):
-            if answer == YES:
-                return YES
-            code = block_alive(c, d, short_escape(byte), 0)
-            if code != NO:
-                answer = code
-        return answer
-    if escape == 1:
-        return units_alive(c, d, 0, 0xFFFF)
-    if escape <= 5:
-        left = 4 * (6 - escape)
-        return units_alive(c, d, value << left, ((value + 1) << left) - 1)
+        code = NO
+        if spelled:
+            code = numbered_alive(c, d, value << left, ((value + 1) << left) - 1, left, -1)
+        if code == YES or escape > 1:
+            return code
+        other = shortened_alive(c, d)
+        return code if other == NO else other
     first, last = 0xDC00, 0xDFFF
-    low, top = 0, 0xFFFF
+    low, top, left = 0, 0xFFFF, 16
     if escape >= 8:
         left = 4 * (12 - escape)
         low, top = value << left, ((value + 1) << left) - 1
         first, last = max(first, low), min(last, top)
     asked = False
     if first <= last:
-        base = 0x10000 + (high << 10) - 0xDC00
-        code = range_alive(c, d, base + first, base + last)
+        code = numbered_alive(c, d, first, last, left, high)
         if code == YES:
             return YES
         asked = code == ASK
@@ -466,10 +540,12 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
             code = character(c, spare)
             if code == YES:
                 # a low surrogate would make it half of a pair
-                code = units_alive(c, spare, low, min(top, 0xDBFF))
+                code = numbered_alive(c, spare, low, min(top, 0xDBFF), left, -1)
                 if code != YES:
                     asked = asked or code == ASK
-                    code = units_alive(c, spare, max(low, 0xE000), top)
+                    code = numbered_alive(c, spare, max(low, 0xE000), top, left, -1)
+                if code == NO and escape == 7:
+                    code = shortened_alive(c, spare)
             if code == YES:
                 return YES
         asked = asked or code == ASK
@@ -606,3 +682,38 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if code != YES:
         return code
     return unit(c, d, value)
+
+
+@jit
+def tail_alive(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: where a text breaks off inside a character, have tokens the bytes that finish
+    one that may come?"""
+    if c.lacks & LACKS_TAILS == 0:
+        return YES
+    first, second, third = c.work.spare[8], c.work.spare[9], c.work.spare[10]
+    inside, asked = False, False
+    for one in range(0x80, 0xC0):
+        copy_block(d, first)
+        code = feed(c, first, one)
+        inside, asked = inside or code != NO, asked or code == ASK
+        if code != YES or c.absent[one] != 0:
+            continue
+        deeper = False
+        for two in range(0x80, 0xC0):
+            copy_block(first, second)
+            code = feed(c, second, two)
+            deeper, asked = deeper or code != NO, asked or code == ASK
+            if code != YES or c.absent[two] != 0:
+                continue
+            last = False
+            for three in range(0x80, 0xC0):
+                copy_block(second, third)
+                code = feed(c, third, three)
+                last, asked = last or code != NO, asked or code == ASK
+                if code == YES and c.absent[three] == 0:
+                    return YES
+            if not last:
+                return YES
+        if not deeper:
+            return YES
+    return ASK if asked else NO if inside else YES

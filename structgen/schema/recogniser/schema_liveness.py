@@ -86,7 +86,7 @@ class Oracle:
     def _quick(self, demand: int) -> bool | None:
         """Return the answer for a demand that is one plain schema with an obvious value, else None."""
         literals = self.tables.demands[demand]
-        if len(literals) != 1 or literals[0] & 1:
+        if len(literals) != 1 or literals[0] & 1 or self.scalars.is_narrow:
             return None
         info = self.tables.infos[literals[0] >> 1]
         if info.combined:
