@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
@@ -45,13 +46,14 @@ _STEPS_AHEAD = 65
 """Steps of a search on behalf of rows that were not asked for."""
 
 _REST = (
-    (),
-    (0x80,),
-    (0x80, 0x80),
-    (0xA0, 0x80),
-    (0x80, 0x80),
-    (0x90, 0x80, 0x80),
-    *((0x80, 0x80, 0x80),) * 2,
+    b"",
+    b"\x80",
+    b"\x80\x80",
+    b"\xa0\x80",
+    b"\x80\x80",
+    b"\x90\x80\x80",
+    b"\x80\x80\x80",
+    b"\x80\x80\x80",
 )
 """The smallest rest of a character from each place inside it (`utf8.PLACES`)."""
 
@@ -80,11 +82,10 @@ class StringPool:
     ) -> None:
         """Make an empty pool. `rooms`: initial rows of arrays, in place of those in `ROOMS`. `plain`: the
         length of a completion is its bytes, not those of its JSON text. `lone`: lone surrogates can be
-        written; if not, a string that only they complete is dead. `missing`: bytes that are in no rest of a
-        character."""
+        written; if not, a string that only they complete is dead. `missing`: bytes
+        that no rest of a character has."""
         self._limits, self._plain, self.lone = limits, plain, lone
-        self._missing = missing
-        self._rests = [bytes(_there(byte, missing) for byte in rest) for rest in _REST]
+        self._inside = [byte for byte in range(0x80, 0xC0) if byte not in missing]
         self._memory = StringMemory(limits, rooms, self._answer)
         self._arrays = self._memory.arrays
         self.texts = ImplicitStates(self._memory, limits)
@@ -381,29 +382,36 @@ class StringPool:
 
     def _find_finish(self, state: int) -> dict[int, bytes]:
         kind, a, b, c = (int(x) for x in self._arrays["states"][state, : StringState.done])
+        best: dict[int, bytes] = {}
+        if len(self._inside) < 64 and (
+            kind in (ar.MIDDLE_STATE, ar.SPLIT_STATE) or (kind == ar.FREE_STATE and c)
+        ):
+            row = self._row(state)
+            for byte in self._inside:
+                if row[byte] >= 0:
+                    self._improve(best, bytes((byte,)), self.finish(int(row[byte])))
+            return best
         if kind == ar.FREE_STATE:
-            return dict.fromkeys(sorted(self._free_demands(a)), self._rests[c])
+            return dict.fromkeys(sorted(self._free_demands(a)), _REST[c])
         if kind == ar.MIDDLE_STATE:
-            return {demand: self._rests[a] + rest for demand, rest in self.finish(b).items()}
+            return {demand: _REST[a] + rest for demand, rest in self.finish(b).items()}
         if kind == ar.NODE_STATE:
             return self._completions.of(a)
         if kind == ar.BANNED_STATE:
             made, met = self._banned[a]
             return dict.fromkeys(sorted(met), banned_texts.shortest(made, b))
-        best: dict[int, bytes] = {}
         partition = self._specs[int(self._arrays["nodes"][a, StringNode.spec])].partition
         row = self._memory.ask(k.ASK_ROW, a)
         low, high = b, b + (1 << 6 * c) - 1
         low = 0x800 if c == 2 and low == 0 else 0x10000 if c == 3 and low == 0 else low
         high = 0xDFFF if c == 2 and low == 0xD800 else high
         seen: set[int] = set()
-        for index, first in enumerate(partition.starts):
+        for index in range(bisect_right(partition.starts, low) - 1, bisect_right(partition.starts, high)):
+            first = partition.starts[index]
             end = partition.starts[index + 1] if index + 1 < len(partition.starts) else LAST + 1
             point = max(first, low)
             if 0xD800 <= point < 0xE000 and low < 0xD800:
                 point = 0xE000
-            if low != 0xD800:
-                point = self._spelled_from(point, c)
             class_ = partition.kinds[index]
             if point >= min(end, high + 1) or class_ in seen:
                 continue
@@ -423,18 +431,6 @@ class StringPool:
                     break
         return best
 
-    def _spelled_from(self, point: int, count: int) -> int:
-        """Return the first character from a point on of whose last bytes, so many, none is missing."""
-        at = count - 1
-        while self._missing and 0 <= at and point <= LAST:
-            there = _there(0x80 | (point >> 6 * at & 63), self._missing) & 127
-            more = there - (point >> 6 * at & 63)
-            if more:
-                point = (point >> 6 * at) + more << 6 * at
-                at = count
-            at -= 1
-        return point
-
     def _improve(self, best: dict[int, bytes], lead: bytes, found: Demands) -> None:
         """Keep a completion if it is better than the best so far."""
         key = _bare if self._plain else _written
@@ -449,13 +445,6 @@ class StringPool:
             node, [StringNode.spec, StringNode.set, StringNode.length]
         ].tolist()
         return self._loader.node_key(self._specs[number], self._memory.members(set_), length)
-
-
-def _there(byte: int, missing: frozenset[int]) -> int:
-    """Return the first byte from one on that is not missing; beyond the last inside a character, 0xC0."""
-    while byte in missing and byte < 0xC0:
-        byte += 1
-    return byte
 
 
 def _written(text: bytes) -> tuple[int, bytes]:

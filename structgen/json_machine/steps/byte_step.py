@@ -20,13 +20,13 @@ from structgen.json_machine.steps.keys_and_items import (
     more,
 )
 from structgen.json_machine.steps.string_step import (
+    can_finish,
     character,
     escape_alive,
     escape_step,
     escapes_of,
     feed,
     settle_lone,
-    tail_alive,
     with_escape,
 )
 from structgen.json_machine.tables.json_blocks import (
@@ -480,8 +480,7 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
         code = character(c, d)
         if code != YES:
             return code
-    code = feed(c, d, byte)
-    return tail_alive(c, d) if code == YES and byte >= 0x80 else code
+    return feed(c, d, byte)
 
 
 @jit
@@ -556,7 +555,9 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte; the log of an item is left to the caller, but for the bytes of keys."""
     mode = d.mode
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
-        return text_step(c, d, byte)
+        code = text_step(c, d, byte)
+        begun = c.lacks != 0 and d.mode == mode and (byte >= 128 or (d.lexeme >> ESCAPE_SHIFT) & 15 != 0)
+        return can_finish(c, d) if code == YES and begun else code
     if mode == M_NUMBER:
         state = d.lexeme
         target = number_step(c, state, byte)

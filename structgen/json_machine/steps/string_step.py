@@ -15,8 +15,6 @@ from structgen.json_machine.tables.json_blocks import (
     ESCAPES_ANY,
     ESCAPES_ASCII,
     ESCAPES_CANONICAL,
-    LACKS_ESCAPES,
-    LACKS_TAILS,
     M_KEY,
     M_STRING,
     M_WORDS,
@@ -30,6 +28,10 @@ from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, NO, YES
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import copy_block
+
+_BEGUN, _LEVELS = 9, 14
+"""Spare blocks for what was begun: more than an escape of two halves has bytes; then as many for the bytes that
+were tried last."""
 
 
 @jit
@@ -378,12 +380,14 @@ def short_escape_of(point: int) -> bool:
 
 
 @jit
-def control_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
-    """Return YES, NO or ASK: may a control character of low..high come that json.dumps writes by its
-    number?"""
+def control_alive(c: JsonContext, d: JsonState, digits: int, value: int) -> int:
+    """Return YES, NO or ASK: may a control character come that json.dumps writes
+    with these first hexadecimal digits?"""
     answer = NO
-    for point in range(low, min(high, 31) + 1):
+    for point in range(32):
         if short_escape_of(point):
+            continue
+        if (point >> (4 * (4 - digits))) != value:
             continue
         code = block_alive(c, d, point, 0)
         if code == YES:
@@ -403,104 +407,19 @@ def dumped(policy: int) -> bool:
 def ascii_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may a character come of which json.dumps(ensure_ascii=True) writes a 16-bit unit
     in low..high by its number?"""
-    answer = control_alive(c, d, low, high)
-    if answer == YES or high < 127:
-        return answer
-    code = units_alive(c, d, max(low, 127), high)
-    return code if code != NO else answer
-
-
-@jit
-def block_of_units_alive(c: JsonContext, d: JsonState, low: int, high: int, before: int) -> int:
-    """Return YES, NO or ASK: may the escape of a 16-bit unit in low..high come next, whatever its digits;
-    behind the high surrogate 0xD800 + before, if that is not negative?"""
-    if before >= 0:
-        base = 0x10000 + (before << 10) - 0xDC00
-        return range_alive(c, d, base + low, base + high)
-    policy = escapes_of(c, d)
-    if policy == ESCAPES_ASCII:
-        return ascii_alive(c, d, low, high)
-    if policy == ESCAPES_CANONICAL:
-        return control_alive(c, d, low, high)
-    return units_alive(c, d, low, high)
-
-
-@jit
-def has_digits(c: JsonContext, d: JsonState, unit: int, size: int, left: int) -> bool:
-    """Return whether tokens have the digits that the units of an aligned block of `size` have in common,
-    of those `left` bits that are still to be written."""
-    lower = dumped(escapes_of(c, d))
-    for shift in range(0, left, 4):
-        digit = (unit >> shift) & 15
-        if 1 << shift < size:
-            continue
-        if digit < 10:
-            if c.absent[48 + digit] != 0:
-                return False
-        elif c.absent[87 + digit] != 0 and (lower or c.absent[55 + digit] != 0):
-            return False
-    return True
-
-
-@jit
-def next_unit(c: JsonContext, d: JsonState, low: int, high: int, left: int, before: int) -> int:
-    """Return the first unit in low..high whose escape tokens have the digits of, and that may come next (as
-    in `block_of_units_alive`); -1 where there is none, -2 when asked."""
-    unit = low
-    while unit <= high:
-        size = 1
-        while size < 0x10000 and unit & (16 * size - 1) == 0 and unit + 16 * size - 1 <= high:
-            size *= 16
-        while True:
-            code = NO
-            if has_digits(c, d, unit, size, left):
-                code = block_of_units_alive(c, d, unit, unit + size - 1, before)
-            if code == NO or size == 1:
-                break
-            size //= 16
-        if code != NO:
-            return unit if code == YES else -2
-        unit += size
-    return -1
-
-
-@jit
-def numbered_alive(c: JsonContext, d: JsonState, low: int, high: int, left: int, before: int) -> int:
-    """Return YES, NO or ASK: may the escape of a unit in low..high come next (as in `block_of_units_alive`),
-    of which `left` bits are to be written by digits that tokens have?"""
-    if c.lacks & LACKS_ESCAPES == 0:
-        return block_of_units_alive(c, d, low, high, before)
-    while low <= high:
-        unit = next_unit(c, d, low, high, left, before)
-        if unit < 0:
-            return NO if unit == -1 else ASK
-        if before >= 0 or unit < 0xD800 or unit >= 0xDC00:
-            return YES
-        other = next_unit(c, d, 0xDC00, 0xDFFF, 16, unit - 0xD800)
-        code = YES if other >= 0 else NO if other == -1 else ASK
-        if code == NO and escapes_of(c, d) == ESCAPES_ANY:
-            code = lone_alive(c, d, unit)
-        if code != NO:
-            return code
-        low = unit + 1
-    return NO
-
-
-@jit
-def shortened_alive(c: JsonContext, d: JsonState) -> int:
-    """Return YES, NO or ASK: may an escape of two characters come next?"""
     answer = NO
-    for byte in (34, 47, 92, 98, 102, 110, 114, 116):
-        if byte == 47 and dumped(escapes_of(c, d)):
+    for point in range(low, min(high, 31) + 1):
+        if short_escape_of(point):
             continue
-        if c.lacks & LACKS_ESCAPES and c.absent[byte] != 0:
-            continue
-        code = block_alive(c, d, short_escape(byte), 0)
+        code = block_alive(c, d, point, 0)
         if code == YES:
             return YES
         if code == ASK:
             answer = ASK
-    return answer
+    if high < 127:
+        return answer
+    code = units_alive(c, d, max(low, 127), high)
+    return code if code != NO else answer
 
 
 @jit
@@ -508,25 +427,36 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can the escape that is being written be completed?"""
     lex = d.lexeme
     escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
-    policy, spelled = escapes_of(c, d), c.lacks & LACKS_ESCAPES == 0 or c.absent[117] == 0
-    if escape < 6:
+    policy = escapes_of(c, d)
+    if dumped(policy) and escape < 6:
+        ascii = policy == ESCAPES_ASCII
         left = 4 * (6 - max(escape, 2))
-        code = NO
-        if spelled:
-            code = numbered_alive(c, d, value << left, ((value + 1) << left) - 1, left, -1)
-        if code == YES or escape > 1:
-            return code
-        other = shortened_alive(c, d)
-        return code if other == NO else other
+        first, last = value << left, ((value + 1) << left) - 1
+        if escape > 1:
+            return ascii_alive(c, d, first, last) if ascii else control_alive(c, d, escape - 2, value)
+        answer = ascii_alive(c, d, 0, 0xFFFF) if ascii else control_alive(c, d, 0, 0)
+        for byte in (34, 92, 98, 102, 110, 114, 116):
+            if answer == YES:
+                return YES
+            code = block_alive(c, d, short_escape(byte), 0)
+            if code != NO:
+                answer = code
+        return answer
+    if escape == 1:
+        return units_alive(c, d, 0, 0xFFFF)
+    if escape <= 5:
+        left = 4 * (6 - escape)
+        return units_alive(c, d, value << left, ((value + 1) << left) - 1)
     first, last = 0xDC00, 0xDFFF
-    low, top, left = 0, 0xFFFF, 16
+    low, top = 0, 0xFFFF
     if escape >= 8:
         left = 4 * (12 - escape)
         low, top = value << left, ((value + 1) << left) - 1
         first, last = max(first, low), min(last, top)
     asked = False
     if first <= last:
-        code = numbered_alive(c, d, first, last, left, high)
+        base = 0x10000 + (high << 10) - 0xDC00
+        code = range_alive(c, d, base + first, base + last)
         if code == YES:
             return YES
         asked = code == ASK
@@ -540,12 +470,10 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
             code = character(c, spare)
             if code == YES:
                 # a low surrogate would make it half of a pair
-                code = numbered_alive(c, spare, low, min(top, 0xDBFF), left, -1)
+                code = units_alive(c, spare, low, min(top, 0xDBFF))
                 if code != YES:
                     asked = asked or code == ASK
-                    code = numbered_alive(c, spare, max(low, 0xE000), top, left, -1)
-                if code == NO and escape == 7:
-                    code = shortened_alive(c, spare)
+                    code = units_alive(c, spare, max(low, 0xE000), top)
             if code == YES:
                 return YES
         asked = asked or code == ASK
@@ -685,35 +613,54 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 
 @jit
-def tail_alive(c: JsonContext, d: JsonState) -> int:
-    """Return YES, NO or ASK: where a text breaks off inside a character, have tokens the bytes that finish
-    one that may come?"""
-    if c.lacks & LACKS_TAILS == 0:
-        return YES
-    first, second, third = c.work.spare[8], c.work.spare[9], c.work.spare[10]
-    inside, asked = False, False
-    for one in range(0x80, 0xC0):
-        copy_block(d, first)
-        code = feed(c, first, one)
-        inside, asked = inside or code != NO, asked or code == ASK
-        if code != YES or c.absent[one] != 0:
-            continue
-        deeper = False
-        for two in range(0x80, 0xC0):
-            copy_block(first, second)
-            code = feed(c, second, two)
-            deeper, asked = deeper or code != NO, asked or code == ASK
-            if code != YES or c.absent[two] != 0:
-                continue
-            last = False
-            for three in range(0x80, 0xC0):
-                copy_block(second, third)
-                code = feed(c, third, three)
-                last, asked = last or code != NO, asked or code == ASK
-                if code == YES and c.absent[three] == 0:
-                    return YES
-            if not last:
-                return YES
-        if not deeper:
+def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> bool:
+    """Return whether a text breaks off inside a character. `t` is a block to work in."""
+    for byte in range(0x80, 0xC0):
+        copy_block(d, t)
+        if feed(c, t, byte) != NO:
+            return True
+    return False
+
+
+@jit
+def can_finish(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: have tokens the bytes that finish the escape, or the character, that was begun?
+
+    Depth first: what may come next is tried where tokens have it, and goes on as far as anything can come.
+    """
+    spare, level, asked = c.work.spare, 0, False
+    copy_block(d, spare[_BEGUN])
+    last = spare[_BEGUN + _LEVELS]
+    last.mode = 33
+    while level >= 0:
+        s, t, last = spare[_BEGUN + level], spare[_BEGUN + level + 1], spare[_BEGUN + _LEVELS + level]
+        escape = (s.lexeme >> ESCAPE_SHIFT) & 15
+        if last.mode == 33 and escape == 0 and not is_inside(c, s, t):
             return YES
-    return ASK if asked else NO if inside else YES
+        if last.mode == 33 and escape == 6 and escapes_of(c, s) == ESCAPES_ANY:
+            code = lone_alive(c, s, 0xD800 + ((s.lexeme >> 48) & 0x3FF))
+            if code == YES:
+                return YES
+            asked = asked or code == ASK
+        last.mode += 1
+        byte = last.mode
+        if byte > 191:
+            level -= 1
+            continue
+        if c.absent[byte] != 0:
+            continue
+        copy_block(s, t)
+        code = NO
+        if escape == 6 and byte == 92:
+            with_escape(t, 7, 0, (s.lexeme >> 48) & 0x3FF)
+            code = escape_alive(c, t)
+        elif escape != 0 and escape != 6 and byte < 128:
+            code = escape_step(c, t, byte)
+        elif escape == 0 and byte >= 128:
+            code = feed(c, t, byte)
+        asked = asked or code == ASK
+        if code == YES:
+            level += 1
+            last = spare[_BEGUN + _LEVELS + level]
+            last.mode = 33
+    return ASK if asked else NO

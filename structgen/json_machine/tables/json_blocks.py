@@ -256,7 +256,7 @@ class JsonWork(Block):
     entry: Annotated[SetEntry, 8]
     terminal: Annotated[JsonTerminal, 8]
     node: Annotated[JsonNode, 16]
-    spare: Annotated[BlockRows[JsonState], 8 * 11]
+    spare: Annotated[BlockRows[JsonState], 8 * 40]
 
 
 class JsonContext(Core):

@@ -24,9 +24,10 @@ _KINDS: Final = (
 """Kinds of values, each with texts of which one can be written if any of its texts can."""
 _SHORT: Final = {34: b'"', 92: b"\\", 47: b"/", 8: b"b", 12: b"f", 10: b"n", 13: b"r", 9: b"t"}
 """Characters with an escape of two, and its second."""
-_LENGTHS: Final = (0x80, 0x800, 0xC0, 1), (0x800, 0x10000, 0xE0, 2), (0x10000, 0x110000, 0xF0, 3)
-"""Characters of two bytes, of three, of four: the first, the one behind the last, what their first bytes
-have in common, and how many bytes follow."""
+_LENGTHS: Final = (
+    *((0, 0x80, 1), (0x80, 0x800, 2), (0x800, 0xD800, 3), (0xE000, 0x10000, 3), (0x10000, 0x110000, 4)),
+)
+"""Characters: the first, the one behind the last, of how many bytes each is."""
 _NUMERAL: Final = b"0123456789-+.eE"
 MANY: Final = 80
 """Characters from which on strings are told apart by few of them, whatever else may stand in them."""
@@ -91,12 +92,11 @@ class Quoting:
         return self._pattern(self.lone)
 
     def _pattern(self, free: bool) -> str | None:
-        digits = [self._has(*(ord(one) for one in {f"{value:x}", f"{value:X}"})) for value in range(16)]
+        cases = ("%x", "%X") if free else ("%x",)
+        digits = [any(ord(case % value) not in self.missing for case in cases) for value in range(16)]
         spelled = self.missing.isdisjoint(b"\\u")
         if not self.missing or (free and spelled and all(digits)):
             return None
-        if not free:
-            digits = [ord(f"{value:x}") not in self.missing for value in range(16)]
         found = self._raw()
         escaped = np.zeros_like(found)
         if spelled:
@@ -119,25 +119,14 @@ class Quoting:
         ranges = "".join(f"\\u{{{low:x}}}-\\u{{{end - 1:x}}}" for low, end in edges)
         return f"^[{ranges}]*$"
 
-    def _has(self, *some: int) -> bool:
-        return not self.missing.issuperset(some)
-
     def _raw(self) -> Points:
         """Return the characters that can be written as they are."""
-        has = np.array([byte not in self.missing for byte in range(256)])
-        found = np.zeros(0x110000, np.bool_)
-        found[:0x80] = has[:0x80]
+        found, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*self.missing])
+        for first, end, count in _LENGTHS[: 1 if self.is_ascii else None]:
+            text = "".join(map(chr, range(first, end))).encode()
+            found[first:end] = has[np.frombuffer(text, np.uint8).reshape(-1, count)].all(axis=1)
         found[[*range(32), 34, 92]] = False
-        if not self.is_ascii:
-            for first, end, lead, count in _LENGTHS:
-                rest, inside = np.arange(first, end), np.ones(end - first, np.bool_)
-                for _ in range(count):
-                    inside &= has[0x80 | rest & 63]
-                    rest >>= 6
-                found[first:end] = inside & has[lead | rest]
-            found[0xD800:0xE000] = False
-        else:
-            found[0x7F] = False
+        found[0x7F] &= not self.is_ascii
         return found
 
 

@@ -38,7 +38,6 @@ from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
 
 _NULL, _TRUE, _FALSE = JsonPieces((b"null",)), JsonPieces((b"true",)), JsonPieces((b"false",))
-_ZERO = JsonPieces((b"0",))
 
 
 class Oracle:
@@ -62,7 +61,7 @@ class Oracle:
         self.undecided: dict[str, None] = {}
         """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
         self._alive: dict[int, bool] = {ANYTHING: True, NEVER: False}
-        self._texts: dict[int, JsonPieces | None] = {ANYTHING: _ZERO, NEVER: None}
+        self._texts: dict[int, JsonPieces | None] = {ANYTHING: scalars.shortest(TRUE, NUMBER), NEVER: None}
 
     # Is there a value?
 
