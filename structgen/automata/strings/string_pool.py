@@ -90,7 +90,8 @@ class StringPool:
         self._arrays = self._memory.arrays
         self.texts = ImplicitStates(self._memory, limits)
         """The states inside implicit automata."""
-        self._loader = SpecLoader(self._memory, self.texts, dict(extra_formats or {}), plain=plain, lone=lone)
+        formats = dict(extra_formats or {})
+        self._loader = SpecLoader(self._memory, self.texts, formats, plain=plain, lone=lone, missing=missing)
         self._specs = self._loader.specs
         self._completions = NodeCompletions(self._memory, self._specs, self.texts)
         self._starts: dict[tuple[Spec, Callable[[frozenset[int]], int]], int] = {}

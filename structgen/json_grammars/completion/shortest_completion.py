@@ -35,12 +35,13 @@ class Shortest:
         "_names",
         "_names_told",
         "_quoted",
+        "_quoting",
         "_texts",
     )
 
     def __init__(self, machine: Inspection, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
-        self._machine = machine
+        self._machine, self._quoting = machine, quoting
         self._names = Names(machine)
         self._quoted = Quoted(machine, self._names, quoting)
         self._texts: dict[int, tuple[bytes, int]] = {}
@@ -289,10 +290,10 @@ class Shortest:
         """Return the completion from inside an escape: the least over the characters that it may become."""
         machine = self._machine
         found: dict[int, list[bytes]] = {}
-        for way in escape_rests(machine, index):
+        for way in escape_rests(machine, index, self._quoting.lost_digits):
             # Digits in lower case where the policy takes both, as they are written elsewhere: a completion of
             # this state is the rest of one that was found before it.
-            for rest in (way.lower(), way):
+            for rest in self._quoting.cases(way):
                 after = machine.after(index, rest)
                 if after >= 0:
                     found.setdefault(after, []).append(rest)
@@ -300,4 +301,8 @@ class Shortest:
         if escape_of(machine.registers(index)) == 6:
             # behind a high surrogate another one only where nothing else may come: that could go on for ever
             found = {one: r for one, r in found.items() if escape_of(machine.registers(one)) == 0} or found
+        if not found:  # what is alike has other digits: the first bytes that may come do
+            present = bytes({*range(128)}.difference(self._quoting.missing))
+            byte, after = machine.after_each(index, present)[0]
+            return bytes((byte,)) + self.text(after)
         return min((min(found[after], key=order) + self.text(after) for after in found), key=order)

@@ -350,7 +350,10 @@ class TokenBounds:
         if lexeme >> L.ESCAPE_SHIFT & 15:
             # the completion is no longer than by way of any of the characters that it may become
             index = index if token < 0 else machine.after_token(index, token)
-            ways = ((way, machine.after(index, way)) for way in escape_rests(machine, index))
+            ways = (
+                (way, machine.after(index, way))
+                for way in escape_rests(machine, index, self._quoting.lost_digits)
+            )
             way, after = next((one for one in ways if one[1] >= 0), (b"", index))
             lexeme, written = int(machine.registers(after)[L.LEX]), len(way)
         rests = list(machine.finish_string(lexeme & L.STATE_BITS).values())

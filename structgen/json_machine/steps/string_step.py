@@ -30,8 +30,8 @@ from structgen.native.jit import jit
 from structgen.native.typed_blocks import copy_block
 
 _BEGUN, _LEVELS = 9, 14
-"""Spare blocks for what was begun: more than an escape of two halves has bytes; then as many for the bytes that
-were tried last."""
+"""Spare blocks for what was begun: more than an escape of two halves has bytes; then as many for the bytes
+that were tried last."""
 
 
 @jit

@@ -50,6 +50,8 @@ class Quoting:
         self.is_ascii = escapes == "ascii"
         self._whole = ascii_string if self.is_ascii else json_string
         self.lone, self._free = escapes == "any", escapes in ("any", "canonical")
+        self.lost_digits = missing if self._free or not missing else missing.union(b"ABCDEF")
+        """Bytes that escapes do not have."""
         self._ways: dict[str, bytes] = {}
         self.blank = self.plain[:1] or self.literal(" ")[1:-1]
         """What one more character takes, the cheapest."""
@@ -61,6 +63,12 @@ class Quoting:
         if not self.missing or self.missing.isdisjoint(written):
             return written
         return b'"%b"' % b"".join(map(self._character, text))
+
+    def cases(self, way: bytes) -> list[bytes]:
+        """Return an escape with digits in lower case, in upper case, and in whichever is there: of these,
+        what can be written."""
+        there = bytes(byte if byte not in self.missing else ord(chr(byte).upper()) for byte in way.lower())
+        return [one for one in (way.lower(), way, there) if self.missing.isdisjoint(one)]
 
     def writes(self, text: str) -> bool:
         """Return whether a text can be written as a key or a constant."""
