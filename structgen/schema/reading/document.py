@@ -106,7 +106,7 @@ class Document:
             count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
             self.notes.append(f"{count} banned from strings and keys.")
         if missing:
-            self.root = self._without_bytes(self.root)
+            self.lose(missing)
 
     def _read_all(self, names: frozenset[str]) -> bool:
         """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
@@ -310,18 +310,19 @@ class Document:
         ban.additional = ban.items = ban
         return self.derived(root.pointer, all_of=(root, ban))
 
-    def _without_bytes(self, root: Schema) -> Schema:
-        """Return a schema that asks for another one, and of the whole value what `limits_of` says."""
+    def lose(self, missing: frozenset[int]) -> None:
+        """Have `root` ask of the whole value what `limits_of` says where bytes are missing."""
+        self.missing = missing
         fields, lost, keys = limits_of(self.quoting, self.policies)
         if not (fields or lost or keys):
-            return root
+            return
         asked = self.derived("", **fields)
         if lost:
             asked.not_ = self.derived("", enum=lost)
         if keys is not None:
             asked.property_names = self.derived("", pattern=keys)
         asked.additional = asked.items = asked
-        return self.derived(root.pointer, all_of=(root, asked))
+        self.root = self.derived(self.root.pointer, all_of=(self.root, asked))
 
     # --- Inside ---------------------------------------------------------------------------------------------
 

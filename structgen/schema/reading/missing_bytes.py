@@ -24,10 +24,8 @@ _KINDS: Final = (
 """Kinds of values, each with texts of which one can be written if any of its texts can."""
 _SHORT: Final = {34: b'"', 92: b"\\", 47: b"/", 8: b"b", 12: b"f", 10: b"n", 13: b"r", 9: b"t"}
 """Characters with an escape of two, and its second."""
-_LENGTHS: Final = (
-    *((0, 0x80, 1), (0x80, 0x800, 2), (0x800, 0xD800, 3), (0xE000, 0x10000, 3), (0x10000, 0x110000, 4)),
-)
-"""Characters: the first, the one behind the last, of how many bytes each is."""
+_LENGTHS: Final = (0x80, 0x800, 2), (0x800, 0xD800, 3), (0xE000, 0x10000, 3), (0x10000, 0x110000, 4)
+"""Characters beyond ASCII: the first, the one behind the last, of how many bytes each is."""
 _NUMERAL: Final = b"0123456789-+.eE"
 MANY: Final = 80
 """Characters from which on strings are told apart by few of them, whatever else may stand in them."""
@@ -130,9 +128,12 @@ class Quoting:
     def _raw(self) -> Points:
         """Return the characters that can be written as they are."""
         found, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*self.missing])
-        for first, end, count in _LENGTHS[: 1 if self.is_ascii else None]:
-            text = "".join(map(chr, range(first, end))).encode()
-            found[first:end] = has[np.frombuffer(text, np.uint8).reshape(-1, count)].all(axis=1)
+        found[:0x80] = has[:0x80]
+        for first, end, count in _LENGTHS if not self.is_ascii else ():
+            # the last bytes of 64 characters are those inside a character
+            text = "".join(map(chr, range(first, end, 64))).encode()
+            begin = has[np.frombuffer(text, np.uint8).reshape(-1, count)[:, :-1]].all(axis=1)
+            found[first:end] = (begin[:, None] & has[0x80:0xC0]).ravel()
         found[[*range(32), 34, 92]] = False
         found[0x7F] &= not self.is_ascii
         return found
