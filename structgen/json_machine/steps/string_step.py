@@ -23,7 +23,7 @@ from structgen.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
 )
-from structgen.json_machine.tables.lookups import FREE, MIDDLES, narrow, offered, set_step, string_step
+from structgen.json_machine.tables.lookups import FREE, MIDDLES, WIDTH, narrow, offered, set_step, string_step
 from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, NO, YES
 from structgen.native.jit import jit
@@ -615,7 +615,12 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> bool:
     """Return whether a text breaks off inside a character. `t` is a block to work in."""
+    state = d.lexeme & STATE_BITS
     for byte in range(0x80, 0xC0):
+        if d.mode == M_STRING and d.seen <= 0:
+            if c.strings[state * WIDTH + byte] != -1:
+                return True
+            continue
         copy_block(d, t)
         if feed(c, t, byte) != NO:
             return True
@@ -642,7 +647,7 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
             if code == YES:
                 return YES
             asked = asked or code == ASK
-        last.mode += 1
+        last.mode = max(last.mode + 1, 0 if escape != 0 else 0x80)
         byte = last.mode
         if byte > 191:
             level -= 1

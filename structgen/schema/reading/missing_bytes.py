@@ -133,7 +133,7 @@ class Quoting:
             # the last bytes of 64 characters are those inside a character
             text = "".join(map(chr, range(first, end, 64))).encode()
             begin = has[np.frombuffer(text, np.uint8).reshape(-1, count)[:, :-1]].all(axis=1)
-            found[first:end] = (begin[:, None] & has[0x80:0xC0]).ravel()
+            found[first:end] = np.logical_and.outer(begin, has[0x80:0xC0]).ravel()
         found[[*range(32), 34, 92]] = False
         found[0x7F] &= not self.is_ascii
         return found
