@@ -617,7 +617,7 @@ def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> bool:
     """Return whether a text breaks off inside a character. `t` is a block to work in."""
     state = d.lexeme & STATE_BITS
     for byte in range(0x80, 0xC0):
-        if d.mode == M_STRING and d.seen <= 0:
+        if d.mode != M_WORDS and state != NO_STATE:
             if c.strings[state * WIDTH + byte] != -1:
                 return True
             continue
