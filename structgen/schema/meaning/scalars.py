@@ -192,6 +192,8 @@ class Scalars:
 
     def _writable(self, formula: Formula) -> Formula:
         """Return those strings of a formula that can be written: constants where it has no others."""
+        if not self.quoting.missing:
+            return formula
         if isinstance(formula, Words):
             words = frozenset(filter(self.can_be_written, formula.of))
             return formula if len(words) == len(formula.of) else Words(words) if words else FALSE
