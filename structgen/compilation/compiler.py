@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, options_named
+from structgen.errors import (
+    GrammarError,
+    OptionError,
+    TokenizerError,
+    UnsatisfiableUnderPolicy,
+    options_named,
+)
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore, store_of
 from structgen.tokens.tokenizer import Tokenizer
@@ -46,7 +52,8 @@ def compile(
     `LimitError`, `TokenizerError` where the vocabulary can write no text, `OptionError`.
 
     Where no token writes some byte of UTF-8 by itself, the texts are those of the grammar that sequences of
-    tokens write, read byte by byte by a `CompiledText`, whatever the grammar (docs/tokenizers.md).
+    tokens write (docs/tokenizers.md): a byte that stands in no token leaves the grammar's own alphabet, and
+    what stands inside longer tokens alone is looked for in each mask (`WrittenTexts`).
     """
     if not isinstance(grammar, Grammar):
         raise OptionError(
@@ -60,19 +67,53 @@ def compile(
             where="tokenizer",
             cure="Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...).",
         )
-    if tokenizer.missing_bytes and (written := _written(grammar, tokenizer)) is not None:
+    if not tokenizer.missing_bytes:
+        return grammar.compiled(tokenizer, limits, store_of(store))
+    written = _written(grammar, tokenizer)
+    try:
         compiled: C = written.compiled(tokenizer, limits, store_of(store))
-        return compiled
-    return grammar.compiled(tokenizer, limits, store_of(store))
+    except GrammarError as error:
+        if written is grammar:
+            raise
+        raise _refusal(grammar, tokenizer, limits, error) from error
+    return compiled
 
 
-def _written(grammar: Grammar, tokenizer: Tokenizer) -> Compilable[Any] | None:
-    """Return the grammar of those texts that the tokenizer's tokens write; None where these are all."""
+def _written(grammar: Grammar, tokenizer: Tokenizer) -> Compilable[Any]:
+    """Return the grammar of those texts that the tokenizer's tokens write."""
     # start-up: a grammar may need neither room, and few vocabularies lack bytes
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.text_grammars.text_grammar import as_text
     from structgen.text_grammars.written_texts import WrittenTexts
 
     used = _JSON if isinstance(grammar, JsonSchemaGrammar) else _TEXT
+    missing = used.intersection(tokenizer.missing_bytes)
+    if not missing:
+        made: Any = grammar
+        return cast("Compilable[Any]", made)
+    if isinstance(grammar, JsonSchemaGrammar) and missing.issubset(tokenizer.absent_bytes):
+        return grammar.without_bytes(missing)
     # masks of machines are exact where each byte can be written by itself
-    return None if used.isdisjoint(tokenizer.missing_bytes) else WrittenTexts(as_text(grammar))
+    return WrittenTexts(as_text(grammar))
+
+
+def _refusal(
+    grammar: Grammar, tokenizer: Tokenizer, limits: Limits | None, error: GrammarError
+) -> TokenizerError:
+    """Return the error for a grammar of which tokens write nothing. Raises the errors of the grammar."""
+    # start-up: few grammars are refused
+    from structgen.compilation.explanation_text import named_bytes
+    from structgen.text_grammars.text_grammar import as_text
+
+    text = as_text(grammar)
+    whole = text.language(limits or text.limits)
+    needed = sorted({*tokenizer.missing_bytes}.intersection(whole.shortest(whole.start())))
+    cure = "Use a tokenizer with byte fallback, or add tokens for single bytes."
+    if isinstance(error, UnsatisfiableUnderPolicy) and "escapes" in error.policies:
+        cure = 'Give escapes="any": escapes write what tokens do not; or use a tokenizer with byte fallback.'
+    return TokenizerError(
+        "The vocabulary can write no text of the grammar"
+        + (f": no token writes these bytes of the shortest: {named_bytes(needed)}." if needed else "."),
+        where=error.where or "tokenizer",
+        cure=cure,
+    )

@@ -47,6 +47,7 @@ _ESCAPES = {
     "any": (L.ESCAPES_ANY, L.ESCAPES_ANY),
 }
 """Of strings, and of keys and constants."""
+_IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 _NUMERAL, _RESIDUE = 500, 1000
 """Bytes of a state of the numeral automata, and of what the network knows of a residue; about."""
 
@@ -70,7 +71,7 @@ class CompiledSchema(CompiledGrammar):
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies
-        self._configure(policies)
+        self._configure(policies, grammar.quoting.missing)
         files, kept, identity = self._masks.grammars, None, ""
         if self.limits.liveness == "flag":
             files = None  # what the oracle could not decide is in no table
@@ -113,7 +114,7 @@ class CompiledSchema(CompiledGrammar):
             self._meaning.build()
             return self._meaning.network
 
-    def _configure(self, policies: Any) -> None:
+    def _configure(self, policies: Any, missing: frozenset[int]) -> None:
         context = self._tables.context
         space: str = policies.whitespace
         if space.startswith("indent:"):
@@ -127,6 +128,10 @@ class CompiledSchema(CompiledGrammar):
             context[L.C_SPACE] = _SPACE[space]
             self._space = (_SPACE[space], b"")
         context[L.C_ESCAPES], context[L.C_KEY_ESCAPES] = _ESCAPES[policies.escapes]
+        self._absent = np.isin(np.arange(256), [*missing]).astype(np.uint8)
+        context[L.C_ABSENT] = address_of(self._absent)
+        context[L.C_LACKS] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
+        context[L.C_LACKS] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
         context[L.C_FREE] = int(context[L.C_ESCAPES] in self._masks.free)
         context[L.C_DEPTH_LIMIT] = self.limits.depth
 
@@ -267,9 +272,8 @@ class CompiledSchema(CompiledGrammar):
         """The shortest completions; made when they are first asked for: of most grammars they never are."""
         found = self._completions
         if found is None:
-            ascii = self.grammar.writes_ascii
             found = self._completions = Completer(
-                self._machine.with_meaning(), self.vocabulary, self, ascii=ascii
+                self._machine.with_meaning(), self.vocabulary, self, self.grammar.quoting
             )
         return found
 

@@ -19,5 +19,7 @@ def network_of(document: Document) -> SchemaNetwork:
     limits, policies = document.limits, document.policies
     strings = StringPool(limits, lone=policies.escapes == "any")
     return SchemaNetwork(
-        document, Strings(strings, outcome), Numbers(number_pool(policies.numbers, limits), outcome)
+        document,
+        Strings(strings, outcome, document.quoting.literal),
+        Numbers(number_pool(policies.numbers, limits, document.missing), outcome),
     )

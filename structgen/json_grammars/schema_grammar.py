@@ -17,7 +17,7 @@ from structgen.limits import DEFAULT, Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import exact, read, repeated, write
-from structgen.schema.reading.missing_bytes import writes_ascii
+from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
@@ -72,8 +72,10 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         remotes: Remotes | None = None,
         banned: tuple[str, ...] = (),
         missing: frozenset[int] = frozenset(),
+        document: Document | None = None,
     ) -> None:
-        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
+        """Read the schema `value` (exact JSON that nobody changes), unless `document` is what was read of it;
+        `text` is what it was read from.
 
         Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
         hold one of the texts in `banned`. Of texts with a byte in `missing` some are left out, as
@@ -87,15 +89,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
         remotes = remotes if remotes is not None else Remotes()
-        document = Document(
-            value,
-            draft=draft,
-            policies=policies,
-            limits=limits,
-            remotes=remotes,
-            banned=banned,
-            missing=missing,
-        )
+        if document is None:
+            document = Document(
+                value,
+                draft=draft,
+                policies=policies,
+                limits=limits,
+                remotes=remotes,
+                banned=banned,
+                missing=missing,
+            )
         self._spare = [document]
         self.root_types = document.written.types
         """The types of which a value is one, as the root's `type` names them; None where it says nothing."""
@@ -156,11 +159,19 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return self._narrower(tuple(sorted({*self._banned, *banned})), self._missing)
 
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
-        """Return a grammar with all those texts of this one that have none of some bytes, and others of this
-        one: of numerals, escapes and the bytes inside a character nothing is asked."""
-        return self._narrower(self._banned, self._missing | missing)
+        """Return the grammar of those texts of this one that have none of some bytes. That there are none is
+        said when it is compiled. It takes over what was read of the schema."""
+        missing |= self._missing
+        document = self._spare.pop() if self._spare else None
+        if document is not None:
+            document.lose(missing)
+        made = self._narrower(self._banned, missing, document)
+        made._resources = self._resources
+        return made
 
-    def _narrower(self, banned: tuple[str, ...], missing: frozenset[int]) -> JsonSchemaGrammar:
+    def _narrower(
+        self, banned: tuple[str, ...], missing: frozenset[int], document: Document | None = None
+    ) -> JsonSchemaGrammar:
         made = JsonSchemaGrammar(
             self._value,
             draft=self._draft,
@@ -171,6 +182,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             remotes=Remotes.holding(self._resources),
             banned=banned,
             missing=missing,
+            document=document,
         )
         made._file = self._file
         return made
@@ -181,9 +193,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return self._policies
 
     @property
-    def writes_ascii(self) -> bool:
-        """Whether completions write strings in ASCII alone."""
-        return writes_ascii(self._policies.escapes, self._missing)
+    def quoting(self) -> Quoting:
+        """How strings are written, and which bytes no text has."""
+        return quoting_of(self._policies.escapes, self._missing)
 
     @property
     def limits(self) -> Limits:

@@ -211,15 +211,18 @@ class Meaning:
     # --- making it ------------------------------------------------------------------------------------------
 
     def _made(self, tables: GrowingTables) -> tuple[Network, Expander]:
-        lone, ascii = self._grammar.policies.escapes == "any", self._grammar.writes_ascii
-        strings = StringPool(self._limits, spelling=ASCII if ascii else JSON, lone=lone)
-        numbers = number_pool(self._grammar.policies.numbers, self._limits)
+        lone, quoting = self._grammar.policies.escapes == "any", self._grammar.quoting
+        spelling = ASCII if quoting.is_ascii else JSON
+        strings = StringPool(self._limits, spelling=spelling, lone=lone, missing=quoting.missing)
+        numbers = number_pool(self._grammar.policies.numbers, self._limits, quoting.missing)
         outcomes = _Outcomes()
         network = self._grammar.network(
-            scalar_questions.Strings(strings, outcomes, ascii=ascii),
+            scalar_questions.Strings(strings, outcomes, quoting.literal),
             scalar_questions.Numbers(numbers, outcomes),
             self._limits,
-            widest=lambda: scalar_questions.Numbers(number_pool("any", self._limits), outcomes),
+            widest=lambda: scalar_questions.Numbers(
+                number_pool("any", self._limits, quoting.missing), outcomes
+            ),
         )
         outcomes.expander = expander = Expander(network, strings, numbers, tables, self._limits)
         return network, expander

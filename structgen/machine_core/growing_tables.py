@@ -35,7 +35,7 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 NODES, EDGES, LISTS, TERMINALS = (word_of(Core, name) for name in ("nodes", "edges", "lists", "terminals"))
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""
-_WORK = 128
+_WORK = 384
 """Words of rows that are about to be interned, and of spare registers."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from structgen.limits import Limits
+from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.policies import Policies
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ class SchemaSource(ABC):
         """How the texts of a value are written."""
 
     @property
-    def writes_ascii(self) -> bool:
-        """Whether completions write strings in ASCII alone."""
-        return self.policies.escapes == "ascii"
+    def quoting(self) -> Quoting:
+        """How strings are written, and which bytes no text has."""
+        return quoting_of(self.policies.escapes)
 
     @property
     @abstractmethod

@@ -85,6 +85,8 @@ def form_table(kind: int) -> tuple[list[list[int]], list[bool]]:
 
 
 _IN_BYTE_ORDER: Final = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
+_ANY_FORM: Final = ([[0] * len(COLUMNS)], [True])
+"""The form of numerals that may have any: one state, at which each may end."""
 _NUMERAL: Final = "How a numeral goes on as Python prints it"
 _FIXED: Final = Caps(16, 20, 0)
 """The digits before and after the point of a float without an exponent."""
@@ -105,19 +107,29 @@ _Way: TypeAlias = dict[_Pair, "tuple[_Pair, int] | None"]
 
 
 class PrintedPool:
-    """The numerals that Python prints, and whose value meets a specification: a `NumberPool` for
-    numbers="python". The digits before the point, and those after it, are bounded as by "bounded"."""
+    """The numerals of a `NumberPool` without some characters; under numbers="python" those that Python
+    prints, with the digits before the point, and those after it, bounded as by "bounded"."""
 
     __slots__ = (
-        *("_demands", "_forms", "_ids", "_limits", "_live", "_pools"),
+        *("_columns", "_demands", "_forms", "_ids", "_kinds", "_limits", "_live", "_pools"),
         *("_places", "outcome", "trans"),
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, numbers: str = "python", missing: frozenset[int] = frozenset()
+    ) -> None:
+        """`numbers`: the policy; `missing`: characters, as bytes, that no numeral has."""
         self._limits = limits
-        numbers = NumberPool("python", limits)
-        self._pools = numbers, NumberPool("python", limits, caps=_FIXED), numbers
-        self._forms = tuple(map(form_table, range(3)))
+        pool = NumberPool(numbers, limits)
+        self._columns = [column for column in _IN_BYTE_ORDER if COLUMNS[column] not in missing]
+        whole = ir.PlainInteger()
+        self._pools: tuple[NumberPool, ...] = (pool,)
+        self._forms: tuple[tuple[list[list[int]], list[bool]], ...] = (_ANY_FORM,)
+        self._kinds: tuple[ir.Formula, ...] = (ir.TRUE,)
+        if numbers == "python":
+            self._pools = pool, NumberPool("python", limits, caps=_FIXED), pool
+            self._forms = tuple(map(form_table, range(3)))
+            self._kinds = whole, ir.Not(whole), ir.All((ir.Not(whole), _SCIENTIFIC))
         self._places: list[_Place] = []
         self._ids: dict[_Place, int] = {}
         self._live: dict[_Pair, bool] = {}
@@ -146,11 +158,14 @@ class PrintedPool:
             self._demands[number] = demands
             return number
 
-        whole = ir.PlainInteger()
-        kinds: tuple[ir.Formula, ...] = (whole, ir.Not(whole), ir.All((ir.Not(whole), _SCIENTIFIC)))
         starts = [
-            pool.start(ir.Spec(tuple(ir.All((formula, asked)) for formula in spec.formulas)), noted)
-            for pool, asked in zip(self._pools, kinds, strict=True)
+            pool.start(
+                spec
+                if asked == ir.TRUE
+                else ir.Spec(tuple(ir.All((formula, asked)) for formula in spec.formulas)),
+                noted,
+            )
+            for pool, asked in zip(self._pools, self._kinds, strict=True)
         ]
         place = self._lively([(kind, number, 0) for kind, number in enumerate(starts)])
         return self._state(place) if place else ir.DEAD
@@ -177,7 +192,7 @@ class PrintedPool:
         wanted: set[int] = set()
         for pair in self._places[state]:
             kind, number, _form = pair
-            if kind == 0:
+            if kind == 0 and self._is_whole:
                 found = self._shortest_ints(pair)
             else:
                 wanted |= self._pools[kind].finish(number).keys()
@@ -224,7 +239,12 @@ class PrintedPool:
             b"%d/%d/%b" % (kind, form, self._pools[kind].key(number))
             for kind, number, form in self._places[state]
         ]
-        return blake2b(b"/".join(parts), digest_size=16).digest()
+        return blake2b(b"%b%r" % (b"/".join(parts), self._columns), digest_size=16).digest()
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all characters can be written, in all kinds of numerals that Python prints."""
+        return len(self._columns) == len(COLUMNS)
 
     def _outcome(self, pair: _Pair) -> int:
         kind, number, form = pair
@@ -240,7 +260,7 @@ class PrintedPool:
         numbers = pool.trans[number].tolist()
         return [
             (column, (kind, numbers[column], forms[column]))
-            for column in _IN_BYTE_ORDER
+            for column in self._columns
             if numbers[column] >= 0 and forms[column] >= 0
         ]
 
@@ -251,7 +271,9 @@ class PrintedPool:
     def _lives(self, pair: _Pair) -> bool:
         """Return whether a numeral comes of a pair; every visited pair is remembered. Raises
         LimitError (oracle_steps)."""
-        if pair[0] == 0:  # of a digit other than a needless zero all comes that the values' automaton says
+        if (
+            pair[0] == 0 and self._is_whole
+        ):  # of a digit other than a needless zero all comes that the values' automaton says
             return self._outcome(pair) >= 0 or bool(self._steps(pair))
         if pair not in self._live:
             way: _Way = {pair: None}
@@ -303,6 +325,8 @@ def _path(way: _Way, pair: _Pair) -> list[tuple[_Pair, int]]:
 AnyPool: TypeAlias = NumberPool | PrintedPool
 
 
-def number_pool(numbers: str, limits: Limits) -> AnyPool:
-    """Return the pool of a policy for numbers."""
-    return PrintedPool(limits) if numbers == "python" else NumberPool(numbers, limits)
+def number_pool(numbers: str, limits: Limits, missing: frozenset[int] = frozenset()) -> AnyPool:
+    """Return the pool of a policy for numbers, of the numerals without some bytes."""
+    if numbers == "python" or not missing.isdisjoint(COLUMNS):
+        return PrintedPool(limits, numbers, missing)
+    return NumberPool(numbers, limits)

@@ -101,7 +101,9 @@ class SpecLoader:
         *,
         spelling: int,
         lone: bool,
+        missing: frozenset[int],
     ) -> None:
+        self._missing = missing
         self._memory, self._texts, self._formats = memory, texts, formats
         self._spelling, self._lone = spelling, lone
         self.specs: list[StringSpec] = []
@@ -133,7 +135,7 @@ class SpecLoader:
                 letters.update(atom.letters)
                 for ranges in atom.sets:
                     sets.setdefault(ranges, len(sets))
-        partition = partition_for(tuple(sets), frozenset(letters), self._spelling, self._lone)
+        partition = partition_for(tuple(sets), frozenset(letters), self._spelling, self._lone, self._missing)
         loaded = StringSpec(spec, outcome, nodes, partition, sorted(builder.breaks))
         self.widest = max(self.widest, len(partition.first))
         self.judged, self.may_be_total = self.judged or judged, self.may_be_total or judged

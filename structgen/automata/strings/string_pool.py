@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
@@ -77,18 +78,21 @@ class StringPool:
         rooms: Mapping[str, int] = MappingProxyType({}),
         spelling: int = JSON,
         lone: bool = False,
+        missing: frozenset[int] = frozenset(),
     ) -> None:
-        """Make an empty pool. `rooms`: initial rows of arrays, in place of those in `ROOMS`. `spelling`:
-        (`unicode.partition`) by which completions are short. `lone`: lone surrogates can be written; if not,
-        a string that only they complete is dead."""
+        """Make an empty pool. `rooms`: initial rows of arrays, in place of those in `ROOMS`. `spelling`
+        (`unicode.partition`): by which completions are short. `lone`: lone surrogates can be written; if not,
+        a string that only they complete is dead. `missing`: bytes that no rest of a character has."""
         self._limits, self._spelling, self.lone = limits, spelling, lone
         self._plain = spelling == PLAIN
+        self._inside = [byte for byte in range(0x80, 0xC0) if byte not in missing]
         self._memory = StringMemory(limits, rooms, self._answer)
         self._arrays = self._memory.arrays
         self.texts = ImplicitStates(self._memory, limits)
         """The states inside implicit automata."""
+        formats = dict(extra_formats or {})
         self._loader = SpecLoader(
-            self._memory, self.texts, dict(extra_formats or {}), spelling=spelling, lone=lone
+            self._memory, self.texts, formats, spelling=spelling, lone=lone, missing=missing
         )
         self._specs = self._loader.specs
         self._completions = NodeCompletions(self._memory, self._specs, self.texts)
@@ -385,6 +389,15 @@ class StringPool:
 
     def _find_finish(self, state: int, most: int) -> dict[int, bytes]:
         kind, a, b, c = (int(x) for x in self._arrays["states"][state, : StringState.done])
+        best: dict[int, bytes] = {}
+        if len(self._inside) < 64 and (
+            kind in (ar.MIDDLE_STATE, ar.SPLIT_STATE) or (kind == ar.FREE_STATE and c)
+        ):
+            row = self._row(state)
+            for byte in self._inside:
+                if row[byte] >= 0:
+                    self._improve(best, bytes((byte,)), self.finish(int(row[byte]), most))
+            return best
         if kind == ar.FREE_STATE:
             return dict.fromkeys(sorted(self._free_demands(a)), _REST[c])
         if kind == ar.MIDDLE_STATE:
@@ -394,14 +407,14 @@ class StringPool:
         if kind == ar.BANNED_STATE:
             made, met = self._banned[a]
             return dict.fromkeys(sorted(met), banned_texts.shortest(made, b, self._spelling == ASCII))
-        best: dict[int, bytes] = {}
         partition = self._specs[int(self._arrays["nodes"][a, StringNode.spec])].partition
         row = self._memory.ask(k.ASK_ROW, a)
         low, high = b, b + (1 << 6 * c) - 1
         low = 0x800 if c == 2 and low == 0 else 0x10000 if c == 3 and low == 0 else low
         high = 0xDFFF if c == 2 and low == 0xD800 else high
         seen: set[int] = set()
-        for index, first in enumerate(partition.starts):
+        for index in range(bisect_right(partition.starts, low) - 1, bisect_right(partition.starts, high)):
+            first = partition.starts[index]
             end = partition.starts[index + 1] if index + 1 < len(partition.starts) else LAST + 1
             point = max(first, low)
             if 0xD800 <= point < 0xE000 and low < 0xD800:

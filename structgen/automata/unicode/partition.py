@@ -33,44 +33,65 @@ class Partition:
 
 
 @functools.cache
-def _order_of_ascii(spelling: int) -> tuple[tuple[int, bytes], ...]:
+def _order_of_ascii(spelling: int, missing: frozenset[int]) -> tuple[tuple[int, bytes], ...]:
     """Return what each ASCII character in a string is written as: how many bytes, and which (RFC 8259,
-    section 7). PLAIN: a byte each; those that JSON writes as themselves come first."""
+    section 7), by an escape where a byte of it is `missing`. PLAIN: a byte each; those that JSON writes as
+    themselves come first."""
     written = [json.dumps(chr(point), ensure_ascii=spelling == ASCII)[1:-1].encode() for point in range(0x80)]
     if spelling == PLAIN:
         return tuple((1, bytes((len(text),)) + text) for text in written)
-    return tuple((len(text), text) for text in written)
+    ways = [text if missing.isdisjoint(text) else b"\\u%04x" % point for point, text in enumerate(written)]
+    return tuple((len(text), text) for text in ways)
 
 
-def cheapest_point(low: int, high: int, spelling: int = JSON) -> tuple[int, bytes, int] | None:
+def cheapest_point(
+    low: int, high: int, spelling: int = JSON, missing: frozenset[int] = frozenset()
+) -> tuple[int, bytes, int] | None:
     """Return what the cheapest code point of a range is written as in a spelling, with the point; None where
-    all are surrogates.
+    all are surrogates. `missing`: bytes for the want of which escapes are written.
 
     Compare these: fewer bytes come first, then smaller ones. O(1) past ASCII.
     """
     found: tuple[int, bytes, int] | None = None
     if low < 0x80:
-        order = _order_of_ascii(spelling)
+        order = _order_of_ascii(spelling, missing)
         point = min(range(low, min(high, 0x7F) + 1), key=order.__getitem__)
         found = (*order[point], point)
         low = 0x80
     elif 0xD800 <= low < 0xE000:
         low = 0xE000
     if low <= high and (found is None or found[0] > 1):
-        text = json.dumps(chr(low))[1:-1].encode() if spelling == ASCII else chr(low).encode()
-        rest = (len(text), text, low)
-        if found is None or rest < found:
-            found = rest
+        for point in (low, *(first for first in _FIRSTS if missing and low < first <= high)):
+            text = json.dumps(chr(point))[1:-1].encode() if spelling == ASCII else chr(point).encode()
+            if not missing.isdisjoint(text):
+                text = chr(point).encode("unicode_escape").rjust(6 if point < 0x10000 else 12)
+            rest = (len(text), text, point)
+            if found is None or rest < found:
+                found = rest
     return found
+
+
+_FIRSTS = (
+    *range(0xC0, 0x800, 64),
+    *range(0x1000, 0xD000, 0x1000),
+    0xE000,
+    *range(0x10000, 0x110000, 0x40000),
+)
+"""The first characters with each first byte of UTF-8."""
 
 
 @functools.lru_cache(maxsize=512)
 def partition_for(
-    sets: tuple[Ranges, ...], letters: frozenset[int], spelling: int = JSON, lone: bool = False
+    sets: tuple[Ranges, ...],
+    letters: frozenset[int],
+    spelling: int = JSON,
+    lone: bool = False,
+    missing: frozenset[int] = frozenset(),
 ) -> Partition:
     """Return the coarsest partition in which a set is a union of classes, and a letter is its own class.
 
-    `spelling`: by which a class has its cost. `lone`: lone surrogates can be written, as escapes.
+    `spelling`: by which a class has its cost. `lone`: lone surrogates can be written, as escapes. `missing`:
+    as in `cheapest_point`.
     """
     toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
     for index, ranges in enumerate(sets):
@@ -96,7 +117,7 @@ def partition_for(
     for (point, name), end in zip(runs, ends, strict=True):
         known = spelled.get(name)
         if known is None or (known[0] > 1 and known[2] < 0x80):  # later ranges are dearer than these
-            found = cheapest_point(point, end - 1, spelling)
+            found = cheapest_point(point, end - 1, spelling, missing)
             if lone and found is None:
                 found = 6, b"\\u%04x" % point, point
             spelled[name] = found if known is None or (found is not None and found < known) else known

@@ -41,31 +41,49 @@ def characters(machine: Inspection, index: int, low: int = 0, high: int = LAST) 
     The policy of escapes and the length of the string may still refuse them. Cost: some 64 lookups for each
     state inside a character.
     """
-    return _unlike(machine, machine.string_state(index), set(machine.listed_rests(index)), low, high)
+    return _unlike(
+        machine, machine.string_state(index), set(machine.listed_rests(index)), low, high, frozenset()
+    )
 
 
-def _unlike(machine: Inspection, state: int, rests: set[str], low: int, high: int) -> list[int]:
-    """Return the listed points of low..high, and the smallest of the others for each state that they lead
-    to."""
+def _unlike(
+    machine: Inspection, state: int, rests: set[str], low: int, high: int, missing: frozenset[int]
+) -> list[int]:
+    """Return the listed points of low..high, and the smallest of the others for each state that they lead to;
+    of those whose escapes have none of the missing digits."""
     listed = {ord(rest[0]) for rest in rests if low <= ord(rest[0]) <= high}
     found: dict[int, int] = {}
-    while low <= high:
+    while (low := _spelled_from(low, missing)) <= high:
         again = high + 1
         for target, point in machine.string_targets(state, low, high).items():
             if target in found:
                 continue
-            if point in listed:
-                again = min(again, point + 1)
+            if point in listed or _spelled_from(point, missing) > point:
+                again = min(again, _spelled_from(point + 1, missing))
             else:
                 found[target] = point
         low = again
     return sorted(listed.union(found.values()))
 
 
-def escape_rests(machine: Inspection, index: int) -> Iterator[bytes]:
+def _spelled_from(point: int, missing: frozenset[int]) -> int:
+    """Return the first character from one on whose escape has none of the missing digits, in either case."""
+    while missing and point <= LAST:
+        units = chr(point).encode("utf-16-be", "surrogatepass").hex()
+        lost = [at for at, one in enumerate(units) if missing.issuperset((ord(one), ord(one.upper())))]
+        if not lost:
+            break
+        # another digit there: the halves of a pair have ten bits each
+        step = 1 << (4 * (3 - lost[0] % 4) + (10 if len(units) == 8 and lost[0] < 4 else 0))
+        point = (point // step + 1) * step
+    return point
+
+
+def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> Iterator[bytes]:
     """Yield ways to finish the escape that is being written in a state, one for each character of all that
-    are alike, with digits in upper case. Some may be refused. A high surrogate may be left open; one that
-    stands alone may take a byte or an escape behind it."""
+    are alike, with digits in upper case; of those whose digits are not missing in both cases. Some may be
+    refused. A high surrogate may be left open; one that stands alone may take a byte or an escape behind
+    it."""
     lex = int(machine.registers(index)[L.LEX])
     escape, value, begun = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
     left = 4 * (4 - max(escape % 6 - 2, 0))
@@ -75,7 +93,7 @@ def escape_rests(machine: Inspection, index: int) -> Iterator[bytes]:
     if escape >= 6:
         first, last = max(low, _LOW), min(high, _BEHIND - 1)
         base = 0x10000 + (begun << 10) - _LOW
-        for point in _unlike(machine, state, rests, base + first, base + last):
+        for point in _unlike(machine, state, rests, base + first, base + last, missing):
             yield _pair(point)[escape:]
         # or the high surrogate stands alone
         head = _unit(_HIGH + begun)
@@ -86,12 +104,14 @@ def escape_rests(machine: Inspection, index: int) -> Iterator[bytes]:
     if len(head) + 2 > escape:
         yield from ((head + b"\\" + bytes((byte,)))[escape:] for byte in _SHORT)
     for first, last in _EVEN:
-        for point in _unlike(machine, state, rests, max(first, low), min(last, high)):
+        for point in _unlike(machine, state, rests, max(first, low), min(last, high), missing):
             yield (head + _unit(point))[escape:]
     first, last = max(low, _HIGH), min(high, _LOW - 1)
     if first <= last:
         base = 0x10000 - (_HIGH << 10)
-        for point in _unlike(machine, state, rests, base + (first << 10), base + (last << 10) + 0x3FF):
+        for point in _unlike(
+            machine, state, rests, base + (first << 10), base + (last << 10) + 0x3FF, missing
+        ):
             yield (head + _pair(point))[escape:]
     for first in (max(low, _HIGH), max(low, _LOW)):
         if first <= high and first < _BEHIND:

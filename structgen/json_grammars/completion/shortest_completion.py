@@ -18,6 +18,7 @@ from structgen.json_grammars.completion.string_rests import Names, Quoted
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Demands
+from structgen.schema.reading.missing_bytes import Quoting
 
 _IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
 """Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
@@ -40,15 +41,16 @@ class Shortest:
         "_names",
         "_names_told",
         "_quoted",
+        "_quoting",
         "_texts",
     )
 
-    def __init__(self, machine: Inspection, *, ascii: bool = False) -> None:
-        """`ascii`: strings are written in ASCII alone."""
-        self._machine = machine
+    def __init__(self, machine: Inspection, quoting: Quoting) -> None:
+        """`quoting`: how strings are written."""
+        self._machine, self._quoting = machine, quoting
         self._names = Names(machine)
         self._begun = BegunValues(machine)
-        self._quoted = Quoted(machine, self._names, ascii=ascii)
+        self._quoted = Quoted(machine, self._names, quoting)
         self._texts: dict[int, tuple[bytes, int]] = {}
         self._folds: dict[tuple[int, int, tuple[tuple[int, bytes], ...]], bytes] = {}
         self.clear()
@@ -359,10 +361,10 @@ class Shortest:
         """Return the completion from inside an escape: the least over the characters that it may become."""
         machine = self._machine
         found: dict[int, list[bytes]] = {}
-        for way in escape_rests(machine, index):
+        for way in escape_rests(machine, index, self._quoting.lost_digits):
             # Digits in lower case where the policy takes both, as they are written elsewhere: a completion of
             # this state is the rest of one that was found before it.
-            for rest in (way.lower(), way):
+            for rest in self._quoting.cases(way):
                 after = machine.after(index, rest)
                 if after >= 0:
                     found.setdefault(after, []).append(rest)
@@ -370,4 +372,8 @@ class Shortest:
         if escape_of(machine.registers(index)) == 6:
             # behind a high surrogate another one only where nothing else may come: that could go on for ever
             found = {one: r for one, r in found.items() if escape_of(machine.registers(one)) == 0} or found
+        if not found:  # what is alike has other digits: the first bytes that may come do
+            present = bytes({*range(128)}.difference(self._quoting.missing))
+            byte, after = machine.after_each(index, present)[0]
+            return bytes((byte,)) + self.text(after)
         return min((min(found[after], key=order) + self.text(after) for after in found), key=order)

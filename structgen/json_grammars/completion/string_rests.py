@@ -12,7 +12,7 @@ from structgen.json_grammars.completion.shortest_texts import behind, least, ord
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Demands
-from structgen.schema.reading.json_values import ascii_string, json_string
+from structgen.schema.reading.missing_bytes import Quoting
 
 _KEYS = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
 """Bytes that strings write as they are, where a policy has no other way."""
@@ -20,6 +20,8 @@ _SURROGATES = 0xD800, 0xDFFF
 _ESCAPED = (0, 31), (34, 34), (92, 92), (127, 127), _SURROGATES
 _ESCAPED_ASCII = (*_ESCAPED[:-2], (127, 0xD7FF), _SURROGATES, (0xE000, LAST))
 """Characters that are written as escapes, in UTF-8 and in ASCII; DEL, in one of them alone."""
+_ANY = ((0, LAST),)
+"""Where bytes are missing, any character may be."""
 
 
 class _Taken(Collection[str]):
@@ -124,12 +126,13 @@ class Names:
 class Quoted:
     """Rests of what stands in quotation marks, for the states of one compiled grammar."""
 
-    __slots__ = ("_keys", "_literal", "_machine", "_members", "_names")
+    __slots__ = ("_escaped", "_keys", "_literal", "_machine", "_members", "_names", "_quoting")
 
-    def __init__(self, machine: Inspection, names: Names, *, ascii: bool) -> None:
-        """`ascii`: strings are written in ASCII alone."""
-        self._machine, self._names = machine, names
-        self._literal = ascii_string if ascii else json_string
+    def __init__(self, machine: Inspection, names: Names, quoting: Quoting) -> None:
+        """`quoting`: how strings are written."""
+        self._machine, self._names, self._quoting = machine, names, quoting
+        self._literal = quoting.literal
+        self._escaped = _ANY if quoting.missing else _ESCAPED_ASCII if quoting.is_ascii else _ESCAPED
         self._keys: dict[int, Demands] = {}
         self._members: dict[tuple[int, str], Mapping[int, bytes]] = {}
 
@@ -184,23 +187,25 @@ class Quoted:
         byte each where bytes are written as they are; where they are not, one for all characters that are
         alike. The shortest come first."""
         machine = self._machine
-        bytewise = machine.after_each(index, _KEYS)
+        missing = self._quoting.missing
+        bytewise = machine.after_each(index, bytes(byte for byte in _KEYS if byte not in missing))
         steps = [(bytes((byte,)), bytes((byte,)), after) for byte, after in bytewise]
         if any(0x80 <= byte < 0xC0 for byte, _ in bytewise):
             return steps  # inside a character
-        for low, high in _ESCAPED if self._literal is json_string else _ESCAPED_ASCII:
+        for low, high in self._escaped:
             for point in characters(machine, index, low, high):
                 decoded = encode(chr(point))
                 written = self._literal(chr(point))[1:-1]
                 after = machine.after(index, written)
-                if after >= 0:
+                if after >= 0 and missing.isdisjoint(written):
                     steps.append((decoded, written, after))
         return sorted(steps, key=lambda step: order(step[1]))
 
     def _unlisted(self, regs: Registers) -> Demands:
         machine = self._machine
+        machine = self._machine
         row, count = machine.string_row(int(regs[L.RES])), int(regs[L.AT])
-        missing = b" " * max(0, row[L.S_LEAST] - count)
+        missing = self._quoting.blank * max(0, row[L.S_LEAST] - count)
         left = max(0, row[L.S_MOST] - count) if row[L.S_MOST] >= 0 else -1
         rests = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS, left)
         return {j: self.written(text) + missing + b'"' for j, text in rests.items()}

@@ -28,7 +28,7 @@ from structgen.json_machine.masks.state_walk import settle_costs
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Key, SimpleObject, Spec
 from structgen.native.raw_memory import address_of
-from structgen.schema.reading.json_values import ascii_string, json_string
+from structgen.schema.reading.missing_bytes import MANY, Quoting
 from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -123,8 +123,7 @@ class ValueTexts:
             count,
             address_of(costs),
         )
-        assert not failed, "a vocabulary that can write every byte"
-        return int(costs.max())
+        return L.UNBOUNDED if failed else int(costs.max())
 
 
 class TokenBounds:
@@ -135,12 +134,14 @@ class TokenBounds:
         "_frames",
         "_literal",
         "_machine",
+        "_many",
         "_noted",
         "_numerals",
         "_objects",
         "_places",
         "_plain_objects",
         "_quotes",
+        "_quoting",
         "_short",
         "_strings",
         "_tails",
@@ -154,8 +155,8 @@ class TokenBounds:
         vocabulary: Vocabulary,
         walker: MaskWalker,
         texts: ValueTexts,
+        quoting: Quoting,
         *,
-        ascii: bool,
         close: bool,
     ) -> None:
         """`close`: the tokens of most texts are counted, otherwise of long ones alone, and what is found out
@@ -163,7 +164,9 @@ class TokenBounds:
         self._machine, self._walker, self._texts = machine, walker, texts
         self._short, self._noted = _SHORT[close], not close
         self._quotes = _with_quote(vocabulary)
-        self._literal = ascii_string if ascii else json_string
+        self._quoting, self._literal = quoting, quoting.literal
+        self._many = len(quoting.plain) >= MANY
+        """Whether few characters tell many strings apart."""
         self._escape = _QUOTED if machine.escapes_any_key else 0
         """Bytes that finish an escape in a key that is named."""
         self._places: dict[tuple[int, int, int], int] = {}
@@ -305,7 +308,8 @@ class TokenBounds:
             return max(map(len, machine.finish_number(lexeme).values()), default=L.UNBOUNDED)
         if mode == L.M_WORDS:
             words = list(machine.words(residue))
-            if _AS_THEY_ARE.fullmatch(b"".join(words)):
+            joined = b"".join(words)
+            if _AS_THEY_ARE.fullmatch(joined) and self._quoting.missing.isdisjoint(joined):
                 rests = [word + b'"' for word in words]
             else:
                 rests = [self._literal(decode(word))[1:] for word in words]
@@ -328,7 +332,7 @@ class TokenBounds:
                     # the shortest rest may have too many characters; one of the fewest has not
                     rest = spec[L.S_FARTHEST] * _WIDEST
                 own = _QUOTED + self._missing(spec) + rest
-            elif self._is_free(row):
+            elif self._is_free(row) and self._many:
                 # so many more characters can be written in more ways than there are words
                 own = _QUOTED + self._missing(spec) + words.bit_length()
             self._strings[row] = own
@@ -342,7 +346,7 @@ class TokenBounds:
 
     def _missing(self, spec: list[int]) -> int:
         """Return a bound for the characters that a string still lacks, whatever they are."""
-        return self._most([b" " * spec[L.S_LEAST]]) if spec[L.S_LEAST] > 0 else 0
+        return self._most([self._quoting.blank * spec[L.S_LEAST]]) if spec[L.S_LEAST] > 0 else 0
 
     def _rest_of(self, row: int, lexeme: int, index: int, token: int) -> int:
         """Return a bound for a state of a string, to which a token leads from a state."""
@@ -353,7 +357,10 @@ class TokenBounds:
         if lexeme >> L.ESCAPE_SHIFT & 15:
             # the completion is no longer than by way of any of the characters that it may become
             index = index if token < 0 else machine.after_token(index, token)
-            ways = ((way, machine.after(index, way)) for way in escape_rests(machine, index))
+            ways = (
+                (way, machine.after(index, way))
+                for way in escape_rests(machine, index, self._quoting.lost_digits)
+            )
             way, after = next((one for one in ways if one[1] >= 0), (b"", index))
             lexeme, written = int(machine.registers(after)[L.LEX]), len(way)
         rests = list(machine.finish_string(lexeme & L.STATE_BITS).values())
@@ -366,14 +373,14 @@ class TokenBounds:
     def _rest(self, start: int, demands: Callable[[int], Collection[int]], need: int) -> int:
         """Return in how many bytes a string or key has `need` rests from each state of its automaton."""
         if start == StringPool.FREE:
-            return 0
+            return 0 if need == 1 or self._many else L.UNBOUNDED
         if start < 0:  # no key may come yet: what may is known when the state is met
             return L.UNBOUNDED
         found = self._machine.automaton(start, _STATES)
         if found is None:
             return L.UNBOUNDED
         outcomes = [(outcome, demands(outcome)) for outcome in np.unique(found[1]).tolist() if outcome >= 0]
-        size = longest_rest(*found, outcomes, need, ascii=self._literal is ascii_string)
+        size = longest_rest(*found, outcomes, need, self._quoting.missing, ascii=self._quoting.is_ascii)
         return L.UNBOUNDED if size is None else size
 
     def _below(self, frame: int) -> int:
@@ -452,7 +459,9 @@ class TokenBounds:
                 head = self._spaced([b"," + self._literal(name) + b":"])
                 most = max(most, self._escape + head + max(self._spaced([text]) for text in texts))
                 rest += head + self._spaced([min(texts, key=len)]) if required else 0
-        if simple.extra >= 0:
+        if simple.extra >= 0 and not self._many:
+            most = L.UNBOUNDED
+        elif simple.extra >= 0:
             most = max(
                 most, _QUOTED + _NAME + self._spaced(b":" + text for text in self._texts.values(simple.extra))
             )

@@ -20,6 +20,7 @@ from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
 from structgen.json_machine.tables import json_blocks as L
 from structgen.native.raw_memory import address_of
+from structgen.schema.reading.missing_bytes import Quoting
 from structgen.tokens.vocabulary import Vocabulary
 
 _KEPT = 1 << 16
@@ -77,6 +78,7 @@ class Completer:
         "_bounds",
         "_ceilings",
         "_chains",
+        "_choices_of",
         "_costs",
         "_end",
         "_labels",
@@ -90,18 +92,22 @@ class Completer:
     )
 
     def __init__(
-        self, machine: Inspection, vocabulary: Vocabulary, walker: MaskWalker, *, ascii: bool = False
+        self, machine: Inspection, vocabulary: Vocabulary, walker: MaskWalker, quoting: Quoting
     ) -> None:
-        """`walker`: the compiled grammar, which holds this, and is not kept alive; `ascii`: strings are
-        written in ASCII alone."""
+        """`walker`: the compiled grammar, which holds this, and is not kept alive; `quoting`: how strings are
+        written."""
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
         texts = ValueTexts(machine, vocabulary)
         self._bounds = tuple(
-            TokenBounds(machine, vocabulary, self._walker, texts, ascii=ascii, close=close)
+            TokenBounds(machine, vocabulary, self._walker, texts, quoting, close=close)
             for close in (False, True)
         )
-        self._shortest = Shortest(machine, ascii=ascii)
+        self._shortest = Shortest(machine, quoting)
+        self._choices_of = {
+            mode: bytes(byte for byte in some if byte not in quoting.missing)
+            for mode, some in _CHOICES.items()
+        }
         self._ceilings: dict[int, int] = {}
         self._clear()
 
@@ -343,7 +349,7 @@ class Completer:
                 found[state] = length - i
                 self._shortest.remember(state, text, offset + i)
                 step = (text[offset + i], states[i + 1])
-                wanted = _CHOICES.get(choices[i])
+                wanted = self._choices_of.get(choices[i])
                 if wanted is None or not self._shortest.chooses(state):
                     steps.append([step])
                     continue

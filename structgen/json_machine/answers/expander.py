@@ -127,7 +127,8 @@ class Expander:
         if len(total):
             room_for_safe(self._tables, strings.count)
             ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
-            self._tables.rows(L.T_SAFE)[total] = total_row(ascii_only)
+            tails = bool(context[L.C_LACKS] & L.LACKS_TAILS)
+            self._tables.rows(L.T_SAFE)[total] = total_row(ascii_only, tails)
         if self._with_steppers:
             self._measure()
         context[L.C_STRING_COUNT] = strings.count

@@ -9,7 +9,7 @@ from structgen.automata.numbers.printed_numerals import AnyPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Formula, Spec
-from structgen.schema.reading.json_values import ascii_string, json_string
+from structgen.schema.reading.json_values import json_string
 
 Intern = Callable[[frozenset[int]], int]
 _FIRST = 1 << 24
@@ -24,10 +24,11 @@ class Strings:
 
     __slots__ = ("_intern", "_literal", "_numbers", "_pool", "_sets")
 
-    def __init__(self, pool: StringPool, intern: Intern, *, ascii: bool = False) -> None:
-        """`ascii`: literals are written in ASCII alone."""
-        self._pool, self._intern = pool, intern
-        self._literal = ascii_string if ascii else json_string
+    def __init__(
+        self, pool: StringPool, intern: Intern, literal: Callable[[str], bytes] = json_string
+    ) -> None:
+        """`literal`: how strings are written."""
+        self._pool, self._intern, self._literal = pool, intern, literal
         self._numbers: dict[frozenset[int], int] = {}
         self._sets: list[frozenset[int]] = []
 

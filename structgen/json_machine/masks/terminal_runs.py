@@ -19,6 +19,7 @@ from structgen.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
     ESCAPES_ANY,
     ESCAPES_ASCII,
+    LACKS_TAILS,
     M_ARRAY,
     M_STRING,
     SPACE_BOUNDED,
@@ -304,7 +305,7 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
     high = ~(1 << 28)  # no backslash
     if c.escapes == ESCAPES_ASCII:
         return low, high & ((1 << 63) - 1)  # no DEL
-    return low | WIDE, high
+    return (low if c.lacks & LACKS_TAILS else low | WIDE), high
 
 
 @jit
@@ -370,7 +371,7 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
         return True
     low, high = all_classes(c)
     low &= ~WIDE
-    ascii_only = c.escapes == ESCAPES_ASCII
+    bytewise = c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS != 0
     blank = 1 << 32
     stage, count, reach = 0, 0, 0
     whole_low, whole_high, whole_reach = low, high, reach
@@ -400,7 +401,7 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
     wide = 0
     if reach >= _LEAST_REACH and low | high == 0:
         reach = ANY_NUMBER
-    if reach == ANY_NUMBER and not ascii_only:
+    if reach == ANY_NUMBER and not bytewise:
         for spaces in (True, False):
             reached = wide_alive(c, scratch, count, spaces, False)
             if reached == -2:
@@ -438,10 +439,10 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
     return True
 
 
-def total_row(ascii_only: bool) -> tuple[int, ...]:
+def total_row(ascii_only: bool, tails: bool) -> tuple[int, ...]:
     """Return the row of T_SAFE of a state from which every text goes on to some end: as `find_safe` has it
-    for the free string."""
-    low = ~((1 << 34) | ((1 << 32) - 1)) | (0 if ascii_only else WIDE)
+    for the free string. `tails`: some characters lack bytes."""
+    low = ~((1 << 34) | ((1 << 32) - 1)) | (0 if ascii_only or tails else WIDE)
     high = ~(1 << 28) & ((1 << 63) - 1 if ascii_only else -1)  # as int64
     return TOTAL, low, high, (1 << 32) - 1 - 14, 0, ANY_NUMBER
 
@@ -515,6 +516,7 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
     dead_low, dead_high, reach = 0, 0, 0
     steps = c.steps
     top = 127 if c.escapes == ESCAPES_ASCII else 256
+    direct = 127 if c.lacks & LACKS_TAILS else top
     i = first
     while i < last:
         node = trie[i]
@@ -553,7 +555,7 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
                     continue
         steps += 1
         after = -1
-        if plain and byte >= 32 and byte < top and byte != 92 and byte != 34:
+        if plain and byte >= 32 and byte < direct and byte != 92 and byte != 34:
             after = table[lex * WIDTH + byte]
             if after == -2:
                 need_row(c, lex, byte)
@@ -569,7 +571,7 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
             outcome = outcomes[lex]
             if outcome >= 0 and (not counted or counts[depth - 1] >= least):
                 crossings = cross(c, crossings, outcome, i, 1)
-        elif plain and byte != 92:
+        elif plain and byte != 92 and (byte < 32 or byte >= top):
             after = -1
         elif simple and lex >> ESCAPE_SHIFT == 1 and byte != 117:
             after = short_target(c, lex, byte)

@@ -28,6 +28,7 @@ from structgen.json_machine.steps.string_step import short_target
 from structgen.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
+    LACKS_TAILS,
     M_ITEM,
     M_KEY,
     M_MEMBER,
@@ -64,7 +65,7 @@ def string_after(c: JsonContext, lex: int, byte: int) -> int:
             return -3 - outcome if outcome >= 0 else -1
         if byte < 32:
             return -1
-        if byte != 92 and (byte < 127 or c.escapes != ESCAPES_ASCII):
+        if byte != 92 and (byte < 127 or (c.escapes != ESCAPES_ASCII and c.lacks & LACKS_TAILS == 0)):
             after = c.strings[lex * WIDTH + byte]
             if after == -2:
                 need_row(c, lex, byte)
@@ -171,6 +172,7 @@ def walk_removed(c: JsonContext) -> bool:
     before_low[0] = 0
     before_high[0] = 0
     top = 127 if c.escapes == ESCAPES_ASCII else 256
+    direct = 127 if c.lacks & LACKS_TAILS else top
     crossings, asked, total = 0, False, False
     known, low, high = -1, 0, 0
     dead_low, dead_high, reach = 0, 0, 0
@@ -214,7 +216,7 @@ def walk_removed(c: JsonContext) -> bool:
                     continue
         steps += 1
         after, free = -1, True
-        if plain and byte >= 32 and byte < top and byte != 92 and byte != 34:
+        if plain and byte >= 32 and byte < direct and byte != 92 and byte != 34:
             after = table[lex * WIDTH + byte]
             if after == -2:
                 need_row(c, lex, byte)
@@ -223,7 +225,7 @@ def walk_removed(c: JsonContext) -> bool:
             free = False
             if outcomes[lex] >= 0:
                 crossings = cross(c, crossings, outcomes[lex], i, 1)
-        elif plain and byte != 92:
+        elif plain and byte != 92 and (byte < 32 or byte >= top):
             free = False
         elif lex >> ESCAPE_SHIFT == 1 and byte != 117:
             after = short_target(c, lex, byte)

@@ -20,6 +20,7 @@ from structgen.json_machine.steps.keys_and_items import (
     more,
 )
 from structgen.json_machine.steps.string_step import (
+    can_finish,
     character,
     escape_alive,
     escape_step,
@@ -554,7 +555,9 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte; the log of an item is left to the caller, but for the bytes of keys."""
     mode = d.mode
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
-        return text_step(c, d, byte)
+        code = text_step(c, d, byte)
+        begun = c.lacks != 0 and d.mode == mode and (byte >= 128 or (d.lexeme >> ESCAPE_SHIFT) & 15 != 0)
+        return can_finish(c, d) if code == YES and begun else code
     if mode == M_NUMBER:
         state = d.lexeme
         target = number_step(c, state, byte)

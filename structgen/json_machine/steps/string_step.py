@@ -23,11 +23,15 @@ from structgen.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
 )
-from structgen.json_machine.tables.lookups import FREE, MIDDLES, narrow, offered, set_step, string_step
+from structgen.json_machine.tables.lookups import FREE, MIDDLES, WIDTH, narrow, offered, set_step, string_step
 from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, NO, YES
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import copy_block
+
+_BEGUN, _LEVELS = 9, 14
+"""Spare blocks for what was begun: more than an escape of two halves has bytes; then as many for the bytes
+that were tried last."""
 
 
 @jit
@@ -606,3 +610,62 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if code != YES:
         return code
     return unit(c, d, value)
+
+
+@jit
+def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> bool:
+    """Return whether a text breaks off inside a character. `t` is a block to work in."""
+    state = d.lexeme & STATE_BITS
+    for byte in range(0x80, 0xC0):
+        if d.mode != M_WORDS and state != NO_STATE:
+            if c.strings[state * WIDTH + byte] != -1:
+                return True
+            continue
+        copy_block(d, t)
+        if feed(c, t, byte) != NO:
+            return True
+    return False
+
+
+@jit
+def can_finish(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: have tokens the bytes that finish the escape, or the character, that was begun?
+
+    Depth first: what may come next is tried where tokens have it, and goes on as far as anything can come.
+    """
+    spare, level, asked = c.work.spare, 0, False
+    copy_block(d, spare[_BEGUN])
+    last = spare[_BEGUN + _LEVELS]
+    last.mode = 33
+    while level >= 0:
+        s, t, last = spare[_BEGUN + level], spare[_BEGUN + level + 1], spare[_BEGUN + _LEVELS + level]
+        escape = (s.lexeme >> ESCAPE_SHIFT) & 15
+        if last.mode == 33 and escape == 0 and not is_inside(c, s, t):
+            return YES
+        if last.mode == 33 and escape == 6 and escapes_of(c, s) == ESCAPES_ANY:
+            code = lone_alive(c, s, 0xD800 + ((s.lexeme >> 48) & 0x3FF))
+            if code == YES:
+                return YES
+            asked = asked or code == ASK
+        last.mode = max(last.mode + 1, 0 if escape != 0 else 0x80)
+        byte = last.mode
+        if byte > 191:
+            level -= 1
+            continue
+        if c.absent[byte] != 0:
+            continue
+        copy_block(s, t)
+        code = NO
+        if escape == 6 and byte == 92:
+            with_escape(t, 7, 0, (s.lexeme >> 48) & 0x3FF)
+            code = escape_alive(c, t)
+        elif escape != 0 and escape != 6 and byte < 128:
+            code = escape_step(c, t, byte)
+        elif escape == 0 and byte >= 128:
+            code = feed(c, t, byte)
+        asked = asked or code == ASK
+        if code == YES:
+            level += 1
+            last = spare[_BEGUN + _LEVELS + level]
+            last.mode = 33
+    return ASK if asked else NO

@@ -256,7 +256,7 @@ class JsonWork(Block):
     entry: Annotated[SetEntry, 8]
     terminal: Annotated[JsonTerminal, 8]
     node: Annotated[JsonNode, 16]
-    spare: Annotated[BlockRows[JsonState], 8 * 9]
+    spare: Annotated[BlockRows[JsonState], 8 * 40]
 
 
 class JsonContext(Core):
@@ -296,6 +296,11 @@ class JsonContext(Core):
     escapes: int
     """How characters of free strings may be written; of keys and of listed strings."""
     key_escapes: int
+    lacks: int
+    """What cannot be written for want of bytes, as bits: some escapes (LACKS_ESCAPES), some characters of
+    which the first byte can be (LACKS_TAILS)."""
+    absent: Bytes
+    """uint8[256]: 1 for a byte that no token has; there where something lacks."""
     root: int
     blurred: int
     """Set by a walk that would have needed the text of a key."""
@@ -368,6 +373,8 @@ C_INDENT = word_of(JsonContext, "indent")
 C_INDENT_LENGTH = word_of(JsonContext, "indent_length")
 C_ESCAPES = word_of(JsonContext, "escapes")
 C_KEY_ESCAPES = word_of(JsonContext, "key_escapes")
+C_LACKS = word_of(JsonContext, "lacks")
+C_ABSENT = word_of(JsonContext, "absent")
 C_ROOT = word_of(JsonContext, "root")
 C_END_COUNT = word_of(JsonContext, "end_count")
 C_BLURRED = word_of(JsonContext, "blurred")
@@ -389,6 +396,7 @@ C_MASK_WORDS = word_of(JsonContext, "vocabulary", "mask_words")
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 # as json.dumps(ensure_ascii=False); all but lone surrogates; all; as json.dumps(ensure_ascii=True)
+LACKS_ESCAPES, LACKS_TAILS = 1, 2
 
 # --- rows ---------------------------------------------------------------------------------------------------
 # place: status, object, array, string row, number state, outcomes of true, false, null, a bound

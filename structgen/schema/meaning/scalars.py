@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 from structgen.automata.numbers.written_forms import only_integers
@@ -63,10 +63,9 @@ from structgen.schema.meaning.place import (
 from structgen.schema.reading.json_values import (
     EMPTY,
     JsonPieces,
-    ascii_string,
     can_be_written,
-    json_string,
 )
+from structgen.schema.reading.missing_bytes import MANY, Quoting
 from structgen.schema.reading.model import Schema
 
 _MANY_PARTS = 6
@@ -137,25 +136,29 @@ class Scalars:
         limits: Limits,
         strings: StringOracle,
         numbers: NumberOracle,
+        quoting: Quoting,
         *,
-        lone: bool,
         longest: int | None = None,
-        ascii: bool = False,
         printed: bool = False,
     ) -> None:
-        """`lone`: strings and keys with lone surrogates can be written (escapes="any"). `longest`: code
-        points of strings for which the schema has no bound (max_string). `ascii`: texts are written in ASCII
-        alone (escapes="ascii"). `printed`: some numbers cannot be written (numbers="python")."""
-        self.printed = printed
-        self._quick_number = _unknown if printed else quick_number
-        self.written = ascii_string if ascii else json_string
+        """`quoting`: how strings are written. `longest`: code points of strings for which the schema has no
+        bound (max_string). `printed`: some numbers cannot be written (numbers="python")."""
+        self.quoting = quoting
+        self.printed = printed or quoting.numerals_lack
+        self._quick_number = _unknown if self.printed else quick_number
+        self.written = quoting.literal
         """The JSON literal of a decoded string."""
         self.tables = tables
         self.limits = limits
         self.strings = strings
         self.numbers = numbers
-        self.can_be_written = partial(can_be_written, lone=lone)
-        """Whether some text is a decoded string or key."""
+        self.can_be_written = quoting.writes
+        """Whether some text can be written as a key or a constant."""
+        texts = None if len(quoting.plain) < MANY else quoting.strings
+        self._texts = None if texts is None else Pattern(texts)
+        """The strings that can be written; None: all, or the schema says which."""
+        self.is_narrow = quoting.numerals_lack or texts is not None
+        """Whether some scalars other than constants cannot be written."""
         self.longest = longest
         self._own: dict[tuple[int, int], Formula] = {}
         self._demands: dict[tuple[int, int], Formula] = {}
@@ -163,6 +166,7 @@ class Scalars:
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
         self._contradictory: dict[tuple[int, ...], bool] = {}
+        self._is_text = partial(can_be_written, lone=quoting.lone)
         self._of_values: set[Formula] = set()
         """Formulas that do not depend on how a number is written."""
 
@@ -185,8 +189,10 @@ class Scalars:
                 own = self.narrowed([self.literal(literal, kind) for literal in asked], kind)
                 # Other numbers may stand here: that the value is an integer is said without that.
                 found = found if only_integers(own) else Not(Not(found))
-            if kind == STRING and self.longest is not None:
-                found = self._capped(found, self.longest)
+            if kind == STRING:
+                found = self._writable(found)
+                if self.longest is not None:
+                    found = self._capped(found, self.longest)
             self._demands[key] = found
         return found
 
@@ -194,6 +200,26 @@ class Scalars:
         """Return whether a literal only judges values (`PlaceTables.judging`)."""
         schema = self.tables.about(literal).schema
         return schema.by_value or schema.id in self.tables.constants.sets
+
+    def _writable(self, formula: Formula) -> Formula:
+        """Return those strings of a formula that can be written: constants where it has no others."""
+        if not self.quoting.missing:
+            return formula
+        if isinstance(formula, Words):
+            words = frozenset(filter(self.can_be_written, formula.of))
+            return formula if len(words) == len(formula.of) else Words(words) if words else FALSE
+        parts = formula.of if isinstance(formula, All) else (formula,)
+        if self._texts is None or self._texts in parts:
+            return formula
+        if all(isinstance(part, Length) and part.most is None for part in parts):
+            return formula  # of many characters one more can always be written
+        return conjunction((formula, self._texts))
+
+    @cached_property
+    def written_keys(self) -> int | None:
+        """The literal of the keys that can be written; None: all, or the schema says which."""
+        pattern = None if len(self.quoting.plain) < MANY else self.quoting.keys
+        return None if pattern is None else self.tables.literal(self.tables.schema("", pattern=pattern))
 
     def key(self, formula: Formula) -> Formula:
         """Return the formula of keys that no schema names, with their length bounded (max_string)."""
@@ -317,7 +343,7 @@ class Scalars:
             words = frozenset(value for value in info.values if isinstance(value, str))
         else:
             words = frozenset(value for value in schema.enum if isinstance(value, str))
-        words = words.difference([word for word in words if not self.can_be_written(word)])
+        words = words.difference([word for word in words if not self._is_text(word)])
         if not words:
             return FALSE
         parts.append(Words(words, info.schema.id in self.tables.constants.sets))
@@ -516,6 +542,8 @@ class Scalars:
             return True
         if formula == FALSE:
             return False
+        if kind == STRING:
+            formula = self._writable(formula)
         key = kind, formula
         found = self._satisfiable.get(key)
         if found is None:
@@ -530,22 +558,25 @@ class Scalars:
 
     def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:
         """Return the shortest JSON text of a value that meets a formula, or None."""
+        if kind == STRING:
+            formula = self._writable(formula)
         if formula == FALSE:
             return None
-        if formula == TRUE:
+        if formula == TRUE and (kind == STRING or not self.quoting.numerals_lack):
             return _FREE_STRING if kind == STRING else _ZERO
         key = kind, formula
         if key in self._shortest:
             return self._shortest[key]
         found: JsonPieces | None
         if kind == NUMBER:
-            if number_meets(formula, Decimal(0)):
+            if self.quoting.numerals_lack:
+                found = self._numeral(formula)
+            elif number_meets(formula, Decimal(0)):
                 found = _ZERO
             elif (point := _plain_point(formula)) is not None:
                 found = JsonPieces((b"%d" % point,))
             else:
-                answer = self.numbers.shortest(Spec((formula,)))
-                found = JsonPieces((answer[0],)) if 0 in answer else None
+                found = self._numeral(formula)
         elif isinstance(formula, Words):
             found = JsonPieces((shortest_word(formula.of, self.written),))
         elif isinstance(formula, All) and (known := self._shortest_of_part(formula)) is not None:
@@ -555,6 +586,10 @@ class Scalars:
             found = JsonPieces((answer[0],)) if 0 in answer else None
         self._shortest[key] = found
         return found
+
+    def _numeral(self, formula: Formula) -> JsonPieces | None:
+        answer = self.numbers.shortest(Spec((formula,)))
+        return JsonPieces((answer[0],)) if 0 in answer else None
 
     def _shortest_of_part(self, formula: All) -> JsonPieces | None:
         """Return the shortest text of a conjunction where one of its patterns shows it, EMPTY where there is

@@ -11,7 +11,7 @@ from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
 from structgen.schema.reading.json_text import escape, kind_name
-from structgen.schema.reading.missing_bytes import limits_of, writes_ascii
+from structgen.schema.reading.missing_bytes import Quoting, limits_of, quoting_of
 from structgen.schema.reading.model import Json, Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.reference_loops import settle
@@ -106,7 +106,7 @@ class Document:
             count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
             self.notes.append(f"{count} banned from strings and keys.")
         if missing:
-            self.root = self._without_bytes(self.root, missing)
+            self.lose(missing)
 
     def _read_all(self, names: frozenset[str]) -> bool:
         """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
@@ -297,9 +297,9 @@ class Document:
         return self._not_a_schema(place, f"{place.pointer}{where}", what, str(at[-1]), cure)
 
     @property
-    def writes_ascii(self) -> bool:
-        """Whether completions write strings in ASCII alone."""
-        return writes_ascii(self.policies.escapes, self.missing)
+    def quoting(self) -> Quoting:
+        """How strings are written."""
+        return quoting_of(self.policies.escapes, self.missing)
 
     def _without(self, root: Schema, banned: tuple[str, ...]) -> Schema:
         """Return a schema that asks for another one, and that no string and no key in the whole value holds
@@ -310,13 +310,19 @@ class Document:
         ban.additional = ban.items = ban
         return self.derived(root.pointer, all_of=(root, ban))
 
-    def _without_bytes(self, root: Schema, missing: frozenset[int]) -> Schema:
-        """Return a schema that asks for another one, and of the whole value what `limits_of` says."""
-        fields, pattern = limits_of(missing, self.policies.escapes)
+    def lose(self, missing: frozenset[int]) -> None:
+        """Have `root` ask of the whole value what `limits_of` says where bytes are missing."""
+        self.missing = missing
+        fields, lost, keys = limits_of(self.quoting, self.policies)
+        if not (fields or lost or keys):
+            return
         asked = self.derived("", **fields)
-        asked.property_names = self.derived("", pattern=pattern)
+        if lost:
+            asked.not_ = self.derived("", enum=lost)
+        if keys is not None:
+            asked.property_names = self.derived("", pattern=keys)
         asked.additional = asked.items = asked
-        return self.derived(root.pointer, all_of=(root, asked))
+        self.root = self.derived(self.root.pointer, all_of=(self.root, asked))
 
     # --- Inside ---------------------------------------------------------------------------------------------
 

@@ -1,11 +1,18 @@
-"""What of JSON cannot be written where a vocabulary lacks bytes: kinds of values, characters, counts."""
+"""JSON text of a vocabulary that lacks bytes: how characters are written then, and which values are left."""
 
 from __future__ import annotations
 
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
-from structgen.automata.unicode.charsets import Ranges, union
+import numpy as np
+import numpy.typing as npt
 
+from structgen.schema.reading.json_values import ascii_string, can_be_written, json_string
+from structgen.schema.reading.policies import Policies
+
+Points = npt.NDArray[np.bool_]
+"""For each code point whether it is in a set."""
 _KINDS: Final = (
     ("null", (b"null",)),
     ("boolean", (b"true", b"false")),
@@ -17,60 +24,149 @@ _KINDS: Final = (
 """Kinds of values, each with texts of which one can be written if any of its texts can."""
 _SHORT: Final = {34: b'"', 92: b"\\", 47: b"/", 8: b"b", 12: b"f", 10: b"n", 13: b"r", 9: b"t"}
 """Characters with an escape of two, and its second."""
-_LEADS: Final = (
-    *((byte, (byte & 31) << 6, 6) for byte in range(0xC2, 0xE0)),
-    *((byte, (byte & 15) << 12, 12) for byte in range(0xE0, 0xF0)),
-    *((byte, (byte & 7) << 18, 18) for byte in range(0xF0, 0xF5)),
-)
-"""First bytes of characters beyond ASCII: the first point that begins so, and how many bits follow."""
+_LENGTHS: Final = (0x80, 0x800, 2), (0x800, 0xD800, 3), (0xE000, 0x10000, 3), (0x10000, 0x110000, 4)
+"""Characters beyond ASCII: the first, the one behind the last, of how many bytes each is."""
+_NUMERAL: Final = b"0123456789-+.eE"
+MANY: Final = 80
+"""Characters from which on strings are told apart by few of them, whatever else may stand in them."""
 
 
-def writes_ascii(escapes: str, missing: frozenset[int]) -> bool:
-    """Return whether completions write strings in ASCII alone: the policy asks for it, or leaves the choice
-    and bytes beyond ASCII are missing."""
-    return escapes == "ascii" or (escapes == "any" and not missing.isdisjoint(range(0x80, 0x100)))
+class Quoting:
+    """How strings and keys are written under a policy of escapes, without some bytes. Made by `quoting_of`.
 
-
-def limits_of(missing: frozenset[int], escapes: str) -> tuple[dict[str, Any], str | None]:
-    """Return fields of `Schema` that every value meets whose text has none of some bytes, and a pattern of
-    its keys (None: any). `escapes`: the policy.
-
-    It is not all that those bytes rule out: of numerals, of escapes and of the bytes inside a character
-    nothing is said.
+    A text has one way under "utf8" and "ascii"; under "canonical" keys and constants have one, and other
+    strings all; under "any" all have all.
     """
-    fields: dict[str, Any] = {
-        "types": frozenset(kind for kind, texts in _KINDS if any(missing.isdisjoint(text) for text in texts))
-    }
-    if not missing.isdisjoint(b","):
+
+    def __init__(self, escapes: str, missing: frozenset[int]) -> None:
+        self.missing = missing
+        """Bytes that no text has."""
+        self.numerals_lack = not missing.isdisjoint(_NUMERAL)
+        """Whether some numerals cannot be written."""
+        self.plain = bytes({*range(32, 127)}.difference(missing, b'"\\'))
+        """The characters of ASCII that are written as they are, ascending."""
+        self.is_ascii = escapes == "ascii"
+        self._whole = ascii_string if self.is_ascii else json_string
+        self.lone, self._free = escapes == "any", escapes in ("any", "canonical")
+        self.lost_digits = missing if self._free or not missing else missing.union(b"ABCDEF")
+        """Bytes that escapes do not have."""
+        self._ways: dict[str, bytes] = {}
+        self.blank = self.plain[:1] or self.literal(" ")[1:-1]
+        """What one more character takes, the cheapest."""
+
+    def literal(self, text: str) -> bytes:
+        """Return the shortest JSON text of a decoded string, quotes included; where none is without the
+        missing bytes, one that has some."""
+        written = self._whole(text)
+        if not self.missing or self.missing.isdisjoint(written):
+            return written
+        return b'"%b"' % b"".join(map(self._character, text))
+
+    def cases(self, way: bytes) -> list[bytes]:
+        """Return an escape with digits in lower case, in upper case, and in whichever is there: of these,
+        what can be written."""
+        there = bytes(byte if byte not in self.missing else ord(chr(byte).upper()) for byte in way.lower())
+        return [one for one in (way.lower(), way, there) if self.missing.isdisjoint(one)]
+
+    def writes(self, text: str) -> bool:
+        """Return whether a text can be written as a key or a constant."""
+        if not can_be_written(text, lone=self.lone):
+            return False
+        written = self.literal(text) if self.lone else self._whole(text)
+        return self.missing.isdisjoint(written)
+
+    def _character(self, char: str) -> bytes:
+        found = self._ways.get(char)
+        if found is None:
+            ways, point = [self._whole(char)[1:-1]], ord(char)
+            if self._free:
+                units = char.encode("utf-16-be", "surrogatepass").hex()
+                digits = [one if ord(one) not in self.missing else one.upper() for one in units]
+                ways += [b"\\" + _SHORT[point]] if point in _SHORT else []
+                ways.append("".join("\\u" * (at % 4 == 0) + one for at, one in enumerate(digits)).encode())
+            found = self._ways[char] = next(filter(self.missing.isdisjoint, ways), ways[0])
+        return found
+
+    @cached_property
+    def strings(self) -> str | None:
+        """A pattern of the strings that can be written; None: all."""
+        return self._pattern(self._free)
+
+    @cached_property
+    def keys(self) -> str | None:
+        """A pattern of the keys and constants that can be written; None: all."""
+        return self._pattern(self.lone)
+
+    def _pattern(self, free: bool) -> str | None:
+        cases = ("%x", "%X") if free else ("%x",)
+        digits = [any(ord(case % value) not in self.missing for case in cases) for value in range(16)]
+        spelled = self.missing.isdisjoint(b"\\u")
+        if not self.missing or (free and spelled and all(digits)):
+            return None
+        found = self._raw()
+        escaped = np.zeros_like(found)
+        if spelled:
+            digit, unit = np.array(digits), np.arange(0x10000)
+            units = digit[unit >> 12] & digit[unit >> 8 & 15] & digit[unit >> 4 & 15] & digit[unit & 15]
+            escaped[:0x10000] = units
+            escaped[0x10000:] = np.logical_and.outer(units[0xD800:0xDC00], units[0xDC00:0xE000]).ravel()
+        if not free:
+            escaped[32 : 0x7F if self.is_ascii else None] = False
+            escaped[list(_SHORT)] = False
+        if not self.lone:
+            escaped[0xD800:0xE000] = True  # they cannot be written for another reason
+        if 92 not in self.missing:
+            short = [point for point in _SHORT if free or point != 47]
+            escaped[short] |= [self.missing.isdisjoint(_SHORT[point]) for point in short]
+        found |= escaped
+        if found.all():
+            return None
+        edges = np.flatnonzero(np.diff(found, prepend=False, append=False)).reshape(-1, 2).tolist()
+        ranges = "".join(f"\\u{{{low:x}}}-\\u{{{end - 1:x}}}" for low, end in edges)
+        return f"^[{ranges}]*$"
+
+    def _raw(self) -> Points:
+        """Return the characters that can be written as they are."""
+        found, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*self.missing])
+        found[:0x80] = has[:0x80]
+        for first, end, count in _LENGTHS if not self.is_ascii else ():
+            # the last bytes of 64 characters are those inside a character
+            text = "".join(map(chr, range(first, end, 64))).encode()
+            begin = has[np.frombuffer(text, np.uint8).reshape(-1, count)[:, :-1]].all(axis=1)
+            found[first:end] = np.logical_and.outer(begin, has[0x80:0xC0]).ravel()
+        found[[*range(32), 34, 92]] = False
+        found[0x7F] &= not self.is_ascii
+        return found
+
+
+@lru_cache(maxsize=64)
+def quoting_of(escapes: str, missing: frozenset[int] = frozenset()) -> Quoting:
+    """Return how strings are written under a policy of escapes, without some bytes."""
+    return Quoting(escapes, missing)
+
+
+def limits_of(quoting: Quoting, policies: Policies) -> tuple[dict[str, Any], tuple[bool, ...], str | None]:
+    """Return what every value meets whose text has none of the missing bytes: fields of `Schema`, which of
+    true and false it is not, and a pattern of its keys (None: any).
+
+    Of strings only those are looked at that few characters are left for: `Scalars` knows of the others.
+    """
+    missing = quoting.missing
+    kinds = frozenset(kind for kind, texts in _KINDS if any(map(missing.isdisjoint, texts)))
+    fields: dict[str, Any] = {} if len(kinds) == len(_KINDS) else {"types": kinds}
+    space = policies.whitespace
+    breaks = b"\n" + space[7:].encode() if space.startswith("indent:") else b""
+    blank = b" " if breaks or space == "oneline" else b""
+    if not missing.isdisjoint(b"," + (b"" if breaks else blank)):
         fields["max_items"] = fields["max_properties"] = 1
-    if not missing.isdisjoint(b':"'):
+    if not missing.isdisjoint(breaks):
+        fields["max_items"] = fields["max_properties"] = 0
+    if not missing.isdisjoint(b':"' + blank):
         fields["max_properties"] = 0
-    fields["pattern"] = _pattern(missing, escapes in ("canonical", "any"), escapes == "ascii")
-    return fields, _pattern(missing, escapes == "any", escapes == "ascii")
-
-
-def _pattern(missing: frozenset[int], any_way: bool, ascii: bool) -> str | None:
-    """Return a pattern of the strings that may be written. `any_way`: each character may be an escape of six;
-    `ascii`: those beyond ASCII are."""
-    spelled = missing.isdisjoint(b"\\u")
-    if any_way and spelled:
-        return None
-    plain = _plain(missing) if not spelled else (*_plain(missing), (0, 31), (127, 127))
-    beyond: Ranges = ((0x80, 0x10FFFF),) if spelled else ()
-    found = union((*plain, *(beyond if ascii else _beyond(missing))))
-    ranges = "".join(f"\\u{{{low:x}}}-\\u{{{high:x}}}" for low, high in found)
-    return f"^[{ranges}]*$"
-
-
-def _plain(missing: frozenset[int]) -> Ranges:
-    """Return the characters of ASCII that strings may hold without escapes of six."""
-    plain = {point for point in range(32, 128) if point not in missing and point not in b'"\\'}
-    if 92 not in missing:
-        plain |= {point for point, second in _SHORT.items() if missing.isdisjoint(second)}
-    return union((point, point) for point in plain)
-
-
-def _beyond(missing: frozenset[int]) -> Ranges:
-    """Return the characters beyond ASCII whose first byte is there."""
-    found = [(first, first + (1 << bits) - 1) for byte, first, bits in _LEADS if byte not in missing]
-    return union((max(low, 0x80), min(high, 0x10FFFF)) for low, high in found)
+    lost = tuple(
+        value for value, text in ((True, b"true"), (False, b"false")) if not missing.isdisjoint(text)
+    )
+    few = len(quoting.plain) < MANY
+    if few and quoting.strings is not None:
+        fields["pattern"] = quoting.strings
+    return fields, lost if len(lost) == 1 else (), quoting.keys if few else None

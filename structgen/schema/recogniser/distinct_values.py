@@ -147,6 +147,8 @@ class Distinct:
         """Return a lower bound on the numbers of a formula, `need` where there are as many."""
         if formula == TRUE:
             return need
+        if self.scalars.quoting.numerals_lack:
+            return 0
         if isinstance(formula, Points):
             return len(formula.of)
         parts = formula.of if isinstance(formula, All) else (formula,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 from structgen.errors import LimitError
@@ -173,6 +173,10 @@ class Frames:
         for literal in literals:
             frame.literal_at[literal] = len(frame.predicates)
             frame.predicates.append(self.scalars.literal(literal, STRING))
+        if frame.predicates and (written := self.scalars.written_keys) is not None:
+            frame.key_literals = (written,)
+            frame.literal_at[written] = len(frame.predicates)
+            frame.predicates.append(self.scalars.literal(written, STRING))
         return frame
 
     def _few(self, frame: Frame) -> set[str]:
@@ -248,7 +252,7 @@ class Frames:
         found: list[str] = []
         if key_class.formula == TRUE:
             avoid = set(frame.names) | set(taken)
-            for key in _short_keys(len(avoid) + count):
+            for key in _short_keys(len(avoid) + count, self.scalars.can_be_written):
                 if key not in avoid:
                     found.append(key)
                     if len(found) == count:
@@ -336,9 +340,10 @@ def is_infinite(formula: Formula) -> bool:
     return False
 
 
-def _short_keys(count: int) -> list[str]:
-    """Return the `count` first strings by the length and the bytes of their JSON text."""
-    letters = [chr(code) for code in range(0x20, 0x80) if chr(code) not in '"\\']
+def _short_keys(count: int, writes: Callable[[str], bool]) -> list[str]:
+    """Return the `count` first strings by the length and the bytes of their JSON text, of those letters that
+    can be written."""
+    letters = [char for char in map(chr, range(0x20, 0x80)) if char not in '"\\' and writes(char)]
     found = [""]
     found.extend(letters[:count])
     at = 1

@@ -58,6 +58,7 @@ class Frame:
         "extras",
         "id",
         "index",
+        "key_literals",
         "literal_at",
         "must_list",
         "names",
@@ -83,6 +84,8 @@ class Frame:
         self.own_patterns: dict[int, dict[int, Schema]] = {}
         """Subschemas for the keys of which a predicate is true, by the number of the schema that has them."""
         self.literal_at: dict[int, int] = {}
+        self.key_literals: tuple[int, ...] = ()
+        """What all keys of which predicates are asked meet."""
         self.cap = 0
         """Members are counted up to here; beyond it their number does not matter."""
         self.watch = 0

@@ -69,7 +69,7 @@ def asked(
     """Return the literals of the values under keys of which these predicates are true, NEVER among them where
     no key may come. With `open`: the literals that hold even if those predicates come out true too."""
     literals: list[int] = []
-    for literal in shape.key_literals:
+    for literal in (*shape.key_literals, *frame.key_literals):
         at = frame.literal_at[literal]
         if at not in true and at not in open:
             literals.append(NEVER)

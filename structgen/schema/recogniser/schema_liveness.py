@@ -38,7 +38,6 @@ from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
 
 _NULL, _TRUE, _FALSE = JsonPieces((b"null",)), JsonPieces((b"true",)), JsonPieces((b"false",))
-_ZERO = JsonPieces((b"0",))
 
 
 class Oracle:
@@ -62,7 +61,7 @@ class Oracle:
         self.undecided: dict[str, None] = {}
         """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
         self._alive: dict[int, bool] = {ANYTHING: True, NEVER: False}
-        self._texts: dict[int, JsonPieces | None] = {ANYTHING: _ZERO, NEVER: None}
+        self._texts: dict[int, JsonPieces | None] = {ANYTHING: scalars.shortest(TRUE, NUMBER), NEVER: None}
 
     # Is there a value?
 
@@ -86,7 +85,7 @@ class Oracle:
     def _quick(self, demand: int) -> bool | None:
         """Return the answer for a demand that is one plain schema with an obvious value, else None."""
         literals = self.tables.demands[demand]
-        if len(literals) != 1 or literals[0] & 1:
+        if len(literals) != 1 or literals[0] & 1 or self.scalars.is_narrow:
             return None
         info = self.tables.infos[literals[0] >> 1]
         if info.combined:

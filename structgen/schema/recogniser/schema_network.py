@@ -43,6 +43,7 @@ from structgen.schema.meaning.scalars import NumberOracle, Scalars, StringOracle
 from structgen.schema.meaning.shape import asks_for_any_key
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import JsonPieces
+from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.array_progress import repeats
@@ -77,7 +78,7 @@ class SchemaDocument(Protocol):
     def banned(self) -> tuple[str, ...]: ...
 
     @property
-    def writes_ascii(self) -> bool: ...
+    def quoting(self) -> Quoting: ...
 
 
 class SchemaNetwork:
@@ -106,9 +107,8 @@ class SchemaNetwork:
             limits,
             strings,
             numbers,
-            lone=policies.escapes == "any",
+            document.quoting,
             longest=policies.max_string,
-            ascii=document.writes_ascii,
             printed=policies.numbers == "python",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
@@ -580,7 +580,8 @@ class SchemaNetwork:
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
-        document = _Under(self.document.root, self.document.limits, policies)
+        missing = self.document.quoting.missing
+        document = _Under(self.document.root, self.document.limits, policies, missing)
         try:
             SchemaNetwork(document, strings, numbers)
         except UnsatisfiableSchema:
@@ -628,12 +629,12 @@ class SchemaNetwork:
 class _Under:
     """A document under other policies."""
 
-    def __init__(self, root: Schema, limits: Limits, policies: Policies) -> None:
+    def __init__(self, root: Schema, limits: Limits, policies: Policies, missing: frozenset[int]) -> None:
         self.root = root
         self.limits = limits
         self.policies = policies
         self.banned: tuple[str, ...] = ()
-        self.writes_ascii = policies.escapes == "ascii"
+        self.quoting = quoting_of(policies.escapes, missing)
 
 
 def _better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:

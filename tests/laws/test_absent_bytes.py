@@ -1,0 +1,109 @@
+"""Bytes that stand in no token leave the alphabet of a schema's own machine: nothing leads to where only they
+could follow, and what is written without them is taken. The law is tried on random schemas and vocabularies
+(`lacking`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lacking
+import pytest
+
+import structgen as sg
+from structgen.json_grammars.compiled_schema import CompiledSchema
+
+SEED, CASES, PARTS = 7, 60, 3
+
+
+def faults(number: int, walks: int) -> list[str]:
+    schema, options, absent, chance = lacking.case(SEED, number)
+    grammar = sg.json_schema(schema, strict=None, **options)
+    try:
+        one = lacking.Lacking(grammar, absent, chance)
+    except sg.UnsatisfiableSchema:
+        return []
+    return [
+        f"{schema} {options} {sorted(absent)}: {said}"
+        for said in one.faults(walks, 12, lacking.judge(schema))
+    ]
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_what_tokens_can_write_of_a_schema_is_what_masks_allow(part: int) -> None:
+    for number in range(part, CASES, PARTS):
+        assert not faults(number, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(CASES, 400))
+def test_what_tokens_can_write_of_many_schemas_is_what_masks_allow(number: int) -> None:
+    assert not faults(number, 3)
+
+
+def compiled(schema: Any, absent: bytes, **options: Any) -> sg.CompiledGrammar:
+    tokenizer = lacking.tokenizer_of(lacking.tokens_of(frozenset(absent)))
+    return sg.compile(sg.json_schema(schema, **options), tokenizer, store=False)
+
+
+@pytest.mark.parametrize(
+    ("schema", "absent", "shortest"),
+    [
+        ({"const": "\u9999"}, b"\xe9", b'"\\u9999"'),
+        ({"type": "object", "required": ["\u9999"]}, b"\xe9", b'{"\\u9999":0}'),
+        ({"type": "object", "required": ["a"]}, b"\xe90", b'{"a":1}'),
+        ({"const": "🙂"}, b"\xf0d", b'"\\uD83D\\uDe42"'),
+        ({"enum": ["ab", "longer"]}, b"a\\", b'"longer"'),
+        ({"type": "integer", "minimum": 10, "maximum": 20}, b"1", b"20"),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, b".", b"1E-1"),
+        ({"type": "boolean"}, b"r", b"false"),
+        ({"anyOf": [{"type": "null"}, {"type": "array", "minItems": 1}]}, b"u", b"[0]"),
+    ],
+)
+def test_the_shortest_text_is_written_in_a_way_that_is_left(
+    schema: Any, absent: bytes, shortest: bytes
+) -> None:
+    made = compiled(schema, absent, escapes="any")
+    assert isinstance(made, CompiledSchema), "its own machine reads it"
+    assert made.completion(made.start) == shortest
+
+
+@pytest.mark.parametrize(
+    ("schema", "absent", "named"),
+    [
+        ({"const": "\u9999"}, b"\xe9", "0xe9.*escapes="),
+        ({"type": "object", "required": ["\u9999"]}, b"\xe9", "0xe9.*escapes="),
+        ({"enum": ["ab", "ac"]}, b"a", "0x61"),
+        ({"type": "integer", "minimum": 10, "maximum": 19}, b"1", "0x31"),
+        ({"type": "array", "minItems": 2}, b",", "0x2c"),
+        ({"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"]}, b"u", "0x75"),
+        (
+            {"type": "array", "items": {"enum": ["a"]}, "contains": {"const": "b"}},
+            b"b",
+            "0x62|none|no document",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_refused_by_its_bytes(schema: Any, absent: bytes, named: str) -> None:
+    with pytest.raises((sg.TokenizerError, sg.UnsatisfiableSchema), match=named):
+        compiled(schema, absent)
+
+
+def test_a_key_that_cannot_be_written_is_not_offered() -> None:
+    made = compiled(
+        {"type": "object", "properties": {"\u9999": {}, "ab": {}}, "additionalProperties": False}, b"\xe9"
+    )
+    state = made.step_bytes(made.start, b'{"')
+    assert state is not None
+    assert made.completion(state)[:1] == b"a"
+
+
+def test_two_vocabularies_share_a_store_and_keep_their_own_masks(tmp_path: Any) -> None:
+    grammar = sg.json_schema({"enum": ["a", "b"]})
+    store = sg.MaskStore(tmp_path)
+    for absent, left in ((b"", {b"a", b"b"}), (b"a", {b"b"}), (b"b", {b"a"})):
+        tokens = lacking.tokens_of(frozenset(absent))
+        for _ in range(2):
+            made = sg.compile(grammar, lacking.tokenizer_of(tokens), store=store)
+            state = made.step_bytes(made.start, b'"')
+            assert state is not None
+            assert {tokens[one] for one in made.allowed(state)} & {b"a", b"b"} == left
