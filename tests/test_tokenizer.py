@@ -53,6 +53,12 @@ def test_bytes_that_no_token_writes_are_named() -> None:
     assert Tokenizer.from_bytes([*SINGLE, None], eos_token_id=256).missing_bytes == ()
 
 
+def test_bytes_that_stand_in_no_token_are_told_from_those_inside_longer_ones() -> None:
+    made = Tokenizer.from_bytes([*SINGLE[:65], *SINGLE[67:255], b"A\xfe", None], eos_token_id=254)
+    assert made.missing_bytes == (65, 66, 255)
+    assert made.absent_bytes == (66, 255)
+
+
 def test_other_byte_strings_and_integers_of_other_kinds_are_taken() -> None:
     import numpy as np
 
@@ -150,7 +156,8 @@ KINDS = [byte_tokenizer, bpe_tokenizer, tiktoken_tokenizer]
 def test_a_pickled_tokenizer_comes_back_whole(kind: Callable[[], Tokenizer]) -> None:
     made = kind()
     again = pickle.loads(pickle.dumps(made))
-    fields = ("token_bytes", "vocab_size", "eos_token_ids", "special_ids", "missing_bytes", "fingerprint")
+    fields = ("token_bytes", "vocab_size", "eos_token_ids", "special_ids", "fingerprint")
+    fields += ("missing_bytes", "absent_bytes")
     assert [getattr(again, name) for name in fields] == [getattr(made, name) for name in fields]
     assert [again.encode(text.encode()) for text in TEXTS] == [made.encode(text.encode()) for text in TEXTS]
 

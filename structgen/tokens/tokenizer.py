@@ -10,7 +10,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, final
+from typing import Any, Final, NoReturn, final
 
 from structgen.errors import TokenError, TokenizerError, options_named
 from structgen.tokens.encoders import Encoder, FewestTokens, Form, TiktokenEncoder, encoder_from_form
@@ -42,6 +42,7 @@ class Tokenizer:
         "__weakref__",
         "_encoder",
         "_fewest",
+        "absent_bytes",
         "eos_token_ids",
         "fingerprint",
         "missing_bytes",
@@ -60,6 +61,8 @@ class Tokenizer:
     """Ids of the special tokens, ascending."""
     missing_bytes: tuple[int, ...]
     """Those of the 256 bytes that are no token by themselves, ascending."""
+    absent_bytes: tuple[int, ...]
+    """Those of them that stand in no token at all, ascending: no text that tokens write holds one."""
     fingerprint: str
     """40 hex digits: BLAKE2b of all tokens' bytes, special ids and end ids; the same in every process.
 
@@ -74,13 +77,15 @@ class Tokenizer:
         """`tokens` and ends are from a `from_` method; `encoder` is a form of structgen.tokens.encoders."""
         ends = tuple(sorted(set(eos_token_ids)))
         known = _checked_tokens(tokens, ends)
+        lengths, data = _packed(known)
         values: dict[str, Any] = {
             "token_bytes": known,
             "vocab_size": len(known),
             "eos_token_ids": ends,
             "special_ids": tuple(i for i, token in enumerate(known) if token is None),
             "missing_bytes": _missing_bytes(known),
-            "fingerprint": _fingerprint(known, ends),
+            "absent_bytes": tuple(byte for byte in range(256) if byte not in data),
+            "fingerprint": _fingerprint(lengths, data, ends),
             "_encoder": encoder_from_form(encoder, known),
             "_fewest": [],
         }
@@ -370,6 +375,10 @@ def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form 
     return Tokenizer(tokens, ends, encoder)
 
 
+_LENGTH: Final = 4
+"""Bytes of the length of a token."""
+
+
 def _packed(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     # (lengths as little-endian int32, -1 for special tokens; all bytes)
     lengths = array("i", [-1 if token is None else len(token) for token in tokens])
@@ -378,10 +387,10 @@ def _packed(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     return lengths.tobytes(), b"".join(token or b"" for token in tokens)
 
 
-def _fingerprint(tokens: Sequence[bytes | None], ends: Sequence[int]) -> str:
-    lengths, data = _packed(tokens)
+def _fingerprint(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
+    """Return the fingerprint of what `_packed` returned, and of the end tokens."""
     digest = hashlib.blake2b(b"structgen tokenizer 1\n", digest_size=20)
-    digest.update(f"{len(tokens)} {' '.join(map(str, ends))}\n".encode())
+    digest.update(f"{len(lengths) // _LENGTH} {' '.join(map(str, ends))}\n".encode())
     digest.update(lengths)
     digest.update(data)
     return digest.hexdigest()
