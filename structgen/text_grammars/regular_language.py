@@ -7,7 +7,9 @@ from functools import cached_property
 from typing import cast
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import Partition
+from structgen.automata.unicode.utf8 import node_of, written_with
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD, UNKNOWN, Formula, Spec
@@ -16,6 +18,7 @@ from structgen.text_grammars.machine.language import ALL_BYTES, Config, Language
 
 _UTF8_CUTS = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
 """The first bytes of the ranges that UTF-8 tells apart."""
+_BYTES, _ASCII, _CONTINUATION = map(frozenset, (range(256), range(0x80), range(0x80, 0xC0)))
 
 
 class RegularLanguage(Language):
@@ -57,6 +60,21 @@ class RegularLanguage(Language):
 
     def accepts(self, config: Config) -> bool:
         return bool(self._pool.outcome[config] >= 0)
+
+    def harmless(self, missing: frozenset[int]) -> frozenset[int]:
+        """As Language's: where each class of characters has one that is written without those bytes, it
+        stands for the others. Inside a character the bytes that are left may not do."""
+        left = _BYTES - missing
+        for partition in self._pool.partitions:
+            needed = {kind for kind in partition.kinds if partition.first[kind] >= 0}
+            for start, end, kind in zip(
+                partition.starts, [*partition.starts[1:], LAST + 1], partition.kinds, strict=True
+            ):
+                if kind in needed and written_with(node_of(((start, end - 1),)), left) is not None:
+                    needed.remove(kind)
+            if needed:
+                return frozenset()
+        return left if _CONTINUATION <= left else left & _ASCII
 
     def outcome(self, config: Config) -> int:
         """Return the number of the first formula of which the symbols read so far are a text, or -1."""

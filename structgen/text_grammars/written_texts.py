@@ -1,29 +1,50 @@
-"""The texts of a grammar that a vocabulary can write, where it lacks bytes.
+"""The texts of a grammar that a vocabulary can write, where bytes stand only inside longer tokens.
 
-What a vocabulary writes is any sequence of its tokens: a regular language, so the texts that are left are an
-intersection (`regular_intersection.Meet`). Behind a token the automaton of that language begins anew, since
-the next token does: with the tokens `ab`, `a` and `bc` nothing is written behind `a` by the rest of `ab`.
+The grammar's own machine reads the text and has the masks. They are right wherever each byte can be written by
+itself; elsewhere a mask may have tokens behind which no sequence of tokens completes the text. `WrittenText`
+takes these out: it asks once for each state that a mask's tokens lead to. Mostly the machine's own completion
+can be written, which is a proof. Where it cannot, the shortest text is searched that both the grammar and the
+vocabulary have, as an intersection (`regular_intersection.Meet`): what tokens write is a regular language.
+Behind a token its automaton begins anew, since the next token does: with the tokens `ab`, `a` and `bc` nothing
+is written behind `a` by the rest of `ab`.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias, cast
+from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import GrammarError, TokenizerError
+from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.context_free.regular_intersection import Meet
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.machine_core.layout import ENDED, LARGE
+from structgen.machine_core.masks import fill
+from structgen.printable import named_bytes
+from structgen.store.mask_store import MaskStore
+from structgen.text_grammars.context_free.regular_intersection import Meet, Pair
+from structgen.text_grammars.machine.compiled_text import CompiledText
+from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, CompileTarget, Config, Language
+from structgen.text_grammars.machine.masked_language import Masked
+from structgen.text_grammars.machine.rest_completions import RestCompletions
+from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar
+from structgen.tokens.tokenizer import Tokenizer
 
 _Nodes: TypeAlias = "frozenset[int]"
-_ROOT = 0
-_HASTE = 16
+_ROOT: Final = 0
+_HASTE: Final = 16
 """What a text still needs is a poor bound where it must be written in another way, or with other keys: a
 search for the shortest would try all texts that are shorter."""
-_MOST_NAMED = 16
-"""Bytes that a message names."""
+_TRIED: Final = 64
+"""Rests of other states that are tried before a search, the last ones first."""
+_LONGEST_TRIED: Final = 32
+"""Symbols of the longest of these."""
 
 
 class WrittenTexts(TextGrammar):
@@ -51,26 +72,259 @@ class WrittenTexts(TextGrammar):
         return self.of.source
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        if target is None:
-            return self.of.language(limits)
-        tokens = [token for token in target.tokenizer.token_bytes if token]
-        missing = frozenset(target.tokenizer.missing_bytes)
+        return self.of.language(limits)
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
+        its own machine. Raises `TokenizerError` where no text can be written."""
+        absent = frozenset(tokenizer.absent_bytes)
         try:
-            left = self.of.without_bytes(missing.difference(*tokens)).language(limits)
-            return Meet(left, TokenTexts(tokens), limits, restarts=True, haste=_HASTE)
-        except GrammarError:
-            whole = self.of.language(limits)
-            needed = sorted(missing.intersection(whole.shortest(whole.start())))
-        named = ", ".join(f"0x{byte:02x}" for byte in needed[:_MOST_NAMED])
-        raise TokenizerError(
-            "The vocabulary can write no text of the grammar"
-            + (f": no token writes these single bytes of the shortest: {named}." if named else "."),
+            left = self.of.without_bytes(absent) if absent else self.of
+            of = left.of if isinstance(left, JsonTexts) else left
+            inner: CompiledGrammar = of.compiled(tokenizer, limits, store)
+            return inner if absent.issuperset(tokenizer.missing_bytes) else WrittenText(inner)
+        except GrammarError as error:
+            raise self._refusal(tokenizer, error) from error
+
+    def _refusal(self, tokenizer: Tokenizer, error: GrammarError) -> GrammarError | TokenizerError:
+        """Return the error for a grammar without a text that tokens write; of one without any text, its
+        own."""
+        try:
+            whole = self.of.language(self.limits)
+            config: Config | None = whole.start()
+            rest = whole.shortest(config)
+        except GrammarError as own:
+            return own
+        needed = {byte for byte in rest if byte in tokenizer.missing_bytes}
+        place = ""
+        for byte in rest:
+            if byte in needed and config is not None:
+                place = " or ".join(one.what for one in whole.expected(config) if byte in one.first)
+                break
+            config = None if config is None else whole.step(config, byte)
+        told = f": no token writes these single bytes of the shortest: {named_bytes(needed)}" if needed else ""
+        told += f", of {place}" if place else ""
+        told += "" if error.where in ("", "tokenizer", "grammar") else f" ({error.where}: {error.what})"
+        return TokenizerError(
+            f"The vocabulary can write no text of the grammar{told}.",
             where="tokenizer",
             cure="Use a tokenizer with byte fallback, or add tokens for single bytes.",
         )
 
     def __reduce__(self) -> tuple[type[WrittenTexts], tuple[TextGrammar]]:
         return WrittenTexts, (self.of,)
+
+
+class WrittenPlace(NamedTuple):
+    """A state of what tokens write of a text."""
+
+    state: int
+    """The state of the grammar."""
+    nodes: _Nodes
+    """That of the tokens (`TokenTexts`)."""
+
+
+class WrittenText(NarrowedText[WrittenPlace]):
+    """A compiled grammar whose masks have only tokens behind which other tokens complete the text.
+
+    Cost: that of the grammar's mask, and for each state that its tokens lead to some 50 us, once; a search
+    where the shortest completion of that state cannot be written.
+    """
+
+    def __init__(self, inner: CompiledGrammar) -> None:
+        """Raises `GrammarError` where there is no text."""
+        super().__init__(inner)
+        self._has_specials = inner._has_specials
+        tokens = TokenTexts(token for token in inner.tokenizer.token_bytes if token)
+        self._meet = WrittenMeet(inner, tokens)
+        self._completions = RestCompletions(self, by_tokens=True)
+        self._start = self._number(WrittenPlace(*cast(WrittenPlace, self._meet.start())))
+
+    def _moved(self, place: WrittenPlace | None, token: int) -> WrittenPlace | None:
+        """Return the place after a token; None where no text has it."""
+        if place is None:
+            return None
+        after: Pair | None = None
+        if _ROOT in place.nodes:
+            state = self.inner._after_token(place.state, token)
+            after = None if state < 0 else (state, self._meet.filter.start())
+        else:
+            data = self.inner.tokenizer.token_bytes[token]
+            read = self._read(place, data) if data else None
+            after = None if read is None else cast("Pair | None", self._meet.boundary(read))
+        return None if after is None or not self._meet.lives(after) else WrittenPlace(*cast(WrittenPlace, after))
+
+    def _read(self, place: WrittenPlace | None, data: bytes) -> WrittenPlace | None:
+        """Return the place after bytes, which may be inside a token; None where no text has them."""
+        after: Config | None = place
+        for byte in data:
+            after = None if after is None else self._meet.step(after, byte)
+        return None if after is None else WrittenPlace(*cast(WrittenPlace, after))
+
+    def _after_token(self, index: int, token: int) -> int:
+        after = self._moved(self._places[index], token)
+        return -1 if after is None else self._number(after)
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        with self.lock:
+            after = self._read(self._places[index], data)
+            return -1 if after is None else self._number(after)
+
+    def token_end(self, index: int) -> int:
+        """Return the state in which a token ends whose bytes lead to a state, or -1."""
+        with self.lock:
+            after = self._meet.boundary(self.place(index))
+            return -1 if after is None else self._number(WrittenPlace(*cast(WrittenPlace, after)))
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        place = self._places[index]
+        return place is not None and self._meet.accepts(place)
+
+    def special_tokens(self, index: int) -> list[int]:
+        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
+        place = self._places[index]
+        found = [] if place is None else self.inner.special_tokens(place.state)
+        return [token for token in found if self._moved(place, token) is not None]
+
+    def _compute(self, index: int, target: int) -> int:
+        if fill(self.address, index, target) == 0:
+            return 0
+        if index == self._finished:
+            return ENDED
+        place = self.place(index)
+        parts, bits = self.inner.mask_parts(place.state), self.inner.bits(place.state)
+        tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
+        tokens = tokens[~np.isin(tokens, self._end_ids)]
+        after, which = self.groups(place, tokens)
+        denied = tokens[~np.array([one is not None for one in after], np.bool_)[which]]
+        if not len(denied) and self.may_end(index) == self.inner.may_end(place.state) and parts is not None:
+            self._memoise(index, *parts, target)
+            return 0
+        gone = denied if self.may_end(index) else np.concatenate([denied, self._end_ids])
+        self._bits = bits & ~self._masks.dense_row(gone.astype(np.int32))
+        return LARGE
+
+    def groups(
+        self, place: WrittenPlace, tokens: npt.NDArray[np.int64]
+    ) -> tuple[list[WrittenPlace | None], npt.NDArray[np.int64]]:
+        """Return places after some tokens that the grammar allows, None for no text, and for each token which
+        of them is like its own: keys that a schema does not name are not told apart by their text."""
+        inner = self.inner
+        plain = np.array([inner.tokenizer.token_bytes[token] is not None for token in tokens.tolist()], np.bool_)
+        if _ROOT not in place.nodes or not plain.all() or not len(tokens):
+            return [self._moved(place, token) for token in tokens.tolist()], np.arange(len(tokens))
+        if isinstance(inner, CompiledSchema):
+            states = inner._machine.after_tokens(place.state, tokens)
+        else:
+            states = inner.after_tokens(place.state, tokens)  # type: ignore[attr-defined]
+        _, first, which = np.unique(states, return_index=True, return_inverse=True)
+        return [self._moved(place, token) for token in tokens[first].tolist()], which
+
+    def _next_bytes(self, index: int) -> bytes:
+        place = self._places[index]
+        first = b"" if place is None else self.inner._next_bytes(place.state)
+        return bytes(byte for byte in first if self._read(place, bytes((byte,))) is not None)
+
+    def _expected(self, index: int) -> list[Expected]:
+        place, first = self._places[index], frozenset(self._next_bytes(index))
+        found = []
+        for one in [] if place is None else self.inner._expected(place.state):
+            left = bytes(byte for byte in one.first if byte in first)
+            if left or (place is not None and not one.first and _ROOT in place.nodes):
+                found.append(Expected(one.what, one.sources, left, one.read_before))
+        return found
+
+    @property
+    def completions(self) -> RestCompletions:
+        """The completions of its states: short, not always the shortest. Under the lock."""
+        return self._completions
+
+    # --- as `RestMachine` -----------------------------------------------------------------------------------
+
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the symbols of a short rest of a state."""
+        return self._meet.shortest(self.place(index))
+
+    def after_rest(self, index: int, data: int, size: int) -> int:
+        """Return the state after a token whose bytes begin a rest, -1 where no token may end there."""
+        read = self._read(self.place(index), ctypes.string_at(data, size))
+        after = None if read is None else self._meet.boundary(read)
+        return -1 if after is None else self._number(WrittenPlace(*cast(WrittenPlace, after)))
+
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens, or states like these."""
+        after, which = self.groups(self.place(index), tokens)
+        return np.array([-1 if one is None else self._number(one) for one in after], np.int64)[which]
+
+    def anew(self) -> WrittenText:
+        """Return the same for the grammar compiled anew."""
+        return WrittenText(self.inner.anew())
+
+    def __reduce__(self) -> tuple[type[WrittenText], tuple[CompiledGrammar]]:
+        return WrittenText, (self.inner,)
+
+
+class _Machine(Masked):
+    """A compiled grammar as a language over bytes and special tokens."""
+
+    def __init__(self, inner: CompiledGrammar) -> None:
+        super().__init__(inner)
+        self.classes = inner._language.classes if isinstance(inner, CompiledText) else ALL_BYTES
+        self.specials = inner._language.specials if isinstance(inner, CompiledText) else frozenset()
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        if symbol < TOKEN:
+            return super().step(config, symbol)
+        after = self.compiled.next_index(cast(int, config), symbol - TOKEN)
+        return None if after < 0 else after
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        inner = self.compiled
+        if isinstance(inner, CompiledText):
+            return inner.shortest_rest(cast(int, config))
+        return super().shortest(config)
+
+    def boundary(self, config: Config) -> Config | None:
+        after = self.compiled.token_end(cast(int, config))
+        return None if after < 0 else after
+
+
+class WrittenMeet(Meet):
+    """The words of a compiled grammar that tokens write."""
+
+    def __init__(self, inner: CompiledGrammar, tokens: TokenTexts) -> None:
+        self._tried: dict[tuple[int, ...], None] = {}
+        super().__init__(_Machine(inner), tokens, inner.limits, restarts=True, haste=_HASTE)
+
+    def lives(self, pair: Pair) -> bool:
+        """Return whether some word goes on from a pair."""
+        return self._rest(pair) is not None
+
+    def _goes(self, left: Config | None, rest: Sequence[int]) -> bool:
+        """Return whether the grammar takes a rest."""
+        for symbol in rest:
+            left = None if left is None else self.of.step(left, symbol)
+        return left is not None and self.of.accepts(left)
+
+    def _search(self, start: Pair) -> None:
+        """Find a rest: one that another pair has, or by search."""
+        for rest in reversed(self._tried):
+            if self._takes(start[1], rest) and self._goes(start[0], rest):
+                self._rests[start] = rest
+                break
+        else:
+            super()._search(start)
+        found = self._rests[start]
+        for at in range(len(found or ()))[-_LONGEST_TRIED:]:
+            # the last that was used is tried first
+            self._tried.pop(found[at:], None)
+            self._tried[found[at:]] = None
+        while len(self._tried) > _TRIED:
+            del self._tried[next(iter(self._tried))]
 
 
 class TokenTexts(Language):

@@ -35,6 +35,7 @@ from structgen.text_grammars.text_grammar import (
     RegularGrammar,
     TextGrammar,
     as_text,
+    restricted,
     sequence,
 )
 
@@ -69,14 +70,18 @@ def _escaped(grammar: TextGrammar, escapes: Escapes) -> TextGrammar:
 class Escaped(TextGrammar):
     """The texts of a grammar with JSON's escapes, without quotes."""
 
-    __slots__ = ("escapes", "of")
+    __slots__ = ("escapes", "missing", "of")
 
-    def __init__(self, of: TextGrammar, escapes: Escapes) -> None:
-        self.of, self.escapes = of, escapes
+    def __init__(self, of: TextGrammar, escapes: Escapes, missing: frozenset[int] = frozenset()) -> None:
+        """`missing`: bytes that the texts with their escapes do not have."""
+        self.of, self.escapes, self.missing = of, escapes, missing
 
     @property
     def canonical(self) -> str:
-        return f"escaped {self.escapes} {self.of.canonical}"
+        return f"escaped {self.escapes} {sorted(self.missing)} {self.of.canonical}"
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        return Escaped(self.of, self.escapes, self.missing | missing)
 
     @property
     def limits(self) -> Limits:
@@ -93,7 +98,7 @@ class Escaped(TextGrammar):
         if isinstance(self.of, RegularGrammar):
             of = RegularLanguage(self.of.formula, self.of.what, limits, json=True)
         else:
-            if target is not None and self.of.has_masks:
+            if target is not None and self.of.has_masks and not self.missing:
                 return self._masked(limits, target)
             of = self.of.language(limits)
         if of.specials:
@@ -102,7 +107,7 @@ class Escaped(TextGrammar):
                 where="sg.in_json_string",
                 cure="Put it outside of the string.",
             )
-        return EscapedLanguage(of, self.escapes)
+        return restricted(EscapedLanguage(of, self.escapes), self.missing, limits)
 
     def _masked(self, limits: Limits, target: CompileTarget) -> Language:
         """Return the language of a part that has masks of its own; inside a string it keeps them."""
@@ -113,10 +118,11 @@ class Escaped(TextGrammar):
         return EscapedLanguage(of, self.escapes, InString(of.compiled, vocabulary, target.tokenizer, step))
 
     def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
-        return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
+        of = EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
+        return restricted(of, self.missing, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Escaped, (self.of, self.escapes)
+        return Escaped, (self.of, self.escapes, self.missing)
 
 
 class EscapedLanguage(Language):

@@ -136,6 +136,10 @@ class Language(ABC):
         behind the part is there too, which is nearer to an end."""
         return (config,)
 
+    def harmless(self, missing: frozenset[int]) -> frozenset[int]:
+        """Return bytes after which a word of the language always goes on to one without some bytes."""
+        return frozenset()
+
     def goes_on(self, config: Config) -> bool:
         """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
         moves = self.moves(config)
