@@ -64,7 +64,17 @@ class RulesGrammar(TextGrammar):
     grammars themselves; `remarks`: unused rules.
     """
 
-    __slots__ = ("_limits", "bound", "ignored", "load_ms", "missing", "remarks", "rules", "start", "terminals")
+    __slots__ = (
+        "_limits",
+        "bound",
+        "ignored",
+        "load_ms",
+        "missing",
+        "remarks",
+        "rules",
+        "start",
+        "terminals",
+    )
 
     def __init__(
         self,
@@ -121,7 +131,9 @@ class RulesGrammar(TextGrammar):
             for name, of in self.bound.items()
         }
         terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
-        return ContextFree(self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=pattern)
+        return ContextFree(
+            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=pattern
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         held = (self.rules, self.terminals, self.start, self.ignored, self._limits, self.bound, self.remarks)

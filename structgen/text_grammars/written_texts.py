@@ -30,7 +30,7 @@ from structgen.printable import named_bytes
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.context_free.regular_intersection import Meet, Pair
 from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, CompileTarget, Config, Language
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar
@@ -104,7 +104,9 @@ class WrittenTexts(TextGrammar):
                 place = " or ".join(one.what for one in whole.expected(config) if byte in one.first)
                 break
             config = None if config is None else whole.step(config, byte)
-        told = f": no token writes these single bytes of the shortest: {named_bytes(needed)}" if needed else ""
+        told = (
+            f": no token writes these single bytes of the shortest: {named_bytes(needed)}" if needed else ""
+        )
         told += f", of {place}" if place else ""
         told += "" if error.where in ("", "tokenizer", "grammar") else f" ({error.where}: {error.what})"
         return TokenizerError(
@@ -137,52 +139,72 @@ class WrittenText(NarrowedText[WrittenPlace]):
         """Raises `GrammarError` where there is no text."""
         super().__init__(inner)
         self._has_specials = inner._has_specials
-        tokens = TokenTexts(token for token in inner.tokenizer.token_bytes if token)
-        self._meet = WrittenMeet(inner, tokens)
+        self._tokens = TokenTexts(token for token in inner.tokenizer.token_bytes if token)
+        language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
+        self._meet = WrittenMeet(language, self._tokens, inner.limits)
+        self._live: dict[WrittenPlace, bool] = {}
         self._completions = RestCompletions(self, by_tokens=True)
-        self._start = self._number(WrittenPlace(*cast(WrittenPlace, self._meet.start())))
+        self._start = self._number(WrittenPlace(inner.start.index, self._tokens.start()))
+
+    def _pair(self, place: WrittenPlace) -> Pair:
+        """Return a place as the intersection has it."""
+        inner = self.inner
+        return inner._config(place.state) if isinstance(inner, CompiledText) else place.state, place.nodes
+
+    def _if_live(self, state: int, nodes: _Nodes) -> WrittenPlace | None:
+        """Return a place; None where no sequence of tokens completes the text. `state`: below 0 for none."""
+        place = WrittenPlace(state, nodes)
+        known = self._live.get(place)
+        if known is None:
+            known = self._live[place] = state >= 0 and self._meet.lives(self._pair(place))
+        return place if known else None
 
     def _moved(self, place: WrittenPlace | None, token: int) -> WrittenPlace | None:
         """Return the place after a token; None where no text has it."""
         if place is None:
             return None
-        after: Pair | None = None
         if _ROOT in place.nodes:
-            state = self.inner._after_token(place.state, token)
-            after = None if state < 0 else (state, self._meet.filter.start())
-        else:
-            data = self.inner.tokenizer.token_bytes[token]
-            read = self._read(place, data) if data else None
-            after = None if read is None else cast("Pair | None", self._meet.boundary(read))
-        return None if after is None or not self._meet.lives(after) else WrittenPlace(*cast(WrittenPlace, after))
+            return self._if_live(self.inner._after_token(place.state, token), self._tokens.start())
+        data = self.inner.tokenizer.token_bytes[token]
+        read = self._read(place, data) if data else None
+        return None if read is None else self._ended(read)
 
-    def _read(self, place: WrittenPlace | None, data: bytes) -> WrittenPlace | None:
+    def _read(self, place: WrittenPlace, data: bytes) -> WrittenPlace | None:
         """Return the place after bytes, which may be inside a token; None where no text has them."""
-        after: Config | None = place
+        nodes: _Nodes | None = place.nodes
         for byte in data:
-            after = None if after is None else self._meet.step(after, byte)
-        return None if after is None else WrittenPlace(*cast(WrittenPlace, after))
+            nodes = None if nodes is None else self._tokens.step(nodes, byte)
+        return None if nodes is None else self._if_live(self.inner.bytes_index(place.state, data), nodes)
+
+    def _ended(self, place: WrittenPlace) -> WrittenPlace | None:
+        """Return the place after the end of a token; None where none ends here."""
+        if _ROOT not in place.nodes:
+            return None
+        return self._if_live(self.inner.token_end(place.state), self._tokens.start())
+
+    def _number_if_any(self, place: WrittenPlace | None) -> int:
+        """Return the number of a place, -1 for None."""
+        return -1 if place is None else self._number(place)
 
     def _after_token(self, index: int, token: int) -> int:
-        after = self._moved(self._places[index], token)
-        return -1 if after is None else self._number(after)
+        with self.lock:
+            return self._number_if_any(self._moved(self._places[index], token))
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
         with self.lock:
-            after = self._read(self._places[index], data)
-            return -1 if after is None else self._number(after)
+            place = self._places[index]
+            return self._number_if_any(None if place is None else self._read(place, data))
 
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
         with self.lock:
-            after = self._meet.boundary(self.place(index))
-            return -1 if after is None else self._number(WrittenPlace(*cast(WrittenPlace, after)))
+            return self._number_if_any(self._ended(self.place(index)))
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
         place = self._places[index]
-        return place is not None and self._meet.accepts(place)
+        return place is not None and _ROOT in place.nodes and self.inner.may_end(place.state)
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
@@ -214,7 +236,9 @@ class WrittenText(NarrowedText[WrittenPlace]):
         """Return places after some tokens that the grammar allows, None for no text, and for each token which
         of them is like its own: keys that a schema does not name are not told apart by their text."""
         inner = self.inner
-        plain = np.array([inner.tokenizer.token_bytes[token] is not None for token in tokens.tolist()], np.bool_)
+        plain = np.array(
+            [inner.tokenizer.token_bytes[token] is not None for token in tokens.tolist()], np.bool_
+        )
         if _ROOT not in place.nodes or not plain.all() or not len(tokens):
             return [self._moved(place, token) for token in tokens.tolist()], np.arange(len(tokens))
         if isinstance(inner, CompiledSchema):
@@ -226,7 +250,9 @@ class WrittenText(NarrowedText[WrittenPlace]):
 
     def _next_bytes(self, index: int) -> bytes:
         place = self._places[index]
-        first = b"" if place is None else self.inner._next_bytes(place.state)
+        if place is None:
+            return b""
+        first = self.inner._next_bytes(place.state)
         return bytes(byte for byte in first if self._read(place, bytes((byte,))) is not None)
 
     def _expected(self, index: int) -> list[Expected]:
@@ -247,18 +273,17 @@ class WrittenText(NarrowedText[WrittenPlace]):
 
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the symbols of a short rest of a state."""
-        return self._meet.shortest(self.place(index))
+        return self._meet.shortest(self._pair(self.place(index)))
 
     def after_rest(self, index: int, data: int, size: int) -> int:
         """Return the state after a token whose bytes begin a rest, -1 where no token may end there."""
         read = self._read(self.place(index), ctypes.string_at(data, size))
-        after = None if read is None else self._meet.boundary(read)
-        return -1 if after is None else self._number(WrittenPlace(*cast(WrittenPlace, after)))
+        return self._number_if_any(None if read is None else self._ended(read))
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after some allowed tokens, or states like these."""
         after, which = self.groups(self.place(index), tokens)
-        return np.array([-1 if one is None else self._number(one) for one in after], np.int64)[which]
+        return np.array([self._number_if_any(one) for one in after], np.int64)[which]
 
     def anew(self) -> WrittenText:
         """Return the same for the grammar compiled anew."""
@@ -268,37 +293,12 @@ class WrittenText(NarrowedText[WrittenPlace]):
         return WrittenText, (self.inner,)
 
 
-class _Machine(Masked):
-    """A compiled grammar as a language over bytes and special tokens."""
-
-    def __init__(self, inner: CompiledGrammar) -> None:
-        super().__init__(inner)
-        self.classes = inner._language.classes if isinstance(inner, CompiledText) else ALL_BYTES
-        self.specials = inner._language.specials if isinstance(inner, CompiledText) else frozenset()
-
-    def step(self, config: Config, symbol: int) -> Config | None:
-        if symbol < TOKEN:
-            return super().step(config, symbol)
-        after = self.compiled.next_index(cast(int, config), symbol - TOKEN)
-        return None if after < 0 else after
-
-    def shortest(self, config: Config) -> Sequence[int]:
-        inner = self.compiled
-        if isinstance(inner, CompiledText):
-            return inner.shortest_rest(cast(int, config))
-        return super().shortest(config)
-
-    def boundary(self, config: Config) -> Config | None:
-        after = self.compiled.token_end(cast(int, config))
-        return None if after < 0 else after
-
-
 class WrittenMeet(Meet):
-    """The words of a compiled grammar that tokens write."""
+    """The words of a language that tokens write."""
 
-    def __init__(self, inner: CompiledGrammar, tokens: TokenTexts) -> None:
+    def __init__(self, of: Language, tokens: TokenTexts, limits: Limits) -> None:
         self._tried: dict[tuple[int, ...], None] = {}
-        super().__init__(_Machine(inner), tokens, inner.limits, restarts=True, haste=_HASTE)
+        super().__init__(of, tokens, limits, restarts=True, haste=_HASTE)
 
     def lives(self, pair: Pair) -> bool:
         """Return whether some word goes on from a pair."""
@@ -355,10 +355,10 @@ class TokenTexts(Language):
         numbers = {byte: number for number, byte in enumerate(sorted(inner), 2)}
         self.classes = bytes(numbers.get(byte, byte in single) for byte in range(256))
 
-    def start(self) -> Config:
+    def start(self) -> _Nodes:
         return self._start
 
-    def step(self, config: Config, symbol: int) -> Config | None:
+    def step(self, config: Config, symbol: int) -> _Nodes | None:
         found: set[int] = set()
         for node in cast(_Nodes, config):
             after = self._below[node].get(symbol)

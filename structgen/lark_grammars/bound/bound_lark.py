@@ -63,7 +63,8 @@ class BoundLark(TextGrammar):
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         """Return the grammar of the texts that have none of some bytes."""
         bound = {name: of.without_bytes(missing) for name, of in self._bound.items()}
-        return BoundLark(self.of.without_bytes(missing), bound, self._made)
+        again, (arguments, before) = self._made
+        return BoundLark(self.of.without_bytes(missing), bound, (again, (arguments, before | missing)))
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language, not compiled. Raises GrammarError if a part has no text, or has the empty

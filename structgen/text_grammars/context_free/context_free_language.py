@@ -58,9 +58,7 @@ class ContextFree(Language):
         languages: dict[str, Language | None] = {}
         have: dict[str, tuple[bool, bool]] = {}
         for name, terminal in terminals.items():
-            language = (
-                _of_pattern(name, terminal, limits, make) if isinstance(terminal, Node) else terminal
-            )
+            language = _of_pattern(name, terminal, limits, make) if isinstance(terminal, Node) else terminal
             languages[name] = language
             have[name] = (False, False) if language is None else _has_words(language)
         self.rules = prepare(rules, have, start, ignored)

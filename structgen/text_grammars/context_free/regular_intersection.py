@@ -217,7 +217,11 @@ class Restricted(Meet):
             ) from error
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        return self._after(cast(Pair, config), symbol) if symbol in self._harmless else super().step(config, symbol)
+        return (
+            self._after(cast(Pair, config), symbol)
+            if symbol in self._harmless
+            else super().step(config, symbol)
+        )
 
     def standing(self, config: Config) -> int:
         return self.of.standing(cast(Pair, config)[0])
