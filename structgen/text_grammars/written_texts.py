@@ -1,12 +1,12 @@
 """The texts of a grammar that a vocabulary can write, where bytes stand only inside longer tokens.
 
-The grammar's own machine reads the text and has the masks. They are right wherever each byte can be written by
-itself; elsewhere a mask may have tokens behind which no sequence of tokens completes the text. `WrittenText`
-takes these out: it asks once for each state that a mask's tokens lead to. Mostly the machine's own completion
-can be written, which is a proof. Where it cannot, the shortest text is searched that both the grammar and the
-vocabulary have, as an intersection (`regular_intersection.Meet`): what tokens write is a regular language.
-Behind a token its automaton begins anew, since the next token does: with the tokens `ab`, `a` and `bc` nothing
-is written behind `a` by the rest of `ab`.
+The grammar's own machine reads the text and has the masks. They are right wherever each byte can be written
+by itself; elsewhere a mask may have tokens behind which no sequence of tokens completes the text.
+`WrittenText` takes these out: it asks once for each class of states that a mask's tokens lead to. Mostly the
+machine's own completion can be written, or one that was found before: a proof. Where neither can, a text is
+searched that both the grammar and the vocabulary have, as an intersection (`regular_intersection.Meet`): what
+tokens write is a regular language. Behind a token its automaton begins anew, since the next token does: with
+the tokens `ab`, `a` and `bc` nothing is written behind `a` by the rest of `ab`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.strings.string_pool import StringPool
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import GrammarError, TokenizerError
 from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.json_machine.tables import json_blocks as L
 from structgen.language.expectation import Expected
+from structgen.language.ir import DEAD
 from structgen.limits import Limits
 from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
@@ -38,13 +42,15 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _Nodes: TypeAlias = "frozenset[int]"
 _ROOT: Final = 0
+_NONE_MERGED: Final[npt.NDArray[np.int32]] = np.full(1, DEAD, np.int32)
+"""No states of numerals are one (`Inspection.after_all`)."""
 _HASTE: Final = 16
 """What a text still needs is a poor bound where it must be written in another way, or with other keys: a
 search for the shortest would try all texts that are shorter."""
-_TRIED: Final = 64
-"""Rests of other states that are tried before a search, the last ones first."""
-_LONGEST_TRIED: Final = 32
-"""Symbols of the longest of these."""
+_TRIED: Final = 16
+"""Rests of other states that are tried first, the last ones before the others."""
+_TAIL: Final = 16
+"""From this bit on, the kind of a token says which bytes of a character it leaves open."""
 
 
 class WrittenTexts(TextGrammar):
@@ -139,10 +145,17 @@ class WrittenText(NarrowedText[WrittenPlace]):
         """Raises `GrammarError` where there is no text."""
         super().__init__(inner)
         self._has_specials = inner._has_specials
-        self._tokens = TokenTexts(token for token in inner.tokenizer.token_bytes if token)
+        self._tokens = TokenTexts.of(inner.tokenizer)
         language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
-        self._meet = WrittenMeet(language, self._tokens, inner.limits)
+        loose = (
+            Meet(_Loose(inner), self._tokens, inner.limits, haste=_HASTE)
+            if isinstance(inner, CompiledSchema)
+            else None
+        )
+        self._meet = WrittenMeet(language, self._tokens, inner.limits, loose)
         self._live: dict[WrittenPlace, bool] = {}
+        self._kinds: npt.NDArray[np.int64] | None = None
+        """What each token does inside a free string (`Inspection.text_kinds`)."""
         self._completions = RestCompletions(self, by_tokens=True)
         self._start = self._number(WrittenPlace(inner.start.index, self._tokens.start()))
 
@@ -235,18 +248,34 @@ class WrittenText(NarrowedText[WrittenPlace]):
     ) -> tuple[list[WrittenPlace | None], npt.NDArray[np.int64]]:
         """Return places after some tokens that the grammar allows, None for no text, and for each token which
         of them is like its own: keys that a schema does not name are not told apart by their text."""
-        inner = self.inner
         plain = np.array(
-            [inner.tokenizer.token_bytes[token] is not None for token in tokens.tolist()], np.bool_
+            [self.tokenizer.token_bytes[token] is not None for token in tokens.tolist()], np.bool_
         )
         if _ROOT not in place.nodes or not plain.all() or not len(tokens):
             return [self._moved(place, token) for token in tokens.tolist()], np.arange(len(tokens))
-        if isinstance(inner, CompiledSchema):
-            states = inner._machine.after_tokens(place.state, tokens)
-        else:
-            states = inner.after_tokens(place.state, tokens)  # type: ignore[attr-defined]
-        _, first, which = np.unique(states, return_index=True, return_inverse=True)
+        alike = self._alike(place.state, tokens)
+        _, first, which = np.unique(alike, return_index=True, return_inverse=True)
         return [self._moved(place, token) for token in tokens[first].tolist()], which
+
+    def _alike(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return a number for each of some tokens, the same for those that lead to like states."""
+        inner = self.inner
+        if not isinstance(inner, CompiledSchema):
+            found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)  # type: ignore[attr-defined]
+            return found
+        machine, alike = inner._machine, np.empty(len(tokens), np.int64)
+        regs = machine.registers(state)
+        mode = int(regs[L.MODE])
+        is_free = mode == L.M_STRING or (mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0)
+        free = np.zeros(len(tokens), np.bool_)
+        if is_free and int(regs[L.LEX]) == StringPool.FREE:
+            if self._kinds is None:
+                self._kinds = machine.text_kinds(self.vocab_size)
+            # how many characters a token has, makes no difference there
+            free = self._kinds[tokens] >= 0
+            alike[free] = -1 - (self._kinds[tokens[free]] >> _TAIL)
+        alike[~free] = machine.after_tokens(state, tokens[~free])
+        return alike
 
     def _next_bytes(self, index: int) -> bytes:
         place = self._places[index]
@@ -296,13 +325,25 @@ class WrittenText(NarrowedText[WrittenPlace]):
 class WrittenMeet(Meet):
     """The words of a language that tokens write."""
 
-    def __init__(self, of: Language, tokens: TokenTexts, limits: Limits) -> None:
+    def __init__(self, of: Language, tokens: TokenTexts, limits: Limits, loose: Meet | None) -> None:
+        """`loose`: the same for a language of more words, whose configurations are fewer."""
         self._tried: dict[tuple[int, ...], None] = {}
+        self._loose = loose
         super().__init__(of, tokens, limits, restarts=True, haste=_HASTE)
 
     def lives(self, pair: Pair) -> bool:
         """Return whether some word goes on from a pair."""
-        return self._rest(pair) is not None
+        if pair not in self._rests and pair[1] == self.filter.start():
+            for rest in reversed(self._tried):
+                if self._goes(pair[0], rest):
+                    return True
+        rest = self._rest(pair)
+        if rest and pair[1] == self.filter.start():
+            self._tried.pop(rest, None)
+            self._tried[rest] = None
+            if len(self._tried) > _TRIED:
+                del self._tried[next(iter(self._tried))]
+        return rest is not None
 
     def _goes(self, left: Config | None, rest: Sequence[int]) -> bool:
         """Return whether the grammar takes a rest."""
@@ -311,25 +352,44 @@ class WrittenMeet(Meet):
         return left is not None and self.of.accepts(left)
 
     def _search(self, start: Pair) -> None:
-        """Find a rest: one that another pair has, or by search."""
-        for rest in reversed(self._tried):
-            if self._takes(start[1], rest) and self._goes(start[0], rest):
+        if self._loose is not None:
+            rest = self._loose._rest(start)
+            if rest is None or self._goes(start[0], rest):
                 self._rests[start] = rest
-                break
-        else:
-            super()._search(start)
-        found = self._rests[start]
-        for at in range(len(found or ()))[-_LONGEST_TRIED:]:
-            # the last that was used is tried first
-            self._tried.pop(found[at:], None)
-            self._tried[found[at:]] = None
-        while len(self._tried) > _TRIED:
-            del self._tried[next(iter(self._tried))]
+                return
+        super()._search(start)
+
+
+class _Loose(Masked):
+    """The texts of a schema in which an object may hold a key twice that the schema does not name."""
+
+    compiled: CompiledSchema
+
+    def __init__(self, compiled: CompiledSchema) -> None:
+        super().__init__(compiled)
+        self._rows: dict[int, list[int]] = {}
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        row = self._rows.get(cast(int, config))
+        if row is None:
+            machine = self.compiled._machine
+            row = machine.after_all(cast(int, config), _NONE_MERGED, repeated_keys=True).tolist()
+            self._rows[cast(int, config)] = row
+        after = row[symbol] if symbol < len(row) else -1
+        return None if after < 0 else after
 
 
 class TokenTexts(Language):
     """The texts that some tokens write, one after another. A configuration is a set of nodes of the trie of
     those tokens that others do not write: how far the next token may have come."""
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> TokenTexts:
+        """Return those of a vocabulary, made once."""
+        found = _TEXTS.get(tokenizer)
+        if found is None:
+            found = _TEXTS[tokenizer] = cls(token for token in tokenizer.token_bytes if token)
+        return found
 
     def __init__(self, tokens: Iterable[bytes]) -> None:
         """Cost: linear in the bytes of tokens that single bytes write, quadratic in each of the others."""
@@ -385,6 +445,10 @@ class TokenTexts(Language):
     def expected(self, config: Config) -> list[Expected]:
         first = {byte for node in cast(_Nodes, config) for byte in self._below[node]}
         return [Expected("a token", (), bytes(sorted(first)))]
+
+
+_TEXTS: Final[WeakKeyDictionary[Tokenizer, TokenTexts]] = WeakKeyDictionary()
+"""Vocabulary -> the texts that its tokens write."""
 
 
 def _units(tokens: Iterable[bytes]) -> set[bytes]:
