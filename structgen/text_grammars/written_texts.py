@@ -12,6 +12,7 @@ the tokens `ab`, `a` and `bc` nothing is written behind `a` by the rest of `ab`.
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 from weakref import WeakKeyDictionary
@@ -47,10 +48,14 @@ _NONE_MERGED: Final[npt.NDArray[np.int32]] = np.full(1, DEAD, np.int32)
 _HASTE: Final = 16
 """What a text still needs is a poor bound where it must be written in another way, or with other keys: a
 search for the shortest would try all texts that are shorter."""
-_TRIED: Final = 16
+_TRIED: Final = 4
 """Rests of other states that are tried first, the last ones before the others."""
 _TAIL: Final = 16
 """From this bit on, the kind of a token says which bytes of a character it leaves open."""
+_CLOSING: Final = -1 << 40
+"""From here on down, the kinds of tokens that end a string."""
+_BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
+"""What may not do inside a string, or begin an escape."""
 
 
 class WrittenTexts(TextGrammar):
@@ -153,9 +158,8 @@ class WrittenText(NarrowedText[WrittenPlace]):
             else None
         )
         self._meet = WrittenMeet(language, self._tokens, inner.limits, loose)
+        self._specials: npt.NDArray[np.int64] = np.array(inner.tokenizer.special_ids, np.int64)
         self._live: dict[WrittenPlace, bool] = {}
-        self._kinds: npt.NDArray[np.int64] | None = None
-        """What each token does inside a free string (`Inspection.text_kinds`)."""
         self._completions = RestCompletions(self, by_tokens=True)
         self._start = self._number(WrittenPlace(inner.start.index, self._tokens.start()))
 
@@ -248,10 +252,7 @@ class WrittenText(NarrowedText[WrittenPlace]):
     ) -> tuple[list[WrittenPlace | None], npt.NDArray[np.int64]]:
         """Return places after some tokens that the grammar allows, None for no text, and for each token which
         of them is like its own: keys that a schema does not name are not told apart by their text."""
-        plain = np.array(
-            [self.tokenizer.token_bytes[token] is not None for token in tokens.tolist()], np.bool_
-        )
-        if _ROOT not in place.nodes or not plain.all() or not len(tokens):
+        if _ROOT not in place.nodes or np.isin(tokens, self._specials).any() or not len(tokens):
             return [self._moved(place, token) for token in tokens.tolist()], np.arange(len(tokens))
         alike = self._alike(place.state, tokens)
         _, first, which = np.unique(alike, return_index=True, return_inverse=True)
@@ -263,19 +264,31 @@ class WrittenText(NarrowedText[WrittenPlace]):
         if not isinstance(inner, CompiledSchema):
             found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)  # type: ignore[attr-defined]
             return found
-        machine, alike = inner._machine, np.empty(len(tokens), np.int64)
+        machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
         regs = machine.registers(state)
         mode = int(regs[L.MODE])
         is_free = mode == L.M_STRING or (mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0)
         free = np.zeros(len(tokens), np.bool_)
         if is_free and int(regs[L.LEX]) == StringPool.FREE:
-            if self._kinds is None:
-                self._kinds = machine.text_kinds(self.vocab_size)
-            # how many characters a token has, makes no difference there
-            free = self._kinds[tokens] >= 0
-            alike[free] = -1 - (self._kinds[tokens[free]] >> _TAIL)
+            alike = self._free_kinds()[tokens]
+            free = alike < 0
         alike[~free] = machine.after_tokens(state, tokens[~free])
         return alike
+
+    def _free_kinds(self) -> npt.NDArray[np.int64]:
+        """Return a number below 0 for each token that goes on with a free string or ends it, the same for
+        those whose texts differ in what the string holds alone."""
+        assert isinstance(self.inner, CompiledSchema)
+        if self._tokens.free_kinds is None:
+            kinds = self.inner._machine.text_kinds(self.vocab_size)
+            numbers: dict[bytes, int] = {}
+            found = np.where(kinds >= 0, -1 - (kinds >> _TAIL), 0)
+            for token in np.flatnonzero(kinds < 0).tolist():
+                text, quote, rest = (self.tokenizer.token_bytes[token] or b"").partition(b'"')
+                if quote and not _BROKEN.search(text):
+                    found[token] = _CLOSING - numbers.setdefault(rest, len(numbers))
+            self._tokens.free_kinds = found
+        return self._tokens.free_kinds
 
     def _next_bytes(self, index: int) -> bytes:
         place = self._places[index]
@@ -334,9 +347,8 @@ class WrittenMeet(Meet):
     def lives(self, pair: Pair) -> bool:
         """Return whether some word goes on from a pair."""
         if pair not in self._rests and pair[1] == self.filter.start():
-            for rest in reversed(self._tried):
-                if self._goes(pair[0], rest):
-                    return True
+            if any(self._goes(pair[0], one) for one in reversed(self._tried)):
+                return True
         rest = self._rest(pair)
         if rest and pair[1] == self.filter.start():
             self._tried.pop(rest, None)
@@ -347,6 +359,9 @@ class WrittenMeet(Meet):
 
     def _goes(self, left: Config | None, rest: Sequence[int]) -> bool:
         """Return whether the grammar takes a rest."""
+        if isinstance(self.of, Masked):
+            after = self.of.compiled.bytes_index(cast(int, left), bytes(rest))
+            return after >= 0 and self.of.compiled.may_end(after)
         for symbol in rest:
             left = None if left is None else self.of.step(left, symbol)
         return left is not None and self.of.accepts(left)
@@ -409,6 +424,8 @@ class TokenTexts(Language):
                     self._rests.append(None)
             self._ends.add(node)
         self._start: _Nodes = frozenset((_ROOT,))
+        self.free_kinds: npt.NDArray[np.int64] | None = None
+        """What `WrittenText` knows of the tokens inside free strings."""
         self.counts_tokens = self.is_written_by_tokens = any(len(unit) > 1 for unit in units)
         inner = {byte for unit in units if len(unit) > 1 for byte in unit}
         single = {unit[0] for unit in units if len(unit) == 1}

@@ -58,7 +58,11 @@ class ContextFree(Language):
         languages: dict[str, Language | None] = {}
         have: dict[str, tuple[bool, bool]] = {}
         for name, terminal in terminals.items():
-            language = _of_pattern(name, terminal, limits, make) if isinstance(terminal, Node) else terminal
+            language = (
+                terminal
+                if terminal is None or isinstance(terminal, Language)
+                else _of_pattern(name, terminal, limits, make)
+            )
             languages[name] = language
             have[name] = (False, False) if language is None else _has_words(language)
         self.rules = prepare(rules, have, start, ignored)
