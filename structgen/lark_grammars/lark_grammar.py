@@ -35,13 +35,14 @@ if TYPE_CHECKING:
 
 _LEXERS = ("contextual", "characters")
 _MOST_LEFT = 16
-"""Sets of missing bytes for which one grammar keeps another one."""
+_LEFT: dict[tuple[str, frozenset[int]], FoundGrammar] = {}
+"""Grammar, bytes that a vocabulary lacks -> the grammar without them: the last ones."""
 
 
 class LarkGrammar(LoadedLark):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_find", "_found", "_left", "_limits", "_missing", "_tables")
+    __slots__ = ("_arguments", "_canonical", "_find", "_found", "_limits", "_missing", "_tables", "_whole")
 
     def __init__(
         self,
@@ -49,16 +50,21 @@ class LarkGrammar(LoadedLark):
         arguments: dict[str, Any],
         limits: Limits,
         missing: frozenset[int] = frozenset(),
+        whole: str = "",
     ) -> None:
-        """`find` returns the tables for texts without some bytes; here they have none of `missing`."""
+        """`find` returns the tables for texts without some bytes; here they have none of `missing`. `whole`:
+        a name of the grammar with them."""
         before = perf_counter()
         self._find, self._arguments, self._limits, self._missing = find, arguments, limits, missing
-        self._found = find(missing)
+        found = _LEFT.get((whole, missing)) or find(missing)
+        if missing:
+            _LEFT[whole, missing] = found
+            if len(_LEFT) > _MOST_LEFT:
+                del _LEFT[next(iter(_LEFT))]
+        self._found, self._whole = found, whole or f"{found.digest} {arguments['regex']}"
         self._tables = self._found.tables
         self.load_ms = 1000 * (perf_counter() - before)
         self._canonical = ""
-        self._left: dict[frozenset[int], LarkGrammar] = {}
-        """This grammar without some bytes, which vocabularies lack."""
 
     @property
     def tables(self) -> ParserTables:
@@ -149,12 +155,7 @@ class LarkGrammar(LoadedLark):
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
         """Return the grammar of the texts that have none of some bytes. Cost: the first time that of loading
         it (`lark`), then 1 to 3 ms in each process: its tables are kept too."""
-        missing |= self._missing
-        if missing not in self._left:
-            if len(self._left) >= _MOST_LEFT:
-                self._left.clear()
-            self._left[missing] = LarkGrammar(self._find, self._arguments, self._limits, missing)
-        return self._left[missing]
+        return LarkGrammar(self._find, self._arguments, self._limits, self._missing | missing, self._whole)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language of lark, not compiled."""

@@ -141,7 +141,7 @@ class InterruptedText(Parts):
     """
 
     def __init__(self, text: Language, bodies: Mapping[str, Language], most: int | None) -> None:
-        """`text`: up to one of some words (`TextBeforeLanguage`, `TextPart`); `bodies`: what follows each of them."""
+        """`text`: up to one of some words (`TextBeforeLanguage`, `TextPart`); `bodies`: what follows each."""
         super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
         self._before: dict[int, frozenset[Place]] = {}

@@ -52,12 +52,15 @@ class Meet(Language):
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
         by_rules = isinstance(of, ContextFree) and not self.specials
         self._products = Products(cast(ContextFree, of), self.filter, limits) if by_rules else None
-        if self._rest((of.start(), self.filter.start())) is None:
+        if not self._has_words():
             raise GrammarError(
                 "No text of the grammar is one that the regular expression takes.",
                 where="grammar",
                 cure="Ask for less, or for something that can be.",
             )
+
+    def _has_words(self) -> bool:
+        return self._rest((self.of.start(), self.filter.start())) is not None
 
     def start(self) -> Config:
         return self.of.start(), self.filter.start()
@@ -204,7 +207,7 @@ class Restricted(Meet):
 
     def __init__(self, of: Language, missing: frozenset[int], limits: Limits) -> None:
         """Raises GrammarError where there is no such word."""
-        self._harmless = of.harmless(missing)
+        self._missing = missing
         try:
             super().__init__(of, _Without(missing), limits)
         except GrammarError as error:
@@ -217,11 +220,15 @@ class Restricted(Meet):
             ) from error
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        return (
-            self._after(cast(Pair, config), symbol)
-            if symbol in self._harmless
-            else super().step(config, symbol)
-        )
+        after = self._after(cast(Pair, config), symbol)
+        return after if after is not None and self._lives(after) else None
+
+    def _lives(self, pair: Pair) -> bool:
+        told = self.of.lives_without(pair[0], self._missing)
+        return self._rest(pair) is not None if told is None else told
+
+    def _has_words(self) -> bool:
+        return self._lives((self.of.start(), self.filter.start()))
 
     def standing(self, config: Config) -> int:
         return self.of.standing(cast(Pair, config)[0])
