@@ -42,6 +42,8 @@ from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 _Nodes: TypeAlias = "frozenset[int]"
+_UTF8: Final = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
+"""The bytes that texts have."""
 _ROOT: Final = 0
 _NONE_MERGED: Final[npt.NDArray[np.int32]] = np.full(1, DEAD, np.int32)
 """No states of numerals are one (`Inspection.after_all`)."""
@@ -90,16 +92,17 @@ class WrittenTexts(TextGrammar):
     ) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
         its own machine. Raises `TokenizerError` where no text can be written."""
-        absent = frozenset(tokenizer.absent_bytes)
+        absent = _UTF8.intersection(tokenizer.absent_bytes)
         try:
             left = self.of.without_bytes(absent) if absent else self.of
             of = left.of if isinstance(left, JsonTexts) else left
             inner: CompiledGrammar = of.compiled(tokenizer, limits, store)
-            return inner if absent.issuperset(tokenizer.missing_bytes) else WrittenText(inner)
+            is_exact = absent.issuperset(_UTF8.intersection(tokenizer.missing_bytes))
+            return inner if is_exact else WrittenText(inner)
         except GrammarError as error:
-            raise self._refusal(tokenizer, error) from error
+            raise self._refusal(tokenizer) from error
 
-    def _refusal(self, tokenizer: Tokenizer, error: GrammarError) -> GrammarError | TokenizerError:
+    def _refusal(self, tokenizer: Tokenizer) -> GrammarError | TokenizerError:
         """Return the error for a grammar without a text that tokens write; of one without any text, its
         own."""
         try:
@@ -119,7 +122,6 @@ class WrittenTexts(TextGrammar):
             f": no token writes these single bytes of the shortest: {named_bytes(needed)}" if needed else ""
         )
         told += f", of {place}" if place else ""
-        told += "" if error.where in ("", "tokenizer", "grammar") else f" ({error.where}: {error.what})"
         return TokenizerError(
             f"The vocabulary can write no text of the grammar{told}.",
             where="tokenizer",
