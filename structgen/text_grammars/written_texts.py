@@ -11,10 +11,9 @@ the tokens `ab`, `a` and `bc` nothing is written behind `a` by the rest of `ab`.
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,19 +24,20 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import GrammarError, TokenizerError
 from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
-from structgen.machine_core.layout import ENDED, LARGE
+from structgen.machine_core.draft_nodes import walk_roots
+from structgen.machine_core.layout import LARGE
 from structgen.machine_core.masks import fill
 from structgen.printable import named_bytes
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.context_free.regular_intersection import Meet, Pair
 from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.masked_language import Masked
-from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -85,20 +85,28 @@ class WrittenTexts(TextGrammar):
         return self.of.source
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return self.of.language(limits)
+        if target is None:
+            return self.of.language(limits)
+        inner = self._left(target.tokenizer).compiled(target.tokenizer, limits, target.store)
+        return WrittenMeet(inner, TokenTexts.of(target.tokenizer), limits)
+
+    def _left(self, tokenizer: Tokenizer) -> Any:
+        """Return the grammar without the bytes that stand in no token."""
+        absent = _UTF8.intersection(tokenizer.absent_bytes)
+        left = self.of.without_bytes(absent) if absent else self.of
+        return left.of if isinstance(left, JsonTexts) else left
 
     def compiled(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
     ) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
         its own machine. Raises `TokenizerError` where no text can be written."""
-        absent = _UTF8.intersection(tokenizer.absent_bytes)
+        inside = _UTF8.intersection(tokenizer.missing_bytes).difference(tokenizer.absent_bytes)
         try:
-            left = self.of.without_bytes(absent) if absent else self.of
-            of = left.of if isinstance(left, JsonTexts) else left
-            inner: CompiledGrammar = of.compiled(tokenizer, limits, store)
-            is_exact = absent.issuperset(_UTF8.intersection(tokenizer.missing_bytes))
-            return inner if is_exact else WrittenText(inner)
+            if inside:
+                return WrittenText(self, tokenizer, limits, store)
+            found: CompiledGrammar = self._left(tokenizer).compiled(tokenizer, limits, store)
+            return found
         except GrammarError as error:
             raise self._refusal(tokenizer) from error
 
@@ -132,137 +140,83 @@ class WrittenTexts(TextGrammar):
         return WrittenTexts, (self.of,)
 
 
-class WrittenPlace(NamedTuple):
-    """A state of what tokens write of a text."""
+class WrittenText(CompiledText):
+    """A grammar of which tokens write the texts. A configuration is one of the grammar's machine (`inner`),
+    and one of `TokenTexts`.
 
-    state: int
-    """The state of the grammar."""
-    nodes: _Nodes
-    """That of the tokens (`TokenTexts`)."""
-
-
-class WrittenText(NarrowedText[WrittenPlace]):
-    """A compiled grammar whose masks have only tokens behind which other tokens complete the text.
-
-    Cost: that of the grammar's mask, and for each state that its tokens lead to some 50 us, once; a search
-    where the shortest completion of that state cannot be written.
+    Cost: that of the machine's mask, and for each class of states that its tokens lead to some 50 us, once; a
+    search where the shortest completion of that state cannot be written.
     """
 
-    def __init__(self, inner: CompiledGrammar) -> None:
-        """Raises `GrammarError` where there is no text."""
-        super().__init__(inner)
-        self._has_specials = inner._has_specials
-        self._tokens = TokenTexts.of(inner.tokenizer)
-        language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
-        loose = (
-            Meet(_Loose(inner), self._tokens, inner.limits, haste=_HASTE)
-            if isinstance(inner, CompiledSchema)
-            else None
-        )
-        self._meet = WrittenMeet(language, self._tokens, inner.limits, loose)
-        self._specials: npt.NDArray[np.int64] = np.array(inner.tokenizer.special_ids, np.int64)
-        self._live: dict[WrittenPlace, bool] = {}
-        self._completions = RestCompletions(self, by_tokens=True)
-        self._start = self._number(WrittenPlace(inner.start.index, self._tokens.start()))
+    _language: WrittenMeet
+    take = staticmethod(NarrowedText.take)
+    walk_drafts = staticmethod(walk_roots)
 
-    def _pair(self, place: WrittenPlace) -> Pair:
-        """Return a place as the intersection has it."""
-        inner = self.inner
-        return inner._config(place.state) if isinstance(inner, CompiledText) else place.state, place.nodes
+    def compute(self, index: int, target: int = 0) -> bool:
+        """As CompiledGrammar's."""
+        return CompiledGrammar.compute(self, index, target)
 
-    def _if_live(self, state: int, nodes: _Nodes) -> WrittenPlace | None:
-        """Return a place; None where no sequence of tokens completes the text. `state`: below 0 for none."""
-        place = WrittenPlace(state, nodes)
-        known = self._live.get(place)
-        if known is None:
-            known = self._live[place] = state >= 0 and self._meet.lives(self._pair(place))
-        return place if known else None
-
-    def _moved(self, place: WrittenPlace | None, token: int) -> WrittenPlace | None:
-        """Return the place after a token; None where no text has it."""
-        if place is None:
-            return None
-        if _ROOT in place.nodes:
-            return self._if_live(self.inner._after_token(place.state, token), self._tokens.start())
-        data = self.inner.tokenizer.token_bytes[token]
-        read = self._read(place, data) if data else None
-        return None if read is None else self._ended(read)
-
-    def _read(self, place: WrittenPlace, data: bytes) -> WrittenPlace | None:
-        """Return the place after bytes, which may be inside a token; None where no text has them."""
-        nodes: _Nodes | None = place.nodes
-        for byte in data:
-            nodes = None if nodes is None else self._tokens.step(nodes, byte)
-        return None if nodes is None else self._if_live(self.inner.bytes_index(place.state, data), nodes)
-
-    def _ended(self, place: WrittenPlace) -> WrittenPlace | None:
-        """Return the place after the end of a token; None where none ends here."""
-        if _ROOT not in place.nodes:
-            return None
-        return self._if_live(self.inner.token_end(place.state), self._tokens.start())
-
-    def _number_if_any(self, place: WrittenPlace | None) -> int:
-        """Return the number of a place, -1 for None."""
-        return -1 if place is None else self._number(place)
+    def _compute(self, index: int, target: int) -> int:
+        self._bits = None
+        if fill(self.address, index, target) == 0:
+            return 0
+        state = -1 if index == self._finished else self._language.state(self._config(index))
+        if state < 0:
+            return super()._compute(index, target)
+        inner = self._language.inner
+        parts, bits = inner.mask_parts(state), inner.bits(state)
+        tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
+        tokens = tokens[~np.isin(tokens, self._end_ids)]
+        after, which = self._after_each(index, tokens)
+        denied = tokens[~np.array([one is not None for one in after], np.bool_)[which]]
+        if not len(denied) and parts is not None:
+            self._memoise(index, *parts, target)
+            return 0
+        self._bits = bits & ~self._masks.dense_row(denied.astype(np.int32))
+        return LARGE
 
     def _after_token(self, index: int, token: int) -> int:
         with self.lock:
-            return self._number_if_any(self._moved(self._places[index], token))
+            if index == self._finished or self.vocabulary.token_slot[token] < 0:
+                return super()._after_token(index, token)
+            after = self._after(self._config(index), token)
+            return -1 if after is None else self._number(after)
 
-    def bytes_index(self, index: int, data: bytes) -> int:
-        """Return the number of the state after bytes, or -1."""
-        with self.lock:
-            place = self._places[index]
-            return self._number_if_any(None if place is None else self._read(place, data))
+    def _after(self, config: Config, token: int) -> Config | None:
+        """Return the configuration after a token; None where no text has it."""
+        language, data = self._language, self.tokenizer.token_bytes[token]
+        state = language.state(config)
+        if data is None:
+            return language.step(config, TOKEN + token)
+        if state >= 0:
+            reached = language.inner.next_index(state, token)
+            pair = language.between(reached) if reached >= 0 else None
+            return pair if pair is not None and language.lives(pair) else None
+        after: Config | None = config
+        for byte in data:
+            after = None if after is None else language.step(after, byte)
+        return None if after is None else language.boundary(after)
 
-    def token_end(self, index: int) -> int:
-        """Return the state in which a token ends whose bytes lead to a state, or -1."""
-        with self.lock:
-            return self._number_if_any(self._ended(self.place(index)))
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens, or states like these."""
+        after, which = self._after_each(index, tokens)
+        return np.array([-1 if one is None else self._number(one) for one in after], np.int64)[which]
 
-    def may_end(self, index: int) -> bool:
-        """Return whether the text may end in a state, by its number."""
-        place = self._places[index]
-        return place is not None and _ROOT in place.nodes and self.inner.may_end(place.state)
-
-    def special_tokens(self, index: int) -> list[int]:
-        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
-        place = self._places[index]
-        found = [] if place is None else self.inner.special_tokens(place.state)
-        return [token for token in found if self._moved(place, token) is not None]
-
-    def _compute(self, index: int, target: int) -> int:
-        if fill(self.address, index, target) == 0:
-            return 0
-        if index == self._finished:
-            return ENDED
-        place = self.place(index)
-        parts, bits = self.inner.mask_parts(place.state), self.inner.bits(place.state)
-        tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
-        tokens = tokens[~np.isin(tokens, self._end_ids)]
-        after, which = self.groups(place, tokens)
-        denied = tokens[~np.array([one is not None for one in after], np.bool_)[which]]
-        if not len(denied) and self.may_end(index) == self.inner.may_end(place.state) and parts is not None:
-            self._memoise(index, *parts, target)
-            return 0
-        gone = denied if self.may_end(index) else np.concatenate([denied, self._end_ids])
-        self._bits = bits & ~self._masks.dense_row(gone.astype(np.int32))
-        return LARGE
-
-    def groups(
-        self, place: WrittenPlace, tokens: npt.NDArray[np.int64]
-    ) -> tuple[list[WrittenPlace | None], npt.NDArray[np.int64]]:
-        """Return places after some tokens that the grammar allows, None for no text, and for each token which
-        of them is like its own: keys that a schema does not name are not told apart by their text."""
-        if _ROOT not in place.nodes or np.isin(tokens, self._specials).any() or not len(tokens):
-            return [self._moved(place, token) for token in tokens.tolist()], np.arange(len(tokens))
-        alike = self._alike(place.state, tokens)
-        _, first, which = np.unique(alike, return_index=True, return_inverse=True)
-        return [self._moved(place, token) for token in tokens[first].tolist()], which
+    def _after_each(
+        self, index: int, tokens: npt.NDArray[np.int64]
+    ) -> tuple[list[Config | None], npt.NDArray[np.int64]]:
+        """Return configurations after some tokens that the machine allows, None for no text, and for each
+        token which of them is like its own: strings and keys whose texts are free are not told apart."""
+        config = self._config(index)
+        state, special = self._language.state(config), self.vocabulary.token_slot[tokens] < 0
+        if state < 0 or special.any() or not len(tokens):
+            return [self._after(config, token) for token in tokens.tolist()], np.arange(len(tokens))
+        _, first, which = np.unique(self._alike(state, tokens), return_index=True, return_inverse=True)
+        return [self._after(config, token) for token in tokens[first].tolist()], which
 
     def _alike(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return a number for each of some tokens, the same for those that lead to like states."""
-        inner = self.inner
+        inner = self._language.inner
         if not isinstance(inner, CompiledSchema):
             found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)  # type: ignore[attr-defined]
             return found
@@ -272,87 +226,70 @@ class WrittenText(NarrowedText[WrittenPlace]):
         is_free = mode == L.M_STRING or (mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0)
         free = np.zeros(len(tokens), np.bool_)
         if is_free and int(regs[L.LEX]) == StringPool.FREE:
-            alike = self._free_kinds()[tokens]
+            alike = self._free_kinds(machine)[tokens]
             free = alike < 0
         alike[~free] = machine.after_tokens(state, tokens[~free])
         return alike
 
-    def _free_kinds(self) -> npt.NDArray[np.int64]:
+    def _free_kinds(self, machine: Inspection) -> npt.NDArray[np.int64]:
         """Return a number below 0 for each token that goes on with a free string or ends it, the same for
         those whose texts differ in what the string holds alone."""
-        assert isinstance(self.inner, CompiledSchema)
-        if self._tokens.free_kinds is None:
-            kinds = self.inner._machine.text_kinds(self.vocab_size)
+        texts = cast(TokenTexts, self._language.filter)
+        if texts.free_kinds is None:
+            kinds = machine.text_kinds(self.vocab_size)
             numbers: dict[bytes, int] = {}
+            # how many characters a token has, makes no difference
             found = np.where(kinds >= 0, -1 - (kinds >> _TAIL), 0)
             for token in np.flatnonzero(kinds < 0).tolist():
                 text, quote, rest = (self.tokenizer.token_bytes[token] or b"").partition(b'"')
                 if quote and not _BROKEN.search(text):
                     found[token] = _CLOSING - numbers.setdefault(rest, len(numbers))
-            self._tokens.free_kinds = found
-        return self._tokens.free_kinds
-
-    def _next_bytes(self, index: int) -> bytes:
-        place = self._places[index]
-        if place is None:
-            return b""
-        first = self.inner._next_bytes(place.state)
-        return bytes(byte for byte in first if self._read(place, bytes((byte,))) is not None)
-
-    def _expected(self, index: int) -> list[Expected]:
-        place, first = self._places[index], frozenset(self._next_bytes(index))
-        found = []
-        for one in [] if place is None else self.inner._expected(place.state):
-            left = bytes(byte for byte in one.first if byte in first)
-            if left or (place is not None and not one.first and _ROOT in place.nodes):
-                found.append(Expected(one.what, one.sources, left, one.read_before))
-        return found
-
-    @property
-    def completions(self) -> RestCompletions:
-        """The completions of its states: short, not always the shortest. Under the lock."""
-        return self._completions
-
-    # --- as `RestMachine` -----------------------------------------------------------------------------------
-
-    def shortest_rest(self, index: int) -> Sequence[int]:
-        """Return the symbols of a short rest of a state."""
-        return self._meet.shortest(self._pair(self.place(index)))
-
-    def after_rest(self, index: int, data: int, size: int) -> int:
-        """Return the state after a token whose bytes begin a rest, -1 where no token may end there."""
-        read = self._read(self.place(index), ctypes.string_at(data, size))
-        return self._number_if_any(None if read is None else self._ended(read))
-
-    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the states after some allowed tokens, or states like these."""
-        after, which = self.groups(self.place(index), tokens)
-        return np.array([self._number_if_any(one) for one in after], np.int64)[which]
-
-    def anew(self) -> WrittenText:
-        """Return the same for the grammar compiled anew."""
-        return WrittenText(self.inner.anew())
-
-    def __reduce__(self) -> tuple[type[WrittenText], tuple[CompiledGrammar]]:
-        return WrittenText, (self.inner,)
+            texts.free_kinds = found
+        return texts.free_kinds
 
 
 class WrittenMeet(Meet):
-    """The words of a language that tokens write."""
+    """The words of a compiled grammar that tokens write."""
 
-    def __init__(self, of: Language, tokens: TokenTexts, limits: Limits, loose: Meet | None) -> None:
-        """`loose`: the same for a language of more words, whose configurations are fewer."""
+    def __init__(self, inner: CompiledGrammar, tokens: TokenTexts, limits: Limits) -> None:
+        self.inner = inner
         self._tried: dict[tuple[int, ...], None] = {}
-        self._loose = loose
-        super().__init__(of, tokens, limits, restarts=True, haste=_HASTE)
+        self._loose: Meet | None = None
+        """The same for a language of more words, whose configurations are fewer."""
+        if isinstance(inner, CompiledSchema):
+            self._loose = Meet(_Loose(inner), tokens, limits, haste=_HASTE)
+        self._live: dict[Pair, bool] = {}
+        language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
+        super().__init__(language, tokens, limits, restarts=True, haste=_HASTE)
+
+    @property
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return frozenset((self.inner,))
+
+    def state(self, config: Config) -> int:
+        """Return the state of the machine between two tokens; -1 inside one."""
+        left, right = cast(Pair, config)
+        if not self.filter.accepts(right):
+            return -1
+        return self.inner._number(left) if isinstance(self.inner, CompiledText) else cast(int, left)
+
+    def between(self, state: int) -> Pair:
+        """Return the configuration between two tokens in a state of the machine."""
+        inner = self.inner
+        return inner._config(state) if isinstance(inner, CompiledText) else state, self.filter.start()
 
     def lives(self, pair: Pair) -> bool:
-        """Return whether some word goes on from a pair."""
-        if pair not in self._rests and pair[1] == self.filter.start():
-            if any(self._goes(pair[0], one) for one in reversed(self._tried)):
-                return True
+        """Return whether some word goes on from a pair between two tokens."""
+        known = self._live.get(pair)
+        if known is None:
+            known = self._live[pair] = self._finds_rest(pair)
+        return known
+
+    def _finds_rest(self, pair: Pair) -> bool:
+        if any(self._goes(pair[0], one) for one in reversed(self._tried)):
+            return True
         rest = self._rest(pair)
-        if rest and pair[1] == self.filter.start():
+        if rest:
             self._tried.pop(rest, None)
             self._tried[rest] = None
             if len(self._tried) > _TRIED:
@@ -434,10 +371,10 @@ class TokenTexts(Language):
         numbers = {byte: number for number, byte in enumerate(sorted(inner), 2)}
         self.classes = bytes(numbers.get(byte, byte in single) for byte in range(256))
 
-    def start(self) -> _Nodes:
+    def start(self) -> Config:
         return self._start
 
-    def step(self, config: Config, symbol: int) -> _Nodes | None:
+    def step(self, config: Config, symbol: int) -> Config | None:
         found: set[int] = set()
         for node in cast(_Nodes, config):
             after = self._below[node].get(symbol)

@@ -386,9 +386,9 @@ def test_a_mask_asks_once_for_each_class_of_states() -> None:
     compiled = sg.compile(sg.json_schema({"type": "object"}), tokenizer_of(tokens), store=False)
     state = compiled.step_bytes(compiled.start, b'{"ab')
     assert state is not None
-    asked = len(compiled._live)
+    asked = len(compiled._language._live)
     assert set(range(len(letters), len(tokens) - 1)) <= set(compiled.allowed(state))
-    assert len(compiled._live) - asked < 40
+    assert len(compiled._language._live) - asked < 40
 
 
 def test_a_compiled_grammar_that_lacks_bytes_pickles_and_copies_its_states() -> None:
