@@ -1,9 +1,9 @@
 """The law of vocabularies that lack bytes, in no token or only inside longer ones: a mask has exactly the
 tokens behind which other tokens complete a text.
 
-The oracle of small grammars is the list of all their texts, from `re` and lark. Of the grammars of the library
-it is walked that each allowed token is completed by tokens to a text of lark's, and that texts of theirs, split
-into tokens by chance, are allowed.
+The oracle of small grammars is the list of all their texts, from `re` and lark. Grammars of the library are
+walked: tokens complete each allowed token to a text of lark's, and texts of theirs that tokens write, split
+by chance, are allowed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import lark
 import pytest
 
 import structgen as sg
+from structgen.system.resources import small_tokenizer
 
 GRAMMARS = Path(__file__).parents[2] / "grammars"
 LETTERS = ("a", "b", "é", "ê", "€", "\n")
@@ -189,10 +190,8 @@ def test_masks_of_a_random_lark_grammar_have_what_tokens_complete(seed: int, lex
 
 
 def lacking(chance: random.Random, kind: str) -> sg.Tokenizer:
-    """Return the small vocabulary without some bytes: without all tokens that hold them, or without the single
-    ones."""
-    from structgen.system.resources import small_tokenizer
-
+    """Return the small vocabulary without some bytes: without all tokens that hold them, or without the
+    single ones."""
     small = sg.Tokenizer.from_huggingface(small_tokenizer())
     gone = set(chance.sample(range(0x80, 0x100), 20)) | set(chance.sample(range(0x20, 0x7F), 3))
     tokens = [
@@ -236,6 +235,36 @@ def test_walks_of_a_library_grammar_come_to_an_end(name: str, kind: str) -> None
                 parser.parse(text.decode())
                 assert compiled.tokens_to_finish(after) < 1000
             state, data = after, data + tokenizer.token_bytes[token]
+
+
+@pytest.mark.parametrize("kind", ["absent", "inner"])
+@pytest.mark.parametrize(
+    "name", [name if name in CHEAP else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
+def test_texts_of_a_library_grammar_that_tokens_write_are_allowed(name: str, kind: str) -> None:
+    options = {"postlex": indenter()} if name == "python" else {}
+    grammar = sg.lark(GRAMMARS / f"{name}.lark", **options)
+    chance = random.Random(f"{name} {kind}")
+    tokenizer = lacking(chance, kind)
+    try:
+        compiled = sg.compile(grammar, tokenizer, store=False)
+    except sg.TokenizerError:
+        return
+    ids = {token: number for number, token in enumerate(tokenizer.token_bytes) if token}
+    pages = json.loads((GRAMMARS / f"{name}.texts.json").read_text("utf-8"))
+    for text in [one["text"] for one in pages["accepted"] if len(one["text"]) < 400][:12]:
+        data, state, at = text.encode(), compiled.start, 0
+        reached = [True] + [False] * len(data)
+        for end in range(1, len(data) + 1):
+            reached[end] = any(reached[low] and data[low:end] in ids for low in range(max(0, end - 16), end))
+        ends = [len(data)] if reached[-1] else []
+        while ends and ends[-1]:
+            lows = [low for low in range(max(0, ends[-1] - 16), ends[-1]) if reached[low]]
+            ends.append(chance.choice([low for low in lows if data[low : ends[-1]] in ids]))
+        for end in ends[-2::-1]:
+            assert ids[data[at:end]] in compiled.allowed(state), (text, at)
+            state, at = compiled.step(state, ids[data[at:end]]), end
+        assert not ends or compiled.accepts_end(state)
 
 
 def indenter() -> object:

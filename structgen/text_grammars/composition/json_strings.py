@@ -35,7 +35,6 @@ from structgen.text_grammars.text_grammar import (
     RegularGrammar,
     TextGrammar,
     as_text,
-    restricted,
     sequence,
 )
 
@@ -70,18 +69,14 @@ def _escaped(grammar: TextGrammar, escapes: Escapes) -> TextGrammar:
 class Escaped(TextGrammar):
     """The texts of a grammar with JSON's escapes, without quotes."""
 
-    __slots__ = ("escapes", "missing", "of")
+    __slots__ = ("escapes", "of")
 
-    def __init__(self, of: TextGrammar, escapes: Escapes, missing: frozenset[int] = frozenset()) -> None:
-        """`missing`: bytes that the texts with their escapes do not have."""
-        self.of, self.escapes, self.missing = of, escapes, missing
+    def __init__(self, of: TextGrammar, escapes: Escapes) -> None:
+        self.of, self.escapes = of, escapes
 
     @property
     def canonical(self) -> str:
-        return f"escaped {self.escapes} {sorted(self.missing)} {self.of.canonical}"
-
-    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        return Escaped(self.of, self.escapes, self.missing | missing)
+        return f"escaped {self.escapes} {self.of.canonical}"
 
     @property
     def limits(self) -> Limits:
@@ -98,7 +93,7 @@ class Escaped(TextGrammar):
         if isinstance(self.of, RegularGrammar):
             of = RegularLanguage(self.of.formula, self.of.what, limits, json=True)
         else:
-            if target is not None and self.of.has_masks and not self.missing:
+            if target is not None and self.of.has_masks:
                 return self._masked(limits, target)
             of = self.of.language(limits)
         if of.specials:
@@ -107,7 +102,7 @@ class Escaped(TextGrammar):
                 where="sg.in_json_string",
                 cure="Put it outside of the string.",
             )
-        return restricted(EscapedLanguage(of, self.escapes), self.missing, limits)
+        return EscapedLanguage(of, self.escapes)
 
     def _masked(self, limits: Limits, target: CompileTarget) -> Language:
         """Return the language of a part that has masks of its own; inside a string it keeps them."""
@@ -118,11 +113,10 @@ class Escaped(TextGrammar):
         return EscapedLanguage(of, self.escapes, InString(of.compiled, vocabulary, target.tokenizer, step))
 
     def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
-        of = EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
-        return restricted(of, self.missing, limits)
+        return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Escaped, (self.of, self.escapes, self.missing)
+        return Escaped, (self.of, self.escapes)
 
 
 class EscapedLanguage(Language):
