@@ -100,10 +100,10 @@ class WrittenTexts(TextGrammar):
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
     ) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
-        its own machine. Raises `TokenizerError` where no text can be written."""
+        its own machine (a schema: always looked at). Raises `TokenizerError` where no text can be written."""
         inside = _UTF8.intersection(tokenizer.missing_bytes).difference(tokenizer.absent_bytes)
         try:
-            if inside:
+            if inside or isinstance(self.of, JsonTexts):
                 return WrittenText(self, tokenizer, limits, store)
             found: CompiledGrammar = self._left(tokenizer).compiled(tokenizer, limits, store)
             return found
