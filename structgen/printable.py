@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 _HIDDEN: Final = (
@@ -48,3 +49,14 @@ def json_text(value: Any) -> str:
     """Return a value as JSON on one line: letters of all languages as they are, what `printable` escapes as
     an escape of JSON."""
     return _ALL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def named_bytes(some: Collection[int]) -> str:
+    """Return bytes in hexadecimal digits, runs of them by their ends."""
+    runs: list[list[int]] = []
+    for byte in sorted(some):
+        if runs and runs[-1][1] == byte - 1:
+            runs[-1][1] = byte
+        else:
+            runs.append([byte, byte])
+    return ", ".join(f"0x{low:02x}" + (f" to 0x{high:02x}" if high > low else "") for low, high in runs)

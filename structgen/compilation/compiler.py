@@ -75,7 +75,7 @@ def compile(
     except GrammarError as error:
         if written is grammar:
             raise
-        raise _refusal(grammar, tokenizer, limits, error) from error
+        raise _refusal(grammar, tokenizer, error) from error
     return compiled
 
 
@@ -97,23 +97,12 @@ def _written(grammar: Grammar, tokenizer: Tokenizer) -> Compilable[Any]:
     return WrittenTexts(as_text(grammar))
 
 
-def _refusal(
-    grammar: Grammar, tokenizer: Tokenizer, limits: Limits | None, error: GrammarError
-) -> TokenizerError:
-    """Return the error for a grammar of which tokens write nothing. Raises the errors of the grammar."""
+def _refusal(grammar: Grammar, tokenizer: Tokenizer, error: GrammarError) -> GrammarError | TokenizerError:
+    """Return the error for a grammar of which tokens write nothing; of one without any text, its own."""
     # start-up: few grammars are refused
-    from structgen.compilation.explanation_text import named_bytes
     from structgen.text_grammars.text_grammar import as_text
+    from structgen.text_grammars.written_texts import BYTES, refusal
 
-    text = as_text(grammar)
-    whole = text.language(limits or text.limits)
-    needed = sorted({*tokenizer.missing_bytes}.intersection(whole.shortest(whole.start())))
-    cure = "Use a tokenizer with byte fallback, or add tokens for single bytes."
-    if isinstance(error, UnsatisfiableUnderPolicy) and "escapes" in error.policies:
-        cure = 'Give escapes="any": escapes write what tokens do not; or use a tokenizer with byte fallback.'
-    return TokenizerError(
-        "The vocabulary can write no text of the grammar"
-        + (f": no token writes these bytes of the shortest: {named_bytes(needed)}." if needed else "."),
-        where=error.where or "tokenizer",
-        cure=cure,
-    )
+    escapes = isinstance(error, UnsatisfiableUnderPolicy) and "escapes" in error.policies
+    cure = f'Give escapes="any": escapes write what tokens do not; or u{BYTES[1:]}' if escapes else BYTES
+    return refusal(as_text(grammar), tokenizer, error.where, cure)

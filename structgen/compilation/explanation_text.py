@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, Union
 
-from structgen.printable import printable
+from structgen.printable import named_bytes, printable
 from structgen.schema.explaining.impossible import Impossible
 from structgen.schema.explaining.keyword_report import KeywordReport
 from structgen.schema.explaining.outline import Line, Outline
@@ -23,17 +23,6 @@ _MOST_PARTS = 50
 """Findings of one sort that are listed."""
 _SMALLEST = 2_000
 """Characters of the smallest document that are printed."""
-
-
-def named_bytes(some: Sequence[int]) -> str:
-    """Return bytes in hexadecimal digits, runs of them by their ends."""
-    runs: list[list[int]] = []
-    for byte in some:
-        if runs and runs[-1][1] == byte - 1:
-            runs[-1][1] = byte
-        else:
-            runs.append([byte, byte])
-    return ", ".join(f"0x{low:02x}" + (f" to 0x{high:02x}" if high > low else "") for low, high in runs)
 
 
 class SchemaCosts(Protocol):

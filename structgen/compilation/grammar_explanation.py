@@ -9,7 +9,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any
 
-from structgen.compilation.explanation_text import MISSING, named_bytes
+from structgen.compilation.explanation_text import MISSING
 from structgen.errors import GrammarError, OptionError
 from structgen.language.remarks import Conflict, Remarks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
@@ -19,6 +19,7 @@ from structgen.lark_grammars.lexer.lexemes import DECIDED
 from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.printable import named_bytes
 from structgen.text_grammars.context_free.productive_symbols import productive
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import TOKEN, Language

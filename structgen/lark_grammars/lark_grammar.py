@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -34,19 +34,36 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 _LEXERS = ("contextual", "characters")
+_MOST_LEFT = 16
+_LEFT: dict[tuple[str, frozenset[int]], FoundGrammar] = {}
+"""Grammar, bytes that a vocabulary lacks -> the grammar without them: the last ones."""
 
 
 class LarkGrammar(LoadedLark):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_found", "_limits", "_tables")
+    __slots__ = ("_arguments", "_canonical", "_find", "_found", "_limits", "_missing", "_tables", "_whole")
 
     def __init__(
-        self, found: FoundGrammar, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0
+        self,
+        find: Callable[[frozenset[int]], FoundGrammar],
+        arguments: dict[str, Any],
+        limits: Limits,
+        missing: frozenset[int] = frozenset(),
+        whole: str = "",
     ) -> None:
-        self._found, self._arguments, self._limits = found, arguments, limits
-        self._tables = found.tables
-        self.load_ms = load_ms
+        """`find` returns the tables for texts without some bytes; here they have none of `missing`. `whole`:
+        a name of the grammar with them."""
+        before = perf_counter()
+        self._find, self._arguments, self._limits, self._missing = find, arguments, limits, missing
+        found = _LEFT.get((whole, missing)) or find(missing)
+        if missing:
+            _LEFT[whole, missing] = found
+            if len(_LEFT) > _MOST_LEFT:
+                del _LEFT[next(iter(_LEFT))]
+        self._found, self._whole = found, whole or f"{found.digest} {arguments['regex']}"
+        self._tables = self._found.tables
+        self.load_ms = 1000 * (perf_counter() - before)
         self._canonical = ""
 
     @property
@@ -77,6 +94,8 @@ class LarkGrammar(LoadedLark):
                     indentation.tab_size,
                 ],
             }
+            if self._missing:
+                said["missing"] = sorted(self._missing)
             self._canonical = json.dumps(said, ensure_ascii=False)
         return self._canonical
 
@@ -134,11 +153,9 @@ class LarkGrammar(LoadedLark):
             return CompiledLark(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
-        """Return the grammar of the texts that have none of some bytes."""
-        tables = self._tables.without_bytes(missing)
-        digest = f"{self.digest} without {sorted(missing)}"
-        found = FoundGrammar(tables, digest, self.is_local, None)
-        return LarkGrammar(found, self._arguments, self._limits, self.load_ms)
+        """Return the grammar of the texts that have none of some bytes. Cost: the first time that of loading
+        it (`lark`), then 1 to 3 ms in each process: its tables are kept too."""
+        return LarkGrammar(self._find, self._arguments, self._limits, self._missing | missing, self._whole)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language of lark, not compiled."""
@@ -151,7 +168,7 @@ class LarkGrammar(LoadedLark):
         return Masked(CompiledLark(self, target.tokenizer, limits, target.store))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self._arguments,)
+        return _again, (self._arguments, self._missing)
 
 
 def _digest(tables: ParserTables) -> str:
@@ -184,8 +201,9 @@ def _digest(tables: ParserTables) -> str:
     return digest.hexdigest()
 
 
-def _again(arguments: dict[str, Any]) -> Any:
-    return lark(**arguments)
+def _again(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
+    whole = lark(**arguments)
+    return whole.without_bytes(missing) if missing else whole
 
 
 @overload
@@ -306,12 +324,16 @@ def lark(
         rules.load_ms = 1000 * (perf_counter() - before)
         return rules
     indenter = None if postlex is None else indenter_of(postlex)
-    kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), regex)
-    found = kept.read(bounds)
-    if found is None:
-        with patterns_placed(text, source, import_paths, regex):
-            loaded = load(text, postlex=postlex, **given)
-        found = kept.write(loaded)
+
+    def find(missing: frozenset[int]) -> FoundGrammar:
+        kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), regex, missing)
+        found = kept.read(bounds)
+        if found is None:
+            with patterns_placed(text, source, import_paths, regex):
+                loaded = load(text, postlex=postlex, **given)
+            found = kept.write(loaded)
+        return found
+
     arguments = {
         "grammar": Path(source) if source is not None else text,
         "start": start,
@@ -323,8 +345,9 @@ def lark(
         "text_only": text_only,
         "limits": limits,
     }
-    made = LarkGrammar(found, arguments, bounds, 1000 * (perf_counter() - before))
-    return BoundLark(made, bound, (_again, (arguments,))) if bound else made
+    made = LarkGrammar(find, arguments, bounds)
+    made.load_ms = 1000 * (perf_counter() - before)
+    return BoundLark(made, bound, (_again, (arguments, frozenset()))) if bound else made
 
 
 def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:

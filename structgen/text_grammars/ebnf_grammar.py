@@ -11,6 +11,7 @@ from typing import Any
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, OptionError, options_named
+from structgen.language.ir import Formula
 from structgen.language.remarks import Remarks
 from structgen.limits import Limits
 from structgen.system.text_files import errors_name, read_text
@@ -19,7 +20,7 @@ from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.regular_language import RegularLanguage
-from structgen.text_grammars.text_grammar import TextGrammar, part_without_bytes
+from structgen.text_grammars.text_grammar import TextGrammar, language_if_any, restricted
 
 
 @options_named('sg.ebnf(\'root ::= "a" root | "b"\')')
@@ -63,7 +64,17 @@ class RulesGrammar(TextGrammar):
     grammars themselves; `remarks`: unused rules.
     """
 
-    __slots__ = ("_limits", "bound", "ignored", "load_ms", "remarks", "rules", "start", "terminals")
+    __slots__ = (
+        "_limits",
+        "bound",
+        "ignored",
+        "load_ms",
+        "missing",
+        "remarks",
+        "rules",
+        "start",
+        "terminals",
+    )
 
     def __init__(
         self,
@@ -74,11 +85,14 @@ class RulesGrammar(TextGrammar):
         limits: Limits | None = None,
         bound: Mapping[str, TextGrammar] | None = None,
         remarks: Remarks | None = None,
+        missing: frozenset[int] = frozenset(),
     ) -> None:
         self.rules, self.terminals, self.start = tuple(rules), dict(terminals), start
         self.ignored, self.bound = tuple(ignored), dict(bound or {})
         self._limits = Limits() if limits is None else limits
         self.remarks = Remarks() if remarks is None else remarks
+        self.missing = missing
+        """Bytes that the texts do not have."""
         self.load_ms = 0.0
         """Milliseconds that reading the text took."""
 
@@ -87,7 +101,8 @@ class RulesGrammar(TextGrammar):
         patterns = {name: ecma_text(tree) for name, tree in self.terminals.items()}
         said = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
         parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
-        return f"{said} where {parts}" if parts else said
+        said = f"{said} where {parts}" if parts else said
+        return f"{said} without bytes {sorted(self.missing)}" if self.missing else said
 
     @property
     def limits(self) -> Limits:
@@ -98,19 +113,28 @@ class RulesGrammar(TextGrammar):
         return "a grammar of rules"
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        bound = {name: part_without_bytes(of, missing) or of for name, of in self.bound.items()}
+        bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
         held = self.rules, self.terminals, self.start, self.ignored, self._limits
-        return RulesGrammar(*held, bound, self.remarks)
+        return RulesGrammar(*held, bound, self.remarks, self.missing | missing)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return self.over(limits, RegularLanguage)
 
     def over(self, limits: Limits, make: PatternLanguage) -> Language:
         """Return the language of the rules; `make` makes the languages of the patterns."""
-        bound = {name: of.language(limits) for name, of in self.bound.items()}
-        terminals: dict[str, Language | Node] = {**self.terminals, **bound}
-        return ContextFree(self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=make)
+
+        def pattern(formula: Formula, what: str, limits: Limits) -> Language:
+            return restricted(make(formula, what, limits), self.missing, limits)
+
+        bound = {
+            name: language_if_any(of, limits, {}, None) if self.missing else of.language(limits)
+            for name, of in self.bound.items()
+        }
+        terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
+        return ContextFree(
+            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=pattern
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         held = (self.rules, self.terminals, self.start, self.ignored, self._limits, self.bound, self.remarks)
-        return RulesGrammar, held
+        return RulesGrammar, (*held, self.missing)

@@ -140,10 +140,8 @@ class InterruptedText(Parts):
     words that were read, if they are bounded.
     """
 
-    def __init__(
-        self, text: TextBeforeLanguage | TextPart, bodies: Mapping[str, Language], most: int | None
-    ) -> None:
-        """`text`: up to one of some words; `bodies`: what follows each of them."""
+    def __init__(self, text: Language, bodies: Mapping[str, Language], most: int | None) -> None:
+        """`text`: up to one of some words (`TextBeforeLanguage`, `TextPart`); `bodies`: what follows each."""
         super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
         self._before: dict[int, frozenset[Place]] = {}

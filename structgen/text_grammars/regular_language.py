@@ -6,8 +6,13 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
+
 from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import JSON, PLAIN, Partition
+from structgen.automata.unicode.utf8 import node_of, written_with
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD, UNKNOWN, Formula, Spec
@@ -16,6 +21,9 @@ from structgen.text_grammars.machine.language import ALL_BYTES, Config, Language
 
 _UTF8_CUTS = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
 """The first bytes of the ranges that UTF-8 tells apart."""
+_BYTES, _CONTINUATION = frozenset(range(256)), range(0x80, 0xC0)
+_BETWEEN: npt.NDArray[np.int64] = np.zeros(1, np.int64)
+"""In place of the states after the next byte, of one between two characters."""
 
 
 class RegularLanguage(Language):
@@ -40,6 +48,10 @@ class RegularLanguage(Language):
                 f"No text is {what}.", where="grammar", cure="Ask for less, or for something that can be."
             )
         self.classes = byte_classes(self._pool.partitions)
+        self._left: npt.NDArray[np.int64] | None = None
+        """Where bytes are missing (`lives_without`), the others."""
+        self._has_all_classes = self._open_ends = True
+        self._lives: dict[int, bool] = {}
 
     def start(self) -> Config:
         return self._start
@@ -57,6 +69,38 @@ class RegularLanguage(Language):
 
     def accepts(self, config: Config) -> bool:
         return bool(self._pool.outcome[config] >= 0)
+
+    def lives_without(self, config: Config, missing: frozenset[int]) -> bool | None:
+        """As Language's: where each class of characters has one that is written without those bytes, it
+        stands for the others. Inside a character the bytes that may follow tell."""
+        state = cast(int, config)
+        known = self._lives.get(state) if self._open_ends else True
+        if known is None and self._has_all_classes:
+            if self._left is None:
+                self._left = np.array(sorted(_BYTES - missing), np.int64)
+                self._has_all_classes = all(map(self._covers, self._pool.partitions))
+                self._open_ends = not self._has_all_classes or not missing.isdisjoint(_CONTINUATION)
+                return self.lives_without(config, missing)
+            open_bytes = self._pool.open_bytes(state)
+            after = np.unique(self._pool.row(state)[self._left]) if open_bytes else _BETWEEN
+            after = after[after >= 0]
+            known = len(after) > 0
+            if open_bytes > 1:
+                known = any(self.lives_without(one, missing) for one in after.tolist())
+            self._lives[state] = known
+        return known
+
+    def _covers(self, partition: Partition) -> bool:
+        """Return whether each class of characters has one that is written with the bytes that are left."""
+        left = frozenset(cast("npt.NDArray[np.int64]", self._left).tolist())
+        needed = {kind for kind in partition.kinds if partition.first[kind] >= 0}
+        ends = [*partition.starts[1:], LAST + 1]
+        for start, end, kind in zip(partition.starts, ends, partition.kinds, strict=True):
+            if not needed:
+                break
+            if kind in needed and written_with(node_of(((start, end - 1),)), left) is not None:
+                needed.remove(kind)
+        return not needed
 
     def outcome(self, config: Config) -> int:
         """Return the number of the first formula of which the symbols read so far are a text, or -1."""

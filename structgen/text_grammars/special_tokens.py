@@ -45,6 +45,9 @@ class SpecialToken(TextGrammar):
     def source(self) -> str:
         return "a special token"
 
+    def without_bytes(self, missing: frozenset[int]) -> SpecialToken:
+        return self
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _OneToken(self.token)
 

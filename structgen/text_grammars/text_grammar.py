@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
-from structgen.errors import GrammarError, OptionError, RegexError
+from structgen.errors import GrammarError, OptionError, RegexError, UnsatisfiableSchema
 from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import DEFAULT, Limits
 from structgen.system.garbage import uncollected
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.store.mask_store import MaskStore
-    from structgen.text_grammars.interrupted_text import TextBeforeLanguage
     from structgen.text_grammars.machine.language import CompileTarget, Language
     from structgen.tokens.tokenizer import Tokenizer
 
@@ -70,10 +69,9 @@ class TextGrammar(LanguageGrammar):
             return CompiledText(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        """Return a grammar with all those texts of this one that have none of some bytes, and maybe others of
-        this one: `WrittenTexts` leaves them out. What the parts of a grammar know of that, no search has to
-        find out."""
-        return self
+        """Return the grammar of those texts of this one that have none of some bytes. That there are none is
+        said by its `language`."""
+        return WithoutBytes(self, missing)
 
     @property
     def source(self) -> str:
@@ -198,6 +196,37 @@ class RegularGrammar(TextGrammar):
         return _regular_again, (self.formula, self.what, self._limits)
 
 
+class WithoutBytes(TextGrammar):
+    """The texts of a grammar that have none of some bytes. It is no composed grammar, whose parts say it."""
+
+    __slots__ = ("missing", "of")
+
+    def __init__(self, of: TextGrammar, missing: frozenset[int]) -> None:
+        self.of, self.missing = of, missing
+
+    @property
+    def canonical(self) -> str:
+        return f"without bytes {sorted(self.missing)} {self.of.canonical}"
+
+    @property
+    def identity(self) -> str:
+        return f"without bytes {sorted(self.missing)} {self.of.identity}"
+
+    @property
+    def limits(self) -> Limits:
+        return self.of.limits
+
+    @property
+    def source(self) -> str:
+        return self.of.source
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        return restricted(self.of.language(limits), self.missing, limits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WithoutBytes, (self.of, self.missing)
+
+
 class TextFilter(TextGrammar):
     """A grammar that `&` joins with any other, as if it were regular: its language has finitely many
     configurations, and `&` alone is offered."""
@@ -210,14 +239,20 @@ class TextFilter(TextGrammar):
 class TextBefore(TextGrammar):
     """Any text without some words, or up to the first of them; none of `avoided` stands in it."""
 
-    __slots__ = ("avoided", "words")
+    __slots__ = ("avoided", "missing", "words")
 
-    def __init__(self, words: Sequence[str], avoided: Sequence[str]) -> None:
-        self.words, self.avoided = tuple(words), tuple(avoided)
+    def __init__(
+        self, words: Sequence[str], avoided: Sequence[str], missing: frozenset[int] = frozenset()
+    ) -> None:
+        """`missing`: bytes that the text does not have."""
+        self.words, self.avoided, self.missing = tuple(words), tuple(avoided), missing
 
     @property
     def canonical(self) -> str:
-        return f"text before {json.dumps((self.words, self.avoided))}"
+        return f"text before {json.dumps((self.words, self.avoided, sorted(self.missing)))}"
+
+    def without_bytes(self, missing: frozenset[int]) -> TextBefore:
+        return TextBefore(self.words, self.avoided, self.missing | missing)
 
     @property
     def limits(self) -> Limits:
@@ -227,7 +262,7 @@ class TextBefore(TextGrammar):
     def source(self) -> str:
         return "free text"
 
-    def language(self, limits: Limits, target: CompileTarget | None = None) -> TextBeforeLanguage:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
         from structgen.text_grammars.interrupted_text import TextBeforeLanguage
 
@@ -237,19 +272,20 @@ class TextBefore(TextGrammar):
         ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
         formulas: list[Formula] = [Not(holding(every)), *(All((one, later, *never)) for one in ends)]
         what, end = f"any text without {shown(every)}", f"any text up to {shown(self.words)}"
-        return TextBeforeLanguage(formulas, what, end, limits)
+        return restricted(TextBeforeLanguage(formulas, what, end, limits), self.missing, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TextBefore, (self.words, self.avoided)
+        return TextBefore, (self.words, self.avoided, self.missing)
 
 
 class JsonTexts(TextGrammar):
     """The JSON texts of a schema grammar, as a part of other grammars."""
 
-    __slots__ = ("of",)
+    __slots__ = ("of", "whole")
 
-    def __init__(self, of: JsonSchemaGrammar) -> None:
-        self.of = of
+    def __init__(self, of: JsonSchemaGrammar, whole: JsonSchemaGrammar | None = None) -> None:
+        """`whole`: where bytes are missing, the grammar with all texts."""
+        self.of, self.whole = of, whole
 
     @property
     def canonical(self) -> str:
@@ -272,16 +308,23 @@ class JsonTexts(TextGrammar):
         return True
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        return JsonTexts(self.of.without_bytes(missing))
+        return JsonTexts(self.of.without_bytes(missing), self.whole or self.of)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time: the machine for JSON texts
         from structgen.text_grammars.schema_language import schema_language
 
-        return schema_language(self.of, limits, target)
+        try:
+            return schema_language(self.of, limits, target)
+        except UnsatisfiableSchema as error:
+            if self.whole is None:
+                raise
+            # a part that cannot be written; a schema that nothing satisfies is a fault of its own
+            schema_language(self.whole, limits, None)
+            raise GrammarError(error.what, where=error.where, cure=error.cure) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return JsonTexts, (self.of,)
+        return JsonTexts, (self.of, self.whole)
 
 
 class Operation(Enum):
@@ -340,12 +383,10 @@ class Composed(TextGrammar):
         return "a composed grammar"
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        left = [part_without_bytes(part, missing) for part in self.parts]
-        if self.operation is Operation.EITHER and any(left):
-            return Composed(self.operation, tuple(part for part in left if part is not None))
-        if self.operation is Operation.REPEAT and left == [None] and self.least == 0:
-            return RegularGrammar.of_texts(("",))
-        parts = tuple(part or whole for part, whole in zip(left, self.parts, strict=True))
+        # a filter has what the grammar has that it filters
+        parts = tuple(
+            part if isinstance(part, TextFilter) else part.without_bytes(missing) for part in self.parts
+        )
         return Composed(self.operation, parts, self.least, self.most, self.formula)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
@@ -490,15 +531,17 @@ def opposite(of: TextGrammar) -> TextGrammar:
     return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
 
 
-def part_without_bytes(part: TextGrammar, missing: frozenset[int]) -> TextGrammar | None:
-    """Return `part.without_bytes(missing)`, None where that has no text. Raises the errors of the part."""
-    left = part.without_bytes(missing)
-    try:
-        left.language(part.limits).start()
-    except GrammarError:
-        part.language(part.limits).start()
-        return None
-    return left
+def restricted(language: Language, missing: frozenset[int], limits: Limits) -> Language:
+    """Return the language of the words that have none of some bytes. Raises `GrammarError` where there are
+    none."""
+    # start-up time: few vocabularies lack bytes
+    from structgen.text_grammars.context_free.regular_intersection import Restricted
+
+    run = language.run(language.start())
+    is_one_word = run is not None and language.accepts(run[1]) and not language.goes_on(run[1])
+    if not missing or (run is not None and is_one_word and missing.isdisjoint(run[0])):
+        return language
+    return Restricted(language, missing, limits)
 
 
 # --- helpers ---
@@ -525,7 +568,7 @@ def _language_of(
     from structgen.text_grammars import combined_languages as combined
 
     if grammar.operation is Operation.EITHER:
-        found_each = [_language_if_any(part, limits, known, target, is_last) for part in grammar.parts]
+        found_each = [language_if_any(part, limits, known, target, is_last) for part in grammar.parts]
         alternatives = [one for one in found_each if one is not None]
         if not alternatives:
             raise GrammarError(
@@ -533,19 +576,28 @@ def _language_of(
             )
         return combined.Union(alternatives)
     if grammar.operation is Operation.REPEAT:
-        return combined.RepeatedLanguage(
-            _language_of(grammar.parts[0], limits, known, target, False), grammar.least, grammar.most
-        )
+        of_copy = _language_of if grammar.least else language_if_any
+        copy = of_copy(grammar.parts[0], limits, known, target, False)
+        if copy is None:
+            return RegularGrammar.of_texts(("",)).language(limits)
+        return combined.RepeatedLanguage(copy, grammar.least, grammar.most)
     if grammar.operation is Operation.ANY_ORDER:
-        *parts, between = (_language_of(part, limits, known, target, False) for part in grammar.parts)
-        return combined.AnyOrder(parts, grammar.least, between)
+        needed = [_language_of(one, limits, known, target, False) for one in grammar.parts[: grammar.least]]
+        others = [language_if_any(one, limits, known, target) for one in grammar.parts[grammar.least :]]
+        words = [*needed, *(one for one in others[:-1] if one is not None)]
+        if others[-1] is not None:
+            return combined.AnyOrder(words, grammar.least, others[-1])
+        # nothing separates two words
+        if grammar.least > 1:
+            return _language_of(grammar.parts[-1], limits, known, target, False)
+        return needed[0] if needed else combined.RepeatedLanguage(combined.Union(words), 0, 1)
     if grammar.operation is Operation.INTERRUPT:
         # start-up time
         from structgen.text_grammars.interrupted_text import InterruptedText, text_part
 
         text = cast(TextBefore, grammar.parts[0])
         behind = {
-            word: _language_if_any(part, limits, known, target)
+            word: language_if_any(part, limits, known, target)
             for word, part in zip(text.words, grammar.parts[1:], strict=True)
         }
         bodies = {word: body for word, body in behind.items() if body is not None}
@@ -582,7 +634,7 @@ def _filtered(of: Language, by: TextFilter, limits: Limits) -> Language:
         raise by.refusal(least.decode("utf-8", "replace")) from error
 
 
-def _language_if_any(
+def language_if_any(
     grammar: TextGrammar,
     limits: Limits,
     known: dict[str, Language],
@@ -591,7 +643,9 @@ def _language_if_any(
 ) -> Language | None:
     """As `_language_of`; None where the grammar has no text."""
     try:
-        return _language_of(grammar, limits, known, target, is_last)
+        found = _language_of(grammar, limits, known, target, is_last)
+        found.start()
+        return found
     except GrammarError as error:
         if type(error) is not GrammarError:
             raise

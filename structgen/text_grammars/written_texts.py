@@ -1,29 +1,63 @@
-"""The texts of a grammar that a vocabulary can write, where it lacks bytes.
+"""The texts of a grammar that a vocabulary can write, where bytes stand only inside longer tokens.
 
-What a vocabulary writes is any sequence of its tokens: a regular language, so the texts that are left are an
-intersection (`regular_intersection.Meet`). Behind a token the automaton of that language begins anew, since
-the next token does: with the tokens `ab`, `a` and `bc` nothing is written behind `a` by the rest of `ab`.
+The grammar's own machine reads the text and has the masks. They are right wherever each byte can be written
+by itself; elsewhere a mask may have tokens behind which no sequence of tokens completes the text.
+`WrittenText` takes these out: it asks once for each class of states that a mask's tokens lead to. Mostly the
+machine's own completion can be written, or one that was found before: a proof. Where neither can, a text is
+searched that both the grammar and the vocabulary have, as an intersection (`regular_intersection.Meet`): what
+tokens write is a regular language. Behind a token its automaton begins anew, since the next token does: with
+the tokens `ab`, `a` and `bc` nothing is written behind `a` by the rest of `ab`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.strings.string_pool import StringPool
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import GrammarError, TokenizerError
+from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.json_machine.inspection import Inspection
+from structgen.json_machine.tables import json_blocks as L
 from structgen.language.expectation import Expected
+from structgen.language.ir import DEAD
 from structgen.limits import Limits
-from structgen.text_grammars.context_free.regular_intersection import Meet
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.machine_core.draft_nodes import walk_roots
+from structgen.machine_core.layout import LARGE
+from structgen.machine_core.masks import fill
+from structgen.printable import named_bytes
+from structgen.store.mask_store import MaskStore
+from structgen.text_grammars.context_free.regular_intersection import Meet, Pair
+from structgen.text_grammars.machine.compiled_text import CompiledText
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
+from structgen.text_grammars.machine.masked_language import Masked
+from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar
+from structgen.tokens.tokenizer import Tokenizer
 
 _Nodes: TypeAlias = "frozenset[int]"
-_ROOT = 0
-_HASTE = 16
+_UTF8: Final = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
+"""The bytes that texts have."""
+_ROOT: Final = 0
+_NONE_MERGED: Final[npt.NDArray[np.int32]] = np.full(1, DEAD, np.int32)
+"""No states of numerals are one (`Inspection.after_all`)."""
+_HASTE: Final = 16
 """What a text still needs is a poor bound where it must be written in another way, or with other keys: a
 search for the shortest would try all texts that are shorter."""
-_MOST_NAMED = 16
-"""Bytes that a message names."""
+_TRIED: Final = 4
+"""Rests of other states that are tried first, the last ones before the others."""
+_TAIL: Final = 16
+"""From this bit on, the kind of a token says which bytes of a character it leaves open."""
+_CLOSING: Final = -1 << 40
+"""From here on down, the kinds of tokens that end a string."""
+_BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
+"""What may not do inside a string, or begin an escape."""
 
 
 class WrittenTexts(TextGrammar):
@@ -53,29 +87,265 @@ class WrittenTexts(TextGrammar):
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None:
             return self.of.language(limits)
-        tokens = [token for token in target.tokenizer.token_bytes if token]
-        missing = frozenset(target.tokenizer.missing_bytes)
+        inner = self._left(target.tokenizer).compiled(target.tokenizer, limits, target.store)
+        return WrittenMeet(inner, TokenTexts.of(target.tokenizer), limits)
+
+    def _left(self, tokenizer: Tokenizer) -> Any:
+        """Return the grammar without the bytes that stand in no token."""
+        absent = _UTF8.intersection(tokenizer.absent_bytes)
+        left = self.of.without_bytes(absent) if absent else self.of
+        return left.of if isinstance(left, JsonTexts) else left
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
+        its own machine. Raises `TokenizerError` where no text can be written."""
+        inside = _UTF8.intersection(tokenizer.missing_bytes).difference(tokenizer.absent_bytes)
         try:
-            left = self.of.without_bytes(missing.difference(*tokens)).language(limits)
-            return Meet(left, TokenTexts(tokens), limits, restarts=True, haste=_HASTE)
-        except GrammarError:
-            whole = self.of.language(limits)
-            needed = sorted(missing.intersection(whole.shortest(whole.start())))
-        named = ", ".join(f"0x{byte:02x}" for byte in needed[:_MOST_NAMED])
-        raise TokenizerError(
-            "The vocabulary can write no text of the grammar"
-            + (f": no token writes these single bytes of the shortest: {named}." if named else "."),
-            where="tokenizer",
-            cure="Use a tokenizer with byte fallback, or add tokens for single bytes.",
-        )
+            if inside:
+                return WrittenText(self, tokenizer, limits, store)
+            found: CompiledGrammar = self._left(tokenizer).compiled(tokenizer, limits, store)
+            return found
+        except GrammarError as error:
+            raise refusal(self.of, tokenizer) from error
 
     def __reduce__(self) -> tuple[type[WrittenTexts], tuple[TextGrammar]]:
         return WrittenTexts, (self.of,)
 
 
+BYTES: Final = "Use a tokenizer with byte fallback, or add tokens for single bytes."
+
+
+def refusal(
+    grammar: TextGrammar, tokenizer: Tokenizer, where: str = "", cure: str = BYTES
+) -> GrammarError | TokenizerError:
+    """Return the error for a grammar without a text that tokens write, with the bytes that its shortest text
+    needs, and their place; for a grammar without any text, its own error."""
+    try:
+        whole = grammar.language(grammar.limits)
+        config: Config | None = whole.start()
+        rest = whole.shortest(config)
+    except GrammarError as own:
+        return own
+    needed = {byte for byte in rest if byte in tokenizer.missing_bytes}
+    place = ""
+    for byte in rest:
+        if byte in needed and config is not None:
+            place = " or ".join(one.what for one in whole.expected(config) if byte in one.first)
+            break
+        config = None if config is None else whole.step(config, byte)
+    told = f": no token writes these single bytes of the shortest: {named_bytes(needed)}" if needed else ""
+    told += f", of {place}" if place else ""
+    return TokenizerError(
+        f"The vocabulary can write no text of the grammar{told}.", where=where or "tokenizer", cure=cure
+    )
+
+
+class WrittenText(CompiledText):
+    """A grammar of which tokens write the texts. A configuration is one of the grammar's machine (`inner`),
+    and one of `TokenTexts`.
+
+    Cost: that of the machine's mask, and for each class of states that its tokens lead to some 50 us, once; a
+    search where the shortest completion of that state cannot be written.
+    """
+
+    _language: WrittenMeet
+    take = staticmethod(NarrowedText.take)
+    walk_drafts = staticmethod(walk_roots)
+
+    def compute(self, index: int, target: int = 0) -> bool:
+        """As CompiledGrammar's."""
+        return CompiledGrammar.compute(self, index, target)
+
+    def _compute(self, index: int, target: int) -> int:
+        self._bits = None
+        if fill(self.address, index, target) == 0:
+            return 0
+        state = -1 if index == self._finished else self._language.state(self._config(index))
+        if state < 0:
+            return super()._compute(index, target)
+        inner = self._language.inner
+        parts, bits = inner.mask_parts(state), inner.bits(state)
+        tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
+        tokens = tokens[~np.isin(tokens, self._end_ids)]
+        after, which = self._after_each(index, tokens)
+        denied = tokens[~np.array([one is not None for one in after], np.bool_)[which]]
+        if not len(denied) and parts is not None:
+            self._memoise(index, *parts, target)
+            return 0
+        self._bits = bits & ~self._masks.dense_row(denied.astype(np.int32))
+        return LARGE
+
+    def _after_token(self, index: int, token: int) -> int:
+        with self.lock:
+            if index == self._finished or self.vocabulary.token_slot[token] < 0:
+                return super()._after_token(index, token)
+            after = self._after(self._config(index), token)
+            return -1 if after is None else self._number(after)
+
+    def _after(self, config: Config, token: int) -> Config | None:
+        """Return the configuration after a token; None where no text has it."""
+        language, data = self._language, self.tokenizer.token_bytes[token]
+        state = language.state(config)
+        if data is None:
+            return language.step(config, TOKEN + token)
+        if state >= 0:
+            reached = language.inner.next_index(state, token)
+            pair = language.between(reached) if reached >= 0 else None
+            return pair if pair is not None and language.lives(pair) else None
+        after: Config | None = config
+        for byte in data:
+            after = None if after is None else language.step(after, byte)
+        return None if after is None else language.boundary(after)
+
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens, or states like these."""
+        after, which = self._after_each(index, tokens)
+        return np.array([-1 if one is None else self._number(one) for one in after], np.int64)[which]
+
+    def _after_each(
+        self, index: int, tokens: npt.NDArray[np.int64]
+    ) -> tuple[list[Config | None], npt.NDArray[np.int64]]:
+        """Return configurations after some tokens that the machine allows, None for no text, and for each
+        token which of them is like its own: strings and keys whose texts are free are not told apart."""
+        config = self._config(index)
+        state, special = self._language.state(config), self.vocabulary.token_slot[tokens] < 0
+        if state < 0 or special.any() or not len(tokens):
+            return [self._after(config, token) for token in tokens.tolist()], np.arange(len(tokens))
+        _, first, which = np.unique(self._alike(state, tokens), return_index=True, return_inverse=True)
+        return [self._after(config, token) for token in tokens[first].tolist()], which
+
+    def _alike(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return a number for each of some tokens, the same for those that lead to like states."""
+        inner = self._language.inner
+        if not isinstance(inner, CompiledSchema):
+            found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)  # type: ignore[attr-defined]
+            return found
+        machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
+        regs = machine.registers(state)
+        mode = int(regs[L.MODE])
+        is_free = mode == L.M_STRING or (mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0)
+        free = np.zeros(len(tokens), np.bool_)
+        if is_free and int(regs[L.LEX]) == StringPool.FREE:
+            alike = self._free_kinds(machine)[tokens]
+            free = alike < 0
+        alike[~free] = machine.after_tokens(state, tokens[~free])
+        return alike
+
+    def _free_kinds(self, machine: Inspection) -> npt.NDArray[np.int64]:
+        """Return a number below 0 for each token that goes on with a free string or ends it, the same for
+        those whose texts differ in what the string holds alone."""
+        texts = cast(TokenTexts, self._language.filter)
+        if texts.free_kinds is None:
+            kinds = machine.text_kinds(self.vocab_size)
+            numbers: dict[bytes, int] = {}
+            # how many characters a token has, makes no difference
+            found = np.where(kinds >= 0, -1 - (kinds >> _TAIL), 0)
+            for token in np.flatnonzero(kinds < 0).tolist():
+                text, quote, rest = (self.tokenizer.token_bytes[token] or b"").partition(b'"')
+                if quote and not _BROKEN.search(text):
+                    found[token] = _CLOSING - numbers.setdefault(rest, len(numbers))
+            texts.free_kinds = found
+        return texts.free_kinds
+
+
+class WrittenMeet(Meet):
+    """The words of a compiled grammar that tokens write."""
+
+    def __init__(self, inner: CompiledGrammar, tokens: TokenTexts, limits: Limits) -> None:
+        self.inner = inner
+        self._tried: dict[tuple[int, ...], None] = {}
+        self._loose: Meet | None = None
+        """The same for a language of more words, whose configurations are fewer."""
+        if isinstance(inner, CompiledSchema):
+            self._loose = Meet(_Loose(inner), tokens, limits, haste=_HASTE)
+        self._live: dict[Pair, bool] = {}
+        language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
+        super().__init__(language, tokens, limits, restarts=True, haste=_HASTE)
+
+    @property
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return frozenset((self.inner,))
+
+    def state(self, config: Config) -> int:
+        """Return the state of the machine between two tokens; -1 inside one."""
+        left, right = cast(Pair, config)
+        if not self.filter.accepts(right):
+            return -1
+        return self.inner._number(left) if isinstance(self.inner, CompiledText) else cast(int, left)
+
+    def between(self, state: int) -> Pair:
+        """Return the configuration between two tokens in a state of the machine."""
+        inner = self.inner
+        return inner._config(state) if isinstance(inner, CompiledText) else state, self.filter.start()
+
+    def lives(self, pair: Pair) -> bool:
+        """Return whether some word goes on from a pair between two tokens."""
+        known = self._live.get(pair)
+        if known is None:
+            known = self._live[pair] = self._finds_rest(pair)
+        return known
+
+    def _finds_rest(self, pair: Pair) -> bool:
+        if any(self._goes(pair[0], one) for one in reversed(self._tried)):
+            return True
+        rest = self._rest(pair)
+        if rest:
+            self._tried.pop(rest, None)
+            self._tried[rest] = None
+            if len(self._tried) > _TRIED:
+                del self._tried[next(iter(self._tried))]
+        return rest is not None
+
+    def _goes(self, left: Config | None, rest: Sequence[int]) -> bool:
+        """Return whether the grammar takes a rest."""
+        if isinstance(self.of, Masked):
+            after = self.of.compiled.bytes_index(cast(int, left), bytes(rest))
+            return after >= 0 and self.of.compiled.may_end(after)
+        for symbol in rest:
+            left = None if left is None else self.of.step(left, symbol)
+        return left is not None and self.of.accepts(left)
+
+    def _search(self, start: Pair) -> None:
+        if self._loose is not None:
+            rest = self._loose._rest(start)
+            if rest is None or self._goes(start[0], rest):
+                self._rests[start] = rest
+                return
+        super()._search(start)
+
+
+class _Loose(Masked):
+    """The texts of a schema in which an object may hold a key twice that the schema does not name."""
+
+    compiled: CompiledSchema
+
+    def __init__(self, compiled: CompiledSchema) -> None:
+        super().__init__(compiled)
+        self._rows: dict[int, list[int]] = {}
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        row = self._rows.get(cast(int, config))
+        if row is None:
+            machine = self.compiled._machine
+            row = machine.after_all(cast(int, config), _NONE_MERGED, repeated_keys=True).tolist()
+            self._rows[cast(int, config)] = row
+        after = row[symbol] if symbol < len(row) else -1
+        return None if after < 0 else after
+
+
 class TokenTexts(Language):
     """The texts that some tokens write, one after another. A configuration is a set of nodes of the trie of
     those tokens that others do not write: how far the next token may have come."""
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> TokenTexts:
+        """Return those of a vocabulary, made once."""
+        found = _TEXTS.get(tokenizer)
+        if found is None:
+            found = _TEXTS[tokenizer] = cls(token for token in tokenizer.token_bytes if token)
+        return found
 
     def __init__(self, tokens: Iterable[bytes]) -> None:
         """Cost: linear in the bytes of tokens that single bytes write, quadratic in each of the others."""
@@ -95,6 +365,8 @@ class TokenTexts(Language):
                     self._rests.append(None)
             self._ends.add(node)
         self._start: _Nodes = frozenset((_ROOT,))
+        self.free_kinds: npt.NDArray[np.int64] | None = None
+        """What `WrittenText` knows of the tokens inside free strings."""
         self.counts_tokens = self.is_written_by_tokens = any(len(unit) > 1 for unit in units)
         inner = {byte for unit in units if len(unit) > 1 for byte in unit}
         single = {unit[0] for unit in units if len(unit) == 1}
@@ -131,6 +403,10 @@ class TokenTexts(Language):
     def expected(self, config: Config) -> list[Expected]:
         first = {byte for node in cast(_Nodes, config) for byte in self._below[node]}
         return [Expected("a token", (), bytes(sorted(first)))]
+
+
+_TEXTS: Final[WeakKeyDictionary[Tokenizer, TokenTexts]] = WeakKeyDictionary()
+"""Vocabulary -> the texts that its tokens write."""
 
 
 def _units(tokens: Iterable[bytes]) -> set[bytes]:

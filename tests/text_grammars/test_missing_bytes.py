@@ -298,6 +298,99 @@ def test_a_refusal_names_the_bytes_of_the_shortest_text() -> None:
         sg.compile(sg.regex("x+"), tokenizer_of(["a"]), store=False)
 
 
+REFUSED = [
+    (lambda: sg.regex("aé+"), "0xa9, 0xc3, of a text that"),
+    (lambda: sg.lark('start: "a" X\nX: /é+/'), "0xa9, 0xc3, of X /é"),
+    (lambda: sg.lark('start: "a" X\nX: /é+/', lexer="characters"), "0xa9, 0xc3, of X"),
+    (lambda: sg.lark('start: "a" X\n%declare X', bind={"X": sg.regex("é")}), "0xa9, 0xc3, of a text that"),
+    (lambda: sg.ebnf('root ::= "a" x\nx ::= "é" | "é" x'), '0xa9, 0xc3, of "é"'),
+    (lambda: sg.sequence("a", sg.text(until="é")), "0xa9, 0xc3, of any text up to"),
+    (lambda: sg.substring_of("éé"), "0xa9, 0xc3, of a span"),
+]
+
+
+@pytest.mark.parametrize("tokens", [["a", "b"], ["a", "b", "éb"]])
+@pytest.mark.parametrize(("grammar", "named"), REFUSED)
+def test_a_grammar_without_a_text_is_refused_with_the_bytes_and_the_place(
+    grammar: Callable[[], sg.Grammar], named: str, tokens: list[str]
+) -> None:
+    with pytest.raises(sg.TokenizerError, match=re.escape(named)) as caught:
+        sg.compile(grammar(), tokenizer_of(tokens), store=False)
+    assert caught.value.cure
+
+
+OPTIONAL = [
+    lambda: sg.either(sg.regex("é+"), "b"),
+    lambda: sg.regex("é").repeat(0, 3) + sg.literal("b"),
+    lambda: sg.lark('start: X? "b"\n%declare X', bind={"X": sg.regex("é")}),
+    lambda: sg.lark('start: "a" "a"? "é" | "b"'),
+    lambda: sg.ebnf('root ::= "a" root "é" | "b"'),
+    lambda: sg.choice(["é", "b"]) - sg.literal("a"),
+]
+
+
+@pytest.mark.parametrize("grammar", OPTIONAL)
+def test_what_needs_a_missing_byte_is_left_out(grammar: Callable[[], sg.Grammar]) -> None:
+    for tokens in (["a", "b"], ["a", "b", "éa"]):
+        compiled = sg.compile(grammar(), tokenizer_of(tokens), store=False)
+        assert compiled.allowed(compiled.start) == [1]
+        assert [one.first for one in compiled.expected(compiled.start)] == [b"b"]
+        assert compiled.completion(compiled.start) == b"b"
+
+
+def test_a_tag_whose_beginning_cannot_be_written_does_not_begin() -> None:
+    tags = [{"begin": begin, "schema": {"const": 1}, "end": "b"} for begin in ("é:", "a:")]
+    grammar = sg.structural_tag({"structures": tags, "triggers": ["é:", "a:"]})
+    compiled = sg.compile(grammar, tokenizer_of(["a", ":", "b", "1"]), store=False)
+    state = compiled.step_bytes(compiled.start, b"b:a:")
+    assert state is not None
+    assert compiled.allowed(state) == [3]
+    assert compiled.completion(state) == b"1b"
+
+
+def test_special_tokens_stand_between_texts_that_tokens_write() -> None:
+    tokens = [b"a", b"bc", b"c", None, None]
+    tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=4)
+    compiled = sg.compile(sg.regex("[ab]?c") + sg.special(3) + sg.regex("a|b"), tokenizer, store=False)
+    assert compiled.allowed(compiled.start) == [0, 1, 2]
+    state = compiled.step(compiled.start, 1)
+    assert state is not None
+    assert compiled.allowed(state) == [3]
+    state = compiled.step(state, 3)
+    assert state is not None
+    assert (compiled.allowed(state), compiled.tokens_to_finish(state)) == ([0], 1)
+
+
+def test_two_vocabularies_with_one_store_have_masks_of_their_own() -> None:
+    store = sg.MaskStore()
+    for text in ("root ::= [abc]+", None):
+        grammar = sg.lark("start: /[abc]+/") if text is None else sg.ebnf(text)
+        for tokens in (["a", "b", "c"], ["a", "b"], ["a", "bc"]):
+            compiled = sg.compile(grammar, tokenizer_of(tokens), store=store)
+            assert compiled.allowed(compiled.start) == [*range(len(tokens))]
+            assert set(compiled.next_bytes(compiled.start)) == {ord(one[0]) for one in tokens}
+
+
+def test_a_lark_grammar_without_bytes_pickles() -> None:
+    grammar = sg.lark('start: "a" start "c" | "b"')
+    compiled = sg.compile(grammar, tokenizer_of(["a", "b"]), store=False)
+    again = pickle.loads(pickle.dumps(compiled))
+    assert again.allowed(again.start) == compiled.allowed(compiled.start) == [1]
+    whole = sg.compile(grammar, tokenizer_of(["a", "b", "c"]), store=False)
+    assert whole.allowed(whole.start) == [0, 1]
+
+
+def test_a_mask_asks_once_for_each_class_of_states() -> None:
+    letters = [chr(one) for one in range(0x21, 0x7F) if chr(one) != "}"]
+    tokens = [*letters, *("".join(pair) for pair in product("abcdefgh", repeat=3)), '"}']
+    compiled = sg.compile(sg.json_schema({"type": "object"}), tokenizer_of(tokens), store=False)
+    state = compiled.step_bytes(compiled.start, b'{"ab')
+    assert state is not None
+    asked = len(compiled._language._live)
+    assert set(range(len(letters), len(tokens) - 1)) <= set(compiled.allowed(state))
+    assert len(compiled._language._live) - asked < 40
+
+
 def test_a_compiled_grammar_that_lacks_bytes_pickles_and_copies_its_states() -> None:
     compiled = sg.compile(
         sg.json_schema({"enum": [[1, 1], 2]}), tokenizer_of(["[", "]", "1", ","]), store=False

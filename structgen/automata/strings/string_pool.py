@@ -56,6 +56,8 @@ _REST = (
     b"\x80\x80\x80",
 )
 """The smallest rest of a character from each place inside it (`utf8.PLACES`)."""
+_OPEN = (ar.FREE_STATE, ar.MIDDLE_STATE)
+"""Kinds of states that name such a place."""
 
 
 class StringPool:
@@ -235,6 +237,17 @@ class StringPool:
             memory.ask(k.ASK_EXPAND, state, self._rows)
         if self._arrays["states"][state, StringState.done] == ar.BY_COLUMN:
             self.texts.expand(state, column)
+
+    def open_bytes(self, state: int) -> int:
+        """Return how many bytes the character still takes that a text has begun; 0 between two."""
+        kind, place, _, last = self._arrays["states"][state, : StringState.done].tolist()
+        if kind == ar.SPLIT_STATE:
+            return int(last)
+        return len(_REST[last if kind == ar.FREE_STATE else place]) if kind in _OPEN else 0
+
+    def row(self, state: int) -> Any:
+        """Return the state after each byte, below 0 where it is refused."""
+        return self._row(state)
 
     def finish(self, state: int, most: int = ar.NONE) -> Demands:
         """Return, for each demand that can still be met, the completion that is shortest as JSON text, as

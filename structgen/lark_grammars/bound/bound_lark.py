@@ -6,7 +6,7 @@ the reader of `bound_reading`; its masks are those of any `Language`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -19,13 +19,13 @@ from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader
 from structgen.lark_grammars.parser.lalr_parser import Parser
-from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, rule_as_written
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Context, ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.language import InsidePart as Within
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.text_grammar import TextGrammar, part_without_bytes
+from structgen.text_grammars.text_grammar import TextGrammar, language_if_any
 
 
 class BoundLark(TextGrammar):
@@ -61,18 +61,20 @@ class BoundLark(TextGrammar):
         return "a Lark grammar with bound terminals"
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        """Return the grammar of the texts that have none of some bytes, for `WrittenTexts`."""
-        bound = {name: part_without_bytes(of, missing) or of for name, of in self._bound.items()}
-        return BoundLark(self.of.without_bytes(missing), bound, self._made)
+        """Return the grammar of the texts that have none of some bytes."""
+        bound = {name: of.without_bytes(missing) for name, of in self._bound.items()}
+        again, (arguments, before) = self._made
+        return BoundLark(self.of.without_bytes(missing), bound, (again, (arguments, before | missing)))
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language, not compiled. Raises GrammarError if a part has no text, or has the empty
         text."""
         numbers = {one.name: number for number, one in enumerate(self.of.tables.terminals)}
-        languages: dict[int, Language] = {}
+        languages: dict[int, Language | None] = {}
+        is_whole = self.of.tables.available is None
         for name, of in self._bound.items():
-            language = of.language(limits, target)
-            if language.accepts(language.start()):
+            language = of.language(limits, target) if is_whole else language_if_any(of, limits, {}, target)
+            if language is not None and language.accepts(language.start()):
                 raise GrammarError(
                     f"What {name} is bound to has the empty text, and a lexeme has a character.",
                     where=f"bind, {name}",
@@ -93,14 +95,17 @@ class BoundLanguage(Language):
     has_places = True
     has_stack = True
 
-    def __init__(self, tables: ParserTables, bound: Mapping[int, Language], limits: Limits) -> None:
-        """`tables`: with stand-ins for the bound terminals."""
+    def __init__(
+        self, tables: ParserTables, all_bound: Mapping[int, Language | None], limits: Limits
+    ) -> None:
+        """`tables`: with stand-ins for the bound terminals; `all_bound`: these (None: without a text)."""
         planned = ContextualReader(tables, WorkBudget(limits))
         least = planned.lexer.shortest_lengths()
-        for terminal, language in bound.items():
-            least[terminal] = len(language.shortest(language.start()))
+        bound = {terminal: language for terminal, language in all_bound.items() if language is not None}
+        for terminal, of in all_bound.items():
+            least[terminal] = UNREACHABLE if of is None else len(of.shortest(of.start()))
         parser = Parser(tables, least)
-        own = ContextualReader(_without(tables, bound), planned.budget).with_parser(parser)
+        own = ContextualReader(_without(tables, all_bound), planned.budget).with_parser(parser)
         self.reader = BoundReader(own, bound)
         of_lark = ContextualLanguage(tables, limits).classes  # columns are of them, too
         self.classes = common_classes([of_lark, *(language.classes for language in bound.values())])
@@ -288,7 +293,7 @@ class BoundLanguage(Language):
         return frozenset(one for language in self.reader.bound.values() for one in language.compiled_parts)
 
 
-def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:
+def _without(tables: ParserTables, bound: Collection[int]) -> ParserTables:
     """Return the tables of a grammar whose lexer does not look for bound terminals."""
     contexts = tuple(
         Context(tuple(one for one in context.terminals if one not in bound), context.unless)

@@ -138,10 +138,11 @@ class KeptFile:
         indenter: Any,
         bound: Sequence[str] = (),
         regex: bool = False,
+        missing: frozenset[int] = frozenset(),
     ) -> None:
         """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `regex`: patterns in the
-        syntax of the `regex` module."""
-        self._text, self._source, self._bound = text, source, bound
+        syntax of the `regex` module; `missing`: bytes that the texts do not have."""
+        self._text, self._source, self._bound, self._missing = text, source, bound, missing
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
         imports = "%import" in text
@@ -154,6 +155,7 @@ class KeptFile:
             None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
             [regex_module().__version__] if regex else [],
             *bound,
+            *([sorted(missing)] if missing else []),
         ]
         self._key = entry_key(self.kind, json.dumps(said))
         self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
@@ -228,16 +230,17 @@ class KeptTables(KeptFile):
         if found is None:
             return None
         said, file = found
-        tables = _tables(said, file)
+        tables = _tables(said, file).without_bytes(self._missing)
         ahead = AheadSource(None, file.later, tables.start, self._refuse) if file.later else None
         return FoundGrammar(tables, said["digest"], said["is_local"], ahead)
 
     def write(self, loaded: Loaded) -> FoundGrammar:
         """Write the loaded tables, and return them. Cost: that of a lexer, up to 0.1 s, and of
         `prepared_lexer`."""
-        lexer = Lexer(loaded.tables)
+        given = loaded.tables.without_bytes(self._missing)
+        lexer = Lexer(given)
         patterns = lexer.patterns()
-        ended = without_endless_reductions(loaded.tables)
+        ended = without_endless_reductions(given)
         tables = replace(without_dead_shifts(ended, lexer.shortest_lengths()), patterns=patterns)
         ahead = work_out(tables) if patterns.is_local and not self._bound else None
         known = None if ahead is None else AheadSource(ahead)
@@ -315,6 +318,8 @@ def _digest_of(tables: ParserTables) -> str:
     for array in (tables.actions, tables.gotos, tables.context_of, *_kernels(tables)):
         digest.update(repr(array.shape).encode() + array.astype(np.int32).tobytes())
     digest.update(repr((tables.start, tables.end, tables.flags)).encode())
+    if tables.available is not None:
+        digest.update(bytes(sorted(tables.available)))
     return digest.hexdigest()
 
 

@@ -147,9 +147,10 @@ class ParserTables:
     patterns. None: all."""
 
     def without_bytes(self, missing: frozenset[int]) -> ParserTables:
-        """Return the tables for texts that have none of some bytes. The terminals, and which of them the
-        lexer looks for where, stay: each such text is read as it was."""
-        return replace(self, patterns=None, available=frozenset(range(256)) - missing)
+        """Return the tables for texts that have none of some bytes, whose patterns, where they are compiled,
+        say so. The terminals, and which of them the lexer looks for where, stay: each such text is read as it
+        was."""
+        return replace(self, available=frozenset(range(256)) - missing) if missing else self
 
     def contexts_after(self, terminal: int) -> list[int]:
         """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one

@@ -35,7 +35,8 @@ PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
 
 
 class ContextFree(Language):
-    """The words that `rules` derive from `start`. A terminal is a language, or a pattern as a tree.
+    """The words that `rules` derive from `start`. A terminal is a language (None: without a word), or a
+    pattern as a tree.
 
     `ignored` names terminals that may stand before the first terminal and after each; `make` makes the
     languages of patterns. Raises `GrammarError` for undefined symbols, and where there is no word.
@@ -46,7 +47,7 @@ class ContextFree(Language):
     def __init__(
         self,
         rules: Iterable[Rule],
-        terminals: Mapping[str, Language | Node],
+        terminals: Mapping[str, Language | Node | None],
         start: str,
         *,
         ignored: Sequence[str] = (),
@@ -58,7 +59,9 @@ class ContextFree(Language):
         have: dict[str, tuple[bool, bool]] = {}
         for name, terminal in terminals.items():
             language = (
-                terminal if isinstance(terminal, Language) else _of_pattern(name, terminal, limits, make)
+                terminal
+                if terminal is None or isinstance(terminal, Language)
+                else _of_pattern(name, terminal, limits, make)
             )
             languages[name] = language
             have[name] = (False, False) if language is None else _has_words(language)

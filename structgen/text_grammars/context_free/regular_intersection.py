@@ -13,6 +13,7 @@ from typing import TypeAlias, cast
 from structgen.errors import GrammarError, LimitError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
+from structgen.printable import named_bytes
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree
 from structgen.text_grammars.context_free.product_grammars import GOES_ON, Products
@@ -53,12 +54,15 @@ class Meet(Language):
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
         by_rules = isinstance(of, ContextFree) and not self.specials
         self._products = Products(cast(ContextFree, of), self.filter, limits) if by_rules else None
-        if self._rest((of.start(), self.filter.start())) is None:
+        if not self._has_words():
             raise GrammarError(
                 "No text of the grammar is one that the regular expression takes.",
                 where="grammar",
                 cure="Ask for less, or for something that can be.",
             )
+
+    def _has_words(self) -> bool:
+        return self._rest((self.of.start(), self.filter.start())) is not None
 
     def start(self) -> Config:
         return self.of.start(), self.filter.start()
@@ -131,7 +135,13 @@ class Meet(Language):
     def _goes_as_shortest(self, pair: Pair) -> bool:
         """Return whether the filter takes the shortest rest that the language has, and note it if so."""
         rest = tuple(self.of.shortest(pair[0]))
-        right: Config | None = pair[1]
+        if not self._takes(pair[1], rest):
+            return False
+        self._rests[pair] = rest
+        return True
+
+    def _takes(self, right: Config | None, rest: Sequence[int]) -> bool:
+        """Return whether the filter takes a rest from one of its configurations on."""
         for symbol in rest:
             if symbol < TOKEN:
                 right = self.filter.step(right, symbol)
@@ -139,10 +149,7 @@ class Meet(Language):
                 right = self.filter.start() if self._restarts and self.filter.accepts(right) else None
             if right is None:
                 return False
-        if not self.filter.accepts(right):
-            return False
-        self._rests[pair] = rest
-        return True
+        return right is not None and self.filter.accepts(right)
 
     def _search(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower
@@ -197,3 +204,62 @@ class Meet(Language):
         if any(symbol >= TOKEN for symbol in left):
             return len(self.filter.shortest(pair[1]))
         return max(len(left), len(self.filter.shortest(pair[1])))
+
+
+class Restricted(Meet):
+    """The words of a language that have none of some bytes. It has finitely many configurations."""
+
+    def __init__(self, of: Language, missing: frozenset[int], limits: Limits) -> None:
+        """Raises GrammarError where there is no such word."""
+        self._missing = missing
+        try:
+            super().__init__(of, _Without(missing), limits)
+        except GrammarError as error:
+            needed = named_bytes(missing.intersection(of.shortest(of.start())))
+            what = " or ".join(one.what for one in of.expected(of.start())[:1]) or "It"
+            raise GrammarError(
+                f"{what} cannot be written: no token holds the bytes {needed}.",
+                where="tokenizer",
+                cure="Use a tokenizer with byte fallback, or add tokens for single bytes.",
+            ) from error
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        after = self._after(cast(Pair, config), symbol)
+        return after if after is not None and self._lives(after) else None
+
+    def _lives(self, pair: Pair) -> bool:
+        told = self.of.lives_without(pair[0], self._missing)
+        return self._rest(pair) is not None if told is None else told
+
+    def _has_words(self) -> bool:
+        return self._lives((self.of.start(), self.filter.start()))
+
+    def standing(self, config: Config) -> int:
+        return self.of.standing(cast(Pair, config)[0])
+
+    def _search(self, start: Pair) -> None:
+        if not self._goes_as_shortest(start):
+            super()._search(start)
+
+
+class _Without(Language):
+    """All texts that have none of some bytes."""
+
+    def __init__(self, missing: frozenset[int]) -> None:
+        self._missing = missing
+        self.classes = bytes(byte in missing for byte in range(256))
+
+    def start(self) -> Config:
+        return True
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        return None if symbol in self._missing else config
+
+    def accepts(self, config: Config) -> bool:
+        return True
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        return ()
+
+    def expected(self, config: Config) -> list[Expected]:
+        return []

@@ -1,0 +1,273 @@
+"""The law of vocabularies that lack bytes, in no token or only inside longer ones: a mask has exactly the
+tokens behind which other tokens complete a text.
+
+The oracle of small grammars is the list of all their texts, from `re` and lark. Grammars of the library are
+walked: tokens complete each allowed token to a text of lark's, and texts of theirs that tokens write, split
+by chance, are allowed.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from pathlib import Path
+
+import lark
+import pytest
+
+import structgen as sg
+from structgen.system.resources import small_tokenizer
+
+GRAMMARS = Path(__file__).parents[2] / "grammars"
+LETTERS = ("a", "b", "é", "ê", "€", "\n")
+"""é and ê share their first byte; € has three."""
+
+
+class Listed:
+    """What tokens write of a finite language."""
+
+    def __init__(self, tokens: Sequence[bytes], texts: Iterable[bytes]) -> None:
+        self.tokens = tokens
+        self.writes = functools.cache(self._writes)
+        self.accepted = {text for text in texts if self.writes(text)}
+        self.begun = {text[:at] for text in texts for at in range(len(text) + 1)}
+        self._texts = tuple(texts)
+        self.live = functools.cache(self._live)
+
+    def _writes(self, text: bytes) -> bool:
+        return not text or any(text.startswith(one) and self.writes(text[len(one) :]) for one in self.tokens)
+
+    def _live(self, text: bytes) -> bool:
+        return text in self.begun and any(
+            one.startswith(text) and self.writes(one[len(text) :]) for one in self._texts
+        )
+
+    def mask(self, text: bytes) -> set[int]:
+        """Return the tokens that may follow; the number behind the last is the end."""
+        found = {i for i, token in enumerate(self.tokens) if self.live(text + token)}
+        return found | ({len(self.tokens)} if text in self.accepted else set())
+
+
+def vocabulary(chance: random.Random, letters: Sequence[str]) -> list[bytes]:
+    """Return a vocabulary of some bytes of some letters, and of runs of bytes that stand in texts of them."""
+    every = sorted(set("".join(letters).encode()))
+    tokens = [bytes((one,)) for one in every if chance.random() < 0.7]
+    for _ in range(chance.randint(0, 5)):
+        text = "".join(chance.choices(letters, k=3)).encode()
+        first = chance.randrange(len(text) - 1)
+        tokens.append(text[first : first + chance.randint(2, 4)])
+    return list(dict.fromkeys(tokens)) or [letters[0].encode()]
+
+
+def obeys(grammar: sg.Grammar, tokens: Sequence[bytes], texts: Iterable[bytes], most: int = 60) -> None:
+    """Compare masks, bytes that come next, counts and completions in `most` states with those of the list."""
+    oracle = Listed(tokens, texts)
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens))
+    try:
+        compiled = sg.compile(grammar, tokenizer, store=False)
+    except sg.TokenizerError as error:
+        assert not oracle.accepted
+        assert "0x" in str(error)
+        return
+    assert oracle.accepted, (tokens, "a grammar without texts is refused")
+    pending, seen = [(b"", compiled.start)], 0
+    while pending and seen < most:
+        text, state = pending.pop(0)
+        seen += 1
+        allowed = compiled.allowed(state)
+        assert set(allowed) == oracle.mask(text), (tokens, text)
+        first = {tokens[one][0] for one in allowed if one < len(tokens)}
+        assert first <= set(compiled.next_bytes(state))
+        assert set(compiled.next_bytes(state)).isdisjoint(tokenizer.absent_bytes)
+        assert text + compiled.completion(state) in oracle.accepted
+        need = compiled.tokens_to_finish(state)
+        mask = sg.allocate_mask(1, len(tokens) + 1)
+        sg.Matcher(compiled, state).fill_mask(mask, budget=need)
+        within = {int(one) for one in mask.allowed(0)}
+        assert within and within <= set(allowed)
+        for token in allowed[:-1] if allowed[-1] == len(tokens) else allowed:
+            after = compiled.step(state, token)
+            assert after is not None
+            assert (compiled.tokens_to_finish(after) < need) == (token in within)
+            pending.append((text + tokens[token], after))
+
+
+def pattern_of(chance: random.Random, depth: int = 2) -> str:
+    """Return a pattern of few short texts."""
+    kind = chance.randrange(6 if depth else 2)
+    if kind == 0:
+        return chance.choice(LETTERS)
+    if kind == 1:
+        some = "".join(chance.sample(LETTERS, 2))
+        return chance.choice([f"[{some}]", f"[^{some}]", "."])
+    parts = [pattern_of(chance, depth - 1) for _ in range(2)]
+    if kind == 2:
+        return f"(?:{parts[0]}|{parts[1]})"
+    if kind == 3:
+        return f"(?:{parts[0]})?{parts[1]}"
+    return parts[0] + parts[1]
+
+
+@functools.cache
+def all_texts(longest: int) -> list[str]:
+    return ["".join(one) for size in range(longest + 1) for one in product(LETTERS, repeat=size)]
+
+
+def texts_of(pattern: str) -> list[bytes]:
+    return [text.encode() for text in all_texts(4) if re.fullmatch(pattern, text)]
+
+
+def of_letters(grammar: sg.Grammar) -> sg.Grammar:
+    """Return the texts of a grammar that have four of the letters at most."""
+    return grammar & sg.regex(f"[{''.join(LETTERS)}]{{0,4}}")
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(25), *(pytest.param(one, marks=pytest.mark.slow) for one in range(25, 300))]
+)
+def test_masks_of_a_random_pattern_have_what_tokens_complete(seed: int) -> None:
+    chance = random.Random(seed)
+    pattern = pattern_of(chance)
+    grammars = [
+        of_letters(sg.regex(pattern)),
+        sg.ebnf('root ::= x\nx ::= "a" | ""') + of_letters(sg.regex(pattern)),
+    ]
+    texts = texts_of(pattern)
+    for grammar, of in zip(grammars, (texts, [*texts, *(b"a" + one for one in texts)]), strict=True):
+        for _ in range(2):
+            obeys(grammar, vocabulary(chance, LETTERS), of, 25)
+
+
+def rules_of(chance: random.Random) -> tuple[str, Callable[[str], list[str]]]:
+    """Return a Lark grammar without recursion, and what each of its symbols derives."""
+    terminals = {}
+    for name in "ABC":
+        words = ["".join(chance.choices("abé€", k=chance.randint(1, 2))) for _ in range(chance.randint(1, 2))]
+        terminals[name] = list(dict.fromkeys(words))
+    rules = {"x": [], "start": []}
+    for name, symbols in (("x", "ABC"), ("start", ["x", "A", "B", "C"])):
+        rules[name] = [chance.choices(symbols, k=chance.randint(1, 2)) for _ in range(chance.randint(1, 3))]
+    text = "".join(f"{name}: {' | '.join(map(' '.join, of))}\n" for name, of in rules.items())
+    text += "".join(f"{name}: {' | '.join(map(json.dumps, of))}\n" for name, of in terminals.items())
+
+    def derived(symbol: str) -> list[str]:
+        if symbol in terminals:
+            return terminals[symbol]
+        return ["".join(one) for of in rules[symbol] for one in product(*map(derived, of))]
+
+    return text, derived
+
+
+@pytest.mark.parametrize("lexer", ["contextual", "characters"])
+@pytest.mark.parametrize(
+    "seed", [*range(10), *(pytest.param(one, marks=pytest.mark.slow) for one in range(10, 200))]
+)
+def test_masks_of_a_random_lark_grammar_have_what_tokens_complete(seed: int, lexer: str) -> None:
+    chance = random.Random(seed)
+    while True:
+        text, derived = rules_of(chance)
+        try:
+            parser = lark.Lark(text, parser="lalr")
+            break
+        except lark.exceptions.LarkError:
+            continue
+
+    def accepts(word: str) -> bool:
+        try:
+            parser.parse(word)
+        except lark.exceptions.LarkError:
+            return False
+        return True
+
+    words = sorted(set(derived("start")))
+    texts = [word.encode() for word in words if lexer == "characters" or accepts(word)]
+    for _ in range(2):
+        obeys(sg.lark(text, lexer=lexer), vocabulary(chance, "abé€"), texts, 20)
+
+
+def lacking(chance: random.Random, kind: str) -> sg.Tokenizer:
+    """Return the small vocabulary without some bytes: without all tokens that hold them, or without the
+    single ones."""
+    small = sg.Tokenizer.from_huggingface(small_tokenizer())
+    gone = set(chance.sample(range(0x80, 0x100), 20)) | set(chance.sample(range(0x20, 0x7F), 3))
+    tokens = [
+        None
+        if token is not None
+        and (gone.intersection(token) if kind == "absent" else len(token) == 1 and token[0] in gone)
+        else token
+        for token in small.token_bytes
+    ]
+    return sg.Tokenizer.from_bytes(tokens, eos_token_id=small.eos_token_ids[0])
+
+
+CHEAP = ("arithmetic", "csv", "dates", "json")
+NAMES = sorted(path.stem for path in GRAMMARS.glob("*.lark"))
+
+
+@pytest.mark.parametrize("kind", ["absent", "inner"])
+@pytest.mark.parametrize(
+    "name", [name if name in CHEAP else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
+def test_walks_of_a_library_grammar_come_to_an_end(name: str, kind: str) -> None:
+    options = {"postlex": indenter()} if name == "python" else {}
+    grammar = sg.lark(GRAMMARS / f"{name}.lark", **options)
+    parser = lark.Lark.open(str(GRAMMARS / f"{name}.lark"), parser="lalr", **options)
+    for seed in range(3 if name in CHEAP else 10):
+        chance = random.Random(f"{name} {kind} {seed}")
+        tokenizer = lacking(chance, kind)
+        try:
+            compiled = sg.compile(grammar, tokenizer, store=False)
+        except sg.TokenizerError:
+            continue
+        state, data = compiled.start, b""
+        for _ in range(8):
+            allowed = [one for one in compiled.allowed(state) if tokenizer.token_bytes[one]]
+            if not allowed:
+                break
+            for token in (chance.choice(allowed), chance.choice(allowed)):
+                after = compiled.step(state, token)
+                assert after is not None
+                text = data + tokenizer.token_bytes[token] + compiled.completion(after)
+                parser.parse(text.decode())
+                assert compiled.tokens_to_finish(after) < 1000
+            state, data = after, data + tokenizer.token_bytes[token]
+
+
+@pytest.mark.parametrize("kind", ["absent", "inner"])
+@pytest.mark.parametrize(
+    "name", [name if name in CHEAP else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
+def test_texts_of_a_library_grammar_that_tokens_write_are_allowed(name: str, kind: str) -> None:
+    options = {"postlex": indenter()} if name == "python" else {}
+    grammar = sg.lark(GRAMMARS / f"{name}.lark", **options)
+    chance = random.Random(f"{name} {kind}")
+    tokenizer = lacking(chance, kind)
+    try:
+        compiled = sg.compile(grammar, tokenizer, store=False)
+    except sg.TokenizerError:
+        return
+    ids = {token: number for number, token in enumerate(tokenizer.token_bytes) if token}
+    pages = json.loads((GRAMMARS / f"{name}.texts.json").read_text("utf-8"))
+    for text in [one["text"] for one in pages["accepted"] if len(one["text"]) < 400][:12]:
+        data, state, at = text.encode(), compiled.start, 0
+        reached = [True] + [False] * len(data)
+        for end in range(1, len(data) + 1):
+            reached[end] = any(reached[low] and data[low:end] in ids for low in range(max(0, end - 16), end))
+        ends = [len(data)] if reached[-1] else []
+        while ends and ends[-1]:
+            lows = [low for low in range(max(0, ends[-1] - 16), ends[-1]) if reached[low]]
+            ends.append(chance.choice([low for low in lows if data[low : ends[-1]] in ids]))
+        for end in ends[-2::-1]:
+            assert ids[data[at:end]] in compiled.allowed(state), (text, at)
+            state, at = compiled.step(state, ids[data[at:end]]), end
+        assert not ends or compiled.accepts_end(state)
+
+
+def indenter() -> object:
+    from lark.indenter import PythonIndenter
+
+    return PythonIndenter()
