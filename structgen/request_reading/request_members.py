@@ -172,7 +172,7 @@ text user service_tier safety_identifier prompt_cache_key prompt_cache_retention
 """
 
 
-class Union(NamedTuple):
+class TaggedShapes(NamedTuple):
     """Objects that are told apart by the text in one member."""
 
     tag: str
@@ -192,7 +192,7 @@ def _members(declared: str, shapes: Mapping[str, Members]) -> Members:
     return MappingProxyType(found)
 
 
-def _shapes(declared: str) -> tuple[Mapping[str, Members], Mapping[str, Union]]:
+def _shapes(declared: str) -> tuple[Mapping[str, Members], Mapping[str, TaggedShapes]]:
     """Return the shapes of objects, and the objects of several shapes."""
     plain, *several = re.sub(r"\n +", " ", declared).strip().split("\n\n")
     shapes: dict[str, Members] = {}
@@ -207,7 +207,7 @@ def _shapes(declared: str) -> tuple[Mapping[str, Members], Mapping[str, Union]]:
         for line in lines:
             names, _, members = line.partition(":")
             own |= dict.fromkeys(names.split(), _members(f"text {tag}; {members}", shapes))
-        unions[name] = Union(tag, "".join(usual), MappingProxyType(own))
+        unions[name] = TaggedShapes(tag, "".join(usual), MappingProxyType(own))
     return MappingProxyType(shapes), MappingProxyType(unions)
 
 

@@ -21,7 +21,7 @@ def fields(value: object, known: set[str], place: str) -> Format:
         near = get_close_matches(str(unknown[0]), known, 1)
         raise OptionError(
             f"{', '.join(map(repr, unknown))}: not known here.",
-            where=f"{place}/{unknown[0]}",
+            where=place,
             cure=(f"Is {near[0]!r} meant? " if near else "") + f"Known are {', '.join(sorted(known))}.",
         )
     return value
