@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import structgen
+from structgen.native.inner_functions import TRIED
 from structgen.system import resources
 
 ROOT = Path(__file__).parents[1]
@@ -40,9 +41,21 @@ def requirements() -> list[str]:
 
 @pytest.mark.parametrize("requirement", requirements())
 def test_dependency_is_pinned(requirement: str) -> None:
-    name, exact = re.fullmatch(r"([a-z0-9-]+)(?:==([\d.]+)|>=[\d.]+)", requirement).groups()  # type: ignore[union-attr]
+    asked = re.fullmatch(r"([a-z0-9-]+)(?:==([\d.]+)|>=[\d.]+(?:,<([\d.]+))?)", requirement)
+    assert asked is not None
+    name, exact, below = asked.groups()
     assert name in pins()
     assert exact is None or pins()[name] == exact
+    assert below is None or numbers(pins()[name]) < numbers(below)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def test_numba_is_bounded_above_the_last_version_that_was_tried() -> None:
+    first, last = TRIED
+    assert f"numba>=0.61,<{first}.{last + 1}" in PROJECT["dependencies"]
 
 
 def test_core_needs_no_torch() -> None:

@@ -179,8 +179,8 @@ class Shapes:
             steps += 1
             if steps > self.limits.oracle_steps:
                 raise self._too_many(demand, "oracle_steps", steps)
-            size = len(facts.asserted) + len(facts.choices) + len(facts.facets) + len(facts.conditional)
-            self.tables.spend(3 + size // 16, self.limits, "What may stand here", (demand,))
+            size = len(facts.asserted) // 2 + len(facts.choices) + len(facts.facets) + len(facts.conditional)
+            self.tables.spend(4 + size // 12, self.limits, "What may stand here", (demand,))
             if not self._settle(facts, kind):
                 continue
             of_members = kind == OBJECT and not facts.watching

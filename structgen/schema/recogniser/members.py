@@ -402,7 +402,8 @@ class Members:
                             limit="oracle_steps",
                             where=next(iter(self.tables.sources(frame.demands)), ""),
                         )
-                    self.tables.spend(1, self.limits, "How an object is completed", frame.demands)
+                    steps_of_one = 1 + len(shape.obligations) // 3
+                    self.tables.spend(steps_of_one, self.limits, "How an object is completed", frame.demands)
                     value = ask(demand)
                     if value is None or (room is not None and least + value.length > room):
                         continue

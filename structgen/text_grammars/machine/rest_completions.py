@@ -15,7 +15,10 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
+from structgen.limits import Limits
+from structgen.machine_core.growing_tables import DEEPEST
 from structgen.native.raw_memory import address_of
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine import text_walks
 from structgen.text_grammars.machine.language import TOKEN
 
@@ -32,6 +35,9 @@ class RestMachine(Protocol):
 
     @property
     def address(self) -> int: ...
+
+    @property
+    def limits(self) -> Limits: ...
 
     def may_end(self, index: int, /) -> bool: ...
 
@@ -153,8 +159,9 @@ class RestCompletions:
             after = self._machine.next_index(state, rest[0] - TOKEN)
             self._remember(after, rest[1:])
             return [after]
-        size = next((at for at, symbol in enumerate(rest) if symbol >= TOKEN), len(rest))
-        data = np.array(rest[:size], np.uint8)
+        beginning = rest[:DEEPEST]
+        size = next((at for at, symbol in enumerate(beginning) if symbol >= TOKEN), len(beginning))
+        data = np.array(beginning[:size], np.uint8)
         at = address_of(data)
         found = text_walks.prefixes(self._machine.address, at, size, address_of(self._lengths), _PREFIXES)
         states = []
@@ -170,6 +177,7 @@ class RestCompletions:
 
     def _remember(self, state: int, rest: tuple[int, ...]) -> None:
         """Note the rest of a state unless a shorter one is known. A complete text has the empty rest."""
+        THIS_CALL.spend(len(rest) // 128, self._machine.limits, "How the text is completed")  # it is a copy
         known = self._rests.get(state)
         if known is None or (len(known) > len(rest) and state not in self._costs):
             self._rests[state] = () if self._machine.may_end(state) else rest
