@@ -42,3 +42,5 @@ class Limits:
 
 DEFAULT: Final = Limits()
 """The limits where none are given; one object, so that few need to be compared."""
+CACHE_BYTES: Final = 512 << 20
+"""What compiled grammars may hold for later requests, unless an engine is told otherwise."""

@@ -37,7 +37,7 @@ def app() -> typer.Typer:
     from structgen.cli.generate import generate
     from structgen.cli.infill import infill
     from structgen.cli.maskbench import maskbench
-    from structgen.cli.models import models
+    from structgen.cli.models_at_hand import models
     from structgen.cli.sample_report import sample_report
     from structgen.cli.serve import serve
     from structgen.cli.store import store

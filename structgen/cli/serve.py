@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from structgen.cli.output import echo, refuse
-from structgen.engine.requests import CACHE_BYTES
 from structgen.errors import OptionError, SchemaWarning, StructgenError
+from structgen.limits import CACHE_BYTES
 from structgen.system.text_files import read_text
 
 

@@ -28,12 +28,12 @@ from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.driver import Driver, foreign_handle
-from structgen.engine.gguf_models import gguf_file, gguf_tokenizer
+from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.request_tokens import RequestTokens, check_budget
-from structgen.engine.requests import CACHE_BYTES, Handle, Request, Result
+from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.law_making import law_maker
@@ -41,6 +41,7 @@ from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting

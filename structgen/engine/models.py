@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from structgen.engine.gguf_models import gguf_file, gguf_model, gguf_tokenizer
+from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_model, gguf_tokenizer
 from structgen.engine.model_protocol import Model
 from structgen.errors import OptionError, StructgenError, TokenizerError
 from structgen.system.resources import embedded_model
@@ -70,7 +70,7 @@ def load_model(
             return Llama(weights), tokenizer or Tokenizer.from_huggingface(str(folder))
     else:
         folder = Path(name)
-    check_folder(folder)
+        check_folder(name)
     if fixed_rows:
         # start-up: code for CUDA graphs
         from structgen.engine.forward_pass.fixed_pass import FixedLlama
@@ -79,7 +79,8 @@ def load_model(
     # optional: transformers and torch
     from structgen.engine.huggingface import HuggingFace
 
-    return HuggingFace.read(folder, where, kind), tokenizer or _folder_tokenizer(folder)
+    own = tokenizer or _folder_tokenizer(folder)
+    return HuggingFace.read(folder, where, kind), own
 
 
 def check_folder(name: str | Path) -> None:

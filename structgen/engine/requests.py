@@ -55,8 +55,6 @@ OF_TOKENS_BEFORE: Final = (
     "min_tokens",
 )
 """Options of `Sampling` about the next token, given the tokens before it."""
-CACHE_BYTES: Final = 512 << 20
-"""What compiled grammars may hold for later requests, unless an engine is told otherwise."""
 DEFAULT_MAX_TOKENS = 512
 """The default of max_tokens; fewer if the model's context leaves fewer."""
 _MOST_SAMPLES = 65_536

@@ -160,7 +160,7 @@ class CompiledSchema(CompiledGrammar):
 
     def walk_bound(self, index: int, way: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
-        with self.lock, THIS_CALL:
+        with self.lock, THIS_CALL.begin():
             self._attached()
             return self._walk(mask_filling.compute_bound, index, way)
 

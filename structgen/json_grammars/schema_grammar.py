@@ -251,7 +251,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             limits or self._limits
         ).liveness == "flag":  # each place that the oracle leaves undecided is flagged
             return CompiledSchema(self, tokenizer, limits, store)
-        with THIS_CALL:
+        with THIS_CALL.begin():
             return CompiledSchema(self, tokenizer, limits, store)
 
     def network(

@@ -54,7 +54,9 @@ class QuestionLoop:
 
     def __call__(self, call: Any, *arguments: int) -> int:
         """Return what a compiled call returns once it asks nothing (`machine_core.questions`)."""
-        return call_answered(self._lock, THIS_CALL, self._answer, call, self._tables.address, *arguments)
+        return call_answered(
+            self._lock, THIS_CALL.begin, self._answer, call, self._tables.address, *arguments
+        )
 
     def _answer(self) -> None:
         assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"

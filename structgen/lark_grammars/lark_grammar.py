@@ -149,7 +149,7 @@ class LarkGrammar(LoadedLark):
         # start-up: a grammar that is only parsed or explained needs no machine
         from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 
-        with THIS_CALL:
+        with THIS_CALL.begin():
             return CompiledLark(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:

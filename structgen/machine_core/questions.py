@@ -16,21 +16,21 @@ from structgen.machine_core.layout import ASKED
 
 def call_answered(
     lock: AbstractContextManager[Any],
-    budget: AbstractContextManager[Any],
+    budget: Callable[[], AbstractContextManager[Any]],
     answer: Callable[[], None],
     function: Callable[..., int],
     *arguments: int,
 ) -> int:
     """Return what a compiled function returns once it asks nothing, under the grammar's lock.
 
-    `answer` answers the questions that were noted, within `budget`, which bounds the work of all answers of
+    `answer` answers the questions that were noted, within `budget()`, which bounds the work of all answers of
     this call. Errors: those of `answer`; the call can then be made again.
     """
     with lock:
         code = function(*arguments)
         if code != ASKED:
             return code
-        with budget:
+        with budget():
             while code == ASKED:
                 answer()
                 code = function(*arguments)

@@ -13,37 +13,51 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
+from weakref import ref
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
 
 
+class _Part:
+    """A call that is under way, as a context: it is under way while a frame holds this. So a call is over
+    however its frame ended, by an interrupt between two instructions too."""
+
+    __slots__ = ("__weakref__",)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_raised: object) -> None:
+        pass
+
+
 class _Call(threading.local):
-    """The call of a thread; used as a context. A call inside another is a part of it."""
+    """The call of a thread."""
 
     def __init__(self) -> None:
-        self._depth = 0
+        self._part: Callable[[], _Part | None] = _no_call
         self._number = 0
         self.spent = 0
         """The steps of this call so far, or of the last one."""
 
-    def __enter__(self) -> None:
-        if not self._depth:
-            self._number, self.spent = next(_NUMBERS), 0
-        self._depth += 1
-
-    def __exit__(self, *_raised: object) -> None:
-        self._depth -= 1
+    def begin(self) -> _Part:
+        """Return the context of a call; a call inside another is a part of it."""
+        part = self._part()
+        if part is None:
+            part = _Part()
+            self._part, self._number, self.spent = ref(part), next(_NUMBERS), 0
+        return part
 
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Have work that earlier calls did once, and that is done again, count for none."""
-        outer = self._depth, self._number, self.spent
-        self._depth = 0
+        outer = self._part, self._number, self.spent
+        self._part = _no_call
         try:
             yield
         finally:
-            self._depth, self._number, self.spent = outer
+            self._part, self._number, self.spent = outer
 
     def spend(
         self, steps: int, limits: Limits, what: str, where: Callable[[], str] = lambda: "grammar"
@@ -53,7 +67,7 @@ class _Call(threading.local):
         `what` is looked for, at the place that `where` returns. Raises LimitError (oracle_steps) past the
         limit of one call. Cost: 0.1 us."""
         self.spent += steps
-        if self.spent > limits.oracle_steps and self._depth:
+        if self.spent > limits.oracle_steps and self._part() is not None:
             raise LimitError(
                 f"{what} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
                 limit="oracle_steps",
@@ -63,8 +77,14 @@ class _Call(threading.local):
     def number(self) -> int:
         """Return the number of the call that is under way: no two calls have the same. Outside of calls each
         answer is a new number."""
-        return self._number if self._depth else next(_NUMBERS)
+        return self._number if self._part() is not None else next(_NUMBERS)
 
 
 _NUMBERS = itertools.count(1)
+
+
+def _no_call() -> None:
+    return None
+
+
 THIS_CALL: Final = _Call()

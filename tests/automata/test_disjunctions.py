@@ -219,20 +219,20 @@ def _walk(reader: StringReader) -> None:
 
 def test_the_work_of_a_call_is_bounded_as_a_whole() -> None:
     reader = StringReader(MANY, limits=sg.Limits(oracle_steps=650))
-    with THIS_CALL, pytest.raises(LimitError, match="work of one call"):
+    with THIS_CALL.begin(), pytest.raises(LimitError, match="work of one call"):
         _walk(reader)
     _walk(reader)  # each question of its own is within the bound
 
 
 def test_a_call_inside_a_call_is_a_part_of_it() -> None:
     reader = StringReader(MANY)
-    with THIS_CALL:
+    with THIS_CALL.begin():
         reader.pool.finish(reader.start)
         first = reader.pool.work
-        with THIS_CALL:
+        with THIS_CALL.begin():
             reader.pool.finish(reader.state("x"))
         whole = reader.pool.work
         assert whole > first > 0
-    with THIS_CALL:
+    with THIS_CALL.begin():
         reader.pool.finish(reader.state("qqqa"))
         assert reader.pool.work < whole

@@ -57,8 +57,8 @@ def test_categories_are_those_of_re_read_or_made(letter: str) -> None:
 def test_what_has_case_is_read_as_it_was_made() -> None:
     found = []
     for _ in range(2):
-        python_syntax._cased.cache_clear()
-        found.append(python_syntax._cased())
+        python_syntax.cased_points.cache_clear()
+        found.append(python_syntax.cased_points())
     assert found[0] == found[1]
     ranges, text = found[0]
     assert text == "".join(chr(point) for low, high in ranges for point in range(low, high + 1))

@@ -14,7 +14,7 @@ pytest.importorskip("gguf")
 pytest.importorskip("accelerate")
 
 import structgen as sg
-from structgen.engine.gguf_models import gguf_file
+from structgen.engine.forward_pass.gguf_models import gguf_file
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.system import resources
 

@@ -392,17 +392,6 @@ def test_what_is_no_grammar_is_refused(wrong: Any) -> None:
         Request("x", wrong)
 
 
-def test_an_engine_keeps_the_grammars_that_it_met_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("structgen.engine.engine._GRAMMARS", 2)
-    engine = _engine()
-    first, second, third = (sg.json_schema({"const": text}) for text in "abc")
-    kept = engine.compiled(first)
-    assert engine.compiled(second) is engine.compiled(second)
-    assert engine.compiled(first) is kept
-    engine.compiled(third)  # the second goes, which was asked for least recently
-    assert engine.compiled(first) is kept and {one for one, _ in engine._compiled} == {third, first}
-
-
 class _Cancels(Function):
     """Has a text cancelled while it reads a step."""
 

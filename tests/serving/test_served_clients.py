@@ -219,7 +219,7 @@ def test_a_response_calls_a_tool_and_reads_what_came_of_it(client: openai.AsyncO
 
     async def work() -> Any:
         async with client.responses.stream(
-            model="extract", input=TEXT, tools=[tool], tool_choice="required"
+            model="extract", input=TEXT, tools=[tool], tool_choice="required", parallel_tool_calls=False
         ) as events:
             async for _ in events:
                 pass
@@ -348,6 +348,7 @@ def test_a_custom_tool_is_called_with_a_text_of_its_grammar_in_responses(client:
 
     async def work() -> Any:
         body: Any = {"model": "extract", "input": TEXT, "tools": [tool], "tool_choice": "required"}
+        body["parallel_tool_calls"] = False
         events = await client.responses.create(**body, stream=True)
         found = [one async for one in events]
         whole = await client.responses.create(**body)

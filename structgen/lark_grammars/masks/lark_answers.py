@@ -190,7 +190,9 @@ class LarkAnswers:
     def call(self, function: Callable[..., Any], *arguments: int) -> int:
         """Return the result of a compiled call, once it has no questions (`machine_core.questions`)."""
         address = self._tables.address
-        return int(call_answered(self._lock, self._source.budget, self.answer, function, address, *arguments))
+        return int(
+            call_answered(self._lock, lambda: self._source.budget, self.answer, function, address, *arguments)
+        )
 
     def answer(self) -> None:
         """Answer the noted questions. If an answer exceeds a limit, its question is reopened, and the error

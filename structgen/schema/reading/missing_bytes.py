@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import Any, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Final
 
 from structgen.schema.reading.json_values import ascii_string, can_be_written, json_string
 from structgen.schema.reading.policies import Policies
 
-Points = npt.NDArray[np.bool_]
-"""For each code point whether it is in a set."""
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 _KINDS: Final = (
     ("null", (b"null",)),
     ("boolean", (b"true", b"false")),
@@ -103,6 +102,8 @@ class Quoting:
         spelled = self.missing.isdisjoint(b"\\u")
         if not self.missing or (free and spelled and all(digits)):
             return None
+        import numpy as np  # start-up: few vocabularies lack bytes
+
         found = self._raw()
         escaped = np.zeros_like(found)
         if spelled:
@@ -125,8 +126,10 @@ class Quoting:
         ranges = "".join(f"\\u{{{low:x}}}-\\u{{{end - 1:x}}}" for low, end in edges)
         return f"^[{ranges}]*$"
 
-    def _raw(self) -> Points:
-        """Return the characters that can be written as they are."""
+    def _raw(self) -> npt.NDArray[np.bool_]:
+        """Return for each code point whether it can be written as it is."""
+        import numpy as np  # start-up: few vocabularies lack bytes
+
         found, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*self.missing])
         found[:0x80] = has[:0x80]
         for first, end, count in _LENGTHS if not self.is_ascii else ():

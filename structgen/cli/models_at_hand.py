@@ -19,7 +19,7 @@ def models(
 
     Exit status: 0.
     """
-    from structgen.engine.gguf_models import SMOLLM2, gguf_file
+    from structgen.engine.forward_pass.gguf_models import SMOLLM2, gguf_file
     from structgen.errors import StructgenError
     from structgen.system.resources import MODELS, embedded_model
 
