@@ -212,6 +212,8 @@ class Restricted(Meet):
     def __init__(self, of: Language, missing: frozenset[int], limits: Limits) -> None:
         """Raises GrammarError where there is no such word."""
         self._missing = missing
+        self._living: set[Pair] = set()
+        """Pairs from which a text goes on, as was found by its shortest rest."""
         try:
             super().__init__(of, _Without(missing), limits)
         except GrammarError as error:
@@ -229,7 +231,18 @@ class Restricted(Meet):
 
     def _lives(self, pair: Pair) -> bool:
         told = self.of.lives_without(pair[0], self._missing)
-        return self._rest(pair) is not None if told is None else told
+        if told is not None or pair in self._living:
+            return told is not False
+        rest = self._rest(pair)
+        if rest is None:
+            return False
+        after: Pair | None = pair
+        for symbol in (*rest, -1):  # so do the pairs on the way to the end
+            if after is None:
+                break
+            self._living.add(after)
+            after = self._after(after, symbol) if symbol >= 0 else None
+        return True
 
     def _has_words(self) -> bool:
         return self._lives((self.of.start(), self.filter.start()))
