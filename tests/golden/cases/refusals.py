@@ -74,14 +74,6 @@ OPTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
         },
         dict(sg.OPENAI_STRICT),
     ),
-    "content-schema": (
-        {"type": "string", "contentMediaType": "application/json", "contentSchema": {"type": "object"}},
-        {"content": "assert"},
-    ),
-    "content-length": (
-        {"type": "string", "contentMediaType": "application/json", "maxLength": 5},
-        {"content": "assert"},
-    ),
     "unique-cap": (
         {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "minItems": 2},
         {"max_string": 0},
