@@ -286,7 +286,10 @@ class PrintedPool:
                     )
                     break
                 THIS_CALL.spend(1, self._limits, _NUMERAL)
-                for column, following in reversed(self._steps(one)):  # a point first
+                steps = self._steps(one)
+                if len(self._pools) > 1:
+                    steps.reverse()  # of numerals that Python prints a point first, of others a large digit
+                for column, following in steps:
                     if following not in way and self._live.get(following) is not False:
                         way[following] = one, column
                         pending.append(following)
