@@ -152,8 +152,8 @@ class Quoted:
         best: Demands = {}
         for at, word in machine.listed(row[L.S_WORDS], place):
             outcome = machine.word_outcome(row[L.S_OUTCOMES] + at)
-            if outcome >= 0:
-                text = self.written(word[place & L.POSITION_BITS :]) + b'"'
+            text = self.written(word[place & L.POSITION_BITS :]) + b'"'
+            if outcome >= 0 and self._quoting.missing.isdisjoint(text):
                 best = least(best, dict.fromkeys(machine.network.demands(outcome), text))
         # As long as the string agrees with a word it is walked; the automaton knows the rest.
         other: bytes | None = None
@@ -218,6 +218,8 @@ class Quoted:
         for at, word in machine.listed(int(row[L.S_START]), place):
             text = self.written(word[place & L.POSITION_BITS :]) + b'"'
             outcome = machine.word_outcome(int(row[L.S_OUTCOMES]) + at)
+            if not self._quoting.missing.isdisjoint(text):
+                continue  # a character that was begun is not written by an escape
             for j in machine.network.demands(outcome):
                 if j not in best or order(text) < order(best[j]):
                     best[j] = text
@@ -241,8 +243,8 @@ class Quoted:
             named = network.menu(residue).named
             for _at, word in machine.listed(machine.key_list(row), place):
                 key = decode(word)
-                if key in named:
-                    head = self.written(word[place & L.POSITION_BITS :]) + b'":'
+                head = self.written(word[place & L.POSITION_BITS :]) + b'":'
+                if key in named and self._quoting.missing.isdisjoint(head):
                     best = least(best, behind(head, self._with_key(residue, key, named[key], regs)))
         if int(regs[L.LEX]) & L.STATE_BITS != L.NO_STATE:
             best = least(best, self._extra(index, residue))
