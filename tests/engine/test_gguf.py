@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import struct
 import sys
 from pathlib import Path
@@ -13,14 +15,18 @@ pytest.importorskip("transformers")
 pytest.importorskip("gguf")
 pytest.importorskip("accelerate")
 
+import gguf
+
 import structgen as sg
-from structgen.engine.forward_pass.gguf_models import gguf_file
+from structgen.engine.forward_pass.gguf_header import MAGIC, GgufHeader
+from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.system import resources
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "models"))
 
 from to_gguf import NUMBERS, convert
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
 PERSON = sg.json_schema(SCHEMA)
@@ -66,6 +72,42 @@ def test_a_file_that_is_cut_anywhere_is_refused_by_its_name(file: Path, tmp_path
         with pytest.raises(sg.StructgenError, match=r"download it again") as error:
             sg.Engine(cut)
         assert error.value.where == str(cut)
+
+
+def test_a_header_cut_at_every_kilobyte_or_with_any_byte_changed_is_read_or_refused_by_name(
+    file: Path, tmp_path: Path
+) -> None:
+    whole = file.read_bytes()
+    size = min(one.offset for one in GgufHeader.read(file).tensors.values())
+    changed = tmp_path / "changed.gguf"
+    for end in range(len(MAGIC) + 1, size - 64, 1_024):
+        changed.write_bytes(whole[:end])
+        with pytest.raises(sg.StructgenError, match=r"changed.gguf is cut off.*download it again"):
+            GgufHeader.read(changed)
+    rng = random.Random(1)
+    for _ in range(200):
+        data = bytearray(whole[:size])
+        data[rng.randrange(len(MAGIC), size)] = rng.randrange(256)
+        changed.write_bytes(data)
+        with contextlib.suppress(sg.StructgenError):
+            GgufHeader.read(changed)
+
+
+def test_a_tokenizer_of_smollm_lets_each_digit_stand_alone(tmp_path: Path) -> None:
+    tokens = ["<end>", *bytes_to_unicode().values(), "12", "ab", "\u0120ab"]
+    for pre, wanted in (("smollm", ["ab", "1", "2", "\u0120ab"]), ("gpt-2", ["ab", "12", "\u0120ab"])):
+        path = tmp_path / f"{pre}.gguf"
+        writer = gguf.GGUFWriter(path, "llama")
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre(pre)
+        writer.add_token_list(tokens)
+        writer.add_token_types([3, *[1] * (len(tokens) - 1)])
+        writer.add_token_merges(["1 2", "a b", "\u0120 ab"])
+        writer.add_eos_token_id(0)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.close()
+        assert gguf_tokenizer(path).tokenize("ab12 ab") == wanted
 
 
 def test_one_part_of_several_names_the_command_that_joins_them(tmp_path: Path) -> None:

@@ -67,9 +67,7 @@ class GgufHeader:
         found = [reader.tensor() for _ in range(reader.bounded(count))]
         alignment = int(metadata.get("general.alignment", 32)) or 32
         begins_at = -(-reader.at // alignment) * alignment
-        tensors = {
-            name: StoredTensor(shape, kind, begins_at + offset) for name, shape, kind, offset in found
-        }
+        tensors = {name: StoredTensor(shape, kind, begins_at + offset) for name, shape, kind, offset in found}
         return cls(path, metadata, tensors)
 
     def own(self, name: str) -> Any:

