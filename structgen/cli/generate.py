@@ -647,9 +647,9 @@ def _speculation(
 def _named_type(name: str, policies: dict[str, Any], model: str, wrap: bool | None) -> WantedForm:
     """Return what `module:Class` wants of a model."""
     from structgen.typed.forms import check_wrap, form_of_type
-    from structgen.typed.writers import wraps
+    from structgen.typed.writers import wrapping_of
 
-    form = form_of_type(named(name, "--type", "module:Class"), policies, wraps(model, wrap))
+    form = form_of_type(named(name, "--type", "module:Class"), policies, wrapping_of(model, wrap))
     check_wrap(form, wrap)
     return form
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, Union
 
+from structgen.engine.forward_pass.gguf_header import GgufHeader
+from structgen.engine.forward_pass.gguf_models import gguf_file
 from structgen.errors import OptionError, StructgenError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
 from structgen.tokens.tokenizer import Tokenizer
@@ -38,11 +40,14 @@ class ModelQuestion:
     values: tuple[str, ...] = ()
     """The texts that an extracting model reads; () for the prompt itself."""
     with_outline: bool | None = None
-    """Whether the outline is put into the prompt; None: for the embedded models."""
+    """Whether the outline is put into the prompt; None: for the embedded models, and for chat models where
+    the answer is no choice."""
     chat: bool | None = None
     """Whether the chat template is applied; None: where the model has one."""
     refused: tuple[str, str] | None = None
     """An earlier answer, and why it was refused."""
+    is_choice: bool = False
+    """Whether the answer is one of a few listed values."""
     schema: str = ""
     """The JSON Schema itself, for a model that nothing holds to it. It stands in place of the outline."""
     template: Mapping[str, Any] = field(default_factory=dict)
@@ -94,8 +99,17 @@ class ModelPrompts:
         self._lock = threading.Lock()
 
     def needs_outline(self, question: ModelQuestion) -> bool:
-        """Tell whether the outline of a schema goes into the prompt."""
-        return self.is_embedded if question.with_outline is None else question.with_outline
+        """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
+        better where it does not (docs/results.md)."""
+        if question.with_outline is not None:
+            return question.with_outline
+        return self.is_embedded or (not question.is_choice and self._is_chat(question))
+
+    def _is_chat(self, question: ModelQuestion) -> bool:
+        """Tell whether the chat template is applied."""
+        if question.chat is not None:
+            return question.chat
+        return not isinstance(question.prompt, str) or self.has_template()
 
     def text(self, question: ModelQuestion) -> str:
         """Return the prompt as text, the chat template applied. Errors: OptionError."""
@@ -124,10 +138,7 @@ class ModelPrompts:
         if self.is_embedded and has_outline and isinstance(prompt, str):
             # these models know no instructions, and nothing of earlier answers
             return extraction_prompt_under(question.outline, "\n".join(question.values or (prompt,)))
-        chat = question.chat
-        if chat is None:
-            chat = not isinstance(prompt, str) or self.has_template()
-        if not chat:
+        if not self._is_chat(question):
             if not isinstance(prompt, str):
                 raise OptionError(
                     "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
@@ -146,7 +157,11 @@ class ModelPrompts:
         if self._templates is not None:
             return bool(getattr(self._templates, "chat_template", None))
         folder = Path(self.name)
-        if not self.name or self.is_embedded or not folder.is_dir():
+        if not self.name or self.is_embedded:
+            return False
+        if (file := gguf_file(self.name)) is not None:
+            return "tokenizer.chat_template" in GgufHeader.read(file).metadata
+        if not folder.is_dir():
             return False
         if (folder / "chat_template.jinja").is_file():
             return True

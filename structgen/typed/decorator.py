@@ -24,7 +24,7 @@ from structgen.typed.options import NAMED_ELSEWHERE, TARGETS, TypedOptions
 from structgen.typed.prompts import Template
 from structgen.typed.servers import Server
 from structgen.typed.tool_use import ToolOptions, thinking_of
-from structgen.typed.writers import wraps, writer_of
+from structgen.typed.writers import wrapping_of, writer_of
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -81,6 +81,7 @@ def generate(
     healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
+    choices: str = "whole",
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
 
@@ -110,7 +111,8 @@ def generate(
         how often a document is asked for when the type's own validators refuse it. A later attempt reads the
         refused document and what the validators said (not the embedded models), and draws.
     outline
-        whether the outline of the schema is put into the prompt; by default for the embedded models only.
+        whether the outline of the schema is put into the prompt; by default for the embedded models, and for
+        models with a chat template where the type is none of a few listed values.
     chat
         whether the model's chat template is applied; by default where the model has one.
     timeout
@@ -138,7 +140,13 @@ def generate(
         whether a return type whose documents are no JSON objects (`int`, `list[Person]`, a union) is asked
         for as the one member of an object, `{"value": 36}`: the grammar and `.detailed(...).text` are then
         the object's, values and partial objects those of the type. By default for the embedded models, which
-        were trained on objects, and for servers, which take objects alone.
+        were trained on objects, for servers, which take objects alone, and for chat models where the type is
+        none of a few listed values.
+    choices
+        how a model of this process chooses where the type lists at most 64 values (`Literal`, `Enum`,
+        `bool`): "whole" writes the value that is the likeliest as a whole; "calibrated" first subtracts how
+        likely the value is after a prompt without the arguments; "tokens" chooses token by token, as in any
+        document. The first two are for temperature 0, and `detailed(...).probabilities` has their figures.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
@@ -158,13 +166,14 @@ def generate(
         speculation,
         stop,
         wrap,
+        choices,
         canonical=canonical,
         healing=healing,
     )
     writer, streams = writer_of(model, options), not is_infilling(model)
     if tools is not None and not streams:
         raise no_calls()
-    wrapping = wraps(model, wrap)
+    wrapping = wrapping_of(model, wrap)
 
     def form_of_hint(hint: Any) -> WantedForm:
         if tools is not None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import Result
+from structgen.engine.searches.whole_values import MOST_VALUES
 from structgen.errors import GenerationError, OptionError, UnsupportedError
 from structgen.json_grammars.prompting import schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
@@ -24,7 +25,7 @@ from structgen.request_reading.request_reader import ReadRequest
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.typed.options import TypedOptions
 from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
-from structgen.typed.wrapping import WrappedReader, is_object
+from structgen.typed.wrapping import WrappedReader, Wrapping, is_object, listed_values, written
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
@@ -61,6 +62,16 @@ class WantedForm:
             return value if isinstance(value, dict) else {}
         return None
 
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The documents, as texts, where they are a few listed values; () where they are not."""
+        match self.grammar:
+            case RegularGrammar(formula=Words(words)):
+                texts = tuple(words)
+            case _:
+                texts = tuple(map(written, listed_values(self.schema or {})))
+        return texts if 1 < len(texts) <= MOST_VALUES else ()
+
     @property
     def is_wrapped(self) -> bool:
         """Whether an object with one member holds the type's document."""
@@ -89,10 +100,12 @@ class WantedForm:
         return result.value if self.reader is None else self.reader.read(result.text)
 
 
-def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None, wrap: bool = False) -> WantedForm:
+def form_of_type(
+    hint: Any, policies: Mapping[str, Any] | None = None, wrap: Wrapping = "never"
+) -> WantedForm:
     """Return the form of a type: free text for `str` itself, items for Iterator[T] and AsyncIterator[T], else
     one document. `policies` are options of `sg.json_schema` that replace the reader's. `wrap`: whether a
-    document that is no object is held by one.
+    document that is no object is held by one, "always" or where it is none of a few listed values.
 
     Errors: UnsupportedError for a type that has no schema; those of `sg.json_schema`.
     """
@@ -124,17 +137,18 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None, wrap: boo
             cure="Annotate what comes back: `-> Person`.",
         )
     reader: TypeReader[Any] = read_type(hint)
-    if wrap and not is_object(reader.schema):
+    is_held = wrap == "always" or (wrap == "unlisted" and not listed_values(reader.schema))
+    if is_held and not is_object(reader.schema):
         reader = WrappedReader(reader)
     grammar = json_schema(reader.schema, **{**reader.policies, **(policies or {})})
-    return WantedForm(hint, reader, grammar, items, asynchronous, wrap=wrap)
+    return WantedForm(hint, reader, grammar, items, asynchronous, wrap=wrap == "always")
 
 
 def form_of(
     target: Any,
     policies: Mapping[str, Any] | None = None,
     usual: Mapping[str, Any] | None = None,
-    wrap: bool = False,
+    wrap: Wrapping = "never",
 ) -> WantedForm:
     """Return the form of whatever says what is wanted: a type, a grammar, a JSON Schema (a dict or a
     boolean), OpenAI's `response_format`, vLLM's `structured_outputs`, what `sg.read_request` returns.
@@ -151,10 +165,10 @@ def form_of(
             raise OptionError(
                 "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
             )
-        return WantedForm(grammar=target, wrap=wrap)
+        return WantedForm(grammar=target, wrap=wrap == "always")
     if isinstance(target, Mapping | bool):
         grammar = requested(target, policies, usual or {})
-        return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=wrap)
+        return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=wrap == "always")
     if target is None:
         return WantedForm(str)
     if isinstance(target, _NO_TARGETS):

@@ -8,7 +8,7 @@ import inspect
 import pickle
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
@@ -44,6 +44,11 @@ class Outcome(Generic[R]):
     attempts: int
     error: GenerationError | None
     _value: Any
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    """Where the type lists values that were compared as a whole: the probability of each among them, by its
+    JSON text; it is a model's own opinion, and says nothing of how often that is right. Else {}."""
+    prompt: str = ""
+    """The prompt of the last attempt as text, the outline and the chat template applied."""
 
     @property
     def value(self) -> R:
@@ -169,7 +174,9 @@ def obtained(
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. `first` is an attempt made."""
     outcome: Outcome[Any] | None = None
+    asked = source
     for attempt in range(options.attempts):
+        asked = source
         if first is not None and attempt == 0:
             tried = first
         else:
@@ -179,7 +186,7 @@ def obtained(
             break
         source = _asked_again(source, tried, outcome)
     assert outcome is not None, "there is at least one attempt"
-    return outcome
+    return _told(outcome, writer, form, asked, options)
 
 
 async def aobtained(
@@ -187,14 +194,30 @@ async def aobtained(
 ) -> Outcome[Any]:
     """Return the outcome of a call, as `obtained` does."""
     outcome: Outcome[Any] | None = None
+    asked = source
     for attempt in range(options.attempts):
+        asked = source
         tried = await writer.awrite(form, source, options, attempt)
         outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
         source = _asked_again(source, tried, outcome)
     assert outcome is not None, "there is at least one attempt"
-    return outcome
+    return _told(outcome, writer, form, asked, options)
+
+
+def _told(
+    outcome: Outcome[R], writer: Writer, form: WantedForm, asked: PromptSource, options: TypedOptions
+) -> Outcome[R]:
+    """Return an outcome that tells its prompt, and the probabilities of listed values."""
+    steps = outcome.result.steps
+    shares = steps[0].state if steps and not options.sampling.strategies else ()
+    compared = len(shares) == len(form.choices)
+    return replace(
+        outcome,
+        probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},
+        prompt=writer.prompt(form, asked, options),
+    )
 
 
 def _asked_again(source: PromptSource, tried: Result, outcome: Outcome[Any]) -> PromptSource:

@@ -16,6 +16,8 @@ from structgen.speculation.speculation_options import Speculation, checked_specu
 
 TARGETS: Final = ("schema", "response_model", "response_format", "output_type")
 """What other libraries call the type or schema of an answer."""
+CHOICES: Final = ("whole", "calibrated", "tokens")
+"""How a model chooses among listed values."""
 NAMED_ELSEWHERE: Final = {
     **IN_SAMPLING,
     **dict.fromkeys(("max_retries", "retries"), "Write attempts="),
@@ -49,6 +51,7 @@ class TypedOptions:
     speculation: str | Speculation = "auto"
     stop: str | Sequence[str] = ()
     wrap: bool | None = None
+    choices: str = "whole"
     canonical: bool = False
     healing: bool = False
 
@@ -62,6 +65,10 @@ class TypedOptions:
         object.__setattr__(self, "timeout", checks.seconds("timeout", self.timeout))
         object.__setattr__(self, "stop", checks.texts("stop", self.stop))
         checks.flag("wrap", self.wrap)
+        if self.choices not in CHOICES:
+            raise OptionError(
+                f"choices={self.choices!r}.", where="choices", cure=f"Choose from {', '.join(CHOICES)}."
+            )
         checked_speculation(self.speculation)
         if not isinstance(self.thinking, Thinking | None):
             raise OptionError(

@@ -6,13 +6,16 @@ import inspect
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from structgen.engine import checks
 from structgen.engine.asking import ModelQuestion, Prompt
 from structgen.errors import OptionError
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
+
+NEUTRAL: Final = "N/A"
+"""A text that says nothing (Zhao et al., "Calibrate Before Use", 2021)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class PromptSource:
     """What the arguments say, by themselves: the text from which an extracting model reads."""
     refused: tuple[str, str] | None = None
     """The answer of the last attempt, and why it was refused."""
+    neutral: str = NEUTRAL
+    """The prompt with nothing in place of the arguments."""
 
     def question(self, form: WantedForm, options: TypedOptions) -> ModelQuestion:
         """Return what is asked of a model."""
@@ -36,6 +41,7 @@ class PromptSource:
             options.outline,
             options.chat,
             self.refused,
+            is_choice=bool(form.choices),
         )
 
     def __post_init__(self) -> None:
@@ -78,11 +84,13 @@ class Template:
 
     def filled(self, arguments: Mapping[str, Any]) -> PromptSource:
         """Return the prompt of a call. Errors: OptionError for a value that cannot be printed."""
-        formatter, text, values = string.Formatter(), [], []
+        formatter, text, neutral, values = string.Formatter(), [], [], []
         for literal, field, spec, conversion in self._pieces:
             text.append(literal)
+            neutral.append(literal)
             if field is None:
                 continue
+            neutral.append(NEUTRAL)
             try:
                 found, _ = formatter.get_field(field, (), arguments)
                 if found is None and not conversion:
@@ -100,7 +108,8 @@ class Template:
             values.append(shown)
         whole = "".join(text)
         # where no argument says anything, the docstring is all that there is
-        return PromptSource(whole, tuple(values) or _all_of(arguments) or (whole,))
+        said = "".join(neutral) if values else NEUTRAL
+        return PromptSource(whole, tuple(values) or _all_of(arguments) or (whole,), neutral=said)
 
 
 def _none_given(field: str) -> OptionError:

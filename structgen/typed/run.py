@@ -23,7 +23,7 @@ from structgen.typed.options import NAMED_ELSEWHERE, TARGETS, TypedOptions
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
 from structgen.typed.tool_use import ToolOptions, thinking_of
-from structgen.typed.writers import wraps, writer_of
+from structgen.typed.writers import wrapping_of, writer_of
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -52,6 +52,7 @@ def run(
     healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
+    choices: str = "whole",
 ) -> T: ...
 @overload
 def run(
@@ -74,6 +75,7 @@ def run(
     healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
+    choices: str = "whole",
 ) -> Outcome[T]: ...
 @overload
 def run(
@@ -100,6 +102,7 @@ def run(
     healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
+    choices: str = "whole",
 ) -> Reply: ...
 @overload
 def run(
@@ -126,6 +129,7 @@ def run(
     healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
+    choices: str = "whole",
 ) -> Any: ...
 @options_named(
     'sg.run("structgen/extract", "Ada is 36.", Person)',
@@ -155,6 +159,7 @@ def run(
     healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
+    choices: str = "whole",
 ) -> Any:
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
 
@@ -188,6 +193,7 @@ def run(
         speculation,
         stop,
         wrap,
+        choices,
         canonical=canonical,
         healing=healing,
     )
@@ -197,7 +203,7 @@ def run(
     as_dumps = name.startswith("structgen/") or is_infilling(model)
     usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
     if tools is None:
-        form = form_of(target, policies, usual, wraps(model, wrap))
+        form = form_of(target, policies, usual, wrapping_of(model, wrap))
         check_wrap(form, wrap)
     elif is_infilling(model):
         raise no_calls()

@@ -16,6 +16,7 @@ from structgen.typed.local import Local, check_name, local_model
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.servers import Server, server_of
+from structgen.typed.wrapping import Wrapping
 
 
 class Writer(Protocol):
@@ -65,13 +66,19 @@ class Writer(Protocol):
         ...
 
 
-def wraps(model: object, wrap: bool | None) -> bool:
-    """Tell whether a model is asked for objects alone: `wrap` where it is said; else the embedded models,
-    which were trained on objects, and servers, whose protocol takes nothing else."""
-    if wrap is not None or isinstance(model, Server):
-        return wrap is not False
+def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
+    """Return which documents a model is asked for inside an object: all where `wrap` is True, and those of
+    the embedded models, which were trained on objects, and of servers, whose protocol takes nothing else. A
+    chat model gives better numbers, lists and texts as the value of a key (docs/results.md)."""
+    if wrap is not None:
+        return "always" if wrap else "never"
     name = str(model if isinstance(model, str | Path) else getattr(model, "name", ""))
-    return name.startswith("openai:") or ModelPrompts(name).is_embedded
+    if isinstance(model, Server) or name.startswith("openai:"):
+        return "always"
+    prompts = model.prompts if hasattr(model, "prompts") else ModelPrompts(name)
+    if prompts.is_embedded:
+        return "always"
+    return "unlisted" if prompts.has_template() else "never"
 
 
 def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:

@@ -268,7 +268,7 @@ def _check_data(header: GgufHeader) -> None:
     for name, stored in header.tensors.items():
         if stored.kind not in set(gguf.GGMLQuantizationType):
             raise StructgenError(
-                f"Tensor {name!r} has numbers of the kind {stored.kind}, which the package gguf does not know.",
+                f"Tensor {name!r} has numbers of the kind {stored.kind}, which gguf does not know.",
                 where=str(header.path),
                 cure="pip install --upgrade gguf",
             )
