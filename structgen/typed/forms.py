@@ -14,7 +14,8 @@ from typing import Any
 
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import Result
-from structgen.engine.searches.whole_values import MOST_VALUES
+from structgen.engine.searches.listed_values import listed_values
+from structgen.engine.searches.whole_values import compared_texts
 from structgen.errors import GenerationError, OptionError, UnsupportedError
 from structgen.json_grammars.prompting import schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
@@ -25,7 +26,7 @@ from structgen.request_reading.request_reader import ReadRequest
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.typed.options import TypedOptions
 from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
-from structgen.typed.wrapping import WrappedReader, Wrapping, is_object, listed_values, written
+from structgen.typed.wrapping import WrappedReader, Wrapping, is_object
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
@@ -65,12 +66,7 @@ class WantedForm:
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The documents, as texts, where they are a few listed values; () where they are not."""
-        match self.grammar:
-            case RegularGrammar(formula=Words(words)):
-                texts = tuple(words)
-            case _:
-                texts = tuple(map(written, listed_values(self.schema or {})))
-        return texts if 1 < len(texts) <= MOST_VALUES else ()
+        return compared_texts(self.grammar)
 
     @property
     def is_wrapped(self) -> bool:

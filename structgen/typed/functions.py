@@ -210,9 +210,9 @@ def _told(
     outcome: Outcome[R], writer: Writer, form: WantedForm, asked: PromptSource, options: TypedOptions
 ) -> Outcome[R]:
     """Return an outcome that tells its prompt, and the probabilities of listed values."""
-    steps = outcome.result.steps
-    shares = steps[0].state if steps and not options.sampling.strategies else ()
-    compared = len(shares) == len(form.choices)
+    states = () if options.sampling.strategies else (step.state for step in outcome.result.steps)
+    shares = next((state for state in states if state), ())
+    compared = 0 < len(shares) == len(form.choices)
     return replace(
         outcome,
         probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},

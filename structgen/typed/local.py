@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from structgen.engine.asking import ModelQuestion
 from structgen.engine.models import check_folder
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result, Sampling
-from structgen.engine.searches.whole_values import WholeValues
+from structgen.engine.searches.whole_values import comparing
 from structgen.system.resources import embedded_model
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
@@ -91,15 +91,14 @@ class Local:
         """Return how tokens are chosen at an attempt: whole values, where they are listed and nothing else is
         said."""
         sampling = options.sampling_of(attempt)
-        is_plain = replace(sampling, seed=0) == Sampling(temperature=0.0) and not options.healing
         own = self.engine.prompts.is_embedded or form.is_wrapped
-        if options.choices == "tokens" or not form.choices or not is_plain or own:
+        if options.choices == "tokens" or not form.choices or options.healing or own:
             return sampling
         neutral: Sequence[int] = ()
         if options.choices == "calibrated":
             asked = PromptSource(source.neutral, (source.neutral,))
             neutral = self.engine.prompts.tokens(self._question(form, asked, options), self.engine.tokenizer)
-        return replace(sampling, strategy=(WholeValues(form.choices, tuple(neutral)),))
+        return comparing(sampling, form.grammar, neutral)
 
     def _room(self, options: TypedOptions) -> int:
         """Return the tokens of the context that prompt and document may take."""

@@ -16,9 +16,6 @@ from structgen.python_types.type_hints import TypeReader
 T = TypeVar("T")
 Wrapping: TypeAlias = Literal["never", "unlisted", "always"]
 """Whether documents that are no objects are held by one; "unlisted": those that are not listed values."""
-_FEW: Final = {"boolean": (True, False), "null": (None,)}
-_DEEPEST: Final = 32
-"""References and alternatives inside one another that are followed."""
 
 WRAPPER: Final = "value"
 """The name of the member that holds the document."""
@@ -33,33 +30,6 @@ def is_object(schema: dict[str, Any]) -> bool:
     name = str(schema.get("$ref", ""))
     root = schema.get("$defs", {}).get(name.removeprefix("#/$defs/"), {}) if name else schema
     return isinstance(root, dict) and root.get("type") == "object"
-
-
-def listed_values(schema: dict[str, Any]) -> list[Any]:
-    """Return the values of a schema that lists them, in `enum`, `const` or as `boolean` or `null`, perhaps in
-    a reference or in alternatives; [] for any other. Lists and objects are none."""
-    return [] if (found := _listed(schema, schema.get("$defs", {}), 0)) is None else found
-
-
-def _listed(schema: Any, definitions: dict[str, Any], depth: int) -> list[Any] | None:
-    if not isinstance(schema, dict) or depth > _DEEPEST:
-        return None
-    if "enum" in schema or "const" in schema:
-        found = list(schema["enum"]) if "enum" in schema else [schema["const"]]
-        return None if any(isinstance(value, list | dict) for value in found) else found
-    if schema.get("type") in _FEW:
-        return list(_FEW[schema["type"]])
-    if (name := str(schema.get("$ref", ""))).startswith("#/$defs/"):
-        return _listed(definitions.get(name.removeprefix("#/$defs/")), definitions, depth + 1)
-    parts = [_listed(one, definitions, depth + 1) for one in schema.get("anyOf", ())]
-    if not parts or any(part is None for part in parts):
-        return None
-    return list({written(value): value for part in parts for value in part or ()}.values())
-
-
-def written(value: Any) -> str:
-    """Return the text of a listed value."""
-    return json.dumps(value, ensure_ascii=False)
 
 
 def wrapped(schema: dict[str, Any]) -> dict[str, Any]:

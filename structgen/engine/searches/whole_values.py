@@ -10,14 +10,17 @@ calibration: Zhao et al., "Calibrate Before Use", 2021; Holtzman et al., "Surfac
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.engine.model_protocol import Model
+from structgen.engine.requests import Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
+from structgen.engine.searches.listed_values import listed_texts
 from structgen.engine.searches.prefix_rows import ModelRows, Tokens
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, fields_named
@@ -58,8 +61,23 @@ class WholeValues(SearchStrategy):
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the share of the text that was written."""
-        shares = states[0] if states else ()
+        shares = next((state for state in states if state), ())
         return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
+
+
+def compared_texts(grammar: Grammar | None) -> tuple[str, ...]:
+    """Return the texts of a grammar that lists a few values; () for any other grammar."""
+    texts = listed_texts(grammar)
+    return texts if 1 < len(texts) <= MOST_VALUES else ()
+
+
+def comparing(sampling: Sampling, grammar: Grammar | None, neutral: Sequence[int] = ()) -> Sampling:
+    """Return the sampling that compares whole values, where the likeliest text of a few listed ones is asked
+    for and nothing else is said of the choice; else the sampling itself."""
+    texts = compared_texts(grammar)
+    if not texts or replace(sampling, seed=0) != Sampling(temperature=0.0):
+        return sampling
+    return replace(sampling, strategy=(WholeValues(texts, tuple(neutral)),))
 
 
 class _Comparison(Planner):
@@ -71,11 +89,13 @@ class _Comparison(Planner):
     def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the tokens of the likeliest text. Cost: a pass for each token of the longest text, and a row
         for each beginning that texts have; as much again for the neutral prompt."""
-        if place.tokens:
-            return Decision()
-        written = {text: tuple(place.tokenizer.encode(text.encode())) for text in self._how.texts}
-        allowed = {text: tokens for text, tokens in written.items() if self._is_allowed(place, tokens)}
-        if not allowed:
+        begun, allowed = tuple(place.tokens), dict[str, Tokens]()
+        for text in self._how.texts:
+            tokens = tuple(place.tokenizer.encode(text.encode()))
+            rest = tokens[len(begun) :]
+            if rest and tokens[: len(begun)] == begun and self._is_allowed(place, rest):
+                allowed[text] = rest
+        if len(allowed) < 2:
             return Decision()
         levels = _levels(allowed.values())
         rows: dict[Tokens, Scores] = {(): place.logits}
@@ -87,7 +107,7 @@ class _Comparison(Planner):
             rows.update(zip(level, read, strict=True))
         worth = {text: _logprob(rows, tokens) for text, tokens in allowed.items()}
         if self._how.neutral:
-            apart = ModelRows(self._model, self._how.neutral, "")
+            apart = ModelRows(self._model, [*self._how.neutral, *begun], "")
             neutral: dict[Tokens, Scores] = {(): apart.read([()])[0]}
             for level in levels:
                 neutral.update(zip(level, apart.read(level), strict=True))

@@ -1,0 +1,52 @@
+"""Grammars of a few listed values: `enum`, `const`, `boolean`, and choices of texts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from structgen.core.grammar import Grammar
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.language.ir import Words
+from structgen.text_grammars.regular import RegularGrammar
+
+_FEW: Final = {"boolean": (True, False), "null": (None,)}
+_DEEPEST: Final = 32
+"""References and alternatives inside one another that are followed."""
+
+
+def listed_texts(grammar: Grammar | None) -> tuple[str, ...]:
+    """Return the texts of a grammar that lists its values; () for any other. Each value of a schema is
+    written in one way, that of `json.dumps`. Cost: linear in the values."""
+    if isinstance(grammar, RegularGrammar) and isinstance(grammar.formula, Words):
+        return tuple(sorted(grammar.formula.of))
+    if isinstance(grammar, JsonSchemaGrammar) and isinstance(grammar.schema, dict):
+        return tuple(map(_written, listed_values(grammar.schema)))
+    return ()
+
+
+def listed_values(schema: dict[str, Any]) -> list[Any]:
+    """Return the values of a schema that lists them, in `enum`, `const` or as `boolean` or `null`, perhaps in
+    a reference or in alternatives; [] for any other. Lists and objects are none."""
+    return [] if (found := _listed(schema, schema.get("$defs", {}), 0)) is None else found
+
+
+def _listed(schema: Any, definitions: dict[str, Any], depth: int) -> list[Any] | None:
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return None
+    if "enum" in schema or "const" in schema:
+        found = list(schema["enum"]) if "enum" in schema else [schema["const"]]
+        return None if any(isinstance(value, list | dict) for value in found) else found
+    if schema.get("type") in _FEW:
+        return list(_FEW[schema["type"]])
+    if (name := str(schema.get("$ref", ""))).startswith("#/$defs/"):
+        return _listed(definitions.get(name.removeprefix("#/$defs/")), definitions, depth + 1)
+    parts = [_listed(one, definitions, depth + 1) for one in schema.get("anyOf", ())]
+    if not parts or any(part is None for part in parts):
+        return None
+    return list({_written(value): value for part in parts for value in part or ()}.values())
+
+
+def _written(value: Any) -> str:
+    """Return the text of a listed value."""
+    return json.dumps(value, ensure_ascii=False)
