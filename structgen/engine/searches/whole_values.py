@@ -1,19 +1,23 @@
 """Whole values: of a list of texts, the likeliest under the model as a whole, not token by token.
 
-A greedy text takes its first token by what most values that begin so promise together, or by a tokenisation
-that no model was trained on. Here the value v with the greatest sum of log P(token | prompt, tokens before),
-over the tokenizer's own tokens of v, is written. With a neutral prompt, in which the question's text is left
-out, log P(v | neutral) is subtracted: what the model says of any text counts for nothing (contextual
-calibration: Zhao et al., "Calibrate Before Use", 2021; Holtzman et al., "Surface Form Competition", 2021).
+A greedy text takes its first token by what all values that begin so promise together, and only in the very
+letters of the grammar. Here each value has the probability of its whole text, in the tokenizer's own tokens,
+summed over its spellings: a chat model says "Positive" where the grammar has `"positive"`, and yes where it
+has `true` (competition of surface forms: Holtzman et al., 2021). The likeliest value is written.
+
+With a neutral prompt, in which the question's text is left out, log P(value | neutral) is subtracted: what
+the model says of any text counts for nothing (contextual calibration: Zhao et al., "Calibrate Before Use",
+2021).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
+import torch
 
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
@@ -28,6 +32,7 @@ from structgen.tokens.tokenizer import Tokenizer
 
 MOST_VALUES: Final = 64
 """More values are not compared: each token of each of them is a row of the model."""
+_ANSWERS: Final = {"true": ("true", "True", "yes", "Yes"), "false": ("false", "False", "no", "No")}
 
 
 @fields_named('sg.WholeValues(("yes", "no"))')
@@ -87,52 +92,84 @@ class _Comparison(Planner):
         self._how, self._model = how, model
 
     def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
-        """Return the tokens of the likeliest text. Cost: a pass for each token of the longest text, and a row
-        for each beginning that texts have; as much again for the neutral prompt."""
+        """Return the tokens of the likeliest text. Cost: a pass for each token of the longest spelling, and a
+        row for each beginning that spellings have; as much again for the neutral prompt."""
         begun, allowed = tuple(place.tokens), dict[str, Tokens]()
         for text in self._how.texts:
-            tokens = tuple(place.tokenizer.encode(text.encode()))
-            rest = tokens[len(begun) :]
-            if rest and tokens[: len(begun)] == begun and self._is_allowed(place, rest):
+            rest = self._rest(place, text, begun)
+            if rest and self._is_allowed(place, rest):
                 allowed[text] = rest
         if len(allowed) < 2:
             return Decision()
-        levels = _levels(allowed.values())
-        rows: dict[Tokens, Scores] = {(): place.logits}
-        branches: dict[Tokens, Branch] = {(): place.root()}
-        for level in levels:
-            for prefix in level:
-                branches[prefix] = branches[prefix[:-1]].after(prefix[-1])
-            read = yield [branches[prefix] for prefix in level]
-            rows.update(zip(level, read, strict=True))
-        worth = {text: _logprob(rows, tokens) for text, tokens in allowed.items()}
+        spelt = {text: self._spellings(place, text, begun) for text in allowed}
+        read = ModelRows(
+            self._model, [*place.prompt, *begun], "", begun=(torch.from_numpy(place.logits), place.cache)
+        )
+        worth = yield from self._weighed(place, read, spelt)
         if self._how.neutral:
             apart = ModelRows(self._model, [*self._how.neutral, *begun], "")
-            neutral: dict[Tokens, Scores] = {(): apart.read([()])[0]}
-            for level in levels:
-                neutral.update(zip(level, apart.read(level), strict=True))
-                place.passes, place.rows = place.passes + 1, place.rows + len(level)
-            worth = {text: one - _logprob(neutral, allowed[text]) for text, one in worth.items()}
+            neutral = yield from self._weighed(place, apart, spelt)
+            worth = {text: one - neutral[text] for text, one in worth.items()}
         shares = np.exp(log_softmax(np.array([worth.get(text, -np.inf) for text in self._how.texts])))
         best = max(worth, key=lambda text: worth[text])
         return Decision(allowed[best], states=(tuple(map(float, shares)),))
+
+    def _spellings(self, place: TextPlace, text: str, begun: Tokens) -> list[Tokens]:
+        """Return the tokens, behind those that are written, of the ways in which a model may write a value:
+        the text, without its closing quote unless another value goes on from there."""
+        ends = [] if any(_is_longer(other, text) for other in self._how.texts) else ['"']
+        found = dict.fromkeys(
+            self._rest(place, spelling.removesuffix("".join(ends)), begun) for spelling in spellings(text)
+        )
+        return [tokens for tokens in found if tokens] or [self._rest(place, text, begun)]
+
+    @staticmethod
+    def _weighed(
+        place: TextPlace, read: ModelRows, spelt: Mapping[str, Sequence[Tokens]]
+    ) -> Generator[Sequence[Branch], list[Scores], dict[str, float]]:
+        """Return the log-probability of each text, summed over its spellings."""
+        each = [tokens for one in spelt.values() for tokens in one]
+        rows: dict[Tokens, Scores] = {}
+        for size in range(max(map(len, each))):
+            level = sorted({tokens[:size] for tokens in each if len(tokens) > size})
+            rows.update(zip(level, map(log_softmax, read.read(level)), strict=True))
+            place.passes, place.rows = place.passes + (size > 0), place.rows + len(level) * (size > 0)
+            yield []  # other texts go on, and the text may be cancelled
+        return {
+            text: float(np.logaddexp.reduce([_logprob(rows, tokens) for tokens in one]))
+            for text, one in spelt.items()
+        }
+
+    @staticmethod
+    def _rest(place: TextPlace, text: str, begun: Tokens) -> Tokens:
+        """Return the tokens of a text behind those that are written; () where it does not begin with them."""
+        tokens = tuple(place.tokenizer.encode(text.encode()))
+        return tokens[len(begun) :] if tokens[: len(begun)] == begun else ()
 
     @staticmethod
     def _is_allowed(place: TextPlace, tokens: Tokens) -> bool:
         """Tell whether the grammar, and the tokens that are left, allow a text."""
         branch = place.root()
         for token in tokens:
-            if not branch.words[token // 32] >> token % 32 & 1:
+            if token not in branch.allowed:
                 return False
             branch = branch.after(token)
         return True
 
 
-def _levels(texts: Any) -> list[list[Tokens]]:
-    """Return the proper beginnings of texts that the model reads, by their number of tokens."""
-    longest = max(map(len, texts))
-    return [sorted({tokens[:size] for tokens in texts if len(tokens) > size}) for size in range(1, longest)]
+def spellings(text: str) -> list[str]:
+    """Return the ways in which a model may write a listed value: the text itself, with a capital letter, and
+    of a boolean also as an answer to a question."""
+    if text in _ANSWERS:
+        return list(_ANSWERS[text])
+    quote, word = ('"', text[1:]) if text[:1] == '"' else ("", text)
+    return list(dict.fromkeys([text, f"{quote}{word[:1].upper()}{word[1:]}"]))
+
+
+def _is_longer(other: str, text: str) -> bool:
+    """Tell whether a text goes on where another one ends."""
+    return other != text and other.removesuffix('"').startswith(text.removesuffix('"'))
 
 
 def _logprob(rows: dict[Tokens, Scores], tokens: Tokens) -> float:
-    return sum(float(log_softmax(rows[tokens[:at]])[token]) for at, token in enumerate(tokens))
+    return sum(float(rows[tokens[:at]][token]) for at, token in enumerate(tokens))
