@@ -117,7 +117,15 @@ def of_outlines(asked: argparse.Namespace) -> Answerer:
 def of_guidance(asked: argparse.Namespace) -> Answerer:
     """guidance: the roles of a chat, then `select` for listed values, else `json`, `regex` or `lark`."""
     import guidance
+    from transformers import DynamicCache
 
+    removed = DynamicCache.crop
+
+    def crop(cache: Any, length: int) -> None:
+        # guidance 0.3.1 says how many tokens stay; transformers asks how many go
+        removed(cache, length - cache.get_seq_length() if length >= 0 else length)
+
+    DynamicCache.crop = crop
     network, tokenizer = read_model(asked.model)
     model = guidance.models.Transformers(network, tokenizer, echo=False)
 

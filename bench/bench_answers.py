@@ -102,6 +102,7 @@ class Bench:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked = asked
+        self.peer = ""
         self._engine: sg.Engine | None = None
 
     @property
@@ -249,7 +250,7 @@ def told(
             begun = json.loads(first)
             if "missing" in begun:
                 raise Missing(begun["missing"])
-            bench.asked.versions.add(begun["version"])
+            bench.peer = begun["version"]
             for task, line in zip(tasks, lines, strict=True):
                 before = processor_seconds(server)
                 print(line, file=process.stdin)
@@ -368,6 +369,8 @@ def answers_of(bench: Bench, row: str, tasks: Sequence[Task]) -> list[Answer]:
 
 
 COLUMNS = ("fields", "right", "tasks", "complete", "tokens", "cpu_seconds", "ran_away", "errors")
+NAMES = ("half", "wording", "row", "kind", *COLUMNS)
+"""Of the file of results."""
 
 
 def figures(answers: Sequence[Answer]) -> list[int | float]:
@@ -427,13 +430,13 @@ def main() -> None:
     if asked.answers is not None and asked.half == "sealed":
         parser.error("--answers: answers of the sealed half are not looked at.")
     tasks = [task for task in tasks if asked.only is None or task.kind in asked.only]
-    asked.versions = {f"structgen {version()}"}
     bench = Bench(asked)
     print(f"{asked.half} half, {asked.wording} wording: {len(tasks)} tasks")
     print(f"{'row':26} {' '.join(f'{name:>11}' for name in COLUMNS)}")
-    rows: list[tuple[object, ...]] = []
+    written: Path | None = None
     by_kind: dict[str, dict[str, list[Answer]]] = {}
     for row in asked.rows:
+        bench.peer = ""
         try:
             answers = answers_of(bench, row, tasks_of(row, tasks))
         except Missing as error:
@@ -441,25 +444,23 @@ def main() -> None:
             continue
         print(f"{row:26} {' '.join(f'{value:>11}' for value in figures(answers))}", flush=True)
         by_kind[row] = {kind: [one for one in answers if one.task.kind == kind] for kind in kinds}
-        rows.append((asked.half, asked.wording, row, "all", *figures(answers)))
-        rows += [
-            (asked.half, asked.wording, row, kind, *figures(some))
-            for kind, some in by_kind[row].items()
-            if some
+        parts = {"all": answers, **by_kind[row]}
+        about = {
+            "load": load(),
+            "versions": ", ".join(filter(None, (f"structgen {version()}", bench.peer))),
+            "model": asked.model,
+            "max_tokens": asked.max_tokens,
+        }
+        rows = [
+            (asked.half, asked.wording, row, kind, *figures(some)) for kind, some in parts.items() if some
         ]
+        written = write(asked.results, "answers", about, NAMES, rows, more=asked.more or written is not None)
         if asked.answers is not None:
             with asked.answers.open("a", encoding="utf-8") as file:
                 file.writelines(line + "\n" for line in kept(bench, row, answers))
     print_kinds(by_kind, [kind for kind in kinds if any(task.kind == kind for task in tasks)])
-    about = {
-        "load": load(),
-        "versions": ", ".join(sorted(asked.versions)),
-        "model": asked.model,
-        "max_tokens": asked.max_tokens,
-    }
-    if rows:
-        names = ("half", "wording", "row", "kind", *COLUMNS)
-        print(write(asked.results, "answers", about, names, rows, more=asked.more))
+    if written is not None:
+        print(written)
 
 
 def print_kinds(by_kind: dict[str, dict[str, list[Answer]]], kinds: Sequence[str]) -> None:
