@@ -422,6 +422,7 @@ def main() -> None:
     parser.add_argument("--more", action="store_true", help="add to the day's file, not in its place")
     add_results(parser)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the processes that this one started end too
     tasks = read_tasks(asked.half)
     kinds = list(dict.fromkeys(task.kind for task in tasks))
     for kind in asked.only or ():
