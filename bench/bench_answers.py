@@ -12,7 +12,9 @@ user would: a function under `@sg.generate`, `sg.run` for grammars and tools. Ot
 process of their own (bench/answer_peers.py), by the interpreter `--peers`: outlines, guidance, transformers
 with gguf for `plain`, pydantic-ai and instructor as clients of `structgen serve`. A row whose library is not
 installed says so. "Our prompt" is the question with the line that `outline=True` adds. `embedded` is
-structgen/extract, on the kinds of extraction alone, since it follows no instructions.
+structgen/extract, on the kinds of extraction alone, since it follows no instructions. `free text` is no
+competitor: nothing holds the form, and a field is right where the text says its value anywhere. It shows what
+the model knows.
 
 Columns: fields right; documents that are complete and of their type; tokens, thoughts too; seconds of
 processor, the server's too; answers that ran away (the budget ended them); errors: a type that is refused, or
@@ -45,6 +47,7 @@ from answer_tasks import (
     call_schema,
     count_fields,
     count_right,
+    count_said,
     hint,
     plain,
     read_answer,
@@ -84,9 +87,13 @@ class Answer:
     seconds: float
     ran_away: bool
     error: str
+    is_free: bool = False
+    """A text without any form, which is right where it says a field."""
 
     @property
     def right(self) -> int:
+        if self.is_free:
+            return count_said(self.task, self.text)
         return count_right(self.task, self.value) if self.complete else 0
 
 
@@ -187,6 +194,21 @@ def ours(options: Callable[[Task], dict[str, Any]], model: str = "") -> Callable
         return answers
 
     return make
+
+
+def free(bench: Bench) -> Row:
+    """The question alone, answered in free text."""
+
+    def answers(tasks: Sequence[Task]) -> Iterator[Answer]:
+        for task in tasks:
+            begun = time.process_time()
+            asked = task.question(bench.asked.wording)
+            found = sg.run(bench.engine, asked, str, max_tokens=bench.asked.max_tokens, detailed=True)
+            ended = found.finish_reason is sg.FinishReason.MAX_TOKENS
+            spent = time.process_time() - begun
+            yield Answer(task, None, found.text, not ended, found.usage.tokens, spent, ended, "", True)
+
+    return answers
 
 
 def of_type(task: Task, **options: Any) -> dict[str, Any]:
@@ -342,6 +364,7 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "serve + instructor": peer("instructor", served=True),
     "serve + instructor, JSON": peer("instructor-json", served=True),
     "plain + repair": peer("plain"),
+    "free text": free,
     "embedded": ours(lambda task: {}, "structgen/extract"),
 }
 """By name what makes a row."""

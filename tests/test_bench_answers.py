@@ -28,6 +28,7 @@ from answer_tasks import (
     call_schema,
     count_fields,
     count_right,
+    count_said,
     hint,
     plain,
     read_answer,
@@ -243,6 +244,12 @@ def test_a_text_of_another_library_counts_where_its_grammar_holds() -> None:
 )
 def test_values_that_a_library_writes_as_python_does_are_read(returns: str, text: str, document: str) -> None:
     assert literal(of(python="", returns=returns), text) == document
+
+
+def test_a_free_text_is_right_where_it_says_a_value_as_a_word() -> None:
+    task = made_task({"city": "Rome", "age": 36, "paid": True, "tags": ["a b"]}, accepts={"/city": ["Roma"]})
+    assert count_said(task, "In ROME, aged 36: a b.") == 3
+    assert count_said(task, "Roma, 136, cab b") == 1
 
 
 def test_the_first_fitting_json_is_found_in_a_text() -> None:
