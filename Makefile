@@ -16,6 +16,7 @@ SAMPLERS ?=
 INTERVALS ?=
 SPECULATION ?=
 DECORATOR ?=
+ANSWERS ?=
 MASKBENCH ?=
 GLOB ?=
 COUNT ?=
@@ -31,7 +32,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton smollm2 quick golden golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton smollm2 quick golden golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -160,6 +161,10 @@ bench-budgets: $(VENV)/.installed-dev ## masks near the end; documents within ra
 
 bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams, return types that are no objects (DECORATOR="--only types")
 	$(BIN)/python bench/bench_decorator.py $(DECORATOR)
+
+# The model is of `make smollm2`. Other libraries are read from an environment of their own: bench/README.md.
+bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make smollm2`), by options and beside other libraries; an hour (ANSWERS="--rows defaults outline")
+	$(BIN)/python bench/bench_answers.py $(ANSWERS)
 
 bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder --syncode folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)

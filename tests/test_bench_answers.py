@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import sys
@@ -19,6 +20,7 @@ from structgen.python_types.type_hints import read_type
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+from answer_peers import first_fitting, literal
 from answer_tasks import (
     ANSWERS,
     HALVES,
@@ -26,12 +28,13 @@ from answer_tasks import (
     call_schema,
     count_fields,
     count_right,
+    count_said,
     hint,
     plain,
     read_answer,
     read_tasks,
 )
-from bench_answers import SEALED
+from bench_answers import SEALED, holds, judged
 
 TASKS = [task for half in HALVES for task in read_tasks(half)]
 
@@ -185,3 +188,72 @@ def test_an_ordered_list_is_compared_place_by_place_and_an_exact_text_letter_by_
 def test_a_value_of_python_is_compared_as_json_has_it() -> None:
     task = next(task for task in TASKS if task.type.get("returns") == "dt.date")
     assert plain(task, read_type(hint(task)).read(json.dumps(task.answer))) == task.answer
+
+
+def test_a_row_is_run_and_its_figures_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    import bench_answers
+
+    given = ["--rows", "embedded", "--only", "dates", "money", "--answers", str(tmp_path / "answers")]
+    monkeypatch.setattr(sys, "argv", ["x", *given, "--results", str(tmp_path)])
+    bench_answers.main()
+    (file,) = tmp_path.glob("answers-*.csv")
+    with file.open(encoding="utf-8") as lines:
+        rows = {row["kind"]: row for row in csv.DictReader(lines)}
+    assert list(rows) == ["all", "dates", "money"]
+    for column in ("fields", "right", "tasks", "complete", "tokens", "errors"):
+        assert int(rows["all"][column]) == sum(int(rows[kind][column]) for kind in ("dates", "money"))
+    kept = [json.loads(line) for line in (tmp_path / "answers").read_text(encoding="utf-8").splitlines()]
+    assert len(kept) == int(rows["all"]["tasks"])
+    assert sum(one["right"] for one in kept) == int(rows["all"]["right"]) > 0
+
+
+def test_answers_of_the_sealed_half_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bench_answers
+
+    monkeypatch.setattr(sys, "argv", ["x", "--half", "sealed", "--answers", str(tmp_path / "answers")])
+    with pytest.raises(SystemExit):
+        bench_answers.main()
+
+
+def of(**kind: str) -> Task:
+    return Task("x", "x", "x", "y", kind, "unused")
+
+
+def test_a_text_of_another_library_counts_where_its_grammar_holds() -> None:
+    code = of(regex="[A-Z][0-9]")
+    lark = of(lark='start: "SELECT " ("a" | "b")')
+    assert holds(code, "A1") and not holds(code, "A12")
+    assert holds(lark, "SELECT b") and not holds(lark, "SELECT c")
+    assert judged(code, "A1", 2, 0.0, False, "").complete
+    assert judged(code, "A12", 2, 0.0, False, "").error == "no document: the grammar does not hold"
+    assert not judged(of(python="", returns="int"), '"seven"', 2, 0.0, False, "").complete
+
+
+@pytest.mark.parametrize(
+    ("returns", "text", "document"),
+    [
+        ("bool", "True", "true"),
+        ('Literal["yes", "no"]', "yes", '"yes"'),
+        ("list[str]", "['a', 'b']", '["a", "b"]'),
+        ("dt.date", "2026-05-03", '"2026-05-03"'),
+        ("int", "12", "12"),
+        ("str", "Paris", "Paris"),
+        ("int", "twelve", "twelve"),
+    ],
+)
+def test_values_that_a_library_writes_as_python_does_are_read(returns: str, text: str, document: str) -> None:
+    assert literal(of(python="", returns=returns), text) == document
+
+
+def test_a_free_text_is_right_where_it_says_a_value_as_a_word() -> None:
+    task = made_task({"city": "Rome", "age": 36, "paid": True, "tags": ["a b"]}, accepts={"/city": ["Roma"]})
+    assert count_said(task, "In ROME, aged 36: a b.") == 3
+    assert count_said(task, "Roma, 136, cab b") == 1
+
+
+def test_the_first_fitting_json_is_found_in_a_text() -> None:
+    whole = of(python="class P(BaseModel):\n    age: int", returns="P")
+    assert first_fitting(whole, 'Sure: {"name": 1}, or {"age": 7}!') == ('{"age": 7}', "")
+    assert first_fitting(whole, "I am seven.")[1] == "There is no JSON in that"
+    assert first_fitting(of(regex="[0-9]{2}"), "It is 42.") == ("42", "")
