@@ -7,7 +7,7 @@ A table is known by the number of its first word in the machine's context (`word
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -119,11 +119,6 @@ class TablePlan:
             ),
         )
         """Parts of the block that are zeros at first: the questions, and the first row of some tables."""
-        self.settings = np.ones(len(self.template), np.bool_)
-        """Which words of the context are neither of tables nor addresses in the block."""
-        self.settings[self.addresses] = False
-        for table in self.sizes:
-            self.settings[table : table + 6] = False
         self.interning = np.array(interning) + COUNT
         self.counts = np.array(sorted(self.sizes)) + COUNT
 
@@ -281,22 +276,6 @@ class GrowingTables:
             hashes = self.slots(table)
         hashes.fill(-1)
         rehash(self.address + 8 * table, sizes.key, int(sizes.nothing))
-
-    def twin(self) -> GrowingTables:
-        """Return empty tables with the same settings, for a grammar that is to begin anew."""
-        twin = GrowingTables(self._limits, self._plan)
-        twin.context[self._plan.settings] = self.context[self._plan.settings]
-        return twin
-
-    def take_over(self, twin: GrowingTables, tables: Iterable[int]) -> None:
-        """Have some tables of a twin, which nobody uses any more, in place of these."""
-        for table in tables:
-            if table in _SHARED:
-                self._kept.append(self.rows(table))
-            rows, words = twin.rows(table), slice(table, table + HASH + 2)
-            if self._plan.slots[table]:
-                self._hashes[table] = twin.slots(table)
-            self._views[table], self.context[words] = rows, twin.context[words]
 
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
