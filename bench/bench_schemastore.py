@@ -172,7 +172,7 @@ def measure(
             for name, entry in entries.items()
         ]
         with BenchRun([config], timeout=options.timeout, jobs=options.jobs) as run:
-            run.prepare(lambda: (), lambda: (), lambda: None)
+            run.prepare(lambda: (), lambda: None)
             if run.unavailable:
                 print(f"{engine} is not measured: {run.unavailable[engine]}", file=sys.stderr)
                 continue

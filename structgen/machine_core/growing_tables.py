@@ -120,7 +120,6 @@ class TablePlan:
         )
         """Parts of the block that are zeros at first: the questions, and the first row of some tables."""
         self.interning = np.array(interning) + COUNT
-        self.counts = np.array(sorted(self.sizes)) + COUNT
 
 
 def _row_words(kind: Any) -> int:
@@ -286,11 +285,6 @@ class GrowingTables:
             start = int(self.context[base + HASH]) - address_of(self._block)
             found = self._block[start : start + 4 * (int(self.context[base + MASK]) + 1)].view(np.int32)
         return found
-
-    @property
-    def used(self) -> int:
-        """Bytes of all rows in use, about: those of int32 count twice. Cost: 3 us."""
-        return 8 * int(self.context[self._plan.counts] @ self.context[self._plan.counts + (STRIDE - COUNT)])
 
     @property
     def most_interned(self) -> int:

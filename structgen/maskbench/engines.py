@@ -89,6 +89,9 @@ class MaskEngine(ABC):
     name: str
     version: str
 
+    def prepare(self) -> None:  # noqa: B027 - most engines have nothing to do
+        """Make ready for the next schema, untimed."""
+
     def warm_up(self, tokenizer: Tokenizer) -> None:
         """Do the work that is done once a process: load compiled code, build tables of the vocabulary."""
         session = self.compile('{"type": "object", "properties": {"a": {"type": "string"}}}')()

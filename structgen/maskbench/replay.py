@@ -85,6 +85,7 @@ def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send
     `("refused", reason, message, ns, by policy)`, or `("compiled", ns, ns with the first mask)` and for each
     instance `("instance", index, verdict, byte, expected, detail)`. A crash before is `("crashed", detail)`.
     """
+    engine.prepare()
     probe.enter(WorkerPhase.COMPILE)
     begin = perf_counter_ns()
     try:

@@ -65,7 +65,6 @@ class WrittenGrammar(NamedTuple):
     numbers: Mapping[str, int] = {}
     later: Collection[str] = ()
     """The arrays that are checked when they are asked for."""
-    compressed: bool = False
 
 
 class Keeper(Protocol):
@@ -108,14 +107,7 @@ class GrammarFiles:
     def write(self, written: WrittenGrammar) -> int:
         """Write a grammar; return the bytes. Raises OSError where the folder does not take it (a StoreWarning
         has said so)."""
-        size = self._grammars.write(
-            written.kind,
-            written.key,
-            written.arrays,
-            written.numbers,
-            written.later,
-            compressed=written.compressed,
-        )
+        size = self._grammars.write(written.kind, written.key, *written[2:])
         if not size:
             raise OSError
         return size

@@ -153,16 +153,11 @@ class Expander:
         """Return the demands that an outcome meets."""
         return self._sets[outcome]
 
-    @property
-    def groups(self) -> list[frozenset[int]]:
-        """The classes of extra keys in the order in which they were numbered."""
-        return list(self._groups)
-
     def group(self, formulas: frozenset[int]) -> int:
         """Return the number of a class of extra keys."""
         number = self._groups.get(formulas)
         if number is None:
-            number = self._groups[formulas] = group_number(len(self._groups))
+            number = self._groups[formulas] = _GROUPS + len(self._groups)
             self.group_sets[number] = formulas
         return number
 
@@ -578,11 +573,6 @@ class Expander:
         place = menu.extra_places.get(self.group_sets[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
-
-
-def group_number(at: int) -> int:
-    """Return the number of the class of extra keys that comes at a place among them."""
-    return _GROUPS + at if at else 0
 
 
 def room_for_safe(tables: GrowingTables, states: int) -> None:
