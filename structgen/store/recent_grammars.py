@@ -9,8 +9,9 @@ from weakref import WeakValueDictionary
 
 from structgen.system.fork_locks import STORES, new_lock
 
-_MOST: Final = 64
-"""Grammars that are held because they were asked for last."""
+_MOST: Final = 16
+"""Grammars that are held because they were asked for last: the network of one has thousands of objects, through
+which each garbage collection goes."""
 _WEIGHED_EVERY: Final = 8
 """New grammars between two sums of bytes: each asks all that are held."""
 

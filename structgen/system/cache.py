@@ -120,7 +120,7 @@ class TrustedFile:
         return self.facts.st_size
 
     def bytes(self) -> npt.NDArray[np.uint8]:
-        """Return all of it, at a multiple of 64 bytes, in memory of its own; less where it was cut short
+        """Return all of it, at a multiple of 64 bytes, in memory of its own; nothing where it was cut short
         meanwhile. Raises OSError. Cost: 0.1 ms a megabyte."""
         if self.size > _LARGEST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
@@ -131,7 +131,7 @@ class TrustedFile:
             done = 0
             while done < len(held) and (count := file.readinto(held[done:].data)):
                 done += count
-        return held[:done]
+        return held if done == len(held) else held[:0]
 
 
 def check_owner(facts: os.stat_result) -> None:
