@@ -127,6 +127,7 @@ def test_a_vocabulary_and_its_masks_outlive_the_last_grammar() -> None:
     compiled.allowed(compiled.start)
     vocabulary = id(compiled.vocabulary)
     del compiled
+    store.let_go()
     gc.collect()
     compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
     made = store.of(compiled.vocabulary).made
