@@ -69,6 +69,8 @@ def compiled_schema(
             limits,
         )  # what is found holds the tokenizer: no other has its id
         found = recent.get(key)
+    if found is not None:
+        found = found.generation.newest(found)
     if found is None or found.used > 1:
         with THIS_CALL.begin():
             found = CompiledSchema(grammar, tokenizer, limits, store)

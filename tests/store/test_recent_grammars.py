@@ -75,6 +75,13 @@ def test_a_grammar_that_has_used_up_its_memory_is_compiled_anew(monkeypatch: pyt
     assert compiled(0, store) is not one
 
 
+def test_a_grammar_that_was_interrupted_is_not_found_but_the_one_after_it() -> None:
+    store = sg.MaskStore()
+    one = compiled(0, store)
+    after = one.generation.replace(one)
+    assert after is not one and compiled(0, store) is after
+
+
 class Weight:
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
