@@ -197,8 +197,8 @@ class MaskStore:
     """A mask store; grammars that are compiled with the same store share its records. Safe for many threads.
 
     `memory` bounds, for each vocabulary, the bytes of the dense rows, and again those of all else: past it
-    masks are computed, not kept. An eighth of it holds the compiled JSON Schemas that were asked for last: a
-    schema that comes again is not compiled again.
+    masks are computed, not kept. An eighth of it holds compiled JSON Schemas: the newest, and the last that
+    came again.
 
     `path`: a folder for compiled Lark grammars, made when first written, which many processes may share; they
     are written after they are dropped and when the process ends. None: they stay in memory. A damaged file is

@@ -33,11 +33,21 @@ def test_a_schema_finds_its_grammar_while_somebody_holds_it() -> None:
     assert compiled(0, store) is held
 
 
-def test_a_schema_finds_its_grammar_among_the_last_that_were_asked_for() -> None:
+def test_the_newest_schema_finds_its_grammar_and_others_that_came_once_are_let_go_of() -> None:
     store = sg.MaskStore()
+    gone = [weakref.ref(compiled(number, store)) for number in range(4)]
+    gc.collect()
+    assert [one() is None for one in gone] == [True, True, True, False]
+    assert compiled(3, store) is gone[3]()
+
+
+def test_a_schema_that_came_again_finds_its_grammar_among_the_last_that_did() -> None:
+    store = sg.MaskStore(memory=1 << 30)
+    for number in range(recent_grammars._MOST + 1):
+        compiled(number, store)
     gone = [weakref.ref(compiled(number, store)) for number in range(recent_grammars._MOST)]
     assert compiled(0, store) is gone[0]()
-    compiled(999, store)
+    compiled(recent_grammars._MOST, store)
     gc.collect()
     assert [number for number, one in enumerate(gone) if one() is None] == [1]
     assert len(store.recent) == recent_grammars._MOST
@@ -89,12 +99,10 @@ class Weight:
 
 def test_the_oldest_go_where_all_hold_more_bytes_than_they_may() -> None:
     recent: RecentGrammars[Weight] = RecentGrammars(100)
-    for number in range(recent_grammars._WEIGHED_EVERY):
-        recent.put(number, Weight(30))
-    assert [one.nbytes for one in recent.grammars] == [30] * 3
-    for number in range(recent_grammars._WEIGHED_EVERY):
-        recent.put(-number, Weight(1000))
-    assert len(recent.grammars) == 1
+    for size in (0, 30, 1000):
+        for number in range(recent_grammars._WEIGHED_EVERY):
+            recent.put(number, Weight(size))
+        assert [one.nbytes for one in recent.grammars] == {0: [0], 30: [30] * 3, 1000: [1000]}[size]
 
 
 def test_threads_that_compile_one_schema_at_once_get_the_same_masks() -> None:
