@@ -89,6 +89,8 @@ def test_many_that_are_let_go_of_are_written_though_others_are_compiled(
     tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grammar_files, "_IDLE", 1e6)  # it is never quiet
+    # a queue of its own: its thread waits that long with what is left
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: grammar_files._Queue()})
     store = sg.MaskStore(tmp_path)
     for number in range(grammar_files._MANY + 2):
         used(tokenizer, store, f"{number}")
