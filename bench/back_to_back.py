@@ -28,7 +28,7 @@ from structgen.maskbench.readers import Case
 from structgen.maskbench.runner import engine_config
 from structgen.maskbench.vocabularies import load
 
-ENGINES = ("structgen:cold", "structgen:warm", "llguidance")
+ENGINES = ("structgen:cold", "llguidance")
 """The engines that are measured so, where a run names them."""
 _ROUNDS = 3
 
@@ -80,13 +80,10 @@ def figures(
 
 
 def measured(config: EngineConfig, path: Path) -> BackToBack:
-    """Return what a new process spends on the cases of a file. A `warm` config's cache folder is filled by a
-    process before; a `cold` one's is empty but for the vocabulary."""
+    """Return what a new process spends on the cases of a file; its cache holds the vocabulary alone."""
     with TemporaryDirectory(prefix="structgen-back-to-back-") as folder:
         _process(config, path, folder, start=True)  # the vocabulary is kept, as one of a server is
         without = [_process(config, path, folder, start=True)[1]]
-        if config.variant == "warm":
-            _process(config, path, folder)
         lines, seconds = _process(config, path, folder)
         without.append(_process(config, path, folder, start=True)[1])
     return BackToBack(json.loads(lines), max(0.0, seconds - sum(without) / 2))

@@ -3,10 +3,10 @@
     python bench/bench_masks.py [PATH] [--tokenizer llama3] [--sample 300] [--seed 0] [--engines a,b]
 
 PATH is a folder or tar of MaskBench files; without it the environment's STRUCTGEN_MASKBENCH, and without that
-nothing is measured. The mask store of our own engine is measured in four states: `cold` (an empty cache
-folder at the start of the process, filling over the run), `warm` (a second process after one over the same
-schemas), `isolated` (a new store for each schema), `foreign` (filled by as many other schemas). One schema is
-compiled and replayed by one engine after another, each in a process of its own; then comes the next schema.
+nothing is measured. Our own engine is measured in two states: `cold` (a new process, whose schemas share the
+masks of strings and numbers over the run), `same-process` (one that has run the same schemas once). One
+schema is compiled and replayed by one engine after another, each in a process of its own; then comes the next
+schema.
 Two measures come from processes of their own, which compile one schema after another (back_to_back.py):
 "back to back", from letting go of the grammar before to the first mask, and "process CPU a schema", with the
 instances, all threads and the exit. There the sample is those schemas that ours and llguidance compile.
@@ -35,7 +35,7 @@ from structgen.maskbench.run_report import Tally, Timing, show, tables
 from structgen.maskbench.runner import BenchRun, engine_config
 from structgen.maskbench.vocabularies import ready
 
-ENGINES = "structgen:cold,structgen:warm,structgen:isolated,structgen:foreign,llguidance,xgrammar,glrmask"
+ENGINES = "structgen:cold,structgen:same-process,llguidance,xgrammar,glrmask"
 COUNTS = (
     "schemas",
     "passing",
@@ -110,7 +110,7 @@ def main() -> int:
             print(f"{done} schemas", file=sys.stderr, flush=True)
 
     with BenchRun(configs, timeout=options.timeout) as run:
-        run.prepare(selection.cases, lambda: selection.others(len(selection)), tick)
+        run.prepare(selection.cases, tick)
         for _, results in run.results(selection.cases()):
             tally.add(results)
             tick()
@@ -130,7 +130,7 @@ def main() -> int:
     }
     names = ("engine", "version", "scope", "measure", *FIGURES)
     chosen = [one for one in configs if one.name in back_to_back_runs.ENGINES and one.name not in unavailable]
-    spent = back_to_back_runs.figures(selection.cases(), chosen, vocabulary) if len(chosen) > 1 else {}
+    spent = back_to_back_runs.figures(selection.cases(), chosen, vocabulary) if chosen else {}
     more = list(back_to_back(spent, versions))
     found = (*rows(tally, versions, unavailable), *more)
     target = write(options.results, f"masks-{options.policy}", about, names, found)

@@ -6,7 +6,7 @@ FOLDER holds schemas of SchemaStore with their tests: `tests/NAME` says of `sche
 it refers to (`resources`: from URI to file) and has JSON texts (`text`) with two verdicts, jsonschema-rs's
 (`valid`) and SchemaStore's (`suite`). Without FOLDER the environment's STRUCTGEN_SCHEMASTORE, and without
 that nothing is measured. A schema that is not there is not fetched: who refers to it is refused.
-Each schema is compiled under the widest policies, with a new store, in a worker that is killed after
+Each schema is compiled under the widest policies in a worker that is killed after
 `--timeout` seconds of a compilation with its first mask, or of one text, and that may not map more than
 `--gib`; every text is replayed token by token. llguidance compiles the same schemas to the first mask.
 Prints and writes to bench/results/schemastore-DATE.csv how many schemas and texts came to what, the times of
@@ -51,7 +51,7 @@ OVER, WRONG, LIMIT, REFUSED, DISPUTED, RIGHT = OUTCOMES = (
     *("over", "wrong", "limit", "refused", "disputed", "right"),
 )
 BAD = (OVER, WRONG, LIMIT)
-OURS, PEER = ENGINES = "structgen:isolated", "llguidance"
+OURS, PEER = ENGINES = "structgen:cold", "llguidance"
 REASONS = 8
 """Reasons for a refusal that are counted, of each engine: the most frequent."""
 FIGURES = ("avg", "p50", "p90", "p99", "max")
@@ -172,7 +172,7 @@ def measure(
             for name, entry in entries.items()
         ]
         with BenchRun([config], timeout=options.timeout, jobs=options.jobs) as run:
-            run.prepare(lambda: (), lambda: (), lambda: None)
+            run.prepare(lambda: (), lambda: None)
             if run.unavailable:
                 print(f"{engine} is not measured: {run.unavailable[engine]}", file=sys.stderr)
                 continue

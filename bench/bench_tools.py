@@ -10,13 +10,13 @@ drawn from a folder of MaskBench's files, each with its first valid instance tha
 
 Each engine and each of the two ways has a process of its own, which compiles one grammar after another, as a
 server does. The clock runs from the grammar's source to the last token of the document: letting go of the
-grammar before, reading, compiling, a mask and a commit for each token. `cold`: the process starts with an
-empty store that holds the vocabulary alone; `warm`: another process has done the same work before. The
+grammar before, reading, compiling, a mask and a commit for each token. `cold`: the process starts with the
+vocabulary alone; `same-process`: it has done the same work once before, of which nothing counts. The
 processor time is that of the whole process from the first document on, with threads and exit, less the exit
 of a process without documents.
 
 The rows *by turns* hold on a busy machine too: each schema alone and as a tool one after the other, in one
-process with a warm store, by the processor time of its thread.
+process that has done all of them before, by the processor time of its thread.
 
 The second table has the first mask of 1, 8, 32 and 128 tools in one grammar, each set of tools new.
 Prints tables and writes bench/results/tools-DATE.csv. Times are milliseconds, masks microseconds.
@@ -54,7 +54,7 @@ from structgen.maskbench.peers import XgrammarEngine
 
 BEFORE, AFTER = "Let me look that up in the files that I have. ", " That is all."
 WAYS = "alone", "tool"
-ENGINES = "structgen:cold", "structgen:warm", "llguidance"
+ENGINES = "structgen:cold", "structgen:same-process", "llguidance"
 SETS = 1, 8, 32, 128
 Tools: TypeAlias = "list[tuple[str, str]]"
 """Names, and schemas as texts."""
@@ -205,16 +205,15 @@ def process(name: str, way: str, cases: list[Any], cache: str, tokenizer: str) -
 
 
 def measured(config: str, way: str, cases: list[Any], tokenizer: str) -> tuple[list[Any], float]:
-    """Return what `process` does for an engine (`structgen:warm`...), with the store as its name says, and
+    """Return what `process` does for an engine (`structgen:same-process`...), and
     the seconds of the processor that the cases cost."""
     name, _, state = config.partition(":")
     with TemporaryDirectory(prefix="structgen-tools-") as cache:
         process(name, way, [], cache, tokenizer)  # the vocabulary is kept, as one of a server is
-        without = process(name, way, [], cache, tokenizer)[1]
-        if state == "warm":
-            process(name, way, cases, cache, tokenizer)
-        found, seconds = process(name, way, cases, cache, tokenizer)
-    return found, max(0.0, seconds - without)
+        before = cases if state == "same-process" else []
+        without = process(name, way, before, cache, tokenizer)[1]
+        found, seconds = process(name, way, [*before, *cases], cache, tokenizer)
+    return found[len(before) :], max(0.0, seconds - without)
 
 
 def drawn(folder: Path, count: int, seed: int, tokenizer: sg.Tokenizer) -> Iterable[tuple[str, str, str]]:
@@ -328,14 +327,14 @@ def row_of(
 
 
 def turn_rows(cases: dict[str, list[Any]], options: argparse.Namespace) -> list[tuple[object, ...]]:
-    """Return two rows: each schema alone and as a tool by turns, in one process with a warm store, by the
-    processor time of its thread."""
+    """Return two rows: each schema alone and as a tool by turns, in one process that has done all of
+    them before, by the processor time of its thread."""
     turns = [one for pair in zip(cases["alone"], cases["tool"], strict=True) for one in pair]
     found: list[Any] = []
     for _ in range(options.rounds):
-        found += measured("structgen:warm", "turns", turns, options.tokenizer)[0]
+        found += measured("structgen:same-process", "turns", turns, options.tokenizer)[0]
     return [
-        row_of("structgen:warm", f"{way}, by turns", found[at::2], cases[way], options.rounds, "-")
+        row_of("structgen:same-process", f"{way}, by turns", found[at::2], cases[way], options.rounds, "-")
         for at, way in enumerate(WAYS)
     ]
 

@@ -4,10 +4,10 @@
         [--maskbench PATH]
 
 BEFORE and AFTER are folders with checkouts of this repository (AFTER: this one). In each pair both run the
-same part of `bench_masks.py` (our engine alone: cold, warm, isolated) and of `bench_grammars.py` (our engine
-alone), in an order that changes from pair to pair. The table has the median of the ratios after / before,
-with the least and the greatest ratio: of seven pairs these two hold the true median with 98 % (Thompson
-1936). Prints the table and writes bench/results/pairs-DATE.csv.
+same part of `bench_masks.py` (our engine alone, cold, with the processor time a schema) and of
+`bench_grammars.py` (our engine alone), in an order that changes from pair to pair. The table has the median
+of the ratios after / before, with the least and the greatest ratio: of seven pairs these two hold the true
+median with 98 % (Thompson 1936). Prints the table and writes bench/results/pairs-DATE.csv.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from records import add_results, load, write
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINES = "structgen:cold,structgen:warm,structgen:isolated"
+ENGINES = "structgen:cold"
 FIGURES = ("avg", "p50", "p99")
 OF_GRAMMARS = {"mask_avg_us": "avg", "mask_p50_us": "p50", "mask_p99_us": "p99"}
 ONLY_OURS = """

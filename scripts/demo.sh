@@ -71,7 +71,7 @@ show "$BIN/structgen" explain --schema examples/book.schema.json
 
 say "Twelve sample schemas in the form of JSONSchemaBench, replayed token by token: every valid document is accepted," \
   "every invalid one is refused. A mask says which tokens may come next; for a schema that was seen before" \
-  "(structgen:warm) it takes about a microsecond."
-show "$BIN/structgen" maskbench schemas/ --engine structgen:warm
+  "(structgen:same-process) it takes about a microsecond."
+show "$BIN/structgen" maskbench schemas/ --engine structgen:same-process
 
 say "Next: docs/first-hour.md leads to your own types and your own model."

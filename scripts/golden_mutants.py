@@ -177,20 +177,6 @@ MUTANTS = (
         ("lark/priority*", "lark/keyword"),
     ),
     Mutant(
-        "masks of a file take a neighbour's row",
-        "json_grammars/kept_schema.py",
-        "node[L.N_ROW] = record.row\n",
-        "node[L.N_ROW] = record.row ^ 1\n",
-        ("schema/object/*", "schema/string/*"),
-    ),
-    Mutant(
-        "a state of a file is reached again from its neighbour (compiled)",
-        "json_machine/kept/states_again.py",
-        "above, read = origins[2 * i], origins[2 * i + 1]",
-        "above, read = origins[2 * i], origins[2 * i - 1]",
-        ("schema/object/*",),
-    ),
-    Mutant(
         "the last byte of a token of JSON is not read (compiled)",
         "json_machine/masks/state_walk.py",
         "start, end = offsets[token], offsets[token + 1]\n    code =",

@@ -95,8 +95,6 @@ def test_a_call_inside_another_spends_from_it_and_the_next_begins_anew() -> None
             THIS_CALL.spend(501, FEW, "It")
     with THIS_CALL.begin():
         THIS_CALL.spend(2_000, FEW, "It")
-        with THIS_CALL.apart():
-            THIS_CALL.spend(1, FEW, "It")
         with pytest.raises(sg.LimitError):
             THIS_CALL.spend(1, FEW, "It")
 

@@ -16,7 +16,6 @@ import structgen as sg
 from structgen.native import jit
 from structgen.system import fork_locks
 from structgen.system.resources import small_tokenizer
-from structgen.tokens.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -115,49 +114,6 @@ def test_a_child_fills_batches_on_threads_of_its_own(tokenizer: sg.Tokenizer) ->
         return same and batch() == before
 
     assert in_child(anew)
-
-
-def test_a_child_writes_what_it_made_and_leaves_the_parents_to_the_parent(
-    tokenizer: sg.Tokenizer, tmp_path: Path
-) -> None:
-    store = sg.MaskStore(tmp_path, grammars=False)
-    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
-    masks_of(compiled, TEXTS[0])
-    part = store.of(Vocabulary.of(tokenizer))
-    mine = part.made
-
-    def work() -> bool:
-        masks_of(compiled, TEXTS[1])
-        store.flush()
-        again = sg.MaskStore(tmp_path, grammars=False)
-        other = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=again)
-        masks_of(other, TEXTS[1])
-        read = again.of(Vocabulary.of(tokenizer))
-        return part.made > mine and 0 < read.read < part.made
-
-    assert in_child(work)
-    assert part.made == mine
-    store.flush()
-    again = sg.MaskStore(tmp_path, grammars=False)
-    masks_of(sg.compile(sg.json_schema(SCHEMA), tokenizer, store=again), TEXTS[1])
-    assert again.of(Vocabulary.of(tokenizer)).made == 0
-
-
-def test_the_background_writer_runs_in_a_child_too(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
-    store = sg.MaskStore(tmp_path, grammars=False)
-    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
-    masks_of(compiled, TEXTS[0])
-    store.flush()
-
-    def work() -> bool:
-        before = len(list(tmp_path.rglob("*.masks")))
-        masks_of(compiled, TEXTS[1])
-        until = time.monotonic() + 20
-        while len(list(tmp_path.rglob("*.masks"))) == before and time.monotonic() < until:
-            time.sleep(0.05)
-        return len(list(tmp_path.rglob("*.masks"))) > before
-
-    assert in_child(work)
 
 
 def test_a_fork_waits_for_who_holds_a_lock() -> None:

@@ -14,7 +14,7 @@ from golden.run import Ran, run
 
 import structgen as sg
 
-NAMES = ("schema/array/max", "regex/counted", "refused/schema/min-length")
+NAMES = ("schema/array/max", "lark/keyword", "refused/schema/min-length")
 
 
 def said(case: Case, name: str = "odd") -> dict[str, book.Line]:

@@ -1,16 +1,15 @@
-"""Letting go of a compiled grammar whose file is not written: no work in the thread that lets go, a file all
-the same, bounds when the process ends, nothing half written."""
+"""Letting go of a compiled Lark grammar whose file is not written: no work in the thread that lets go, a file
+all the same, bounds when the process ends, nothing half written."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,13 @@ import pytest
 
 import structgen as sg
 from structgen.errors import StoreWarning
-from structgen.json_grammars import kept_schema
-from structgen.json_machine.kept import table_image, token_list_merging
+from structgen.lark_grammars.masks.kept_lark import LarkKeeper
 from structgen.store import grammar_files
 from structgen.store.grammar_files import GRAMMAR_SUFFIX
 from structgen.system.resources import small_tokenizer
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"a": {"type": "string", "maxLength": 5}, "b": {"type": "number", "minimum": 3}},
-}
-TEXT = '{"a": "xyz", "b": 31.5}'
+GRAMMAR = 'start: "{{" WORD ("," WORD)* "}}" | "{}!"\nWORD: /[a-z]+/\n'
+TEXT = "{ab,xyz}"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +33,7 @@ def tokenizer() -> sg.Tokenizer:
 
 def used(tokenizer: sg.Tokenizer, store: Any, title: str = "") -> sg.CompiledGrammar:
     """Return a grammar by which a document was written."""
-    compiled = sg.compile(sg.json_schema({**SCHEMA, "title": title}), tokenizer, store=store)
+    compiled = sg.compile(sg.lark(GRAMMAR.format(title)), tokenizer, store=store)
     matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size)
     for token in tokenizer.encode(TEXT.encode()):
         matcher.fill_mask(mask)
@@ -58,37 +53,24 @@ def until(met: Callable[[], bool], seconds: float = 30) -> bool:
     return met()
 
 
-@pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
-    """The names of the threads in which each heavy step of keeping a grammar ran."""
-    found: dict[str, set[str]] = {}
-    heavy = [
-        (kept_schema.SchemaKeeper, "encode"),
-        (table_image, "take"),
-        (table_image, "arrays_of"),
-        (table_image, "merged"),
-        (grammar_files.GrammarFiles, "write"),
-    ]
-    for owner, name in heavy:
+def test_the_thread_that_lets_go_encodes_and_writes_nothing(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, set[str]] = {}
+    steps: list[tuple[type, str]] = [(LarkKeeper, "encode"), (grammar_files.GrammarFiles, "write")]
+    for owner, name in steps:
         plain = getattr(owner, name)
 
-        def noted(*arguments: Any, _plain: Any = plain, _name: str = name, **named: Any) -> Any:
-            found.setdefault(_name, set()).add(threading.current_thread().name)
-            return _plain(*arguments, **named)
+        def noted(*arguments: Any, _plain: Any = plain, _name: str = name) -> Any:
+            threads.setdefault(_name, set()).add(threading.current_thread().name)
+            return _plain(*arguments)
 
         monkeypatch.setattr(owner, name, noted)
-    assert table_image.merged is not token_list_merging.merged
-    yield found
-
-
-def test_the_thread_that_lets_go_encodes_and_writes_nothing(
-    tokenizer: sg.Tokenizer, tmp_path: Path, threads: dict[str, set[str]]
-) -> None:
     store = sg.MaskStore(tmp_path)
     for number in range(4):
         used(tokenizer, store, f"{number}")
     assert until(lambda: len(files(tmp_path)) >= 3), "what is let go of is written some time later"
-    assert set(threads) == {"encode", "take", "arrays_of", "merged", "write"}
+    assert set(threads) == {"encode", "write"}
     assert set().union(*threads.values()) == {"structgen-grammars"}
 
 
@@ -107,34 +89,12 @@ def test_many_that_are_let_go_of_are_written_though_others_are_compiled(
     tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grammar_files, "_IDLE", 1e6)  # it is never quiet
+    # a queue of its own: its thread waits that long with what is left
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: grammar_files._Queue()})
     store = sg.MaskStore(tmp_path)
     for number in range(grammar_files._MANY + 2):
         used(tokenizer, store, f"{number}")
     assert until(lambda: len(files(tmp_path)) >= grammar_files._MANY)
-
-
-def test_none_is_begun_beside_a_compilation_unless_some_would_be_forgotten(
-    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(grammar_files, "_IDLE", 0.0)
-    monkeypatch.setattr(grammar_files, "_ASIDE", 1e6)  # there is always one beside it
-    queue = grammar_files._Queue()
-    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
-    store, slept = sg.MaskStore(tmp_path), threading.Event()
-    sleep = time.sleep
-
-    def noted(seconds: float) -> None:
-        if seconds > 1:
-            slept.set()
-        sleep(min(seconds, 0.001))
-
-    monkeypatch.setattr(grammar_files.time, "sleep", noted)
-    for number in range(3):
-        used(tokenizer, store, f"{number}")
-    assert slept.wait(30) and not files(tmp_path)
-    for number in range(3, grammar_files._HELD):
-        used(tokenizer, store, f"{number}")
-    assert until(lambda: bool(files(tmp_path)))
 
 
 def test_no_more_than_a_number_of_grammars_wait_and_the_oldest_are_forgotten(
@@ -146,9 +106,9 @@ def test_no_more_than_a_number_of_grammars_wait_and_the_oldest_are_forgotten(
     store = sg.MaskStore(tmp_path)
     for number in range(grammar_files._HELD + 3):
         used(tokenizer, store, f"{number}")
-    assert len(queue._small) == grammar_files._HELD
+    assert len(queue._dropped) == grammar_files._HELD
     queue.flush()
-    assert len(files(tmp_path)) == grammar_files._HELD and not queue._small
+    assert len(files(tmp_path)) == grammar_files._HELD and not queue._dropped
 
 
 def test_the_exit_leaves_out_what_is_past_its_bounds(
@@ -162,10 +122,10 @@ def test_the_exit_leaves_out_what_is_past_its_bounds(
         used(tokenizer, store, f"{number}")
     monkeypatch.setattr(grammar_files, "EXIT_SECONDS", 0.0)
     queue._at_exit()
-    assert not files(tmp_path) and not queue._small
+    assert not files(tmp_path) and not queue._dropped
     for number in range(3):
         used(tokenizer, store, f"{number}")
-    size = queue._small[0].size
+    size = queue._dropped[0].size
     monkeypatch.setattr(grammar_files, "EXIT_SECONDS", 60.0)
     monkeypatch.setattr(grammar_files, "EXIT_BYTES", 2 * size + size // 2)
     queue._at_exit()
@@ -180,13 +140,13 @@ def test_the_exit_does_not_wait_for_a_grammar_that_somebody_holds(
     store = sg.MaskStore(tmp_path)
     compiled = used(tokenizer, store)
     waited: list[float] = []
-    encode = kept_schema.SchemaKeeper.encode
+    encode = LarkKeeper.encode
 
-    def noted(self: kept_schema.SchemaKeeper, patience: float) -> Any:
+    def noted(self: LarkKeeper, patience: float) -> Any:
         waited.append(patience)
         return encode(self, patience)
 
-    monkeypatch.setattr(kept_schema.SchemaKeeper, "encode", noted)
+    monkeypatch.setattr(LarkKeeper, "encode", noted)
     monkeypatch.setattr(grammar_files, "EXIT_SECONDS", 0.05)
     held, done = threading.Event(), threading.Event()
 
@@ -219,7 +179,7 @@ def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_
     used(tokenizer, store, "one")
     used(tokenizer, store, "two")
     with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="a mistake of ours") as caught:
-        patch.setattr(table_image, "take", broken)
+        patch.setattr(LarkKeeper, "encode", broken)
         assert queue._write_one() and queue._write_one() and not queue._write_one()
     assert len(caught) == 1 and not files(tmp_path)
     used(tokenizer, sg.MaskStore(tmp_path), "three")
@@ -230,17 +190,17 @@ def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_
 # Processes
 
 _CHILD = """
-import os, sys, json, threading
+import os, sys, threading
 import structgen as sg
 from structgen.system.resources import small_tokenizer
 
 {before}
 tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
 mask = sg.allocate_mask(1, tokenizer.vocab_size)
-schema, text, store = json.loads(sys.argv[2]), sys.argv[3], sg.MaskStore(sys.argv[1])
+grammar, text, store = sys.argv[2], sys.argv[3], sg.MaskStore(sys.argv[1])
 
 def used(title):
-    compiled = sg.compile(sg.json_schema({{**schema, "title": title}}), tokenizer, store=store)
+    compiled = sg.compile(sg.lark(grammar.format(title)), tokenizer, store=store)
     matcher = sg.Matcher(compiled)
     for token in tokenizer.encode(text.encode()):
         matcher.fill_mask(mask)
@@ -255,13 +215,13 @@ def child(path: Path, work: str, before: str = "") -> subprocess.Popen[str]:
     code = _CHILD.format(before=before, work=work)
     command = [sys.executable, "-W", "error::structgen.StoreWarning", "-c", code, str(path)]
     pipe = subprocess.PIPE
-    return subprocess.Popen([*command, json.dumps(SCHEMA), TEXT], text=True, stdin=pipe, stdout=pipe)
+    return subprocess.Popen([*command, GRAMMAR, TEXT], text=True, stdin=pipe, stdout=pipe)
 
 
 def is_kept(tokenizer: sg.Tokenizer, path: Path, title: str) -> bool:
-    """Return whether this process finds a grammar ready: it writes the document without its network."""
+    """Return whether this process finds a grammar ready."""
     compiled: Any = used(tokenizer, sg.MaskStore(path), title)
-    return not compiled._meaning.is_built
+    return compiled._kept is not None
 
 
 def test_a_process_that_lets_go_and_ends_leaves_files_for_another(

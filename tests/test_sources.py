@@ -79,8 +79,8 @@ def test_every_key_and_the_folder_of_a_store_hold_the_digest(
 ) -> None:
     """Which files have such keys: tests/store/test_older_layouts.py."""
     tokenizer = sg.Tokenizer.from_bytes([b"a", b"b"], eos_token_id=1)
-    folder = sg.MaskStore(tmp_path)._folder(Vocabulary.of(tokenizer))
-    assert folder is not None and package_digest() in folder.path.parts
+    files = sg.MaskStore(tmp_path).of(Vocabulary.of(tokenizer)).grammars
+    assert files is not None and package_digest() in files.path.parts
     before = cache_entries.entry_key("kind", "text")
     monkeypatch.setattr(cache_entries, "package_digest", lambda: "other")
     assert cache_entries.entry_key("kind", "text") != before

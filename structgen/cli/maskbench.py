@@ -49,8 +49,8 @@ def maskbench(
     engine: Annotated[
         str,
         typer.Option(
-            help="Engines, by commas: structgen, llguidance, xgrammar, glrmask. structgen:cold, :warm, "
-            ":isolated and :foreign say how the mask store begins; structgen alone uses yours as it is."
+            help="Engines, by commas: structgen, llguidance, xgrammar, glrmask. structgen:cold begins with "
+            "an empty cache folder; structgen:same-process has run the same schemas once before."
         ),
     ] = "structgen",
     jobs: Annotated[int, typer.Option(min=1, help="Schemas at a time; more than 1 disturbs the times.")] = 1,
@@ -134,8 +134,8 @@ def maskbench(
         if out is not None:
             bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
         with bench as run, _failure_file(failures) as write:
-            with _progress(selection, sum(name.endswith((":warm", ":foreign")) for name in names)) as tick:
-                run.prepare(selection.cases, lambda: selection.others(len(selection), seed), tick)
+            with _progress(selection, sum(name.endswith(":same-process") for name in names)) as tick:
+                run.prepare(selection.cases, tick)
                 if set(names) <= set(run.unavailable):
                     _none_runs(run.unavailable)
                 for case, results in run.results(selection.cases()):
@@ -144,7 +144,6 @@ def maskbench(
                     write(case, results)
                     tick()
             unavailable, versions, first_use = run.unavailable, run.versions, run.first_use
-            stores = run.stores
             read = load(vocabulary)
     except StructgenError as error:
         echo(f"{type(error).__name__}: {error}", err=True)
@@ -161,7 +160,6 @@ def maskbench(
         "data_digest": str(data),
         "date": date,
         "machine": machine(),
-        "stores": stores,
         "timeout_s": timeout,
         "jobs": bench.jobs,
         "versions": versions,
@@ -223,7 +221,7 @@ def _failure_file(path: Path | None) -> Iterator[Any]:
 def _progress(selection: Selection, fillings: int) -> Iterator[Any]:
     """Yield what is called once a schema: it moves a bar on a terminal; elsewhere a line each ten seconds.
 
-    Both go to stderr. `fillings` is how many mask stores are filled beforehand.
+    Both go to stderr. `fillings` is how many processes run all schemas once before.
     """
     total = len(selection) * (1 + fillings)
     if sys.stderr.isatty():

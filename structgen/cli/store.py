@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from structgen.cli.output import echo, echo_json
+from structgen.cli.output import echo, echo_json, refuse
+from structgen.errors import OptionError
 from structgen.printable import printable
 
 
@@ -21,27 +22,27 @@ class Kind(StrEnum):
     """What a file of the cache folder holds."""
 
     VOCABULARIES = "vocabularies"
-    MASKS = "masks"
     COMPILED = "compiled"
     GRAMMARS = "grammars"
     CHARACTERS = "characters"
     DOWNLOADS = "downloads"
+    OLDER = "older"
 
 
 def _meaning(kind: Kind) -> str:
     match kind:
         case Kind.VOCABULARIES:
             return "tables of tokenizers"
-        case Kind.MASKS:
-            return "masks of strings, numbers"
         case Kind.COMPILED:
-            return "compiled schemas"
+            return "compiled Lark grammars"
         case Kind.GRAMMARS:
             return "parser tables of Lark"
         case Kind.CHARACTERS:
             return "sets of characters"
         case Kind.DOWNLOADS:
             return "downloaded vocabularies"
+        case Kind.OLDER:
+            return "masks of earlier versions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,12 @@ def files_of(folder: Path) -> Iterator[File]:
     from structgen.automata.unicode import cached_sets
     from structgen.lark_grammars.kept.kept_grammars import FOLDER
     from structgen.lark_grammars.kept.kept_grammars import SUFFIX as LARK_SUFFIX
-    from structgen.store.segment_files import GRAMMAR_SUFFIX, OLD_SUFFIX, SUFFIX
+    from structgen.store.grammar_files import GRAMMAR_SUFFIX, OLD_SUFFIXES
 
     suffixes = {
         ("vocabularies", ".arrays"): Kind.VOCABULARIES,
-        ("masks", SUFFIX): Kind.MASKS,
         ("masks", GRAMMAR_SUFFIX): Kind.COMPILED,
-        ("masks", OLD_SUFFIX): Kind.COMPILED,
+        **{("masks", suffix): Kind.OLDER for suffix in OLD_SUFFIXES},
         (FOLDER, LARK_SUFFIX): Kind.GRAMMARS,
         (cached_sets.FOLDER, cached_sets.SUFFIX): Kind.CHARACTERS,
     }
@@ -119,7 +119,9 @@ def show(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show the cache folder (STRUCTGEN_CACHE): its vocabularies, masks and compiled grammars.
+    """Show the cache folder (STRUCTGEN_CACHE): its vocabularies and Lark grammars.
+
+    Compiled schemas and masks of JSON are in no file: they lie in the memory of a process.
 
     For each kind: the number of files, their size, and when one was last used.
 
@@ -144,11 +146,24 @@ def show(
     echo(f"{'all':<14}{sum(one.files for one in found):>7,}{_size(total):>12}")
 
 
+def _kind(name: str) -> Kind:
+    """Return the kind of a name."""
+    if name == "masks":
+        error = OptionError(
+            "Masks are in no file any more.", where="--kind", cure="Clear those of earlier versions: older."
+        )
+        refuse(error, False)
+    if name not in list(Kind):
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(Kind)}.")
+    return Kind(name)
+
+
 def clear(
     kind: Annotated[
         list[Kind] | None,
         typer.Option(
             metavar="KIND",
+            parser=_kind,
             help=f"Clear this alone: {', '.join(Kind)}. May be given several times.",
             show_default=False,
         ),

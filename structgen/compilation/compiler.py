@@ -48,8 +48,10 @@ def compile(
     """Return a grammar compiled against a tokenizer, expanded on demand from there.
 
     `store` is the mask store to share: None the process's default, False none, a `MaskStore`, or a folder:
-    this process's store there. Raises `UnsatisfiableSchema` where no document exists, `UnsupportedError`,
-    `LimitError`, `TokenizerError` where the vocabulary can write no text, `OptionError`.
+    this process's store there, which keeps Lark grammars in files. Of a JSON Schema that comes again the
+    store may still have the compiled grammar: that is returned. Raises `UnsatisfiableSchema` where no
+    document exists, `UnsupportedError`, `LimitError`, `TokenizerError` where the vocabulary can write no
+    text, `OptionError`.
 
     Where no token writes some byte of UTF-8 by itself, the texts are those of the grammar that sequences of
     tokens write (docs/tokenizers.md): a byte that stands in no token leaves the grammar's own alphabet, and

@@ -364,14 +364,23 @@ class Engine:
 
     @property
     def held_bytes(self) -> int:
-        """The bytes, about, of the compiled grammars that are kept, and of the masks that they share."""
+        """The bytes, about, of the compiled grammars that are kept, here or by their mask stores, and of the
+        masks that they share."""
         with self._of_grammars:
-            held = list(self._compiled.values())
-        stores = {id(one.store): one.store for one in held}
-        return sum(one.nbytes for one in held) + sum(one.nbytes for one in stores.values())
+            held = set(self._compiled.values())
+        stores = {one.store for one in held}
+        held.update(*(one.recent for one in stores))
+        return sum(one.nbytes for one in held) + sum(one.nbytes for one in stores)
 
     def _let_go(self) -> None:
-        """Drop the compiled grammars that were asked for least recently while all hold too much."""
+        """Drop the compiled grammars that were asked for least recently while all hold too much; first those
+        that only the mask stores keep."""
+        if self.held_bytes <= self.cache_bytes:
+            return
+        with self._of_grammars:
+            stores = {one.store for one in self._compiled.values()}
+        for store in stores:
+            store.let_go()
         much = self.held_bytes - self.cache_bytes
         with self._of_grammars:
             while much > 0 and len(self._compiled) > 1:

@@ -5,6 +5,4 @@ What comes in: a `SchemaGrammar` and a vocabulary. What goes out: a `CompiledSch
 1. `compiled_schema` joins the machine's tables, the network and the mask store.
 2. `completion` finds the shortest text that ends a document, and how many tokens that takes: the bound behind
    `tokens_to_finish` and `budget=`.
-3. `kept_schema` writes the tables into a file when the grammar is dropped. Another process answers from them,
-   and builds the network only when it meets a state that was not cached.
 """

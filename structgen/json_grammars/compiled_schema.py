@@ -10,11 +10,10 @@ import numpy as np
 from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.document_values import value_of
-from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
 from structgen.json_machine.expected import Explainer
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
-from structgen.json_machine.meaning import Meaning, QuestionLoop
+from structgen.json_machine.meaning import QuestionLoop, expander_of
 from structgen.json_machine.records.recorder import Recorder
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
@@ -22,12 +21,12 @@ from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
 from structgen.machine_core.layout import ASKED, LARGE
-from structgen.machine_core.masks import fill
 from structgen.native.raw_memory import address_of
 from structgen.schema.schema_source import SchemaSource
-from structgen.store.mask_store import MaskStore
+from structgen.store.mask_store import MaskStore, default_store
 from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     # start-up: few grammars become explicit automata
@@ -52,6 +51,34 @@ _NUMERAL, _RESIDUE = 500, 1000
 """Bytes of a state of the numeral automata, and of what the network knows of a residue; about."""
 
 
+def compiled_schema(
+    grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: MaskStore | Literal[False] | None
+) -> CompiledSchema:
+    """Return a grammar compiled against a tokenizer, or the compiled grammar of an equal one that the store
+    still has. `store`: as `sg.compile` takes it. Errors: those of `SchemaSource.network`. Cost of one that
+    is found: 30 us, 1 us for each KB of schema."""
+    if limits.liveness == "flag":  # each grammar is flagged with the places that the oracle leaves undecided
+        return CompiledSchema(grammar, tokenizer, limits, store)
+    recent = key = found = None
+    if store is not False:
+        vocabulary = Vocabulary.of(tokenizer)  # held: the store's part goes with it
+        recent = (store or default_store()).of(vocabulary).recent
+        key = (
+            grammar.spelling,
+            id(tokenizer),
+            limits,
+        )  # what is found holds the tokenizer: no other has its id
+        found = recent.get(key)
+    if found is not None:
+        found = found.generation.newest(found)
+    if found is None or found.used > 1:
+        with THIS_CALL.begin():
+            found = CompiledSchema(grammar, tokenizer, limits, store)
+        if recent is not None:
+            recent.put(key, found)
+    return found
+
+
 class CompiledSchema(CompiledGrammar):
     """The JSON texts that a network accepts, compiled: the machine of `structgen.json_machine`."""
 
@@ -72,47 +99,32 @@ class CompiledSchema(CompiledGrammar):
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies
         self._configure(policies, grammar.quoting.missing)
-        files, kept, identity = self._masks.grammars, None, ""
-        if self.limits.liveness == "flag":
-            files = None  # what the oracle could not decide is in no table
-        if files is not None:
-            identity = identity_of(grammar, tokenizer, self.limits)
-            kept = KeptGrammar.read(files, identity)
-        self._keeping = SchemaKeeper(
-            files, identity, self.lock, self._masks, self._tables, kept, self.sufficient_budgets
-        )
-        self._meaning = Meaning(grammar, self.limits, self._tables, kept)
-        self._keeping.means(self._meaning)
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
-        self._retry = retry = QuestionLoop(self.lock, self._tables, self._meaning)
-        self._recorder = Recorder(self._tables, self._meaning, self._masks, retry)
-        self._keeping.records = self._recorder.records
-        self._machine = Inspection(self._meaning, self._tables, self._space, retry)
+        self._expander = expander = expander_of(grammar, self.limits, self._tables)
+        self._retry = retry = QuestionLoop(self.lock, self._tables, expander)
+        self._recorder = Recorder(self._tables, expander, self._masks, retry)
+        self._machine = Inspection(expander, self._tables, self._space, retry)
         self._completions: Completer | None = None
         self._start = retry(state_walk.start_node)
-        self.is_young = kept is None
-        if files is not None:
-            files.writer.watch(self, self._keeping)
+        self.is_young = True
 
     @property
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
-        strings, numbers = self._meaning.strings, self._meaning.numbers
+        strings, numbers = self._expander.strings, self._expander.numbers
         states, made = strings.count, numbers.made
         rows = tables.most_interned
         automata = strings.trans.nbytes + _NUMERAL * made
         size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
         most = max(states, made) / limits.automaton_states
-        return max(size / limits.grammar_memory, 2 * most, 2 * rows / limits.parser_states)
+        return float(max(size / limits.grammar_memory, 2 * most, 2 * rows / limits.parser_states))
 
     @property
     def network(self) -> Network:
         """The network of the language, for whoever asks it himself."""
-        with self.lock:
-            self._meaning.build()
-            return self._meaning.network
+        return self._expander.network
 
     def _configure(self, policies: Any, missing: frozenset[int]) -> None:
         context = self._tables.context
@@ -141,20 +153,16 @@ class CompiledSchema(CompiledGrammar):
         with self.lock:
             if self.is_young:
                 self.is_young = False
-                self._meaning.expander.ahead()
+                self._expander.ahead()
 
     def _compute(self, index: int, target: int) -> int:
-        if self._keeping.pending and self._keeping.recall(index):
-            if target:
-                fill(self.address, index, target)
-            return 0
         return self._walk(mask_filling.compute, index, target)
 
     def _walk(self, call: Callable[..., int], index: int, *arguments: int) -> int:
         """Return what a walk of a state's tokens answers, once it asks nothing."""
         code = call(self.address, index, *arguments)
         while code == ASKED:
-            self._meaning.answer(lambda terminal: self._recorder.make(terminal, index, self._workspace))
+            self._expander.answer(lambda terminal: self._recorder.make(terminal, index, self._workspace))
             code = call(self.address, index, *arguments)
         return code
 
@@ -166,16 +174,11 @@ class CompiledSchema(CompiledGrammar):
 
     def _compute_bounded(self, index: int) -> int | None:
         """As CompiledGrammar's, in one walk."""
-        if self._keeping.pending:  # the mask may have been kept
-            return super()._compute_bounded(index)
         with self.lock:
             code = self.walk_bound(index, L.BOUNDING)
             if code == LARGE:
                 self._keep_large(index, 0)
                 return None
-            if code == 0 and not self._meaning.is_built:
-                self._meaning.build()  # which numbers anew what the walk has listed
-                code = self.walk_bound(index, L.BOUNDING)
             # where all is known nobody asks the completions, which may have to be made
             return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
 
@@ -204,14 +207,14 @@ class CompiledSchema(CompiledGrammar):
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        with self.lock:  # the meaning may be built meanwhile
+        with self.lock:  # tables may grow meanwhile
             return bool(state_walk.may_end(self.address, index))
 
     def _next_bytes(self, index: int) -> bytes:
         return self._machine.next_bytes(index)
 
     def _expected(self, index: int) -> list[Expected]:
-        return Explainer(self._machine.with_meaning(), escapes=self.grammar.policies.escapes).expected(index)
+        return Explainer(self._machine, escapes=self.grammar.policies.escapes).expected(index)
 
     def value(self, text: bytes) -> Any:
         """Return the value of a document; see CompiledGrammar."""
@@ -220,7 +223,7 @@ class CompiledSchema(CompiledGrammar):
     def _takes_only_integers(self, before: bytes) -> bool:
         """Return whether every numeral that begins with the last byte of a text is an integer."""
         with self.lock:
-            index = self._machine.with_meaning().after(self._start, before)
+            index = self._machine.after(self._start, before)
             return index >= 0 and self._machine.takes_only_integers(index)
 
     def to_dfa(
@@ -246,7 +249,7 @@ class CompiledSchema(CompiledGrammar):
 
         with self.lock:
             return explicit(
-                SchemaStates(self._machine.with_meaning(), merges=minimal, repeated_keys=repeated_keys),
+                SchemaStates(self._machine, merges=minimal, repeated_keys=repeated_keys),
                 self.start.index,
                 self.tokenizer,
                 lambda number: State(self, number),
@@ -272,9 +275,7 @@ class CompiledSchema(CompiledGrammar):
         """The shortest completions; made when they are first asked for: of most grammars they never are."""
         found = self._completions
         if found is None:
-            found = self._completions = Completer(
-                self._machine.with_meaning(), self.vocabulary, self, self.grammar.quoting
-            )
+            found = self._completions = Completer(self._machine, self.vocabulary, self, self.grammar.quoting)
         return found
 
     @property
@@ -282,7 +283,7 @@ class CompiledSchema(CompiledGrammar):
         """Bytes of the grammar's own tables: states, masks as lists, automata;
         not the store's nor the vocabulary's."""
         return int(
-            self._tables.nbytes() + self._meaning.strings.trans.nbytes + self._meaning.numbers.trans.nbytes
+            self._tables.nbytes() + self._expander.strings.trans.nbytes + self._expander.numbers.trans.nbytes
         )
 
     @property
@@ -290,6 +291,6 @@ class CompiledSchema(CompiledGrammar):
         """How far the grammar is expanded: states of the machine and of string automata, and bytes."""
         return {
             "machine_states": self._tables.count(L.T_NODE),
-            "string_states": self._meaning.strings.count,
+            "string_states": self._expander.strings.count,
             "table_bytes": self.nbytes,
         }

@@ -22,7 +22,6 @@ from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
 from structgen.schema.schema_source import SchemaSource
-from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import errors_name, read_text
 
 if TYPE_CHECKING:
@@ -243,16 +242,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def compiled(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
     ) -> CompiledSchema:
-        """Return the grammar compiled against a tokenizer."""
+        """Return the grammar compiled against a tokenizer, or an equal one that the store has."""
         # start-up: who reads or reports schemas needs no machine
-        from structgen.json_grammars.compiled_schema import CompiledSchema
+        from structgen.json_grammars.compiled_schema import compiled_schema
 
-        if (
-            limits or self._limits
-        ).liveness == "flag":  # each place that the oracle leaves undecided is flagged
-            return CompiledSchema(self, tokenizer, limits, store)
-        with THIS_CALL.begin():
-            return CompiledSchema(self, tokenizer, limits, store)
+        return compiled_schema(self, tokenizer, limits or self._limits, store)
 
     def network(
         self,

@@ -10,6 +10,6 @@ any state, the mask of allowed tokens; for a state and a token, the next state.
 3. Inside a string or a numeral what tokens do depends on the automaton's state alone. That part of a mask is
    kept in the mask store (`records`) and shared by all grammars.
 
-`meaning` is the network and automata of one grammar, made when what was `kept` of its tables does not do;
-`inspection` reads a state from Python; `expected` says in words what may come next.
+`meaning` makes the network and the automata of one grammar; `inspection` reads a state from Python;
+`expected` says in words what may come next.
 """

@@ -9,18 +9,15 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.numbers.printed_numerals import AnyPool
 from structgen.automata.numbers.written_forms import only_integers
 from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
-from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.decoded_text import LONE_COLUMN, columns, decode, encode
 from structgen.json_machine.answers.accepting_lengths import reachable
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk
-from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import DEAD, UNKNOWN, Demands, Key, Network
+from structgen.language.ir import DEAD, UNKNOWN, Demands, Key
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
 
@@ -32,9 +29,6 @@ Place: TypeAlias = tuple[int, ...]
 
 _PIECE = 1 << 9
 """Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
-
-_SHORT = 1 << 8
-"""Bytes of a text up to which each has a state of its own before the meaning is built."""
 _MOST_TARGETS = 1 << 12
 """Ranges of characters, each from one state, of which it is remembered where they lead."""
 
@@ -46,41 +40,29 @@ class Inspection:
     """Reads registers, frames and tables in the terms of the network.
     The grammar's lock is held by the caller."""
 
-    __slots__ = ("_listed", "_meaning", "_retry", "_tables", "_targets", "space")
+    __slots__ = (
+        "_expander",
+        "_listed",
+        "_numbers",
+        "_retry",
+        "_strings",
+        "_tables",
+        "_targets",
+        "network",
+        "space",
+    )
 
     def __init__(
-        self, meaning: Meaning, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
+        self, expander: Expander, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
     ) -> None:
         self.space = space
         """The white space policy, and its indent."""
-        self._tables, self._meaning = tables, meaning
-        self._retry = retry
+        self._tables, self._expander, self._retry = tables, expander, retry
+        self._strings, self._numbers = expander.strings, expander.numbers
+        self.network = expander.network
         self._targets: dict[tuple[int, int, int], dict[int, int]] = {}
         self._listed = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
         tables.context[L.C_LISTED] = address_of(self._listed)
-
-    def with_meaning(self) -> Inspection:
-        """Return this, once the network is there. Whoever asks about more than steps and ends calls this
-        first: what a number means is not told by an image, and most numbers change when it is built."""
-        self._meaning.build()
-        return self
-
-    @property
-    def network(self) -> Network:
-        """The network."""
-        return self._meaning.network
-
-    @property
-    def _strings(self) -> StringPool:
-        return self._meaning.pools[0]
-
-    @property
-    def _numbers(self) -> AnyPool:
-        return self._meaning.pools[1]
-
-    @property
-    def _expander(self) -> Expander:
-        return self._meaning.expander
 
     def registers(self, index: int) -> Registers:
         """Return the registers of a state (a view: they never change)."""
@@ -270,15 +252,9 @@ class Inspection:
             return index
         array = np.frombuffer(data, np.uint8)
         address = address_of(array)
-        piece = _PIECE
-        if not self._meaning.is_built:
-            # a state that is to be reached again needs a step that is known
-            if len(data) > _SHORT:
-                self._meaning.build()
-            else:
-                piece = 1
-        for start in range(0, len(data), piece):
-            index = self._retry(state_walk.take_bytes, index, address + start, min(piece, len(data) - start))
+        for start in range(0, len(data), _PIECE):
+            size = min(_PIECE, len(data) - start)
+            index = self._retry(state_walk.take_bytes, index, address + start, size)
             if index < 0:
                 break
         return index

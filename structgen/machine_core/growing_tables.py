@@ -7,7 +7,7 @@ A table is known by the number of its first word in the machine's context (`word
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -119,13 +119,7 @@ class TablePlan:
             ),
         )
         """Parts of the block that are zeros at first: the questions, and the first row of some tables."""
-        self.settings = np.ones(len(self.template), np.bool_)
-        """Which words of the context are neither of tables nor addresses in the block."""
-        self.settings[self.addresses] = False
-        for table in self.sizes:
-            self.settings[table : table + 6] = False
         self.interning = np.array(interning) + COUNT
-        self.counts = np.array(sorted(self.sizes)) + COUNT
 
 
 def _row_words(kind: Any) -> int:
@@ -282,22 +276,6 @@ class GrowingTables:
         hashes.fill(-1)
         rehash(self.address + 8 * table, sizes.key, int(sizes.nothing))
 
-    def twin(self) -> GrowingTables:
-        """Return empty tables with the same settings, for a grammar that is to begin anew."""
-        twin = GrowingTables(self._limits, self._plan)
-        twin.context[self._plan.settings] = self.context[self._plan.settings]
-        return twin
-
-    def take_over(self, twin: GrowingTables, tables: Iterable[int]) -> None:
-        """Have some tables of a twin, which nobody uses any more, in place of these."""
-        for table in tables:
-            if table in _SHARED:
-                self._kept.append(self.rows(table))
-            rows, words = twin.rows(table), slice(table, table + HASH + 2)
-            if self._plan.slots[table]:
-                self._hashes[table] = twin.slots(table)
-            self._views[table], self.context[words] = rows, twin.context[words]
-
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
         none."""
@@ -307,11 +285,6 @@ class GrowingTables:
             start = int(self.context[base + HASH]) - address_of(self._block)
             found = self._block[start : start + 4 * (int(self.context[base + MASK]) + 1)].view(np.int32)
         return found
-
-    @property
-    def used(self) -> int:
-        """Bytes of all rows in use, about: those of int32 count twice. Cost: 3 us."""
-        return 8 * int(self.context[self._plan.counts] @ self.context[self._plan.counts + (STRIDE - COUNT)])
 
     @property
     def most_interned(self) -> int:

@@ -1,4 +1,4 @@
-"""What a paper says of a run so that another person can make it again: versions, machine, data, store."""
+"""What a paper says of a run so that another person can make it again: versions, machine, data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from structgen.maskbench.readers import Case
@@ -72,17 +71,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def folder_bytes(folder: Path) -> int:
-    """Return the bytes of all files below a folder; 0 where there is none."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
 def citation_lines(about: Mapping[str, Any], engines: Iterable[str]) -> list[str]:
     """Return the lines below the tables: what `about` says of the run."""
     machine, tokenizer = about["machine"], about["vocabulary"]
     memory = machine["memory_bytes"]
     sample = f", a sample of {about['sample']:,} by seed {about['seed']}" if about["sample"] else ""
-    stores, schemas = about["stores"], about["schemas"]
+    schemas = about["schemas"]
     return [
         f"Date: {about['date']}",
         f"Machine: {machine['cpu']}, {machine['cores']} cores"
@@ -93,8 +87,4 @@ def citation_lines(about: Mapping[str, Any], engines: Iterable[str]) -> list[str
         f"Tokenizer: {about['tokenizer']}, {tokenizer['tokens']:,} tokens, digest {tokenizer['digest']}",
         f"Policy: {about['policy']}; timeout {about['timeout_s']:g} s; jobs {about['jobs']}",
         f"Data: {schemas:,} schema{'s' * (schemas != 1)}{sample}, digest {about['data_digest']}",
-        *(
-            f"Mask store of {name}: {one['state']}, {one['bytes']:,} bytes at the start"
-            for name, one in stores.items()
-        ),
     ]

@@ -25,7 +25,7 @@ from structgen.maskbench.citation import case_digest
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.measurements import CaseResult, Failure, Verdict
 from structgen.maskbench.readers import Case
-from structgen.maskbench.runner import BenchRun
+from structgen.maskbench.runner import VARIANTS, BenchRun
 from structgen.system.cache import writing
 from structgen.system.ray_workers import RayWorkers
 
@@ -37,7 +37,7 @@ class ShardReplay:
         self._lock = threading.Lock()
         self._run = BenchRun(configs, timeout=timeout)
         self._run.__enter__()
-        self._run.prepare(lambda: (), lambda: (), lambda: None)
+        self._run.prepare(lambda: (), lambda: None)
 
     def about(self) -> dict[str, dict[str, str]]:
         """Return the versions of the engines, and why some cannot run."""
@@ -56,7 +56,7 @@ class ShardReplay:
 class RayBenchRun:
     """The same as `BenchRun`, on Ray; `folder` takes the shards. A context: leaving it ends the workers.
 
-    Raises OptionError for engines whose store is to begin in a certain way: each worker has its own.
+    Raises OptionError for engines whose process is to begin in a certain way: there are several.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class RayBenchRun:
         shard_size: int = 16,
     ) -> None:
         for config in configs:
-            if config.variant in ("cold", "warm", "isolated", "foreign"):
+            if config.variant in VARIANTS:
                 raise OptionError(
-                    f"{config.name} says how one mask store begins; on Ray each machine has its own.",
+                    f"{config.name} says how one process begins; on Ray there are several.",
                     where="--engine",
                     cure="Leave out --ray, or the variant.",
                 )
@@ -85,8 +85,6 @@ class RayBenchRun:
         self.unavailable: dict[str, str] = {}
         self.first_use: dict[str, float] = {}
         """Not measured here."""
-        self.stores: dict[str, dict[str, Any]] = {}
-        """Not known here: each machine has its own."""
 
     def __enter__(self) -> RayBenchRun:
         self._folder.mkdir(exist_ok=True)
@@ -99,13 +97,8 @@ class RayBenchRun:
     ) -> None:
         self._workers.__exit__(kind, error, trace)
 
-    def prepare(
-        self,
-        same: Callable[[], Iterable[Case]],
-        others: Callable[[], Iterable[Case]],
-        tick: Callable[[], None],
-    ) -> None:
-        """Wait until the engines of one worker run. No store is filled."""
+    def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
+        """Wait until the engines of one worker run."""
         about = self._workers.about()
         self.versions, self.unavailable = about["versions"], about["unavailable"]
 

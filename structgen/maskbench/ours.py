@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from structgen.maskbench.readers import Case
     from structgen.tokens.tokenizer import Tokenizer
 
-STORES = ("cold", "warm", "isolated", "foreign")
-"""The states in which a run can find the mask store; none of them named: the user's own store, as it is."""
-
 
 class StructgenSession(Session):
     """Our matcher: of the engines, the one that tells the exact byte and what was expected there."""
@@ -52,23 +49,14 @@ class StructgenSession(Session):
 
 
 class StructgenEngine(MaskEngine):
-    """`structgen.json_schema`, `compile` and `Matcher`, under the config's policies.
-
-    The variants cold, warm and foreign differ in what the worker's cache folder holds when it starts;
-    isolated has a store in memory, a new one for each schema.
-    """
+    """`structgen.json_schema`, `compile` and `Matcher`, under the config's policies."""
 
     def __init__(self, config: EngineConfig, tokenizer: Tokenizer) -> None:
         self.name, self.version = config.name, structgen.__version__
         self._config, self._tokenizer = config, tokenizer
         self._mask = structgen.allocate_mask(1, tokenizer.vocab_size)
         self._row = memoryview(self._mask.array[0])
-        self._store: structgen.MaskStore | None = None
         self._widest: StructgenEngine | None = None
-
-    def prepare(self) -> None:
-        if self._config.variant == "isolated":
-            self._store = structgen.MaskStore(path=None)
 
     def warm_up(self, tokenizer: Tokenizer) -> None:
         structgen.preload("json", tokenizer=tokenizer)  # it puts no mask into the store
@@ -83,7 +71,7 @@ class StructgenEngine(MaskEngine):
         tokenizer = self._tokenizer
         try:
             grammar = unwarned_schema(schema, resources=resources, **self._config.policies)
-            compiled = structgen.compile(grammar, tokenizer, store=self._store)
+            compiled = structgen.compile(grammar, tokenizer)
         except structgen.StructgenError as error:
             raise EngineRefusal(
                 reason_of(error),

@@ -59,10 +59,9 @@ class CaseSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The cases of one run: which names of which source, and the names left out, which can fill a store."""
+    """The cases of one run: which names of which source."""
 
     picked: tuple[tuple[CaseSource, tuple[str, ...]], ...]
-    left: tuple[tuple[CaseSource, tuple[str, ...]], ...]
 
     def __len__(self) -> int:
         return sum(len(names) for _, names in self.picked)
@@ -71,13 +70,6 @@ class Selection:
         """Yield the picked cases, each read when it is asked for."""
         for source, names in self.picked:
             yield from source.read(names)
-
-    def others(self, most: int, seed: int = 0) -> Iterator[Case]:
-        """Yield at most `most` of the cases left out, drawn by the seed."""
-        pool = [(at, name) for at, (_, names) in enumerate(self.left) for name in names]
-        drawn = random.Random(seed).sample(pool, min(most, len(pool)))
-        for at, (source, _) in enumerate(self.left):
-            yield from source.read({name for owner, name in drawn if owner == at})
 
 
 def select(
@@ -105,11 +97,7 @@ def select(
         tuple(
             (source, tuple(name for name in names if (at, name) in chosen))
             for at, (source, names) in enumerate(zip(sources, listed, strict=True))
-        ),
-        tuple(
-            (source, tuple(name for name in names if (at, name) not in chosen))
-            for at, (source, names) in enumerate(zip(sources, listed, strict=True))
-        ),
+        )
     )
 
 

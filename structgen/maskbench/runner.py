@@ -17,16 +17,16 @@ from typing import Any, Final
 
 from structgen.errors import OptionError, StructgenError
 from structgen.maskbench import worker
-from structgen.maskbench.citation import folder_bytes
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Verdict, WorkerPhase
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD
-from structgen.system.cache import cache_folder
 
 _SAMPLES: Final = 1 << 14
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
+VARIANTS: Final = ("cold", "same-process")
+"""How a process of ours begins: with an empty cache folder, or after it has run the same cases once."""
 _LATE_SECONDS: Final = 60.0
 """How late a worker on a busy machine may begin a compilation or an instance, beyond the limit."""
 
@@ -42,7 +42,7 @@ def engine_config(name: str, tokenizer: str, policies: dict[str, Any], *, memory
     """
     kind, _, variant = name.partition(":")
     homes = {
-        "structgen": ("structgen.maskbench.ours:StructgenEngine", ("cold", "warm", "isolated", "foreign")),
+        "structgen": ("structgen.maskbench.ours:StructgenEngine", VARIANTS),
         "llguidance": ("structgen.maskbench.peers:LlguidanceEngine", ()),
         "xgrammar": ("structgen.maskbench.peers:XgrammarEngine", ()),
         "glrmask": ("structgen.maskbench.peers:GlrmaskEngine", ("fast-compile",)),
@@ -250,9 +250,8 @@ class BenchRun:
         self.versions: dict[str, str] = {}
         self.unavailable: dict[str, str] = {}
         self.first_use: dict[str, float] = {}
-        """Seconds before the clock started, by engine: its code and tables loaded, its store filled."""
-        self.stores: dict[str, dict[str, Any]] = {}
-        """The state of the mask store as each engine of ours begins, and the bytes of its folder."""
+        """Seconds before the clock started, by engine: its code and tables loaded, its masks known."""
+        self._fill: Callable[[EngineProcess], None] = _leave
         self._idle: dict[str, EngineProcess] = {}
 
     def __enter__(self) -> BenchRun:
@@ -266,27 +265,25 @@ class BenchRun:
         self._stack.close()
 
     def _with_store(self, config: EngineConfig) -> EngineConfig:
-        """Return the config, with a cache folder of its own where its variant says how that begins."""
-        if config.variant not in ("cold", "warm", "isolated", "foreign") or config.cache:
+        """Return the config, with a cache folder of its own where its variant says how it begins."""
+        if config.variant not in VARIANTS or config.cache:
             return config
         cache = self._folder / f"cache-{config.variant}"
         cache.mkdir()
         return replace(config, cache=str(cache))
 
-    def prepare(
-        self,
-        same: Callable[[], Iterable[Case]],
-        others: Callable[[], Iterable[Case]],
-        tick: Callable[[], None],
-    ) -> None:
-        """Start each engine once, so that what it builds once is built, and fill the stores.
+    def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
+        """Start each engine once, so that what it builds once is built. One of `same-process` runs the cases
+        once before they count: a process that is started again, since one died, does not."""
 
-        That of `warm` by the cases of the run, that of `foreign` by others; in a process that ends before the
-        run begins.
-        """
+        def fill(process: EngineProcess) -> None:
+            for case in same():
+                process.run(case)
+                tick()
+
+        self._fill = fill
         ready = []
         for config in self._configs:
-            fill = {"warm": same, "foreign": others}.get(config.variant)
             # A cold run begins with an empty folder, so the trial is made in another one.
             trial = replace(config, cache=f"{config.cache}-trial") if config.variant == "cold" else config
             process = EngineProcess(trial, self._timeout, self._folder)
@@ -298,25 +295,16 @@ class BenchRun:
             self.versions[config.name] = process.version
             self.first_use[config.name] = process.first_use
             ready.append(config)
-            if fill is None and trial is config:
-                self._stack.callback(process.close)
-                self._idle[config.name] = process
-                continue
-            begun = perf_counter()
-            try:
-                for case in fill() if fill else ():
-                    process.run(case)
-                    tick()
-            finally:
+            if trial is not config:
                 process.close()
-            self.first_use[config.name] += perf_counter() - begun if fill else 0.0
+                continue
+            self._stack.callback(process.close)
+            self._idle[config.name] = process
+            if config.variant == "same-process":
+                begun = perf_counter()
+                fill(process)
+                self.first_use[config.name] += perf_counter() - begun
         self._configs = ready
-        for config in ready:
-            if config.name.startswith("structgen"):
-                folder = Path(config.cache) if config.cache else cache_folder()
-                state = config.variant or "the user's own"
-                size = 0 if config.variant == "isolated" else folder_bytes(folder)
-                self.stores[config.name] = {"state": state, "bytes": size}
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
         """Yield each case with its results: one engine after another on one case, then the next case.
@@ -357,8 +345,14 @@ class BenchRun:
             if process is None:
                 process = EngineProcess(config, self._timeout, self._folder)
                 self._stack.callback(process.close)
+                if config.variant == "same-process":
+                    self._fill(process)
             lane.append(process)
         return lane
+
+
+def _leave(_process: EngineProcess) -> None:
+    """Nothing is to be filled yet."""
 
 
 def _feed(cases: Iterable[Case], todo: queue.Queue[Any], done: queue.Queue[Any], jobs: int) -> None:

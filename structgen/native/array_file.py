@@ -12,8 +12,7 @@
     then          the sections: arrays one after another, each at a multiple of 64 bytes, zeros between them
 
 Words have eight bytes, little-endian. Section 0 is checked when the file is opened. The other sections have
-one array each, which is checked when it is asked for. A section has fewer bytes in the file than in memory
-where it is compressed (zlib).
+one array each, which is checked when it is asked for.
 
 A checksum finds accidents: a cut-off write, a flipped bit. It does not find what an attacker writes. So only
 files that nobody else can have written are read (`system.cache`), and the reader of arrays checks that the
@@ -26,7 +25,6 @@ from __future__ import annotations
 import os
 import struct
 import sys
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -44,10 +42,6 @@ _HEAD: Final = struct.Struct("<8sq6Q")
 _ALIGNMENT: Final = 64
 _DTYPES: Final = tuple(np.dtype(one) for one in ("|u1", "<i2", "<i4", "<i8", "<u4", "<u8", "<f8"))
 _CODES: Final = {dtype.str: code for code, dtype in enumerate(_DTYPES)}
-_LEVEL: Final = 1
-WORTH_COMPRESSING: Final = 1 << 16
-"""Bytes of a section below which it is stored as it is: that is read twice as fast."""
-_LARGEST: Final = 1 << 32
 
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
@@ -86,10 +80,8 @@ class Header(NamedTuple):
     def arrays(self, section: int, held: Bytes) -> dict[str, Array]:
         """Return the arrays of a section from its bytes in the file. Raises DamagedArrays."""
         _, stored, size, _ = self.sections[section]
-        data: Bytes | bytearray = held[:stored]
+        data = held[:stored]
         try:
-            if stored != size:
-                data = bytearray(zlib.decompress(held[:stored].data))
             found: dict[str, Array] = {}
             offset = 0
             for name, (word, rows, columns) in zip(self.names, self.shapes, strict=True):
@@ -99,7 +91,7 @@ class Header(NamedTuple):
                 array = np.frombuffer(data, dtype, count, offset) if count else np.empty(0, dtype)
                 found[name] = array if word & 0xFF == 1 else array.reshape(rows, columns)
                 offset += array.nbytes + -array.nbytes % _ALIGNMENT
-        except (ValueError, LookupError, OverflowError, MemoryError, zlib.error) as error:
+        except (ValueError, LookupError, OverflowError, MemoryError) as error:
             raise DamagedArrays from error
         if len(data) != size or offset != size:
             raise DamagedArrays
@@ -156,14 +148,11 @@ def encode_arrays(
     numbers: Mapping[str, int],
     arrays: Mapping[str, Array],
     later: Collection[str] = (),
-    *,
-    compressed: bool = False,
 ) -> list[bytes | bytearray]:
     """Return the parts of an array file, in order.
 
     `kind` names the layout and its version, `key` what the arrays were made from: a reader asks for both.
-    `later`: the arrays that are checked when they are asked for. `compressed`: sections of WORTH_COMPRESSING
-    bytes and more are: tables of small numbers then take a seventh of the bytes, and 1.5 us a KB to unpack.
+    `later`: the arrays that are checked when they are asked for.
     """
     groups = [[name for name in arrays if name not in later], *([name] for name in later)]
     table: list[int] = []
@@ -179,16 +168,9 @@ def encode_arrays(
             table += (1,) * (2 - array.ndim)
             body += array.data if array.size else b""
             body += bytes(-len(body) % _ALIGNMENT)
-        size, stored = len(body), body
-        if compressed and size >= WORTH_COMPRESSING:
-            packed = bytearray(zlib.compress(body, _LEVEL))
-            if len(packed) < size:
-                stored = packed
-        sections += (place, len(stored), size)
-        stored += bytes(-len(stored) % _ALIGNMENT)
-        sections.append(checksum(np.frombuffer(stored, np.uint8)))
-        place += len(stored)
-        parts.append(stored)
+        sections += (place, len(body), len(body), checksum(np.frombuffer(body, np.uint8)))
+        place += len(body)
+        parts.append(body)
     listed = [name for group in groups for name in group]
     names = b"".join(name.encode() + b"\0" for name in (kind, key, *listed, *numbers))
     counts = len(groups), len(listed), len(numbers), len(names)
@@ -205,23 +187,14 @@ def encode_arrays(
     return [first, *parts[1:]]
 
 
-def checked_length(held: Bytes) -> int:
-    """Return where section 0 of a file ends, from its first START bytes. Raises DamagedArrays."""
-    if len(held) < START:
-        raise DamagedArrays
-    magic, _, end, *_ = _HEAD.unpack_from(held.data)
-    if magic != MAGIC or not START <= end <= _LARGEST or end % _ALIGNMENT:
-        raise DamagedArrays
-    return int(end)
-
-
 def read_header(held: Bytes, kind: str, key: str) -> Header:
     """Return the header of a file from its bytes up to the end of section 0, or more; they lie at a multiple
     of eight. Raises DamagedArrays where they are damaged, or of another kind or key. Cost: 5 us, and 0.1 ms a
     megabyte."""
-    end = checked_length(held)
-    _, total, _, size, sections, arrays, numbers, names = _HEAD.unpack_from(held.data)
-    if end > len(held) or checksum(held[16:end]) != total:
+    if len(held) < START:
+        raise DamagedArrays
+    magic, total, end, size, sections, arrays, numbers, names = _HEAD.unpack_from(held.data)
+    if magic != MAGIC or not START <= end <= len(held) or end % _ALIGNMENT or checksum(held[16:end]) != total:
         raise DamagedArrays
     middle, last = 4 * sections + 3 * arrays, 4 * sections + 3 * arrays + numbers
     at = START + 8 * last
@@ -270,14 +243,12 @@ def write_arrays(
     numbers: Mapping[str, int],
     arrays: Mapping[str, Array],
     later: Collection[str] = (),
-    *,
-    compressed: bool = False,
 ) -> int:
     """Return the bytes of the file, once it is in place; 0, with a StoreWarning, where the folder does not
     take it. Arguments: `encode_arrays`. Big-endian machines write nothing and keep their arrays in memory."""
     if sys.byteorder != "little":
         return 0
-    parts = encode_arrays(kind, key, numbers, arrays, later, compressed=compressed)
+    parts = encode_arrays(kind, key, numbers, arrays, later)
     return sum(map(len, parts)) if write_atomically(path, parts) else 0
 
 

@@ -79,14 +79,10 @@ class CacheEntries:
         arrays: Mapping[str, npt.NDArray[Any]],
         numbers: Mapping[str, int] | None = None,
         later: Collection[str] = (),
-        *,
-        compressed: bool = False,
     ) -> int:
         """Return the bytes of an entry, once it is in place; 0, with a StoreWarning, where the folder does
         not take it. Arguments: `array_file.encode_arrays`."""
-        size = write_arrays(
-            self.path(key), kind, _signed(key), numbers or {}, arrays, later, compressed=compressed
-        )
+        size = write_arrays(self.path(key), kind, _signed(key), numbers or {}, arrays, later)
         if size and self._most is not None:
             evict(self.folder, self._most, [self.suffix])
         return size

@@ -26,7 +26,7 @@ from pathlib import Path
 from threading import Thread
 
 JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
-NUMBERS, PATTERNS, KEPT, REST = "numbers", "string patterns", "kept grammars", "other grammars"
+NUMBERS, PATTERNS, SHARED, REST = "numbers", "string patterns", "all grammars", "other grammars"
 GROUPS: dict[str, dict[str, float]] = {
     JSON: {
         "structgen.json_machine.masks.state_walk": 7.0,
@@ -51,11 +51,8 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.text_grammars.machine.stepping": 2.5,
         "structgen.text_grammars.machine.part_reading": 1.0,
     },
-    KEPT: {
-        "structgen.json_machine.kept.token_list_merging": 0.3,
-        "structgen.json_machine.kept.states_again": 1.5,
+    SHARED: {
         "structgen.json_machine.answers.automaton_reach": 0.4,
-        "structgen.json_machine.kept.kept_automata": 0.1,
         "structgen.machine_core.draft_nodes": 0.2,
         "structgen.machine_core.interning": 0.1,
         "structgen.native.checksums": 0.1,

@@ -26,8 +26,8 @@ from structgen.errors import OptionError, StructgenError
 from structgen.native.array_file import DamagedArrays, decode_arrays, encode_arrays
 from structgen.sampling.prefix_node import Node
 from structgen.sampling.target import TargetStep
-from structgen.store.segment_files import exclusive
 from structgen.system.cache import writing
+from structgen.system.file_locks import exclusive
 
 _KIND: Final = "prefix-tree-3"
 _EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower", "estimate")

@@ -1,7 +1,6 @@
-"""The entries of compiled grammars: one for each grammar and vocabulary, read and written whole.
+"""The entries of compiled Lark grammars: one for each grammar and vocabulary, read and written whole.
 
-The folder is bounded together with the segments of the mask store; what was used least recently goes first. A
-missing grammar costs time, as a missing record of the mask store does.
+The folder is bounded in bytes; what was used least recently goes first. A missing grammar costs time.
 """
 
 from __future__ import annotations
@@ -25,29 +24,24 @@ import numpy.typing as npt
 from structgen.errors import StoreWarning
 from structgen.native.array_file import ArrayFile
 from structgen.native.cache_entries import CacheEntries, evict
-from structgen.store.segment_files import GRAMMAR_SUFFIX, SUFFIXES
 from structgen.system.cache import warn
 from structgen.system.fork_locks import QUEUES, WRITING, new_lock, tell
 
+GRAMMAR_SUFFIX: Final = ".grammar"
+"""Of the entries."""
+OLD_SUFFIXES: Final = (".masks", ".row")
+"""Of files that earlier versions wrote."""
+SUFFIXES: Final = (GRAMMAR_SUFFIX, *OLD_SUFFIXES)
+"""Of all files of a store."""
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
-_SMALL: Final = 1 << 20
-"""Bytes of a grammar up to which it is small."""
-_HELD: Final = 32
-"""Small grammars that were dropped and wait to be written, each with its tables; of more the oldest are
-forgotten."""
-_LARGE: Final = 8
-"""The same, of the others."""
-_STORES: Final = 4
-"""Stores that those waiting are of: each holds room for its rows, which a fork counts."""
-_MANY: Final = 12
+_HELD: Final = 8
+"""Grammars that were dropped and wait to be written, with their tables; of more the oldest are forgotten."""
+_MANY: Final = _HELD // 2
 """Grammars that are written though others are compiled; fewer wait until none is."""
 _IDLE: Final = 0.1
 """Seconds without a compilation after which they are written: whoever compiles shares the interpreter with
 the thread that writes."""
-_ASIDE: Final = 0.003
-"""Seconds after a grammar was dropped or compiled in which none is begun to be written: about then another is
-compiled, and its first mask is filled, and somebody waits for both."""
 EXIT_SECONDS: Final = 1.0
 """Seconds that writing may take when the process ends: what is not begun by then is not kept. What was begun
 may take a few tenths of a second more, as long as the largest grammar of EXIT_BYTES takes."""
@@ -71,15 +65,12 @@ class WrittenGrammar(NamedTuple):
     numbers: Mapping[str, int] = {}
     later: Collection[str] = ()
     """The arrays that are checked when they are asked for."""
-    compressed: bool = False
 
 
 class Keeper(Protocol):
     """What knows how a grammar is kept, after the grammar itself is gone too."""
 
     files: GrammarFiles
-    is_large: ClassVar[bool]
-    """Whether grammars of this kind are large as a rule, so that `size` need not be asked."""
 
     @property
     def is_new(self) -> bool:
@@ -107,7 +98,7 @@ class GrammarFiles:
 
     def read(self, kind: str, key: str) -> ArrayFile | None:
         """Return a grammar; None where there is none. See `CacheEntries.read`."""
-        return None if self.writer.folder.gave_up else self._grammars.read(kind, key)
+        return None if self.writer.gave_up else self._grammars.read(kind, key)
 
     def drop(self, key: str, why: str) -> Path:
         """Delete a grammar, with a StoreWarning; return its path."""
@@ -116,50 +107,27 @@ class GrammarFiles:
     def write(self, written: WrittenGrammar) -> int:
         """Write a grammar; return the bytes. Raises OSError where the folder does not take it (a StoreWarning
         has said so)."""
-        size = self._grammars.write(
-            written.kind,
-            written.key,
-            written.arrays,
-            written.numbers,
-            written.later,
-            compressed=written.compressed,
-        )
+        size = self._grammars.write(written.kind, written.key, *written[2:])
         if not size:
             raise OSError
         return size
 
 
-class SharedFolder:
-    """What the writers of one store have in common: whether the folder takes what is written (if not, that is
-    said once, and not tried again), and how much it may hold."""
-
-    __slots__ = ("_measured", "_most", "_root", "_since", "gave_up")
+class GrammarWriter:
+    """Writes the grammars of one store, once they are dropped and when the process ends. It knows whether the
+    folder takes what is written (if not, that is said once, and not tried again), and how much it may
+    hold."""
 
     def __init__(self, root: Path, most: int) -> None:
         self._root, self._most = root, most
         self.gave_up = False
         self._since = 0
         self._measured = os.getpid() % _FEW != 0
-
-    def wrote(self, size: int) -> None:
-        """Count bytes that were written, and delete the oldest files where the folder holds too much: it is
-        looked through, 10 us a file, now and then."""
-        self._since += size
-        if self._since > self._most // _TRIM or not self._measured:
-            self._since, self._measured = 0, True
-            evict(self._root, self._most, SUFFIXES)
-
-
-class GrammarWriter:
-    """Writes the grammars of one store, once they are dropped and when the process ends."""
-
-    def __init__(self, folder: SharedFolder) -> None:
-        self.folder = folder
         self._writing = new_lock(WRITING)
 
     def watch(self, grammar: object, keeper: Keeper) -> None:
         """Have a grammar written after it was dropped, or when the process ends."""
-        if sys.byteorder == "little" and not self.folder.gave_up:
+        if sys.byteorder == "little" and not self.gave_up:
             _Queue.get().watch(grammar, keeper)
 
     def flush(self) -> None:
@@ -169,7 +137,7 @@ class GrammarWriter:
     def write(self, keeper: Keeper, patience: float = _PATIENCE) -> None:
         """Write what is new of a grammar. A folder that does not take it is given up, with one StoreWarning.
         Waits for each of two locks `patience` seconds, and leaves the grammar out then."""
-        if self.folder.gave_up:
+        if self.gave_up:
             return
         written = keeper.encode(patience)
         if written is None or not self._writing.acquire(timeout=patience):
@@ -178,15 +146,23 @@ class GrammarWriter:
             size = keeper.files.write(written)
         except (OSError, StoreWarning):
             # said already, or where warnings are errors
-            self.folder.gave_up = True
+            self.gave_up = True
             return
         finally:
             self._writing.release()
-        self.folder.wrote(size)
+        self._wrote(size)
+
+    def _wrote(self, size: int) -> None:
+        """Count bytes that were written, and delete the oldest files where the folder holds too much: it is
+        looked through, 10 us a file, now and then."""
+        self._since += size
+        if self._since > self._most // _TRIM or not self._measured:
+            self._since, self._measured = 0, True
+            evict(self._root, self._most, SUFFIXES)
 
     def cannot(self, error: Exception) -> None:
         """Give the folder up for an error that nobody expects; a StoreWarning says so."""
-        self.folder.gave_up = True
+        self.gave_up = True
         with suppress(StoreWarning):  # where warnings are errors
             warn(f"cannot keep a grammar ({type(error).__name__}: {error}): its masks stay in memory alone.")
 
@@ -210,19 +186,16 @@ class _Queue:
         return found if found is not None else cls.queues.setdefault(None, cls())
 
     def __init__(self) -> None:
-        self._small: deque[Keeper] = deque(maxlen=_HELD)
-        self._large: deque[Keeper] = deque(maxlen=_LARGE)
+        self._dropped: deque[Keeper] = deque(maxlen=_HELD)
         self._compiled = 0.0
         """When a grammar was compiled last."""
-        self._touched = 0.0
-        """When one was compiled or dropped last."""
         self._live: WeakSet[Any] = WeakSet()
         self._thread: threading.Thread | None = None
         self._calls: SimpleQueue[None] = SimpleQueue()
         """By which the thread is woken. A finalizer runs in the midst of anything, and `SimpleQueue.put` is
         the one call of this kind that may interrupt itself."""
         self._called = False
-        """Whether the thread was woken, and has not found the queues empty since."""
+        """Whether the thread was woken, and has not found the queue empty since."""
         self._ended = False
         """Whether the process ends, so that the thread takes nothing more."""
         self._registered = 0
@@ -241,8 +214,8 @@ class _Queue:
                 self._registered = os.getpid()
                 atexit.register(self._at_exit)
             finalize(grammar, self._drop, keeper).atexit = False
-            self._compiled = self._touched = time.monotonic()
-            if self._thread is None and (self._small or self._large):
+            self._compiled = time.monotonic()
+            if self._thread is None and self._dropped:
                 thread = threading.Thread(
                     target=self._run, args=(self._calls,), name="structgen-grammars", daemon=True
                 )
@@ -254,56 +227,34 @@ class _Queue:
 
     def _drop(self, keeper: Keeper) -> None:
         """Take a grammar that nobody has any more. Cost: some 20 us."""
-        writer = keeper.files.writer
-        if writer.folder.gave_up or not keeper.is_new:
+        if keeper.files.writer.gave_up or not keeper.is_new:
             return
-        self._touched = time.monotonic()
-        small = self._small
-        queue, many = small, _MANY
-        if keeper.is_large or keeper.size > _SMALL:
-            queue, many = self._large, _LARGE // 2
-        is_strange = bool(small) and small[-1].files.writer is not writer
-        queue.append(keeper)
-        if is_strange:
-            while len({id(one.files.writer) for one in list(small)}) > _STORES:
-                _taken(small)
-        if not self._called or len(queue) == many:
+        self._dropped.append(keeper)
+        if not self._called or len(self._dropped) == _MANY:
             self._called = True
             self._calls.put(None)
-
-    def _are_many(self) -> bool:
-        return len(self._small) >= _MANY or 2 * len(self._large) >= _LARGE
-
-    def _is_pressed(self) -> bool:
-        """Whether so many wait that some would be forgotten soon."""
-        return 4 * len(self._small) >= 3 * _HELD or 4 * len(self._large) >= 3 * _LARGE
 
     def _run(self, calls: SimpleQueue[None]) -> None:
         """Write what is dropped; `calls`: of this process, a fork has others."""
         while True:
-            if self._ended or not (self._small or self._large):
+            if self._ended or not self._dropped:
                 self._called = False
                 # what was put there before the line above may not have called
-                if self._ended or not (self._small or self._large):
+                if self._ended or not self._dropped:
                     calls.get()
                 continue
             quiet = time.monotonic() - self._compiled
-            if quiet < _IDLE and not self._are_many():
+            if quiet < _IDLE and len(self._dropped) < _MANY:
                 with suppress(Empty):
                     calls.get(timeout=_IDLE - quiet)
                 continue
-            while True:
-                left = self._touched + _ASIDE - time.monotonic()
-                if left > 0 and not self._is_pressed():
-                    time.sleep(left)
-                elif not self._write_one():
-                    break
+            while self._write_one():
                 time.sleep(0)  # nobody who fills masks waits for all of it
 
     def _write_one(self) -> bool:
         """Write one of those that were dropped. Returns whether there was one."""
         with self._busy:
-            keeper = None if self._ended else _taken(self._large) or _taken(self._small)
+            keeper = None if self._ended else _taken(self._dropped)
             if keeper is None:
                 return False
             writer = keeper.files.writer
@@ -332,7 +283,7 @@ class _Queue:
 
         with self._lock:
             live = list(self._live)
-        while (dropped := _taken(self._small) or _taken(self._large)) is not None:
+        while (dropped := _taken(self._dropped)) is not None:
             write(dropped)
         if self._busy.acquire(timeout=min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)):
             self._busy.release()
@@ -341,8 +292,7 @@ class _Queue:
 
     def after_fork(self) -> None:
         """The parent writes what it dropped; this process has no writing thread yet."""
-        self._small.clear()
-        self._large.clear()
+        self._dropped.clear()
         self._thread = None
         self._busy = threading.Lock()
         self._calls = SimpleQueue()

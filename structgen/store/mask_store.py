@@ -1,17 +1,17 @@
 """The mask store: what tokens do inside a terminal, for any grammar that meets the same automaton state.
 
-A record is keyed by the vocabulary's fingerprint and the content of the automaton state; no grammar is in the
-key, so all grammars, processes and runs share it. A record holds the tokens that stay *inside* the terminal
-(a dense row, or a list where they are few) and, for each outcome with which it may close, what tokens leave
-over: the *crossings*, as a small byte trie that is walked on the real stack. This is SynCode's pair of mask
+A record is keyed by the content of the automaton state; no grammar is in the key, so all grammars of a
+process share it. A record holds the tokens that stay *inside* the terminal (a dense row, or a list where they
+are few) and, for each outcome with which it may close, what tokens leave over: the *crossings*, as a small
+byte trie that is walked on the real stack. This is SynCode's pair of mask
 stores M0 and M1, made exact.
 
-On disk the records lie in segments (`segment_files`), written in the background and when the process ends.
+Records and the grammars of JSON texts lie in memory alone. A store with a folder keeps the compiled Lark
+grammars there (`grammar_files`).
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import zlib
@@ -19,30 +19,25 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import OptionError, StoreWarning, fields_named
+from structgen.errors import OptionError, fields_named
 from structgen.native.bit_rows import add_tokens
-from structgen.native.cache_entries import entry_key
 from structgen.native.lazy_memory import room
-from structgen.store.grammar_files import GrammarFiles, GrammarWriter, SharedFolder
-from structgen.store.segment_files import Folder
-from structgen.store.terminal_records import Content, Crossing, Record
+from structgen.store.grammar_files import GrammarFiles, GrammarWriter
+from structgen.store.recent_grammars import RecentGrammars
+from structgen.store.terminal_records import Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
-from structgen.system.fork_locks import QUEUES, STORES, WRITING, new_lock, tell
+from structgen.system.fork_locks import STORES, new_lock
 from structgen.system.source_digests import package_digest
 from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays
 from structgen.tokens.vocabulary import Vocabulary
 
-_DELAY = 1.0
-"""Seconds that a new record may wait for others before it is written."""
-_SOON = 1 << 23
-"""Bytes of new records that are written without waiting."""
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
@@ -67,8 +62,6 @@ class VocabularyStore:
         self,
         vocabulary: Vocabulary,
         memory: int,
-        folder: Folder | None = None,
-        writer: _Writer | None = None,
         grammars: GrammarFiles | None = None,
     ) -> None:
         words = vocabulary.words
@@ -81,8 +74,6 @@ class VocabularyStore:
         memory."""
         self.made = 0
         """Records that were worked out, by a walk of the terminal, and put here."""
-        self.read = 0
-        """Records that were read from the disk."""
         self.workspaces = threading.local()
         """Each thread's scratch arrays for walks of this vocabulary (see
         structgen.json_machine.records.terminal_masks)."""
@@ -95,13 +86,12 @@ class VocabularyStore:
         """32-bit words of a row."""
         self.texts: OrderedDict[Hashable, object] = OrderedDict()
         """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
+        self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8)
+        """Compiled JSON grammars, by what they say."""
         self.grammars = grammars
-        """The files of compiled grammars; None for a store in memory."""
-        self._row_keys: dict[int, bytes] = {}
-        """Dense row -> the first record that had it."""
+        """The files of compiled Lark grammars; None for a store in memory."""
         self._memory = memory
         self._held = 0
-        self._folder, self._writer = folder, writer
         self._records: dict[bytes, Record] = {}
         self._by_content: dict[int, list[int]] = {}
         self._tries: dict[int, list[TrieArrays]] = {}
@@ -109,19 +99,8 @@ class VocabularyStore:
         self._lock = new_lock(STORES)
 
     def get(self, key: bytes) -> Record | None:
-        """Return the record of a terminal state, from memory or from the disk, or None.
-
-        Cost: 0.1 us; on disk 4 us for each segment that is asked, 70 us for a record that is there.
-        """
-        record = self._records.get(key)
-        if record is not None or self._folder is None:
-            return record
-        with self._lock:
-            content = self._folder.find(key)
-            if content is None:
-                return None
-            self.read += 1
-            return self._keep(key, content)
+        """Return the record of a terminal state, or None. Cost: 0.1 us."""
+        return self._records.get(key)
 
     def put(
         self,
@@ -148,28 +127,17 @@ class VocabularyStore:
             )
             if row is None and len(inside) >= self.dense:
                 row = self.dense_row(inside)
-            content = Content(row, _NONE if row is not None else inside, shared)
-            if key is not None and self._folder is not None and self._writer is not None:
-                self._writer.add(self._folder, key, content)
-            return self._keep(key, content, number)
-
-    def _keep(self, key: bytes | None, content: Content, number: int | None = None) -> Record:
-        found = None if key is None else self._records.get(key)
-        if found is not None:
-            return found
-        tokens, row = content.tokens, number
-        if content.row is not None and row is None:
-            row = self.intern_row(content.row)
-            if row is None:
-                return Record(-1, tokens_of(content.row).astype(np.int32), content.crossings)
-        record = Record(-1 if row is None else row, tokens, content.crossings)
-        size = int(tokens.nbytes) + sum(int(crossing.exact.nbytes) for crossing in content.crossings) + 200
-        if key is not None and self._held + size <= self._memory:
-            self._held += size
-            self._records[key] = record
-            if record.row >= 0:
-                self._row_keys.setdefault(record.row, key)
-        return record
+            if row is not None:
+                if number is None:
+                    number = self.intern_row(row)
+                inside = _NONE if number is not None else tokens_of(row).astype(np.int32)
+            record = Record(-1 if number is None else number, inside, shared)
+            size = int(inside.nbytes) + sum(int(crossing.exact.nbytes) for crossing in shared) + 200
+            is_kept = row is None or number is not None
+            if key is not None and is_kept and self._held + size <= self._memory:
+                self._held += size
+                self._records[key] = record
+            return record
 
     def shared(self, trie: TrieArrays) -> TrieArrays:
         """Return a trie of equal content that is already here, or this one: most states leave the same things
@@ -211,15 +179,6 @@ class VocabularyStore:
             same.append(at)
             return at
 
-    def row_key(self, number: int) -> bytes | None:
-        """Return the key of a record that has a dense row, None where none has."""
-        return self._row_keys.get(number)
-
-    def known_row(self, key: bytes) -> int | None:
-        """Return the dense row of a record that is in memory, None where it is not, or has none."""
-        record = self._records.get(key)
-        return None if record is None or record.row < 0 else record.row
-
     @property
     def nbytes(self) -> int:
         """Bytes of memory in use: rows, tokens, tries. At most twice the store's `memory`."""
@@ -231,104 +190,20 @@ def crc_of(row: npt.NDArray[np.int32]) -> int:
     return zlib.crc32(np.ascontiguousarray(row).data)
 
 
-class _Writer:
-    """Writes the records of one store: a thread takes what is new together, and is gone when nothing is."""
-
-    alive: ClassVar[WeakSet[Any]] = WeakSet()
-    registered: ClassVar[list[int]] = []
-
-    def __init__(self, shared: SharedFolder) -> None:
-        self._shared = shared
-        self._new: dict[Folder, dict[bytes, Content]] = {}
-        self._size = 0
-        self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
-        self._lock = new_lock(QUEUES)
-        self._writing = new_lock(WRITING)
-        tell(self)
-
-    def add(self, folder: Folder, key: bytes, content: Content) -> None:
-        """Have a record written, in a second or when the process ends."""
-        with self._lock:
-            if self._shared.gave_up:
-                return
-            self._new.setdefault(folder, {})[key] = content
-            self._size += 64 + content.tokens.nbytes + (0 if content.row is None else content.row.nbytes)
-            if self._thread is None:
-                self._at_exit()
-                thread = threading.Thread(target=self._run, name="structgen-store", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:
-                    # No thread is started any more when the interpreter ends: what is new is written then.
-                    return
-                self._thread = thread
-            if self._size >= _SOON:
-                self._wake.set()
-
-    def _at_exit(self) -> None:
-        # Registered in each process: a child that a fork made may end without its parent's exit functions.
-        self.alive.add(self)
-        if os.getpid() not in self.registered:
-            self.registered[:] = [os.getpid()]
-            atexit.register(_Writer.flush_all)
-
-    @classmethod
-    def flush_all(cls) -> None:
-        """Write what is new in any store of this process."""
-        for writer in list(cls.alive):
-            writer.flush()
-
-    def _run(self) -> None:
-        while True:
-            self._wake.wait(_DELAY)
-            self._wake.clear()
-            self.flush()
-            with self._lock:
-                if not self._new:
-                    self._thread = None
-                    return
-
-    def flush(self) -> None:
-        """Write what is new, now. A folder that does not take it is given up, with one StoreWarning."""
-        with self._writing:
-            with self._lock:
-                new, size = self._new, self._size
-                self._new, self._size = {}, 0
-            if self._shared.gave_up or not new:
-                return
-            try:
-                for folder, records in new.items():
-                    if not folder.write(records):
-                        self._shared.gave_up = True
-                        return
-                    folder.compact()
-                    folder.refresh()
-            except StoreWarning:
-                # where warnings are errors
-                self._shared.gave_up = True
-                return
-            self._shared.wrote(size)
-
-    def after_fork(self) -> None:
-        """The parent writes what it made; this process has no writing thread yet."""
-        self._new, self._size, self._thread = {}, 0, None
-        self._wake = threading.Event()
-
-
-@fields_named("sg.MaskStore(path)")
+@fields_named(
+    "sg.MaskStore(path)", {"grammars": "Leave it out: compiled schemas and masks lie in memory alone"}
+)
 class MaskStore:
     """A mask store; grammars that are compiled with the same store share its records. Safe for many threads.
 
-    `path` None: in memory. Otherwise a folder, made when first written, which many processes may share:
-    records are looked up there, and new ones written in the background and when the process ends. A damaged
-    file is deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves
-    the store in memory, with one StoreWarning.
-
     `memory` bounds, for each vocabulary, the bytes of the dense rows, and again those of all else: past it
-    masks are computed, not kept. `disk` bounds the bytes of the folder: past it the oldest files go.
-    `grammars`: whether compiled grammars are kept in the folder too, so that another process finds all their
-    masks ready; they are written after they are dropped and when the process ends.
+    masks are computed, not kept. An eighth of it holds compiled JSON Schemas: the newest, and the last that
+    came again.
+
+    `path`: a folder for compiled Lark grammars, made when first written, which many processes may share; they
+    are written after they are dropped and when the process ends. None: they stay in memory. A damaged file is
+    deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves them in
+    memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it the oldest files go.
     """
 
     def __init__(
@@ -337,7 +212,6 @@ class MaskStore:
         *,
         memory: int = 256 * 1024 * 1024,
         disk: int = 1024 * 1024 * 1024,
-        grammars: bool = True,
     ) -> None:
         for name, value in (("memory", memory), ("disk", disk)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -347,9 +221,7 @@ class MaskStore:
         """A change holds for vocabularies whose part of the store is not made yet."""
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
-        shared = None if self.path is None else SharedFolder(self.path, disk)
-        self._writer = None if shared is None else _Writer(shared)
-        self._grammars = None if shared is None or not grammars else GrammarWriter(shared)
+        self._writer = None if self.path is None else GrammarWriter(self.path, disk)
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
         """Return the part of the store for a vocabulary."""
@@ -358,26 +230,15 @@ class MaskStore:
             with self._lock:
                 part = self._parts.get(vocabulary)
                 if part is None:
-                    part = self._parts[vocabulary] = VocabularyStore(
-                        vocabulary,
-                        self.memory,
-                        self._folder(vocabulary),
-                        self._writer,
-                        self._grammar_files(vocabulary),
-                    )
+                    files = self._grammar_files(vocabulary)
+                    part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory, files)
         return part
 
     def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
-        if self.path is None or self._grammars is None:
+        if self.path is None or self._writer is None:
             return None
         path = self.path / package_digest() / vocabulary.fingerprint / "grammars"
-        return GrammarFiles(path, self._grammars)
-
-    def _folder(self, vocabulary: Vocabulary) -> Folder | None:
-        if self.path is None:
-            return None
-        path = self.path / package_digest() / vocabulary.fingerprint
-        return Folder(path, entry_key("masks", vocabulary.fingerprint))
+        return GrammarFiles(path, self._writer)
 
     def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
         """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their
@@ -390,12 +251,20 @@ class MaskStore:
         return MaskRows(part.rows, part.used)
 
     def flush(self) -> None:
-        """Write what is new to the folder now, and come back when it is there; nothing, for a store in
-        memory."""
+        """Write what is new of Lark grammars to the folder now, and come back when it is there; nothing, for
+        a store in memory."""
         if self._writer is not None:
             self._writer.flush()
-        if self._grammars is not None:
-            self._grammars.flush()
+
+    @property
+    def recent(self) -> list[Any]:
+        """The compiled JSON grammars that the store holds because they were asked for last."""
+        return [one for part in list(self._parts.values()) for one in part.recent.grammars]
+
+    def let_go(self) -> None:
+        """Let go of the compiled JSON grammars that nobody else holds; of their masks it lets none go."""
+        for part in list(self._parts.values()):
+            part.recent.clear()
 
     @property
     def nbytes(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,11 +62,3 @@ class Record:
 
 def _address(array: npt.NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
-
-
-class Content(NamedTuple):
-    """A record on its way to a file or from one: its row, if it has one, is there as it is."""
-
-    row: npt.NDArray[np.int32] | None
-    tokens: npt.NDArray[np.int32]
-    crossings: tuple[Crossing, ...]

@@ -14,7 +14,6 @@ import errno
 import os
 import secrets
 import stat
-import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,13 +75,12 @@ class TrustedFile:
     Its facts are those of the open file: what lies under the path by now does not matter.
     """
 
-    __slots__ = ("_handle", "_lock", "facts", "path")
+    __slots__ = ("_handle", "facts", "path")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raise FileNotFoundError where there is no such file, ForeignFile where it is not ours to trust, and
         OSError where it cannot be opened. Cost: 10 us."""
         self.path = os.fspath(path)
-        self._lock = threading.Lock()
         self._handle = -1
         try:
             self._handle = os.open(self.path, _READ)
@@ -121,35 +119,19 @@ class TrustedFile:
         """The bytes that it had when it was opened."""
         return self.facts.st_size
 
-    def read(self, start: int, target: memoryview) -> bool:
-        """Return whether the bytes from `start` on filled all of `target`: a file that was cut short
-        meanwhile does not. Raises OSError."""
-        done = 0
-        while done < len(target):
-            count = self._read(start + done, target[done:])
-            if count == 0:
-                return False
-            done += count
-        return True
-
-    def _read(self, start: int, target: memoryview) -> int:
-        if hasattr(os, "preadv"):
-            return os.preadv(self._handle, [target], start)
-        with self._lock:  # one position for all threads
-            os.lseek(self._handle, start, os.SEEK_SET)
-            part = os.read(self._handle, len(target))
-        target[: len(part)] = part
-        return len(part)
-
     def bytes(self) -> npt.NDArray[np.uint8]:
-        """Return all of it, at a multiple of 64 bytes, in memory of its own; less where it was cut short
+        """Return all of it, at a multiple of 64 bytes, in memory of its own; nothing where it was cut short
         meanwhile. Raises OSError. Cost: 0.1 ms a megabyte."""
         if self.size > _LARGEST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         room = np.empty(self.size + 63, np.uint8)
         start = -room.__array_interface__["data"][0] % 64
         held = room[start : start + self.size]
-        return held if self.read(0, held.data) else held[:0]
+        with open(self._handle, "rb", buffering=0, closefd=False) as file:
+            done = 0
+            while done < len(held) and (count := file.readinto(held[done:].data)):
+                done += count
+        return held if done == len(held) else held[:0]
 
 
 def check_owner(facts: os.stat_result) -> None:

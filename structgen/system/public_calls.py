@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 from weakref import ref
 
@@ -48,16 +47,6 @@ class _Call(threading.local):
             part = _Part()
             self._part, self._number, self.spent = ref(part), next(_NUMBERS), 0
         return part
-
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        """Have work that earlier calls did once, and that is done again, count for none."""
-        outer = self._part, self._number, self.spent
-        self._part = _no_call
-        try:
-            yield
-        finally:
-            self._part, self._number, self.spent = outer
 
     def spend(
         self, steps: int, limits: Limits, what: str, where: Callable[[], str] = lambda: "grammar"

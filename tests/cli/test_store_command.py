@@ -49,20 +49,20 @@ def test_files_are_counted_by_kind() -> None:
     found: Any = json.loads(run("--json").stdout)["kinds"]
     assert {kind: (one["files"], one["bytes"]) for kind, one in found.items()} == {
         "vocabularies": (1, 10),
-        "masks": (2, 150),
-        "compiled": (2, 7),
+        "compiled": (1, 3),
         "grammars": (1, 5),
         "characters": (1, 6),
         "downloads": (1, 7),
+        "older": (3, 154),
     }
-    assert found["masks"]["used"] > found["vocabularies"]["used"]
+    assert found["older"]["used"] > found["vocabularies"]["used"]
 
 
 def test_a_person_sees_a_line_a_kind(folder: Path) -> None:
     lines = run().stdout.splitlines()
     assert lines[0] == str(folder)
     assert [line.split()[0] for line in lines[2:]] == [
-        "vocabularies", "masks", "compiled", "grammars", "characters", "downloads", "all",
+        "vocabularies", "compiled", "grammars", "characters", "downloads", "older", "all",
     ]  # fmt: skip
     assert lines[-1].split()[1] == "8"
     assert max(map(len, lines[1:])) <= 80
@@ -79,16 +79,23 @@ def test_clear_asks_and_deletes_only_files_of_ours(folder: Path) -> None:
 
 
 def test_clear_takes_kinds(folder: Path) -> None:
-    assert run("clear", "--yes", "--kind", "masks", "--kind", "grammars").exit_code == 0
-    gone = {name for name in FILES if name.endswith((".masks", ".lark-tables"))}
+    assert run("clear", "--yes", "--kind", "older", "--kind", "grammars").exit_code == 0
+    gone = {name for name in FILES if name.endswith((".masks", ".row", ".lark-tables"))}
     assert left(folder) == {*FILES, *OTHERS} - gone
     assert run("clear", "--yes", "--kind", "nothing").exit_code == 2
+
+
+def test_the_kind_that_lost_its_meaning_is_refused_by_name_with_a_cure(folder: Path) -> None:
+    refused = run("clear", "--yes", "--kind", "masks")
+    assert refused.exit_code == 2 and "Masks are in no file any more." in refused.stderr
+    assert "Clear those of earlier versions: older." in refused.stderr
+    assert left(folder) == {*FILES, *OTHERS}
 
 
 def test_an_empty_or_missing_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path / "nowhere"))
     assert run().exit_code == 0
-    assert json.loads(run("--json").stdout)["kinds"]["masks"]["used"] is None
+    assert json.loads(run("--json").stdout)["kinds"]["compiled"]["used"] is None
 
 
 def test_what_a_grammar_leaves_is_counted_and_made_again_when_cleared() -> None:

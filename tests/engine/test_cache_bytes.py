@@ -53,6 +53,20 @@ def test_without_a_budget_one_grammar_is_kept(engine: sg.Engine) -> None:
     assert engine.held_grammars == 1 and engine.compiled(sg.json_schema(schema(2))) is last
 
 
+def test_grammars_that_the_mask_store_holds_count_once_and_go_first(engine: sg.Engine) -> None:
+    engine.cache_bytes = 1 << 30
+    held = asked(engine, 3)
+    store = held[0].store
+    store.let_go()
+    engine.compiled(sg.json_schema(schema(77)))
+    before = engine.held_bytes
+    other = sg.compile(sg.json_schema(schema(78)), engine.tokenizer)
+    assert other in store.recent and engine.held_bytes >= before + other.nbytes
+    engine.cache_bytes = before
+    engine.compiled(sg.json_schema(schema(79)))
+    assert other not in store.recent and engine.held_bytes <= before
+
+
 @pytest.mark.parametrize("wrong", [-1, 1.5, "x", None])
 def test_a_budget_that_is_none_is_refused(wrong: Any) -> None:
     with pytest.raises(sg.OptionError, match="cache_bytes"):

@@ -1,4 +1,4 @@
-"""Runs cases in processes of their own: each share cold, then read back by another process."""
+"""Runs cases in processes of their own: each share cold, then its Lark grammars read back by another one."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Ran:
     def add(self, cold: Mapping[str, Said], kept: Mapping[str, Said]) -> None:
         """Take what two processes said of the same cases."""
         for name, first in cold.items():
-            second = kept[name]
+            second = kept.get(name, first)
             line = dict(first.line)
             torn = [kind for kind, said in first.line.items() if second.line.get(kind, "-") != said]
             if torn:
                 self.torn += [(name, kind) for kind in torn]
                 line["torn"] = f"differs:{','.join(torn)}"
             self.lines[name], self.before[name] = line, first.before
-            self.cpu[name] = first.cpu + second.cpu
+            self.cpu[name] = first.cpu + (second.cpu if name in kept else 0)
 
 
 class ShareFailed(Exception):

@@ -42,7 +42,7 @@ CONFIGS = _configs("Listed", "AcceptsEverything")
 
 def _on_ray(folder, cases, *, configs=CONFIGS, timeout=20.0):
     with RayBenchRun(configs, timeout=timeout, folder=folder, shard_size=3) as run:
-        run.prepare(lambda: (), lambda: (), lambda: None)
+        run.prepare(lambda: (), lambda: None)
         return {case.name: found for case, found in run.results(cases)}
 
 
@@ -60,7 +60,7 @@ def _untimed(results):
 def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, monkeypatch):
     ray = fake_ray.use(monkeypatch, killed=(2,))
     with BenchRun(CONFIGS, timeout=20.0) as run:
-        run.prepare(lambda: (), lambda: (), lambda: None)
+        run.prepare(lambda: (), lambda: None)
         expected = {case.name: found for case, found in run.results(_cases())}
     found = _on_ray(tmp_path / "out", _cases())
     assert _untimed(found) == _untimed(expected)
@@ -89,10 +89,10 @@ def test_other_schemas_and_options_find_nothing_of_it(tmp_path, monkeypatch, cha
     assert ray.calls.count("work") == 3
 
 
-@pytest.mark.parametrize("variant", ["cold", "warm", "isolated", "foreign"])
-def test_engines_whose_store_begins_in_a_certain_way_are_refused(tmp_path, variant):
+@pytest.mark.parametrize("variant", ["cold", "same-process"])
+def test_engines_whose_process_begins_in_a_certain_way_are_refused(tmp_path, variant):
     config = EngineConfig(f"structgen:{variant}", "fake_engines:Listed", variant=variant)
-    with pytest.raises(OptionError, match="each machine has its own"):
+    with pytest.raises(OptionError, match="says how one process begins"):
         RayBenchRun([config], timeout=1.0, folder=tmp_path)
 
 

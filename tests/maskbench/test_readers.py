@@ -140,15 +140,6 @@ def test_the_limit_takes_the_first_by_name(tmp_path):
     assert [case.name for case in cases(tmp_path, limit=2)] == ["a.json", "b.json"]
 
 
-def test_the_others_are_none_of_those_picked(tmp_path):
-    for index in range(10):
-        (tmp_path / f"{index}.json").write_text("true")
-    selection = select([tmp_path], sample=4)
-    picked = {case.name for case in selection.cases()}
-    assert len(others := {case.name for case in selection.others(5)}) == 5
-    assert not picked & others
-
-
 @pytest.mark.parametrize(
     ("data", "problem"), [(b'{"a": ', "not JSON at line 1"), (b'"\xff"', "not UTF-8 at byte 1")]
 )

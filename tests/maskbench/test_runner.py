@@ -25,7 +25,7 @@ def results(*factories, cases=(SCHEMA,), timeout=20.0, jobs=1):
     """Return the results of each case, one an engine, and the run."""
     configs = [EngineConfig(factory, f"fake_engines:{factory}") for factory in factories]
     with BenchRun(configs, timeout=timeout, jobs=jobs) as run:
-        run.prepare(lambda: (), lambda: (), lambda: None)
+        run.prepare(lambda: (), lambda: None)
         return [found for _, found in run.results(cases)], run
 
 
@@ -137,7 +137,7 @@ def test_several_jobs_find_what_one_finds():
     )
 
 
-@pytest.mark.parametrize("name", ["outlines", "structgen:hot", "llguidance:cold", ""])
+@pytest.mark.parametrize("name", ["outlines", "structgen:hot", "structgen:warm", "llguidance:cold", ""])
 def test_an_unknown_engine_is_refused_by_name(name):
     with pytest.raises(OptionError, match="Choose from structgen"):
         engine_config(name, "bytes", {})

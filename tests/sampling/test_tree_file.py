@@ -12,7 +12,7 @@ import structgen as sg
 from structgen.native.array_file import decode_arrays, encode_arrays
 from structgen.sampling import tree_file
 from structgen.sampling.tree_file import _listed
-from structgen.store.segment_files import exclusive
+from structgen.system.file_locks import exclusive
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -16,7 +15,6 @@ import pytest
 
 import structgen as sg
 from structgen.schema.recogniser.schema_liveness import Oracle
-from structgen.store.grammar_files import GRAMMAR_SUFFIX
 
 Json = Any
 HIGH, OTHER_HIGH, LOW, OTHER_LOW = "\ud83d", "\ud800", "\ude00", "\udfff"
@@ -338,23 +336,6 @@ def test_values_are_judged_as_the_validator_does_and_no_walk_is_dead(seed: int) 
 
 
 # --- other views ---
-
-
-def test_a_kept_grammar_goes_on_as_the_first_did(tmp_path: Path) -> None:
-    schema = {
-        "type": "object",
-        "properties": {HIGH: {"not": {"enum": [LOW, "a"]}}},
-        "propertyNames": {"not": {"const": LOW}},
-    }
-    text = b'{"\\ud83d":"\\ude00a","a":1}'
-    for _ in range(2):
-        store = sg.MaskStore(tmp_path)
-        grammar = sg.compile(sg.json_schema(schema, **sg.WIDEST), TOKENIZER, store=store)
-        assert accepts(grammar, text)
-        assert not accepts(grammar, text.replace(b"0a", b"0"))
-        assert not accepts(grammar, text.replace(b'"a"', b'"\\ude00"'))
-        store.flush()
-    assert list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))
 
 
 def test_what_is_expected_names_the_escape() -> None:

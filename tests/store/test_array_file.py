@@ -53,23 +53,19 @@ def arrays(draw: st.DrawFn) -> np.ndarray:
     return array.reshape(rows, columns) if columns else array
 
 
-def encoded(*given: object, **options: object) -> bytes:
-    """Return an array file whose sections are compressed, if that is asked for, however small they are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(array_file, "WORTH_COMPRESSING", 0)
-        return b"".join(array_file.encode_arrays(*given, **options))  # type: ignore[arg-type]
+def encoded(*given: object) -> bytes:
+    """Return an array file."""
+    return b"".join(array_file.encode_arrays(*given))  # type: ignore[arg-type]
 
 
 def held(content: bytes) -> np.ndarray:
     return np.frombuffer(content, np.uint64).view(np.uint8)
 
 
-@given(st.dictionaries(st.text("abc.", max_size=3), arrays(), max_size=6), st.booleans(), st.data())
-def test_encoded_arrays_come_back(
-    given: dict[str, np.ndarray], compressed: bool, data: st.DataObject
-) -> None:
+@given(st.dictionaries(st.text("abc.", max_size=3), arrays(), max_size=6), st.data())
+def test_encoded_arrays_come_back(given: dict[str, np.ndarray], data: st.DataObject) -> None:
     later = data.draw(st.sets(st.sampled_from(sorted(given)))) if given else set()
-    content = encoded("test-1", "key", {"n": 7, "m": -1}, given, later, compressed=compressed)
+    content = encoded("test-1", "key", {"n": 7, "m": -1}, given, later)
     found = decode_arrays(held(content), "test-1", "key")
     assert found.numbers == {"n": 7, "m": -1} and found.later.keys() == later
     both = found.arrays | {name: one.checked() for name, one in found.later.items()}
@@ -79,11 +75,9 @@ def test_encoded_arrays_come_back(
         assert np.array_equal(both[name], one)
 
 
-@given(st.dictionaries(st.text("abc", max_size=3), arrays(), max_size=4), st.booleans(), st.data())
-def test_a_changed_or_cut_off_byte_is_found(
-    given: dict[str, np.ndarray], compressed: bool, data: st.DataObject
-) -> None:
-    whole = bytearray(encoded("test-1", "key", {"n": 7}, given, compressed=compressed))
+@given(st.dictionaries(st.text("abc", max_size=3), arrays(), max_size=4), st.data())
+def test_a_changed_or_cut_off_byte_is_found(given: dict[str, np.ndarray], data: st.DataObject) -> None:
+    whole = bytearray(encoded("test-1", "key", {"n": 7}, given))
     at = data.draw(st.integers(0, len(whole) - 1))
     if data.draw(st.booleans()):
         whole[at] ^= data.draw(st.integers(1, 255))
@@ -93,12 +87,12 @@ def test_a_changed_or_cut_off_byte_is_found(
         decode_arrays(np.frombuffer(bytes(whole), np.uint8), "test-1", "key")
 
 
-@given(st.dictionaries(st.text("abc", max_size=2), arrays(), max_size=3), st.booleans(), st.data())
+@given(st.dictionaries(st.text("abc", max_size=2), arrays(), max_size=3), st.data())
 def test_a_header_of_other_numbers_and_a_right_checksum_is_no_other_error(
-    given: dict[str, np.ndarray], compressed: bool, data: st.DataObject
+    given: dict[str, np.ndarray], data: st.DataObject
 ) -> None:
     """Whatever a header says, arrays come out of it or DamagedArrays."""
-    whole = bytearray(encoded("k", "", {"n": 7}, given, list(given)[:1], compressed=compressed))
+    whole = bytearray(encoded("k", "", {"n": 7}, given, list(given)[:1]))
     end = int.from_bytes(whole[16:24], "little")
     names = sum(map(len, given)) + len(given) + 5
     start = 64 + 8 * (4 * (1 + bool(given)) + 3 * len(given) + 1) + names  # of the table

@@ -9,21 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from structgen.errors import StoreWarning
 from structgen.native.cache_entries import entry_key
-from structgen.store.segment_files import DamagedSegment, Folder, MaskSegment, encode
-from structgen.store.terminal_records import Content, Crossing
 from structgen.tokens import vocabulary
 from structgen.tokens.tokenizer import Tokenizer
-from structgen.tokens.trie import build_trie
 from structgen.tokens.vocabulary import KIND, Vocabulary
 
 TOKENS = [bytes((byte,)) for byte in range(256)] + [b"ab", b"abc", b"abd", b"b c", b"b c", b"\xc3\xa9t"]
-KEY = "what the records were made from"
-NAME = b"0123456789abcdef"
 
 
 @pytest.fixture
@@ -90,40 +84,3 @@ def test_a_vocabulary_of_another_size_or_without_an_array_is_built_anew_with_a_w
 
 
 # Records of the mask store
-
-
-def content() -> Content:
-    tokens = [b"ab", b"abc", b"b"]
-    trie = build_trie(
-        np.frombuffer(b"".join(tokens), np.uint8), np.cumsum([0, 2, 3, 1]), np.array([1, 2, 7], np.int32)
-    )
-    crossing = Crossing(frozenset((0, 2)), trie, np.array([3, 4], np.int32), True)
-    return Content(np.array([*range(8), 127], np.int32), np.array([0, 262], np.int32), (crossing,))
-
-
-def written(path: Path, one: Content) -> MaskSegment:
-    path.write_bytes(b"".join(encode({NAME: one}, KEY)))
-    path.chmod(0o600)
-    return MaskSegment(path, KEY)
-
-
-def test_a_record_comes_back(tmp_path: Path) -> None:
-    found = written(tmp_path / "a.masks", content()).find(NAME)
-    assert found is not None and found.row is not None
-    assert found.row.tolist() == [*range(8), 127] and found.tokens.tolist() == [0, 262]
-
-
-def test_a_segment_that_is_cut_short_while_it_is_used_is_damaged(tmp_path: Path) -> None:
-    path = tmp_path / "a.masks"
-    segment = written(path, content())
-    os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(DamagedSegment):
-        segment.find(NAME)
-
-
-def test_a_segment_of_somebody_else_is_neither_read_nor_deleted(tmp_path: Path) -> None:
-    written(tmp_path / "a.masks", content())
-    (tmp_path / "a.masks").chmod(0o666)
-    with pytest.warns(StoreWarning, match="others may write to it"):
-        assert Folder(tmp_path, KEY).find(NAME) is None
-    assert (tmp_path / "a.masks").exists()

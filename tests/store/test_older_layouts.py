@@ -14,13 +14,12 @@ from structgen.errors import StoreWarning
 from structgen.lark_grammars.kept import kept_grammars
 from structgen.native import array_file, cache_entries
 from structgen.store import mask_store
-from structgen.store.segment_files import GRAMMAR_SUFFIX, SUFFIX
+from structgen.store.grammar_files import GRAMMAR_SUFFIX
 from structgen.tokens import vocabulary
 from structgen.tokens.vocabulary import Vocabulary
 
 TOKENIZER = sg.Tokenizer.from_huggingface(Path(__file__).parents[1] / "data" / "bpe" / "tokenizer.json")
 LARK = 'start: WORD ("," WORD)*\nWORD: /[a-z]+/\n'
-SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
 
 
 def masks(grammar: sg.Grammar, store: sg.MaskStore, text: bytes) -> list[list[int]]:
@@ -33,14 +32,6 @@ def masks(grammar: sg.Grammar, store: sg.MaskStore, text: bytes) -> list[list[in
         matcher.advance(token)
     store.flush()
     return found
-
-
-def of_schema(folder: Path) -> object:
-    return masks(sg.json_schema(SCHEMA), sg.MaskStore(folder / "masks"), b'{"a": "bc"}')
-
-
-def of_records(folder: Path) -> object:
-    return masks(sg.json_schema(SCHEMA), sg.MaskStore(folder / "masks", grammars=False), b'{"a": "bc"}')
 
 
 def of_lark(folder: Path) -> object:
@@ -65,8 +56,6 @@ def of_set(folder: Path) -> object:
 
 KINDS = {
     "vocabulary": (of_vocabulary, ".arrays"),
-    "mask records": (of_records, SUFFIX),
-    "compiled schema": (of_schema, GRAMMAR_SUFFIX),
     "compiled Lark grammar": (of_lark, GRAMMAR_SUFFIX),
     "Lark tables": (of_tables, kept_grammars.SUFFIX),
     "Lark rules": (of_rules, kept_grammars.SUFFIX),
@@ -124,7 +113,6 @@ def test_an_entry_of_an_older_format_or_kind_is_refused_and_replaced(
 
     with monkeypatch.context() as patch:
         patch.setattr(array_file, "encode_arrays", older)
-        patch.setattr("structgen.store.segment_files.encode_arrays", older)
         expected = make(folder)
     before = {path: path.read_bytes() for path in folder.rglob(f"*{suffix}")}
     assert before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,22 +57,6 @@ def test_masks_and_costs_are_those_of_schemas_compiled_at_once(monkeypatch: pyte
             other.advance(token)
             if one.is_finished:
                 break
-
-
-def test_a_tool_that_another_process_has_called_writes_nothing(tmp_path: Path) -> None:
-    def called() -> dict[str, int]:
-        store = sg.MaskStore(tmp_path)  # as a process has one
-        matcher = sg.Matcher(sg.compile(tools(SCHEMAS[:1]), TOKENIZER, store=store))
-        for token in TOKENIZER.encode(b'see <f=t0>{"a":1}</f> so'):
-            assert token in matcher.compiled.allowed(matcher.state)
-            matcher.advance(token)
-        del matcher
-        store.flush()
-        return {str(path): path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-
-    first = called()
-    assert any("grammars" in path for path in first)
-    assert called() == first
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,6 @@ class Expander:
         "_looked_at",
         "_measured",
         "_measured_states",
-        "_network",
         "_number_arrays",
         "_places",
         "_residues",
@@ -63,6 +62,7 @@ class Expander:
         "_with_steppers",
         "arrays",
         "group_sets",
+        "network",
         "numbers",
         "place_of",
         "residue_of",
@@ -74,7 +74,7 @@ class Expander:
     def __init__(
         self, network: Network, strings: StringPool, numbers: AnyPool, tables: GrowingTables, limits: Limits
     ) -> None:
-        self._network, self.strings, self.numbers = network, strings, numbers
+        self.network, self.strings, self.numbers = network, strings, numbers
         self._tables, self._limits = tables, limits
         self._looked_at = 0
         self._places: dict[int, int] = {}
@@ -145,7 +145,7 @@ class Expander:
 
     def outcome(self, demands: frozenset[int]) -> int:
         """Return the network's number of an outcome, and remember what it stands for."""
-        number = self._network.outcome(demands)
+        number = self.network.outcome(demands)
         self._sets[number] = demands
         return number
 
@@ -153,16 +153,11 @@ class Expander:
         """Return the demands that an outcome meets."""
         return self._sets[outcome]
 
-    @property
-    def groups(self) -> list[frozenset[int]]:
-        """The classes of extra keys in the order in which they were numbered."""
-        return list(self._groups)
-
     def group(self, formulas: frozenset[int]) -> int:
         """Return the number of a class of extra keys."""
         number = self._groups.get(formulas)
         if number is None:
-            number = self._groups[formulas] = group_number(len(self._groups))
+            number = self._groups[formulas] = _GROUPS + len(self._groups)
             self.group_sets[number] = formulas
         return number
 
@@ -184,7 +179,7 @@ class Expander:
         row = self._residues.get(number)
         if row is None:
             if not array:
-                plain = self._network.simple(number)
+                plain = self.network.simple(number)
                 if plain is not None and plain.ordered == len(plain.names):
                     return self._plain(number, plain)
             row = self._tables.append(L.T_RES, 0)
@@ -446,7 +441,7 @@ class Expander:
             self._answer_item(first, second, third)
         elif kind == L.Q_MAY_DIFFER:
             rows = self._tables.rows(L.T_RES)
-            goes_on = self._network.may_differ(self.network_residue(first))
+            goes_on = self.network.may_differ(self.network_residue(first))
             rows[first, L.R_MAY_DIFFER] = 1 if goes_on else 2
         elif kind == L.Q_UNREAD:
             self._answer_unread(first, second)
@@ -457,16 +452,10 @@ class Expander:
         """Return the row of the free string."""
         return self.string(TRUE_SPEC)
 
-    def go_on(self, tables: GrowingTables) -> None:
-        """Write to other tables from now on, which hold all that was written so far."""
-        self._tables = tables
-        self._string_arrays = self._number_arrays = (None, None)
-        self.refresh()
-
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:
             return
-        entry = self._network.entry(self.place_of[row])
+        entry = self.network.entry(self.place_of[row])
         string = number = -1
         if entry.string is not None:
             string = self.string(entry.string)
@@ -491,14 +480,14 @@ class Expander:
             return
         number = self.residue_of[row]
         if row in self.arrays:
-            items = self._network.items(number)
+            items = self.network.items(number)
             item = -1 if items.item is None else self.place(items.item)
             close = -1 if items.close is None else items.close
             matter = (2 if row in self.unread else 1) if items.values else 0
             values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter, 0, 0)
         else:
-            menu = self._network.menu(number)
-            keys = tuple(self._network.keys(number))
+            menu = self.network.menu(number)
+            keys = tuple(self.network.keys(number))
             words = self.words(keys)
             children = np.full(len(keys), -1, np.int32)
             for i, key in enumerate(keys):
@@ -512,7 +501,7 @@ class Expander:
                 if menu.extra == TRUE_SPEC:
                     extra_place = self.place(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
-            status = 3 if extra >= 0 and self._network.owes_keys(number) else 1
+            status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
             named = int(bool(menu.named))
             values = (status, close, words, child, extra, extra_place, named, -1, -1, 0, 0, 0, 0)
         self._tables.rows(L.T_RES)[row] = values
@@ -535,7 +524,7 @@ class Expander:
             # made by the engine, in a block of a plain object
             shape = int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
             base = int(self._tables.rows(L.T_PLAIN)[shape, L.L_BASE])
-            number = self._network.simple_after(self._block_of[base], row - base - 1)
+            number = self.network.simple_after(self._block_of[base], row - base - 1)
             self.residue_of[row] = number
         return number
 
@@ -545,22 +534,22 @@ class Expander:
             return None
         if key < 0:
             return self.group_sets[-2 - key]
-        return self._network.keys(self.network_residue(residue))[key]
+        return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
         self._tables.room(L.T_EDGE, 1)
-        after = self._network.after(self.network_residue(row), self.key(row, key), outcome)
+        after = self.network.after(self.network_residue(row), self.key(row, key), outcome)
         put_edge(self._tables.address, row, key, outcome, self.residue(after, key == -1))
 
     def _answer_item(self, row: int, outcome: int, which: int) -> None:
         self._tables.room(L.T_EDGE, 1)
         text = self.written(which >> 32, which & L.LOG)
-        after = self._network.after(self.network_residue(row), None, outcome, closed(text))
+        after = self.network.after(self.network_residue(row), None, outcome, closed(text))
         put_edge(self._tables.address, row, L.ITEM_TAG - outcome, which, self.residue(after, True))
 
     def _answer_unread(self, row: int, outcome: int) -> None:
         self._tables.room(L.T_EDGE, 1)
-        after = self._network.after_unread(self.network_residue(row), outcome)
+        after = self.network.after_unread(self.network_residue(row), outcome)
         found = -1
         if after is not None:
             found = self.residue(after, True)
@@ -580,15 +569,10 @@ class Expander:
         return text_of(labels)
 
     def _answer_extra(self, row: int, group: int) -> None:
-        menu = self._network.menu(self.network_residue(row))
+        menu = self.network.menu(self.network_residue(row))
         place = menu.extra_places.get(self.group_sets[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
-
-
-def group_number(at: int) -> int:
-    """Return the number of the class of extra keys that comes at a place among them."""
-    return _GROUPS + at if at else 0
 
 
 def room_for_safe(tables: GrowingTables, states: int) -> None:

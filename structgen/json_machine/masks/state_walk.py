@@ -7,9 +7,7 @@ from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.steps.byte_step import accepting, step
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
-    BYTES,
     CAPTURE,
-    END_STEP,
     LISTING,
     M_DOC,
     M_FINISHED,
@@ -19,8 +17,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_OBJECT,
     NO_BOUNDING,
     NO_FRAME,
-    NO_ORIGIN,
-    NO_STEP,
     JsonContext,
     JsonState,
 )
@@ -34,7 +30,7 @@ from structgen.machine_core.draft_nodes import (
     state_or_left,
     token_of,
 )
-from structgen.machine_core.interning import ask_room, intern
+from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, VAGUE, YES
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
@@ -42,30 +38,18 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
-def intern_node(c: JsonContext, d: JsonState, above: int, read: int) -> int:
-    """Return the state with these registers, -1 when room must be made; `above` and `read`: its origin."""
-    origins = c.origins
-    if origins.count == origins.capacity:
-        ask_room(c, origins, 1)
-        return -1
+def intern_node(c: JsonContext, d: JsonState) -> int:
+    """Return the state with these registers, -1 when room must be made."""
     t = c.work.node
     copy_block(d, t.registers)
     t.dense_row = -1
     t.token_list = -1
-    found = intern(c, c.nodes, 8, t)
-    if found == origins.count:
-        origins.count = found + 1
-        origins[found].above = above
-        origins[found].step = read
-    elif above >= 0 and above < found and origins[found].above < 0:
-        origins[found].above = above
-        origins[found].step = read
-    return found
+    return intern(c, c.nodes, 8, t)
 
 
 @jit
-def run(c: JsonContext, index: int, data: Bytes, count: int, read: int) -> int:
-    """Return the state after bytes, or a code; `read`: these bytes as a step, NO_STEP where they are none."""
+def run(c: JsonContext, index: int, data: Bytes, count: int) -> int:
+    """Return the state after bytes, or a code."""
     s = c.scratch[0]
     copy_block(c.nodes[index].registers, s)
     for i in range(count):
@@ -74,7 +58,7 @@ def run(c: JsonContext, index: int, data: Bytes, count: int, read: int) -> int:
         if code != YES:
             return REFUSED if code == NO else ASKED
         s = d
-    return intern_node(c, s, index if read != NO_STEP else NO_ORIGIN, read)
+    return intern_node(c, s)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -83,7 +67,7 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
     c = JsonContext(context)
     data = Bytes(data_address)
     c.precise = 1
-    code = run(c, index, data, count, BYTES - data[0] if count == 1 else NO_STEP)
+    code = run(c, index, data, count)
     if code == -1 and c.questions.count > 0:
         return ASKED
     return code
@@ -98,7 +82,7 @@ def after_token(c: JsonContext, index: int, token: int) -> int:
     c.precise = 1
     offsets = c.vocabulary.token_offset
     start, end = offsets[token], offsets[token + 1]
-    code = run(c, index, skip(c.vocabulary.token_data, start), end - start, token)
+    code = run(c, index, skip(c.vocabulary.token_data, start), end - start)
     if code == -1 and c.questions.count > 0:
         return ASKED
     return code
@@ -113,7 +97,7 @@ def finished(c: JsonContext, index: int) -> int:
     d = c.scratch[0]
     d.text = 0
     settle(d, M_FINISHED, 0, 0, NO_FRAME)
-    code = intern_node(c, d, index, END_STEP)
+    code = intern_node(c, d)
     return ASKED if code < 0 else code
 
 
@@ -212,7 +196,7 @@ def start_node(context: int) -> int:
     d = c.scratch[0]
     d.text = 0
     settle(d, M_DOC, 0, 0, NO_FRAME)
-    code = intern_node(c, d, NO_ORIGIN, NO_STEP)
+    code = intern_node(c, d)
     return ASKED if code < 0 else code
 
 
@@ -232,7 +216,7 @@ def put_node(context: int, mode: int, residue: int, lex: int) -> int:
     d.text = 0
     settle(d, mode, residue, 0, NO_FRAME)
     d.lexeme = lex
-    code = intern_node(c, d, NO_ORIGIN, NO_STEP)
+    code = intern_node(c, d)
     return ASKED if code < 0 else code
 
 
@@ -281,7 +265,7 @@ def trace(context: int, index: int, data_address: int, size: int, target_address
     target = Int64s(target_address)
     c.precise = 1
     for i in range(size):
-        index = run(c, index, skip(data, i), 1, BYTES - data[i])
+        index = run(c, index, skip(data, i), 1)
         if index < 0:
             return ASKED if index == ASKED or c.questions.count > 0 else REFUSED
         target[i] = index
@@ -306,7 +290,7 @@ def after_each(context: int, index: int, wanted_address: int, target_address: in
         d = c.scratch[0]
         code = step(c, c.nodes[index].registers, d, byte)
         if code == YES:
-            found = intern_node(c, d, index, BYTES - byte)
+            found = intern_node(c, d)
             asked = asked or found < 0
             target[byte] = found
         elif code == ASK:
@@ -347,7 +331,7 @@ def after_all(
                 state = d.lexeme
                 if state < count and merged[state] >= 0:
                     d.lexeme = merged[state]
-            found = intern_node(c, d, NO_ORIGIN, NO_STEP)
+            found = intern_node(c, d)
             asked = asked or found < 0
             target[byte] = found
         elif code == ASK:
@@ -395,7 +379,7 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
                 break  # in the same string, key or numeral of the item
         c.precise = 1
         if code == YES:
-            found = intern_node(c, s, NO_ORIGIN, NO_STEP)
+            found = intern_node(c, s)
             asked = asked or found < 0
         asked = asked or code == ASK
         target[i] = found

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
-from structgen.automata.numbers.printed_numerals import AnyPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk
@@ -28,115 +26,78 @@ _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
 
 
-class RecordedMeaning(Protocol):
-    """What a grammar means (structgen.json_machine.meaning), as far as it is asked here."""
-
-    terminal_keys: dict[Identity, bytes]
-
-    @property
-    def is_built(self) -> bool: ...
-
-    def build(self) -> None: ...
-
-    @property
-    def pools(self) -> tuple[StringPool, AnyPool]: ...
-
-    @property
-    def expander(self) -> Expander: ...
-
-    def answer(self, terminal: Callable[[int], None]) -> None: ...
-
-    def known_outcome(self, demands: frozenset[int]) -> int | None: ...
-
-    def known_group(self, formulas: frozenset[int]) -> int | None: ...
-
-
 class Recorder:
     """The records of one grammar's terminals. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_large", "_masks", "_meaning", "_own", "_retry", "_tables", "records")
+    __slots__ = ("_expander", "_keys", "_large", "_masks", "_own", "_records", "_retry", "_tables")
 
     def __init__(
         self,
         tables: GrowingTables,
-        meaning: RecordedMeaning,
+        expander: Expander,
         masks: VocabularyStore,
         retry: Callable[..., int],
     ) -> None:
-        self._tables, self._meaning, self._masks, self._retry = tables, meaning, masks, retry
-        self.records: dict[int, Record] = {}
+        self._tables, self._expander, self._masks, self._retry = tables, expander, masks, retry
+        self._records: dict[int, Record] = {}
         """The tables hold addresses of their arrays."""
+        self._keys: dict[Identity, bytes | None] = {}
+        """The keys in the mask store of the terminals that were met; None: only this grammar has such."""
         self._large: list[int] = []
         self._own: dict[Identity, Record] = {}
         """Records that others are made of, where the store takes none."""
 
     def make(self, terminal: int, index: int, space: Workspace) -> None:
-        """Install what a terminal is; `index` is the state in which it was met. Where the meaning is
-        not built and the image does not say it, the meaning is built, and the terminal is to be asked for
-        again."""
+        """Install what a terminal is; `index` is the state in which it was met."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
         mode = identity[L.X_MODE]
         key: bytes | None
         if mode == L.M_SPACE:
             key = terminal_masks.space_key(identity, self._masks)
         else:
-            key = self._known_key(identity)
+            key = self._key(identity)
         record = None if key is None else self._masks.get(key)
-        if record is None and not self._meaning.is_built:
-            self._meaning.build()
-            return
         if record is None and mode in _WRITTEN:
             record = self._from_start(key, identity, index, space)
         if record is None:
             record = self._put(key, mode, self._walk(terminal, identity, index, space))
-        named = self._meaning.known_group if mode in _KEYS else self._meaning.known_outcome
-        outcomes = [number for c in record.crossings if (number := named(c.outcome)) is not None]
-        if len(outcomes) < len(record.crossings):
-            self._meaning.build()
-            return
-        terminal_masks.install(self._tables, terminal, record, outcomes)
-        self.records[terminal] = record
+        named = self._expander.group if mode in _KEYS else self._expander.outcome
+        terminal_masks.install(self._tables, terminal, record, [named(c.outcome) for c in record.crossings])
+        self._records[terminal] = record
         if len(record.tokens) >= self._masks.words:
             self._large.append(terminal)
 
-    def _known_key(self, identity: list[int]) -> bytes | None:
-        """Return a terminal's key in the mask store; None where it has none or the meaning is not built."""
-        known = tuple(identity)
-        key = self._meaning.terminal_keys.get(known)
-        if key is None and self._meaning.is_built:
-            key = self._key(identity[L.X_MODE], identity[L.X_LEX], identity)
-            if key is not None:
-                self._meaning.terminal_keys[known] = key
-        return key
-
     def _put(self, key: bytes | None, mode: int, found: terminal_masks.Harvest) -> Record:
         """Put what a walk found into the store."""
-        expander = self._meaning.expander
+        expander = self._expander
         named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
         crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
         return self._masks.put(key, found.inside, crossings, found.row, found.number)
 
-    def _key(self, mode: int, lex: int, identity: list[int]) -> bytes | None:
+    def _key(self, identity: list[int]) -> bytes | None:
+        """Return a terminal's key in the mask store; None where its automaton is of no use to others."""
+        known = tuple(identity)
+        if known in self._keys:
+            return self._keys[known]
+        lex, expander = identity[L.X_LEX], self._expander
         automaton: bytes | None
-        strings, numbers = self._meaning.pools
-        if mode == L.M_NUMBER:
-            automaton = numbers.key(lex)
+        if identity[L.X_MODE] == L.M_NUMBER:
+            automaton = expander.numbers.key(lex)
         elif lex & L.STATE_BITS == StringPool.FREE:
             automaton = _FREE_STRING
         else:
-            automaton = strings.key(lex & L.STATE_BITS)
-        # What depends on the grammar is of no use to others.
-        return (
-            None
-            if automaton is None
-            else terminal_masks.content_key(identity, automaton, self._tables.context)
-        )
+            automaton = expander.strings.key(lex & L.STATE_BITS)
+        key = None
+        if automaton is not None:
+            key = terminal_masks.content_key(identity, automaton, self._tables.context)
+        self._keys[known] = key
+        return key
 
     def forget_large(self) -> None:
         """Forget records whose tokens are as many as a row would hold, and for which the store had no row."""
         for terminal in self._large:
             terminal_masks.remove(self._tables, terminal)
-            del self.records[terminal]
+            del self._records[terminal]
         self._large.clear()
 
     # --- walks ----------------------------------------------------------------------------------------------
@@ -168,7 +129,7 @@ class Recorder:
         start = self._begins(mode, residue)
         if start <= StringPool.FREE or lex & L.STATE_BITS in (StringPool.FREE, L.NO_STATE):
             return None
-        if not self._meaning.pools[0].bans(start):
+        if not self._expander.strings.bans(start):
             return None  # others differ too much: a walk that finds that out is lost
         if (identity[L.X_LEAST], identity[L.X_MOST]) != (0, -1):
             return None  # what the length takes is walked
@@ -176,7 +137,7 @@ class Recorder:
         if reference == lex:
             return None
         while (code := terminal_walks.lost_tokens(self._tables.address, index, reference)) == ASKED:
-            self._meaning.answer(no_terminal)
+            self._expander.answer(no_terminal)
         if code != 0:
             return None
         removed = np.unique(space.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])])
@@ -195,7 +156,7 @@ class Recorder:
         """Return the record of a string or key of any length, which may be another one than the state's that
         is asked about."""
         identity = (mode, lex, 0, -1, 0, 0)
-        key = self._known_key(list(identity))
+        key = self._key(list(identity))
         record = self._own.get(identity) if key is None else self._masks.get(key)
         if record is not None:
             return record
@@ -217,7 +178,7 @@ class Recorder:
                 if code == UNKNOWN_FREE:
                     self._know_free(space)
                     continue
-                self._meaning.answer(no_terminal)
+                self._expander.answer(no_terminal)
                 rounds += 1
                 if rounds == _ROUNDS_BEFORE_BYTEWISE:
                     context[L.C_BYTEWISE] = 1
@@ -243,7 +204,7 @@ class Recorder:
         context[L.C_FREE] = 1
 
     def _walk_free(self, space: Workspace) -> None:
-        row = self._meaning.expander.free_string()
+        row = self._expander.free_string()
         node = self._retry(state_walk.put_node, L.M_STRING, row, StringPool.FREE)
         self._repeat(terminal_walks.terminal_tokens, node, space)
 

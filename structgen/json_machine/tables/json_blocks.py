@@ -96,15 +96,6 @@ class JsonNode(NodeRow):
     registers: JsonState
 
 
-class OriginRow(Block):
-    """How a state was first reached, so that other tables can reach it again."""
-
-    above: int
-    """The state before it, which has a smaller number; -1: not known, or this is the start."""
-    step: int
-    """What was read there: a token; BYTES - b for the byte b; END_STEP for an end token."""
-
-
 class FrameRow(Block):
     """What holds a value that is open: an object or an array, and the frame below."""
 
@@ -282,8 +273,6 @@ class JsonContext(Core):
     crossings: Table[CrossingRow]
     safe_rows: Table[SafeRow]
     distances: Int32Table
-    origins: Table[OriginRow]
-    """As many as there are states."""
     strings: Int32s
     """The string automata: the state after each of 258 columns, by state; the outcome at each state (-1)."""
     string_outcomes: Int32s
@@ -354,15 +343,14 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
     T_CROSS,
     T_SAFE,
     T_DISTANCE,
-    T_ORIGIN,
 ) = (
     word_of(JsonContext, name)
     for name in (
         "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects stack crossings safe_rows distances origins"
+        "string_specs outcomes plain_objects stack crossings safe_rows distances"
     ).split()
 )
-TABLES = T_ORIGIN + 6
+TABLES = T_DISTANCE + 6
 C_STRINGS = word_of(JsonContext, "strings")
 C_STRINGS_OUT = word_of(JsonContext, "string_outcomes")
 C_NUMBERS = word_of(JsonContext, "numbers")
@@ -419,8 +407,6 @@ of the automaton still needs (T_DISTANCE has each state's). S_WORDS: of kind 0, 
 are not the automaton's, but from S_OUTCOMES on (-1: not such a string), or -1. S_AMPLE: from each of the
 automaton's states there are endlessly many strings."""
 S_STRIDE = 9
-O_ABOVE, O_STEP = range(2)
-NO_ORIGIN, BYTES, END_STEP, NO_STEP = -1, -1, -257, -258
 # frame: residue, extras, key, parent, depth, the value's place, a bound
 F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH, F_PLACE, F_REST = range(7)
 # plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra

@@ -80,7 +80,6 @@ JSON_TABLES = TablePlan(
         "crossings": TableSizes(128),
         "safe_rows": TableSizes(32),
         "distances": TableSizes(64),
-        "origins": TableSizes(1024),
         "stack": TableSizes(4096),
     },
     {"precise": 1, "may": address_of(_MAY), "next_byte": address_of(_NEXT)},

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from functools import lru_cache
-from typing import ClassVar, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -138,8 +138,6 @@ class LarkKeeper:
         "_vocabulary_tables",
         "files",
     )
-
-    is_large: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ from typing import Any, Final, NoReturn
 
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafters.earlier_places import EarlierPlaces
-from structgen.store.segment_files import exclusive
 from structgen.system.cache import ForeignFile, TrustedFile, make_folders, replacing
+from structgen.system.file_locks import exclusive
 from structgen.system.fork_locks import QUEUES, new_lock
 from structgen.tokens.tokenizer import Tokenizer
 

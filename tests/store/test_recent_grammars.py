@@ -1,0 +1,121 @@
+"""A schema that comes again finds its compiled grammar, while it is held or among the last asked for."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from typing import Any
+
+import pytest
+
+import structgen as sg
+from structgen.store import recent_grammars
+from structgen.store.recent_grammars import RecentGrammars
+
+BYTES = [bytes((byte,)) for byte in range(256)]
+TOKENIZER = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
+
+
+def compiled(number: int = 0, store: Any = None, **options: Any) -> sg.CompiledGrammar:
+    """Return a compiled schema, made from a new grammar."""
+    limits, tokenizer = options.pop("limits", None), options.pop("tokenizer", TOKENIZER)
+    grammar = sg.json_schema({"type": "array", "maxItems": number}, **options)
+    return sg.compile(grammar, tokenizer, store=store, limits=limits)
+
+
+def test_a_schema_finds_its_grammar_while_somebody_holds_it() -> None:
+    store = sg.MaskStore()
+    held = compiled(0, store)
+    for number in range(1, 2 * recent_grammars._MOST):
+        compiled(number, store)
+    store.let_go()
+    assert compiled(0, store) is held
+
+
+def test_the_newest_schema_finds_its_grammar_and_others_that_came_once_are_let_go_of() -> None:
+    store = sg.MaskStore()
+    gone = [weakref.ref(compiled(number, store)) for number in range(4)]
+    gc.collect()
+    assert [one() is None for one in gone] == [True, True, True, False]
+    assert compiled(3, store) is gone[3]()
+
+
+def test_a_schema_that_came_again_finds_its_grammar_among_the_last_that_did() -> None:
+    store = sg.MaskStore(memory=1 << 30)
+    for number in range(recent_grammars._MOST + 1):
+        compiled(number, store)
+    gone = [weakref.ref(compiled(number, store)) for number in range(recent_grammars._MOST)]
+    assert compiled(0, store) is gone[0]()
+    compiled(recent_grammars._MOST, store)
+    gc.collect()
+    assert [number for number, one in enumerate(gone) if one() is None] == [1]
+    assert len(store.recent) == recent_grammars._MOST
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"number": 7},
+        {"limits": sg.Limits(depth=9)},
+        {"whitespace": "compact"},
+        {"tokenizer": sg.Tokenizer.from_bytes([*BYTES, None, None], eos_token_id=257)},
+        {"tokenizer": sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)},
+        {"store": sg.MaskStore()},
+        {"store": False},
+    ],
+    ids=["schema", "limits", "policy", "vocabulary", "tokenizer", "store", "none"],
+)
+def test_another_schema_or_option_finds_another_grammar(other: dict[str, Any]) -> None:
+    store = sg.MaskStore()
+    one = compiled(0, store)
+    assert compiled(**{"number": 0, "store": store, **other}) is not one
+    assert compiled(0, store) is one
+
+
+def test_a_grammar_whose_places_are_flagged_is_its_own() -> None:
+    store, limits = sg.MaskStore(), sg.Limits(liveness="flag")
+    assert compiled(0, store, limits=limits) is not compiled(0, store, limits=limits)
+
+
+def test_a_grammar_that_has_used_up_its_memory_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = sg.MaskStore()
+    one = compiled(0, store)
+    monkeypatch.setattr(type(one), "used", 1.5)
+    assert compiled(0, store) is not one
+
+
+def test_a_grammar_that_was_interrupted_is_not_found_but_the_one_after_it() -> None:
+    store = sg.MaskStore()
+    one = compiled(0, store)
+    after = one.generation.replace(one)
+    assert after is not one and compiled(0, store) is after
+
+
+class Weight:
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+
+
+def test_the_oldest_go_where_all_hold_more_bytes_than_they_may() -> None:
+    recent: RecentGrammars[Weight] = RecentGrammars(100)
+    for size in (0, 30, 1000):
+        for number in range(recent_grammars._WEIGHED_EVERY):
+            recent.put(number, Weight(size))
+        assert [one.nbytes for one in recent.grammars] == {0: [0], 30: [30] * 3, 1000: [1000]}[size]
+
+
+def test_threads_that_compile_one_schema_at_once_get_the_same_masks() -> None:
+    store = sg.MaskStore()
+    found: list[list[int]] = []
+
+    def use() -> None:
+        one = compiled(3, store)
+        found.append(one.allowed(one.start))
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4 and all(one == found[0] for one in found)
