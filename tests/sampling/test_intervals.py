@@ -41,10 +41,10 @@ def test_no_interval_is_inverted_and_each_lies_within_the_bracket(method):
 
 
 def test_the_score_interval_of_equal_bounds_is_wilsons():
-    found = TASK.sample(30, "rejection")
+    found = TASK.sample(100, "rejection")
     attempts, q = found.statistics.attempts, 1.96**2
-    middle = (30 + q / 2) / (attempts + q)
-    off = 1.96 / (attempts + q) * math.sqrt(30 * (attempts - 30) / attempts + q / 4)
+    middle = (100 + q / 2) / (attempts + q)
+    off = 1.96 / (attempts + q) * math.sqrt(100 * (attempts - 100) / attempts + q / 4)
     assert np.exp(found.log_z_interval) == pytest.approx([middle - off, middle + off], rel=1e-9)
 
 
