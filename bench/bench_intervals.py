@@ -275,7 +275,7 @@ def covers(found: sg.Samples[str], truth: tuple[float, float, float]) -> Iterato
 def held(interval: tuple[float, float], truth: float, is_proven: bool) -> Answer:
     holds = interval[0] - 1e-9 <= truth <= interval[1] + 1e-9
     assert holds or not is_proven, f"{interval} is proven, and has no {truth}"
-    return PROVEN if is_proven else holds
+    return PROVEN if is_proven else bool(holds)
 
 
 def band(runs: int) -> tuple[float, float]:

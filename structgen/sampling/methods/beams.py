@@ -150,10 +150,10 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
             log_weights[at] = np.logaddexp(log_weights[at], log_share + text.log_weight)
     log_z = log_sum(log_weights)
 
-    spreads = [_Spread(one.draws) for one in rounds]
+    spreads = [Spread(one.draws) for one in rounds]
 
     def contributions(found: Floats) -> Floats:
-        """Return parts for each draw of a beam (see `_Spread`), of the weighted mean."""
+        """Return parts for each draw of a beam (see `Spread`), of the weighted mean."""
         parts: list[Floats] = [np.zeros((2, *found.shape[1:]))]
         for log_share, one, spread in zip(log_shares, rounds, spreads, strict=True):
             sums = np.zeros((len(one.draws), *found.shape[1:]))
@@ -170,7 +170,7 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
     return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z, interval, contributions)
 
 
-class _Spread:
+class Spread:
     """The variance of a beam's sum, estimated from what follows each of its draws.
 
     The draws of a step are systematic in the order of the tree, so each is compared with its neighbours: by
