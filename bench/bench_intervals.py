@@ -8,9 +8,9 @@ functions of the text are known by dynamic programming over (last token, state o
 without structgen. A run gives three figures: log Z with its interval of 95 %, and for each function its mean
 and error; a mean is covered if it is within 1.96 errors. The table has the share of runs that cover the truth
 among those that give an interval, and the share of runs that do. Runs are independent: `band` is where the
-coverage of a cell of exact intervals lies in 999 of 1,000. What is proven cannot cover in 95 %: bounds of which
-both ends are proven, and figures of texts that are all known. Runs that give it are counted apart (`proven`),
-and are no part of `given` and `covered`.
+coverage of a cell of exact intervals lies in 999 of 1,000. What is proven does not cover in 95 %, but always:
+bounds of which both ends are proven, and figures of texts that are all known. Runs that give it are counted
+apart (`proven`), and are no part of `given` and `covered`.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ FEWEST_PARTS: Final = 8
 of a share covered it."""
 LEAST_SIZE: Final = 64
 """Draws that are worth fewer independent ones give means without errors: a text that carries much of the mass
-may be missing, and the more so, the greater the effective size of weighted draws seems. With sizes of 12 to 64 the
-intervals of a mean covered it in 30 to 97 % of runs."""
+may be missing, and the more so, the greater the effective size of weighted draws seems. With sizes of 12 to
+64 the intervals of a mean covered it in 30 to 97 % of runs."""
 LEAST_CLOUDS: Final = 8
 """Nor do particles of fewer effective clouds: where most clouds weigh nothing, the others agree by chance."""
 CUT_SHORT: Final = frozenset(("budget", "seconds", "limit", "interrupted"))

@@ -32,7 +32,7 @@ from structgen.sampling.target import Floats
 
 T = TypeVar("T")
 S = TypeVar("S")
-_QUESTIONS, _TOGETHER = 64, 8
+_QUESTIONS = 64
 _ENDS = {
     "n": "with as many draws as were asked for",
     "budget": "by the budget of model rows",
@@ -171,11 +171,12 @@ class Samples(Generic[T]):
         places = np.array([numbers[text] for text in self.texts], np.int64)
         draws, weights = np.random.default_rng(0), self.weights
         spread = error = 0.0
-        for _ in range(0, _QUESTIONS if len(numbers) > 1 else 0, _TOGETHER):
-            found = draws.integers(0, 2, (_TOGETHER, len(numbers))).astype(np.float64).T[places]
+        for _ in range(_QUESTIONS if len(numbers) > 1 else 0):
+            found = draws.integers(0, 2, len(numbers)).astype(np.float64)[places]
             found -= weights @ found
-            spread += float((weights @ (found * found)).sum())
-            error += float((self.contributions(found) ** 2).sum())
+            parts = self.contributions(found)
+            spread += float(weights @ (found * found))
+            error += float(parts @ parts)
         # If all draws are the same, their spread is 0.
         return spread / error if error > 0 else self.effective_size
 
