@@ -230,9 +230,16 @@ MUTANTS = (
         (BEAMS,),
     ),
     Mutant(
+        "a beam's draw counts as if nothing else could be kept",
+        "methods/beams.py",
+        "self._shares: Floats = shares[self._before] - shares[:-1]",
+        "self._shares: Floats = shares[self._before]",
+        ("test_intervals.py::test_a_draw_adds_what_else_could_have_been_kept",),
+    ),
+    Mutant(
         "a beam's systematic draws begin at the middle",
         "beam.py",
-        "counts = np.ceil(np.append(0.0, sums) - self._draws.random())",
+        "counts = np.ceil(np.append(0.0, sums) - self._random.random())",
         "counts = np.ceil(np.append(0.0, sums) - 0.5)",
         (BEAMS,),
     ),

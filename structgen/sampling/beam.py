@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -52,9 +52,8 @@ class Particle:
     log_probability: float
     """log P(prefix)."""
     log_multiplier: float = 0.0
-    cluster: int = -1
-    """The number of the first draw among its ancestors; -1 for none. Particles of one cluster are
-    dependent."""
+    draw: int = -1
+    """The number of the last draw that kept it or an ancestor; -1 for none."""
     parent: Particle | None = None
     slot: int = 0
     """The slot of the parent's node for its last token."""
@@ -83,9 +82,20 @@ class FoundText:
     """log P(tokens, end)."""
     log_weight: float
     """The log of multiplier times P(tokens, end)."""
-    cluster: int
+    draw: int
+    """The number of the last draw that kept its particle; -1 for none."""
     is_kept: bool
     """Whether the tree has stored it."""
+
+
+class ChanceDraw(NamedTuple):
+    """A candidate that was kept by chance."""
+
+    step: int
+    before: int
+    """The number of the last draw that kept its particle; -1 for none."""
+    chance: float
+    """The probability with which it was kept."""
 
 
 class Beam:
@@ -96,14 +106,14 @@ class Beam:
         target: Target,
         tree: PrefixTree,
         width: int,
-        draws: np.random.Generator,
+        random: np.random.Generator,
         ahead: LookAhead,
     ) -> None:
-        self._target, self._tree, self._draws, self._ahead = target, tree, draws, ahead
+        self._target, self._tree, self._random, self._ahead = target, tree, random, ahead
         self.width = width
         self.found: list[FoundText] = []
-        self.clusters: list[int] = []
-        """For each cluster: the step at which it was drawn."""
+        self.draws: list[ChanceDraw] = []
+        """The draws of all steps, those of a step in the order of the tree."""
         self.rows: list[int] = []
         """Model rows read at each step."""
         self.tree_rows = 0
@@ -170,7 +180,7 @@ class Beam:
                         one.prefix.tokens,
                         one.log_probability + log_end,
                         one.log_weight + log_end,
-                        one.cluster,
+                        one.draw,
                         one.is_kept,
                     )
                 )
@@ -261,7 +271,7 @@ class Beam:
         sure = chances >= 1.0
         sums = np.cumsum(np.where(sure, 0.0, chances))
         # Candidate i is drawn if a point start + k lies in its interval of the cumulative sums.
-        counts = np.ceil(np.append(0.0, sums) - self._draws.random())
+        counts = np.ceil(np.append(0.0, sums) - self._random.random())
         return np.flatnonzero(sure | (np.diff(counts) > 0))
 
     def _read_again(self, particles: list[Particle], afford: Callable[[int], bool]) -> bool:
@@ -278,7 +288,7 @@ class Beam:
     def _draw_spare(self, one: Particle, step: TargetStep) -> None:
         """Draw a token from the rest of a particle's node."""
         node = _node(one)
-        tokens, shares, at = node.beyond(step, self._draws.random(), len(node.tokens))
+        tokens, shares, at = node.beyond(step, self._random.random(), len(node.tokens))
         one.spare = int(tokens[at]), float(shares[at] / shares.sum())
 
     def _following(
@@ -290,19 +300,20 @@ class Beam:
         is_sure = chance >= 1.0 and slot != REST
         if slot == REST:
             slot, more = self._unfold(one)
+        draw = one.draw
+        if not is_sure:
+            # One that a checker refuses is a draw too, of no mass.
+            self.draws.append(ChanceDraw(step, draw, chance * math.exp(more)))
+            draw = len(self.draws) - 1
         prefix = prefix or self._extended(one, slot)
         if prefix is None:
             return None
-        cluster = one.cluster
-        if cluster < 0 and not is_sure:
-            cluster = len(self.clusters)
-            self.clusters.append(step)
         return Particle(
             prefix,
             node.children.get(slot),
             one.log_probability + math.log(node.probabilities[slot]),
             one.log_multiplier - math.log(chance) - more,
-            cluster,
+            draw,
             one,
             slot,
             one.is_kept,

@@ -91,7 +91,7 @@ def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tupl
     """
     least = float(masses @ has) / samples.bracket[1]
     most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
-    if not samples.is_biased and not samples.knows_error:
+    if not (samples.is_biased or samples.is_exact or samples.knows_error):
         return min(max(least, 0.0), share), max(min(most, 1.0), share)
     deviation = half_width(samples.contributions(has - share))
     inside = share * (1 - share)

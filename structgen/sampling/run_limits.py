@@ -248,13 +248,16 @@ def _log_z_of_coins(
     The number of accepted attempts less Z times the sum of 1 / bound is a martingale with the variance
     sum of Z / bound (1 - Z / bound), whatever the bounds learn and wherever the run stops. So the estimate is
     accepted / sum of 1 / bound, and the interval has each Z whose deviation is within 1.96 standard
-    deviations: for equal bounds it is Wilson's (1927).
+    deviations: for equal bounds it is Wilson's (1927). There is none from fewer than `FEWEST` accepted
+    ones.
     """
     if not accepted:
         return -math.inf if attempts else math.nan, None
     inverses = 1.0 / np.array([attempt.bound for attempt in attempts])
     sums, squares, normal = float(inverses.sum()), float(inverses @ inverses), NORMAL * NORMAL
     estimate = (accepted - 1) / (sums - inverses[-1]) if stopped else accepted / sums
+    if accepted < FEWEST:
+        return math.log(estimate), None
     middle, scale = sums * (2 * accepted + normal), 2 * (sums * sums + normal * squares)
     off = math.sqrt(max(middle**2 - 2 * scale * accepted**2, 0.0))
     low, high = (middle - off) / scale, (middle + off) / scale

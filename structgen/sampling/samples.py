@@ -128,24 +128,23 @@ class Samples(Generic[T]):
 
     @cached_property
     def why_no_error(self) -> str:
-        """Why the draws tell no error of means, in words; "" where they do: log Z has an interval, and
-        weighted draws are worth at least `LEAST_SIZE` independent ones, from `LEAST_CLOUDS` effective clouds
-        of particles."""
+        """Why the draws tell no error of means, in words; "" where they do: log Z has an interval, and the
+        draws are worth at least `LEAST_SIZE` independent ones, from `LEAST_CLOUDS` effective clouds of
+        particles."""
         if self.lists_all:
             return ""
         if self.is_biased:
             return "the draws are of another law"
         if self.log_z_interval is None:
             return f"there are fewer than {FEWEST} attempts, particles or texts"
-        if self.kind != "weighted":
-            return ""
         clouds = self.contributions(np.ones(len(self.texts)))
         is_spread = float(clouds.sum()) ** 2 >= LEAST_CLOUDS * float(clouds @ clouds)
         if self.method != "auto" and not is_spread:
             return f"fewer than {LEAST_CLOUDS} clouds of particles carry the weight"
         # The weights of `auto` are probabilities: their spread says nothing of the error.
         size = self.worth if self.method == "auto" else min(self.worth, self.effective_size)
-        return f"{size:.1f} effective draws are fewer than {LEAST_SIZE}" if size < LEAST_SIZE else ""
+        is_enough = size > LEAST_SIZE - 1e-6  # rounding
+        return "" if is_enough else f"{size:.1f} effective draws are fewer than {LEAST_SIZE}"
 
     @property
     def weights(self) -> Floats:

@@ -56,17 +56,18 @@ def read_json(text: str, at: int) -> Arguments:
     at = skipped(text, at)
     if at == len(text):
         raise UnfinishedError
-    if text[at] not in '{["':
+    if text[at] not in "{[\"'":
         raise DifferentError("the arguments")
     found = _read(text, at)
-    if text[at] == '"' and not found.error:
+    if text[at] in "\"'" and not found.error:
         said = "" if found.value is MISSING else found.value
         inner = skipped(said, 0)
         there = _read(said, inner) if inner < len(said) else _Read(MISSING, inner, "", False)
         error = there.error
         if found.closed and not error and (not there.closed or said[there.end :].strip()):
             error = "their text does not end with the object"
-        found = _Read(there.value, found.end, there.document, found.closed, error, there.note)
+        note = found.note or there.note
+        found = _Read(there.value, found.end, there.document, found.closed, error, note)
     value = found.value
     if found.closed and not found.error and not isinstance(value, dict):
         found = found._replace(error="they are no object")

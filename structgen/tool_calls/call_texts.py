@@ -50,20 +50,26 @@ def matched(text: str, at: int, said: str, *, loose: bool = False, quotes: bool 
 
 @lru_cache(maxsize=1024)
 def searcher(said: tuple[str, ...]) -> re.Pattern[str]:
-    """Return the pattern that finds the first of some texts of a format, with any white space in them."""
+    """Return the pattern that finds the first of some texts of a format, with any white space in them, and
+    single quotes for double ones."""
     return re.compile("|".join(map(_pattern, said)))
 
 
 def _pattern(said: str) -> str:
     found = ""
     for part in re.findall(r"\s+|\S", said.lstrip()):
-        found += r"\s*" if part.isspace() else re.escape(part)
+        found += _like(part)
     return found
+
+
+def _like(part: str) -> str:
+    """Return the pattern of a character, or of white space, as models write it."""
+    return r"\s*" if part.isspace() else "[\"']" if part == '"' else re.escape(part)
 
 
 def begun(text: str, said: tuple[str, ...], *, blanks: bool = True) -> int:
     """Return where the longest end of a text begins that is a beginning of one of some texts, with any white
-    space in them (`blanks`) or as they are."""
+    space and single quotes in them (`blanks`) or as they are."""
     return _beginnings(said, blanks).search(text).start()  # type: ignore[union-attr]
 
 
@@ -73,6 +79,6 @@ def _beginnings(said: tuple[str, ...], blanks: bool) -> re.Pattern[str]:
     found = []
     for one in said:
         parts = re.findall(r"\s+|\S", one.lstrip()) if blanks else list(one)
-        listed = [r"\s*" if blanks and part.isspace() else re.escape(part) for part in parts[:-1]]
+        listed = [_like(part) if blanks else re.escape(part) for part in parts[:-1]]
         found.append("(?:".join(listed) + ")?" * max(0, len(listed) - 1))
     return re.compile(rf"(?:{'|'.join(filter(None, found))})\Z|\Z" if any(found) else r"\Z")

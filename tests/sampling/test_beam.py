@@ -72,7 +72,7 @@ def test_a_beam_that_thins_out_nothing_is_exact():
     model = Bigram(5, ALIVE)
     beam = run(target_of(model), PrefixTree(), 10**9, 1, LookAhead())
     assert {one.tokens: math.exp(one.log_weight) for one in beam.found} == pytest.approx(exact(model, 4))
-    assert not beam.clusters
+    assert not beam.draws
 
 
 def test_checkers_take_their_share_before_the_draw():

@@ -11,8 +11,10 @@ from tasks import Even, Task
 from test_laws import ALIVE
 
 import structgen as sg
+from structgen.sampling.beam import ChanceDraw
 from structgen.sampling.estimates import around, clamped, effective_parts, half_width
 from structgen.sampling.methods import auto
+from structgen.sampling.methods.beams import Spread
 
 TASK = Task("intervals", "[abc]{0,4}(a|cc)", 5, (b"a", b"b", b"c", b"ab"), seed=21)
 
@@ -41,10 +43,10 @@ def test_no_interval_is_inverted_and_each_lies_within_the_bracket(method):
 
 
 def test_the_score_interval_of_equal_bounds_is_wilsons():
-    found = TASK.sample(30, "rejection")
+    found = TASK.sample(100, "rejection")
     attempts, q = found.statistics.attempts, 1.96**2
-    middle = (30 + q / 2) / (attempts + q)
-    off = 1.96 / (attempts + q) * math.sqrt(30 * (attempts - 30) / attempts + q / 4)
+    middle = (100 + q / 2) / (attempts + q)
+    off = 1.96 / (attempts + q) * math.sqrt(100 * (attempts - 100) / attempts + q / 4)
     assert np.exp(found.log_z_interval) == pytest.approx([middle - off, middle + off], rel=1e-9)
 
 
@@ -201,6 +203,40 @@ def test_a_missing_error_has_its_reason_in_the_facts(method, why):
     found = TASK.sample(20, method)
     assert why in found.why_no_error
     assert method == "masked" or f"no interval: {found.why_no_error}" in dict(found.facts())["log Z"]
+
+
+@pytest.mark.parametrize("method", ["cars", "rejection"])
+def test_exact_draws_tell_errors_from_64_on(method):
+    few, enough = TASK.sample(63, method), TASK.sample(64, method)
+    assert few.log_z_interval is None and few.expectation(len)[1] is None and few.why_no_error
+    assert few.log_z_bounds == tuple(math.log(end) if end else -math.inf for end in few.bracket)
+    assert enough.log_z_interval is not None and enough.expectation(len)[1] and not enough.why_no_error
+
+
+def test_a_draw_adds_what_else_could_have_been_kept():
+    """Two draws that differ by 8, and behind one of them two draws with the chance 1/4 that differ by 8."""
+    for chance, variance in (
+        (0.5, (0.5 + 0.5 * 0.75) * 64),
+        (1.0, 0.75 * 64),
+        (0.25, (0.75 + 0.25 * 0.75) * 64),
+    ):
+        draws = [ChanceDraw(1, -1, chance), ChanceDraw(1, -1, chance)]
+        draws += [ChanceDraw(2, 0, 0.25), ChanceDraw(2, 0, 0.25)]
+        parts = np.concatenate(Spread(draws).parts(np.array([0.0, 0.0, 8.0, 0.0])))
+        assert parts @ parts == pytest.approx(variance)
+
+
+def test_the_error_of_beams_is_right_on_average():
+    """The mean of the estimated variances of Z, against the mean square of the errors of Z."""
+    task = Task("many texts", "[abc]{2,6}", 6, (b"a", b"b", b"c"), seed=3, sharp=1.0)
+    errors, squares = [], []
+    for seed in range(60):
+        found = task.sample(16, "auto", seed=seed)
+        ones = found.contributions(np.ones(len(found)))
+        errors.append(math.exp(found.log_z) / task.exact.z - 1)
+        squares.append(float(ones @ ones) * (math.exp(found.log_z) / task.exact.z) ** 2)
+    ratio = np.mean(np.square(errors)) / np.mean(squares)
+    assert 0.45 < ratio < 1.5  # 0.2 to 0.3 where each draw counts as if nothing else could be kept
 
 
 @pytest.mark.slow

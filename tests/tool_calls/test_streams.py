@@ -4,6 +4,8 @@ is cut."""
 from __future__ import annotations
 
 import random
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from reply_texts import TOOLS, faults, reply
 from test_call_formats import EXAMPLES
 
 import structgen as sg
+from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS
 
 JSON_FORMATS = [name for name, row in FORMATS.items() if not row.member]
@@ -190,6 +193,24 @@ def test_calls_that_models_write_in_their_own_way_are_read_with_a_note(
     assert [(call.name, call.arguments) for call in read.calls] == [("f", arguments)]
     assert read.text.strip() == "" and read.calls[0].error is None
     assert read.problems and all(isinstance(one, sg.LooseCallError) for one in read.problems)
+    assert list(faults(text, format, None)) == []
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("format", JSON_FORMATS)
+def test_a_call_in_single_quotes_is_read_with_a_note(format: str, quoted: bool) -> None:
+    """The whole call, or its arguments as a text in single quotes."""
+    row, arguments = FORMATS[format], {"a": "x y", "b": [True, None, {"c": 1.5}]}
+    if quoted:
+        template = re.sub("[$](?:arguments|quoted)", "'$arguments'", row.calls[0])
+        text = written_calls([sg.Call("f", arguments, "call_0")], replace(row, calls=template))
+    else:
+        written = written_calls([sg.Call("f", arguments, "call_0")], row)
+        text = re.sub(r'(?<!\\)"', "'", written)
+    read = sg.parse_calls(text, format)
+    assert [(call.name, call.arguments) for call in read.calls] == [("f", arguments)]
+    assert read.text.strip() == "" and read.problems
+    assert all(isinstance(one, sg.LooseCallError) for one in read.problems)
     assert list(faults(text, format, None)) == []
 
 

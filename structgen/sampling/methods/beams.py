@@ -23,7 +23,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.sampling.beam import Beam, FoundText
+from structgen.sampling.beam import Beam, ChanceDraw, FoundText
 from structgen.sampling.estimates import FEWEST, around, half_width, log_sum
 from structgen.sampling.lookahead import LookAhead
 from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun
@@ -45,7 +45,7 @@ class _Round:
     known: int
     """How many texts were known before it: the first ones of the list of all texts."""
     found: list[FoundText]
-    clusters: list[int]
+    draws: list[ChanceDraw]
 
 
 def draw(run: SamplingRun) -> Drawn:
@@ -71,7 +71,7 @@ def draw(run: SamplingRun) -> Drawn:
                 break
             plan.learn(beam)
             run.tried(width, len(beam.found))
-            rounds.append(_Round(width, len(known), beam.found, beam.clusters))
+            rounds.append(_Round(width, len(known), beam.found, beam.draws))
             known |= {one.tokens: one.log_probability for one in beam.found if one.is_kept}
             run.tell(len(known))
             if _is_close(run, known, rounds):
@@ -150,16 +150,18 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
             log_weights[at] = np.logaddexp(log_weights[at], log_share + text.log_weight)
     log_z = log_sum(log_weights)
 
+    spreads = [Spread(one.draws) for one in rounds]
+
     def contributions(found: Floats) -> Floats:
-        """Return parts for each draw of a beam (see `_parts`), of the weighted mean."""
+        """Return parts for each draw of a beam (see `Spread`), of the weighted mean."""
         parts: list[Floats] = [np.zeros((2, *found.shape[1:]))]
-        for log_share, one in zip(log_shares, rounds, strict=True):
-            sums = np.zeros((len(one.clusters), *found.shape[1:]))
+        for log_share, one, spread in zip(log_shares, rounds, spreads, strict=True):
+            sums = np.zeros((len(one.draws), *found.shape[1:]))
             for text in one.found:
-                if text.cluster >= 0:
+                if text.draw >= 0:
                     part = math.exp(log_share + text.log_weight - log_z)
-                    sums[text.cluster] += part * found[place[text.tokens]]
-            parts += _parts(sums, np.array(one.clusters))
+                    sums[text.draw] += part * found[place[text.tokens]]
+            parts += spread.parts(sums)
         return np.concatenate(parts)
 
     interval = None
@@ -168,15 +170,42 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
     return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z, interval, contributions)
 
 
-def _parts(sums: Floats, steps: Ids) -> list[Floats]:
-    """Return numbers whose squares sum to an estimate of the variance of a beam's sum.
+class Spread:
+    """The variance of a beam's sum, estimated from what follows each of its draws.
 
-    `sums` are those of the clusters, in the order of their draws; `steps` are the steps of these draws. The
-    descendants of one draw vary together (an ultimate cluster). The draws of one step are systematic, so
-    neighbours are compared (Wolter 2007, Introduction to variance estimation, 8.2).
+    The draws of a step are systematic in the order of the tree, so each is compared with its neighbours: by
+    second differences, to which steps and slopes along the tree add less (Wolter 2007, Introduction to
+    variance estimation, 8.2). A draw with the chance p adds 1 - p of its square: with p = 1 it would be no
+    draw. What follows it varies too, by later draws, of which 1 - p is thus counted; so each later draw adds
+    p of its own (Rao 1975, Unbiased variance estimation for multistage designs).
     """
-    parts = []
-    for step in np.unique(steps):
-        mine = sums[steps == step]
-        parts.append((np.roll(mine, 1, axis=0) - mine) / math.sqrt(2) if len(mine) > 1 else mine)
-    return parts
+
+    def __init__(self, draws: list[ChanceDraw]) -> None:
+        steps = np.array([one.step for one in draws], np.int64)
+        chances = np.array([one.chance for one in draws])
+        self._before: Ids = np.array([one.before for one in draws], np.int64)
+        self._steps = [np.flatnonzero(steps == step) for step in np.unique(steps)]
+        shares = np.ones(len(draws) + 1)  # the last one stands for no draw
+        for mine in self._steps:
+            shares[mine] = chances[mine] * shares[self._before[mine]]
+        self._shares: Floats = shares[self._before] - shares[:-1]
+
+    def parts(self, sums: Floats) -> list[Floats]:
+        """Return numbers whose squares sum to the estimate, given the sums of the texts behind each draw and
+        no later one."""
+        sums = np.append(sums, sums[:1] * 0, axis=0)
+        for mine in reversed(self._steps):
+            np.add.at(sums, self._before[mine], sums[mine])
+        parts = []
+        for mine in self._steps:
+            found, shares = sums[mine], self._shares[mine]
+            if len(mine) == 2:
+                found, shares = found - found[::-1], (shares + shares[::-1]) / 4
+            elif len(mine) > 2:
+                around = np.roll(found, 1, axis=0) + np.roll(found, -1, axis=0)
+                found, shares = (
+                    around - 2 * found,
+                    (np.roll(shares, 1) + 4 * shares + np.roll(shares, -1)) / 36,
+                )
+            parts.append((np.sqrt(shares) * found.T).T)
+        return parts

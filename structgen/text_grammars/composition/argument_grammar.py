@@ -158,7 +158,12 @@ def argument_grammar(
     `excludes`: texts that no string and no name of an argument holds. `most_blanks`: characters of white
     space that stand together at most, outside of strings. `texts`: grammars of arguments that are strings.
     """
-    return _Writer(plan_of(schema, policies), style, tuple(excludes), most_blanks, texts).arguments()
+    try:
+        return _Writer(plan_of(schema, policies), style, tuple(excludes), most_blanks, texts).arguments()
+    except UnsupportedError:
+        if not writes_as_json(style):
+            raise
+        return quoted_values(schema, policies, style, excludes)
 
 
 def has_no_arguments(schema: Mapping[str, Any]) -> bool:
@@ -281,12 +286,10 @@ class _Writer:
             try:
                 yield from list(self.nested(member.place, menu, where))
             except UnsupportedError:
-                if key is None or (self.style.quote and not writes_as_json(self.style)):
+                if key is None or self.style.quote:
                     raise
-                if not self.style.quote:
-                    yield from self.json(menu, key, where)
-                    return
-                yield "object", self.quoted(key, where)
+                yield from self.json(menu, key, where)
+                return
         for kind, word, outcome in (
             ("boolean", "true", menu.true),
             ("boolean", "false", menu.false),
@@ -347,16 +350,6 @@ class _Writer:
             said = less_spaced(said, self.plan.written.whitespace, self.most_blanks)
             kind = "number" if self.style.nested else of[0]
             yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
-
-    def quoted(self, key: str, where: str) -> TextGrammar:
-        """Return the objects and arrays that an argument may be, where strings are quoted in a way of their
-        own."""
-        schema = self.plan.subschema(key)
-        inside = {**_own(schema), "allOf": [schema], "type": ["object", "array"]}
-        policies = {**self.plan.policies, "strict": None, "whitespace": "compact", "escapes": "utf8"}
-        of = without(json_schema(inside, **policies), self.excludes)
-        assert isinstance(of, JsonSchemaGrammar)
-        return quoted_values(of, self.style, where)
 
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)

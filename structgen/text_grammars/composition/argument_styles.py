@@ -41,7 +41,7 @@ class ArgumentStyle:
     """White space may stand around values that are no strings."""
     types: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The word for `$type` of each of JSON Schema's types."""
-    keys: str = r"[^\s\"'<>=&,:{}\[\]|]{1,256}"
+    keys: str = r"""[^\s\x00-\x1f\x7f"'<>=&,:{}\[\]|]{1,256}"""
     """A pattern of the names of arguments that can be written."""
 
     def __post_init__(self) -> None:

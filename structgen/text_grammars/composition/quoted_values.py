@@ -2,20 +2,20 @@
 
 The texts are those of a schema's JSON, written differently, so that every keyword means what it means in
 JSON: a string stands without escapes between two quotes, a key up to its colon, all else as JSON has it.
-Keys that the schema does not name are ASCII, and are not compared with one another: in place of each the
-JSON text has one that is new.
+Another schema beside it leaves the objects out whose keys cannot stand so.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.errors import UnsupportedError
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.errors import UnsatisfiableSchema, UnsupportedError
+from structgen.json_grammars.plain_network import network_of
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
@@ -28,18 +28,16 @@ _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
 """The configuration of the JSON text, what the text is in (below), the brackets that are open, and what was
 read of a quote or a key and is not in the JSON text."""
 _VALUE: Final = "value"
+_OBJECT: Final = "object"
+"""Where a key or the end of an object stands."""
 _KEY: Final = "key"
 _STRING: Final = "string"
 _OTHER: Final = "other"
 """Inside of a number or a word, or behind a value."""
 _QUOTE: Final = 0x22
-_NOT_IN_KEYS: Final = frozenset(range(33)) | frozenset(b"\"'<>=&,:{}[]|\x7f")
-_UNNAMED: Final = b":"
-"""Stands for each byte of a key that begins as no name of the schema does: one such key is as good as
-another."""
-_LONGEST_KEY: Final = 64
-"""Bytes that a key has at most which the schema does not name."""
-_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_COLON: Final = 0x3A
+_WRITABLE: Final = "with writable keys"
+"""The name of the schema of values whose keys a style can write."""
 _UNIT: Final = re.compile(rb'\\u[dD][89abAB]..\\u....|\\u....|\\.|[^\\"]', re.DOTALL)
 
 
@@ -49,16 +47,63 @@ def writes_as_json(style: ArgumentStyle) -> bool:
     return bool(style.quote) and pattern == (("{", "}", "[", "]"), ",", "$key:$value", "$value")
 
 
-def quoted_values(of: JsonSchemaGrammar, style: ArgumentStyle, where: str) -> TextGrammar:
-    """Return the values of a schema that writes compact JSON, in a style that `writes_as_json`.
+def quoted_values(
+    schema: Mapping[str, Any], policies: Mapping[str, Any], style: ArgumentStyle, excludes: Sequence[str]
+) -> TextGrammar:
+    """Return the objects of a schema in a style that `writes_as_json`, without white space; no string and no
+    key holds one of the texts in `excludes`.
 
-    Raises `UnsupportedError`, with the place `where`, for keys that the style cannot write. Cost: masks are
-    made byte by byte.
+    Raises `UnsupportedError` for names that the style cannot write, and where it writes none of the objects;
+    the errors of `sg.json_schema`. Cost: masks are made byte by byte.
     """
-    _check_keys(of.schema, style, where)
-    found = without(of, (style.quote,))
+    _check_names(schema, style)
+    kept = {name: schema[name] for name in ("$schema", "$defs") if name in schema}
+    keys = {"$ref": f"#/definitions/{_WRITABLE.replace(' ', '%20')}"}
+    named = {
+        "patternProperties": {f"^{style.keys}$": keys},
+        "additionalProperties": False,
+        "items": keys,
+    }
+    # References inside the schema begin at its own root, which an identifier says.
+    own = {**dict.fromkeys(("id", "$id"), "arguments:"), **schema}
+    both = {name: [own, keys] for name in ("allOf", "extends")}  # the draft reads one of the two
+    definitions = {**schema.get("definitions", {}), _WRITABLE: named}
+    inside = {**kept, "type": "object", "definitions": definitions, **both}
+    written_so = {**policies, "strict": None, "whitespace": "compact", "escapes": "utf8"}
+    found = without(json_schema(inside, **written_so), (style.quote, *excludes))
     assert isinstance(found, JsonSchemaGrammar)
+    try:
+        network_of(found.document())
+    except UnsatisfiableSchema as error:
+        network_of(json_schema(dict(schema), **written_so).document())  # raises where there is none at all
+        raise _refused(style, "any of the objects", "#", "properties") from error
     return QuotedValues(found, style.quote)
+
+
+def _check_names(schema: Mapping[str, Any], style: ArgumentStyle) -> None:
+    """Raise `UnsupportedError` for a key that a schema, or one inside of it, names and a style cannot
+    write."""
+    rest: list[tuple[str, Any]] = [("#", schema)]
+    while rest:
+        where, one = rest.pop()
+        if isinstance(one, list):
+            rest += [(f"{where}/{at}", inner) for at, inner in enumerate(one)]
+        elif isinstance(one, Mapping):
+            rest += [(f"{where}/{key}", inner) for key, inner in one.items()]
+            for keyword in ("properties", "required"):
+                names = one.get(keyword, ()) if isinstance(one.get(keyword), (Mapping, list)) else ()
+                wrong = next((name for name in names if re.fullmatch(style.keys, str(name)) is None), None)
+                if wrong is not None:
+                    raise _refused(style, f"the name {wrong!r}", f"{where}/{keyword}", keyword)
+
+
+def _refused(style: ArgumentStyle, what: str, where: str, keyword: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{style.name} cannot write {what}.",
+        keyword=keyword,
+        where=where,
+        cure="Rename the keys, or use a format whose arguments are JSON.",
+    )
 
 
 class QuotedValues(TextGrammar):
@@ -86,8 +131,7 @@ class QuotedValues(TextGrammar):
         return QuotedValues(self.of.without_bytes(missing), self.quote)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        names = frozenset(name.encode() for name in _names(self.of.schema))
-        return _QuotedLanguage(as_text(self.of).language(limits), self.quote.encode(), names)
+        return _QuotedLanguage(as_text(self.of).language(limits), self.quote.encode())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return QuotedValues, (self.of, self.quote)
@@ -99,12 +143,8 @@ class _QuotedLanguage(Language):
 
     has_stack = True
 
-    def __init__(self, of: Language, quote: bytes, names: frozenset[bytes]) -> None:
-        self.of, self.quote, self.names = of, quote, names
-        self._beginnings = {name[:length]: name for name in names for length in range(1, len(name) + 1)}
-        self._new = b"_" * (1 + max((len(name) - len(name.lstrip(b"_")) for name in names), default=0))
-        """The beginning of keys that the schema does not name."""
-        self._behind_keys: dict[tuple[Config, bytes], Config | None] = {}
+    def __init__(self, of: Language, quote: bytes) -> None:
+        self.of, self.quote = of, quote
 
     def start(self) -> Config:
         return self.of.start(), _VALUE, b"", b""
@@ -121,8 +161,13 @@ class _QuotedLanguage(Language):
             if after is None:
                 return None
             return (after, _STRING, open_, b"") if read == self.quote else (at, _VALUE, open_, read)
-        if mode == _KEY and (read or symbol != 0x7D):
-            return self._in_key(at, open_, read, symbol)
+        if mode == _KEY and symbol == _COLON:
+            after = self._through(at, b'":', raw=2)
+            return None if after is None else (after, _VALUE, open_, b"")
+        if mode == _KEY or (mode == _OBJECT and symbol != 0x7D):
+            inside = at if mode == _KEY else self.of.step(at, _QUOTE)
+            after = None if inside is None else self._content(inside, symbol)
+            return None if after is None else (after, _KEY, open_, b"")
         after = None if symbol == _QUOTE else self.of.step(at, symbol)
         return None if after is None else self._behind(after, symbol, open_)
 
@@ -130,40 +175,12 @@ class _QuotedLanguage(Language):
         """Return the configuration behind a byte that is no part of a string or a key."""
         byte = bytes((symbol,))
         if byte in b"{[":
-            return at, _KEY if byte == b"{" else _VALUE, open_ + byte, b""
+            return at, _OBJECT if byte == b"{" else _VALUE, open_ + byte, b""
         if byte in b"}]":
             return at, _OTHER, open_[:-1], b""
         if byte == b",":
-            return at, _KEY if open_[-1:] == b"{" else _VALUE, open_, b""
+            return at, _OBJECT if open_[-1:] == b"{" else _VALUE, open_, b""
         return at, _OTHER, open_, b""
-
-    def _in_key(self, at: Config, open_: bytes, read: bytes, symbol: int) -> Config | None:
-        """Return the configuration after a byte of a key, or its colon."""
-        if symbol == 0x3A:
-            after = self._behind_key(at, read) if read else None
-            return None if after is None else (after, _VALUE, open_, b"")
-        if symbol in _NOT_IN_KEYS:
-            return None
-        text = read + bytes((symbol,))
-        is_named = text in self._beginnings
-        if is_named and any(self._behind_key(at, name) for name in self.names if name.startswith(text)):
-            return at, _KEY, open_, text
-        if not text.isascii() or len(text) > _LONGEST_KEY or self._behind_key(at, _UNNAMED) is None:
-            return None
-        return at, _KEY, open_, text if is_named else _UNNAMED * len(text)
-
-    def _behind_key(self, at: Config, key: bytes) -> Config | None:
-        """Return the configuration of the JSON text after a key and its colon; None where it cannot stand
-        there."""
-        known = at, key if key in self.names else _UNNAMED
-        if known not in self._behind_keys:
-            now = self._through(at, b'"' + (key if key in self.names else self._new), raw=1)
-            closed = None if now is None else self.of.step(now, _QUOTE)
-            while now is not None and closed is None and key not in self.names:  # such a key is there already
-                now = self.of.step(now, self._new[0])
-                closed = None if now is None else self.of.step(now, _QUOTE)
-            self._behind_keys[known] = None if closed is None else self.of.step(closed, 0x3A)
-        return self._behind_keys[known]
 
     def _in_string(self, at: Config, open_: bytes, read: bytes) -> Config | None:
         """Return the configuration inside a string, where `read` may begin its end."""
@@ -208,8 +225,7 @@ class _QuotedLanguage(Language):
         return found
 
     def _next(self, place: _Place) -> bytes:
-        """Return the next bytes of a short rest: those that the shortest rest of the JSON text says. A key of
-        which it says what the style cannot write goes on with a letter, or ends."""
+        """Return the next bytes of a short rest: those that the shortest rest of the JSON text says."""
         at, mode, _, read = place
         if mode == _STRING and read:
             if self.of.step(at, _QUOTE) is not None:
@@ -217,26 +233,14 @@ class _QuotedLanguage(Language):
             after = self._through(at, read)
             assert after is not None
             return _unit(bytes(self.of.shortest(after)))
-        if mode == _KEY and read:
-            tried = b":" + self._next_letters(read) + _LETTERS
-            return next(bytes((one,)) for one in tried if self.step(place, one) is not None)
         if read:
             return self.quote[len(read) :]
         rest = bytes(self.of.shortest(at))
-        if mode == _KEY and rest[0] == _QUOTE:
-            end = rest.index(b'":')
-            key = rest[1:end]
-            tried = (key[:1] if key in self.names else b"") + _LETTERS
-            return next(bytes((one,)) for one in tried if self.step(place, one) is not None)
+        if mode == _OBJECT and rest[0] == _QUOTE:
+            return _unit(rest[1:])
         if rest[0] == _QUOTE:
-            return self.quote
-        return _unit(rest) if mode == _STRING else rest[:1]
-
-    def _next_letters(self, read: bytes) -> bytes:
-        """Return the bytes with which names go on that begin so."""
-        return bytes(
-            sorted({name[len(read)] for name in self.names if name.startswith(read) and name != read})
-        )
+            return b":" if mode == _KEY else self.quote
+        return _unit(rest) if mode in (_STRING, _KEY) else rest[:1]
 
     def expected(self, config: Config) -> list[Expected]:
         first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
@@ -262,39 +266,3 @@ def _unit(rest: bytes) -> bytes:
         return found[0]
     said: str = json.loads(b'"' + found[0] + b'"')
     return said.encode()
-
-
-def _names(schema: Any) -> set[str]:
-    """Return the keys that a schema, and those inside of it, name."""
-    found: set[str] = set()
-    for one in _objects(schema):
-        for listed in (one.get("properties"), one.get("required")):
-            if isinstance(listed, (Mapping, list)):
-                found.update(map(str, listed))
-    return found
-
-
-def _check_keys(schema: Any, style: ArgumentStyle, where: str) -> None:
-    """Raise `UnsupportedError` for keys that a style cannot write, of a schema and those inside of it."""
-    wrong = next((name for name in sorted(_names(schema)) if re.fullmatch(style.keys, name) is None), None)
-    keywords = ("patternProperties", "propertyNames", "uniqueItems")
-    keyword = next((key for one in _objects(schema) for key in keywords if one.get(key)), "properties")
-    if wrong is not None or keyword != "properties":
-        named = f"the name {wrong!r}" if wrong is not None else f"values of {keyword}"
-        raise UnsupportedError(
-            f"{style.name} cannot write {named}.",
-            keyword=keyword,
-            where=where,
-            cure="Rename the keys, or use a format whose arguments are JSON.",
-        )
-
-
-def _objects(schema: Any) -> Iterator[Mapping[str, Any]]:
-    rest: list[Any] = [schema]
-    while rest:
-        one = rest.pop()
-        if isinstance(one, list):
-            rest += one
-        elif isinstance(one, Mapping):
-            yield one
-            rest += one.values()
