@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from structgen.engine.composed_models.fused import Fused
     from structgen.engine.composed_models.switched import Switched
     from structgen.engine.engine import Engine
+    from structgen.engine.repetition import Repetition
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.engine.searches.cautious import Cautious
     from structgen.engine.searches.pause_and_rerank import PauseAndRerank
@@ -174,6 +175,7 @@ __all__ = [
     "ProxyTuning",
     "Regex",
     "RegexError",
+    "Repetition",
     "Reply",
     "Request",
     "Result",
@@ -268,6 +270,8 @@ def _home(name: str) -> str | None:
             return "structgen.engine"
         case "FinishReason" | "Request" | "Result" | "Sampling":
             return "structgen.engine.requests"
+        case "Repetition":
+            return "structgen.engine.repetition"
         case "Contrast" | "Guidance" | "Mirostat" | "Momentum":
             return f"structgen.engine.strategies.{name.lower()}"
         case "Cautious" | "Plan" | "Superposed" | "Valued":

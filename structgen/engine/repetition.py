@@ -1,0 +1,273 @@
+"""Values that repeat themselves, and numbers of too many digits: when they are to be closed.
+
+A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
+the end of a text in which each character is the one a period before it. A run that is long enough ends at the
+next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
+narrowed (`Loop`), in three stages:
+
+    1  nothing may come that leads away from the end of the document: an item is finished, no other begins
+    2  after one more period: only what begins as the shortest completion begins, as the closing quote does
+    3  after yet another one: only the tokens of shortest completions
+
+A text of which a run was closed is no person's: the next run is seen after a quarter of its length, and after
+four choices against a run the text is completed in the shortest way.
+
+As long as the run itself brings the end nearer, because the grammar asks for a certain length, it stays at
+stage 1. docs/decisions/056-values-that-end.md has the lengths, and what was measured for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from structgen.core.events import EventLog, JsonError
+from structgen.engine import checks
+from structgen.errors import fields_named
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+
+_NEEDLE: Final = 32
+"""The last bytes that are looked for before the end: where they stand again, a period may begin."""
+_LONGEST_PERIOD: Final = 512
+_CANDIDATES: Final = 8
+"""Places that are looked at: inside of a period its own parts may repeat themselves."""
+_CODE: Final = re.compile(rb"[A-Za-z+/=\n]*[0-9][0-9A-Za-z+/=\n]*")
+_CODE_TIMES: Final = 5
+"""A period of a code is repeated so many times more often than one of language: digests and certificates that
+were made up repeat a hundred lines."""
+_SHORT_CODE_TIMES: Final = 128
+"""Times that a short period of a code is repeated, up to twice the length of a run."""
+_ROWS: Final = re.compile(rb"[^0-9A-Za-z]*|[^A-Za-z\"]*\[[^A-Za-z\"]*")
+_ROW_TIMES: Final = 1.6
+"""A matrix of 32 equal rows is whole."""
+_STEP: Final = 8
+"""The least number of bytes between two stages."""
+LAST_STAGE: Final = 3
+_SOONER: Final = 4
+"""Behind a run that was closed, another one is so many times shorter."""
+_MOST_CLOSINGS: Final = 4
+_WHOLE_DIGITS: Final = 20
+"""The digits of the largest integer of 64 bits."""
+_ZEROS: Final = 23
+"""Zeros before and after the significant digits, together with the unused ones of these."""
+_EXPONENT_DIGITS: Final = 4
+_LARGEST_MAGNITUDE: Final = 40
+"""A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
+_LOOKED_AT: Final = 12
+"""Digits from which on a numeral is looked at, and of which a short period is repeated."""
+_SHORT_PERIOD: Final = 4
+NUMERAL: Final = b"0123456789.eE+-"
+_MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
+_SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*", re.DOTALL)
+"""What is one character in more bytes than one: escapes, characters of UTF-8; a line break and its blanks."""
+
+
+@fields_named("sg.Repetition(length=256, times=20)")
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """When a value is closed that repeats itself: `sg.Sampling(repetition=...)`.
+
+    Data repeats itself more often than language. Signs alone, such as rules and boards, and rows of numbers
+    need 1.6 times the `times`; codes of digits and letters, such as base64, 5 times the `times`, and short
+    ones 128 times, or twice the `length`.
+    """
+
+    length: int = 256
+    """The characters of a run, at least. In JSON the run may be of a string, a key, or items of a list."""
+    times: int = 20
+    """How often the period of the run is repeated, at least."""
+    digits: int = 17
+    """The significant digits of a number in JSON; more where its schema names a number of more digits. An
+    integer without a short period may have 20, as integers of 64 bits have."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("length", 32), ("times", 2), ("digits", 1)):
+            object.__setattr__(self, name, checks.whole(name, getattr(self, name), least))
+
+    def needed(self, period: bytes) -> int:
+        """Return the characters that a run of this period has at least."""
+        size, spelt = characters(period), _SPELT.sub(_kind, period)
+        if _CODE.fullmatch(spelt):
+            short = min(_SHORT_CODE_TIMES * size, 2 * self.length)
+            return max(self.length, short, _CODE_TIMES * self.times * size)
+        times = self.times * _ROW_TIMES if _ROWS.fullmatch(spelt) else self.times
+        return max(self.length, round(times * size))
+
+
+def _kind(spelt: re.Match[bytes]) -> bytes:
+    """Return what stands for a character of more bytes than one: a line break for an escape, language for all
+    others."""
+    return b"\n" if spelt[0][0] in b"\\\n" else b"q "
+
+
+def characters(data: bytes) -> int:
+    """Return how many characters bytes of JSON or of other text are."""
+    return len(_SPELT.sub(b"x", data))
+
+
+def run_of(text: bytearray, how: Repetition) -> int:
+    """Return the period, in bytes, of the run that a text ends with; 0 where it has none that is long enough.
+
+    Cost: two microseconds where nothing repeats itself, else linear in the run.
+    """
+    if len(text) < how.length:
+        return 0
+    needle, end = bytes(text[-_NEEDLE:]), len(text) - 1
+    first = max(len(text) - _NEEDLE - _LONGEST_PERIOD, 0)
+    for _ in range(_CANDIDATES):
+        at = text.rfind(needle, first, end)
+        if at < 0:
+            return 0
+        size = len(text) - _NEEDLE - at
+        period = bytes(text[-size:])
+        if (escape := period.find(b"\\")) > 0:  # an escape may be cut by the end of the text
+            period = period[escape:] + period[:escape]
+        run = -(-how.needed(period) * size // characters(period))
+        if run <= len(text) and text[len(text) - run + size :] == text[len(text) - run : -size]:
+            return size
+        end = at + _NEEDLE - 1
+    return 0
+
+
+class OpenRun:
+    """What one text has of a run or a number at its end. It takes the bytes of the text as they come."""
+
+    __slots__ = (
+        "_asked",
+        "_began",
+        "_closings",
+        "_how",
+        "_least",
+        "_log",
+        "_period",
+        "_read",
+        "_schema",
+        "text",
+    )
+
+    def __init__(self, how: Repetition, schema: JsonSchemaGrammar | None) -> None:
+        """`schema`: the grammar where the text is a document of JSON."""
+        self._how, self._schema = how, schema
+        self.text = bytearray()
+        self._closings = 0
+        """Choices that were made against a run."""
+        self._period = self._began = 0
+        """The period of the run, and the size of the text where it was seen; 0: there is no run."""
+        self._least: int | None = None
+        """The least number of tokens that completed the document in the run."""
+        self._log: EventLog | None = None
+        self._read = 0
+        """How much of the text the log has read."""
+        self._asked: int | None = None
+        """The digits that numbers may have."""
+
+    def write(self, data: bytes) -> None:
+        """Take more of the text."""
+        self.text += data
+        period = run_of(self.text, self._how)
+        if not period:
+            self._began, self._least = 0, None
+        elif not self._began:
+            self._period, self._began = period, len(self.text)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the text ends with a run that is to be closed."""
+        return self._began > 0 or self._closings >= _MOST_CLOSINGS
+
+    def count_closing(self) -> None:
+        """Note that a choice was made against the run, before its bytes are written."""
+        if self._closings == 0:
+            length, times = max(self._how.length // _SOONER, _NEEDLE), max(self._how.times // _SOONER, 2)
+            self._how = replace(self._how, length=length, times=times)
+        self._closings += 1
+
+    def stage(self, least: int) -> int:
+        """Return the stage at which the run is closed, 1 to 3. `least`: the tokens that complete the
+        document."""
+        if self._least is None or least < self._least:
+            self._least, self._began = least, len(self.text)
+        if self._closings >= _MOST_CLOSINGS:
+            return LAST_STAGE
+        grown = len(self.text) - self._began
+        return min(1 + grown // max(self._period, _STEP), LAST_STAGE)
+
+    @property
+    def told(self) -> str:
+        """What is closed, in words."""
+        period = bytes(self.text[len(self.text) - self._period :]).decode("utf-8", "replace")
+        return f"a run of {period[:40]!r} at character {len(self.text.decode('utf-8', 'replace')):,}"
+
+    def has_too_many_digits(self, data: bytes) -> bool:
+        """Return whether a numeral would have too many digits after these bytes. Cost: 0.3 us where no
+        numeral of many digits is open."""
+        tail = self.text[-_LOOKED_AT:] + data[:1]
+        if data[:1] not in NUMERAL or tail.strip(NUMERAL) or len(tail) <= _LOOKED_AT:
+            return False
+        numeral = self._numeral()
+        more = data[: len(data) - len(data.lstrip(NUMERAL))]
+        return bool(numeral) and is_beyond(numeral + more, self._most_digits())
+
+    def _numeral(self) -> bytes:
+        """Return the numeral that the text ends with; empty where it is a part of something else. In a text
+        that is no document of JSON, such as one of tools, a numeral is the value of a member."""
+        if self._schema is None:
+            found = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
+            return b"" if found is None else found[1]
+        self._log = self._log or EventLog()
+        new, self._read = bytes(self.text[self._read :]), len(self.text)
+        try:
+            self._log.write_document(new)
+        except JsonError:  # the grammar's texts are of a policy that JSON is not
+            return b""
+        return self._log.numeral
+
+    def _most_digits(self) -> int:
+        if self._asked is None:
+            asked = () if self._schema is None else digits_named(self._schema.schema)
+            self._asked = max((self._how.digits, *asked))
+        return self._asked
+
+
+def is_beyond(numeral: bytes, most: int) -> bool:
+    """Return whether a numeral has more than so many significant digits, or more zeros and digits of an
+    exponent than a number needs."""
+    mantissa, _, exponent = numeral.lower().partition(b"e")
+    if len(exponent.strip(b"+-")) > _EXPONENT_DIGITS:
+        return True
+    every = mantissa.lstrip(b"-").replace(b".", b"")
+    digits = every.lstrip(b"0")
+    is_whole = b"." not in mantissa and not exponent
+    if is_whole and not _repeats(digits):
+        most = max(most, _WHOLE_DIGITS)
+    return len(digits.rstrip(b"0")) > most or len(every) > most + _ZEROS
+
+
+def _repeats(digits: bytes) -> bool:
+    """Return whether the last digits repeat a short period."""
+    last = digits[-_LOOKED_AT:]
+    return any(last[size:] == last[:-size] for size in range(1, _SHORT_PERIOD + 1))
+
+
+def digits_named(schema: Any) -> Iterator[int]:
+    """Yield the digits of the numbers that a schema names, before or behind the point, and those of formats
+    of 64 bits. Linear in the schema; iterative at any depth."""
+    left = [schema]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+            if one.get("format") in ("int64", "uint64"):
+                yield _WHOLE_DIGITS
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
+            number = Decimal(one) if isinstance(one, int | Decimal) else Decimal(repr(one))
+            if number.is_finite():
+                whole = number.adjusted() + 1
+                yield len(number.normalize().as_tuple().digits)
+                if whole <= _LARGEST_MAGNITUDE:
+                    yield whole
