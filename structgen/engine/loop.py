@@ -505,9 +505,9 @@ class Loop:
         """Take a token behind a run. Where it leads away from the end of what repeats itself (`repetition`),
         take another one, chosen with the same noise. Return the step whose token was taken."""
         text.least = least = matcher.tokens_to_finish()
-        stage = run.stage(least)
+        completion = matcher.compiled.completion(matcher.state)
+        stage, end = run.stage(least, completion), completion[:1]
         room = min(text.room, least + (stage < LAST_STAGE))
-        end = matcher.compiled.completion(matcher.state)[:1]
         data = self._tokenizer.token_bytes[step.token] or b""
         text.least = self._least_after(matcher, step.token)
         if text.least > room - 1 or (stage > 1 and data[:1] != end):

@@ -40,15 +40,19 @@ _CODE_TIMES: Final = 5
 were made up repeat a hundred lines."""
 _SHORT_CODE_TIMES: Final = 128
 """Times that a short period of a code is repeated, up to twice the length of a run."""
-_ROWS: Final = re.compile(rb"[^0-9A-Za-z]*|[^A-Za-z\"]*\[[^A-Za-z\"]*")
+_ROWS: Final = re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*")
 _ROW_TIMES: Final = 1.6
 """A matrix of 32 equal rows is whole."""
 _STEP: Final = 8
 """The least number of bytes between two stages."""
+_LONG_STEP: Final = 64
+"""The same where the end is far, or comes nearer by the run: no token is longer, mostly."""
 LAST_STAGE: Final = 3
 _SOONER: Final = 4
 """Behind a run that was closed, another one is so many times shorter."""
 _MOST_CLOSINGS: Final = 4
+_WHOLE: Final = 1 << 64
+"""Integers below it are often identities, of which each digit counts."""
 _WHOLE_DIGITS: Final = 20
 """The digits of the largest integer of 64 bits."""
 _ZEROS: Final = 23
@@ -61,8 +65,12 @@ _LOOKED_AT: Final = 12
 _SHORT_PERIOD: Final = 4
 NUMERAL: Final = b"0123456789.eE+-"
 _MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
-_SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*", re.DOTALL)
-"""What is one character in more bytes than one: escapes, characters of UTF-8; a line break and its blanks."""
+_SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*|(?<=[,:]) ", re.DOTALL)
+"""What is one character in more bytes than one, escapes and those of UTF-8; and what only a way of writing JSON
+has: line breaks, and blanks behind commas."""
+_BORDERS: Final = (b"\n", b"\\", b", ", b": ")
+_LEAD: Final = re.compile(rb"[^\x80-\xbf]")
+"""Where a period is taken to begin, so that no character is cut: else at its first lead byte."""
 
 
 @fields_named("sg.Repetition(length=256, times=20)")
@@ -81,7 +89,7 @@ class Repetition:
     """How often the period of the run is repeated, at least."""
     digits: int = 17
     """The significant digits of a number in JSON; more where its schema names a number of more digits. An
-    integer without a short period may have 20, as integers of 64 bits have."""
+    integer of 64 bits may have more, unless its last digits repeat a short period."""
 
     def __post_init__(self) -> None:
         for name, least in (("length", 32), ("times", 2), ("digits", 1)):
@@ -89,23 +97,30 @@ class Repetition:
 
     def needed(self, period: bytes) -> int:
         """Return the characters that a run of this period has at least."""
-        size, spelt = characters(period), _SPELT.sub(_kind, period)
-        if _CODE.fullmatch(spelt):
+        found = spelt(period)
+        size = len(found)
+        if _CODE.fullmatch(found):
             short = min(_SHORT_CODE_TIMES * size, 2 * self.length)
             return max(self.length, short, _CODE_TIMES * self.times * size)
-        times = self.times * _ROW_TIMES if _ROWS.fullmatch(spelt) else self.times
+        times = self.times * _ROW_TIMES if _ROWS.fullmatch(found) else self.times
         return max(self.length, round(times * size))
 
 
 def _kind(spelt: re.Match[bytes]) -> bytes:
-    """Return what stands for a character of more bytes than one: a line break for an escape, language for all
-    others."""
-    return b"\n" if spelt[0][0] in b"\\\n" else b"q "
+    """Return what stands for bytes that `_SPELT` finds: a line break for an escape, the sign of a character
+    for one of UTF-8, and nothing for what only a way of writing has."""
+    first = spelt[0][:1]
+    return b"\n" if first == b"\\" else (b"" if first in b"\n " else b"\x7f")
 
 
-def characters(data: bytes) -> int:
-    """Return how many characters bytes of JSON or of other text are."""
-    return len(_SPELT.sub(b"x", data))
+def spelt(period: bytes) -> bytes:
+    """Return the characters of a period, a byte each, wherever in it the text ends: never inside of one."""
+    around = period + period
+    first = min((found for sign in _BORDERS if (found := around.find(sign)) >= 0), default=-1)
+    if first < 0:
+        lead = _LEAD.search(period)
+        first = lead.start() if lead else 0
+    return _SPELT.sub(_kind, around[first : first + len(period)]) or b" "
 
 
 def run_of(text: bytearray, how: Repetition) -> int:
@@ -123,9 +138,7 @@ def run_of(text: bytearray, how: Repetition) -> int:
             return 0
         size = len(text) - _NEEDLE - at
         period = bytes(text[-size:])
-        if (escape := period.find(b"\\")) > 0:  # an escape may be cut by the end of the text
-            period = period[escape:] + period[:escape]
-        run = -(-how.needed(period) * size // characters(period))
+        run = -(-how.needed(period) * size // len(spelt(period)))
         if run <= len(text) and text[len(text) - run + size :] == text[len(text) - run : -size]:
             return size
         end = at + _NEEDLE - 1
@@ -140,6 +153,7 @@ class OpenRun:
         "_began",
         "_closings",
         "_how",
+        "_is_nearer",
         "_least",
         "_log",
         "_period",
@@ -158,6 +172,8 @@ class OpenRun:
         """The period of the run, and the size of the text where it was seen; 0: there is no run."""
         self._least: int | None = None
         """The least number of tokens that completed the document in the run."""
+        self._is_nearer = False
+        """Whether the run has brought the end nearer."""
         self._log: EventLog | None = None
         self._read = 0
         """How much of the text the log has read."""
@@ -169,7 +185,7 @@ class OpenRun:
         self.text += data
         period = run_of(self.text, self._how)
         if not period:
-            self._began, self._least = 0, None
+            self._began, self._least, self._is_nearer = 0, None, False
         elif not self._began:
             self._period, self._began = period, len(self.text)
 
@@ -185,15 +201,17 @@ class OpenRun:
             self._how = replace(self._how, length=length, times=times)
         self._closings += 1
 
-    def stage(self, least: int) -> int:
-        """Return the stage at which the run is closed, 1 to 3. `least`: the tokens that complete the
-        document."""
+    def stage(self, least: int, completion: bytes) -> int:
+        """Return the stage at which the run is closed, 1 to 3. `completion`: the shortest one, of `least`
+        tokens."""
         if self._least is None or least < self._least:
+            self._is_nearer = self._least is not None
             self._least, self._began = least, len(self.text)
         if self._closings >= _MOST_CLOSINGS:
             return LAST_STAGE
         grown = len(self.text) - self._began
-        return min(1 + grown // max(self._period, _STEP), LAST_STAGE)
+        is_far = self._is_nearer or len(completion) > _LONG_STEP
+        return min(1 + grown // max(self._period, _LONG_STEP if is_far else _STEP), LAST_STAGE)
 
     @property
     def told(self) -> str:
@@ -204,11 +222,13 @@ class OpenRun:
     def has_too_many_digits(self, data: bytes) -> bool:
         """Return whether a numeral would have too many digits after these bytes. Cost: 0.3 us where no
         numeral of many digits is open."""
-        tail = self.text[-_LOOKED_AT:] + data[:1]
-        if data[:1] not in NUMERAL or tail.strip(NUMERAL) or len(tail) <= _LOOKED_AT:
+        if not data or data[0] not in NUMERAL:
+            return False
+        tail = self.text[-_LOOKED_AT:]
+        more = data[: len(data) - len(data.lstrip(NUMERAL))]
+        if len(tail) - len(tail.rstrip(NUMERAL)) + len(more) < min(_LOOKED_AT, self._how.digits):
             return False
         numeral = self._numeral()
-        more = data[: len(data) - len(data.lstrip(NUMERAL))]
         return bool(numeral) and is_beyond(numeral + more, self._most_digits())
 
     def _numeral(self) -> bytes:
@@ -240,10 +260,12 @@ def is_beyond(numeral: bytes, most: int) -> bool:
         return True
     every = mantissa.lstrip(b"-").replace(b".", b"")
     digits = every.lstrip(b"0")
-    is_whole = b"." not in mantissa and not exponent
-    if is_whole and not _repeats(digits):
-        most = max(most, _WHOLE_DIGITS)
-    return len(digits.rstrip(b"0")) > most or len(every) > most + _ZEROS
+    if len(every) > most + _ZEROS:
+        return True
+    if b"." not in mantissa and not exponent and not _repeats(digits) and int(digits or b"0") < _WHOLE:
+        return False
+    is_loop = _repeats(digits) and digits[-_LOOKED_AT:].strip(b"0")
+    return len(digits if is_loop else digits.rstrip(b"0")) > most
 
 
 def _repeats(digits: bytes) -> bool:
@@ -267,7 +289,8 @@ def digits_named(schema: Any) -> Iterator[int]:
         elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
             number = Decimal(one) if isinstance(one, int | Decimal) else Decimal(repr(one))
             if number.is_finite():
-                whole = number.adjusted() + 1
-                yield len(number.normalize().as_tuple().digits)
-                if whole <= _LARGEST_MAGNITUDE:
-                    yield whole
+                digits = number.normalize().as_tuple()
+                yield len(digits.digits)
+                for places in (number.adjusted() + 1, -int(digits.exponent)):
+                    if 0 < places <= _LARGEST_MAGNITUDE:
+                        yield places
