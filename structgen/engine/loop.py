@@ -504,16 +504,22 @@ class Loop:
     def _towards_end(self, text: TextSequence, matcher: Matcher, run: OpenRun, step: Step) -> Step:
         """Take a token behind a run. Where it leads away from the end of what repeats itself (`repetition`),
         take another one, chosen with the same noise. Return the step whose token was taken."""
-        text.least = least = matcher.tokens_to_finish()
+        least = matcher.tokens_to_finish()
+        text.least = least
+        room = text.room
         completion = matcher.compiled.completion(matcher.state)
-        stage, end = run.stage(least, completion), completion[:1]
-        room = min(text.room, least + (stage < LAST_STAGE))
+        stage, end = run.stage(len(completion)), completion[:1]
+        is_last = stage == LAST_STAGE
         data = self._tokenizer.token_bytes[step.token] or b""
         text.least = self._least_after(matcher, step.token)
-        if text.least > room - 1 or (stage > 1 and data[:1] != end):
+        is_away = text.least > (min(room, least) if is_last else room) - 1
+        if not (is_last or is_away) and text.least >= 0:
+            is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
+            is_away = is_longer or (stage > 1 and data[:1] != end)
+        if is_away:
             matcher.rollback(1)
-            matcher.fill_mask(self._narrow, budget=room)
-            if stage < LAST_STAGE:
+            matcher.fill_mask(self._narrow, budget=min(room, least + (not is_last)))
+            if not is_last:
                 self._keep(lambda data: data[:1] == end)
             step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
             step.closed = run.told

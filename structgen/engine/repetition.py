@@ -46,7 +46,7 @@ _ROW_TIMES: Final = 1.6
 _STEP: Final = 8
 """The least number of bytes between two stages."""
 _LONG_STEP: Final = 64
-"""The same where the end is far, or comes nearer by the run: no token is longer, mostly."""
+"""The same in a run that has brought the end nearer."""
 LAST_STAGE: Final = 3
 _SOONER: Final = 4
 """Behind a run that was closed, another one is so many times shorter."""
@@ -66,8 +66,8 @@ _SHORT_PERIOD: Final = 4
 NUMERAL: Final = b"0123456789.eE+-"
 _MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
 _SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*|(?<=[,:]) ", re.DOTALL)
-"""What is one character in more bytes than one, escapes and those of UTF-8; and what only a way of writing JSON
-has: line breaks, and blanks behind commas."""
+"""What is one character in more bytes than one, escapes and those of UTF-8; and what only a way of writing
+JSON has: line breaks, and blanks behind commas."""
 _BORDERS: Final = (b"\n", b"\\", b", ", b": ")
 _LEAD: Final = re.compile(rb"[^\x80-\xbf]")
 """Where a period is taken to begin, so that no character is cut: else at its first lead byte."""
@@ -123,6 +123,10 @@ def spelt(period: bytes) -> bytes:
     return _SPELT.sub(_kind, around[first : first + len(period)]) or b" "
 
 
+ENDS: Final = Repetition()
+"""The default."""
+
+
 def run_of(text: bytearray, how: Repetition) -> int:
     """Return the period, in bytes, of the run that a text ends with; 0 where it has none that is long enough.
 
@@ -171,7 +175,7 @@ class OpenRun:
         self._period = self._began = 0
         """The period of the run, and the size of the text where it was seen; 0: there is no run."""
         self._least: int | None = None
-        """The least number of tokens that completed the document in the run."""
+        """The fewest bytes that completed the document in the run."""
         self._is_nearer = False
         """Whether the run has brought the end nearer."""
         self._log: EventLog | None = None
@@ -201,17 +205,16 @@ class OpenRun:
             self._how = replace(self._how, length=length, times=times)
         self._closings += 1
 
-    def stage(self, least: int, completion: bytes) -> int:
-        """Return the stage at which the run is closed, 1 to 3. `completion`: the shortest one, of `least`
-        tokens."""
-        if self._least is None or least < self._least:
+    def stage(self, left: int) -> int:
+        """Return the stage at which the run is closed, 1 to 3. `left`: the bytes of the shortest
+        completion."""
+        if self._least is None or left < self._least:
             self._is_nearer = self._least is not None
-            self._least, self._began = least, len(self.text)
+            self._least, self._began = left, len(self.text)
         if self._closings >= _MOST_CLOSINGS:
             return LAST_STAGE
         grown = len(self.text) - self._began
-        is_far = self._is_nearer or len(completion) > _LONG_STEP
-        return min(1 + grown // max(self._period, _LONG_STEP if is_far else _STEP), LAST_STAGE)
+        return min(1 + grown // max(self._period, _LONG_STEP if self._is_nearer else _STEP), LAST_STAGE)
 
     @property
     def told(self) -> str:

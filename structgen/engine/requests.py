@@ -12,7 +12,7 @@ from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
-from structgen.engine.repetition import Repetition
+from structgen.engine.repetition import ENDS, Repetition
 from structgen.engine.strategies.strategy import (
     Mixture,
     SearchStrategy,
@@ -108,7 +108,7 @@ class Sampling:
     """Texts that are in no text, in whichever tokens (in a document of JSON: in no string and no key), and
     tokens, by id, that are not used. Kept as a tuple."""
 
-    repetition: Repetition | None = Repetition()
+    repetition: Repetition | None = ENDS
     """When a value that repeats itself is closed, and how many digits a number has; None: never. Of texts
     with a grammar; not beside a search."""
 

@@ -23,8 +23,8 @@ from structgen.engine.asking import ModelPrompts
 from structgen.engine.bulk.bulk_file import answer_line, shown
 from structgen.engine.bulk.bulk_on_ray import AnsweredShard
 from structgen.engine.bulk.bulk_runs import Prompt, folder_digest
-from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.repetition import Repetition
+from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Request, Result, Usage
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import Recent
