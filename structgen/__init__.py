@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from structgen.engine.composed_models.fused import Fused
     from structgen.engine.composed_models.switched import Switched
     from structgen.engine.engine import Engine
-    from structgen.engine.repetition import Repetition
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.engine.searches.cautious import Cautious
     from structgen.engine.searches.pause_and_rerank import PauseAndRerank
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from structgen.engine.strategies.mirostat import Mirostat
     from structgen.engine.strategies.model_arithmetic import ContrastiveDecoding, ProxyTuning
     from structgen.engine.strategies.momentum import Momentum
+    from structgen.engine.strategies.repetitions import Repetitions
     from structgen.engine.thinking import Thinking
     from structgen.errors import (
         BudgetError,
@@ -175,7 +175,7 @@ __all__ = [
     "ProxyTuning",
     "Regex",
     "RegexError",
-    "Repetition",
+    "Repetitions",
     "Reply",
     "Request",
     "Result",
@@ -270,8 +270,8 @@ def _home(name: str) -> str | None:
             return "structgen.engine"
         case "FinishReason" | "Request" | "Result" | "Sampling":
             return "structgen.engine.requests"
-        case "Repetition":
-            return "structgen.engine.repetition"
+        case "Repetitions":
+            return "structgen.engine.strategies.repetitions"
         case "Contrast" | "Guidance" | "Mirostat" | "Momentum":
             return f"structgen.engine.strategies.{name.lower()}"
         case "Cautious" | "Plan" | "Superposed" | "Valued":

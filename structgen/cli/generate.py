@@ -475,7 +475,7 @@ def generate(
                     seed=seed,
                     logit_bias=_biases(logit_bias or []),
                     min_tokens=min_tokens,
-                    repetition=sg.Repetition() if repetition else None,
+                    repetition=sg.Repetitions() if repetition else None,
                     strategy=strategies,
                     monitors=watching,
                 ),

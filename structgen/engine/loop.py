@@ -69,11 +69,11 @@ from structgen.engine.draft_models import without_auto
 from structgen.engine.mask_rows import BatchMasks, Filling, forbid
 from structgen.engine.model_protocol import Model
 from structgen.engine.model_reading import ModelReading, failed, release
-from structgen.engine.repetition import LAST_STAGE, NUMERAL, OpenRun
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.searches.branches import entropy
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.sequences import TextSequence
+from structgen.engine.strategies.repetitions import LAST_STAGE, NUMERAL, OpenRun
 from structgen.engine.strategies.row_law import allowed_ids
 from structgen.engine.strategies.second_rows import read_on
 from structgen.engine.strategies.strategy import log_softmax
@@ -460,11 +460,16 @@ class Loop:
         counts."""
         matcher = text.matcher
         if matcher is not None and text.run is not None:
-            if text.run.has_too_many_digits(self._tokenizer.token_bytes[step.token] or b""):
+            data = self._tokenizer.token_bytes[step.token] or b""
+            if text.run.has_too_many_digits(data):
                 step = self._without_digits(text, matcher, step)
             if text.run.is_long:
-                text.take(self._towards_end(text, matcher, text.run, step))
-                return
+                awaited = text.run.awaited(matcher)
+                if not awaited:
+                    text.take(self._towards_end(text, matcher, text.run, step))
+                    return
+                if len(data) > len(awaited) and data.startswith(awaited):
+                    step = self._up_to(text, matcher, awaited, step)
         if matcher is not None and matcher.budget_suffices(text.spare):
             matcher.advance(step.token)
             text.least = None
@@ -499,6 +504,16 @@ class Loop:
             return step
         step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
         step.closed = "a number of too many digits"
+        return step
+
+    def _up_to(self, text: TextSequence, matcher: Matcher, awaited: bytes, step: Step) -> Step:
+        """Choose again among the tokens that write no more than what is awaited; where none may come, return
+        the step."""
+        matcher.fill_mask(self._narrow, budget=text.room)
+        if not self._keep(lambda data: bool(data) and awaited.startswith(data)):
+            return step
+        step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
+        step.closed = text.run.told if text.run else ""
         return step
 
     def _towards_end(self, text: TextSequence, matcher: Matcher, run: OpenRun, step: Step) -> Step:

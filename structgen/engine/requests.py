@@ -12,7 +12,7 @@ from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
-from structgen.engine.repetition import ENDS, Repetition
+from structgen.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.engine.strategies.strategy import (
     Mixture,
     SearchStrategy,
@@ -108,7 +108,7 @@ class Sampling:
     """Texts that are in no text, in whichever tokens (in a document of JSON: in no string and no key), and
     tokens, by id, that are not used. Kept as a tuple."""
 
-    repetition: Repetition | None = ENDS
+    repetition: Repetitions | None = ENDS
     """When a value that repeats itself is closed, and how many digits a number has; None: never. Of texts
     with a grammar; not beside a search."""
 
@@ -129,11 +129,11 @@ class Sampling:
             ("banned", checked_bans(self.banned)),
         ):
             object.__setattr__(self, name, value)
-        if not isinstance(self.repetition, Repetition | None):
+        if not isinstance(self.repetition, Repetitions | None):
             raise OptionError(
                 f"repetition is a {type(self.repetition).__name__}.",
                 where="repetition",
-                cure="Pass sg.Repetition(length=..., times=..., digits=...), or None.",
+                cure="Pass sg.Repetitions(length=..., times=..., digits=...), or None.",
             )
         plain = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
         filters = [name for name, value in plain.items() if getattr(self, name) != value]

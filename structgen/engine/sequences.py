@@ -22,11 +22,11 @@ from structgen.core.matcher import Matcher
 from structgen.engine.choice import ChoiceRow
 from structgen.engine.guesses import Guesses
 from structgen.engine.model_protocol import Model
-from structgen.engine.repetition import OpenRun
 from structgen.engine.requests import COMPLETE, FinishReason, Handle, Result, Step, Usage, fault_of
 from structgen.engine.searches.branches import TextPlace
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.searches.search_run import SearchRun
+from structgen.engine.strategies.repetitions import OpenRun
 from structgen.engine.strategies.row_law import RowLaw, told
 from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.strategies.strategy import Decision, SearchStrategy

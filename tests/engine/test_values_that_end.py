@@ -16,7 +16,7 @@ from small_models import TreeFunction, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.repetition import OpenRun, digits_named, is_beyond, run_of, spelt  # noqa: E402
+from structgen.engine.strategies.repetitions import OpenRun, digits_named, is_beyond, run_of, spelt  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 TOKENIZER = tokenizer()
@@ -103,6 +103,12 @@ def test_while_the_grammar_asks_for_more_the_model_goes_on() -> None:
     assert many.value == 100 * ["a"]
 
 
+def test_a_list_closes_behind_a_whole_item() -> None:
+    for name, item in (("lists", [1, 2]), ("integers", 0)):
+        found = _result(*LOOPS[name]).value
+        assert found == [item] * len(found)
+
+
 def test_a_string_closes_alone_and_the_next_member_is_written() -> None:
     result = _result(_of(a=S, b=S) | {"required": ["a"]}, '{"a": "', "ha ", max_tokens=MOST)
     assert set(result.value) == {"a", "b"}
@@ -180,7 +186,7 @@ def test_what_a_schema_names_is_counted_as_its_decimals_say() -> None:
 
 
 def test_numbers_are_those_of_json_not_digits_in_strings() -> None:
-    run = OpenRun(sg.Repetition(), sg.json_schema({}))
+    run = OpenRun(sg.Repetitions(), sg.json_schema({}))
     run.write(b'{"a 1": "POINT(1, 12345678901234567')
     assert not run.has_too_many_digits(b"8")
     run.write(b'", "n": -12345.678901234567')
@@ -189,7 +195,7 @@ def test_numbers_are_those_of_json_not_digits_in_strings() -> None:
 
 
 def test_numbers_of_calls_end_too() -> None:
-    run = OpenRun(sg.Repetition(), None)
+    run = OpenRun(sg.Repetitions(), None)
     run.write(b'<tool_call>{"name": "f", "arguments": {"n": 77777777777777777')
     assert run.has_too_many_digits(b"7")
 
@@ -230,7 +236,7 @@ def _writings(value: Any) -> Iterator[str]:
 
 def _is_cut(text: str, step: int = 1) -> bool:
     """Return whether any beginning of a text has a run that would be closed before the text is over."""
-    run, data = OpenRun(sg.Repetition(), sg.json_schema({})), text.encode()
+    run, data = OpenRun(sg.Repetitions(), sg.json_schema({})), text.encode()
     for at in range(0, len(data), step):
         if run.is_long or run.has_too_many_digits(data[at : at + step]):
             return True
@@ -273,7 +279,7 @@ def test_no_random_document_of_a_person_is_cut() -> None:
 
 
 def test_a_run_is_found_wherever_it_begins_and_however_it_is_cut() -> None:
-    draw, how = random.Random(5), sg.Repetition()
+    draw, how = random.Random(5), sg.Repetitions()
     for _ in range(60):
         period = "".join(draw.choice("ab c,1\n") for _ in range(draw.randrange(1, 40))) + "é "
         times = how.needed(period.encode()) // len(spelt(period.encode())) + 3
@@ -297,13 +303,13 @@ def test_the_digits_of_numerals_are_counted_as_their_value_says() -> None:
 def test_options_of_repetition_are_checked() -> None:
     for wrong in ({"length": 3}, {"times": 1}, {"digits": 0}, {"digits": 1.5}, {"long": 3}):
         with pytest.raises(sg.OptionError):
-            sg.Repetition(**wrong)  # type: ignore[arg-type]
+            sg.Repetitions(**wrong)  # type: ignore[arg-type]
     with pytest.raises(sg.OptionError, match="repetition is a bool"):
         Sampling(repetition=True)  # type: ignore[arg-type]
 
 
 def test_a_shorter_length_closes_sooner() -> None:
-    how = Sampling(temperature=0, repetition=sg.Repetition(length=40, times=3, digits=5))
+    how = Sampling(temperature=0, repetition=sg.Repetitions(length=40, times=3, digits=5))
     assert len(_result(_of(a=S), '{"a": "', "ha ", how).value["a"]) < 70
     assert _result(_of(n=INTEGER), '{"n": ', "7", how).value["n"] == 77777
 

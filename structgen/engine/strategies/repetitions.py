@@ -3,7 +3,8 @@
 A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
 the end of a text in which each character is the one a period before it. A run that is long enough ends at the
 next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
-narrowed (`Loop`), in three stages:
+narrowed (`Loop`). This begins where the document is nearest to its end, in a list behind a whole item, and has
+three stages:
 
     1  nothing may come that leads away from the end of the document: an item is finished, no other begins
     2  after one more period: only what begins as the shortest completion begins, as the closing quote does
@@ -25,6 +26,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from structgen.core.events import EventLog, JsonError
+from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.errors import fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -34,7 +36,7 @@ _NEEDLE: Final = 32
 _LONGEST_PERIOD: Final = 512
 _CANDIDATES: Final = 8
 """Places that are looked at: inside of a period its own parts may repeat themselves."""
-_CODE: Final = re.compile(rb"[A-Za-z+/=\n]*[0-9][0-9A-Za-z+/=\n]*")
+_CODE: Final = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL)
 _CODE_TIMES: Final = 5
 """A period of a code is repeated so many times more often than one of language: digests and certificates that
 were made up repeat a hundred lines."""
@@ -44,9 +46,7 @@ _ROWS: Final = re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]
 _ROW_TIMES: Final = 1.6
 """A matrix of 32 equal rows is whole."""
 _STEP: Final = 8
-"""The least number of bytes between two stages."""
-_LONG_STEP: Final = 64
-"""The same in a run that has brought the end nearer."""
+"""Bytes between two stages, besides a period."""
 LAST_STAGE: Final = 3
 _SOONER: Final = 4
 """Behind a run that was closed, another one is so many times shorter."""
@@ -73,9 +73,9 @@ _LEAD: Final = re.compile(rb"[^\x80-\xbf]")
 """Where a period is taken to begin, so that no character is cut: else at its first lead byte."""
 
 
-@fields_named("sg.Repetition(length=256, times=20)")
+@fields_named("sg.Repetitions(length=256, times=20)")
 @dataclass(frozen=True, slots=True)
-class Repetition:
+class Repetitions:
     """When a value is closed that repeats itself: `sg.Sampling(repetition=...)`.
 
     Data repeats itself more often than language. Signs alone, such as rules and boards, and rows of numbers
@@ -123,11 +123,11 @@ def spelt(period: bytes) -> bytes:
     return _SPELT.sub(_kind, around[first : first + len(period)]) or b" "
 
 
-ENDS: Final = Repetition()
+ENDS: Final = Repetitions()
 """The default."""
 
 
-def run_of(text: bytearray, how: Repetition) -> int:
+def run_of(text: bytearray, how: Repetitions) -> int:
     """Return the period, in bytes, of the run that a text ends with; 0 where it has none that is long enough.
 
     Cost: two microseconds where nothing repeats itself, else linear in the run.
@@ -156,8 +156,8 @@ class OpenRun:
         "_asked",
         "_began",
         "_closings",
+        "_goal",
         "_how",
-        "_is_nearer",
         "_least",
         "_log",
         "_period",
@@ -166,7 +166,7 @@ class OpenRun:
         "text",
     )
 
-    def __init__(self, how: Repetition, schema: JsonSchemaGrammar | None) -> None:
+    def __init__(self, how: Repetitions, schema: JsonSchemaGrammar | None) -> None:
         """`schema`: the grammar where the text is a document of JSON."""
         self._how, self._schema = how, schema
         self.text = bytearray()
@@ -176,8 +176,8 @@ class OpenRun:
         """The period of the run, and the size of the text where it was seen; 0: there is no run."""
         self._least: int | None = None
         """The fewest bytes that completed the document in the run."""
-        self._is_nearer = False
-        """Whether the run has brought the end nearer."""
+        self._goal = -1
+        """The size of the text at which the run is to be closed; below 0: not known yet."""
         self._log: EventLog | None = None
         self._read = 0
         """How much of the text the log has read."""
@@ -189,7 +189,7 @@ class OpenRun:
         self.text += data
         period = run_of(self.text, self._how)
         if not period:
-            self._began, self._least, self._is_nearer = 0, None, False
+            self._began, self._goal, self._least = 0, -1, None
         elif not self._began:
             self._period, self._began = period, len(self.text)
 
@@ -205,16 +205,35 @@ class OpenRun:
             self._how = replace(self._how, length=length, times=times)
         self._closings += 1
 
+    def awaited(self, matcher: Matcher) -> bytes:
+        """Return the bytes of the run that are still to come before it is closed: within the next period
+        there is a place where the shortest completion is shortest, in a list behind a whole item. Cost: once
+        for a run, that of a completion for each byte of its period."""
+        if self._closings >= _MOST_CLOSINGS:
+            return b""
+        ahead = bytes(self.text[-self._period :])
+        if self._goal < 0:
+            compiled, state, at = matcher.compiled, matcher.state, 0
+            fewest = len(compiled.completion(state))
+            for count, byte in enumerate(ahead, 1):
+                after = compiled.step_bytes(state, bytes((byte,)))
+                if after is None:
+                    break
+                state, left = after, len(compiled.completion(after))
+                if left < fewest:
+                    fewest, at = left, count
+            self._goal = self._began = len(self.text) + at
+        return ahead[: max(self._goal - len(self.text), 0)]
+
     def stage(self, left: int) -> int:
         """Return the stage at which the run is closed, 1 to 3. `left`: the bytes of the shortest
         completion."""
         if self._least is None or left < self._least:
-            self._is_nearer = self._least is not None
             self._least, self._began = left, len(self.text)
         if self._closings >= _MOST_CLOSINGS:
             return LAST_STAGE
-        grown = len(self.text) - self._began
-        return min(1 + grown // max(self._period, _LONG_STEP if self._is_nearer else _STEP), LAST_STAGE)
+        grown = max(len(self.text) - self._began, 0)
+        return min(1 + grown // (self._period + _STEP), LAST_STAGE)
 
     @property
     def told(self) -> str:
