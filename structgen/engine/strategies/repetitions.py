@@ -3,7 +3,7 @@
 A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
 the end of a text in which each character is the one a period before it. A run that is long enough ends at the
 next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
-narrowed (`Loop`). This begins where the document is nearest to its end, in a list behind a whole item, and has
+narrowed (`Loop`). It begins where the document is nearest to its end, in a list behind a whole item, and has
 three stages:
 
     1  nothing may come that leads away from the end of the document: an item is finished, no other begins
