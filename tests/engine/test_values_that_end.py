@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -180,7 +181,8 @@ def test_a_schema_that_names_more_digits_gets_them(schema: dict[str, Any], digit
 
 def test_what_a_schema_names_is_counted_as_its_decimals_say() -> None:
     named = {"minimum": -12.5, "maximum": 1e30, "multipleOf": 0.001, "x": [True, {"const": 0}]}
-    assert sorted(digits_named(named)) == [1, 1, 1, 1, 1, 2, 3, 3, 31]
+    assert sorted(digits_named(named)) == [0, 1, 1, 1, 1, 2, 3, 3, 31]
+    assert max(digits_named({"maximum": Decimal("1e99999999"), "const": Decimal("0." + 35 * "3")})) == 35
     assert max(digits_named({"maximum": 1.7976931348623157e308})) == 17
     assert max(digits_named({"format": "int64"})) == 20
 

@@ -311,8 +311,8 @@ def digits_named(schema: Any) -> Iterator[int]:
         elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
             number = Decimal(one) if isinstance(one, int | Decimal) else Decimal(repr(one))
             if number.is_finite():
-                digits = number.normalize().as_tuple()
-                yield len(digits.digits)
-                for places in (number.adjusted() + 1, -int(digits.exponent)):
+                written = number.as_tuple()  # arithmetic would round it
+                yield len(bytes(written.digits).strip(b"\0"))
+                for places in (number.adjusted() + 1, -int(written.exponent)):
                     if 0 < places <= _LARGEST_MAGNITUDE:
                         yield places
