@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from structgen.engine.strategies.mirostat import Mirostat
     from structgen.engine.strategies.model_arithmetic import ContrastiveDecoding, ProxyTuning
     from structgen.engine.strategies.momentum import Momentum
+    from structgen.engine.strategies.repetitions import Repetitions
     from structgen.engine.thinking import Thinking
     from structgen.errors import (
         BudgetError,
@@ -174,6 +175,7 @@ __all__ = [
     "ProxyTuning",
     "Regex",
     "RegexError",
+    "Repetitions",
     "Reply",
     "Request",
     "Result",
@@ -268,6 +270,8 @@ def _home(name: str) -> str | None:
             return "structgen.engine"
         case "FinishReason" | "Request" | "Result" | "Sampling":
             return "structgen.engine.requests"
+        case "Repetitions":
+            return "structgen.engine.strategies.repetitions"
         case "Contrast" | "Guidance" | "Mirostat" | "Momentum":
             return f"structgen.engine.strategies.{name.lower()}"
         case "Cautious" | "Plan" | "Superposed" | "Valued":

@@ -196,6 +196,9 @@ def generate(
         ),
     ] = None,
     min_tokens: Annotated[int, typer.Option(min=0, help="A free text has at least so many tokens.")] = 0,
+    repetition: Annotated[
+        bool, typer.Option(help="Close values that repeat themselves, and numbers of too many digits.")
+    ] = True,
     logit_bias: Annotated[
         list[str] | None,
         typer.Option(
@@ -472,6 +475,7 @@ def generate(
                     seed=seed,
                     logit_bias=_biases(logit_bias or []),
                     min_tokens=min_tokens,
+                    repetition=sg.Repetitions() if repetition else None,
                     strategy=strategies,
                     monitors=watching,
                 ),

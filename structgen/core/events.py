@@ -262,6 +262,11 @@ class EventLog:
         backslashes changes nothing then."""
         return self._mode in (_STRING, _KEY) and not self._escaped
 
+    @property
+    def numeral(self) -> bytes:
+        """The numeral that is being read; empty where there is none."""
+        return bytes(self.text[self._start :]) if self._mode == _NUMBER else b""
+
     def read(self, tokens: Sequence[int], token_bytes: Sequence[bytes | None], ends: Collection[int]) -> None:
         """Scan the tokens that were not scanned yet; `ends` are the end tokens. Linear in their bytes."""
         for at in range(self.scanned, len(tokens)):

@@ -12,6 +12,7 @@ from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
+from structgen.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.engine.strategies.strategy import (
     Mixture,
     SearchStrategy,
@@ -34,6 +35,9 @@ class FinishReason(Enum):
     """The model chose the end token where the grammar allows it; or a stop string occurred."""
     STEERED = "steered"
     """The document is complete. Its end was forced so that it fits into max_tokens."""
+    REPETITION = "repetition"
+    """The document is complete. A value that repeated itself, or a number of too many digits, was closed:
+    `Usage.closed` tells which (`Sampling.repetition`)."""
     MAX_TOKENS = "max_tokens"
     """Without a grammar, and on servers: max_tokens are used up."""
     CANCELLED = "cancelled"
@@ -41,6 +45,8 @@ class FinishReason(Enum):
     """`Result.error` says what went wrong; the result has the text so far."""
 
 
+COMPLETE: Final = (FinishReason.STOP, FinishReason.STEERED, FinishReason.REPETITION)
+"""The reasons with which a text of a grammar is whole."""
 _TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 to 1e30"
 _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
@@ -102,6 +108,10 @@ class Sampling:
     """Texts that are in no text, in whichever tokens (in a document of JSON: in no string and no key), and
     tokens, by id, that are not used. Kept as a tuple."""
 
+    repetition: Repetitions | None = ENDS
+    """When a value that repeats itself is closed, and how many digits a number has; None: never. Of texts
+    with a grammar; not beside a search."""
+
     def __post_init__(self) -> None:
         for name, value in (
             ("temperature", checks.number("temperature", self.temperature, *_TEMPERATURE, besides=0.0)),
@@ -119,6 +129,12 @@ class Sampling:
             ("banned", checked_bans(self.banned)),
         ):
             object.__setattr__(self, name, value)
+        if not isinstance(self.repetition, Repetitions | None):
+            raise OptionError(
+                f"repetition is a {type(self.repetition).__name__}.",
+                where="repetition",
+                cure="Pass sg.Repetitions(length=..., times=..., digits=...), or None.",
+            )
         plain = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
         filters = [name for name, value in plain.items() if getattr(self, name) != value]
         check_beside(self.strategies, self.temperature, filters, self.min_tokens)
@@ -379,6 +395,8 @@ class Step:
     """The same among the allowed tokens."""
     drafter: str = ""
     """The names of the drafters that had proposed the token, separated by commas; "": none."""
+    closed: str = ""
+    """What this token closes in place of the first choice: a value that repeated itself, or a number."""
     state: tuple[float, ...] = ()
     """What a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits, and the bound
     mu after it; () where there was no choice."""
@@ -418,6 +436,8 @@ class Usage:
     """The rows of these passes, for a search."""
     strategy: str = ""
     """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
+    closed: tuple[str, ...] = ()
+    """What was closed because it repeated itself, or was a number of too many digits."""
     monitors: tuple[MonitorUse, ...] = ()
     """What each monitor did: triggers, suggestions, and where it had to yield or did not answer."""
 

@@ -22,13 +22,14 @@ from structgen.core.matcher import Matcher
 from structgen.engine.choice import ChoiceRow
 from structgen.engine.guesses import Guesses
 from structgen.engine.model_protocol import Model
-from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
+from structgen.engine.requests import COMPLETE, FinishReason, Handle, Result, Step, Usage, fault_of
 from structgen.engine.searches.branches import TextPlace
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.searches.search_run import SearchRun
+from structgen.engine.strategies.repetitions import OpenRun
 from structgen.engine.strategies.row_law import RowLaw, told
 from structgen.engine.strategies.second_rows import SecondRow
-from structgen.engine.strategies.strategy import Decision
+from structgen.engine.strategies.strategy import Decision, SearchStrategy
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
 from structgen.monitors.monitored_text import MonitoredText
@@ -79,6 +80,7 @@ class TextSequence:
         "_tokenizer",
         "began",
         "cache",
+        "closed",
         "decided",
         "decoder",
         "drafting",
@@ -99,6 +101,7 @@ class TextSequence:
         "prompt",
         "ran",
         "row",
+        "run",
         "search",
         "steered",
         "steps",
@@ -188,8 +191,14 @@ class TextSequence:
         self.sure = 0
         """How many characters cannot be part of a stop string any more."""
         self.stop: FinishReason | None = None
-        self.steered = False
+        self.steered = self.closed = False
         self._thoughts = ""
+        how = self.row.sampling
+        self.run: OpenRun | None = None
+        """What repeats itself at the end of the text; None: nothing is closed."""
+        is_searched = any(isinstance(one, SearchStrategy) for one in how.strategies)
+        if how.repetition is not None and self.handle.request.grammar is not None and not is_searched:
+            self.run = OpenRun(how.repetition, self.handle.request.schema)
 
     def restart(self) -> None:
         """Make the state again that follows from the decided tokens; the model has then read nothing.
@@ -253,9 +262,8 @@ class TextSequence:
             self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])
             self.drafting = None
         how = self.handle.request.drafts
-        complete = reason in (FinishReason.STOP, FinishReason.STEERED)
         compiled = None if self.handle.request.grammar is None else self._compiled
-        if how is not None and how.history is not None and compiled is not None and complete:
+        if how is not None and how.history is not None and compiled is not None and reason in COMPLETE:
             try:
                 how.history.add(how.tenant, compiled.grammar.fingerprint, [step.token for step in self.steps])
             except Exception as error:  # the answer is complete all the same
@@ -358,6 +366,10 @@ class TextSequence:
         if self.row.law is not None:
             self.row.law.follow(step.token, step.state, self.matcher)
         self.steered = self.steered or step.steered
+        if step.closed:
+            self.closed = True
+            if self.run is not None and self.run.is_long:
+                self.run.count_closing()
         if step.token in self._tokenizer.eos_token_ids:
             self.stop = FinishReason.STOP
         else:
@@ -367,8 +379,8 @@ class TextSequence:
             written = self._tokenizer.token_bytes[step.token]
             self._write(self._behind_border(written or self._specials.get(step.token, b"")))
         if self.stop is not None:
-            if self.matcher is not None and self.steered:
-                self.stop = FinishReason.STEERED
+            if self.matcher is not None and (self.steered or self.closed):
+                self.stop = FinishReason.STEERED if self.steered else FinishReason.REPETITION
         elif len(self.tokens) >= self._max_tokens:
             # with a grammar the document is complete, though the end token was not chosen
             is_free = self.handle.request.grammar is None
@@ -393,6 +405,8 @@ class TextSequence:
         """Append characters to the text, and find stop strings."""
         before = len(self.text)
         self.text += self.decoder.decode(written)
+        if self.run is not None:
+            self.run.write(written)
         if self._stops:
             start = max(before - self._held, 0)
             ends = [at for at in (self.text.find(stop, start) for stop in self._stops) if at >= 0]
@@ -474,7 +488,7 @@ class TextSequence:
     def _value(self, reason: FinishReason) -> Any:
         """Return what the text stands for: itself, where it is no complete JSON document, or one that Python
         cannot read (an integer of more than 4,300 digits)."""
-        if self._compiled is None or reason not in (FinishReason.STOP, FinishReason.STEERED):
+        if self._compiled is None or reason not in COMPLETE:
             return self.text
         try:
             return self._compiled.value(self.text.encode("utf-8", "surrogatepass"))
@@ -490,6 +504,7 @@ class TextSequence:
             self.usage.cache_bytes = int(self.cache.nbytes) + others
         self._end_drafting(reason)
         how = self.handle.request.chosen_by
+        self.usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
         self.usage.strategy = told(how.strategies, [step.state for step in self.steps])
         if self.matcher is not None and isinstance(self.matcher.compiled, MonitoredText):
             self.usage.monitors = self.matcher.compiled.uses(self.matcher)

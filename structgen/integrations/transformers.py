@@ -440,8 +440,9 @@ def _sampling(config: Any) -> Sampling:
     """Return the settings of a generation config."""
     penalty = config.repetition_penalty or 1.0
     if not config.do_sample:
-        return Sampling(temperature=0.0, repetition_penalty=penalty)
+        return Sampling(temperature=0.0, repetition_penalty=penalty, repetition=None)
     return Sampling(
+        repetition=None,  # the call promises what transformers' own loop draws
         temperature=config.temperature if config.temperature is not None else 1.0,
         top_k=config.top_k or 0,
         top_p=config.top_p if config.top_p is not None else 1.0,

@@ -25,6 +25,7 @@ from structgen.engine.bulk.bulk_on_ray import AnsweredShard
 from structgen.engine.bulk.bulk_runs import Prompt, folder_digest
 from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Request, Result, Usage
+from structgen.engine.strategies.repetitions import Repetitions
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import Recent
 from structgen.integrations.vllm_plugin import NAME, register
@@ -57,6 +58,7 @@ def check_request(request: Request) -> None:
         "strategy": (bool(how.strategies), "It chooses its tokens itself."),
         "monitors": (bool(how.watching), "It takes masks of grammars alone."),
         "banned": (bool(how.bans), "Ban texts in the grammar: sg.without."),
+        "repetition": (how.repetition not in (None, Repetitions()), "It chooses its tokens itself."),
         "min_tokens": (how.min_tokens and request.stops, "Stop strings are not looked for before them."),
     }
     for name, (is_set, why) in refused.items():

@@ -153,5 +153,7 @@ def _called(call: WrittenCall, text: str, **members: str) -> dict[str, Any]:
 
 
 def _closed_early(result: Result) -> dict[str, Any]:
-    """Return a member of our own for a document that the budget closed: complete, but cut short."""
-    return {"closed_early": True} if result.finish_reason is FinishReason.STEERED else {}
+    """Return members of our own for a document that the budget closed, complete but cut short, and for one of
+    whose values some were closed because they repeated themselves."""
+    closed = {"closed_values": list(result.usage.closed)} if result.usage.closed else {}
+    return closed | ({"closed_early": True} if result.finish_reason is FinishReason.STEERED else {})

@@ -137,14 +137,17 @@ def warn_if_shortened(name: str, writer: Writer, result: Result, level: int = 4)
     one the person's code is, which the warning names."""
     if result.error is not None:
         return False  # which tells more
+    cure = f"Raise {writer.bound}=; `finish_reason` of a detailed result says whether it is enough."
     match result.finish_reason:
         case FinishReason.STEERED:
             what = f"The document was closed early, so that it ends within {writer.bound}"
         case FinishReason.MAX_TOKENS:
             what = f"The text was cut off at {writer.bound}"
+        case FinishReason.REPETITION:
+            what = f"The document has a value that was closed early: {'; '.join(result.usage.closed)}"
+            cure = "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
         case _:
             return False
-    cure = f"Raise {writer.bound}=; `finish_reason` of a detailed result says whether it is enough."
     warnings.warn(ShortenedWarning(f"{name}: {what}. {cure}"), stacklevel=level)
     return True
 

@@ -231,7 +231,7 @@ def no_stream() -> UnsupportedError:
 def check_options(options: TypedOptions) -> None:
     """Raise OptionError for an option that infilling does not have."""
     plain = Sampling()
-    for name in (*OF_TOKENS_BEFORE, "logit_bias", "strategy", "monitors", "banned"):
+    for name in (*OF_TOKENS_BEFORE, "logit_bias", "strategy", "monitors", "banned", "repetition"):
         if getattr(options.sampling, name) != getattr(plain, name):
             raise OptionError(
                 f"{name} is about the next token behind those before it; slots are filled in any order.",

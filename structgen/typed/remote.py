@@ -539,7 +539,7 @@ def check_options(options: TypedOptions, form: WantedForm | None = None) -> None
             cure="Leave it out: what a server sends of thoughts is in reply.thinking.",
         )
     how, plain = options.sampling, Sampling()
-    for name in ("top_k", "min_p", "repetition_penalty", "min_tokens", "strategy", "monitors", "banned"):
+    for name in "top_k min_p repetition_penalty min_tokens strategy monitors banned repetition".split():
         if getattr(how, name) != getattr(plain, name):
             raise OptionError(f"{name} is not in OpenAI's protocol.", where="sampling", cure="Leave it out.")
     for name in ("thinking", "policies", "chat"):

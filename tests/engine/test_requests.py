@@ -38,6 +38,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("seed", NO_WHOLE),
     ("strategy", (7, "mirostat", True, None, ["mirostat"], (sg.Mirostat(), sg.Momentum()))),
     ("monitors", (7, "dots", True, None, ["dots"], [sg.Monitor])),
+    ("repetition", (7, True, "off", {"length": 256}, sg.Repetitions)),
     ("banned", (True, None, 1.5, -1, "", [""], [1.5], [True], b"a", {1})),
     ("prompt", ("", "\ud800", "a\udc00", [], (), np.array([], int), None, 7, True, b"ab", bytearray(b"a"))),
     ("prompt", ([1.5], ["a"], [True], [None], [-1], [3, -(10**20)], [[1]], {1: 2}, {1}, np.ones(2))),
@@ -96,7 +97,7 @@ def test_wrong_values_of_thinking_are_refused(wrong: dict[str, Any]) -> None:
 def test_numbers_of_numpy_are_numbers_and_kept_as_pythons() -> None:
     how = Sampling(np.float32(0.5), np.float64(0.75), np.int64(3), np.float16(0.0), seed=np.uint64(1 << 63))
     assert how == Sampling(0.5, 0.75, 3, 0.0, seed=1 << 63)
-    numbers = SAMPLING - {"logit_bias", "strategy", "monitors", "banned"}
+    numbers = SAMPLING - {"logit_bias", "strategy", "monitors", "banned", "repetition"}
     assert all(type(getattr(how, name)) in (int, float) for name in numbers)
     for prompt in (np.array([5, 6]), torch.tensor([5, 6]), [np.int32(5), 6], range(5, 7), (5, 6)):
         request = Request(prompt, max_tokens=np.int16(7), n=np.int8(2), logprobs=np.uint8(1))

@@ -1,0 +1,318 @@
+"""Values that repeat themselves, and numbers of too many digits: when they are to be closed.
+
+A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
+the end of a text in which each character is the one a period before it. A run that is long enough ends at the
+next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
+narrowed (`Loop`). It begins where the document is nearest to its end, in a list behind a whole item, and has
+three stages:
+
+    1  nothing may come that leads away from the end of the document: an item is finished, no other begins
+    2  after one more period: only what begins as the shortest completion begins, as the closing quote does
+    3  after yet another one: only the tokens of shortest completions
+
+A text of which a run was closed is no person's: the next run is seen after a quarter of its length, and after
+four choices against a run the text is completed in the shortest way.
+
+As long as the run itself brings the end nearer, because the grammar asks for a certain length, it stays at
+stage 1. docs/decisions/056-values-that-end.md has the lengths, and what was measured for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from structgen.core.events import EventLog, JsonError
+from structgen.core.matcher import Matcher
+from structgen.engine import checks
+from structgen.errors import fields_named
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+
+_NEEDLE: Final = 32
+"""The last bytes that are looked for before the end: where they stand again, a period may begin."""
+_LONGEST_PERIOD: Final = 512
+_CANDIDATES: Final = 8
+"""Places that are looked at: inside of a period its own parts may repeat themselves."""
+_CODE: Final = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL)
+_CODE_TIMES: Final = 5
+"""A period of a code is repeated so many times more often than one of language: digests and certificates that
+were made up repeat a hundred lines."""
+_SHORT_CODE_TIMES: Final = 128
+"""Times that a short period of a code is repeated, up to twice the length of a run."""
+_ROWS: Final = re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*")
+_ROW_TIMES: Final = 1.6
+"""A matrix of 32 equal rows is whole."""
+_STEP: Final = 8
+"""Bytes between two stages, besides a period."""
+LAST_STAGE: Final = 3
+_SOONER: Final = 4
+"""Behind a run that was closed, another one is so many times shorter."""
+_MOST_CLOSINGS: Final = 4
+_WHOLE: Final = 1 << 64
+"""Integers below it are often identities, of which each digit counts."""
+_WHOLE_DIGITS: Final = 20
+"""The digits of the largest integer of 64 bits."""
+_ZEROS: Final = 23
+"""Zeros before and after the significant digits, together with the unused ones of these."""
+_EXPONENT_DIGITS: Final = 4
+_LARGEST_MAGNITUDE: Final = 40
+"""A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
+_LOOKED_AT: Final = 12
+"""Digits from which on a numeral is looked at, and of which a short period is repeated."""
+_SHORT_PERIOD: Final = 4
+NUMERAL: Final = b"0123456789.eE+-"
+_MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
+_SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*|(?<=[,:]) ", re.DOTALL)
+"""What is one character in more bytes than one, escapes and those of UTF-8; and what only a way of writing
+JSON has: line breaks, and blanks behind commas."""
+_BORDERS: Final = (b"\n", b"\\", b", ", b": ")
+_LEAD: Final = re.compile(rb"[^\x80-\xbf]")
+"""Where a period is taken to begin, so that no character is cut: else at its first lead byte."""
+
+
+@fields_named("sg.Repetitions(length=256, times=20)")
+@dataclass(frozen=True, slots=True)
+class Repetitions:
+    """When a value is closed that repeats itself: `sg.Sampling(repetition=...)`.
+
+    Data repeats itself more often than language. Signs alone, such as rules and boards, and rows of numbers
+    need 1.6 times the `times`; codes of digits and letters, such as base64, 5 times the `times`, and short
+    ones 128 times, or twice the `length`.
+    """
+
+    length: int = 256
+    """The characters of a run, at least. In JSON the run may be of a string, a key, or items of a list."""
+    times: int = 20
+    """How often the period of the run is repeated, at least."""
+    digits: int = 17
+    """The significant digits of a number in JSON; more where its schema names a number of more digits. An
+    integer of 64 bits may have more, unless its last digits repeat a short period."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("length", 32), ("times", 2), ("digits", 1)):
+            object.__setattr__(self, name, checks.whole(name, getattr(self, name), least))
+
+    def needed(self, period: bytes) -> int:
+        """Return the characters that a run of this period has at least."""
+        found = spelt(period)
+        size = len(found)
+        if _CODE.fullmatch(found):
+            short = min(_SHORT_CODE_TIMES * size, 2 * self.length)
+            return max(self.length, short, _CODE_TIMES * self.times * size)
+        times = self.times * _ROW_TIMES if _ROWS.fullmatch(found) else self.times
+        return max(self.length, round(times * size))
+
+
+def _kind(spelt: re.Match[bytes]) -> bytes:
+    """Return what stands for bytes that `_SPELT` finds: a line break for an escape, the sign of a character
+    for one of UTF-8, and nothing for what only a way of writing has."""
+    first = spelt[0][:1]
+    return b"\n" if first == b"\\" else (b"" if first in b"\n " else b"\x7f")
+
+
+def spelt(period: bytes) -> bytes:
+    """Return the characters of a period, a byte each, wherever in it the text ends: never inside of one."""
+    around = period + period
+    first = min((found for sign in _BORDERS if (found := around.find(sign)) >= 0), default=-1)
+    if first < 0:
+        lead = _LEAD.search(period)
+        first = lead.start() if lead else 0
+    return _SPELT.sub(_kind, around[first : first + len(period)]) or b" "
+
+
+ENDS: Final = Repetitions()
+"""The default."""
+
+
+def run_of(text: bytearray, how: Repetitions) -> int:
+    """Return the period, in bytes, of the run that a text ends with; 0 where it has none that is long enough.
+
+    Cost: two microseconds where nothing repeats itself, else linear in the run.
+    """
+    if len(text) < how.length:
+        return 0
+    needle, end = bytes(text[-_NEEDLE:]), len(text) - 1
+    first = max(len(text) - _NEEDLE - _LONGEST_PERIOD, 0)
+    for _ in range(_CANDIDATES):
+        at = text.rfind(needle, first, end)
+        if at < 0:
+            return 0
+        size = len(text) - _NEEDLE - at
+        period = bytes(text[-size:])
+        run = -(-how.needed(period) * size // len(spelt(period)))
+        if run <= len(text) and text[len(text) - run + size :] == text[len(text) - run : -size]:
+            return size
+        end = at + _NEEDLE - 1
+    return 0
+
+
+class OpenRun:
+    """What one text has of a run or a number at its end. It takes the bytes of the text as they come."""
+
+    __slots__ = (
+        "_asked",
+        "_began",
+        "_closings",
+        "_goal",
+        "_how",
+        "_least",
+        "_log",
+        "_period",
+        "_read",
+        "_schema",
+        "text",
+    )
+
+    def __init__(self, how: Repetitions, schema: JsonSchemaGrammar | None) -> None:
+        """`schema`: the grammar where the text is a document of JSON."""
+        self._how, self._schema = how, schema
+        self.text = bytearray()
+        self._closings = 0
+        """Choices that were made against a run."""
+        self._period = self._began = 0
+        """The period of the run, and the size of the text where it was seen; 0: there is no run."""
+        self._least: int | None = None
+        """The fewest bytes that completed the document in the run."""
+        self._goal = -1
+        """The size of the text at which the run is to be closed; below 0: not known yet."""
+        self._log: EventLog | None = None
+        self._read = 0
+        """How much of the text the log has read."""
+        self._asked: int | None = None
+        """The digits that numbers may have."""
+
+    def write(self, data: bytes) -> None:
+        """Take more of the text."""
+        self.text += data
+        period = run_of(self.text, self._how)
+        if not period:
+            self._began, self._goal, self._least = 0, -1, None
+        elif not self._began:
+            self._period, self._began = period, len(self.text)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the text ends with a run that is to be closed."""
+        return self._began > 0 or self._closings >= _MOST_CLOSINGS
+
+    def count_closing(self) -> None:
+        """Note that a choice was made against the run, before its bytes are written."""
+        if self._closings == 0:
+            length, times = max(self._how.length // _SOONER, _NEEDLE), max(self._how.times // _SOONER, 2)
+            self._how = replace(self._how, length=length, times=times)
+        self._closings += 1
+
+    def awaited(self, matcher: Matcher) -> bytes:
+        """Return the bytes of the run that are still to come before it is closed: within the next period
+        there is a place where the shortest completion is shortest, in a list behind a whole item. Cost: once
+        for a run, that of a completion for each byte of its period."""
+        if self._closings >= _MOST_CLOSINGS:
+            return b""
+        ahead = bytes(self.text[-self._period :])
+        if self._goal < 0:
+            compiled, state, at = matcher.compiled, matcher.state, 0
+            fewest = len(compiled.completion(state))
+            for count, byte in enumerate(ahead, 1):
+                after = compiled.step_bytes(state, bytes((byte,)))
+                if after is None:
+                    break
+                state, left = after, len(compiled.completion(after))
+                if left < fewest:
+                    fewest, at = left, count
+            self._goal = self._began = len(self.text) + at
+        return ahead[: max(self._goal - len(self.text), 0)]
+
+    def stage(self, left: int) -> int:
+        """Return the stage at which the run is closed, 1 to 3. `left`: the bytes of the shortest
+        completion."""
+        if self._least is None or left < self._least:
+            self._least, self._began = left, len(self.text)
+        if self._closings >= _MOST_CLOSINGS:
+            return LAST_STAGE
+        grown = max(len(self.text) - self._began, 0)
+        return min(1 + grown // (self._period + _STEP), LAST_STAGE)
+
+    @property
+    def told(self) -> str:
+        """What is closed, in words."""
+        period = bytes(self.text[len(self.text) - self._period :]).decode("utf-8", "replace")
+        return f"a run of {period[:40]!r} at character {len(self.text.decode('utf-8', 'replace')):,}"
+
+    def has_too_many_digits(self, data: bytes) -> bool:
+        """Return whether a numeral would have too many digits after these bytes. Cost: 0.3 us where no
+        numeral of many digits is open."""
+        if not data or data[0] not in NUMERAL:
+            return False
+        tail = self.text[-_LOOKED_AT:]
+        more = data[: len(data) - len(data.lstrip(NUMERAL))]
+        if len(tail) - len(tail.rstrip(NUMERAL)) + len(more) < min(_LOOKED_AT, self._how.digits):
+            return False
+        numeral = self._numeral()
+        return bool(numeral) and is_beyond(numeral + more, self._most_digits())
+
+    def _numeral(self) -> bytes:
+        """Return the numeral that the text ends with; empty where it is a part of something else. In a text
+        that is no document of JSON, such as one of tools, a numeral is the value of a member."""
+        if self._schema is None:
+            found = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
+            return b"" if found is None else found[1]
+        self._log = self._log or EventLog()
+        new, self._read = bytes(self.text[self._read :]), len(self.text)
+        try:
+            self._log.write_document(new)
+        except JsonError:  # the grammar's texts are of a policy that JSON is not
+            return b""
+        return self._log.numeral
+
+    def _most_digits(self) -> int:
+        if self._asked is None:
+            asked = () if self._schema is None else digits_named(self._schema.schema)
+            self._asked = max((self._how.digits, *asked))
+        return self._asked
+
+
+def is_beyond(numeral: bytes, most: int) -> bool:
+    """Return whether a numeral has more than so many significant digits, or more zeros and digits of an
+    exponent than a number needs."""
+    mantissa, _, exponent = numeral.lower().partition(b"e")
+    if len(exponent.strip(b"+-")) > _EXPONENT_DIGITS:
+        return True
+    every = mantissa.lstrip(b"-").replace(b".", b"")
+    digits = every.lstrip(b"0")
+    if len(every) > most + _ZEROS:
+        return True
+    if b"." not in mantissa and not exponent and not _repeats(digits) and int(digits or b"0") < _WHOLE:
+        return False
+    is_loop = _repeats(digits) and digits[-_LOOKED_AT:].strip(b"0")
+    return len(digits if is_loop else digits.rstrip(b"0")) > most
+
+
+def _repeats(digits: bytes) -> bool:
+    """Return whether the last digits repeat a short period."""
+    last = digits[-_LOOKED_AT:]
+    return any(last[size:] == last[:-size] for size in range(1, _SHORT_PERIOD + 1))
+
+
+def digits_named(schema: Any) -> Iterator[int]:
+    """Yield the digits of the numbers that a schema names, before or behind the point, and those of formats
+    of 64 bits. Linear in the schema; iterative at any depth."""
+    left = [schema]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+            if one.get("format") in ("int64", "uint64"):
+                yield _WHOLE_DIGITS
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
+            number = Decimal(one) if isinstance(one, int | Decimal) else Decimal(repr(one))
+            if number.is_finite():
+                written = number.as_tuple()  # arithmetic would round it
+                yield len(bytes(written.digits).strip(b"\0"))
+                for places in (number.adjusted() + 1, -int(written.exponent)):
+                    if 0 < places <= _LARGEST_MAGNITUDE:
+                        yield places
