@@ -20,7 +20,7 @@ import structgen as sg
 from structgen.cli import app
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.infilling.infill import _prompt_tokens
-from structgen.json_grammars.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt, schema_outline
 from structgen.sampling.problem import Problem
 from structgen.system.resources import embedded_model
 
@@ -172,7 +172,9 @@ def test_infilling_takes_outline_and_chat() -> None:
         extraction_prompt(SCHEMA, TEXT).encode()
     )
     assert _prompt_tokens(embedded, TEXT, *question, False, None) == plain
-    assert _prompt_tokens(chatting, TEXT, *question, None, None) == list(f"<user>{TEXT}".encode())
+    assert _prompt_tokens(chatting, TEXT, *question, False, None) == list(f"<user>{TEXT}".encode())
+    told = f"<user>{TEXT}\n\nAnswer in JSON: {schema_outline(SCHEMA)}"
+    assert _prompt_tokens(chatting, TEXT, *question, None, None) == list(told.encode())
     assert _prompt_tokens(chatting, TEXT, *question, None, False) == plain
     assert _prompt_tokens(embedded, TEXT, tokenizer, None, None, None) == tokenizer.encode(TEXT.encode())
 

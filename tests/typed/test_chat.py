@@ -35,12 +35,12 @@ def test_the_template_is_applied_where_there_is_one(folder: Path) -> None:
         """Count {text}"""
         return sg.filled()
 
-    assert number.prompt("a") == "<user>Count a\n\nAnswer in JSON: integer</user><assistant>"
+    assert number.prompt("a") == "<user>Count a\n\nAnswer in JSON: {value: integer}</user><assistant>"
     assert isinstance(number("a"), int)
 
 
 def test_messages_are_sent_as_they_are(folder: Path) -> None:
-    @sg.generate(model=folder, max_tokens=16)
+    @sg.generate(model=folder, max_tokens=16, outline=False)
     def number(text: str) -> int:
         return sg.filled([{"role": "system", "content": "Count."}, {"role": "user", "content": text}])
 

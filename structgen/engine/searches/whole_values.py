@@ -27,7 +27,7 @@ from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import listed_texts
 from structgen.engine.searches.prefix_rows import ModelRows, Tokens
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
-from structgen.errors import OptionError, fields_named
+from structgen.errors import OptionError, TokenizerError, fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
 MOST_VALUES: Final = 64
@@ -142,8 +142,12 @@ class _Comparison(Planner):
 
     @staticmethod
     def _rest(place: TextPlace, text: str, begun: Tokens) -> Tokens:
-        """Return the tokens of a text behind those that are written; () where it does not begin with them."""
-        tokens = tuple(place.tokenizer.encode(text.encode()))
+        """Return the tokens of a text behind those that are written; () where it does not begin with them, or
+        no tokens write it."""
+        try:
+            tokens = tuple(place.tokenizer.encode(text.encode()))
+        except TokenizerError:
+            return ()
         return tokens[len(begun) :] if tokens[: len(begun)] == begun else ()
 
     @staticmethod
