@@ -168,6 +168,14 @@ class ModelPrompts:
         config = folder / "tokenizer_config.json"
         return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
 
+    def tells_tools(self, template: Mapping[str, Any]) -> bool:
+        """Tell whether the chat template writes the `tools` that it reads."""
+        asked = [{"role": "user", "content": "?"}]
+        without = {**template, "tools": None}
+        return self.text(ModelQuestion(asked, template=template)) != self.text(
+            ModelQuestion(asked, template=without)
+        )
+
     @property
     def template_options(self) -> Set[str]:
         """What the caller of a chat template says itself, and no message or request does."""

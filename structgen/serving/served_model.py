@@ -25,7 +25,7 @@ from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.typed.local import TAG_TOKENS
-from structgen.typed.tool_prompts import EMBEDDED_FORMAT, plain_chat
+from structgen.typed.tool_prompts import EMBEDDED_FORMAT, plain_chat, with_tools
 
 MOST_SAMPLES: Final = 128
 MOST_LIKELIEST: Final = 20
@@ -229,6 +229,8 @@ class ServedModel:
         if not prompts.has_template():
             return plain_chat(messages, read.choice.tools, format)
         template: dict[str, Any] = {"tools": [tool.openai() for tool in read.tools]} if format else {}
+        if format and not prompts.tells_tools({**template, **flags}):
+            messages = with_tools(messages, read.choice.tools, format)
         question = ModelQuestion(messages, template={**template, **flags})
         return prompts.tokens(question, self.engine.tokenizer)
 

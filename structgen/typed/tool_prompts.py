@@ -1,6 +1,7 @@
 """How a model of this process is asked for calls: its format, the grammar of its replies, its prompts.
 
-A model with a chat template gets the tools through it. A model without one reads a plain prompt: a line for
+A model with a chat template gets the tools through it; where the template leaves them out, before the first
+words of the user. A model without a template reads a plain prompt: a line for
 each tool, its name and the outline of its arguments; how a call is written; then the messages.
 """
 
@@ -104,6 +105,8 @@ class ToolPrompts:
         given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = history(given, self.format.history)
         if self.has_template or self.chat:
+            if self.has_template and not self._prompts.tells_tools(self._template):
+                messages = with_tools(messages, self.use.choice.tools, self.format)
             return ModelQuestion(messages, chat=self.chat, refused=source.refused, template=self._template)
         if self._prompts.is_embedded:
             return ModelQuestion(self._for_embedded(source, messages))
@@ -138,8 +141,22 @@ def plain_chat(
     return "\n\n".join([*filter(None, told), "Assistant:"])
 
 
+def with_tools(
+    messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], format: ToolFormat
+) -> list[dict[str, Any]]:
+    """Return the messages with the tools before the first words of the user, for a chat template that leaves
+    tools out."""
+    told, found = _told_tools(tools, format), [dict(one) for one in messages]
+    first = next((one for one in found if one["role"] == "user"), None)
+    if first is not None and told:
+        content = first["content"]
+        parts = isinstance(content, list)  # such as images
+        first["content"] = [{"type": "text", "text": told}, *content] if parts else f"{told}\n\n{content}"
+    return found
+
+
 def _told_tools(listed: Sequence[Tool], format: ToolFormat) -> str:
-    """Return what a prompt without a template says of the tools."""
+    """Return what a prompt says of the tools, where no template does."""
     if not listed:
         return ""
     lines = [f"{_outline(tool)} {tool.description}".strip() for tool in listed]

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -323,6 +324,19 @@ def test_the_chat_template_tells_the_tools_and_the_format(folder: Path) -> None:
     assert ask.detailed().text.startswith("<tool_call>\n{")
 
 
+def test_a_template_that_leaves_tools_out_gets_them_before_the_first_words_of_the_user(
+    tmp_path: Path, folder: Path
+) -> None:
+    made = Path(shutil.copytree(folder, tmp_path / "silent"))
+    (made / "chat_template.jinja").write_text(
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+    )
+    messages = [{"role": "system", "content": "Help."}, {"role": "user", "content": QUESTION}]
+    prompt = asking(made, messages, tool_format="hermes").prompt()
+    assert prompt.startswith("<system>Help.<user>Tools:\nget_weather: {city: string, days?: integer} Tell")
+    assert prompt.endswith(f"\n\n{QUESTION}")
+
+
 @pytest.mark.parametrize("as_text", [False, True])
 def test_earlier_calls_and_results_are_rendered_by_the_template(folder: Path, as_text: bool) -> None:
     reply = sg.parse_calls(f"So. {OSLO}", "hermes", tools=[get_weather])
@@ -339,8 +353,6 @@ def test_earlier_calls_and_results_are_rendered_by_the_template(folder: Path, as
 
 
 def test_a_template_is_asked_for_thoughts_and_may_open_them(tmp_path: Path, folder: Path) -> None:
-    import shutil
-
     made = shutil.copytree(folder, tmp_path / "thinking")
     opening = "{% if enable_thinking %}<think>\n{% else %}<think></think>{% endif %}"
     (made / "chat_template.jinja").write_text(TEMPLATE + opening)
