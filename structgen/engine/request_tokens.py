@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Request
-from structgen.engine.searches.whole_values import compared_texts
+from structgen.engine.searches.listed_values import compared_texts
 from structgen.errors import BudgetError, OptionError
 from structgen.json_grammars.prompting import ModelPrompt, fitting_outline
 from structgen.tokens.tokenizer import Tokenizer

@@ -14,8 +14,7 @@ from typing import Any
 
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import Result
-from structgen.engine.searches.listed_values import listed_values
-from structgen.engine.searches.whole_values import compared_texts
+from structgen.engine.searches.listed_values import compared_texts, listed_values
 from structgen.errors import GenerationError, OptionError, UnsupportedError
 from structgen.json_grammars.prompting import schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema

@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 from structgen.engine.asking import ModelQuestion
 from structgen.engine.models import check_folder
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result, Sampling
-from structgen.engine.searches.whole_values import comparing
 from structgen.system.resources import embedded_model
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
@@ -91,6 +90,9 @@ class Local:
         """Return how tokens are chosen at an attempt: whole values, where they are listed and nothing else is
         said."""
         sampling = options.sampling_of(attempt)
+        # optional: torch
+        from structgen.engine.searches.whole_values import comparing
+
         own = self.engine.prompts.is_embedded or form.is_wrapped
         if options.choices == "tokens" or not form.choices or options.healing or own:
             return sampling

@@ -170,8 +170,10 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     if weights is not None and (fixed_rows or Llama.serves(weights)):
         _tell(header, dtype, began)
         return FixedLlama(weights, fixed_rows) if fixed_rows else Llama(weights)
-    from transformers import AutoModelForCausalLM  # optional: transformers
+    # optional: transformers
+    from transformers import AutoModelForCausalLM
 
+    # optional: transformers and torch
     from structgen.engine.huggingface import HuggingFace
 
     read = _read(
@@ -229,7 +231,8 @@ def _sizes(header: GgufHeader) -> Sizes:
 
 def _tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Tensor]:
     """Return the tensors of a Llama under transformers' names, dequantised one by one."""
-    import gguf  # optional: gguf
+    # optional: gguf and torch
+    import gguf
     import numpy as np
     import torch
 

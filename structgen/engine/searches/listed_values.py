@@ -10,6 +10,8 @@ from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language.ir import Words
 from structgen.text_grammars.regular import RegularGrammar
 
+MOST_VALUES: Final = 64
+"""More values are not compared: each token of each of them is a row of the model."""
 _FEW: Final = {"boolean": (True, False), "null": (None,)}
 _DEEPEST: Final = 32
 """References and alternatives inside one another that are followed."""
@@ -23,6 +25,12 @@ def listed_texts(grammar: Grammar | None) -> tuple[str, ...]:
     if isinstance(grammar, JsonSchemaGrammar) and isinstance(grammar.schema, dict):
         return tuple(map(_written, listed_values(grammar.schema)))
     return ()
+
+
+def compared_texts(grammar: Grammar | None) -> tuple[str, ...]:
+    """Return the texts of a grammar that lists a few values; () for any other grammar."""
+    texts = listed_texts(grammar)
+    return texts if 1 < len(texts) <= MOST_VALUES else ()
 
 
 def listed_values(schema: dict[str, Any]) -> list[Any]:

@@ -24,14 +24,12 @@ from structgen.engine import checks
 from structgen.engine.model_protocol import Model
 from structgen.engine.requests import Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.searches.listed_values import listed_texts
+from structgen.engine.searches.listed_values import MOST_VALUES, compared_texts
 from structgen.engine.searches.prefix_rows import ModelRows, Tokens
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, TokenizerError, fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
-MOST_VALUES: Final = 64
-"""More values are not compared: each token of each of them is a row of the model."""
 _ANSWERS: Final = {"true": ("true", "True", "yes", "Yes"), "false": ("false", "False", "no", "No")}
 
 
@@ -68,12 +66,6 @@ class WholeValues(SearchStrategy):
         """Return the share of the text that was written."""
         shares = next((state for state in states if state), ())
         return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
-
-
-def compared_texts(grammar: Grammar | None) -> tuple[str, ...]:
-    """Return the texts of a grammar that lists a few values; () for any other grammar."""
-    texts = listed_texts(grammar)
-    return texts if 1 < len(texts) <= MOST_VALUES else ()
 
 
 def comparing(sampling: Sampling, grammar: Grammar | None, neutral: Sequence[int] = ()) -> Sampling:
