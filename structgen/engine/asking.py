@@ -13,6 +13,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, Union
 
@@ -97,6 +98,8 @@ class ModelPrompts:
         self.is_embedded = name.startswith("structgen/") or _has_our_training(name)
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
         self._lock = threading.Lock()
+        self._tells_tools: bool | None = None
+        """Whether the chat template writes tools; None: nobody has asked yet."""
 
     def needs_outline(self, question: ModelQuestion) -> bool:
         """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
@@ -153,9 +156,14 @@ class ModelPrompts:
         return question.messages()
 
     def has_template(self) -> bool:
-        """Tell whether the model has a chat template. Cost: that of looking into its folder."""
+        """Tell whether the model has a chat template. Cost: that of looking into its folder, once."""
         if self._templates is not None:
             return bool(getattr(self._templates, "chat_template", None))
+        return self._lies_with_template
+
+    @cached_property
+    def _lies_with_template(self) -> bool:
+        """Whether the model's folder or file has a chat template."""
         folder = Path(self.name)
         if not self.name or self.is_embedded:
             return False
@@ -169,12 +177,14 @@ class ModelPrompts:
         return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
 
     def tells_tools(self, template: Mapping[str, Any]) -> bool:
-        """Tell whether the chat template writes the `tools` that it reads."""
-        asked = [{"role": "user", "content": "?"}]
-        without = {**template, "tools": None}
-        return self.text(ModelQuestion(asked, template=template)) != self.text(
-            ModelQuestion(asked, template=without)
-        )
+        """Tell whether the chat template writes the `tools` that it reads, such as these. Cost: two short
+        prompts, once for a template."""
+        if self._tells_tools is None:
+            asked = [{"role": "user", "content": "?"}]
+            both = (template, {**template, "tools": None})
+            told, bare = (self.text(ModelQuestion(asked, template=one)) for one in both)
+            self._tells_tools = told != bare
+        return self._tells_tools
 
     @property
     def template_options(self) -> Set[str]:
@@ -192,6 +202,7 @@ class ModelPrompts:
                 f"{self.name} reads no messages.", where="chat template", cure="Leave the template out."
             )
         self.template_holder().chat_template = template
+        self._tells_tools = None
         self.text(ModelQuestion([{"role": "user", "content": "?"}]))
 
     def template_holder(self) -> Any:

@@ -462,14 +462,26 @@ class Loop:
         if matcher is not None and text.run is not None:
             data = self._tokenizer.token_bytes[step.token] or b""
             if text.run.has_too_many_digits(data):
-                step = self._without_digits(text, matcher, step)
+                step = self._instead(
+                    text,
+                    matcher,
+                    step,
+                    "a number of too many digits",
+                    lambda data: not data or data[:1] not in NUMERAL,
+                )
             if text.run.is_long:
                 awaited = text.run.awaited(matcher)
                 if not awaited:
                     text.take(self._towards_end(text, matcher, text.run, step))
                     return
                 if len(data) > len(awaited) and data.startswith(awaited):
-                    step = self._up_to(text, matcher, awaited, step)
+                    step = self._instead(
+                        text,
+                        matcher,
+                        step,
+                        text.run.told,
+                        lambda data: bool(data) and awaited.startswith(data),
+                    )
         if matcher is not None and matcher.budget_suffices(text.spare):
             matcher.advance(step.token)
             text.least = None
@@ -497,23 +509,16 @@ class Loop:
         step.steered = True
         return step
 
-    def _without_digits(self, text: TextSequence, matcher: Matcher, step: Step) -> Step:
-        """Choose again among the tokens that end a number; where none may come, return the step."""
+    def _instead(
+        self, text: TextSequence, matcher: Matcher, step: Step, told: str, is_wanted: Callable[[bytes], bool]
+    ) -> Step:
+        """Choose again among the tokens whose bytes are wanted (b"" for an end token), for what is told;
+        where none may come, return the step."""
         matcher.fill_mask(self._narrow, budget=text.room)
-        if not self._keep(lambda data: not data or data[:1] not in NUMERAL):
+        if not self._keep(is_wanted):
             return step
         step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
-        step.closed = "a number of too many digits"
-        return step
-
-    def _up_to(self, text: TextSequence, matcher: Matcher, awaited: bytes, step: Step) -> Step:
-        """Choose again among the tokens that write no more than what is awaited; where none may come, return
-        the step."""
-        matcher.fill_mask(self._narrow, budget=text.room)
-        if not self._keep(lambda data: bool(data) and awaited.startswith(data)):
-            return step
-        step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
-        step.closed = text.run.told if text.run else ""
+        step.closed = told
         return step
 
     def _towards_end(self, text: TextSequence, matcher: Matcher, run: OpenRun, step: Step) -> Step:

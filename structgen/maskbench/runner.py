@@ -265,7 +265,7 @@ class BenchRun:
         self._stack.close()
 
     def _with_store(self, config: EngineConfig) -> EngineConfig:
-        """Return the config, with a cache folder of its own where its variant says how it begins."""
+        """Return the config. Where its variant says how its process begins, it has a new cache folder."""
         if config.variant not in VARIANTS or config.cache:
             return config
         cache = self._folder / f"cache-{config.variant}"

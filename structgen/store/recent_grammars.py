@@ -14,7 +14,7 @@ _MOST: Final = 64
 _REMEMBERED: Final = 256
 """Keys that were asked for once and are known when they come again."""
 _WEIGHED_EVERY: Final = 8
-"""New grammars between two sums of bytes: each asks all that are held."""
+"""Grammars that came again between two sums of bytes: a sum asks all that are held."""
 
 
 class _Sized(Protocol):
@@ -46,19 +46,21 @@ class RecentGrammars(Generic[G]):
         self._lock = new_lock(STORES)
 
     def get(self, key: Hashable) -> G | None:
-        """Return the grammar of a key, which is held then; None where nobody holds it any more. Cost: 1
-        us."""
+        """Return the grammar of a key, which is held then; None where nobody holds it any more. Cost: 1 us;
+        where it was not held here, that of `put` for a key that comes again."""
+        dropped: list[object] = []  # the last reference goes when no lock is held
         with self._lock:
             found = self._known.get(key)
-            if found is not None:
-                self._again[key] = found
+            if key in self._again:
                 self._again.move_to_end(key)
+            elif found is not None:
+                dropped += self._hold(key, found)
             return found
 
     def put(self, key: Hashable, grammar: G) -> None:
         """Have a grammar found by a key. Cost: 1 us; each eighth call for a key that comes again some 10 us
         for each grammar that is held."""
-        dropped: list[object] = [self._newest]  # the last reference goes when no lock is held
+        dropped: list[object] = [self._newest]
         with self._lock:
             self._known[key] = self._newest = grammar
             if hash(key) not in self._once:
@@ -66,18 +68,24 @@ class RecentGrammars(Generic[G]):
                 if len(self._once) > _REMEMBERED:
                     self._once.popitem(last=False)
                 return
-            self._again[key] = grammar
-            self._again.move_to_end(key)
-            self._added += 1
-            much, sizes = 0, [0] * len(self._again)
-            if self._added % _WEIGHED_EVERY == 0:
-                sizes = [one.nbytes for one in self._again.values()]  # they grow as texts are written
-                much = sum(sizes) - self._most
-            for size in sizes[:-1]:
-                if much <= 0 and len(self._again) <= _MOST:
-                    break
-                much -= size
-                dropped.append(self._again.popitem(last=False))
+            dropped += self._hold(key, grammar)
+
+    def _hold(self, key: Hashable, grammar: G) -> list[object]:
+        """Hold a grammar that came again. Return those that are held no more."""
+        dropped: list[object] = []
+        self._again[key] = grammar
+        self._again.move_to_end(key)
+        self._added += 1
+        much, sizes = 0, [0] * len(self._again)
+        if self._added % _WEIGHED_EVERY == 0:
+            sizes = [one.nbytes for one in self._again.values()]  # they grow as texts are written
+            much = sum(sizes) - self._most
+        for size in sizes[:-1]:
+            if much <= 0 and len(self._again) <= _MOST:
+                break
+            much -= size
+            dropped.append(self._again.popitem(last=False))
+        return dropped
 
     def clear(self) -> None:
         """Hold none any more; those that somebody else holds are found all the same."""

@@ -173,9 +173,17 @@ def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError
 
 
 def obtained(
-    writer: Writer, form: WantedForm, source: PromptSource, options: TypedOptions, first: Result | None = None
+    writer: Writer,
+    form: WantedForm,
+    source: PromptSource,
+    options: TypedOptions,
+    first: Result | None = None,
+    *,
+    detailed: bool = False,
 ) -> Outcome[Any]:
-    """Return the outcome of a call: attempts until an object comes of one. `first` is an attempt made."""
+    """Return the outcome of a call: attempts until an object comes of one. `first` is an attempt made;
+    `detailed`: whether the outcome also tells its prompt and probabilities, for which a prompt is made
+    again."""
     outcome: Outcome[Any] | None = None
     asked = source
     for attempt in range(options.attempts):
@@ -189,11 +197,16 @@ def obtained(
             break
         source = _asked_again(source, tried, outcome)
     assert outcome is not None, "there is at least one attempt"
-    return _told(outcome, writer, form, asked, options)
+    return _told(outcome, writer, form, asked, options) if detailed else outcome
 
 
 async def aobtained(
-    writer: Writer, form: WantedForm, source: PromptSource, options: TypedOptions
+    writer: Writer,
+    form: WantedForm,
+    source: PromptSource,
+    options: TypedOptions,
+    *,
+    detailed: bool = False,
 ) -> Outcome[Any]:
     """Return the outcome of a call, as `obtained` does."""
     outcome: Outcome[Any] | None = None
@@ -206,7 +219,7 @@ async def aobtained(
             break
         source = _asked_again(source, tried, outcome)
     assert outcome is not None, "there is at least one attempt"
-    return _told(outcome, writer, form, asked, options)
+    return _told(outcome, writer, form, asked, options) if detailed else outcome
 
 
 def _told(
@@ -351,7 +364,7 @@ class TypedFunction(_Common[P, R]):
         """
         asked = self._asked
         source = self._source(self._returned(args, kwargs), args, kwargs)
-        return obtained(asked.model(), asked.form, source, asked.options)
+        return obtained(asked.model(), asked.form, source, asked.options, detailed=True)
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result.
@@ -523,8 +536,8 @@ class AsyncTypedFunction(_Common[P, R]):
 
     async def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`."""
-        source = await self._asource(args, kwargs)
-        return await aobtained(self._asked.model(), self._asked.form, source, self._asked.options)
+        source, asked = await self._asource(args, kwargs), self._asked
+        return await aobtained(asked.model(), asked.form, source, asked.options, detailed=True)
 
     async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result."""

@@ -90,12 +90,12 @@ class Local:
         """Return how tokens are chosen at an attempt: whole values, where they are listed and nothing else is
         said."""
         sampling = options.sampling_of(attempt)
+        is_embedded = self.engine.prompts.is_embedded  # and was trained to write token by token
+        if options.choices == "tokens" or not form.choices or options.healing or is_embedded:
+            return sampling
         # optional: torch
         from structgen.engine.searches.whole_values import comparing
 
-        own = self.engine.prompts.is_embedded or form.is_wrapped
-        if options.choices == "tokens" or not form.choices or options.healing or own:
-            return sampling
         neutral: Sequence[int] = ()
         if options.choices == "calibrated":
             asked = PromptSource(source.neutral, (source.neutral,))

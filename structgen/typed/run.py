@@ -214,7 +214,7 @@ def run(
             "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."
         )
     answering = writer()
-    outcome = obtained(answering, form, given_source(prompt), options)
+    outcome = obtained(answering, form, given_source(prompt), options, detailed=detailed)
     if detailed:
         return outcome
     warn_if_shortened("sg.run", answering, outcome.result)

@@ -1,8 +1,8 @@
 """How a model of this process is asked for calls: its format, the grammar of its replies, its prompts.
 
-A model with a chat template gets the tools through it; where the template leaves them out, before the first
-words of the user. A model without a template reads a plain prompt: a line for
-each tool, its name and the outline of its arguments; how a call is written; then the messages.
+A model with a chat template gets the tools through it. Where the template leaves them out, they stand before
+the first words of the user. A model without a template reads a plain prompt: a line for each tool, its name
+and the outline of its arguments; how a call is written; then the messages.
 """
 
 from __future__ import annotations

@@ -53,6 +53,13 @@ def test_a_schema_that_came_again_finds_its_grammar_among_the_last_that_did() ->
     assert len(store.recent) == recent_grammars._MOST
 
 
+def test_no_more_are_held_because_somebody_held_them_when_they_came_again() -> None:
+    store = sg.MaskStore(memory=1 << 30)
+    held = [compiled(number, store) for number in range(2 * recent_grammars._MOST)]
+    assert all(compiled(number, store) is one for number, one in enumerate(held))
+    assert len(store.recent) <= recent_grammars._MOST
+
+
 @pytest.mark.parametrize(
     "other",
     [

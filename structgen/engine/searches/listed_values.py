@@ -17,20 +17,16 @@ _DEEPEST: Final = 32
 """References and alternatives inside one another that are followed."""
 
 
-def listed_texts(grammar: Grammar | None) -> tuple[str, ...]:
-    """Return the texts of a grammar that lists its values; () for any other. Each value of a schema is
-    written in one way, that of `json.dumps`. Cost: linear in the values."""
-    if isinstance(grammar, RegularGrammar) and isinstance(grammar.formula, Words):
-        return tuple(sorted(grammar.formula.of))
-    if isinstance(grammar, JsonSchemaGrammar) and isinstance(grammar.schema, dict):
-        return tuple(map(_written, listed_values(grammar.schema)))
-    return ()
-
-
 def compared_texts(grammar: Grammar | None) -> tuple[str, ...]:
-    """Return the texts of a grammar that lists a few values; () for any other grammar."""
-    texts = listed_texts(grammar)
-    return texts if 1 < len(texts) <= MOST_VALUES else ()
+    """Return the texts of a grammar that lists 2 to 64 values; () for any other. Each value of a schema is
+    written in one way, that of `json.dumps`."""
+    match grammar:
+        case RegularGrammar(formula=Words(of=words)):
+            return tuple(sorted(words)) if 1 < len(words) <= MOST_VALUES else ()
+        case JsonSchemaGrammar(schema=dict() as schema):
+            values = listed_values(schema)
+            return tuple(map(_written, values)) if 1 < len(values) <= MOST_VALUES else ()
+    return ()
 
 
 def listed_values(schema: dict[str, Any]) -> list[Any]:

@@ -27,13 +27,12 @@ from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, compared_texts
 from structgen.engine.searches.prefix_rows import ModelRows, Tokens
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
-from structgen.errors import OptionError, TokenizerError, fields_named
+from structgen.errors import OptionError, TokenizerError
 from structgen.tokens.tokenizer import Tokenizer
 
 _ANSWERS: Final = {"true": ("true", "True", "yes", "Yes"), "false": ("false", "False", "no", "No")}
 
 
-@fields_named('sg.WholeValues(("yes", "no"))')
 @dataclass(frozen=True, slots=True)
 class WholeValues(SearchStrategy):
     """The likeliest of some texts, which are whole documents of the grammar."""
@@ -109,9 +108,9 @@ class _Comparison(Planner):
     def _spellings(self, place: TextPlace, text: str, begun: Tokens) -> list[Tokens]:
         """Return the tokens, behind those that are written, of the ways in which a model may write a value:
         the text, without its closing quote unless another value goes on from there."""
-        ends = [] if any(_is_longer(other, text) for other in self._how.texts) else ['"']
+        closing = "" if any(_is_longer(other, text) for other in self._how.texts) else '"'
         found = dict.fromkeys(
-            self._rest(place, spelling.removesuffix("".join(ends)), begun) for spelling in spellings(text)
+            self._rest(place, spelling.removesuffix(closing), begun) for spelling in spellings(text)
         )
         return [tokens for tokens in found if tokens] or [self._rest(place, text, begun)]
 
@@ -125,8 +124,8 @@ class _Comparison(Planner):
         for size in range(max(map(len, each))):
             level = sorted({tokens[:size] for tokens in each if len(tokens) > size})
             rows.update(zip(level, map(log_softmax, read.read(level)), strict=True))
-            place.passes, place.rows = place.passes + (size > 0), place.rows + len(level) * (size > 0)
             yield []  # other texts go on, and the text may be cancelled
+        place.passes, place.rows = place.passes + read.passes, place.rows + len(rows) - 1
         return {
             text: float(np.logaddexp.reduce([_logprob(rows, tokens) for tokens in one]))
             for text, one in spelt.items()
