@@ -51,9 +51,11 @@ class RecentGrammars(Generic[G]):
         dropped: list[object] = []  # the last reference goes when no lock is held
         with self._lock:
             found = self._known.get(key)
-            if key in self._again:
+            if found is None:
+                return None
+            if self._again.get(key) is found:
                 self._again.move_to_end(key)
-            elif found is not None:
+            else:
                 dropped += self._hold(key, found)
             return found
 
