@@ -21,6 +21,7 @@ from torch import Tensor
 
 from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.model_protocol import DraftSupport
+from structgen.engine.quiet_loading import pretrained
 from structgen.errors import OptionError, StructgenError
 
 _PASS = 16_384
@@ -89,7 +90,9 @@ class HuggingFace:
                 cure="pip install transformers",
             ) from error
         try:
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+            model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
+        except StructgenError:
+            raise
         except (
             Exception
         ) as error:  # whatever a damaged or unknown model raises in transformers or safetensors

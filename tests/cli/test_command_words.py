@@ -1,4 +1,4 @@
-"""A command that is not known: the error names that which is meant, by its meaning or but for a slip of the keys."""
+"""A command that is not known: the error names that which is meant, or nearly written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typer.main import get_command
 
 from structgen.cli import SUMMARIES, app
 from structgen.cli.command_words import MEANT
-
 
 GROUP: Any = get_command(app())
 
