@@ -112,8 +112,14 @@ class ModelPrompts:
             return question.with_outline
         if self.is_embedded or question.is_choice or not self._is_chat(question):
             return self.is_embedded
-        until = question.thinks_until
-        return not until or (self.has_template() and until in str(self.template_holder().chat_template))
+        return not question.thinks_until or self._shows(question.thinks_until)
+
+    def _shows(self, closing: str) -> bool:
+        """Tell whether the chat template shows the tag that closes thoughts. A tag has letters: full stops
+        and line ends stand in any template."""
+        if not self.has_template() or not any(map(str.isalpha, closing)):
+            return False
+        return closing in str(self.template_holder().chat_template)
 
     def _is_chat(self, question: ModelQuestion) -> bool:
         """Tell whether the chat template is applied."""

@@ -1,5 +1,5 @@
-"""What transformers reads, without its notices and progress bars; what is wrong with a model's weights is told
-in our words."""
+"""What transformers reads, without its notices and progress bars; what is wrong with a model's weights is
+told in our words."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _reading = RLock()
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Have transformers print neither warnings nor progress bars; what was set before is set again at the end.
-    A level that somebody chose stays (`TRANSFORMERS_VERBOSITY=info`). Other threads that read wait."""
+    """Have transformers print neither warnings nor progress bars; what was set before is set again at the
+    end. A level that somebody chose stays (`TRANSFORMERS_VERBOSITY=info`). Other threads that read wait."""
     from transformers.utils import logging as told  # optional: transformers
 
     with _reading:
