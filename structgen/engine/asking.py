@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, Union
 
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file
-from structgen.engine.quiet_loading import quietly
+from structgen.engine.forward_pass.quiet_loading import quietly
 from structgen.errors import OptionError, StructgenError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
 from structgen.tokens.tokenizer import Tokenizer

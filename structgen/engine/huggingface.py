@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
+from structgen.engine.forward_pass.quiet_loading import pretrained
 from structgen.engine.model_protocol import DraftSupport
-from structgen.engine.quiet_loading import pretrained
 from structgen.errors import OptionError, StructgenError
 
 _PASS = 16_384

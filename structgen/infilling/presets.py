@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.quiet_loading import pretrained
+from structgen.engine.forward_pass.quiet_loading import pretrained
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel

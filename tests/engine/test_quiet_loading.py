@@ -17,7 +17,7 @@ from small_models import write_llama
 from transformers.utils import logging as told
 
 import structgen as sg
-from structgen.engine.quiet_loading import quietly
+from structgen.engine.forward_pass.quiet_loading import quietly
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from structgen.engine.forward_pass.gguf_header import MAGIC, GgufHeader
+from structgen.engine.forward_pass.quiet_loading import pretrained, quietly
 from structgen.engine.model_protocol import Model
-from structgen.engine.quiet_loading import pretrained, quietly
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
