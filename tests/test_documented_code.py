@@ -33,8 +33,8 @@ RUN = {page: [piece for piece in found if piece.kind == "python" or not pages.re
 EVERYTHING = all(find_spec(name) for name in ("torch", "pydantic", "attrs", "tokenizers"))
 
 
-def _compare(page: str, *, fast: bool) -> None:
-    found = list(pages.findings(page, fast=fast))
+def _compare(page: str, *, fast: bool = False, smollm2: bool = False) -> None:
+    found = list(pages.findings(page, fast=fast, smollm2=smollm2))
     assert found
     values = [one for one in found if one.piece.kind == "value"]
     assert not (values and values[0].differs()), values[0]  # later ones may be others of their types
@@ -53,12 +53,28 @@ def test_what_a_page_shows_is_printed(page: str) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not EVERYTHING, reason="the pages use torch and pydantic")
 @pytest.mark.parametrize(
-    "page", [page for page, found in RUN.items() if any(pages.is_slow(one) for one in found)]
+    "page",
+    [
+        page
+        for page, found in RUN.items()
+        if any(pages.is_slow(one) and not pages.is_of_smollm2(one) for one in found)
+    ],
 )
 def test_all_that_a_page_shows_is_printed(page: str) -> None:
     for package in ("transformers", "openai"):
         pytest.importorskip(package)
     _compare(page, fast=False)
+
+
+@pytest.mark.skipif(not pages.has_smollm2(), reason="make smollm2 installs the model that these blocks ask")
+@pytest.mark.parametrize(
+    "page", [page for page, found in RUN.items() if any(pages.is_of_smollm2(one) for one in found)]
+)
+def test_what_a_page_shows_of_smollm2_is_printed(page: str) -> None:
+    if page == "docs/first-hour.md":
+        for package in ("openai", "uvicorn", "starlette", "prometheus_client"):
+            pytest.importorskip(package)
+    _compare(page, smollm2=True)
 
 
 def test_each_block_of_python_runs_or_is_a_sketch_with_a_reason() -> None:

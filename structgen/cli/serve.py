@@ -15,6 +15,7 @@ from structgen.cli.output import echo, refuse
 from structgen.errors import OptionError, SchemaWarning, StructgenError
 from structgen.limits import CACHE_BYTES
 from structgen.system.text_files import read_text
+from structgen.tool_calls.format_rows import FORMATS
 
 
 def serve(
@@ -45,7 +46,7 @@ def serve(
     tool_format: Annotated[
         str | None,
         typer.Option(
-            help="How the model writes calls of tools: hermes, qwen_3, ...  [default: told by its chat "
+            help=f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat "
             "template]",
             show_default=False,
         ),

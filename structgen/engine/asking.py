@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, Union
 
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file
+from structgen.engine.forward_pass.quiet_loading import quietly
 from structgen.errors import OptionError, StructgenError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
 from structgen.tokens.tokenizer import Tokenizer
@@ -49,6 +50,8 @@ class ModelQuestion:
     """An earlier answer, and why it was refused."""
     is_choice: bool = False
     """Whether the answer is one of a few listed values."""
+    thinks_until: str = ""
+    """The text that ends the free text before the answer; "" where there is none, or a token ends it."""
     schema: str = ""
     """The JSON Schema itself, for a model that nothing holds to it. It stands in place of the outline."""
     template: Mapping[str, Any] = field(default_factory=dict)
@@ -103,10 +106,20 @@ class ModelPrompts:
 
     def needs_outline(self, question: ModelQuestion) -> bool:
         """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
-        better where it does not (docs/results.md)."""
+        better where it does not (docs/results.md). Where it was not trained to think first, it would write
+        the document of the outline in place of thoughts."""
         if question.with_outline is not None:
             return question.with_outline
-        return self.is_embedded or (not question.is_choice and self._is_chat(question))
+        if self.is_embedded or question.is_choice or not self._is_chat(question):
+            return self.is_embedded
+        return not question.thinks_until or self._shows(question.thinks_until)
+
+    def _shows(self, closing: str) -> bool:
+        """Tell whether the chat template shows the tag that closes thoughts. A tag has letters: full stops
+        and line ends stand in any template."""
+        if not self.has_template() or not any(map(str.isalpha, closing)):
+            return False
+        return closing in str(self.template_holder().chat_template)
 
     def _is_chat(self, question: ModelQuestion) -> bool:
         """Tell whether the chat template is applied."""
@@ -218,7 +231,8 @@ class ModelPrompts:
                         where="chat",
                         cure="pip install transformers, or chat=False.",
                     ) from error
-                self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
+                with quietly():
+                    self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             return self._templates
 
     def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], *, tokenize: bool) -> Any:

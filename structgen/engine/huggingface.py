@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
+from structgen.engine.forward_pass.quiet_loading import pretrained
 from structgen.engine.model_protocol import DraftSupport
 from structgen.errors import OptionError, StructgenError
 
@@ -89,7 +90,9 @@ class HuggingFace:
                 cure="pip install transformers",
             ) from error
         try:
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+            model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
+        except StructgenError:
+            raise
         except (
             Exception
         ) as error:  # whatever a damaged or unknown model raises in transformers or safetensors

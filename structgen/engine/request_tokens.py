@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Request
 from structgen.engine.searches.listed_values import compared_texts
+from structgen.engine.thinking import text_behind
 from structgen.errors import BudgetError, OptionError
 from structgen.json_grammars.prompting import ModelPrompt, fitting_outline
 from structgen.tokens.tokenizer import Tokenizer
@@ -63,6 +64,7 @@ class RequestTokens:
             chat=request.chat,
             refused=request.refused,
             is_choice=bool(compared_texts(schema)),
+            thinks_until=text_behind(request.thinking),
         )
         if schema is None or isinstance(prompt, ModelPrompt) or not self.prompts.needs_outline(asked):
             return asked  # an outline that no prompt shows is not written: for a large schema it takes time

@@ -37,6 +37,11 @@ class Thinking:
             object.__setattr__(self, name, value)
 
 
+def text_behind(thinking: Thinking | None) -> str:
+    """Return the text that closes thoughts; "" where there are none, or a token of a given id closes them."""
+    return thinking.until if thinking is not None and isinstance(thinking.until, str) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class ThoughtClosing:
     """The closing tag in the tokens of one tokenizer. Made by `closing_of`."""

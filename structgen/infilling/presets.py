@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from structgen.engine.forward_pass.quiet_loading import pretrained
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel
@@ -342,8 +343,8 @@ def _transformers_model(
     classes = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("auto_map", {})
     auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in classes or not classes else "AutoModel"
     try:
-        loaded = getattr(transformers, auto).from_pretrained(
-            folder, dtype=kind, trust_remote_code=trusted, local_files_only=True
+        loaded = pretrained(
+            getattr(transformers, auto), folder, dtype=kind, trust_remote_code=trusted, local_files_only=True
         )
     except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
         raise StructgenError(

@@ -27,6 +27,7 @@ from threading import Thread
 
 JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
 NUMBERS, PATTERNS, SHARED, REST = "numbers", "string patterns", "all grammars", "other grammars"
+ENGINE, GUESSES, INFILLING = "the engine", "guessed tokens", "infilling"
 GROUPS: dict[str, dict[str, float]] = {
     JSON: {
         "structgen.json_machine.masks.state_walk": 7.0,
@@ -50,11 +51,20 @@ GROUPS: dict[str, dict[str, float]] = {
     TEXT: {
         "structgen.text_grammars.machine.stepping": 2.5,
         "structgen.text_grammars.machine.part_reading": 1.0,
+        "structgen.text_grammars.machine.text_walks": 1.5,
     },
+    ENGINE: {
+        "structgen.engine.forward_pass.forward": 5.0,
+        "structgen.engine.forward_pass.paged_attention": 0.2,
+        "structgen.engine.drawing": 4.5,
+    },
+    GUESSES: {"structgen.speculation.drafts.flat_trees": 1.5},
+    INFILLING: {"structgen.infilling.lattice_loops": 6.0},
     SHARED: {
         "structgen.json_machine.answers.automaton_reach": 0.4,
         "structgen.machine_core.draft_nodes": 0.2,
         "structgen.machine_core.interning": 0.1,
+        "structgen.native.bit_rows": 0.1,
         "structgen.native.checksums": 0.1,
     },
 }

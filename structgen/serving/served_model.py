@@ -186,12 +186,15 @@ class ServedModel:
         return self.engine.prompts.is_embedded or self.engine.prompts.has_template()
 
     def told(self) -> str:
-        """Return in a sentence how the model writes calls, and in another how it reads messages without a
-        template."""
+        """Return how the model writes calls, or that requests with tools are refused, and why; and how it
+        reads messages without a template."""
         try:
             found = f"Calls of tools are written as {self.format.name} has them."
         except OptionError as error:
-            found = f"No format of tool calls was found: {error.what} {error.cure}"
+            found = (
+                f"No format of tool calls was found, so that requests with tools are refused: {error.what} "
+            )
+            found += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
         plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
         return found if self._has_turns else f"{found} {plain}"
 

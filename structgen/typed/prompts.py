@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from structgen.engine import checks
 from structgen.engine.asking import ModelQuestion, Prompt
+from structgen.engine.thinking import text_behind
 from structgen.errors import OptionError
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
@@ -42,6 +43,7 @@ class PromptSource:
             options.chat,
             self.refused,
             is_choice=bool(form.choices),
+            thinks_until=text_behind(options.thinking),
         )
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from small_models import write_llama
 import structgen as sg
 from structgen.serving.app import make_app
 from structgen.serving.served_model import ServedModel
+from structgen.tool_calls.format_rows import ROWS
 
 TEMPLATE = (
     "{% if tools %}TOOLS{% for tool in tools %} {{ tool.function.name }}{% endfor %};{% endif %}"
@@ -282,6 +283,21 @@ def test_a_chat_template_is_given_by_its_text(folder: Path) -> None:
     assert model.told() == f"Calls of tools are written as {model.format.name} has them."
 
 
-def test_a_server_tells_that_no_format_was_found_and_which_option_names_one(folder: Path) -> None:
-    told = served(folder, "{% for message in messages %}{{ message.content }}{% endfor %}").told()
-    assert "No format" in told and "--tool-format" in told
+@pytest.mark.parametrize("signs", [(), *sorted({row.signs for row in ROWS if row.signs})], ids=str)
+def test_a_server_tells_the_format_of_its_replies_or_that_tools_are_refused_and_which_option_names_one(
+    folder: Path, signs: tuple[str, ...]
+) -> None:
+    """Whether a request with tools is refused is told before, by the name of the format or of the option."""
+    shown = "".join(f"{{# {sign} #}}" for sign in signs if "#" not in sign)
+    model = served(folder, "{% for message in messages %}{{ message.content }}{% endfor %}" + shown)
+    body = {"model": "mine", "messages": HI, "tools": [OPEN_TOOL], "max_tokens": 60}
+    try:
+        reads = model.read_chat({**body, "tool_choice": "required"}).parts
+    except sg.OptionError:
+        reads = None
+    if reads is None:
+        assert "No format" in model.told() and "--tool-format" in model.told()
+    else:
+        assert signs and model.told() == f"Calls of tools are written as {model.format.name} has them."
+    named = ServedModel(model.engine, "mine", tool_format="llama")
+    assert named.told() == "Calls of tools are written as llama has them."

@@ -39,6 +39,36 @@ def test_the_template_is_applied_where_there_is_one(folder: Path) -> None:
     assert isinstance(number("a"), int)
 
 
+@pytest.mark.parametrize(
+    ("shown", "until", "is_told"),
+    [
+        ("", "</think>", False),
+        ("", "\n\n", False),
+        ("", 5, True),
+        ("{# <think></think> #}", "</think>", True),
+        ("{# <think></think> #}", ".", False),
+    ],
+)
+def test_the_outline_is_told_before_thoughts_where_the_template_shows_their_end(
+    folder: Path, shown: str, until: str | int, is_told: bool
+) -> None:
+    engine, thinking = sg.Engine(folder), sg.Thinking(until, 4)
+    engine.prompts.use_template(TEMPLATE + shown)
+    outline = "\n\nAnswer in JSON: {value: integer}"
+    asked = "<user>Count{}</user><assistant>"
+
+    @sg.generate(model=engine, thinking=thinking)
+    def number() -> int:
+        """Count"""
+        return sg.filled()
+
+    assert number.prompt() == asked.format(outline * is_told)
+    schema = sg.json_schema({"type": "object", "properties": {"n": {"type": "integer"}}})
+    told = [sg.Request("Count", schema, thinking=one, max_tokens=20) for one in (thinking, None)]
+    short, long = (engine.prompt_tokens(one) for one in told)
+    assert (len(short) == len(long)) is is_told
+
+
 def test_messages_are_sent_as_they_are(folder: Path) -> None:
     @sg.generate(model=folder, max_tokens=16, outline=False)
     def number(text: str) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from structgen.engine.forward_pass.gguf_header import MAGIC, GgufHeader
+from structgen.engine.forward_pass.quiet_loading import pretrained, quietly
 from structgen.engine.model_protocol import Model
 from structgen.errors import StructgenError
 
@@ -177,7 +178,7 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     from structgen.engine.huggingface import HuggingFace
 
     read = _read(
-        path, lambda: AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=dtype)
+        path, lambda: pretrained(AutoModelForCausalLM, path.parent, gguf_file=path.name, dtype=dtype)
     )
     _tell(header, dtype, began)
     if fixed_rows:
@@ -300,7 +301,10 @@ def _need(path: Path) -> None:
 def _read(path: Path, reading: Callable[[], T]) -> T:
     """Return what transformers reads of a file. Raises StructgenError for all that it raises."""
     try:
-        return reading()
+        with quietly():
+            return reading()
+    except StructgenError:
+        raise
     except Exception as error:  # whatever a damaged or unknown file raises in transformers or gguf
         told = " ".join(str(error).split())
         unknown = "not supported" in told
