@@ -2,23 +2,23 @@
 
     python bench/bench_published.py start engine speculation samplers strategies search
     python bench/bench_published.py quality --maskbench FOLDER [--count 300]
-    python bench/bench_published.py llama server --peers PYTHON      an environment with llama-cpp-python[server]
+    python bench/bench_published.py llama server           with xllamacpp, which is llama.cpp for Python
 
 The parts:
 
     start        what loading takes: seconds of processor, memory; the same of `structgen serve`
     engine       free text and text under a schema beside transformers' loop, 1, 8 and 32 texts
-    llama        one text beside llama.cpp, on the file as it is and with weights of 32 bits (llama_peer.py)
+    llama        one text beside llama.cpp, on the file as it is and with weights of 32 bits
     speculation  calls and seconds of processor a token, by drafters, on 24 texts under schemas
     samplers     error and intervals on three tasks whose law is enumerated
     strategies   answers of 60 tasks of the half `open` of bench/answers, by strategy
     search       sg.most_probable on five tasks
     quality      documents of schemas of MaskBench, with the outline and without
-    server       `structgen serve` beside llama-cpp-python's server: first text and tokens a second
+    server       `structgen serve` beside llama.cpp's server: first text and tokens a second
 
-The model is SmolLM2-135M-Instruct (`make smollm2`) in float32 on one thread. What is compared takes turns, and
-figures are medians of the rounds. Seconds are those of the processor, whatever else the machine does, but for
-`server`. Prints each row, and writes bench/results/published-PART-DATE.csv.
+The model is SmolLM2-135M-Instruct (`make smollm2`) in float32 on one thread. What is compared takes turns,
+and figures are medians of the rounds. Seconds are those of the processor, whatever else the machine does,
+but for `server`. Prints each row, and writes bench/results/published-PART-DATE.csv.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import math
 import os
 import random
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -37,7 +38,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
@@ -46,7 +47,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from bench_answers import Answer, Bench, figures, function, of_type, ours, processor_seconds, serving
+from bench_answers import Answer, Bench, figures, function, ours, processor_seconds, serving
 from records import add_results, load, version, write
 
 import structgen as sg
@@ -85,7 +86,9 @@ class Setting:
 
 def versions() -> str:
     """Return what is measured."""
-    listed = [name for name in ("torch", "transformers", "llguidance", "xgrammar") if find_spec(name)]
+    listed = [
+        name for name in ("torch", "transformers", "llguidance", "xgrammar", "xllamacpp") if find_spec(name)
+    ]
     return ", ".join([f"structgen {version()}", *(f"{name} {version_of(name)}" for name in listed)])
 
 
@@ -156,8 +159,8 @@ def engine(where: Setting) -> Rows:
     for batch, tokens, rounds in ((1, 64, 5), (8, 32, 3), (32, 32, 2)):
         prompts, own = made.prompts(batch), Ours(made, batch)
         ways: dict[str, Callable[[], Any]] = {
-            f"{system.name}|{kind}": lambda system=system, kind=kind, prompts=prompts, tokens=tokens: system.run(
-                prompts, kind, tokens, 0.0
+            f"{system.name}|{kind}": lambda system=system, kind=kind, prompts=prompts, tokens=tokens: (
+                system.run(prompts, kind, tokens, 0.0)
             )
             for system, kind in ((own, FREE), (own, ORDINARY), *theirs)
         }
@@ -173,7 +176,16 @@ def engine(where: Setting) -> Rows:
 
 # --- llama.cpp ----------------------------------------------------------------------------------------------
 
-LLAMA = ("system", "weights", "text", "prompt tokens", "tokens", "cpu s", "tokens a second", "seconds of prompt")
+LLAMA = (
+    "system",
+    "weights",
+    "text",
+    "prompt tokens",
+    "tokens",
+    "cpu s",
+    "tokens a second",
+    "seconds of prompt",
+)
 
 
 def float32_gguf(target: Path) -> Path:
@@ -201,73 +213,70 @@ def float32_gguf(target: Path) -> Path:
     return target
 
 
-class LlamaPeer:
-    """llama.cpp in a process of its own."""
+def llama_params(file: Path, texts: int) -> Any:
+    """Return the settings of llama.cpp for one thread and so many texts at once."""
+    import xllamacpp
 
-    def __init__(self, python: str, file: Path) -> None:
-        program = Path(__file__).with_name("llama_peer.py")
-        self._process = subprocess.Popen(
-            [python, str(program), str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert self._process.stdout is not None
-        self.version: str = json.loads(self._process.stdout.readline())["version"]
-
-    def run(self, **asked: Any) -> dict[str, Any]:
-        """Return what the process says of a run."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        print(json.dumps(asked), file=self._process.stdin)
-        found: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return found
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    params = xllamacpp.CommonParams()
+    params.model.path, params.n_ctx, params.n_parallel = str(file), 1024 * texts, texts
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.warmup, params.verbosity = False, 0
+    return params
 
 
 def llama(where: Setting) -> Rows:
     """Measure one text beside llama.cpp."""
+    import xllamacpp
     from engine_runs import FREE, ORDINARY, SCHEMAS, Ours
     from engine_runs import Setting as Models
 
     from structgen.engine.forward_pass.gguf_models import gguf_file
 
-    if not where.asked.peers:
-        raise SystemExit("llama: give --peers, the interpreter of an environment with llama-cpp-python.")
     made = Models("smollm2", torch.device("cpu"), where.engine.model, None, where.engine.tokenizer, None)
-    own = Ours(made, 1)
-    prompt = where.engine.tokenizer.encode((made.prompts(1)[0] * 4).encode())[:100]
-    file = gguf_file("smollm2")
+    own, file = Ours(made, 1), gguf_file("smollm2")
     assert file is not None
-    peers = {
-        "Q4_1": LlamaPeer(where.asked.peers, file),
-        "float32": LlamaPeer(where.asked.peers, float32_gguf(where.asked.float32)),
+    prompt = where.engine.tokenizer.encode((made.prompts(1)[0] * 4).encode())[:100]
+    text = where.engine.tokenizer.decode(prompt).decode()
+    servers = {
+        "Q4_1": xllamacpp.Server(llama_params(file, 1)),
+        "float32": xllamacpp.Server(llama_params(float32_gguf(where.asked.float32), 1)),
     }
+
+    def theirs(name: str, kind: str, tokens: int) -> None:
+        asked = {"prompt": prompt, "max_tokens": tokens, "temperature": 0, "cache_prompt": False}
+        form = {"ignore_eos": True} if kind == FREE else {"json_schema": SCHEMAS[kind]}
+        said = servers[name].handle_completions({**asked, **form})
+        assert said["usage"]["completion_tokens"] == tokens, said
+
     first, most = 1, 128
-    taken: dict[tuple[str, str, str, int], list[float]] = defaultdict(list)
-    for turn in range(where.asked.rounds + 1):
-        for kind in (FREE, ORDINARY):
-            for tokens in (first, most):
-                schema = None if kind == FREE else SCHEMAS[kind]
-                found = [(own.name, "float32", processor(lambda k=kind, t=tokens: own.run([prompt], k, t, 0.0))[0])]
-                found += [
-                    (f"llama.cpp {one.version}", name, one.run(prompt=prompt, tokens=tokens, schema=schema)["cpu"])
-                    for name, one in peers.items()
-                ]
-                for system, weights, seconds in found:
-                    if turn:
-                        taken[system, weights, kind, tokens].append(seconds)
-    for one in peers.values():
-        one.close()
-    for (system, weights, kind, tokens), seconds in taken.items():
-        if tokens == most:
-            begin, whole = statistics.median(taken[system, weights, kind, first]), statistics.median(seconds)
-            rate = (most - first) / (whole - begin)
-            yield system, weights, kind, len(prompt), most, whole, rate, begin
+    for kind in (FREE, ORDINARY):
+        ways: dict[str, Callable[[], Any]] = {}
+        for tokens in (first, most):
+            ways[f"float32|structgen|{tokens}"] = lambda t=tokens, k=kind: own.run([text], k, t, 0.0)
+            for name in servers:
+                ways[f"{name}|llama.cpp (xllamacpp {xllamacpp.__version__})|{tokens}"] = (
+                    lambda n=name, t=tokens, k=kind: theirs(n, k, t)
+                )
+        taken = {way: middle(found) for way, found in in_turns(ways, where.asked.rounds).items()}
+        for way in list(taken)[: len(taken) // 2]:
+            weights, system, _ = way.split("|")
+            begin, whole = taken[way], taken[f"{weights}|{system}|{most}"]
+            yield system, weights, kind, len(prompt), most, whole, (most - first) / (whole - begin), begin
 
 
 # --- speculation --------------------------------------------------------------------------------------------
 
-SPECULATION = ("workload", "texts", "way", "tokens", "calls a token", "drafted a token", "ms a token", "times off", "differ")
+SPECULATION = (
+    "workload",
+    "texts",
+    "way",
+    "tokens",
+    "calls a token",
+    "drafted a token",
+    "ms a token",
+    "times off",
+    "differ",
+)
 
 
 def speculation(where: Setting) -> Rows:
@@ -325,8 +334,9 @@ def speculation(where: Setting) -> Rows:
 # --- samplers -----------------------------------------------------------------------------------------------
 
 LABELS = Literal[
-    "billing", "refund", "delivery", "damage", "warranty", "account", "password", "login", "invoice", "discount",
-    "return", "exchange", "cancel", "upgrade", "complaint", "praise", "question", "address", "payment", "other",
+    "billing", "refund", "delivery", "damage", "warranty", "account", "password", "login", "invoice",
+    "discount", "return", "exchange", "cancel", "upgrade", "complaint", "praise", "question", "address",
+    "payment", "other",
 ]  # fmt: skip
 REVIEW = {
     "type": "object",
@@ -340,8 +350,8 @@ REVIEW = {
 }
 RIDES = r"(red|green|blue|black|white) (car|bike|boat|train) (in|from|near) (Paris|Rome|Oslo|Cairo)"
 SAMPLERS = (
-    "task", "texts", "log10 Z", "method", "n", "seeds", "error", "error of exact draws", "runs without a draw",
-    "model rows", "draws", "intervals that hold", "mean width", "log Z intervals given", "log Z that hold",
+    "task", "texts", "log10 Z", "method", "n", "seeds", "error", "error of exact draws",
+    "runs without a draw", "model rows", "draws", "intervals that hold", "mean width", "log Z intervals given", "log Z that hold",
 )  # fmt: skip
 
 
@@ -430,7 +440,11 @@ def shares(texts: Sequence[str], weights: Sequence[float], read: Any) -> dict[An
 def distance(one: dict[Any, dict[str, float]], other: dict[Any, dict[str, float]]) -> float:
     """Return the mean total variation of the fields."""
     return statistics.mean(
-        sum(abs(one[field].get(value, 0) - other[field].get(value, 0)) for value in {*one[field], *other[field]}) / 2
+        sum(
+            abs(one[field].get(value, 0) - other[field].get(value, 0))
+            for value in {*one[field], *other[field]}
+        )
+        / 2
         for field in one
     )
 
@@ -466,7 +480,9 @@ def samplers(where: Setting) -> Rows:
                         continue
                     errors.append(distance(exact, shares(found.texts, found.weights, read)))
                     for field in exact:
-                        for one in found.with_values(read).marginals(lambda value, field=field: value[field], 3):
+                        for one in found.with_values(read).marginals(
+                            lambda value, field=field: value[field], 3
+                        ):
                             true = exact[field].get(one.value, 0.0)
                             held.append(one.low - 1e-3 <= true <= one.high + 1e-3)
                             widths.append(one.high - one.low)
@@ -511,7 +527,8 @@ def strategies(where: Setting) -> Rows:
 
     def voted(draws: int) -> Iterator[Answer]:
         every = [
-            list(ours(way(lambda task: (), temperature=1.0, seed=seed))(bench)(tasks)) for seed in range(draws)
+            list(ours(way(lambda task: (), temperature=1.0, seed=seed))(bench)(tasks))
+            for seed in range(draws)
         ]
         for answers in zip(*every, strict=True):
             said = Counter(json.dumps(one.value, default=str) for one in answers if one.complete)
@@ -552,30 +569,53 @@ def strategies(where: Setting) -> Rows:
         if where.asked.answers:
             with where.asked.answers.open("a", encoding="utf-8") as file:
                 for one in answers:
-                    said = {"way": name, "id": one.task.id, "right": one.right, "text": one.text, "error": one.error}
+                    said = {
+                        "way": name,
+                        "id": one.task.id,
+                        "right": one.right,
+                        "text": one.text,
+                        "error": one.error,
+                    }
                     file.write(json.dumps(said) + "\n")
         yield name, *figures(answers), float((right[name] - base).sum()), float(low), float(high)
 
 
-SEARCH = ("task", "kind", "greedy log P", "best log P", "same text", "certain", "bound", "rows", "cpu s", "greedy right", "best right")  # fmt: skip
+SEARCH = (
+    "task", "kind", "greedy log P", "best log P", "same text", "certain", "bound", "rows", "cpu s",
+    "greedy right", "best right",
+)  # fmt: skip
 
 
 def search(where: Setting) -> Rows:
     """Look for the likeliest answers."""
     from answer_tasks import count_right, hint, plain
 
-    few = [one for one in drawn_tasks(where) if one.kind in ("extraction flat", "dates", "money", "units", "labels of 5")]
+    few = [
+        one
+        for one in drawn_tasks(where)
+        if one.kind in ("extraction flat", "dates", "money", "units", "labels of 5")
+    ]
     for task in few[: where.asked.searches]:
         made = hint(task)
         asked = task.question("first")
         spent, best = processor(
-            lambda asked=asked, made=made: sg.most_probable(where.engine, asked, made, budget=1500, max_tokens=64)
+            lambda asked=asked, made=made: sg.most_probable(
+                where.engine, asked, made, budget=1500, max_tokens=64
+            )
         )
-        greedy = function(task, "first", where.engine, max_tokens=64, wrap=False, choices="tokens", attempts=1).detailed(task.text or "")
+        greedy = function(
+            task, "first", where.engine, max_tokens=64, wrap=False, choices="tokens", attempts=1
+        ).detailed(task.text or "")
         (scored,) = sg.score(where.engine, asked, made, [greedy.text], max_tokens=64)
         first = best.texts[0] if best.texts else None
         yield (
-            *(task.id, task.kind, scored.logprob, first.logprob if first else "", first is not None and first.text == greedy.text),
+            *(
+                task.id,
+                task.kind,
+                scored.logprob,
+                first.logprob if first else "",
+                first is not None and first.text == greedy.text,
+            ),
             *(best.is_certain, best.bound, best.model_rows, spent),
             count_right(task, plain(task, greedy.value)),
             count_right(task, plain(task, first.value)) if first else 0,
@@ -585,14 +625,14 @@ def search(where: Setting) -> Rows:
 # --- quality ------------------------------------------------------------------------------------------------
 
 QUALITY = (
-    "way", "schemas", "refused", "no budget", "errors", "valid", "invalid", "ended by itself", "closed", "steered",
-    "tokens", "cpu s", "other reasons",
+    "way", "schemas", "refused", "no budget", "errors", "valid", "invalid", "ended by itself", "closed",
+    "steered", "tokens", "cpu s", "other reasons",
 )  # fmt: skip
 
 
 def quality(where: Setting) -> Rows:
     """Ask for documents of schemas of MaskBench."""
-    from serving_engines import judge_of, schemas_of
+    from serving_engines import schemas_of
 
     if where.asked.maskbench is None:
         raise SystemExit("quality: give --maskbench, the folder of MaskBench.")
@@ -600,49 +640,60 @@ def quality(where: Setting) -> Rows:
     ways = {"default (outline)": None, "without outline": False}
     counts: dict[str, Counter[str]] = {way: Counter() for way in ways}
     reasons: dict[str, Counter[str]] = {way: Counter() for way in ways}
-    own = where.engine
-    for at in range(0, len(cases), 8):
-        for way, outline in ways.items():
-            handles, begun = [], time.process_time()
-            for name, schema in cases[at : at + 8]:
-                tally = counts[way]
-                tally["schemas"] += 1
-                try:
-                    grammar = sg.json_schema(schema)
-                    request = sg.Request(
-                        "Write an example of such a document.", grammar, GREEDY, max_tokens=256, outline=outline
-                    )
-                    (handle,) = own.submit(request)
-                    handles.append((name, schema, handle))
-                except sg.StructgenError as error:
-                    key = "no budget" if isinstance(error, sg.BudgetError) else "refused"
-                    tally[key] += 1
-                    note(where, way, name, f"{type(error).__name__}: {error}", "")
-            own.drive([one[2] for one in handles])
-            counts[way]["cpu s"] += time.process_time() - begun
-            for name, schema, handle in handles:
-                result, tally = handle.result, counts[way]
-                tally["tokens"] += len(result.tokens)
-                if result.error is not None:
-                    tally["errors"] += 1
-                    note(where, way, name, f"{type(result.error).__name__}: {result.error}", result.text)
-                    continue
-                tally[result.finish_reason.value] += 1
-                try:
-                    is_valid = judge_of(schema)(result.text)
-                except Exception as error:  # whatever the judge raises for a schema that it does not read
-                    is_valid = True
-                    reasons[way][f"not judged: {type(error).__name__}"] += 1
-                tally["valid" if is_valid else "invalid"] += 1
-                said = result.finish_reason.value if is_valid else "INVALID"
-                note(where, way, name, said, result.text)
-        print(f"{at + 8} of {len(cases)}: {dict(counts['default (outline)'])}", file=sys.stderr, flush=True)
+    random.Random(SEED).shuffle(cases)  # an end by SIGTERM leaves a fair choice
+    with suppress(KeyboardInterrupt):
+        for at in range(0, len(cases), 8):
+            for way, outline in ways.items():
+                asked_for(where, way, outline, cases[at : at + 8], counts[way], reasons[way])
+            print(
+                f"{at + 8} of {len(cases)}: {dict(counts['default (outline)'])}", file=sys.stderr, flush=True
+            )
     for way, tally in counts.items():
         yield (
             *(way, tally["schemas"], tally["refused"], tally["no budget"], tally["errors"], tally["valid"]),
             *(tally["invalid"], tally["stop"], tally["repetition"], tally["steered"], tally["tokens"]),
             *(round(tally["cpu s"], 1), "; ".join(f"{one} {many}" for one, many in reasons[way].items())),
         )
+
+
+def asked_for(
+    where: Setting, way: str, outline: bool | None, cases: Any, tally: Counter[str], reasons: Counter[str]
+) -> None:
+    """Ask for a document of each schema, all in one batch, and count what came."""
+    from serving_engines import judge_of
+
+    handles, begun = [], time.process_time()
+    for name, schema in cases:
+        tally["schemas"] += 1
+        try:
+            request = sg.Request(
+                "Write an example of such a document.",
+                sg.json_schema(schema),
+                GREEDY,
+                max_tokens=256,
+                outline=outline,
+            )
+            handles.append((name, schema, *where.engine.submit(request)))
+        except sg.StructgenError as error:
+            tally["no budget" if isinstance(error, sg.BudgetError) else "refused"] += 1
+            note(where, way, name, f"{type(error).__name__}: {error}", "")
+    where.engine.drive([one[2] for one in handles])
+    tally["cpu s"] += time.process_time() - begun
+    for name, schema, handle in handles:
+        result = handle.result
+        tally["tokens"] += len(result.tokens)
+        if result.error is not None:
+            tally["errors"] += 1
+            note(where, way, name, f"{type(result.error).__name__}: {result.error}", result.text)
+            continue
+        tally[result.finish_reason.value] += 1
+        try:
+            is_valid = judge_of(schema)(result.text)
+        except Exception as error:  # whatever the judge raises for a schema that it does not read
+            is_valid = True
+            reasons[f"not judged: {type(error).__name__}"] += 1
+        tally["valid" if is_valid else "invalid"] += 1
+        note(where, way, name, result.finish_reason.value if is_valid else "INVALID", result.text)
 
 
 def note(where: Setting, way: str, name: str, said: str, text: str) -> None:
@@ -654,7 +705,16 @@ def note(where: Setting, way: str, name: str, said: str, text: str) -> None:
 
 # --- server -------------------------------------------------------------------------------------------------
 
-SERVER = ("server", "round", "at once", "texts", "complete", "first text ms", "tokens a second", "processor ms a token")
+SERVER = (
+    "server",
+    "round",
+    "at once",
+    "texts",
+    "complete",
+    "first text ms",
+    "tokens a second",
+    "processor ms a token",
+)
 
 
 def documents(count: int) -> list[dict[str, Any]]:
@@ -670,87 +730,97 @@ def documents(count: int) -> list[dict[str, Any]]:
             "code": {"type": "string", "maxLength": 6},
         }
         found.append(
-            {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+            {
+                "type": "object",
+                "properties": properties,
+                "required": list(properties),
+                "additionalProperties": False,
+            }
         )
     return found
 
 
 @contextmanager
-def llama_serving(python: str) -> Iterator[tuple[str, int]]:
-    """Start llama-cpp-python's server; yield its address and process."""
-    import socket
-    import urllib.request
-
+def llama_serving(texts: int) -> Iterator[tuple[str, int]]:
+    """Start llama.cpp's server; yield its address and process."""
+    program = (
+        "import sys, bench_published as b, xllamacpp\n"
+        "server = xllamacpp.Server(b.llama_params(sys.argv[1], int(sys.argv[2])))\n"
+        "print(server.listening_address, flush=True)\n"
+        "sys.stdin.read()"
+    )
     from structgen.engine.forward_pass.gguf_models import gguf_file
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--n_threads", "1", "--n_threads_batch", "1", "--n_ctx", "2048", "--port", str(port)]
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     process = subprocess.Popen(
-        [python, "-m", "llama_cpp.server", "--model", str(gguf_file("smollm2")), *options],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": ""},
-    )  # fmt: skip
+        [sys.executable, "-c", program, str(gguf_file("smollm2")), str(texts)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
     try:
-        url = f"http://127.0.0.1:{port}/v1"
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{url}/models", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield url, process.pid
+        assert process.stdout is not None
+        yield f"{process.stdout.readline().strip()}/v1", process.pid
     finally:
         process.terminate()
         process.wait()
 
 
-def server(where: Setting) -> Rows:
-    """Measure our server beside llama-cpp-python's."""
+def streamed(url: str, schema: dict[str, Any]) -> tuple[float, str]:
+    """Return the seconds until the first text of an answer, and its text."""
     import openai
 
-    with serving("smollm2") as own, llama_serving(where.asked.peers) as other:
-        servers = {
-            "structgen serve": (*own, lambda schema: {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}),
-            "llama_cpp.server, Q4_1": (*other, lambda schema: {"type": "json_object", "schema": schema}),
-        }
-        rounds, many = where.asked.rounds, 16
-        schemas = documents((rounds + 1) * (4 + many))
+    client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=300)
+    begun, first, text = time.perf_counter(), 0.0, ""
+    stream = client.chat.completions.create(
+        model="smollm2",
+        temperature=0,
+        max_tokens=120,
+        stream=True,
+        messages=[{"role": "user", "content": "Write an order of some furniture as JSON."}],
+        response_format={"type": "json_schema", "json_schema": {"name": "order", "schema": schema}},  # type: ignore[call-overload]
+    )
+    for part in stream:
+        for choice in part.choices:
+            if choice.delta.content:
+                first = first or time.perf_counter() - begun
+                text += choice.delta.content
+    return first, text
 
-        def ask(name: str, schema: dict[str, Any]) -> tuple[float, int, bool]:
-            url, _, shape = servers[name]
-            client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=300)
-            begun, first, text, pieces = time.perf_counter(), 0.0, "", 0
-            stream = client.chat.completions.create(
-                model="smollm2", temperature=0, max_tokens=120, stream=True, response_format=shape(schema),
-                messages=[{"role": "user", "content": "Write an order of some furniture as JSON."}],
-            )  # fmt: skip
-            for part in stream:
-                for choice in part.choices:
-                    if choice.delta.content:
-                        first = first or time.perf_counter() - begun
-                        text += choice.delta.content
-            pieces = len(where.engine.tokenizer.encode(text.encode()))
-            try:
-                return first, pieces, set(json.loads(text)) == set(schema["required"])
-            except ValueError:
-                return first, pieces, False
 
+def server(where: Setting) -> Rows:
+    """Measure our server beside llama.cpp's."""
+    rounds, many = where.asked.rounds, 16
+    schemas = documents((rounds + 1) * (4 + many))
+    tokenizer = where.engine.tokenizer
+    with serving("smollm2") as own, llama_serving(many) as other:
+        servers = {"structgen serve": own, "llama.cpp, Q4_1": other}
         for turn in range(rounds + 1):
             part = schemas[turn * (4 + many) : (turn + 1) * (4 + many)]
             for name in list(servers)[:: 1 if turn % 2 else -1]:
+                url, pid = servers[name]
                 for at_once, some in ((1, part[:4]), (many, part[4:])):
-                    spent, begun = processor_seconds(servers[name][1]), time.perf_counter()
+                    spent, begun = processor_seconds(pid), time.perf_counter()
                     with ThreadPoolExecutor(at_once) as pool:
-                        got = list(pool.map(lambda schema, name=name: ask(name, schema), some))
-                    seconds, spent = time.perf_counter() - begun, processor_seconds(servers[name][1]) - spent
-                    tokens = sum(one[1] for one in got)
+                        got = list(pool.map(lambda schema, url=url: streamed(url, schema), some))
+                    seconds, spent = time.perf_counter() - begun, processor_seconds(pid) - spent
+                    tokens = sum(len(tokenizer.encode(text.encode())) for _, text in got)
+                    complete = sum(_has(text, schema) for (_, text), schema in zip(got, some, strict=True))
                     if turn:
                         yield (
-                            *(name, turn, at_once, len(some), sum(one[2] for one in got)),
+                            *(name, turn, at_once, len(some), complete),
                             1000 * statistics.median(one[0] for one in got),
                             *(tokens / seconds, 1000 * spent / tokens),
                         )
+
+
+def _has(text: str, schema: dict[str, Any]) -> bool:
+    """Tell whether a text is a document with the keys of a schema."""
+    try:
+        return set(json.loads(text)) == set(schema["required"])
+    except ValueError:
+        return False
 
 
 PARTS: dict[str, tuple[tuple[str, ...], Callable[[Setting], Rows]]] = {
@@ -778,12 +848,14 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=(), help="strategies, by their names")
     parser.add_argument("--count", type=int, default=300, help="schemas of quality")
     parser.add_argument("--maskbench", type=Path, help="the folder of MaskBench")
-    parser.add_argument("--peers", default="", help="the interpreter of an environment with llama-cpp-python")
-    parser.add_argument("--float32", type=Path, default=Path("build/smollm2-float32.gguf"), help="written for llama")
+    parser.add_argument(
+        "--float32", type=Path, default=Path("build/smollm2-float32.gguf"), help="written for llama"
+    )
     parser.add_argument("--answers", type=Path, help="a file for every answer of strategies and quality")
     add_results(parser)
     where = Setting(parser.parse_args())
     torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for part in where.asked.parts:
         names, measure = PARTS[part]
         where.write(part, names, measure(where))

@@ -102,9 +102,9 @@ class Setting:
 
 
 def setting(model: str, device: torch.device) -> Setting:
-    """Return a model: `extract`, `smollm2` or `random` (a Llama of 1.2 billion random weights), `tiny` (of two
-    million), or a folder. The embedded tokenizer serves the random ones, whose vocabularies are as wide as a Llama's
-    and as its own."""
+    """Return a model: `extract`, `smollm2` or `random` (a Llama of 1.2 billion random weights), `tiny` (of
+    two million), or a folder. The embedded tokenizer serves the random ones, whose vocabularies are as wide as a
+    Llama's and as its own."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
     folder = embedded_model("structgen/extract")
@@ -187,7 +187,13 @@ class Ours:
         grammar = None if kind == FREE else self.grammars[kind]
         most = min(1600, engine.model.context - 200)
         requests = [
-            sg.Request(prompt, grammar, sg.Sampling(temperature=temperature, seed=i), max_tokens=most, speculation="off")
+            sg.Request(
+                prompt,
+                grammar,
+                sg.Sampling(temperature=temperature, seed=i),
+                max_tokens=most,
+                speculation="off",
+            )
             for i, prompt in enumerate(prompts)
         ]
         times = [time.perf_counter()]
