@@ -103,8 +103,8 @@ class Setting:
 
 def setting(model: str, device: torch.device) -> Setting:
     """Return a model: `extract`, `smollm2` or `random` (a Llama of 1.2 billion random weights), `tiny` (of
-    two million), or a folder. The embedded tokenizer serves the random ones, whose vocabularies are as wide as a
-    Llama's and as its own."""
+    two million), or a folder. The embedded tokenizer serves the random ones, whose vocabularies are as wide
+    as a Llama's and as its own."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
     folder = embedded_model("structgen/extract")
