@@ -119,12 +119,12 @@ def middle(taken: Sequence[tuple[float, Any]]) -> float:
 # --- start --------------------------------------------------------------------------------------------------
 
 LOADING = """
-import time, json
+import time, json, sys
 begun = time.process_time()
 import structgen as sg, torch
 torch.set_num_threads(1)
 imported = time.process_time()
-engine = sg.Engine("smollm2")
+engine = sg.Engine("smollm2", dtype=sys.argv[1])
 loaded = time.process_time()
 said = open("/proc/self/status").read()
 of = lambda name: int(said.partition(name + ":")[2].split()[0]) / 1024
@@ -135,9 +135,11 @@ START = ("what", "imports s", "engine s", "memory MB", "most memory MB")
 
 def start(where: Setting) -> Rows:
     """Measure what loading takes."""
-    for _ in range(where.asked.rounds):
-        said = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=True)
-        yield 'sg.Engine("smollm2")', *json.loads(said.stdout.splitlines()[-1])
+    for dtype in ("float32", "bfloat16") * where.asked.rounds:
+        said = subprocess.run(
+            [sys.executable, "-c", LOADING, dtype], capture_output=True, text=True, check=True
+        )
+        yield f'sg.Engine("smollm2", dtype="{dtype}")', *json.loads(said.stdout.splitlines()[-1])
     for _ in range(where.asked.rounds):
         with serving("smollm2") as (_, pid):
             said = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
@@ -232,11 +234,15 @@ def llama(where: Setting) -> Rows:
 
     from structgen.engine.forward_pass.gguf_models import gguf_file
 
-    made = Models("smollm2", torch.device("cpu"), where.engine.model, None, where.engine.tokenizer, None)
-    own, file = Ours(made, 1), gguf_file("smollm2")
+    tokenizer, file = where.engine.tokenizer, gguf_file("smollm2")
     assert file is not None
-    prompt = where.engine.tokenizer.encode((made.prompts(1)[0] * 4).encode())[:100]
-    text = where.engine.tokenizer.decode(prompt).decode()
+    half = sg.Engine("smollm2", dtype="bfloat16").model
+    own = {
+        name: Ours(Models(name, torch.device("cpu"), model, None, tokenizer, None), 1)
+        for name, model in (("float32", where.engine.model), ("bfloat16", half))
+    }
+    prompt = tokenizer.encode((own["float32"].where.prompts(1)[0] * 4).encode())[:100]
+    text = tokenizer.decode(prompt).decode()
     servers = {
         "Q4_1": xllamacpp.Server(llama_params(file, 1)),
         "float32": xllamacpp.Server(llama_params(float32_gguf(where.asked.float32), 1)),
@@ -252,7 +258,10 @@ def llama(where: Setting) -> Rows:
     for kind in (FREE, ORDINARY):
         ways: dict[str, Callable[[], Any]] = {}
         for tokens in (first, most):
-            ways[f"float32|structgen|{tokens}"] = lambda t=tokens, k=kind: own.run([text], k, t, 0.0)
+            for name in own:
+                ways[f"{name}|structgen|{tokens}"] = lambda n=name, t=tokens, k=kind: own[n].run(
+                    [text], k, t, 0.0
+                )
             for name in servers:
                 ways[f"{name}|llama.cpp (xllamacpp {xllamacpp.__version__})|{tokens}"] = (
                     lambda n=name, t=tokens, k=kind: theirs(n, k, t)
@@ -351,8 +360,8 @@ REVIEW = {
 RIDES = r"(red|green|blue|black|white) (car|bike|boat|train) (in|from|near) (Paris|Rome|Oslo|Cairo)"
 SAMPLERS = (
     "task", "texts", "log10 Z", "method", "n", "seeds", "error", "error of exact draws",
-    "runs without a draw", "model rows", "draws", "intervals that hold", "mean width", "log Z intervals given",
-    "log Z that hold",
+    "runs without a draw", "model rows", "draws", "intervals that hold", "mean width", 
+    "log Z intervals given", "log Z that hold",
 )  # fmt: skip
 
 
@@ -638,14 +647,18 @@ def quality(where: Setting) -> Rows:
     if where.asked.maskbench is None:
         raise SystemExit("quality: give --maskbench, the folder of MaskBench.")
     cases = schemas_of(where.asked.maskbench, where.asked.count)
-    ways = {"default (outline)": None, "without outline": False}
+    ways: dict[str, tuple[bool | None, dict[str, Any]]] = {
+        "default (outline)": (None, {}),
+        "outline, written as json.dumps does": (None, {**sg.JSON_DUMPS, "escapes": "utf8"}),
+        "without outline": (False, {}),
+    }
     counts: dict[str, Counter[str]] = {way: Counter() for way in ways}
     reasons: dict[str, Counter[str]] = {way: Counter() for way in ways}
     random.Random(SEED).shuffle(cases)  # an end by SIGTERM leaves a fair choice
     with suppress(KeyboardInterrupt):
         for at in range(0, len(cases), 8):
-            for way, outline in ways.items():
-                asked_for(where, way, outline, cases[at : at + 8], counts[way], reasons[way])
+            for way, how in ways.items():
+                asked_for(where, way, how, cases[at : at + 8], counts[way], reasons[way])
             print(
                 f"{at + 8} of {len(cases)}: {dict(counts['default (outline)'])}", file=sys.stderr, flush=True
             )
@@ -658,7 +671,12 @@ def quality(where: Setting) -> Rows:
 
 
 def asked_for(
-    where: Setting, way: str, outline: bool | None, cases: Any, tally: Counter[str], reasons: Counter[str]
+    where: Setting,
+    way: str,
+    how: tuple[bool | None, dict[str, Any]],
+    cases: list[tuple[str, Any]],
+    tally: Counter[str],
+    reasons: Counter[str],
 ) -> None:
     """Ask for a document of each schema, all in one batch, and count what came."""
     from serving_engines import judge_of
@@ -669,10 +687,10 @@ def asked_for(
         try:
             request = sg.Request(
                 "Write an example of such a document.",
-                sg.json_schema(schema),
+                sg.json_schema(schema, **how[1]),
                 GREEDY,
                 max_tokens=256,
-                outline=outline,
+                outline=how[0],
             )
             handles.append((name, schema, *where.engine.submit(request)))
         except sg.StructgenError as error:

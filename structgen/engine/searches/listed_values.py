@@ -45,7 +45,7 @@ def _listed(schema: Any, definitions: Any, depth: int) -> list[Any] | None:
         found = schema.get("enum", [schema.get("const")])
         is_plain = isinstance(found, list) and not any(isinstance(value, list | dict) for value in found)
         return list(found) if is_plain else None
-    kinds = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
+    kinds: list[Any] = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
     if all(kind in [*_FEW] for kind in kinds):  # a list: any JSON can be looked for in it
         return [value for kind in kinds for value in _FEW[kind]]
     if (name := str(schema.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
