@@ -360,7 +360,7 @@ REVIEW = {
 RIDES = r"(red|green|blue|black|white) (car|bike|boat|train) (in|from|near) (Paris|Rome|Oslo|Cairo)"
 SAMPLERS = (
     "task", "texts", "log10 Z", "method", "n", "seeds", "error", "error of exact draws",
-    "runs without a draw", "model rows", "draws", "intervals that hold", "mean width", 
+    "runs without a draw", "model rows", "draws", "intervals that hold", "mean width",
     "log Z intervals given", "log Z that hold",
 )  # fmt: skip
 
