@@ -736,29 +736,6 @@ SERVER = (
 )
 
 
-def documents(count: int) -> list[dict[str, Any]]:
-    """Return schemas whose documents end by themselves, each one new."""
-    draw = random.Random(SEED)
-    found = []
-    for number in range(count):
-        properties = {
-            f"kind{number}": {"enum": ["lamp", "chair", "table"]},
-            "name": {"type": "string", "maxLength": draw.randint(8, 16)},
-            "size": {"enum": ["small", "large"]},
-            "paid": {"type": "boolean"},
-            "code": {"type": "string", "maxLength": 6},
-        }
-        found.append(
-            {
-                "type": "object",
-                "properties": properties,
-                "required": list(properties),
-                "additionalProperties": False,
-            }
-        )
-    return found
-
-
 @contextmanager
 def llama_serving(texts: int) -> Iterator[tuple[str, int]]:
     """Start llama.cpp's server; yield its address and process."""
@@ -810,8 +787,10 @@ def streamed(url: str, schema: dict[str, Any]) -> tuple[float, str]:
 
 def server(where: Setting) -> Rows:
     """Measure our server beside llama.cpp's."""
+    from bench_serving import short_documents
+
     rounds, many = where.asked.rounds, 16
-    schemas = documents((rounds + 1) * (4 + many))
+    schemas = short_documents((rounds + 1) * (4 + many))
     tokenizer = where.engine.tokenizer
     with serving("smollm2") as own, llama_serving(many) as other:
         servers = {"structgen serve": own, "llama.cpp, Q4_1": other}
