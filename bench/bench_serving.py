@@ -130,7 +130,9 @@ def written_model() -> str:
         file = gguf_file("smollm2")
         assert file is not None
         model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16)
-        del model.config.quantization_config  # it is no quantised model any more, and else is not written
+        # it is no quantised model any more; as one it would not be written
+        del model.config.quantization_config
+        model.hf_quantizer = None
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
     return str(folder)

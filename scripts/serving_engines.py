@@ -48,7 +48,7 @@ INSTALLS = (
     # SGLang pins other versions of what vLLM brings; on a CPU it runs with these
     "install --no-deps sglang==0.5.23",
     # Ray for tests/serving/test_on_real_ray.py
-    "install orjson IPython traitlets gguf soundfile ray>=2.60 -e .",
+    "install orjson IPython traitlets gguf accelerate soundfile ray>=2.60 -e .",
 )
 STUB = '''"""Stands for torchvision, of which text models need nothing."""
 
