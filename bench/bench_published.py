@@ -683,7 +683,6 @@ def asked_for(
 
     handles, begun = [], time.process_time()
     for name, schema in cases:
-        tally["schemas"] += 1
         try:
             request = sg.Request(
                 "Write an example of such a document.",
@@ -697,6 +696,7 @@ def asked_for(
             tally["no budget" if isinstance(error, sg.BudgetError) else "refused"] += 1
             note(where, way, name, f"{type(error).__name__}: {error}", "")
     where.engine.drive([one[2] for one in handles])
+    tally["schemas"] += len(cases)
     tally["cpu s"] += time.process_time() - begun
     for name, schema, handle in handles:
         result = handle.result
