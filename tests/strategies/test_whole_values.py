@@ -110,6 +110,7 @@ def test_of_any_schema_either_all_valid_values_are_compared_or_none(seed: int) -
     assert compared > 20
 
 
+@pytest.mark.filterwarnings("ignore::structgen.errors.ShortenedWarning")
 @pytest.mark.parametrize(
     "schema",
     [
