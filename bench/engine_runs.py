@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 import structgen as sg
+from structgen.engine.forward_pass.gguf_models import gguf_file
 from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.huggingface import HuggingFace
 from structgen.json_grammars.prompting import extraction_prompt
@@ -101,9 +102,9 @@ class Setting:
 
 
 def setting(model: str, device: torch.device) -> Setting:
-    """Return a model: `extract` or `random` (a Llama of 1.2 billion random weights), `tiny` (of two million),
-    or a folder. The embedded tokenizer serves the random ones, whose vocabularies are as wide as a Llama's
-    and as its own."""
+    """Return a model: `extract`, `smollm2` or `random` (a Llama of 1.2 billion random weights), `tiny` (of
+    two million), or a folder. The embedded tokenizer serves the random ones, whose vocabularies are as wide
+    as a Llama's and as its own."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
     folder = embedded_model("structgen/extract")
@@ -125,6 +126,15 @@ def setting(model: str, device: torch.device) -> Setting:
         with torch.device(device):
             theirs = AutoModelForCausalLM.from_config(config, dtype=kind)
         ours: Any = HuggingFace(theirs)
+    elif model == "smollm2":
+        file = gguf_file(model)
+        assert file is not None
+        read = {"gguf_file": file.name, "local_files_only": True}
+        theirs = AutoModelForCausalLM.from_pretrained(file.parent, dtype=kind, **read).to(device)
+        engine = sg.Engine(model, device=str(device))
+        their_tokenizer = AutoTokenizer.from_pretrained(file.parent, padding_side="left", **read)
+        their_tokenizer.pad_token_id = their_tokenizer.pad_token_id or 0
+        return Setting(model, device, engine.model, theirs.eval(), engine.tokenizer, their_tokenizer)
     else:
         folder = folder if model == "extract" else Path(model)
         theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, local_files_only=True).to(device)
@@ -177,7 +187,13 @@ class Ours:
         grammar = None if kind == FREE else self.grammars[kind]
         most = min(1600, engine.model.context - 200)
         requests = [
-            sg.Request(prompt, grammar, sg.Sampling(temperature=temperature, seed=i), max_tokens=most)
+            sg.Request(
+                prompt,
+                grammar,
+                sg.Sampling(temperature=temperature, seed=i),
+                max_tokens=most,
+                speculation="off",
+            )
             for i, prompt in enumerate(prompts)
         ]
         times = [time.perf_counter()]

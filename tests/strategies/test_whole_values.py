@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import random
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -15,7 +17,7 @@ from strategy_models import scrambled  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request  # noqa: E402
-from structgen.engine.searches.listed_values import listed_values  # noqa: E402
+from structgen.engine.searches.listed_values import compared_texts, listed_values  # noqa: E402
 from structgen.engine.searches.whole_values import WholeValues, comparing, spellings  # noqa: E402
 
 LETTERS = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"A", b"<end>"], eos_token_id=5)
@@ -65,6 +67,70 @@ def test_values_are_listed_by_enum_const_boolean_references_and_alternatives() -
     endless = {"$ref": "#/$defs/B", "$defs": {"B": {"$ref": "#/$defs/B"}}}
     for other in ({"type": "string"}, {"enum": [[1]]}, endless):
         assert listed_values(other) == []
+
+
+SCALARS = (True, False, None, 0, 7, -1.5, 0.25, 1e30, "a", "", "é", 2**70)
+
+
+def _any_schema(draw: random.Random, depth: int = 0) -> Any:
+    """Return a random schema of listed values, kinds and alternatives; also schemas that list nothing."""
+    kinds = ["boolean", "null", "string", "object", "array", "integer"]
+    match draw.randrange(7 if depth < 2 else 4):
+        case 0:
+            return {"enum": draw.sample(SCALARS, draw.randint(1, 5))}
+        case 1:
+            return {"const": draw.choice(SCALARS)}
+        case 2:
+            return {"type": draw.sample(kinds, draw.randint(1, 3))}
+        case 3:
+            return {"type": draw.choice(kinds), "minLength": 1}
+        case 4:
+            return {"enum": draw.sample(SCALARS, 4), "type": draw.sample(kinds, 3)}
+        case 5:
+            return {"anyOf": [_any_schema(draw, depth + 1) for _ in range(draw.randint(1, 3))]}
+        case _:
+            return {"$ref": "#/$defs/x", "$defs": {"x": _any_schema(draw, depth + 1)}}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_any_schema_either_all_valid_values_are_compared_or_none(seed: int) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    draw, compared = random.Random(seed), 0
+    for _ in range(150):
+        schema = _any_schema(draw)
+        try:
+            grammar = sg.json_schema(schema)
+            texts = compared_texts(grammar)
+        except sg.SchemaError:
+            continue  # two schemas inside one another define x
+        compared += bool(texts)
+        known = [json.loads(text) for text in texts]
+        judge = jsonschema.Draft202012Validator(schema)
+        assert not texts or all(one in known for one in SCALARS if judge.is_valid(one)), schema
+    assert compared > 20
+
+
+@pytest.mark.filterwarnings("ignore::structgen.errors.ShortenedWarning")
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": ["object", "array"]},
+        {"type": ["boolean", "null"]},
+        {"enum": [1.5, 2, "three"]},
+        {"anyOf": [{"type": ["null"]}, {"enum": ["x", 0.1]}]},
+    ],
+)
+def test_a_document_of_a_schema_of_listed_values_is_valid(schema: dict[str, Any]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    outcome = sg.run("structgen/extract", "It was one and a half.", sg.json_schema(schema), max_tokens=40)
+    jsonschema.validate(outcome, schema)
+
+
+@pytest.mark.parametrize(
+    "schema", [{"enum": 5}, {"anyOf": 5}, {"type": {}}, {"$defs": [{"enum": [1]}], "$ref": "#/$defs/0"}]
+)
+def test_what_is_no_schema_lists_no_values(schema: dict[str, Any]) -> None:
+    assert listed_values(schema) == []
 
 
 def test_sixty_five_values_are_chosen_token_by_token() -> None:

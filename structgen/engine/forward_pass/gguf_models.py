@@ -7,9 +7,11 @@ transformers, with the packages gguf and accelerate.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -149,7 +151,7 @@ def _bytewise_tokenizer(own: dict[str, Any], template: str | None) -> Any:
 
 def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows: int = 0) -> Model:
     """Return the model of a GGUF file, its weights in `dtype`; with `fixed_rows` a `FixedLlama` of so many
-    rows.
+    rows. On a CPU the weights of our own pass may be bfloat16; it calculates in float32.
 
     The log of structgen tells the number of weights, their bytes in memory and the seconds of reading. Cost:
     some 10 ns for each weight of a Llama, 100 ns for those of another, and twice the memory of the weights
@@ -158,6 +160,8 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     """
     _need(path)
     # optional: torch
+    import torch
+
     from structgen.engine.forward_pass.fixed_pass import FixedLlama
     from structgen.engine.forward_pass.llama import Llama
     from structgen.engine.forward_pass.weights import Weights
@@ -165,12 +169,15 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     began = time.perf_counter()
     header = GgufHeader.read(path)
     _check_data(header)
-    weights = (
-        Weights.of(_sizes(header), _tensors(header, dtype), device, dtype) if _is_llama(header) else None
-    )
+    # numbers of bfloat16 are numbers of float32 too: our own pass reads them in half the memory
+    held = torch.float32 if device.type == "cpu" and not fixed_rows else dtype
+    weights = Weights.of(_sizes(header), _tensors(header, dtype), device, held) if _is_llama(header) else None
     if weights is not None and (fixed_rows or Llama.serves(weights)):
+        made: Model = FixedLlama(weights, fixed_rows) if fixed_rows else Llama(weights)
+        del weights
+        _give_back_memory()
         _tell(header, dtype, began)
-        return FixedLlama(weights, fixed_rows) if fixed_rows else Llama(weights)
+        return made
     # optional: transformers
     from transformers import AutoModelForCausalLM
 
@@ -188,6 +195,13 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
             cure="Leave the fixed number of rows out.",
         )
     return HuggingFace(read.to(device))
+
+
+def _give_back_memory() -> None:
+    """Give memory that was freed back to the system: glibc keeps what dequantised weights lay in, as much as
+    the model itself takes. Other libraries of C have no such call."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None:
+        trim(0)
 
 
 def _tell(header: GgufHeader, dtype: torch.dtype, began: float) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any, Final
 
 from structgen.core.grammar import Grammar
+from structgen.json_grammars.prompting import literal
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language.ir import Words
 from structgen.text_grammars.regular import RegularGrammar
@@ -32,25 +34,29 @@ def compared_texts(grammar: Grammar | None) -> tuple[str, ...]:
 def listed_values(schema: dict[str, Any]) -> list[Any]:
     """Return the values of a schema that lists them, in `enum`, `const` or as `boolean` or `null`, perhaps in
     a reference or in alternatives; [] for any other. Lists and objects are none."""
-    return [] if (found := _listed(schema, schema.get("$defs", {}), 0)) is None else found
+    return [] if (found := _listed(schema, schema.get("$defs"), 0)) is None else found
 
 
-def _listed(schema: Any, definitions: dict[str, Any], depth: int) -> list[Any] | None:
+def _listed(schema: Any, definitions: Any, depth: int) -> list[Any] | None:
+    """The schema may be any JSON: whether it is a schema at all is found elsewhere."""
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return None
     if "enum" in schema or "const" in schema:
-        found = list(schema["enum"]) if "enum" in schema else [schema["const"]]
-        return None if any(isinstance(value, list | dict) for value in found) else found
-    if schema.get("type") in _FEW:
-        return list(_FEW[schema["type"]])
-    if (name := str(schema.get("$ref", ""))).startswith("#/$defs/"):
+        found = schema.get("enum", [schema.get("const")])
+        is_plain = isinstance(found, list) and not any(isinstance(value, list | dict) for value in found)
+        return list(found) if is_plain else None
+    kinds: list[Any] = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
+    if all(kind in [*_FEW] for kind in kinds):  # a list: any JSON can be looked for in it
+        return [value for kind in kinds for value in _FEW[kind]]
+    if (name := str(schema.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
         return _listed(definitions.get(name.removeprefix("#/$defs/")), definitions, depth + 1)
-    parts = [_listed(one, definitions, depth + 1) for one in schema.get("anyOf", ())]
+    choices = schema["anyOf"] if isinstance(schema.get("anyOf"), list) else []
+    parts = [_listed(one, definitions, depth + 1) for one in choices]
     if not parts or any(part is None for part in parts):
         return None
     return list({_written(value): value for part in parts for value in part or ()}.values())
 
 
 def _written(value: Any) -> str:
-    """Return the text of a listed value."""
-    return json.dumps(value, ensure_ascii=False)
+    """Return the text of a listed value. A schema that was read has its fractions exact, as Decimal."""
+    return literal(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
