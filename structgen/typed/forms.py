@@ -6,17 +6,17 @@ import collections.abc
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import PurePath
 from typing import Any
 
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import Result
-from structgen.engine.searches.listed_values import compared_texts, listed_values
+from structgen.engine.searches.listed_values import listed, listed_values
 from structgen.errors import GenerationError, OptionError, UnsupportedError
-from structgen.json_grammars.prompting import schema_outline
+from structgen.json_grammars.prompting import schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
@@ -65,7 +65,7 @@ class WantedForm:
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The documents, as texts, where they are a few listed values; () where they are not."""
-        return compared_texts(self.grammar)
+        return listed(self.grammar).texts
 
     @property
     def is_wrapped(self) -> bool:
@@ -73,9 +73,15 @@ class WantedForm:
         return isinstance(self.reader, WrappedReader)
 
     @cached_property
+    def outlines(self) -> Callable[[int | None], str] | None:
+        """What gives the outline of the schema at a depth, for prompts; None where there is none."""
+        schema = self.schema
+        return None if schema is None else cache(lambda depth: schema_outline(schema, depth=depth))
+
+    @property
     def outline(self) -> str:
-        """The outline of the schema, for prompts; "" where there is none."""
-        return "" if self.schema is None else schema_outline(self.schema)
+        """The deepest outline of the schema that is written; "" where there is none."""
+        return "" if self.outlines is None else next(shorter_outlines(self.outlines))[1]
 
     @cached_property
     def spoken(self) -> dict[str, Any] | None:
