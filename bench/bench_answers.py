@@ -172,7 +172,7 @@ def ours(options: Callable[[Task], dict[str, Any]], model: str = "") -> Callable
             if "python" in task.type:
                 return plain(task, found.value)
             if "tools" not in task.type:
-                return found.text
+                return found.value
             (call,) = found.calls
             return {"name": call.name, "arguments": call.arguments}
 

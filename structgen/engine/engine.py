@@ -273,7 +273,8 @@ class Engine:
             text = TextSequence(
                 handle, prompt, self.tokenizer, own, least, thoughts, drafting, border, specials, law
             )
-            text.usage.speculation, text.usage.outline, text.usage.choices = less, read.shortened, token_by_token
+            text.usage.speculation, text.usage.choices = less, token_by_token
+            text.usage.outline = request.shortened or read.shortened
             texts.append(text)
         self._loop.add(texts)
         return handles

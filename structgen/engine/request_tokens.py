@@ -81,17 +81,20 @@ class RequestTokens:
         outline: Callable[[int | None], str] | None,
         max_tokens: int | None,
         besides: int = 0,
+        read: Callable[[ModelQuestion], Sequence[int]] | None = None,
     ) -> ReadPrompt:
         """Return the tokens of a question that leave room for the text. Where there is not enough, a refused
         answer is left out, then the outline is less deep, then it is left out. Where that is not enough
-        either, the shortest is returned. `outline`: gives the outline of a depth; None: there is none.
+        either, the shortest is returned. `outline`: gives the outline of a depth; None: there is none. `read`:
+        gives the tokens of a question, in place of `ModelPrompts.tokens`.
 
         Cost: a prompt for each form that is tried, at most nine. Errors: those of `ModelPrompts.tokens`.
         """
         text = min(DEFAULT_MAX_TOKENS, self.context // 4) if max_tokens is None else max_tokens
         found: ReadPrompt | None = None
         for one, told in self._shorter(question, outline):
-            found = ReadPrompt(one, list(self.prompts.tokens(one, self.tokenizer)))
+            tokens = self.prompts.tokens(one, self.tokenizer) if read is None else read(one)
+            found = ReadPrompt(one, list(tokens))
             if len(found.tokens) + text + besides <= self.context:
                 break
         assert found is not None, "the question itself is the first"

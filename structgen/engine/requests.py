@@ -241,6 +241,8 @@ class Request:
     """How a greedy text is chosen where the grammar lists at most 64 values: "whole" writes the value that is
     the likeliest as a whole, "tokens" chooses token by token. None: "whole" where no `sampling` and no
     `strategy` are given, else "tokens". The embedded models write token by token."""
+    shortened: str = ""
+    """Of a prompt of token ids: what `Usage.outline` tells of the outline in it."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.prompt, str)

@@ -7,7 +7,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import PurePath
 from typing import Any
@@ -22,10 +22,11 @@ from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.grammar_forms import requested
 from structgen.request_reading.request_reader import ReadRequest
+from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.typed.options import TypedOptions
 from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
-from structgen.typed.wrapping import WrappedReader, Wrapping, is_object
+from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
@@ -51,6 +52,8 @@ class WantedForm:
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
     object that holds the document; what else is sent to a server, its writer puts into one."""
+    is_said: bool = False
+    """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
@@ -92,6 +95,14 @@ class WantedForm:
             case RegularGrammar(formula=Pattern(source)):
                 return {"type": "string", "pattern": source}
         return None
+
+    def said(self, result: Result) -> Result:
+        """Return a result with the text that is wanted in place of the object that says it, which is then its
+        `reply`."""
+        if not self.is_said or result.error is not None:
+            return result
+        text = result.value[WRAPPER]
+        return replace(result, text=text, value=text, reply=result.text)
 
     def read(self, result: Result) -> Any:
         """Return the object of a whole document; without a type, the result's value; of a reply that may
@@ -166,7 +177,11 @@ def form_of(
             raise OptionError(
                 "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
             )
-        return WantedForm(grammar=target, wrap=wrap == "always")
+        form = WantedForm(grammar=target, wrap=wrap == "always")
+        if wrap == "unlisted" and form.spoken is not None and not form.choices:
+            # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
+            return WantedForm(grammar=json_schema(wrapped(form.spoken), **JSON_DUMPS), is_said=True)
+        return form
     if isinstance(target, Mapping | bool):
         grammar = requested(target, policies, usual or {})
         return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=wrap == "always")

@@ -67,13 +67,13 @@ class Local:
     ) -> Request:
         """Return the engine's request, its tokens bounded. Errors: OptionError for a prompt that leaves no
         room."""
-        found, _ = self._asked(form, source, options, attempt)
+        found = self._asked(form, source, options, attempt)
         return self.engine.reading.bounded(found, len(found.prompt))
 
     def _asked(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
-    ) -> tuple[Request, str]:
-        """Return the engine's request, and how its outline was shortened."""
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
+    ) -> Request:
+        """Return the request whose tokens the engine bounds."""
         read = self._read(form, source, options)
         request = Request(
             read.tokens,
@@ -88,6 +88,7 @@ class Local:
             stop=options.stop,
             special_texts=form.tools is not None,
             choices="tokens" if options.choices == "tokens" else "whole",
+            shortened=read.shortened,
         )
         if options.choices == "calibrated" and form.choices:
             # optional: torch
@@ -95,7 +96,7 @@ class Local:
 
             apart = self._read(form, PromptSource(source.neutral, (source.neutral,)), options).tokens
             request, _ = comparing(request, self.engine.model, self.engine.prompts, apart)
-        return request, read.shortened
+        return request
 
     # --- texts ----------------------------------------------------------------------------------------------
 
@@ -103,29 +104,23 @@ class Local:
         self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source, in one batch."""
-        asked = [self._asked(form, one, options, attempt) for one in sources]
-        results = self.engine.generate([request for request, _ in asked])
-        return [
-            self._told(form, options, one, told) for one, (_, told) in zip(results, asked, strict=True)
-        ]
+        results = self.engine.generate([self._asked(form, one, options, attempt) for one in sources])
+        return [self._told(form, options, one) for one in results]
 
     async def awrite(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
     ) -> Result:
         """Return a text; others may be written meanwhile, in the same batches."""
-        request, told = self._asked(form, source, options, attempt)
-        (result,) = await self.engine.agenerate(request)
-        return self._told(form, options, result, told)
+        (result,) = await self.engine.agenerate(self._asked(form, source, options, attempt))
+        return self._told(form, options, result)
 
     def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
         """Return what there is of a reply that may call tools, from its text so far."""
         assert form.tools is not None, "the form is one of replies"
         return self._calling(form.tools, options).read(text, ended=False)
 
-    def _told(self, form: WantedForm, options: TypedOptions, result: Result, shortened: str) -> Result:
-        """Return a result, with how its outline was shortened; of a reply that may call tools, with the reply
-        as its value."""
-        result.usage.outline = shortened
+    def _told(self, form: WantedForm, options: TypedOptions, result: Result) -> Result:
+        """Return a result; of a reply that may call tools, with the reply as its value."""
         if form.tools is None:
             return result
         calling = self._calling(form.tools, options)
@@ -139,25 +134,23 @@ class Local:
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> Iterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        request, told = self._asked(form, source, options, 0)
-        (handle,) = self.engine.submit(request)
+        (handle,) = self.engine.submit(self._asked(form, source, options))
         with closing(self.engine.pieces(handle)) as pieces:
             for piece in pieces:
                 if piece:
                     yield piece
-        done(self._told(form, options, _result(handle), told))
+        done(self._told(form, options, _result(handle)))
 
     async def astream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        request, told = self._asked(form, source, options, 0)
-        (handle,) = await self.engine.asubmit(request)
+        (handle,) = await self.engine.asubmit(self._asked(form, source, options))
         async with aclosing(self.engine.apieces(handle)) as pieces:
             async for piece in pieces:
                 if piece:
                     yield piece
-        done(self._told(form, options, _result(handle), told))
+        done(self._told(form, options, _result(handle)))
 
 
 def _result(handle: Handle) -> Result:

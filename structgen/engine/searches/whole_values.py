@@ -101,6 +101,8 @@ def comparing(
 class _Comparison(Planner):
     """The comparison of one request."""
 
+    looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
+
     def __init__(self, how: WholeValues, model: Model) -> None:
         self._how, self._model = how, model
 
