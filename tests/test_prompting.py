@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.json_grammars.prompting import MOST_OUTLINE, extraction_prompt, schema_outline, shorter_outlines
+from structgen.json_grammars.prompting import (
+    MOST_OUTLINE,
+    extraction_prompt,
+    schema_outline,
+    shorter_outlines,
+)
 from structgen.schema.reading.json_text import write
 
 
@@ -174,7 +179,9 @@ def outline_at(schema: dict[str, Any], depth: int | None) -> str:
     [(5, "object"), (11, "{a: object}"), (30, "{a: {b: object, d?: array}}"), (99, schema_outline(NESTED))],
 )
 def test_the_deepest_outline_that_fits_is_taken(most: int, outline: str) -> None:
-    assert next(one for _, one in shorter_outlines(partial(outline_at, NESTED)) if len(one) <= most) == outline
+    assert (
+        next(one for _, one in shorter_outlines(partial(outline_at, NESTED)) if len(one) <= most) == outline
+    )
 
 
 def test_an_outline_of_more_than_the_most_characters_is_shortened() -> None:

@@ -251,8 +251,8 @@ def generate(
         bool | None,
         typer.Option(
             "--outline/--no-outline",
-            help="Whether the prompt tells the outline of the schema.  [default: for the embedded models, and "
-            "for models with a chat template where the schema lists no values]",
+            help="Whether the prompt tells the outline of the schema.  [default: for the embedded models, "
+            "and for models with a chat template where the schema lists no values]",
             show_default=False,
         ),
     ] = None,

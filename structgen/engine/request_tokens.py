@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Request
@@ -15,8 +16,7 @@ from structgen.errors import BudgetError, OptionError
 from structgen.json_grammars.prompting import ModelPrompt, schema_outline, shorter_outlines
 from structgen.tokens.tokenizer import Tokenizer
 
-
-_LEVELS = {0: "the type alone", 1: "the first level alone"}
+_LEVELS: Final = {0: "the type alone", 1: "the first level alone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +85,22 @@ class RequestTokens:
     ) -> ReadPrompt:
         """Return the tokens of a question that leave room for the text. Where there is not enough, a refused
         answer is left out, then the outline is less deep, then it is left out. Where that is not enough
-        either, the shortest is returned. `outline`: gives the outline of a depth; None: there is none. `read`:
-        gives the tokens of a question, in place of `ModelPrompts.tokens`.
+        either, the shortest is returned. `outline`: gives the outline of a depth; None: there is none.
+        `read`: gives the tokens of a question, in place of `ModelPrompts.tokens`.
 
         Cost: a prompt for each form that is tried, at most nine. Errors: those of `ModelPrompts.tokens`.
         """
         text = min(DEFAULT_MAX_TOKENS, self.context // 4) if max_tokens is None else max_tokens
-        found: ReadPrompt | None = None
+        found, said = ReadPrompt(question, []), ""
         for one, told in self._shorter(question, outline):
             tokens = self.prompts.tokens(one, self.tokenizer) if read is None else read(one)
-            found = ReadPrompt(one, list(tokens))
+            found, said = ReadPrompt(one, list(tokens)), told
             if len(found.tokens) + text + besides <= self.context:
                 break
-        assert found is not None, "the question itself is the first"
-        if not told:
+        if not said:
             return found
-        said = f"The prompt tells {told} of the schema: the whole outline and {text:,} tokens of text do not"
-        return replace(found, shortened=f"{said} fit the model's context of {self.context:,}.")
+        what = f"The prompt tells {said} of the schema: the whole outline and {text:,} tokens of text do not"
+        return replace(found, shortened=f"{what} fit the model's context of {self.context:,}.")
 
     def _shorter(
         self, question: ModelQuestion, outline: Callable[[int | None], str] | None
@@ -109,7 +108,11 @@ class RequestTokens:
         """Yield a question in forms that are shorter and shorter, each with what it tells of the schema in
         place of the whole outline."""
         bare = replace(question, refused=None)
-        if outline is None or isinstance(question.prompt, ModelPrompt) or not self.prompts.needs_outline(bare):
+        if (
+            outline is None
+            or isinstance(question.prompt, ModelPrompt)
+            or not self.prompts.needs_outline(bare)
+        ):
             yield question, ""  # an outline that no prompt shows is not written: it takes time
             if question.refused is not None:
                 yield bare, ""

@@ -31,9 +31,7 @@ class PromptSource:
     neutral: str = NEUTRAL
     """The prompt with nothing in place of the arguments."""
 
-    def question(
-        self, form: WantedForm, options: TypedOptions, outline: str | None = None
-    ) -> ModelQuestion:
+    def question(self, form: WantedForm, options: TypedOptions, outline: str | None = None) -> ModelQuestion:
         """Return what is asked of a model. `outline`: None for the form's own."""
         return ModelQuestion(
             self.prompt,

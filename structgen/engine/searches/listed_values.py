@@ -43,8 +43,8 @@ class Listed:
 
 
 def listed(grammar: Grammar | None) -> Listed:
-    """Return the values that are the texts of a grammar: the words of a choice, the listed values of a schema,
-    and those of a member that is all of an object."""
+    """Return the values that are the texts of a grammar: the words of a choice, the listed values of a
+    schema, and those of a member that is all of an object."""
     match grammar:
         case RegularGrammar(formula=Words(of=words)):
             return Listed(tuple(sorted(words)))
