@@ -1,4 +1,4 @@
-"""An outline that does not fit the context is shortened, at every door; and what is told is the same there."""
+"""An outline that does not fit the context is shortened at every door, and each door tells the same."""
 
 from __future__ import annotations
 
