@@ -180,8 +180,8 @@ def form_of(
         form = WantedForm(grammar=target, wrap=wrap == "always")
         if wrap == "unlisted" and form.spoken is not None and not form.choices:
             # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
-            usual: Mapping[str, Any] = JSON_DUMPS
-            return WantedForm(grammar=json_schema(wrapped(form.spoken), **usual), is_said=True)
+            how: Mapping[str, Any] = JSON_DUMPS
+            return WantedForm(grammar=json_schema(wrapped(form.spoken), **how), is_said=True)
         return form
     if isinstance(target, Mapping | bool):
         grammar = requested(target, policies, usual or {})

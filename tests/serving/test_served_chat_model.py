@@ -306,7 +306,9 @@ def test_an_outline_is_told_where_a_request_asks_for_it_and_fits(folder: Path, t
         (folder / "chat_template.jinja").unlink()
         model = ServedModel(sg.Engine(folder), "mine")
     few = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}
-    assert "Hi\n\nAnswer in JSON: {a?: string, b?: integer}" in prompt_of(model, **asked_for(few, outline=True))
+    assert "Hi\n\nAnswer in JSON: {a?: string, b?: integer}" in prompt_of(
+        model, **asked_for(few, outline=True)
+    )
     assert "Answer in JSON" not in prompt_of(model, **asked_for(few))
     body = {"model": "mine", **asked_for(WIDE, outline=True)}
     (request,) = model.read_chat(body).requests
