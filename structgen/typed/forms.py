@@ -178,10 +178,10 @@ def form_of(
                 "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
             )
         form = WantedForm(grammar=target, wrap=wrap == "always")
-        if wrap == "unlisted" and form.spoken is not None and not form.choices:
+        if wrap == "unlisted" and "pattern" in (form.spoken or {}):
             # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
             how: Mapping[str, Any] = JSON_DUMPS
-            return WantedForm(grammar=json_schema(wrapped(form.spoken), **how), is_said=True)
+            return WantedForm(grammar=json_schema(wrapped(form.spoken or {}), **how), is_said=True)
         return form
     if isinstance(target, Mapping | bool):
         grammar = requested(target, policies, usual or {})

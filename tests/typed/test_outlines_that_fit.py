@@ -173,7 +173,7 @@ def test_a_text_of_a_pattern_is_asked_for_as_a_string_in_an_object(engine: sg.En
         for byte in found.text.encode():
             state = language.step(state, byte)
         assert language.accepts(state)
-    bare = sg.run(engine, "Which?", sg.regex("[ab]{2,3}"), wrap=False, detailed=True)
+    bare = sg.run(engine, "Which?", sg.regex("[ab]{2,3}"), wrap=False, detailed=True, max_tokens=20)
     assert not bare.result.reply and "Answer in JSON" not in bare.prompt
 
 
