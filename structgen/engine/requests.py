@@ -256,6 +256,7 @@ class Request:
                 None if self.max_tokens is None else checks.whole("max_tokens", self.max_tokens, 1),
             ),
             ("refused", checks.refusal("refused", self.refused)),
+            ("shortened", self.shortened and checks.text("shortened", self.shortened)),
             ("outline", checks.flag("outline", self.outline)),
             ("chat", checks.flag("chat", self.chat)),
             ("canonical", checks.flag("canonical", self.canonical) or False),
