@@ -12,6 +12,7 @@ from structgen.engine.asking import ModelQuestion
 from structgen.engine.engine import Engine
 from structgen.engine.request_tokens import ReadPrompt
 from structgen.engine.requests import Request
+from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import extraction_prompt_under, schema_outline
@@ -239,19 +240,25 @@ class ServedModel:
         answer = read.answer
         outline = partial(_outline_at, answer) if isinstance(answer, JsonSchemaGrammar) else None
         most, besides = _most_tokens(body), _tokens_of(thinking)
-        reading, wanted = self.engine.reading, bool(body.get("outline"))
+        # as everywhere, where it is asked for: not beside listed values that are compared
+        reading, wanted = self.engine.reading, None if body.get("outline") else False
+        is_choice = bool(listed(answer).texts)
         if not prompts.has_template():
 
             def plain(one: ModelQuestion) -> Sequence[int]:
-                said = plain_chat(one.messages(), read.choice.tools, format)
+                said = plain_chat(
+                    replace(one, with_outline=bool(one.outline)).messages(), read.choice.tools, format
+                )
                 return self.engine.tokenizer.encode(said.encode())
 
-            question = ModelQuestion(messages, with_outline=wanted)
+            question = ModelQuestion(messages, with_outline=wanted, is_choice=is_choice)
             return reading.fitted(question, outline, most, besides, plain)
         template: dict[str, Any] = {"tools": [tool.openai() for tool in read.tools]} if format else {}
         if format and not prompts.tells_tools({**template, **flags}):
             messages = with_tools(messages, read.choice.tools, format)
-        question = ModelQuestion(messages, with_outline=wanted, template={**template, **flags})
+        question = ModelQuestion(
+            messages, with_outline=wanted, is_choice=is_choice, template={**template, **flags}
+        )
         return reading.fitted(question, outline, most, besides)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:

@@ -310,6 +310,7 @@ def test_an_outline_is_told_where_a_request_asks_for_it_and_fits(folder: Path, t
         model, **asked_for(few, outline=True)
     )
     assert "Answer in JSON" not in prompt_of(model, **asked_for(few))
+    assert "Answer in JSON" not in prompt_of(model, **asked_for({"type": "boolean"}, outline=True))
     body = {"model": "mine", **asked_for(WIDE, outline=True)}
     (request,) = model.read_chat(body).requests
     assert len(request.prompt) + 30 <= model.engine.model.context
