@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.json_grammars.prompting import MOST_OUTLINE, extraction_prompt, fitting_outline, schema_outline
+from structgen.json_grammars.prompting import (
+    MOST_OUTLINE,
+    extraction_prompt,
+    schema_outline,
+    shorter_outlines,
+)
 from structgen.schema.reading.json_text import write
 
 
@@ -164,15 +170,21 @@ def test_below_its_depth_an_outline_tells_types_alone(depth: int | None, outline
     assert schema_outline(NESTED, depth=depth) == outline
 
 
+def outline_at(schema: dict[str, Any], depth: int | None) -> str:
+    return schema_outline(schema, depth=depth)
+
+
 @pytest.mark.parametrize(
     ("most", "outline"),
-    [(5, "object"), (11, "{a: object}"), (30, "{a: {b: object, d?: array}}"), (99, schema_outline(NESTED))],
+    [(6, "object"), (11, "{a: object}"), (30, "{a: {b: object, d?: array}}"), (99, schema_outline(NESTED))],
 )
 def test_the_deepest_outline_that_fits_is_taken(most: int, outline: str) -> None:
-    assert fitting_outline(sg.json_schema(NESTED), lambda one: len(one) <= most) == outline
+    assert (
+        next(one for _, one in shorter_outlines(partial(outline_at, NESTED)) if len(one) <= most) == outline
+    )
 
 
 def test_an_outline_of_more_than_the_most_characters_is_shortened() -> None:
     wide = {f"k{at}": an_object(**{f"key_{at}_{one}": STRING for one in range(90)}) for at in range(90)}
-    outline = fitting_outline(sg.json_schema(an_object(**wide)), lambda one: True)
+    _, outline = next(shorter_outlines(partial(outline_at, an_object(**wide))))
     assert outline.startswith("{k0?: object, k1?: object")

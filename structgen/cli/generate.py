@@ -67,6 +67,13 @@ class Speculates(StrEnum):
     OFF = "off"
 
 
+class Chooses(StrEnum):
+    """How one of a few listed values is chosen."""
+
+    WHOLE = "whole"
+    TOKENS = "tokens"
+
+
 def generate(
     model: Annotated[
         str,
@@ -240,6 +247,19 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    outline: Annotated[
+        bool | None,
+        typer.Option(
+            "--outline/--no-outline",
+            help="Whether the prompt tells the outline of the schema.  [default: for the embedded models, "
+            "and for models with a chat template where the schema lists no values]",
+            show_default=False,
+        ),
+    ] = None,
+    choices: Annotated[
+        Chooses,
+        typer.Option(help="How one of at most 64 listed values is chosen: as a whole, or token by token."),
+    ] = Chooses.WHOLE,
     stop: Annotated[
         list[str] | None,
         typer.Option(
@@ -314,8 +334,8 @@ def generate(
     """Let a model write a document of a schema, a text of a grammar or a regular expression, or tool calls.
 
     The prompt is one text (--prompt), or a file of them (--prompts). The model is asked as in Python: with
-    its chat template if it has one. The embedded models also read an outline of the schema, and write as
-    json.dumps does.
+    its chat template if it has one, and then the outline of the schema follows the prompt. The embedded
+    models read the outline too, and write as json.dumps does.
 
     With --method the texts are draws from the model's own distribution. A summary goes to stderr. Ctrl-C ends
     the run and prints the draws so far.
@@ -437,6 +457,7 @@ def generate(
                 "--ebnf": ebnf is not None,
                 "--regex": regex is not None,
                 "--wrap": wrap is not None,
+                "--outline": outline is not None,
                 "--stop": bool(stop),
                 "--prompts": prompts is not None,
                 "--method": drawing is not None,
@@ -484,6 +505,8 @@ def generate(
                 "n": samples,
                 "logprobs": logprobs,
                 "speculation": guesses,
+                "outline": outline,
+                "choices": choices.value,
             },
         )
         request_of("x")  # wrong options are told before the model is loaded
@@ -502,6 +525,7 @@ def generate(
                     "--monitor": bool(watching),
                     "--device": device is not None,
                     "--without": bool(without),
+                    "--choices": choices != Chooses.WHOLE,
                     **{f"--{name}".replace("_", "-"): True for name in policies},
                 }
             )
@@ -704,6 +728,8 @@ def _one(
         if fault is not None:
             failed = True
             echo(f"{type(fault).__name__}: {fault}", err=True)
+        for said in filter(None, (result.usage.outline, result.usage.choices)):
+            echo(f"Hint: {said}", err=True)
         if usage:
             echo(f"{result.usage.tokens:,} tokens, {speculation_told(result.usage)}", err=True)
         if trace is not None:

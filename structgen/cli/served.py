@@ -53,7 +53,12 @@ def ask(
     for sample in range(request.n):
         how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
         options = TypedOptions(
-            how, request.max_tokens, attempts, speculation=request.speculation, stop=request.stop
+            how,
+            request.max_tokens,
+            attempts,
+            request.outline,
+            speculation=request.speculation,
+            stop=request.stop,
         )
         writer = writer_of(model, options)()
         if stream and not as_json:

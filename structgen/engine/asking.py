@@ -237,16 +237,14 @@ class ModelPrompts:
 
     def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], *, tokenize: bool) -> Any:
         holder = self.template_holder()
-        from jinja2 import TemplateError  # optional: transformers, whose templates are jinja2's
-
         with self._lock:
             try:
                 return holder.apply_chat_template(
                     messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False, **more
                 )
-            except TemplateError as error:
+            except Exception as error:  # a template may raise whatever its expressions do
                 raise OptionError(
-                    f"The chat template refuses them: {error}.",
+                    f"The chat template refuses them: {error or type(error).__name__}.",
                     where="messages",
                     cure="Order the messages as the model's page says, or mend the template.",
                 ) from error

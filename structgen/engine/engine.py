@@ -34,6 +34,7 @@ from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.searches.whole_values import comparing
 from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.law_making import law_maker
@@ -241,12 +242,14 @@ class Engine:
             self._driver.entered(count)
 
     def _submitted(self, request: Request) -> list[Handle]:
-        reading = self._tokens
-        prompt = self.prompt_tokens(request)
+        reading = self.reading
+        request, token_by_token = comparing(request, self.model, self.prompts)
         closing = None if request.thinking is None else self._closing(request.thinking)
         besides = 0
         if request.thinking is not None and closing is not None:
             besides = request.thinking.max_tokens + len(closing.tokens)
+        read = reading.read(request, besides=besides)
+        prompt = read.tokens
         request = reading.bounded(request, len(prompt), besides)
         compiled, prompt, border = self._forced_text(request, prompt)
         if compiled is not None and request.chosen_by.watching:
@@ -263,14 +266,15 @@ class Engine:
         drafting, less = self._drafting(request, prompt, matcher)
         named = self.specials if request.special_texts else {}
         specials = {token: text.encode() for text, token in named.items()}
-        law = law_maker(request, prompt, self._tokens, self.model, besides)
+        law = law_maker(request, prompt, reading, self.model, besides)
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
             text = TextSequence(
                 handle, prompt, self.tokenizer, own, least, thoughts, drafting, border, specials, law
             )
-            text.usage.speculation = less
+            text.usage.speculation, text.usage.choices = less, token_by_token
+            text.usage.outline = request.shortened or read.shortened
             texts.append(text)
         self._loop.add(texts)
         return handles
@@ -436,13 +440,14 @@ class Engine:
         self._loop.close()
 
     @property
-    def _tokens(self) -> RequestTokens:
+    def reading(self) -> RequestTokens:
+        """How the model reads requests."""
         return RequestTokens(self.prompts, self.tokenizer, self.model.vocab_size, self.model.context)
 
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
-        return self._tokens.prompt(request)
+        return self.reading.prompt(request)
 
 
 def _listed(requests: Any) -> list[Request]:

@@ -5,16 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Request
-from structgen.engine.searches.listed_values import compared_texts
+from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import text_behind
 from structgen.errors import BudgetError, OptionError
-from structgen.json_grammars.prompting import ModelPrompt, fitting_outline
+from structgen.json_grammars.prompting import ModelPrompt, schema_outline, shorter_outlines
 from structgen.tokens.tokenizer import Tokenizer
+
+_LEVELS: Final = {0: "the type alone", 1: "the first level alone"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPrompt:
+    """A prompt as a model reads it."""
+
+    question: ModelQuestion
+    tokens: list[int]
+    shortened: str = ""
+    """How much the prompt tells of the schema, where the whole outline does not fit; else ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +42,23 @@ class RequestTokens:
     """The most tokens of a text, prompt included."""
 
     def prompt(self, request: Request, instead: str | Sequence[int] | None = None) -> list[int]:
-        """Return the tokens of a request's prompt in the form that the model needs, or the ids that were
-        given. `instead`: another prompt in its place. Raises OptionError for ids that are none of the
-        model's."""
+        """Return the tokens of `read`."""
+        return self.read(request, instead).tokens
+
+    def read(
+        self, request: Request, instead: str | Sequence[int] | None = None, besides: int = 0
+    ) -> ReadPrompt:
+        """Return a request's prompt in the form that the model needs, or the ids that were given. `instead`:
+        another prompt in its place; `besides`: tokens that are neither prompt nor text, as thoughts are.
+        Raises OptionError for ids that are none of the model's."""
         prompt = request.prompt if instead is None else instead
         if isinstance(prompt, str):
-            ids = list(self.prompts.tokens(self._question(request, prompt), self.tokenizer))
+            schema = request.schema
+            outline = None if schema is None else lambda depth: schema_outline(schema, depth=depth)
+            found = self.fitted(_question(request, prompt), outline, request.max_tokens, besides)
         else:
-            ids = list(prompt)
+            found = ReadPrompt(ModelQuestion(""), list(prompt))
+        ids = found.tokens
         most = self.vocab_size
         beyond = next((token for token in dict(request.chosen_by.logit_bias) if token >= most), None)
         if beyond is not None:
@@ -52,27 +74,59 @@ class RequestTokens:
                 where=f"prompt[{wrong}]",
                 cure=f"Give ids from 0 to {most - 1:,}, or the text.",
             )
-        return ids
+        return found
 
-    def _question(self, request: Request, prompt: str) -> ModelQuestion:
-        """Return what is asked of the model."""
-        schema = request.schema
-        asked = ModelQuestion(
-            prompt,
-            schema is not None,
-            with_outline=request.outline,
-            chat=request.chat,
-            refused=request.refused,
-            is_choice=bool(compared_texts(schema)),
-            thinks_until=text_behind(request.thinking),
-        )
-        if schema is None or isinstance(prompt, ModelPrompt) or not self.prompts.needs_outline(asked):
-            return asked  # an outline that no prompt shows is not written: for a large schema it takes time
-        # the outline leaves room for the text: where the whole one does not, it is less deep
-        room = self.context - len(self.tokenizer.encode(prompt.encode()))
-        room -= self.context // 4 if request.max_tokens is None else request.max_tokens
-        outline = fitting_outline(schema, lambda one: len(self.tokenizer.encode(one.encode())) < room)
-        return replace(asked, outline=outline)
+    def fitted(
+        self,
+        question: ModelQuestion,
+        outline: Callable[[int | None], str] | None,
+        max_tokens: int | None,
+        besides: int = 0,
+        read: Callable[[ModelQuestion], Sequence[int]] | None = None,
+    ) -> ReadPrompt:
+        """Return the tokens of a question that leave room for the text. Where there is not enough, a refused
+        answer is left out, then the outline is less deep, then it is left out. Where that is not enough
+        either, the shortest is returned. `outline`: gives the outline of a depth; None: there is none.
+        `read`: gives the tokens of a question, in place of `ModelPrompts.tokens`.
+
+        Cost: a prompt for each form that is tried, at most nine. Errors: those of `ModelPrompts.tokens`.
+        """
+        text = min(DEFAULT_MAX_TOKENS, self.context // 4) if max_tokens is None else max_tokens
+        found, said = ReadPrompt(question, []), ""
+        for one, told in self._shorter(question, outline):
+            tokens = self.prompts.tokens(one, self.tokenizer) if read is None else read(one)
+            found, said = ReadPrompt(one, list(tokens)), told
+            if len(found.tokens) + text + besides <= self.context:
+                break
+        if not said:
+            return found
+        what = f"The prompt tells {said} of the schema: the whole outline and {text:,} tokens of text do not"
+        return replace(found, shortened=f"{what} fit the model's context of {self.context:,}.")
+
+    def _shorter(
+        self, question: ModelQuestion, outline: Callable[[int | None], str] | None
+    ) -> Iterator[tuple[ModelQuestion, str]]:
+        """Yield a question in forms that are shorter and shorter, each with what it tells of the schema in
+        place of the whole outline."""
+        bare = replace(question, refused=None)
+        if (
+            outline is None
+            or isinstance(question.prompt, ModelPrompt)
+            or not self.prompts.needs_outline(bare)
+        ):
+            yield question, ""  # an outline that no prompt shows is not written: it takes time
+            if question.refused is not None:
+                yield bare, ""
+            return
+        whole = question if question.refused is not None else None
+        for depth, told in shorter_outlines(outline):
+            less = "" if depth is None else _LEVELS.get(depth, f"the first {depth} levels alone")
+            if whole is not None:
+                yield replace(whole, outline=told), less
+                whole = None
+            yield replace(bare, outline=told), less
+        if not self.prompts.is_embedded:  # which know no prompt without one
+            yield bare, "nothing"
 
     def bounded(self, request: Request, prompt: int, besides: int = 0) -> Request:
         """Return the request with a bound on its tokens: where it says none, what the context leaves.
@@ -96,6 +150,19 @@ class RequestTokens:
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
         return request
+
+
+def _question(request: Request, prompt: str) -> ModelQuestion:
+    """Return what a request asks of the model, without an outline."""
+    return ModelQuestion(
+        prompt,
+        request.schema is not None,
+        with_outline=request.outline,
+        chat=request.chat,
+        refused=request.refused,
+        is_choice=bool(listed(request.schema).texts),
+        thinks_until=text_behind(request.thinking),
+    )
 
 
 def check_budget(request: Request, least: int) -> None:

@@ -61,6 +61,8 @@ OF_TOKENS_BEFORE: Final = (
     "min_tokens",
 )
 """Options of `Sampling` about the next token, given the tokens before it."""
+CHOICES: Final = ("whole", "tokens")
+"""How a greedy text is chosen among listed values."""
 DEFAULT_MAX_TOKENS = 512
 """The default of max_tokens; fewer if the model's context leaves fewer."""
 _MOST_SAMPLES = 65_536
@@ -235,6 +237,12 @@ class Request:
     strategy: Strategy | Sequence[Strategy] = ()
     """A decoding strategy, such as `sg.Cautious()`: the same as in `Sampling`, beside the default sampling
     too. Kept as a tuple."""
+    choices: str | None = None
+    """How a greedy text is chosen where the grammar lists at most 64 values: "whole" writes the value that is
+    the likeliest as a whole, "tokens" chooses token by token. None: "whole" where no `sampling` and no
+    `strategy` are given, else "tokens". The embedded models write token by token."""
+    shortened: str = ""
+    """Of a prompt of token ids: what `Usage.outline` tells of the outline in it."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.prompt, str)
@@ -248,6 +256,7 @@ class Request:
                 None if self.max_tokens is None else checks.whole("max_tokens", self.max_tokens, 1),
             ),
             ("refused", checks.refusal("refused", self.refused)),
+            ("shortened", self.shortened and checks.text("shortened", self.shortened)),
             ("outline", checks.flag("outline", self.outline)),
             ("chat", checks.flag("chat", self.chat)),
             ("canonical", checks.flag("canonical", self.canonical) or False),
@@ -267,6 +276,10 @@ class Request:
                 f"grammar is a {type(self.grammar).__name__}.",
                 where="grammar",
                 cure="Make a grammar of a schema with sg.json_schema(schema).",
+            )
+        if self.choices not in (None, *CHOICES):
+            raise OptionError(
+                f"choices={self.choices!r}.", where="choices", cure=f"Choose from {', '.join(CHOICES)}."
             )
         if self.sampling is not None and not isinstance(self.sampling, Sampling):
             raise OptionError(
@@ -426,6 +439,10 @@ class Usage:
     """Drafted tokens that the model verified."""
     accepted: dict[str, int] = field(default_factory=dict)
     """Accepted draft tokens by drafter; a token that several had proposed counts for each."""
+    outline: str = ""
+    """How much the prompt tells of the schema, where its whole outline does not fit the context; else ""."""
+    choices: str = ""
+    """Why listed values were chosen token by token, where they were to be compared as a whole; else ""."""
     speculation: str = ""
     """Why there was less speculation than requested (the model verifies no such drafts, or a drafter was
     dropped); "" if there was not less."""

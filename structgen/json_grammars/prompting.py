@@ -42,7 +42,7 @@ class _End:
         self.demand, self.start = demand, start
 
 
-_DEPTHS = (None, 6, 4, 3, 2, 1)
+_DEPTHS = (None, 6, 4, 3, 2, 1, 0)
 """Levels of objects and lists that a shortened outline keeps, tried in this order."""
 
 
@@ -68,18 +68,19 @@ def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path, *, dept
     return _Writer(depth).written((grammar.document(policies=policies).written,))
 
 
-def fitting_outline(schema: Grammar, fits: Callable[[str], bool]) -> str:
-    """Return the deepest outline of a schema that fits a prompt; where not even the names of the first level
-    fit, the type of the whole. Cost: at most seven outlines. Errors: those of `schema_outline` but for its
-    limit."""
+def shorter_outlines(outline: Callable[[int | None], str]) -> Iterator[tuple[int | None, str]]:
+    """Yield the outlines of a schema with their depths: the whole one (None), then less and less deep ones,
+    at last the type of the whole (0). `outline`: gives the one of a depth. Those that are no shorter than the
+    one before, or longer than MOST_OUTLINE, are left out."""
+    known: str | None = None
     for depth in _DEPTHS:
         try:
-            outline = schema_outline(schema, depth=depth)
+            found = outline(depth)
         except LimitError:
             continue  # a lower depth is shorter
-        if fits(outline):
-            return outline
-    return schema_outline(schema, depth=0)
+        if known is None or len(found) < len(known):
+            yield depth, found
+            known = found
 
 
 class ModelPrompt(str):

@@ -58,7 +58,8 @@ output_settings: text effort; object_schema format
 anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
     count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
     number temperature top_p; [text] stop_sequences; anthropic_thinking thinking; flag stream;
-    output_settings output_config; object metadata cache_control diagnostics extra_body
+    output_settings output_config; object metadata cache_control diagnostics extra_body;
+    flag outline; 'whole'|'tokens' choices
 
 response_format by type
 text json_object python:
@@ -159,7 +160,8 @@ text|[text] stop stop_regex lora_path; [integer] stop_token_ids allowed_token_id
 flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
     spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
     return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
-    stream_reasoning background;
+    stream_reasoning background outline;
+'whole'|'tokens' choices;
 text suffix chat_template previous_response_id custom_logit_processor; text|object conversation;
 object audio web_search_options prediction moderation image access_programs kv_transfer_params vllm_xargs
     mm_processor_kwargs session_params;

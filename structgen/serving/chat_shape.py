@@ -153,7 +153,10 @@ def _called(call: WrittenCall, text: str, **members: str) -> dict[str, Any]:
 
 
 def _closed_early(result: Result) -> dict[str, Any]:
-    """Return members of our own for a document that the budget closed, complete but cut short, and for one of
-    whose values some were closed because they repeated themselves."""
-    closed = {"closed_values": list(result.usage.closed)} if result.usage.closed else {}
+    """Return members of our own for a document that the budget closed, complete but cut short, for one of
+    whose values some were closed because they repeated themselves, for an outline that did not fit, and for
+    listed values that were not compared as a whole."""
+    closed: dict[str, Any] = {"closed_values": list(result.usage.closed)} if result.usage.closed else {}
+    told = {"shortened_outline": result.usage.outline, "token_by_token": result.usage.choices}
+    closed |= {name: said for name, said in told.items() if said}
     return closed | ({"closed_early": True} if result.finish_reason is FinishReason.STEERED else {})

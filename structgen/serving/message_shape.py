@@ -12,7 +12,7 @@ from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, ReplyParts, usage_of, whole_of
 from structgen.tokens.tokenizer import Tokenizer
 
-_SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_k", "top_p")
+_SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_k", "top_p", "outline", "choices")
 """Members that mean the same in chat completions."""
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
 _DELTAS: Final = {

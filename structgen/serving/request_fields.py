@@ -16,7 +16,7 @@ _NUMBERS: Final = ("temperature", *OF_TOKENS_BEFORE)
 """Members that are options of `sg.Sampling`; some are vLLM's and SGLang's alone."""
 _OFFERED: Final = frozenset(
     "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
-    "thinking_token_budget".split()
+    "thinking_token_budget outline choices".split()
 ).union(_NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
 _HARMLESS: Final = MappingProxyType(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from structgen.engine.asking import ModelQuestion
 from structgen.engine.engine import Engine
+from structgen.engine.request_tokens import ReadPrompt
 from structgen.engine.requests import Request
+from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import extraction_prompt_under, schema_outline
@@ -113,14 +115,16 @@ class ServedModel:
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
         wanted = (likeliest or 0) if body.get("logprobs") else None
         is_held = isinstance(grammar, JsonSchemaGrammar) or (format and read.choice.mode != "auto")
+        prompt = self._prompt(messages, read, format, flags, body, thinking)
         request = self._request(
-            self._prompt(messages, read, format, flags),
+            prompt if isinstance(prompt, str) else prompt.tokens,
             body,
             grammar,
             is_held=bool(is_held),
             likeliest=wanted,
             special_texts=format is not None,
             thinking=thinking,
+            shortened="" if isinstance(prompt, str) else prompt.shortened,
             # a model that was trained on no conversations goes on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
@@ -157,7 +161,9 @@ class ServedModel:
             prompt,
             grammar,
             fields.sampling_of(body, is_greedy=is_held and count == 1),
-            max_tokens=fields.count_of(body, "max_completion_tokens", "max_output_tokens", "max_tokens"),
+            max_tokens=_most_tokens(body),
+            outline=body.get("outline"),
+            choices=body.get("choices") or "whole",
             stop=fields.stops_of(body) or ends,
             n=count,
             timeout=self.seconds,
@@ -166,10 +172,11 @@ class ServedModel:
         )
         if made.max_tokens is not None:
             return made
-        tokens = self.engine.prompt_tokens(made)
-        thoughts = 0 if made.thinking is None else made.thinking.max_tokens + TAG_TOKENS
-        room = self.engine.model.context - len(tokens) - thoughts
-        return replace(made, prompt=tokens, max_tokens=max(room, 1))
+        thoughts = _tokens_of(made.thinking)
+        found = self.engine.reading.read(made, besides=thoughts)
+        room = self.engine.model.context - len(found.tokens) - thoughts
+        shortened = made.shortened or found.shortened
+        return replace(made, prompt=found.tokens, max_tokens=max(room, 1), shortened=shortened)
 
     def _calling(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a body, in which an embedded model, which writes no free text, must call where it may."""
@@ -224,18 +231,38 @@ class ServedModel:
         read: ReadRequest,
         format: ToolFormat | None,
         flags: Mapping[str, Any],
-    ) -> str | Sequence[int]:
+        body: Mapping[str, Any],
+        thinking: Thinking | None,
+    ) -> str | ReadPrompt:
+        """Return the prompt of a conversation, with the outline of the answer where the body asks for it: a
+        server adds nothing to a client's messages by itself."""
         prompts = self.engine.prompts
         if prompts.is_embedded:
             said = last_question(messages)
             return said if format is None else extraction_prompt_under(_outline(read), said)
+        answer = read.answer
+        outline = partial(_outline_at, answer) if isinstance(answer, JsonSchemaGrammar) else None
+        most, besides = _most_tokens(body), _tokens_of(thinking)
+        # as everywhere, where it is asked for: not beside listed values that are compared
+        reading, wanted = self.engine.reading, None if body.get("outline") else False
+        is_choice = bool(listed(answer).texts)
         if not prompts.has_template():
-            return plain_chat(messages, read.choice.tools, format)
+
+            def plain(one: ModelQuestion) -> Sequence[int]:
+                said = plain_chat(
+                    replace(one, with_outline=bool(one.outline)).messages(), read.choice.tools, format
+                )
+                return self.engine.tokenizer.encode(said.encode())
+
+            question = ModelQuestion(messages, with_outline=wanted, is_choice=is_choice)
+            return reading.fitted(question, outline, most, besides, plain)
         template: dict[str, Any] = {"tools": [tool.openai() for tool in read.tools]} if format else {}
         if format and not prompts.tells_tools({**template, **flags}):
             messages = with_tools(messages, read.choice.tools, format)
-        question = ModelQuestion(messages, template={**template, **flags})
-        return prompts.tokens(question, self.engine.tokenizer)
+        question = ModelQuestion(
+            messages, with_outline=wanted, is_choice=is_choice, template={**template, **flags}
+        )
+        return reading.fitted(question, outline, most, besides)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
         """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
@@ -296,6 +323,19 @@ class ServedModel:
             ),
             None,
         )
+
+
+def _most_tokens(body: Mapping[str, Any]) -> int | None:
+    return fields.count_of(body, "max_completion_tokens", "max_output_tokens", "max_tokens")
+
+
+def _tokens_of(thinking: Thinking | None) -> int:
+    """Return the most tokens of thoughts."""
+    return 0 if thinking is None else thinking.max_tokens + TAG_TOKENS
+
+
+def _outline_at(schema: JsonSchemaGrammar, depth: int | None) -> str:
+    return schema_outline(schema, depth=depth)
 
 
 def _outline(read: ReadRequest) -> str:

@@ -6,26 +6,27 @@ import collections.abc
 import re
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import PurePath
 from typing import Any
 
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import Result
-from structgen.engine.searches.listed_values import compared_texts, listed_values
+from structgen.engine.searches.listed_values import listed, listed_values
 from structgen.errors import GenerationError, OptionError, UnsupportedError
-from structgen.json_grammars.prompting import schema_outline
+from structgen.json_grammars.prompting import schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.grammar_forms import requested
 from structgen.request_reading.request_reader import ReadRequest
+from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.typed.options import TypedOptions
 from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
-from structgen.typed.wrapping import WrappedReader, Wrapping, is_object
+from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
@@ -51,6 +52,8 @@ class WantedForm:
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
     object that holds the document; what else is sent to a server, its writer puts into one."""
+    is_said: bool = False
+    """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
@@ -65,7 +68,7 @@ class WantedForm:
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The documents, as texts, where they are a few listed values; () where they are not."""
-        return compared_texts(self.grammar)
+        return listed(self.grammar).texts
 
     @property
     def is_wrapped(self) -> bool:
@@ -73,9 +76,15 @@ class WantedForm:
         return isinstance(self.reader, WrappedReader)
 
     @cached_property
+    def outlines(self) -> Callable[[int | None], str] | None:
+        """What gives the outline of the schema at a depth, for prompts; None where there is none."""
+        schema = self.schema
+        return None if schema is None else cache(lambda depth: schema_outline(schema, depth=depth))
+
+    @property
     def outline(self) -> str:
-        """The outline of the schema, for prompts; "" where there is none."""
-        return "" if self.schema is None else schema_outline(self.schema)
+        """The deepest outline of the schema that is written; "" where there is none."""
+        return "" if self.outlines is None else next(shorter_outlines(self.outlines))[1]
 
     @cached_property
     def spoken(self) -> dict[str, Any] | None:
@@ -86,6 +95,14 @@ class WantedForm:
             case RegularGrammar(formula=Pattern(source)):
                 return {"type": "string", "pattern": source}
         return None
+
+    def said(self, result: Result) -> Result:
+        """Return a result with the text that is wanted in place of the object that says it, which is then its
+        `reply`."""
+        if not self.is_said or result.error is not None:
+            return result
+        text = result.value[WRAPPER]
+        return replace(result, text=text, value=text, reply=result.text)
 
     def read(self, result: Result) -> Any:
         """Return the object of a whole document; without a type, the result's value; of a reply that may
@@ -160,7 +177,12 @@ def form_of(
             raise OptionError(
                 "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
             )
-        return WantedForm(grammar=target, wrap=wrap == "always")
+        form = WantedForm(grammar=target, wrap=wrap == "always")
+        if wrap == "unlisted" and "pattern" in (form.spoken or {}):
+            # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
+            how: Mapping[str, Any] = JSON_DUMPS
+            return WantedForm(grammar=json_schema(wrapped(form.spoken or {}), **how), is_said=True)
+        return form
     if isinstance(target, Mapping | bool):
         grammar = requested(target, policies, usual or {})
         return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=wrap == "always")

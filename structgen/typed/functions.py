@@ -137,6 +137,9 @@ def warn_if_shortened(name: str, writer: Writer, result: Result, level: int = 4)
     one the person's code is, which the warning names."""
     if result.error is not None:
         return False  # which tells more
+    if result.usage.outline:
+        cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
+        warnings.warn(ShortenedWarning(f"{name}: {result.usage.outline} {cure}"), stacklevel=level)
     cure = f"Raise {writer.bound}=; `finish_reason` of a detailed result says whether it is enough."
     match result.finish_reason:
         case FinishReason.STEERED:
@@ -147,13 +150,14 @@ def warn_if_shortened(name: str, writer: Writer, result: Result, level: int = 4)
             what = f"The document has a value that was closed early: {'; '.join(result.usage.closed)}"
             cure = "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
         case _:
-            return False
+            return bool(result.usage.outline)
     warnings.warn(ShortenedWarning(f"{name}: {what}. {cure}"), stacklevel=level)
     return True
 
 
 def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
     """Return an attempt's outcome: its object, or the error of the best attempt so far."""
+    tried = form.said(tried)
     if tried.error is not None and not isinstance(tried.error, ValidatorError):
         error = failed(tried.error.what, tried.text, attempts, tried.error.where, tried.error.cure)
         error.__cause__ = tried.error

@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from structgen.engine.asking import ModelQuestion
 from structgen.engine.models import check_folder
-from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result, Sampling
+from structgen.engine.request_tokens import ReadPrompt
+from structgen.engine.requests import Handle, Request, Result
 from structgen.system.resources import embedded_model
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
@@ -44,12 +44,16 @@ class Local:
 
     def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self.engine.prompts.text(self._question(form, source, options))
+        return self.engine.prompts.text(self._read(form, source, options).question)
 
-    def _question(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> ModelQuestion:
-        if form.tools is None:
-            return source.question(form, options)
-        return self._calling(form.tools, options).question(source)
+    def _read(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> ReadPrompt:
+        """Return a prompt as the model reads it, shortened where it leaves no room."""
+        thoughts = 0 if options.thinking is None else options.thinking.max_tokens + TAG_TOKENS
+        if form.tools is not None:
+            question, outlines = self._calling(form.tools, options).question(source), None
+        else:
+            question, outlines = source.question(form, options, outline=""), form.outlines
+        return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
 
     def _calling(self, use: ToolUse, options: TypedOptions) -> ToolPrompts:
         """Return how this model is asked for calls, kept as long as its form is."""
@@ -61,20 +65,21 @@ class Local:
     def request(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
     ) -> Request:
-        """Return the engine's request. Errors: OptionError for a prompt that leaves no room."""
-        prompts, tokenizer = self.engine.prompts, self.engine.tokenizer
-        tokens = prompts.tokens(self._question(form, source, options), tokenizer)
-        if source.refused is not None and len(tokens) + (options.max_tokens or 0) > self._room(options):
-            # what was refused does not fit beside the prompt
-            tokens = prompts.tokens(self._question(form, replace(source, refused=None), options), tokenizer)
-        most = options.max_tokens
-        if most is None:
-            most = max(min(DEFAULT_MAX_TOKENS, self._room(options) - len(tokens)), 1)
-        return Request(
-            tokens,
+        """Return the engine's request, its tokens bounded. Errors: OptionError for a prompt that leaves no
+        room."""
+        found = self._asked(form, source, options, attempt)
+        return self.engine.reading.bounded(found, len(found.prompt))
+
+    def _asked(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
+    ) -> Request:
+        """Return the request whose tokens the engine bounds."""
+        read = self._read(form, source, options)
+        request = Request(
+            read.tokens,
             form.grammar if form.tools is None else self._calling(form.tools, options).grammar,
-            self._sampling(form, source, options, attempt),
-            max_tokens=most,
+            options.sampling_of(attempt),
+            max_tokens=options.max_tokens,
             timeout=options.timeout,
             thinking=options.thinking,
             speculation=options.speculation,
@@ -82,30 +87,16 @@ class Local:
             healing=options.healing,
             stop=options.stop,
             special_texts=form.tools is not None,
+            choices="tokens" if options.choices == "tokens" else "whole",
+            shortened=read.shortened,
         )
+        if options.choices == "calibrated" and form.choices:
+            # optional: torch
+            from structgen.engine.searches.whole_values import comparing
 
-    def _sampling(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
-    ) -> Sampling:
-        """Return how tokens are chosen at an attempt: whole values, where they are listed and nothing else is
-        said."""
-        sampling = options.sampling_of(attempt)
-        is_embedded = self.engine.prompts.is_embedded  # and was trained to write token by token
-        if options.choices == "tokens" or not form.choices or options.healing or is_embedded:
-            return sampling
-        # optional: torch
-        from structgen.engine.searches.whole_values import comparing
-
-        neutral: Sequence[int] = ()
-        if options.choices == "calibrated":
-            asked = PromptSource(source.neutral, (source.neutral,))
-            neutral = self.engine.prompts.tokens(self._question(form, asked, options), self.engine.tokenizer)
-        return comparing(sampling, form.grammar, neutral)
-
-    def _room(self, options: TypedOptions) -> int:
-        """Return the tokens of the context that prompt and document may take."""
-        thoughts = 0 if options.thinking is None else options.thinking.max_tokens + TAG_TOKENS
-        return self.engine.model.context - thoughts
+            apart = self._read(form, PromptSource(source.neutral, (source.neutral,)), options).tokens
+            request, _ = comparing(request, self.engine.model, self.engine.prompts, apart)
+        return request
 
     # --- texts ----------------------------------------------------------------------------------------------
 
@@ -113,14 +104,14 @@ class Local:
         self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source, in one batch."""
-        results = self.engine.generate([self.request(form, one, options, attempt) for one in sources])
+        results = self.engine.generate([self._asked(form, one, options, attempt) for one in sources])
         return [self._told(form, options, one) for one in results]
 
     async def awrite(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
     ) -> Result:
         """Return a text; others may be written meanwhile, in the same batches."""
-        (result,) = await self.engine.agenerate(self.request(form, source, options, attempt))
+        (result,) = await self.engine.agenerate(self._asked(form, source, options, attempt))
         return self._told(form, options, result)
 
     def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
@@ -143,7 +134,7 @@ class Local:
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> Iterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        (handle,) = self.engine.submit(self.request(form, source, options))
+        (handle,) = self.engine.submit(self._asked(form, source, options))
         with closing(self.engine.pieces(handle)) as pieces:
             for piece in pieces:
                 if piece:
@@ -154,7 +145,7 @@ class Local:
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        (handle,) = await self.engine.asubmit(self.request(form, source, options))
+        (handle,) = await self.engine.asubmit(self._asked(form, source, options))
         async with aclosing(self.engine.apieces(handle)) as pieces:
             async for piece in pieces:
                 if piece:

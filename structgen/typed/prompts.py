@@ -32,12 +32,12 @@ class PromptSource:
     neutral: str = NEUTRAL
     """The prompt with nothing in place of the arguments."""
 
-    def question(self, form: WantedForm, options: TypedOptions) -> ModelQuestion:
-        """Return what is asked of a model."""
+    def question(self, form: WantedForm, options: TypedOptions, outline: str | None = None) -> ModelQuestion:
+        """Return what is asked of a model. `outline`: None for the form's own."""
         return ModelQuestion(
             self.prompt,
             form.schema is not None,
-            form.outline,
+            form.outline if outline is None else outline,
             self.values,
             options.outline,
             options.chat,

@@ -60,6 +60,8 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("timeout", ("1", True, NAN, INF, -1, -0.5, [1])),
     ("logprobs", (*NO_WHOLE, -1)),
     ("thinking", (True, "</think>", 100, {"until": "x"})),
+    ("choices", (1, True, "best", "", ["whole"])),
+    ("shortened", ("\ud800", 7, b"bytes", True)),
     ("speculation", ("on", "", None, True, 5, {"nodes": 4}, ["forced"])),
 ]  # fmt: skip
 SAMPLING = frozenset(Sampling.__dataclass_fields__)

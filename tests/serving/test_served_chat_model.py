@@ -301,3 +301,56 @@ def test_a_server_tells_the_format_of_its_replies_or_that_tools_are_refused_and_
         assert signs and model.told() == f"Calls of tools are written as {model.format.name} has them."
     named = ServedModel(model.engine, "mine", tool_format="llama")
     assert named.told() == "Calls of tools are written as llama has them."
+
+
+WIDE = {
+    "type": "object",
+    "properties": {f"member_{at}": {"type": "boolean"} for at in range(120)},
+    "additionalProperties": False,
+}
+
+
+def asked_for(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    return {"messages": HI, "response_format": form, "max_tokens": 30, **more}
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, ""])
+def test_an_outline_is_told_where_a_request_asks_for_it_and_fits(folder: Path, template: str) -> None:
+    model = served(folder, template or "x")
+    if not template:
+        (folder / "chat_template.jinja").unlink()
+        model = ServedModel(sg.Engine(folder), "mine")
+    few = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}
+    assert "Hi\n\nAnswer in JSON: {a?: string, b?: integer}" in prompt_of(
+        model, **asked_for(few, outline=True)
+    )
+    assert "Answer in JSON" not in prompt_of(model, **asked_for(few))
+    assert "Answer in JSON" not in prompt_of(model, **asked_for({"type": "boolean"}, outline=True))
+    body = {"model": "mine", **asked_for(WIDE, outline=True)}
+    (request,) = model.read_chat(body).requests
+    assert len(request.prompt) + 30 <= model.engine.model.context
+    answer = post(make_app(model), "/v1/chat/completions", {**body, "temperature": 0})
+    assert "of the schema" in answer.json()["choices"][0]["shortened_outline"]
+    wrong = post(make_app(model), "/v1/chat/completions", {**body, "outline": "yes"})
+    assert wrong.status_code == 400 and wrong.json()["error"]["param"] == "outline"
+
+
+@pytest.mark.parametrize("more", [{}, {"logprobs": True, "top_logprobs": 2}])
+def test_listed_values_are_compared_at_the_server_and_stream_in_one_piece(
+    folder: Path, more: dict[str, Any]
+) -> None:
+    model = served(folder, TEMPLATE)
+    schema = {"enum": ["upwards", "downwards", "up"]}
+    body = {"model": "mine", **asked_for(schema, **more)}
+    ours = sg.run(model.engine, "Hi", schema, outline=False)
+    answer = post(make_app(model), "/v1/chat/completions", body).json()["choices"][0]
+    assert answer["message"]["content"] == f'"{ours}"'
+    streamed = post(make_app(model), "/v1/chat/completions", {**body, "stream": True}).text
+    events = [json.loads(one[6:]) for one in streamed.splitlines() if one.startswith("data: {")]
+    pieces = [one["choices"][0]["delta"].get("content") for one in events if one["choices"]]
+    assert "".join(filter(None, pieces)) == f'"{ours}"'
+    tokens = post(make_app(model), "/v1/chat/completions", {**body, "choices": "tokens"}).json()
+    grammar = sg.json_schema(schema, whitespace="oneline")
+    by_tokens = sg.run(model.engine, "Hi", grammar, outline=False, choices="tokens")
+    assert tokens["choices"][0]["message"]["content"] == f'"{by_tokens}"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,22 +13,25 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from small_models import write_llama  # noqa: E402
 from strategy_models import scrambled  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request  # noqa: E402
-from structgen.engine.searches.listed_values import compared_texts, listed_values  # noqa: E402
+from structgen.engine.asking import ModelPrompts  # noqa: E402
+from structgen.engine.searches.listed_values import listed, listed_values  # noqa: E402
 from structgen.engine.searches.whole_values import WholeValues, comparing, spellings  # noqa: E402
 
 LETTERS = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"A", b"<end>"], eos_token_id=5)
 WORDS = ("ab", "ba", "cab", "bc")
 
 
-def _logprob(model: object, prompt: list[int], text: str) -> float:
-    """Return the sum of the log-probabilities of a text's tokens, read one by one."""
+def _logprob(model: object, prompt: list[int], text: str, more: tuple[int, ...] = ()) -> float:
+    """Return the sum of the log-probabilities of a text's tokens, and of more behind them, read one by
+    one."""
     found, read = 0.0, list(prompt)
-    for token in LETTERS.encode(text.encode()):
+    for token in (*LETTERS.encode(text.encode()), *more):
         found += float(torch.log_softmax(model.logits(read).double(), -1)[token])  # type: ignore[attr-defined]
         read.append(token)
     return found
@@ -100,7 +104,7 @@ def test_of_any_schema_either_all_valid_values_are_compared_or_none(seed: int) -
         schema = _any_schema(draw)
         try:
             grammar = sg.json_schema(schema)
-            texts = compared_texts(grammar)
+            texts = listed(grammar).texts
         except sg.SchemaError:
             continue  # two schemas inside one another define x
         compared += bool(texts)
@@ -108,6 +112,96 @@ def test_of_any_schema_either_all_valid_values_are_compared_or_none(seed: int) -
         judge = jsonschema.Draft202012Validator(schema)
         assert not texts or all(one in known for one in SCALARS if judge.is_valid(one)), schema
     assert compared > 20
+
+
+@pytest.mark.parametrize("count", [65, 10_000])
+def test_many_values_are_chosen_token_by_token_and_the_usage_says_so(count: int) -> None:
+    many = sg.choice(["".join("abc"[at // 3**place % 3] for place in range(9)) for at in range(count)])
+    (found,) = Engine(scrambled(1, size=6), LETTERS).generate(
+        Request([2], many, sg.Sampling(temperature=0.0), choices="whole")
+    )
+    assert found.usage.choices.startswith(f"{count:,} listed values are chosen token by token")
+    assert found.usage.strategy_rows == 0
+
+
+def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
+    few, model, prompts = sg.choice(["a", "b"]), scrambled(1, size=6), ModelPrompts("")
+
+    def is_compared(**options: object) -> bool:
+        asked = Request([2], few, **options)  # type: ignore[arg-type]
+        return bool(comparing(asked, model, prompts)[0].chosen_by.strategies)
+
+    greedy = sg.Sampling(temperature=0.0, seed=3)
+    assert is_compared(sampling=greedy, choices="whole")
+    assert not is_compared(sampling=greedy)
+    assert not is_compared(sampling=greedy, choices="tokens")
+    assert not is_compared(sampling=sg.Sampling(temperature=0.5), choices="whole")
+    assert not is_compared(sampling=sg.Sampling(temperature=0.0, top_k=2), choices="whole")
+    listed = Request([2], sg.json_schema({"enum": ["a", "b"]}))
+    assert comparing(listed, model, prompts)[0].chosen_by.strategies
+    assert comparing(listed, model, ModelPrompts("structgen/extract"))[0] == listed
+    with pytest.raises(sg.OptionError, match="whole, tokens"):
+        Request([2], few, choices="best")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_values_that_begin_one_another_are_compared_by_what_ends_them(seed: int) -> None:
+    draw, model = random.Random(seed), scrambled(seed, size=6)
+    words = sorted({"".join(draw.choices("abA", k=draw.randint(0, 3))) for _ in range(draw.randint(2, 7))})
+    if len(words) < 2:
+        return
+    most = draw.choice([1, 2, 8])
+    fitting = [one for one in words if len(LETTERS.encode(one.encode())) <= most]
+    if not fitting:
+        return
+    (found,) = Engine(model, LETTERS).generate(
+        Request([2], sg.choice(words), sg.Sampling(temperature=0.0), max_tokens=most, choices="whole")
+    )
+    assert found.text in fitting
+    if len(fitting) < 2:
+        return
+
+    def worth(word: str) -> float:
+        total = 0.0
+        for one in {word, *(other for other in spellings(word) if other not in words)}:
+            try:
+                tokens = LETTERS.encode(one.encode())
+            except sg.TokenizerError:
+                continue
+            goes_on = any(other != word and other.startswith(word) for other in words)
+            if len(tokens) <= most:
+                total += math.exp(_logprob(model, [2], one, (5,) * goes_on))
+        return total
+
+    assert found.text == max(fitting, key=worth)
+
+
+def test_the_one_member_of_an_object_is_compared_like_a_bare_value() -> None:
+    wrapped = {"type": "object", "properties": {"mood": {"enum": ["up", "down"]}}, "required": ["mood"]}
+    closed = {**wrapped, "additionalProperties": False}
+    assert listed(sg.json_schema(closed)).texts == ('{"mood": "up"}', '{"mood": "down"}')
+    assert listed(sg.json_schema(closed, whitespace="compact")).texts[0] == '{"mood":"up"}'
+    named = {"$ref": "#/$defs/M", "$defs": {"M": closed}}
+    assert len(listed(sg.json_schema(named)).texts) == 2
+    for other in (wrapped, {**closed, "required": []}):
+        assert listed(sg.json_schema(other)).texts == ()
+
+
+@pytest.mark.parametrize("whitespace", ["any", "compact", "oneline"])
+def test_a_wrapped_value_is_the_likeliest_by_its_spellings(tmp_path: Path, whitespace: str) -> None:
+    engine = Engine(write_llama(tmp_path))
+    schema = {
+        "type": "object",
+        "properties": {"x": {"enum": ["ab", "abc", "Ab", 1, 12]}},
+        "required": ["x"],
+        "additionalProperties": False,
+    }
+    grammar = sg.json_schema(schema, whitespace=whitespace)
+    (found,) = engine.generate(Request("Which?", grammar))
+    shares = next(step.state for step in found.steps if step.state)
+    assert sum(shares) == pytest.approx(1.0)
+    texts = listed(grammar).texts
+    assert found.text == texts[shares.index(max(shares))]
 
 
 @pytest.mark.filterwarnings("ignore::structgen.errors.ShortenedWarning")
@@ -131,14 +225,6 @@ def test_a_document_of_a_schema_of_listed_values_is_valid(schema: dict[str, Any]
 )
 def test_what_is_no_schema_lists_no_values(schema: dict[str, Any]) -> None:
     assert listed_values(schema) == []
-
-
-def test_sixty_five_values_are_chosen_token_by_token() -> None:
-    many = sg.choice([f"{at:02}" for at in range(65)])
-    plain = sg.Sampling(temperature=0.0)
-    assert comparing(plain, many) == plain
-    assert comparing(plain, sg.choice(["a", "b"])).strategies
-    assert comparing(sg.Sampling(temperature=0.5), sg.choice(["a", "b"])) == sg.Sampling(temperature=0.5)
 
 
 def test_a_detailed_result_tells_the_prompt_and_the_probability_of_each_value(tmp_path: Path) -> None:

@@ -142,6 +142,8 @@ def shown_usage(usage: Usage) -> dict[str, Any]:
         "drafted": usage.drafted,
         "accepted": usage.accepted,
         "speculation": usage.speculation,
+        **({"outline": usage.outline} if usage.outline else {}),
+        **({"choices": usage.choices} if usage.choices else {}),
         **({"strategy": usage.strategy} if usage.strategy else {}),
         **({"strategy_calls": usage.strategy_calls} if usage.strategy_calls else {}),
         **({"monitors": [asdict(one) for one in usage.monitors]} if usage.monitors else {}),

@@ -175,6 +175,7 @@ def _parts(
                     request.canonical,
                     request.special_texts,
                     request.healing,
+                    request.choices,
                 ),
                 "texts": request.prompt,
             }

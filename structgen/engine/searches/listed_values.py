@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,16 +20,58 @@ _DEEPEST: Final = 32
 """References and alternatives inside one another that are followed."""
 
 
-def compared_texts(grammar: Grammar | None) -> tuple[str, ...]:
-    """Return the texts of a grammar that lists 2 to 64 values; () for any other. Each value of a schema is
-    written in one way, that of `json.dumps`."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The values that a grammar lists, and what stands around each in its texts."""
+
+    values: tuple[Any, ...] = ()
+    before: str = ""
+    behind: str = ""
+    is_json: bool = False
+
+    @property
+    def are_many(self) -> bool:
+        """Whether they are too many to be compared."""
+        return len(self.values) > MOST_VALUES
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts, where there are 2 to 64; else (). Each value of a schema is written in one way, that of
+        `json.dumps`."""
+        if self.are_many or len(self.values) < 2:
+            return ()
+        written = map(_written, self.values) if self.is_json else self.values
+        return tuple(dict.fromkeys(f"{self.before}{one}{self.behind}" for one in written))
+
+
+def listed(grammar: Grammar | None) -> Listed:
+    """Return the values that are the texts of a grammar: the words of a choice, the listed values of a
+    schema, and those of a member that is all of an object."""
     match grammar:
         case RegularGrammar(formula=Words(of=words)):
-            return tuple(sorted(words)) if 1 < len(words) <= MOST_VALUES else ()
+            return Listed(tuple(sorted(words)))
         case JsonSchemaGrammar(schema=dict() as schema):
-            values = listed_values(schema)
-            return tuple(map(_written, values)) if 1 < len(values) <= MOST_VALUES else ()
-    return ()
+            if values := listed_values(schema):
+                return Listed(tuple(values), is_json=True)
+            blank = "" if grammar.policies.whitespace == "compact" else " "
+            key, values = _of_only_member(schema)
+            return Listed(tuple(values), f"{{{_written(key)}:{blank}", "}", is_json=True)
+    return Listed()
+
+
+def _of_only_member(schema: dict[str, Any]) -> tuple[str, list[Any]]:
+    """Return the key of the one member that objects of a schema have, and the values that are listed for it;
+    [] where they are no such objects."""
+    definitions = schema.get("$defs", {})
+    if (name := str(schema.get("$ref", ""))).startswith("#/$defs/"):
+        schema = definitions.get(name.removeprefix("#/$defs/"))
+    if not isinstance(schema, dict) or schema.get("additionalProperties") is not False:
+        return "", []
+    members = schema.get("properties", {})
+    if schema.get("type") != "object" or len(members) != 1 or schema.get("required") != [*members]:
+        return "", []
+    ((key, member),) = members.items()
+    return key, _listed(member, definitions, 0) or []
 
 
 def listed_values(schema: dict[str, Any]) -> list[Any]:

@@ -28,7 +28,7 @@ class SearchRun:
         """Read the branches that the search asks for next; return its decision once it asks for none. Raises
         whatever the model, the grammar or the search raises."""
         if self._steps is None:
-            if len(self._place.root().allowed) < 2:
+            if len(self._place.root().allowed) < 2 and not self._search.looks_over_forced:
                 return Decision()  # nothing is left to decide
             self._steps = self._search.plan(self._place)
         try:

@@ -14,22 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
 import torch
 
-from structgen.core.grammar import Grammar
+from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
-from structgen.engine.model_protocol import Model
-from structgen.engine.requests import Sampling
+from structgen.engine.asking import ModelPrompts
+from structgen.engine.model_protocol import Model, TakesBack
+from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.searches.listed_values import MOST_VALUES, compared_texts
+from structgen.engine.searches.listed_values import MOST_VALUES, listed
 from structgen.engine.searches.prefix_rows import ModelRows, Tokens
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, TokenizerError
 from structgen.tokens.tokenizer import Tokenizer
 
+_Spelling: TypeAlias = tuple[Tokens, bool]
+"""Its tokens, behind those that are written, and whether the probability of an end token counts too."""
 _ANSWERS: Final = {"true": ("true", "True", "yes", "Yes"), "false": ("false", "False", "no", "No")}
 
 
@@ -44,16 +47,20 @@ class WholeValues(SearchStrategy):
     not written."""
     neutral: tuple[int, ...] = ()
     """The tokens of the neutral prompt; (): nothing is subtracted."""
+    before: str = ""
+    """What each text begins with; its value stands behind it."""
+    behind: str = ""
+    """What each text ends with."""
 
     def __post_init__(self) -> None:
-        texts = checks.texts("texts", self.texts)
+        texts = tuple(text and checks.text("texts", text) for text in self.texts)
         if not 0 < len(texts) <= MOST_VALUES:
             raise OptionError(
                 f"{len(texts):,} texts are compared.",
                 where="texts",
                 cure=f"Give 1 to {MOST_VALUES}, or leave the strategy out.",
             )
-        object.__setattr__(self, "texts", tuple(texts))
+        object.__setattr__(self, "texts", texts)
         if self.neutral:
             object.__setattr__(self, "neutral", checks.tokens("neutral", self.neutral))
 
@@ -67,17 +74,34 @@ class WholeValues(SearchStrategy):
         return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
 
 
-def comparing(sampling: Sampling, grammar: Grammar | None, neutral: Sequence[int] = ()) -> Sampling:
-    """Return the sampling that compares whole values, where the likeliest text of a few listed ones is asked
-    for and nothing else is said of the choice; else the sampling itself."""
-    texts = compared_texts(grammar)
-    if not texts or replace(sampling, seed=0) != Sampling(temperature=0.0):
-        return sampling
-    return replace(sampling, strategy=(WholeValues(texts, tuple(neutral)),))
+def comparing(
+    request: Request, model: Model, prompts: ModelPrompts, neutral: Sequence[int] = ()
+) -> tuple[Request, str]:
+    """Return the request that compares whole values, where the likeliest text of a few listed ones is asked
+    for and nothing else is said of the choice; else the request itself. And why listed values are not
+    compared where they are to be; else "". The embedded models were trained to write token by token."""
+    said = request.sampling is not None or bool(request.strategy)
+    is_wanted = request.choices == "whole" or (request.choices is None and not said)
+    how = request.chosen_by
+    if not is_wanted or prompts.is_embedded or replace(how, seed=0) != Sampling(temperature=0.0):
+        return request, ""
+    grammar = request.grammar
+    found = listed(grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar)
+    if found.are_many:
+        what = f"{len(found.values):,} listed values are chosen token by token"
+        return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
+    if not found.texts or request.healing:
+        return request, ""
+    if isinstance(model, TakesBack):
+        return request, "Listed values are chosen token by token: the model has room for the texts alone."
+    strategy = WholeValues(found.texts, tuple(neutral), found.before, found.behind)
+    return replace(request, sampling=replace(how, strategy=strategy), strategy=()), ""
 
 
 class _Comparison(Planner):
     """The comparison of one request."""
+
+    looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
 
     def __init__(self, how: WholeValues, model: Model) -> None:
         self._how, self._model = how, model
@@ -88,8 +112,8 @@ class _Comparison(Planner):
         begun, allowed = tuple(place.tokens), dict[str, Tokens]()
         for text in self._how.texts:
             rest = self._rest(place, text, begun)
-            if rest and self._is_allowed(place, rest):
-                allowed[text] = rest
+            if rest is not None and (whole := self._whole(place, rest)):
+                allowed[text] = whole
         if len(allowed) < 2:
             return Decision()
         spelt = {text: self._spellings(place, text, begun) for text in allowed}
@@ -105,51 +129,69 @@ class _Comparison(Planner):
         best = max(worth, key=lambda text: worth[text])
         return Decision(allowed[best], states=(tuple(map(float, shares)),))
 
-    def _spellings(self, place: TextPlace, text: str, begun: Tokens) -> list[Tokens]:
-        """Return the tokens, behind those that are written, of the ways in which a model may write a value:
-        the text, without its closing quote unless another value goes on from there."""
-        closing = "" if any(_is_longer(other, text) for other in self._how.texts) else '"'
-        found = dict.fromkeys(
-            self._rest(place, spelling.removesuffix(closing), begun) for spelling in spellings(text)
-        )
-        return [tokens for tokens in found if tokens] or [self._rest(place, text, begun)]
+    def _spellings(self, place: TextPlace, text: str, begun: Tokens) -> list[_Spelling]:
+        """Return the ways in which a model may write a value: the text, without what closes it unless another
+        value goes on from there; a spelling that is another value is that one's alone."""
+        how = self._how
+        value = _value(how, text)
+        others = {_value(how, other) for other in how.texts} - {value}
+        closing = '"' if len(value) > 1 and value[0] == value[-1] == '"' else ""
+        goes_on = any(other.startswith(value.removesuffix(closing)) for other in others)
+        found: dict[_Spelling, None] = {}
+        for one in spellings(value):
+            if one in others:
+                continue
+            written = one if goes_on else one.removesuffix(closing)
+            behind = how.behind if goes_on and not closing else ""
+            rest = self._rest(place, f"{how.before}{written}{behind}", begun)
+            if rest is not None and len(rest) <= place.root().left:
+                found[rest, goes_on and not closing + behind] = None
+        return list(found)
 
     @staticmethod
     def _weighed(
-        place: TextPlace, read: ModelRows, spelt: Mapping[str, Sequence[Tokens]]
+        place: TextPlace, read: ModelRows, spelt: Mapping[str, Sequence[_Spelling]]
     ) -> Generator[Sequence[Branch], list[Scores], dict[str, float]]:
         """Return the log-probability of each text, summed over its spellings."""
-        each = [tokens for one in spelt.values() for tokens in one]
+        # with the row behind those that end there
+        each = [tokens + (0,) * ends for one in spelt.values() for tokens, ends in one]
         rows: dict[Tokens, Scores] = {}
         for size in range(max(map(len, each))):
             level = sorted({tokens[:size] for tokens in each if len(tokens) > size})
             rows.update(zip(level, map(log_softmax, read.read(level)), strict=True))
             yield []  # other texts go on, and the text may be cancelled
         place.passes, place.rows = place.passes + read.passes, place.rows + len(rows) - 1
+        end = sorted(place.tokenizer.eos_token_ids)
+
+        def worth(tokens: Tokens, ends: bool) -> float:
+            found = sum(float(rows[tokens[:at]][token]) for at, token in enumerate(tokens))
+            return found + float(np.logaddexp.reduce(rows[tokens][end])) if ends else found
+
         return {
-            text: float(np.logaddexp.reduce([_logprob(rows, tokens) for tokens in one]))
-            for text, one in spelt.items()
+            text: float(np.logaddexp.reduce([worth(*one) for one in some])) for text, some in spelt.items()
         }
 
     @staticmethod
-    def _rest(place: TextPlace, text: str, begun: Tokens) -> Tokens:
-        """Return the tokens of a text behind those that are written; () where it does not begin with them, or
-        no tokens write it."""
+    def _rest(place: TextPlace, text: str, begun: Tokens) -> Tokens | None:
+        """Return the tokens of a text behind those that are written; None where it does not begin with them,
+        or no tokens write it."""
         try:
             tokens = tuple(place.tokenizer.encode(text.encode()))
         except TokenizerError:
-            return ()
-        return tokens[len(begun) :] if tokens[: len(begun)] == begun else ()
+            return None
+        return tokens[len(begun) :] if tokens[: len(begun)] == begun else None
 
     @staticmethod
-    def _is_allowed(place: TextPlace, tokens: Tokens) -> bool:
-        """Tell whether the grammar, and the tokens that are left, allow a text."""
+    def _whole(place: TextPlace, tokens: Tokens) -> Tokens:
+        """Return the tokens of a text, with an end token where another text might go on from it; () where the
+        grammar or the tokens that are left do not allow it."""
         branch = place.root()
         for token in tokens:
             if token not in branch.allowed:
-                return False
+                return ()
             branch = branch.after(token)
-        return True
+        end = [token for token in map(int, branch.allowed) if token in place.tokenizer.eos_token_ids]
+        return (*tokens, *end[:1])
 
 
 def spellings(text: str) -> list[str]:
@@ -161,10 +203,6 @@ def spellings(text: str) -> list[str]:
     return list(dict.fromkeys([text, f"{quote}{word[:1].upper()}{word[1:]}"]))
 
 
-def _is_longer(other: str, text: str) -> bool:
-    """Tell whether a text goes on where another one ends."""
-    return other != text and other.removesuffix('"').startswith(text.removesuffix('"'))
-
-
-def _logprob(rows: dict[Tokens, Scores], tokens: Tokens) -> float:
-    return sum(float(rows[tokens[:at]][token]) for at, token in enumerate(tokens))
+def _value(how: WholeValues, text: str) -> str:
+    """Return the value in a text."""
+    return text[len(how.before) : len(text) - len(how.behind)]

@@ -103,6 +103,8 @@ class Planner(ABC):
     """What decides the next tokens for the texts of one request."""
 
     __slots__ = ()
+    looks_over_forced: ClassVar[bool] = False
+    """Whether it also decides where one token alone is allowed."""
 
     @abstractmethod
     def plan(self, place: Any) -> Generator[Sequence[Any], list[Scores], Decision]:

@@ -1,0 +1,211 @@
+"""An outline that does not fit the context is shortened at every door, and each door tells the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("pydantic")
+pytest.importorskip("transformers")
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+from pydantic import create_model  # noqa: E402
+from small_models import write_llama  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.cli import app  # noqa: E402
+from structgen.engine.requests import Request  # noqa: E402
+from structgen.json_grammars.prompting import schema_outline  # noqa: E402
+
+TEMPLATE = (
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}</{{ message.role }}>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = write_llama(tmp_path_factory.mktemp("llama"))
+    (made / "chat_template.jinja").write_text(TEMPLATE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> sg.Engine:
+    return sg.Engine(folder)
+
+
+def random_schema(draw: random.Random, depth: int) -> dict[str, Any]:
+    """Return an object whose members are all optional, with some that are deep."""
+    members = {
+        f"{draw.choice(['size', 'colour', 'name of the thing'])} {at}": random_schema(draw, depth - 1)
+        if depth and draw.random() < 0.5
+        else {"type": draw.choice(["string", "integer", "boolean"])}
+        for at in range(draw.randint(1, 6))
+    }
+    return {"type": "object", "properties": members, "additionalProperties": False}
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_prompt_and_budget_fit_the_context_or_an_error_names_both(
+    engine: sg.Engine, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    draw = random.Random(seed)
+    schema = random_schema(draw, draw.randint(0, 4))
+    context, most = draw.randint(40, 900), draw.choice([None, 2, 20, 200])
+    monkeypatch.setattr(type(engine.model), "context", context)
+    grammar = sg.json_schema(schema, **sg.JSON_DUMPS)
+    whole = schema_outline(schema)
+    refused = ("{}" * draw.randint(1, 40), "Too short.") if draw.random() < 0.3 else None
+    prompt = "Tell me. " * draw.randint(1, 30)
+    request = Request(prompt, grammar, max_tokens=most, refused=refused)
+    read = engine.reading.read(request)
+    least = engine.reading.read(Request(prompt, grammar, max_tokens=most, outline=False))
+    text = min(512, context // 4) if most is None else most
+    if len(read.tokens) + text > context:
+        assert read.tokens == least.tokens  # nothing is left to leave out
+        assert "tells nothing of the schema" in read.shortened
+        if most is not None:
+            with pytest.raises(sg.OptionError, match=rf"(?s){len(read.tokens):,} tokens.*{context:,}"):
+                engine.submit(request)
+        return
+    assert bool(read.shortened) is (read.question.outline != whole)
+    if read.shortened:
+        longer = replace(read.question, outline=whole, refused=None)
+        assert len(engine.prompts.tokens(longer, engine.tokenizer)) + text > context
+
+
+def test_a_function_warns_once_that_its_outline_is_shortened(
+    engine: sg.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(engine.model), "context", 300)
+    kind = create_model("Wide", **{f"member_{at}": (str | None, None) for at in range(60)})
+
+    def wide() -> Any:
+        """Which?"""
+
+    wide.__annotations__["return"] = kind
+    asked = sg.generate(model=engine, max_tokens=40)(wide)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        asked()
+        asked()
+    said = [str(one.message) for one in seen if "of the schema" in str(one.message)]
+    assert len(said) == 1 and "context of 300" in said[0] and "outline=False" in said[0]
+    found = asked.detailed()
+    assert found.usage.outline in said[0]
+    assert "member_59" not in found.prompt
+    assert asked.prompt() == found.prompt
+
+
+def generate(*arguments: str) -> Any:
+    found = CliRunner().invoke(app(), ["generate", *arguments])
+    assert found.exit_code == 0, found.output
+    return found
+
+
+def test_the_shell_tells_the_outline_as_python_does_and_leaves_it_out(folder: Path, tmp_path: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "boolean"}, "b": {"type": "boolean"}},
+        "required": ["a", "b"],
+        "additionalProperties": False,
+    }
+    (tmp_path / "s.json").write_text(json.dumps(schema))
+    sizes = {}
+    for option, outline in (("--outline", True), ("--no-outline", False), ("", None)):
+        options = ["--max-tokens", "20", "--json", *([option] if option else [])]
+        model = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Hi"]
+        found = json.loads(generate(*model, *options).stdout)
+        ours = sg.run(str(folder), "Hi", schema, max_tokens=20, outline=outline, detailed=True)
+        assert found["text"] == ours.text
+        sizes[outline] = found["usage"]["prompt_tokens"]
+        assert sizes[outline] == ours.usage.prompt_tokens
+    assert sizes[None] == sizes[True] > sizes[False]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"enum": ["up", "down", "upwards"]},
+        {"type": "boolean"},
+        {
+            "type": "object",
+            "properties": {"mood": {"enum": ["up", "down"]}},
+            "required": ["mood"],
+            "additionalProperties": False,
+        },
+    ],
+)
+def test_listed_values_are_compared_alike_in_python_in_the_shell_and_by_the_engine(
+    folder: Path, engine: sg.Engine, tmp_path: Path, schema: dict[str, Any]
+) -> None:
+    (tmp_path / "s.json").write_text(json.dumps(schema))
+    ours = sg.run(engine, "Which?", schema, detailed=True)
+    assert "Answer in JSON" not in ours.prompt and ours.probabilities[ours.text] > 0
+    (plain,) = engine.generate(Request("Which?", sg.json_schema(schema)))
+    assert plain.text == ours.text and plain.usage.strategy_rows > 0
+    model = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Which?"]
+    assert generate(*model).stdout == f"{ours.text}\n"
+    found = json.loads(generate(*model, "--json", "--choices", "tokens").stdout)
+    tokens = sg.run(engine, "Which?", schema, choices="tokens", detailed=True)
+    assert found["text"] == tokens.text and not tokens.probabilities
+
+
+def test_a_text_of_a_pattern_is_asked_for_as_a_string_in_an_object(engine: sg.Engine) -> None:
+    for pattern in ('[ab]{2,3}"', r"\\[a-z]\n", "é|ü{2}", "[0-9]{4}-[0-9]{2}", "(?i:ab)c?"):
+        grammar = sg.regex(pattern)
+        found = sg.run(engine, "Which?", grammar, detailed=True, max_tokens=60)
+        assert found.prompt.endswith("Answer in JSON: {value: string}</user><assistant>")
+        assert found.value == found.text
+        assert json.loads(found.result.reply) == {"value": found.text}
+        language = grammar.language(grammar.limits)
+        state = language.start()
+        for byte in found.text.encode():
+            state = language.step(state, byte)
+        assert language.accepts(state)
+    bare = sg.run(engine, "Which?", sg.regex("[ab]{2,3}"), wrap=False, detailed=True, max_tokens=20)
+    assert not bare.result.reply and "Answer in JSON" not in bare.prompt
+
+
+def test_a_model_of_fixed_rooms_chooses_listed_values_token_by_token(folder: Path) -> None:
+    fixed = sg.Engine(folder, graphs=True, max_rows=1)
+    found = sg.run(fixed, "Which?", Literal["up", "down"], detailed=True)
+    assert found.value in ("up", "down")
+    assert "room for the texts alone" in found.usage.choices
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('No users!') }}",
+        "{{ messages[9].content }}",
+        "{% if %}",
+        "{{ 1 / 0 }}",
+        "{{ messages[0].content + 1 }}",
+        "{{ messages[0].content.no() }}",
+    ],
+)
+def test_a_template_that_raises_is_told_with_its_words(tmp_path: Path, template: str) -> None:
+    made = write_llama(tmp_path)
+    (made / "chat_template.jinja").write_text(template)
+    with pytest.raises(sg.OptionError, match="chat template refuses") as caught:
+        sg.run(str(made), "Hi", int, max_tokens=8)
+    if "raise" in template:
+        assert "No users!" in str(caught.value)
+
+
+def test_a_model_without_a_template_is_asked_plainly_and_messages_are_refused(tmp_path: Path) -> None:
+    made = write_llama(tmp_path)
+    assert isinstance(sg.run(str(made), "Hi", bool), bool)
+    with pytest.raises(sg.OptionError, match="no chat template"):
+        sg.run(str(made), [{"role": "user", "content": "Hi"}], bool)
