@@ -23,6 +23,7 @@ from structgen.schema.meaning.facts import (
     Step,
     Watch,
 )
+from structgen.schema.meaning.key_cases import KeyCases
 from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.obligations import Known, Obligations
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
@@ -50,6 +51,7 @@ class Shapes:
         self.clauses = ClauseReader(tables, self.overlaps)
         self.assertions = Assertions(tables, self.overlaps, self.clauses)
         self.obligations = Obligations(tables, scalars)
+        self.key_cases = KeyCases(tables)
 
     def objects(self, demand: int) -> tuple[ObjectShape, ...]:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
@@ -182,14 +184,16 @@ class Shapes:
             if not self._settle(facts, kind):
                 continue
             of_members = kind == OBJECT and not facts.watching
-            if of_members and self.clauses.convert(facts) and not self._settle(facts, kind):
-                continue
-            if not facts.choices:
-                done.append(facts)
-                if len(done) > self.limits.alternatives:
-                    raise self._too_many(demand, "alternatives", len(done))
-                continue
-            choice = facts.choices.pop(_first_to_split(facts.choices))
+            choice = self.key_cases.divide(facts) if of_members else None
+            if choice is None:
+                if of_members and self.clauses.convert(facts) and not self._settle(facts, kind):
+                    continue
+                if not facts.choices:
+                    done.append(facts)
+                    if len(done) > self.limits.alternatives:
+                        raise self._too_many(demand, "alternatives", len(done))
+                    continue
+                choice = facts.choices.pop(_first_to_split(facts.choices))
             for steps_of_branch in reversed(choice):
                 branch = facts.copy()
                 branch.pending = list(reversed(steps_of_branch))
