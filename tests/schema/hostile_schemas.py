@@ -560,7 +560,6 @@ REFUSED: frozenset[str] = frozenset(
         "multiples of 10^40 and a little",
         "a union of 3,000 objects, told apart by a constant",
         "a union of 3,000 objects, told apart by what they require",
-        "union: if and then, 1,000",
         NO_KEY,
     }
 )
