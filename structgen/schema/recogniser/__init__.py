@@ -2,6 +2,6 @@
 
 `schema_network.SchemaNetwork` implements `Network`. `objects`, `members`, `arrays` and their helpers step a
 residue over a key or an item. `schema_liveness` asks whether a demand has a value and which is shortest;
-`object_search` does so for objects by goal-directed search. `overlapping_key_patterns` is for patterns of
-keys whose product would be too large.
+`object_search` does so for objects by goal-directed search. `wide_unions` and `overlapping_key_patterns` are
+two cases in which a product of all threads or classes would be too large.
 """

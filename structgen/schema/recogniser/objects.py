@@ -12,7 +12,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
-from structgen.errors import LimitError
 from structgen.language.ir import TRUE, Formula
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import disjunction
@@ -27,6 +26,7 @@ from structgen.schema.recogniser.object_frames import Frames, is_infinite
 from structgen.schema.recogniser.object_keys import Frame, KeyClass
 from structgen.schema.recogniser.object_search import Ask, Where
 from structgen.schema.recogniser.overlapping_key_patterns import KeyJudge, UnlistedKeyClasses
+from structgen.schema.recogniser.wide_unions import WideUnions
 
 Thread: TypeAlias = tuple[int, ObjectShape, Unmet]
 """A demand's index, one of its shapes, and the unmet obligations."""
@@ -34,8 +34,6 @@ Going: TypeAlias = tuple[int, ObjectShape, Unmet | Left]
 """A thread that goes on after a value."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Going]]]
 """The place of a value, and for each thread that goes on the index of the demand that it needs."""
-_THREADS_OF_A_STEP = 8
-"""Threads that are asked about a key in one step of `Limits.oracle_steps`."""
 
 
 class ObjectState:
@@ -106,6 +104,7 @@ class Objects:
         self.members = Members(tables, scalars, self.frames, limits)
         self.limits = limits
         self.register = register
+        self.wide_unions = WideUnions(self.frames, lambda demand: self.alive(demand))
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
@@ -442,15 +441,9 @@ class Objects:
             at = bisect_left(required, state.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
-        unconcerned = self._unconcerned(state)
-        indices = range(state.pos, min(limit + 1, len(frame.names)))
-        if len(indices) * len(state.threads) > self.limits.oracle_steps * _THREADS_OF_A_STEP:
-            raise LimitError(
-                f"{len(indices):,} keys would be asked about in each of {len(state.threads):,} objects.",
-                limit="oracle_steps",
-                where=next(iter(self.tables.sources(frame.demands)), ""),
-            )
-        for index in indices:
+        wide = self.wide_unions.of(state.frame, state.pos, state.threads)
+        unconcerned = None if wide is not None else self._unconcerned(state)
+        for index in range(state.pos, min(limit + 1, len(frame.names))):
             if index >= frame.ordered and state.mask >> index & 1:
                 continue
             name = frame.names[index]
@@ -460,6 +453,11 @@ class Objects:
                     place = unconcerned[1][index] = self._unconcerned_place(state, name)
                 if place >= 0:
                     found[name] = place
+                continue
+            if wide is not None:
+                demands = wide.demands(name)
+                if demands:
+                    found[name] = self.tables.place(demands)
                 continue
             moves = self.moves(state, name)
             if moves is not None:
