@@ -16,8 +16,8 @@ from structgen.schema.meaning.formulas import LISTED
 from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, type_bit
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Json, Schema
-from structgen.schema.recogniser.contradiction import item, reason, required_key
 from structgen.schema.recogniser.schema_network import SchemaNetwork
+from structgen.schema.recogniser.smallest_contradiction import signed, smallest
 
 MOST_QUESTIONS = 20_000
 """Branches, keys and constants that are examined; those of a place with a large oneOf count many times."""
@@ -54,9 +54,9 @@ class _Search:
         self.network = network
         self.tables = network.tables
         self.frames = network.objects.frames
-        self._found: dict[tuple[Schema, int], tuple[str, tuple[int, ...], str] | None] = {}
-        """By schema (and index in its enum): the part, the literals that exclude each other, and the step
-        that the reason need not name again; None once the part can hold."""
+        self._found: dict[tuple[Schema, int], tuple[str, tuple[int, ...], tuple[Schema, ...]] | None] = {}
+        """By schema (and index in its enum): the part, the literals that exclude each other, and schemas of
+        the question that the text does not hold; None once the part can hold."""
         self._questions = 0
 
     def run(self, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
@@ -77,10 +77,12 @@ class _Search:
                 continue
             except _Enough:
                 return [], False
+        oracle = self.network.oracle
         found = [
-            Impossible(_pointer(*part), known[0], reason(self.network.oracle, *known[1:])[0])
+            Impossible(_pointer(*part), what, smallest(oracle, signed(oracle, literals), given).told)
             for part, known in self._found.items()
             if known is not None
+            for what, literals, given in (known,)
         ]
         return found, True
 
@@ -112,22 +114,29 @@ class _Search:
         return demand != NEVER and self.network.oracle.alive(demand)
 
     def _ask(
-        self, what: str, schema: Schema, literals: tuple[int, ...], inside: str = "", index: int = -1
+        self,
+        what: str,
+        schema: Schema,
+        literals: tuple[int, ...],
+        given: Schema | None = None,
+        index: int = -1,
     ) -> bool:
-        """Return whether a part can hold, and note it where it cannot; `index`: of a value in its enum."""
+        """Return whether a part can hold, and note it where it cannot. `given`: what the value meets besides;
+        `index`: of a value in its enum."""
         if index < 0 and self.tables.literal(schema) == NEVER:
             return False
         self._questions += self._weight(literals)
         if self._questions > MOST_QUESTIONS:
             raise _Enough
+        also = () if given is None else (given,)
         try:
-            holds = self._lives(literals)
+            holds = self._lives((*literals, *map(self.tables.literal, also)))
         except StructgenError:
             holds = True
         if holds:
             self._found[schema, index] = None
         else:
-            self._found.setdefault((schema, index), (what, literals, inside))
+            self._found.setdefault((schema, index), (what, literals, also))
         return holds
 
     def _weight(self, literals: tuple[int, ...]) -> int:
@@ -161,19 +170,14 @@ class _Search:
         for index, value in enumerate(schema.enum):
             constant = self.tables.constant(value, schema.pointer)
             said = f"the value {_shown(value)} of enum"
-            self._ask(said, schema, (*literals, self.tables.literal(constant)), index=index)
+            self._ask(said, schema, literals, constant, index)
 
     def _properties(self, literals: tuple[int, ...], schema: Schema) -> None:
         if not schema.properties or not self._takes(literals, OBJECT):
             return
         for key, child in schema.properties.items():
             there = self.tables.schema("", types=frozenset({"object"}), required=(key,))
-            self._ask(
-                f"the property {wording.quoted(key)}",
-                child,
-                (*literals, self.tables.literal(there)),
-                required_key(key),
-            )
+            self._ask(f"the property {wording.quoted(key)}", child, literals, there)
 
     def _items(self, literals: tuple[int, ...], schema: Schema) -> None:
         if not (schema.prefix or schema.items is not None) or not self._takes(literals, ARRAY):
@@ -183,7 +187,7 @@ class _Search:
             asked.append((schema.items, len(schema.prefix) + 1, "an item"))
         for child, least, what in asked:
             there = self.tables.schema("", types=frozenset({"array"}), min_items=least)
-            self._ask(what, child, (*literals, self.tables.literal(there)), item(least - 1))
+            self._ask(what, child, literals, there)
 
     def _takes(self, literals: tuple[int, ...], kind: int) -> bool:
         return all(self.tables.mask(literal) & kind for literal in literals)

@@ -30,7 +30,7 @@ from structgen.language.ir import (
     Words,
 )
 from structgen.limits import Limits
-from structgen.schema.meaning import multiples, simple_patterns
+from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import (
     LISTED,
     any_number,
@@ -416,7 +416,7 @@ class Scalars:
                     rest = All(tuple(other for other in formula.of if other is not part))
                     left = frozenset([one for one in part.of if number_meets(rest, Decimal(one))])
                     return Points(left) if left else FALSE
-            return multiples.simplified(formula)
+            return formula
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]

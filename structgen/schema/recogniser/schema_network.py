@@ -48,13 +48,12 @@ from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.contradiction import empty_schema, reason
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_keys import KeyClass
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
-from structgen.schema.recogniser.smallest_contradiction import smallest
+from structgen.schema.recogniser.smallest_contradiction import empty_schema, smallest
 
 _AVOIDING_SEARCHES = 8
 """Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
@@ -570,7 +569,7 @@ class SchemaNetwork:
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
         found = smallest(self.oracle, [(document.root, False)])
-        why, cure = self._reason(demand, found.told)
+        why, cure = self._empty_root(demand) or (found.told, found.cure)
         return UnsatisfiableSchema(
             f"no document satisfies the schema{but}: {why}.",
             keywords=found.keywords,
@@ -588,18 +587,14 @@ class SchemaNetwork:
             return False
         return True
 
-    def _reason(self, demand: int, told: str) -> tuple[str, str]:
-        """Return why no value meets a demand, and how to mend it."""
-        tables = self.tables
-        if demand != NEVER:
-            literals = tables.demands[demand]
-        else:
-            root = tables.info(self.document.root)
-            parts = root.opened or (root.schema,)
-            literals = tuple(map(tables.literal, parts))
-            if NEVER in literals:
-                return empty_schema(tables.info(parts[literals.index(NEVER)]).schema)
-        return reason(self.oracle, literals, told=told)
+    def _empty_root(self, demand: int) -> tuple[str, str] | None:
+        """Return why the root allows nothing on its face, and how to mend it; None where it does not show."""
+        if demand == NEVER:
+            root = self.tables.info(self.document.root)
+            for part in root.opened or (root.schema,):
+                if self.tables.literal(part) == NEVER:
+                    return empty_schema(self.tables.info(part).schema)
+        return None
 
     def _conflict(self, demand: int) -> tuple[str, ...]:
         """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""

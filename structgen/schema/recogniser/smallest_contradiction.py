@@ -1,4 +1,5 @@
-"""Which keywords leave no document: a smallest set of them, found by taking keywords out and asking again."""
+"""Why no value meets some schemas: a smallest set of keywords that leaves none, found by taking keywords out
+and asking again; and short words for a schema that is empty on its face."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import StructgenError
+from structgen.schema.meaning import wording
 from structgen.schema.meaning.place import NEVER, parts_of
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.json_text import write
@@ -39,8 +41,6 @@ _CARRIED = ("applicators", "bans", "by_value", "plain_integers", "contains_evalu
 """Fields that no keyword sets alone, but for the place."""
 _MOST_SHOWN = 24
 """Characters of a value that a message repeats."""
-_FIRST = 16
-"""Keywords that are tried one by one first: with one of the first schema's, most others often go."""
 _MOST_LISTED = 12
 """Keywords that one message lists."""
 _DEFAULTS = {
@@ -60,33 +60,69 @@ class Contradiction(NamedTuple):
     """JSON pointers; that of an entry of a list or a map where it is `false`."""
     told: str
     """The keywords in words, with their places."""
+    cure: str
+    """What to change."""
 
 
-def smallest(oracle: Oracle, roots: Sequence[tuple[Schema, bool]]) -> Contradiction:
+def smallest(
+    oracle: Oracle, roots: Sequence[tuple[Schema, bool]], given: Sequence[Schema] = ()
+) -> Contradiction:
     """Return keywords of some schemas that no value meets together (True: negated).
 
-    Halves are taken out, then quarters, at last single keywords, until none can go. Cost: some questions to
-    the oracle for each keyword that is left. Past `Limits.oracle_steps` subschemas that were copied for
-    these questions the set may not be the smallest, and the words say so.
+    `given`: schemas that the value meets too, and whose keywords stay and are not named. Keywords near the
+    roots are tried first, without all others. Of what is left halves are taken out, then quarters, at last
+    single keywords, until none can go. Cost: some questions to the oracle for each keyword that is left.
+    Past `Limits.oracle_steps` subschemas that were copied for these questions the set may not be the
+    smallest, and the words say so.
     """
-    search = _Search(oracle, roots)
+    search = _Search(oracle, roots, given)
     is_sure = search.run()
-    found = {_pointer(*unit): unit for unit in search.units(search.kept)}
+    left = search.units(search.kept)
+    found = {_pointer(*unit): unit for unit in left}
     at: dict[str, list[str]] = {}
     for schema, field in found.values():
         at.setdefault(_name(schema, field)[0], []).append(_shown(schema, field))
     listed = [f"{joined(said[:_MOST_LISTED])} ({pointer})" for pointer, said in at.items()]
     if len(listed) > _MOST_LISTED:
         listed = [*listed[:_MOST_LISTED], f"keywords at {len(listed) - _MOST_LISTED} more places"]
-    told = f"{joined(listed)} {'contradict each other' if len(found) > 1 else 'allows nothing'}"
+    several = len(found) > 1
+    verb = "contradict each other" if several else "allows nothing"
+    if given:
+        verb = "exclude it" if several else "excludes it"
+    told, cure = f"{joined(listed)} {verb}", "Relax one of them."
+    met = {schema.id for schema, _ in left}
+    for schema, field in left:
+        if field == "one_of" and sum(branch.id not in met for branch in schema.one_of) > 1:
+            told += f": branches of oneOf ({schema.pointer or '#'}) hold together"
+            break
     if not is_sure:
         told += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
-    return Contradiction(tuple(found), told)
+    elif _comes_back(left):
+        told += ": they ask for another such value inside itself, without end"
+        cure = "Take a key out of required, lower minItems to 0, or allow null there."
+    return Contradiction(tuple(found), told, cure)
+
+
+def empty_schema(schema: Schema) -> tuple[str, str]:
+    """Return why a schema that allows nothing on its face does so, and how to mend it."""
+    at = schema.pointer or "#"
+    if schema.enum == ():
+        return f"enum is empty ({at})", "Give enum a value."
+    if schema.enum is not None and schema.types is not None:
+        types = f"type {joined(sorted(schema.types), ' or ')}"
+        values = wording.listing(map(wording.value, schema.enum), ", ")
+        if len(schema.enum) == 1:
+            return f"const {values} is not of {types} ({at})", "Change one of them."
+        return f"no value of enum ({values}) is of {types} ({at})", "Change one of them."
+    if schema.not_ is not None:
+        return f"not excludes every value ({at})", "Relax not."
+    return "false allows nothing", "Write true, or the schema that is meant."
 
 
 class _Search:
-    def __init__(self, oracle: Oracle, roots: Sequence[tuple[Schema, bool]]) -> None:
+    def __init__(self, oracle: Oracle, roots: Sequence[tuple[Schema, bool]], given: Sequence[Schema]) -> None:
         self.oracle, self.roots = oracle, roots
+        self.given = tuple(map(oracle.tables.literal, given))
         self.left = oracle.limits.oracle_steps
         """Subschemas that may still be copied."""
         self.kept: frozenset[Unit] | None = None
@@ -94,9 +130,7 @@ class _Search:
 
     def run(self) -> bool:
         """Take out what can go; return whether nothing else can."""
-        units = [(schema.id, field) for schema, field in self.units(None)]
-        for unit in units[:_FIRST]:
-            self._take_out([unit])
+        self._near()
         units = self._left()
         size = len(units)
         while size and self.left > 0:
@@ -107,6 +141,24 @@ class _Search:
                 return True
             size = max(1, min(size // 2, len(units)))
         return self.left > 0
+
+    def _near(self) -> None:
+        """Take out all keywords that are more than so many keywords away from the roots, if those within
+        exclude all values: one away, two, four and so on."""
+        steps = {schema.id: 0 for schema, _ in self.roots}
+        row = [schema for schema, _ in self.roots]
+        for schema in row:
+            for part in parts_of(_fields(schema, None).values()):
+                if part.id not in steps:
+                    steps[part.id] = steps[schema.id] + 1
+                    row.append(part)
+        units, reach = self._left(), 1
+        while reach < max(steps.values()) and self.left > 0:
+            within = frozenset(unit for unit in units if steps[unit[0]] <= reach)
+            if not self._lives(within):
+                self.kept = within
+                return
+            reach *= 2
 
     def _left(self) -> list[Unit]:
         return [(schema.id, field) for schema, field in self.units(self.kept)]
@@ -140,10 +192,24 @@ class _Search:
         copies = tables.copies([schema for schema, _ in self.roots], lambda one: _fields(one, kept))
         self.left -= len(copies)
         try:
-            demand = tables.demand([tables.literal(copies[one.id], negated) for one, negated in self.roots])
+            literals = [tables.literal(copies[one.id], negated) for one, negated in self.roots]
+            demand = tables.demand((*literals, *self.given))
             return demand != NEVER and self.oracle.alive(tables.of_value(demand))
         except StructgenError:
             return True
+
+
+def _comes_back(units: Iterable[tuple[Schema, str]]) -> bool:
+    """Return whether one of some keywords leads back to its own schema through some of them."""
+    below: dict[int, set[int]] = {}
+    for schema, field in units:
+        below.setdefault(schema.id, set()).update(part.id for part in parts_of([getattr(schema, field)]))
+    ended = [at for at in below if not below[at] & below.keys()]
+    while ended:
+        for at in ended:
+            del below[at]
+        ended = [at for at in below if not below[at] & below.keys()]
+    return bool(below)
 
 
 def _fields(schema: Schema, kept: frozenset[Unit] | None) -> dict[str, object]:
