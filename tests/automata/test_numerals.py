@@ -522,3 +522,10 @@ def test_products_grow_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numeral_automata, "MOST_STATES", 16)
     with pytest.raises(LimitError):
         numeral_automata.product(by_7, by_11)
+
+
+def test_large_divisors_leave_fewer_digits_or_digits_that_are_not_counted() -> None:
+    assert accepts(ir.Multiple(Decimal(65_536)), str(65_536 * 3**40))
+    many = ir.All(tuple(ir.Multiple(Decimal(n)) for n in ("2.4", "0.3", "0.5", "0.7", "0.8", "1.1")))
+    for text, wanted in (("924", True), ("92.4", False), ("-924.0", True), ("925", False), ("0", True)):
+        assert accepts(many, text) is wanted

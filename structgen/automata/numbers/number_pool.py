@@ -6,7 +6,8 @@ bounded
     Where only integers may stand, digits alone. Elsewhere finite floats: with at most N digits before the
     point and F behind it; and with an exponent of at most 3 digits, up to 287, where no bound but 0, no
     `multipleOf` and no listed number judges the value. N and F are 20, or one more than the longest number
-    has that the specification names.
+    has that the specification names; where that needs too many states beside large divisors, digits alone may
+    be any, and others are one more than those of the numbers that are named.
 plain
     No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
     as above. A fraction may end in zeros (1.50).
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, partial
@@ -41,6 +43,7 @@ from structgen.automata.numbers.numeral_automata import (
     product,
     relabelled,
     rest_lengths,
+    too_many_states,
     trimmed,
     without_columns,
 )
@@ -54,7 +57,14 @@ from structgen.automata.numbers.value_automata import (
     divisibility,
     membership,
 )
-from structgen.automata.numbers.written_forms import POLICIES, as_written, atoms_of, folded, with_sets_joined
+from structgen.automata.numbers.written_forms import (
+    POLICIES,
+    Writing,
+    as_written,
+    atoms_of,
+    folded,
+    with_sets_joined,
+)
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -74,8 +84,8 @@ class NumberPool:
 
     `trans` (int32 [capacity, 16]) holds for each state the next one, or `ir.DEAD`; `outcome` (int32
     [capacity]) the outcome of a numeral that ends in the state, or -1. Both belong to all pools of the
-    process that write numbers alike. A call of `start` may replace both by larger arrays; what was read from the
-    smaller ones stays true.
+    process that write numbers alike. A call of `start` may replace both by larger arrays; what was read from
+    the smaller ones stays true.
     """
 
     __slots__ = ("_limits", "_numerals", "_started", "made", "outcome", "trans")
@@ -284,8 +294,18 @@ def _automaton(
 ) -> Automaton[frozenset[int]] | None:
     """Return the automaton of a specification, whose labels are the demands that a numeral meets; None where
     none meets any."""
-    asked, writing = as_written(spec, policy, limits)
+    asked, writings = as_written(spec, policy, limits)
     formulas = tuple(map(with_sets_joined, asked))
+    for writing in writings:
+        with suppress(LimitError):
+            return _written(formulas, writing, missing)
+    raise too_many_states()
+
+
+def _written(
+    formulas: tuple[ir.Formula, ...], writing: Writing, missing: frozenset[int]
+) -> Automaton[frozenset[int]] | None:
+    """As `_automaton`, of numerals that are written so."""
     known: dict[object, object] = {}
     if not writing.fraction:
         known = {ir.PlainInteger(): True, ir.Multiple(Decimal(1)): True}

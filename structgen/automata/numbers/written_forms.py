@@ -143,28 +143,31 @@ def _united(sets: list[ir.Points]) -> ir.Points:
 # -- what a policy asks --
 
 
-def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.Formula, ...], Writing]:
-    """Return what a policy asks of numerals, and how they are written.
+def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.Formula, ...], list[Writing]]:
+    """Return what a policy asks of numerals, and how they are written: in the first way whose automaton is
+    not too large.
 
     There are DIGITS digits before the point and behind it, or one more than the longest number has that the
     specification names: so a number beside it can be written, too. Raises LimitError (number_chars) where
     that number has too many digits.
     """
     atoms = atoms_of(spec.formulas)
-    whole, fraction = _digits(_named(atoms), limits)
+    named = _named(atoms)
+    whole, fraction = _digits(named, DIGITS, limits)
     exponent = policy != "plain" and all(map(_bears_exponent, atoms))
     if policy == "any":
-        return spec.formulas, Writing(policy, UNBOUNDED, UNBOUNDED, exponent)
+        return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent)]
+    fewest = Writing(policy, *_digits(named, 1, limits), exponent)
     if policy != "bounded":
-        return spec.formulas, Writing(policy, whole, fraction, exponent)
+        return spec.formulas, [Writing(policy, whole, fraction, exponent), fewest]
     integers = list(map(only_integers, spec.formulas))
     if all(integers):
-        return spec.formulas, Writing(policy, whole, 0, False)
+        return spec.formulas, [Writing(policy, count, 0, False) for count in (whole, UNBOUNDED)]
     formulas = [
         ir.All((formula, ir.PlainInteger())) if alone else formula
         for formula, alone in zip(spec.formulas, integers, strict=True)
     ]
-    return tuple(formulas), Writing(policy, whole, fraction, exponent)
+    return tuple(formulas), [Writing(policy, whole, fraction, exponent), fewest]
 
 
 def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
@@ -180,9 +183,9 @@ def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     return list(found)
 
 
-def _digits(values: list[Decimal], limits: Limits) -> tuple[int, int]:
-    """Return how many digits numerals may have before the point and behind it."""
-    whole = fraction = DIGITS
+def _digits(values: list[Decimal], least: int, limits: Limits) -> tuple[int, int]:
+    """Return how many digits numerals may have before the point and behind it: `least`, or more."""
+    whole = fraction = least
     for value in values:
         power, digits = magnitude(value)
         before, behind = max(power + 1, 1), max(len(digits) - 1 - power, 0)
