@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from structgen.automata.numbers import number_pool, numeral_automata
+from structgen.automata.numbers import number_pool, numeral_automata, value_automata
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.numbers.numeral_automata import COLUMNS, WIDTH
 from structgen.errors import LimitError, OptionError
@@ -516,7 +516,7 @@ def test_an_unknown_policy_is_refused() -> None:
 
 
 def test_products_grow_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    by_7, by_11 = (number_pool.divisibility(Decimal(n)) for n in (7, 11))
+    by_7, by_11 = (value_automata.divisibility(Decimal(n)) for n in (7, 11))
     both = numeral_automata.product(by_7, by_11)
     assert len(both.trans) > len(by_7.trans) + len(by_11.trans)
     monkeypatch.setattr(numeral_automata, "MOST_STATES", 16)

@@ -6,8 +6,8 @@ bounded
     Where only integers may stand, digits alone. Elsewhere finite floats: with at most N digits before the
     point and F behind it; and with an exponent of at most 3 digits, up to 287, where no bound but 0, no
     `multipleOf` and no listed number judges the value. N and F are 20, or one more than the longest number
-    has that the specification names; where that needs too many states beside large divisors, digits alone may
-    be any, and others are one more than those of the numbers that are named.
+    has that the specification names. Where that needs too many states beside large divisors, digits alone
+    may be as many as you like; elsewhere 6 or 4 take the place of 20.
 plain
     No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
     as above. A fraction may end in zeros (1.50).
@@ -24,13 +24,13 @@ go from which no formula can become true. Specifications that were met before ar
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, partial
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,15 +48,7 @@ from structgen.automata.numbers.numeral_automata import (
     without_columns,
 )
 from structgen.automata.numbers.numeral_forms import numeral_form
-from structgen.automata.numbers.value_automata import (
-    EQUAL,
-    GREATER,
-    LESS,
-    comparison,
-    digits_alone,
-    divisibility,
-    membership,
-)
+from structgen.automata.numbers.value_automata import cells, digits_alone, divisibility, membership
 from structgen.automata.numbers.written_forms import (
     POLICIES,
     Writing,
@@ -75,8 +67,6 @@ MOST_KEPT, MOST_SPECS = 1 << 18, 1 << 12
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 
 Outcome = Callable[[frozenset[int]], int]
-_Known = Mapping[object, object]
-"""How a value compares with bounds, by bound; and whether it meets other atoms, by atom."""
 
 
 class NumberPool:
@@ -306,9 +296,7 @@ def _written(
     formulas: tuple[ir.Formula, ...], writing: Writing, missing: frozenset[int]
 ) -> Automaton[frozenset[int]] | None:
     """As `_automaton`, of numerals that are written so."""
-    known: dict[object, object] = {}
-    if not writing.fraction:
-        known = {ir.PlainInteger(): True, ir.Multiple(Decimal(1)): True}
+    known = () if writing.fraction else (ir.PlainInteger(), ir.Multiple(Decimal(1)))
     form = numeral_form(writing)
     found: Automaton[tuple[object, ...] | None] = relabelled(
         without_columns(form, missing) if missing else form, lambda ends: () if ends else None
@@ -317,75 +305,115 @@ def _written(
     for name, part in _parts(formulas, known):
         names.append(name)
         both = relabelled(product(found, part), lambda pair: None if pair[0] is None else (*pair[0], pair[1]))
-        kept = trimmed(both, lambda label: _may_hold(formulas, known, names, label))
+        table = _Table(formulas, known, names, both.labels)
+        kept = trimmed(both, table.may_meet)
         if kept is None:
             return None
         found = kept
-
-    def met(label: tuple[object, ...] | None) -> frozenset[int]:
-        if label is None:
-            return frozenset()
-        values = {**known, **dict(zip(names, label, strict=True))}
-        return frozenset([at for at, formula in enumerate(formulas) if _truth(formula, values)])
-
-    return trimmed(relabelled(found, met), bool)
+    return trimmed(relabelled(found, _Table(formulas, known, names, found.labels).met), bool)
 
 
-def _may_hold(
-    formulas: tuple[ir.Formula, ...], known: _Known, names: list[object], label: tuple[object, ...] | None
-) -> bool:
-    """Return whether some formula can be true of a numeral, of which a label says all that is known."""
-    if label is None:
-        return False
-    values = {**known, **dict(zip(names, label, strict=True))}
-    return any(_truth(formula, values) is not False for formula in formulas)
-
-
-def _parts(formulas: tuple[ir.Formula, ...], known: _Known) -> Iterator[tuple[object, Automaton[Any]]]:
-    """Yield the automata that tell whether atoms are met, with the names under which `_truth` finds what they
-    say; those first that rule out the most."""
+def _parts(
+    formulas: tuple[ir.Formula, ...], known: Collection[object]
+) -> Iterator[tuple[object, Automaton[Any]]]:
+    """Yield the automata that tell whether atoms are met, each with its name: the atom, or the bounds of all
+    intervals; those first that rule out the most."""
     atoms = [atom for atom in dict.fromkeys(atoms_of(formulas)) if atom not in known]
-    bounds: dict[Decimal, None] = {}
+    bounds: set[Decimal] = set()
     for atom in atoms:
         if isinstance(atom, ir.Interval):
-            bounds.update(dict.fromkeys([end for end in (atom.low, atom.high) if end is not None]))
-        elif isinstance(atom, ir.Points) and not any(atom.of):
-            bounds[Decimal(0)] = None
-    for bound in bounds:
-        yield bound, comparison(bound)
+            bounds.update([end for end in (atom.low, atom.high) if end is not None])
+        elif _is_of_zero(atom):
+            bounds.add(Decimal(0))
+    if bounds:
+        ascending = tuple(sorted(bounds))
+        yield ascending, cells(ascending)
     if ir.PlainInteger() in atoms:
         yield ir.PlainInteger(), digits_alone()
     for atom in atoms:
-        if isinstance(atom, ir.Points) and any(atom.of):
+        if isinstance(atom, ir.Points) and not _is_of_zero(atom):
             yield atom, membership(atom.of)
     for atom in atoms:
         if isinstance(atom, ir.Multiple):
             yield atom, divisibility(atom.of)
 
 
-def _truth(root: ir.Formula, known: _Known) -> bool | None:
-    """Return whether a formula is true; None where what is known does not tell (Kleene's logic)."""
+def _is_of_zero(atom: ir.NumberAtom) -> bool:
+    """Return whether an atom is the set of zero, which is a bound: an exponent leaves it zero."""
+    return isinstance(atom, ir.Points) and bool(atom.of) and not any(atom.of)
 
-    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool | None]) -> bool | None:
-        values = [*[_atom_truth(atom, known) for atom in atoms], *parts]
+
+_FALSE, _UNKNOWN, _TRUE = range(3)
+_Truths = npt.NDArray[np.int8]
+"""Kleene's truth values, of each label one."""
+
+
+class _Table:
+    """The truth of formulas by label: a label says what is known of a value, in the order of some names."""
+
+    def __init__(
+        self,
+        formulas: tuple[ir.Formula, ...],
+        known: Collection[object],
+        names: list[object],
+        labels: Sequence[tuple[object, ...] | None],
+    ) -> None:
+        """`known`: the atoms that are true of every value."""
+        ends = [label for label in labels if label is not None]
+        self._size, self._known = len(ends), known
+        self._columns = {
+            name: np.array(column, np.int64)
+            for name, column in zip(names, zip(*ends, strict=True), strict=False)
+        }
+        self._bounds = next((name for name in names if isinstance(name, tuple)), ())
+        self._places = {bound: at for at, bound in enumerate(self._bounds)}
+        truths = [folded(formula, self._joined) for formula in formulas]
+        self._truths = dict(zip(ends, zip(*[truth.tolist() for truth in truths], strict=True), strict=True))
+
+    def may_meet(self, label: tuple[object, ...] | None) -> bool:
+        """Return whether some formula may be true."""
+        return label is not None and max(self._truths[label]) > _FALSE
+
+    def met(self, label: tuple[object, ...] | None) -> frozenset[int]:
+        """Return the formulas that are true."""
+        truths = () if label is None else self._truths[label]
+        return frozenset([at for at, truth in enumerate(truths) if truth == _TRUE])
+
+    def _joined(self, formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[_Truths]) -> _Truths:
+        values = [*map(self._of_atom, atoms), *parts]
         if isinstance(formula, ir.Not):
-            return None if values[0] is None else not values[0]
-        decides = isinstance(formula, ir.Any_)
-        if decides in values:
-            return decides
-        return None if None in values else not decides
+            return _TRUE - values[0]
+        if isinstance(formula, ir.Any_):
+            return np.max(values, axis=0) if values else self._all(_FALSE)
+        return np.min(values, axis=0) if values else self._all(_TRUE)
 
-    return folded(root, joined)
+    def _all(self, truth: int) -> _Truths:
+        return np.full(self._size, truth, np.int8)
 
+    def _of_atom(self, atom: ir.NumberAtom) -> _Truths:
+        if atom in self._known:
+            return self._all(_TRUE)
+        if isinstance(atom, ir.Interval) or _is_of_zero(atom):
+            cell = self._columns.get(self._bounds)
+            if cell is None:
+                return self._all(_UNKNOWN if self._asks(atom) else _TRUE)
+            return (_TRUE * self._inside(atom, cell)).astype(np.int8)
+        if atom not in self._columns:
+            return self._all(_UNKNOWN)
+        return (_TRUE * self._columns[atom]).astype(np.int8)
 
-def _atom_truth(atom: ir.NumberAtom, known: _Known) -> bool | None:
-    if isinstance(atom, ir.Points) and not any(atom.of):
-        return None if (order := known.get(Decimal(0))) is None else order == EQUAL and bool(atom.of)
-    if not isinstance(atom, ir.Interval):
-        return cast("bool | None", known.get(atom))
-    met: list[bool | None] = []
-    for end, outside, is_open in ((atom.low, LESS, atom.open_low), (atom.high, GREATER, atom.open_high)):
-        if end is not None:
-            order = known.get(end)
-            met.append(None if order is None else order != outside and not (order == EQUAL and is_open))
-    return False if False in met else None if None in met else True
+    @staticmethod
+    def _asks(atom: ir.NumberAtom) -> bool:
+        return not isinstance(atom, ir.Interval) or atom.low is not None or atom.high is not None
+
+    def _inside(self, atom: ir.NumberAtom, cell: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return in which cells a value is in an interval, or in the set of zero."""
+        if not isinstance(atom, ir.Interval):
+            first = last = 2 * self._places[Decimal(0)] + 1
+        else:
+            first = 0 if atom.low is None else 2 * self._places[atom.low] + 1 + atom.open_low
+            last = 2 * len(self._bounds)
+            if atom.high is not None:
+                last = 2 * self._places[atom.high] + 1 - atom.open_high
+        found: npt.NDArray[np.bool_] = (cell >= first) & (cell <= last)
+        return found

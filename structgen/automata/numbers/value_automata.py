@@ -25,13 +25,15 @@ from structgen.automata.numbers.numeral_automata import (
     WIDTH,
     Automaton,
     Sketch,
+    product,
+    relabelled,
     too_many_states,
 )
 from structgen.language.ir import DEAD
 
-LESS, EQUAL, GREATER = -1, 0, 1
-_ORDER: Final = (EQUAL, LESS, GREATER)
-"""The labels of a comparison."""
+_LESS, _EQUAL, _GREATER = 0, 1, 2
+_ORDER: Final = (_EQUAL, _LESS, _GREATER)
+"""The labels of a comparison with one bound."""
 _BOOLS: Final = (False, True)
 _MINUS, _POINT = COLUMNS.index(b"-"), COLUMNS.index(b".")
 
@@ -55,12 +57,18 @@ def written_out(value: Decimal) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=128)
-def comparison(bound: Decimal) -> Automaton[int]:
-    """Return the automaton whose labels say whether a value is LESS than a bound, EQUAL or GREATER.
+def cells(bounds: tuple[Decimal, ...]) -> Automaton[int]:
+    """Return the automaton whose labels say where a value lies among some bounds, which ascend: 2i + 1 is the
+    i-th bound, 2i lies below it.
 
-    It has some four states for each digit of the bound. Cost: some 5 us each, for the first time.
+    It has some four states for each digit of a bound. Cost: some 5 us each, for the first time. Raises
+    LimitError (automaton_states).
     """
-    return _sign() if not bound else _comparison(bound)
+    if len(bounds) == 1:
+        return _comparison(bounds[0]) if bounds[0] else _sign()
+    half = len(bounds) // 2
+    both = product(cells(bounds[:half]), cells(bounds[half:]))
+    return relabelled(both, sum)  # a value above some bound of the second half is above all of the first
 
 
 def _sign() -> Automaton[int]:

@@ -19,6 +19,8 @@ from structgen.limits import Limits
 POLICIES = ("bounded", "plain", "any", "python")
 DIGITS = 20
 """Digits before the point, and after it, of which no number of the schema needs more."""
+_FEWER = (6, 4)
+"""Digits in their place, in turn, where the automaton is too large."""
 UNBOUNDED = -1
 """Any number of digits."""
 
@@ -153,21 +155,20 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
     """
     atoms = atoms_of(spec.formulas)
     named = _named(atoms)
-    whole, fraction = _digits(named, DIGITS, limits)
     exponent = policy != "plain" and all(map(_bears_exponent, atoms))
+    counted = [Writing(policy, *_digits(named, least, limits), exponent) for least in (DIGITS, *_FEWER)]
     if policy == "any":
         return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent)]
-    fewest = Writing(policy, *_digits(named, 1, limits), exponent)
     if policy != "bounded":
-        return spec.formulas, [Writing(policy, whole, fraction, exponent), fewest]
+        return spec.formulas, counted
     integers = list(map(only_integers, spec.formulas))
     if all(integers):
-        return spec.formulas, [Writing(policy, count, 0, False) for count in (whole, UNBOUNDED)]
+        return spec.formulas, [Writing(policy, count, 0, False) for count in (counted[0].whole, UNBOUNDED)]
     formulas = [
         ir.All((formula, ir.PlainInteger())) if alone else formula
         for formula, alone in zip(spec.formulas, integers, strict=True)
     ]
-    return tuple(formulas), [Writing(policy, whole, fraction, exponent), fewest]
+    return tuple(formulas), counted
 
 
 def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
