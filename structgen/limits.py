@@ -35,7 +35,7 @@ class Limits:
     banned_texts: int = 100_000
     """Texts that `sg.without` bans from one grammar."""
     number_chars: int = 4_096
-    """Characters of one numeral under numbers="any"."""
+    """Digits of a number that a schema names, written out."""
     liveness: Literal["refuse", "flag"] = "refuse"
     """What to do with a place that the oracle cannot decide: refuse it, or list it in report.may_dead_end."""
 

@@ -4,16 +4,11 @@ names it. Work is counted here, not time; `make hostile` measures time."""
 from __future__ import annotations
 
 import json
-import random
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 import structgen as sg
-from structgen.automata.numbers.number_pool import COLUMNS
-from structgen.automata.numbers.printed_numerals import PrintedPool
-from structgen.language import ir
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.resources import small_tokenizer
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -125,48 +120,6 @@ def test_numbers_of_many_digits_cost_some_steps_a_digit(schema: str) -> None:
             break
         matcher.advance(allowed[-1])
     assert max(spent) < 20_000
-
-
-def _shortest(pool: PrintedPool, state: int, most: int) -> list[bytes]:
-    """Return the texts of at most so many characters that lead from a state to a numeral's end, in order of
-    length and of bytes: brute force over the rows."""
-    layer, found = [(state, b"")], []
-    for _ in range(most + 1):
-        found += [text for at, text in layer if pool.outcome[at] >= 0]
-        following = []
-        for at, text in layer:
-            pool.expand(at)
-            row = pool.trans[at].tolist()
-            following += [(row[c], text + COLUMNS[c : c + 1]) for c in range(15) if row[c] >= 0]
-        layer = sorted(following, key=lambda one: one[1])
-    return found
-
-
-def test_the_shortest_numeral_that_python_prints_is_that_of_brute_force() -> None:
-    chance = random.Random(52)
-    for _ in range(3):
-        steps = chance.choice(["0.5", "3", "7", "0.25", "20", "1"])
-        low = chance.choice(["-30", "0.3", "9.5", "-0.001", "12"])
-        schema = f'{{"type":"number","multipleOf":{steps},"minimum":{low}}}'
-        compiled = sg.compile(sg.json_schema(schema, **sg.JSON_DUMPS), BYTES, store=False)
-        pool = PrintedPool(sg.Limits())
-        formula = ir.All((ir.Multiple(Decimal(steps)), ir.Interval(Decimal(low), None)))
-        start = pool.start(ir.Spec((formula,)), lambda demands: 0)
-        for text in ("", "1", "-"):
-            state: int | None = start
-            for byte in text.encode():
-                pool.expand(state)
-                state = int(pool.trans[state, COLUMNS.index(byte)])
-                if state < 0:
-                    state = None
-                    break
-            reached = compiled.step_bytes(compiled.start, text.encode())
-            assert (state is None) == (reached is None), (schema, text)
-            if state is None:
-                continue
-            found = _shortest(pool, state, 2)
-            if found:
-                assert pool.finish(state)[0] == found[0], (schema, text)
 
 
 def _around(wrap: Any) -> Any:

@@ -47,8 +47,8 @@ _ESCAPES = {
 }
 """Of strings, and of keys and constants."""
 _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
-_NUMERAL, _RESIDUE = 500, 1000
-"""Bytes of a state of the numeral automata, and of what the network knows of a residue; about."""
+_RESIDUE = 1000
+"""Bytes of what the network knows of a residue; about."""
 
 
 def compiled_schema(
@@ -116,7 +116,7 @@ class CompiledSchema(CompiledGrammar):
         strings, numbers = self._expander.strings, self._expander.numbers
         states, made = strings.count, numbers.made
         rows = tables.most_interned
-        automata = strings.trans.nbytes + _NUMERAL * made
+        automata = strings.trans.nbytes + numbers.nbytes
         size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
         most = max(states, made) / limits.automaton_states
         return float(max(size / limits.grammar_memory, 2 * most, 2 * rows / limits.parser_states))
@@ -283,7 +283,7 @@ class CompiledSchema(CompiledGrammar):
         """Bytes of the grammar's own tables: states, masks as lists, automata;
         not the store's nor the vocabulary's."""
         return int(
-            self._tables.nbytes() + self._expander.strings.trans.nbytes + self._expander.numbers.trans.nbytes
+            self._tables.nbytes() + self._expander.strings.trans.nbytes + self._expander.numbers.nbytes
         )
 
     @property

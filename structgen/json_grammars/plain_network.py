@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structgen.automata.numbers.printed_numerals import number_pool
+from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.scalar_questions import Numbers, Strings
 from structgen.schema.reading.document import Document
@@ -21,5 +21,5 @@ def network_of(document: Document) -> SchemaNetwork:
     return SchemaNetwork(
         document,
         Strings(strings, outcome, document.quoting.literal),
-        Numbers(number_pool(policies.numbers, limits, document.missing), outcome),
+        Numbers(NumberPool(policies.numbers, limits, document.missing), outcome),
     )

@@ -352,9 +352,9 @@ class Inspection:
             self._tables.context[L.C_ROOT] if frame < 0 else self._tables.rows(L.T_FRAME)[frame, L.F_PLACE]
         )
 
-    def farthest_numeral(self, place: int) -> int | None:
+    def farthest_numeral(self, place: int) -> int:
         """Return how many characters the rest of a numeral takes at most, in whichever state of its
-        automaton, at a place by its row; None where these are many."""
+        automaton, at a place by its row."""
         return self._numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.P_NUMBER]))
 
     def plain_object(self, row: int) -> int:

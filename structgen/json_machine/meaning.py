@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from structgen.automata.numbers.printed_numerals import number_pool
+from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import ASCII, JSON
 from structgen.json_machine.answers import scalar_questions
@@ -59,13 +59,13 @@ def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables) ->
     lone, quoting = grammar.policies.escapes == "any", grammar.quoting
     spelling = ASCII if quoting.is_ascii else JSON
     strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing)
-    numbers = number_pool(grammar.policies.numbers, limits, quoting.missing)
+    numbers = NumberPool(grammar.policies.numbers, limits, quoting.missing)
     outcomes = _Outcomes()
     network = grammar.network(
         scalar_questions.Strings(strings, outcomes, quoting.literal),
         scalar_questions.Numbers(numbers, outcomes),
         limits,
-        widest=lambda: scalar_questions.Numbers(number_pool("any", limits, quoting.missing), outcomes),
+        widest=lambda: scalar_questions.Numbers(NumberPool("any", limits, quoting.missing), outcomes),
     )
     outcomes.expander = expander = Expander(network, strings, numbers, tables, limits)
     return expander

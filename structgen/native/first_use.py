@@ -36,7 +36,7 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.tokens.trie": 2.5,
         "structgen.json_machine.records.terminal_walks": 8.0,
     },
-    NUMBERS: {"structgen.automata.numbers.numeral_rows": 3.5},
+    NUMBERS: {"structgen.automata.numbers.numeral_automata": 0.7},
     PATTERNS: {"structgen.automata.strings.determinizer": 9.0},
     LARK: {
         "structgen.lark_grammars.compiled.lark_masks": 9.0,

@@ -7,15 +7,12 @@ same words.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 import structgen as sg
-from structgen.automata.numbers import digit_steps as steps
-from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.programs import determinizer_tables
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings.string_pool import StringPool
@@ -94,20 +91,6 @@ def test_the_string_automata_index_the_same_keys_and_sets_after_growth() -> None
         memory.grow(cause, MANY)
         assert indexed(memory._slots[name]) == before
     assert memory.ask(k.ASK_THREAD, 0, 0) == zeros
-
-
-def test_the_numeral_automata_index_the_same_states_and_functions_after_growth() -> None:
-    own = Limits(automaton_states=10_001)  # no other pool shares the states of these limits
-    pool = NumberPool("bounded", own)
-    pool.start(ir.Spec((ir.Interval(Decimal(3), Decimal(700), False, False),)), lambda demands: len(demands))
-    held = pool._numerals
-    before = indexed(held._slots), indexed(-2 - held._slots)
-    assert all(before)
-    room = len(held._slots)
-    while len(held._slots) == room:
-        held._arena[steps.FUNCTIONS] += 1  # a function that no content names: it is in no slot
-        held._grow()
-    assert (indexed(held._slots), indexed(-2 - held._slots)) == before
 
 
 def test_the_lists_of_lexeme_states_are_indexed_alike_after_growth() -> None:

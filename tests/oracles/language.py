@@ -219,7 +219,7 @@ class Numeral(Piece):
                 else:
                     for tail in exponents(exponent, self.caps.exponent):
                         nfa.link(tails[exponent], tail.encode(), end)
-            if self.value == 0 and self.policy != "plain":
+            if self.value == 0 and self.policy != "plain" and self.caps.exponent:
                 _zero_exponents(nfa, tails[exponent], end, self.caps.exponent)
             signs = (
                 ("", "-")
@@ -408,7 +408,11 @@ def documents(
     else:
         if any(abs(c) > 10**15 or c != round(c, 15) for c in numbers_in(parts, source)):
             raise Unclear("constants that may raise the caps")
-        yield [Numeral(Decimal(value), options.numbers)]
+        judged = any(numbers_in(parts, source)) or any(
+            "integer" in str(members.get("type")) or members.keys() & {"multipleOf", "divisibleBy"}
+            for members in (source.members(part.schema) for part in parts)
+        )
+        yield [Numeral(Decimal(value), options.numbers, Caps(exponent=0) if judged else BASE_CAPS)]
 
 
 def _objects(

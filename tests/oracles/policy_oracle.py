@@ -40,7 +40,6 @@ class Options:
     numbers: str = "bounded"
     escapes: str = "canonical"
     formats: str = "assert"
-    number_chars: int = 4096
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `json_schema`."""
@@ -71,6 +70,7 @@ def judge(text: bytes, schema: Json, options: Options, draft: str | None = None)
     found = [_whitespace(text, root, tokens, options)]
     source = Source(schema, draft_of(schema, draft))
     of_integers = any(word in str(schema) for word in _OF_INTEGERS)
+    judged = of_integers or any(word in str(schema) for word in _BOUNDS)
     stack: list[tuple[Node, list[Part]]] = [(root, [Part(schema, True, False)])]
     while stack:
         node, roots = stack.pop()
@@ -84,7 +84,8 @@ def judge(text: bytes, schema: Json, options: Options, draft: str | None = None)
         elif node.kind == "string":
             found.append(_spelling(text, node.token, options, parts, False))
         elif node.kind == "number":
-            found.append(_numeral(text, node.token, options, numbers_in(parts, source), of_integers))
+            constants = numbers_in(parts, source)
+            found.append(_numeral(text, node.token, options, constants, of_integers, judged))
     for answer in (Answer.NO, Answer.UNSURE):
         bad = [f for f in found if f.answer is answer]
         if bad:
@@ -233,22 +234,29 @@ def plain_digits(value: Decimal) -> tuple[int, int]:
 def caps_for(constants: list[Decimal]) -> Caps:
     """Return the most that constants can raise the caps to."""
     base = Caps()
-    whole = max([base.integer, *(plain_digits(c)[0] for c in constants)])
-    fraction = max([base.fraction, *(plain_digits(c)[1] for c in constants)])
+    whole = max([base.integer, *(plain_digits(c)[0] + 1 for c in constants)])
+    fraction = max([base.fraction, *(plain_digits(c)[1] + 1 for c in constants)])
     exponent = max([base.exponent, *(len(str(abs(c.adjusted()))) for c in constants)])
     return Caps(whole, fraction, exponent)
 
 
 _OF_INTEGERS = ("integer", "multipleOf", "divisibleBy", "enum", "const")
+_BOUNDS = ("inimum", "aximum")
 
 
 def _numeral(
-    text: bytes, token: Token, options: Options, constants: list[Decimal], speaks_of_integers: bool
+    text: bytes,
+    token: Token,
+    options: Options,
+    constants: list[Decimal],
+    speaks_of_integers: bool,
+    judged: bool,
 ) -> Judgement:
     numeral = text[token.start : token.end].decode()
+    if "e" in numeral.lower() and judged:
+        return Judgement(Answer.UNSURE, token.start, "numbers", "perhaps an exponent is not judged there")
     if options.numbers == "any":
-        fits = len(numeral) <= options.number_chars
-        return Judgement(Answer.YES if fits else Answer.NO, token.start, "numbers", "too long")
+        return Judgement(Answer.YES)
     if options.numbers == "plain" and not is_plain(numeral):
         return Judgement(Answer.NO, token.start, "numbers", "not plain")
     if within(numeral, Caps()):

@@ -265,14 +265,14 @@ DEPTHS = [
     Hostile(
         "a least number of 300 digits",
         lambda: {"type": "integer", "minimum": int("7" * 300)},
-        lambda: ("7" * 300, "1E300"),
-        lambda: ("7" * 299 + "6", "1E299"),
+        lambda: ("7" * 300, "1" + "0" * 300),
+        lambda: ("7" * 299 + "6", "1" + "0" * 299),
     ),
     Hostile(
         "multiples of 7 from 10^400 on",
         lambda: {"type": "number", "multipleOf": 7, "minimum": 10**400},
-        lambda: ("7E400", str(7 * 10**400)),
-        lambda: ("1E400", "7E399"),
+        lambda: (str(7 * 10**400), str(14 * 10**400)),
+        lambda: (str(10**400), str(7 * 10**399)),
     ),
 ]
 

@@ -1,11 +1,10 @@
 """Numeral automata: the JSON numbers whose value meets a formula, as RFC 8259 spells them.
 
-What comes in: a `Spec` of intervals and multiples. What goes out: states, rows over the 15 characters of
-numerals, and shortest completions.
+What comes in: a `Spec` of bounds, sets and divisors. What goes out: states, whole rows over the 15 characters
+of numerals, and shortest completions.
 
-`number_pool.NumberPool` is the entrance, and keeps the states for all grammars. `number_plan` reduces a
-formula to bounds and divisors, one side for each sign; `written_forms` says what "bounded" asks. A state is a
-`Numeral` (`digit_steps`): room for digits, place among the bounds, remainder, power of ten. The one question
-is whether some characters lead on to a value (`numeral_values`). `numeral_rows` fills rows.
-`printed_numerals`: as Python prints.
+`number_pool.NumberPool` is the entrance, and keeps the automata for all grammars. `written_forms` says how a
+policy lets numerals be written, `numeral_forms` draws the automaton of that form, Python's own included.
+`value_automata` draws the automata that compare with a bound, know a set, or divide. `numeral_automata`
+multiplies them, and drops the states that no valid numeral passes.
 """

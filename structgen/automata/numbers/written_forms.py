@@ -1,7 +1,7 @@
-"""How many digits a policy lets a numeral have, and which values it may be written for.
+"""How a policy lets numerals be written: with how many digits, and with which of point and exponent.
 
-Under "bounded" numerals are so written that `json.loads` reads an int where only integers may stand, and a
-finite float elsewhere. `number_pool` says what each policy allows.
+What comes in: the formulas of a specification and the name of a policy. What goes out: the formulas that
+numerals must meet under it, and a `Writing`. `number_pool` says what each policy allows.
 """
 
 from __future__ import annotations
@@ -9,43 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import chain
-from typing import NamedTuple, TypeAlias, TypeVar, Union, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
-import numpy as np
-
+from structgen.automata.numbers.value_automata import magnitude
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 
-BOUNDED, PLAIN, ANY, PRINTED = 0, 1, 2, 3
-POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY, "python": PRINTED}
-"""PRINTED: the numerals among which `printed_numerals` chooses."""
-FARTHEST = 1 << 40
-"""Powers of ten from here on are not counted with (`digit_steps.BIG`)."""
+POLICIES = ("bounded", "plain", "any", "python")
 DIGITS = 20
 """Digits before the point, and after it, of which no number of the schema needs more."""
-_MOST_EXPONENT = 307 - DIGITS
-LARGEST_FLOAT = Decimal("1.7976931348623158E+308")
-"""The last numeral of 17 digits that is read as a finite float (IEEE 754 binary64)."""
-_FINITE = ir.Interval(-LARGEST_FLOAT, LARGEST_FLOAT)
-_FAR_FROM_LARGEST = 300
-"""A schema whose numbers are below 10**300 asks for finite floats."""
+_FEWER = (6, 4)
+"""Digits in their place, in turn, where the automaton is too large."""
+UNBOUNDED = -1
+"""Any number of digits."""
 
 T = TypeVar("T")
-Number: TypeAlias = Union[int, Decimal]
 _ATOMS = (ir.Interval, ir.Points, ir.Multiple, ir.PlainInteger)
+_ZERO = Decimal(0)
 _Joined: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
 
 
-class Caps(NamedTuple):
-    """How many digits may stand before the point, after it and in the exponent; the largest exponent; and how
-    many digits a numeral of digits alone may have, if more."""
+class Writing(NamedTuple):
+    """How numerals are written."""
 
-    integer: int
+    policy: str
+    whole: int
+    """The most digits before the point, or UNBOUNDED."""
     fraction: int
-    exponent: int
-    most_exponent: int = FARTHEST
-    alone: int = 0
+    """The most digits behind it, or UNBOUNDED; 0: there is no point."""
+    exponent: bool
+    """Whether there may be an exponent."""
 
 
 # -- formulas --
@@ -70,11 +64,6 @@ def _parts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
     if isinstance(formula, ir.Not):
         return (formula.of,)
     raise ValueError(f"{type(formula).__name__} says nothing about numbers")
-
-
-def steps_of(atoms: list[ir.NumberAtom]) -> list[Decimal]:
-    """Return the values of which numbers are asked to be multiples, each once."""
-    return list(dict.fromkeys([atom.of for atom in atoms if isinstance(atom, ir.Multiple)]))
 
 
 def folded(root: ir.Formula, joined: _Joined[T]) -> T:
@@ -118,92 +107,100 @@ def _is_integer(atom: ir.NumberAtom) -> bool:
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
 
 
-def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
-    """Return the numbers that atoms name; of the ints of a finite set the outermost, because those between
-    them ask for no more digits."""
-    found = steps_of(atoms)
-    for atom in atoms:
-        if isinstance(atom, ir.Interval):
-            found += [end for end in (atom.low, atom.high) if end is not None]
-        elif isinstance(atom, ir.Points):
-            listed = np.array(list(atom.of))  # of objects, unless all are ints
-            outer = (int(listed.min()), int(listed.max())) if listed.dtype == np.int64 else atom.of
-            found += map(Decimal, outer)
-    return found
+def with_sets_joined(root: ir.Formula) -> ir.Formula:
+    """Return an equal formula in which a disjunction has at most one finite set, and a conjunction at most
+    one that is excepted; an interval of one number is a set. So a list of numbers is one automaton, in
+    whichever way it was written."""
+
+    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
+        members: list[ir.Formula] = [*map(_as_set, atoms), *parts]
+        if isinstance(formula, ir.Not):
+            return ir.Not(members[0])
+        if isinstance(formula, ir.Any_):
+            sets = [part for part in members if isinstance(part, ir.Points)]
+            others = [part for part in members if not isinstance(part, ir.Points)]
+            return ir.Any_((*others, _united(sets))) if len(sets) > 1 else ir.Any_(tuple(members))
+        excepted: list[ir.Points] = []
+        rest: list[ir.Formula] = []
+        for part in members:
+            if isinstance(part, ir.Not) and isinstance(part.of, ir.Points):
+                excepted.append(part.of)
+            else:
+                rest.append(part)
+        return ir.All((*rest, ir.Not(_united(excepted)))) if len(excepted) > 1 else ir.All(tuple(members))
+
+    return folded(root, joined)
 
 
-def _largest(values: list[Decimal]) -> int:
-    """Return the power of ten of the first digit of the largest number, at least 0."""
-    return max([value.adjusted() for value in values if value] + [0])
+def _as_set(atom: ir.NumberAtom) -> ir.NumberAtom:
+    if isinstance(atom, ir.Interval) and atom.low is not None and atom.low == atom.high and atom.low:
+        return atom if atom.open_low or atom.open_high else ir.Points(frozenset((atom.low,)))
+    return atom
+
+
+def _united(sets: list[ir.Points]) -> ir.Points:
+    return ir.Points(frozenset().union(*[one.of for one in sets]))
 
 
 # -- what a policy asks --
 
 
-def magnitude(value: Decimal) -> tuple[int, str]:
-    """Return the power of ten of a number's first digit, and its digits without a zero at either end."""
-    mantissa, _, power = f"{value.copy_abs():e}".partition("e")
-    return int(power), mantissa.replace(".", "").rstrip("0")
+def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.Formula, ...], list[Writing]]:
+    """Return what a policy asks of numerals, and how they are written: in the first way whose automaton is
+    not too large.
 
-
-def caps_of(values: list[Decimal], policy: int, limits: Limits) -> Caps:
-    """Return the digit caps of a specification that names some values (the rule: `number_pool`).
-
-    Raises LimitError (number_chars) for a number of too many digits, and under "plain" where a number of the
-    specification cannot be written.
+    There are DIGITS digits before the point and behind it, or one more than the longest number has that the
+    specification names: so a number beside it can be written, too. Raises LimitError (number_chars) where
+    that number has too many digits.
     """
-    integer = fraction = DIGITS
-    beyond = 1 if policy == PLAIN else 0  # without an exponent, other numbers near a bound take a digit more
-    short = min(DIGITS, limits.number_chars) - beyond
-    for value, text in zip(values, map(str, values), strict=True):
-        if (len(text) > short or "E" in text) and value:
-            e, digits = magnitude(value)
-            if len(digits) > limits.number_chars:
-                raise LimitError(
-                    f"A number of the schema is written with {len(digits)} digits.", limit="number_chars"
-                )
-            integer, fraction = max(integer, e + 1 + beyond), max(fraction, len(digits) - 1 - e + beyond)
-    exponent_digits = max(3, len(str(4 * (integer + fraction))))
-    most_exponent = _MOST_EXPONENT if policy == BOUNDED and integer == DIGITS else FARTHEST
-    longest = max(integer, fraction)
-    if longest > limits.number_chars:
-        if policy == PLAIN:
+    atoms = atoms_of(spec.formulas)
+    named = _named(atoms)
+    exponent = policy != "plain" and all(map(_bears_exponent, atoms))
+    counted = [Writing(policy, *_digits(named, least, limits), exponent) for least in (DIGITS, *_FEWER)]
+    if policy == "any":
+        return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent)]
+    if policy != "bounded":
+        return spec.formulas, counted
+    integers = list(map(only_integers, spec.formulas))
+    if all(integers):
+        return spec.formulas, [Writing(policy, count, 0, False) for count in (counted[0].whole, UNBOUNDED)]
+    formulas = [
+        ir.All((formula, ir.PlainInteger())) if alone else formula
+        for formula, alone in zip(spec.formulas, integers, strict=True)
+    ]
+    return tuple(formulas), counted
+
+
+def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
+    """Return the numbers that atoms name, each once."""
+    found: dict[Decimal, None] = {}
+    for atom in atoms:
+        if isinstance(atom, ir.Interval):
+            found.update(dict.fromkeys([end for end in (atom.low, atom.high) if end is not None]))
+        elif isinstance(atom, ir.Points):
+            found.update(dict.fromkeys(map(Decimal, atom.of)))
+        elif isinstance(atom, ir.Multiple):
+            found[atom.of] = None
+    return list(found)
+
+
+def _digits(values: list[Decimal], least: int, limits: Limits) -> tuple[int, int]:
+    """Return how many digits numerals may have before the point and behind it: `least`, or more."""
+    whole = fraction = least
+    for value in values:
+        power, digits = magnitude(value)
+        before, behind = max(power + 1, 1), max(len(digits) - 1 - power, 0)
+        if value and max(before, behind) > limits.number_chars:
             raise LimitError(
-                f'A number of the schema has {longest} digits when written out, as numbers="plain" asks.',
+                f"A number of the schema has {max(before, behind):,} digits when written out.",
                 limit="number_chars",
             )
-        integer, fraction = min(integer, limits.number_chars), min(fraction, limits.number_chars)
-    return Caps(integer, fraction, exponent_digits, most_exponent)
+        whole, fraction = max(whole, before + 1), max(fraction, behind + 1)
+    return min(whole, max(DIGITS, limits.number_chars)), min(fraction, max(DIGITS, limits.number_chars))
 
 
-def as_written(spec: ir.Spec, policy: int, caps: Caps | None, limits: Limits) -> tuple[ir.Spec, Caps]:
-    """Return what a policy asks of numerals, and their caps; `caps` are those to use instead of the policy's.
-
-    Under "bounded" a formula asks for digits alone where only integers may stand, else for finite floats. One
-    that names a number of 10**300 or more has floats that are not finite, and one that names a number of more
-    digits than a numeral may have has integers with an exponent. `ir.PlainInteger`, with which drafts 3 and 4
-    call 12 an integer but neither 12.0 nor 12e0, lets digits alone be longer than other numerals.
-    Errors: see `caps_of`.
-    """
-    if policy == ANY:
-        return spec, Caps(limits.number_chars, limits.number_chars, 17)
-    atoms = [atoms_of((formula,)) for formula in spec.formulas]
-    named = [_named(some) for some in atoms]
-    caps = caps or caps_of(list(chain(*named)), policy, limits)
-    if policy == PLAIN:
-        caps = caps._replace(exponent=0)
-    if policy != BOUNDED:
-        return spec, caps
-    alone = any(ir.PlainInteger() in some for some in atoms)
-    largest, parts = list(map(_largest, named)), list(spec.formulas)
-    for at, formula in enumerate(spec.formulas):
-        if only_integers(formula):
-            if largest[at] + 2 <= limits.number_chars:
-                parts[at], alone = ir.All((formula, ir.PlainInteger())), True
-        elif caps.most_exponent == FARTHEST and largest[at] < _FAR_FROM_LARGEST:
-            parts[at] = ir.All((formula, _FINITE))
-            largest[at] = LARGEST_FLOAT.adjusted()
-    if alone and caps.integer >= DIGITS:
-        # Beyond each number that is named there are others.
-        caps = caps._replace(alone=min(max(largest) + 2, limits.number_chars))
-    return ir.Spec(tuple(parts)), caps
+def _bears_exponent(atom: ir.NumberAtom) -> bool:
+    """Return whether the mantissa of a numeral tells if it meets an atom."""
+    if isinstance(atom, ir.Interval):
+        return not atom.low and not atom.high
+    return isinstance(atom, ir.PlainInteger) or (isinstance(atom, ir.Points) and not any(atom.of))

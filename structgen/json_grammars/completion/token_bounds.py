@@ -252,8 +252,7 @@ class TokenBounds:
         place = self._machine.place_row(frame)
         own = self._numerals.get(place)
         if own is None:
-            most = self._machine.farthest_numeral(place)
-            own = self._numerals[place] = L.UNBOUNDED if most is None else most
+            own = self._numerals[place] = self._machine.farthest_numeral(place)
             self._note(L.T_PLACE, place, L.P_REST, own)
         return own
 

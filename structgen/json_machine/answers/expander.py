@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.numbers.printed_numerals import AnyPool
+from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.programs.determinizer_tables import MOST_TO_END
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
@@ -72,7 +72,12 @@ class Expander:
     )
 
     def __init__(
-        self, network: Network, strings: StringPool, numbers: AnyPool, tables: GrowingTables, limits: Limits
+        self,
+        network: Network,
+        strings: StringPool,
+        numbers: NumberPool,
+        tables: GrowingTables,
+        limits: Limits,
     ) -> None:
         self.network, self.strings, self.numbers = network, strings, numbers
         self._tables, self._limits = tables, limits
@@ -414,8 +419,6 @@ class Expander:
                 self.strings.expand(first, max(second - 1, 0))
                 if self._with_steppers:
                     self._measure()
-            elif kind == L.Q_NUMBER:
-                self.numbers.expand(first)
             elif kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
-from structgen.automata.numbers.printed_numerals import AnyPool
+from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Formula, Spec
@@ -121,7 +121,7 @@ class Numbers:
 
     __slots__ = ("_intern", "_pool")
 
-    def __init__(self, pool: AnyPool, intern: Intern) -> None:
+    def __init__(self, pool: NumberPool, intern: Intern) -> None:
         self._pool, self._intern = pool, intern
 
     def shortest(self, spec: Spec) -> Demands:

@@ -263,14 +263,14 @@ def walk_removed(c: JsonContext) -> bool:
 
 
 @jit
-def walk_number(c: JsonContext, first: int) -> bool:
+def walk_number(c: JsonContext, first: int) -> None:
     """Collect the tokens that stay inside a numeral from a state of its automaton on, and note, for each
-    subtree in which it ends, (outcome, node, 0: the byte is no longer its own). Returns whether it asked."""
+    subtree in which it ends, (outcome, node, 0: the byte is no longer its own)."""
     states, trie, last = Int64s(address_of_block(c.scratch)), c.vocabulary.trie, c.vocabulary.trie_count
     starts, ids, may = c.vocabulary.slot_start, c.vocabulary.slot_ids, c.may
     outcomes = c.number_outcomes
     states[0] = first
-    asked, whole = False, False
+    whole = False
     crossings = 0
     i = 0
     while i < last:
@@ -287,9 +287,7 @@ def walk_number(c: JsonContext, first: int) -> bool:
             continue
         i = (node >> 40) & 0xFFFFFF
         outcome = outcomes[state]
-        if target == -2:
-            asked = True
-        elif outcome >= 0 and (may[(M_ITEM << 8) | byte] != 0 or may[(M_MEMBER << 8) | byte] != 0):
+        if outcome >= 0 and (may[(M_ITEM << 8) | byte] != 0 or may[(M_MEMBER << 8) | byte] != 0):
             # anything that may hold a numeral goes on with white space, a comma or a bracket
             if depth > 1:
                 crossings = cross(c, crossings, outcome, here, 0)
@@ -298,7 +296,6 @@ def walk_number(c: JsonContext, first: int) -> bool:
                 crossings = cross(c, crossings, outcome, -1, 0)
                 whole = True
     c.crossed_count = crossings
-    return asked
 
 
 @entry("int64(int64, int64)")
@@ -322,8 +319,9 @@ def terminal_tokens(context: int, terminal_node: int) -> int:
         c.precise = 1
         return ASKED if wide < 0 else UNKNOWN_FREE
     c.removed = wide
+    asked = False
     if scratch.mode == M_NUMBER:
-        asked = walk_number(c, scratch.lexeme)
+        walk_number(c, scratch.lexeme)
     elif wide == 1:
         asked = walk_removed(c)
     else:

@@ -55,7 +55,6 @@ from structgen.json_machine.tables.json_blocks import (
     NO_FRAME,
     NO_STATE,
     Q_DEPTH,
-    Q_NUMBER,
     Q_PLACE,
     SENTINEL,
     SPACE_ANY,
@@ -248,7 +247,7 @@ def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
 
 @jit
 def number_step(c: JsonContext, state: int, byte: int) -> int:
-    """Return the numeral's next state, -1 (none), or -2 when the row must be asked."""
+    """Return the numeral's next state, or -1: none."""
     column = 15
     if byte >= 48 and byte <= 57:
         column = byte - 48
@@ -264,10 +263,7 @@ def number_step(c: JsonContext, state: int, byte: int) -> int:
         column = 14
     if column == 15:
         return -1
-    target = c.numbers[state * 16 + column]
-    if target == -2:
-        ask(c, Q_NUMBER, state, 0, 0)
-    return target
+    return c.numbers[state * 16 + column]
 
 
 @jit
@@ -313,8 +309,6 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
         what = row.number
         if what >= 0:
             what = number_step(c, what, byte)
-            if what == -2:
-                return ASK
     elif byte == 123:
         what = row.object
     elif byte == 91:
@@ -564,8 +558,6 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
         if target >= 0:
             d.lexeme = target
             return YES
-        if target == -2:
-            return ASK
         outcome = c.number_outcomes[state]
         if outcome < 0:
             return NO

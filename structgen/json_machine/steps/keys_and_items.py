@@ -42,7 +42,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_WORDS,
     Q_ITEM,
     Q_MAY_DIFFER,
-    Q_NUMBER,
     Q_UNREAD,
     STATE_BITS,
     UNREAD,
@@ -318,18 +317,14 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
 
 
 @jit
-def many_numbers(c: JsonContext, state: int) -> int:
-    """Return YES, ASK, or VAGUE, which says nothing: do two numbers or more go on from a numeral of which
-    one character is written? Two digits other than 0 that may come next are two values, whatever follows."""
+def many_numbers(c: JsonContext, state: int) -> bool:
+    """Return whether two digits other than 0 may come next in a numeral of which one character is written:
+    they are two values, whatever follows."""
     columns, found = skip(c.numbers, 16 * state), 0
     for digit in range(1, 10):
-        target = columns[digit]
-        if target == -2:
-            ask(c, Q_NUMBER, state, 0, 0)
-            return ASK
-        if target >= 0:
+        if columns[digit] >= 0:
             found += 1
-    return YES if found >= 2 else VAGUE
+    return found >= 2
 
 
 @jit
@@ -371,7 +366,7 @@ def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
         if mode == M_STRING and many_strings(c, d):
             return YES
         if mode == M_NUMBER and before != M_NUMBER:
-            return many_numbers(c, d.lexeme)
+            return YES if many_numbers(c, d.lexeme) else VAGUE
         if mode == M_OBJECT or mode == M_ARRAY or mode == M_KEY or mode == M_COLON or mode == M_VALUE:
             code = may_differ(c, d.residue)
             return VAGUE if code == NO else code

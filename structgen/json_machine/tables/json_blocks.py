@@ -449,14 +449,13 @@ LISTED, MOST_LISTED = 5, 1 << 8
     Q_AFTER,
     Q_EXTRA,
     Q_STRING,
-    Q_NUMBER,
-    Q_ROOM,
     Q_DEPTH,
+    Q_ROOM,
     Q_TERMINAL,
     Q_ITEM,
     Q_UNREAD,
     Q_MAY_DIFFER,
-) = range(12)
+) = range(11)
 
 ESCAPE_SHIFT = 28
 STATE_BITS = (1 << ESCAPE_SHIFT) - 1

@@ -1,0 +1,159 @@
+"""Automata of how numerals are written: RFC 8259's numbers with so many digits; and Python's.
+
+What comes in: a `Writing`. What goes out: the automaton of its numerals, whatever their values.
+
+Python prints an int with all its digits, and a float as the shortest text that reads as it: at most 17
+significant digits; from 1e-04 up to 1e16 with a point and a digit on both sides of it (`5.0`, `0.0001`), else
+one digit before the point, none that is needless after it, and an exponent of a sign and at least two digits
+(`1e+16`, `1.5e-07`). Source: CPython's `float.__repr__` (format code "r"), Objects/floatobject.c and
+Python/pystrtod.c. No text is asked whether it is the shortest of its float: others of 16 and 17 digits come.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from structgen.automata.numbers.numeral_automata import COLUMNS, DIGITS, WIDTH, Automaton, Sketch
+from structgen.automata.numbers.written_forms import UNBOUNDED, Writing
+from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.partition import PLAIN
+from structgen.language import ir
+from structgen.limits import Limits
+
+_ENDS = (False, True)
+SIGNIFICANT = 17
+"""Digits of the longest text of a float."""
+
+
+@lru_cache(maxsize=64)
+def numeral_form(writing: Writing) -> Automaton[bool]:
+    """Return the automaton of the numerals of a writing; its labels say whether a text is a whole one.
+
+    It has a state for each digit that may stand before the point and behind it. Cost: 100 us for the first
+    time; 50 ms for Python's numerals.
+    """
+    if writing.policy == "python":
+        return _printed(writing.whole, writing.exponent)
+    drawn = Sketch()
+    start, minus = drawn.states(2)
+    drawn.go(start, "-", minus)
+    zero, whole = drawn.state(1), _counted(drawn, writing.whole, 1)
+    for before in (start, minus):
+        drawn.go(before, "0", zero)
+        drawn.go(before, DIGITS[1:], whole[0])
+    numbers = [zero, *whole]
+    if writing.policy == "plain":
+        numbers += _plain_fraction(drawn, minus, numbers, writing.fraction)
+    elif writing.fraction:
+        point, places = drawn.state(), _counted(drawn, writing.fraction, 1)
+        for before in numbers:
+            drawn.go(before, ".", point)
+        drawn.go(point, DIGITS, places[0])
+        numbers += places
+    if writing.exponent:
+        exponent = _any_exponent(drawn) if writing.whole == UNBOUNDED else _finite_exponent(drawn)
+        for before in numbers:
+            drawn.go(before, "eE", exponent)
+    return drawn.done(_ENDS)
+
+
+def _counted(drawn: Sketch, count: int, label: int) -> list[int]:
+    """Return the states after 1, 2, ... digits, at most `count` of them."""
+    if count == UNBOUNDED:
+        state = drawn.state(label)
+        drawn.go(state, DIGITS, state)
+        return [state]
+    states = drawn.states(count, label)
+    for before, after in pairwise(states):
+        drawn.go(before, DIGITS, after)
+    return states
+
+
+def _plain_fraction(drawn: Sketch, minus: int, numbers: list[int], count: int) -> list[int]:
+    """Draw fractions in which a digit is not 0, and a zero behind a minus sign that goes on with one; return
+    where numerals end."""
+    negative = drawn.state()
+    drawn.go(minus, "0", negative)
+    zeros, places = drawn.states(count), _counted(drawn, count, 1)  # zeros[n]: after the point and n zeros
+    for before in (*numbers, negative):
+        drawn.go(before, ".", zeros[0])
+    for at, state in enumerate(zeros):
+        drawn.go(state, DIGITS[1:], places[at])
+        if at + 1 < count:
+            drawn.go(state, "0", zeros[at + 1])
+    return places
+
+
+def _any_exponent(drawn: Sketch) -> int:
+    """Draw exponents of any number of digits; return the state before them."""
+    start, sign, digits = drawn.state(), drawn.state(), drawn.state(1)
+    drawn.go(start, "+-", sign)
+    for before in (start, sign, digits):
+        drawn.go(before, DIGITS, digits)
+    return start
+
+
+def _finite_exponent(drawn: Sketch) -> int:
+    """Draw exponents of at most three digits, up to 287: behind twenty digits they make no infinite float
+    (IEEE 754 binary64). Return the state before them."""
+    start, plus, minus = drawn.states(3)
+    last, one, two = drawn.states(3, 1)  # no digit may follow; one; two
+    hundreds, eighties = drawn.states(2, 1)
+    drawn.go(start, "+", plus)
+    drawn.go(start, "-", minus)
+    for before, after in ((minus, two), (two, one), (one, last)):
+        drawn.go(before, DIGITS, after)
+    for before in (start, plus):
+        drawn.go(before, "01", two)
+        drawn.go(before, "2", hundreds)
+        drawn.go(before, "3456789", one)
+    drawn.go(hundreds, "01234567", one)
+    drawn.go(hundreds, "8", eighties)
+    drawn.go(hundreds, "9", last)
+    drawn.go(eighties, "01234567", last)
+    return start
+
+
+@lru_cache(maxsize=16)
+def _printed(whole: int, exponent: bool) -> Automaton[bool]:
+    """Return the automaton of numerals as Python prints them."""
+    small = rf"0\.(?:0|0{{0,3}}[1-9](?:\d{{0,{SIGNIFICANT - 2}}}[1-9])?)"
+    fixed = [
+        rf"[1-9]\d{{{before - 1}}}\.(?:0|\d{{0,{SIGNIFICANT - 1 - before}}}[1-9])"
+        for before in range(1, SIGNIFICANT)
+    ]
+    power = r"e(?:\+(?:1[6-9]|[2-9]\d|[12]\d\d|30[0-8])|-(?:0[5-9]|[1-9]\d|[12]\d\d|3[01]\d|32[0-3]))"
+    scientific = rf"[1-9](?:\.\d{{0,{SIGNIFICANT - 2}}}[1-9])?{power}|5e-324"  # the last is the least of all
+    larger = ""  # the digits behind the first of a number above the largest float, 1.7976931348623157e+308
+    for digit in reversed("7976931348623157"):
+        more = rf"[{int(digit) + 1}-9]\d*|" if digit < "9" else ""
+        larger = f"{more}{digit}(?:{larger})" if larger else more[:-1]
+    infinite = ir.Pattern(rf"^-?(?:[2-9][\d.]*|1\.(?:{larger}))e\+308$")
+    forms: list[ir.Formula] = [
+        ir.Pattern(rf"^(?:0|-?[1-9]\d{{0,{whole - 1}}})$"),
+        ir.Pattern(rf"^-?(?:{'|'.join((small, *fixed))})$"),
+    ]
+    if exponent:
+        forms.append(ir.All((ir.Pattern(rf"^-?(?:{scientific})$"), ir.Not(infinite))))
+    return _of_texts(ir.Any_(tuple(forms)))
+
+
+def _of_texts(formula: ir.Formula) -> Automaton[bool]:
+    """Return the automaton of the numerals that meet a formula of strings."""
+    pool = StringPool(Limits(), spelling=PLAIN)
+    states = [pool.start(ir.Spec((formula,)), lambda demands: 0)]
+    numbers = {ir.DEAD: ir.DEAD, states[0]: 0}
+    rows = []
+    for state in states:
+        pool.expand(state)
+        following = pool.trans[state, list(COLUMNS)].tolist()
+        for one in following:
+            if one not in numbers:
+                numbers[one] = len(states)
+                states.append(one)
+        rows.append([numbers[one] for one in following] + [ir.DEAD] * (WIDTH - len(COLUMNS)))
+    ends = pool.outcome[states] >= 0
+    return Automaton(np.array(rows, np.int32), ends.astype(np.int32), _ENDS)
