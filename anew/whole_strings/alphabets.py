@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,25 @@ def divided(sets: tuple[Ranges, ...]) -> tuple[Alphabet, npt.NDArray[np.uint8]]:
         Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers)),
         np.array(member, np.uint8).reshape(len(sets), len(numbers)),
     )
+
+
+def of_letters(letters: Iterable[str]) -> tuple[Alphabet, dict[str, int]]:
+    """Return the alphabet in which each of some characters is a class, and the class of each. O(n log n)."""
+    starts: list[int] = [0]
+    names: list[int] = [-1]
+    for point in sorted(map(ord, letters)):
+        if starts[-1] == point:
+            names[-1] = point
+        else:
+            starts.append(point)
+            names.append(point)
+        if point < LAST:
+            starts.append(point + 1)
+            names.append(-1)
+    numbers: dict[int, int] = {}
+    kinds = [numbers.setdefault(name, len(numbers)) for name in names]
+    alphabet = Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers))
+    return alphabet, {chr(name): kind for name, kind in numbers.items() if name >= 0}
 
 
 def common(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, npt.NDArray[np.int32]]:

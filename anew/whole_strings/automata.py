@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from anew.whole_strings.alphabets import ONE, Alphabet, common, divided
+from anew.whole_strings.alphabets import ONE, Alphabet, common, of_letters
 from anew.whole_strings.kernels import (
     FAR,
     TOO_MANY_STATES,
@@ -202,7 +202,7 @@ def both(parts: Sequence[Automaton], most: int = MOST_STATES) -> Automaton:
     if len(parts) < 2:
         return parts[0] if parts else EVERY
     alphabet, trans, met = side_by_side(parts, True, most)
-    return minimal(alphabet, trans, met.all(axis=1).astype(np.int32))
+    return minimal(alphabet, trans, np.asarray(met.all(axis=1), np.int32))
 
 
 def either(parts: Sequence[Automaton], most: int = MOST_STATES) -> Automaton:
@@ -211,14 +211,12 @@ def either(parts: Sequence[Automaton], most: int = MOST_STATES) -> Automaton:
     if len(parts) < 2:
         return parts[0] if parts else NONE
     alphabet, trans, met = side_by_side(parts, False, most)
-    return minimal(alphabet, trans, met.any(axis=1).astype(np.int32))
+    return minimal(alphabet, trans, np.asarray(met.any(axis=1), np.int32))
 
 
 def of_words(words: Collection[str], most: int = MOST_STATES) -> Automaton:
     """Return the automaton of finitely many words. Cost: some microseconds a character."""
-    letters = sorted(set().union(*words))
-    alphabet, _ = divided(tuple(((ord(letter), ord(letter)),) for letter in letters))
-    kinds = dict(zip(letters, alphabet.at(np.array(list(map(ord, letters)), np.int64)).tolist(), strict=True))
+    alphabet, kinds = of_letters(set().union(*words))
     below: list[dict[str, int]] = [{}]
     ends: list[int] = []
     for word in words:

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from anew.whole_strings.alphabets import divided
+from anew.whole_strings.alphabets import of_letters
 from anew.whole_strings.automata import MOST_STATES, Automaton, minimal, refuse
 from anew.whole_strings.kernels import TOO_MANY_STATES
 from structgen.automata.regex.ecma_syntax import parse
@@ -23,6 +23,8 @@ from structgen.errors import RegexError
 
 _MOST_TEXTS: Final = 1 << 15
 """The most texts that are read out of a pattern."""
+_MOST_ALTERNATIVES: Final = 64
+"""The most characters of a class that are read as one text each."""
 _FEWEST_TEXTS: Final = 2
 """One text alone is a pattern like others."""
 
@@ -52,7 +54,7 @@ def _texts_of(tree: Node) -> tuple[str, ...] | None:
         *below, part = rest
         if isinstance(part, CharacterClass):
             # the reader makes alternatives of one character a class
-            if sum(high - low + 1 for low, high in part.ranges) > _MOST_TEXTS:
+            if sum(high - low + 1 for low, high in part.ranges) > _MOST_ALTERNATIVES:
                 return None
             chars = (chr(at) for low, high in part.ranges for at in range(low, high + 1))
             todo += [(text + char, tuple(below)) for char in chars]
@@ -81,9 +83,7 @@ def holding(texts: tuple[str, ...], most: int = MOST_STATES) -> Automaton:
 
     Cost: some microseconds a character of the texts. Raises `LimitError` past `most` states.
     """
-    letters = sorted(set().union(*texts))
-    alphabet, _ = divided(tuple(((ord(letter), ord(letter)),) for letter in letters))
-    kinds = dict(zip(letters, alphabet.at(np.array(list(map(ord, letters)), np.int64)).tolist(), strict=True))
+    alphabet, kinds = of_letters(set().union(*texts))
     rows = [np.zeros(alphabet.width, np.int32)]
     ends: list[int] = []
     # a beginning of texts: its state, its fallback, its length, the texts

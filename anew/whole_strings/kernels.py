@@ -1,7 +1,7 @@
 """The compiled inner loops of whole automata: subsets, products, minimal automata, distances.
 
-An automaton is a table `trans` (int32 [states, classes], -1 where nothing follows); state 0 is its start. Each
-entry point is bounded: by states, and by work, which counts the numbers that are read.
+An automaton is a table `trans` (int32 [states, classes], -1 where nothing follows); state 0 is its start.
+`subsets` and `product` are bounded: by states, and by work, which counts the numbers that are read.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _slot(row: Row, size: int, flat: Row, at: Longs, table: Row) -> int:
                     same = False
                     break
             if same:
-                return kept
+                return int(kept)
         slot = (slot + 1) & mask
     return -1 - slot
 

@@ -33,12 +33,12 @@ CUTS: Final = MappingProxyType(
         "hostname": "labels that begin with xn-- are left out, and beside another pattern some names of more "
         "than 15 labels or of long ones",
         "idn-hostname": "labels that begin with xn-- are left out, letters that are written from right to "
-        "left, marks, letters with rules about their neighbours, hyphens in labels beyond ASCII, long ones, and "
-        "names beyond ASCII of more than three labels",
-        "email": "domains of more than 15 labels, or of long ones, are left out, and quoted local parts of more "
-        "than 31 characters",
-        "idn-email": "of the domain what `idn-hostname` leaves out, and local parts beyond ASCII of more than "
-        "16 characters, quoted ones of more than 7",
+        "left, marks, letters with rules about their neighbours, hyphens in labels beyond ASCII, long ones, "
+        "and names beyond ASCII of more than three labels",
+        "email": "domains of more than 15 labels, or of long ones, are left out, and quoted local parts of "
+        "more than 31 characters",
+        "idn-email": "of the domain what `idn-hostname` leaves out, and local parts beyond ASCII of more "
+        "than 16 characters, quoted ones of more than 7",
         "regex": "patterns with more than three groups in one another are left out, back-references, named "
         "groups, and most ranges and properties",
     }

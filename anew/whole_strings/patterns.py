@@ -20,6 +20,8 @@ from anew.whole_strings.automata import (
     MOST_STATES,
     MOST_WORK,
     Automaton,
+    both,
+    complement,
     minimal,
     minimal_table,
     refuse,
@@ -36,10 +38,20 @@ from anew.whole_strings.threads import (
     look_behinds,
     sets_of,
 )
-from structgen.automata.regex.syntax_tree import LookAround, Node
+from structgen.automata.regex.syntax_tree import (
+    EMPTY,
+    TEXT_START,
+    Concatenation,
+    LookAround,
+    Node,
+    TextStart,
+    concatenated,
+)
 
 _MOST_THREADS: Final = 200_000
 """The most threads that are followed in Python, some 5 us each."""
+_STEPS_OF_A_THREAD: Final = 4
+"""Steps of duties that cost as much as a thread."""
 
 Duty: TypeAlias = "tuple[int, int]"
 """The number of a look-ahead's automaton, and its state."""
@@ -180,6 +192,7 @@ class Search:
         if not thread.duties and not thread.behind:
             threads = self._settled([Thread(after, _FREE, (), False)])
             return [self._set(classes)] * len(threads), threads
+        self._around.count(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
         groups: dict[tuple[Duties, Behind], list[int]] = {}
         for kind in np.flatnonzero(classes).tolist():
             duties = self._done(thread.duties, kind)
@@ -297,10 +310,39 @@ class Search:
 def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:
     """Return the automaton of the texts in which a search finds a pattern.
 
-    Cost: some 10 us a thread, and what `kernels.subsets` takes. Raises `LimitError`; `RegexError` for a
-    look-behind that itself looks ahead.
+    Look-aheads at the very start, `^(?!a)(?=b)c`, become the product of not `^a`, `^b` and `^c`; the others
+    are duties. Cost: some 10 us a thread, and what `kernels.subsets` takes. Raises `LimitError`; `RegexError`
+    for a look-behind that itself looks ahead.
     """
-    around = _Surroundings(tree)
-    search = Search(around, tree, (0,) * len(around.behinds), anywhere=True)
-    trans, accept = search.subsets(most)
-    return minimal(around.alphabet, trans, accept)
+    parts: list[Automaton] = []
+    todo = [(tree, True)]
+    while todo:
+        tree, holds = todo.pop()
+        aheads, rest = _leading(tree)
+        if not holds and aheads:
+            rest, aheads = tree, []
+        todo += aheads
+        around = _Surroundings(rest)
+        search = Search(around, rest, (0,) * len(around.behinds), anywhere=True)
+        trans, accept = search.subsets(most)
+        made = minimal(around.alphabet, trans, accept)
+        parts.append(made if holds else complement(made))
+    return both(parts, most)
+
+
+def _leading(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
+    """Return the look-aheads at the start of a pattern that is anchored there, each as an anchored pattern
+    with whether it must hold; and the pattern without them."""
+    parts = concatenated(tree, EMPTY)
+    if not isinstance(parts, Concatenation) or not parts.parts or not isinstance(parts.parts[0], TextStart):
+        return [], tree
+    aheads: list[tuple[Node, bool]] = []
+    rest = list(parts.parts)
+    while len(rest) > 1:
+        one = rest[1]
+        if isinstance(one, LookAround) and one.ahead:
+            aheads.append((concatenated(TEXT_START, one.of), one.holds))
+        elif not isinstance(one, TextStart):
+            break
+        del rest[1]
+    return aheads, concatenated(*rest) if aheads else tree

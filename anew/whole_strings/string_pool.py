@@ -30,7 +30,7 @@ from structgen.limits import Limits
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
 """The rows of specs that this process met last."""
-_NO_STATES: Final[npt.NDArray[np.int64]] = np.empty(0, np.int64)
+_NO_STATES: Final[Row] = np.empty(0, np.int32)
 _FIRST_DEMAND: Final = frozenset((0,))
 _PLACES: Final = 8
 """The states of the free string."""
@@ -43,7 +43,7 @@ class CountedStart(NamedTuple):
     start: int
     most: int
     """The most characters."""
-    states: npt.NDArray[np.int64]
+    states: Row
     """The states of the automaton in the pool."""
     rests: Longs
     """How many characters each of them still needs, one that was begun not counted."""
@@ -60,7 +60,7 @@ class _Part(NamedTuple):
     """Of each number in `rows` the state of the pool, which may be one of the free string."""
     rows: ByteRows
     completions: Completions
-    total: npt.NDArray[np.int64]
+    total: Row
     """Its states from which every text can be completed."""
 
 
@@ -68,9 +68,9 @@ class StringPool:
     """All string automata of one compiled grammar. Not thread-safe.
 
     `trans` (int32 [capacity, 257]) holds for each state the next state or `ir.DEAD`; `outcome` (int32
-    [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they grow. States
-    0 to 7 are the free string (any text, outcome 0). The last column is the first byte of a lone surrogate
-    (`unicode.decoded_text`).
+    [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they grow.
+    States 0 to 7 are the free string (any text, outcome 0). The last column is the first byte of a lone
+    surrogate (`unicode.decoded_text`).
     """
 
     FREE: Final = 0
@@ -85,9 +85,9 @@ class StringPool:
         lone: bool = False,
         missing: frozenset[int] = frozenset(),
     ) -> None:
-        """Make a pool without specs. `spelling` (`unicode.partition`): by which completions are short. `lone`:
-        lone surrogates can be written; if not, a string that only they complete is dead. `missing`: bytes that
-        no rest of a character has."""
+        """Make a pool without specs. `spelling` (`unicode.partition`): by which completions are short.
+        `lone`: lone surrogates can be written; if not, a string that only they complete is dead. `missing`:
+        bytes that no rest of a character has."""
         self._limits, self._spelling, self.lone, self._missing = limits, spelling, lone, missing
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(extra_formats, self._most)
@@ -185,7 +185,7 @@ class StringPool:
         last = None if spec.judge is None else len(spec.formulas) - 1
         found = Completions(rows, self._spelling, self.lone, self._missing, last)
         total = places[rows.completed_after_any_text()]
-        total = np.sort(total[total >= max(first, _PLACES)]).astype(np.int64)
+        total = np.sort(total[total >= max(first, _PLACES)])
         self._parts.append(_Part(first, local, places, rows, found, total))
         self.count = first + more
         return int(places[0])
@@ -208,7 +208,7 @@ class StringPool:
 
     def row(self, state: int) -> Row:
         """Return the state after each byte, below 0 where it is refused."""
-        return self.trans[state]
+        return np.asarray(self.trans[state])
 
     def expand(self, state: int, column: int = -1) -> None:
         """Do nothing: rows are whole."""
@@ -241,7 +241,7 @@ class StringPool:
                 return None
         return sorted(words)
 
-    def completed_after_any_text(self, first: int) -> npt.NDArray[np.int64]:
+    def completed_after_any_text(self, first: int) -> Row:
         """Return the states from `first` on from which every text can be completed, ascending."""
         found = [part.total[part.total >= first] for part in self._parts if len(part.total)]
         return np.concatenate(found) if found else _NO_STATES

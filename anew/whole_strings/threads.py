@@ -71,7 +71,7 @@ class Instructions:
         self._steps += 1
         if self._steps > 10 * MOST_INSTRUCTIONS or len(self.code) > MOST_INSTRUCTIONS:
             raise LimitError(
-                f"A pattern has more than {MOST_INSTRUCTIONS:,} instructions once its counts are written out.",
+                f"A pattern has over {MOST_INSTRUCTIONS:,} instructions once its counts are written out.",
                 limit="automaton_states",
                 cure="Make the counts in it smaller, or use * in place of a large one.",
             )
@@ -149,17 +149,18 @@ def look_behinds(tree: Node) -> list[LookAround]:
         if isinstance(node, WordBoundary):
             found.update(dict.fromkeys(LookAround(False, holds, _WORD) for holds in (True, False)))
         elif isinstance(node, LookAround) and not node.ahead:
-            for inner in descendants(node.of):
-                if isinstance(inner, (TextEnd, WordBoundary)) or (
-                    isinstance(inner, LookAround) and inner.ahead
-                ):
-                    raise RegexError(
-                        "A look-behind that itself looks ahead (by a look-ahead, \\b or $) cannot be compiled.",
-                        cure="Move the look-ahead out of the look-behind.",
-                    )
+            if any(map(_looks_ahead, descendants(node.of))):
+                raise RegexError(
+                    "A look-behind that itself looks ahead (by a look-ahead, \\b or $) cannot be compiled.",
+                    cure="Move the look-ahead out of the look-behind.",
+                )
             found[node] = None
         elif isinstance(node, (Concatenation, Alternation)):
             todo += node.parts
         elif isinstance(node, (Repetition, LookAround)):
             todo.append(node.of)
     return list(found)
+
+
+def _looks_ahead(node: Node) -> bool:
+    return isinstance(node, (TextEnd, WordBoundary)) or (isinstance(node, LookAround) and node.ahead)

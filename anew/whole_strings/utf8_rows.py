@@ -142,7 +142,7 @@ class ByteRows:
     def completed_after_any_text(self) -> npt.NDArray[np.int64]:
         """Return the states from which every text can be completed."""
         trans = self.automaton.trans
-        found = (trans >= 0).all(axis=1)
+        found = np.asarray((trans >= 0).all(axis=1))
         while True:
             less = found & found[trans].all(axis=1)
             if (less == found).all():
