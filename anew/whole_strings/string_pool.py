@@ -6,6 +6,7 @@ only rows filled on demand need (README.md lists them).
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
@@ -49,6 +50,12 @@ class CountedStart(NamedTuple):
     """How many characters each of them still needs, one that was begun not counted."""
 
 
+@functools.cache
+def _free_rows() -> ByteRows:
+    """Return the rows of the free string; lone surrogates have theirs."""
+    return byte_rows(EVERY, (_FIRST_DEMAND,), True)
+
+
 class _Part(NamedTuple):
     """A spec in the pool."""
 
@@ -59,7 +66,8 @@ class _Part(NamedTuple):
     places: Row
     """Of each number in `rows` the state of the pool, which may be one of the free string."""
     rows: ByteRows
-    completions: Completions
+    judged: int | None
+    """The one demand that counts where the spec has a judge."""
     total: Row
     """Its states from which every text can be completed."""
 
@@ -100,7 +108,8 @@ class StringPool:
         self._parts: list[_Part] = []
         self._starts: dict[tuple[Spec, Outcome], int] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
-        free = byte_rows(EVERY, (frozenset((0,)),), True)
+        self._completions: dict[int, Completions] = {}
+        free = _free_rows()
         order = np.array(free.free_places(1), np.int32)
         self._add(Spec((TRUE,)), free, order, np.full(_PLACES, -1, np.int32), lambda met: 0)
 
@@ -183,10 +192,9 @@ class StringPool:
         self.outcome[here] = ends[local]
         self._owner[here] = len(self._parts)
         last = None if spec.judge is None else len(spec.formulas) - 1
-        found = Completions(rows, self._spelling, self.lone, self._missing, last)
         total = places[rows.completed_after_any_text()]
         total = np.sort(total[total >= max(first, _PLACES)])
-        self._parts.append(_Part(first, local, places, rows, found, total))
+        self._parts.append(_Part(first, local, places, rows, last, total))
         self.count = first + more
         return int(places[0])
 
@@ -296,7 +304,12 @@ class StringPool:
     def _found_finish(self, state: int, most: int) -> Demands:
         part, local = self._at(state)
         if not part.rows.open_bytes[local]:
-            return {demand: encode(text) for demand, text in sorted(part.completions.of(local, most).items())}
+            known = self._completions.get(part.first)
+            if known is None:
+                known = self._completions[part.first] = Completions(
+                    part.rows, self._spelling, self.lone, self._missing, part.judged
+                )
+            return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}
         best: dict[int, bytes] = {}
         # the smallest rest of the begun character to each state between two characters
         leads = {state: b""}

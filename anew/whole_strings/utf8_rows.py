@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -177,35 +178,14 @@ def byte_rows(
     rows[:, :0x80] = trans[:, alphabet.at(np.arange(0x80))]
     far = least_rests(of)
     made, open_bytes, rests = [rows], [np.zeros(count, np.uint8)], [far]
-    inside = _inside(alphabet, lone)
-    above = np.unique(inside.last[inside.last >= 0])
-    # states with the same ways beyond ASCII share their places
-    _, first, alike = _unique_rows(trans[:, above])
-    if len(first) * sum(map(len, inside[:3])) > _MOST_PLACES:
+    above = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
+    if (trans[:, above] >= 0).any():
+        for tails, left, needed in _inside_rows(of, rows, far, above, lone, most):
+            made.append(tails)
+            open_bytes.append(np.full(len(tails), left, np.uint8))
+            rests.append(needed)
+    if sum(map(len, made)) > most:
         refuse(TOO_MANY_STATES, most)
-    after, distance = trans[first], np.append(far, FAR)
-    total = count
-    ids: list[Table] = []
-    for left, places in enumerate(inside[:3], 1):
-        targets = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places]
-        flat = targets.reshape(-1, _TAILS)
-        alive = (flat >= 0).any(axis=1)
-        kept, at, number = _unique_rows(flat[alive])
-        found = np.full(len(flat), -1, np.int32)
-        found[alive] = total + number
-        tails = np.full((len(at), WIDTH), DEAD, np.int32)
-        tails[:, 0x80:0xC0] = kept
-        made.append(tails)
-        open_bytes.append(np.full(len(at), left, np.uint8))
-        rests.append(distance[kept].min(axis=1))
-        distance = np.insert(distance, total, rests[-1])
-        total += len(at)
-        if total > most:
-            refuse(TOO_MANY_STATES, most)
-        after = found.reshape(len(first), len(places))
-        ids.append(after)
-    for column, left, place in inside.leads:
-        rows[:, column] = ids[left - 1][alike, place]
     digest = blake2b(digest_size=16)
     for part in (alphabet.starts, alphabet.kinds, trans, of.accept):
         digest.update(part.tobytes())
@@ -220,9 +200,43 @@ def byte_rows(
     )
 
 
+def _inside_rows(
+    of: Automaton, rows: Table, far: Longs, above: npt.NDArray[np.int32], lone: bool, most: int
+) -> Iterator[tuple[Table, int, Longs]]:
+    """Yield the rows of the states inside characters, those one, two and three bytes before the end of one:
+    (their rows, how many bytes, how many characters each still needs). The first bytes of characters are
+    written into `rows`. `far`: what the states between characters need. `above`: the classes beyond ASCII."""
+    inside = _inside(of.alphabet, lone)
+    # states with the same ways beyond ASCII share their places
+    _, first, alike = _unique_rows(of.trans[:, above])
+    if len(first) * sum(map(len, inside[:3])) > _MOST_PLACES:
+        refuse(TOO_MANY_STATES, most)
+    after, distance, total = of.trans[first], np.append(far, FAR), of.states
+    ids: list[Table] = []
+    for left, places in enumerate(inside[:3], 1):
+        targets = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places]
+        flat = targets.reshape(-1, _TAILS)
+        alive = (flat >= 0).any(axis=1)
+        kept, at, number = _unique_rows(flat[alive])
+        found = np.full(len(flat), -1, np.int32)
+        found[alive] = total + number
+        tails = np.full((len(at), WIDTH), DEAD, np.int32)
+        tails[:, 0x80:0xC0] = kept
+        needed = distance[kept].min(axis=1)
+        yield tails, left, needed
+        distance = np.concatenate([distance[:-1], needed, distance[-1:]])
+        total += len(at)
+        if total > most:
+            refuse(TOO_MANY_STATES, most)
+        after = found.reshape(len(first), len(places))
+        ids.append(after)
+    for column, left, place in inside.leads:
+        rows[:, column] = ids[left - 1][alike, place]
+
+
 def _unique_rows(rows: Table) -> tuple[Table, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the different rows, where each is first, and which of them each row is."""
-    if not rows.size:
+    if len(rows) < 2 or not rows.size:
         first = np.zeros(min(len(rows), 1), np.int64)
         return rows[first], first, np.zeros(len(rows), np.int64)
     whole = np.ascontiguousarray(rows)
