@@ -9,7 +9,7 @@ characters written and those that its state needs stay within the bound. That is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from anew.whole_strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths
 from anew.whole_strings.kernels import Longs, longest, nearest
 from structgen.automata.regex.counted_class import without_count
-from structgen.language.ir import All, Formula, Length, Pattern
+from structgen.language.ir import All, Format, Formula, Length, Pattern
 
 
 class Counted(NamedTuple):
@@ -67,15 +67,18 @@ def bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:
     return least, most
 
 
-def counted(formulas: tuple[Formula, ...], opened: Formula | None = None) -> Counted | None:
+def counted(formulas: tuple[Formula, ...], meaning: Callable[[Format], Formula]) -> Counted | None:
     """Return a spec of one demand with its upper bound beside it; None where it has no such bound.
 
-    `opened`: what the formula means, if it is a format with a length. A pattern that counts one class of
-    characters between its ends is a pattern without that count and a length (`counted_class`).
+    `meaning`: what a format means beside which nothing is asked but lengths; it may hold a length. A pattern
+    that counts one class of characters between its ends is a pattern without that count and a length
+    (`counted_class`).
     """
     if len(formulas) != 1:
         return None
-    parts = list(_opened([formulas[0] if opened is None else opened]))
+    parts = list(_opened([formulas[0]], meaning))
+    if sum(not isinstance(part, Length) for part in parts) > 1:
+        parts = list(_opened([formulas[0]], lambda one: one))
     rest = [part for part in parts if not isinstance(part, Length)]
     least, most = bounds(parts)
     if most is None or not rest:
@@ -85,13 +88,14 @@ def counted(formulas: tuple[Formula, ...], opened: Formula | None = None) -> Cou
     return Counted((together[0] if len(together) == 1 else All(together),), most)
 
 
-def _opened(parts: Iterable[Formula]) -> Iterator[Formula]:
-    """Yield the parts of conjunctions, those of counted patterns too."""
+def _opened(parts: Iterable[Formula], meaning: Callable[[Format], Formula]) -> Iterator[Formula]:
+    """Yield the parts of conjunctions, those of formats and of counted patterns too."""
     todo = list(parts)[::-1]
     while todo:
         part = todo.pop()
         whole = without_count(part) if isinstance(part, Pattern) else part
-        if isinstance(whole, All):
+        whole = meaning(part) if isinstance(part, Format) else whole
+        if isinstance(whole, All) and whole.of:
             todo += whole.of[::-1]
         else:
-            yield whole
+            yield part if isinstance(part, Format) else whole

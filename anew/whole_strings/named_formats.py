@@ -63,10 +63,13 @@ _QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
 
 def _portions(dots: str, others: str = "") -> str:
     """Return a pattern of names within 253 characters: 15 portions, each of 16 characters of a label, or of
-    the last 15 or fewer with the dot, and 13 characters. `dots`, `others`: what a class of characters holds,
-    the dots and what the characters of labels are not."""
+    the last 15 or fewer with the dot, and 13 characters; or 14 of them and 15.
+
+    `dots`, `others`: what a class of characters holds, the dots and what the characters of labels are not.
+    """
     inner = f"[^{dots}{others}]"
-    return f"(?:{inner}{{16}}|{inner}{{0,15}}[{dots}]){{0,15}}{inner}{{0,13}}"
+    portion = f"(?:{inner}{{16}}|{inner}{{0,15}}[{dots}])"
+    return f"(?:{portion}{{0,15}}{inner}{{0,13}}|{portion}{{0,14}}{inner}{{0,15}})"
 
 
 def _host_name(alone: bool) -> Formula:
@@ -152,7 +155,7 @@ def _regex(depth: int = 3) -> str:
         r"|u\{0{0,3}[0-9A-Fa-f]{1,5}\}|c[A-Za-z]|[pP]\{(?:L|Lu|Ll|Lt|Lm|Lo|M|Mn|N|Nd|P|S|Z|C|Letter|ASCII)\})"
     )
     ranges = "a-[a-z]|[a-z]-z|A-[A-Z]|[A-Z]-Z|0-[0-9]|[0-9]-9"
-    inside = rf"\[\^?(?:-?(?:{ranges}|[^\]\\\-\^]|{escape})*-?)\]"
+    inside = rf"\[\^?(?:-?(?:{ranges}|[^\]\\\-\^]|\\-|{escape})*-?)\]"
     least = "|".join(rf"{low},(?:[{low}-9]|[1-9][0-9])" for low in range(10))
     quantifier = rf"(?:(?:[*+?]|\{{(?:[0-9]{{1,3}},?|{least})\}})\??)?"
     term = rf"(?:[^\\()\[\]{{}}*+?|^$]|{escape}|{inside})"

@@ -27,6 +27,7 @@ from anew.whole_strings.automata import (
     refuse,
 )
 from anew.whole_strings.kernels import TOO_MUCH_WORK, Row, Table, subsets
+from anew.whole_strings.plain_threads import is_plain, plain_subsets
 from anew.whole_strings.threads import (
     END,
     LOOK,
@@ -322,10 +323,12 @@ def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:
         if not holds and aheads:
             rest, aheads = tree, []
         todo += aheads
-        around = _Surroundings(rest)
-        search = Search(around, rest, (0,) * len(around.behinds), anywhere=True)
-        trans, accept = search.subsets(most)
-        made = minimal(around.alphabet, trans, accept)
+        if is_plain(rest):
+            made = minimal(*plain_subsets(rest, most))
+        else:
+            around = _Surroundings(rest)
+            search = Search(around, rest, (0,) * len(around.behinds), anywhere=True)
+            made = minimal(around.alphabet, *search.subsets(most))
         parts.append(made if holds else complement(made))
     return both(parts, most)
 

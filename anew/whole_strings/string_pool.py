@@ -135,20 +135,22 @@ class StringPool:
         None where the spec has no upper bound, or where no text is left or it binds none. Errors: those of
         `start`.
         """
-        formula = spec.formulas[0]
-        opened: Formula | None = None
-        if isinstance(formula, Format) and formula.name not in dict(self._formats):
-            opened = meaning_of(formula.name, denied=False, alone=True)
-        found = None if spec.judge is not None else counted(spec.formulas, opened)
+        found = None if spec.judge is not None else counted(spec.formulas, self._alone)
         if found is None:
             return None
         start = self.start(Spec(found.formulas), outcome)
-        if start < _PLACES:
+        if start == DEAD:
             return None
-        part = self._parts[int(self._owner[start])]
+        part = self._at(start)[0]
         if int(part.rows.rests[0]) > found.most:
             return None
         return CountedStart(start, found.most, part.places, part.rows.rests)
+
+    def _alone(self, one: Format) -> Formula:
+        """Return what a format means beside lengths: those of this package may hold one themselves."""
+        if any(one.name == name for name, _ in self._formats):
+            return one
+        return meaning_of(one.name, denied=False, alone=True)
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
         rows = self._rows_of(spec)
