@@ -223,6 +223,12 @@ class StringPool:
     def expand(self, state: int, column: int = -1) -> None:
         """Do nothing: rows are whole."""
 
+    def bans(self, state: int) -> bool:
+        """Return whether a string of the state's spec may end between any two characters, as where texts are
+        banned and nothing else is asked: then the tokens of its states differ little."""
+        part, _ = self._at(state)
+        return state >= _PLACES and bool((part.rows.automaton.accept > 0).all())
+
     def open_bytes(self, state: int) -> int:
         """Return how many bytes the character still takes that a text has begun; 0 between two."""
         part, local = self._at(state)

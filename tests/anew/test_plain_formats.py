@@ -175,6 +175,8 @@ def test_a_thousand_texts_beside_a_count_are_banned() -> None:
     banned = Not(Pattern("|".join(texts)))
     walker = Walker(banned)
     assert walker.accepts("b99") and not walker.accepts("xxb999y")
+    assert walker.pool.bans(walker.start) and not walker.pool.bans(StringPool.FREE)
+    assert not Walker(Pattern("^a*b$")).pool.bans(8)
 
     counted = Walker(
         All((Pattern("^[a-z0-9]{3,12}$"), Length(0, 9), banned, Not(Words(frozenset(("bbb",))))))
