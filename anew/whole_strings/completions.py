@@ -51,9 +51,8 @@ class Completions:
                 found[kind] = 6, b"\\u%04x" % point, point
         self._points = [-1 if one is None else one[2] for one in found]
         self._costs: Longs = np.array([-1 if one is None else one[0] for one in found], np.int64)
-        self._order = [
-            kind for _, kind in sorted((one, kind) for kind, one in enumerate(found) if one is not None)
-        ]
+        spelled = [(one[1], kind) for kind, one in enumerate(found) if one is not None]
+        self._order = [kind for _, kind in sorted(spelled)]
         self._far: dict[int, Longs] = {}
 
     def demands(self, state: int) -> list[int]:

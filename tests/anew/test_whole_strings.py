@@ -147,6 +147,12 @@ def test_a_completion_is_the_shortest_then_smallest_as_it_is_spelled(
         assert written(found[0], spelling) <= min(written(rest, spelling) for rest in rests)
 
 
+def test_of_two_rests_of_the_same_length_the_smaller_text_comes_first() -> None:
+    for source, expected in (('^(?:"|ab)$', b'"'), ("^(?:é|ab)$", b"ab"), (r"^(?:\\|Zb)$", b"Zb")):
+        walker = Walker(Pattern(source))
+        assert walker.pool.finish(walker.start) == {0: expected}
+
+
 @given(awkward_formulas())
 @settings(max_examples=30)
 def test_a_completion_of_plain_text_has_the_fewest_bytes(formula: Formula) -> None:
