@@ -29,7 +29,7 @@ def _hash(row: Row, size: int) -> int:
     """Return a hash of the first numbers of a row; it is the same with and without compilation."""
     found = size
     for i in range(size):
-        found = ((found & 0xFFFFFFFF) * 1000003) ^ (row[i] + 1)
+        found = ((found & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
     return found ^ (found >> 17)
 
 
