@@ -365,3 +365,11 @@ def test_what_multiplies_is_refused_by_name_or_made(source: str) -> None:
         assert source != HOSTILE["empty counts"]
     else:
         assert walker.pool.count <= 50_008
+
+
+def test_a_formula_may_be_deep() -> None:
+    deep: Formula = Pattern("^a+$")
+    for _ in range(2_000):
+        deep = Not(All((Not(Any_((deep, Words(frozenset(("b",)))))), TRUE)))
+    walker, flat = Walker(deep), Walker(Pattern("^(?:a+|b)$"))
+    assert walker.pool.key(walker.start) == flat.pool.key(flat.start)
