@@ -1,0 +1,114 @@
+"""Classes of characters: the code points divided by what some sets, or some automata, tell apart."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.unicode.charsets import LAST, Ranges
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Alphabet:
+    """A partition of the code points, surrogates included, into classes that are numbered as they come."""
+
+    starts: npt.NDArray[np.int64]
+    """The first code point of each range; the first is 0."""
+    kinds: npt.NDArray[np.int32]
+    """The class of each range."""
+    width: int
+    """How many classes there are."""
+
+    def at(self, points: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Return the classes of some code points."""
+        return self.kinds[np.searchsorted(self.starts, points, "right") - 1]
+
+    def firsts(self) -> npt.NDArray[np.int64]:
+        """Return the first code point of each class."""
+        found = np.empty(self.width, np.int64)
+        found[self.kinds[::-1]] = self.starts[::-1]
+        return found
+
+    def merged(self, kinds: npt.NDArray[np.int32]) -> Alphabet:
+        """Return a coarser alphabet; `kinds`: of each class the number of the coarser one."""
+        now = kinds[self.kinds]
+        kept = np.flatnonzero(np.diff(now, prepend=-1))
+        return Alphabet(self.starts[kept], now[kept], int(kinds.max()) + 1)
+
+    @property
+    def nbytes(self) -> int:
+        return self.starts.nbytes + self.kinds.nbytes
+
+
+ONE = Alphabet(np.zeros(1, np.int64), np.zeros(1, np.int32), 1)
+"""The alphabet that tells no characters apart."""
+
+
+@functools.lru_cache(maxsize=512)
+def divided(sets: tuple[Ranges, ...]) -> tuple[Alphabet, npt.NDArray[np.uint8]]:
+    """Return the coarsest alphabet in which each set is a union of classes, and [set, class]: is the class in
+    the set?
+
+    Cost: some microseconds a range; the last few hundred answers are kept.
+    """
+    toggles: dict[int, int] = {0: 0}
+    for index, ranges in enumerate(sets):
+        for low, high in ranges:
+            toggles[low] = toggles.get(low, 0) ^ 1 << index
+            toggles[high + 1] = toggles.get(high + 1, 0) ^ 1 << index
+    starts: list[int] = []
+    kinds: list[int] = []
+    numbers: dict[int, int] = {}
+    now = 0
+    for point in sorted(toggles):
+        if point > LAST:
+            break
+        now ^= toggles[point]
+        kind = numbers.setdefault(now, len(numbers))
+        if not kinds or kinds[-1] != kind:
+            starts.append(point)
+            kinds.append(kind)
+    member = [[mask >> index & 1 for mask in numbers] for index in range(len(sets))]
+    return (
+        Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers)),
+        np.array(member, np.uint8).reshape(len(sets), len(numbers)),
+    )
+
+
+def of_letters(letters: Iterable[str]) -> tuple[Alphabet, dict[str, int]]:
+    """Return the alphabet in which each of some characters is a class, and the class of each. O(n log n)."""
+    starts: list[int] = [0]
+    names: list[int] = [-1]
+    for point in sorted(map(ord, letters)):
+        if starts[-1] == point:
+            names[-1] = point
+        else:
+            starts.append(point)
+            names.append(point)
+        if point < LAST:
+            starts.append(point + 1)
+            names.append(-1)
+    numbers: dict[int, int] = {}
+    kinds = [numbers.setdefault(name, len(numbers)) for name in names]
+    alphabet = Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers))
+    return alphabet, {chr(name): kind for name, kind in numbers.items() if name >= 0}
+
+
+def common(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, npt.NDArray[np.int32]]:
+    """Return the coarsest alphabet that is finer than each of some, and [alphabet, class]: the class of it
+    that holds the finer class."""
+    starts = np.unique(np.concatenate([one.starts for one in alphabets]))
+    columns = np.stack([one.at(starts) for one in alphabets])
+    numbers: dict[bytes, int] = {}
+    kinds = np.array(
+        [numbers.setdefault(column.tobytes(), len(numbers)) for column in np.ascontiguousarray(columns.T)],
+        np.int32,
+    )
+    finer = Alphabet(starts, kinds, len(numbers)).merged(np.arange(len(numbers), dtype=np.int32))
+    first = np.empty(len(numbers), np.int64)
+    first[kinds[::-1]] = np.arange(len(kinds))[::-1]
+    return finer, np.ascontiguousarray(columns[:, first])

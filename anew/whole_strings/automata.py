@@ -1,0 +1,252 @@
+"""Whole automata over characters: minimal ones, complements, products, words and lengths.
+
+An automaton reads one character at a time; which outcome a text has that ends in a state is a number, 0 for
+none. All that this module returns is minimal and numbered by one rule, so two automata of the same texts are
+the same arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.whole_strings.alphabets import ONE, Alphabet, common, of_letters
+from anew.whole_strings.kernels import (
+    FAR,
+    TOO_MANY_STATES,
+    Row,
+    Table,
+    equivalent,
+    in_breadth,
+    nearest,
+    product,
+)
+from structgen.errors import LimitError
+
+MOST_STATES: Final = 50_000
+"""The most states of one automaton, unless `Limits.automaton_states` is lower."""
+MOST_WORK: Final = 60_000_000
+"""The most numbers that the making of one automaton reads: about a second."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Automaton:
+    """The minimal automaton of some texts; state 0 is its start, and every other state lives."""
+
+    alphabet: Alphabet
+    trans: Table
+    """[states, classes]: the state after a character, -1 where no text of the automaton goes on."""
+    accept: Row
+    """[states]: the number of the outcome of a text that ends in the state, 0 for none."""
+
+    @property
+    def states(self) -> int:
+        return len(self.trans)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no text."""
+        return self.states == 1 and not self.accept[0] and bool((self.trans < 0).all())
+
+    @property
+    def nbytes(self) -> int:
+        return self.trans.nbytes + self.accept.nbytes + self.alphabet.nbytes
+
+    def on(self, alphabet: Alphabet) -> Table:
+        """Return the table over a finer alphabet."""
+        return self.trans[:, self.alphabet.at(alphabet.firsts())]
+
+    def holds(self, text: str) -> int:
+        """Return the number of a text's outcome."""
+        state = 0
+        for kind in self.alphabet.at(np.array(list(map(ord, text)), np.int64)).tolist():
+            state = int(self.trans[state, kind])
+            if state < 0:
+                return 0
+        return int(self.accept[state])
+
+
+def refuse(code: int, states: int = MOST_STATES) -> NoReturn:
+    """Raise the LimitError of a kernel that gave up."""
+    if code == TOO_MANY_STATES:
+        raise LimitError(
+            f"The automaton of a string has more than {states:,} states.",
+            limit="automaton_states",
+            cure="Make the counts in its patterns and its lengths smaller, or leave one of them out.",
+        )
+    raise LimitError(
+        "The automaton of a string takes too much work: its patterns multiply.",
+        limit="automaton_states",
+        cure="Make its patterns shorter, or the counts in them smaller.",
+    )
+
+
+def trimmed(trans: Table, accept: Row) -> tuple[Table, Row]:
+    """Return a table without the states that lead to no outcome, and those that nothing leads to; state 0
+    stays."""
+    live = nearest(trans, np.ones(trans.shape[1], np.int64), (accept > 0).astype(np.uint8)) < FAR
+    if not live.all():
+        # a state that does not live has the number -1; so has the start, unless it is all that is left
+        trans = np.where((trans >= 0) & live[trans], trans, -1).astype(np.int32)
+    order = in_breadth(trans)
+    if len(order) == len(trans) and bool((order[1:] > order[:-1]).all()):
+        return trans, accept
+    return renumbered(trans, accept, order)
+
+
+def renumbered(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
+    """Return a table with the listed states alone, in their order."""
+    number = np.full(len(trans) + 1, -1, np.int32)
+    number[order] = np.arange(len(order))
+    return number[trans[order]], accept[order]
+
+
+def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
+    """Return the table of the same texts with the fewest states, numbered breadth first."""
+    trans, accept = trimmed(trans, accept)
+    if len(trans) > 1:
+        blocks = equivalent(trans, accept)
+        count = int(blocks.max()) + 1
+        if count < len(trans):
+            first = np.empty(count, np.int64)
+            first[blocks[::-1]] = np.arange(len(blocks))[::-1]
+            rows = trans[first]
+            merged = np.where(rows >= 0, blocks[rows], -1).astype(np.int32)
+            start = int(blocks[0])
+            if start:
+                swap = np.arange(count)
+                swap[[0, start]] = start, 0
+                merged, accept = renumbered(merged, accept[first], swap.astype(np.int32))
+            else:
+                accept = accept[first]
+            trans, accept = renumbered(merged, accept, in_breadth(merged))
+    return trans, accept
+
+
+def minimal(alphabet: Alphabet, trans: Table, accept: Row) -> Automaton:
+    """Return the minimal automaton of a table, over the coarsest alphabet. Cost: that of `equivalent`."""
+    alphabet, trans = _with_few_classes(alphabet, trans)
+    trans, accept = minimal_table(trans, accept)
+    return Automaton(*_with_few_classes(alphabet, trans), accept)
+
+
+def _with_few_classes(alphabet: Alphabet, trans: Table) -> tuple[Alphabet, Table]:
+    """Return the coarsest alphabet of a table, and the table over it: classes with equal columns are one."""
+    numbers: dict[bytes, int] = {}
+    firsts: list[int] = []
+    kinds = np.empty(alphabet.width, np.int32)
+    for kind, column in enumerate(np.ascontiguousarray(trans.T)):
+        kinds[kind] = number = numbers.setdefault(column.tobytes(), len(numbers))
+        if number == len(firsts):
+            firsts.append(kind)
+    if len(firsts) == alphabet.width:
+        return alphabet, np.ascontiguousarray(trans)
+    return alphabet.merged(kinds), np.ascontiguousarray(trans[:, firsts])
+
+
+_NOTHING: Final = np.full((1, 1), -1, np.int32)
+_ANYTHING: Final = np.zeros((1, 1), np.int32)
+NONE: Final = Automaton(ONE, _NOTHING, np.zeros(1, np.int32))
+"""The automaton of no text."""
+EVERY: Final = Automaton(ONE, _ANYTHING, np.ones(1, np.int32))
+"""The automaton of all texts."""
+
+
+def complement(of: Automaton) -> Automaton:
+    """Return the automaton of all other texts. `of` has one outcome."""
+    if of.is_empty:
+        return EVERY
+    sink = of.states
+    trans = np.vstack([np.where(of.trans < 0, sink, of.trans), np.full(of.alphabet.width, sink)])
+    accept = np.append(1 - of.accept, 1).astype(np.int32)
+    # what is minimal stays so: no state that lives is equivalent to the new one
+    trans, accept = trimmed(np.ascontiguousarray(trans, np.int32), accept)
+    return Automaton(*_with_few_classes(of.alphabet, trans), accept)
+
+
+def side_by_side(
+    parts: Sequence[Automaton], all_live: bool, most: int
+) -> tuple[Alphabet, Table, npt.NDArray[np.int32]]:
+    """Return the product of automata: its alphabet, its table, and the outcome of each part in each state.
+
+    `all_live`: a text goes on while it goes on in each part, else while it does in one. Raises `LimitError`
+    past `most` states.
+    """
+    alphabet, columns = common([part.alphabet for part in parts])
+    sizes = np.array([part.trans.size for part in parts], np.int64)
+    count, trans, rows = product(
+        np.concatenate([part.trans.ravel() for part in parts]),
+        np.cumsum(sizes) - sizes,
+        np.array([part.alphabet.width for part in parts], np.int64),
+        columns,
+        all_live,
+        most,
+        MOST_WORK,
+    )
+    if count < 0:
+        refuse(count, most)
+    states = rows.reshape(count, len(parts))
+    met = np.stack([np.append(part.accept, 0)[states[:, at]] for at, part in enumerate(parts)], axis=1)
+    return alphabet, trans, met
+
+
+def both(parts: Sequence[Automaton], most: int = MOST_STATES) -> Automaton:
+    """Return the automaton of the texts of all of some automata with one outcome each."""
+    if any(part.is_empty for part in parts):
+        return NONE
+    parts = [part for part in parts if part.states > 1 or not part.accept[0] or (part.trans < 0).any()]
+    if len(parts) < 2:
+        return parts[0] if parts else EVERY
+    alphabet, trans, met = side_by_side(parts, True, most)
+    return minimal(alphabet, trans, np.asarray(met.all(axis=1), np.int32))
+
+
+def either(parts: Sequence[Automaton], most: int = MOST_STATES) -> Automaton:
+    """Return the automaton of the texts of one or more of some automata with one outcome each."""
+    parts = [part for part in parts if not part.is_empty]
+    if len(parts) < 2:
+        return parts[0] if parts else NONE
+    alphabet, trans, met = side_by_side(parts, False, most)
+    return minimal(alphabet, trans, np.asarray(met.any(axis=1), np.int32))
+
+
+def of_words(words: Collection[str], most: int = MOST_STATES) -> Automaton:
+    """Return the automaton of finitely many words. Cost: some microseconds a character."""
+    alphabet, kinds = of_letters(set().union(*words))
+    below: list[dict[str, int]] = [{}]
+    ends: list[int] = []
+    for word in words:
+        state = 0
+        for char in word:
+            after = below[state].get(char)
+            if after is None:
+                after = below[state][char] = len(below)
+                below.append({})
+                if len(below) > 4 * most:
+                    refuse(TOO_MANY_STATES, most)
+            state = after
+        ends.append(state)
+    trans = np.full((len(below), alphabet.width), -1, np.int32)
+    for state, after_chars in enumerate(below):
+        for char, after in after_chars.items():
+            trans[state, kinds[char]] = after
+    accept = np.zeros(len(below), np.int32)
+    accept[ends] = 1
+    made = minimal(alphabet, trans, accept)
+    return made if made.states <= most else refuse(TOO_MANY_STATES, most)
+
+
+def of_lengths(least: int, most: int | None, most_states: int = MOST_STATES) -> Automaton:
+    """Return the automaton of the texts of `least` to `most` characters (None: no bound)."""
+    if most is not None and least > most:
+        return NONE
+    last = least if most is None else most
+    if last >= most_states:
+        refuse(TOO_MANY_STATES, most_states)
+    trans = np.arange(1, last + 2, dtype=np.int32)[:, None]
+    trans[last] = last if most is None else -1
+    return Automaton(ONE, trans, (np.arange(last + 1) >= least).astype(np.int32))

@@ -1,0 +1,131 @@
+"""The shortest completions of the states of an automaton, by one sweep backwards with costs.
+
+Of the completions of a demand the one comes first that is the shortest as it is spelled, of these the
+smallest. Spellings of characters are prefix-free (no one begins another), so of two rests of the same cost
+the one whose first character has the smaller spelling is smaller, and the way is found character by
+character.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from anew.whole_strings.kernels import FAR, Flags, Longs, Table, nearest
+from anew.whole_strings.utf8_rows import ByteRows
+from structgen.automata.unicode.charsets import LAST
+from structgen.automata.unicode.partition import cheapest_point
+from structgen.errors import LimitError
+
+_MOST_COSTS: Final = 20_000_000
+"""The most costs that a search within a number of characters keeps."""
+
+
+class Completions:
+    """The completions of one spec's states.
+
+    `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written. `judged`: the
+    demands are one, the last, whatever an outcome says.
+    """
+
+    def __init__(
+        self, rows: ByteRows, spelling: int, lone: bool, missing: frozenset[int], last: int | None = None
+    ) -> None:
+        """`last`: the demand that every outcome meets, the only one that counts; None: each counts."""
+        self._trans: Table = rows.automaton.trans
+        self._accept, self._outcomes, self._last = rows.automaton.accept, rows.outcomes, last
+        alphabet = rows.automaton.alphabet
+        found: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
+        ends = [*alphabet.starts[1:].tolist(), LAST + 1]
+        for low, end, kind in zip(alphabet.starts.tolist(), ends, alphabet.kinds.tolist(), strict=True):
+            for first, last_ in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
+                known = found[kind]
+                if first >= last_ or (known is not None and known[0] == 1 and first >= 0x80):
+                    continue
+                one = cheapest_point(first, last_ - 1, spelling, missing)
+                if one is not None and (known is None or one < known):
+                    found[kind] = one
+            point = max(low, 0xD800)
+            if lone and found[kind] is None and point < min(end, 0xE000):
+                found[kind] = 6, b"\\u%04x" % point, point
+        self._points = [-1 if one is None else one[2] for one in found]
+        self._costs: Longs = np.array([-1 if one is None else one[0] for one in found], np.int64)
+        spelled = [(one[1], kind) for kind, one in enumerate(found) if one is not None]
+        self._order = [kind for _, kind in sorted(spelled)]
+        self._far: dict[int, Longs] = {}
+
+    def demands(self, state: int) -> list[int]:
+        """Return the demands that some completion of a state meets, ascending."""
+        if self._last is not None:
+            return [self._last]
+        every = sorted(frozenset().union(*self._outcomes))
+        return [demand for demand in every if self._distances(demand)[state] < FAR]
+
+    def of(self, state: int, most: int = -1) -> dict[int, str]:
+        """Return for each demand that can still be met the completion that comes first; `most`: of those with
+        at most so many characters, -1 for any.
+
+        Cost: states times classes for each demand, once; with `most` as often as characters are allowed.
+        Raises `LimitError`.
+        """
+        found: dict[int, str] = {}
+        for demand in self.demands(state):
+            text = self._shortest(state, demand)
+            if most >= 0 and len(text) > most:
+                within = self._within(state, demand, most)
+                if within is None:
+                    continue
+                text = within
+            found[demand] = text
+        return found
+
+    def _ends(self, demand: int) -> Flags:
+        met = [False, *(demand in one or self._last is not None for one in self._outcomes)]
+        return np.array(met, np.uint8)[self._accept]
+
+    def _distances(self, demand: int) -> Longs:
+        """Return what each state's completion costs, FAR where there is none."""
+        far = self._far.get(demand)
+        if far is None:
+            far = self._far[demand] = nearest(self._trans, self._costs, self._ends(demand))
+        return far
+
+    def _shortest(self, state: int, demand: int) -> str:
+        far, points = self._distances(demand), []
+        while far[state]:
+            state, kind = self._step(state, int(far[state]), far)
+            points.append(self._points[kind])
+        return "".join(map(chr, points))
+
+    def _step(self, state: int, cost: int, far: Longs) -> tuple[int, int]:
+        """Return the state after the first character of a completion of some cost, and its class."""
+        for kind in self._order:
+            after = int(self._trans[state, kind])
+            if after >= 0 and self._costs[kind] + far[after] == cost:
+                return after, kind
+        raise AssertionError("a state of an automaton leads to no end")
+
+    def _within(self, state: int, demand: int, most: int) -> str | None:
+        """Return the completion of at most so many characters that comes first, or None."""
+        if (most + 1) * len(self._trans) > _MOST_COSTS:
+            raise LimitError(
+                f"A completion within {most:,} characters takes too much work.",
+                limit="oracle_steps",
+                cure="Make the lengths and the counts in its patterns smaller.",
+            )
+        layers = [np.where(self._ends(demand), 0, FAR)]
+        usable = [kind for kind in range(len(self._costs)) if self._costs[kind] >= 0]
+        for _ in range(most):
+            before = np.append(layers[-1], FAR)
+            ways = [before[self._trans[:, kind]] + self._costs[kind] for kind in usable]
+            layers.append(np.minimum.reduce([layers[-1], *ways]))
+        left = most
+        if layers[left][state] >= FAR:
+            return None
+        points = []
+        while layers[left][state]:
+            state, kind = self._step(state, int(layers[left][state]), layers[left - 1])
+            points.append(self._points[kind])
+            left -= 1
+        return "".join(map(chr, points))

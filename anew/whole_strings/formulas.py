@@ -1,0 +1,214 @@
+"""Formulas and specs as whole automata: And, Or and Not over patterns, formats, lengths and words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from anew.whole_strings.alphabets import Alphabet
+from anew.whole_strings.automata import (
+    MOST_STATES,
+    NONE,
+    Automaton,
+    both,
+    complement,
+    either,
+    minimal,
+    of_lengths,
+    of_words,
+    side_by_side,
+)
+from anew.whole_strings.found_texts import of_texts_in
+from anew.whole_strings.held_automata import HeldByContent
+from anew.whole_strings.lengths import bounds, within
+from anew.whole_strings.named_formats import meaning_of
+from anew.whole_strings.patterns import automaton_of
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import alternatives
+from structgen.errors import GrammarError
+from structgen.language.ir import All, Any_, Format, Formula, Judge, Length, Not, Pattern, Spec, Words
+
+HELD: Final[HeldByContent[Automaton]] = HeldByContent()
+"""The automata of formulas that this process met last."""
+_PAIR: Final = Pattern(r"[\uD800-\uDBFF][\uDC00-\uDFFF]")
+"""Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
+_LOW, _HIGH = 0xD800, 0xE000
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SpecAutomaton:
+    """The automaton of a spec; outcome `n` of a state is `outcomes[n - 1]`, the set of the true formulas."""
+
+    automaton: Automaton
+    outcomes: tuple[frozenset[int], ...]
+
+
+class FormulaReader:
+    """Makes the automata of formulas.
+
+    `formats`: patterns of formats by name, in place of those that are known. `most`: states of an automaton.
+    """
+
+    def __init__(self, formats: Mapping[str, str] | None = None, most: int = MOST_STATES) -> None:
+        self._formats = dict(formats or {})
+        self._named = tuple(sorted(self._formats.items()))
+        self._most = min(most, MOST_STATES)
+
+    def automaton(self, formula: Formula, alone: bool = True) -> Automaton:
+        """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
+        asked beside it. Raises `RegexError`, `UnsupportedError` or `LimitError`."""
+        key = formula, alone, self._named, self._most
+        return HELD.get(key, lambda: self._automaton(formula, alone))
+
+    def _automaton(self, formula: Formula, alone: bool) -> Automaton:
+        done: list[Automaton] = []
+        stack = [(formula, False, alone, False)]
+        while stack:
+            formula, denied, alone, ready = stack.pop()
+            if isinstance(formula, Not):
+                if ready:
+                    done[-1] = complement(done[-1])
+                else:
+                    stack += [(formula, denied, alone, True), (formula.of, not denied, False, False)]
+            elif isinstance(formula, (All, Any_)):
+                below = [part for part in formula.of if not self._is_joined(formula, part)]
+                if not ready and below:
+                    stack.append((formula, denied, alone, True))
+                    alone = alone and isinstance(formula, All) and sum(map(_asks, formula.of)) <= 1
+                    stack.extend((part, denied, alone, False) for part in below[::-1])
+                    continue
+                start = len(done) - len(below)
+                parts = done[start:]
+                del done[start:]
+                done.append(self._together(formula, parts))
+            elif isinstance(formula, Format):
+                done.append(self._format(formula, denied, alone))
+            else:
+                done.append(self._atom(formula))
+        return done[0]
+
+    def _is_joined(self, above: All | Any_, part: Formula) -> bool:
+        """Return whether a part is made together with its neighbours: lengths of a conjunction; patterns and
+        words of a disjunction."""
+        return isinstance(part, Length) if isinstance(above, All) else isinstance(part, (Pattern, Words))
+
+    def _together(self, formula: All | Any_, parts: list[Automaton]) -> Automaton:
+        """Return the automaton of a conjunction or a disjunction; `parts`: of the parts that are not
+        `_is_joined`."""
+        if isinstance(formula, All):
+            least, most = bounds(formula.of)
+            if not parts:
+                return of_lengths(least, most, self._most)
+            return within(both(parts, self._most), least, most, self._most)
+        words = [part.of for part in formula.of if isinstance(part, Words)]
+        sources = dict.fromkeys(part.source for part in formula.of if isinstance(part, Pattern))
+        if words:
+            parts.append(self._atom(Words(frozenset().union(*words))))
+        if sources:
+            # one search for several patterns has fewer states than their product
+            tree = alternatives([parse(source) for source in sources])
+            key = ("patterns", tuple(sources), self._most)
+            parts.append(
+                HELD.get(key, lambda: of_texts_in(tree, self._most) or automaton_of(tree, self._most))
+            )
+        return either(parts, self._most)
+
+    def _atom(self, formula: Formula) -> Automaton:
+        if isinstance(formula, Pattern):
+            tree = parse(formula.source)
+            return HELD.get(
+                (formula, self._most),
+                lambda: of_texts_in(tree, self._most) or automaton_of(tree, self._most),
+            )
+        if isinstance(formula, Words):
+            return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
+        if isinstance(formula, Length):
+            return of_lengths(formula.least, formula.most, self._most)
+        raise GrammarError(
+            f"{type(formula).__name__} does not speak of strings.",
+            cure="Use string atoms in a string's formula.",
+        )
+
+    def _format(self, formula: Format, denied: bool, alone: bool) -> Automaton:
+        extra = self._formats.get(formula.name)
+        if extra is not None:
+            return self._atom(Pattern(extra))
+        meaning = meaning_of(formula.name, denied=denied, alone=alone)
+        key = "meaning", meaning, self._most
+        return HELD.get(key, lambda: FormulaReader(most=self._most)._automaton(meaning, False))
+
+    # Specs.
+
+    def spec(self, spec: Spec, *, lone: bool = False) -> SpecAutomaton:
+        """Return the automaton of a spec with its outcomes. `lone`: lone surrogates can be written; if not,
+        no text holds one. Raises what `automaton` raises."""
+        alone = len(spec.formulas) == 1
+        parts = [self.automaton(formula, alone) for formula in spec.formulas]
+        if lone:
+            parts = [self._without_pairs(part) for part in parts]
+        if len(parts) == 1 and spec.judge is None:
+            made, outcomes = parts[0], [frozenset((0,))]
+        else:
+            made, outcomes = self._of_demands(parts, spec.judge)
+        if not lone:
+            made = _without_surrogates(made)
+        return SpecAutomaton(made, tuple(outcomes))
+
+    def _of_demands(
+        self, parts: list[Automaton], judge: Judge | None
+    ) -> tuple[Automaton, list[frozenset[int]]]:
+        """Return the product of the automata of demands, and the sets of demands that its outcomes are."""
+        possible = [at for at, part in enumerate(parts) if not part.is_empty]
+        if not possible:
+            return NONE, []
+        alphabet, trans, met = side_by_side([parts[at] for at in possible], False, self._most)
+        numbers: dict[bytes, int] = {}
+        outcomes: list[frozenset[int]] = []
+        accept = np.zeros(len(trans), np.int32)
+        for state, row in enumerate(np.packbits(met > 0, axis=1)):
+            name = row.tobytes()
+            number = numbers.get(name)
+            if number is None:
+                true = frozenset(possible[at] for at in np.flatnonzero(met[state]).tolist())
+                if not true or (judge is not None and not judge.total and not judge.holds(true)):
+                    number = numbers[name] = 0
+                else:
+                    outcomes.append(true)
+                    number = numbers[name] = len(outcomes)
+            accept[state] = number
+        return minimal(alphabet, trans, accept), outcomes
+
+    def _without_pairs(self, of: Automaton) -> Automaton:
+        """Return an automaton without the texts in which two surrogates would be one character."""
+        starts = of.alphabet.starts
+        if not ((starts > _LOW) & (starts < _HIGH)).any():
+            return of
+        return both([of, complement(self._atom(_PAIR))], self._most)
+
+
+def _asks(formula: Formula) -> bool:
+    """Return whether a part of a conjunction is neither a length nor excluded words."""
+    return not (isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words)))
+
+
+def _without_surrogates(of: Automaton) -> Automaton:
+    """Return an automaton whose alphabet does not tell surrogates from the characters below them."""
+    starts, kinds = of.alphabet.starts, of.alphabet.kinds
+    inside = (starts >= _LOW) & (starts < _HIGH)
+    if not inside.any():
+        return of
+    kept = ~inside
+    points, below = starts[kept], kinds[kept]
+    if _HIGH not in points:
+        at = int(np.searchsorted(points, _HIGH))
+        points = np.insert(points, at, _HIGH)
+        below = np.insert(below, at, of.alphabet.at(np.array([_HIGH]))[0])
+    left, first = np.unique(below, return_index=True)
+    order = left[np.argsort(first)]
+    numbers = np.full(of.alphabet.width, -1, np.int32)
+    numbers[order] = np.arange(len(order))
+    alphabet = Alphabet(points, numbers[below], len(order)).merged(np.arange(len(order), dtype=np.int32))
+    return minimal(alphabet, np.ascontiguousarray(of.trans[:, order]), of.accept)

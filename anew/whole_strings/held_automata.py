@@ -1,0 +1,65 @@
+"""What a process has made of formulas, by content, within a budget of bytes: the oldest goes first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Final, Generic, Protocol, TypeVar
+
+from structgen.system.fork_locks import QUEUES, new_lock
+
+
+class Sized(Protocol):
+    """Something that tells how many bytes it takes."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+T = TypeVar("T", bound=Sized)
+BUDGET: Final = 64 << 20
+"""The bytes that are held, unless another budget is given."""
+_OVERHEAD: Final = 1024
+"""The bytes of one entry beside its arrays: the key, the objects."""
+
+
+class HeldByContent(Generic[T]):
+    """Values by key, made when they are asked for first. Safe for threads: two may make one value at once,
+    and the first is kept."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget, self._bytes = budget, 0
+        self._held: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = new_lock(QUEUES)
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value of a key; `make()` makes it where it is not held. What `make` raises is raised."""
+        with self._lock:
+            found = self._held.get(key)
+            if found is not None:
+                self._held.move_to_end(key)
+                return found
+        made = make()
+        size = made.nbytes + _OVERHEAD
+        with self._lock:
+            if key not in self._held and size <= self._budget:
+                self._held[key] = made
+                self._bytes += size
+                while self._bytes > self._budget:
+                    _, gone = self._held.popitem(last=False)
+                    self._bytes -= gone.nbytes + _OVERHEAD
+        return made
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that are held."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def clear(self) -> None:
+        """Hold nothing any longer."""
+        with self._lock:
+            self._held.clear()
+            self._bytes = 0

@@ -1,0 +1,428 @@
+"""The compiled inner loops of whole automata: subsets, products, minimal automata, distances.
+
+An automaton is a table `trans` (int32 [states, classes], -1 where nothing follows); state 0 is its start.
+`subsets` and `product` are bounded: by states, and by work, which counts the numbers that are read.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.native.jit import entry, jit
+
+Table: TypeAlias = npt.NDArray[np.int32]
+Row: TypeAlias = npt.NDArray[np.int32]
+Flags: TypeAlias = npt.NDArray[np.uint8]
+Longs: TypeAlias = npt.NDArray[np.int64]
+
+FAR: Final = 1 << 40
+"""More than any distance."""
+TOO_MANY_STATES, TOO_MUCH_WORK = -1, -2
+"""In place of how many states there are."""
+
+
+@jit
+def _hash(row: Row, size: int) -> int:
+    """Return a hash of the first numbers of a row; it is the same with and without compilation."""
+    found = size
+    for i in range(size):
+        found = ((found & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
+    return found ^ (found >> 17)
+
+
+@jit
+def _slot(row: Row, size: int, flat: Row, at: Longs, table: Row) -> int:
+    """Return the number of the kept row that equals a row; -1 - (a free slot of the table) where none does.
+
+    Row `i` is `flat[at[i]:at[i + 1]]`; `table` has a power of two of slots, -1 where one is free.
+    """
+    mask = len(table) - 1
+    slot = _hash(row, size) & mask
+    while table[slot] >= 0:
+        kept = table[slot]
+        begin = at[kept]
+        if at[kept + 1] - begin == size:
+            same = True
+            for i in range(size):
+                if flat[begin + i] != row[i]:
+                    same = False
+                    break
+            if same:
+                return int(kept)
+        slot = (slot + 1) & mask
+    return -1 - slot
+
+
+@jit
+def _longer(row: Row, least: int) -> Row:
+    """Return a row with the same first numbers and room for at least so many."""
+    made = np.full(max(2 * len(row), least), -1, np.int32)
+    made[: len(row)] = row
+    return made
+
+
+@jit
+def _larger_table(flat: Row, at: Longs, count: int, table: Row) -> Row:
+    """Return a hash table of the first `count` rows with four times the slots."""
+    made = np.full(4 * len(table), -1, np.int32)
+    for i in range(count):
+        size = at[i + 1] - at[i]
+        made[-1 - _slot(flat[at[i] : at[i + 1]], size, flat, at, made)] = i
+    return made
+
+
+@jit
+def _sort(row: Row, size: int) -> None:
+    """Sort the first numbers of a row (D. Shell's method: rows are short)."""
+    gap = size // 2
+    while gap > 0:
+        for i in range(gap, size):
+            value, j = row[i], i
+            while j >= gap and row[j - gap] > value:
+                row[j] = row[j - gap]
+                j -= gap
+            row[j] = value
+        gap //= 2
+
+
+@entry(
+    "Tuple((int64, int32[:, ::1], uint8[::1]))"
+    "(int64[::1], int32[::1], int32[::1], uint8[:, ::1], int32[::1], uint8[::1], int64, int64, int64)"
+)
+def subsets(
+    edge_at: Longs,
+    edge_set: Row,
+    edge_to: Row,
+    member: Flags,
+    first: Row,
+    ends: Flags,
+    final: int,
+    most_states: int,
+    most_work: int,
+) -> tuple[int, Table, Flags]:
+    """Return the reachable sets of threads: (how many, or why there is no answer; their table; which accept).
+
+    Thread `t` has the edges `edge_at[t]` to `edge_at[t + 1]`: by the classes of the set `edge_set`, a row of
+    `member`, to the thread `edge_to`. `first`: the threads at the start. `ends`: which threads accept.
+    `final`: the thread that accepts whatever comes, or -1; a set that holds it holds nothing else.
+    """
+    width, threads = member.shape[1], len(ends)
+    flat, at = np.empty(1024, np.int32), np.zeros(most_states + 2, np.int64)
+    table, trans = np.full(1024, -1, np.int32), np.empty(256 * width, np.int32)
+    row, seen = np.empty(threads + 1, np.int32), np.full(threads, -1, np.int64)
+    count, work, stamp, state = 0, 0, 0, -1
+    kind = width - 1
+    while True:
+        size = 0
+        if state < 0:
+            for i in range(len(first)):
+                row[i] = first[i]
+            size = len(first)
+        else:
+            begin, end = at[state], at[state + 1]
+            for i in range(begin, end):
+                thread = flat[i]
+                work += edge_at[thread + 1] - edge_at[thread]
+                for edge in range(edge_at[thread], edge_at[thread + 1]):
+                    to = edge_to[edge]
+                    if member[edge_set[edge], kind] and seen[to] != stamp:
+                        seen[to] = stamp
+                        row[size] = to
+                        size += 1
+        for i in range(size):
+            if row[i] == final:
+                row[0], size = final, 1
+                break
+        work += size + 1
+        if work > most_work:
+            return TOO_MUCH_WORK, trans[:0].copy().reshape(0, width), ends[:0].copy()
+        found = -1
+        if size > 0 or state < 0:
+            _sort(row, size)
+            found = _slot(row, size, flat, at, table)
+            if found < 0:
+                if count == most_states:
+                    return TOO_MANY_STATES, trans[:0].copy().reshape(0, width), ends[:0].copy()
+                table[-1 - found] = count
+                if at[count] + size > len(flat):
+                    flat = _longer(flat, at[count] + size)
+                for i in range(size):
+                    flat[at[count] + i] = row[i]
+                at[count + 1] = at[count] + size
+                found = count
+                count += 1
+                if 2 * count > len(table):
+                    table = _larger_table(flat, at, count, table)
+                if count * width > len(trans):
+                    trans = _longer(trans, count * width)
+        if state >= 0:
+            trans[state * width + kind] = found
+        kind += 1
+        stamp += 1
+        if kind == width:
+            kind = 0
+            state += 1
+            if state == count:
+                break
+    accept = np.zeros(count, np.uint8)
+    for state in range(count):
+        for i in range(at[state], at[state + 1]):
+            accept[state] |= ends[flat[i]]
+    return count, trans[: count * width].copy().reshape(count, width), accept
+
+
+@entry(
+    "Tuple((int64, int32[:, ::1], int32[::1]))"
+    "(int32[::1], int64[::1], int64[::1], int32[:, ::1], boolean, int64, int64)"
+)
+def product(
+    tables: Row,
+    begins: Longs,
+    widths: Longs,
+    columns: Table,
+    all_live: bool,
+    most_states: int,
+    most_work: int,
+) -> tuple[int, Table, Row]:
+    """Return the reachable states of automata that run side by side: (how many, or why there is no answer;
+    their table; for each the states of the parts, a row after another, -1 for a part that died).
+
+    `tables`: the parts' tables, one behind another from `begins` on, `widths` classes each. `columns[p, c]`:
+    the class of part `p` that the class `c` is in. `all_live`: a state lives while all parts do, else while
+    one does.
+    """
+    parts, width = columns.shape
+    flat, at = np.empty(1024, np.int32), np.zeros(most_states + 2, np.int64)
+    table, trans = np.full(1024, -1, np.int32), np.empty(256 * width, np.int32)
+    row = np.zeros(parts, np.int32)
+    count, work, state, kind = 0, 0, -1, width - 1
+    while True:
+        dead = 0
+        if state >= 0:
+            for part in range(parts):
+                now = flat[at[state] + part]
+                if now >= 0:
+                    now = tables[begins[part] + now * widths[part] + columns[part, kind]]
+                row[part] = now
+                dead += now < 0
+        work += parts
+        if work > most_work:
+            return TOO_MUCH_WORK, trans[:0].copy().reshape(0, width), flat[:0].copy()
+        found = -1
+        if dead == 0 or (not all_live and dead < parts):
+            found = _slot(row, parts, flat, at, table)
+            if found < 0:
+                if count == most_states:
+                    return TOO_MANY_STATES, trans[:0].copy().reshape(0, width), flat[:0].copy()
+                table[-1 - found] = count
+                if at[count] + parts > len(flat):
+                    flat = _longer(flat, at[count] + parts)
+                for part in range(parts):
+                    flat[at[count] + part] = row[part]
+                at[count + 1] = at[count] + parts
+                found = count
+                count += 1
+                if 2 * count > len(table):
+                    table = _larger_table(flat, at, count, table)
+                if count * width > len(trans):
+                    trans = _longer(trans, count * width)
+        if state >= 0:
+            trans[state * width + kind] = found
+        kind += 1
+        if kind == width:
+            kind = 0
+            state += 1
+            if state == count:
+                break
+    return count, trans[: count * width].copy().reshape(count, width), flat[: count * parts].copy()
+
+
+@jit
+def _mark(element: int, where: Row, places: Row, sets: Row, firsts: Row, marked: Row, todo: Row) -> None:
+    """Move an element of a partition to the marked ones of its set; `todo[0]` counts the sets listed."""
+    one, at = sets[element], places[element]
+    to = firsts[one] + marked[one]
+    where[at] = where[to]
+    places[where[at]] = at
+    where[to] = element
+    places[element] = to
+    if marked[one] == 0:
+        todo[0] += 1
+        todo[todo[0]] = one
+    marked[one] += 1
+
+
+@jit
+def _split(count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked: Row, todo: Row) -> int:
+    """Split each listed set into its marked elements and the others; return how many sets there are. The
+    smaller part is the new set."""
+    while todo[0] > 0:
+        one = todo[todo[0]]
+        todo[0] -= 1
+        middle = firsts[one] + marked[one]
+        if middle < pasts[one]:
+            if marked[one] <= pasts[one] - middle:
+                firsts[count], pasts[count] = firsts[one], middle
+                firsts[one] = middle
+            else:
+                firsts[count], pasts[count] = middle, pasts[one]
+                pasts[one] = middle
+            for at in range(firsts[count], pasts[count]):
+                sets[where[at]] = count
+            marked[count] = 0
+            count += 1
+        marked[one] = 0
+    return count
+
+
+@entry("int32[::1](int32[:, ::1], int32[::1])")
+def equivalent(trans: Table, accept: Row) -> Row:
+    """Return the block of each state: states of one block have the same continuations and outcomes.
+
+    Every state is reachable and leads to an outcome. `accept`: the number of the outcome, 0 for none.
+    Cost: O(edges log states) (A. Valmari, Fast brief practical DFA minimization, 2012).
+    """
+    states, width = trans.shape
+    edges = 0
+    for state in range(states):
+        for kind in range(width):
+            edges += trans[state, kind] >= 0
+    tail, head = np.empty(edges, np.int32), np.empty(edges, np.int32)
+    room = max(states, edges) + 2
+    marked, todo = np.zeros(room, np.int32), np.zeros(room, np.int32)
+    # the partition of the states
+    where, places = np.arange(states).astype(np.int32), np.arange(states).astype(np.int32)
+    sets, firsts, pasts = np.zeros(states, np.int32), np.zeros(room, np.int32), np.zeros(room, np.int32)
+    pasts[0], count = states, 1
+    highest = 0
+    for state in range(states):
+        highest = max(highest, accept[state])
+    for outcome in range(1, highest + 1):
+        for state in range(states):
+            if accept[state] == outcome:
+                _mark(state, where, places, sets, firsts, marked, todo)
+        count = _split(count, where, sets, firsts, pasts, marked, todo)
+    # the partition of the edges: at first by their classes
+    edge_where, edge_places = np.arange(edges).astype(np.int32), np.arange(edges).astype(np.int32)
+    edge_sets, edge_firsts, edge_pasts = (
+        np.zeros(edges, np.int32),
+        np.zeros(room, np.int32),
+        np.zeros(room, np.int32),
+    )
+    groups = at = 0
+    for kind in range(width):
+        edge_firsts[groups] = at
+        for state in range(states):
+            if trans[state, kind] >= 0:
+                tail[at], head[at], edge_sets[at] = state, trans[state, kind], groups
+                at += 1
+        edge_pasts[groups] = at
+        if at > edge_firsts[groups]:
+            groups += 1
+    # the edges that lead to each state
+    into_at, into = np.zeros(states + 1, np.int32), np.empty(edges, np.int32)
+    for edge in range(edges):
+        into_at[head[edge] + 1] += 1
+    for state in range(states):
+        into_at[state + 1] += into_at[state]
+    fill = into_at.copy()
+    for edge in range(edges):
+        into[fill[head[edge]]] = edge
+        fill[head[edge]] += 1
+    block, group = 1, 0
+    while group < groups:
+        for at in range(edge_firsts[group], edge_pasts[group]):
+            _mark(tail[edge_where[at]], where, places, sets, firsts, marked, todo)
+        count = _split(count, where, sets, firsts, pasts, marked, todo)
+        group += 1
+        while block < count:
+            for at in range(firsts[block], pasts[block]):
+                state = where[at]
+                for i in range(into_at[state], into_at[state + 1]):
+                    _mark(into[i], edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
+            groups = _split(groups, edge_where, edge_sets, edge_firsts, edge_pasts, marked, todo)
+            block += 1
+    return sets
+
+
+@entry("int32[::1](int32[:, ::1])")
+def in_breadth(trans: Table) -> Row:
+    """Return the states that are reachable from state 0, breadth first, classes ascending."""
+    states, width = trans.shape
+    listed, met = np.empty(states, np.int32), np.zeros(states, np.uint8)
+    count, at = 1, 0
+    listed[0], met[0] = 0, 1
+    while at < count:
+        state = listed[at]
+        at += 1
+        for kind in range(width):
+            to = trans[state, kind]
+            if to >= 0 and met[to] == 0:
+                met[to] = 1
+                listed[count] = to
+                count += 1
+    return listed[:count].copy()
+
+
+@entry("int64[::1](int32[:, ::1], int64[::1], uint8[::1])")
+def nearest(trans: Table, costs: Longs, ends: Flags) -> Longs:
+    """Return of each state the least cost of a way to an end, FAR where there is none. `costs`: of a
+    character of each class, below 0 where none can be written.
+
+    Sweeps go from the back, where what is near an end was mostly met, until one changes nothing.
+    """
+    states, width = trans.shape
+    far = np.full(states, FAR, np.int64)
+    for state in range(states):
+        if ends[state]:
+            far[state] = 0
+    changed = True
+    while changed:
+        changed = False
+        for state in range(states - 1, -1, -1):
+            least = far[state]
+            for kind in range(width):
+                to = trans[state, kind]
+                if to >= 0 and costs[kind] >= 0 and far[to] + costs[kind] < least:
+                    least = far[to] + costs[kind]
+            if least < far[state]:
+                far[state] = least
+                changed = True
+    return far
+
+
+@entry("int64[::1](int32[:, ::1])")
+def longest(trans: Table) -> Longs:
+    """Return of each state the most characters that may follow, FAR where there is no bound."""
+    states, width = trans.shape
+    far = np.zeros(states, np.int64)
+    colour, edge, stack = np.zeros(states, np.uint8), np.zeros(states, np.int64), np.empty(states, np.int64)
+    for first in range(states):
+        if colour[first]:
+            continue
+        depth = 1
+        stack[0], colour[first] = first, 1
+        while depth > 0:
+            state = stack[depth - 1]
+            if edge[state] == width:
+                colour[state] = 2
+                depth -= 1
+                if depth > 0:
+                    above = stack[depth - 1]
+                    far[above] = max(far[above], min(far[state] + 1, FAR))
+                continue
+            to = trans[state, edge[state]]
+            edge[state] += 1
+            if to < 0:
+                continue
+            if colour[to] == 1:
+                far[state] = FAR  # a circle
+            elif colour[to] == 2:
+                far[state] = max(far[state], min(far[to] + 1, FAR))
+            else:
+                stack[depth], colour[to] = to, 1
+                depth += 1
+    return far

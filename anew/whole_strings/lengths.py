@@ -1,0 +1,101 @@
+"""Lengths beside automata: how many characters a state still needs and may still have, and bounds on them.
+
+A bound on the length of a text is a counter beside its automaton. It goes into the automaton only where it
+matters: a lower bound that every text reaches, and an upper one that none passes, are dropped, and the states
+of (state, count) pairs are those that the minimal automaton tells apart. A large upper bound on a string of
+one demand stays outside: whoever reads the string counts (`Counted`), and a text is alive while the
+characters written and those that its state needs stay within the bound. That is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from anew.whole_strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths
+from anew.whole_strings.kernels import Longs, longest, nearest
+from structgen.automata.regex.counted_class import without_count
+from structgen.language.ir import All, Format, Formula, Length, Pattern
+
+
+class Counted(NamedTuple):
+    """A spec of one demand as an automaton and a count that is kept beside it."""
+
+    formulas: tuple[Formula, ...]
+    """What the automaton says: the spec without the upper bound."""
+    most: int
+    """The most characters of a text."""
+
+
+def least_rests(of: Automaton) -> Longs:
+    """Return how many characters each state needs to the nearest end."""
+    return nearest(of.trans, np.ones(of.alphabet.width, np.int64), (of.accept > 0).astype(np.uint8))
+
+
+def longest_rests(of: Automaton) -> Longs:
+    """Return how many characters may follow each state, `kernels.FAR` where there is no bound."""
+    return longest(of.trans)
+
+
+def within(of: Automaton, least: int, most: int | None, most_states: int = MOST_STATES) -> Automaton:
+    """Return the automaton of the texts of `of` that have `least` to `most` characters. `of` has one outcome.
+
+    Cost: states times the bound that matters. Raises `LimitError` where the pairs of a state and a count are
+    too many.
+    """
+    if of.is_empty or (most is not None and least > most):
+        return NONE
+    if least and int(least_rests(of)[0]) >= least:
+        least = 0
+    if most is not None and int(longest_rests(of)[0]) <= most:
+        most = None
+    if least == 0 and most is None:
+        return of
+    return both([of, of_lengths(least, most, most_states)], most_states)
+
+
+def bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:
+    """Return the least and the most characters that the lengths among some formulas allow together."""
+    least, most = 0, None
+    for part in parts:
+        if isinstance(part, Length):
+            least = max(least, part.least)
+            if part.most is not None:
+                most = part.most if most is None else min(most, part.most)
+    return least, most
+
+
+def counted(formulas: tuple[Formula, ...], meaning: Callable[[Format], Formula]) -> Counted | None:
+    """Return a spec of one demand with its upper bound beside it; None where it has no such bound.
+
+    `meaning`: what a format means beside which nothing is asked but lengths; it may hold a length. A pattern
+    that counts one class of characters between its ends is a pattern without that count and a length
+    (`counted_class`).
+    """
+    if len(formulas) != 1:
+        return None
+    parts = list(_opened([formulas[0]], meaning))
+    if sum(not isinstance(part, Length) for part in parts) > 1:
+        parts = list(_opened([formulas[0]], lambda one: one))
+    rest = [part for part in parts if not isinstance(part, Length)]
+    least, most = bounds(parts)
+    if most is None or not rest:
+        return None
+    lower = (Length(least, None),) if least else ()
+    together = (*rest, *lower)
+    return Counted((together[0] if len(together) == 1 else All(together),), most)
+
+
+def _opened(parts: Iterable[Formula], meaning: Callable[[Format], Formula]) -> Iterator[Formula]:
+    """Yield the parts of conjunctions, those of formats and of counted patterns too."""
+    todo = list(parts)[::-1]
+    while todo:
+        part = todo.pop()
+        whole = without_count(part) if isinstance(part, Pattern) else part
+        whole = meaning(part) if isinstance(part, Format) else whole
+        if isinstance(whole, All) and whole.of:
+            todo += whole.of[::-1]
+        else:
+            yield part if isinstance(part, Format) else whole

@@ -1,0 +1,351 @@
+"""Patterns as whole automata: threads with duties, then the subsets of them (`kernels.subsets`).
+
+A *thread* is an instruction with what its look-arounds have left. A look-ahead leaves a *duty*: a state of
+the small automaton of what must follow, which runs beside the thread; if it is negative, that automaton is
+the complement. A look-behind is an automaton that runs from the start of the text, and each thread knows its
+state. So every pattern is a set of threads with edges between them, and one construction of subsets makes
+all automata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.whole_strings.alphabets import divided
+from anew.whole_strings.automata import (
+    MOST_STATES,
+    MOST_WORK,
+    Automaton,
+    both,
+    complement,
+    minimal,
+    minimal_table,
+    refuse,
+)
+from anew.whole_strings.kernels import TOO_MUCH_WORK, Row, Table, subsets
+from anew.whole_strings.plain_threads import is_plain, plain_subsets
+from anew.whole_strings.threads import (
+    END,
+    LOOK,
+    MATCH,
+    SET,
+    SPLIT,
+    START,
+    Instructions,
+    look_behinds,
+    sets_of,
+)
+from structgen.automata.regex.syntax_tree import (
+    EMPTY,
+    TEXT_START,
+    Concatenation,
+    LookAround,
+    Node,
+    TextStart,
+    concatenated,
+)
+
+_MOST_THREADS: Final = 200_000
+"""The most threads that are followed in Python, some 5 us each."""
+_STEPS_OF_A_THREAD: Final = 4
+"""Steps of duties that cost as much as a thread."""
+
+Duty: TypeAlias = "tuple[int, int]"
+"""The number of a look-ahead's automaton, and its state."""
+Duties: TypeAlias = "frozenset[Duty]"
+Behind: TypeAlias = "tuple[int, ...]"
+"""The state of each look-behind's automaton, -1 where it is dead."""
+
+
+class Thread(NamedTuple):
+    """An instruction with its duties, the look-behinds' states, and whether the text begins here."""
+
+    pc: int
+    duties: Duties
+    behind: Behind
+    first: bool
+
+
+class _Ahead(NamedTuple):
+    """What must follow: a table over the pattern's alphabet, which states accept, and which accept whatever
+    comes."""
+
+    trans: Table
+    accept: Row
+    total: npt.NDArray[np.bool_]
+
+
+_FREE: Final[Duties] = frozenset()
+
+
+class _Surroundings:
+    """What the automata of one pattern share: the alphabet, and its look-behinds."""
+
+    def __init__(self, tree: Node) -> None:
+        self.sets = sets_of(tree)
+        self.alphabet, self.member = divided(self.sets)
+        self.classes = {ranges: self.member[at] for at, ranges in enumerate(self.sets)}
+        self.nodes = look_behinds(tree)
+        self.number = {node: at for at, node in enumerate(self.nodes)}
+        self.behinds: list[tuple[Table, Row]] = []
+        self.threads = 0
+        for node in self.nodes:
+            below = _Surroundings.__new__(_Surroundings)
+            below.__dict__.update(self.__dict__, nodes=look_behinds(node.of), behinds=[])
+            below.number = {inner: at for at, inner in enumerate(below.nodes)}
+            below.behinds = [below.ending(inner) for inner in below.nodes]
+            self.behinds.append(below.ending(node))
+
+    def ending(self, node: LookAround) -> tuple[Table, Row]:
+        """Return the automaton of the texts at whose end a look-behind's body has just matched."""
+        return Search(self, node.of, (0,) * len(self.behinds), anywhere=True, to_end=True).table()
+
+    def after(self, behind: Behind, kind: int) -> Behind:
+        """Return the states of the look-behinds after a character of a class."""
+        return tuple(
+            int(trans[state, kind]) if state >= 0 else -1
+            for (trans, _), state in zip(self.behinds, behind, strict=True)
+        )
+
+    def count(self, threads: int) -> None:
+        """Count threads that are followed; stop past the limit."""
+        self.threads += threads
+        if self.threads > _MOST_THREADS:
+            refuse(TOO_MUCH_WORK)
+
+
+class Search:
+    """The threads of one search for a pattern.
+
+    `behind`: the look-behinds' states where it begins. `anywhere`: it may begin after any text. `to_end`: the
+    match must end where the text does. `first`: the text begins where the search does.
+    """
+
+    def __init__(
+        self,
+        around: _Surroundings,
+        tree: Node,
+        behind: Behind,
+        *,
+        anywhere: bool,
+        to_end: bool = False,
+        first: bool = True,
+    ) -> None:
+        self._around, self._to_end = around, to_end
+        instructions = Instructions()
+        start = instructions.emit(tree, 0)
+        if anywhere:
+            start = instructions.any_text_before(start)
+        self._code = instructions.code
+        self._aheads: list[_Ahead] = []
+        self._ahead_numbers: dict[tuple[LookAround, Behind, bool], int] = {}
+        self._numbers: dict[Thread, int] = {}
+        self._todo: list[Thread] = []
+        self._sets: dict[bytes, int] = {}
+        self._all_classes = np.ones(around.alphabet.width, np.uint8)
+        self._first = self._settled([Thread(start, _FREE, behind, first)])
+
+    def table(self) -> tuple[Table, Row]:
+        """Return the minimal table of the texts over the pattern's alphabet, and which states accept."""
+        return minimal_table(*self.subsets())
+
+    def subsets(self, most: int = MOST_STATES) -> tuple[Table, Row]:
+        """Return the table of the reachable sets of threads, and which accept. Raises `LimitError`."""
+        edges: list[tuple[list[int], list[int]]] = []
+        for thread in self._todo:  # it grows meanwhile
+            self._around.count(1)
+            edges.append(self._edges(thread))
+        width = self._around.alphabet.width
+        final = -1 if self._to_end else self._numbers.get(Thread(0, _FREE, (), False), -1)
+        ends = [self._accepts(thread) for thread in self._todo]
+        count, trans, accept = subsets(
+            np.cumsum([0, *(len(sets) for sets, _ in edges)], dtype=np.int64),
+            np.array([one for sets, _ in edges for one in sets], np.int32),
+            np.array([to for _, targets in edges for to in targets], np.int32),
+            np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width).copy(),
+            np.array(self._first, np.int32),
+            np.array(ends, np.uint8),
+            final,
+            most,
+            MOST_WORK,
+        )
+        if count < 0:
+            refuse(count, most)
+        return trans, accept.astype(np.int32)
+
+    # Edges.
+
+    def _edges(self, thread: Thread) -> tuple[list[int], list[int]]:
+        """Return the sets by which a thread goes on, and the thread after each."""
+        code = self._code[thread.pc]
+        if code.op == MATCH:
+            classes, after = self._all_classes, thread.pc
+            if self._to_end:
+                return [], []
+        elif code.op == SET:
+            classes, after = self._around.classes[code.set], code.after[0]
+        else:
+            return [], []
+        if not thread.duties and not thread.behind:
+            threads = self._settled([Thread(after, _FREE, (), False)])
+            return [self._set(classes)] * len(threads), threads
+        self._around.count(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
+        groups: dict[tuple[Duties, Behind], list[int]] = {}
+        for kind in np.flatnonzero(classes).tolist():
+            duties = self._done(thread.duties, kind)
+            if duties is not None:
+                groups.setdefault((duties, self._around.after(thread.behind, kind)), []).append(kind)
+        sets: list[int] = []
+        targets: list[int] = []
+        for (duties, behind), kinds in groups.items():
+            threads = self._settled([Thread(after, duties, behind, False)])
+            chosen = np.zeros(len(self._all_classes), np.uint8)
+            chosen[kinds] = 1
+            sets += [self._set(chosen)] * len(threads)
+            targets += threads
+        return sets, targets
+
+    def _set(self, classes: npt.NDArray[np.uint8]) -> int:
+        return self._sets.setdefault(classes.tobytes(), len(self._sets))
+
+    def _done(self, duties: Duties, kind: int) -> Duties | None:
+        """Return the duties after a character; None where one cannot be met any more."""
+        found = []
+        for number, state in duties:
+            after = int(self._aheads[number].trans[state, kind])
+            if after < 0:
+                return None
+            found.append((number, after))
+        return frozenset(found)
+
+    # Closures.
+
+    def _settled(self, threads: Iterable[Thread]) -> list[int]:
+        """Return the numbers of the threads that wait for a character, for the end, or have matched. A duty
+        that is met whatever comes is gone; a match without duties needs nothing more."""
+        found: dict[int, None] = {}
+        for thread in self._closure(threads, False):
+            duties = frozenset(duty for duty in thread.duties if not self._aheads[duty[0]].total[duty[1]])
+            settled = Thread(thread.pc, duties, thread.behind, thread.first)
+            if self._code[thread.pc].op == MATCH and not duties and not self._to_end:
+                settled = Thread(0, _FREE, (), False)
+            number = self._numbers.get(settled)
+            if number is None:
+                number = self._numbers[settled] = len(self._todo)
+                self._todo.append(settled)
+            found[number] = None
+        return list(found)
+
+    def _accepts(self, thread: Thread) -> bool:
+        """Return whether a text may end at a thread."""
+        return any(
+            self._code[end.pc].op == MATCH
+            and all(self._aheads[number].accept[state] for number, state in end.duties)
+            for end in self._closure([thread], True)
+        )
+
+    def _closure(self, threads: Iterable[Thread], at_end: bool) -> list[Thread]:
+        """Return the threads that some lead to without a character."""
+        seen: set[Thread] = set()
+        found: list[Thread] = []
+        todo = list(threads)
+        while todo:
+            thread = todo.pop()
+            if thread in seen:
+                continue
+            seen.add(thread)
+            code = self._code[thread.pc]
+            if code.op == SPLIT:
+                todo += [thread._replace(pc=after) for after in code.after]
+            elif code.op == START:
+                if thread.first:
+                    todo.append(thread._replace(pc=code.after[0]))
+            elif code.op == END and at_end:
+                todo.append(thread._replace(pc=code.after[0]))
+            elif code.op == LOOK:
+                self._around.count(1)
+                assert code.look is not None
+                todo += self._looked(thread, code.look, code.after[0])
+            else:
+                found.append(thread)
+        return found
+
+    def _looked(self, thread: Thread, look: LookAround, after: int) -> list[Thread]:
+        """Return the thread behind a look-around; none where a look-behind does not hold."""
+        if look.ahead:
+            number = self._ahead(look, thread.behind, thread.first)
+            if not len(self._aheads[number].trans):
+                return []
+            return [thread._replace(pc=after, duties=thread.duties | {(number, 0)})]
+        at = self._around.number[look]
+        accept, state = self._around.behinds[at][1], thread.behind[at]
+        return [thread._replace(pc=after)] if (state >= 0 and bool(accept[state])) == look.holds else []
+
+    def _ahead(self, look: LookAround, behind: Behind, first: bool) -> int:
+        """Return the number of the automaton of what must follow for a look-ahead to hold."""
+        key = look, behind, first
+        if key not in self._ahead_numbers:
+            trans, accept = Search(self._around, look.of, behind, anywhere=False, first=first).table()
+            if not look.holds:
+                sink = len(trans)
+                trans = np.vstack([np.where(trans < 0, sink, trans), np.full(trans.shape[1], sink)])
+                accept = np.append(1 - accept, 1).astype(np.int32)
+                trans, accept = minimal_table(np.ascontiguousarray(trans, np.int32), accept)
+            if not accept.any():
+                trans, accept = trans[:0], accept[:0]
+            total = np.array(accept, np.bool_)
+            while True:
+                less = total & (trans >= 0).all(axis=1) & total[trans].all(axis=1)
+                if (less == total).all():
+                    break
+                total = less
+            self._ahead_numbers[key] = len(self._aheads)
+            self._aheads.append(_Ahead(trans, accept, total))
+        return self._ahead_numbers[key]
+
+
+def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:
+    """Return the automaton of the texts in which a search finds a pattern.
+
+    Look-aheads at the very start, `^(?!a)(?=b)c`, become the product of not `^a`, `^b` and `^c`; the others
+    are duties. Cost: some 10 us a thread, and what `kernels.subsets` takes. Raises `LimitError`; `RegexError`
+    for a look-behind that itself looks ahead.
+    """
+    parts: list[Automaton] = []
+    todo = [(tree, True)]
+    while todo:
+        tree, holds = todo.pop()
+        aheads, rest = _leading(tree)
+        if not holds and aheads:
+            rest, aheads = tree, []
+        todo += aheads
+        if is_plain(rest):
+            made = minimal(*plain_subsets(rest, most))
+        else:
+            around = _Surroundings(rest)
+            search = Search(around, rest, (0,) * len(around.behinds), anywhere=True)
+            made = minimal(around.alphabet, *search.subsets(most))
+        parts.append(made if holds else complement(made))
+    return both(parts, most)
+
+
+def _leading(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
+    """Return the look-aheads at the start of a pattern that is anchored there, each as an anchored pattern
+    with whether it must hold; and the pattern without them."""
+    parts = concatenated(tree, EMPTY)
+    if not isinstance(parts, Concatenation) or not parts.parts or not isinstance(parts.parts[0], TextStart):
+        return [], tree
+    aheads: list[tuple[Node, bool]] = []
+    rest = list(parts.parts)
+    while len(rest) > 1:
+        one = rest[1]
+        if isinstance(one, LookAround) and one.ahead:
+            aheads.append((concatenated(TEXT_START, one.of), one.holds))
+        elif not isinstance(one, TextStart):
+            break
+        del rest[1]
+    return aheads, concatenated(*rest) if aheads else tree

@@ -1,0 +1,345 @@
+"""The entrance: all string automata of one compiled grammar, made whole when a spec is started.
+
+It has the members that the users of today's `structgen.automata.strings.StringPool` call, but those that
+only rows filled on demand need (README.md lists them).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.whole_strings.automata import EVERY, MOST_STATES
+from anew.whole_strings.completions import Completions
+from anew.whole_strings.formulas import FormulaReader
+from anew.whole_strings.held_automata import HeldByContent
+from anew.whole_strings.kernels import Longs, Row, Table
+from anew.whole_strings.lengths import counted
+from anew.whole_strings.named_formats import meaning_of
+from anew.whole_strings.utf8_rows import WIDTH, ByteRows, byte_rows
+from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
+from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
+from structgen.errors import LimitError
+from structgen.language.ir import DEAD, TRUE, Demands, Format, Formula, Spec
+from structgen.limits import Limits
+
+HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
+"""The rows of specs that this process met last."""
+_NO_STATES: Final[Row] = np.empty(0, np.int32)
+_FIRST_DEMAND: Final = frozenset((0,))
+_PLACES: Final = 8
+"""The states of the free string."""
+Outcome: TypeAlias = Callable[[frozenset[int]], int]
+
+
+class CountedStart(NamedTuple):
+    """Where a spec starts whose upper bound on the length is counted beside its automaton."""
+
+    start: int
+    most: int
+    """The most characters."""
+    states: Row
+    """The states of the automaton in the pool."""
+    rests: Longs
+    """How many characters each of them still needs, one that was begun not counted."""
+
+
+@functools.cache
+def _free_rows() -> ByteRows:
+    """Return the rows of the free string; lone surrogates have theirs."""
+    return byte_rows(EVERY, (_FIRST_DEMAND,), True)
+
+
+class _Part(NamedTuple):
+    """A spec in the pool."""
+
+    first: int
+    """The first of its states."""
+    local: Row
+    """Of each of its states the number in `rows`."""
+    places: Row
+    """Of each number in `rows` the state of the pool, which may be one of the free string."""
+    rows: ByteRows
+    judged: int | None
+    """The one demand that counts where the spec has a judge."""
+    total: Row
+    """Its states from which every text can be completed."""
+
+
+class StringPool:
+    """All string automata of one compiled grammar. Not thread-safe.
+
+    `trans` (int32 [capacity, 257]) holds for each state the next state or `ir.DEAD`; `outcome` (int32
+    [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they grow.
+    States 0 to 7 are the free string (any text, outcome 0). The last column is the first byte of a lone
+    surrogate (`unicode.decoded_text`).
+    """
+
+    FREE: Final = 0
+    """The state of the free string between two characters."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        extra_formats: Mapping[str, str] | None = None,
+        *,
+        spelling: int = JSON,
+        lone: bool = False,
+        missing: frozenset[int] = frozenset(),
+    ) -> None:
+        """Make a pool without specs. `spelling` (`unicode.partition`): by which completions are short.
+        `lone`: lone surrogates can be written; if not, a string that only they complete is dead. `missing`:
+        bytes that no rest of a character has."""
+        self._limits, self._spelling, self.lone, self._missing = limits, spelling, lone, missing
+        self._most = min(limits.automaton_states, MOST_STATES)
+        self._reader = FormulaReader(extra_formats, self._most)
+        self._formats = tuple(sorted((extra_formats or {}).items()))
+        self.trans: Table = np.full((64, WIDTH), DEAD, np.int32)
+        self.outcome: Row = np.full(64, -1, np.int32)
+        self.count = 0
+        """How many states there are."""
+        self._owner: Row = np.full(64, -1, np.int32)
+        self._parts: list[_Part] = []
+        self._starts: dict[tuple[Spec, Outcome], int] = {}
+        self._finish: dict[tuple[int, int], Demands] = {}
+        self._completions: dict[int, Completions] = {}
+        free = _free_rows()
+        order = np.array(free.free_places(1), np.int32)
+        self._add(Spec((TRUE,)), free, order, np.full(_PLACES, -1, np.int32), lambda met: 0)
+
+    # Specs.
+
+    def start(self, spec: Spec, outcome: Outcome) -> int:
+        """Return the state before the first byte of a string of `spec`, or `ir.DEAD` where there is none.
+
+        Interned by the spec and the function. Raises `RegexError`, `UnsupportedError` or `LimitError`.
+
+        Cost: the whole automaton is made, unless the process holds it.
+        """
+        key = (spec, outcome)
+        found = self._starts.get(key)
+        if found is None:
+            found = self._starts[key] = self._started(spec, outcome)
+        return found
+
+    def counted(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
+        """Return where a spec of one demand starts if whoever reads its strings counts their characters: a
+        text lives while the characters written, and those that its state needs, are at most `most`.
+
+        None where the spec has no upper bound, or where no text is left or it binds none. Errors: those of
+        `start`.
+        """
+        found = None if spec.judge is not None else counted(spec.formulas, self._alone)
+        if found is None:
+            return None
+        start = self.start(Spec(found.formulas), outcome)
+        if start == DEAD:
+            return None
+        part = self._at(start)[0]
+        if int(part.rows.rests[0]) > found.most:
+            return None
+        return CountedStart(start, found.most, part.places, part.rows.rests)
+
+    def _alone(self, one: Format) -> Formula:
+        """Return what a format means beside lengths: those of this package may hold one themselves."""
+        if any(one.name == name for name, _ in self._formats):
+            return one
+        return meaning_of(one.name, denied=False, alone=True)
+
+    def _started(self, spec: Spec, outcome: Outcome) -> int:
+        rows = self._rows_of(spec)
+        if rows.is_empty:
+            return DEAD
+        places = np.full(len(rows.rows), -1, np.int32)
+        for number, met in enumerate(rows.outcomes, 1):
+            if met == _FIRST_DEMAND and outcome(met) == 0:
+                free = rows.free_places(number)
+                if free is not None:
+                    places[list(free)] = np.arange(_PLACES)
+        return self._add(spec, rows, np.flatnonzero(places < 0).astype(np.int32), places, outcome)
+
+    def _rows_of(self, spec: Spec) -> ByteRows:
+        """Return the rows of a spec; they are shared by the process where no judge has a say."""
+
+        def make() -> ByteRows:
+            found = self._reader.spec(spec, lone=self.lone)
+            return byte_rows(found.automaton, found.outcomes, self.lone, self._most)
+
+        if spec.judge is not None:
+            return make()
+        return HELD.get((spec.formulas, self._formats, self.lone, self._most), make)
+
+    def _add(self, spec: Spec, rows: ByteRows, local: Row, places: Row, outcome: Outcome) -> int:
+        """Put rows into the arrays; return the state of the first. `local`: those that become states of their
+        own, in order. `places`: of the others the states of the free string."""
+        first, more = self.count, len(local)
+        if first + more > self._limits.automaton_states:
+            raise LimitError(
+                f"The string automata have more than {self._limits.automaton_states} states.",
+                limit="automaton_states",
+            )
+        self._grow(first + more)
+        places[local] = np.arange(first, first + more)
+        here = slice(first, first + more)
+        self.trans[here] = np.append(places, np.int32(DEAD))[rows.rows[local]]
+        ends = np.full(len(rows.rows), -1, np.int32)
+        known = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
+        ends[: rows.automaton.states] = known[rows.automaton.accept]
+        self.outcome[here] = ends[local]
+        self._owner[here] = len(self._parts)
+        last = None if spec.judge is None else len(spec.formulas) - 1
+        total = places[rows.completed_after_any_text()]
+        total = np.sort(total[total >= max(first, _PLACES)])
+        self._parts.append(_Part(first, local, places, rows, last, total))
+        self.count = first + more
+        return int(places[0])
+
+    def _grow(self, count: int) -> None:
+        """Make room for so many states."""
+        room = len(self.trans)
+        if count > room:
+            more = max(count - room, room)
+            self.trans = np.concatenate([self.trans, np.full((more, WIDTH), DEAD, np.int32)])
+            self.outcome = np.concatenate([self.outcome, np.full(more, -1, np.int32)])
+            self._owner = np.concatenate([self._owner, np.full(more, -1, np.int32)])
+
+    def _at(self, state: int) -> tuple[_Part, int]:
+        """Return the part of a state, and its number in the part's rows."""
+        part = self._parts[int(self._owner[state])]
+        return part, int(part.local[state - part.first])
+
+    # States.
+
+    def row(self, state: int) -> Row:
+        """Return the state after each byte, below 0 where it is refused."""
+        return np.asarray(self.trans[state])
+
+    def expand(self, state: int, column: int = -1) -> None:
+        """Do nothing: rows are whole."""
+
+    def bans(self, state: int) -> bool:
+        """Return whether a string of the state's spec may end between any two characters, as where texts are
+        banned and nothing else is asked: then the tokens of its states differ little."""
+        part, _ = self._at(state)
+        return state >= _PLACES and bool((part.rows.automaton.accept > 0).all())
+
+    def open_bytes(self, state: int) -> int:
+        """Return how many bytes the character still takes that a text has begun; 0 between two."""
+        part, local = self._at(state)
+        return int(part.rows.open_bytes[local])
+
+    def going_on(self, state: int) -> list[tuple[int, int]]:
+        """Return the bytes that may follow in a state, ascending, each with the state after it."""
+        row = self.trans[state, : WIDTH if self.lone else 256]
+        found = np.flatnonzero(row >= 0).tolist()
+        return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
+
+    def is_finite(self, state: int, most: int) -> list[bytes] | None:
+        """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
+
+        Cost: a few times `most` rows for each byte of the longest word.
+        """
+        words: list[bytes] = []
+        # every state is live, so each entry of the stack is a prefix of a word
+        stack: list[tuple[int, bytes]] = [(state, b"")]
+        while stack:
+            at, text = stack.pop()
+            if self.outcome[at] >= 0:
+                words.append(text)
+            stack += ((after, text + bytes((byte,))) for byte, after in self.going_on(at))
+            if len(words) + len(stack) > most:
+                return None
+        return sorted(words)
+
+    def completed_after_any_text(self, first: int) -> Row:
+        """Return the states from `first` on from which every text can be completed, ascending."""
+        found = [part.total[part.total >= first] for part in self._parts if len(part.total)]
+        return np.concatenate(found) if found else _NO_STATES
+
+    def byte_classes(self) -> bytes:
+        """Return the class of each byte: bytes of one class behave alike in every state.
+
+        Cost: a look at each entry of the arrays.
+        """
+        numbers: dict[bytes, int] = {}
+        columns = np.ascontiguousarray(self.trans[: self.count, :256].T)
+        return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in columns)
+
+    def living_without(self, missing: frozenset[int]) -> npt.NDArray[np.bool_]:
+        """Return which states some text completes that is written without some bytes.
+
+        Cost: a look at each entry of the arrays for each byte of the longest of these completions.
+        """
+        kept = np.array(sorted(set(range(256)) - missing), np.int64)
+        rows = self.trans[: self.count][:, kept]
+        alive = self.outcome[: self.count] >= 0
+        while True:
+            more = alive | (np.append(alive, False)[rows]).any(axis=1)
+            if (more == alive).all():
+                return alive
+            alive = more
+
+    def key(self, state: int) -> bytes:
+        """Return 16 bytes that name the residual language with its outcomes, the same in every process.
+
+        Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
+        """
+        part, local = self._at(state)
+        return blake2b(b"%s %d" % (part.rows.digest, local), digest_size=16).digest()
+
+    # Completions.
+
+    def finish(self, state: int, most: int = -1) -> Demands:
+        """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
+        bytes (`unicode.decoded_text`). `most`: of those with at most so many characters, one that was begun
+        not counted.
+
+        Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
+        and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
+        what others take. Cost: `Completions.of`. Raises `LimitError`.
+        """
+        found = self._finish.get((state, most))
+        if found is None:
+            found = self._finish[state, most] = self._found_finish(state, most)
+        return found
+
+    def _found_finish(self, state: int, most: int) -> Demands:
+        part, local = self._at(state)
+        if not part.rows.open_bytes[local]:
+            known = self._completions.get(part.first)
+            if known is None:
+                known = self._completions[part.first] = Completions(
+                    part.rows, self._spelling, self.lone, self._missing, part.judged
+                )
+            return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}
+        best: dict[int, bytes] = {}
+        # the smallest rest of the begun character to each state between two characters
+        leads = {state: b""}
+        for _ in range(int(part.rows.open_bytes[local])):
+            after: dict[int, bytes] = {}
+            for at, lead in leads.items():
+                for byte, to in self.going_on(at):
+                    if byte not in self._missing:
+                        after.setdefault(to, lead + bytes((byte,)))
+            leads = after
+        for at, lead in leads.items():
+            for demand, rest in self.finish(at, most).items():
+                text = lead + rest
+                if demand not in best or self._order(text) < self._order(best[demand]):
+                    best[demand] = text
+        return dict(sorted(best.items()))
+
+    def _order(self, text: bytes) -> tuple[int, bytes]:
+        """Return what completions are compared by as they are spelled; they may begin inside a character."""
+        if self._spelling == PLAIN:
+            return len(text), text
+        decoded = text.decode(errors="surrogateescape")
+        written = json.dumps(decoded, ensure_ascii=self._spelling == ASCII)
+        data = escaped(written.encode(errors="surrogateescape"))
+        return len(data), data

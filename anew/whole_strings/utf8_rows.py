@@ -1,0 +1,253 @@
+"""Automata over characters as rows of bytes: the states of a string between two bytes of its UTF-8.
+
+A state is a state of the automaton, or a place inside a character. What may follow inside a character depends
+on the classes of characters alone, so the places are made once for an alphabet; then the states after each
+class are put in their stead, for all states of the automaton at once, and equal places become one.
+"""
+
+from __future__ import annotations
+
+import functools
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.whole_strings.alphabets import Alphabet
+from anew.whole_strings.automata import MOST_STATES, Automaton, refuse
+from anew.whole_strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
+from anew.whole_strings.lengths import least_rests
+from structgen.automata.unicode.decoded_text import LONE_COLUMN
+from structgen.language.ir import DEAD
+
+WIDTH: Final = 257
+"""The columns of a row: the bytes, and the first byte of a lone surrogate (`decoded_text`)."""
+_TAILS: Final = 64
+_MOST_PLACES: Final = 400_000
+"""The most places inside characters that are looked at before equal ones are one."""
+
+
+class _Inside(NamedTuple):
+    """What follows inside characters, by classes; -1 where no character is."""
+
+    last: Table
+    """[places one byte before the end of a character, 64]: its class."""
+    middle: Table
+    """[places two bytes before the end, 64]: rows of `last`."""
+    outer: Table
+    """[places three bytes before the end, 64]: rows of `middle`."""
+    leads: tuple[tuple[int, int, int], ...]
+    """The first bytes of characters beyond ASCII: the column, how many bytes follow, the row of the place."""
+
+
+class _Places:
+    """The places inside the characters of an alphabet, under construction."""
+
+    def __init__(self, alphabet: Alphabet) -> None:
+        self._alphabet = alphabet
+        self._starts, self._kinds = alphabet.starts, alphabet.kinds
+        self._points, self._classes = alphabet.starts.tolist(), alphabet.kinds.tolist()
+        self._uniforms: dict[tuple[int, int], int] = {}
+        self.rows: tuple[dict[bytes, int], ...] = ({}, {}, {})
+
+    def place(self, left: int, low: int, first: int, last: int) -> int:
+        """Return the row of the place `left` bytes before the end of a character at which the code points
+        from `low` on follow, but for those outside `first` to `last`."""
+        size, high = 1 << 6 * (left - 1), low + (1 << 6 * left) - 1
+        run = bisect_right(self._points, low)
+        if low >= first and high <= last and run == bisect_right(self._points, high):
+            return self._uniform(left, self._classes[run - 1])
+        lows = low + size * np.arange(_TAILS)
+        if left == 1:
+            row = np.where((lows >= first) & (lows <= last), self._alphabet.at(lows), -1)
+            return self._number(1, row)
+        row = np.full(_TAILS, -1, np.int64)
+        begin = np.searchsorted(self._starts, lows, "right") - 1
+        end = np.searchsorted(self._starts, lows + size - 1, "right") - 1
+        whole = (lows >= first) & (lows + size - 1 <= last) & (begin == end)
+        some = (lows <= last) & (lows + size - 1 >= first)
+        for at in np.flatnonzero(some).tolist():
+            row[at] = (
+                self._uniform(left - 1, int(self._kinds[begin[at]]))
+                if whole[at]
+                else self.place(left - 1, int(lows[at]), first, last)
+            )
+        return self._number(left, row)
+
+    def _uniform(self, left: int, kind: int) -> int:
+        """Return the place after which every character is of one class."""
+        found = self._uniforms.get((left, kind))
+        if found is None:
+            inner = kind if left == 1 else self._uniform(left - 1, kind)
+            found = self._uniforms[left, kind] = self._number(left, np.full(_TAILS, inner))
+        return found
+
+    def _number(self, left: int, row: npt.NDArray[np.int64]) -> int:
+        rows = self.rows[left - 1]
+        return rows.setdefault(row.astype(np.int32).tobytes(), len(rows))
+
+    def table(self, left: int) -> Table:
+        return np.frombuffer(b"".join(self.rows[left - 1]), np.int32).reshape(-1, _TAILS)
+
+
+def _inside(alphabet: Alphabet, lone: bool) -> _Inside:
+    """Return the places inside the characters of an alphabet (RFC 3629, section 4). `lone`: with surrogates.
+
+    Cost: some 20 us for each range beyond ASCII; alphabets that divide what is beyond ASCII alike share them.
+    """
+    at = int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1
+    starts, kinds = alphabet.starts[at:].copy(), alphabet.kinds[at:]
+    starts[0] = 0x80
+    known, first, which = np.unique(kinds, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    numbers = np.empty(len(order), np.int32)
+    numbers[order] = np.arange(len(order))
+    found = _inside_of(starts.tobytes(), numbers[which].tobytes(), len(order), lone)
+    return found._replace(last=np.append(known[order], np.int32(-1))[found.last])
+
+
+@functools.lru_cache(maxsize=256)
+def _inside_of(starts: bytes, kinds: bytes, width: int, lone: bool) -> _Inside:
+    places = _Places(Alphabet(np.frombuffer(starts, np.int64), np.frombuffer(kinds, np.int32), width))
+    leads = [(byte, 1, places.place(1, (byte & 31) << 6, 0x80, 0x7FF)) for byte in range(0xC2, 0xE0)]
+    for byte in range(0xE0, 0xF0):
+        low = (byte & 15) << 12
+        leads.append((byte, 2, places.place(2, low, 0x800, 0xD7FF if byte == 0xED else 0xFFFF)))
+    leads += [(byte, 3, places.place(3, (byte & 7) << 18, 0x10000, 0x10FFFF)) for byte in range(0xF0, 0xF5)]
+    if lone:
+        leads.append((LONE_COLUMN, 2, places.place(2, 0xD000, 0xD800, 0xDFFF)))
+    return _Inside(places.table(1), places.table(2), places.table(3), tuple(leads))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ByteRows:
+    """The rows of one spec; its first states are those of the automaton, the others are inside characters."""
+
+    automaton: Automaton
+    outcomes: tuple[frozenset[int], ...]
+    """Outcome `n` of a state of the automaton is `outcomes[n - 1]`."""
+    rows: Table
+    """[states, WIDTH]: the state after a byte, or DEAD."""
+    open_bytes: npt.NDArray[np.uint8]
+    """[states]: how many bytes the character still takes that a text has begun."""
+    rests: Longs
+    """[states]: how many characters a text still needs; one that was begun is not counted."""
+    digest: bytes
+    """16 bytes that name the automaton and its outcomes, the same in every process."""
+
+    @property
+    def nbytes(self) -> int:
+        return self.automaton.nbytes + self.rows.nbytes + self.open_bytes.nbytes + self.rests.nbytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no text has an outcome."""
+        return self.automaton.is_empty
+
+    def completed_after_any_text(self) -> npt.NDArray[np.int64]:
+        """Return the states from which every text can be completed."""
+        trans = self.automaton.trans
+        found = np.asarray((trans >= 0).all(axis=1))
+        while True:
+            less = found & found[trans].all(axis=1)
+            if (less == found).all():
+                return np.flatnonzero(less)
+            found = less
+
+    def free_places(self, outcome: int) -> tuple[int, ...] | None:
+        """Return the state that every text leads back to and whose outcome has a number, with the seven
+        places inside a character that follow it (`utf8.PLACES`); None where there is none."""
+        trans = self.automaton.trans
+        loops = (trans == np.arange(len(trans))[:, None]).all(axis=1) & (self.automaton.accept == outcome)
+        found = np.flatnonzero(loops)
+        if not len(found):
+            return None
+        state = int(found[0])
+        return (state, *(int(self.rows[state, byte]) for byte in _PLACE_BYTES))
+
+
+_PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
+"""Of each place in `utf8.PLACES`, 1 to 7, a first byte that leads to it."""
+
+
+def byte_rows(
+    of: Automaton, outcomes: tuple[frozenset[int], ...], lone: bool, most: int = MOST_STATES
+) -> ByteRows:
+    """Return the rows of an automaton. `lone`: lone surrogates have the column LONE_COLUMN.
+
+    Cost: 1 KB a state. Raises `LimitError` past `most` states, those inside characters counted.
+    """
+    alphabet, trans, count = of.alphabet, of.trans, of.states
+    rows = np.full((count, WIDTH), DEAD, np.int32)
+    rows[:, :0x80] = trans[:, alphabet.at(np.arange(0x80))]
+    far = least_rests(of)
+    made, open_bytes, rests = [rows], [np.zeros(count, np.uint8)], [far]
+    above = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
+    if (trans[:, above] >= 0).any():
+        for tails, left, needed in _inside_rows(of, rows, far, above, lone, most):
+            made.append(tails)
+            open_bytes.append(np.full(len(tails), left, np.uint8))
+            rests.append(needed)
+    if sum(map(len, made)) > most:
+        refuse(TOO_MANY_STATES, most)
+    digest = blake2b(digest_size=16)
+    for part in (alphabet.starts, alphabet.kinds, trans, of.accept):
+        digest.update(part.tobytes())
+    digest.update(repr(([sorted(one) for one in outcomes], lone)).encode())
+    return ByteRows(
+        of,
+        outcomes,
+        np.concatenate(made),
+        np.concatenate(open_bytes),
+        np.concatenate(rests),
+        digest.digest(),
+    )
+
+
+def _inside_rows(
+    of: Automaton, rows: Table, far: Longs, above: npt.NDArray[np.int32], lone: bool, most: int
+) -> Iterator[tuple[Table, int, Longs]]:
+    """Yield the rows of the states inside characters, those one, two and three bytes before the end of one:
+    (their rows, how many bytes, how many characters each still needs). The first bytes of characters are
+    written into `rows`. `far`: what the states between characters need. `above`: the classes beyond ASCII."""
+    inside = _inside(of.alphabet, lone)
+    # states with the same ways beyond ASCII share their places
+    _, first, alike = _unique_rows(of.trans[:, above])
+    if len(first) * sum(map(len, inside[:3])) > _MOST_PLACES:
+        refuse(TOO_MANY_STATES, most)
+    after, distance, total = of.trans[first], np.append(far, FAR), of.states
+    ids: list[Table] = []
+    for left, places in enumerate(inside[:3], 1):
+        targets = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places]
+        flat = targets.reshape(-1, _TAILS)
+        alive = (flat >= 0).any(axis=1)
+        kept, at, number = _unique_rows(flat[alive])
+        found = np.full(len(flat), -1, np.int32)
+        found[alive] = total + number
+        tails = np.full((len(at), WIDTH), DEAD, np.int32)
+        tails[:, 0x80:0xC0] = kept
+        needed = distance[kept].min(axis=1)
+        yield tails, left, needed
+        distance = np.concatenate([distance[:-1], needed, distance[-1:]])
+        total += len(at)
+        if total > most:
+            refuse(TOO_MANY_STATES, most)
+        after = found.reshape(len(first), len(places))
+        ids.append(after)
+    for column, left, place in inside.leads:
+        rows[:, column] = ids[left - 1][alike, place]
+
+
+def _unique_rows(rows: Table) -> tuple[Table, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the different rows, where each is first, and which of them each row is."""
+    if len(rows) < 2 or not rows.size:
+        first = np.zeros(min(len(rows), 1), np.int64)
+        return rows[first], first, np.zeros(len(rows), np.int64)
+    whole = np.ascontiguousarray(rows)
+    names = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
+    _, first, which = np.unique(names, return_index=True, return_inverse=True)
+    return whole[first], first, which.reshape(-1)

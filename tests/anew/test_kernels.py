@@ -1,0 +1,113 @@
+"""The compiled loops against plain ones: sets of threads, products, equivalent states, distances."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from anew.whole_strings import kernels
+from anew.whole_strings.alphabets import ONE, Alphabet, common, divided, of_letters
+from anew.whole_strings.automata import Automaton, both, complement, either, minimal
+
+
+def drawn(seed: int, states: int, width: int) -> Automaton:
+    """Return the minimal automaton of a random table."""
+    chance = random.Random(seed)
+    trans = [[chance.randrange(-1, states) for _ in range(width)] for _ in range(states)]
+    accept = [int(chance.random() < 0.3) for _ in range(states)]
+    starts = np.array([0, *range(97, 97 + width - 1)], np.int64)
+    alphabet = Alphabet(starts, np.arange(width, dtype=np.int32), width)
+    return minimal(alphabet, np.array(trans, np.int32), np.array(accept, np.int32))
+
+
+def texts(width: int) -> list[str]:
+    chars = "\0" + "abcdefgh"[: width - 1]
+    found = [""]
+    for text in found:
+        if len(text) < 5:
+            found += [text + char for char in chars]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_products_and_complements_are_those_of_the_texts(seed: int) -> None:
+    one, two = drawn(seed, 6, 3), drawn(seed + 100, 5, 3)
+    made = both([one, two]), either([one, two]), complement(one)
+    for text in texts(3):
+        first, second = bool(one.holds(text)), bool(two.holds(text))
+        assert [bool(automaton.holds(text)) for automaton in made] == [
+            first and second,
+            first or second,
+            not first,
+        ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_two_states_of_a_minimal_automaton_are_equivalent(seed: int) -> None:
+    found = drawn(seed, 12, 3)
+    block = found.accept.tolist()
+    while True:  # E. F. Moore's refinement
+        names = [
+            (own, *(block[to] if to >= 0 else -1 for to in row))
+            for own, row in zip(block, found.trans.tolist(), strict=True)
+        ]
+        order = {name: at for at, name in enumerate(sorted(set(names)))}
+        finer = [order[name] for name in names]
+        if len(set(finer)) == len(set(block)):
+            break
+        block = finer
+    assert len(set(block)) == found.states
+    again = minimal(found.alphabet, found.trans, found.accept)
+    assert (again.trans == found.trans).all()
+    assert (complement(complement(found)).trans == found.trans).all() or found.is_empty
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_distances_are_those_of_a_slow_search(seed: int) -> None:
+    found = drawn(seed, 9, 3)
+    costs = np.array([3, 1, -1], np.int64)
+    far = [0 if accept else kernels.FAR for accept in found.accept]
+    for _ in range(30):
+        for state, row in enumerate(found.trans.tolist()):
+            for kind, to in enumerate(row):
+                if to >= 0 and kind < found.alphabet.width and kind != 2:
+                    far[state] = min(far[state], far[to] + int(costs[kind]))
+    if found.alphabet.width == 3:
+        ends = (found.accept > 0).astype(np.uint8)
+        assert kernels.nearest(found.trans, costs, ends).tolist() == far
+    longest = kernels.longest(found.trans).tolist()
+    ways = [{state} for state in range(found.states)]
+    for length in range(1, found.states + 1):
+        ways = [{to for state in way for to in found.trans[state].tolist() if to >= 0} for way in ways]
+        for state, way in enumerate(ways):
+            assert bool(way) == (longest[state] >= length)
+
+
+def test_the_kernels_stop_at_states_and_at_work() -> None:
+    member = np.ones((1, 1), np.uint8)
+    chain = (np.arange(12, dtype=np.int64), np.zeros(11, np.int32), np.arange(1, 12, dtype=np.int32))
+    ends = np.zeros(12, np.uint8)
+    first = np.zeros(1, np.int32)
+    edge_at = np.append(chain[0], 11)
+    for states, work, expected in ((5, 10**6, kernels.TOO_MANY_STATES), (50, 8, kernels.TOO_MUCH_WORK)):
+        count, _, _ = kernels.subsets(edge_at, chain[1], chain[2], member, first, ends, -1, states, work)
+        assert count == expected
+
+
+def test_an_alphabet_tells_apart_what_its_sets_do() -> None:
+    sets = ((97, 122),), ((48, 57), (0xE9, 0xE9)), ((110, 0x10FFFF),)
+    alphabet, member = divided(sets)
+    for point in (0, 47, 48, 97, 109, 110, 123, 0xE9, 0xD800, 0x10FFFF):
+        kind = int(alphabet.at(np.array([point]))[0])
+        assert [bool(row[kind]) for row in member] == [
+            any(low <= point <= high for low, high in ranges) for ranges in sets
+        ]
+    letters, kinds = of_letters("ax\U0010ffff")
+    finer, columns = common([alphabet, letters, ONE])
+    for char in "abxyz\0é\U0010ffff":
+        point = np.array([ord(char)])
+        kind = int(finer.at(point)[0])
+        assert columns[:, kind].tolist() == [int(one.at(point)[0]) for one in (alphabet, letters, ONE)]
+        assert (kinds.get(char, -1) == int(letters.at(point)[0])) == (char in kinds)

@@ -1,0 +1,375 @@
+"""Whole string automata against slow twins: a backtracking matcher, Python's re, derivatives, brute force."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+import pytest
+from formulas_drawn import ALPHABET, SHORT, TEXTS, awkward_formulas, formulas, patterns
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reading import Walker
+from regex_twin import holds, matches
+from string_derivatives import Derivatives, Unread
+
+from anew.whole_strings import held_automata, string_pool
+from anew.whole_strings.automata import EVERY
+from anew.whole_strings.string_pool import StringPool
+from structgen.automata.unicode.decoded_text import decode
+from structgen.automata.unicode.partition import ASCII, PLAIN
+from structgen.errors import LimitError, RegexError
+from structgen.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, Words
+from structgen.limits import Limits
+
+
+@given(patterns(looks=False))
+@settings(max_examples=30)
+def test_a_plain_pattern_accepts_what_the_twin_and_re_find(source: str) -> None:
+    walker = Walker(Pattern(source))
+    found = re.compile(source.replace("$", r"\Z").replace(r"\w", "[a-z0-9_]").replace(r"\W", "[^a-z0-9_]"))
+    for text in TEXTS[::7]:
+        assert walker.accepts(text) == matches(source, text) == (found.search(text) is not None), text
+
+
+@given(patterns(looks=True))
+@settings(max_examples=50)
+def test_a_pattern_with_look_arounds_accepts_what_the_twin_finds(source: str) -> None:
+    try:
+        walker = Walker(Pattern(source))
+    except RegexError as error:
+        assert "look-behind that itself looks ahead" in str(error)
+        return
+    for text in TEXTS[::11]:
+        assert walker.accepts(text) == matches(source, text), (source, text)
+
+
+@given(st.lists(formulas(looks=True), min_size=1, max_size=3))
+@settings(max_examples=40)
+def test_the_outcome_is_the_set_of_true_formulas(parts: list[Formula]) -> None:
+    try:
+        walker = Walker(*parts)
+    except RegexError:
+        return
+    for text in TEXTS[::13]:
+        expected = frozenset(index for index, part in enumerate(parts) if holds(part, text))
+        assert walker.demands(text) == expected, (parts, text)
+
+
+@given(formulas())
+@settings(max_examples=30)
+def test_a_byte_is_allowed_when_a_text_goes_on_with_it_as_derivatives_say(formula: Formula) -> None:
+    try:
+        slow = Derivatives(formula)
+    except Unread:
+        return
+    walker = Walker(formula)
+    assert (walker.start != DEAD) == slow.alive(slow.begin)
+    chance = random.Random(1)
+    for _ in range(3 if walker.start != DEAD else 0):
+        state, twin = walker.start, slow.begin
+        for _ in range(4):
+            row = walker.pool.row(state)
+            for byte in (*b"ab-\n z", 0xC3, 0xE6, 0xF0, 0x97, 0xA5, 0xA9, 0xFF):
+                inside = walker.pool.open_bytes(state) > 0
+                expected = (
+                    (inside == (0x80 <= byte < 0xC0))
+                    and byte < 0xF5
+                    and (inside or byte < 0x80 or byte >= 0xC2)
+                    and (row[byte] >= 0 or slow.alive(slow.step(twin, byte)))
+                )
+                assert (row[byte] >= 0) == expected, (formula, twin, byte)
+            ways = walker.pool.going_on(state)
+            if not ways:
+                break
+            byte, state = chance.choice(ways)
+            twin = slow.step(twin, byte)
+            assert slow.alive(twin)
+            assert (walker.pool.outcome[state] >= 0) == slow.accepts(twin)
+
+
+@given(st.lists(formulas(), min_size=1, max_size=2), st.text(ALPHABET, max_size=4))
+@settings(max_examples=30)
+def test_every_live_state_has_a_completion_and_none_is_shorter(parts: list[Formula], prefix: str) -> None:
+    walker = Walker(*parts)
+    data = prefix.encode()
+    for size in range(len(data) + 1):
+        state = walker.run(data[:size])
+        if state == DEAD:
+            assert not any(walker.accepts(text) for text in TEXTS if text.encode().startswith(data[:size]))
+            continue
+        finish = walker.pool.finish(state)
+        assert finish, (parts, data[:size])
+        for demand, rest in finish.items():
+            assert holds(parts[demand], (data[:size] + rest).decode())
+        for text in TEXTS[: len(ALPHABET) ** 3]:
+            whole = text.encode()
+            if whole.startswith(data[:size]):
+                for demand in walker.demands(whole):
+                    assert len(finish[demand]) <= len(whole) - size
+
+
+def written(rest: bytes, spelling: int) -> tuple[int, bytes]:
+    """Return what completions are compared by."""
+    if spelling == PLAIN:
+        return len(rest), rest
+    text = json.dumps(rest.decode(errors="surrogateescape"), ensure_ascii=spelling == ASCII)
+    data = text.encode(errors="surrogateescape")
+    return len(data), data
+
+
+@given(
+    awkward_formulas(),
+    st.sampled_from([b"", b'"', b"\xc3", b"\xf0\x9f", b"a"]),
+    st.sampled_from([0, ASCII]),
+    st.sampled_from([-1, 0, 1, 2]),
+)
+@settings(max_examples=40)
+def test_a_completion_is_the_shortest_then_smallest_as_it_is_spelled(
+    formula: Formula, prefix: bytes, spelling: int, most: int
+) -> None:
+    walker = Walker(formula, pool=StringPool(Limits(), spelling=spelling))
+    state = walker.run(prefix)
+    found = {} if state == DEAD else walker.pool.finish(state, most)
+    rests = [
+        text.encode()[len(prefix) :]
+        for text in SHORT
+        if text.encode().startswith(prefix) and holds(formula, text)
+    ]
+    if most >= 0:
+        rests = [rest for rest in rests if sum(byte & 0xC0 != 0x80 for byte in rest) <= most]
+    assert bool(found) >= bool(rests)
+    if found:
+        assert holds(formula, (prefix + found[0]).decode())
+        assert most < 0 or sum(byte & 0xC0 != 0x80 for byte in found[0]) <= most
+    if rests:
+        assert written(found[0], spelling) <= min(written(rest, spelling) for rest in rests)
+
+
+def test_of_two_rests_of_the_same_length_the_smaller_text_comes_first() -> None:
+    for source, expected in (('^(?:"|ab)$', b'"'), ("^(?:é|ab)$", b"ab"), (r"^(?:\\|Zb)$", b"Zb")):
+        walker = Walker(Pattern(source))
+        assert walker.pool.finish(walker.start) == {0: expected}
+
+
+@given(awkward_formulas())
+@settings(max_examples=30)
+def test_a_completion_of_plain_text_has_the_fewest_bytes(formula: Formula) -> None:
+    walker = Walker(formula, pool=StringPool(Limits(), spelling=PLAIN))
+    sizes = [len(text.encode()) for text in SHORT if holds(formula, text)]
+    if sizes:
+        found = walker.pool.finish(walker.start)[0]
+        assert len(found) <= min(sizes)
+        assert holds(formula, found.decode())
+
+
+@pytest.mark.parametrize("missing", [frozenset((0xA9,)), frozenset(range(0x80, 0xC0)), frozenset(b"a")])
+def test_no_rest_of_a_character_has_a_missing_byte(missing: frozenset[int]) -> None:
+    for source in ("^[éè日]$", "^[^]$", "^[a-zé]{2}$", "^é$"):
+        walker = Walker(Pattern(source), pool=StringPool(Limits(), missing=missing))
+        for lead in (b"\xc3", b"\xe6", b"\xe6\x97"):
+            state = walker.run(lead)
+            if state == DEAD:
+                continue
+            rests = [
+                bytes(rest)
+                for rest in ([0xA8], [0xA9], [0x97, 0xA5], [0xA5], [0x80], [0x81])
+                if walker.accepts(lead + bytes(rest)) and missing.isdisjoint(rest)
+            ]
+            found = walker.pool.finish(state)
+            assert bool(found) >= bool(rests)
+            assert not found or missing.isdisjoint(found[0].rstrip(b"abcdefghijklmnopqrstuvwxyz"))
+
+
+def test_living_without_bytes_is_what_the_rows_without_them_reach() -> None:
+    pool = StringPool(Limits())
+    start = Walker(Any_((Pattern("^a+b$"), Pattern("^é$"))), pool=pool).start
+    assert pool.living_without(frozenset(b"b"))[start]
+    assert not pool.living_without(frozenset(b"b\xa9"))[start]
+    after = int(pool.trans[start, ord("a")])
+    assert not pool.living_without(frozenset(b"b"))[after]
+
+
+def test_bytes_of_one_class_have_equal_columns() -> None:
+    pool = StringPool(Limits())
+    Walker(Pattern("^[a-f]+é$"), pool=pool)
+    classes = pool.byte_classes()
+    for one in range(256):
+        for other in range(one):
+            alike = (pool.trans[: pool.count, one] == pool.trans[: pool.count, other]).all()
+            assert (classes[one] == classes[other]) == alike
+
+
+@given(formulas(), formulas())
+@settings(max_examples=30)
+def test_equal_keys_mean_equal_languages_and_one_language_has_one_key(one: Formula, other: Formula) -> None:
+    walkers = Walker(one), Walker(other)
+    alike = all(walkers[0].accepts(text) == walkers[1].accepts(text) for text in TEXTS[::3])
+    if DEAD not in (walkers[0].start, walkers[1].start):
+        keys = [walker.pool.key(walker.start) for walker in walkers]
+        assert keys[0] != keys[1] or alike
+    twice = Walker(Not(Not(one))), Walker(All((one, one, Any_((one, All((one, TRUE)))))))
+    for walker in twice:
+        assert (walker.start == DEAD) == (walkers[0].start == DEAD)
+        if walker.start != DEAD:
+            assert walker.pool.key(walker.start) == walkers[0].pool.key(walkers[0].start)
+
+
+def test_keys_do_not_depend_on_what_the_pool_or_the_process_holds() -> None:
+    shared = StringPool(Limits())
+    Walker(Pattern("^[0-9]+$"), pool=shared)
+    formula = All((Pattern("^[a-z]{2,5}$"), Length(3, 9)))
+    first, second = Walker(formula), Walker(formula, pool=shared)
+    string_pool.HELD.clear()
+    third = Walker(formula)
+    for text in ("", "a", "abc"):
+        keys = {walker.pool.key(walker.run(text)) for walker in (first, second, third)}
+        assert len(keys) == 1
+
+
+@given(st.frozensets(st.text("abé日", max_size=4), min_size=1, max_size=6))
+def test_finitely_many_words_are_listed(words: frozenset[str]) -> None:
+    walker = Walker(Words(words))
+    data = sorted(word.encode() for word in words)
+    assert walker.pool.is_finite(walker.start, len(words)) == data
+    assert walker.pool.is_finite(walker.start, len(words) - 1) is None
+
+
+def test_infinitely_many_words_are_not_listed() -> None:
+    walker = Walker(Pattern("^(?:ab)*c$"))
+    assert walker.pool.is_finite(walker.start, 50) is None
+
+
+def test_a_formula_that_is_always_true_is_the_free_string() -> None:
+    assert Walker(TRUE).start == Walker(Pattern("")).start == StringPool.FREE
+    assert Walker(Any_((Pattern("^a"), Not(Pattern("^a"))))).start == StringPool.FREE
+    walker = Walker(Pattern("^ab"))
+    assert walker.run("ab") == walker.run("abé") == StringPool.FREE
+    assert walker.run(b"ab" + b"\xe6") == int(walker.pool.trans[0, 0xE6])
+
+
+def test_the_free_states_hold_any_text() -> None:
+    pool = StringPool(Limits())
+    assert pool.outcome[: pool.count].tolist() == [0, *(-1 for _ in range(7))]
+    for one in range(256):
+        for two in (None, *range(256)):
+            data = bytes((one,)) if two is None else bytes((one, two))
+            state = 0
+            for byte in data:
+                state = int(pool.trans[state, byte]) if state >= 0 else DEAD
+            try:
+                data.decode()
+                assert state == 0
+            except UnicodeDecodeError as error:
+                assert (state == DEAD) == (error.reason != "unexpected end of data")
+
+
+@pytest.mark.parametrize(
+    "source", ["^[\\uD83C-\\uDBFF]a?$", "^\\uDE00$", "^a[\\uDE00\\uD83D]?[\\uDE00x]$", "\\uD83D.$"]
+)
+def test_sets_may_divide_the_surrogates(source: str) -> None:
+    walker = Walker(Pattern(source), pool=StringPool(Limits(), lone=True))
+    seen = 0
+    chars = "a", "x", "\ud800", "\ud83d", "\ude00", "\ude01", "\U0001f600"
+    texts = ["", *chars, *(a + b for a in chars for b in chars), *(a + "x" + b for a in chars for b in chars)]
+    for text in texts:
+        if re.search("[\ud800-\udbff][\udc00-\udfff]", text):
+            continue  # no text has this value
+        accepted = walker.accepts(text)
+        assert accepted == (re.search(source.replace("$", r"\Z"), text) is not None), ascii(text)
+        seen += accepted
+        state = walker.run(text)
+        assert state == DEAD or not re.search(
+            "[\ud800-\udbff][\udc00-\udfff]", decode(walker.pool.finish(state)[0])
+        )
+    assert seen
+
+
+@pytest.mark.parametrize("source", [r"^\uD83D$", r"^[\uD800-\uDFFF]+$", r"^[\uD800-\uDBFF][\uDC00-\uDFFF]$"])
+def test_what_only_lone_surrogates_are_is_empty_where_none_can_be_written(source: str) -> None:
+    assert Walker(Pattern(source)).start == DEAD
+
+
+class Even:
+    """A judge: an even number of formulas is true, the last aside."""
+
+    total = False
+
+    def holds(self, true: frozenset[int]) -> bool:
+        return len(true) % 2 == 1
+
+    def outlook(self, sure: frozenset[int], open: frozenset[int]) -> int:
+        return 1
+
+
+@given(st.lists(formulas(), min_size=1, max_size=3))
+@settings(max_examples=30)
+def test_an_outcome_that_the_judge_refuses_is_none(parts: list[Formula]) -> None:
+    walker = Walker(*parts, TRUE, judge=Even())
+    for text in TEXTS[::23]:
+        true = frozenset([*(at for at, part in enumerate(parts) if holds(part, text)), len(parts)])
+        assert walker.demands(text) == (true if Even().holds(true) else frozenset())
+    if walker.start != DEAD:
+        (demand,) = walker.pool.finish(walker.start)
+        assert demand == len(parts)
+
+
+@given(formulas())
+@settings(max_examples=40)
+def test_every_text_is_completed_from_the_states_that_say_so(formula: Formula) -> None:
+    walker = Walker(formula)
+    total = set(walker.pool.completed_after_any_text(0).tolist())
+    for text in ("", "a", "日"):
+        state = walker.run(text)
+        if state == DEAD or state < 8:
+            continue
+        lives = [walker.run(rest, state) != DEAD for rest in ("", *SHORT[:111], *TEXTS[:156])]
+        assert state not in total or all(lives)
+        assert state in total or not all(lives) or len(text) < 1
+
+
+def test_what_the_process_holds_is_bounded_in_bytes() -> None:
+    held = held_automata.HeldByContent(10_000)  # type: ignore[var-annotated]
+    for key in range(50):
+        held.get(key, lambda: EVERY)
+    assert held.nbytes <= 10_000
+    assert 0 < len(held) < 50
+    assert held.get(49, lambda: pytest.fail("it was let go")) is EVERY
+
+
+def test_a_spec_that_comes_again_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    formula = Pattern("^(?:ab|cd){3}e$")
+    first = Walker(formula)
+    monkeypatch.setattr(string_pool, "byte_rows", lambda *_: pytest.fail("it was made again"))
+    again = first.pool.start(Spec((formula,)), first.number)
+    assert again == first.start
+
+
+HOSTILE = {
+    "doubling": "^(?:a|b)*a(?:a|b){100}$",
+    "nested counts": "^(?:(?:a{1,1000}){1,1000}){1,1000}$",
+    "empty counts": "^(?:(?:(?:a{0}){1000}){1000}){1000}$",
+    "two counts": "^.{0,2000}foo.{0,2000}$",
+    "a long count": "^[a-z]{0,100000}$",
+    "look-aheads": "^" + "".join(f"(?=.*{a}.{{9}}{b})" for a in "abcdef" for b in "xyz") + ".*$",
+}
+
+
+@pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
+def test_what_multiplies_is_refused_by_name_or_made(source: str) -> None:
+    try:
+        walker = Walker(Pattern(source))
+    except LimitError as error:
+        assert error.limit == "automaton_states"
+        assert source != HOSTILE["empty counts"]
+    else:
+        assert walker.pool.count <= 50_008
+
+
+def test_a_formula_may_be_deep() -> None:
+    deep: Formula = Pattern("^a+$")
+    for _ in range(2_000):
+        deep = Not(All((Not(Any_((deep, Words(frozenset(("b",)))))), TRUE)))
+    walker, flat = Walker(deep), Walker(Pattern("^(?:a+|b)$"))
+    assert walker.pool.key(walker.start) == flat.pool.key(flat.start)
