@@ -64,17 +64,19 @@ def test_a_number_stays_as_json_reads_it() -> None:
     ]
 
 
-NUMERALS = ["-0", "-0.0", "-0e0", "0", "100", "1e2", "100.0", "-7.00", "0.5e1", "12", "1E+20"]
-FRACTIONS = ["2.5", "31.25e1", "2.50"]
+NUMERALS = ["-0", "-0.0", "0", "100", "100.0", "-7.00", "12"]
+FRACTIONS = ["2.5", "2.50"]
+EXPONENTS = ["-0e0", "1e2", "0.5e1", "1E+20", "31.25e1"]
+"""Only where nothing judges the value."""
 
 
 def numerals(key: str) -> st.SearchStrategy[str]:
     """Numerals in the spelling of documents that are valid under a key."""
     if key.endswith(" 0"):
-        return st.sampled_from(["-0", "-0.0", "-0e0", "0", "100", "1e2", "100.0"])
+        return st.sampled_from(["-0", "-0.0", "0", "100", "100.0"])
     if key == "n or":
         return st.sampled_from([*NUMERALS, *FRACTIONS])
-    return st.sampled_from(NUMERALS if key.startswith("i") else [*NUMERALS, *FRACTIONS])
+    return st.sampled_from(NUMERALS if key.startswith("i") else [*NUMERALS, *FRACTIONS, *EXPONENTS])
 
 
 @st.composite

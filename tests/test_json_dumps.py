@@ -192,7 +192,7 @@ def test_a_schema_is_met_as_dumps_writes_it() -> None:
         "properties": {"b": {"type": "number", "multipleOf": 0.5}, "a": {"enum": ["ü", 1e-7]}},
     }
     grammar = sg.compile(sg.json_schema(schema, **sg.JSON_DUMPS), byte_tokenizer())
-    for value in ({"b": 1.5, "a": "ü"}, {"b": 3, "a": 1e-7}, {"b": 2.0}, {"b": 1e16}):
+    for value in ({"b": 1.5, "a": "ü"}, {"b": 3, "a": 1e-7}, {"b": 2.0}, {"b": 1e15}):
         assert accepts(grammar, json.dumps(value))
     for text in (
         '{"b": 1.50}',

@@ -75,16 +75,17 @@ def wholly_integer(formula: ir.Formula) -> bool:
     return isinstance(formula, ir.PlainInteger) or formula.of % 1 == 0
 
 
-def constants(formula: ir.Formula) -> list[Fraction | None]:
-    """Return the numbers that a formula names; None for a divisor."""
+def constants(formula: ir.Formula, policy: str) -> list[Fraction | None]:
+    """Return the numbers that a formula names, but for lists where each number is written in one way; None
+    for a divisor."""
     if isinstance(formula, ir.Not):
-        return constants(formula.of)
+        return constants(formula.of, policy)
     if isinstance(formula, (ir.All, ir.Any_)):
-        return [one for part in formula.of for one in constants(part)]
+        return [one for part in formula.of for one in constants(part, policy)]
     if isinstance(formula, ir.Interval):
         return [Fraction(end) for end in (formula.low, formula.high) if end is not None]
     if isinstance(formula, ir.Points):
-        return [Fraction(one) for one in formula.of]
+        return [] if policy == "python" else [Fraction(one) for one in formula.of]
     return [None] if isinstance(formula, ir.Multiple) else []
 
 
@@ -98,7 +99,7 @@ def allowed(
         return frozenset()
     sign, whole, places, exponent = match.groups()
     found = met(spec, text)
-    free = not any(one != 0 for formula in spec.formulas for one in constants(formula))
+    free = not any(one != 0 for formula in spec.formulas for one in constants(formula, policy))
     if exponent is not None and (not free or policy == "plain"):
         return frozenset()
     if policy == "any":

@@ -311,7 +311,7 @@ def test_no_fitting_text_is_infinite() -> None:
     [
         interval("-2", "1.5"),
         ir.Multiple(Decimal("0.5")),
-        ir.Points(frozenset((Decimal("0.2"), 300))),
+        ir.Points(frozenset((Decimal("0.2"), 300, Decimal("1e-7"), Decimal("-15e18")))),
         interval("0.00001", "0.0003"),
         ir.Not(ir.Multiple(Decimal("0.1"))),
     ],
@@ -321,7 +321,7 @@ def test_what_python_prints_is_judged_by_its_value(formula: ir.Formula) -> None:
     spec = ir.Spec((formula,))
     pool = NumberPool("python", Limits())
     start = pool.start(spec, numbering())
-    for text in SHORT + NUMBERS:
+    for text in [*SHORT, *NUMBERS, "1e-07", "-1.5e+19", "1e+19", "1e-7"]:
         state = walk(pool, start, text)
         wanted = bool(twin.allowed(spec, text, "python"))
         assert (state >= 0 and int(pool.outcome[state]) >= 0) is wanted, text
@@ -497,10 +497,22 @@ def test_an_automaton_of_too_many_states_is_refused_by_name(formula: ir.Formula)
 @pytest.mark.parametrize("far", ["1e5000", "1e5000000000000", "-3e-5000000000000", "7e123456789012345678"])
 def test_a_number_of_too_many_digits_is_past_a_limit(numbers: str, far: str) -> None:
     pool = NumberPool(numbers, Limits())
-    for atom in (point(far), interval(None, far), ir.Not(point(far)), ir.Multiple(Decimal(far).copy_abs())):
+    for atom in (point(far), ir.Not(point(far)), ir.Multiple(Decimal(far).copy_abs())):
         with pytest.raises(LimitError) as caught:
             pool.start(ir.Spec((atom,)), numbering())
         assert caught.value.limit == "number_chars"
+
+
+def test_a_bound_that_no_numeral_passes_asks_nothing() -> None:
+    double = interval("-1.7976931348623157e308", "1e5000")
+    assert accepts(double, "1.5e-12") and accepts(double, "-1e287")
+    assert accepts(ir.All((double, interval("2", None))), "3") and not accepts(double, "1e288")
+
+
+def test_a_listed_number_of_too_many_digits_is_never_written() -> None:
+    some = ir.Points(frozenset((Decimal("1e9999999"), 3, 12)))
+    for policy in (*POLICIES, "python"):
+        assert accepts(some, "12", policy) and not accepts(some, "13", policy)
 
 
 def test_a_formula_of_any_depth_is_read() -> None:

@@ -150,8 +150,8 @@ def test_declared_order_is_read_as_the_table_says(keys: str, holds: bool) -> Non
         (b"-0.0", "plain", Answer.NO),
         (b"1.0", "plain", Answer.NO),
         (b"1.50", "plain", Answer.YES),
-        (b"1" * 4096, "any", Answer.YES),
-        (b"1" * 4097, "any", Answer.NO),
+        (b"1" * 4097, "any", Answer.YES),
+        (b"1e9999", "any", Answer.YES),
     ],
 )
 def test_the_policies_of_numbers(text: bytes, numbers: str, answer: Answer) -> None:

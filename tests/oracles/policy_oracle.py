@@ -253,12 +253,12 @@ def _numeral(
     judged: bool,
 ) -> Judgement:
     numeral = text[token.start : token.end].decode()
+    if options.numbers == "plain" and not is_plain(numeral):
+        return Judgement(Answer.NO, token.start, "numbers", "not plain")
     if "e" in numeral.lower() and judged:
         return Judgement(Answer.UNSURE, token.start, "numbers", "perhaps an exponent is not judged there")
     if options.numbers == "any":
         return Judgement(Answer.YES)
-    if options.numbers == "plain" and not is_plain(numeral):
-        return Judgement(Answer.NO, token.start, "numbers", "not plain")
     if within(numeral, Caps()):
         if options.numbers == "bounded" and not numeral.lstrip("-").isdigit():
             value = Decimal(numeral)

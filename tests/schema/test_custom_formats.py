@@ -52,9 +52,9 @@ _FLOAT_END, _DOUBLE_END = 2**128 - 2**103, 2**1024 - 2**970
 @pytest.mark.parametrize(
     ("name", "valid", "invalid"),
     [
-        ("int32", "0 -2147483648 2147483647 1.0 1e3 true", "2147483648 -2147483649 0.5"),
+        ("int32", "0 -2147483648 2147483647 1.0 1000.0 true", "2147483648 -2147483649 0.5"),
         ("int64", f"{2**63 - 1} {-(2**63)} 12.0", f"{2**63} {-(2**63) - 1} 1.5"),
-        ("int8", "-128 127 1e2", "128 -129"),
+        ("int8", "-128 127 100.00", "128 -129"),
         ("int16", "-32768 32767", "32768"),
         ("uint8", "0 255 -0", "256 -1 1.5"),
         ("uint16", "65535", "65536"),
@@ -62,8 +62,12 @@ _FLOAT_END, _DOUBLE_END = 2**128 - 2**103, 2**1024 - 2**970
         ("uint64", f"{2**64 - 1}", f"{2**64} -1"),
         ("double-int", f"{2**53 - 1} {1 - 2**53}", f"{2**53} 0.5"),
         ("base64url", '"" "YQ" "YWI" "YWJj" "-_-_" 1', '"YQ==" "YR" "YWJ" "YW+/" "Y"'),
-        ("float", f"1.5 3.4e38 -3.4e38 {_FLOAT_END - 1} 1e-400", f"3.5e38 {_FLOAT_END} {-_FLOAT_END}"),
-        ("double", f"1.5 1e308 {_DOUBLE_END - 1} 1e-400", f"1e309 {_DOUBLE_END} {-_DOUBLE_END}"),
+        (
+            "float",
+            f"1.5 {34 * 10**37} {-34 * 10**37} {_FLOAT_END - 1} 0.0",
+            f"{35 * 10**37} {_FLOAT_END} {-_FLOAT_END}",
+        ),
+        ("double", f"1.5 {10**308} {_DOUBLE_END - 1} 0.0", f"{10**309} {_DOUBLE_END} {-_DOUBLE_END}"),
         ("byte", '"" "YQ==" "YWI=" "YWJj" 1', '"YQ" "YR==" "YWJ" "YW-_"'),
         ("binary", '"a" 1', ""),
         ("password", '"a" null', ""),
@@ -86,6 +90,14 @@ def test_the_ends_of_float_and_double_are_where_rounding_overflows() -> None:
     struct.pack("<f", float(_FLOAT_END - half_step))
     with pytest.raises(OverflowError):
         struct.pack("<f", float(_FLOAT_END))
+
+
+def test_a_double_has_an_exponent_as_any_number_has() -> None:
+    """By default no numeral is read as an infinite float: the ends of a double exclude none of them."""
+    grammar = sg.json_schema({"format": "double"}, custom_formats=sg.OPENAPI_FORMATS)
+    assert accepts(grammar, "1.5e-12") and accepts(grammar, "1e287")
+    below = sg.json_schema({"format": "double", "maximum": 2}, custom_formats=sg.OPENAPI_FORMATS)
+    assert accepts(below, "1.5") and not accepts(below, "1.5e0")
 
 
 def test_openapi_s_formats_are_annotations_unless_they_are_asked_for() -> None:

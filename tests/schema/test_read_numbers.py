@@ -51,6 +51,15 @@ SCHEMAS: list[Any] = [
 ]
 
 
+BEAR_EXPONENTS = [
+    {"type": "number"},
+    {"type": ["integer", "number"]},
+    {},
+    {"anyOf": [{"type": "integer"}, {"type": "number"}]},
+]
+"""Places of which no bound, list or divisor judges the value."""
+
+
 @cache
 def numerals() -> list[str]:
     """Return all numerals of up to 5 characters of some, and long ones around the ends of floats."""
@@ -73,7 +82,7 @@ def test_bounded_numerals_are_read_as_the_schema_means_them(schema: Any) -> None
         value = json.loads(text)
         exponent = int(text.lower().partition("e")[2] or 0)
         assert exponent > 287 or math.isfinite(value)
-        expected = exponent <= 287 and valid(value)
+        expected = exponent <= 287 and valid(value) and ("e" not in text.lower() or schema in BEAR_EXPONENTS)
         if integers and not isinstance(value, int):
             expected = False
         assert accepts(compiled, text) == expected, text
@@ -82,7 +91,7 @@ def test_bounded_numerals_are_read_as_the_schema_means_them(schema: Any) -> None
 @pytest.mark.parametrize("numbers", ["any"])
 def test_the_widest_policy_keeps_every_integer_of_json(numbers: str) -> None:
     compiled = sg.compile(sg.json_schema({"type": "integer"}, numbers=numbers), BYTES)
-    for text in ("1.0", "1e400", "10e-1", "1E5", "2.50e1"):
+    for text in ("1.0", "1" + "0" * 400 + ".0", "10.00", "-0.0"):
         assert accepts(compiled, text), text
     assert not accepts(compiled, "2.5")
 
@@ -90,12 +99,11 @@ def test_the_widest_policy_keeps_every_integer_of_json(numbers: str) -> None:
 @pytest.mark.parametrize(
     ("schema", "good", "bad"),
     [
-        ({"type": "number", "maximum": 1e30}, ("-1e308", "1e30", "-1.79e308"), ("-1e309", "-1.8e308")),
-        ({"type": "number", "minimum": 1e200}, ("1e200", "1.79e308"), ("1e309", "1e199")),
+        ({"type": "number", "maximum": 1e30}, ("-" + "9" * 32, str(10**30)), ("-1e3", "9" * 32)),
+        ({"type": "number", "minimum": 1e200}, (str(10**200), "9" * 202), ("1e201", str(10**199))),
         ({"type": "integer", "minimum": 10**30}, (str(10**30), "9" * 32), ("1e31", "1e400")),
         ({"const": 10**30}, (str(10**30),), ("1e30",)),
-        ('{"type": "number", "minimum": 1e305}', ("1e305", "1e310"), ("1e304",)),
-        ('{"type": "integer", "minimum": 1e5000}', ("1e5000", "2e5000"), ("1e4999",)),
+        ('{"type": "number", "minimum": 1e305}', (str(10**305), "9" * 307), (str(10**304), "1e306")),
     ],
     ids=lambda value: str(value)[:50],
 )
@@ -103,6 +111,12 @@ def test_schemas_with_large_numbers(schema: Any, good: tuple[str, ...], bad: tup
     compiled = sg.compile(sg.json_schema(schema), BYTES)
     assert [accepts(compiled, text) for text in good] == [True] * len(good)
     assert [accepts(compiled, text) for text in bad] == [False] * len(bad)
+
+
+def test_a_bound_of_too_many_digits_is_refused_by_name() -> None:
+    with pytest.raises(sg.LimitError) as caught:
+        accepts(sg.compile(sg.json_schema('{"type": "integer", "minimum": 1e5000}'), BYTES), "1")
+    assert caught.value.limit == "number_chars"
 
 
 @pytest.mark.parametrize("numbers", ["bounded", "plain"])
@@ -121,8 +135,8 @@ def test_alternatives_of_objects_are_judged_alone() -> None:
     for a, b, good in (
         ("1", 1, True),
         ("1", 2, True),
-        ("1e1", 2, True),
-        ("1e1", 1, False),
+        ("10.0", 2, True),
+        ("10.0", 1, False),
         ("1.0", 1, False),
     ):
         assert accepts(compiled, f'{{"a":{a},"b":{b}}}') == good, (a, b)
@@ -136,7 +150,8 @@ def test_items_that_an_integer_among_numbers_is_asked_of() -> None:
         ("[2.5,1]", True),
         ("[2.5]", False),
         ("[1.0]", True),
-        ("[2.5,3e2]", True),
+        ("[2.5,300.0]", True),
+        ("[2.5,3e2]", False),
     ):
         assert accepts(compiled, text) == good, text
 

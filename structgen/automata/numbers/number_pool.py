@@ -302,7 +302,7 @@ def _written(
         without_columns(form, missing) if missing else form, lambda ends: () if ends else None
     )
     names: list[object] = []
-    for name, part in _parts(formulas, known):
+    for name, part in _parts(formulas, known, writing.policy == "python"):
         names.append(name)
         both = relabelled(product(found, part), lambda pair: None if pair[0] is None else (*pair[0], pair[1]))
         table = _Table(formulas, known, names, both.labels)
@@ -314,10 +314,10 @@ def _written(
 
 
 def _parts(
-    formulas: tuple[ir.Formula, ...], known: Collection[object]
+    formulas: tuple[ir.Formula, ...], known: Collection[object], printed: bool
 ) -> Iterator[tuple[object, Automaton[Any]]]:
     """Yield the automata that tell whether atoms are met, each with its name: the atom, or the bounds of all
-    intervals; those first that rule out the most."""
+    intervals; those first that rule out the most. `printed`: numerals are as Python prints them."""
     atoms = [atom for atom in dict.fromkeys(atoms_of(formulas)) if atom not in known]
     bounds: set[Decimal] = set()
     for atom in atoms:
@@ -332,7 +332,7 @@ def _parts(
         yield ir.PlainInteger(), digits_alone()
     for atom in atoms:
         if isinstance(atom, ir.Points) and not _is_of_zero(atom):
-            yield atom, membership(atom.of)
+            yield atom, membership(atom.of, printed)
     for atom in atoms:
         if isinstance(atom, ir.Multiple):
             yield atom, divisibility(atom.of)

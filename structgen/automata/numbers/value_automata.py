@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
+from itertools import product as product_of
 from typing import Final
 
 import numpy as np
@@ -153,8 +154,9 @@ def _compared(
 # -- finite sets --
 
 
-def membership(values: Iterable[int | Decimal]) -> Automaton[bool]:
-    """Return the automaton whose labels say whether a value is one of some numbers.
+def membership(values: Iterable[int | Decimal], printed: bool = False) -> Automaton[bool]:
+    """Return the automaton whose labels say whether a value is one of some numbers. `printed`: also of those
+    numerals with an exponent that Python prints.
 
     It has a state for each different beginning of them. Cost: some microseconds for each digit. Raises
     LimitError (automaton_states).
@@ -168,9 +170,11 @@ def membership(values: Iterable[int | Decimal]) -> Automaton[bool]:
     for value in values:
         number = Decimal(value)
         whole, fraction = written_out(number)
-        text = (whole or "0") + ("." + fraction if fraction else "")
-        for root in (start, minus) if not number else (minus,) if number < 0 else (start,):
-            at = root
+        texts = [(whole or "0") + ("." + fraction if fraction else "")]
+        if printed and Decimal(text := repr(float(number.copy_abs()))) == number.copy_abs():
+            texts.append(text)
+        roots = (start, minus) if not number else (minus,) if number < 0 else (start,)
+        for at, text in product_of(roots, texts):
             for char in text:
                 after = children.get((at, char))
                 if after is None:

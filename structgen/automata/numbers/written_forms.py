@@ -21,6 +21,9 @@ DIGITS = 20
 """Digits before the point, and after it, of which no number of the schema needs more."""
 _FEWER = (6, 4)
 """Digits in their place, in turn, where the automaton is too large."""
+_LARGEST, _FAR_FROM_LARGEST = 307, 300
+"""The power of ten of numbers that no numeral of DIGITS digits with an exponent reaches; and of numbers below
+which no numeral has as many digits."""
 UNBOUNDED = -1
 """Any number of digits."""
 
@@ -153,9 +156,10 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
     specification names: so a number beside it can be written, too. Raises LimitError (number_chars) where
     that number has too many digits.
     """
+    spec = ir.Spec(tuple([_within_reach(formula, policy, limits) for formula in spec.formulas]))
     atoms = atoms_of(spec.formulas)
     named = _named(atoms)
-    exponent = policy != "plain" and all(map(_bears_exponent, atoms))
+    exponent = policy != "plain" and all(_bears_exponent(atom, policy) for atom in atoms)
     counted = [Writing(policy, *_digits(named, least, limits), exponent) for least in (DIGITS, *_FEWER)]
     if policy == "any":
         return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent)]
@@ -169,6 +173,58 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
         for formula, alone in zip(spec.formulas, integers, strict=True)
     ]
     return tuple(formulas), counted
+
+
+def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
+    """Return a formula of the same numerals without ends of intervals that none of them passes (those of a
+    double, beside small numbers), and without listed numbers of too many digits where nothing is denied."""
+    atoms, denies = atoms_of((root,)), _denies(root)
+    named = _named([atom if not isinstance(atom, ir.Interval) else _without_far_ends(atom) for atom in atoms])
+    keeps_ends = policy == "any" or any(value.adjusted() >= _FAR_FROM_LARGEST for value in named if value)
+
+    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
+        members: list[ir.Formula] = [*map(reachable, atoms), *parts]
+        if isinstance(formula, ir.Not):
+            return ir.Not(members[0])
+        return ir.All(tuple(members)) if isinstance(formula, ir.All) else ir.Any_(tuple(members))
+
+    def reachable(atom: ir.NumberAtom) -> ir.NumberAtom:
+        if isinstance(atom, ir.Interval) and not keeps_ends:
+            return _without_far_ends(atom)
+        if isinstance(atom, ir.Points) and not denies:
+            most = limits.number_chars
+            return ir.Points(frozenset([one for one in atom.of if max(_places(Decimal(one))) <= most]))
+        return atom
+
+    return folded(root, joined)
+
+
+def _without_far_ends(atom: ir.Interval) -> ir.Interval:
+    """Return an interval without an end that no numeral of 20 digits with an exponent of 287 passes."""
+    low, high = atom.low, atom.high
+    if low is not None and low < 0 and low.adjusted() >= _LARGEST:
+        low = None
+    if high is not None and high > 0 and high.adjusted() >= _LARGEST:
+        high = None
+    return ir.Interval(low, high, atom.open_low, atom.open_high)
+
+
+def _denies(root: ir.Formula) -> bool:
+    """Return whether a formula has a negation."""
+    stack = [root]
+    while stack:
+        formula = stack.pop()
+        if isinstance(formula, ir.Not):
+            return True
+        if isinstance(formula, (ir.All, ir.Any_)):
+            stack += formula.of
+    return False
+
+
+def _places(value: Decimal) -> tuple[int, int]:
+    """Return how many digits a number has before the point and behind it."""
+    power, digits = magnitude(value)
+    return max(power + 1, 1), max(len(digits) - 1 - power, 0)
 
 
 def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
@@ -188,8 +244,7 @@ def _digits(values: list[Decimal], least: int, limits: Limits) -> tuple[int, int
     """Return how many digits numerals may have before the point and behind it: `least`, or more."""
     whole = fraction = least
     for value in values:
-        power, digits = magnitude(value)
-        before, behind = max(power + 1, 1), max(len(digits) - 1 - power, 0)
+        before, behind = _places(value)
         if value and max(before, behind) > limits.number_chars:
             raise LimitError(
                 f"A number of the schema has {max(before, behind):,} digits when written out.",
@@ -199,8 +254,11 @@ def _digits(values: list[Decimal], least: int, limits: Limits) -> tuple[int, int
     return min(whole, max(DIGITS, limits.number_chars)), min(fraction, max(DIGITS, limits.number_chars))
 
 
-def _bears_exponent(atom: ir.NumberAtom) -> bool:
-    """Return whether the mantissa of a numeral tells if it meets an atom."""
+def _bears_exponent(atom: ir.NumberAtom, policy: str) -> bool:
+    """Return whether it is known of numerals with an exponent if they meet an atom: the mantissa tells, or
+    Python prints each number in one way."""
     if isinstance(atom, ir.Interval):
         return not atom.low and not atom.high
-    return isinstance(atom, ir.PlainInteger) or (isinstance(atom, ir.Points) and not any(atom.of))
+    if isinstance(atom, ir.Points):
+        return policy == "python" or not any(atom.of)
+    return isinstance(atom, ir.PlainInteger)
