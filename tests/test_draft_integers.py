@@ -20,7 +20,7 @@ def accepts(schema: Any, text: str, draft: str, **policies: str) -> bool:
 
 
 PLAIN = ("0", "-0", "12", "-7", "100")
-OTHER = ("1.0", "1e2", "-0.0", "12E0", "100e-2")
+OTHER = ("1.0", "100.00", "-0.0", "12.000")
 
 
 @pytest.mark.parametrize("draft", ["3", "4", "6", "2020-12"])
@@ -54,8 +54,8 @@ def test_branches_are_told_apart_by_the_form() -> None:
     schema = {
         "oneOf": [{"type": "integer"}, {"type": "number", "minimum": 10}],
     }
-    found = {text: accepts(schema, text, "4") for text in ("5", "5.0", "15", "15.0", "1e1", "2e0")}
-    assert found == {"5": True, "5.0": False, "15": False, "15.0": True, "1e1": True, "2e0": False}
+    found = {text: accepts(schema, text, "4") for text in ("5", "5.0", "15", "15.0", "10.0", "2.00")}
+    assert found == {"5": True, "5.0": False, "15": False, "15.0": True, "10.0": True, "2.00": False}
 
 
 def test_the_policy_plain_writes_the_same_in_every_draft() -> None:
@@ -73,7 +73,7 @@ def test_the_shortest_rest_keeps_the_form() -> None:
     schema = {"not": {"type": "integer"}, "type": "number", "minimum": 1000}
     compiled = sg.compile(sg.json_schema(schema, draft="4", **sg.WIDEST), TOKENIZER, store=False)
     matcher = sg.Matcher(compiled)
-    assert matcher.tokens_to_finish() == 3  # 1E3
+    assert matcher.tokens_to_finish() == 6  # 1000.0
     for byte in b"1000":
         matcher.advance(byte)
     assert matcher.tokens_to_finish() == 2  # .0
@@ -82,6 +82,6 @@ def test_the_shortest_rest_keeps_the_form() -> None:
 def test_an_integer_that_is_too_long_to_write_is_told_when_compiled() -> None:
     schema = '{"type": "integer", "minimum": 1e5000}'
     for policies in (sg.WIDEST, {}):
-        with pytest.raises(sg.UnsatisfiableSchema):
-            sg.compile(sg.json_schema(schema, draft="4", **policies), TOKENIZER, store=False)
-        sg.compile(sg.json_schema(schema, draft="6", **policies), TOKENIZER, store=False)
+        for draft in ("4", "6"):
+            with pytest.raises(sg.LimitError, match="5,001 digits"):
+                sg.compile(sg.json_schema(schema, draft=draft, **policies), TOKENIZER, store=False)

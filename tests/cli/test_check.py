@@ -73,8 +73,8 @@ def test_json_holds_the_place(schema: Path) -> None:
 
 
 def test_fault_lies_where_no_document_goes_on(schema: Path) -> None:
-    assert report(schema, b'{"name": "x", "total": 1.5e1}') == {"valid": True}
-    assert report(schema, b'{"name": "x", "total": 1.5}')["byte"] == 26
+    assert report(schema, b'{"name": "x", "total": 15.0}') == {"valid": True}
+    assert report(schema, b'{"name": "x", "total": 1.5}')["byte"] == 25
 
 
 def test_text_that_ends_early_is_told_so(schema: Path) -> None:

@@ -23,6 +23,7 @@ from token_caches import TokenCache  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
+from structgen.engine.request_tokens import RequestTokens  # noqa: E402
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(
@@ -137,16 +138,25 @@ def test_a_stream_that_is_closed_ends_its_text() -> None:
     _run(work)
 
 
+def _before_reading(monkeypatch: pytest.MonkeyPatch, wait: Callable[[Request], Any]) -> None:
+    """Have `wait` called before the prompt of each request is read."""
+    plain = RequestTokens.read
+
+    def read(self: RequestTokens, request: Request, *more: Any, **options: Any) -> Any:
+        wait(request)
+        return plain(self, request, *more, **options)
+
+    monkeypatch.setattr(RequestTokens, "read", read)
+
+
 def test_who_goes_away_while_the_request_is_read_leaves_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, begun, go_on = _engine(), threading.Event(), threading.Event()
-    plain = engine.prompt_tokens
 
-    def slow(request: Request) -> list[int]:
+    def slow(request: Request) -> None:
         begun.set()
         assert go_on.wait(60)
-        return plain(request)
 
-    monkeypatch.setattr(engine, "prompt_tokens", slow)
+    _before_reading(monkeypatch, slow)
 
     async def work() -> None:
         task = asyncio.create_task(engine.agenerate(ENDLESS))
@@ -162,14 +172,12 @@ def test_who_goes_away_while_the_request_is_read_leaves_no_text(monkeypatch: pyt
 
 def test_a_grammar_that_takes_long_to_read_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, done = _engine(), threading.Event()
-    plain = engine.prompt_tokens
 
-    def slow(request: Request) -> list[int]:
+    def slow(request: Request) -> None:
         if request.prompt == "slow":
             assert done.wait(60)
-        return plain(request)
 
-    monkeypatch.setattr(engine, "prompt_tokens", slow)
+    _before_reading(monkeypatch, slow)
 
     async def work() -> list[str]:
         task = asyncio.create_task(engine.agenerate(Request("slow", PERSON, max_tokens=60)))
@@ -312,8 +320,7 @@ def test_more_than_max_waiting_texts_are_refused_until_there_is_room() -> None:
 
 def test_requests_that_are_being_read_count_as_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, go_on = _engine(max_rows=1, max_waiting=0), threading.Event()
-    plain = engine.prompt_tokens
-    monkeypatch.setattr(engine, "prompt_tokens", lambda request: (go_on.wait(60), plain(request))[1])
+    _before_reading(monkeypatch, lambda request: go_on.wait(60))
 
     async def work() -> None:
         reading = asyncio.create_task(engine.agenerate(Request("x", max_tokens=3)))

@@ -162,6 +162,7 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     # optional: torch
     import torch
 
+    # optional: torch
     from structgen.engine.forward_pass.fixed_pass import FixedLlama
     from structgen.engine.forward_pass.llama import Llama
     from structgen.engine.forward_pass.weights import Weights

@@ -31,6 +31,16 @@ LISTED = 1_000
 """Members of a finite set that are looked at one by one: each costs some 20 us where automata are asked."""
 FEW_DIGITS = 12
 """Digits of bounds and divisors whose multiples next to them need no more than every policy allows."""
+_FEW_REMAINDERS = 4
+"""Digits of a divisor that surely has an automaton."""
+
+
+def has_few_digits(ends: Iterable[Decimal | None], divisor: Decimal | None) -> bool:
+    """Return whether numbers that meet bounds and a divisor can be written by every policy, if there are any;
+    else the automata are asked, which refuse what is too large by name."""
+    if divisor is not None and len(divisor.normalize().as_tuple().digits) > _FEW_REMAINDERS:
+        return False
+    return not any(value and abs(value.adjusted()) > FEW_DIGITS for value in (*ends, divisor))
 
 
 def negation(formula: Formula) -> Formula:
@@ -445,7 +455,8 @@ def quick_number(formula: Formula) -> bool | None:
     parts = formula.of if isinstance(formula, All) else (formula,)
     listed = next((part for part in parts if isinstance(part, Points)), None)
     if listed is not None and PlainInteger() not in parts:
-        return any(number_meets(formula, Decimal(value)) for value in listed.of)
+        met = [value for value in map(Decimal, listed.of) if number_meets(formula, value)]
+        return True if any(has_few_digits((value,), None) for value in met) else None if met else False
     interval: Interval | None = None
     multiple: Multiple | None = None
     plain = False
@@ -453,26 +464,21 @@ def quick_number(formula: Formula) -> bool | None:
         if isinstance(part, Interval) and interval is None:
             interval = part
         elif isinstance(part, PlainInteger) and isinstance(formula, All):
-            plain = True
+            plain = True  # an integer of few digits is written as digits alone by every policy
         elif isinstance(part, Multiple) and multiple is None:
             multiple = part
         elif isinstance(formula, Any_):
             return True if any(quick_number(branch) for branch in formula.of) else None
         else:
             return None
-    if plain:
-        # An integer of few digits is written as digits alone by every policy; `Multiple(1)` stands beside it.
-        ends = () if interval is None else (interval.low, interval.high)
-        known = (*ends, None if multiple is None else multiple.of)
-        if multiple is None or any(value and abs(value.adjusted()) > FEW_DIGITS for value in known):
-            return None
+    ends = () if interval is None else (interval.low, interval.high)
+    if (plain and multiple is None) or not has_few_digits(ends, None if multiple is None else multiple.of):
+        return None  # `Multiple(1)` stands beside a plain integer
     if interval is None or interval.low is None or interval.high is None or number_meets(formula, Decimal(0)):
         return True
     if multiple is None:
         return True
     low, high, of = interval.low, interval.high, multiple.of
-    if any(abs(value.adjusted()) > EXACT_EXPONENT for value in (low, high, of) if value):
-        return None
     n, d = of.as_integer_ratio()
     a, b = low.as_integer_ratio()
     c, e = high.as_integer_ratio()

@@ -15,7 +15,7 @@ from structgen.errors import LimitError
 from structgen.language.ir import TRUE
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
-from structgen.schema.meaning.formulas import FEW_DIGITS
+from structgen.schema.meaning.formulas import has_few_digits
 from structgen.schema.meaning.place import (
     ANYTHING,
     ARRAY,
@@ -357,11 +357,9 @@ class Oracle:
 
 def _is_half_open(schema: Schema) -> bool:
     """Return whether at most one side of the numbers is bounded: multiples lie on the other."""
-    if schema.plain_integers:
-        # They have no exponent: beyond some size they cannot be written.
-        ends = (schema.minimum, schema.maximum, schema.exclusive_minimum, schema.exclusive_maximum)
-        if any(value and abs(value.adjusted()) > FEW_DIGITS for value in (*ends, schema.multiple_of)):
-            return False
+    ends = (schema.minimum, schema.maximum, schema.exclusive_minimum, schema.exclusive_maximum)
+    if not has_few_digits(ends, schema.multiple_of):
+        return False
     return (schema.minimum is None and schema.exclusive_minimum is None) or (
         schema.maximum is None and schema.exclusive_maximum is None
     )
