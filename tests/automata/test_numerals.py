@@ -480,12 +480,12 @@ def test_a_multiple_between_bounds_of_four_thousand_digits_is_found(numbers: str
 @pytest.mark.parametrize(
     "formula",
     [
-        ir.Multiple(Decimal("0.30000000000000004")),
-        ir.Multiple(Decimal("7" * 1000)),
+        ir.Not(ir.Multiple(Decimal("0.30000000000000004"))),
+        ir.All((ir.Multiple(Decimal("7" * 17)), interval("1e30", None))),
         ir.All(tuple(ir.Multiple(Decimal(n)) for n in (7, 11, 13, 17, 19, 23, 29))),
         ir.Points(frozenset(range(10**17, 10**17 + 2**17))),
     ],
-    ids=["17-digits", "1000-digits", "seven-divisors", "long-list"],
+    ids=["denied", "far", "seven-divisors", "long-list"],
 )
 def test_an_automaton_of_too_many_states_is_refused_by_name(formula: ir.Formula) -> None:
     with pytest.raises(LimitError, match="Write multipleOf with fewer digits") as caught:
@@ -513,6 +513,16 @@ def test_a_listed_number_of_too_many_digits_is_never_written() -> None:
     some = ir.Points(frozenset((Decimal("1e9999999"), 3, 12)))
     for policy in (*POLICIES, "python"):
         assert accepts(some, "12", policy) and not accepts(some, "13", policy)
+
+
+@pytest.mark.parametrize("by", ["0.30000000000000004", "123456.7"])
+def test_of_a_divisor_of_many_remainders_the_nearest_multiples_are_written(by: str) -> None:
+    with localcontext() as exact:
+        exact.prec = 300
+        of = Decimal(by)
+        for count, wanted in ((0, True), (1, True), (-7, True), (1_000, True), (1_001, False)):
+            assert accepts(ir.Multiple(of), format(of * count, "f")) is wanted
+        assert not accepts(ir.Multiple(of), format(of + 1, "f"))
 
 
 def test_a_formula_of_any_depth_is_read() -> None:

@@ -7,7 +7,8 @@ bounded
     point and F behind it; and with an exponent of at most 3 digits, up to 287, where no bound but 0, no
     `multipleOf` and no listed number judges the value. N and F are 20, or one more than the longest number
     has that the specification names. Where that needs too many states beside large divisors, digits alone
-    may be as many as you like; elsewhere 6 or 4 take the place of 20.
+    may be as many as you like; elsewhere 6 or 4 take the place of 20. Of a divisor of more remainders than
+    an automaton has states, only the nearest multiples are written, where nothing is denied.
 plain
     No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
     as above. A fraction may end in zeros (1.50).
@@ -55,6 +56,7 @@ from structgen.automata.numbers.written_forms import (
     as_written,
     atoms_of,
     folded,
+    with_listed_multiples,
     with_sets_joined,
 )
 from structgen.errors import LimitError, OptionError
@@ -289,6 +291,11 @@ def _automaton(
     for writing in writings:
         with suppress(LimitError):
             return _written(formulas, writing, missing)
+    if (listed := with_listed_multiples(formulas)) is not None:
+        with suppress(LimitError):
+            found = _written(listed, writings[0], missing)
+            if found is not None:
+                return found
     raise too_many_states()
 
 

@@ -24,6 +24,8 @@ _FEWER = (6, 4)
 _LARGEST, _FAR_FROM_LARGEST = 307, 300
 """The power of ten of numbers that no numeral of DIGITS digits with an exponent reaches; and of numbers below
 which no numeral has as many digits."""
+_FEW_DIGITS, _LISTED = 5, 1_000
+"""Digits of a divisor from which on its multiples may be listed; and how many are, of each sign."""
 UNBOUNDED = -1
 """Any number of digits."""
 
@@ -133,6 +135,32 @@ def with_sets_joined(root: ir.Formula) -> ir.Formula:
         return ir.All((*rest, ir.Not(_united(excepted)))) if len(excepted) > 1 else ir.All(tuple(members))
 
     return folded(root, joined)
+
+
+def with_listed_multiples(formulas: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...] | None:
+    """Return formulas in which divisors of many remainders are lists of their multiples next to zero: fewer
+    numbers meet them, and none that does not meet the formulas. None where a formula has a negation."""
+    if any(map(_denies, formulas)):
+        return None
+
+    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
+        members: list[ir.Formula] = [*map(_listed, atoms), *parts]
+        return ir.All(tuple(members)) if isinstance(formula, ir.All) else ir.Any_(tuple(members))
+
+    return tuple([folded(formula, joined) for formula in formulas])
+
+
+def _listed(atom: ir.NumberAtom) -> ir.NumberAtom:
+    if not isinstance(atom, ir.Multiple):
+        return atom
+    power, digits = magnitude(atom.of)
+    if len(digits) <= _FEW_DIGITS:
+        return atom
+    places = power + 1 - len(digits)
+    multiples = [str(count * int(Decimal(digits))) for count in range(_LISTED + 1)]
+    return ir.Points(
+        frozenset(Decimal((sign, tuple(map(int, one)), places)) for one in multiples for sign in (0, 1))
+    )
 
 
 def _as_set(atom: ir.NumberAtom) -> ir.NumberAtom:
