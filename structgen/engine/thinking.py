@@ -13,6 +13,9 @@ from structgen.engine import checks
 from structgen.errors import OptionError, fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
+TAG_TOKENS = 16
+"""Tokens that are kept free for the closing tag of thoughts."""
+
 
 @fields_named('sg.Thinking(until="</think>")')
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,12 @@ class Thinking:
             ("max_tokens", checks.whole("max_tokens", self.max_tokens, 0)),
         ):
             object.__setattr__(self, name, value)
+
+
+def most_tokens(thinking: Thinking | None) -> int:
+    """Return how many tokens thoughts may take, with room for the tag that closes them; 0 where there are
+    none."""
+    return 0 if thinking is None else thinking.max_tokens + TAG_TOKENS
 
 
 def text_behind(thinking: Thinking | None) -> str:

@@ -69,7 +69,7 @@ def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path, *, dept
 
 
 def shorter_outlines(outline: Callable[[int | None], str]) -> Iterator[tuple[int | None, str]]:
-    """Yield the outlines of a schema with their depths: the whole one (None), then less and less deep ones,
+    """Yield the outlines of a schema with their depths: the whole one (None), then shallower ones,
     at last the type of the whole (0). `outline`: gives the one of a depth. Those that are no shorter than the
     one before, or longer than MOST_OUTLINE, are left out."""
     known: str | None = None

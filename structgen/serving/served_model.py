@@ -13,7 +13,7 @@ from structgen.engine.engine import Engine
 from structgen.engine.request_tokens import ReadPrompt
 from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
-from structgen.engine.thinking import Thinking
+from structgen.engine.thinking import Thinking, most_tokens
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import extraction_prompt_under, schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -26,7 +26,6 @@ from structgen.serving.chat_messages import last_question, read_messages
 from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
-from structgen.typed.local import TAG_TOKENS
 from structgen.typed.tool_prompts import EMBEDDED_FORMAT, plain_chat, with_tools
 
 MOST_SAMPLES: Final = 128
@@ -172,7 +171,7 @@ class ServedModel:
         )
         if made.max_tokens is not None:
             return made
-        thoughts = _tokens_of(made.thinking)
+        thoughts = most_tokens(made.thinking)
         found = self.engine.reading.read(made, besides=thoughts)
         room = self.engine.model.context - len(found.tokens) - thoughts
         shortened = made.shortened or found.shortened
@@ -242,7 +241,7 @@ class ServedModel:
             return said if format is None else extraction_prompt_under(_outline(read), said)
         answer = read.answer
         outline = partial(_outline_at, answer) if isinstance(answer, JsonSchemaGrammar) else None
-        most, besides = _most_tokens(body), _tokens_of(thinking)
+        most, besides = _most_tokens(body), most_tokens(thinking)
         # as everywhere, where it is asked for: not beside listed values that are compared
         reading, wanted = self.engine.reading, None if body.get("outline") else False
         is_choice = bool(listed(answer).texts)
@@ -327,11 +326,6 @@ class ServedModel:
 
 def _most_tokens(body: Mapping[str, Any]) -> int | None:
     return fields.count_of(body, "max_completion_tokens", "max_output_tokens", "max_tokens")
-
-
-def _tokens_of(thinking: Thinking | None) -> int:
-    """Return the most tokens of thoughts."""
-    return 0 if thinking is None else thinking.max_tokens + TAG_TOKENS
 
 
 def _outline_at(schema: JsonSchemaGrammar, depth: int | None) -> str:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from structgen.engine.models import check_folder
 from structgen.engine.request_tokens import ReadPrompt
 from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.thinking import most_tokens
 from structgen.system.resources import embedded_model
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
@@ -24,8 +25,6 @@ from structgen.typed.tool_use import ToolUse
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
 
-TAG_TOKENS = 16
-"""Tokens that are kept free for the closing tag of thoughts."""
 MOST_ENGINES = 4
 """Models that are kept by name in a process; the one that was not used for longest goes first."""
 
@@ -48,7 +47,7 @@ class Local:
 
     def _read(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
-        thoughts = 0 if options.thinking is None else options.thinking.max_tokens + TAG_TOKENS
+        thoughts = most_tokens(options.thinking)
         if form.tools is not None:
             question, outlines = self._calling(form.tools, options).question(source), None
         else:

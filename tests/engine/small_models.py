@@ -43,6 +43,19 @@ class Function:
         return torch.stack([self.logits(cache.tokens) for cache in caches])
 
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}</{{ message.role }}>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def write_chat_llama(folder: Path) -> Path:
+    """Write a model as `write_llama`, whose folder has CHAT_TEMPLATE; return the folder."""
+    made = write_llama(folder)
+    (made / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    return made
+
+
 def write_llama(
     folder: Path,
     *,

@@ -12,21 +12,14 @@ pytest.importorskip("pydantic")
 pytest.importorskip("transformers")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-from small_models import write_llama  # noqa: E402
+from small_models import CHAT_TEMPLATE, write_chat_llama  # noqa: E402
 
 import structgen as sg  # noqa: E402
-
-TEMPLATE = (
-    "{% for message in messages %}<{{ message.role }}>{{ message.content }}</{{ message.role }}>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
-)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = write_llama(tmp_path_factory.mktemp("llama"))
-    (made / "chat_template.jinja").write_text(TEMPLATE)
-    return made
+    return write_chat_llama(tmp_path_factory.mktemp("llama"))
 
 
 def test_the_template_is_applied_where_there_is_one(folder: Path) -> None:
@@ -53,7 +46,7 @@ def test_the_outline_is_told_before_thoughts_where_the_template_shows_their_end(
     folder: Path, shown: str, until: str | int, is_told: bool
 ) -> None:
     engine, thinking = sg.Engine(folder), sg.Thinking(until, 4)
-    engine.prompts.use_template(TEMPLATE + shown)
+    engine.prompts.use_template(CHAT_TEMPLATE + shown)
     outline = "\n\nAnswer in JSON: {value: integer}"
     asked = "<user>Count{}</user><assistant>"
 

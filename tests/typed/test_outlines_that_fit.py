@@ -18,7 +18,7 @@ pytest.importorskip("transformers")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from pydantic import create_model  # noqa: E402
-from small_models import write_llama  # noqa: E402
+from small_models import write_chat_llama, write_llama  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 import structgen as sg  # noqa: E402
@@ -26,17 +26,10 @@ from structgen.cli import app  # noqa: E402
 from structgen.engine.requests import Request  # noqa: E402
 from structgen.json_grammars.prompting import schema_outline  # noqa: E402
 
-TEMPLATE = (
-    "{% for message in messages %}<{{ message.role }}>{{ message.content }}</{{ message.role }}>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
-)
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = write_llama(tmp_path_factory.mktemp("llama"))
-    (made / "chat_template.jinja").write_text(TEMPLATE)
-    return made
+    return write_chat_llama(tmp_path_factory.mktemp("llama"))
 
 
 @pytest.fixture(scope="module")

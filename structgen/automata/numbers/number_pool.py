@@ -19,7 +19,7 @@ any
 
 The automaton of a specification is made whole, at its first use: the form of its numerals, in product with
 one automaton for each bound, set and divisor that it names (`value_automata`). After each product the states
-go from which no formula can become true. Specifications that were met before are found (`Numerals`).
+go from which no formula can become true. Specifications that were met before are found (`_Numerals`).
 """
 
 from __future__ import annotations
@@ -309,6 +309,7 @@ def _written(
         without_columns(form, missing) if missing else form, lambda ends: () if ends else None
     )
     names: list[object] = []
+    table = _Table(formulas, known, names, found.labels)
     for name, part in _parts(formulas, known, writing.policy == "python"):
         names.append(name)
         both = relabelled(product(found, part), lambda pair: None if pair[0] is None else (*pair[0], pair[1]))
@@ -317,7 +318,7 @@ def _written(
         if kept is None:
             return None
         found = kept
-    return trimmed(relabelled(found, _Table(formulas, known, names, found.labels).met), bool)
+    return trimmed(relabelled(found, table.met), bool)
 
 
 def _parts(

@@ -1,4 +1,4 @@
-"""Automata of how numerals are written: RFC 8259's numbers with so many digits; and Python's.
+"""Automata of the forms of numerals: RFC 8259's numbers of a bounded number of digits, and Python's numbers.
 
 What comes in: a `Writing`. What goes out: the automaton of its numerals, whatever their values.
 
@@ -40,7 +40,7 @@ def numeral_form(writing: Writing) -> Automaton[bool]:
     drawn = Sketch()
     start, minus = drawn.states(2)
     drawn.go(start, "-", minus)
-    zero, whole = drawn.state(1), _counted(drawn, writing.whole, 1)
+    zero, whole = drawn.state(1), _counted(drawn, writing.whole)
     for before in (start, minus):
         drawn.go(before, "0", zero)
         drawn.go(before, DIGITS[1:], whole[0])
@@ -48,7 +48,7 @@ def numeral_form(writing: Writing) -> Automaton[bool]:
     if writing.policy == "plain":
         numbers += _plain_fraction(drawn, minus, numbers, writing.fraction)
     elif writing.fraction:
-        point, places = drawn.state(), _counted(drawn, writing.fraction, 1)
+        point, places = drawn.state(), _counted(drawn, writing.fraction)
         for before in numbers:
             drawn.go(before, ".", point)
         drawn.go(point, DIGITS, places[0])
@@ -60,13 +60,13 @@ def numeral_form(writing: Writing) -> Automaton[bool]:
     return drawn.done(_ENDS)
 
 
-def _counted(drawn: Sketch, count: int, label: int) -> list[int]:
-    """Return the states after 1, 2, ... digits, at most `count` of them."""
+def _counted(drawn: Sketch, count: int) -> list[int]:
+    """Return the states after 1, 2, ... digits, at most `count` of them; a numeral may end in each."""
     if count == UNBOUNDED:
-        state = drawn.state(label)
+        state = drawn.state(1)
         drawn.go(state, DIGITS, state)
         return [state]
-    states = drawn.states(count, label)
+    states = drawn.states(count, 1)
     for before, after in pairwise(states):
         drawn.go(before, DIGITS, after)
     return states
@@ -77,7 +77,7 @@ def _plain_fraction(drawn: Sketch, minus: int, numbers: list[int], count: int) -
     where numerals end."""
     negative = drawn.state()
     drawn.go(minus, "0", negative)
-    zeros, places = drawn.states(count), _counted(drawn, count, 1)  # zeros[n]: after the point and n zeros
+    zeros, places = drawn.states(count), _counted(drawn, count)  # zeros[n]: after the point and n zeros
     for before in (*numbers, negative):
         drawn.go(before, ".", zeros[0])
     for at, state in enumerate(zeros):

@@ -24,14 +24,13 @@ _FEWER = (6, 4)
 _LARGEST, _FAR_FROM_LARGEST = 307, 300
 """The power of ten of numbers that no numeral of DIGITS digits with an exponent reaches; and of numbers below
 which no numeral has as many digits."""
-_FEW_DIGITS, _LISTED = 5, 1_000
+_SHORT_DIVISOR, _LISTED = 5, 1_000
 """Digits of a divisor from which on its multiples may be listed; and how many are, of each sign."""
 UNBOUNDED = -1
 """Any number of digits."""
 
 T = TypeVar("T")
 _ATOMS = (ir.Interval, ir.Points, ir.Multiple, ir.PlainInteger)
-_ZERO = Decimal(0)
 _Joined: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
 
 
@@ -91,6 +90,18 @@ def folded(root: ir.Formula, joined: _Joined[T]) -> T:
     return done[0]
 
 
+def _with_atoms(root: ir.Formula, made: Callable[[ir.NumberAtom], ir.NumberAtom]) -> ir.Formula:
+    """Return a formula with what `made` makes of each atom in its place."""
+
+    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
+        members: list[ir.Formula] = [*map(made, atoms), *parts]
+        if isinstance(formula, ir.Not):
+            return ir.Not(members[0])
+        return ir.All(tuple(members)) if isinstance(formula, ir.All) else ir.Any_(tuple(members))
+
+    return folded(root, joined)
+
+
 def only_integers(root: ir.Formula) -> bool:
     """Return whether a formula's parts show that only integers meet it: one of a conjunction, all of a
     disjunction."""
@@ -143,18 +154,14 @@ def with_listed_multiples(formulas: tuple[ir.Formula, ...]) -> tuple[ir.Formula,
     if any(map(_denies, formulas)):
         return None
 
-    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
-        members: list[ir.Formula] = [*map(_listed, atoms), *parts]
-        return ir.All(tuple(members)) if isinstance(formula, ir.All) else ir.Any_(tuple(members))
-
-    return tuple([folded(formula, joined) for formula in formulas])
+    return tuple([_with_atoms(formula, _listed) for formula in formulas])
 
 
 def _listed(atom: ir.NumberAtom) -> ir.NumberAtom:
     if not isinstance(atom, ir.Multiple):
         return atom
     power, digits = magnitude(atom.of)
-    if len(digits) <= _FEW_DIGITS:
+    if len(digits) <= _SHORT_DIVISOR:
         return atom
     places = power + 1 - len(digits)
     multiples = [str(count * int(Decimal(digits))) for count in range(_LISTED + 1)]
@@ -186,9 +193,11 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
     """
     spec = ir.Spec(tuple([_within_reach(formula, policy, limits) for formula in spec.formulas]))
     atoms = atoms_of(spec.formulas)
-    named = _named(atoms)
+    whole, fraction = _digits(_named(atoms), limits)
     exponent = policy != "plain" and all(_bears_exponent(atom, policy) for atom in atoms)
-    counted = [Writing(policy, *_digits(named, least, limits), exponent) for least in (DIGITS, *_FEWER)]
+    counted = [
+        Writing(policy, max(least, whole), max(least, fraction), exponent) for least in (DIGITS, *_FEWER)
+    ]
     if policy == "any":
         return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent)]
     if policy != "bounded":
@@ -210,12 +219,6 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     named = _named([atom if not isinstance(atom, ir.Interval) else _without_far_ends(atom) for atom in atoms])
     keeps_ends = policy == "any" or any(value.adjusted() >= _FAR_FROM_LARGEST for value in named if value)
 
-    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
-        members: list[ir.Formula] = [*map(reachable, atoms), *parts]
-        if isinstance(formula, ir.Not):
-            return ir.Not(members[0])
-        return ir.All(tuple(members)) if isinstance(formula, ir.All) else ir.Any_(tuple(members))
-
     def reachable(atom: ir.NumberAtom) -> ir.NumberAtom:
         if isinstance(atom, ir.Interval) and not keeps_ends:
             return _without_far_ends(atom)
@@ -224,7 +227,7 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
             return ir.Points(frozenset([one for one in atom.of if max(_places(Decimal(one))) <= most]))
         return atom
 
-    return folded(root, joined)
+    return _with_atoms(root, reachable)
 
 
 def _without_far_ends(atom: ir.Interval) -> ir.Interval:
@@ -239,14 +242,7 @@ def _without_far_ends(atom: ir.Interval) -> ir.Interval:
 
 def _denies(root: ir.Formula) -> bool:
     """Return whether a formula has a negation."""
-    stack = [root]
-    while stack:
-        formula = stack.pop()
-        if isinstance(formula, ir.Not):
-            return True
-        if isinstance(formula, (ir.All, ir.Any_)):
-            stack += formula.of
-    return False
+    return folded(root, lambda formula, atoms, parts: isinstance(formula, ir.Not) or any(parts))
 
 
 def _places(value: Decimal) -> tuple[int, int]:
@@ -268,9 +264,10 @@ def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     return list(found)
 
 
-def _digits(values: list[Decimal], least: int, limits: Limits) -> tuple[int, int]:
-    """Return how many digits numerals may have before the point and behind it: `least`, or more."""
-    whole = fraction = least
+def _digits(values: list[Decimal], limits: Limits) -> tuple[int, int]:
+    """Return how many digits numerals have at least before the point and behind it, so that some beside the
+    values can be written."""
+    whole = fraction = 1
     for value in values:
         before, behind = _places(value)
         if value and max(before, behind) > limits.number_chars:

@@ -18,8 +18,9 @@ _reading = RLock()
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Have transformers print neither warnings nor progress bars; what was set before is set again at the
-    end. A level that somebody chose stays (`TRANSFORMERS_VERBOSITY=info`). Other threads that read wait."""
+    """Silence transformers: no warnings and no progress bars inside the block, whose end restores what was
+    set before. A level that somebody chose stays (`TRANSFORMERS_VERBOSITY=info`). Other threads that read
+    wait."""
     from transformers.utils import logging as told  # optional: transformers
 
     with _reading:
