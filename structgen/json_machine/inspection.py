@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.written_forms import only_integers
-from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
 from structgen.automata.unicode.charsets import LAST
-from structgen.automata.unicode.decoded_text import LONE_COLUMN, columns, decode, encode
-from structgen.json_machine.answers.accepting_lengths import reachable
+from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import DEAD, UNKNOWN, Demands, Key
+from structgen.language.ir import DEAD, Demands, Key
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
 
@@ -188,7 +186,7 @@ class Inspection:
                 for (at, bottom, top), text in level.items():
                     begin, end = lowest if bottom else 0x80, highest if top else 0xBF
                     for byte in range(begin, end + 1):
-                        after = self._string_step(at, columns(bytes((byte,)))[0])
+                        after = int(self._strings.trans[at, columns(bytes((byte,)))[0]])
                         if after >= 0:
                             tight = bottom and byte == lowest, top and byte == highest
                             following.setdefault((after, *tight), text + bytes((byte,)))
@@ -203,14 +201,8 @@ class Inspection:
     def after_character(self, state: int, point: int) -> int:
         """Return the state of a string automaton after a character, or a surrogate that stands alone."""
         for column in columns(encode(chr(point))):
-            state = state if state < 0 else self._string_step(state, column)
+            state = state if state < 0 else int(self._strings.trans[state, column])
         return state
-
-    def _string_step(self, state: int, column: int) -> int:
-        strings = self._strings
-        if int(strings.trans[state, column]) == UNKNOWN:
-            strings.expand(state, column)
-        return int(strings.trans[state, column])
 
     def listed_rests(self, index: int) -> Iterator[str]:
         """Yield how listed words, and keys that the object holds, go on in a state between two characters of
@@ -363,16 +355,14 @@ class Inspection:
 
     def automaton(self, start: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None:
         """Return a string automaton from a state on: [states, columns] the state after a byte of the decoded
-        string, and the outcome in each, -1: none; None where it has more states than `most`, or some that are
-        not listed. Cost: some 2 us for each state that is new."""
-        states, index = reachable(self._strings, start, most)
+        string, and the outcome in each, -1: none; None where it has more states than `most`."""
+        strings = self._strings
+        states = strings.reachable(start, most)
         if states is None:
             return None
-        trans = self._strings.trans[states]
-        if (trans == UNKNOWN).any() or (trans[:, SAFE_COLUMN] < UNKNOWN).any():
-            return None
-        text = trans[:, : LONE_COLUMN + 1]
-        return np.where(text >= 0, index[text], -1).astype(np.int64), self._strings.outcome[states]
+        index = np.full(strings.count + 1, -1, np.int64)
+        index[states] = np.arange(len(states))
+        return index[strings.trans[states]], strings.outcome[states]
 
     def words(self, row: int) -> Iterator[bytes]:
         """Yield the words of a string spec that is a list."""

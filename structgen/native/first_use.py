@@ -37,7 +37,7 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.json_machine.records.terminal_walks": 8.0,
     },
     NUMBERS: {"structgen.automata.numbers.numeral_automata": 0.7},
-    PATTERNS: {"structgen.automata.strings.determinizer": 9.0},
+    PATTERNS: {"structgen.automata.strings.kernels": 6.0},
     LARK: {
         "structgen.lark_grammars.compiled.lark_masks": 9.0,
         "structgen.lark_grammars.compiled.lexeme_moves": 0.6,
@@ -61,7 +61,6 @@ GROUPS: dict[str, dict[str, float]] = {
     GUESSES: {"structgen.speculation.drafts.flat_trees": 1.5},
     INFILLING: {"structgen.infilling.lattice_loops": 6.0},
     SHARED: {
-        "structgen.json_machine.answers.automaton_reach": 0.4,
         "structgen.machine_core.draft_nodes": 0.2,
         "structgen.machine_core.interning": 0.1,
         "structgen.native.bit_rows": 0.1,

@@ -1,4 +1,4 @@
-"""`RegularLanguage`: the texts that a formula over patterns and words takes, read by a lazy automaton."""
+"""`RegularLanguage`: the texts that a formula over patterns and words takes, read by an automaton."""
 
 from __future__ import annotations
 
@@ -10,24 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.charsets import LAST
-from structgen.automata.unicode.partition import JSON, PLAIN, Partition
-from structgen.automata.unicode.utf8 import node_of, written_with
+from structgen.automata.unicode.partition import JSON, PLAIN
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
-from structgen.language.ir import DEAD, UNKNOWN, Formula, Spec
+from structgen.language.ir import DEAD, Formula, Spec
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import ALL_BYTES, Config, Language, Moves
 
-_UTF8_CUTS = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
-"""The first bytes of the ranges that UTF-8 tells apart."""
-_BYTES, _CONTINUATION = frozenset(range(256)), range(0x80, 0xC0)
-_BETWEEN: npt.NDArray[np.int64] = np.zeros(1, np.int64)
-"""In place of the states after the next byte, of one between two characters."""
-
 
 class RegularLanguage(Language):
-    """A formula over patterns and words; a configuration is a state of its automaton, built lazily."""
+    """A formula over patterns and words; a configuration is a state of its automaton."""
 
     def __init__(
         self,
@@ -47,11 +39,12 @@ class RegularLanguage(Language):
             raise GrammarError(
                 f"No text is {what}.", where="grammar", cure="Ask for less, or for something that can be."
             )
-        self.classes = byte_classes(self._pool.partitions)
-        self._left: npt.NDArray[np.int64] | None = None
-        """Where bytes are missing (`lives_without`), the others."""
-        self._has_all_classes = self._open_ends = True
-        self._lives: dict[int, bool] = {}
+        self._lives: npt.NDArray[np.bool_] | None = None
+        """By state what `lives_without` says."""
+
+    @cached_property
+    def classes(self) -> bytes:  # type: ignore[override]
+        return self._pool.byte_classes()
 
     def start(self) -> Config:
         return self._start
@@ -59,52 +52,20 @@ class RegularLanguage(Language):
     def step(self, config: Config, symbol: int) -> Config | None:
         if symbol > 255:
             return None
-        state = cast(int, config)
-        pool = self._pool
-        after = int(pool.trans[state, symbol])
-        if after == UNKNOWN:
-            pool.expand(state, symbol)
-            after = int(pool.trans[state, symbol])
+        after = int(self._pool.trans[cast(int, config), symbol])
         return None if after < 0 else after
 
     def accepts(self, config: Config) -> bool:
-        return bool(self._pool.outcome[config] >= 0)
+        return self.outcome(config) >= 0
 
-    def lives_without(self, config: Config, missing: frozenset[int]) -> bool | None:
-        """As Language's: where each class of characters has one that is written without those bytes, it
-        stands for the others. Inside a character the bytes that may follow tell."""
-        state = cast(int, config)
-        known = self._lives.get(state) if self._open_ends else True
-        if known is None and self._has_all_classes:
-            if self._left is None:
-                self._left = np.array(sorted(_BYTES - missing), np.int64)
-                self._has_all_classes = all(map(self._covers, self._pool.partitions))
-                self._open_ends = not self._has_all_classes or not missing.isdisjoint(_CONTINUATION)
-                return self.lives_without(config, missing)
-            open_bytes = self._pool.open_bytes(state)
-            after = np.unique(self._pool.row(state)[self._left]) if open_bytes else _BETWEEN
-            after = after[after >= 0]
-            known = len(after) > 0
-            if open_bytes > 1:
-                known = any(self.lives_without(one, missing) for one in after.tolist())
-            self._lives[state] = known
-        return known
-
-    def _covers(self, partition: Partition) -> bool:
-        """Return whether each class of characters has one that is written with the bytes that are left."""
-        left = frozenset(cast("npt.NDArray[np.int64]", self._left).tolist())
-        needed = {kind for kind in partition.kinds if partition.first[kind] >= 0}
-        ends = [*partition.starts[1:], LAST + 1]
-        for start, end, kind in zip(partition.starts, ends, partition.kinds, strict=True):
-            if not needed:
-                break
-            if kind in needed and written_with(node_of(((start, end - 1),)), left) is not None:
-                needed.remove(kind)
-        return not needed
+    def lives_without(self, config: Config, missing: frozenset[int]) -> bool:
+        if self._lives is None:
+            self._lives = self._pool.living_without(missing)
+        return bool(self._lives[cast(int, config)])
 
     def outcome(self, config: Config) -> int:
         """Return the number of the first formula of which the symbols read so far are a text, or -1."""
-        return int(self._pool.outcome[config])
+        return int(self._pool.outcome[cast(int, config)])
 
     def shortest(self, config: Config) -> Sequence[int]:
         return self._pool.finish(cast(int, config))[0]
@@ -158,31 +119,3 @@ class LiteralLanguage(Language):
     def expected(self, config: Config) -> list[Expected]:
         rest = self._text[cast(int, config) :]
         return [Expected(self._what, (), rest[:1])] if rest else []
-
-
-def byte_classes(partitions: Iterable[Partition]) -> bytes:
-    """Return the class of each byte. Bytes of one class behave alike in every state of the automaton."""
-    ascii_kinds: list[list[int]] = []
-    cuts = set(_UTF8_CUTS)
-    for partition in partitions:
-        kinds: list[int] = []
-        for start, end, kind in zip(
-            partition.starts, [*partition.starts[1:], 0x110000], partition.kinds, strict=True
-        ):
-            kinds += [kind] * (min(end, 0x80) - min(start, 0x80))
-            if start >= 0x80 and not 0xD800 <= start < 0xE000:
-                encoded = chr(start).encode()
-                for byte in encoded[:-1]:
-                    cuts |= {byte, byte + 1}
-                cuts.add(encoded[-1])
-        ascii_kinds.append(kinds)
-    numbers: dict[tuple[int, ...], int] = {}
-    classes = bytearray(numbers.setdefault(name, len(numbers)) for name in zip(*ascii_kinds, strict=True))
-    if not classes:
-        classes = bytearray(0x80)
-        numbers[()] = 0
-    number = len(numbers) - 1
-    for byte in range(0x80, 0x100):
-        number += byte in cuts
-        classes.append(number)
-    return bytes(classes)

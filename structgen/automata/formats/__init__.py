@@ -1,6 +1,5 @@
-"""The formats of JSON Schema (`date-time`, `idn-hostname`, `regex`, ...) as formulas and programs.
+"""The formats of JSON Schema (`date-time`, `idn-hostname`, `regex`, ...) as formulas over patterns.
 
-`named_formats` is the list: each name has a pattern or a module. Host names: `alabels`
-(ASCII and A-labels), `idna` (IDNA 2008). E-mail: `mailbox`. Times: `time_of_day`, with
-leap seconds. ECMA-262 patterns: `regex_format`, `regex_escapes`, `regex_registers`.
+`named_formats` is the list: each name has a pattern, or a formula of a few; what no pattern can say is left
+out and reported. `idna` has the labels of international host names.
 """

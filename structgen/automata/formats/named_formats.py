@@ -1,18 +1,19 @@
-"""Formats by name: the formula or program of each. A new format is an entry in `_PATTERNS`, or a module."""
+"""Formats by name as formulas over patterns. What no plain pattern can say is left out, never let in.
+
+A format has up to three meanings. *Alone*, it may hold a length, which is counted beside the automaton.
+Beside other patterns a length would multiply their states, so texts are counted in portions (`_portions`).
+*Denied*, it is a formula that every text of the format meets: `not` of that holds no text of the format.
+"""
 
 from __future__ import annotations
 
 import functools
 from types import MappingProxyType
+from typing import Final
 
-from structgen.automata.formats import alabels, idna
-from structgen.automata.formats.mailbox import local_part
-from structgen.automata.programs.instructions import EOL, MATCH, Program
-from structgen.automata.programs.thompson_construction import ProgramBuilder, compile_clock, compile_regex
-from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.regex.syntax_tree import CharacterClass
+from structgen.automata.formats import idna
 from structgen.errors import UnsupportedError
-from structgen.language.ir import TRUE, All, Format, Formula, Length, Not, Pattern
+from structgen.language.ir import TRUE, All, Formula, Length, Not, Pattern
 
 # RFC 3339 section 5.6, full-date: the days of each month, 29 February in leap years (section 5.7, appendix
 # C).
@@ -50,10 +51,8 @@ def _ipv6(least_hidden: int, octets: str) -> str:
 
 _IPV6 = _ipv6(1, _IPV4)
 
-# RFC 1123 section 2.1 and RFC 1034 section 3.1: labels of 1 to 63 letters, digits and inner hyphens, 253 in
-# all.
+# RFC 1123 section 2.1 and RFC 1034 section 3.1: 1 to 63 letters, digits and inner hyphens.
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST_NAME = All((Pattern(rf"^{_LABEL}(?:\.{_LABEL})*$"), Length(1, 253)))
 
 # RFC 5321 section 4.1.2, Mailbox; 4.5.3.1.1 for the octets of a local part; 2.3.5 for domains, which are
 # names of the DNS (RFC 1035, section 2.3.4); 4.1.3 for address literals, whose numbers may have leading zeros
@@ -62,20 +61,9 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _SNUM = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _LITERAL_V4 = rf"{_SNUM}(?:\.{_SNUM}){{3}}"
 _ADDRESS = rf"\[(?:{_LITERAL_V4}|[Ii][Pp][Vv]6:{_ipv6(2, _LITERAL_V4)})\]"
-_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|{_ADDRESS})"
-_LONG_DOMAIN = r"@[A-Za-z0-9.\-]{254}"  # no quotation before the @ of the domain is so long
-_MAILBOX = "email mailbox"
-"""The name of a part of `email` in `format_meaning`."""
 # RFC 6531 section 3.3: any character beyond ASCII in the local part, U-labels in the domain.
 _BEYOND = r"\u{80}-\u{D7FF}\u{E000}-\u{10FFFF}"
 _IDN_ATOM = _ATOM.replace("~]", f"~{_BEYOND}]")
-
-
-def _idn_email(part: str) -> str:
-    return (
-        rf'(?:{_IDN_ATOM}(?:\.{_IDN_ATOM})*|"(?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*")'
-        rf"@(?:{part}(?:\.{part})*|{_ADDRESS})"
-    )
 
 
 # RFC 3987 section 2.2.
@@ -136,92 +124,183 @@ _PATTERNS = {
     "uri-template": _TEMPLATE,
     "uuid": "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",  # RFC 4122 section 3
 }
-_CLOCKS = {"date-time": f"^{_DATE}[Tt]", "time": "^"}
 # The formats that OpenAPI adds are annotations in JSON Schema, as in other validators; `sg.OPENAPI_FORMATS`
 # asserts them.
 _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "password"))
 
-_OWN = ("email", "hostname", "regex", "idn-hostname", "idn-email")
-CUTS = MappingProxyType(
+OWN: Final = ("date-time", "time", "hostname", "email", "idn-hostname", "idn-email", "regex")
+KNOWN: Final = frozenset((*_PATTERNS, *_SILENT, *OWN))
+"""The formats with a meaning here; every other is an annotation."""
+
+CUTS: Final = MappingProxyType(
     {
-        "hostname": "beside a pattern, or another format, labels that begin with xn-- are left out",
-        "idn-hostname": "labels that begin with xn-- are left out, and mixed ones that may pass 63 octets",
-        "idn-email": "labels that begin with xn-- are left out, and those that may pass 63 octets",
-        "regex": "deep nesting, late back-references and some names of groups are left out",
+        "date-time": "leap seconds are left out, but for 23:59:60 in UTC",
+        "time": "leap seconds are left out, but for 23:59:60 in UTC",
+        "hostname": "labels that begin with xn-- are left out, and beside another pattern some names of more "
+        "than 15 labels or of long ones",
+        "idn-hostname": "labels that begin with xn-- are left out, letters that are written from right to "
+        "left, marks, letters with rules about their neighbours, hyphens in labels beyond ASCII, long ones, "
+        "and names beyond ASCII of more than three labels",
+        "email": "domains of more than 15 labels, or of long ones, are left out, and quoted local parts of "
+        "more than 31 characters",
+        "idn-email": "of the domain what `idn-hostname` leaves out, and local parts beyond ASCII of more "
+        "than 16 characters, quoted ones of more than 7",
+        "regex": "patterns with more than three groups in one another are left out, back-references, named "
+        "groups, and most ranges and properties",
     }
 )
 """The valid strings that a format leaves out; docs/json-schema.md has the details."""
-KNOWN = frozenset((*_PATTERNS, *_CLOCKS, *_SILENT, *_OWN))
-"""The formats with a meaning here; every other is an annotation."""
+_HOUR = "(?:[01][0-9]|2[0-3])"
+_OFFSET = f"(?:[Zz]|[+-]{_HOUR}:[0-5][0-9])"
+# RFC 3339, section 5.6 and appendix D: a leap second is the last second of a day in UTC.
+_TIME = (
+    rf"(?:{_HOUR}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?{_OFFSET}"
+    r"|23:59:60(?:\.[0-9]+)?(?:[Zz]|[+-]00:00))"
+)
+_ANY_TIME = rf"{_HOUR}:[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?{_OFFSET}"
+_HOST_LABEL = f"(?![Xx][Nn]--){_LABEL}"
+_LDH_LABEL = f"(?![A-Za-z0-9]{{2}}--){_LABEL}"
+_QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
 
 
-@functools.lru_cache(maxsize=64)
-def format_meaning(name: str) -> Formula | Program:
-    """Return the strings of a format as a formula, or as a program.
+def _portions(dots: str, others: str = "") -> str:
+    """Return a pattern of names within 253 characters: 15 portions, each of 16 characters of a label, or of
+    the last 15 or fewer with the dot, and 13 characters; or 14 of them and 15.
 
-    Raises `UnsupportedError` for an unknown format.
+    `dots`, `others`: what a class of characters holds, the dots and what the characters of labels are not.
     """
-    if name in _PATTERNS:
-        return Pattern(f"^{_PATTERNS[name]}$")
-    if name in _CLOCKS:
-        return compile_clock(_CLOCKS[name])
-    if name == "email":
-        return All((Format(_MAILBOX), Not(Pattern(_LONG_DOMAIN))))
-    if name == _MAILBOX:
-        return _mailbox()
-    if name == "hostname":
-        return All((Format(alabels.HOST_LABELS), Length(1, 253)))
-    if name == alabels.HOST_LABELS:
-        return alabels.host_name(True)
-    if name == "regex":
-        return compile_regex()
-    if name == "idn-hostname":
-        return idna.host_name(long=True)
-    if name == "idn-email":
-        return All((Pattern(f"^{_idn_email(idna.label())}$"), idna.mail_domain()))
-    if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS, idna.LOCAL_LENGTHS):
-        return idna.lengths(name)
-    if name in _SILENT:
-        return TRUE
-    raise UnsupportedError(
-        f"The format {name!r} cannot be asserted. It is not a format of JSON Schema or OpenAPI.",
-        keyword="format",
-        cure='Leave it out, give its pattern, or compile with formats="annotate".',
+    inner = f"[^{dots}{others}]"
+    portion = f"(?:{inner}{{16}}|{inner}{{0,15}}[{dots}])"
+    return f"(?:{portion}{{0,15}}{inner}{{0,13}}|{portion}{{0,14}}{inner}{{0,15}})"
+
+
+def _host_name(alone: bool) -> Formula:
+    """Return RFC 1123, section 2.1: labels of 1 to 63 letters, digits and inner hyphens, 253 in all."""
+    labels = Pattern(rf"^{_HOST_LABEL}(?:\.{_HOST_LABEL})*$")
+    return All((labels, Length(1, 253) if alone else Pattern(f"^{_portions('.')}$")))
+
+
+def _email() -> Formula:
+    """Return RFC 5321's mailboxes: a local part of at most 64 octets, and a domain within 253."""
+    domain = rf"(?:{_LABEL}(?:\.{_LABEL})*|{_ADDRESS})"
+    name = _portions(".", r'@"\[')
+    return All(
+        (
+            Pattern(rf"^(?:{_ATOM}(?:\.{_ATOM})*|{_QUOTED})@{domain}$"),
+            Pattern(rf'^(?:[^"@]{{1,64}}|"(?:[^"\\]|\\[^]){{0,31}}")@(?:{name}|\[[^@"]*)$'),
+        )
     )
 
 
-def _mailbox() -> Program:
-    """Return the program of RFC 5321's mailboxes: a local part of at most 64 octets, labels of at most 63."""
-    builder = ProgramBuilder()
-    domain = builder.emit(parse(_DOMAIN), builder.put(EOL, builder.put(MATCH)))
-    atom, quoted = parse(_ATOM.removesuffix("+")), parse(r"[ !#-\[\]-~]")
-    assert isinstance(atom, CharacterClass) and isinstance(quoted, CharacterClass)
-    start = local_part(builder, atom.ranges, quoted.ranges, domain)
-    return Program(tuple(builder.code), tuple(builder.sets), start, tuple(builder.outer), True)
+_NO_LABEL: Final = r"@\[\u{80}-\u{10ffff}"
 
 
-def format_beside(name: str) -> Formula | Program:
-    """Return the meaning of a format for strings that must meet other patterns or formats too.
+def _few_labels(dots: str) -> str:
+    """Return a pattern of names within 253 octets: in ASCII, or three labels of 63 octets."""
+    any_ = f"[^{dots}@\\[]+"
+    return f"(?:{_portions(dots, _NO_LABEL)}|{any_}(?:[{dots}]{any_}){{0,2}})"
 
-    A-labels and long labels are left out: their automata have about as many states as texts, so no product
-    with another automaton is searched. Errors: those of `format_meaning`.
+
+def _idn_host_name() -> Formula:
+    dots = idna.DOTS
+    part = idna.label()
+    return All((Pattern(f"^{part}(?:[{dots}]{part})*$"), Pattern(f"^{_few_labels(dots)}$")))
+
+
+def _idn_email() -> Formula:
+    """Return RFC 6531's mailboxes: any character beyond ASCII in the local part, U-labels in the domain."""
+    quoted = rf'"(?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*"'
+    part = idna.label()
+    domain = rf"(?:{part}(?:\.{part})*|{_ADDRESS})"
+    ascii_ = r'[^"@\u{80}-\u{10ffff}]{1,64}|"(?:[^"\\\u{80}-\u{10ffff}]|\\[ -~]){0,31}"'
+    beyond = r'[^"@]{1,16}|"(?:[^"\\]|\\[ -~]){0,7}"'
+    return All(
+        (
+            Pattern(rf"^(?:{_IDN_ATOM}(?:\.{_IDN_ATOM})*|{quoted})@{domain}$"),
+            Pattern(rf"^(?:{ascii_}|{beyond})@(?:{_few_labels('.')}|\[[^@]*)$"),
+        )
+    )
+
+
+def _regex(depth: int = 3) -> str:
+    """Return ECMA-262's patterns in Unicode mode, groups up to a depth in one another."""
+    escape = (
+        r"\\(?:[dDsSwWfnrtv^$\\.*+?()\[\]{}|/]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}"
+        r"|u\{0{0,3}[0-9A-Fa-f]{1,5}\}|c[A-Za-z]|[pP]\{(?:L|Lu|Ll|Lt|Lm|Lo|M|Mn|N|Nd|P|S|Z|C|Letter|ASCII)\})"
+    )
+    ranges = "a-[a-z]|[a-z]-z|A-[A-Z]|[A-Z]-Z|0-[0-9]|[0-9]-9"
+    inside = rf"\[\^?(?:-?(?:{ranges}|[^\]\\\-\^]|\\-|{escape})*-?)\]"
+    least = "|".join(rf"{low},(?:[{low}-9]|[1-9][0-9])" for low in range(10))
+    quantifier = rf"(?:(?:[*+?]|\{{(?:[0-9]{{1,3}},?|{least})\}})\??)?"
+    term = rf"(?:[^\\()\[\]{{}}*+?|^$]|{escape}|{inside})"
+    body = ""
+    for level in range(depth + 1):
+        groups = rf"|\((?:\?:)?{body}\){quantifier}|\(\?<?[=!]{body}\)" if level else ""
+        body = rf"(?:[\^$|]|\\[bB]|{term}{quantifier}{groups})*"
+    return body
+
+
+_NO_REGEX: Final = "|".join(
+    (
+        r"^[*+?)]",  # nothing to repeat, no group to close
+        r"^[^\\(\[]*\)",
+        r"^[^\\\[)]*\([^\\\[)]*$",  # a group that is not closed
+        r"^[^\\\[\]]*\[[^\\\]]*$",  # a class that is not closed
+        r"^[^\\]*\\$",
+    )
+)
+"""Strings that are no patterns."""
+
+
+def require_known(name: str) -> None:
+    """Raise `UnsupportedError` for a format without a meaning here."""
+    if name not in KNOWN:
+        raise UnsupportedError(
+            f"The format {name!r} cannot be asserted. It is not a format of JSON Schema or OpenAPI.",
+            keyword="format",
+            cure='Leave it out, give its pattern, or compile with formats="annotate".',
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def meaning_of(name: str, *, denied: bool, alone: bool) -> Formula:
+    """Return the strings of a format as a formula. `alone`: beside it nothing is asked but lengths and
+    excluded words. `denied`: the formula holds every string of the format, perhaps with others.
+
+    Raises `UnsupportedError` for an unknown format.
     """
-    if name == "idn-hostname":
-        return idna.host_name(long=False)
-    return alabels.host_name(False) if name == alabels.HOST_LABELS else format_meaning(name)
+    require_known(name)
+    if name in _PATTERNS:
+        return Pattern(f"^{_PATTERNS[name]}$")
+    if name in _SILENT:
+        return TRUE
+    return _denied(name) if denied else _held(name, alone)
 
 
-def format_bound(name: str) -> Formula | Program:
-    """Return a formula that every string of the format meets; its negation stands for `not` of the format.
-
-    If a format leaves strings out, so does its negation: neither accepts a wrong string.
-    """
+def _held(name: str, alone: bool) -> Formula:
+    if name == "date-time":
+        return Pattern(f"^{_DATE}[Tt]{_TIME}$")
+    if name == "time":
+        return Pattern(f"^{_TIME}$")
     if name == "hostname":
-        return _HOST_NAME
-    if name == "regex":
-        return compile_regex(bound=True)
+        return _host_name(alone)
+    if name == "email":
+        return _email()
     if name == "idn-hostname":
-        return idna.host_name_bound()
-    if name == "idn-email":
-        return All((Pattern(f"^{_idn_email(idna.label_bound())}$"), idna.mail_domain_bound()))
-    return format_meaning(name)
+        return _idn_host_name()
+    return _idn_email() if name == "idn-email" else Pattern(f"^{_regex()}$")
+
+
+def _denied(name: str) -> Formula:
+    """Return a formula that every string of a format meets."""
+    if name == "date-time":
+        return Pattern(f"^{_DATE}[Tt]{_ANY_TIME}$")
+    if name == "time":
+        return Pattern(f"^{_ANY_TIME}$")
+    if name == "hostname":
+        return Pattern(rf"^{_LABEL}(?:\.{_LABEL})*$")
+    if name == "email":
+        return Pattern(rf"^(?:{_ATOM}(?:\.{_ATOM})*|{_QUOTED})@(?:{_LABEL}(?:\.{_LABEL})*|{_ADDRESS})$")
+    if name == "idn-hostname":
+        return Pattern(r"^[A-Za-z0-9.\-\u{80}-\u{10ffff}]+$")
+    return Pattern("^[^]+@[^]+$") if name == "idn-email" else Not(Pattern(_NO_REGEX))

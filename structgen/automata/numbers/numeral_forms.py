@@ -148,7 +148,6 @@ def _of_texts(formula: ir.Formula) -> Automaton[bool]:
     numbers = {ir.DEAD: ir.DEAD, states[0]: 0}
     rows = []
     for state in states:
-        pool.expand(state)
         following = pool.trans[state, list(COLUMNS)].tolist()
         for one in following:
             if one not in numbers:

@@ -1,13 +1,12 @@
-"""String automata: lazy subset construction over UTF-8.
+"""String automata, made whole when a spec is started.
 
 What comes in: a `Spec`, that is formulas over patterns, formats, lengths and words. What goes out: a start
-state, and a row of transitions for each state that is asked for.
+state, and rows of transitions over bytes for every state behind it.
 
-`string_pool.StringPool` is the entrance; its memory is `string_memory`. `boolean_formulas` turns formulas
-into Boolean trees over numbered atoms, and `spec_loading` puts them into the memory. Then compiled code
-answers, through `determinizer`: `subset_construction` steps sets of threads with counters, `formula_truths`
-says which demands a set meets, `nodes` makes a set and a length a node, `node_searches` decides which nodes
-are live and finds completions, guided by `remaining_bytes`, and `byte_rows` makes rows of bytes.
-`node_completions` chooses the search. Two special cases: `implicit_states` for formats whose automaton has
-about as many states as texts, `banned_texts` for texts that must not occur (Aho and Corasick).
+`string_pool.StringPool` is the entrance. `formulas` makes the automaton of a formula: of a pattern by
+Thompson's construction (`threads`, `plain_threads`; `patterns` where look-arounds are duties), over classes
+of characters (`alphabets`); of texts that must be found by Aho and Corasick (`found_texts`); of lengths
+(`lengths`). Products join them, and the result is minimal (`automata`). `utf8_rows` writes rows of bytes,
+`completions` finds the shortest rests, `kernels` has the compiled loops, and `held_automata` keeps what a
+process met last, by content.
 """

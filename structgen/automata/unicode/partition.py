@@ -1,35 +1,13 @@
-"""The code points divided into the classes that a few sets and letters cannot tell apart."""
+"""How characters are spelled, and the cheapest one of a range."""
 
 from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
-
-from structgen.automata.unicode.charsets import LAST, Ranges
 
 JSON, PLAIN, ASCII = range(3)
 """Spellings, which say how many bytes a character takes: in JSON text, in UTF-8 alone, and in JSON text in
 ASCII alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """The code points divided into the classes that a spec's atoms cannot tell apart.
-
-    Classes are numbered in the order of their spellings; those that cannot be written come last.
-    """
-
-    starts: list[int]
-    kinds: list[int]
-    members: list[int]
-    """For each set given, the bit mask of its classes."""
-    first: list[int]
-    """The smallest code point of each class that can be written, or -1."""
-    cheapest: list[int]
-    """The code point of each class that is written in the fewest bytes, of these the smallest, or -1."""
-    cost: list[int]
-    """How many bytes that is, or 0."""
 
 
 @functools.cache
@@ -78,68 +56,3 @@ _FIRSTS = (
     *range(0x10000, 0x110000, 0x40000),
 )
 """The first characters with each first byte of UTF-8."""
-
-
-@functools.lru_cache(maxsize=512)
-def partition_for(
-    sets: tuple[Ranges, ...],
-    letters: frozenset[int],
-    spelling: int = JSON,
-    lone: bool = False,
-    missing: frozenset[int] = frozenset(),
-) -> Partition:
-    """Return the coarsest partition in which a set is a union of classes, and a letter is its own class.
-
-    `spelling`: by which a class has its cost. `lone`: lone surrogates can be written, as escapes. `missing`:
-    as in `cheapest_point`.
-    """
-    toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
-    for index, ranges in enumerate(sets):
-        bit = 1 << index
-        for low, high in ranges:
-            toggles[low] = toggles.get(low, 0) ^ bit
-            toggles[high + 1] = toggles.get(high + 1, 0) ^ bit
-    for letter in letters:
-        toggles.setdefault(letter, 0)
-        toggles.setdefault(letter + 1, 0)
-    toggles.pop(LAST + 1, None)
-    points = sorted(toggles)
-    signature = 0
-    runs: list[tuple[int, tuple[int, int]]] = []
-    for point in points:
-        signature ^= toggles[point]
-        name = (signature, point if point in letters else -1)
-        if not runs or runs[-1][1] != name or point == 0xE000:
-            runs.append((point, name))
-    spelled: dict[tuple[int, int], tuple[int, bytes, int] | None] = {}
-    first: dict[tuple[int, int], int] = {}
-    ends = [*[point for point, _ in runs[1:]], LAST + 1]
-    for (point, name), end in zip(runs, ends, strict=True):
-        known = spelled.get(name)
-        if known is None or (known[0] > 1 and known[2] < 0x80):  # later ranges are dearer than these
-            found = cheapest_point(point, end - 1, spelling, missing)
-            if lone and found is None:
-                found = 6, b"\\u%04x" % point, point
-            spelled[name] = found if known is None or (found is not None and found < known) else known
-            if found is not None or point in letters:
-                first.setdefault(name, point)
-    names = sorted(spelled, key=lambda name: _place(spelled[name]))
-    classes = {name: kind for kind, name in enumerate(names)}
-    members = [0] * len(sets)
-    for (mask, _), kind in classes.items():
-        for index in range(len(sets)):
-            if mask >> index & 1:
-                members[index] |= 1 << kind
-    found_all = [spelled[name] for name in names]
-    return Partition(
-        [point for point, _ in runs],
-        [classes[name] for _, name in runs],
-        members,
-        [first.get(name, -1) for name in names],
-        [-1 if found is None else found[2] for found in found_all],
-        [0 if found is None else found[0] for found in found_all],
-    )
-
-
-def _place(spelling: tuple[int, bytes, int] | None) -> tuple[bool, bytes]:
-    return (True, b"") if spelling is None else (False, spelling[1])

@@ -7,15 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import NumberPool
-from structgen.automata.programs.determinizer_tables import MOST_TO_END
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.errors import LimitError, StructgenError
-from structgen.json_machine.answers import accepting_lengths as lengths
-from structgen.json_machine.answers.automaton_reach import FAR
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
 from structgen.json_machine.masks.state_walk import put_edge
@@ -30,8 +26,6 @@ TRUE_SPEC = Spec((All(()),))
 _GROUPS = 1 << 20
 """Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what
 a number means must not depend on who asks."""
-_LEAST_UNROLLED = 32
-"""A lower bound on a length that an automaton may hold, so that the upper one can be counted beside it."""
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
@@ -50,8 +44,6 @@ class Expander:
         "_limits",
         "_list_of_keys",
         "_looked_at",
-        "_measured",
-        "_measured_states",
         "_number_arrays",
         "_places",
         "_residues",
@@ -59,7 +51,6 @@ class Expander:
         "_sets",
         "_string_arrays",
         "_tables",
-        "_with_steppers",
         "arrays",
         "group_sets",
         "network",
@@ -105,11 +96,6 @@ class Expander:
         self._key_specs: dict[Spec, int] = {}
         self._ample: dict[int, bool] = {}
         """Start of a string automaton -> whether endlessly many strings go on from each of its states."""
-        self._with_steppers: set[int] = set()
-        """The automata with steppers beside which a length is counted: their states come as they are met."""
-        self._measured = 0
-        self._measured_states: set[int] = set()
-        """The other states of such automata whose distances are known."""
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
         self._string_arrays: tuple[object, object] = (None, None)
@@ -134,8 +120,6 @@ class Expander:
             ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
             tails = bool(context[L.C_LACKS] & L.LACKS_TAILS)
             self._tables.rows(L.T_SAFE)[total] = total_row(ascii_only, tails)
-        if self._with_steppers:
-            self._measure()
         context[L.C_STRING_COUNT] = strings.count
         held = (strings.trans, strings.outcome)
         if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
@@ -312,9 +296,7 @@ class Expander:
             return None
         ample = self._ample.get(start)
         if ample is None:
-            ample = start < self.strings.FREE + 8 or lengths.endless(self.strings, start)
-            self._ample[start] = ample
-            self.refresh()
+            ample = self._ample[start] = self.strings.is_endless(start)
         order = in_order(words)
         numbers = [self.outcome(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
@@ -323,59 +305,18 @@ class Expander:
         return self._string_row(spec, values)
 
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
-        """Return (automaton without the length, most characters, the farthest state's distance), where the
-        length can be counted beside the automaton."""
-        parts = lengths.split(spec)
-        if parts is None:
-            return None
-        rest, least, most = parts
-        start = self.strings.start(rest, self.outcome)
-        found = None if start < self.strings.FREE + 8 else lengths.distances(self.strings, start)
+        """Return (start of the automaton without the upper bound on the length, the bound, the most
+        characters that any of its states still needs); None where no bound is counted beside an automaton."""
+        found = self.strings.counted(spec, self.outcome)
         self.refresh()
         if found is None:
             return None
-        states, far = found
-        if far[0] < least <= _LEAST_UNROLLED:
-            # The lower bound goes into the automaton, the upper one is counted.
-            start = self.strings.start(lengths.at_least(rest, least), self.outcome)
-            found = lengths.distances(self.strings, start) if start >= 0 else None
-            self.refresh()
-            if found is None:
-                return None
-            states, far = found
-        if far[0] < least or far[0] > most:
-            return None
-        self._put_distances(states, far)
-        number = self.strings.texts.spec(start)
-        if number >= 0:
-            self._with_steppers.add(number)
-            self._measured_states.update(states.tolist())
-        farthest = int(far[far < FAR].max())
-        if number >= 0:
-            farthest = max(farthest, MOST_TO_END + 1 + least)
-        return start, most, farthest
-
-    def _put_distances(self, states: npt.NDArray[np.int64], far: npt.NDArray[np.int64]) -> None:
         tables = self._tables
-        have, need = tables.count(L.T_DISTANCE), int(states.max()) + 1
+        have, need = tables.count(L.T_DISTANCE), int(found.states.max()) + 1
         if need > have:
             tables.extend(L.T_DISTANCE, 0, need - have)
-        tables.rows(L.T_DISTANCE)[states] = far
-
-    def _measure(self) -> None:
-        """Put the distances of states that were made in a stepper's text, or behind one."""
-        strings = self.strings
-        while self._measured < strings.count:
-            first, self._measured = self._measured, strings.count
-            texts = strings.texts
-            for state in texts.of_specs(first, self._measured, self._with_steppers):
-                if texts.holds(state):
-                    self._put_distances(np.array([state]), np.array([texts.distance(state)]))
-                elif state not in self._measured_states:
-                    found = lengths.distances(strings, state)
-                    if found is not None:
-                        self._measured_states.update(found[0].tolist())
-                        self._put_distances(*found)
+        tables.rows(L.T_DISTANCE)[found.states] = found.rests
+        return found.start, found.most, int(found.rests.max())
 
     def ahead(self) -> None:
         """Expand the first places of the grammar, breadth first, before they are asked: one by one it would
@@ -415,10 +356,6 @@ class Expander:
                     room_for_safe(self._tables, self.strings.count)
                 else:
                     self._tables.room(first, second)
-            elif kind == L.Q_STRING:
-                self.strings.expand(first, max(second - 1, 0))
-                if self._with_steppers:
-                    self._measure()
             elif kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:

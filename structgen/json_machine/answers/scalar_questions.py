@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, decode, encode
-from structgen.language.ir import DEAD, UNKNOWN, Demands, Formula, Spec
+from structgen.language.ir import DEAD, Demands, Formula, Spec
 from structgen.schema.reading.json_values import json_string
 
 Intern = Callable[[frozenset[int]], int]
@@ -34,19 +34,24 @@ class Strings:
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the JSON literal of the shortest such string."""
-        state = self._pool.start(spec, self._intern)
+        pool = self._pool
+        counted = pool.counted(spec, self._intern)
+        state, most = (pool.start(spec, self._intern), -1) if counted is None else counted[:2]
         if state < 0:
             return {}
-        return {j: self._literal(decode(text)) for j, text in self._pool.finish(state).items()}
+        return {j: self._literal(decode(text)) for j, text in pool.finish(state, most).items()}
 
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
         pool = self._pool
-        state = pool.start(Spec((formula,)), self._intern)
+        counted = pool.counted(Spec((formula,)), self._intern)
+        if counted is not None and len(text) > counted.most:
+            return False
+        state = pool.start(Spec((formula,)), self._intern) if counted is None else counted.start
         for column in columns(encode(text)):
             if state < 0:
                 return False
-            state = self._after(state, column)
+            state = int(pool.trans[state, column])
         return state != DEAD and int(pool.outcome[state]) >= 0
 
     def words(self, formula: Formula, most: int) -> Sequence[str] | None:
@@ -92,20 +97,13 @@ class Strings:
             if pool.outcome[state] < 0 and steps > _GLANCE:
                 rest = min(pool.finish(state).values())
                 for column in columns(rest):
-                    end = self._after(end, column)
+                    end = int(pool.trans[end, column])
             if pool.outcome[end] >= 0 and text + rest not in gone:
                 true = self._sets[int(pool.outcome[end]) - _FIRST]
                 if accept(true):
                     found[text + rest] = true
             queue.extend((after, text + bytes((byte,))) for byte, after in pool.going_on(state))
         return [(decode(word), true) for word, true in found.items()]
-
-    def _after(self, state: int, column: int) -> int:
-        after = int(self._pool.trans[state, column])
-        if after == UNKNOWN:
-            self._pool.expand(state, column)
-            after = int(self._pool.trans[state, column])
-        return after
 
     def _number(self, true: frozenset[int]) -> int:
         """Return the number of a set of formulas; those of this oracle alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from structgen.automata.strings.banned_texts import texts_of
+from structgen.automata.strings.found_texts import texts_of
 from structgen.language.ir import (
     FALSE,
     All,

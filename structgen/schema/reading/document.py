@@ -343,11 +343,11 @@ class Document:
     def _check_formats(self) -> None:
         if self.formats:
             # start-up: most schemas have no format
-            from structgen.automata.formats.named_formats import format_meaning
+            from structgen.automata.formats.named_formats import require_known
 
             for name, schema in self.formats.items():
                 try:
-                    format_meaning(name)
+                    require_known(name)
                 except UnsupportedError as error:
                     raise UnsupportedError(
                         error.what,

@@ -14,9 +14,9 @@ from reading import Walker
 from regex_twin import holds, matches
 from string_derivatives import Derivatives, Unread
 
-from anew.whole_strings import held_automata, string_pool
-from anew.whole_strings.automata import EVERY
-from anew.whole_strings.string_pool import StringPool
+from structgen.automata.strings import held_automata, string_pool
+from structgen.automata.strings.automata import EVERY
+from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
 from structgen.automata.unicode.partition import ASCII, PLAIN
 from structgen.errors import LimitError, RegexError

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anew.whole_strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths
-from anew.whole_strings.kernels import Longs, longest, nearest
 from structgen.automata.regex.counted_class import without_count
+from structgen.automata.strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths
+from structgen.automata.strings.kernels import Longs, longest, nearest
 from structgen.language.ir import All, Format, Formula, Length, Pattern
 
 

@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from anew.whole_strings import kernels
-from anew.whole_strings.alphabets import ONE, Alphabet, common, divided, of_letters
-from anew.whole_strings.automata import Automaton, both, complement, either, minimal
+from structgen.automata.strings import kernels
+from structgen.automata.strings.alphabets import ONE, Alphabet, common, divided, of_letters
+from structgen.automata.strings.automata import Automaton, both, complement, either, minimal
 
 
 def drawn(seed: int, states: int, width: int) -> Automaton:

@@ -8,8 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from anew.whole_strings.alphabets import Alphabet
-from anew.whole_strings.automata import (
+from structgen.automata.formats.named_formats import meaning_of
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import alternatives
+from structgen.automata.strings.alphabets import Alphabet
+from structgen.automata.strings.automata import (
     MOST_STATES,
     NONE,
     Automaton,
@@ -21,13 +24,10 @@ from anew.whole_strings.automata import (
     of_words,
     side_by_side,
 )
-from anew.whole_strings.found_texts import of_texts_in
-from anew.whole_strings.held_automata import HeldByContent
-from anew.whole_strings.lengths import bounds, within
-from anew.whole_strings.named_formats import meaning_of
-from anew.whole_strings.patterns import automaton_of
-from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.regex.syntax_tree import alternatives
+from structgen.automata.strings.found_texts import of_texts_in
+from structgen.automata.strings.held_automata import HeldByContent
+from structgen.automata.strings.lengths import bounds, within
+from structgen.automata.strings.patterns import automaton_of
 from structgen.errors import GrammarError
 from structgen.language.ir import All, Any_, Format, Formula, Judge, Length, Not, Pattern, Spec, Words
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from anew.whole_strings.string_pool import StringPool
+from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, encode
 from structgen.language.ir import DEAD, Formula, Judge, Spec
 from structgen.limits import Limits

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from anew.whole_strings.kernels import FAR, Flags, Longs, Table, nearest
-from anew.whole_strings.utf8_rows import ByteRows
+from structgen.automata.strings.kernels import FAR, Flags, Longs, Table, nearest
+from structgen.automata.strings.utf8_rows import ByteRows
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
 from structgen.errors import LimitError

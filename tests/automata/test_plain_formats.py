@@ -9,8 +9,8 @@ import pytest
 from reading import Walker
 from regex_twin import is_date_time, is_time
 
-from anew.whole_strings.named_formats import CUTS, KNOWN, OWN
-from anew.whole_strings.string_pool import StringPool
+from structgen.automata.formats.named_formats import CUTS, KNOWN, OWN
+from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.formats import named_formats as today
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.strings.string_pool import StringPool as LazyPool

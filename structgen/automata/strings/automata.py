@@ -14,8 +14,8 @@ from typing import Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from anew.whole_strings.alphabets import ONE, Alphabet, common, of_letters
-from anew.whole_strings.kernels import (
+from structgen.automata.strings.alphabets import ONE, Alphabet, common, of_letters
+from structgen.automata.strings.kernels import (
     FAR,
     TOO_MANY_STATES,
     Row,

@@ -17,10 +17,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from anew.whole_strings.alphabets import Alphabet
-from anew.whole_strings.automata import MOST_STATES, Automaton, refuse
-from anew.whole_strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
-from anew.whole_strings.lengths import least_rests
+from structgen.automata.strings.alphabets import Alphabet
+from structgen.automata.strings.automata import MOST_STATES, Automaton, refuse
+from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
+from structgen.automata.strings.lengths import least_rests
 from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.language.ir import DEAD
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reading import Walker
 from regex_twin import holds
 
-from anew.whole_strings.string_pool import StringPool
+from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError
 from structgen.language.ir import DEAD, TRUE, All, Any_, Format, Length, Not, Pattern, Spec, Words
 from structgen.limits import Limits

@@ -13,12 +13,12 @@ from typing import Final
 
 import numpy as np
 
-from anew.whole_strings.alphabets import of_letters
-from anew.whole_strings.automata import MOST_STATES, Automaton, minimal, refuse
-from anew.whole_strings.kernels import TOO_MANY_STATES
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Alternation, CharacterClass, Concatenation, Node
+from structgen.automata.strings.alphabets import of_letters
+from structgen.automata.strings.automata import MOST_STATES, Automaton, minimal, refuse
 from structgen.automata.strings.banned_patterns import minimal as shortest_texts
+from structgen.automata.strings.kernels import TOO_MANY_STATES
 from structgen.errors import RegexError
 
 _MOST_TEXTS: Final = 1 << 15

@@ -15,8 +15,17 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from anew.whole_strings.alphabets import divided
-from anew.whole_strings.automata import (
+from structgen.automata.regex.syntax_tree import (
+    EMPTY,
+    TEXT_START,
+    Concatenation,
+    LookAround,
+    Node,
+    TextStart,
+    concatenated,
+)
+from structgen.automata.strings.alphabets import divided
+from structgen.automata.strings.automata import (
     MOST_STATES,
     MOST_WORK,
     Automaton,
@@ -26,9 +35,9 @@ from anew.whole_strings.automata import (
     minimal_table,
     refuse,
 )
-from anew.whole_strings.kernels import TOO_MUCH_WORK, Row, Table, subsets
-from anew.whole_strings.plain_threads import is_plain, plain_subsets
-from anew.whole_strings.threads import (
+from structgen.automata.strings.kernels import TOO_MUCH_WORK, Row, Table, subsets
+from structgen.automata.strings.plain_threads import is_plain, plain_subsets
+from structgen.automata.strings.threads import (
     END,
     LOOK,
     MATCH,
@@ -38,15 +47,6 @@ from anew.whole_strings.threads import (
     Instructions,
     look_behinds,
     sets_of,
-)
-from structgen.automata.regex.syntax_tree import (
-    EMPTY,
-    TEXT_START,
-    Concatenation,
-    LookAround,
-    Node,
-    TextStart,
-    concatenated,
 )
 
 _MOST_THREADS: Final = 200_000

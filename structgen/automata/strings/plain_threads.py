@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from anew.whole_strings.alphabets import Alphabet, divided
-from anew.whole_strings.automata import MOST_STATES, MOST_WORK, refuse
-from anew.whole_strings.kernels import Row, Table, subsets
-from anew.whole_strings.threads import END, MATCH, SET, SPLIT, START, Instruction, Instructions, sets_of
 from structgen.automata.regex.syntax_tree import LookAround, Node, WordBoundary, descendants
+from structgen.automata.strings.alphabets import Alphabet, divided
+from structgen.automata.strings.automata import MOST_STATES, MOST_WORK, refuse
+from structgen.automata.strings.kernels import Row, Table, subsets
+from structgen.automata.strings.threads import (
+    END,
+    MATCH,
+    SET,
+    SPLIT,
+    START,
+    Instruction,
+    Instructions,
+    sets_of,
+)
 from structgen.automata.unicode.charsets import ANY
 
 
