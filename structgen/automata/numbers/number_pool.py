@@ -182,7 +182,7 @@ class _Whole:
             }
         return found
 
-    def _shortest(self, state: int, least: npt.NDArray[np.int32]) -> bytes:
+    def _shortest(self, state: int, least: Longs) -> bytes:
         rest = bytearray()
         while least[state]:
             row = self.automaton.trans[state]
