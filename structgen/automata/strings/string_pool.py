@@ -16,8 +16,8 @@ from structgen.automata.strings.automata import EVERY, MOST_STATES
 from structgen.automata.strings.completions import Completions
 from structgen.automata.strings.formulas import FormulaReader
 from structgen.automata.strings.held_automata import HeldByContent
-from structgen.automata.strings.kernels import Longs, Row, Table
-from structgen.automata.strings.lengths import counted
+from structgen.automata.strings.kernels import FAR, Longs, Row, Table
+from structgen.automata.strings.lengths import counted, longest_rests
 from structgen.automata.strings.utf8_rows import WIDTH, ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
@@ -31,6 +31,8 @@ _NO_STATES: Final[Row] = np.empty(0, np.int32)
 _FIRST_DEMAND: Final = frozenset((0,))
 _PLACES: Final = 8
 """The states of the free string."""
+_FIRST_ROOM: Final = 64
+"""States for which a pool has room at first: half of all specifications have fewer than 21."""
 Outcome: TypeAlias = Callable[[frozenset[int]], int]
 
 
@@ -96,11 +98,11 @@ class StringPool:
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(extra_formats, self._most)
         self._formats = tuple(sorted((extra_formats or {}).items()))
-        self.trans: Table = np.full((64, WIDTH), DEAD, np.int32)
-        self.outcome: Row = np.full(64, -1, np.int32)
+        self.trans: Table = np.empty((_FIRST_ROOM, WIDTH), np.int32)
+        self.outcome: Row = np.empty(_FIRST_ROOM, np.int32)
         self.count = 0
         """How many states there are."""
-        self._owner: Row = np.full(64, -1, np.int32)
+        self._owner: Row = np.empty(_FIRST_ROOM, np.int32)
         self._parts: list[_Part] = []
         self._starts: dict[tuple[Spec, Outcome], int] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
@@ -190,7 +192,7 @@ class StringPool:
         self.outcome[here] = ends[local]
         self._owner[here] = len(self._parts)
         last = None if spec.judge is None else len(spec.formulas) - 1
-        total = places[rows.completed_after_any_text()]
+        total = places[rows.total]
         total = np.sort(total[total >= max(first, _PLACES)])
         self._parts.append(_Part(first, local, places, rows, last, total))
         self.count = first + more
@@ -200,10 +202,12 @@ class StringPool:
         """Make room for so many states."""
         room = len(self.trans)
         if count > room:
-            more = max(count - room, room)
-            self.trans = np.concatenate([self.trans, np.full((more, WIDTH), DEAD, np.int32)])
-            self.outcome = np.concatenate([self.outcome, np.full(more, -1, np.int32)])
-            self._owner = np.concatenate([self._owner, np.full(more, -1, np.int32)])
+            room = max(count, 2 * room)
+            for name in ("trans", "outcome", "_owner"):
+                held = getattr(self, name)
+                larger = np.empty((room, *held.shape[1:]), np.int32)
+                larger[: self.count] = held[: self.count]
+                setattr(self, name, larger)
 
     def _at(self, state: int) -> tuple[_Part, int]:
         """Return the part of a state, and its number in the part's rows."""
@@ -234,10 +238,14 @@ class StringPool:
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
 
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
-        """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
+        """Return all completions from a state between two characters, sorted, if there are at most `most`;
+        otherwise None.
 
-        Cost: a few times `most` rows for each byte of the longest word.
+        Cost: a few times `most` rows for each byte of the longest word, where there are finitely many.
         """
+        part, local = self._at(state)
+        if int(longest_rests(part.rows.automaton)[local]) >= FAR:
+            return None
         words: list[bytes] = []
         # every state is live, so each entry of the stack is a prefix of a word
         stack: list[tuple[int, bytes]] = [(state, b"")]
