@@ -237,6 +237,25 @@ class StringPool:
         found = np.flatnonzero(row >= 0).tolist()
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
 
+    def targets(self, state: int, low: int, high: int) -> dict[int, int]:
+        """Return the states after a character of low..high, each with the smallest such character; none
+        inside a character. Cost: some microseconds for each run of characters that the automaton tells
+        apart."""
+        part, local = self._at(state)
+        of, found = part.rows.automaton, dict[int, int]()
+        starts, kinds = of.alphabet.starts, of.alphabet.kinds
+        at = int(np.searchsorted(starts, low, "right")) - 1
+        while local < of.states and at < len(starts) and starts[at] <= high:
+            end = high if at + 1 == len(starts) else min(high, int(starts[at + 1]) - 1)
+            point = max(low, int(starts[at]))
+            if not self.lone and 0xD800 <= point < 0xE000:
+                point = 0xE000
+            after = int(of.trans[local, kinds[at]])
+            if after >= 0 and point <= end:
+                found.setdefault(int(part.places[after]), point)
+            at += 1
+        return found
+
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from a state between two characters, sorted, if there are at most `most`;
         otherwise None.
