@@ -7,8 +7,8 @@ import pickle
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from structgen.automata.strings.boolean_formulas import TreeBuilder
+
 from structgen.automata.strings.string_pool import StringPool
 from structgen.language.ir import DEAD, FALSE, TRUE, All, Any_, Formula, Not, Pattern, Spec
 from structgen.limits import Limits

@@ -256,14 +256,18 @@ class StringPool:
             at += 1
         return found
 
+    def is_infinite(self, state: int) -> bool:
+        """Return whether infinitely many completions go on from a state between two characters."""
+        part, local = self._at(state)
+        return int(longest_rests(part.rows.automaton)[local]) >= FAR
+
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from a state between two characters, sorted, if there are at most `most`;
         otherwise None.
 
         Cost: a few times `most` rows for each byte of the longest word, where there are finitely many.
         """
-        part, local = self._at(state)
-        if int(longest_rests(part.rows.automaton)[local]) >= FAR:
+        if self.is_infinite(state):
             return None
         words: list[bytes] = []
         # every state is live, so each entry of the stack is a prefix of a word

@@ -408,9 +408,6 @@ def quick_string(formula: Formula) -> bool | None:
             return most is None or least <= most
         case Format():
             return True
-        case Pattern(source):
-            plain = simple_patterns.simple(source)
-            return True if plain is not None and plain.inhabited else None
         case Not(Words()):
             return True
         case Any_(parts):

@@ -30,7 +30,6 @@ from structgen.language.ir import (
     Words,
 )
 from structgen.limits import Limits
-from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import (
     LISTED,
     any_number,
@@ -85,6 +84,10 @@ class StringOracle(Protocol):
 
     def words(self, formula: Formula, most: int) -> Sequence[str] | None:
         """Return all strings that meet a formula if they are at most `most`, else None."""
+        ...
+
+    def is_infinite(self, formula: Formula) -> bool:
+        """Return whether infinitely many strings meet a formula."""
         ...
 
     def some(
@@ -166,6 +169,7 @@ class Scalars:
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
         self._contradictory: dict[tuple[int, ...], bool] = {}
+        self._infinite: dict[Formula, bool] = {}
         self._is_text = partial(can_be_written, lone=quoting.lone)
         self._of_values: set[Formula] = set()
         """Formulas that do not depend on how a number is written."""
@@ -453,7 +457,7 @@ class Scalars:
     # Questions
 
     def string_meets(self, formula: Formula, text: str) -> bool:
-        """Return whether a string meets a formula; simple patterns are answered without the automata."""
+        """Return whether a string meets a formula; patterns and formats alone are put to the automata."""
 
         def leaf(atom: Formula) -> bool:
             match atom:
@@ -471,12 +475,7 @@ class Scalars:
         """Return whether an ECMA-262 pattern matches somewhere in a string."""
         found = self._key_matches.get((source, text))
         if found is None:
-            plain = simple_patterns.simple(source)
-            if plain is not None:
-                found = plain.search.search(text) is not None
-            else:
-                found = self.strings.matches(Pattern(source), text)
-            self._key_matches[source, text] = found
+            found = self._key_matches[source, text] = self.strings.matches(Pattern(source), text)
         return found
 
     def contradictory(self, literals: Sequence[int]) -> bool:
@@ -554,6 +553,14 @@ class Scalars:
                 quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
+        return found
+
+    def is_infinite(self, formula: Formula) -> bool:
+        """Return whether infinitely many strings meet a formula."""
+        found = self._infinite.get(formula)
+        if found is None:
+            found = formula == TRUE or (isinstance(formula, Not) and isinstance(formula.of, Words))
+            found = self._infinite[formula] = found or self.strings.is_infinite(formula)
         return found
 
     def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:

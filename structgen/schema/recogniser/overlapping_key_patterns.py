@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import LookAround, TextEnd, TextStart, WordBoundary, descendants
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE, Pattern, Spec
-from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import conjunction, negation
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ObjectShape
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.object_keys import Frame, KeyClass
+
+_BOUND = (LookAround, TextEnd, TextStart, WordBoundary)
+"""Parts of a pattern that look at where a match stands; without them a match is one wherever it stands."""
 
 MOST_CLASSES = 64
 """More classes of keys than this, before any is proved empty, are not listed."""
@@ -161,8 +165,11 @@ class UnlistedKeyClasses:
         found = self._anywhere.get(at)
         if found is None:
             predicate = self.predicates[at]
-            plain = simple_patterns.simple(predicate.source) if isinstance(predicate, Pattern) else None
-            found = plain is not None and plain.inhabited and plain.anywhere
+            found = (
+                isinstance(predicate, Pattern)
+                and not any(isinstance(node, _BOUND) for node in descendants(parse(predicate.source)))
+                and self.scalars.satisfiable(predicate, STRING)
+            )
             self._anywhere[at] = found
         return found
 

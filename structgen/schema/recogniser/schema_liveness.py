@@ -14,7 +14,6 @@ from collections.abc import Callable
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE
 from structgen.limits import Limits
-from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import has_few_digits
 from structgen.schema.meaning.place import (
     ANYTHING,
@@ -371,7 +370,4 @@ def _has_string(schema: Schema) -> bool:
         return schema.max_length is None or schema.min_length <= schema.max_length
     if schema.min_length or schema.max_length is not None or (schema.pattern and schema.format):
         return False
-    if schema.pattern is None:
-        return True
-    plain = simple_patterns.simple(schema.pattern)
-    return plain is not None and plain.inhabited
+    return schema.pattern is None
