@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from string_reader import StringReader
+from reading import Walker
 
 import structgen as sg
 from structgen.automata.strings import node_completions
@@ -62,7 +62,7 @@ def test_parts_of_a_disjunction_live_and_end_as_all_their_texts_say(
     # no text is longer than 5 characters of a, b and 1, so that all of them are listed
     formula = All((Any_(tuple(parts)), beside, Pattern("^[ab1]*$"), Length(0, 5)))
     words = [text for text in TEXTS if holds(formula, text)]
-    reader = StringReader(formula)
+    reader = Walker(formula)
     beginnings = {word[:size] for word in words for size in range(len(word) + 1)}
     for text in TEXTS:
         state = reader.state(text)
@@ -88,7 +88,7 @@ def test_what_has_an_end_within_a_length_is_live_and_nothing_else(
     # patterns that are found anywhere stand beside others: estimates tell of some nodes, searches of others
     whole = All((formula, Pattern("a|1b"), Pattern("b.?"), Length(least, most)))
     words = [text for text in OPEN_TEXTS if holds(whole, text)]
-    reader = StringReader(whole)
+    reader = Walker(whole)
     for text in OPEN_TEXTS:
         if len(text) > 3:
             continue
@@ -144,7 +144,7 @@ def test_a_search_along_distances_finds_a_shortest_text(patterns: list[str], lea
     words = [text for text in TEXTS if holds(formula, text)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(node_completions, "_STEPS_IN_BREADTH", 1)
-        reader = StringReader(formula)
+        reader = Walker(formula)
         found = {
             text: reader.pool.finish(reader.state(text))[0]
             for text in ("", "a", "1b")
@@ -173,16 +173,16 @@ def test_an_easy_alternative_ends_the_search_of_a_hard_one() -> None:
     hard = All(
         tuple(Pattern(one) for one in (*MULTIPLYING[1], "[A-Z].*[0-9]", "[a-f]{4}-[0-9]{2}", "q.*q.*q"))
     )
-    reader = StringReader(Any_((hard, All((Pattern("^b{2,3}$"), Not(Pattern("a")))))))
+    reader = Walker(Any_((hard, All((Pattern("^b{2,3}$"), Not(Pattern("a")))))))
     assert reader.pool.finish(reader.start) == {0: b"bb"}
     assert reader.pool.work < 2_000
 
 
 @pytest.mark.parametrize("bounds", [(0, None), (3, None), (6, None), (0, 5), (2, 6), (4, 4)])
 def test_regular_expressions_of_a_length_go_on_as_the_search_says(bounds: tuple[int, int | None]) -> None:
-    quick = StringReader(All((Format("regex"), Length(*bounds))))
+    quick = Walker(All((Format("regex"), Length(*bounds))))
     # with a second pattern it is not known that regular expressions may be made longer: a search must tell
-    slow = StringReader(All((Format("regex"), Length(*bounds), Pattern("^[^\\n]*$"))))
+    slow = Walker(All((Format("regex"), Length(*bounds), Pattern("^[^\\n]*$"))))
     source, letters = random.Random(sum(bounds[:1])), "ab1()[]{},-?*+\\^$|"
     for text in _texts(source, letters, 150):
         one, other = quick.state(text), slow.state(text)
@@ -198,7 +198,7 @@ def _texts(source: random.Random, letters: str, count: int) -> Iterator[str]:
 
 
 def test_a_long_regular_expression_is_not_searched() -> None:
-    reader = StringReader(All((Format("regex"), Length(300, None))))
+    reader = Walker(All((Format("regex"), Length(300, None))))
     state = reader.state("(a[b-")
     before = reader.pool.work
     rest = reader.pool.finish(state)[0].decode()
@@ -210,7 +210,7 @@ def test_a_long_regular_expression_is_not_searched() -> None:
 MANY = All((Pattern("x.*y.*z"), Pattern("[a-f]{4}-[0-9]"), Pattern("^.{20}$")))
 
 
-def _walk(reader: StringReader) -> None:
+def _walk(reader: Walker) -> None:
     source = random.Random(1)
     for _ in range(150):
         state = reader.state("".join(source.choices("xyzabcd4-q", k=source.randint(0, 12))))
@@ -218,14 +218,14 @@ def _walk(reader: StringReader) -> None:
 
 
 def test_the_work_of_a_call_is_bounded_as_a_whole() -> None:
-    reader = StringReader(MANY, limits=sg.Limits(oracle_steps=650))
+    reader = Walker(MANY, limits=sg.Limits(oracle_steps=650))
     with THIS_CALL.begin(), pytest.raises(LimitError, match="work of one call"):
         _walk(reader)
     _walk(reader)  # each question of its own is within the bound
 
 
 def test_a_call_inside_a_call_is_a_part_of_it() -> None:
-    reader = StringReader(MANY)
+    reader = Walker(MANY)
     with THIS_CALL.begin():
         reader.pool.finish(reader.start)
         first = reader.pool.work

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-import structgen as sg
 from structgen.automata.programs.instructions import Program, found_anywhere
 from structgen.automata.programs.thompson_construction import compile_pattern
+
+import structgen as sg
 from structgen.automata.strings import node_completions
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.scalar_questions import Strings

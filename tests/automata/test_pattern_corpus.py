@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from string_reader import StringReader
+from reading import Walker
 
 from structgen.errors import LimitError, RegexError
 from structgen.language.ir import DEAD, Pattern
@@ -45,7 +45,7 @@ def _patterns(folder: Path) -> list[str]:
     return sorted(found)
 
 
-class Reader(StringReader):
+class Reader(Walker):
     def __init__(self, source: str) -> None:
         super().__init__(Pattern(source))
 

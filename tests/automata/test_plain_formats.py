@@ -9,10 +9,10 @@ import pytest
 from reading import Walker
 from regex_twin import is_date_time, is_time
 
-from structgen.automata.formats.named_formats import CUTS, KNOWN, OWN
-from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.formats import named_formats as today
+from structgen.automata.formats.named_formats import CUTS, KNOWN, OWN
 from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.strings.string_pool import StringPool as LazyPool
 from structgen.errors import RegexError, UnsupportedError
 from structgen.language.ir import DEAD, All, Any_, Format, Length, Not, Pattern, Spec, Words

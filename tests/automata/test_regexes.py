@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from string_reader import StringReader
+from reading import Walker
 
 from structgen.language.ir import DEAD, All, Format, Formula, Not, Pattern
 
@@ -72,7 +72,7 @@ def _judged(texts: list[str]) -> list[bool]:
 _REGEX = Format("regex")
 
 
-class Reader(StringReader):
+class Reader(Walker):
     def __init__(self, formula: Formula = _REGEX) -> None:
         super().__init__(formula)
 

@@ -6,7 +6,7 @@ import itertools
 import json
 
 import pytest
-from string_reader import StringReader
+from reading import Walker
 
 from structgen.language.ir import DEAD, All, Any_, Length, Not, Pattern, Words
 
@@ -32,9 +32,9 @@ def written(text: str) -> tuple[int, bytes]:
 @pytest.mark.parametrize("sources", GROUPS, ids=" or ".join)
 def test_a_disjunction_of_patterns_accepts_what_some_of_them_accept(sources: tuple[str, ...]) -> None:
     parts = tuple(map(Pattern, sources))
-    either, none = StringReader(Any_(parts)), StringReader(Not(Any_(parts)))
-    short = StringReader(All((Any_((*parts, Words(frozenset(("cc",))))), Length(1, 4))))
-    alone = [StringReader(part) for part in parts]
+    either, none = Walker(Any_(parts)), Walker(Not(Any_(parts)))
+    short = Walker(All((Any_((*parts, Words(frozenset(("cc",))))), Length(1, 4))))
+    alone = [Walker(part) for part in parts]
     for text in texts(5):
         accepted = any(one.accepts(text) for one in alone)
         assert either.accepts(text) == accepted, text
@@ -45,10 +45,10 @@ def test_a_disjunction_of_patterns_accepts_what_some_of_them_accept(sources: tup
 @pytest.mark.parametrize("sources", GROUPS, ids=" or ".join)
 def test_what_is_begun_is_completed_as_by_the_pattern_that_needs_least(sources: tuple[str, ...]) -> None:
     parts = tuple(map(Pattern, sources))
-    either, alone = StringReader(Any_(parts)), [StringReader(part) for part in parts]
+    either, alone = Walker(Any_(parts)), [Walker(part) for part in parts]
     for text in texts(4):
-        rests = [one.pool.finish(state)[0].decode() for one in alone if (state := one.state(text)) != DEAD]
-        state = either.state(text)
+        rests = [one.pool.finish(state)[0].decode() for one in alone if (state := one.run(text)) != DEAD]
+        state = either.run(text)
         assert (state == DEAD) == (not rests), text
         if rests:
             assert either.pool.finish(state)[0].decode() == min(rests, key=written), text
@@ -56,8 +56,8 @@ def test_what_is_begun_is_completed_as_by_the_pattern_that_needs_least(sources: 
 
 def test_fifty_patterns_of_several_parts_make_few_states() -> None:
     sources = [f"^.*{a}.*{b}.*{c}$" for a, b, c in itertools.islice(itertools.permutations("abcdefg", 3), 50)]
-    reader = StringReader(Any_(tuple(map(Pattern, sources))))
+    walker = Walker(Any_(tuple(map(Pattern, sources))))
     for text in ("abcdefgabc", "gfedcba", "zzz", "aabbccddee"):
-        assert reader.state(text) != DEAD
-    assert reader.pool.count < 2_000
-    assert reader.accepts("xaxbxc") and not reader.accepts("xaxbx")
+        assert walker.run(text) != DEAD
+    assert walker.pool.count < 2_000
+    assert walker.accepts("xaxbxc") and not walker.accepts("xaxbx")
