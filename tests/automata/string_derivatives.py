@@ -74,6 +74,8 @@ class Expressions:
         return second
 
     def repeat(self, of: int, least: int, most: int | None) -> int:
+        if most is not None and most < least:
+            return NONE
         if most == 0 or of == EMPTY:
             return EMPTY
         if of == NONE:

@@ -54,7 +54,7 @@ def compare(formula: Formula) -> int:
         at = walker.run(text)
         assert plain.accepts(state) == walker.accepts(text), text
         row = walker.pool.row(at)
-        for lead in LEADS:
+        for lead in LEADS if len(text) < 4 else ():
             begins = lead < 0x80 or 0xC2 <= lead < 0xF5
             assert (row[lead] >= 0) == (begins and plain.alive(plain.step(state, lead))), (text, lead)
         for char in texts:
