@@ -69,7 +69,7 @@ def test_every_pattern_means_what_node_says() -> None:
             rows.append((source, _near(Walker(Pattern(source)), draw)))
         except (RegexError, LimitError):
             refused.append(source)
-    assert len(refused) <= 1  # a back-reference
+    assert len(refused) <= 2  # a back-reference, and counts beside two look-aheads
     done = subprocess.run(
         ["node", "-e", _JS], input=json.dumps(rows), capture_output=True, text=True, check=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -352,6 +353,35 @@ def test_a_spec_that_comes_again_is_not_made_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(string_pool, "byte_rows", lambda *_: pytest.fail("it was made again"))
     again = first.pool.start(Spec((formula,)), first.number)
     assert again == first.start
+
+
+@pytest.mark.parametrize(
+    "texts", [("ab", "ba"), ("aab", "abb", "ca"), ("é日", "日é", "x"), ("he", "she", "his")]
+)
+def test_texts_that_must_not_occur_are_found_as_their_pattern_finds_them(texts: tuple[str, ...]) -> None:
+    # a pattern with an empty look-ahead is no list of texts: the general construction makes it
+    pattern = "|".join(texts)
+    quick, general = Walker(Not(Pattern(pattern))), Walker(Not(Pattern(f"(?:{pattern})(?:x?)*")))
+    assert quick.pool.key(quick.start) == general.pool.key(general.start)
+    for size in range(5):
+        for letters in itertools.product(sorted(set("".join(texts))), repeat=size):
+            text = "".join(letters)
+            assert quick.accepts(text) == (not any(one in text for one in texts))
+
+
+def test_a_thousand_texts_beside_a_count_are_banned() -> None:
+    texts = [f"b{number:03}" for number in range(1000)]
+    banned = Not(Pattern("|".join(texts)))
+    walker = Walker(banned)
+    assert walker.accepts("b99") and not walker.accepts("xxb999y")
+    assert walker.pool.bans(walker.start) and not walker.pool.bans(StringPool.FREE)
+    assert not Walker(Pattern("^a*b$")).pool.bans(8)
+
+    counted = Walker(
+        All((Pattern("^[a-z0-9]{3,12}$"), Length(0, 9), banned, Not(Words(frozenset(("bbb",))))))
+    )
+    assert counted.accepts("abcdef") and not counted.accepts("bbb") and not counted.accepts("abb500")
+    assert counted.run("b12") != DEAD
 
 
 HOSTILE = {
