@@ -1,4 +1,4 @@
-"""International host names and mailboxes beside the package `idna` (RFC 5890 to 5893): no others are taken."""
+"""International names and mailboxes beside the package `idna` (RFC 5890 to 5893): no others are taken."""
 
 from __future__ import annotations
 

@@ -356,7 +356,8 @@ def test_a_spec_that_comes_again_is_not_made_again(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "texts", [("ab", "ba"), ("aab", "abb", "ca"), ("é日", "日é", "x"), ("he", "she", "his")]
+    "texts",
+    [("ab", "ba"), ("aab", "abb", "ca"), ("é日", "日é", "x"), ("he", "she", "his"), ('"é', '€"', "😀a")],
 )
 def test_texts_that_must_not_occur_are_found_as_their_pattern_finds_them(texts: tuple[str, ...]) -> None:
     # a pattern with an empty look-ahead is no list of texts: the general construction makes it
