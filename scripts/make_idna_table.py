@@ -1,10 +1,10 @@
-"""Write structgen/automata/unicode/idna_table.txt anew: what IDNA 2008 (RFC 5892, 5893) and NFC ask of code
-points.
+"""Write structgen/automata/unicode/idna_table.txt anew: the letters beyond ASCII that stand anywhere in a label
+of IDNA 2008 (RFC 5892).
 
-From the package idna's classes and joining types, and this interpreter's unicodedata; code points that either
-does not know are left out, and `new` are those that unicodedata does not know. Run: python
-scripts/make_idna_table.py A line is a name, a tab, and ranges: for each the gap since the end of the one
-before, and one less than its length where that is not 0, in base 36.
+They are PVALID by the package idna; by this interpreter's unicodedata they are written from left to right, are
+no marks, and compose with no letter before them. Run: python scripts/make_idna_table.py. The table's second
+line is a name, a tab, and ranges: for each the gap since the end of the one before, and one less than its
+length where that is not 0, in base 36.
 """
 
 from __future__ import annotations
@@ -41,46 +41,31 @@ def written(points: Iterable[int]) -> str:
     return " ".join(words)
 
 
-def members(packed: Iterable[int]) -> set[int]:
-    """Return the points of ranges packed as start << 32 | end."""
-    return {point for pair in packed for point in range(pair >> 32, pair & 0xFFFFFFFF)}
+def composing() -> set[str]:
+    """Return the characters that compose with one before them."""
+    found = set()
+    for point in range(0x110000):
+        parts = unicodedata.decomposition(chr(point)).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):
+            first, second = (chr(int(part, 16)) for part in parts)
+            if unicodedata.normalize("NFC", first + second) == chr(point):
+                found.add(second)
+    return found
 
 
 def main() -> None:
-    known = {point for point in range(0x110000) if unicodedata.category(chr(point)) != "Cn"}
-    classes = {name: members(packed) & known for name, packed in idnadata.codepoint_classes.items()}
-    allowed = classes["PVALID"] | classes["CONTEXTJ"] | classes["CONTEXTO"]
-    lines = {"PVALID": classes["PVALID"], "CONTEXT": classes["CONTEXTJ"] | classes["CONTEXTO"]}
-    lines["new"] = set(range(0x110000)) - known
-    for point in allowed:
-        char = chr(point)
-        lines.setdefault(f"bidi {unicodedata.bidirectional(char)}", set()).add(point)
-        if unicodedata.combining(char):
-            lines.setdefault(f"ccc {unicodedata.combining(char)}", set()).add(point)
-        if unicodedata.category(char).startswith("M"):
-            lines.setdefault("mark", set()).add(point)
-    for kind in "LDTR":
-        lines[f"joining {kind}"] = members(idnadata.joining_types[kind]) & known
-    for point in known:
-        parts = unicodedata.decomposition(chr(point)).split()
-        if len(parts) == 2 and not parts[0].startswith("<"):
-            first, second = (int(part, 16) for part in parts)
-            if unicodedata.normalize("NFC", chr(first) + chr(second)) == chr(point) and second in allowed:
-                lines.setdefault(f"composes {second:X}", set()).add(first)
-    # A mark may also compose with what a letter is composed of: U+00E9 and U+0323 are U+1EB9 and U+0301.
-    composed = [point for point in known if unicodedata.normalize("NFD", chr(point)) != chr(point)]
-    for name, firsts in lines.items():
-        if name.startswith("composes "):
-            second = chr(int(name.split(" ")[1], 16))
-            firsts.update(
-                point
-                for point in composed
-                if unicodedata.normalize("NFC", chr(point)) == chr(point)
-                and unicodedata.normalize("NFC", chr(point) + second) != chr(point) + second
-            )
+    packed = idnadata.codepoint_classes["PVALID"]
+    allowed = (chr(point) for pair in packed for point in range(max(pair >> 32, 0x80), pair & 0xFFFFFFFF))
+    seconds = composing()
+    letters = [
+        ord(char)
+        for char in allowed
+        if unicodedata.bidirectional(char) == "L"
+        and unicodedata.category(char)[0] != "M"
+        and char not in seconds
+    ]
     head = f"Unicode {unicodedata.unidata_version}, idna {idnadata.__version__}"
-    text = "\n".join([head, *(f"{name}\t{written(points)}" for name, points in sorted(lines.items()))])
-    TABLE.write_text(text + "\n", encoding="ascii")
+    TABLE.write_text(f"{head}\nletters\t{written(letters)}\n", encoding="ascii")
 
 
 main()

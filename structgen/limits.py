@@ -18,7 +18,8 @@ class Limits:
     alternatives: int = 20_000
     """Conjunctions that one place may expand to (`anyOf` x `allOf` x negations), after pruning."""
     automaton_states: int = 400_000
-    """Determinised states, all terminals of one grammar together; a state of lark's lexer counts as four."""
+    """States of automata, all terminals of one grammar together, of which one string has at most 50,000; a
+    state of lark's lexer counts as four."""
     oracle_steps: int = 200_000
     """Steps of one question to the liveness oracle (is there a document from here?); under lark's lexer of
     all that one call asks."""

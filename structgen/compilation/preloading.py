@@ -33,9 +33,9 @@ from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 Kind = Literal["json", "lark", "text"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _GROUPS: Final[dict[Kind, tuple[str, ...]]] = {
-    "json": (first_use.JSON, first_use.NUMBERS, first_use.PATTERNS, first_use.SHARED),
-    "lark": (first_use.LARK, first_use.PATTERNS, first_use.SHARED),
-    "text": (first_use.TEXT, first_use.PATTERNS, first_use.SHARED),
+    "json": (first_use.JSON, first_use.AUTOMATA, first_use.SHARED),
+    "lark": (first_use.LARK, first_use.AUTOMATA, first_use.SHARED),
+    "text": (first_use.TEXT, first_use.AUTOMATA, first_use.SHARED),
 }
 _SCHEMA: Final = {
     "type": "object",

@@ -28,8 +28,6 @@ from typing import Protocol, TypeAlias, Union
 
 DEAD = -1
 """In a transition table: no document follows."""
-UNKNOWN = -2
-"""In a transition table: not worked out yet."""
 
 Demands: TypeAlias = Mapping[int, bytes]
 """Demand index -> the shortest completion (compact JSON text) under which that demand is met; ties go to the

@@ -26,7 +26,7 @@ from pathlib import Path
 from threading import Thread
 
 JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
-NUMBERS, PATTERNS, SHARED, REST = "numbers", "string patterns", "all grammars", "other grammars"
+AUTOMATA, SHARED, REST = "patterns and numbers", "all grammars", "other grammars"
 ENGINE, GUESSES, INFILLING = "the engine", "guessed tokens", "infilling"
 GROUPS: dict[str, dict[str, float]] = {
     JSON: {
@@ -36,8 +36,7 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.tokens.trie": 2.5,
         "structgen.json_machine.records.terminal_walks": 8.0,
     },
-    NUMBERS: {"structgen.automata.numbers.numeral_automata": 0.7},
-    PATTERNS: {"structgen.automata.strings.kernels": 6.0},
+    AUTOMATA: {"structgen.automata.strings.kernels": 6.0},
     LARK: {
         "structgen.lark_grammars.compiled.lark_masks": 9.0,
         "structgen.lark_grammars.compiled.lexeme_moves": 0.6,

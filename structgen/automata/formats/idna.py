@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import Final
 
-from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
+from structgen.automata.unicode.charsets import LAST, Ranges, union
 from structgen.automata.unicode.range_tables import read_ranges, read_table
 
 DOTS: Final = ".\u3002\uff0e\uff61"
@@ -19,7 +19,6 @@ DOTS: Final = ".\u3002\uff0e\uff61"
 _LABEL_OCTETS: Final = 63
 _LDH: Final = "(?![A-Za-z0-9]{2}--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 """Labels of letters, digits and hyphens that are no A-labels."""
-_ASCII: Final[Ranges] = ((0, 0x7F),)
 _LOWER: Final[Ranges] = ((0x30, 0x39), (0x61, 0x7A))
 _TIERS: Final = (0x700, 0xA000, LAST + 1)
 """A label is measured by the first of these that is above all its characters, as if they could be any
@@ -32,38 +31,21 @@ def label() -> str:
 
     In each tier of code points a label is so short that Punycode cannot make it longer than 63 octets.
     """
-    table = {name: read_ranges(written) for name, written in read_table("idna_table.txt").items()}
-    seconds = _joined(*(_point(name) for name in table if name.startswith("composes ")))
-    right = complement(table["bidi L"])
-    letters = _without(table["PVALID"], _joined(right, table["mark"], seconds, _ASCII))
+    letters = read_ranges(read_table("idna_table.txt")["letters"])
     ways = [_LDH]
     for end in _TIERS:
         most = 1
         while all(_fits(others, most + 1 - others, end) for others in range(1, most + 2)):
             most += 1
-        below = _without(letters, ((end, LAST),)) if end <= LAST else letters
-        ways.append(f"{_set(_joined(below, _LOWER))}{{1,{most}}}")
+        below = ((low, min(high, end - 1)) for low, high in letters if low < end)
+        ways.append(f"{_set(union([*below, *_LOWER]))}{{1,{most}}}")
     return f"(?:{'|'.join(ways)})"
-
-
-def _point(name: str) -> Ranges:
-    """Return the character that a row of the table of compositions is about."""
-    point = int(name.split(" ")[1], 16)
-    return ((point, point),)
 
 
 def _set(ranges: Ranges) -> str:
     """Return a character class."""
     inside = "".join(f"\\u{{{low:x}}}-\\u{{{high:x}}}" for low, high in ranges)
     return f"[{inside}]"
-
-
-def _joined(*ranges: Ranges) -> Ranges:
-    return union(pair for part in ranges for pair in part)
-
-
-def _without(ranges: Ranges, others: Ranges) -> Ranges:
-    return complement(_joined(complement(ranges), others))
 
 
 @functools.lru_cache(maxsize=1)

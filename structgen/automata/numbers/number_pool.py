@@ -59,6 +59,7 @@ from structgen.automata.numbers.written_forms import (
     with_listed_multiples,
     with_sets_joined,
 )
+from structgen.automata.strings.kernels import Longs
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -160,7 +161,7 @@ class _Whole:
         return blake2b(trans.tobytes() + label.tobytes() + said, digest_size=16).digest()
 
     @cached_property
-    def rests(self) -> dict[int, npt.NDArray[np.int32]]:
+    def rests(self) -> dict[int, Longs]:
         """By demand: of each state the characters of the shortest rest that meets it, or FAR."""
         demands = sorted(frozenset().union(*self.automaton.labels))
         return {one: rest_lengths(self.automaton, partial(_contains, one)) for one in demands}
@@ -181,7 +182,7 @@ class _Whole:
             }
         return found
 
-    def _shortest(self, state: int, least: npt.NDArray[np.int32]) -> bytes:
+    def _shortest(self, state: int, least: Longs) -> bytes:
         rest = bytearray()
         while least[state]:
             row = self.automaton.trans[state]

@@ -43,7 +43,6 @@ class Expander:
         "_key_specs",
         "_limits",
         "_list_of_keys",
-        "_looked_at",
         "_number_arrays",
         "_places",
         "_residues",
@@ -72,7 +71,6 @@ class Expander:
     ) -> None:
         self.network, self.strings, self.numbers = network, strings, numbers
         self._tables, self._limits = tables, limits
-        self._looked_at = 0
         self._places: dict[int, int] = {}
         self.place_of: list[int] = []
         """Engine row of a place -> the network's number."""
@@ -113,14 +111,13 @@ class Expander:
         true as far as they go.
         """
         context, strings, numbers = self._tables.context, self.strings, self.numbers
-        total = strings.completed_after_any_text(self._looked_at)
-        self._looked_at = strings.count
-        if len(total):
-            room_for_safe(self._tables, strings.count)
+        more = strings.count - self._tables.count(L.T_SAFE)
+        if more > 0:
+            total = strings.completed_after_any_text(strings.count - more)
+            self._tables.extend(L.T_SAFE, 0, more)
             ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
             tails = bool(context[L.C_LACKS] & L.LACKS_TAILS)
             self._tables.rows(L.T_SAFE)[total] = total_row(ascii_only, tails)
-        context[L.C_STRING_COUNT] = strings.count
         held = (strings.trans, strings.outcome)
         if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
             self._string_arrays = held
@@ -352,10 +349,7 @@ class Expander:
         needs[0] = 0
         for kind, first, second, third in questions:
             if kind == L.Q_ROOM:
-                if first == L.T_SAFE:
-                    room_for_safe(self._tables, self.strings.count)
-                else:
-                    self._tables.room(first, second)
+                self._tables.room(first, second)
             elif kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:
@@ -513,10 +507,3 @@ class Expander:
         place = menu.extra_places.get(self.group_sets[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
-
-
-def room_for_safe(tables: GrowingTables, states: int) -> None:
-    """Make a row for each state of the string automata; the rows say that nothing is known yet."""
-    have = tables.count(L.T_SAFE)
-    if have <= states:
-        tables.extend(L.T_SAFE, 0, max(2 * states, 64) - have)

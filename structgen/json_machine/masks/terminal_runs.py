@@ -26,8 +26,7 @@ from structgen.json_machine.tables.json_blocks import (
     JsonContext,
     SafeRow,
 )
-from structgen.json_machine.tables.lookups import MIDDLES, SAFE_COLUMN, WIDTH, need_row, string_step
-from structgen.machine_core.interning import ask_room
+from structgen.json_machine.tables.lookups import MIDDLES, WIDTH, string_step
 from structgen.machine_core.layout import ASK, OUT, YES
 from structgen.machine_core.masks import emit
 from structgen.native.jit import jit
@@ -142,7 +141,7 @@ def follow_safe(
     """Follow a set of ASCII bytes from a state, breadth first. Returns (what, count, reach, low, high).
 
     what 1: all states reached take the set, `count` of them are listed, and it is safe for `reach` bytes;
-    0: the set is not safe, and the narrower one returned may be; -2: something was asked.
+    0: the set is not safe, and the narrower one returned may be.
     """
     for i in range(_SLOTS):
         skip(states, 4 * _MOST_STATES)[i] = 0
@@ -150,21 +149,17 @@ def follow_safe(
     count = add_state(states, 0, state)
     via[0] = -1
     levels[0] = 0
-    full, asked = -1, False
+    full = -1
     at = 0
     while at < count:
         here, level = states[at], levels[at]
         if full >= 0 and level > full:
             count = at
             break
-        if string_step(c, here, 32) == -2:
-            asked = True
-            at += 1
-            continue
         alive_low, alive_high = alive_bytes(c, here, low, high)
         if alive_low != low or alive_high != high:
             byte = via[at]
-            if level >= _LEAST_COUNTED and not asked and 2 * bits(alive_low, alive_high) < bits(low, high):
+            if level >= _LEAST_COUNTED and 2 * bits(alive_low, alive_high) < bits(low, high):
                 # a repetition with a count ends here: up to here it is safe
                 return 1, first_of(levels, at, level), level, low, high
             if byte < 0 or 2 * bits(alive_low, alive_high) >= bits(low, high):
@@ -190,8 +185,6 @@ def follow_safe(
                 via[count] = byte
                 levels[count] = level + 1
                 count = found
-    if asked:
-        return -2, count, 0, low, high
     return 1, count, ANY_NUMBER if full < 0 else full + 1, low, high
 
 
@@ -199,7 +192,7 @@ def follow_safe(
 def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: bool) -> int:
     """Return how many states are listed once those are added that characters outside ASCII lead to, from any
     of them (white space only if `spaces`, lone surrogates only if `lone`); 0 where one dies, or there are too
-    many; -2 when asked."""
+    many."""
     at = 0
     queue = skip(states, 4 * _MOST_STATES + _SLOTS)
     while at < count:
@@ -222,8 +215,6 @@ def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: b
                 if place == 11 and not spaces:
                     continue
                 target = string_step(c, here, byte if byte < 0xF5 else LONE_COLUMN)
-                if target == -2:
-                    return -2
                 if target < 0:
                     return 0
                 after = character_kind(byte) if kind == 0 else next_kind(kind)
@@ -248,27 +239,25 @@ def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: b
 
 
 @jit
-def closed(c: JsonContext, states: Int64s, first: int, count: int, low: int, high: int) -> int:
-    """Return 1 where the listed states from `first` on take all of a set of ASCII bytes and lead to listed
-    states, 0 where not, -2 when asked."""
+def closed(c: JsonContext, states: Int64s, first: int, count: int, low: int, high: int) -> bool:
+    """Return whether the listed states from `first` on take all of a set of ASCII bytes and lead to listed
+    states."""
     for i in range(first, count):
         here = states[i]
-        if string_step(c, here, 32) == -2:
-            return -2
         alive_low, alive_high = alive_bytes(c, here, low, high)
         if alive_low != low or alive_high != high:
-            return 0
+            return False
         row = skip(c.strings, WIDTH * here)
         for byte in range(32, 128):
             if (high if byte >> 6 else low) & (1 << (byte & 63)) != 0:
                 if add_state(states, count, row[byte]) != count:
-                    return 0
-    return 1
+                    return False
+    return True
 
 
 @jit
 def dies(c: JsonContext, states: Int64s, count: int, first: int, last: int) -> bool:
-    """Return whether none of the listed states (their rows are known) takes a byte of first..last."""
+    """Return whether none of the listed states takes a byte of first..last."""
     for i in range(count):
         row = skip(c.strings, WIDTH * states[i])
         for byte in range(first, last + 1):
@@ -319,15 +308,13 @@ def takes_all(c: JsonContext, row: SafeRow) -> bool:
 @jit
 def find_total(c: JsonContext, states: Int64s, count: int) -> int:
     """Return how many states the listed ones lead to by any characters at all, also such as only escapes can
-    write, they included; 0 where one dies, or there are too many; -2 when asked."""
+    write, they included; 0 where one dies, or there are too many."""
     lone = c.escapes == ESCAPES_ANY
     at = 0
     while True:
         while at < count:
             here = states[at]
             at += 1
-            if string_step(c, here, 0) == -2:
-                return -2
             row = skip(c.strings, WIDTH * here)
             for byte in range(128):
                 target = row[byte]
@@ -343,32 +330,12 @@ def find_total(c: JsonContext, states: Int64s, count: int) -> int:
 
 
 @jit
-def put_alphabet(reach: int, row: SafeRow) -> None:
-    """Write what is safe and dead in a row that is filled by columns: letters, digits and hyphens are safe
-    for `reach` bytes, and all else dies but dots, which leave the alphabet."""
-    alphabet_low, alphabet_high = 0x3FF << 48 | 1 << 45, 0x7FFFFFE07FFFFFE
-    other_low, other_high = 1 << 34 | 1 << 46, 1 << 28  # quote, dot; backslash
-    row.low = alphabet_low if reach > 0 else 0
-    row.high = alphabet_high if reach > 0 else 0
-    row.dead_low = ~(alphabet_low | other_low) if reach > 0 else 0
-    row.dead_high = ~(alphabet_high | other_high) if reach > 0 else 0
-    row.reach = reach
-    row.known = 1
-
-
-@jit
-def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool:
+def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> None:
     """Write (1 or TOTAL, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`:
-    classes as in the signatures of structgen.tokens.trie. Returns False when asked.
+    classes as in the signatures of structgen.tokens.trie.
 
     `scratch` holds room for the lists of states.
     """
-    if string_step(c, state, 32) == -2:
-        return False
-    by_column = c.strings[state * WIDTH + SAFE_COLUMN]
-    if by_column < -2:
-        put_alphabet(-3 - by_column, row)
-        return True
     low, high = all_classes(c)
     low &= ~WIDE
     bytewise = c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS != 0
@@ -377,8 +344,6 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
     whole_low, whole_high, whole_reach = low, high, reach
     while True:
         what, count, reach, low, high = follow_safe(c, state, low, high, scratch)
-        if what == -2:
-            return False
         if what == 0:
             continue
         if reach == ANY_NUMBER:
@@ -404,16 +369,10 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
     if reach == ANY_NUMBER and not bytewise:
         for spaces in (True, False):
             reached = wide_alive(c, scratch, count, spaces, False)
-            if reached == -2:
-                return False
-            if reached > 0:
-                whole = closed(c, scratch, count, reached, low, high)
-                if whole == -2:
-                    return False
-                if whole == 1:
-                    wide = WIDE if spaces else 2
-                    count = reached
-                    break
+            if reached > 0 and closed(c, scratch, count, reached, low, high):
+                wide = WIDE if spaces else 2
+                count = reached
+                break
             # the states that were added on the way are not of the set: list the others anew
             what, count, reach, low, high = follow_safe(c, state, low, high, scratch)
     low |= wide
@@ -426,17 +385,11 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
         find_dead(c, scratch, count, low, high, row)
     row.known = 1
     if takes_all(c, row):
-        reached = find_total(c, scratch, count)
-        if reached == -2:
-            row.known = 0
-            return False
-        for i in range(reached):
+        for i in range(find_total(c, scratch, count)):
             # what is true of one is true of all
-            if scratch[i] < c.safe_rows.count:
-                other = c.safe_rows[scratch[i]]
-                copy_block(row, other)
-                other.known = TOTAL
-    return True
+            other = c.safe_rows[scratch[i]]
+            copy_block(row, other)
+            other.known = TOTAL
 
 
 def total_row(ascii_only: bool, tails: bool) -> tuple[int, ...]:
@@ -449,21 +402,10 @@ def total_row(ascii_only: bool, tails: bool) -> tuple[int, ...]:
 
 @jit
 def safe_row(c: JsonContext, state: int, scratch: Int64s) -> SafeRow:
-    """Return the address of a state's row of T_SAFE, filled, or 0 when something must be asked first."""
+    """Return a state's row of T_SAFE, filled."""
     row = c.safe_rows[state]
-    if state >= c.safe_rows.count:
-        ask_room(c, c.safe_rows, c.string_count)
-        return SafeRow(0)
-    if row.known == 0 and c.bytewise != 0:
-        row.known = 1
-        row.low = 0
-        row.high = 0
-        row.dead_low = 0
-        row.dead_high = 0
-        row.reach = 0
-        return row
-    if row.known == 0 and not find_safe(c, state, scratch, row):
-        return SafeRow(0)
+    if row.known == 0:
+        find_safe(c, state, scratch, row)
     return row
 
 
@@ -526,8 +468,6 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
         if plain:
             if lex != known:
                 row = safe_row(c, lex, lists)
-                if address_of_block(row) == 0:
-                    return True
                 known, low, high = lex, row.low, row.high
                 dead_low, dead_high, reach = row.dead_low, row.dead_high, row.reach
             here_low, here_high = signatures[2 * i], signatures[2 * i + 1]
@@ -557,10 +497,7 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
         after = -1
         if plain and byte >= 32 and byte < direct and byte != 92 and byte != 34:
             after = table[lex * WIDTH + byte]
-            if after == -2:
-                need_row(c, lex, byte)
-                asked = True
-            elif after >= 0 and counted:
+            if after >= 0 and counted:
                 count_here = counts[depth - 1]
                 if byte & 0xC0 != 0x80 and (most >= 0 or count_here < least):
                     count_here += 1
@@ -575,7 +512,6 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
             after = -1
         elif simple and lex >> ESCAPE_SHIFT == 1 and byte != 117:
             after = short_target(c, lex, byte)
-            asked = asked or after == -2
         else:
             scratch.lexeme = lex
             if counted:

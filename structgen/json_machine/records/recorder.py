@@ -19,8 +19,6 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
 
 _FREE_STRING = b"the free string"
-_ROUNDS_BEFORE_BYTEWISE = 32
-"""Of questions in the walk of one terminal; then it is walked byte by byte where little is known."""
 _KEYS = frozenset((L.M_KEY, L.M_QUOTED_KEY))
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
@@ -171,19 +169,11 @@ class Recorder:
 
     def _repeat(self, ask: Callable[[int, int], int], argument: int, space: Workspace) -> None:
         """Walk a terminal until nothing is left to ask."""
-        context = self._tables.context
-        rounds = 0
-        try:
-            while (code := ask(self._tables.address, argument)) != 0:
-                if code == UNKNOWN_FREE:
-                    self._know_free(space)
-                    continue
+        while (code := ask(self._tables.address, argument)) != 0:
+            if code == UNKNOWN_FREE:
+                self._know_free(space)
+            else:
                 self._expander.answer(no_terminal)
-                rounds += 1
-                if rounds == _ROUNDS_BEFORE_BYTEWISE:
-                    context[L.C_BYTEWISE] = 1
-        finally:
-            context[L.C_BYTEWISE] = 0
 
     def _know_free(self, space: Workspace) -> None:
         """Have what stays inside a free string at hand: other strings are told by what they take less."""

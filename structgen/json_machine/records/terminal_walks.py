@@ -40,7 +40,7 @@ from structgen.json_machine.tables.json_blocks import (
     SENTINEL,
     JsonContext,
 )
-from structgen.json_machine.tables.lookups import FREE, WIDTH, need_row, settle
+from structgen.json_machine.tables.lookups import FREE, WIDTH, settle
 from structgen.machine_core.layout import ASK, ASKED, MISS, OUT, UNKNOWN_FREE, YES
 from structgen.machine_core.masks import emit
 from structgen.native.jit import entry, jit
@@ -66,10 +66,7 @@ def string_after(c: JsonContext, lex: int, byte: int) -> int:
         if byte < 32:
             return -1
         if byte != 92 and (byte < 127 or (c.escapes != ESCAPES_ASCII and c.lacks & LACKS_TAILS == 0)):
-            after = c.strings[lex * WIDTH + byte]
-            if after == -2:
-                need_row(c, lex, byte)
-            return after if after >= -2 else -1
+            return c.strings[lex * WIDTH + byte]
     scratch.lexeme = lex
     code = step(c, scratch, after_byte, byte)
     if code == YES:
@@ -138,7 +135,7 @@ _MOST_MISSING_CLASSES = 4
 @jit
 def is_wide(c: JsonContext) -> int:
     """Return 1 where the string state in scratch block 0 takes nearly all that stands for itself, for some
-    bytes at least, and no length ends it; 0 where not; -1 when asked."""
+    bytes at least, and no length ends it; else 0."""
     scratch = c.scratch[0]
     lists = skip(c.crossed, 3 * c.vocabulary.trie_count)
     if scratch.mode != M_STRING or scratch.lexeme >> ESCAPE_SHIFT != 0:
@@ -148,8 +145,6 @@ def is_wide(c: JsonContext) -> int:
     if least > written or (most >= 0 and most - written < c.vocabulary.longest + spec.farthest):
         return 0
     row = safe_row(c, scratch.lexeme, lists)
-    if address_of_block(row) == 0:
-        return -1
     low, high = all_classes(c)
     missing = bits(low & ~row.low, high & ~row.high)
     return 1 if missing <= _MOST_MISSING_CLASSES else 0
@@ -186,8 +181,6 @@ def walk_removed(c: JsonContext) -> bool:
         if plain:
             if lex != known:
                 row = safe_row(c, lex, lists)
-                if address_of_block(row) == 0:
-                    return True
                 known, low, high = lex, row.low, row.high
                 dead_low, dead_high, reach = row.dead_low, row.dead_high, row.reach
                 total = row.known == TOTAL
@@ -218,9 +211,6 @@ def walk_removed(c: JsonContext) -> bool:
         after, free = -1, True
         if plain and byte >= 32 and byte < direct and byte != 92 and byte != 34:
             after = table[lex * WIDTH + byte]
-            if after == -2:
-                need_row(c, lex, byte)
-                asked = True
         elif plain and byte == 34:
             free = False
             if outcomes[lex] >= 0:
@@ -229,7 +219,6 @@ def walk_removed(c: JsonContext) -> bool:
             free = False
         elif lex >> ESCAPE_SHIFT == 1 and byte != 117:
             after = short_target(c, lex, byte)
-            asked = asked or after == -2
         else:
             scratch.lexeme = lex
             code = step(c, scratch, skip(scratch, 1), byte)
@@ -315,9 +304,9 @@ def terminal_tokens(context: int, terminal_node: int) -> int:
     c.buffer_count = 0
     c.removed = 0
     wide = is_wide(c) if scratch.lexeme != FREE else 0
-    if wide < 0 or (wide == 1 and c.free == 0):
+    if wide == 1 and c.free == 0:
         c.precise = 1
-        return ASKED if wide < 0 else UNKNOWN_FREE
+        return UNKNOWN_FREE
     c.removed = wide
     asked = False
     if scratch.mode == M_NUMBER:

@@ -89,7 +89,7 @@ def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wa
     """
     stack, room = c.stack.numbers, c.stack.capacity
     last = WIDTH if c.key_escapes == ESCAPES_ANY else 256
-    found, asked = 0, False
+    found = 0
     level = 0
     stack[0] = state
     stack[1] = place
@@ -112,9 +112,6 @@ def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wa
             target = string_step(c, state, column)
             column += 1
             if target < 0:
-                asked = asked or target == -2
-                if target == -2:
-                    column = last
                 continue
             here = narrow(c, words, place, byte) if place >= 0 else -1
             held = set_step(c, seen, byte) if seen > 0 else 0
@@ -138,7 +135,7 @@ def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wa
         if found >= wanted:
             return wanted
         level -= 1
-    return -1 if asked else found
+    return found
 
 
 @jit
@@ -221,7 +218,7 @@ def string_left(c: JsonContext, d: JsonState) -> int:
     stack[1] = d.seen
     stack[2] = d.position
     stack[3] = -1
-    level, asked = 0, False
+    level = 0
     while level >= 0:
         top = skip(stack, _LEVEL * level)
         state, place, count, column = top[0], top[1], top[2], top[3]
@@ -237,9 +234,6 @@ def string_left(c: JsonContext, d: JsonState) -> int:
             then = count + (1 if byte & 0xC0 != 0x80 else 0)
             if most >= 0 and then > most:
                 continue
-            if target == -2:
-                asked = True
-                break
             if target < 0:
                 continue
             if most >= 0 and target >= MIDDLES and then + distances[target] > most:
@@ -261,7 +255,7 @@ def string_left(c: JsonContext, d: JsonState) -> int:
             break
         if not deeper:
             level -= 1
-    return ASK if asked else NO
+    return NO
 
 
 @jit

@@ -84,11 +84,11 @@ def near_enough(c: JsonContext, d: JsonState, state: int) -> bool:
 
 @jit
 def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
-    """Take a byte, by its column, in the automaton of a string: YES, NO or ASK."""
+    """Take a byte, by its column, in the automaton of a string: YES or NO."""
     lex = d.lexeme
     target = string_step(c, lex & STATE_BITS, column)
     if target < 0:
-        return NO if target == -1 else ASK
+        return NO
     if not near_enough(c, d, target):
         return NO
     d.lexeme = (lex & ~STATE_BITS) | target
@@ -126,8 +126,6 @@ def feed(c: JsonContext, d: JsonState, column: int) -> int:
     state = lex & STATE_BITS
     if state != NO_STATE:
         target = string_step(c, state, column)
-        if target == -2:
-            return ASK
         d.lexeme = (lex & ~STATE_BITS) | (NO_STATE if target < 0 else target)
     follow_lists(c, d, byte)
     code = alive(c, d)
@@ -555,10 +553,8 @@ def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def short_target(c: JsonContext, lex: int, byte: int) -> int:
-    """Return the automaton's state after a byte that follows a string's backslash: -1 where none does, -2
-    when asked, -3 where more is to come (\\u). Nothing but the automaton is looked at."""
-    if byte == 117:
-        return -3
+    """Return the automaton's state after a byte, no u, that follows a string's backslash, or -1. Nothing but
+    the automaton is looked at."""
     point = short_escape(byte)
     if point < 0 or (point == 47 and dumped(c.escapes)):
         return -1

@@ -298,13 +298,10 @@ class JsonContext(Core):
     """1: follow the text of extra keys (commits do, masks need not)."""
     may: Bytes
     """uint8[16, 256]: may a byte come at all in a mode?"""
-    string_count: int
     next_byte: Int32s
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
     quoted: int
     """The string row of the quoted terminal that was asked last."""
-    bytewise: int
-    """1: look for no more safe bytes: they ask for rows that the walk may not need."""
     free: int
     """1: the caller knows which tokens stay inside a free string."""
     removed: int
@@ -370,8 +367,6 @@ C_BUFFER_COUNT = word_of(JsonContext, "buffer_count")
 C_DEPTH_LIMIT = word_of(JsonContext, "depth_limit")
 C_CROSSED = word_of(JsonContext, "crossed")
 C_CROSSED_COUNT = word_of(JsonContext, "crossed_count")
-C_STRING_COUNT = word_of(JsonContext, "string_count")
-C_BYTEWISE = word_of(JsonContext, "bytewise")
 C_FREE = word_of(JsonContext, "free")
 C_REMOVED = word_of(JsonContext, "removed")
 C_BOUNDING = word_of(JsonContext, "bounding")
@@ -448,14 +443,13 @@ LISTED, MOST_LISTED = 5, 1 << 8
     Q_RESIDUE,
     Q_AFTER,
     Q_EXTRA,
-    Q_STRING,
     Q_DEPTH,
+    Q_ITEM,
     Q_ROOM,
     Q_TERMINAL,
-    Q_ITEM,
     Q_UNREAD,
     Q_MAY_DIFFER,
-) = range(11)
+) = range(10)
 
 ESCAPE_SHIFT = 28
 STATE_BITS = (1 << ESCAPE_SHIFT) - 1

@@ -22,7 +22,6 @@ from structgen.json_machine.tables.json_blocks import (
     Q_EXTRA,
     Q_PLACE,
     Q_RESIDUE,
-    Q_STRING,
     JsonContext,
     JsonState,
     ResidueRow,
@@ -177,27 +176,14 @@ def after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
 FREE = 0
 """The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
 WIDTH = 257
-SAFE_COLUMN = 255
-"""Where a row that is filled by columns says what is safe (automata.arena.SAFE_COLUMN)."""
 MIDDLES = 8
 """States below are the free string's: FREE and the middles of its characters."""
 
 
 @jit
-def need_row(c: JsonContext, state: int, column: int) -> None:
-    """Ask for the row of a state, or for the column where rows are filled by columns."""
-    by_column = c.strings[state * WIDTH + SAFE_COLUMN] < -2
-    ask(c, Q_STRING, state, column + 1 if by_column else 0, 0)
-
-
-@jit
 def string_step(c: JsonContext, state: int, column: int) -> int:
-    """Return the string automaton's next state, -1 (none), or -2 when the row must be asked."""
-    target = c.strings[state * WIDTH + column]
-    if target == -2:
-        need_row(c, state, column)
-    # below -2: a note in SAFE_COLUMN, in the place of the byte 255, which no UTF-8 has
-    return target if target >= -2 else -1
+    """Return the string automaton's next state, or -1."""
+    return c.strings[state * WIDTH + column]
 
 
 @jit
