@@ -392,6 +392,8 @@ HOSTILE = {
     "two counts": "^.{0,2000}foo.{0,2000}$",
     "a long count": "^[a-z]{0,100000}$",
     "look-aheads": "^" + "".join(f"(?=.*{a}.{{9}}{b})" for a in "abcdef" for b in "xyz") + ".*$",
+    "a look-ahead in a loop": "(.(?=.{1000}b))*c",
+    "a look-behind": "(?<=a.{300})b(?=c.{300})",
 }
 
 
