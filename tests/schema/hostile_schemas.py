@@ -557,7 +557,6 @@ def _nested_else(depth: int) -> Json:
 HOSTILE = [*_all(), *DEPTHS, *UNIONS]
 REFUSED: frozenset[str] = frozenset(
     {
-        "multiples of 10^40 and a little",
         NO_KEY,
         # strings whose automata have more than 50,000 states
         "50 overlapping patternProperties",
