@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from reading import Walker
 from regex_twin import is_date, is_date_time, is_time
@@ -17,7 +17,7 @@ from regex_twin import is_date, is_date_time, is_time
 from structgen.automata.formats.named_formats import CUTS, KNOWN, OWN
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import UnsupportedError
-from structgen.language.ir import Any_, Format, Not
+from structgen.language.ir import All, Any_, Format, Not, Pattern
 from structgen.limits import Limits
 
 LABEL = "a" * 63
@@ -82,6 +82,21 @@ def test_beside_another_pattern_a_host_name_needs_few_states() -> None:
         assert beside.accepts(text)
     for text in (f"{LABEL}.{LABEL}.{LABEL}.{'a' * 62}", "xn--a", "-"):
         assert not beside.accepts(text)
+
+
+@given(st.lists(st.sampled_from((1, 12, 13, 14, 15, 16, 31, 47, 62, 63)), min_size=1, max_size=24))
+@example([63, 63, 63, 61])
+@example([63, 63, 63, 63, 13])
+@example([15] * 16 + [13])
+def test_no_name_has_more_than_253_characters(sizes: list[int]) -> None:
+    name = ".".join("a" * size for size in sizes)
+    short = len(name) <= 253
+    assert walker("hostname").accepts(name) == short
+    assert not walker("idn-hostname").accepts(name) or short
+    for mailbox in ("email", "idn-email"):
+        assert not walker(mailbox).accepts(f"b@{name}") or short
+    if not short:
+        assert not Walker(All((Format("hostname"), Pattern("^a")))).accepts(name)
 
 
 LEFT_OUT = {

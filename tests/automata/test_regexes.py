@@ -88,6 +88,13 @@ def test_what_is_accepted_is_a_pattern_and_nothing_denied_is(walker: Walker, see
     assert counts[True][1] > counts[True][0] and counts[False][1] > 20, counts
 
 
+def test_the_counts_of_a_repetition_are_in_order(walker: Walker) -> None:
+    numbers = [*map(str, range(13)), "00", "01", "09", "010", "99", "100", "999", ""]
+    texts = [f"a{{{least},{most}}}" for least in numbers for most in numbers]
+    taken = [text for text in texts if walker.accepts(text)]
+    assert all(_judged(taken)) and len(taken) > 100
+
+
 def test_a_pattern_that_was_begun_is_completed_to_one(walker: Walker) -> None:
     completed = []
     for text in _texts(9, 150):
