@@ -1,4 +1,4 @@
-"""A length beside an automaton: the count and the state say together what today's product says."""
+"""A length beside an automaton: the count and the state say together what the product of both says."""
 
 from __future__ import annotations
 
