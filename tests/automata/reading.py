@@ -12,7 +12,7 @@ from structgen.limits import Limits
 
 
 class Walker:
-    """One spec in a pool of its own; outcomes are numbered as they come, {0} is 0."""
+    """One spec in a pool, its own unless one is given; outcomes are numbered as they come, {0} is 0."""
 
     def __init__(
         self, *formulas: Formula, pool: StringPool | None = None, judge: Judge | None = None

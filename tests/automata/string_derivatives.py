@@ -5,13 +5,15 @@ The derivative of an expression by a character is the expression of what may fol
 Equal expressions are one number, so there are finitely many for a pattern (S. Owens, J. Reppy, A. Turon,
 2009). The length of the whole string stands beside the expression, and not in it.
 
-Look-aheads are conjunctions with what follows. Look-behinds, word boundaries, look-aheads inside a repetition
-and the formats that no pattern says are not here: `Unread` is raised.
+Look-aheads are conjunctions with what follows. Look-behinds, word boundaries and look-aheads inside a
+repetition are not here: `Unread` is raised.
 """
 
 from __future__ import annotations
 
-from structgen.automata.formats.named_formats import format_meaning
+from bisect import bisect_right
+
+from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import (
     Alternation,
@@ -25,7 +27,6 @@ from structgen.automata.regex.syntax_tree import (
     descendants,
 )
 from structgen.automata.unicode.charsets import LAST, Ranges
-from structgen.automata.unicode.partition import Partition, partition_for
 from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
 NONE, EMPTY, START, END = range(4)
@@ -73,6 +74,8 @@ class Expressions:
         return second
 
     def repeat(self, of: int, least: int, most: int | None) -> int:
+        if most is not None and most < least:
+            return NONE
         if most == 0 or of == EMPTY:
             return EMPTY
         if of == NONE:
@@ -162,6 +165,36 @@ class Expressions:
         return self.known[key]  # type: ignore[return-value]
 
 
+class Classes:
+    """The code points that some sets and letters cannot tell apart."""
+
+    def __init__(self, sets: list[Ranges], letters: set[int]) -> None:
+        edges = {edge for ranges in sets for low, high in ranges for edge in (low, high + 1)}
+        edges |= {edge for letter in letters for edge in (letter, letter + 1)}
+        self.starts = sorted((edges | {0, 0xD800, 0xE000}) - {LAST + 1})
+        numbers: dict[tuple[object, ...], int] = {}
+        self.kinds: list[int] = []
+        """The class of the code points from each start on."""
+        for start in self.starts:
+            name = (
+                *(any(low <= start <= high for low, high in ranges) for ranges in sets),
+                0xD800 <= start < 0xE000,  # no text has these
+                start if start in letters else -1,
+            )
+            self.kinds.append(numbers.setdefault(name, len(numbers)))
+        self.count = len(numbers)
+        self.members = [
+            sum(1 << kind for name, kind in numbers.items() if name[at]) for at in range(len(sets))
+        ]
+        """For each set the bit mask of its classes."""
+        self.points = [self.starts[self.kinds.index(kind)] for kind in range(self.count)]
+        """The smallest code point of each class."""
+        self.written = [not 0xD800 <= point < 0xE000 for point in self.points]
+
+    def of(self, point: int) -> int:
+        return self.kinds[bisect_right(self.starts, point) - 1]
+
+
 class Derivatives:
     """The strings of a formula, by bytes. A state is (expression, characters, bytes of a character)."""
 
@@ -169,15 +202,11 @@ class Derivatives:
         sets: dict[Ranges, int] = {}
         letters: set[int] = set()
         _collect(formula, sets, letters)
-        self.partition: Partition = partition_for(tuple(sets), frozenset(letters))
-        self.sets, self.of = sets, Expressions(len(self.partition.first))
+        self.classes = Classes(list(sets), letters)
+        self.sets, self.of = sets, Expressions(self.classes.count)
         self.least, self.most, rest = _length(formula)
         self.cap = max(1, self.least if self.most is None else self.most + 1)  # 0: at the start
         self.begin = (self.formula(rest), 0, b"")
-        self.lives: dict[tuple[int, int], bool] = {}
-        self.classes = {}
-        for kind, point in enumerate(self.partition.starts):
-            self.classes.setdefault(self.partition.kinds[kind], point)
 
     def formula(self, formula: Formula) -> int:
         of = self.of
@@ -197,14 +226,14 @@ class Derivatives:
     def word(self, word: str) -> int:
         found = EMPTY
         for char in reversed(word):
-            found = self.of.then(self.of.chars(1 << self.class_of(ord(char))), found)
+            found = self.of.then(self.of.chars(1 << self.classes.of(ord(char))), found)
         return found
 
     def node(self, node: Node, after: int, whole: bool = True) -> int:
         """Return a pattern followed by `after`; `whole`: that is all of what follows in the string."""
         of = self.of
         if isinstance(node, CharacterClass):
-            return of.then(of.chars(self.partition.members[self.sets[node.ranges]]), after)
+            return of.then(of.chars(self.classes.members[self.sets[node.ranges]]), after)
         if isinstance(node, Concatenation):
             for part in reversed(node.parts):
                 after = self.node(part, after, whole)
@@ -220,14 +249,6 @@ class Derivatives:
             return of.then(START if isinstance(node, TextStart) else END, after)
         raise Unread(type(node).__name__)
 
-    def class_of(self, point: int) -> int:
-        starts = self.partition.starts
-        low, high = 0, len(starts)
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if starts[middle] <= point else (low, middle)
-        return self.partition.kinds[low]
-
     # What a pool is asked.
 
     def step(self, state: tuple[int, int, bytes], byte: int) -> tuple[int, int, bytes]:
@@ -236,7 +257,7 @@ class Derivatives:
         held += bytes((byte,))
         if len(held) < _size(held[0]):
             return e, length, held
-        return self.read(e, length, self.class_of(ord(held.decode())))
+        return self.read(e, length, self.classes.of(ord(held.decode())))
 
     def read(self, e: int, length: int, kind: int) -> tuple[int, int, bytes]:
         return self.of.after(e, kind, length == 0), min(length + 1, self.cap), b""
@@ -252,8 +273,8 @@ class Derivatives:
         if not held:
             return self.shortest(e, length) is not None
         low, high = (_decoded(held, edge) for edge in (0x80, 0xBF))
-        kinds = {self.class_of(point) for point in (low, *self.partition.starts) if low <= point <= high}
-        return any(self.alive(self.read(e, length, kind)) for kind in kinds)
+        kinds = {self.classes.of(point) for point in (low, *self.classes.starts) if low <= point <= high}
+        return any(self.alive(self.read(e, length, kind)) for kind in kinds if self.classes.written[kind])
 
     def shortest(self, e: int, length: int) -> int | None:
         """Return how many characters complete an expression at the least; None: no text does."""
@@ -267,7 +288,7 @@ class Derivatives:
                     continue
                 for block in self.of.blocks(e, length == 0):
                     kinds = [kind for kind in range(block.bit_length()) if block >> kind & 1]
-                    kind = next((kind for kind in kinds if self.partition.cost[kind]), None)
+                    kind = next((kind for kind in kinds if self.classes.written[kind]), None)
                     after = (NONE, 0) if kind is None else self.read(e, length, kind)[:2]
                     if after[0] != NONE and after not in seen:
                         seen.add(after)
@@ -290,10 +311,7 @@ def _decoded(held: bytes, edge: int) -> int:
 
 
 def _meaning(formula: Format) -> Formula:
-    meaning = format_meaning(formula.name)
-    if not isinstance(meaning, (Not, All, Any_, Pattern, Length, Words)):
-        raise Unread(formula.name)
-    return meaning
+    return meaning_of(formula.name, denied=False, alone=False)
 
 
 def _length(formula: Formula) -> tuple[int, int | None, Formula]:
@@ -316,5 +334,7 @@ def _collect(formula: Formula, sets: dict[Ranges, int], letters: set[int]) -> No
     elif not isinstance(formula, Length):
         parts = (formula.of,) if isinstance(formula, Not) else ()
         parts = formula.of if isinstance(formula, (All, Any_)) else parts
-        for part in (_meaning(formula),) if isinstance(formula, Format) else parts:
+        for part in (
+            (meaning_of(formula.name, denied=False, alone=False),) if isinstance(formula, Format) else parts
+        ):
             _collect(part, sets, letters)

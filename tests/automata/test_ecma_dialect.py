@@ -10,7 +10,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from string_reader import StringReader
+from reading import Walker
 
 import structgen as sg
 from structgen.automata.regex.ecma_syntax import only_legacy, parse
@@ -106,8 +106,8 @@ def test_a_pattern_of_a_schema_means_what_node_reads_where_the_flag_u_has_an_err
     rows = [(one, _TEXTS) for one in draw.sample([one for one in legacy if not mixed(one)], 250)]
     for (source, texts), (unicode, without) in zip(rows, judged(rows), strict=True):
         assert unicode is None and without is not None, source
-        reader = StringReader(Pattern(source))
-        assert [reader.accepts(text) for text in texts] == without, source
+        walker = Walker(Pattern(source))
+        assert [walker.accepts(text) for text in texts] == without, source
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import subprocess
 from itertools import product
 
 import pytest
-from string_reader import StringReader
+from reading import Walker
 
 import structgen as sg
 from structgen.language.ir import Pattern
@@ -91,8 +91,8 @@ def judged(rows: list[tuple[str, str, list[str]]]) -> list[list[bool]]:
 
 
 def ours(source: str) -> list[bool]:
-    reader = StringReader(Pattern(source))
-    return [reader.accepts(text) for text in TEXTS]
+    walker = Walker(Pattern(source))
+    return [walker.accepts(text) for text in TEXTS]
 
 
 @needs_node
@@ -158,8 +158,8 @@ def test_modifiers_hold_in_their_group_alone() -> None:
 @pytest.mark.parametrize("source", ["(?i:yes|no)", "a(?i:b)", "(?i:a(?-i:b))", "(?s:.)b", "x(?i:[a-f]{2})?"])
 def test_a_modified_pattern_is_read_as_by_python(source: str) -> None:
     texts = ["yes", "YES", "nO", "ab", "aB", "Ab", "\nb", "xAf", "xag", "B"]
-    reader = StringReader(Pattern(source))
-    assert [reader.accepts(text) for text in texts] == [bool(re.search(source, text)) for text in texts]
+    walker = Walker(Pattern(source))
+    assert [walker.accepts(text) for text in texts] == [bool(re.search(source, text)) for text in texts]
 
 
 def test_a_schema_and_a_regular_expression_take_modifiers() -> None:

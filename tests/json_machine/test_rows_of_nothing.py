@@ -13,13 +13,9 @@ import numpy.typing as npt
 import pytest
 
 import structgen as sg
-from structgen.automata.programs import determinizer_tables
-from structgen.automata.strings import determinizer as k
-from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES, json_tables
-from structgen.language import ir
 from structgen.lark_grammars.compiled import lark_masks
 from structgen.lark_grammars.compiled.registers import CELLS, LARK_TABLES, PLACES
 from structgen.lark_grammars.lark_grammar import LarkGrammar
@@ -77,20 +73,6 @@ def test_growth_and_loading_index_the_rows_that_were_indexed(table: int) -> None
     assert indexed(tables.slots(table)) == before == []
     other.load(table, tables.rows(table)[: tables.count(table)].copy())
     assert indexed(other.slots(table)) == before
-
-
-def test_the_string_automata_index_the_same_keys_and_sets_after_growth() -> None:
-    pool = StringPool(Limits())
-    pool.start(ir.Spec((ir.Length(2, 40),)), lambda demands: len(demands))
-    memory = pool._memory
-    zeros = memory.ask(k.ASK_THREAD, 0, 0)
-    names = {"keys": determinizer_tables.KEYS, "sets": determinizer_tables.SETS}
-    for name, cause in names.items():
-        before = indexed(memory._slots[name])
-        assert before == list(range(memory.count(name)))
-        memory.grow(cause, MANY)
-        assert indexed(memory._slots[name]) == before
-    assert memory.ask(k.ASK_THREAD, 0, 0) == zeros
 
 
 def test_the_lists_of_lexeme_states_are_indexed_alike_after_growth() -> None:

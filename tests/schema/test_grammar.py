@@ -265,7 +265,7 @@ def test_a_format_without_an_automaton_is_refused_by_its_place(monkeypatch: pyte
     def refuse(name: str) -> None:
         raise UnsupportedError(f"The format {name!r} is not handled.", keyword="format")
 
-    monkeypatch.setattr(named_formats, "format_meaning", refuse)
+    monkeypatch.setattr(named_formats, "require_known", refuse)
     grammar = json_schema({"properties": {"a": {"format": "idn-hostname"}}})
     with pytest.raises(UnsupportedError) as caught:
         network(grammar)

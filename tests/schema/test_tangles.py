@@ -138,15 +138,15 @@ def test_a_key_goes_on_where_some_key_has_a_value(schema: Any, monkeypatch: pyte
 
 
 def test_many_patterns_take_their_values_together() -> None:
-    words = [f"{a}.*{b}" for a in "abcdefgh" for b in "abcdefgh"]
+    words = [f"{a}.*{b}" for a in "abc" for b in "abc"]
     grammar = compiled(
         {"type": "object", "patternProperties": {word: {"minimum": at} for at, word in enumerate(words)}}
     )
     for text, valid in (
         ('{"ab": 1}', True),
         ('{"ab": 0}', False),
-        ('{"hxha": 56}', False),
-        ('{"hxha": 63}', True),
+        ('{"cxca": 6}', False),
+        ('{"cxca": 8}', True),
     ):
         state = grammar.step_bytes(grammar.start, text.encode())
         assert (state is not None and state.is_complete) == valid, text
