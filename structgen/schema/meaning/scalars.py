@@ -32,7 +32,6 @@ from structgen.language.ir import (
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import (
     LISTED,
-    any_number,
     apart,
     bounds_length,
     conjunction,
@@ -44,7 +43,6 @@ from structgen.schema.meaning.formulas import (
     neighbours,
     number_meets,
     numbers_of,
-    quick_number,
     quick_string,
     without_implied,
 )
@@ -142,13 +140,10 @@ class Scalars:
         quoting: Quoting,
         *,
         longest: int | None = None,
-        printed: bool = False,
     ) -> None:
         """`quoting`: how strings are written. `longest`: code points of strings for which the schema has no
-        bound (max_string). `printed`: some numbers cannot be written (numbers="python")."""
+        bound (max_string)."""
         self.quoting = quoting
-        self.printed = printed or quoting.numerals_lack
-        self._quick_number = _unknown if self.printed else quick_number
         self.written = quoting.literal
         """The JSON literal of a decoded string."""
         self.tables = tables
@@ -546,11 +541,9 @@ class Scalars:
         key = kind, formula
         found = self._satisfiable.get(key)
         if found is None:
-            quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
+            quick = quick_string(formula) if kind == STRING else None
             if quick is None and is_empty(formula):
                 quick = False
-            elif quick is None and kind == NUMBER and not self.printed and any_number(formula):
-                quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
         return found
@@ -633,10 +626,6 @@ def _plain_point(formula: Formula) -> int | None:
         value = Decimal(next(iter(formula.of)))
         if value.adjusted() < 15 and value == value.to_integral_value() and value % 1000:
             return int(value)
-    return None
-
-
-def _unknown(formula: Formula) -> bool | None:
     return None
 
 
