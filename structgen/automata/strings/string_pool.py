@@ -22,7 +22,7 @@ from structgen.automata.strings.utf8_rows import WIDTH, ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.errors import LimitError
-from structgen.language.ir import DEAD, TRUE, Demands, Format, Formula, Spec
+from structgen.language.ir import DEAD, Demands, Format, Formula, Spec
 from structgen.limits import Limits
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
@@ -48,12 +48,6 @@ class CountedStart(NamedTuple):
     """How many characters each of them still needs, one that was begun not counted."""
 
 
-@functools.cache
-def _free_rows() -> ByteRows:
-    """Return the rows of the free string; lone surrogates have theirs."""
-    return byte_rows(EVERY, (_FIRST_DEMAND,), True)
-
-
 class _Part(NamedTuple):
     """A spec in the pool."""
 
@@ -68,6 +62,17 @@ class _Part(NamedTuple):
     """The one demand that counts where the spec has a judge."""
     total: Row
     """Its states from which every text can be completed."""
+
+
+@functools.cache
+def _free_string() -> tuple[_Part, Table]:
+    """Return the free string as the first part of a pool, and its rows; lone surrogates have theirs."""
+    rows = byte_rows(EVERY, (_FIRST_DEMAND,), True)
+    local = np.array(rows.free_places(1), np.int32)
+    places = np.empty(_PLACES, np.int32)
+    places[local] = np.arange(_PLACES)
+    total = np.zeros(0, np.int32)  # every text may come there, which nobody need be told
+    return _Part(0, local, places, rows, None, total), np.append(places, np.int32(DEAD))[rows.rows[local]]
 
 
 class StringPool:
@@ -100,16 +105,16 @@ class StringPool:
         self._formats = tuple(sorted((extra_formats or {}).items()))
         self.trans: Table = np.empty((_FIRST_ROOM, WIDTH), np.int32)
         self.outcome: Row = np.empty(_FIRST_ROOM, np.int32)
-        self.count = 0
+        self.count = _PLACES
         """How many states there are."""
         self._owner: Row = np.empty(_FIRST_ROOM, np.int32)
-        self._parts: list[_Part] = []
+        free, self.trans[:_PLACES] = _free_string()
+        self.outcome[:_PLACES], self._owner[:_PLACES] = -1, 0
+        self.outcome[self.FREE] = 0
+        self._parts = [free]
         self._starts: dict[tuple[Spec, Outcome], int] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, Completions] = {}
-        free = _free_rows()
-        order = np.array(free.free_places(1), np.int32)
-        self._add(Spec((TRUE,)), free, order, np.full(_PLACES, -1, np.int32), lambda met: 0)
 
     # Specs.
 
