@@ -58,15 +58,11 @@ from structgen.schema.meaning.place import (
     PlaceTables,
 )
 from structgen.schema.reading.json_values import (
-    EMPTY,
     JsonPieces,
     can_be_written,
 )
 from structgen.schema.reading.missing_bytes import MANY, Quoting
 from structgen.schema.reading.model import Schema
-
-_MANY_PARTS = 6
-"""Of conjunctions of fewer parts the product of the automata is asked at once: it costs less."""
 
 
 class StringOracle(Protocol):
@@ -579,8 +575,6 @@ class Scalars:
                 found = self._numeral(formula)
         elif isinstance(formula, Words):
             found = JsonPieces((shortest_word(formula.of, self.written),))
-        elif isinstance(formula, All) and (known := self._shortest_of_part(formula)) is not None:
-            found = known if known.length else None
         else:
             answer = self.strings.shortest(Spec((formula,)))
             found = JsonPieces((answer[0],)) if 0 in answer else None
@@ -590,33 +584,6 @@ class Scalars:
     def _numeral(self, formula: Formula) -> JsonPieces | None:
         answer = self.numbers.shortest(Spec((formula,)))
         return JsonPieces((answer[0],)) if 0 in answer else None
-
-    def _shortest_of_part(self, formula: All) -> JsonPieces | None:
-        """Return the shortest text of a conjunction where one of its patterns shows it, EMPTY where there is
-        none; None: unknown.
-
-        The automaton of a conjunction is the product of its parts'. If the shortest string of a part meets
-        the others, it is the answer; single patterns that refuse it are compared with that part alone.
-        """
-        if len(formula.of) < _MANY_PARTS:
-            return None
-        for part in formula.of:
-            if isinstance(part, Pattern):
-                text = self.shortest(part, STRING)
-                if text is None:
-                    return EMPTY
-                word = json.loads(text.flat())
-                refuse = [other for other in formula.of if not self.string_meets(other, word)]
-                if not refuse:
-                    return text
-                single = [
-                    other
-                    for other in refuse
-                    if isinstance(other.of if isinstance(other, Not) else other, Pattern)
-                ]
-                if not all(self.satisfiable(conjunction((part, other)), STRING) for other in single):
-                    return EMPTY
-        return None
 
 
 def _plain_point(formula: Formula) -> int | None:
