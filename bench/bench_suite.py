@@ -79,7 +79,7 @@ class Judged:
 
     def key(self, outcome: Outcome) -> Key:
         """Return the name of a test."""
-        return self.file.draft, self.file.name, outcome.case, outcome.test
+        return self.file.draft, _short_name(self.file), outcome.case, outcome.test
 
 
 def main() -> int:
@@ -136,15 +136,22 @@ def main() -> int:
 def listed() -> dict[Key, str]:
     """Return the tests that are known not to be right, each with its reason."""
     return {
-        (skip["draft"], skip["file"], skip["case"], skip["test"]): skip["reason"]
+        (draft, skip["file"], skip["case"], test): skip["reason"]
         for skip in json.loads(SKIPS.read_text(encoding="utf-8"))
+        for draft in skip["drafts"]
+        for test in skip["tests"]
     }
+
+
+def _short_name(file: File) -> str:
+    """Return a file's name without the folder that only some drafts have."""
+    return file.name.removeprefix("optional/")
 
 
 def off_the_list(results: Sequence[Judged], skips: Mapping[Key, str]) -> list[Key]:
     """Return what is listed of the files that were judged, and is right, or is no test of theirs."""
     verdicts = {result.key(outcome): outcome.verdict for result in results for outcome in result.outcomes}
-    judged = {(result.file.draft, result.file.name) for result in results}
+    judged = {(result.file.draft, _short_name(result.file)) for result in results}
     return [key for key in skips if key[:2] in judged and verdicts.get(key, RIGHT) == RIGHT]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.written_forms import only_integers
-from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk
@@ -27,11 +26,6 @@ Place: TypeAlias = tuple[int, ...]
 
 _PIECE = 1 << 9
 """Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
-_MOST_TARGETS = 1 << 12
-"""Ranges of characters, each from one state, of which it is remembered where they lead."""
-
-_LENGTHS = (0, 0x7F), (0x80, 0x7FF), (0x800, 0xD7FF), (0xD800, 0xDFFF), (0xE000, 0xFFFF), (0x10000, LAST)
-"""The characters of one byte, of two, three (around the lone surrogates, and these) and four."""
 
 
 class Inspection:
@@ -45,7 +39,6 @@ class Inspection:
         "_retry",
         "_strings",
         "_tables",
-        "_targets",
         "network",
         "space",
     )
@@ -58,7 +51,6 @@ class Inspection:
         self._tables, self._expander, self._retry = tables, expander, retry
         self._strings, self._numbers = expander.strings, expander.numbers
         self.network = expander.network
-        self._targets: dict[tuple[int, int, int], dict[int, int]] = {}
         self._listed = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
         tables.context[L.C_LISTED] = address_of(self._listed)
 
@@ -170,33 +162,8 @@ class Inspection:
 
     def string_targets(self, state: int, low: int, high: int) -> dict[int, int]:
         """Return the states of a string automaton after a character of low..high, each with the smallest
-        such character. Cost: 64 lookups for each state inside a character, once."""
-        known = self._targets.get((state, low, high))
-        if known is not None:
-            return known
-        found: dict[int, int] = {}
-        for first, last in _LENGTHS if state != DEAD else ():
-            first, last = max(first, low), min(last, high)
-            if first > last:
-                continue
-            least, most = encode(chr(first)), encode(chr(last))
-            level = {(state, True, True): b""}
-            for lowest, highest in zip(least, most, strict=True):
-                following: dict[tuple[int, bool, bool], bytes] = {}
-                for (at, bottom, top), text in level.items():
-                    begin, end = lowest if bottom else 0x80, highest if top else 0xBF
-                    for byte in range(begin, end + 1):
-                        after = int(self._strings.trans[at, columns(bytes((byte,)))[0]])
-                        if after >= 0:
-                            tight = bottom and byte == lowest, top and byte == highest
-                            following.setdefault((after, *tight), text + bytes((byte,)))
-                level = following
-            for (after, _, _), text in level.items():
-                found[after] = min(found.get(after, LAST), ord(decode(text)))
-        if len(self._targets) >= _MOST_TARGETS:
-            self._targets.clear()
-        self._targets[state, low, high] = found
-        return found
+        such character (`StringPool.targets`)."""
+        return {} if state == DEAD else self._strings.targets(state, low, high)
 
     def after_character(self, state: int, point: int) -> int:
         """Return the state of a string automaton after a character, or a surrogate that stands alone."""

@@ -206,11 +206,6 @@ class Judge(Protocol):
         """Return whether the set of the formulas that are true of a string is an outcome."""
         ...
 
-    def outlook(self, sure: frozenset[int], open: frozenset[int]) -> int:
-        """Return what is to come of a string of which the formulas `sure` will be true, none but those and
-        some of `open`: 0 where it can have no outcome, 2 where it can whatever is written next, else 1."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Spec:

@@ -12,7 +12,7 @@ from bisect import bisect_left
 import pytest
 
 from structgen.automata.unicode.charsets import complement
-from structgen.automata.unicode.properties import property_tree, unicode_property
+from structgen.automata.unicode.properties import unicode_property
 from structgen.automata.unicode.range_tables import read_table
 from structgen.errors import RegexError
 
@@ -80,18 +80,3 @@ def test_every_kind_of_name_is_known(name: str) -> None:
 def test_what_ecma_does_not_list_is_refused(name: str) -> None:
     with pytest.raises(RegexError, match="not known"):
         unicode_property(name)
-
-
-def test_the_tree_holds_the_names_and_no_others() -> None:
-    tree = property_tree()
-    words: set[str] = set()
-    stack = [(0, "")]
-    while stack:
-        at, word = stack.pop()
-        if tree[at + 1] == 0:
-            words.add(word)
-        for edge in range(tree[at]):
-            stack.append((tree[at + 3 + 2 * edge], word + chr(tree[at + 2 + 2 * edge])))
-    assert {"L", "Script=Greek", "scx=Zyyy", "gc=Lu", "ASCII_Hex_Digit"} <= words
-    for word in sorted(words)[::5]:
-        unicode_property(word)

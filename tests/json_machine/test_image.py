@@ -7,13 +7,14 @@ import pytest
 
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_tables import json_tables
+from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
 
 
 @pytest.mark.parametrize("count", [1, 500, 5000])
 def test_loaded_rows_are_found_by_hash_and_more_are_made_room_for(count: int) -> None:
-    tables = json_tables(Limits())
+    tables = GrowingTables(Limits(), JSON_TABLES)
     rows = np.zeros((count, 4), np.int64)
     rows[:, 0] = range(count)
     rows[:, 3] = np.arange(count) * 7
@@ -32,7 +33,7 @@ def test_loaded_rows_are_found_by_hash_and_more_are_made_room_for(count: int) ->
 
 
 def test_an_empty_table_that_is_loaded_goes_on() -> None:
-    tables = json_tables(Limits())
+    tables = GrowingTables(Limits(), JSON_TABLES)
     tables.load(L.T_EDGE, np.empty((0, 4), np.int64))
     tables.load(L.T_CHILD, np.empty(0, np.int32))
     state_walk.put_edge(tables.address, 1, 2, 3, 4)

@@ -15,7 +15,7 @@ import pytest
 import structgen as sg
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_tables import JSON_TABLES, json_tables
+from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.lark_grammars.compiled import lark_masks
 from structgen.lark_grammars.compiled.registers import CELLS, LARK_TABLES, PLACES
 from structgen.lark_grammars.lark_grammar import LarkGrammar
@@ -67,7 +67,7 @@ def indexed(slots: npt.NDArray[np.integer]) -> list[int]:
 @pytest.mark.parametrize("table", [one for one, sizes in JSON_TABLES.sizes.items() if sizes.slots])
 def test_growth_and_loading_index_the_rows_that_were_indexed(table: int) -> None:
     """Also of tables that no entry point fills: what is indexed in a new table is what is indexed later."""
-    tables, other = json_tables(Limits()), json_tables(Limits())
+    tables, other = GrowingTables(Limits(), JSON_TABLES), GrowingTables(Limits(), JSON_TABLES)
     before = indexed(tables.slots(table))
     tables.room(table, MANY)
     assert indexed(tables.slots(table)) == before == []

@@ -106,6 +106,9 @@ class Strings:
         words = self.pool.is_finite(state, most)
         return None if words is None else [word.decode() for word in words]
 
+    def is_infinite(self, formula: Formula) -> bool:
+        return engine.Strings(self.pool, self.outcomes).is_infinite(formula)
+
     def some(
         self,
         spec: Spec,
@@ -251,6 +254,9 @@ class SlowStrings(Strings):
     def words(self, formula: Formula, most: int) -> list[str] | None:
         found = [word for word in _SHORT if holds(formula, word)]
         return found if len(found) < 10 else None
+
+    def is_infinite(self, formula: Formula) -> bool:
+        return self.words(formula, 10) is None
 
     def some(
         self,

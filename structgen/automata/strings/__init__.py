@@ -4,8 +4,8 @@ What comes in: a `Spec`, that is formulas over patterns, formats, lengths and wo
 state, and rows of transitions over bytes for every state behind it.
 
 `string_pool.StringPool` is the entrance. `formulas` makes the automaton of a formula: of a pattern by
-Thompson's construction (`threads`, `plain_threads`; `patterns` where look-arounds are duties), over classes
-of characters (`alphabets`); of texts that must be found by Aho and Corasick (`found_texts`); of lengths
+Thompson's construction (`threads`; `patterns`, where look-arounds are duties), over classes of characters
+(`alphabets`); of texts that must be found by Aho and Corasick (`found_texts`); of lengths
 (`lengths`). Products join them, and the result is minimal (`automata`). `utf8_rows` writes rows of bytes,
 `completions` finds the shortest rests, `kernels` has the compiled loops, and `held_automata` keeps what a
 process met last, by content.

@@ -75,6 +75,24 @@ def _larger_table(flat: Row, at: Longs, count: int, table: Row) -> Row:
 
 
 @jit
+def _entered(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) -> tuple[int, Row, Row]:
+    """Return the number of a row among the `count` kept ones, `count` where it is new and kept from now on;
+    and what `flat` and `table` are from now on (`_slot`)."""
+    found = _slot(row, size, flat, at, table)
+    if found >= 0:
+        return found, flat, table
+    table[-1 - found] = count
+    begin = at[count]
+    if begin + size > len(flat):
+        flat = _longer(flat, begin + size)
+    flat[begin : begin + size] = row[:size]
+    at[count + 1] = begin + size
+    if 2 * (count + 1) > len(table):
+        table = _larger_table(flat, at, count + 1, table)
+    return count, flat, table
+
+
+@jit
 def _sort(row: Row, size: int) -> None:
     """Sort the first numbers of a row (D. Shell's method: rows are short)."""
     gap = size // 2
@@ -142,20 +160,11 @@ def subsets(
         found = -1
         if size > 0 or state < 0:
             _sort(row, size)
-            found = _slot(row, size, flat, at, table)
-            if found < 0:
+            found, flat, table = _entered(row, size, flat, at, count, table)
+            if found == count:
                 if count == most_states:
                     return TOO_MANY_STATES, trans[:0].copy().reshape(0, width), ends[:0].copy()
-                table[-1 - found] = count
-                if at[count] + size > len(flat):
-                    flat = _longer(flat, at[count] + size)
-                for i in range(size):
-                    flat[at[count] + i] = row[i]
-                at[count + 1] = at[count] + size
-                found = count
                 count += 1
-                if 2 * count > len(table):
-                    table = _larger_table(flat, at, count, table)
                 if count * width > len(trans):
                     trans = _longer(trans, count * width)
         if state >= 0:
@@ -213,20 +222,11 @@ def product(
             return TOO_MUCH_WORK, trans[:0].copy().reshape(0, width), flat[:0].copy()
         found = -1
         if dead == 0 or (not all_live and dead < parts):
-            found = _slot(row, parts, flat, at, table)
-            if found < 0:
+            found, flat, table = _entered(row, parts, flat, at, count, table)
+            if found == count:
                 if count == most_states:
                     return TOO_MANY_STATES, trans[:0].copy().reshape(0, width), flat[:0].copy()
-                table[-1 - found] = count
-                if at[count] + parts > len(flat):
-                    flat = _longer(flat, at[count] + parts)
-                for part in range(parts):
-                    flat[at[count] + part] = row[part]
-                at[count + 1] = at[count] + parts
-                found = count
                 count += 1
-                if 2 * count > len(table):
-                    table = _larger_table(flat, at, count, table)
                 if count * width > len(trans):
                     trans = _longer(trans, count * width)
         if state >= 0:

@@ -36,7 +36,6 @@ from structgen.automata.strings.automata import (
     refuse,
 )
 from structgen.automata.strings.kernels import TOO_MUCH_WORK, Row, Table, subsets
-from structgen.automata.strings.plain_threads import is_plain, plain_subsets
 from structgen.automata.strings.threads import (
     END,
     LOOK,
@@ -145,6 +144,8 @@ class Search:
         self._ahead_numbers: dict[tuple[LookAround, Behind, bool], int] = {}
         self._numbers: dict[Thread, int] = {}
         self._todo: list[Thread] = []
+        self._behind_free: dict[int, list[int]] = {}
+        """The threads at an instruction behind a character, where there are no duties and no look-behinds."""
         self._sets: dict[bytes, int] = {}
         self._all_classes = np.ones(around.alphabet.width, np.uint8)
         self._first = self._settled([Thread(start, _FREE, behind, first)])
@@ -191,8 +192,10 @@ class Search:
         else:
             return [], []
         if not thread.duties and not thread.behind:
-            threads = self._settled([Thread(after, _FREE, (), False)])
-            return [self._set(classes)] * len(threads), threads
+            known = self._behind_free.get(after)
+            if known is None:
+                known = self._behind_free[after] = self._settled([Thread(after, _FREE, (), False)])
+            return [self._set(classes)] * len(known), known
         self._around.count(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
         groups: dict[tuple[Duties, Behind], list[int]] = {}
         for kind in np.flatnonzero(classes).tolist():
@@ -242,6 +245,8 @@ class Search:
 
     def _accepts(self, thread: Thread) -> bool:
         """Return whether a text may end at a thread."""
+        if self._code[thread.pc].op == SET:
+            return False
         return any(
             self._code[end.pc].op == MATCH
             and all(self._aheads[number].accept[state] for number, state in end.duties)
@@ -323,12 +328,9 @@ def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:
         if not holds and aheads:
             rest, aheads = tree, []
         todo += aheads
-        if is_plain(rest):
-            made = minimal(*plain_subsets(rest, most))
-        else:
-            around = _Surroundings(rest)
-            search = Search(around, rest, (0,) * len(around.behinds), anywhere=True)
-            made = minimal(around.alphabet, *search.subsets(most))
+        around = _Surroundings(rest)
+        search = Search(around, rest, (0,) * len(around.behinds), anywhere=True)
+        made = minimal(around.alphabet, *search.subsets(most))
         parts.append(made if holds else complement(made))
     return both(parts, most)
 

@@ -16,13 +16,13 @@ from structgen.automata.strings.automata import EVERY, MOST_STATES
 from structgen.automata.strings.completions import Completions
 from structgen.automata.strings.formulas import FormulaReader
 from structgen.automata.strings.held_automata import HeldByContent
-from structgen.automata.strings.kernels import Longs, Row, Table
-from structgen.automata.strings.lengths import counted
+from structgen.automata.strings.kernels import FAR, Longs, Row, Table
+from structgen.automata.strings.lengths import counted, longest_rests
 from structgen.automata.strings.utf8_rows import WIDTH, ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.errors import LimitError
-from structgen.language.ir import DEAD, TRUE, Demands, Format, Formula, Spec
+from structgen.language.ir import DEAD, Demands, Format, Formula, Spec
 from structgen.limits import Limits
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
@@ -31,6 +31,8 @@ _NO_STATES: Final[Row] = np.empty(0, np.int32)
 _FIRST_DEMAND: Final = frozenset((0,))
 _PLACES: Final = 8
 """The states of the free string."""
+_FIRST_ROOM: Final = 64
+"""States for which a pool has room at first: half of all specifications have fewer than 21."""
 Outcome: TypeAlias = Callable[[frozenset[int]], int]
 
 
@@ -44,12 +46,6 @@ class CountedStart(NamedTuple):
     """The states of the automaton in the pool."""
     rests: Longs
     """How many characters each of them still needs, one that was begun not counted."""
-
-
-@functools.cache
-def _free_rows() -> ByteRows:
-    """Return the rows of the free string; lone surrogates have theirs."""
-    return byte_rows(EVERY, (_FIRST_DEMAND,), True)
 
 
 class _Part(NamedTuple):
@@ -66,6 +62,17 @@ class _Part(NamedTuple):
     """The one demand that counts where the spec has a judge."""
     total: Row
     """Its states from which every text can be completed."""
+
+
+@functools.cache
+def _free_string() -> tuple[_Part, Table]:
+    """Return the free string as the first part of a pool, and its rows; lone surrogates have theirs."""
+    rows = byte_rows(EVERY, (_FIRST_DEMAND,), True)
+    local = np.array(rows.free_places(1), np.int32)
+    places = np.empty(_PLACES, np.int32)
+    places[local] = np.arange(_PLACES)
+    total = np.zeros(0, np.int32)  # every text may come there, which nobody need be told
+    return _Part(0, local, places, rows, None, total), np.append(places, np.int32(DEAD))[rows.rows[local]]
 
 
 class StringPool:
@@ -96,18 +103,18 @@ class StringPool:
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(extra_formats, self._most)
         self._formats = tuple(sorted((extra_formats or {}).items()))
-        self.trans: Table = np.full((64, WIDTH), DEAD, np.int32)
-        self.outcome: Row = np.full(64, -1, np.int32)
-        self.count = 0
+        self.trans: Table = np.empty((_FIRST_ROOM, WIDTH), np.int32)
+        self.outcome: Row = np.empty(_FIRST_ROOM, np.int32)
+        self.count = _PLACES
         """How many states there are."""
-        self._owner: Row = np.full(64, -1, np.int32)
-        self._parts: list[_Part] = []
+        self._owner: Row = np.empty(_FIRST_ROOM, np.int32)
+        free, self.trans[:_PLACES] = _free_string()
+        self.outcome[:_PLACES], self._owner[:_PLACES] = -1, 0
+        self.outcome[self.FREE] = 0
+        self._parts = [free]
         self._starts: dict[tuple[Spec, Outcome], int] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, Completions] = {}
-        free = _free_rows()
-        order = np.array(free.free_places(1), np.int32)
-        self._add(Spec((TRUE,)), free, order, np.full(_PLACES, -1, np.int32), lambda met: 0)
 
     # Specs.
 
@@ -190,7 +197,7 @@ class StringPool:
         self.outcome[here] = ends[local]
         self._owner[here] = len(self._parts)
         last = None if spec.judge is None else len(spec.formulas) - 1
-        total = places[rows.completed_after_any_text()]
+        total = places[rows.total]
         total = np.sort(total[total >= max(first, _PLACES)])
         self._parts.append(_Part(first, local, places, rows, last, total))
         self.count = first + more
@@ -200,10 +207,12 @@ class StringPool:
         """Make room for so many states."""
         room = len(self.trans)
         if count > room:
-            more = max(count - room, room)
-            self.trans = np.concatenate([self.trans, np.full((more, WIDTH), DEAD, np.int32)])
-            self.outcome = np.concatenate([self.outcome, np.full(more, -1, np.int32)])
-            self._owner = np.concatenate([self._owner, np.full(more, -1, np.int32)])
+            room = max(count, 2 * room)
+            for name in ("trans", "outcome", "_owner"):
+                held = getattr(self, name)
+                larger = np.empty((room, *held.shape[1:]), np.int32)
+                larger[: self.count] = held[: self.count]
+                setattr(self, name, larger)
 
     def _at(self, state: int) -> tuple[_Part, int]:
         """Return the part of a state, and its number in the part's rows."""
@@ -233,11 +242,38 @@ class StringPool:
         found = np.flatnonzero(row >= 0).tolist()
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
 
-    def is_finite(self, state: int, most: int) -> list[bytes] | None:
-        """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
+    def targets(self, state: int, low: int, high: int) -> dict[int, int]:
+        """Return the states after a character of low..high, each with the smallest such character; none
+        inside a character. Cost: some microseconds for each run of characters that the automaton tells
+        apart."""
+        part, local = self._at(state)
+        of, found = part.rows.automaton, dict[int, int]()
+        starts, kinds = of.alphabet.starts, of.alphabet.kinds
+        at = int(np.searchsorted(starts, low, "right")) - 1
+        while local < of.states and at < len(starts) and starts[at] <= high:
+            end = high if at + 1 == len(starts) else min(high, int(starts[at + 1]) - 1)
+            point = max(low, int(starts[at]))
+            if not self.lone and 0xD800 <= point < 0xE000:
+                point = 0xE000
+            after = int(of.trans[local, kinds[at]])
+            if after >= 0 and point <= end:
+                found.setdefault(int(part.places[after]), point)
+            at += 1
+        return found
 
-        Cost: a few times `most` rows for each byte of the longest word.
+    def is_infinite(self, state: int) -> bool:
+        """Return whether infinitely many completions go on from a state between two characters."""
+        part, local = self._at(state)
+        return int(longest_rests(part.rows.automaton)[local]) >= FAR
+
+    def is_finite(self, state: int, most: int) -> list[bytes] | None:
+        """Return all completions from a state between two characters, sorted, if there are at most `most`;
+        otherwise None.
+
+        Cost: a few times `most` rows for each byte of the longest word, where there are finitely many.
         """
+        if self.is_infinite(state):
+            return None
         words: list[bytes] = []
         # every state is live, so each entry of the stack is a prefix of a word
         stack: list[tuple[int, bytes]] = [(state, b"")]

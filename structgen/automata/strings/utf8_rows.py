@@ -136,27 +136,19 @@ class ByteRows:
     """[states]: how many bytes the character still takes that a text has begun."""
     rests: Longs
     """[states]: how many characters a text still needs; one that was begun is not counted."""
+    total: npt.NDArray[np.int64]
+    """The states of the automaton from which every text can be completed."""
     digest: bytes
     """16 bytes that name the automaton and its outcomes, the same in every process."""
 
     @property
     def nbytes(self) -> int:
-        return self.automaton.nbytes + self.rows.nbytes + self.open_bytes.nbytes + self.rests.nbytes
+        return sum(one.nbytes for one in (self.automaton, self.rows, self.open_bytes, self.rests, self.total))
 
     @property
     def is_empty(self) -> bool:
         """Whether no text has an outcome."""
         return self.automaton.is_empty
-
-    def completed_after_any_text(self) -> npt.NDArray[np.int64]:
-        """Return the states from which every text can be completed."""
-        trans = self.automaton.trans
-        found = np.asarray((trans >= 0).all(axis=1))
-        while True:
-            less = found & found[trans].all(axis=1)
-            if (less == found).all():
-                return np.flatnonzero(less)
-            found = less
 
     def free_places(self, outcome: int) -> tuple[int, ...] | None:
         """Return the state that every text leads back to and whose outcome has a number, with the seven
@@ -204,8 +196,20 @@ def byte_rows(
         np.concatenate(made),
         np.concatenate(open_bytes),
         np.concatenate(rests),
+        _total(trans),
         digest.digest(),
     )
+
+
+def _total(trans: Table) -> npt.NDArray[np.int64]:
+    """Return the states from which every text can be completed: those that no character leads out of."""
+    found = np.asarray((trans >= 0).all(axis=1))
+    while found.any():
+        less = found & found[trans].all(axis=1)
+        if (less == found).all():
+            break
+        found = less
+    return np.flatnonzero(found)
 
 
 def _inside_rows(

@@ -62,6 +62,14 @@ class Strings:
         found = self._pool.is_finite(state, most)
         return None if found is None else [decode(word) for word in found]
 
+    def is_infinite(self, formula: Formula) -> bool:
+        """Return whether infinitely many strings meet a formula."""
+        spec = Spec((formula,))
+        if self._pool.counted(spec, self._intern) is not None:
+            return False
+        state = self._pool.start(spec, self._intern)
+        return state >= 0 and self._pool.is_infinite(state)
+
     def some(
         self,
         spec: Spec,

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.json_machine.tables import json_blocks as L
-from structgen.limits import Limits
-from structgen.machine_core.growing_tables import GrowingTables, TablePlan, TableSizes
+from structgen.machine_core.growing_tables import TablePlan, TableSizes
 from structgen.native.raw_memory import address_of
 
 Identity: TypeAlias = tuple[int, ...]
@@ -84,8 +83,3 @@ JSON_TABLES = TablePlan(
     },
     {"precise": 1, "may": address_of(_MAY), "next_byte": address_of(_NEXT)},
 )
-
-
-def json_tables(limits: Limits) -> GrowingTables:
-    """Return the tables of a new JSON grammar."""
-    return GrowingTables(limits, JSON_TABLES)

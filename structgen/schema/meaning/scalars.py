@@ -30,10 +30,8 @@ from structgen.language.ir import (
     Words,
 )
 from structgen.limits import Limits
-from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import (
     LISTED,
-    any_number,
     apart,
     bounds_length,
     conjunction,
@@ -45,7 +43,6 @@ from structgen.schema.meaning.formulas import (
     neighbours,
     number_meets,
     numbers_of,
-    quick_number,
     quick_string,
     without_implied,
 )
@@ -85,6 +82,10 @@ class StringOracle(Protocol):
 
     def words(self, formula: Formula, most: int) -> Sequence[str] | None:
         """Return all strings that meet a formula if they are at most `most`, else None."""
+        ...
+
+    def is_infinite(self, formula: Formula) -> bool:
+        """Return whether infinitely many strings meet a formula."""
         ...
 
     def some(
@@ -139,13 +140,10 @@ class Scalars:
         quoting: Quoting,
         *,
         longest: int | None = None,
-        printed: bool = False,
     ) -> None:
         """`quoting`: how strings are written. `longest`: code points of strings for which the schema has no
-        bound (max_string). `printed`: some numbers cannot be written (numbers="python")."""
+        bound (max_string)."""
         self.quoting = quoting
-        self.printed = printed or quoting.numerals_lack
-        self._quick_number = _unknown if self.printed else quick_number
         self.written = quoting.literal
         """The JSON literal of a decoded string."""
         self.tables = tables
@@ -166,6 +164,7 @@ class Scalars:
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
         self._contradictory: dict[tuple[int, ...], bool] = {}
+        self._infinite: dict[Formula, bool] = {}
         self._is_text = partial(can_be_written, lone=quoting.lone)
         self._of_values: set[Formula] = set()
         """Formulas that do not depend on how a number is written."""
@@ -453,7 +452,7 @@ class Scalars:
     # Questions
 
     def string_meets(self, formula: Formula, text: str) -> bool:
-        """Return whether a string meets a formula; simple patterns are answered without the automata."""
+        """Return whether a string meets a formula; patterns and formats alone are put to the automata."""
 
         def leaf(atom: Formula) -> bool:
             match atom:
@@ -471,12 +470,7 @@ class Scalars:
         """Return whether an ECMA-262 pattern matches somewhere in a string."""
         found = self._key_matches.get((source, text))
         if found is None:
-            plain = simple_patterns.simple(source)
-            if plain is not None:
-                found = plain.search.search(text) is not None
-            else:
-                found = self.strings.matches(Pattern(source), text)
-            self._key_matches[source, text] = found
+            found = self._key_matches[source, text] = self.strings.matches(Pattern(source), text)
         return found
 
     def contradictory(self, literals: Sequence[int]) -> bool:
@@ -547,13 +541,19 @@ class Scalars:
         key = kind, formula
         found = self._satisfiable.get(key)
         if found is None:
-            quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
+            quick = quick_string(formula) if kind == STRING else None
             if quick is None and is_empty(formula):
                 quick = False
-            elif quick is None and kind == NUMBER and not self.printed and any_number(formula):
-                quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
+        return found
+
+    def is_infinite(self, formula: Formula) -> bool:
+        """Return whether infinitely many strings meet a formula."""
+        found = self._infinite.get(formula)
+        if found is None:
+            found = formula == TRUE or (isinstance(formula, Not) and isinstance(formula.of, Words))
+            found = self._infinite[formula] = found or self.strings.is_infinite(formula)
         return found
 
     def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:
@@ -626,10 +626,6 @@ def _plain_point(formula: Formula) -> int | None:
         value = Decimal(next(iter(formula.of)))
         if value.adjusted() < 15 and value == value.to_integral_value() and value % 1000:
             return int(value)
-    return None
-
-
-def _unknown(formula: Formula) -> bool | None:
     return None
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import LimitError
-from structgen.language.ir import TRUE
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
@@ -27,7 +26,7 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable, values_of
-from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame
 from structgen.schema.recogniser.object_search import Ask, MemberPlan, Undecided, Where, Witness
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
@@ -565,7 +564,7 @@ class Members:
             for key_class in self.frames.classes(frame):
                 if self.frames.extra(frame, shape, key_class) == NEVER:
                     continue
-                if not written and (key_class.formula == TRUE or is_infinite(key_class.formula)):
+                if not written and self.scalars.is_infinite(key_class.formula):
                     free.extend((b"", key_class, -1) for _ in range(extras))
                 else:
                     free.extend(

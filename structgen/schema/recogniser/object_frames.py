@@ -186,7 +186,7 @@ class Frames:
             return found  # no obligation asks for a certain key
         for key_class in self.classes(frame):
             formula = self._unnamed(frame, key_class.formula, ())
-            if key_class.formula != TRUE and not is_infinite(key_class.formula):
+            if not self.scalars.is_infinite(key_class.formula):
                 found.update(self.scalars.strings.words(formula, LISTED) or ())
         return found
 
@@ -325,19 +325,6 @@ def _apart(a: str | None, b: str | None) -> bool:
 def _seems_finite(source: str) -> bool:
     """Return whether a pattern is anchored at both ends and has no sign of unbounded repetition."""
     return "^" in source and "$" in source and not any(sign in source for sign in ("*", "+", ",}"))
-
-
-def is_infinite(formula: Formula) -> bool:
-    """Return whether infinitely many strings meet a formula, where that shows at once."""
-    match formula:
-        case Pattern(source):
-            plain = simple_patterns.simple(source)
-            return plain is not None and plain.infinite
-        case Not(Pattern(source)):
-            return simple_patterns.literal_prefix(source) is not None
-        case Not(Words()):
-            return True
-    return False
 
 
 def _short_keys(count: int, writes: Callable[[str], bool]) -> list[str]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from structgen.errors import LimitError
-from structgen.language.ir import TRUE
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import (
@@ -25,7 +24,7 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.reading.json_values import JsonPieces
-from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
@@ -289,7 +288,7 @@ class Witness:
 
     def _in_stock(self, key_class: KeyClass, wanted: int) -> int:
         """Return how many keys of a class there are for new members, up to `wanted`."""
-        if key_class.formula == TRUE or is_infinite(key_class.formula):
+        if self.frames.scalars.is_infinite(key_class.formula):
             return wanted
         found = self._stock.get(key_class.index, 0)
         if found < wanted:

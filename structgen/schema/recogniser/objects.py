@@ -22,7 +22,7 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import parted, values_of
 from structgen.schema.recogniser.members import Left, Members, Unmet
-from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass
 from structgen.schema.recogniser.object_search import Ask, Where
 from structgen.schema.recogniser.overlapping_key_patterns import KeyJudge, UnlistedKeyClasses
@@ -192,7 +192,7 @@ class Objects:
         """Return whether an object may hold any number of keys that the frame does not name."""
         for key_class in self.frames.classes(frame):
             demand = self.frames.extra(frame, shape, key_class)
-            endless = key_class.formula == TRUE or is_infinite(key_class.formula)
+            endless = self.frames.scalars.is_infinite(key_class.formula)
             if endless and demand != NEVER and ask(demand) is not None:
                 return True
         return False
@@ -324,7 +324,7 @@ class Objects:
         for key_class in self.frames.classes(frame):
             demand = self.frames.extra(frame, shape, key_class)
             if demand != NEVER and self.alive(demand):
-                if key_class.formula == TRUE or is_infinite(key_class.formula):
+                if self.frames.scalars.is_infinite(key_class.formula):
                     return most
                 found += len(self.frames.fresh_keys(frame, key_class, most - found, ()))
         return found

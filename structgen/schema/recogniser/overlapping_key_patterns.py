@@ -3,8 +3,7 @@
 Fifty patterns that may match anywhere divide the keys into 2^50 classes, few of which any text meets. Where
 they are not listed, the automaton of keys finds the patterns that match a key, and a *judge* decides whether
 a key of that class may come: whether some value meets the subschemas of all its patterns. If one value meets
-all subschemas at once, every class may come, which settles most schemas without a search. A class is given up
-as soon as the patterns that surely match contradict each other.
+all subschemas at once, every class may come, which settles most schemas without a search.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from structgen.errors import LimitError
-from structgen.language.ir import TRUE, Pattern, Spec
-from structgen.schema.meaning import simple_patterns
+from structgen.language.ir import TRUE, Spec
 from structgen.schema.meaning.formulas import conjunction, negation
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
@@ -39,15 +37,6 @@ class KeyJudge:
         true -= {self._classes.last}
         return any(self._lives(self._classes.value(shape, true)) for shape in self._shapes)
 
-    def outlook(self, sure: frozenset[int], open: frozenset[int]) -> int:
-        """Return 0 where no key may come for which `sure` are true and some of `open`; 2 where one may come
-        whatever is written next; else 1."""
-        unlisted, sure = self._classes, sure - {self._classes.last}
-        left = [shape for shape in self._shapes if self._lives(unlisted.value(shape, sure, open))]
-        if not left:
-            return 0
-        return 2 if any(self._lives(unlisted.everything(shape, sure, open)) for shape in left) else 1
-
 
 def own_patterns(frame: Frame, facet: Schema) -> dict[int, Schema]:
     """Return the subschemas of a schema for keys, by the predicate that is true of them."""
@@ -64,20 +53,19 @@ def asked(
     frame: Frame,
     shape: ObjectShape,
     true: frozenset[int],
-    open: frozenset[int] = frozenset(),
 ) -> list[int]:
     """Return the literals of the values under keys of which these predicates are true, NEVER among them where
-    no key may come. With `open`: the literals that hold even if those predicates come out true too."""
+    no key may come."""
     literals: list[int] = []
     for literal in (*shape.key_literals, *frame.key_literals):
         at = frame.literal_at[literal]
-        if at not in true and at not in open:
+        if at not in true:
             literals.append(NEVER)
     for facet in shape.facets:
         own = own_patterns(frame, facet)
         matched = own.keys() & true
         literals.extend(tables.literal(own[at]) for at in sorted(matched))
-        if facet.additional is not None and not matched and own.keys().isdisjoint(open):
+        if facet.additional is not None and not matched:
             literals.append(tables.literal(facet.additional))
     return literals
 
@@ -96,10 +84,9 @@ class UnlistedKeyClasses:
         """How many keys there are for an object of a shape, up to a number, as `Objects` found it."""
         self._classes: dict[frozenset[int], KeyClass] = {}
         self._judges: dict[tuple[Callable[[int], bool], tuple[int, ...]], KeyJudge] = {}
-        self._anywhere: dict[int, bool] = {}
         self._found: dict[int, list[tuple[str, KeyClass]]] = {}
         """Keys that were found for objects of a shape, short ones first."""
-        self._values: dict[tuple[int, frozenset[int], frozenset[int]], int] = {}
+        self._values: dict[tuple[int, frozenset[int]], int] = {}
 
     def of(self, true: frozenset[int]) -> KeyClass:
         """Return the class of the keys for which exactly these predicates are true."""
@@ -138,41 +125,12 @@ class UnlistedKeyClasses:
             return NEVER
         return self.tables.both(demand, map(self.tables.literal, others))
 
-    def everything(self, shape: ObjectShape, sure: frozenset[int], open: frozenset[int]) -> int:
-        """Return the conjunction of the demands of all keys for which `sure` will be true and some of `open`.
-
-        If some value meets it, such a key may come whatever is written next; NEVER where that is unknown.
-        additionalProperties asks nothing where a pattern can still be made to match.
-        """
-        demand = self.value(shape, sure | open)
-        if demand == NEVER or any(self.frame.literal_at[one] not in sure for one in shape.key_literals):
-            return NEVER
-        others: list[int] = []
-        for facet in shape.facets:
-            own = own_patterns(self.frame, facet).keys()
-            if facet.additional is None or not own.isdisjoint(sure):
-                continue
-            if not any(self._may_always_match(at) for at in own & open):
-                others.append(self.tables.literal(facet.additional))
-        return self.tables.both(demand, others)
-
-    def _may_always_match(self, at: int) -> bool:
-        """Return whether any string has a continuation in which a predicate is true for good."""
-        found = self._anywhere.get(at)
+    def value(self, shape: ObjectShape, true: frozenset[int]) -> int:
+        """Return the demand on the values of a class of keys, NEVER where no key may come."""
+        found = self._values.get((shape.id, true))
         if found is None:
-            predicate = self.predicates[at]
-            plain = simple_patterns.simple(predicate.source) if isinstance(predicate, Pattern) else None
-            found = plain is not None and plain.inhabited and plain.anywhere
-            self._anywhere[at] = found
-        return found
-
-    def value(self, shape: ObjectShape, true: frozenset[int], open: frozenset[int] = frozenset()) -> int:
-        """Return the demand on the values of a class of keys, NEVER where no key may come. With `open`:
-        the demand that holds even if those predicates come out true too."""
-        found = self._values.get((shape.id, true, open))
-        if found is None:
-            literals = asked(self.tables, self.frame, shape, true, open)
-            found = self._values[shape.id, true, open] = self.tables.of_value(self.tables.demand(literals))
+            literals = asked(self.tables, self.frame, shape, true)
+            found = self._values[shape.id, true] = self.tables.of_value(self.tables.demand(literals))
         return found
 
     def supply(

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE
 from structgen.limits import Limits
-from structgen.schema.meaning import simple_patterns
-from structgen.schema.meaning.formulas import has_few_digits
 from structgen.schema.meaning.place import (
     ANYTHING,
     ARRAY,
@@ -113,7 +111,7 @@ class Oracle:
             return True if listed and any(map(self._can_be_written, listed)) else None
         if types & (NULL | BOOLEAN):
             return True
-        if types & NUMBER and (not info.numbers or _is_half_open(schema)):
+        if types & NUMBER and not info.numbers:
             return True
         if types & STRING and (not info.strings or _has_string(schema)):
             return True
@@ -355,23 +353,10 @@ class Oracle:
         return best
 
 
-def _is_half_open(schema: Schema) -> bool:
-    """Return whether at most one side of the numbers is bounded: multiples lie on the other."""
-    ends = (schema.minimum, schema.maximum, schema.exclusive_minimum, schema.exclusive_maximum)
-    if not has_few_digits(ends, schema.multiple_of):
-        return False
-    return (schema.minimum is None and schema.exclusive_minimum is None) or (
-        schema.maximum is None and schema.exclusive_maximum is None
-    )
-
-
 def _has_string(schema: Schema) -> bool:
     """Return whether some string meets the string keywords, where that shows at once."""
     if schema.pattern is None and schema.format is None:
         return schema.max_length is None or schema.min_length <= schema.max_length
     if schema.min_length or schema.max_length is not None or (schema.pattern and schema.format):
         return False
-    if schema.pattern is None:
-        return True
-    plain = simple_patterns.simple(schema.pattern)
-    return plain is not None and plain.inhabited
+    return schema.pattern is None

@@ -108,7 +108,6 @@ class SchemaNetwork:
             numbers,
             document.quoting,
             longest=policies.max_string,
-            printed=policies.numbers == "python",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []
