@@ -131,13 +131,18 @@ def test_masks_are_what_can_be_read_byte_by_byte(pattern: str) -> None:
                 config = language.step(config, byte)
 
 
-def test_counted_repeats_of_counted_repeats_are_compiled_at_once() -> None:
-    language = sg.regex("(a{0,1000}){0,1000}").language(sg.Limits())
+def test_counted_repeats_of_counted_repeats_are_one_count_or_refused_by_name() -> None:
+    language = sg.regex("(a{0,30}){0,30}").language(sg.Limits())
     config = language.start()
-    for _ in range(2000):
-        config = language.step(config, 97)
-        assert config is not None
-    assert language.sizes["string_states"] < 3000
+    for _ in range(900):
+        after = language.step(config, 97)
+        assert after is not None
+        config = after
+    assert language.step(config, 97) is None
+    assert language.sizes["string_states"] < 1000
+    with pytest.raises(sg.LimitError) as caught:
+        sg.regex("(a{0,1000}){0,1000}").language(sg.Limits())
+    assert caught.value.limit == "automaton_states"
 
 
 def test_what_cannot_be_completed_is_no_state() -> None:
