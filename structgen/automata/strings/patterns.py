@@ -48,7 +48,7 @@ from structgen.automata.strings.threads import (
     sets_of,
 )
 
-_MOST_THREADS: Final = 200_000
+_MOST_THREADS: Final = 100_000
 """The most threads that are followed in Python, some 5 us each."""
 _STEPS_OF_A_THREAD: Final = 4
 """Steps of duties that cost as much as a thread."""
