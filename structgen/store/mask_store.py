@@ -104,20 +104,20 @@ class VocabularyStore:
 
     def put(
         self,
-        key: bytes | None,
+        key: bytes,
         inside: npt.NDArray[np.int32],
         crossings: tuple[Crossing, ...],
         row: npt.NDArray[np.int32] | None = None,
         number: int | None = None,
     ) -> Record:
         """Return a record of the tokens inside (as a row, where they are that) and the crossings, kept for
-        others if there is room and it has a key. `number`: the row's, where it is one of the store's.
+        others if there is room. `number`: the row's, where it is one of the store's.
 
         Of two threads that made the same one, both get the first. A record that is not kept lives as long as
         the caller holds it.
         """
         with self._lock:
-            found = None if key is None else self._records.get(key)
+            found = self._records.get(key)
             if found is not None:
                 return found
             self.made += 1
@@ -134,7 +134,7 @@ class VocabularyStore:
             record = Record(-1 if number is None else number, inside, shared)
             size = int(inside.nbytes) + sum(int(crossing.exact.nbytes) for crossing in shared) + 200
             is_kept = row is None or number is not None
-            if key is not None and is_kept and self._held + size <= self._memory:
+            if is_kept and self._held + size <= self._memory:
                 self._held += size
                 self._records[key] = record
             return record

@@ -27,7 +27,7 @@ _QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
 class Recorder:
     """The records of one grammar's terminals. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_expander", "_keys", "_large", "_masks", "_own", "_records", "_retry", "_tables")
+    __slots__ = ("_expander", "_keys", "_large", "_masks", "_records", "_retry", "_tables")
 
     def __init__(
         self,
@@ -39,22 +39,17 @@ class Recorder:
         self._tables, self._expander, self._masks, self._retry = tables, expander, masks, retry
         self._records: dict[int, Record] = {}
         """The tables hold addresses of their arrays."""
-        self._keys: dict[Identity, bytes | None] = {}
-        """The keys in the mask store of the terminals that were met; None: only this grammar has such."""
+        self._keys: dict[Identity, bytes] = {}
+        """The keys in the mask store of the terminals that were met."""
         self._large: list[int] = []
-        self._own: dict[Identity, Record] = {}
-        """Records that others are made of, where the store takes none."""
 
     def make(self, terminal: int, index: int, space: Workspace) -> None:
         """Install what a terminal is; `index` is the state in which it was met."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
         mode = identity[L.X_MODE]
-        key: bytes | None
-        if mode == L.M_SPACE:
-            key = terminal_masks.space_key(identity, self._masks)
-        else:
-            key = self._key(identity)
-        record = None if key is None else self._masks.get(key)
+        is_space = mode == L.M_SPACE
+        key = terminal_masks.space_key(identity, self._masks) if is_space else self._key(identity)
+        record = self._masks.get(key)
         if record is None and mode in _WRITTEN:
             record = self._from_start(key, identity, index, space)
         if record is None:
@@ -65,30 +60,26 @@ class Recorder:
         if len(record.tokens) >= self._masks.words:
             self._large.append(terminal)
 
-    def _put(self, key: bytes | None, mode: int, found: terminal_masks.Harvest) -> Record:
+    def _put(self, key: bytes, mode: int, found: terminal_masks.Harvest) -> Record:
         """Put what a walk found into the store."""
         expander = self._expander
         named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
         crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
         return self._masks.put(key, found.inside, crossings, found.row, found.number)
 
-    def _key(self, identity: list[int]) -> bytes | None:
-        """Return a terminal's key in the mask store; None where its automaton is of no use to others."""
+    def _key(self, identity: list[int]) -> bytes:
+        """Return a terminal's key in the mask store."""
         known = tuple(identity)
         if known in self._keys:
             return self._keys[known]
         lex, expander = identity[L.X_LEX], self._expander
-        automaton: bytes | None
         if identity[L.X_MODE] == L.M_NUMBER:
             automaton = expander.numbers.key(lex)
         elif lex & L.STATE_BITS == StringPool.FREE:
             automaton = _FREE_STRING
         else:
             automaton = expander.strings.key(lex & L.STATE_BITS)
-        key = None
-        if automaton is not None:
-            key = terminal_masks.content_key(identity, automaton, self._tables.context)
-        self._keys[known] = key
+        key = self._keys[known] = terminal_masks.content_key(identity, automaton, self._tables.context)
         return key
 
     def forget_large(self) -> None:
@@ -117,9 +108,7 @@ class Recorder:
 
     # --- states that are told by another one's record -------------------------------------------------------
 
-    def _from_start(
-        self, key: bytes | None, identity: list[int], index: int, space: Workspace
-    ) -> Record | None:
+    def _from_start(self, key: bytes, identity: list[int], index: int, space: Workspace) -> Record | None:
         """Return the record of a string or key, made of that of the state in which its automaton begins;
         None where too much differs (`terminal_walks.lost_tokens`), and a walk is due."""
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
@@ -155,7 +144,7 @@ class Recorder:
         is asked about."""
         identity = (mode, lex, 0, -1, 0, 0)
         key = self._key(list(identity))
-        record = self._own.get(identity) if key is None else self._masks.get(key)
+        record = self._masks.get(key)
         if record is not None:
             return record
         node = self._retry(state_walk.put_node, mode, residue, lex)
@@ -163,8 +152,6 @@ class Recorder:
         if record is None:
             self._repeat(terminal_walks.terminal_tokens, node, space)
             record = self._put(key, mode, terminal_masks.harvest(self._tables, space, mode, self._masks))
-        if key is None:
-            self._own[identity] = record
         return record
 
     def _repeat(self, ask: Callable[[int, int], int], argument: int, space: Workspace) -> None:

@@ -130,7 +130,7 @@ def make_crossings(found: Left, sets: dict[int, frozenset[int]]) -> tuple[Crossi
     )
 
 
-def less(whole: Record, removed: npt.NDArray[np.int32], key: bytes | None, masks: VocabularyStore) -> Record:
+def less(whole: Record, removed: npt.NDArray[np.int32], key: bytes, masks: VocabularyStore) -> Record:
     """Return a record without some tokens, in order, put into the store under its key."""
     if not len(removed):
         row = None if whole.row < 0 else masks.rows[whole.row]
