@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lark.indenter import PythonIndenter
 from lexeme_moves import LexemeMoves
-from test_lexer_traps import TRAPS
+from lark_traps import TRAPS
 
 import structgen as sg
 from structgen.errors import StructgenError
