@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lark.indenter import PythonIndenter
-from lexeme_moves import LexemeMoves
 from lark_traps import TRAPS
+from lexeme_moves import LexemeMoves
 
 import structgen as sg
 from structgen.errors import StructgenError

@@ -58,7 +58,7 @@ def answers(case: Case, room: Room, tokenizer: sg.Tokenizer) -> Iterator[Answer]
 def _along(
     compiled: sg.CompiledGrammar, number: int, text: bytes, tokenizer: sg.Tokenizer
 ) -> Iterator[Answer]:
-    """Yield the answers before each token of a text and behind the last; then how many of its bytes are taken."""
+    """Yield the answers before each token of a text and behind the last; then how many bytes are taken."""
     tokens = tokenizer.encode(text)
     state: sg.State | None = compiled.start
     read = b""
@@ -87,9 +87,7 @@ def _taken(compiled: sg.CompiledGrammar, text: bytes) -> tuple[int, bool]:
     return taken, compiled.accepts_end(state)
 
 
-def _walk(
-    compiled: sg.CompiledGrammar, number: int, case: Case, tokenizer: sg.Tokenizer
-) -> Iterator[Answer]:
+def _walk(compiled: sg.CompiledGrammar, number: int, case: Case, tokenizer: sg.Tokenizer) -> Iterator[Answer]:
     """Yield the answers along a walk: tokens by the case's name, three in four of its alphabet's letters."""
     letters = frozenset(case.alphabet.encode())
     state, tokens, read = compiled.start, (), b""

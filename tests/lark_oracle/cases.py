@@ -30,24 +30,26 @@ _PYTHON_FILES = (
     "parsers/earley_common.py", "tools/serialize.py", "tools/__init__.py",
 )  # fmt: skip
 """Files of lark, whose version is fixed for the tests: the same everywhere, and nothing of them lies here."""
-_SYNCODE: dict[str, tuple[str, ...]] = {
-    "calc": ("sin(30) + (1.5 * 2)", "1 + + 2"),
-    "json": ("json",),
-    "sql": ("sql",),
-    "go": ("go",),
-    "python": ("python",),
+_SYNCODE: dict[str, str | tuple[str, ...]] = {
+    "json": "json",
+    "sql": "sql",
+    "go": "go",
+    "python": "python",
+    "calc": ("(30 + 1.5) * 2 / (4 - 1)", "1 + + 2"),
     "c": ("int main() { int a = 1 ; return a ; }", "int f(int a) {\n  while (a < 3) { a = a + 1; }\n}\n"),
-    "prover9": ("all x (p(x) -> q(x)).", "exists y (-r(y) & s(y))."),
+    "prover9": ("Predicates:\nP(x) ::: a\nPremises:\n∀x (P(x) → ¬P(x)) ::: b\nConclusion:\nP(a) ::: c\n",),
     "java": (
-        "package a.b;\n\nimport java.util.List;\n\n/** A point. */\npublic final class Point<T extends Number> {\n"
-        "    private final int x = 0x1F, y; // two\n\n    @Override\n    public int sum(int... more) throws Error {\n"
-        "        for (int i = 0; i < more.length; i++) { x += more[i]; }\n"
-        '        return x > 0 ? y : (int) Math.max(1.5e3, "a\\"b".length());\n    }\n}\n',
+        "package a.b;\n\nimport java.util.List;\n\n/** A point. */\npublic final class P {\n    private final int x"
+        " = 31, y; // two\n\n    @Override\n    public int sum(int... a) throws Error {\n        for (int i = 0; i"
+        ' < a.length; i++) { x += a[i]; }\n        return x > 0 ? y : (int) Math.max(1.5e3, "a\\"b");\n    }\n}\n',
         "class A { void f() { if (a == b) { g(); } else { while (true) break; } } }",
-        "class A { int }",
     ),
 }
 """Grammars of SynCode: texts, or the name of a grammar of ours whose texts are read."""
+
+
+class _SynCodesLines(PythonIndenter):
+    NL_type = "_NL"
 
 
 @dataclass(frozen=True)
@@ -86,43 +88,43 @@ class Case:
 
 
 def cases(syncode: Path | None, llama3: str | None) -> dict[str, Callable[[], Case]]:
-    """Return what makes the cases, by their names. `syncode`: SynCode's source distribution, unpacked; `llama3`: the
-    vocabulary, as the benches name it."""
+    """Return what makes the cases, by their names. `syncode`: SynCode's source distribution, unpacked;
+    `llama3`: the vocabulary, as the benches name it."""
     found: dict[str, Callable[[], Case]] = {}
+
+    def put(kind: Callable[..., Case], name: str, *arguments: Any, **options: Any) -> None:
+        found[name] = partial(kind, name, *arguments, **options)
+
     for size in ["small", *(["llama3"] if llama3 else [])]:
-        for path in sorted((ROOT / "grammars").glob("*.lark")):
-            name = f"shipped/{path.stem}@{size}"
-            postlex = {"postlex": PythonIndenter()} if path.stem == "python" else {}
-            found[name] = partial(_of_texts, name, path, path.stem, postlex)
-        ours, larks = ROOT / "grammars" / "python.lark", _LARK / "grammars" / "python.lark"
-        found[f"files/ours@{size}"] = partial(_of_files, f"files/ours@{size}", ours, {})
-        found[f"files/larks@{size}"] = partial(
-            _of_files, f"files/larks@{size}", larks, {"start": "file_input"}
-        )
+        ours = ROOT / "grammars"
+        for path in sorted(ours.glob("*.lark")):
+            lines = {"postlex": PythonIndenter()} if path.stem == "python" else {}
+            put(_of_texts, f"shipped/{path.stem}@{size}", path, path.stem, lines)
+        put(_of_files, f"files/ours@{size}", ours / "python.lark")
+        put(_of_files, f"files/larks@{size}", _LARK / "grammars" / "python.lark", start="file_input")
         for language, texts in _SYNCODE.items() if syncode else ():
+            assert syncode is not None
             (path,) = syncode.rglob(f"parsers/grammars/{language}.lark")
-            name = f"syncode/{language}@{size}"
-            postlex = {"postlex": PythonIndenter()} if language == "python" else {}
-            held = texts[0] if len(texts) == 1 else texts
-            found[name] = partial(_of_texts, name, path, held, postlex)
+            lines = {"postlex": _SynCodesLines()} if language == "python" else {}
+            put(_of_texts, f"syncode/{language}@{size}", path, texts, lines)
     for trap, one in TRAPS.items():
-        name = f"traps/{trap.replace(' ', '-')}@letters"
-        found[name] = partial(Case, name, one.grammar, alphabet=one.alphabet)
+        put(Case, f"traps/{trap.replace(' ', '-')}@letters", one.grammar, alphabet=one.alphabet)
     for family, count in FAMILIES.items():
         for seed in range(count):
-            name = f"{family}/{seed}@letters"
-            found[name] = partial(_at_random, name, family, seed)
+            put(_at_random, f"{family}/{seed}@letters", family, seed)
     return found
 
 
 def _of_texts(name: str, path: Path, texts: str | tuple[str, ...], options: Mapping[str, Any]) -> Case:
     if isinstance(texts, str):
         held = json.loads((ROOT / "grammars" / f"{texts}.texts.json").read_text("utf-8"))
-        texts = tuple(entry["text"] for kind in ("accepted", "rejected") for entry in held[kind])
+        # SynCode's grammars want a line's end behind the last line.
+        end = "\n" if name.startswith("syncode") else ""
+        texts = tuple(entry["text"] + end for kind in ("accepted", "rejected") for entry in held[kind])
     return Case(name, path, texts, options=options)
 
 
-def _of_files(name: str, path: Path, options: Mapping[str, Any]) -> Case:
+def _of_files(name: str, path: Path, **options: Any) -> Case:
     most = 2_000  # characters: digests.txt stays below a megabyte
     texts = ((_LARK / file).read_text("utf-8")[:most] for file in _PYTHON_FILES)
     whole = tuple(text[: text.rindex("\n") + 1] for text in texts)
