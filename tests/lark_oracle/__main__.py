@@ -54,11 +54,11 @@ def main() -> int:
         if options.times:
             print(f"{time.process_time() - since:7.2f} s  {name}", flush=True)
         was = before.get(name)
-        if was is not None and was.inputs != case.inputs:
-            print(f"{name}: left out, its grammar or its texts are others than were asked")
+        if was is None or was.inputs != case.inputs:
+            print(f"{name}: left out, {'it is new' if was is None else 'other texts were asked, or another grammar'}")
             tally["left out"] += 1
             continue
-        found = differences(name, was or Line("", ()), said, options.kinds.split(","))
+        found = differences(name, was, said, options.kinds.split(","))
         tally["cases that differ"] += bool(found)
         for one in found[:_SHOWN]:
             tally.update(_shown(one, case, rooms, words, judged=options.judge))

@@ -39,9 +39,10 @@ _SYNCODE: dict[str, str | tuple[str, ...]] = {
     "c": ("int main() { int a = 1 ; return a ; }", "int f(int a) {\n  while (a < 3) { a = a + 1; }\n}\n"),
     "prover9": ("Predicates:\nP(x) ::: a\nPremises:\n∀x (P(x) → ¬P(x)) ::: b\nConclusion:\nP(a) ::: c\n",),
     "java": (
-        "package a.b;\n\nimport java.util.List;\n\n/** A point. */\npublic final class P {\n    private final int x"
-        " = 31, y; // two\n\n    @Override\n    public int sum(int... a) throws Error {\n        for (int i = 0; i"
-        ' < a.length; i++) { x += a[i]; }\n        return x > 0 ? y : (int) Math.max(1.5e3, "a\\"b");\n    }\n}\n',
+        "package a.b;\n\nimport java.util.List;\n\n/** A point. */\npublic final class P {\n"
+        "  private int x = 31, y; // two\n\n  @Override\n  public int sum(int... a) throws Error {\n"
+        "    for (int i = 0; i < a.length; i++) { x += a[i]; }\n"
+        '    return x > 0 ? y : (int) Math.max(1.5e3, "a\\"b");\n  }\n}\n',
         "class A { void f() { if (a == b) { g(); } else { while (true) break; } } }",
     ),
 }

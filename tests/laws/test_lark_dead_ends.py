@@ -1,5 +1,5 @@
-"""Of grammars with ignored terminals: each allowed byte begins a text that lark accepts, and each text that lark
-accepts is allowed. Some grammars are named, the others drawn at random.
+"""Of grammars with ignored terminals: each allowed byte begins a text that lark accepts, and each text that
+lark accepts is allowed. Some grammars are named, the others drawn at random.
 
 What answers is `ROOM`. Grammars of `KNOWN` and `NAMED` break the law today: behind an ignored terminal that
 takes in what must come, a byte is allowed that begins no text.
@@ -47,7 +47,7 @@ NAMED = {
         "c\n :",
     ),
 }
-"""Grammars with their letters. Nothing but comments is ignored, or an ignored terminal takes in a line's end."""
+"""Grammars with their letters. Comments alone are ignored, or an ignored terminal takes in a line's end."""
 _TAKES_IN = pytest.mark.xfail(
     strict=True, raises=AssertionError, reason="an ignored terminal takes in what must come"
 )
