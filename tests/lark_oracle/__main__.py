@@ -24,6 +24,7 @@ from .book import DIGESTS, Difference, Line, differences, line, read, write
 from .cases import Case, cases, tokenizer
 from .judge import faults
 
+Rooms = dict[str, asking.Room]
 _TODAY = "lark_oracle.answers:structgen_room"
 _SHOWN = 3
 """Differing texts of one case that are printed, and faults of one room at a place."""
@@ -45,23 +46,21 @@ def main() -> int:
     tally: Counter[str] = Counter()
     began = time.process_time()
     for name in names:
-        since = time.process_time()
         case = makers[name]()
         words = tokenizer(case.vocabulary, options.llama3 if case.vocabulary == "llama3" else None)
         said = list(asking.answers(case, room, words))
         lines[name] = line(case.inputs, said)
         tally["digests"] += len(said)
-        if options.times:
-            print(f"{time.process_time() - since:7.2f} s  {name}", flush=True)
         was = before.get(name)
         if was is None or was.inputs != case.inputs:
-            print(f"{name}: left out, {'it is new' if was is None else 'other texts were asked, or another grammar'}")
+            why = "it is new" if was is None else "the grammar or the texts were others"
+            print(f"{name}: left out, {why}")
             tally["left out"] += 1
             continue
         found = differences(name, was, said, options.kinds.split(","))
         tally["cases that differ"] += bool(found)
         for one in found[:_SHOWN]:
-            tally.update(_shown(one, case, rooms, words, judged=options.judge))
+            tally.update(_shown(one, case, rooms, words, options.judge))
         if len(found) > _SHOWN:
             print(f"{name}: and {len(found) - _SHOWN} texts more")
     if not names:
@@ -84,7 +83,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kinds", default=",".join(asking.KINDS), help="what is compared, comma-separated")
     parser.add_argument("--llama3", help="Llama 3's vocabulary: a file, or `llama3`, which pip fetches")
     parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
-    parser.add_argument("--times", action="store_true", help="print the CPU seconds of each case")
     return parser.parse_args()
 
 
@@ -94,14 +92,13 @@ def _named(room: str) -> asking.Room:
     return found
 
 
-def _shown(
-    one: Difference, case: Case, rooms: dict[str, asking.Room], words: Any, *, judged: bool
-) -> Counter[str]:
+def _shown(one: Difference, case: Case, rooms: Rooms, words: Any, judged: bool) -> Counter[str]:
     """Print a difference, and what lark says of it; return who was right, counted."""
     text, tokens, before = one.place
+    where = "bytes" if tokens is None else f"token {len(tokens)}"
+    kinds = ", ".join(one.kinds)
     print(
-        f"{one.name}: {', '.join(one.kinds)}; text {text}, token {len(tokens)}, after {before[-60:]!r}"
-        f"; {one.further} behind it",
+        f"{one.name}: {kinds}; text {text}, {where}, after {before[-60:]!r}; {one.further} behind it",
         flush=True,
     )
     tally: Counter[str] = Counter({f"{kind} differ": 1 for kind in one.kinds})

@@ -28,7 +28,8 @@ class Place(NamedTuple):
 
     text: int
     """The number of the text, or of the walk."""
-    tokens: tuple[int, ...]
+    tokens: tuple[int, ...] | None
+    """Before it; None where the text is read byte by byte."""
     read: bytes
 
 
@@ -73,7 +74,7 @@ def _along(
         if state is None:
             break
         read += tokenizer.token_bytes[tokens[step]] or b""
-    yield Place(number, (), text), _digest(_taken(compiled, text), 8)
+    yield Place(number, None, text), _digest(_taken(compiled, text), 8)
 
 
 def _taken(compiled: sg.CompiledGrammar, text: bytes) -> tuple[int, bool]:

@@ -14,6 +14,7 @@ import structgen as sg
 from .answers import Place, Room
 from .cases import Case
 
+Faults = dict[str, list[str]]
 _MOST = 48
 """Allowed tokens that are asked about where no second room says which of them differ."""
 _REST = 3
@@ -26,15 +27,17 @@ class _Asked:
     allowed: frozenset[int] = frozenset()
     compiled: sg.CompiledGrammar | None = None
     state: sg.State | None = None
-    whole: bytes | str = "the text so far is refused"
-    """The text that the completion makes; or what is wrong with it."""
+    whole: bytes | str = ""
+    """The text that the completion makes; what is wrong with it; nothing where the text so far is refused."""
 
     def __init__(self, case: Case, room: Room, tokenizer: sg.Tokenizer, place: Place) -> None:
         try:
             self.compiled = room(case.source, tokenizer, **case.options)
             self.state = self.compiled.start
-            for token in place.tokens:
+            for token in place.tokens or ():
                 self.state = self.compiled.step(self.state, token) if self.state else None
+            if place.tokens is None:
+                self.state = self.compiled.step_bytes(self.state, place.read)
             if self.state is not None:
                 self.allowed = frozenset(self.compiled.allowed(self.state))
                 self.whole = place.read + self.compiled.completion(self.state)
@@ -51,9 +54,7 @@ class _Asked:
             return f"{type(error).__name__}: {error}"
 
 
-def faults(
-    case: Case, rooms: Mapping[str, Room], tokenizer: sg.Tokenizer, place: Place
-) -> dict[str, list[str]]:
+def faults(case: Case, rooms: Mapping[str, Room], tokenizer: sg.Tokenizer, place: Place) -> Faults:
     """Return for each room what lark says against its answers at a place, in words.
 
     A token is allowed rightly where lark takes the text that the room itself completes behind it, and refused
@@ -61,16 +62,20 @@ def faults(
     rooms, tokens are asked about that one of them allows alone.
     """
     asked = {name: _Asked(case, room, tokenizer, place) for name, room in rooms.items()}
-    found: dict[str, list[str]] = {name: [] for name in rooms}
+    found: Faults = {name: [] for name in rooms}
     everywhere = frozenset.intersection(*(one.allowed for one in asked.values()))
     ends = frozenset(tokenizer.eos_token_ids)
     texts, is_text = tokenizer.token_bytes, _takes(case, place.read)
     taken = dict(_tried(case, tokenizer, place, everywhere))
+    right = [one.whole for one in asked.values() if isinstance(one.whole, bytes) and _takes(case, one.whole)]
+    least = min(map(len, right), default=0)
     for name, one in asked.items():
         if bool(one.allowed & ends) != is_text:
             found[name].append(f"lark {'takes' if is_text else 'refuses'} {place.read!r}")
-        if not _takes(case, one.whole):
+        if one.whole not in right and (one.whole or right):
             found[name].append(f"completes: {one.whole!r}")
+        elif len(one.whole) > least:
+            found[name].append(f"completes with {len(one.whole) - least} bytes more than are needed")
         wanted = one.allowed - ends - (everywhere if len(rooms) > 1 else frozenset())
         for token in sorted(wanted, key=lambda token: drawn(f"{token}", 1 << 30))[:_MOST]:
             whole = one.behind(token, place.read + (texts[token] or b""))
@@ -78,13 +83,9 @@ def faults(
                 taken[token] = whole
             else:
                 found[name].append(f"allows {texts[token]!r}, completed: {whole!r}")
-    right = [one.whole for one in asked.values() if isinstance(one.whole, bytes) and _takes(case, one.whole)]
-    least = min(map(len, right), default=0)
     for name, one in asked.items():
         missing = sorted(taken.keys() - one.allowed)
         found[name] += [f"refuses {texts[token]!r}, lark takes {taken[token]!r}" for token in missing]
-        if one.whole in right and len(one.whole) > least:
-            found[name].append(f"completes with {len(one.whole) - least} bytes more than are needed")
     return found
 
 
