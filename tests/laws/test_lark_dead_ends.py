@@ -60,16 +60,18 @@ def faults(room: Callable[..., sg.Grammar], one: Drawn) -> list[str]:
     beginnings = {text[:size] for text in accepted for size in range(len(text) + 1)}
     compiled = sg.compile(room(one.text, **one.options), BYTES, store=False)
     found: list[str] = []
+    mask = sg.allocate_mask(1, compiled.vocab_size)
     pending = [(b"", compiled.start)]
     for text, state in pending:
         if len(found) > _ENOUGH:
             break
-        allowed = set(compiled.allowed(state))
-        if (END in allowed) != (text in accepted):
+        compiled.fill(state, mask)
+        words = mask.array[0].tolist()
+        if words[END >> 5] >> (END & 31) & 1 != (text in accepted):
             found.append(f"lark {'takes' if text in accepted else 'refuses'} {text!r}")
         for byte in one.alphabet.encode():
             further = text + bytes((byte,))
-            if byte not in allowed:
+            if not words[byte >> 5] >> (byte & 31) & 1:
                 found += [f"{further!r} is not allowed, and begins a text"] if further in beginnings else []
                 continue
             after = compiled.step(state, byte)
