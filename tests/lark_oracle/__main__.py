@@ -34,8 +34,7 @@ def main() -> int:
     """Return the exit status: 0 where all is as it was, or was blessed; 1 where something differs; 2 where no
     case is named so."""
     options = _options()
-    room = _named(options.room)
-    rooms = {options.room: room} | ({options.beside: _named(options.beside)} if options.beside else {})
+    rooms = {name: _named(name) for name in (options.room, options.beside) if name}
     before = read(DIGESTS.read_text("utf-8")) if DIGESTS.exists() else {}
     makers = cases(options.syncode, options.llama3)
     for left_out, option in (("@llama3", options.llama3), ("syncode/", options.syncode)):
@@ -48,13 +47,12 @@ def main() -> int:
     for name in names:
         case = makers[name]()
         words = tokenizer(case.vocabulary, options.llama3 if case.vocabulary == "llama3" else None)
-        said = list(asking.answers(case, room, words))
+        said = list(asking.answers(case, rooms[options.room], words))
         lines[name] = line(case.inputs, said)
         tally["digests"] += len(said)
         was = before.get(name)
         if was is None or was.inputs != case.inputs:
-            why = "it is new" if was is None else "the grammar or the texts were others"
-            print(f"{name}: left out, {why}")
+            print(f"{name}: left out, its grammar or its texts are not those of {DIGESTS.name}")
             tally["left out"] += 1
             continue
         found = differences(name, was, said, options.kinds.split(","))
@@ -88,8 +86,7 @@ def _options() -> argparse.Namespace:
 
 def _named(room: str) -> asking.Room:
     module, _, function = room.partition(":")
-    found: asking.Room = getattr(import_module(module), function)
-    return found
+    return getattr(import_module(module), function)  # type: ignore[no-any-return]
 
 
 def _shown(one: Difference, case: Case, rooms: Rooms, words: Any, judged: bool) -> Counter[str]:

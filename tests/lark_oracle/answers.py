@@ -14,7 +14,8 @@ import structgen as sg
 from .cases import Case
 
 Room = Callable[..., sg.CompiledGrammar]
-"""Called with a grammar's text or path, a tokenizer and the options of `sg.lark`; returns what is asked."""
+"""Called with a grammar's text or path, a tokenizer and the options of `sg.lark`. It returns what has the names
+of a compiled grammar that are used here; an error is an answer."""
 KINDS = {"mask": slice(0, 4), "counts": slice(4, 6), "completion": slice(6, 8)}
 """The parts of a digest: the mask with its end tokens; how many tokens and bytes finish; which bytes."""
 WALKS, STEPS = 4, 6
@@ -77,19 +78,22 @@ def _along(
     yield Place(number, None, text), _digest(_taken(compiled, text), 8)
 
 
-def _taken(compiled: sg.CompiledGrammar, text: bytes) -> tuple[int, bool]:
+def _taken(compiled: sg.CompiledGrammar, text: bytes) -> object:
     """Return how many bytes of a text are taken, one by one, and whether it may end behind them."""
     state, taken = compiled.start, 0
-    for byte in text:
-        after = compiled.step_bytes(state, bytes((byte,)))
-        if after is None:
-            break
-        state, taken = after, taken + 1
-    return taken, compiled.accepts_end(state)
+    try:
+        for byte in text:
+            after = compiled.step_bytes(state, bytes((byte,)))
+            if after is None:
+                break
+            state, taken = after, taken + 1
+        return taken, compiled.accepts_end(state)
+    except Exception as error:
+        return told(error)
 
 
 def _walk(compiled: sg.CompiledGrammar, number: int, case: Case, tokenizer: sg.Tokenizer) -> Iterator[Answer]:
-    """Yield the answers along a walk: tokens by the case's name, three in four of its alphabet's letters."""
+    """Yield the answers along a walk. Its tokens are drawn, three in four of them of the case's letters."""
     letters = frozenset(case.alphabet.encode())
     state, tokens, read = compiled.start, (), b""
     for step in range(STEPS):
@@ -105,10 +109,10 @@ def _walk(compiled: sg.CompiledGrammar, number: int, case: Case, tokenizer: sg.T
         if not wanted:
             return
         token = wanted[drawn(key, len(wanted))]
-        after = compiled.step(state, token)
-        if after is None:
+        state = compiled.step(state, token)
+        if state is None:
             return
-        state, tokens, read = after, (*tokens, token), read + (texts[token] or b"")
+        tokens, read = (*tokens, token), read + (texts[token] or b"")
 
 
 def asked(compiled: sg.CompiledGrammar, state: sg.State, *, beside: bool) -> tuple[bytes, bool]:

@@ -74,8 +74,8 @@ class Case:
     @cached_property
     def inputs(self) -> str:
         """Eight digits that tell what is asked: other files of lark or of SynCode are other questions."""
-        told = [self._text, *self.texts, self.alphabet]
-        return blake2b("\0".join(told).encode("utf-8", "replace"), digest_size=4).hexdigest()
+        told = "\0".join((self._text, *self.texts, self.alphabet))
+        return blake2b(told.encode("utf-8", "replace"), digest_size=4).hexdigest()
 
     @cached_property
     def reference(self) -> lark.Lark:
@@ -119,8 +119,7 @@ def cases(syncode: Path | None, llama3: str | None) -> dict[str, Callable[[], Ca
 def _of_texts(name: str, path: Path, texts: str | tuple[str, ...], options: Mapping[str, Any]) -> Case:
     if isinstance(texts, str):
         held = json.loads((ROOT / "grammars" / f"{texts}.texts.json").read_text("utf-8"))
-        # SynCode's grammars want a line's end behind the last line.
-        end = "\n" if name.startswith("syncode") else ""
+        end = "\n" if name.startswith("syncode") else ""  # theirs want it behind the last line
         texts = tuple(entry["text"] + end for kind in ("accepted", "rejected") for entry in held[kind])
     return Case(name, path, texts, options=options)
 
@@ -128,8 +127,8 @@ def _of_texts(name: str, path: Path, texts: str | tuple[str, ...], options: Mapp
 def _of_files(name: str, path: Path, **options: Any) -> Case:
     most = 2_000  # characters: digests.txt stays below a megabyte
     texts = ((_LARK / file).read_text("utf-8")[:most] for file in _PYTHON_FILES)
-    whole = tuple(text[: text.rindex("\n") + 1] for text in texts)
-    return Case(name, path, whole, options={"postlex": PythonIndenter(), **options})
+    lines = tuple(text[: text.rindex("\n") + 1] for text in texts)
+    return Case(name, path, lines, options={"postlex": PythonIndenter(), **options})
 
 
 def _at_random(name: str, family: str, seed: int) -> Case:
@@ -151,10 +150,8 @@ def tokenizer(name: str, llama3: str | None = None) -> sg.Tokenizer:
 
 def _letters() -> Iterator[bytes]:
     """Yield tokens of more than one byte, among letters that cross lexemes and characters."""
-    for size in (2, 3):
-        yield from (bytes(one) for one in itertools.product(b"abc", repeat=size))
-    for one in itertools.product("ac:(é \n", repeat=2):
-        yield "".join(one).encode()
+    for alphabet, size in (("abc", 2), ("abc", 3), ("ac:(é \n", 2)):
+        yield from ("".join(one).encode() for one in itertools.product(alphabet, repeat=size))
     for number in range(150):
         length = 3 + number_drawn(f"length {number}", 4)
         yield "".join('abc:()+" \né'[number_drawn(f"{number} {at}", 11)] for at in range(length)).encode()

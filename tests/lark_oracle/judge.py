@@ -35,7 +35,7 @@ class _Asked:
             self.compiled = room(case.source, tokenizer, **case.options)
             self.state = self.compiled.start
             for token in place.tokens or ():
-                self.state = self.compiled.step(self.state, token) if self.state else None
+                self.state = None if self.state is None else self.compiled.step(self.state, token)
             if place.tokens is None:
                 self.state = self.compiled.step_bytes(self.state, place.read)
             if self.state is not None:
@@ -94,8 +94,9 @@ def _tried(
 ) -> Iterator[tuple[int, bytes]]:
     """Yield tokens of the case's letters that not all rooms allow, each with a text that lark takes."""
     letters = frozenset(case.alphabet.encode())
-    sizes = range(_REST + 1)
-    rests = ["".join(one) for size in sizes for one in itertools.product(case.alphabet, repeat=size)]
+    rests = [
+        "".join(one) for size in range(_REST + 1) for one in itertools.product(case.alphabet, repeat=size)
+    ]
     for token, text in enumerate(tokenizer.token_bytes):
         if text and len(text) <= _REST and token not in allowed and letters.issuperset(text):
             wholes = (place.read + text + rest.encode() for rest in rests)
