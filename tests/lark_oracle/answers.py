@@ -14,7 +14,7 @@ import structgen as sg
 from .cases import Case
 
 Room = Callable[..., sg.CompiledGrammar]
-"""Called with a grammar's text or path, a tokenizer and the options of `sg.lark`. It returns what has the names
+"""Called with a grammar's text or path, a tokenizer and options of `sg.lark`. What it returns has the names
 of a compiled grammar that are used here; an error is an answer."""
 KINDS = {"mask": slice(0, 4), "counts": slice(4, 6), "completion": slice(6, 8)}
 """The parts of a digest: the mask with its end tokens; how many tokens and bytes finish; which bytes."""
