@@ -22,7 +22,7 @@ class Lines(Indenter):
 
 
 class Drawn(NamedTuple):
-    """A grammar that lark builds, and of which it takes three texts of four letters at most."""
+    """A grammar that lark builds, and of which it takes three texts or more of up to four letters."""
 
     text: str
     alphabet: str
@@ -32,8 +32,6 @@ class Drawn(NamedTuple):
     reference: lark.Lark
 
 
-FAMILIES = ("plain", "looks", "lines")
-"""Without look-arounds; with look-arounds; with an indenter."""
 _ATOMS = ("a", "b", "c", "ab", "[ab]", "[^a]", ".", "bc")
 _LOOKS = (r"\b", "(?=a)", "(?!b)", "(?<=a)", "(?<!b)", "$")
 _QUANTIFIERS = ("", "", "", "*", "+", "?", "*?", "+?", "{1,2}")
@@ -41,25 +39,18 @@ _IGNORED = ('"c"', '"bc"', "/b+/", "/c+/", "/[bc]/", "/c?b/", "/ab?/", "/(cb)+/"
 """What is ignored; the last two take in all up to a certain letter, as comments do, or all that follows."""
 _BLOCKS = ("NL INDENT x NL DEDENT", "NL INDENT y+ DEDENT", "NL INDENT x DEDENT", "NL INDENT start DEDENT")
 _LINES = (
-    '"a"',
-    '"c"',
-    "NL",
-    "NL",
-    "x",
-    "y",
-    "W",
-    "OPEN x CLOSE",
-    '"a" NL',
-    'W ":" NL INDENT x+ DEDENT',
-    *_BLOCKS,
-)
+    '"a"', '"c"', "NL", "NL", "x", "y", "W", "OPEN x CLOSE", '"a" NL', 'W ":" NL INDENT x+ DEDENT', *_BLOCKS,
+)  # fmt: skip
 _NEWLINES = (r"/(\r?\n[\t ]*)+/", r"/(\n[ ]*)+/", r"/\n+ */", r"/\n[ \n]*/", r"/\n/")
 _BLANKS = ('" "', "/ +/", r"/\s+/", "/[ c]/", r"/ *c[^\n]*/")
 
 
 def drawn(family: str, seed: int) -> Drawn:
-    """Return the grammar of a seed: the first of its source that lark builds, and of which it takes
-    some texts. Cost: some 50 ms, most of them lark's."""
+    """Return the grammar of a seed: the first of its source that lark builds, and of which it takes some texts.
+
+    Families: "plain", without look-arounds; "looks", with them; "lines", with the indenter `Lines`. Cost: some
+    50 ms, most of them lark's.
+    """
     source = random.Random(f"{family} {seed}")
     while True:
         is_lines = family == "lines"
