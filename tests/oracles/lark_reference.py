@@ -47,8 +47,8 @@ def build(grammar: str, **options: Any) -> lark.Lark:
 
 
 def takes(reference: lark.Lark, text: str, rules: int = _MOST) -> bool:
-    """Return whether lark takes a text: it does not where it hangs, as it ends more than `rules`, for ever. An
-    indenter of lark's fails with IndexError or AssertionError where it refuses, and a lexer with re.error,
+    """Return whether lark takes a text: it does not where it hangs, as it ends more than `rules`, for ever.
+    An indenter of lark's fails with IndexError or AssertionError where it refuses, and a lexer with re.error,
     where a terminal of no context is no pattern: it is compiled for the message."""
     if isinstance(reference, lark.Lark):
         parser: Any = reference.parser
