@@ -32,7 +32,7 @@ FURTHER = 4
 """Letters of allowed texts that are followed where no text of `LONGEST` begins so."""
 _ENOUGH = 2
 """Faults of a grammar that are looked for: each may cost today's room a second."""
-BLOCK = 20
+BLOCK = 10
 """Grammars of one test. One of them may end in a limit."""
 BYTES = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
 END = 256

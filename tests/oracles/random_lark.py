@@ -48,8 +48,8 @@ _BLANKS = ('" "', "/ +/", r"/\s+/", "/[ c]/", r"/ *c[^\n]*/")
 def drawn(family: str, seed: int) -> Drawn:
     """Return the grammar of a seed: the first drawn that lark builds, and of which it takes some texts.
 
-    Families: "plain", without look-arounds; "looks", with them; "lines", with the indenter `Lines`. Cost: 50 ms,
-    most of them lark's.
+    Families: "plain", without look-arounds; "looks", with them; "lines", with the indenter `Lines`. Cost:
+    50 ms, most of them lark's.
     """
     source = random.Random(f"{family} {seed}")
     while True:
