@@ -29,10 +29,15 @@ MODEL ?=
 # Golden cases by name (ONLY='schema/array/*'), and whether their digests are written anew (BLESS=1).
 ONLY ?=
 BLESS ?=
+# `make lark-oracle`: other code that answers, and what is not in the repository.
+ROOM ?=
+BESIDE ?=
+LLAMA3 ?=
+SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton smollm2 quick golden golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -106,6 +111,11 @@ GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
 golden: $(VENV)/.installed-dev ## compare what is answered with committed digests (ONLY='schema/array/*', BLESS=1 writes them)
 	$(COMPILE)
 	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
+
+# Where a digest differs, lark is asked who is right; ROOM=module:function answers in structgen's place, and
+# what is named by BESIDE= is judged beside it. LLAMA3= and SYNCODE= say where these are; without them they are left out.
+lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark grammars, a thousand small grammars, against digests; four minutes (ONLY='traps/*', BLESS=1, ROOM=, BESIDE=, LLAMA3=file, SYNCODE=folder)
+	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(ROOM),--room $(ROOM)) $(if $(BESIDE),--beside $(BESIDE)) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(foreach one,$(ONLY),'$(one)')
 
 golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
 	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(if $(MUTANTS),'$(MUTANTS)')

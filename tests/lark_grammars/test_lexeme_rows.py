@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lark.indenter import PythonIndenter
+from lark_traps import TRAPS
 from lexeme_moves import LexemeMoves
-from test_lexer_traps import TRAPS
 
 import structgen as sg
 from structgen.errors import StructgenError

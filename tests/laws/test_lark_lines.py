@@ -9,21 +9,11 @@ import lark
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from lark.indenter import Indenter
 from lark_reference import build, differences, takes, texts
+from random_lark import Lines
 
 import structgen as sg
 from structgen.limits import Limits
-
-
-class Lines(Indenter):
-    NL_type = "NL"
-    OPEN_PAREN_types = ["OPEN"]  # noqa: RUF012 (lark's)
-    CLOSE_PAREN_types = ["CLOSE"]  # noqa: RUF012
-    INDENT_type = "INDENT"
-    DEDENT_type = "DEDENT"
-    tab_len = 2
-
 
 ALPHABET = "ab\n ()"
 MORE = [b"a\n", b"\n ", b"\n  ", b"\n\n", b" a", b"(a", b"a)", b"\n a", b"b\n "]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from lark_reference import build, takes, texts
-from test_lark_lines import Lines
+from random_lark import Lines
 from test_lark_lines import grammars as grammars_of_lines
 
 import structgen as sg

@@ -46,13 +46,13 @@ def build(grammar: str, **options: Any) -> lark.Lark:
     return reference
 
 
-def takes(reference: lark.Lark, text: str) -> bool:
-    """Return whether lark takes a text: it does not where it hangs, as it ends rules for ever. An indenter of
-    lark's fails with IndexError or AssertionError where it refuses, and a lexer with re.error, where a
-    terminal of no context is no pattern: it is compiled for the message."""
+def takes(reference: lark.Lark, text: str, rules: int = _MOST) -> bool:
+    """Return whether lark takes a text: it does not where it hangs, as it ends more than `rules`, for ever.
+    An indenter of lark's fails with IndexError or AssertionError where it refuses, and a lexer with re.error,
+    where a terminal of no context is no pattern: it is compiled for the message."""
     if isinstance(reference, lark.Lark):
         parser: Any = reference.parser
-        parser.parser.parser.callbacks.left = _MOST + _MOST // 100 * len(text)
+        parser.parser.parser.callbacks.left = rules + rules // 100 * len(text)
     try:
         reference.parse(text)
     except (lark.exceptions.LarkError, IndexError, AssertionError, re.error):
