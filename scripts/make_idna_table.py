@@ -1,10 +1,10 @@
-"""Write structgen/automata/unicode/idna_table.txt anew: the letters beyond ASCII that stand anywhere in a label
-of IDNA 2008 (RFC 5892).
+"""Write structgen/automata/unicode/idna_table.txt anew: the letters beyond ASCII that stand anywhere in
+a label of IDNA 2008 (RFC 5892).
 
-They are PVALID by the package idna; by this interpreter's unicodedata they are written from left to right, are
-no marks, and compose with no letter before them. Run: python scripts/make_idna_table.py. The table's second
-line is a name, a tab, and ranges: for each the gap since the end of the one before, and one less than its
-length where that is not 0, in base 36.
+They are PVALID by the package idna; by this interpreter's unicodedata they are written from left to right,
+are no marks, and compose with no letter before them. Run: python scripts/make_idna_table.py. The second line
+of the table is a name, a tab, and ranges: for each the gap since the end of the one before, and one less than
+its length where that is not 0, in base 36.
 """
 
 from __future__ import annotations
