@@ -319,14 +319,13 @@ class Expander:
         """Expand the first places of the grammar, breadth first, before they are asked: one by one it would
         cost more.
 
-        Strings that need an automaton wait until they are met. What goes wrong here goes wrong again where
-        the place is met, and is told there.
+        What goes wrong here goes wrong again where the place is met, and is told there.
         """
         tables = self._tables
         row = 0
         with suppress(StructgenError):
             while row < min(len(self.place_of), _AHEAD):
-                if not tables.rows(L.T_PLACE)[row, L.P_STATUS] and self._is_cheap(self.place_of[row]):
+                if not tables.rows(L.T_PLACE)[row, L.P_STATUS]:
                     self._answer_place(row)
                 values = tables.rows(L.T_PLACE)[row]
                 for residue in (int(values[L.P_OBJECT]), int(values[L.P_ARRAY])):
@@ -335,12 +334,6 @@ class Expander:
                         self.know_residue(residue)
                 row += 1
         self.refresh()
-
-    def _is_cheap(self, place: int) -> bool:
-        """Return whether no new automaton is needed for the strings of a place."""
-        spec = self.network.entry(place).string
-        known = spec is None or spec == TRUE_SPEC or spec in self._rows
-        return known or bounds(spec) is not None or listed(spec) is not None
 
     # --- answers --------------------------------------------------------------------------------------------
 
