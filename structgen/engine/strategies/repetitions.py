@@ -58,8 +58,6 @@ _SOONER: Final = 4
 _MOST_CLOSINGS: Final = 4
 _WHOLE: Final = 1 << 64
 """Integers below it are often identities, of which each digit counts."""
-_WHOLE_DIGITS: Final = 20
-"""The digits of the largest integer of 64 bits."""
 _ZEROS: Final = 23
 """Zeros before and after the significant digits, together with the unused ones of these."""
 _EXPONENT_DIGITS: Final = 4
@@ -328,7 +326,7 @@ def digits_named(schema: Any) -> Iterator[int]:
         if isinstance(one, dict):
             left += one.values()
             if one.get("format") in ("int64", "uint64"):
-                yield _WHOLE_DIGITS
+                yield len(str(_WHOLE))
         elif isinstance(one, list):
             left += one
         elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
