@@ -135,7 +135,7 @@ class Sampling:
             raise OptionError(
                 f"repetition is a {type(self.repetition).__name__}.",
                 where="repetition",
-                cure="Pass sg.Repetitions(length=..., times=..., digits=...), or None.",
+                cure="Pass sg.Repetitions(length=..., times=..., digits=..., share=...), or None.",
             )
         plain = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
         filters = [name for name, value in plain.items() if getattr(self, name) != value]

@@ -198,7 +198,7 @@ class TextSequence:
         """What repeats itself at the end of the text; None: nothing is closed."""
         is_searched = any(isinstance(one, SearchStrategy) for one in how.strategies)
         if how.repetition is not None and self.handle.request.grammar is not None and not is_searched:
-            self.run = OpenRun(how.repetition, self.handle.request.schema)
+            self.run = OpenRun(how.repetition, self.handle.request.schema, self._max_tokens)
 
     def restart(self) -> None:
         """Make the state again that follows from the decided tokens; the model has then read nothing.

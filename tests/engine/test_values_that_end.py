@@ -17,7 +17,8 @@ from small_models import TreeFunction, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.strategies.repetitions import OpenRun, digits_named, is_beyond, run_of, spelt  # noqa: E402
+from structgen.engine.requests import DEFAULT_MAX_TOKENS  # noqa: E402
+from structgen.engine.strategies.repetitions import OpenRun, digits_named, is_beyond, run_of  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 TOKENIZER = tokenizer()
@@ -236,9 +237,10 @@ def _writings(value: Any) -> Iterator[str]:
     yield json.dumps(value, separators=(",", ":"))
 
 
-def _is_cut(text: str, step: int = 1) -> bool:
-    """Return whether any beginning of a text has a run that would be closed before the text is over."""
-    run, data = OpenRun(sg.Repetitions(), sg.json_schema({})), text.encode()
+def _is_cut(text: str, step: int = 1, most: int = 0) -> bool:
+    """Return whether any beginning of a text has a run that would be closed before the text is over. Its
+    tokens have `step` bytes; `most` of them are allowed."""
+    run, data = OpenRun(sg.Repetitions(), sg.json_schema({}), most), text.encode()
     for at in range(0, len(data), step):
         if run.is_long or run.has_too_many_digits(data[at : at + step]):
             return True
@@ -250,6 +252,31 @@ def _is_cut(text: str, step: int = 1) -> bool:
 def test_no_document_of_a_person_is_cut(name: str) -> None:
     for text in _writings({"of": PEOPLE[name], "and": 1}):
         assert not _is_cut(text, step=7), text
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_no_document_of_a_person_is_cut_by_the_usual_budget(name: str) -> None:
+    for text in _writings({"of": PEOPLE[name], "and": 1}):
+        assert not _is_cut(text, step=3, most=DEFAULT_MAX_TOKENS), text
+
+
+NEVER = ["certificate", "matrix", "identity", "board", "blanks", "table", "null digest"]
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_codes_digits_signs_and_rows_of_numbers_may_fill_any_budget(name: str) -> None:
+    text = json.dumps({"of": PEOPLE[name], "and": 1})
+    most = min(len(text) // 2, sg.Repetitions().length)
+    assert not _is_cut(text[: 2 * most], step=2, most=most)
+
+
+def test_a_run_goes_on_until_it_has_its_share_of_the_tokens() -> None:
+    run, text = OpenRun(sg.Repetitions(share=0.75), sg.json_schema({}), 40), b'["' + 40 * b'a", "'
+    ends = []
+    for at in range(0, len(text), 5):
+        run.write(text[at : at + 5])
+        ends.append(run.is_long)
+    assert ends.index(True) == 30  # the first token has the bracket
 
 
 def _value(draw: random.Random, depth: int) -> Any:
@@ -284,13 +311,12 @@ def test_a_run_is_found_wherever_it_begins_and_however_it_is_cut() -> None:
     draw, how = random.Random(5), sg.Repetitions()
     for _ in range(60):
         period = "".join(draw.choice("ab c,1\n") for _ in range(draw.randrange(1, 40))) + "é "
-        times = how.needed(period.encode()) // len(spelt(period.encode())) + 3
+        times = how.needed(period.encode()) // len(period.encode()) + 3
         text = bytearray(("x" * draw.randrange(300) + period * times).encode())
         size = run_of(text, how)
         assert size > 0
         assert len(period.encode()) % size == 0
-        last = bytes(text[-size:])
-        least = -(-how.needed(last) * size // len(spelt(last)))
+        least = how.needed(bytes(text[-size:]))
         assert run_of(text[-least:], how) == size
         assert run_of(text[1 - least :], how) == 0
 
@@ -303,7 +329,7 @@ def test_the_digits_of_numerals_are_counted_as_their_value_says() -> None:
 
 
 def test_options_of_repetition_are_checked() -> None:
-    for wrong in ({"length": 3}, {"times": 1}, {"digits": 0}, {"digits": 1.5}, {"long": 3}):
+    for wrong in ({"length": 3}, {"times": 1}, {"digits": 0}, {"digits": 1.5}, {"share": 2}, {"long": 3}):
         with pytest.raises(sg.OptionError):
             sg.Repetitions(**wrong)  # type: ignore[arg-type]
     with pytest.raises(sg.OptionError, match="repetition is a bool"):
@@ -314,6 +340,16 @@ def test_a_shorter_length_closes_sooner() -> None:
     how = Sampling(temperature=0, repetition=sg.Repetitions(length=40, times=3, digits=5))
     assert len(_result(_of(a=S), '{"a": "', "ha ", how).value["a"]) < 70
     assert _result(_of(n=INTEGER), '{"n": ', "7", how).value["n"] == 77777
+
+
+@pytest.mark.parametrize("name", ["one_character", "items", "integers", "regex", "lark"])
+def test_a_run_that_takes_half_of_max_tokens_is_closed(name: str) -> None:
+    schema, before, loop = LOOPS[name]
+    result = _result(schema, before, loop, max_tokens=160)
+    assert result.finish_reason is FinishReason.REPETITION
+    assert 80 <= len(result.tokens) < 140
+    shareless = Sampling(temperature=0, repetition=sg.Repetitions(share=0))
+    assert _result(schema, before, loop, shareless, max_tokens=160).finish_reason is FinishReason.STEERED
 
 
 def test_free_text_and_searches_are_left_alone() -> None:

@@ -10,8 +10,9 @@ three stages:
     2  after one more period: only what begins as the shortest completion begins, as the closing quote does
     3  after yet another one: only the tokens of shortest completions
 
-A text of which a run was closed is no person's: the next run is seen after a quarter of its length, and after
-four choices against a run the text is completed in the shortest way.
+In a budget of few tokens no run would be long enough before the budget cuts it; there, one that takes half of
+the tokens is. A text of which a run was closed is no person's: the next run is seen after a quarter of its
+length, and after four choices against a run the text is completed in the shortest way.
 
 As long as the run itself brings the end nearer, because the grammar asks for a certain length, it stays at
 stage 1. docs/decisions/056-values-that-end.md has the lengths, and what was measured for them.
@@ -19,7 +20,9 @@ stage 1. docs/decisions/056-values-that-end.md has the lengths, and what was mea
 
 from __future__ import annotations
 
+import math
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -45,6 +48,8 @@ _SHORT_CODE_TIMES: Final = 128
 _ROWS: Final = re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*")
 _ROW_TIMES: Final = 1.6
 """A matrix of 32 equal rows is whole."""
+_TIMES_OF_SHARE: Final = 3
+"""How often a run's period stands in it at least, where the run takes its share of the tokens."""
 _STEP: Final = 8
 """Bytes between two stages, besides a period."""
 LAST_STAGE: Final = 3
@@ -53,8 +58,6 @@ _SOONER: Final = 4
 _MOST_CLOSINGS: Final = 4
 _WHOLE: Final = 1 << 64
 """Integers below it are often identities, of which each digit counts."""
-_WHOLE_DIGITS: Final = 20
-"""The digits of the largest integer of 64 bits."""
 _ZEROS: Final = 23
 """Zeros before and after the significant digits, together with the unused ones of these."""
 _EXPONENT_DIGITS: Final = 4
@@ -90,20 +93,28 @@ class Repetitions:
     digits: int = 17
     """The significant digits of a number in JSON; more where its schema names a number of more digits. An
     integer of 64 bits may have more, unless its last digits repeat a short period."""
+    share: float = 0.5
+    """Where `max_tokens` is at most `length`, a run is long enough, too, if it takes this share of them (0:
+    never). Codes, digits in JSON, signs alone and rows of numbers are left out."""
 
     def __post_init__(self) -> None:
         for name, least in (("length", 32), ("times", 2), ("digits", 1)):
             object.__setattr__(self, name, checks.whole(name, getattr(self, name), least))
+        object.__setattr__(self, "share", checks.number("share", self.share, 0, 1, "a number from 0 to 1"))
 
-    def needed(self, period: bytes) -> int:
-        """Return the characters that a run of this period has at least."""
+    def needed(self, period: bytes, last: int = 0) -> int:
+        """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the
+        tokens; 0 where they are not written yet."""
         found = spelt(period)
-        size = len(found)
-        if _CODE.fullmatch(found):
+        size, is_code, is_rows = len(found), _CODE.fullmatch(found), _ROWS.fullmatch(found)
+        if is_code:
             short = min(_SHORT_CODE_TIMES * size, 2 * self.length)
-            return max(self.length, short, _CODE_TIMES * self.times * size)
-        times = self.times * _ROW_TIMES if _ROWS.fullmatch(found) else self.times
-        return max(self.length, round(times * size))
+            characters = max(self.length, short, _CODE_TIMES * self.times * size)
+        else:
+            characters = max(self.length, round(self.times * (_ROW_TIMES if is_rows else 1) * size))
+        most = -(-characters * len(period) // size)
+        is_left_out = not last or is_code or is_rows
+        return most if is_left_out else min(most, max(last, _TIMES_OF_SHARE * len(period)))
 
 
 def _kind(spelt: re.Match[bytes]) -> bytes:
@@ -127,12 +138,13 @@ ENDS: Final = Repetitions()
 """The default."""
 
 
-def run_of(text: bytearray, how: Repetitions) -> int:
+def run_of(text: bytearray, how: Repetitions, last: int = 0) -> int:
     """Return the period, in bytes, of the run that a text ends with; 0 where it has none that is long enough.
+    `last`: as in `Repetitions.needed`.
 
     Cost: two microseconds where nothing repeats itself, else linear in the run.
     """
-    if len(text) < how.length:
+    if len(text) < how.length and not last:
         return 0
     needle, end = bytes(text[-_NEEDLE:]), len(text) - 1
     first = max(len(text) - _NEEDLE - _LONGEST_PERIOD, 0)
@@ -142,7 +154,7 @@ def run_of(text: bytearray, how: Repetitions) -> int:
             return 0
         size = len(text) - _NEEDLE - at
         period = bytes(text[-size:])
-        run = -(-how.needed(period) * size // len(spelt(period)))
+        run = how.needed(period, last)
         if run <= len(text) and text[len(text) - run + size :] == text[len(text) - run : -size]:
             return size
         end = at + _NEEDLE - 1
@@ -158,6 +170,7 @@ class OpenRun:
         "_closings",
         "_goal",
         "_how",
+        "_last",
         "_least",
         "_log",
         "_period",
@@ -166,9 +179,13 @@ class OpenRun:
         "text",
     )
 
-    def __init__(self, how: Repetitions, schema: JsonSchemaGrammar | None) -> None:
-        """`schema`: the grammar where the text is a document of JSON."""
+    def __init__(self, how: Repetitions, schema: JsonSchemaGrammar | None, most_tokens: int = 0) -> None:
+        """`schema`: the grammar where the text is a document of JSON; `most_tokens`: of the text, 0 if they
+        do not count."""
         self._how, self._schema = how, schema
+        share = how.share if most_tokens <= how.length else 0
+        self._last = deque[int](maxlen=math.ceil(share * most_tokens))
+        """How long the text was before each of the last tokens, as many as the share is."""
         self.text = bytearray()
         self._closings = 0
         """Choices that were made against a run."""
@@ -185,9 +202,13 @@ class OpenRun:
         """The digits that numbers may have."""
 
     def write(self, data: bytes) -> None:
-        """Take more of the text."""
+        """Take the bytes of a token."""
+        self._last.append(len(self.text))
         self.text += data
-        period = run_of(self.text, self._how)
+        last = len(self.text) - self._last[0] if 0 < len(self._last) == self._last.maxlen else 0
+        if self._schema is not None and self.text[-_NEEDLE:].isdigit():
+            last = 0  # a digest of zeros is most of a short document; numbers have few digits anyway
+        period = run_of(self.text, self._how, last)
         if not period:
             self._began, self._goal, self._least = 0, -1, None
         elif not self._began:
@@ -305,7 +326,7 @@ def digits_named(schema: Any) -> Iterator[int]:
         if isinstance(one, dict):
             left += one.values()
             if one.get("format") in ("int64", "uint64"):
-                yield _WHOLE_DIGITS
+                yield len(str(_WHOLE))
         elif isinstance(one, list):
             left += one
         elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
