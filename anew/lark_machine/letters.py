@@ -1,0 +1,279 @@
+"""Which lexemes may come next: the letters over which the parser's liveness is computed, as if there were no lexer.
+
+A *letter* is a terminal with a *kind*: the carry that its end leaves. Kinds behind which the same letters may come in every
+context, ignored lexemes in between included, are one (E. F. Moore's partitions). A *class of endings* is the set of letters
+that a state of the lexer may become.
+
+Most carries are freed by a separator: a byte that begins an ignored lexeme in every context, behind which nothing is owed.
+If behind that byte the same letters may come as at once, such a carry is kind 0: it owes nothing (a bisimulation). Whether
+they do is checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/` nothing else comes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.lark_machine.lexer import NOTHING_OWED
+from anew.lark_machine.lexer_tables import LexerTables
+from structgen.lark_grammars.reading.loaded_grammar import END
+from structgen.native.jit import entry
+
+_SEPARATORS: Final = b" \n\t"
+
+
+@entry("int64(int32[:, ::1], int64, int64, uint64[:, ::1])")
+def spread_endings(moves: npt.NDArray[np.int32], first: int, count: int, endings: npt.NDArray[np.uint64]) -> int:
+    """Add to the endings of states, from `first` on, as rows of bits, those of the states that follow: a least fixpoint.
+    Returns how many rounds it took."""
+    changed, rounds = True, 0
+    while changed:
+        changed = False
+        rounds += 1
+        for state in range(count - 1, first - 1, -1):
+            for kind in range(moves.shape[1]):
+                after = moves[state, kind]
+                if after >= 0:
+                    for w in range(endings.shape[1]):
+                        more = endings[after, w] & ~endings[state, w]
+                        if more:
+                            endings[state, w] |= more
+                            changed = True
+    return rounds
+
+
+class Letters:
+    """The letters, kinds and classes of endings of one grammar. Their numbers stay; more may come
+    (`letters` grows: then the saturation is made again)."""
+
+    def __init__(self, rows: LexerTables) -> None:
+        """Cost: the whole automaton of the lexer. Raises LimitError where that is too large."""
+        self.rows, self.lexer = rows, rows.lexer
+        self.tables = rows.lexer.tables
+        indentation = self.tables.indentation
+        dropped = frozenset() if indentation is None else frozenset((indentation.newline,))
+        self._ignored = (self.tables.ignored, self.tables.ignored | dropped)
+        """Without and with an open bracket."""
+        for context in range(rows.contexts):
+            rows.start(context, self.lexer.nothing)
+        rows.start(self.tables.context_of[self.tables.start], self.lexer.first)
+        rows.explore()
+        for byte in _SEPARATORS if self.lexer.is_local else b"":
+            self._begin(self.lexer.classes[byte])
+            if self._separates():
+                break
+        else:
+            self._begin(-1)
+        self._merge()
+
+    def _begin(self, separator: int) -> None:
+        """Begin anew with a class of bytes as the separator, -1: none."""
+        self._separator = separator
+        self.letters: list[tuple[int, int]] = [(END, 0)]
+        """By number: a terminal and the kind of its carry."""
+        self._number_of: dict[tuple[int, int], int] = {(END, 0): 0}
+        self.kinds: list[int] = [self.lexer.nothing]
+        """A carry of each kind; kind 0 owes nothing."""
+        self.kind_of: dict[int, int] = {self.lexer.nothing: 0}
+        self.classes: list[tuple[int, ...]] = [()]
+        """The letters of each class of endings; class 0 never ends."""
+        self._class_of: dict[tuple[int, ...], int] = {(): 0}
+        self._voids: dict[int, bool] = {}
+        self._bits: npt.NDArray[np.uint64] = np.zeros((0, 1), np.uint64)
+        self._known_bits: dict[bytes, int] = {}
+        self._reached: dict[tuple[int, int, bool], int] = {}
+        self.rows.end_class[:] = -1
+        self.kind_of_carry(self.lexer.first)
+        self._classify()
+        done = 0
+        while done < len(self.kinds):
+            for context in range(self.rows.contexts):
+                self.rows.start(context, self.kinds[done])
+            done += 1
+            if done == len(self.kinds):
+                self.rows.explore()
+                self._classify()
+
+    # --- letters --------------------------------------------------------------------------------------------
+
+    def kind_of_carry(self, carry: int) -> int:
+        """Return the kind of a carry."""
+        kind = self.kind_of.get(carry)
+        if kind is None:
+            separator = self._separator
+            if separator >= 0 and self.rows.carry_row(carry)[separator] == NOTHING_OWED:
+                kind = 0
+            else:
+                kind = len(self.kinds)
+                self.kinds.append(carry)
+            self.kind_of[carry] = kind
+        return kind
+
+    def _letter(self, terminal: int, carry: int) -> int:
+        key = terminal, self.kind_of_carry(carry)
+        number = self._number_of.get(key)
+        if number is None:
+            number = self._number_of[key] = len(self.letters)
+            self.letters.append(key)
+        return number
+
+    def _is_void(self, carry: int) -> bool:
+        """Return whether nothing may follow a carry, not even the text's end."""
+        known = self._voids.get(carry)
+        if known is None:
+            known = not self.rows.carry_row(carry).any() and not self.lexer.holds_at_end(carry)
+            self._voids[carry] = known
+        return known
+
+    # --- classes of endings ---------------------------------------------------------------------------------
+
+    def class_of(self, state: int) -> int:
+        """Return the class of endings of a state of the lexer. Cost: once, what is reached from it."""
+        if self.rows.end_class[state] < 0:
+            self.rows.explore()
+            self._classify()
+        return int(self.rows.end_class[state])
+
+    def _classify(self) -> None:
+        """Name the classes of endings of new states, whose moves are all known."""
+        first, count = len(self._bits), self.rows.states
+        lexer = self.lexer
+        own: list[set[int]] = []
+        for state in range(first, count):
+            found = {self._letter(*end) for end in lexer.states[state].ends if not self._is_void(end[1])}
+            if lexer.instructions.uses_end:  # some lexeme ends with the text alone
+                only = lexer.only_the_end()
+                found |= {self._letter(terminal, only) for terminal in lexer.ends_with_text(state)}
+            own.append(found)
+        words = (len(self.letters) + 63) // 64
+        bits = np.zeros((count, words), np.uint64)
+        bits[:first, : self._bits.shape[1]] = self._bits
+        if words != self._bits.shape[1]:
+            self._known_bits.clear()
+        for state, some in enumerate(own, first):
+            for one in some:
+                bits[state, one >> 6] |= np.uint64(1 << (one & 63))
+        spread_endings(self.rows.moves, first, count, bits)
+        self._bits = bits
+        end_class = self.rows.end_class
+        for state in range(first, count):
+            key = bits[state].tobytes()
+            number = self._known_bits.get(key)
+            if number is None:
+                flags = np.unpackbits(np.frombuffer(key, np.uint8), bitorder="little")
+                number = self._known_bits[key] = self._class(tuple(np.flatnonzero(flags).tolist()))
+            end_class[state] = number
+
+    def _class(self, letters: tuple[int, ...]) -> int:
+        number = self._class_of.get(letters)
+        if number is None:
+            number = self._class_of[letters] = len(self.classes)
+            self.classes.append(letters)
+        return number
+
+    # --- boundaries -----------------------------------------------------------------------------------------
+
+    def available(self, context: int, kind: int, inside: bool) -> int:
+        """Return the letters that may come in a context behind a kind, ignored lexemes in between included, as bits;
+        bit 0: the text's end. `inside`: a bracket is open."""
+        key = context, kind, inside
+        known = self._reached.get(key)
+        if known is None:
+            known = self._reached[key] = self._behind(context, (), (kind,), inside)
+        return known
+
+    def _behind(self, context: int, letters: tuple[int, ...], kinds: tuple[int, ...], inside: bool) -> int:
+        """Return some letters, those behind the ignored ones among them, and those behind some kinds."""
+        ignored, lexer = self._ignored[inside], self.lexer
+        found, met, pending, fresh = 0, set(kinds), list(kinds), list(letters)
+        while fresh or pending:
+            for one in fresh:
+                terminal, kind = self.letters[one]
+                if terminal not in ignored:
+                    found |= 1 << one
+                elif kind not in met:
+                    met.add(kind)
+                    pending.append(kind)
+            fresh = []
+            if pending:
+                carry = self.kinds[pending.pop()]
+                found |= 1 if lexer.holds_at_end(carry) else 0
+                state = self.rows.start(context, carry)
+                fresh = list(self.classes[self.class_of(state)]) if state >= 0 else []
+        return found
+
+    def _separates(self) -> bool:
+        """Return whether behind the separator the same letters may come as at once, in every context."""
+        separator, rows = self._separator, self.rows
+        for context in range(rows.contexts):
+            start = rows.start(context, self.lexer.nothing)
+            after = int(rows.moves[start, separator]) if start >= 0 else -1
+            if after < 0:
+                return False
+            letters = self.classes[self.class_of(after)]
+            for inside in (False, True) if self.tables.indentation else (False,):
+                if self._behind(context, letters, (), inside) != self.available(context, 0, inside):
+                    return False
+        self._reached.clear()
+        return True
+
+    # --- kinds that are one ---------------------------------------------------------------------------------
+
+    def _merge(self) -> None:
+        """Make those kinds one behind which the same letters may come (by partitions that are refined)."""
+        kinds = range(len(self.kinds))
+        insides = (False, True) if self.tables.indentation else (False,)
+        behind = [
+            [self.available(context, kind, inside) for context in range(self.rows.contexts) for inside in insides]
+            for kind in kinds
+        ]
+        ones = {row: _ones(row) for some in behind for row in some}
+        part, parts = [0] * len(kinds), 1
+        while True:
+            met: dict[int, frozenset[tuple[int, int]]] = {
+                row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)
+                for row, some in ones.items()
+            }
+            numbers: dict[tuple[object, ...], int] = {}
+            finer = [numbers.setdefault((part[k], *map(met.__getitem__, behind[k])), len(numbers)) for k in kinds]
+            part = finer
+            if len(numbers) == parts:
+                break
+            parts = len(numbers)
+        self.kinds = [self.kinds[part.index(one)] for one in range(parts)]
+        self.kind_of = {carry: part[kind] for carry, kind in self.kind_of.items()}
+        letters: list[tuple[int, int]] = []
+        self._number_of = {}
+        moved = []
+        for terminal, kind in self.letters:
+            key = terminal, part[kind]
+            if key not in self._number_of:
+                self._number_of[key] = len(letters)
+                letters.append(key)
+            moved.append(self._number_of[key])
+        self.letters = letters
+        merged = [tuple(sorted({moved[one] for one in some})) for some in self.classes]
+        self.classes, self._class_of = [], {}
+        renamed = np.array([self._class(some) for some in merged], np.int32)
+        known = self.rows.end_class[: len(self._bits)]
+        known[:] = renamed[known]
+        bits = np.zeros((len(self._bits), (len(letters) + 63) // 64), np.uint64)
+        rows = np.zeros((len(self.classes), bits.shape[1]), np.uint64)
+        for number, some in enumerate(self.classes):
+            for one in some:
+                rows[number, one >> 6] |= np.uint64(1 << (one & 63))
+        self._bits = rows[known] if len(known) else bits
+        self._known_bits.clear()
+        self._reached.clear()
+
+
+def _ones(bits: int) -> list[int]:
+    """Return the numbers of the bits that are set."""
+    found = []
+    while bits:
+        low = bits & -bits
+        found.append(low.bit_length() - 1)
+        bits ^= low
+    return found
