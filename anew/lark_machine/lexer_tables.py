@@ -57,8 +57,8 @@ class LexerTables:
             return GrownArray(lambda address: put(name, address), columns, kind, filled)
 
         self._moves = grown("moves", width, np.int32, UNKNOWN)
-        self._end_at = grown("end_at", 2, np.int32, 0)
-        self._ends = grown("ends", 2, np.int32, 0)
+        self._end_at = grown("lexeme_end_at", 2, np.int32, 0)
+        self._ends = grown("lexeme_ends", 2, np.int32, 0)
         self._last_at = grown("last_at", 2, np.int32, UNKNOWN)
         self._lasts = grown("lasts", 1, np.int32, 0)
         self._may_break = grown("may_break", 1, np.uint8, 0)
