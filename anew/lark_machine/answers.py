@@ -130,7 +130,11 @@ class LarkAnswers:
         self._put("context_of", tables.context_of.astype(np.int32))
         ignored, brackets = np.zeros(terminals, np.uint8), np.zeros(terminals, np.uint8)
         ignored[sorted(tables.ignored)] = 1
-        words = {"terminal_count": terminals, "nonterminal_count": tables.gotos.shape[1], "end_state": tables.end}
+        words = {
+            "terminal_count": terminals,
+            "nonterminal_count": tables.gotos.shape[1],
+            "end_state": tables.end,
+        }
         if indentation is None:
             words |= {"newline": -1, "indent": -1, "dedent": -1}
         else:
@@ -149,7 +153,9 @@ class LarkAnswers:
         begins = np.ones((len(tables.terminals), self.lexer.width), np.uint8)
         if self.lexer.is_local:
             starts = [rows.start(context, self.lexer.nothing) for context in range(rows.contexts)]
-            first = np.array([rows.moves[one] >= 0 if one >= 0 else [False] * self.lexer.width for one in starts])
+            first = np.array(
+                [rows.moves[one] >= 0 if one >= 0 else [False] * self.lexer.width for one in starts]
+            )
             for terminal in range(1, len(tables.terminals)):
                 begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
         self._put("begins", begins)
@@ -176,7 +182,9 @@ class LarkAnswers:
             self.liveness = Liveness(self._tables, letters, self.effort.limits)
             self._put("certain", self.liveness.certain)
             self._put_word("boundaries", self.liveness.boundaries)
-            self._put("letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32))
+            self._put(
+                "letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32)
+            )
             self._put("letter_kind", np.array([kind for _terminal, kind in letters.letters], np.int32))
             self._put("letter_boundary", self.liveness.boundary)
         flat = [one for some in letters.classes for one in some]
@@ -287,4 +295,3 @@ class LarkAnswers:
             "records": count(_RECORDS),
             "tries": count(_TRIES),
         }
-

@@ -54,7 +54,13 @@ class CompiledLark(CompiledGrammar):
         self._effort = Effort(self.limits)
         with self.lock, self._effort:
             self._answers = LarkAnswers(
-                grammar.tables, grammar.is_local, self._tables, self.vocabulary, self._masks, self.lock, self._effort
+                grammar.tables,
+                grammar.is_local,
+                self._tables,
+                self.vocabulary,
+                self._masks,
+                self.lock,
+                self._effort,
             )
             self._attach()
             self._start = self._first_state()
@@ -142,10 +148,14 @@ class CompiledLark(CompiledGrammar):
                 rules = found.setdefault(terminal, set())
                 if action > 0:
                     kernel = tables.kernels[action - 1]
-                    rules |= {rule_as_written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel}
+                    rules |= {
+                        rule_as_written(tables.nonterminals[tables.rules[rule].origin])
+                        for rule, _dot in kernel
+                    }
         following = self._next_bytes(index)
         shown = [
-            Expected(tables.terminals[one].shown, tuple(sorted(rules)), following, "") for one, rules in found.items()
+            Expected(tables.terminals[one].shown, tuple(sorted(rules)), following, "")
+            for one, rules in found.items()
         ]
         shown.sort(key=lambda one: (not one.sources, one.what))
         return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
@@ -230,5 +240,3 @@ class CompiledLark(CompiledGrammar):
         count = self._tables.count
         found = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
         return {**found, **self._answers.sizes, "table_bytes": self.nbytes}
-
-

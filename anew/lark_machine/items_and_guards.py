@@ -320,7 +320,10 @@ class Items:
             for column in columns:
                 if column not in met:
                     met[column] = self.both(
-                        *(self.guard(one.holds, self.members(of)) for one, of in zip(said, column, strict=True))
+                        *(
+                            self.guard(one.holds, self.members(of))
+                            for one, of in zip(said, column, strict=True)
+                        )
                     )
                     self.effort.spend(sum(len(self.lists[number]) for of in column for number in of))
                 known.append(met[column])

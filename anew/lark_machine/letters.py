@@ -25,7 +25,9 @@ _SEPARATORS: Final = b" \n\t"
 
 
 @entry("int64(int32[:, ::1], int64, int64, uint64[:, ::1])")
-def spread_endings(moves: npt.NDArray[np.int32], first: int, count: int, endings: npt.NDArray[np.uint64]) -> int:
+def spread_endings(
+    moves: npt.NDArray[np.int32], first: int, count: int, endings: npt.NDArray[np.uint64]
+) -> int:
     """Add to the endings of states, from `first` on, as rows of bits, those of the states that follow: a least fixpoint.
     Returns how many rounds it took."""
     changed, rounds = True, 0
@@ -226,7 +228,11 @@ class Letters:
         kinds = range(len(self.kinds))
         insides = (False, True) if self.tables.indentation else (False,)
         behind = [
-            [self.available(context, kind, inside) for context in range(self.rows.contexts) for inside in insides]
+            [
+                self.available(context, kind, inside)
+                for context in range(self.rows.contexts)
+                for inside in insides
+            ]
             for kind in kinds
         ]
         ones = {row: _ones(row) for some in behind for row in some}
@@ -237,7 +243,9 @@ class Letters:
                 for row, some in ones.items()
             }
             numbers: dict[tuple[object, ...], int] = {}
-            finer = [numbers.setdefault((part[k], *map(met.__getitem__, behind[k])), len(numbers)) for k in kinds]
+            finer = [
+                numbers.setdefault((part[k], *map(met.__getitem__, behind[k])), len(numbers)) for k in kinds
+            ]
             part = finer
             if len(numbers) == parts:
                 break

@@ -91,7 +91,8 @@ class Lexer:
             strings = sorted({string for _terminal, of in one.unless for string in of})
             found = [item for terminal in one.terminals for item in closure(first[terminal], FREE, behind)]
             words = [item for string in strings for item in closure(word[string], FREE, behind)]
-            known = self._starts[key] = self._state(found, words, one.unless, guards, behind, False)
+            is_first = carry == self.first  # the text may be empty
+            known = self._starts[key] = self._state(found, words, one.unless, guards, behind, False, is_first)
         return known
 
     def moves(self, number: int) -> list[int]:
@@ -130,8 +131,9 @@ class Lexer:
         owed: Guards,
         behind: Behind | None,
         has_begun: bool,
+        is_kept: bool = False,
     ) -> int:
-        """Return the number of a state, from its items, best first."""
+        """Return the number of a state, from its items, best first; DEAD where there are none, unless it `is_kept`."""
         of, code = self.items, self.instructions.code
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
@@ -167,7 +169,7 @@ class Lexer:
                 (next((word for word in named.get(terminal, ()) if word in ended), terminal), held)
                 for terminal, held in ends
             ]
-        if not live and not ends:
+        if not live and not ends and not is_kept:
             return DEAD
         self._effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
         tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()

@@ -27,7 +27,12 @@ class GrownArray:
     __slots__ = ("_filled", "_told", "rows")
 
     def __init__(
-        self, told: Callable[[int], None], width: int, kind: type[np.generic], filled: int, count: int = _FIRST_ROWS
+        self,
+        told: Callable[[int], None],
+        width: int,
+        kind: type[np.generic],
+        filled: int,
+        count: int = _FIRST_ROWS,
     ) -> None:
         self._told, self._filled = told, filled
         self.rows: npt.NDArray[Any] = np.full((count, width), filled, kind)
@@ -125,7 +130,9 @@ class LexerTables:
         bits = np.zeros((2, 256), np.uint8)
         of_bytes = row[self.classes]
         bits[0], bits[1] = of_bytes == 1, of_bytes == 2
-        self._carry_bytes.rows[carry] = np.packbits(bits, axis=1, bitorder="little").view(np.int64).reshape(-1)
+        self._carry_bytes.rows[carry] = (
+            np.packbits(bits, axis=1, bitorder="little").view(np.int64).reshape(-1)
+        )
 
     def carry_row(self, carry: int) -> npt.NDArray[np.uint8]:
         """Return what each class of bytes does to a carry."""
@@ -175,7 +182,10 @@ class LexerTables:
                 self._end_count += 1
             self._end_at.rows[number] = first, self._end_count
             if self._newline >= 0:
-                self._may_break.rows[number] = any(terminal == self._newline for terminal, _c in state.ends) or any(
-                    self._newline in lexer.instructions.matches_of(lexer.items.items[item].at) for item in state.items
+                self._may_break.rows[number] = any(
+                    terminal == self._newline for terminal, _c in state.ends
+                ) or any(
+                    self._newline in lexer.instructions.matches_of(lexer.items.items[item].at)
+                    for item in state.items
                 )
             self._noted += 1

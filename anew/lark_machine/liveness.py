@@ -40,7 +40,8 @@ class Liveness:
         newline = -1 if indentation is None else indentation.newline
         self._newline = newline
         made = [
-            (terminal, LINE * kinds + kind if terminal == newline else kind) for terminal, kind in letters.letters
+            (terminal, LINE * kinds + kind if terminal == newline else kind)
+            for terminal, kind in letters.letters
         ]
         self._indent = self._dedent = self._last_dedent = 0
         self.boundaries = kinds
@@ -75,13 +76,16 @@ class Liveness:
         followed[:, idle], reached[:, barren] = 0, -1
         self._cells = cells_of(tables, rules)
         modes = self._cells.modes
-        found, self._below, self._below_at = make_cells(followed, reached, tables.start, self._cells.steps, modes)
+        found, self._below, self._below_at = make_cells(
+            followed, reached, tables.start, self._cells.steps, modes
+        )
         cell_at = np.full(len(actions) * modes, -1, np.int32)
         cell_at[found] = np.arange(len(found))
         self._cell_state, self._cell_mode = found // modes, found % modes
         self._cell_at = cell_at.reshape(-1, modes)
         slots = [
-            sorted({(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot}) for kernel in tables.kernels
+            sorted({(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot})
+            for kernel in tables.kernels
         ]
         flat = [slot for some in slots for slot in some]
         self._slot_at = np.cumsum([0, *(len(some) for some in slots)]).astype(np.int32)

@@ -215,7 +215,9 @@ def put_next(c: LarkContext, count: int, place: int, state: int, column: int, wa
             is_asked = True
             continue
         for part in range(BOTH_PARTS):
-            less = narrowed(c, wanted, skip(c.carry_bytes, 8 * carry + 4 * part), skip(c.begin_bytes, 4 * terminal))
+            less = narrowed(
+                c, wanted, skip(c.carry_bytes, 8 * carry + 4 * part), skip(c.begin_bytes, 4 * terminal)
+            )
             is_asked = is_asked or less == ASKED
             if less < 0:
                 continue

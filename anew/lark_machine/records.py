@@ -168,7 +168,13 @@ def scan(c: LarkContext, number: int, state: int) -> int:
 def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
     """Append the groups of the tokens that `scan` found inside. Returns 0, or ASKED where there is no room. The rows of
     dense groups are in `dense`, their numbers there in `dense_row`, as -2 - number."""
-    found, slots, ids, marks, words = c.found, slots_of(c, trie), tokens_of(c, trie), c.marks_of_classes, c.vocabulary.mask_words
+    found, slots, ids, marks, words = (
+        c.found,
+        slots_of(c, trie),
+        tokens_of(c, trie),
+        c.marks_of_classes,
+        c.vocabulary.mask_words,
+    )
     sizes, groups, total = c.merging, 0, 0
     for i in range(tokens):
         end_class, size = found[2 * i + 1], slots[found[2 * i] + 1] - slots[found[2 * i]]
@@ -237,7 +243,9 @@ def take_crossings(c: LarkContext, first: int, terminal: int, carry: int, shift:
 
 
 @jit
-def as_ranges(c: LarkContext, trie: Trie, made: Trie, first: int, terminal: int, carry: int, shift: int) -> None:
+def as_ranges(
+    c: LarkContext, trie: Trie, made: Trie, first: int, terminal: int, carry: int, shift: int
+) -> None:
     """Write a trie whose nodes are those of another one below some crossings."""
     nodes, ranges, parts = nodes_of(c, trie), skip(c.ranges.numbers, c.ranges.count), 0
     made.nodes, made.slots, made.tokens = trie.nodes, trie.slots, trie.tokens
@@ -363,7 +371,12 @@ def left_over(c: LarkContext, number: int, first: int, terminal: int, carry: int
             count += 1
             total += end_of(nodes[one[0]]) - one[0]
     row = c.work
-    row.words[0], row.words[1], row.words[2], row.words[3] = number, numba.int64(mixed >> numba.uint64(1)), count, -1
+    row.words[0], row.words[1], row.words[2], row.words[3] = (
+        number,
+        numba.int64(mixed >> numba.uint64(1)),
+        count,
+        -1,
+    )
     known = find(c.merged, MERGED_KEY, row)
     if known >= 0 and c.merged[known].made >= 0:
         take_crossings(c, first, terminal, carry, shift)

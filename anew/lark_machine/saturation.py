@@ -67,10 +67,10 @@ def _cell_after(p: Parser, cell: int, state: int) -> int:
     return p.cell_at[state, mode] if mode >= 0 else -1
 
 
-@entry("Tuple((int32[::1], int32[:, ::1], int32[::1]))(int32[:, ::1], int32[:, ::1], int64, int32[::1], int64)")
-def make_cells(
-    actions: Rows, gotos: Rows, start: int, steps: Row, modes: int
-) -> tuple[Row, Rows, Row]:
+@entry(
+    "Tuple((int32[::1], int32[:, ::1], int32[::1]))(int32[:, ::1], int32[:, ::1], int64, int32[::1], int64)"
+)
+def make_cells(actions: Rows, gotos: Rows, start: int, steps: Row, modes: int) -> tuple[Row, Rows, Row]:
     """Return the cells that stacks have, as state * modes + mode; and for each the cells that may be directly below:
     (cell, cell below) pairs sorted by the first, and where those of each cell begin."""
     states, last = len(steps), modes - 1
@@ -362,9 +362,7 @@ def saturate(
 
 
 @jit
-def _node(
-    cells: Row, rows: Bits, table: Row, count: int, cell: int, letters: Bits
-) -> tuple[int, int]:
+def _node(cells: Row, rows: Bits, table: Row, count: int, cell: int, letters: Bits) -> tuple[int, int]:
     """Return the number of a node, added where it is new, and how many there are; there is room."""
     mixed = numba.uint64(cell + 1) * numba.uint64(0x9E3779B97F4A7C15)
     for w in range(len(letters)):
@@ -471,7 +469,11 @@ def certain(
     said = np.empty(16 * room + 1024, np.int32)
     used, expanded, full = 0, 0, False
     ends = np.zeros(room + 1, np.uint8)
-    marks, here, other = np.zeros(len(cell_state), np.int32), np.empty(len(cell_state), np.int32), np.empty(len(cell_state), np.int32)
+    marks, here, other = (
+        np.zeros(len(cell_state), np.int32),
+        np.empty(len(cell_state), np.int32),
+        np.empty(len(cell_state), np.int32),
+    )
     mark = 0
     while expanded < count and not full:
         node = expanded

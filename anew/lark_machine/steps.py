@@ -74,7 +74,9 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
                 is_asked = True
             elif to >= 0:
                 before = -1 if c.may_break[first] else 0
-                made = put_reading(c, there, made, after, to, column_after(c, before, byte) if c.may_break[to] else 0)
+                made = put_reading(
+                    c, there, made, after, to, column_after(c, before, byte) if c.may_break[to] else 0
+                )
                 if made == FULL:
                     return FULL
         to = c.moves[state * width + kind]
@@ -82,7 +84,9 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
             ask(c, ASK_ROW, state, 0, 0)
             is_asked = True
         elif to >= 0:
-            made = put_reading(c, there, made, place, to, column_after(c, column, byte) if c.may_break[to] else 0)
+            made = put_reading(
+                c, there, made, place, to, column_after(c, column, byte) if c.may_break[to] else 0
+            )
             if made == FULL:
                 return FULL
     return ASKED if is_asked else made
@@ -233,7 +237,9 @@ def after_token(c: LarkContext, index: int, token: int) -> int:
     if c.vocabulary.slot[token] < 0:
         return REFUSED
     first = c.vocabulary.token_offset[token]
-    after = after_bytes(c, index, skip(c.vocabulary.token_data, first), c.vocabulary.token_offset[token + 1] - first)
+    after = after_bytes(
+        c, index, skip(c.vocabulary.token_data, first), c.vocabulary.token_offset[token + 1] - first
+    )
     if after >= 0 and c.nodes[after].token_list < 0:
         same_mask(c, after)
     return after
