@@ -1,7 +1,7 @@
 """The questions of compiled code about a Lark grammar, and their answers from the lexer and the liveness.
 
-Compiled code notes what it does not know and returns ASKED; the answers are written into its tables, and the call is made
-again (`machine_core.questions`). So each question is answered once for a grammar.
+Compiled code notes what it does not know and returns ASKED; the answers are written into its tables, and
+the call is made again (`machine_core.questions`). So each question is answered once for a grammar.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The cells of the parser's stack, for liveness: a state of the parser, and how many brackets are open there.
+"""The cells of the parser's stack, for liveness: a state of the parser, and how many brackets are open
+there.
 
-lark's indenter drops newlines where a bracket is open. If each nonterminal opens as many more brackets than it closes in
-all its texts, the stack tells how many are open: exact up to the most that one rule opens, beyond which some are open at
-every place of the rule.
+lark's indenter drops newlines where a bracket is open. If each nonterminal opens as many more brackets than
+it closes in all its texts, the stack tells how many are open: exact up to the most that one rule opens,
+beyond which some are open at every place of the rule.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from structgen.lark_grammars.reading.loaded_grammar import ParserTables, Rule
 
 
 class Cells(NamedTuple):
-    """How cells follow one another. A cell is a pair (state, mode), where the mode is the open brackets, up to the
-    largest one, which stays."""
+    """How cells follow one another. A cell is a pair (state, mode), where the mode is the open brackets, up
+    to the largest one, which stays."""
 
     modes: int
     """How many modes are told apart; 1: brackets do not matter."""
@@ -76,8 +77,8 @@ def cells_of(tables: ParserTables, rules: Sequence[Rule]) -> Cells:
 
 
 def balances_of(rules: Sequence[Rule], terminals: dict[int, int]) -> dict[int, int] | None:
-    """Return for each nonterminal (-1 - its number) how many more brackets each of its texts opens than it closes, for
-    those that derive a text; None if that differs."""
+    """Return for each nonterminal (-1 - its number) how many more brackets each of its texts opens than it
+    closes, for those that derive a text; None if that differs."""
     found: dict[int, int] = {}
     left, before = list(rules), -1
     while len(left) != before:

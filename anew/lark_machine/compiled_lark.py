@@ -1,4 +1,5 @@
-"""`CompiledLark`: the texts that lark's LALR(1) parser with its contextual lexer accepts, compiled against a tokenizer."""
+"""`CompiledLark`: the texts that lark's LALR(1) parser with its contextual lexer accepts, compiled against
+a tokenizer."""
 
 from __future__ import annotations
 
@@ -32,10 +33,11 @@ _STATES_PER_STEP: Final = 4
 
 
 class CompiledLark(CompiledGrammar):
-    """A Lark grammar, compiled. Its masks are exact: a token is allowed if it and some text behind it go on to a text that
-    lark takes.
+    """A Lark grammar, compiled. Its masks are exact: a token is allowed if it and some text behind it go on
+    to a text that lark takes.
 
-    Cost: the lexer's automaton and the liveness, 10 ms to 2 s; a state's first mask 5 us to some milliseconds.
+    Cost: the lexer's automaton and the liveness, 10 ms to 2 s; a state's first mask 5 us to some
+    milliseconds.
     """
 
     table_plan = L.LARK_TABLES
@@ -49,7 +51,8 @@ class CompiledLark(CompiledGrammar):
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
-        """`grammar`: its `tables`, and whether it `is_local`. Raises GrammarError where it has no text, LimitError."""
+        """`grammar`: its `tables`, and whether it `is_local`. Raises GrammarError where it has no text,
+        LimitError."""
         super().__init__(grammar, tokenizer, limits, store)
         self._effort = Effort(self.limits)
         with self.lock, self._effort:
@@ -123,7 +126,8 @@ class CompiledLark(CompiledGrammar):
     def _large_row(self) -> npt.NDArray[np.int32]:
         return self._scratch.mask.copy()
 
-    # --- what may come next, and completions ------------------------------------------------------------------
+    # --- what may come next, and completions
+    # ------------------------------------------------------------------
 
     def _readings(self, index: int) -> list[tuple[int, int, int]]:
         """Return the readings of a state: places, lexer states, columns."""
@@ -166,7 +170,8 @@ class CompiledLark(CompiledGrammar):
         return self._completions
 
     def shortest_rest(self, index: int) -> Sequence[int]:
-        """Return the bytes of a shortest rest (`RestMachine`), by a search in breadth. Raises LimitError (oracle_steps)."""
+        """Return the bytes of a shortest rest (`RestMachine`), by a search in breadth. Raises LimitError
+        (oracle_steps)."""
         width = self._answers.lexer.instructions.bytes_of
         before: dict[int, tuple[int, int]] = {index: (-1, 0)}
         pending = [index]
@@ -198,8 +203,9 @@ class CompiledLark(CompiledGrammar):
         return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa). `depth`: texts whose
-        parser stack ever has more entries are left out. Raises LimitError, which names max_states."""
+        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa).
+        `depth`: texts whose parser stack ever has more entries are left out. Raises LimitError, which names
+        max_states."""
         return explicit_of_parser(self, bytes(self._answers.lexer.classes), max_states, depth, minimal)
 
     @property

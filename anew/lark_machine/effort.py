@@ -10,12 +10,13 @@ from structgen.limits import Limits
 NUMBERS_PER_STEP: Final = 8
 """A step is some 10 us of Python: a row of so many distinct columns, or a state of so many items."""
 STATES_COUNTED: Final = 4
-"""A lexer state counts as so many of `Limits.automaton_states`: it has several numbers for each class of bytes."""
+"""A lexer state counts as so many of `Limits.automaton_states`: it has several numbers for each class of
+bytes."""
 
 
 class Effort:
-    """The steps that are left. `with effort:` begins a call; inside another one it spends from that one's steps. Not
-    thread-safe: the grammar's lock is held."""
+    """The steps that are left. `with effort:` begins a call; inside another one it spends from that one's
+    steps. Not thread-safe: the grammar's lock is held."""
 
     __slots__ = ("_depth", "_left", "limits")
 

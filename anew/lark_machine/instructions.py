@@ -1,9 +1,9 @@
-"""The patterns of a grammar's terminals as instructions of threads (K. Thompson's construction), and the classes of bytes
-that no instruction tells apart.
+"""The patterns of a grammar's terminals as instructions of threads (K. Thompson's construction), and the
+classes of bytes that no instruction tells apart.
 
-A thread stands at an instruction. CHAR waits for a character; the others are passed without reading: SPLIT goes on in
-several places, best first; AHEAD, BEHIND, START and EOF go on under a condition; MATCH ends a terminal's pattern, FOUND
-the pattern of a look-around.
+A thread stands at an instruction. CHAR waits for a character; the others are passed without reading: SPLIT
+goes on in several places, best first; AHEAD, BEHIND, START and EOF go on under a condition; MATCH ends a
+terminal's pattern, FOUND the pattern of a look-around.
 """
 
 from __future__ import annotations
@@ -44,14 +44,15 @@ class Instruction(NamedTuple):
     node: ByteNode | None = None
     """What the rest of a character may be (CHAR)."""
     number: int = -1
-    """The terminal (MATCH), the number of the look-behind (BEHIND), the first instruction of the look-ahead (AHEAD)."""
+    """The terminal (MATCH), the number of the look-behind (BEHIND), the first instruction of the look-ahead
+    (AHEAD)."""
     holds: bool = True
     """Whether a look-around must hold, or must not."""
 
 
 class Instructions:
-    """The instructions of the terminals that a lexer may meet. Cost: some 3 us an instruction. Raises RegexError for an
-    atomic group, LimitError (automaton_states) past MOST_INSTRUCTIONS."""
+    """The instructions of the terminals that a lexer may meet. Cost: some 3 us an instruction. Raises
+    RegexError for an atomic group, LimitError (automaton_states) past MOST_INSTRUCTIONS."""
 
     def __init__(self, tables: ParserTables) -> None:
         self.code: list[Instruction] = []
@@ -95,7 +96,8 @@ class Instructions:
         return number
 
     def matches_of(self, at: int) -> frozenset[int]:
-        """Return the terminals whose ends can be reached from an instruction. Cost: once, its part of the pattern."""
+        """Return the terminals whose ends can be reached from an instruction. Cost: once, its part of the
+        pattern."""
         known = self._reached.get(at)
         if known is None:
             seen, pending, found = {at}, [at], set()
@@ -118,8 +120,8 @@ class Instructions:
         return self._emit(tree, end, end, one.shown)
 
     def _emit(self, node: Node, fresh: int, moved: int, where: str) -> int:
-        """Return the first instruction of a pattern that goes on at `moved`, or at `fresh` where it has read nothing: a
-        round of a loop that reads nothing ends the loop, as in re."""
+        """Return the first instruction of a pattern that goes on at `moved`, or at `fresh` where it has
+        read nothing: a round of a loop that reads nothing ends the loop, as in re."""
         if fresh != moved and not nullable(node):
             fresh = moved
         match node:
@@ -223,7 +225,8 @@ def _rests(after: Iterable[ByteNode | None]) -> list[ByteNode]:
 
 
 def rests_of_characters() -> frozenset[ByteNode]:
-    """Return the nodes at which any rest of a character may follow, as behind the first byte of any character."""
+    """Return the nodes at which any rest of a character may follow, as behind the first byte of any
+    character."""
     found: set[ByteNode] = set()
     pending = [node_of(((0, 0x10FFFF),))]
     while pending:

@@ -1,12 +1,13 @@
 """Items and guards: the one concept behind look-aheads and behind "the longest match wins".
 
-An *item* is a thread under conditions: an instruction, and guards on the text that follows. A *guard* is (must or must
-not, a set of items): some item of the set must reach its end in the text behind, or none may. Lark's lexer takes the
-match of its best thread, however late that one ends; so where a lexeme ends while better threads are alive, these must
-never match, which is a guard. A look-ahead that is open at an end is a guard too.
+An *item* is a thread under conditions: an instruction, and guards on the text that follows. A *guard* is
+(must or must not, a set of items): some item of the set must reach its end in the text behind, or none may.
+Lark's lexer takes the match of its best thread, however late that one ends; so where a lexeme ends while
+better threads are alive, these must never match, which is a guard. A look-ahead that is open at an end is a
+guard too.
 
-A set of guards is a conjunction. Items, guards and lists of items are interned: they are numbers. What follows an item is
-a *row*: for each class of bytes the number of the list of items behind it, best first.
+A set of guards is a conjunction. Items, guards and lists of items are interned: they are numbers. What
+follows an item is a *row*: for each class of bytes the number of the list of items behind it, best first.
 """
 
 from __future__ import annotations
@@ -140,8 +141,8 @@ class Items:
         return False
 
     def both(self, *several: int | bool) -> Guards | None:
-        """Return the conjunction of guards and outcomes, None where one has failed. Those that must not hold are one
-        guard over all their items."""
+        """Return the conjunction of guards and outcomes, None where one has failed. Those that must not
+        hold are one guard over all their items."""
         never, found = set[int](), set[int]()
         for one in several:
             if one is True:
@@ -196,7 +197,8 @@ class Items:
         self._closures[key] = made = tuple(found)
         return made
 
-    # --- look-behinds: one set of threads for all of them, begun anew at each character -----------------------
+    # --- look-behinds: one set of threads for all of them, begun anew at each character
+    # -----------------------
 
     def behind_start(self) -> Behind | None:
         """Return what look-behinds know before a text."""

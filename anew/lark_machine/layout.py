@@ -1,7 +1,8 @@
 """The memory of a compiled Lark grammar: its states, places, records, and what was read of a place.
 
-A *reading* is a place, a state of the lexer and a column. A state of the machine is a set of readings, of which at most one
-is right for each whole text; each is exact by itself, so the state's mask is the union of theirs.
+A *reading* is a place, a state of the lexer and a column. A state of the machine is a set of readings, of
+which at most one is right for each whole text; each is exact by itself, so the state's mask is the union of
+theirs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from structgen.machine_core.layout import Core, NodeRow, Registers
 from structgen.native.typed_blocks import (
     At,
     Block,
-    BlockRows,
     Bytes,
     Int32s,
     Int32Table,
@@ -34,7 +34,8 @@ class LarkState(Registers):
     lexeme: int
     """The state of the lexer."""
     column: int
-    """The column behind the last line break, where the lexeme may be the indenter's newline; below 0 before it."""
+    """The column behind the last line break, where the lexeme may be the indenter's newline; below 0 before
+    it."""
     others: int
     """The state of the other readings, -1: none."""
     spare: Annotated[Int64s, 3]
@@ -52,8 +53,8 @@ class LarkNode(NodeRow):
 
 
 class Cell(Block):
-    """The top of a stack of parser states, or of widths. Equal stacks have the same number; a stack has a larger number
-    than what lies below its top."""
+    """The top of a stack of parser states, or of widths. Equal stacks have the same number; a stack has a
+    larger number than what lies below its top."""
 
     top: int
     """A state of the parser; in a stack of widths, -1 - a width."""
@@ -305,7 +306,8 @@ class LarkContext(Core):
     crossings: Int64s
     most_crossings: int
     merging: Int64s
-    """The nodes of a trie that is being made; behind them, at MERGING_LINKS and MERGING_PATHS, tokens and ways."""
+    """The nodes of a trie that is being made; behind them, at MERGING_LINKS and MERGING_PATHS, tokens and
+    ways."""
     marks_of_classes: Int32s
     marks_of_states: Int32s
     walks: Int64s

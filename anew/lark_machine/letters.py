@@ -1,12 +1,14 @@
-"""Which lexemes may come next: the letters over which the parser's liveness is computed, as if there were no lexer.
+"""Which lexemes may come next: the letters over which the parser's liveness is computed, as if there were
+no lexer.
 
-A *letter* is a terminal with a *kind*: the carry that its end leaves. Kinds behind which the same letters may come in every
-context, ignored lexemes in between included, are one (E. F. Moore's partitions). A *class of endings* is the set of letters
-that a state of the lexer may become.
+A *letter* is a terminal with a *kind*: the carry that its end leaves. Kinds behind which the same letters
+may come in every context, ignored lexemes in between included, are one (E. F. Moore's partitions). A *class
+of endings* is the set of letters that a state of the lexer may become.
 
-Most carries are freed by a separator: a byte that begins an ignored lexeme in every context, behind which nothing is owed.
-If behind that byte the same letters may come as at once, such a carry is kind 0: it owes nothing (a bisimulation). Whether
-they do is checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/` nothing else comes.
+Most carries are freed by a separator: a byte that begins an ignored lexeme in every context, behind which
+nothing is owed. If behind that byte the same letters may come as at once, such a carry is kind 0: it owes
+nothing (a bisimulation). Whether they do is checked, because an ignored lexeme may take in what must come:
+behind `#` of `/#[^\\n]*/` nothing else comes.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ _SEPARATORS: Final = b" \n\t"
 def spread_endings(
     moves: npt.NDArray[np.int32], first: int, count: int, endings: npt.NDArray[np.uint64]
 ) -> int:
-    """Add to the endings of states, from `first` on, as rows of bits, those of the states that follow: a least fixpoint.
-    Returns how many rounds it took."""
+    """Add to the endings of states, from `first` on, as rows of bits, those of the states that follow: a
+    least fixpoint. Returns how many rounds it took."""
     changed, rounds = True, 0
     while changed:
         changed = False
@@ -178,8 +180,8 @@ class Letters:
     # --- boundaries -----------------------------------------------------------------------------------------
 
     def available(self, context: int, kind: int, inside: bool) -> int:
-        """Return the letters that may come in a context behind a kind, ignored lexemes in between included, as bits;
-        bit 0: the text's end. `inside`: a bracket is open."""
+        """Return the letters that may come in a context behind a kind, ignored lexemes in between included,
+        as bits; bit 0: the text's end. `inside`: a bracket is open."""
         key = context, kind, inside
         known = self._reached.get(key)
         if known is None:

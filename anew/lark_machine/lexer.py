@@ -1,9 +1,10 @@
 """Lark's contextual lexer as one automaton, determinised where it is asked for.
 
-A state is an ordered list of items, the strings that may replace a match, what is owed to the lexeme before, and what the
-lexeme may be if it ends here. An *end* is a terminal with a debt: a *carry*, which is the guards that the text behind must
-meet, and what look-behinds know there. The start of the next lexeme takes the carry over. So several open ends of a
-lexeme, and ends that wait for a look-ahead, need nothing of their own: each reading of a text is exact by itself.
+A state is an ordered list of items, the strings that may replace a match, what is owed to the lexeme
+before, and what the lexeme may be if it ends here. An *end* is a terminal with a debt: a *carry*, which is
+the guards that the text behind must meet, and what look-behinds know there. The start of the next lexeme
+takes the carry over. So several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of
+their own: each reading of a text is exact by itself.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class Lexer:
         return self._carry(frozenset((guard,)), self._anywhere)
 
     def start(self, context: int, carry: int) -> int:
-        """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is none."""
+        """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
+        none."""
         key = context, carry
         known = self._starts.get(key)
         if known is None:
@@ -133,7 +135,8 @@ class Lexer:
         has_begun: bool,
         is_kept: bool = False,
     ) -> int:
-        """Return the number of a state, from its items, best first; DEAD where there are none, unless it `is_kept`."""
+        """Return the number of a state, from its items, best first; DEAD where there are none, unless it
+        `is_kept`."""
         of, code = self.items, self.instructions.code
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []

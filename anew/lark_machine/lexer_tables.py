@@ -141,8 +141,8 @@ class LexerTables:
         return row
 
     def put_lasts(self, state: int) -> None:
-        """Write as what a lexeme may end together with the text; -1 among them: nothing has begun, and what is owed
-        is met there."""
+        """Write as what a lexeme may end together with the text; -1 among them: nothing has begun, and what
+        is owed is met there."""
         lexer = self.lexer
         found = lexer.ends_with_text(state)
         if not lexer.states[state].has_begun and lexer.is_met_at_end(state):
@@ -168,10 +168,10 @@ class LexerTables:
         """Write what new states may end as."""
         lexer = self.lexer
         count = len(lexer.states)
-        for one in (
-            self._moves, self._end_at, self._last_at, self._may_break, self._end_class, self._like, self._like_bytes
-        ):  # fmt: skip
+        for one in (self._moves, self._end_at, self._last_at, self._may_break, self._end_class):
             one.reserve(count)
+        self._like.reserve(count)
+        self._like_bytes.reserve(count)
         self._reserve_carries()
         while self._noted < count:
             state, number = lexer.states[self._noted], self._noted
@@ -182,10 +182,9 @@ class LexerTables:
                 self._end_count += 1
             self._end_at.rows[number] = first, self._end_count
             if self._newline >= 0:
-                self._may_break.rows[number] = any(
-                    terminal == self._newline for terminal, _c in state.ends
-                ) or any(
-                    self._newline in lexer.instructions.matches_of(lexer.items.items[item].at)
-                    for item in state.items
+                of = lexer.items.items
+                ways = (lexer.instructions.matches_of(of[item].at) for item in state.items)
+                self._may_break.rows[number] = any(self._newline in some for some in ways) or any(
+                    terminal == self._newline for terminal, _carry in state.ends
                 )
             self._noted += 1

@@ -1,8 +1,9 @@
-"""Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact answers.
+"""Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact
+answers.
 
-A boundary is a kind of carry with a *line*: PLAIN; LINE, behind the indenter's newline, where blocks open or close; DEDENTED,
-behind a closed block, where more close; ENDING, where the text has ended and the open blocks are closed. A newline may be of
-any width.
+A boundary is a kind of carry with a *line*: PLAIN; LINE, behind the indenter's newline, where blocks open
+or close; DEDENTED, behind a closed block, where more close; ENDING, where the text has ended and the open
+blocks are closed. A newline may be of any width.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class Liveness:
         self._put_parser()
         self._solve()
         self.certain = self._find_certain()
-        """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end; the second
-        number where a bracket is open."""
+        """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
+        the second number where a bracket is open."""
 
     # --- the fixpoint ---------------------------------------------------------------------------------------
 
@@ -204,8 +205,9 @@ class Liveness:
     # --- exact answers --------------------------------------------------------------------------------------
 
     def reaches_end(self, states: Sequence[int], inside: bool, end_class: int) -> tuple[bool, int]:
-        """Return whether some text goes on where a lexeme of a class of endings is read on a stack (its states, the
-        bottom first), and the lowest place of the stack that was looked at. `inside`: a bracket is open."""
+        """Return whether some text goes on where a lexeme of a class of endings is read on a stack (its
+        states, the bottom first), and the lowest place of the stack that was looked at. `inside`: a bracket
+        is open."""
         context, found = int(self._tables.context_of[states[-1]]), 0
         for one in self._letters.classes[end_class]:
             terminal, kind = self._letters.letters[one]

@@ -1,8 +1,10 @@
-"""Masks in compiled code: the tokens after which some text goes on, collected from records and from walks on the real stack.
+"""Masks in compiled code: the tokens after which some text goes on, collected from records and from walks
+on the real stack.
 
-`collect` works off readings (place, state of the lexer, column), each with a trie and the first bytes that are wanted of its
-tokens. A token that ends the lexeme at once is one of the next lexeme, with fewer wanted bytes. What tokens have behind the
-end of a lexeme is a trie, which is read at the place behind it: a small one on the real stack, a larger one by its record.
+`collect` works off readings (place, state of the lexer, column), each with a trie and the first bytes that
+are wanted of its tokens. A token that ends the lexeme at once is one of the next lexeme, with fewer wanted
+bytes. What tokens have behind the end of a lexeme is a trie, which is read at the place behind it: a small
+one on the real stack, a larger one by its record.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from anew.lark_machine.layout import (
     LarkContext,
     Trie,
 )
-from anew.lark_machine.lexer_tables import UNASKED, UNKNOWN
+from anew.lark_machine.lexer_tables import UNASKED
 from anew.lark_machine.memo import class_lives, lives, recall, remember, same_mask, unit_of
 from anew.lark_machine.parser import begun, read, shifted
 from anew.lark_machine.records import has_byte, nodes_of, slots_of, tokens_of
@@ -35,7 +37,7 @@ from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE
 from structgen.machine_core.masks import memoise, write_mask
 from structgen.native.bit_rows import set_bits, trailing_zeros
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Int32s, Int64s, address_of_block, skip
+from structgen.native.typed_blocks import Int64s, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 BOTH_PARTS = 2
@@ -157,8 +159,8 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
 
 @jit
 def add_walked(c: LarkContext, number: int, place: int, state: int, column: int, wanted: int) -> int:
-    """Add the wanted tokens of a small trie to the mask, walked once for all places that agree in what the walk reads.
-    Returns 0, ASKED, or FULL."""
+    """Add the wanted tokens of a small trie to the mask, walked once for all places that agree in what the
+    walk reads. Returns 0, ASKED, or FULL."""
     unit = unit_of(c, number, state, column)
     if unit < 0:
         return ASKED
@@ -205,8 +207,8 @@ def fresh_column(c: LarkContext, state: int) -> int:
 
 @jit
 def put_next(c: LarkContext, count: int, place: int, state: int, column: int, wanted: int) -> int:
-    """Append the lexemes that follow where this one ends before the first byte of a token; return how much work there is
-    then; below 0: ASKED, or FULL."""
+    """Append the lexemes that follow where this one ends before the first byte of a token; return how much
+    work there is then; below 0: ASKED, or FULL."""
     is_asked = False
     for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
         terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
@@ -318,8 +320,8 @@ def emit_mask(c: LarkContext) -> None:
 
 @entry("int64(int64, int64, int64)")
 def compute(address: int, index: int, target: int) -> int:
-    """Work out a state's mask, memoise it, and write it to `target` (0: nowhere). Returns 0; ASKED; FULL; ENDED after an end
-    token; LARGE where the mask is too long for a list: it is then in `mask` alone."""
+    """Work out a state's mask, memoise it, and write it to `target` (0: nowhere). Returns 0; ASKED; FULL;
+    ENDED after an end token; LARGE where the mask is too long for a list: it is then in `mask` alone."""
     c = LarkContext(address)
     node = c.nodes[index]
     if node.registers.mode == FINISHED:
@@ -345,7 +347,11 @@ def compute(address: int, index: int, target: int) -> int:
     if may_end:
         set_bits(mask, c.ends, c.end_count)
     emit_mask(c)
-    code = LARGE if c.buffer_count >= c.vocabulary.mask_words else memoise(c, node, c.base_row, target)
+    code = LARGE
+    if c.buffer_count < c.vocabulary.mask_words:
+        code = memoise(c, node, c.base_row, target)
+        if code == ASKED:
+            ask_room(c, c.lists, c.buffer_count + 2)
     if (code == 0 or code == LARGE) and node.registers.others < 0:
         unit = unit_of(c, WHOLE_MASK, node.registers.lexeme, node.registers.column)
         if unit >= 0:

@@ -1,7 +1,9 @@
-"""What holds for many places: whether some text goes on, and what was found of a place, remembered by what was read of it.
+"""What holds for many places: whether some text goes on, and what was found of a place, remembered by what
+was read of it.
 
-A unit of work (a walk, a whole mask) reads some topmost cells of a place's stack, and perhaps the widths and the brackets.
-What it found holds for each place that agrees in these: so it is remembered by their *shape* and a hash of them.
+A unit of work (a walk, a whole mask) reads some topmost cells of a place's stack, and perhaps the widths
+and the brackets. What it found holds for each place that agrees in these: so it is remembered by their
+*shape* and a hash of them.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
 
 @jit
 def lives(c: LarkContext, place: int, lexeme: int) -> int:
-    """Return 1 if some text goes on where a state of the lexer stands at a place, 0 if none does, or ASKED."""
+    """Return 1 if some text goes on where a state of the lexer is at a place, 0 if none does, or ASKED."""
     end_class = c.end_class[lexeme]
     if end_class < 0:
         ask(c, ASK_CLASS, lexeme, 0, 0)
@@ -157,8 +159,8 @@ def recall(c: LarkContext, unit: int, place: int) -> int:
 
 @jit
 def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
-    """Keep what a unit has found, by what was read of the place since `low` and `parts` were reset. Returns 0, or ASKED
-    where there is no room."""
+    """Keep what a unit has found, by what was read of the place since `low` and `parts` were reset. Returns
+    0, or ASKED where there is no room."""
     one, cells = c.units[unit], c.cells
     depth, cell = 0, c.places[place].stack
     while cell >= 0 and cell >= c.low:
@@ -179,8 +181,8 @@ def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
 
 @jit
 def same_mask(c: LarkContext, index: int) -> bool:
-    """Take over a state's mask from one with one reading, whose place agrees in what the mask has read; return whether
-    there is one."""
+    """Take over a state's mask from one with one reading, whose place agrees in what the mask has read;
+    return whether there is one."""
     one = c.nodes[index].registers
     if one.others >= 0:
         return False

@@ -1,7 +1,7 @@
 """The parser in compiled code: an LALR(1) configuration reads a terminal, lark's indenter in between.
 
-What is read of a place is noted in `low` (the lowest cell of its stack) and `parts`, so that what follows from it holds for
-all places that agree there (`memo`).
+What is read of a place is noted in `low` (the lowest cell of its stack) and `parts`, so that what follows
+from it holds for all places that agree there (`memo`).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
 
 @jit
 def feed(c: LarkContext, stack: int, terminal: int) -> int:
-    """Return the stack behind a terminal, REFUSED, or ASKED. Of a stack whose top unit reductions change, the ones in
-    between are not made."""
+    """Return the stack behind a terminal, REFUSED, or ASKED. Of a stack whose top unit reductions change,
+    the ones in between are not made."""
     cells = c.cells
     top, below = cells[stack].top, cells[stack].below
     c.low = min(c.low, stack)
@@ -180,7 +180,8 @@ def ends_at(c: LarkContext, place: int) -> int:
 
 @jit
 def column_after(c: LarkContext, column: int, byte: int) -> int:
-    """Return the column behind the last line break of a lexeme, after one more byte; below 0: no line break yet."""
+    """Return the column behind the last line break of a lexeme, after one more byte; below 0: no line break
+    yet."""
     if byte == 10:
         return 0
     if column < 0:
@@ -190,7 +191,8 @@ def column_after(c: LarkContext, column: int, byte: int) -> int:
 
 @jit
 def shift_after(c: LarkContext, shift: int, byte: int) -> int:
-    """Return what bytes and one more do to a column: 0 or more: they add so much; below 0: it is -1 - shift behind them."""
+    """Return what bytes and one more do to a column: 0 or more: they add so much; below 0: it is -1 - shift
+    behind them."""
     if byte == 10:
         return -1
     more = c.tab if byte == 9 else (1 if byte == 32 else 0)

@@ -1,8 +1,9 @@
 """Records: what the tokens of a trie do in a state of the lexer, whatever the parser says.
 
-A record has *groups*, tokens that stay inside the lexeme, by the class of endings of the state that they lead to: one answer
-of liveness decides for all of a group. And it has *leftovers*, tokens that end the lexeme: the terminal, the carry, and the
-trie of what they have behind it. Equal tries are one; large ones are ranges of their parent's nodes, and no copies.
+A record has *groups*, tokens that stay inside the lexeme, by the class of endings of the state that they
+lead to: one answer of liveness decides for all of a group. And it has *leftovers*, tokens that end the
+lexeme: the terminal, the carry, and the trie of what they have behind it. Equal tries are one; large ones
+are ranges of their parent's nodes, and no copies.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 _ALIKE = 16
 """Bytes behind which a state must go on as another one, to have a record like that one's."""
 _DENSE = 800
-"""Tokens from which on a group is a row: at some 4,000 words, copying it is then as fast as setting their bits."""
+"""Tokens from which on a group is a row: at some 4,000 words, copying it is then as fast as setting their
+bits."""
 MOST_DENSE = 64
 """Dense groups of one record; further ones are listed."""
 CROSSING_WORDS = 5
@@ -63,8 +65,8 @@ def tokens_of(c: LarkContext, trie: Trie) -> Int32s:
 
 @jit
 def find_like(c: LarkContext, state: int) -> None:
-    """Note the state to which most bytes lead, if that goes on as this one behind many bytes: below these bytes the
-    records agree. Behind most bytes a keyword, for example, goes on as a plain name."""
+    """Note the state to which most bytes lead, if that goes on as this one behind many bytes: below these
+    bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name."""
     width, best, most, marks = c.width, -1, 0, c.marks_of_states
     for kind in range(width):
         after = c.moves[state * width + kind]
@@ -104,9 +106,9 @@ def has_byte(bits: Int64s, byte: int) -> bool:
 
 @jit
 def scan(c: LarkContext, number: int, state: int) -> int:
-    """Find what the tokens of a trie do in a state: (slot, class of endings) of those that stay inside, in `found`, and
-    the nodes where others end the lexeme, in `crossings`. Returns how many stay inside; ASKED; FULL past the room.
-    The number of crossings is `crossed_count`."""
+    """Find what the tokens of a trie do in a state: (slot, class of endings) of those that stay inside, in
+    `found`, and the nodes where others end the lexeme, in `crossings`. Returns how many stay inside; ASKED;
+    FULL past the room. The number of crossings is `crossed_count`."""
     trie = c.tries[number]
     nodes, width, ranges = nodes_of(c, trie), c.width, skip(c.ranges.numbers, trie.ranges)
     depths, found, crossings, like = c.depths, c.found, c.crossings, skip(c.like_bytes, 4 * state)
@@ -166,8 +168,8 @@ def scan(c: LarkContext, number: int, state: int) -> int:
 
 @jit
 def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
-    """Append the groups of the tokens that `scan` found inside. Returns 0, or ASKED where there is no room. The rows of
-    dense groups are in `dense`, their numbers there in `dense_row`, as -2 - number."""
+    """Append the groups of the tokens that `scan` found inside. Returns 0, or ASKED where there is no room.
+    The rows of dense groups are in `dense`, their numbers there in `dense_row`, as -2 - number."""
     found, slots, ids, marks, words = (
         c.found,
         slots_of(c, trie),
@@ -266,8 +268,9 @@ def as_ranges(
 
 @jit
 def merge_nodes(c: LarkContext, trie: Trie, first: int, terminal: int, carry: int, shift: int) -> int:
-    """Merge the nodes below some crossings into one trie, in `merging`: of each node the byte, the first child, the next
-    sibling, and the last of its tokens. Returns how many nodes; the links of tokens are at MERGING_LINKS."""
+    """Merge the nodes below some crossings into one trie, in `merging`: of each node the byte, the first
+    child, the next sibling, and the last of its tokens. Returns how many nodes; the links of tokens are at
+    MERGING_LINKS."""
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
     held, links, paths = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
     made, linked = 1, 1
@@ -358,8 +361,8 @@ def as_copy(c: LarkContext, made: Trie, nodes_made: int) -> None:
 
 @jit
 def left_over(c: LarkContext, number: int, first: int, terminal: int, carry: int, shift: int) -> int:
-    """Return the number of the trie of what tokens have behind the crossings with a key, which are taken away; or
-    ASKED."""
+    """Return the number of the trie of what tokens have behind the crossings with a key, which are taken
+    away; or ASKED."""
     trie = c.tries[number]
     nodes, slots = nodes_of(c, trie), slots_of(c, trie)
     mixed, count, total, tokens = numba.uint64(0), 0, 0, 0
@@ -424,8 +427,8 @@ def left_over(c: LarkContext, number: int, first: int, terminal: int, carry: int
 
 @entry("int64(int64, int64, int64)")
 def make_record(address: int, number: int, state: int) -> int:
-    """Make the record of a trie in a state. Returns its number; ASKED; FULL where tokens end in too many ways. The rows of
-    its dense groups are to be put into the store (`put_groups`)."""
+    """Make the record of a trie in a state. Returns its number; ASKED; FULL where tokens end in too many
+    ways. The rows of its dense groups are to be put into the store (`put_groups`)."""
     c = LarkContext(address)
     if number == 0:
         find_like(c, state)

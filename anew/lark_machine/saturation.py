@@ -1,15 +1,16 @@
-"""From which stacks do texts lead to the text's end? Reachability of the parser as a pushdown system (A. Bouajjani,
-J. Esparza, O. Maler, Reachability analysis of pushdown automata, 1997), compiled.
+"""From which stacks do texts lead to the text's end? Reachability of the parser as a pushdown system (A.
+Bouajjani, J. Esparza, O. Maler, Reachability analysis of pushdown automata, 1997), compiled.
 
-The parser reads *letters*: a letter is a terminal with the *boundary* behind it, which says what is owed there. A *run*
-above a cell reads letters until it is reduced so far that the cell itself goes, or the text ends. How runs may end is one
-of the *slots* of the cell: a nonterminal and how many more cells go below (a kernel item of the parser's state), with the
-letters that may be next then, as bits. Runs that begin at a boundary are unions of runs that begin with a letter; the run
-of a shifted letter is what becomes of the runs of the boundary above. This is a least fixpoint over two kinds of
-variables, (cell, letter) and (cell, boundary).
+The parser reads *letters*: a letter is a terminal with the *boundary* behind it, which says what is owed
+there. A *run* above a cell reads letters until it is reduced so far that the cell itself goes, or the text
+ends. How runs may end is one of the *slots* of the cell: a nonterminal and how many more cells go below (a
+kernel item of the parser's state), with the letters that may be next then, as bits. Runs that begin at a
+boundary are unions of runs that begin with a letter; the run of a shifted letter is what becomes of the
+runs of the boundary above. This is a least fixpoint over two kinds of variables, (cell, letter) and (cell,
+boundary).
 
-A boundary is *certain* in a cell if whatever cells are below, some text leads to the end (`certain`): a greatest fixpoint
-around a least one, because ends that take no cell away must not go round in a circle.
+A boundary is *certain* in a cell if whatever cells are below, some text leads to the end (`certain`): a
+greatest fixpoint around a least one, because ends that take no cell away must not go round in a circle.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ Flags: TypeAlias = npt.NDArray[np.uint8]
 
 TOO_MUCH: Final = -1
 """In place of the work that was done: more than may be."""
+
+
+_PARSER: Final = (
+    "int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1], int32[:, ::1],"
+    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1]"
+)
+"""The types of the fields of a `Parser`: entry points take them one by one."""
 
 
 class Parser(NamedTuple):
@@ -71,8 +79,8 @@ def _cell_after(p: Parser, cell: int, state: int) -> int:
     "Tuple((int32[::1], int32[:, ::1], int32[::1]))(int32[:, ::1], int32[:, ::1], int64, int32[::1], int64)"
 )
 def make_cells(actions: Rows, gotos: Rows, start: int, steps: Row, modes: int) -> tuple[Row, Rows, Row]:
-    """Return the cells that stacks have, as state * modes + mode; and for each the cells that may be directly below:
-    (cell, cell below) pairs sorted by the first, and where those of each cell begin."""
+    """Return the cells that stacks have, as state * modes + mode; and for each the cells that may be
+    directly below: (cell, cell below) pairs sorted by the first, and where those of each cell begin."""
     states, last = len(steps), modes - 1
     at = np.full(states * modes, -1, np.int32)
     cells = np.empty(states * modes, np.int32)
@@ -155,7 +163,8 @@ def _hashed(key: int) -> int:
 
 @jit
 def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, source: int, user: int) -> int:
-    """Note once that a variable uses another one. Returns the number of notes; below 0 where there is no room."""
+    """Note once that a variable uses another one. Returns the number of notes; below 0 where there is no
+    room."""
     key = (source << 32) | user
     mask = len(table) - 1
     at = _hashed(key) & mask
@@ -172,9 +181,8 @@ def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, sourc
 
 
 @entry(
-    "int64(int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1], int32[:, ::1],"
-    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
-    " int32[:, ::1], int32[:, ::1], int32[:, ::1], uint64[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int64, int64)"
+    f"int64({_PARSER}, int32[:, ::1], int32[:, ::1], int32[:, ::1], uint64[:, ::1], int64[::1],"
+    " uint64[:, ::1], uint8[::1], int64, int64)"
 )
 def saturate(
     actions: Rows,
@@ -201,11 +209,13 @@ def saturate(
     room: int,
     most: int,
 ) -> int:
-    """Solve the fixpoint: `values`, rows of bits for the slots of each variable's cell from `value_at` on, and `accepts`.
+    """Solve the fixpoint: `values`, rows of bits for the slots of each variable's cell from `value_at` on,
+    and `accepts`.
 
-    `letter_variable`, `boundary_variable`: [cells, letters or boundaries], -1: none. `variables`: the cell of each, its
-    letter (-1: it is a boundary's), and the boundary's row of `available`. `room`: notes of uses, at most.
-    Returns the work that was done, in letters and slots; TOO_MUCH past `most`, -2 - room where there is too little.
+    `letter_variable`, `boundary_variable`: [cells, letters or boundaries], -1: none. `variables`: the cell
+    of each, its letter (-1: it is a boundary's), and the boundary's row of `available`. `room`: notes of
+    uses, at most. Returns the work that was done, in letters and slots; TOO_MUCH past `most`, -2 - room
+    where there is too little.
     """
     p = Parser(
         actions, gotos, origins, sizes, end_state, cell_state, cell_mode, cell_at, steps,
@@ -387,7 +397,8 @@ def run_from(
     p: Parser, cell: int, letters: Bits, letter_variable: Rows, value_at: npt.NDArray[np.int64],
     values: Bits, accepts: Flags, found: Bits,
 ) -> bool:  # fmt: skip
-    """Write how runs may end that begin above a cell with some letters, by slot; return whether the text may end."""
+    """Write how runs may end that begin above a cell with some letters, by slot; return whether the text
+    may end."""
     state, accept = p.cell_state[cell], False
     slots = p.slot_at[state + 1] - p.slot_at[state]
     found[:slots] = 0
@@ -411,9 +422,8 @@ def run_from(
 
 
 @entry(
-    "uint8[::1](int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1], int32[:, ::1],"
-    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
-    " int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[:, ::1], int32[::1], int32[::1], uint64[:, ::1], int64)"
+    f"uint8[::1]({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[:, ::1],"
+    " int32[::1], int32[::1], uint64[:, ::1], int64)"
 )
 def certain(
     actions: Rows,
@@ -440,10 +450,11 @@ def certain(
     wanted_rows: Bits,
     most: int,
 ) -> Flags:
-    """Return for each of some boundaries, cells with the letters that may come there, whether it is certain.
+    """Return for each of some boundaries, cells with the letters that may come there, whether it is
+    certain.
 
-    `below`, `below_at`: the cells that may be directly below a cell, as from `make_cells`. Past `most` nodes or choices
-    the others are taken for uncertain.
+    `below`, `below_at`: the cells that may be directly below a cell, as from `make_cells`. Past `most`
+    nodes or choices the others are taken for uncertain.
     """
     p = Parser(
         actions, gotos, origins, sizes, end_state, cell_state, cell_mode, cell_at, steps,
@@ -464,7 +475,8 @@ def certain(
     for i in range(len(slot_at) - 1):
         slots = max(slots, slot_at[i + 1] - slot_at[i])
     found = np.zeros((slots, words), np.uint64)
-    # of each node, ways: (depth, goals...); a goal is nodes, of which one must do; all goals of a way must do.
+    # of each node, ways: (depth, goals...); a goal is nodes, of which one must do; all goals of a way must
+    # do.
     # `said`: for each way its node, its depth, how many goals; for each goal how many nodes, and these nodes
     said = np.empty(16 * room + 1024, np.int32)
     used, expanded, full = 0, 0, False
@@ -578,9 +590,7 @@ def certain(
 
 
 @entry(
-    "int64(int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1], int32[:, ::1],"
-    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
-    " int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[::1], uint64[::1], int64)"
+    f"int64({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[::1], uint64[::1], int64)"
 )
 def reaches(
     actions: Rows,
@@ -605,8 +615,9 @@ def reaches(
     letters: Bits,
     most: int,
 ) -> int:
-    """Return how deep the text's end is reached from a stack (its cells, the bottom first), when one of some letters is
-    read: how many cells stay untouched, 0 or more; -1: it is not; TOO_MUCH - 1 past `most` tries. Without recursion.
+    """Return how deep the text's end is reached from a stack (its cells, the bottom first), when one of
+    some letters is read: how many cells stay untouched, 0 or more; -1: it is not; TOO_MUCH - 1 past `most`
+    tries. Without recursion.
 
     A pair (height, cell on top) has the letters with which it was tried.
     """

@@ -121,7 +121,8 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
 
 @jit
 def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
-    """Return the state of those of some readings from which some text goes on; REFUSED where there is none, or ASKED."""
+    """Return the state of those of some readings from which some text goes on; REFUSED where there is none,
+    or ASKED."""
     kept, is_asked = 0, False
     for i in range(count):
         one = skip(readings, READING_WORDS * i)
@@ -233,7 +234,8 @@ def may_end(address: int, index: int) -> int:
 
 @jit
 def after_token(c: LarkContext, index: int, token: int) -> int:
-    """Return the live state after a token, REFUSED, ASKED, or FULL; with its mask where another place has it."""
+    """Return the live state after a token, REFUSED, ASKED, or FULL; with its mask where another place has
+    it."""
     if c.vocabulary.slot[token] < 0:
         return REFUSED
     first = c.vocabulary.token_offset[token]
@@ -253,8 +255,8 @@ def take_token(address: int, index: int, token: int) -> int:
 
 @jit
 def draft_state(c: LarkContext, finished: int, index: int, token: int) -> int:
-    """Return the state after a token of a draft, REFUSED, or another code where it must be asked for. `finished`: the state
-    after an end token, -1: not made yet."""
+    """Return the state after a token of a draft, REFUSED, or another code where it must be asked for.
+    `finished`: the state after an end token, -1: not made yet."""
     if not is_end(c, token):
         return after_token(c, index, token)
     if c.nodes[index].registers.mode != READING:
@@ -267,8 +269,8 @@ def draft_state(c: LarkContext, finished: int, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def walk_drafts(batch: int, jobs: int, count: int) -> int:
-    """Process the known parts of the draft trees of many jobs (`machine_core.draft_nodes`). Returns how many places are
-    left."""
+    """Process the known parts of the draft trees of many jobs (`machine_core.draft_nodes`). Returns how
+    many places are left."""
     drafts, left = Batch(batch), 0
     for i in range(count):
         job = job_at(jobs, i)

@@ -1,4 +1,5 @@
-"""Random small Lark grammars, with what is ignored; and lark itself, asked which texts over an alphabet it takes."""
+"""Random small Lark grammars, with what is ignored; and lark itself, asked which texts over an alphabet it
+takes."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from lark_reference import build, takes
 
 ALPHABET = "abc# "
 IGNORED = (
-    "/#[^\\n]*/", "/#.*/", "/ *#[^\\n]*/", "/\\s+/", '" "', "/ +/", "/c/", "/b+/", "/#a*b/", "/ (#|b)*/", "/( |#b*)+/",
+    "/#[^\\n]*/", "/#.*/", "/ *#[^\\n]*/", "/\\s+/", '" "', "/ +/", "/c/", "/b+/", "/#a*b/",
+    "/ (#|b)*/", "/( |#b*)+/",
 )  # fmt: skip
 ATOMS = ("a", "b", "c", "[ab]", "[^a]", "#", " ", ".")
 LOOKS = ("\\b", "(?<!a)", "(?<=b)", "$", "(?=b)", "(?!a)")
