@@ -7,4 +7,4 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS.parent), str(TESTS / "automata"), str(TESTS / "anew")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS / "automata"), str(TESTS / "anew"), str(TESTS / "oracles")]
