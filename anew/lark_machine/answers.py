@@ -102,6 +102,7 @@ class LarkAnswers:
         self._put_begins()
         self._put_vocabulary(vocabulary)
         self._told_states = 0
+        self._put_liveness()
         self._put_letters()
 
     # --- arrays ---------------------------------------------------------------------------------------------
@@ -174,6 +175,15 @@ class LarkAnswers:
         ranges = self._grown.extend(_RANGES, np.array([[0], [len(vocabulary.nodes)], [0]]), L.RANGE_WORDS)
         self._grown.append(_TRIES, (-1, len(vocabulary.nodes), 0, 0, ranges, 1))
         self._grown.load(_WANTED, np.array([[-1, -1, -1, -1, -1, 0]], np.int64))
+
+    def _put_liveness(self) -> None:
+        letters = self.letters
+        self.liveness = Liveness(self._tables, letters, self.effort.limits)
+        self._put("certain", self.liveness.certain)
+        self._put_word("boundaries", self.liveness.boundaries)
+        self._put("letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32))
+        self._put("letter_kind", np.array([kind for _terminal, kind in letters.letters], np.int32))
+        self._put("letter_boundary", self.liveness.boundary)
 
     def _put_letters(self) -> None:
         """Write the letters and their classes; where there are new ones, what is certain anew."""

@@ -124,6 +124,7 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
     """Append to `tokens` those of a trie that may come in a reading. Returns 0, ASKED, or FULL."""
     nodes, slots, ids, node = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie), 0
     room, is_asked, listed = c.walks, False, c.tokens
+    begin = listed.count
     room[0], room[1], room[2], room[3] = 1, place, state, column
     while node < trie.count:
         word = nodes[node]
@@ -148,7 +149,7 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
             if alive == 1:
                 first, last = slots[slot - 1], slots[slot]
                 if listed.count + last - first + 1 > listed.capacity:
-                    ask_room(c, listed, last - first + 1)
+                    ask_room(c, listed, listed.count + last - first + 1 - begin)  # they are taken back
                     return ASKED
                 for i in range(first, last):
                     listed[listed.count] = ids[i]
@@ -170,7 +171,7 @@ def add_walked(c: LarkContext, number: int, place: int, state: int, column: int,
         c.low, c.parts = NOTHING_READ, 0
         code = walk(c, c.tries[number], place, state, column)
         if code == 0 and listed.count == listed.capacity:
-            ask_room(c, listed, 1)
+            ask_room(c, listed, 1 + listed.count - begin)
             code = ASKED
         if code == 0:
             listed[listed.count] = -1

@@ -101,7 +101,7 @@ def find_like(c: LarkContext, state: int) -> None:
 @jit
 def has_byte(bits: Int64s, byte: int) -> bool:
     """Return whether a byte is one of 256 bits."""
-    return (numba.uint64(bits[byte >> 6]) >> numba.uint64(byte & 63)) & numba.uint64(1) != 0
+    return (numba.uint64(bits[byte >> 6]) >> numba.uint64(byte & 63)) & numba.uint64(1) != 0  # type: ignore[no-any-return]
 
 
 @jit
@@ -444,7 +444,7 @@ def make_record(address: int, number: int, state: int) -> int:
             continue
         terminal, carry, shift = one[1], one[2], one[3]
         if c.leftovers.count == c.leftovers.capacity:
-            ask_room(c, c.leftovers, 1)
+            ask_room(c, c.leftovers, 1 + c.leftovers.count - leftovers)  # they are taken back
             code = ASKED
             break
         trie = left_over(c, number, done, terminal, carry, shift)

@@ -688,7 +688,7 @@ def reaches(
             lowest = min(lowest, under)
             if after == end_state:
                 if bits[0] & numba.uint64(1):
-                    return lowest
+                    return lowest  # type: ignore[no-any-return]
                 continue
             above = -1 if after < 0 else _cell_after(p, stack[under], after)
             if above < 0:

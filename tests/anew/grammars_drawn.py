@@ -84,7 +84,7 @@ def drawn_blocks(seed: int) -> str:
     block = draw.choice(
         ('T ":" _NL _INDENT stmt+ _DEDENT', "T _NL _INDENT stmt+ _DEDENT", '":" _NL _INDENT stmt _DEDENT T')
     )
-    newline = draw.choice(("/(\\r?\\n[\\t ]*)+/", "/\\n[ ]*/", "/(\\n *)+/"))
+    newline = draw.choice(("/(\\r?\\n[\\t ]*)+/", "/(\\n *)+/"))
     lines = [
         f"start: {draw.choice(('stmt+', 'stmt*', '_NL? stmt+'))}", f"stmt: {simple} | {block}", f"T: {word}",
         'LPAR: "("', 'RPAR: ")"', f"_NL: {newline}", "%declare _INDENT _DEDENT",
