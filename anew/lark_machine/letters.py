@@ -81,6 +81,7 @@ class Letters:
         self.kinds: list[int] = [self.lexer.nothing]
         """A carry of each kind; kind 0 owes nothing."""
         self.kind_of: dict[int, int] = {self.lexer.nothing: 0}
+        self._own_kinds: dict[int, int] = {self.lexer.nothing: 0}
         self.classes: list[tuple[int, ...]] = [()]
         """The letters of each class of endings; class 0 never ends."""
         self._class_of: dict[tuple[int, ...], int] = {(): 0}
@@ -107,16 +108,22 @@ class Letters:
         kind = self.kind_of.get(carry)
         if kind is None:
             separator = self._separator
-            if separator >= 0 and self.rows.carry_row(carry)[separator] == NOTHING_OWED:
-                kind = 0
-            else:
-                kind = len(self.kinds)
-                self.kinds.append(carry)
-            self.kind_of[carry] = kind
+            is_freed = separator >= 0 and self.rows.carry_row(carry)[separator] == NOTHING_OWED
+            kind = self.kind_of[carry] = 0 if is_freed else self._own_kind(carry)
+        return kind
+
+    def _own_kind(self, carry: int) -> int:
+        """Return the kind of a carry that nothing frees."""
+        kind = self._own_kinds.get(carry)
+        if kind is None:
+            kind = self._own_kinds[carry] = len(self.kinds)
+            self.kinds.append(carry)
         return kind
 
     def _letter(self, terminal: int, carry: int) -> int:
-        key = terminal, self.kind_of_carry(carry)
+        # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
+        kind = self._own_kind(carry) if terminal in self._ignored[1] else self.kind_of_carry(carry)
+        key = terminal, kind
         number = self._number_of.get(key)
         if number is None:
             number = self._number_of[key] = len(self.letters)
@@ -254,6 +261,7 @@ class Letters:
             parts = len(numbers)
         self.kinds = [self.kinds[part.index(one)] for one in range(parts)]
         self.kind_of = {carry: part[kind] for carry, kind in self.kind_of.items()}
+        self._own_kinds = {carry: part[kind] for carry, kind in self._own_kinds.items()}
         letters: list[tuple[int, int]] = []
         self._number_of = {}
         moved = []

@@ -72,7 +72,8 @@ TAKES_IN = {
     "alternatives": "start: A+\nA: /a/\n%ignore /#[^\\n]*|%[^\\n]*/\n",
     "blanks and comment": 'start: A+\nA: /a/\n%ignore /#[^\\n]*/\n%ignore " "\n',
     "a letter": 'start: A B\nA: "a"\nB: "b"\n%ignore / b?/\n',
-    "newline": 'start: A B\nA: /a+/\nB: "a"\n%ignore / a?/\n',
+    "what a separator begins": 'start: "b" B? x\nx: x B |\nB: "c"\n%ignore / (#|b)*/\n',
+    "a second letter": 'start: A B\nA: /a+/\nB: "a"\n%ignore / a?/\n',
 }
 
 
