@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import (
     Alternation,
@@ -209,13 +212,23 @@ class Instructions:
         """The class of each byte."""
         self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))]
         """A byte of each class."""
-        self._rows: dict[ByteNode, list[ByteNode | None]] = {}
+        self._rows: dict[ByteNode, npt.NDArray[np.int64]] = {}
+        self.nodes: list[ByteNode | None] = [None, DONE]
+        """Nodes by number; number 0: none."""
+        self._node_of: dict[ByteNode | None, int] = {None: 0, DONE: 1}
 
-    def row_of(self, node: ByteNode) -> list[ByteNode | None]:
-        """Return what follows a node, for each class."""
+    def row_of(self, node: ByteNode) -> npt.NDArray[np.int64]:
+        """Return the number of what follows a node, for each class."""
         row = self._rows.get(node)
         if row is None:
-            row = self._rows[node] = [node.after[byte] for byte in self.bytes_of]
+            found = []
+            for byte in self.bytes_of:
+                after = node.after[byte]
+                if after not in self._node_of:
+                    self._node_of[after] = len(self.nodes)
+                    self.nodes.append(after)
+                found.append(self._node_of[after])
+            row = self._rows[node] = np.array(found, np.int64)
         return row
 
 

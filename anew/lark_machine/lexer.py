@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from anew.lark_machine.effort import Effort
 from anew.lark_machine.instructions import CHAR, MATCH, Instructions
-from anew.lark_machine.items_and_guards import FREE, Behind, Guards, Items
+from anew.lark_machine.items_and_guards import FREE, Behind, Guards, Items, columns_of
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 DEAD: Final = -1
@@ -97,33 +100,23 @@ class Lexer:
             known = self._starts[key] = self._state(found, words, one.unless, guards, behind, False, is_first)
         return known
 
-    def moves(self, number: int) -> list[int]:
+    def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
         items, words, unless, owed, behind, _ends, _begun = self.states[number]
-        of = self.items
+        of, count = self.items, len(items)
         rows = [of.row(one, behind) for one in (*items, *words)]
-        held, behinds, count = of.guard_row(owed, behind), of.behinds(behind), len(items)
-        known: dict[tuple[object, ...], int] = {}
+        distinct, kinds = columns_of([of.guard_row(owed, behind), of.behinds(behind), *rows])
+        self._effort.spend(len(rows) + len(distinct))
         found = []
-        self._effort.spend(len(rows))
-        columns = zip(held, behinds, zip(*rows, strict=True) if rows else [()] * self.width, strict=True)
-        for left, behind_number, lists in columns:
-            column = left, behind_number, lists
-            after = known.get(column)
-            if after is None:
-                after = DEAD
-                if left is not None and any(lists[:count]):
-                    after = self._state(
-                        of.members(lists[:count]),
-                        of.members(lists[count:]),
-                        unless,
-                        left,
-                        of.behind_of[behind_number],
-                        True,
-                    )
-                known[column] = after
+        for held, behind_number, *lists in distinct:
+            left, after = of.guard_sets[held], DEAD
+            if left is not None and any(lists[:count]):
+                found_items, found_words = of.members(lists[:count]), of.members(lists[count:])
+                last = of.behind_of[behind_number]
+                after = self._state(found_items, found_words, unless, left, last, True)
             found.append(after)
-        return found
+        moved: npt.NDArray[np.int32] = np.array(found, np.int32)[kinds]
+        return moved
 
     def _state(
         self,
@@ -198,9 +191,10 @@ class Lexer:
     def carry_moves(self, carry: int) -> list[int]:
         """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""
         guards, behind = self.carries[carry]
+        row = self.items.guard_row(guards, behind).tolist()
         return [
             BROKEN if left is None else (OWED if left or not self.is_local else NOTHING_OWED)
-            for left in self.items.guard_row(guards, behind)
+            for left in map(self.items.guard_sets.__getitem__, row)
         ]
 
     def holds_at_end(self, carry: int) -> bool:

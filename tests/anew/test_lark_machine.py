@@ -18,7 +18,22 @@ from structgen.maskbench import vocabularies
 
 GRAMMARS = Path(__file__).resolve().parents[2] / "grammars"
 BYTES = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), None], eos_token_id=256)
-LONGER = [b"ab", b"ba", b"aa", b"abc", b"c ", b" a", b"a b", b"#a", b"a#", b" #", b"##", b"bb ", b"a\n", b"\n  a"]
+LONGER = [
+    b"ab",
+    b"ba",
+    b"aa",
+    b"abc",
+    b"c ",
+    b" a",
+    b"a b",
+    b"#a",
+    b"a#",
+    b" #",
+    b"##",
+    b"bb ",
+    b"a\n",
+    b"\n  a",
+]
 TOKENS = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), *LONGER, None], eos_token_id=270)
 
 
@@ -134,7 +149,10 @@ def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
 def test_masks_along_real_texts_are_todays(name: str) -> None:
     tokenizer = vocabularies.load("small")
     grammar = sg.lark(GRAMMARS / f"{name}.lark")
-    compiled, today = CompiledLark(grammar, tokenizer, None, False), sg.compile(grammar, tokenizer, store=False)
+    compiled, today = (
+        CompiledLark(grammar, tokenizer, None, False),
+        sg.compile(grammar, tokenizer, store=False),
+    )
     ours, theirs = sg.allocate_mask(1, tokenizer.vocab_size), sg.allocate_mask(1, tokenizer.vocab_size)
     for one in json.loads((GRAMMARS / f"{name}.texts.json").read_text(encoding="utf-8"))["accepted"]:
         text = one["text"] if isinstance(one, dict) else one
