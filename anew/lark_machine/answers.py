@@ -124,8 +124,6 @@ class LarkAnswers:
     def _put_parser(self) -> None:
         tables, indentation = self._tables, self._tables.indentation
         terminals = len(tables.terminals)
-        self._put("actions", tables.actions.astype(np.int32))
-        self._put("gotos", tables.gotos.astype(np.int32))
         self._put("sizes", np.array([len(rule.symbols) for rule in tables.rules], np.int32))
         self._put("origins", np.array([rule.origin for rule in tables.rules], np.int32))
         self._put("context_of", tables.context_of.astype(np.int32))
@@ -179,6 +177,8 @@ class LarkAnswers:
     def _put_liveness(self) -> None:
         letters = self.letters
         self.liveness = Liveness(self._tables, letters, self.effort.limits)
+        self._put("actions", self.liveness.actions)
+        self._put("gotos", self.liveness.gotos)
         self._put("certain", self.liveness.certain)
         self._put_word("boundaries", self.liveness.boundaries)
         self._put("letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32))
@@ -186,17 +186,10 @@ class LarkAnswers:
         self._put("letter_boundary", self.liveness.boundary)
 
     def _put_letters(self) -> None:
-        """Write the letters and their classes; where there are new ones, what is certain anew."""
+        """Write the classes of endings; where there are new letters, the liveness anew."""
         letters = self.letters
-        if "certain" not in self._held or self.liveness.known_letters != len(letters.letters):
-            self.liveness = Liveness(self._tables, letters, self.effort.limits)
-            self._put("certain", self.liveness.certain)
-            self._put_word("boundaries", self.liveness.boundaries)
-            self._put(
-                "letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32)
-            )
-            self._put("letter_kind", np.array([kind for _terminal, kind in letters.letters], np.int32))
-            self._put("letter_boundary", self.liveness.boundary)
+        if self.liveness.known_letters != len(letters.letters):
+            self._put_liveness()
         flat = [one for some in letters.classes for one in some]
         self._put("class_at", np.cumsum([0, *map(len, letters.classes)]).astype(np.int32))
         self._put("class_letters", np.array(flat or [0], np.int32))

@@ -76,6 +76,7 @@ class Instructions:
         found = self.put(Instruction(FOUND, []))
         self.at_end = self.put(Instruction(EOF, [found]))
         """An instruction that only the text's end passes."""
+        self._looking = self._that_look_behind()
         self._count_classes()
         self._reached: dict[int, frozenset[int]] = {}
 
@@ -97,6 +98,25 @@ class Instructions:
         if number is None:
             number = self._inner[node, to] = self.put(Instruction(CHAR, [to], node))
         return number
+
+    def _that_look_behind(self) -> list[bool]:
+        """Return for each instruction whether a look-behind can be reached from it."""
+        before: list[list[int]] = [[] for _ in self.code]
+        for at, one in enumerate(self.code):
+            for to in (*one.to, *((one.number,) if one.kind == AHEAD else ())):
+                before[to].append(at)
+        found = [one.kind == BEHIND for one in self.code]
+        pending = [at for at, looks in enumerate(found) if looks]
+        while pending:
+            more = [at for at in before[pending.pop()] if not found[at]]
+            for at in more:
+                found[at] = True
+            pending += more
+        return found
+
+    def looks_behind(self, at: int) -> bool:
+        """Return whether a look-behind can be reached from an instruction."""
+        return self._looking[at if at < len(self._looking) else self.code[at].to[0]]
 
     def matches_of(self, at: int) -> frozenset[int]:
         """Return the terminals whose ends can be reached from an instruction. Cost: once, its part of the

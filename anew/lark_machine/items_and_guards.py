@@ -31,7 +31,7 @@ from anew.lark_machine.instructions import (
     Instructions,
     rests_of_characters,
 )
-from structgen.automata.unicode.utf8 import DONE, ByteNode
+from structgen.automata.unicode.utf8 import DONE
 
 Guards: TypeAlias = frozenset[int]
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -108,6 +108,7 @@ class Items:
         self._behind_rows: dict[Behind | None, Numbers] = {}
         self._rests = rests_of_characters()
         self._surely: dict[int, bool] = {}
+        self._looking: dict[int, bool] = {}
 
     def item(self, at: int, guards: Guards) -> int:
         """Return the number of an item."""
@@ -117,6 +118,19 @@ class Items:
             number = self._item_of[key] = len(self.items)
             self.items.append(key)
         return number
+
+    def looks_behind(self, item: int) -> bool:
+        """Return whether an item, or a guard of it, may look at the text before."""
+        known = self._looking.get(item)
+        if known is None:
+            at, guards = self.items[item]
+            known = self.instructions.looks_behind(at) or self.guards_look_behind(guards)
+            self._looking[item] = known
+        return known
+
+    def guards_look_behind(self, guards: Guards) -> bool:
+        """Return whether guards may look at the text before."""
+        return any(self.looks_behind(one) for guard in guards for one in self.guards[guard].items)
 
     # --- guards ---------------------------------------------------------------------------------------------
 

@@ -170,6 +170,9 @@ class Lexer:
         self._effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
         tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
         left = self._anywhere if self.is_local else behind
+        if behind is not None and self.is_local and not of.guards_look_behind(owed):
+            if not any(map(of.looks_behind, (*live, *tracked))):
+                behind = None  # nobody asks any more
         key = LexerState(
             tuple(live),
             tracked,

@@ -67,18 +67,18 @@ class Liveness:
 
     def _put_parser(self) -> None:
         tables = self._tables
-        actions = np.ascontiguousarray(tables.actions, np.int32)
-        gotos = np.ascontiguousarray(tables.gotos, np.int32)
+        actions, gotos = tables.actions.astype(np.int32), tables.gotos.astype(np.int32)
         rules = usable_rules(tables, {END, *self._terminal.tolist()})
         used = {symbol for rule in rules for symbol in rule.symbols} | {-1 - rule.origin for rule in rules}
-        idle = [one for one in range(actions.shape[1]) if one not in used]
-        barren = [one for one in range(gotos.shape[1]) if -1 - one not in used]
-        followed, reached = actions.copy(), gotos.copy()
-        followed[:, idle], reached[:, barren] = 0, -1
+        actions[:, [one for one in range(1, actions.shape[1]) if one not in used]] = 0
+        gotos[:, [one for one in range(gotos.shape[1]) if -1 - one not in used]] = -1
+        self.actions, self.gotos = actions, gotos
+        """The parser's tables without the symbols of which no whole text has one: what is certain holds for
+        stacks of the others."""
         self._cells = cells_of(tables, rules)
         modes = self._cells.modes
         found, self._below, self._below_at = make_cells(
-            followed, reached, tables.start, self._cells.steps, modes
+            actions, gotos, tables.start, self._cells.steps, modes
         )
         cell_at = np.full(len(actions) * modes, -1, np.int32)
         cell_at[found] = np.arange(len(found))

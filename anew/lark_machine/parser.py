@@ -65,6 +65,8 @@ def feed(c: LarkContext, stack: int, terminal: int) -> int:
                 below = cells[below].below
         c.low = min(c.low, below)
         top = c.gotos[cells[below].top * c.nonterminal_count + c.origins[rule]]
+        if top < 0:
+            return REFUSED
         if terminal == 0 and top == c.end_state:
             return put_cell(c, top, below)
 

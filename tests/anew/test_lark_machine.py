@@ -43,9 +43,9 @@ def machine(text: str, tokenizer: sg.Tokenizer = BYTES, postlex: Any = None) -> 
 
 
 def wrong(text: str, alphabet: str, longest: int, postlex: Any = None) -> list[object] | None:
-    """Return where the machine and lark disagree over all texts of an alphabet up to a length: an end, an allowed
-    byte that begins no accepted text (lark refuses its completion), an accepted text that is not allowed. None where
-    lark refuses the grammar, or a limit is named."""
+    """Return where the machine and lark disagree over all texts of an alphabet up to a length: an end, an
+    allowed byte that begins no accepted text (lark refuses its completion), an accepted text that is not
+    allowed. None where lark refuses the grammar, or a limit is named."""
     reference = drawn.judge(text, postlex)
     if reference is None:
         return None
@@ -100,6 +100,11 @@ def test_an_ignored_lexeme_that_takes_in_what_must_come_is_not_offered(name: str
 def test_a_comment_that_nothing_ends_is_refused_at_the_start() -> None:
     compiled = machine(TAKES_IN["comment"])
     assert compiled.next_bytes(compiled.start) == b"a"
+
+
+def test_a_rule_whose_terminal_has_no_lexeme_is_never_begun() -> None:
+    text = 'start: "b" start+ B | "a"* A*\nA: /b{1,2}a+/\nB.-1: "ca"\n%ignore /c/\n'
+    assert wrong(text, "abc", 5) == []
 
 
 def test_blocks_whose_newlines_are_taken_in_by_blanks() -> None:
@@ -172,7 +177,8 @@ def test_a_fork_goes_on_apart_and_a_rollback_comes_back() -> None:
         matcher.advance(byte)
     other, state = matcher.fork(), matcher.state
     other.advance(ord("b"))
-    assert matcher.state == state and other.state != state or other.state == state
+    assert matcher.state == state
+    assert other.state != state
     other.rollback(1)
     assert other.state == state
 
