@@ -13,6 +13,7 @@ behind `#` of `/#[^\\n]*/` nothing else comes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,8 @@ from structgen.lark_grammars.reading.loaded_grammar import END
 from structgen.native.jit import entry
 
 _SEPARATORS: Final = b" \n\t"
+NOWHERE: Final = -1
+"""In place of the letters behind a kind, in a context in which it is never met."""
 
 
 @entry("int64(int32[:, ::1], int64, int64, uint64[:, ::1])")
@@ -90,16 +93,25 @@ class Letters:
         self._known_bits: dict[bytes, int] = {}
         self._reached: dict[tuple[int, int, bool], int] = {}
         self.rows.end_class[:] = -1
-        self.kind_of_carry(self.lexer.first)
+        self._where: dict[int, set[int]] = {}
+        """The contexts in which each kind may be met."""
+        self._used: set[int] = set()
+        """The letters of classes."""
+        self._less: dict[tuple[int, int], bool] = {}
+        first = self.kind_of_carry(self.lexer.first)
+        self._where[first] = {int(self.tables.context_of[self.tables.start])}
         self._classify()
-        done = 0
-        while done < len(self.kinds):
-            for context in range(self.rows.contexts):
-                self.rows.start(context, self.kinds[done])
-            done += 1
-            if done == len(self.kinds):
-                self.rows.explore()
-                self._classify()
+        self._close()
+
+    def _close(self) -> None:
+        """Know what may follow all letters of classes."""
+        before = -1
+        while before != (before := self.rows.states):
+            for kind, contexts in list(self._where.items()):
+                for context in contexts:
+                    self.rows.start(context, self.kinds[kind])
+            self.rows.explore()
+            self._classify()
 
     # --- letters --------------------------------------------------------------------------------------------
 
@@ -130,6 +142,42 @@ class Letters:
             self.letters.append(key)
         return number
 
+    def _minimal(self, letters: Sequence[int]) -> list[int]:
+        """Return the letters without those that owe more than another one of the same terminal: less owed,
+        more may follow. What may follow those that stay is to be known."""
+        by_terminal: dict[int, list[int]] = {}
+        for one in letters:
+            by_terminal.setdefault(self.letters[one][0], []).append(one)
+        found = []
+        for terminal, some in by_terminal.items():
+            kinds = [self.letters[one][1] for one in some]
+            for one, kind in zip(some, kinds, strict=True):
+                if not any(other != kind and self._owes_less(other, kind) for other in kinds):
+                    found.append(one)
+                    if terminal != END and one not in self._used:
+                        self._used.add(one)
+                        self._where.setdefault(kind, set()).update(self.tables.contexts_after(terminal))
+        return sorted(found)
+
+    def _owes_less(self, kind: int, other: int) -> bool:
+        """Return whether whatever may follow one kind may follow another one as well."""
+        if kind == 0:
+            return True
+        known = self._less.get((kind, other))
+        if known is None:
+            one, two = self._owed(kind), self._owed(other)
+            known = one[0] == two[0] and one[1] <= two[1] and one[2] <= two[2]
+            self._less[kind, other] = known
+        return known
+
+    def _owed(self, kind: int) -> tuple[object, frozenset[int], frozenset[int]]:
+        """Return what look-behinds know behind a kind, the items that must not end, and the guards that
+        must hold."""
+        guards, behind = self.lexer.carries[self.kinds[kind]]
+        of = self.lexer.items.guards
+        never = frozenset(item for one in guards if not of[one].holds for item in of[one].items)
+        return behind, never, frozenset(one for one in guards if of[one].holds)
+
     def _is_void(self, carry: int) -> bool:
         """Return whether nothing may follow a carry, not even the text's end."""
         known = self._voids.get(carry)
@@ -145,6 +193,7 @@ class Letters:
         if self.rows.end_class[state] < 0:
             self.rows.explore()
             self._classify()
+            self._close()
         return int(self.rows.end_class[state])
 
     def _classify(self) -> None:
@@ -174,7 +223,8 @@ class Letters:
             number = self._known_bits.get(key)
             if number is None:
                 flags = np.unpackbits(np.frombuffer(key, np.uint8), bitorder="little")
-                number = self._known_bits[key] = self._class(tuple(np.flatnonzero(flags).tolist()))
+                least = self._minimal(np.flatnonzero(flags).tolist())
+                number = self._known_bits[key] = self._class(tuple(least))
             end_class[state] = number
 
     def _class(self, letters: tuple[int, ...]) -> int:
@@ -236,18 +286,19 @@ class Letters:
         """Make those kinds one behind which the same letters may come (by partitions that are refined)."""
         kinds = range(len(self.kinds))
         insides = (False, True) if self.tables.indentation else (False,)
+        contexts = range(self.rows.contexts)
         behind = [
             [
-                self.available(context, kind, inside)
-                for context in range(self.rows.contexts)
+                self.available(context, kind, inside) if context in self._where.get(kind, ()) else NOWHERE
+                for context in contexts
                 for inside in insides
             ]
             for kind in kinds
         ]
-        ones = {row: _ones(row) for some in behind for row in some}
+        ones = {row: _ones(row) for some in behind for row in some if row != NOWHERE}
         part, parts = [0] * len(kinds), 1
         while True:
-            met: dict[int, frozenset[tuple[int, int]]] = {
+            met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset()} | {
                 row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)
                 for row, some in ones.items()
             }
@@ -260,18 +311,28 @@ class Letters:
                 break
             parts = len(numbers)
         self.kinds = [self.kinds[part.index(one)] for one in range(parts)]
-        self.kind_of = {carry: part[kind] for carry, kind in self.kind_of.items()}
-        self._own_kinds = {carry: part[kind] for carry, kind in self._own_kinds.items()}
+        # a kind that was never met was not looked at: where it is met later, it is a new one
+        self.kind_of = {carry: part[kind] for carry, kind in self.kind_of.items() if kind in self._where}
+        own = self._own_kinds.items()
+        self._own_kinds = {carry: part[kind] for carry, kind in own if kind in self._where}
+        where: dict[int, set[int]] = {}
+        for kind, met_in in self._where.items():
+            where.setdefault(part[kind], set()).update(met_in)
+        self._where = where
+        self._less.clear()
         letters: list[tuple[int, int]] = []
         self._number_of = {}
         moved = []
-        for terminal, kind in self.letters:
+        for one, (terminal, kind) in enumerate(self.letters):
             key = terminal, part[kind]
+            if terminal != END and one not in self._used:
+                moved.append(-1)
+                continue
             if key not in self._number_of:
                 self._number_of[key] = len(letters)
                 letters.append(key)
             moved.append(self._number_of[key])
-        self.letters = letters
+        self.letters, self._used = letters, set(range(len(letters)))
         merged = [tuple(sorted({moved[one] for one in some})) for some in self.classes]
         self.classes, self._class_of = [], {}
         renamed = np.array([self._class(some) for some in merged], np.int32)

@@ -44,13 +44,13 @@ class Liveness:
             (terminal, LINE * kinds + kind if terminal == newline else kind)
             for terminal, kind in letters.letters
         ]
-        self._indent = self._dedent = self._last_dedent = 0
+        self._indents, self._dedents, self._last_dedent = dict[int, int](), dict[int, int](), 0
         self.boundaries = kinds
         if indentation is not None:
             self.boundaries = ENDING * kinds + 1
-            self._indent, self._dedent = len(made), len(made) + kinds
-            made += [(indentation.indent, kind) for kind in range(kinds)]
-            made += [(indentation.dedent, DEDENTED * kinds + kind) for kind in range(kinds)]
+            for kind in sorted({kind for terminal, kind in letters.letters if terminal == newline}):
+                self._indents[kind], self._dedents[kind] = len(made), len(made) + 1
+                made += [(indentation.indent, kind), (indentation.dedent, DEDENTED * kinds + kind)]
             self._last_dedent = len(made)
             made.append((indentation.dedent, ENDING * kinds))
         self._terminal = np.array([terminal for terminal, _boundary in made], np.int32)
@@ -168,8 +168,8 @@ class Liveness:
         found = self._letters.available(context, kind, inside)
         if self._newline >= 0:
             found |= 1 << self._last_dedent if found & 1 else 0
-            found |= 1 << self._dedent + kind if line != PLAIN else 0
-            found |= 1 << self._indent + kind if line == LINE else 0
+            found |= 1 << self._dedents[kind] if line != PLAIN else 0
+            found |= 1 << self._indents[kind] if line == LINE else 0
         return found
 
     def _as_rows(self, bits: Sequence[int]) -> npt.NDArray[np.uint64]:
