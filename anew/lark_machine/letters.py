@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from anew.lark_machine.lexer import NOTHING_OWED
 from anew.lark_machine.lexer_tables import LexerTables
+from structgen.errors import GrammarError
 from structgen.lark_grammars.reading.loaded_grammar import END
 from structgen.native.jit import entry
 
@@ -67,6 +68,7 @@ class Letters:
             rows.start(context, self.lexer.nothing)
         rows.start(self.tables.context_of[self.tables.start], self.lexer.first)
         rows.explore()
+        self._check_newlines()
         for byte in _SEPARATORS if self.lexer.is_local else b"":
             self._begin(self.lexer.classes[byte])
             if self._separates():
@@ -74,6 +76,22 @@ class Letters:
         else:
             self._begin(-1)
         self._merge()
+
+    def _check_newlines(self) -> None:
+        """Raise GrammarError where the indenter's newline cannot go on to every width: only then is the
+        column that a newline has so far of no matter to what may follow."""
+        indentation, states = self.tables.indentation, self.lexer.states
+        if indentation is None:
+            return
+        breaks = np.array([any(end[0] == indentation.newline for end in one.ends) for one in states])
+        after = self.rows.moves[: len(states)][breaks][:, [self.lexer.classes[byte] for byte in b"\n "]]
+        if not (breaks[after] & (after >= 0)).all():
+            raise GrammarError(
+                f"The indenter's newline, {self.tables.terminals[indentation.newline].shown}, cannot go on to "
+                "every width.",
+                where="postlex",
+                cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
+            )
 
     def _begin(self, separator: int) -> None:
         """Begin anew with a class of bytes as the separator, -1: none."""

@@ -194,6 +194,12 @@ def test_a_grammar_without_a_text_is_refused() -> None:
         machine('start: A B\nA: /a+/\nB: "a"\n')
 
 
+def test_a_newline_that_reads_no_blank_lines_is_refused_by_name() -> None:
+    text = 'start: _NL? (T _NL)+\nT: "a"\n_NL: /\\n[ ]*/\n%declare _INDENT _DEDENT\n'
+    with pytest.raises(sg.GrammarError, match="every width"):
+        machine(text, postlex=drawn.Blocks())
+
+
 def test_a_long_text_makes_no_more_states() -> None:
     compiled = machine('start: (A ";")*\nA: /[a-z]+/\n%ignore " "\n')
     matcher, counts = sg.Matcher(compiled), []
