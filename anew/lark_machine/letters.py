@@ -86,9 +86,9 @@ class Letters:
         breaks = np.array([any(end[0] == indentation.newline for end in one.ends) for one in states])
         after = self.rows.moves[: len(states)][breaks][:, [self.lexer.classes[byte] for byte in b"\n "]]
         if not (breaks[after] & (after >= 0)).all():
+            shown = self.tables.terminals[indentation.newline].shown
             raise GrammarError(
-                f"The indenter's newline, {self.tables.terminals[indentation.newline].shown}, cannot go on to "
-                "every width.",
+                f"The indenter's newline, {shown}, cannot go on to every width.",
                 where="postlex",
                 cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
             )

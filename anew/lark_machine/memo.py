@@ -24,7 +24,7 @@ from anew.lark_machine.layout import (
     WIDTHS,
     LarkContext,
 )
-from anew.lark_machine.parser import feed, read, top_of
+from anew.lark_machine.parser import reduced, top_of
 from structgen.machine_core.interning import ask, find, intern
 from structgen.machine_core.layout import ASKED
 from structgen.native.jit import entry, jit
@@ -39,21 +39,17 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
         is_open = 1 if c.places[place].brackets > 0 else 0
     if c.ignored[terminal] or (is_open and terminal == c.newline):
         top, boundary = top_of(c, place), c.letter_kind[letter]
-    elif terminal == c.newline:
-        # of any width: the blocks that open or close behind it are letters of the boundary
-        stack = feed(c, c.places[place].stack, terminal)
-        if stack < 0:
-            return ASKED if stack == ASKED else 0
-        top = c.cells[stack].top
     else:
-        if c.actions[top_of(c, place) * c.terminal_count + terminal] == 0:
-            return 0
-        after = read(c, place, terminal, 0)
-        if after < 0:
-            return ASKED if after == ASKED else 0
-        top = top_of(c, after)
-        if c.newline >= 0:
-            is_open = 1 if c.places[after].brackets > 0 else 0
+        # a newline is of any width: the blocks that open or close behind it are letters of the boundary
+        top, _before, _below = reduced(c, c.places[place].stack, terminal)
+        if top < 0:
+            return ASKED if top == ASKED else 0
+        bracket = c.brackets[terminal]
+        if bracket != 0:
+            open_brackets = c.places[place].brackets + (1 if bracket == 1 else -1)
+            if open_brackets < 0:
+                return 0
+            is_open = 1 if open_brackets > 0 else 0
     return 1 if c.certain[2 * (top * c.boundaries + boundary) + is_open] else ASKED
 
 

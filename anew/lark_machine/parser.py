@@ -41,34 +41,40 @@ def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
 
 
 @jit
-def feed(c: LarkContext, stack: int, terminal: int) -> int:
-    """Return the stack behind a terminal, REFUSED, or ASKED. Of a stack whose top unit reductions change,
-    the ones in between are not made."""
+def reduced(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
+    """Reduce a stack as far as a terminal wants it. Returns the state to which the terminal is shifted (the
+    end state where it is the text's end), REFUSED, or ASKED; and the stack before that, its top and what is
+    below. Of a stack whose top unit reductions change, the ones in between are not made."""
     cells = c.cells
     top, below = cells[stack].top, cells[stack].below
     c.low = min(c.low, stack)
     while True:
         action = c.actions[top * c.terminal_count + terminal]
-        if action == 0:
-            return REFUSED
-        if action > 0:
-            under = put_cell(c, top, below)
-            return under if under < 0 else put_cell(c, action - 1, under)
+        if action >= 0:
+            return action - 1, top, below  # REFUSED is 0 - 1
         rule = -1 - action
         size = c.sizes[rule]
         if size == 0:
             below = put_cell(c, top, below)
             if below < 0:
-                return below
+                return below, top, below
         else:
             for _ in range(size - 1):
                 below = cells[below].below
         c.low = min(c.low, below)
         top = c.gotos[cells[below].top * c.nonterminal_count + c.origins[rule]]
-        if top < 0:
-            return REFUSED
-        if terminal == 0 and top == c.end_state:
-            return put_cell(c, top, below)
+        if top < 0 or (terminal == 0 and top == c.end_state):
+            return top, top, below
+
+
+@jit
+def feed(c: LarkContext, stack: int, terminal: int) -> int:
+    """Return the stack behind a terminal, REFUSED, or ASKED."""
+    state, top, below = reduced(c, stack, terminal)
+    if state < 0:
+        return state
+    under = put_cell(c, top, below)
+    return under if under < 0 or terminal == 0 else put_cell(c, state, under)
 
 
 @jit
