@@ -66,8 +66,17 @@ def lives(c: LarkContext, place: int, lexeme: int) -> int:
 @jit
 def class_lives(c: LarkContext, place: int, end_class: int) -> int:
     """As `lives`, of a class of endings."""
-    if end_class == 0:
+    low, parts, is_asked = c.low, c.parts, False
+    c.low = min(low, c.places[place].stack)
+    for i in range(c.class_at[end_class], c.class_at[end_class + 1]):
+        one = letter_lives(c, place, c.class_letters[i])
+        if one == 1:
+            return 1
+        is_asked = is_asked or one == ASKED
+    if not is_asked:
         return 0
+    # not certain: proved once, and remembered
+    c.low, c.parts = low, parts
     row = c.work
     row.words[0], row.words[1], row.words[2] = place, end_class, UNPROVED
     row.words[3], row.words[4], row.words[5] = NOTHING_READ, 0, 0
@@ -76,21 +85,8 @@ def class_lives(c: LarkContext, place: int, end_class: int) -> int:
         return ASKED
     proof = c.proofs[number]
     if proof.answer == UNPROVED:
-        low, parts = c.low, c.parts
-        c.low, c.parts = c.places[place].stack, 0
-        answer, is_asked = 0, False
-        for i in range(c.class_at[end_class], c.class_at[end_class + 1]):
-            one = letter_lives(c, place, c.class_letters[i])
-            if one == 1:
-                answer = 1
-                break
-            is_asked = is_asked or one == ASKED
-        if answer == 1 or not is_asked:
-            proof.low, proof.parts, proof.answer = c.low, c.parts, answer
-        c.low, c.parts = low, parts
-        if proof.answer == UNPROVED:
-            ask(c, ASK_PROOF, place, end_class, 0)
-            return ASKED
+        ask(c, ASK_PROOF, place, end_class, 0)
+        return ASKED
     c.low, c.parts = min(c.low, proof.low), c.parts | proof.parts
     return proof.answer
 
