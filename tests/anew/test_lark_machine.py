@@ -87,6 +87,7 @@ TAKES_IN = {
     "alternatives": "start: A+\nA: /a/\n%ignore /#[^\\n]*|%[^\\n]*/\n",
     "blanks and comment": 'start: A+\nA: /a/\n%ignore /#[^\\n]*/\n%ignore " "\n',
     "a letter": 'start: A B\nA: "a"\nB: "b"\n%ignore / b?/\n',
+    "the rest of a line": 'start: A B | C\nA: /a+/\nB: "a"\nC: "c"\n%ignore / [^\\n]*/\n',
     "what a separator begins": 'start: "b" B? x\nx: x B |\nB: "c"\n%ignore / (#|b)*/\n',
     "a second letter": 'start: A B\nA: /a+/\nB: "a"\n%ignore / a?/\n',
 }
