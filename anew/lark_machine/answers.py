@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from anew.lark_machine import layout as L
 from anew.lark_machine.effort import Effort
+from anew.lark_machine.forgetting import forget
 from anew.lark_machine.letters import Letters
 from anew.lark_machine.lexer import Lexer
 from anew.lark_machine.lexer_tables import LexerTables
@@ -34,6 +35,12 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _CROSSINGS_PER_NODE: Final = 4
 """Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
+
+
+MOST_PLACES: Final = 1 << 16
+"""With more places than this, those that no state needs are forgotten."""
+_PLACES_KEPT: Final = 4
+"""... and then when there are so many times as many as were kept."""
 
 
 def _word(name: str) -> int:
@@ -101,7 +108,7 @@ class LarkAnswers:
         self.letters = Letters(self.rows)
         self._put_begins()
         self._put_vocabulary(vocabulary)
-        self._told_states = 0
+        self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
         self._put_liveness()
         self._put_letters()
 
@@ -205,6 +212,10 @@ class LarkAnswers:
 
     def call(self, function: Callable[..., int], *arguments: int) -> int:
         """Return the result of a compiled call, once it has no questions. Raises LimitError."""
+        self._may_forget = True
+        return self._call(function, *arguments)
+
+    def _call(self, function: Callable[..., int], *arguments: int) -> int:
         found = call_answered(
             self._lock, lambda: self.effort, self.answer, function, self._grown.address, *arguments
         )
@@ -245,9 +256,13 @@ class LarkAnswers:
         # last: what they need may be among the others
         for trie, state in records:
             self._make_record(trie, state)
+        if self._may_forget and self._grown.count(_PLACES) > self._most_places:
+            # once a call, which begins again at its state
+            self._may_forget = False
+            self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
 
     def _make_record(self, trie: int, state: int) -> None:
-        number = self.call(make_record, trie, state)
+        number = self._call(make_record, trie, state)
         if number < 0:
             return
         _trie, _state, first, last, _left, _left_end = self._grown.rows(_RECORDS)[number].tolist()

@@ -333,6 +333,8 @@ SMALL_TRIE: Final = 256
 LARGE_TRIE: Final = 2048
 """Larger ones are ranges of their parent's nodes, and no copies."""
 NODE_WORDS: Final = words_of(LarkNode)
+NODE_KEY: Final = 8
+"""Words of a state's registers."""
 
 # questions, besides QUESTION_ROOM
 ASK_ROW, ASK_START, ASK_CARRY, ASK_CLASS, ASK_PROOF, ASK_LASTS, _, ASK_RECORD = range(8)
@@ -342,7 +344,7 @@ FULL: Final = -8
 LARK_TABLES = TablePlan(
     LarkContext,
     {
-        "nodes": TableSizes(256, 1024, 8),
+        "nodes": TableSizes(256, 1024, NODE_KEY),
         "edges": TableSizes(8),
         "lists": TableSizes(1 << 12),
         "terminals": TableSizes(1),

@@ -12,6 +12,7 @@ import pytest
 from lark_reference import takes
 
 import structgen as sg
+from anew.lark_machine import answers
 from anew.lark_machine.compiled_lark import CompiledLark
 from structgen.core.compiled import State
 from structgen.maskbench import vocabularies
@@ -199,6 +200,25 @@ def test_a_newline_that_reads_no_blank_lines_is_refused_by_name() -> None:
     text = 'start: _NL? (T _NL)+\nT: "a"\n_NL: /\\n[ ]*/\n%declare _INDENT _DEDENT\n'
     with pytest.raises(sg.GrammarError, match="every width"):
         machine(text, postlex=drawn.Blocks())
+
+
+@pytest.mark.parametrize("most", [1, 8])
+def test_masks_are_the_same_where_places_are_forgotten(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    grammar = GRAMMARS / "json.lark"
+    tokenizer = vocabularies.load("small")
+    whole = CompiledLark(sg.lark(grammar), tokenizer, None, False)
+    monkeypatch.setattr(answers, "MOST_PLACES", most)
+    monkeypatch.setattr(answers, "_PLACES_KEPT", 1)
+    forgetful = CompiledLark(sg.lark(grammar), tokenizer, None, False)
+    ours, theirs = sg.allocate_mask(1, tokenizer.vocab_size), sg.allocate_mask(1, tokenizer.vocab_size)
+    one, other = sg.Matcher(forgetful), sg.Matcher(whole)
+    for token in tokenizer.encode(b'{"a": [1, {"b": "x y"}, [[], [true]]], "c": -2.5e3}'):
+        one.fill_mask(ours)
+        other.fill_mask(theirs)
+        assert np.array_equal(ours.array, theirs.array)
+        one.advance(token)
+        other.advance(token)
+    assert forgetful.sizes["places"] < whole.sizes["places"]
 
 
 def test_a_long_text_makes_no_more_states() -> None:
