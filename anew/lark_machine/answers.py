@@ -1,0 +1,315 @@
+"""The questions of compiled code about a Lark grammar, and their answers from the lexer and the liveness.
+
+Compiled code notes what it does not know and returns ASKED; the answers are written into its tables, and
+the call is made again (`machine_core.questions`). So each question is answered once for a grammar.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.lark_machine import layout as L
+from anew.lark_machine.effort import Effort
+from anew.lark_machine.forgetting import forget
+from anew.lark_machine.letters import Letters
+from anew.lark_machine.lexer import Lexer
+from anew.lark_machine.lexer_tables import LexerTables
+from anew.lark_machine.liveness import Liveness
+from anew.lark_machine.memo import find_proof
+from anew.lark_machine.records import MERGING_WORDS, MOST_DENSE, make_record
+from structgen.errors import LimitError
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
+from structgen.machine_core.layout import QUESTION_ROOM
+from structgen.machine_core.questions import call_answered
+from structgen.native.lazy_memory import room
+from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
+from structgen.store.mask_store import VocabularyStore
+from structgen.tokens.vocabulary import Vocabulary
+
+_CROSSINGS_PER_NODE: Final = 4
+"""Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
+
+
+MOST_PLACES: Final = 1 << 16
+"""With more places than this, those that no state needs are forgotten."""
+_PLACES_KEPT: Final = 4
+"""... and then when there are so many times as many as were kept."""
+
+
+def _word(name: str) -> int:
+    return word_of(L.LarkContext, name)
+
+
+_PLACES, _CELLS, _PROOFS, _GROUPS, _TRIES, _RANGES, _WANTED, _RECORDS = map(
+    _word, ("places", "cells", "proofs", "groups", "tries", "ranges", "wanted", "records")
+)
+_SCRATCH: Final = tuple(
+    map(_word, ("found", "crossings", "merging", "walks", "pending", "mask", "dense", "here", "depths"))
+)
+
+
+class Scratch:
+    """The scratch memory of one thread for one vocabulary. It takes memory as it is used."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
+        words = vocabulary.words
+        self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
+        self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
+        self.arrays = (
+            room(8 * self.crossings),
+            room(40 * self.crossings),
+            room(8 * 8 * MERGING_WORDS),
+            room(8 * L.WALK_WORDS * (DEEPEST + 2)),
+            room(8 * L.PENDING_WORDS * (L.MOST_PENDING + 1)),
+            self.mask,
+            self.dense,
+            np.zeros(2 * L.READING_WORDS * (L.MOST_READINGS + 1), np.int64),
+            np.zeros(2 * (DEEPEST + 2), np.int64),
+        )
+        self.pointers = [address_of(array) for array in self.arrays]
+
+
+def scratch_of(holder: threading.local, vocabulary: Vocabulary) -> Scratch:
+    """Return this thread's scratch memory for a vocabulary."""
+    found: Scratch | None = getattr(holder, "lark", None)
+    if found is None:
+        found = holder.lark = Scratch(vocabulary)
+    return found
+
+
+class LarkAnswers:
+    """The answers for one compiled grammar, and the arrays that they are written to."""
+
+    def __init__(
+        self,
+        tables: ParserTables,
+        is_local: bool,
+        grown: GrowingTables,
+        vocabulary: Vocabulary,
+        store: VocabularyStore,
+        lock: Any,
+        effort: Effort,
+    ) -> None:
+        """Cost: the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
+        self._tables, self._grown, self._store, self._lock, self.effort = tables, grown, store, lock, effort
+        self._needs = grown.needs
+        self._held: dict[str, npt.NDArray[Any]] = {}
+        self._put_parser()
+        self.lexer = Lexer(tables, is_local, effort)
+        self.rows = LexerTables(self.lexer, self._put_word)
+        self.letters = Letters(self.rows)
+        self._put_begins()
+        self._put_vocabulary(vocabulary)
+        self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
+        self._put_liveness()
+        self._put_letters()
+
+    # --- arrays ---------------------------------------------------------------------------------------------
+
+    def _put_word(self, name: str, value: int) -> None:
+        self._grown.context[_word(name)] = value
+
+    def _put(self, name: str, array: npt.NDArray[Any]) -> None:
+        self._held[name] = held = np.ascontiguousarray(array)
+        self._put_word(name, address_of(held))
+
+    def attach(self, scratch: Scratch) -> None:
+        """Give compiled code a thread's scratch memory."""
+        self._scratch = scratch
+        for word, pointer in zip(_SCRATCH, scratch.pointers, strict=True):
+            self._grown.context[word] = pointer
+        self._put_word("most_crossings", scratch.crossings)
+
+    def _put_parser(self) -> None:
+        tables, indentation = self._tables, self._tables.indentation
+        terminals = len(tables.terminals)
+        self._put("sizes", np.array([len(rule.symbols) for rule in tables.rules], np.int32))
+        self._put("origins", np.array([rule.origin for rule in tables.rules], np.int32))
+        self._put("context_of", tables.context_of.astype(np.int32))
+        ignored, brackets = np.zeros(terminals, np.uint8), np.zeros(terminals, np.uint8)
+        ignored[sorted(tables.ignored)] = 1
+        words = {
+            "terminal_count": terminals,
+            "nonterminal_count": tables.gotos.shape[1],
+            "end_state": tables.end,
+        }
+        if indentation is None:
+            words |= {"newline": -1, "indent": -1, "dedent": -1}
+        else:
+            brackets[sorted(indentation.opening)] = 1
+            brackets[sorted(indentation.closing)] = 2
+            words |= {"newline": indentation.newline, "indent": indentation.indent}
+            words |= {"dedent": indentation.dedent, "tab": indentation.tab_size}
+        self._put("ignored", ignored)
+        self._put("brackets", brackets)
+        for name, value in words.items():
+            self._put_word(name, value)
+
+    def _put_begins(self) -> None:
+        """Write for each terminal the bytes with which a lexeme behind it may begin, at least."""
+        tables, rows = self._tables, self.rows
+        begins = np.ones((len(tables.terminals), self.lexer.width), np.uint8)
+        if self.lexer.is_local:
+            starts = [rows.start(context, self.lexer.nothing) for context in range(rows.contexts)]
+            first = np.array(
+                [rows.moves[one] >= 0 if one >= 0 else [False] * self.lexer.width for one in starts]
+            )
+            for terminal in range(1, len(tables.terminals)):
+                begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
+        self._put("begins", begins)
+        of_bytes = np.ascontiguousarray(begins[:, rows.classes])
+        self._put("begin_bytes", np.packbits(of_bytes, axis=1, bitorder="little").view(np.int64))
+
+    def _put_vocabulary(self, vocabulary: Vocabulary) -> None:
+        offsets = vocabulary.token_offset
+        some = np.flatnonzero(np.diff(offsets) > 0)
+        first = np.zeros(vocabulary.vocab_size, np.uint8)
+        first[some] = vocabulary.token_data[offsets[:-1][some]]
+        order = some[np.argsort(first[some], kind="stable")]
+        self._put("first_byte", first)
+        self._put("by_first", order.astype(np.int32))
+        self._put("by_first_at", np.searchsorted(first[order], np.arange(257)).astype(np.int32))
+        ranges = self._grown.extend(_RANGES, np.array([[0], [len(vocabulary.nodes)], [0]]), L.RANGE_WORDS)
+        self._grown.append(_TRIES, (-1, len(vocabulary.nodes), 0, 0, ranges, 1))
+        self._grown.load(_WANTED, np.array([[-1, -1, -1, -1, -1, 0]], np.int64))
+
+    def _put_liveness(self) -> None:
+        letters = self.letters
+        self.liveness = Liveness(self._tables, letters, self.effort.limits)
+        self._put("actions", self.liveness.actions)
+        self._put("gotos", self.liveness.gotos)
+        self._put("certain", self.liveness.certain)
+        self._put_word("boundaries", self.liveness.boundaries)
+        self._put("letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32))
+        self._put("letter_kind", np.array([kind for _terminal, kind in letters.letters], np.int32))
+        self._put("letter_boundary", self.liveness.boundary)
+
+    def _put_letters(self) -> None:
+        """Write the classes of endings; where there are new letters, the liveness anew."""
+        letters = self.letters
+        if self.liveness.known_letters != len(letters.letters):
+            self._put_liveness()
+        flat = [one for some in letters.classes for one in some]
+        self._put("class_at", np.cumsum([0, *map(len, letters.classes)]).astype(np.int32))
+        self._put("class_letters", np.array(flat or [0], np.int32))
+        self._put("marks_of_classes", np.zeros(len(letters.classes), np.int32))
+        self._room_for_marks()
+
+    def _room_for_marks(self) -> None:
+        if self.rows.states > self._told_states:
+            self._told_states = 2 * self.rows.states
+            self._put("marks_of_states", np.zeros(self._told_states, np.int32))
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def call(self, function: Callable[..., int], *arguments: int) -> int:
+        """Return the result of a compiled call, once it has no questions. Raises LimitError."""
+        self._may_forget = True
+        return self._call(function, *arguments)
+
+    def _call(self, function: Callable[..., int], *arguments: int) -> int:
+        found = call_answered(
+            self._lock, lambda: self.effort, self.answer, function, self._grown.address, *arguments
+        )
+        if found == L.FULL:
+            raise LimitError(
+                f"A text can be read in more than {L.MOST_READINGS} ways, or its tokens in too many.",
+                limit="parser_states",
+                where="grammar",
+                cure="Have terminals look ahead less far, and make those that begin alike one.",
+            )
+        return found
+
+    def answer(self) -> None:
+        """Answer the noted questions. Raises LimitError; then the call can be made again."""
+        count = int(self._needs[0])
+        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
+        self._needs[0] = 0
+        records = []
+        for kind, first, second in noted:
+            if kind == QUESTION_ROOM:
+                self._grown.room(first, second)
+            elif kind == L.ASK_ROW:
+                self.rows.put_row(first)
+            elif kind == L.ASK_START:
+                self.rows.start(first, second)
+            elif kind == L.ASK_CARRY:
+                self.rows.put_carry(first)
+            elif kind == L.ASK_CLASS:
+                self.letters.class_of(first)
+                self._put_letters()
+            elif kind == L.ASK_LASTS:
+                self.rows.put_lasts(first)
+            elif kind == L.ASK_PROOF:
+                self._prove(first, second)
+            else:
+                records.append((first, second))
+        self._room_for_marks()
+        # last: what they need may be among the others
+        for trie, state in records:
+            self._make_record(trie, state)
+        if self._may_forget and self._grown.count(_PLACES) > self._most_places:
+            # once a call, which begins again at its state
+            self._may_forget = False
+            self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
+
+    def _make_record(self, trie: int, state: int) -> None:
+        number = self._call(make_record, trie, state)
+        if number < 0:
+            return
+        _trie, _state, first, last, _left, _left_end = self._grown.rows(_RECORDS)[number].tolist()
+        groups = self._grown.rows(_GROUPS)
+        for group in range(first, last):
+            dense = int(groups[group, L.Group.dense_row])
+            if dense >= -1:
+                continue
+            row = self._scratch.dense[-2 - dense]
+            stored = self._store.intern_row(row)
+            if stored is None:  # the store is full: listed
+                tokens = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
+                at = self._grown.extend(_word("tokens"), tokens.astype(np.int32), len(tokens))
+                groups[group, [L.Group.first, L.Group.last]] = at, at + len(tokens)
+            groups[group, L.Group.dense_row] = -1 if stored is None else stored
+
+    def _prove(self, place: int, end_class: int) -> None:
+        """Write whether some text goes on, exactly."""
+        stack, _widths, brackets, _spare = self._grown.rows(_PLACES)[place].tolist()
+        cells = self._grown.rows(_CELLS)
+        numbers: list[int] = []
+        while stack >= 0:
+            numbers.append(stack)
+            stack = int(cells[stack, 1])
+        numbers.reverse()
+        states = cells[numbers, 0].tolist()
+        lives, lowest = self.liveness.reaches_end(states, brackets > 0, end_class)
+        proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
+        row = find_proof(self._grown.address, place, end_class)
+        assert 0 <= row < count
+        parts = 0 if self._tables.indentation is None else L.BRACKETS
+        proofs[row, 2:5] = int(lives), numbers[lowest], parts
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def start_lexeme(self) -> int:
+        """Return the lexer's state before the first byte; DEAD where there is none."""
+        context = int(self._tables.context_of[self._tables.start])
+        return self.rows.start(context, self.lexer.first)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The numbers of lexer states, carries, and tokens' records."""
+        count = self._grown.count
+        return {
+            "lexer_states": len(self.lexer.states),
+            "carries": len(self.lexer.carries),
+            "records": count(_RECORDS),
+            "tries": count(_TRIES),
+        }

@@ -1,0 +1,248 @@
+"""`CompiledLark`: the texts that lark's LALR(1) parser with its contextual lexer accepts, compiled against
+a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.lark_machine import layout as L
+from anew.lark_machine import masks, steps
+from anew.lark_machine.answers import LarkAnswers, scratch_of
+from anew.lark_machine.effort import STATES_COUNTED, Effort
+from structgen.core.compiled import CompiledGrammar, Dfa
+from structgen.core.dfa import explicit_of_parser
+from structgen.errors import GrammarError, LimitError
+from structgen.language.expectation import Expected
+from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
+from structgen.limits import Limits
+from structgen.machine_core.growing_tables import NODES
+from structgen.machine_core.layout import FINISHED
+from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
+from structgen.store.mask_store import MaskStore
+from structgen.text_grammars.machine.rest_completions import RestCompletions
+from structgen.tokens.tokenizer import Tokenizer
+
+_CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
+_STATES_PER_STEP: Final = 4
+"""States of a search for a completion that cost a step (10 us)."""
+
+
+class CompiledLark(CompiledGrammar):
+    """A Lark grammar, compiled. Its masks are exact: a token is allowed if it and some text behind it go on
+    to a text that lark takes.
+
+    Cost: the lexer's automaton and the liveness, 10 ms to 2 s; a state's first mask 5 us to some
+    milliseconds.
+    """
+
+    table_plan = L.LARK_TABLES
+    take = staticmethod(steps.take_token)
+    walk_drafts = staticmethod(steps.walk_drafts)
+
+    def __init__(
+        self,
+        grammar: Any,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        """`grammar`: its `tables`, and whether it `is_local`. Raises GrammarError where it has no text,
+        LimitError."""
+        super().__init__(grammar, tokenizer, limits, store)
+        self._effort = Effort(self.limits)
+        with self.lock, self._effort:
+            self._answers = LarkAnswers(
+                grammar.tables,
+                grammar.is_local,
+                self._tables,
+                self.vocabulary,
+                self._masks,
+                self.lock,
+                self._effort,
+            )
+            self._attach()
+            self._start = self._first_state()
+        self._completions = RestCompletions(self)
+
+    def _first_state(self) -> int:
+        lexeme = self._answers.start_lexeme()
+        if lexeme >= 0:
+            first = self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
+            if self._answers.call(steps.is_live, first) or self.may_end(first):
+                return first
+        raise GrammarError(
+            "The grammar has no text.",
+            where="grammar",
+            cure="Look for a rule that always needs itself, or a terminal that another one always takes.",
+        )
+
+    def _attach(self) -> None:
+        super()._attach()
+        self._scratch = scratch_of(self._masks.workspaces, self.vocabulary)
+        self._answers.attach(self._scratch)
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def _after_token(self, index: int, token: int) -> int:
+        with self.lock:
+            self._attached()
+            return self._answers.call(steps.take_token, index, token)
+
+    def _after_end(self, index: int) -> int:
+        if not self.may_end(index):
+            return -1
+        with self.lock:
+            if self._finished < 0:
+                row = np.full(L.NODE_WORDS, -1, np.int64)
+                row[L.LarkState.mode] = FINISHED
+                self._finished = self._tables.append(NODES, row)
+            return self._finished
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        if index == self._finished:
+            return -1
+        held = np.frombuffer(data, np.uint8)
+        with self.lock:
+            self._attached()
+            return self._answers.call(steps.take_bytes, index, address_of(held), len(data))
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        with self.lock:
+            self._attached()
+            return bool(self._answers.call(steps.may_end, index))
+
+    # --- masks ----------------------------------------------------------------------------------------------
+
+    def _compute(self, index: int, target: int) -> int:
+        return self._answers.call(masks.compute, index, target)
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        return self._scratch.mask.copy()
+
+    # --- what may come next, and completions
+    # ------------------------------------------------------------------
+
+    def _readings(self, index: int) -> list[tuple[int, int, int]]:
+        """Return the readings of a state: places, lexer states, columns."""
+        found = []
+        while index >= 0:
+            _mode, place, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
+            found.append((place, lexeme, column))
+        return found
+
+    def _expected(self, index: int) -> list[Expected]:
+        if index == self._finished:
+            return []
+        tables, answers = self.grammar.tables, self._answers
+        found: dict[int, set[str]] = {}
+        for place, lexeme, _column in self._readings(index):
+            top = int(self._tables.rows(_CELLS)[self._tables.rows(_PLACES)[place, 0], 0])
+            for letter in answers.letters.classes[answers.letters.class_of(lexeme)]:
+                terminal = answers.letters.letters[letter][0]
+                action = int(tables.actions[top, terminal])
+                if terminal not in tables.ignored and action == 0:
+                    continue
+                rules = found.setdefault(terminal, set())
+                if action > 0:
+                    kernel = tables.kernels[action - 1]
+                    rules |= {
+                        rule_as_written(tables.nonterminals[tables.rules[rule].origin])
+                        for rule, _dot in kernel
+                    }
+        following = self._next_bytes(index)
+        shown = [
+            Expected(tables.terminals[one].shown, tuple(sorted(rules)), following, "")
+            for one, rules in found.items()
+        ]
+        shown.sort(key=lambda one: (not one.sources, one.what))
+        return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
+
+    @property
+    def completions(self) -> RestCompletions:
+        """The shortest completions of its states."""
+        return self._completions
+
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the bytes of a shortest rest (`RestMachine`), by a search in breadth. Raises LimitError
+        (oracle_steps)."""
+        width = self._answers.lexer.instructions.bytes_of
+        before: dict[int, tuple[int, int]] = {index: (-1, 0)}
+        pending = [index]
+        most = _STATES_PER_STEP * self.limits.oracle_steps
+        for state in pending:
+            if self.may_end(state):
+                found = []
+                while before[state][0] >= 0:
+                    state, byte = before[state]
+                    found.append(byte)
+                return found[::-1]
+            if len(pending) > most:
+                break
+            for byte in width:
+                after = self.bytes_index(state, bytes((byte,)))
+                if after >= 0 and after not in before:
+                    before[after] = state, byte
+                    pending.append(after)
+        raise LimitError(
+            f"No completion was found among {most:,} states.", limit="oracle_steps", where="grammar"
+        )
+
+    def after_rest(self, index: int, data: int, size: int) -> int:
+        """Return the state after the bytes of a rest (`RestMachine`)."""
+        return self._answers.call(steps.take_bytes, index, data, size)
+
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens (`RestMachine`)."""
+        return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
+
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa).
+        `depth`: texts whose parser stack ever has more entries are left out. Raises LimitError, which names
+        max_states."""
+        return explicit_of_parser(self, bytes(self._answers.lexer.classes), max_states, depth, minimal)
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether the grammar has a depth: the entries of the parser's stack."""
+        return True
+
+    def depth_of(self, index: int) -> int:
+        """Return the height of a state's stack: the largest of all its readings."""
+        cells, highest = self._tables.rows(_CELLS), 0
+        for place, _lexeme, _column in self._readings(index):
+            height, stack = 0, int(self._tables.rows(_PLACES)[place, 0])
+            while stack >= 0:
+                height, stack = height + 1, int(cells[stack, 1])
+            highest = max(highest, height - 1)
+        return highest
+
+    # --- size -----------------------------------------------------------------------------------------------
+
+    @property
+    def used(self) -> float:
+        """The used share of its limits, over all documents; above 1 it should be replaced (`fresh`)."""
+        limits = self.limits
+        return max(
+            self.nbytes / limits.grammar_memory,
+            2 * self._tables.most_interned / limits.parser_states,
+            2 * STATES_COUNTED * self._answers.sizes["lexer_states"] / limits.automaton_states,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes the grammar's own tables take."""
+        return self._tables.nbytes() + self._answers.rows.nbytes + 2000 * len(self._answers.lexer.states)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes of its tables: states, stacks, and bytes."""
+        count = self._tables.count
+        found = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
+        return {**found, **self._answers.sizes, "table_bytes": self.nbytes}

@@ -1,0 +1,225 @@
+"""Lark's contextual lexer as one automaton, determinised where it is asked for.
+
+A state is an ordered list of items, the strings that may replace a match, what is owed to the lexeme
+before, and what the lexeme may be if it ends here. An *end* is a terminal with a debt: a *carry*, which is
+the guards that the text behind must meet, and what look-behinds know there. The start of the next lexeme
+takes the carry over. So several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of
+their own: each reading of a text is exact by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.lark_machine.effort import Effort
+from anew.lark_machine.instructions import CHAR, MATCH, Instructions
+from anew.lark_machine.items_and_guards import FREE, Behind, Guards, Items, columns_of
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+
+DEAD: Final = -1
+"""In place of a state: no lexeme goes on so."""
+BROKEN, NOTHING_OWED, OWED = range(3)
+"""What a byte does to a carry."""
+Unless = tuple[tuple[int, tuple[int, ...]], ...]
+
+
+class Carry(NamedTuple):
+    """What an end leaves to the text behind it."""
+
+    guards: Guards
+    behind: Behind | None
+
+
+class LexerState(NamedTuple):
+    """A state of the lexer. Equal states are one number."""
+
+    items: tuple[int, ...]
+    words: tuple[int, ...]
+    """Items of strings that may replace a match."""
+    unless: Unless
+    owed: Guards
+    behind: Behind | None
+    ends: tuple[tuple[int, int], ...]
+    """What the lexeme may be if it ends here: terminals, each with a carry."""
+    has_begun: bool
+    """False before the first byte: there the text may end where the parser says so."""
+
+
+class Lexer:
+    """The states of the lexer of one grammar. Cost: 10 to 100 us a state. Not thread-safe."""
+
+    def __init__(self, tables: ParserTables, is_local: bool, effort: Effort) -> None:
+        """`is_local`: no lexeme looks behind its beginning."""
+        self.tables, self.is_local, self._effort = tables, is_local, effort
+        self.instructions = Instructions(tables)
+        self.items = Items(self.instructions, effort)
+        self.classes, self.width = self.instructions.classes, self.items.width
+        self.states: list[LexerState] = []
+        self._numbers: dict[LexerState, int] = {}
+        self.carries: list[Carry] = []
+        self._carry_of: dict[Carry, int] = {}
+        self._starts: dict[tuple[int, int], int] = {}
+        self._anywhere = self.items.behind_anywhere()
+        self.nothing = self._carry(FREE, self._anywhere)
+        """The carry that owes nothing: number 0."""
+        self.first = self.nothing if is_local else self._carry(FREE, self.items.behind_start())
+        """The carry before the text."""
+
+    def _carry(self, guards: Guards, behind: Behind | None) -> int:
+        key = Carry(guards, behind)
+        number = self._carry_of.get(key)
+        if number is None:
+            self._effort.check_states(len(self.carries))
+            number = self._carry_of[key] = len(self.carries)
+            self.carries.append(key)
+        return number
+
+    def only_the_end(self) -> int:
+        """Return the carry that only the text's end meets."""
+        item = self.items.item(self.instructions.at_end, FREE)
+        guard = self.items.guard(True, [item])
+        assert not isinstance(guard, bool)
+        return self._carry(frozenset((guard,)), self._anywhere)
+
+    def start(self, context: int, carry: int) -> int:
+        """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
+        none."""
+        key = context, carry
+        known = self._starts.get(key)
+        if known is None:
+            guards, behind = self.carries[carry]
+            closure, one = self.items.closure, self.tables.contexts[context]
+            first, word = self.instructions.first, self.instructions.word
+            strings = sorted({string for _terminal, of in one.unless for string in of})
+            found = [item for terminal in one.terminals for item in closure(first[terminal], FREE, behind)]
+            words = [item for string in strings for item in closure(word[string], FREE, behind)]
+            is_first = carry == self.first  # the text may be empty
+            known = self._starts[key] = self._state(found, words, one.unless, guards, behind, False, is_first)
+        return known
+
+    def moves(self, number: int) -> npt.NDArray[np.int32]:
+        """Return the state after each class of bytes, or DEAD."""
+        items, words, unless, owed, behind, _ends, _begun = self.states[number]
+        of, count = self.items, len(items)
+        rows = [of.row(one, behind) for one in (*items, *words)]
+        distinct, kinds = columns_of([of.guard_row(owed, behind), of.behinds(behind), *rows])
+        self._effort.spend(len(rows) + len(distinct))
+        found = []
+        for held, behind_number, *lists in distinct:
+            left, after = of.guard_sets[held], DEAD
+            if left is not None and any(lists[:count]):
+                found_items, found_words = of.members(lists[:count]), of.members(lists[count:])
+                last = of.behind_of[behind_number]
+                after = self._state(found_items, found_words, unless, left, last, True)
+            found.append(after)
+        moved: npt.NDArray[np.int32] = np.array(found, np.int32)[kinds]
+        return moved
+
+    def _state(
+        self,
+        found: list[int],
+        words: list[int],
+        unless: Unless,
+        owed: Guards,
+        behind: Behind | None,
+        has_begun: bool,
+        is_kept: bool = False,
+    ) -> int:
+        """Return the number of a state, from its items, best first; DEAD where there are none, unless it
+        `is_kept`."""
+        of, code = self.items, self.instructions.code
+        live: list[int] = []
+        ends: list[tuple[int, Guards]] = []
+        seen: dict[int, list[Guards]] = {}
+        better: Guards | None = FREE
+        """That no end with open guards, which is better than what follows, comes true."""
+        for one in found:
+            at, guards = of.items[one]
+            assert better is not None
+            if better:
+                both = of.both(*guards, *better)
+                if both is None:
+                    continue
+                guards = both
+            if code[at].kind == MATCH:
+                held = of.both(*owed, *guards, of.guard(False, live))
+                if held is not None:
+                    ends.append((code[at].number, held))
+                if not guards:
+                    break
+                better = of.both(*better, of.guard(False, [of.item(at, guards)]))
+                if better is None:
+                    break
+                continue
+            if any(other <= guards for other in seen.get(at, ())):
+                continue
+            seen.setdefault(at, []).append(guards)
+            live.append(of.item(at, guards))
+        ended = {code[of.items[one].at].number for one in words if code[of.items[one].at].kind == MATCH}
+        if ended:
+            named = dict(unless)
+            ends = [
+                (next((word for word in named.get(terminal, ()) if word in ended), terminal), held)
+                for terminal, held in ends
+            ]
+        if not live and not ends and not is_kept:
+            return DEAD
+        self._effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
+        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
+        left = self._anywhere if self.is_local else behind
+        if behind is not None and self.is_local and not of.guards_look_behind(owed):
+            if not any(map(of.looks_behind, (*live, *tracked))):
+                behind = None  # nobody asks any more
+        key = LexerState(
+            tuple(live),
+            tracked,
+            unless if tracked else (),
+            owed,
+            behind,
+            tuple((terminal, self._carry(held, left)) for terminal, held in ends),
+            has_begun,
+        )
+        number = self._numbers.get(key)
+        if number is None:
+            self._effort.check_states(len(self.states))
+            number = self._numbers[key] = len(self.states)
+            self.states.append(key)
+        return number
+
+    # --- what is owed ---------------------------------------------------------------------------------------
+
+    def carry_moves(self, carry: int) -> list[int]:
+        """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""
+        guards, behind = self.carries[carry]
+        row = self.items.guard_row(guards, behind).tolist()
+        return [
+            BROKEN if left is None else (OWED if left or not self.is_local else NOTHING_OWED)
+            for left in map(self.items.guard_sets.__getitem__, row)
+        ]
+
+    def holds_at_end(self, carry: int) -> bool:
+        """Return whether a carry is met where the text ends."""
+        return self.items.hold_at_end(*self.carries[carry])
+
+    def is_met_at_end(self, number: int) -> bool:
+        """Return whether what is owed in a state is met where the text ends."""
+        state = self.states[number]
+        return self.items.hold_at_end(state.owed, state.behind)
+
+    def ends_with_text(self, number: int) -> list[int]:
+        """Return the terminals as which a lexeme may end together with the text."""
+        state = self.states[number]
+        if not self.is_met_at_end(number):
+            return []
+        found = [
+            terminal
+            for terminal, carry in state.ends
+            if self.items.hold_at_end(self.carries[carry].guards, state.behind)
+        ]
+        last = next(self.items.ends_at_end(state.items, state.behind), None)
+        if last is not None:
+            found.append(self.instructions.code[last].number)
+        return found

@@ -1,0 +1,232 @@
+"""Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact
+answers.
+
+A boundary is a kind of carry with a *line*: PLAIN; LINE, behind the indenter's newline, where blocks open
+or close; DEDENTED, behind a closed block, where more close; ENDING, where the text has ended and the open
+blocks are closed. A newline may be of any width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from anew.lark_machine.cells import cells_of, usable_rules
+from anew.lark_machine.letters import Letters
+from anew.lark_machine.saturation import TOO_MUCH, certain, make_cells, reaches, saturate
+from structgen.errors import LimitError
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
+from structgen.limits import Limits
+
+PLAIN, LINE, DEDENTED, ENDING = range(4)
+"""What was read before a boundary."""
+_WORK_PER_STEP: Final = 2_000
+"""A step (10 us) is so many letters and slots of compiled code."""
+_MOST_CHOICES: Final = 1 << 18
+"""Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
+_FIRST_USES: Final = 1 << 14
+
+
+class Liveness:
+    """What is certain, and exact answers, for one grammar with the letters that it has now."""
+
+    def __init__(self, tables: ParserTables, letters: Letters, limits: Limits) -> None:
+        """Cost: 5 to 150 ms. Raises LimitError (oracle_steps)."""
+        self._tables, self._letters, self._limits = tables, letters, limits
+        self.known_letters, kinds = len(letters.letters), len(letters.kinds)
+        self._kinds, indentation = kinds, tables.indentation
+        newline = -1 if indentation is None else indentation.newline
+        self._newline = newline
+        made = [
+            (terminal, LINE * kinds + kind if terminal == newline else kind)
+            for terminal, kind in letters.letters
+        ]
+        self._indents, self._dedents, self._last_dedent = dict[int, int](), dict[int, int](), 0
+        self.boundaries = kinds
+        if indentation is not None:
+            self.boundaries = ENDING * kinds + 1
+            for kind in sorted({kind for terminal, kind in letters.letters if terminal == newline}):
+                self._indents[kind], self._dedents[kind] = len(made), len(made) + 1
+                made += [(indentation.indent, kind), (indentation.dedent, DEDENTED * kinds + kind)]
+            self._last_dedent = len(made)
+            made.append((indentation.dedent, ENDING * kinds))
+        self._terminal = np.array([terminal for terminal, _boundary in made], np.int32)
+        self.boundary = np.array([boundary for _terminal, boundary in made], np.int32)
+        """For each letter the boundary behind it."""
+        self._words = (len(made) + 63) // 64
+        self._put_parser()
+        self._solve()
+        self.certain = self._find_certain()
+        """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
+        the second number where a bracket is open."""
+
+    # --- the fixpoint ---------------------------------------------------------------------------------------
+
+    def _put_parser(self) -> None:
+        tables = self._tables
+        actions, gotos = tables.actions.astype(np.int32), tables.gotos.astype(np.int32)
+        rules = usable_rules(tables, {END, *self._terminal.tolist()})
+        used = {symbol for rule in rules for symbol in rule.symbols} | {-1 - rule.origin for rule in rules}
+        actions[:, [one for one in range(1, actions.shape[1]) if one not in used]] = 0
+        gotos[:, [one for one in range(gotos.shape[1]) if -1 - one not in used]] = -1
+        self.actions, self.gotos = actions, gotos
+        """The parser's tables without the symbols of which no whole text has one: what is certain holds for
+        stacks of the others."""
+        self._cells = cells_of(tables, rules)
+        modes = self._cells.modes
+        found, self._below, self._below_at = make_cells(
+            actions, gotos, tables.start, self._cells.steps, modes
+        )
+        cell_at = np.full(len(actions) * modes, -1, np.int32)
+        cell_at[found] = np.arange(len(found))
+        self._cell_state, self._cell_mode = found // modes, found % modes
+        self._cell_at = cell_at.reshape(-1, modes)
+        slots = [
+            sorted({(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot})
+            for kernel in tables.kernels
+        ]
+        flat = [slot for some in slots for slot in some]
+        self._slot_at = np.cumsum([0, *(len(some) for some in slots)]).astype(np.int32)
+        self._parser = (
+            actions,
+            gotos,
+            np.array([rule.origin for rule in tables.rules], np.int32),
+            np.array([len(rule.symbols) for rule in tables.rules], np.int32),
+            tables.end,
+            self._cell_state,
+            self._cell_mode,
+            self._cell_at,
+            self._cells.steps,
+            self._slot_at,
+            np.array([origin for _below, origin in flat] or [0], np.int32),
+            np.array([below for below, _origin in flat] or [0], np.int32),
+            self._terminal,
+            self.boundary,
+        )
+
+    def _solve(self) -> None:
+        actions, sizes, state = self._parser[0], self._parser[3], self._cell_state
+        by_letter = actions[:, self._terminal]
+        is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
+        cells, letters = np.nonzero(((by_letter > 0) | is_empty)[state])
+        self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
+        self._letter_variable[cells, letters] = np.arange(len(cells))
+        ends = self._boundaries(by_letter)
+        at_cells, boundaries = np.nonzero(ends[state])
+        self._boundary_variable = np.full((len(state), self.boundaries), -1, np.int32)
+        self._boundary_variable[at_cells, boundaries] = len(cells) + np.arange(len(at_cells))
+        rows, numbers = [0], dict[tuple[int, int, bool], int]()
+        contexts = self._tables.context_of
+        of_boundary = []
+        for cell, boundary in zip(at_cells.tolist(), boundaries.tolist(), strict=True):
+            key = int(contexts[state[cell]]), boundary, bool(self._cell_mode[cell])
+            if key not in numbers:
+                numbers[key] = len(rows)
+                rows.append(self._letters_at(*key))
+            of_boundary.append(numbers[key])
+        self._available = self._as_rows(rows)
+        self._boundary_cells, self._boundary_numbers = at_cells.astype(np.int32), boundaries
+        self._boundary_rows = np.array(of_boundary, np.int32)
+        variables = np.full((len(cells) + len(at_cells), 3), -1, np.int32)
+        variables[: len(cells), 0], variables[: len(cells), 1] = cells, letters
+        variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
+        slots = np.diff(self._slot_at)[state[variables[:, 0]]]
+        self._value_at = np.cumsum(slots) - slots
+        room = _FIRST_USES
+        while True:
+            self._values = np.zeros((int(slots.sum()), self._words), np.uint64)
+            self._accepts = np.zeros(len(variables), np.uint8)
+            most = self._limits.oracle_steps * _WORK_PER_STEP
+            fixed = self._available, self._value_at, self._values, self._accepts, room, most
+            work = saturate(*self._parser, self._letter_variable, self._boundary_variable, variables, *fixed)
+            if work == TOO_MUCH:
+                raise self._too_much()
+            if work >= 0:
+                return
+            room *= 4
+
+    def _boundaries(self, by_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return which boundaries each state may have."""
+        tables, letters = self._tables, self._letters
+        found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
+        where = by_letter > 0
+        found[by_letter[where] - 1, np.broadcast_to(self.boundary, where.shape)[where]] = True
+        for terminal, kind in letters.letters:
+            if terminal in tables.ignored or terminal == self._newline:
+                found[:, kind] = True
+        found[tables.start, letters.kind_of_carry(letters.lexer.first)] = True
+        return found
+
+    def _letters_at(self, context: int, boundary: int, inside: bool) -> int:
+        """Return the letters that may come at a boundary, as bits."""
+        line, kind = divmod(boundary, self._kinds)
+        if line == ENDING:
+            return 1 | 1 << self._last_dedent
+        found = self._letters.available(context, kind, inside)
+        if self._newline >= 0:
+            found |= 1 << self._last_dedent if found & 1 else 0
+            found |= 1 << self._dedents[kind] if line != PLAIN else 0
+            found |= 1 << self._indents[kind] if line == LINE else 0
+        return found
+
+    def _as_rows(self, bits: Sequence[int]) -> npt.NDArray[np.uint64]:
+        size = 8 * self._words
+        joined = b"".join(one.to_bytes(size, "little") for one in bits)
+        return np.frombuffer(joined, np.uint64).reshape(-1, self._words).copy()
+
+    def _find_certain(self) -> npt.NDArray[np.uint8]:
+        rows = np.ascontiguousarray(self._available[self._boundary_rows])
+        sure = certain(
+            *self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
+            self._below, self._below_at, self._boundary_cells, rows, _MOST_CHOICES,
+        )  # fmt: skip
+        found = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
+        where = (
+            self._cell_state[self._boundary_cells],
+            self._boundary_numbers,
+            (self._cell_mode[self._boundary_cells] > 0).astype(np.int64),
+        )
+        found[where] = 1
+        refuted = sure == 0
+        found[tuple(one[refuted] for one in where)] = 0
+        return found
+
+    def _too_much(self) -> LimitError:
+        return LimitError(
+            "Which texts of the grammar go on was not found out in time.",
+            limit="oracle_steps",
+            where="grammar",
+            cure="Make the grammar smaller; or raise it with limits=sg.Limits(oracle_steps=...).",
+        )
+
+    # --- exact answers --------------------------------------------------------------------------------------
+
+    def reaches_end(self, states: Sequence[int], inside: bool, end_class: int) -> tuple[bool, int]:
+        """Return whether some text goes on where a lexeme of a class of endings is read on a stack (its
+        states, the bottom first), and the lowest place of the stack that was looked at. `inside`: a bracket
+        is open."""
+        context, found = int(self._tables.context_of[states[-1]]), 0
+        for one in self._letters.classes[end_class]:
+            terminal, kind = self._letters.letters[one]
+            if terminal in self._tables.ignored or (inside and terminal == self._newline):
+                found |= self._letters_at(context, kind, inside)
+            else:
+                found |= 1 << one
+        mode = 0
+        stack = np.empty(len(states), np.int32)
+        for place, state in enumerate(states):
+            mode = mode if place == 0 else self._cells.after(mode, state)
+            stack[place] = self._cell_at[state, mode] if mode >= 0 else -1
+        if stack.min() < 0:
+            return False, 0
+        most = self._limits.oracle_steps * _WORK_PER_STEP
+        lowest = reaches(
+            *self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
+            stack, self._as_rows([found])[0], most,
+        )  # fmt: skip
+        if lowest < TOO_MUCH:
+            raise self._too_much()
+        return lowest >= 0, max(lowest, 0)

@@ -1,0 +1,704 @@
+"""From which stacks do texts lead to the text's end? Reachability of the parser as a pushdown system (A.
+Bouajjani, J. Esparza, O. Maler, Reachability analysis of pushdown automata, 1997), compiled.
+
+The parser reads *letters*: a letter is a terminal with the *boundary* behind it, which says what is owed
+there. A *run* above a cell reads letters until it is reduced so far that the cell itself goes, or the text
+ends. How runs may end is one of the *slots* of the cell: a nonterminal and how many more cells go below (a
+kernel item of the parser's state), with the letters that may be next then, as bits. Runs that begin at a
+boundary are unions of runs that begin with a letter; the run of a shifted letter is what becomes of the
+runs of the boundary above. This is a least fixpoint over two kinds of variables, (cell, letter) and (cell,
+boundary).
+
+A boundary is *certain* in a cell if whatever cells are below, some text leads to the end (`certain`): a
+greatest fixpoint around a least one, because ends that take no cell away must not go round in a circle.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from structgen.native.bit_rows import trailing_zeros
+from structgen.native.jit import entry, jit
+
+Row: TypeAlias = npt.NDArray[np.int32]
+Rows: TypeAlias = npt.NDArray[np.int32]
+Bits: TypeAlias = npt.NDArray[np.uint64]
+Flags: TypeAlias = npt.NDArray[np.uint8]
+
+TOO_MUCH: Final = -1
+"""In place of the work that was done: more than may be."""
+
+
+_PARSER: Final = (
+    "int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1], int32[:, ::1],"
+    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1]"
+)
+"""The types of the fields of a `Parser`: entry points take them one by one."""
+
+
+class Parser(NamedTuple):
+    """What the fixpoints read. Cells have numbers; below a cell lies one of `below`."""
+
+    actions: Rows
+    """[states, terminals]"""
+    gotos: Rows
+    """[states, nonterminals]"""
+    origins: Row
+    sizes: Row
+    """[rules]"""
+    end_state: int
+    cell_state: Row
+    cell_mode: Row
+    """[cells]"""
+    cell_at: Rows
+    """[states, modes]: the cell, -1: no stack has it."""
+    steps: Row
+    """[states]: by how much the mode changes (`cells.Cells`)."""
+    slot_at: Row
+    slot_origin: Row
+    slot_below: Row
+    """For each state, from SLOT_AT on, how runs above it may end."""
+    letter_terminal: Row
+    letter_boundary: Row
+
+
+@jit
+def _cell_after(p: Parser, cell: int, state: int) -> int:
+    """Return the cell of a state above another cell, -1: none."""
+    mode, last = p.cell_mode[cell], p.cell_at.shape[1] - 1
+    if mode < last:
+        mode = min(last, mode + p.steps[state])
+    return p.cell_at[state, mode] if mode >= 0 else -1
+
+
+@entry(
+    "Tuple((int32[::1], int32[:, ::1], int32[::1]))(int32[:, ::1], int32[:, ::1], int64, int32[::1], int64)"
+)
+def make_cells(actions: Rows, gotos: Rows, start: int, steps: Row, modes: int) -> tuple[Row, Rows, Row]:
+    """Return the cells that stacks have, as state * modes + mode; and for each the cells that may be
+    directly below: (cell, cell below) pairs sorted by the first, and where those of each cell begin."""
+    states, last = len(steps), modes - 1
+    at = np.full(states * modes, -1, np.int32)
+    cells = np.empty(states * modes, np.int32)
+    cells[0], at[start * modes], count, done = start * modes, 0, 1, 0
+    pairs = np.empty((1024, 2), np.int32)
+    pair_count = 0
+    symbols = actions.shape[1] + gotos.shape[1]
+    while done < count:
+        state, mode = cells[done] // modes, cells[done] % modes
+        for symbol in range(symbols):
+            if symbol < actions.shape[1]:
+                after = actions[state, symbol] - 1
+            else:
+                after = gotos[state, symbol - actions.shape[1]]
+            if after < 0:
+                continue
+            then = mode if mode == last else min(last, mode + steps[after])
+            if then < 0:
+                continue
+            key = after * modes + then
+            if at[key] < 0:
+                at[key], cells[count] = count, key
+                count += 1
+            if pair_count == len(pairs):
+                more = np.empty((2 * pair_count, 2), np.int32)
+                more[:pair_count] = pairs
+                pairs = more
+            pairs[pair_count, 0], pairs[pair_count, 1] = at[key], done
+            pair_count += 1
+        done += 1
+    begins = np.zeros(count + 1, np.int32)
+    for i in range(pair_count):
+        begins[pairs[i, 0] + 1] += 1
+    for i in range(count):
+        begins[i + 1] += begins[i]
+    fill, listed = begins[:count].copy(), np.empty((pair_count, 2), np.int32)
+    for i in range(pair_count):
+        cell = pairs[i, 0]
+        listed[fill[cell]] = pairs[i]
+        fill[cell] += 1
+    return cells[:count].copy(), listed, begins
+
+
+@jit
+def _slot(p: Parser, state: int, origin: int, below: int) -> int:
+    """Return the number of a slot among those of a state."""
+    for i in range(p.slot_at[state], p.slot_at[state + 1]):
+        if p.slot_origin[i] == origin and p.slot_below[i] == below:
+            return int(i - p.slot_at[state])
+    return -1
+
+
+@jit
+def _add(target: Bits, row: Bits) -> bool:
+    """Add bits; return whether any was new."""
+    grown = False
+    for w in range(len(row)):
+        more = row[w] & ~target[w]
+        if more:
+            target[w] |= more
+            grown = True
+    return grown
+
+
+@jit
+def _set(target: Bits, bit: int) -> bool:
+    one = numba.uint64(1) << numba.uint64(bit & 63)
+    if target[bit >> 6] & one:
+        return False
+    target[bit >> 6] |= one
+    return True
+
+
+@jit
+def _hashed(key: int) -> int:
+    """Return a hash of a number, 0 or more."""
+    mixed = numba.uint64(key) * numba.uint64(0x9E3779B97F4A7C15)
+    return numba.int64(mixed >> numba.uint64(20))  # type: ignore[no-any-return]
+
+
+@jit
+def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, source: int, user: int) -> int:
+    """Note once that a variable uses another one. Returns the number of notes; below 0 where there is no
+    room."""
+    key = (source << 32) | user
+    mask = len(table) - 1
+    at = _hashed(key) & mask
+    while table[at] >= 0:
+        if table[at] == key:
+            return count
+        at = (at + 1) & mask
+    if count == len(edges):
+        return -1
+    table[at] = key
+    edges[count, 0], edges[count, 1] = user, last[source]
+    last[source] = count
+    return count + 1
+
+
+@entry(
+    f"int64({_PARSER}, int32[:, ::1], int32[:, ::1], int32[:, ::1], uint64[:, ::1], int64[::1],"
+    " uint64[:, ::1], uint8[::1], int64, int64)"
+)
+def saturate(
+    actions: Rows,
+    gotos: Rows,
+    origins: Row,
+    sizes: Row,
+    end_state: int,
+    cell_state: Row,
+    cell_mode: Row,
+    cell_at: Rows,
+    steps: Row,
+    slot_at: Row,
+    slot_origin: Row,
+    slot_below: Row,
+    letter_terminal: Row,
+    letter_boundary: Row,
+    letter_variable: Rows,
+    boundary_variable: Rows,
+    variables: Rows,
+    available: Bits,
+    value_at: npt.NDArray[np.int64],
+    values: Bits,
+    accepts: Flags,
+    room: int,
+    most: int,
+) -> int:
+    """Solve the fixpoint: `values`, rows of bits for the slots of each variable's cell from `value_at` on,
+    and `accepts`.
+
+    `letter_variable`, `boundary_variable`: [cells, letters or boundaries], -1: none. `variables`: the cell
+    of each, its letter (-1: it is a boundary's), and the boundary's row of `available`. `room`: notes of
+    uses, at most. Returns the work that was done, in letters and slots; TOO_MUCH past `most`, -2 - room
+    where there is too little.
+    """
+    p = Parser(
+        actions, gotos, origins, sizes, end_state, cell_state, cell_mode, cell_at, steps,
+        slot_at, slot_origin, slot_below, letter_terminal, letter_boundary,
+    )  # fmt: skip
+    count, words, nonterminals = len(variables), values.shape[1], gotos.shape[1]
+    edges, last = np.empty((room, 2), np.int32), np.full(count, -1, np.int32)
+    size = 1
+    while size < 2 * room:
+        size *= 2
+    table, used, work = np.full(size, -1, np.int64), 0, 0
+    queue, queued = np.arange(count).astype(np.int32), np.ones(count, np.uint8)
+    head, waiting = 0, count
+    pending, done = np.zeros((nonterminals, words), np.uint64), np.zeros((nonterminals, words), np.uint64)
+    stack, touched, is_listed = (
+        np.empty(nonterminals, np.int32),
+        np.empty(nonterminals, np.int32),
+        np.zeros(nonterminals, np.uint8),
+    )
+    letters = np.zeros(words, np.uint64)
+    while waiting:
+        v = queue[head]
+        head, waiting = (head + 1) % count, waiting - 1
+        queued[v] = 0
+        if work > most:
+            return TOO_MUCH
+        cell, letter, row = variables[v, 0], variables[v, 1], variables[v, 2]
+        state, base, grown, accept = cell_state[cell], value_at[v], False, accepts[v] != 0
+        if letter < 0:
+            # a boundary: the union over its letters
+            for w in range(words):
+                bits = available[row, w]
+                while bits:
+                    one = 64 * w + numba.int64(trailing_zeros(bits))
+                    bits &= bits - numba.uint64(1)
+                    work += 1
+                    action = actions[state, letter_terminal[one]]
+                    if action == 0:
+                        continue
+                    source = letter_variable[cell, one]
+                    if source < 0:
+                        rule = -1 - action
+                        slot = _slot(p, state, origins[rule], sizes[rule] - 1)
+                        grown = _set(values[base + slot], one) or grown
+                        continue
+                    used = _use(edges, last, table, used, source, v)
+                    if used < 0:
+                        return -2 - room
+                    accept = accept or accepts[source] != 0
+                    at = value_at[source]
+                    for i in range(slot_at[state + 1] - slot_at[state]):
+                        grown = _add(values[base + i], values[at + i]) or grown
+        else:
+            listed, met = 0, 0
+            action = actions[state, letter_terminal[letter]]
+            source, above = -1, -1
+            if action < 0:  # an empty rule
+                origin = origins[-1 - action]
+                _set(pending[origin], letter)
+                stack[0], listed, is_listed[origin] = origin, 1, 1
+            else:
+                above = _cell_after(p, cell, action - 1)
+                source = -1 if above < 0 else boundary_variable[above, letter_boundary[letter]]
+            # what becomes of the ends of runs directly above this cell
+            fresh = -1
+            position = 0
+            while True:
+                if source >= 0:
+                    used = _use(edges, last, table, used, source, v)
+                    if used < 0:
+                        return -2 - room
+                    accept = accept or accepts[source] != 0
+                    over = cell_state[above]
+                    for i in range(slot_at[over], slot_at[over + 1]):
+                        bits_of = values[value_at[source] + i - slot_at[over]]
+                        work += 1
+                        if slot_below[i] > 0:
+                            slot = _slot(p, state, slot_origin[i], slot_below[i] - 1)
+                            if slot >= 0:
+                                grown = _add(values[base + slot], bits_of) or grown
+                        else:
+                            origin = slot_origin[i]
+                            if _add(pending[origin], bits_of) and not is_listed[origin]:
+                                stack[listed], is_listed[origin] = origin, 1
+                                listed += 1
+                    source = -1
+                # the next letter behind the nonterminal that is looked at, or the next nonterminal
+                if fresh < 0:
+                    if listed == 0:
+                        break
+                    listed -= 1
+                    fresh = stack[listed]
+                    is_listed[fresh] = 0
+                    any_new = False
+                    first_time = True
+                    for w in range(words):
+                        if done[fresh, w]:
+                            first_time = False
+                        letters[w] = pending[fresh, w] & ~done[fresh, w]
+                        done[fresh, w] |= letters[w]
+                        any_new = any_new or letters[w] != 0
+                    if first_time and any_new:
+                        touched[met] = fresh
+                        met += 1
+                    over_state = gotos[state, fresh]
+                    if over_state == end_state and letters[0] & numba.uint64(1):
+                        accept = True
+                        letters[0] &= ~numba.uint64(1)
+                    above = -1 if over_state < 0 else _cell_after(p, cell, over_state)
+                    if above < 0 or not any_new:
+                        fresh = -1
+                        continue
+                    position = 0
+                while position < words and letters[position] == 0:
+                    position += 1
+                if position == words:
+                    fresh = -1
+                    continue
+                bits = letters[position]
+                one = 64 * position + numba.int64(trailing_zeros(bits))
+                letters[position] = bits & (bits - numba.uint64(1))
+                work += 1
+                action = actions[cell_state[above], letter_terminal[one]]
+                if action == 0:
+                    continue
+                source = letter_variable[above, one]
+                if source < 0:
+                    rule = -1 - action
+                    origin = origins[rule]
+                    if sizes[rule] > 1:
+                        slot = _slot(p, state, origin, sizes[rule] - 2)
+                        if slot >= 0:
+                            grown = _set(values[base + slot], one) or grown
+                    elif _set(pending[origin], one) and not is_listed[origin]:
+                        stack[listed], is_listed[origin] = origin, 1
+                        listed += 1
+            for i in range(met):
+                pending[touched[i]] = 0
+                done[touched[i]] = 0
+        if grown or accept != (accepts[v] != 0):
+            accepts[v] = 1 if accept else 0
+            at = last[v]
+            while at >= 0:
+                user = edges[at, 0]
+                if not queued[user]:
+                    queued[user] = 1
+                    queue[(head + waiting) % count] = user
+                    waiting += 1
+                at = edges[at, 1]
+    return work
+
+
+# --- what is certain ----------------------------------------------------------------------------------------
+
+
+@jit
+def _node(cells: Row, rows: Bits, table: Row, count: int, cell: int, letters: Bits) -> tuple[int, int]:
+    """Return the number of a node, added where it is new, and how many there are; there is room."""
+    mixed = numba.uint64(cell + 1) * numba.uint64(0x9E3779B97F4A7C15)
+    for w in range(len(letters)):
+        mixed = (mixed ^ letters[w]) * numba.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> numba.uint64(29)
+    mask = len(table) - 1
+    at = numba.int64(mixed >> numba.uint64(20)) & mask
+    while table[at] >= 0:
+        node = table[at]
+        same = cells[node] == cell
+        for w in range(len(letters)):
+            same = same and rows[node, w] == letters[w]
+        if same:
+            return int(node), count
+        at = (at + 1) & mask
+    table[at], cells[count], rows[count] = count, cell, letters
+    return count, count + 1
+
+
+@jit
+def run_from(
+    p: Parser, cell: int, letters: Bits, letter_variable: Rows, value_at: npt.NDArray[np.int64],
+    values: Bits, accepts: Flags, found: Bits,
+) -> bool:  # fmt: skip
+    """Write how runs may end that begin above a cell with some letters, by slot; return whether the text
+    may end."""
+    state, accept = p.cell_state[cell], False
+    slots = p.slot_at[state + 1] - p.slot_at[state]
+    found[:slots] = 0
+    for w in range(len(letters)):
+        bits = letters[w]
+        while bits:
+            one = 64 * w + numba.int64(trailing_zeros(bits))
+            bits &= bits - numba.uint64(1)
+            action = p.actions[state, p.letter_terminal[one]]
+            if action == 0:
+                continue
+            source = letter_variable[cell, one]
+            if source < 0:
+                rule = -1 - action
+                _set(found[_slot(p, state, p.origins[rule], p.sizes[rule] - 1)], one)
+                continue
+            accept = accept or accepts[source] != 0
+            for i in range(slots):
+                _add(found[i], values[value_at[source] + i])
+    return accept
+
+
+@entry(
+    f"uint8[::1]({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[:, ::1],"
+    " int32[::1], int32[::1], uint64[:, ::1], int64)"
+)
+def certain(
+    actions: Rows,
+    gotos: Rows,
+    origins: Row,
+    sizes: Row,
+    end_state: int,
+    cell_state: Row,
+    cell_mode: Row,
+    cell_at: Rows,
+    steps: Row,
+    slot_at: Row,
+    slot_origin: Row,
+    slot_below: Row,
+    letter_terminal: Row,
+    letter_boundary: Row,
+    letter_variable: Rows,
+    value_at: npt.NDArray[np.int64],
+    values: Bits,
+    accepts: Flags,
+    below: Rows,
+    below_at: Row,
+    wanted_cells: Row,
+    wanted_rows: Bits,
+    most: int,
+) -> Flags:
+    """Return for each of some boundaries, cells with the letters that may come there, whether it is
+    certain.
+
+    `below`, `below_at`: the cells that may be directly below a cell, as from `make_cells`. Past `most`
+    nodes or choices the others are taken for uncertain.
+    """
+    p = Parser(
+        actions, gotos, origins, sizes, end_state, cell_state, cell_mode, cell_at, steps,
+        slot_at, slot_origin, slot_below, letter_terminal, letter_boundary,
+    )  # fmt: skip
+    words, wanted = values.shape[1], len(wanted_cells)
+    room = wanted + most
+    cells, rows = np.empty(room + 1, np.int32), np.empty((room + 1, words), np.uint64)
+    size = 1
+    while size < 2 * room:
+        size *= 2
+    table, count = np.full(size, -1, np.int32), 0
+    numbers = np.empty(wanted, np.int32)
+    for i in range(wanted):
+        node, count = _node(cells, rows, table, count, wanted_cells[i], wanted_rows[i])
+        numbers[i] = node
+    slots = 1
+    for i in range(len(slot_at) - 1):
+        slots = max(slots, slot_at[i + 1] - slot_at[i])
+    found = np.zeros((slots, words), np.uint64)
+    # of each node, ways: (depth, goals...); a goal is nodes, of which one must do; all goals of a way must
+    # do.
+    # `said`: for each way its node, its depth, how many goals; for each goal how many nodes, and these nodes
+    said = np.empty(16 * room + 1024, np.int32)
+    used, expanded, full = 0, 0, False
+    ends = np.zeros(room + 1, np.uint8)
+    marks, here, other = (
+        np.zeros(len(cell_state), np.int32),
+        np.empty(len(cell_state), np.int32),
+        np.empty(len(cell_state), np.int32),
+    )
+    mark = 0
+    while expanded < count and not full:
+        node = expanded
+        cell = cells[node]
+        state = cell_state[cell]
+        expanded += 1
+        if run_from(p, cell, rows[node], letter_variable, value_at, values, accepts, found):
+            ends[node] = 1
+            continue
+        first, last = slot_at[state], slot_at[state + 1]
+        for i in range(first, last):
+            depth, first_of_depth = slot_below[i], True
+            for j in range(first, i):
+                first_of_depth = first_of_depth and slot_below[j] != depth
+            is_empty = True
+            for j in range(i, last):
+                if slot_below[j] == depth:
+                    for w in range(words):
+                        is_empty = is_empty and found[j - first, w] == 0
+            if not first_of_depth or is_empty:
+                continue
+            # the cells that may be `depth` + 1 below
+            size, here[0] = 1, cell
+            for _ in range(depth + 1):
+                mark += 1
+                next_size = 0
+                for a in range(size):
+                    for b in range(below_at[here[a]], below_at[here[a] + 1]):
+                        under = below[b, 1]
+                        if marks[under] != mark:
+                            marks[under] = mark
+                            other[next_size] = under
+                            next_size += 1
+                here, other, size = other, here, next_size
+            if used + 3 + size * (1 + last - first) > len(said) or count + size * (last - first) > room:
+                full = True
+                break
+            way = used
+            said[way], said[way + 1], said[way + 2] = node, depth, 0
+            used += 3
+            for a in range(size):
+                goal, is_met = used, False
+                said[goal] = 0
+                used += 1
+                for j in range(first, last):
+                    if slot_below[j] != depth:
+                        continue
+                    bits, is_empty = found[j - first], True
+                    for w in range(words):
+                        is_empty = is_empty and bits[w] == 0
+                    if is_empty:
+                        continue
+                    after = gotos[cell_state[here[a]], slot_origin[j]]
+                    if after == end_state:
+                        if bits[0] & numba.uint64(1):
+                            is_met = True
+                        continue
+                    above = -1 if after < 0 else _cell_after(p, here[a], after)
+                    if above >= 0:
+                        to, count = _node(cells, rows, table, count, above, bits)
+                        said[used] = to
+                        said[goal] += 1
+                        used += 1
+                if is_met:
+                    used = goal  # the text ends here: this goal asks nothing
+                else:
+                    said[way + 2] += 1
+    lives = np.ones(count, np.uint8)
+    for node in range(expanded, count):
+        lives[node] = 0
+    while True:
+        inner = ends[:count].copy()
+        changed = True
+        while changed:
+            changed = False
+            at = 0
+            while at < used:
+                node, depth, goals = said[at], said[at + 1], said[at + 2]
+                at += 3
+                reached = True
+                for _ in range(goals):
+                    size, any_one = said[at], False
+                    at += 1
+                    for i in range(size):
+                        to = said[at + i]
+                        any_one = any_one or (lives[to] if depth else inner[to]) != 0
+                    at += size
+                    reached = reached and any_one
+                if reached and lives[node] and not inner[node]:
+                    inner[node] = 1
+                    changed = True
+        same = True
+        for node in range(count):
+            same = same and inner[node] == lives[node]
+        lives = inner
+        if same:
+            break
+    answers = np.empty(wanted, np.uint8)
+    for i in range(wanted):
+        answers[i] = lives[numbers[i]]
+    return answers
+
+
+@entry(
+    f"int64({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[::1], uint64[::1], int64)"
+)
+def reaches(
+    actions: Rows,
+    gotos: Rows,
+    origins: Row,
+    sizes: Row,
+    end_state: int,
+    cell_state: Row,
+    cell_mode: Row,
+    cell_at: Rows,
+    steps: Row,
+    slot_at: Row,
+    slot_origin: Row,
+    slot_below: Row,
+    letter_terminal: Row,
+    letter_boundary: Row,
+    letter_variable: Rows,
+    value_at: npt.NDArray[np.int64],
+    values: Bits,
+    accepts: Flags,
+    stack: Row,
+    letters: Bits,
+    most: int,
+) -> int:
+    """Return how deep the text's end is reached from a stack (its cells, the bottom first), when one of
+    some letters is read: how many cells stay untouched, 0 or more; -1: it is not; TOO_MUCH - 1 past `most`
+    tries. Without recursion.
+
+    A pair (height, cell on top) has the letters with which it was tried.
+    """
+    p = Parser(
+        actions, gotos, origins, sizes, end_state, cell_state, cell_mode, cell_at, steps,
+        slot_at, slot_origin, slot_below, letter_terminal, letter_boundary,
+    )  # fmt: skip
+    words = len(letters)
+    slots = 1
+    for i in range(len(slot_at) - 1):
+        slots = max(slots, slot_at[i + 1] - slot_at[i])
+    found, lowest = np.zeros((slots, words), np.uint64), len(stack) - 1
+    room, tries = 256, 0
+    pending_height, pending_cell = np.empty(room, np.int32), np.empty(room, np.int32)
+    pending_letters = np.empty((room, words), np.uint64)
+    size, known = 1, 0
+    table = np.full(1024, -1, np.int64)
+    tried = np.empty((256, words), np.uint64)
+    keys = np.empty(256, np.int64)
+    pending_height[0], pending_cell[0], pending_letters[0] = len(stack) - 1, stack[-1], letters
+    while size:
+        size -= 1
+        height, cell = int(pending_height[size]), int(pending_cell[size])
+        new = pending_letters[size].copy()
+        tries += 1
+        if tries > most:
+            return TOO_MUCH - 1
+        key = height * len(cell_state) + cell
+        mask = len(table) - 1
+        at = _hashed(key) & mask
+        while table[at] >= 0 and keys[table[at]] != key:
+            at = (at + 1) & mask
+        if table[at] < 0:
+            if known == len(keys):
+                more_keys, more_tried = np.empty(2 * known, np.int64), np.empty((2 * known, words), np.uint64)
+                more_keys[:known], more_tried[:known] = keys, tried
+                keys, tried = more_keys, more_tried
+                table = np.full(8 * known, -1, np.int64)
+                for i in range(known):
+                    to = _hashed(keys[i]) & (len(table) - 1)
+                    while table[to] >= 0:
+                        to = (to + 1) & (len(table) - 1)
+                    table[to] = i
+                mask = len(table) - 1
+                at = _hashed(key) & mask
+                while table[at] >= 0:
+                    at = (at + 1) & mask
+            table[at], keys[known], tried[known] = known, key, 0
+            known += 1
+        row, any_new = tried[table[at]], False
+        for w in range(words):
+            new[w] &= ~row[w]
+            row[w] |= new[w]
+            any_new = any_new or new[w] != 0
+        if not any_new:
+            continue
+        if run_from(p, cell, new, letter_variable, value_at, values, accepts, found):
+            return lowest
+        state = cell_state[cell]
+        for i in range(slot_at[state], slot_at[state + 1]):
+            bits, is_empty = found[i - slot_at[state]], True
+            for w in range(words):
+                is_empty = is_empty and bits[w] == 0
+            under = height - 1 - slot_below[i]
+            if is_empty or under < 0:
+                continue
+            after = gotos[cell_state[stack[under]], slot_origin[i]]
+            lowest = min(lowest, under)
+            if after == end_state:
+                if bits[0] & numba.uint64(1):
+                    return lowest  # type: ignore[no-any-return]
+                continue
+            above = -1 if after < 0 else _cell_after(p, stack[under], after)
+            if above < 0:
+                continue
+            if size == room:
+                room *= 2
+                more_h, more_c = np.empty(room, np.int32), np.empty(room, np.int32)
+                more_l = np.empty((room, words), np.uint64)
+                more_h[:size], more_c[:size], more_l[:size] = pending_height, pending_cell, pending_letters
+                pending_height, pending_cell, pending_letters = more_h, more_c, more_l
+            pending_height[size], pending_cell[size], pending_letters[size] = under + 1, above, bits
+            size += 1
+    return -1

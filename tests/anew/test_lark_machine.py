@@ -1,0 +1,231 @@
+"""The Lark machine that waits in `anew/`: its masks are exactly what lark itself says, text by text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import grammars_drawn as drawn
+import numpy as np
+import pytest
+from lark_reference import takes
+
+import structgen as sg
+from anew.lark_machine import answers
+from anew.lark_machine.compiled_lark import CompiledLark
+from structgen.core.compiled import State
+from structgen.maskbench import vocabularies
+
+GRAMMARS = Path(__file__).resolve().parents[2] / "grammars"
+BYTES = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), None], eos_token_id=256)
+LONGER = [
+    b"ab",
+    b"ba",
+    b"aa",
+    b"abc",
+    b"c ",
+    b" a",
+    b"a b",
+    b"#a",
+    b"a#",
+    b" #",
+    b"##",
+    b"bb ",
+    b"a\n",
+    b"\n  a",
+]
+TOKENS = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), *LONGER, None], eos_token_id=270)
+
+
+def machine(text: str, tokenizer: sg.Tokenizer = BYTES, postlex: Any = None) -> CompiledLark:
+    options = {} if postlex is None else {"postlex": postlex}
+    return CompiledLark(sg.lark(text, **options), tokenizer, None, False)
+
+
+def wrong(text: str, alphabet: str, longest: int, postlex: Any = None) -> list[object] | None:
+    """Return where the machine and lark disagree over all texts of an alphabet up to a length: an end, an
+    allowed byte that begins no accepted text (lark refuses its completion), an accepted text that is not
+    allowed. None where lark refuses the grammar, or a limit is named."""
+    reference = drawn.judge(text, postlex)
+    if reference is None:
+        return None
+    good = drawn.taken(reference, alphabet, longest)
+    begun = {one[:size] for one in good for size in range(len(one) + 1)}
+    try:
+        compiled = machine(text, postlex=postlex)
+    except sg.LimitError:
+        return None
+    except sg.GrammarError:
+        return sorted(good)
+    found: list[object] = []
+    pending = [(b"", compiled.start.index)]
+    for before, index in pending:
+        if compiled.may_end(index) != (before in good):
+            found.append(("end", before))
+        try:
+            rest = bytes(compiled.shortest_rest(index))
+        except sg.LimitError:
+            found.append(("no completion", before))
+            continue
+        if not takes(reference, (before + rest).decode("utf-8", "replace")):
+            found.append(("dead", before, rest))
+        if len(before) == longest:
+            continue
+        mask = {token for token in compiled.allowed(State(compiled, index)) if token < 256}
+        for byte in alphabet.encode():
+            if byte in mask:
+                pending.append((before + bytes((byte,)), compiled.bytes_index(index, bytes((byte,)))))
+            elif before + bytes((byte,)) in begun:
+                found.append(("refused", before + bytes((byte,))))
+    return found
+
+
+TAKES_IN = {
+    "comment": "start: A+\nA: /a/\n%ignore /#[^\\n]*/\n",
+    "dot": "start: A+\nA: /a/\n%ignore /#.*/\n",
+    "blanks before": "start: A+\nA: /a/\n%ignore / *#[^\\n]*/\n",
+    "alternatives": "start: A+\nA: /a/\n%ignore /#[^\\n]*|%[^\\n]*/\n",
+    "blanks and comment": 'start: A+\nA: /a/\n%ignore /#[^\\n]*/\n%ignore " "\n',
+    "a letter": 'start: A B\nA: "a"\nB: "b"\n%ignore / b?/\n',
+    "the rest of a line": 'start: A B | C\nA: /a+/\nB: "a"\nC: "c"\n%ignore / [^\\n]*/\n',
+    "what a separator begins": 'start: "b" B? x\nx: x B |\nB: "c"\n%ignore / (#|b)*/\n',
+    "a second letter": 'start: A B\nA: /a+/\nB: "a"\n%ignore / a?/\n',
+}
+
+
+@pytest.mark.parametrize("name", TAKES_IN)
+def test_an_ignored_lexeme_that_takes_in_what_must_come_is_not_offered(name: str) -> None:
+    assert wrong(TAKES_IN[name], "ab# %", 4) == []
+
+
+def test_a_comment_that_nothing_ends_is_refused_at_the_start() -> None:
+    compiled = machine(TAKES_IN["comment"])
+    assert compiled.next_bytes(compiled.start) == b"a"
+
+
+def test_a_rule_whose_terminal_has_no_lexeme_is_never_begun() -> None:
+    text = 'start: "b" start+ B | "a"* A*\nA: /b{1,2}a+/\nB.-1: "ca"\n%ignore /c/\n'
+    assert wrong(text, "abc", 5) == []
+
+
+def test_blocks_whose_newlines_are_taken_in_by_blanks() -> None:
+    text = (
+        'start: stmt+\nstmt: T1 _NL | T1 ":" _NL _INDENT stmt+ _DEDENT\nT1: "c"\n_NL: /(\\r?\\n[\\t ]*)+/\n'
+        "%declare _INDENT _DEDENT\n%ignore /\\s+/\n"
+    )
+    assert wrong(text, "c:\n ", 4, drawn.Blocks()) == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_grammars_are_read_as_lark_reads_them(seed: int) -> None:
+    assert not wrong(drawn.drawn(seed), drawn.ALPHABET, 4)
+
+
+@pytest.mark.parametrize("seed", range(1000, 1020))
+def test_random_grammars_with_look_arounds_are_read_as_lark_reads_them(seed: int) -> None:
+    assert not wrong(drawn.drawn(seed, looks=True), drawn.ALPHABET, 4)
+
+
+@pytest.mark.parametrize("seed", range(2000, 2020))
+def test_random_grammars_with_blocks_are_read_as_lark_reads_them(seed: int) -> None:
+    assert not wrong(drawn.drawn_blocks(seed), "a(\n :", 4, drawn.Blocks())
+
+
+@pytest.mark.parametrize("seed", range(3000, 3015))
+def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
+    text = drawn.drawn(seed)
+    if drawn.judge(text) is None:
+        pytest.skip("lark refuses it")
+    try:
+        compiled = machine(text, TOKENS)
+    except sg.GrammarError:
+        pytest.skip("it has no text")
+    pending, met = [compiled.start.index], {compiled.start.index}
+    for index in pending[:40]:
+        allowed = set(compiled.allowed(State(compiled, index)))
+        for token, data in enumerate(TOKENS.token_bytes):
+            after = -1 if not data else compiled.bytes_index(index, data)
+            assert (token in allowed) == (after >= 0 if data else compiled.may_end(index)), (index, data)
+            if after >= 0 and after not in met:
+                met.add(after)
+                pending.append(after)
+
+
+@pytest.mark.parametrize("name", ["arithmetic", "csv", "dates", "json", "markers", "sql"])
+def test_masks_along_real_texts_are_todays(name: str) -> None:
+    tokenizer = vocabularies.load("small")
+    grammar = sg.lark(GRAMMARS / f"{name}.lark")
+    compiled, today = (
+        CompiledLark(grammar, tokenizer, None, False),
+        sg.compile(grammar, tokenizer, store=False),
+    )
+    ours, theirs = sg.allocate_mask(1, tokenizer.vocab_size), sg.allocate_mask(1, tokenizer.vocab_size)
+    for one in json.loads((GRAMMARS / f"{name}.texts.json").read_text(encoding="utf-8"))["accepted"]:
+        text = one["text"] if isinstance(one, dict) else one
+        ahead, behind = sg.Matcher(compiled), sg.Matcher(today)
+        for token in tokenizer.encode(text.encode()):
+            ahead.fill_mask(ours)
+            behind.fill_mask(theirs)
+            assert np.array_equal(ours.array, theirs.array)
+            ahead.advance(token)
+            behind.advance(token)
+        assert compiled.accepts_end(ahead.state)
+
+
+def test_a_fork_goes_on_apart_and_a_rollback_comes_back() -> None:
+    matcher = sg.Matcher(machine('start: "a" (B | "c")*\nB: /b+(?!c)/\n%ignore " "\n'))
+    for byte in b"ab":
+        matcher.advance(byte)
+    other, state = matcher.fork(), matcher.state
+    other.advance(ord(" "))
+    assert matcher.state == state
+    assert other.state != state
+    other.rollback(1)
+    assert other.state == state
+
+
+def test_a_lexer_that_looks_ahead_too_far_ends_in_a_named_limit() -> None:
+    with pytest.raises(sg.LimitError) as caught:
+        machine("start: A B*\nA: /([a-z](?!.{40}q))+z/\nB: /[a-z]+/\n")
+    assert caught.value.limit in ("automaton_states", "oracle_steps")
+
+
+def test_a_grammar_without_a_text_is_refused() -> None:
+    with pytest.raises(sg.GrammarError, match="has no text"):
+        machine('start: A B\nA: /a+/\nB: "a"\n')
+
+
+def test_a_newline_that_reads_no_blank_lines_is_refused_by_name() -> None:
+    text = 'start: _NL? (T _NL)+\nT: "a"\n_NL: /\\n[ ]*/\n%declare _INDENT _DEDENT\n'
+    with pytest.raises(sg.GrammarError, match="every width"):
+        machine(text, postlex=drawn.Blocks())
+
+
+@pytest.mark.parametrize("most", [1, 8])
+def test_masks_are_the_same_where_places_are_forgotten(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    grammar = GRAMMARS / "json.lark"
+    tokenizer = vocabularies.load("small")
+    whole = CompiledLark(sg.lark(grammar), tokenizer, None, False)
+    monkeypatch.setattr(answers, "MOST_PLACES", most)
+    monkeypatch.setattr(answers, "_PLACES_KEPT", 1)
+    forgetful = CompiledLark(sg.lark(grammar), tokenizer, None, False)
+    ours, theirs = sg.allocate_mask(1, tokenizer.vocab_size), sg.allocate_mask(1, tokenizer.vocab_size)
+    one, other = sg.Matcher(forgetful), sg.Matcher(whole)
+    for token in tokenizer.encode(b'{"a": [1, {"b": "x y"}, [[], [true]]], "c": -2.5e3}'):
+        one.fill_mask(ours)
+        other.fill_mask(theirs)
+        assert np.array_equal(ours.array, theirs.array)
+        one.advance(token)
+        other.advance(token)
+    assert forgetful.sizes["places"] < whole.sizes["places"]
+
+
+def test_a_long_text_makes_no_more_states() -> None:
+    compiled = machine('start: (A ";")*\nA: /[a-z]+/\n%ignore " "\n')
+    matcher, counts = sg.Matcher(compiled), []
+    for _ in range(3):
+        for byte in b"ab; c;" * 50:
+            matcher.advance(byte)
+        counts.append(compiled.sizes["machine_states"])
+    assert counts[0] == counts[2]
