@@ -30,6 +30,7 @@ from structgen.schema.meaning.formulas import (
     is_multiple,
     negation,
     number_meets,
+    quick_number,
 )
 
 decimals = st.decimals(-50, 50, places=2)
@@ -91,6 +92,15 @@ def test_folding_strings_keeps_the_meaning(parts: list[Formula]) -> None:
 def test_formulas_called_apart_share_no_string(a: Formula, b: Formula) -> None:
     if apart(a, b):
         assert not any(holds(a, word) and holds(b, word) for word in WORDS)
+
+
+@given(decimals, decimals, st.booleans(), st.booleans(), st.sampled_from(["1", "0.5", "3", "0.75", "7.25"]))
+def test_quick_emptiness_of_an_interval_with_a_divisor(
+    low: Decimal, high: Decimal, open_low: bool, open_high: bool, divisor: str
+) -> None:
+    formula = conjunction((Interval(low, high, open_low, open_high), Multiple(Decimal(divisor))))
+    inside = any(number_meets(formula, Decimal(divisor) * n) for n in range(-101, 102))
+    assert (formula != FALSE and quick_number(formula)) == inside
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=3), st.decimals("0.001", "9", places=3))

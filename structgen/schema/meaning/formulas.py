@@ -25,8 +25,22 @@ from structgen.language.ir import (
 )
 from structgen.schema.meaning import simple_patterns
 
+EXACT_EXPONENT = 5_000
+"""Exact arithmetic on decimals is done up to this exponent; beyond it the number automata are asked."""
 LISTED = 1_000
 """Members of a finite set that are looked at one by one: each costs some 20 us where automata are asked."""
+FEW_DIGITS = 12
+"""Digits of bounds and divisors whose multiples next to them need no more than every policy allows."""
+_FEW_REMAINDERS = 4
+"""Digits of a divisor that surely has an automaton."""
+
+
+def has_few_digits(ends: Iterable[Decimal | None], divisor: Decimal | None) -> bool:
+    """Return whether numbers that meet bounds and a divisor can be written by every policy, if there are any;
+    else the automata are asked, which refuse what is too large by name."""
+    if divisor is not None and len(divisor.normalize().as_tuple().digits) > _FEW_REMAINDERS:
+        return False
+    return not any(value and abs(value.adjusted()) > FEW_DIGITS for value in (*ends, divisor))
 
 
 def negation(formula: Formula) -> Formula:
@@ -286,6 +300,8 @@ def is_empty(formula: Formula) -> bool:
     if formula == FALSE or not isinstance(formula, All):
         return formula == FALSE
     parts = formula.of
+    if any(isinstance(part, (Interval, Multiple)) for part in parts) and quick_number(formula) is False:
+        return True
     # Of intervals, lengths and finite sets a conjunction has one each; they were met when it was built.
     prefixes = [simple_patterns.literal_prefix(part.source) for part in parts if isinstance(part, Pattern)]
     known = sorted((prefix for prefix in prefixes if prefix), key=len)
@@ -406,3 +422,67 @@ def quick_string(formula: Formula) -> bool | None:
             ):
                 return True
     return None
+
+
+def any_number(formula: Formula) -> bool:
+    """Return whether one of the integers next to the bounds and values in a formula meets it. False:
+    unknown."""
+    candidates: dict[Decimal, None] = {Decimal(0): None}
+    ends: list[Decimal] = []
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Not):
+            stack.append(node.of)
+        elif isinstance(node, (All, Any_)):
+            stack.extend(node.of)
+        elif isinstance(node, Interval):
+            ends += [end for end in (node.low, node.high) if end is not None]
+        elif isinstance(node, Points):
+            ends += map(Decimal, node.of)
+    for end in ends:
+        if end.adjusted() < FEW_DIGITS - 1:
+            whole = end.to_integral_value()
+            candidates.update(dict.fromkeys((whole - 1, whole, whole + 1)))
+    return any(number_meets(formula, value) for value in candidates)
+
+
+def quick_number(formula: Formula) -> bool | None:
+    """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
+    parts = formula.of if isinstance(formula, All) else (formula,)
+    listed = next((part for part in parts if isinstance(part, Points)), None)
+    if listed is not None and PlainInteger() not in parts:
+        met = [value for value in map(Decimal, listed.of) if number_meets(formula, value)]
+        return True if any(has_few_digits((value,), None) for value in met) else None if met else False
+    interval: Interval | None = None
+    multiple: Multiple | None = None
+    plain = False
+    for part in parts:
+        if isinstance(part, Interval) and interval is None:
+            interval = part
+        elif isinstance(part, PlainInteger) and isinstance(formula, All):
+            plain = True  # an integer of few digits is written as digits alone by every policy
+        elif isinstance(part, Multiple) and multiple is None:
+            multiple = part
+        elif isinstance(formula, Any_):
+            return True if any(quick_number(branch) for branch in formula.of) else None
+        else:
+            return None
+    ends = () if interval is None else (interval.low, interval.high)
+    if (plain and multiple is None) or not has_few_digits(ends, None if multiple is None else multiple.of):
+        return None  # `Multiple(1)` stands beside a plain integer
+    if interval is None or interval.low is None or interval.high is None or number_meets(formula, Decimal(0)):
+        return True
+    if multiple is None:
+        return True
+    low, high, of = interval.low, interval.high, multiple.of
+    n, d = of.as_integer_ratio()
+    a, b = low.as_integer_ratio()
+    c, e = high.as_integer_ratio()
+    first = -((-a * d) // (b * n))
+    last = (c * d) // (e * n)
+    if interval.open_low and first * n * b == a * d:
+        first += 1
+    if interval.open_high and last * n * e == c * d:
+        last -= 1
+    return first <= last

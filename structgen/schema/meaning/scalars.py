@@ -32,6 +32,7 @@ from structgen.language.ir import (
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import (
     LISTED,
+    any_number,
     apart,
     bounds_length,
     conjunction,
@@ -43,6 +44,7 @@ from structgen.schema.meaning.formulas import (
     neighbours,
     number_meets,
     numbers_of,
+    quick_number,
     quick_string,
     without_implied,
 )
@@ -136,10 +138,13 @@ class Scalars:
         quoting: Quoting,
         *,
         longest: int | None = None,
+        printed: bool = False,
     ) -> None:
         """`quoting`: how strings are written. `longest`: code points of strings for which the schema has no
-        bound (max_string)."""
+        bound (max_string). `printed`: some numbers cannot be written (numbers="python")."""
         self.quoting = quoting
+        self.printed = printed or quoting.numerals_lack
+        self._quick_number = _unknown if self.printed else quick_number
         self.written = quoting.literal
         """The JSON literal of a decoded string."""
         self.tables = tables
@@ -537,9 +542,11 @@ class Scalars:
         key = kind, formula
         found = self._satisfiable.get(key)
         if found is None:
-            quick = quick_string(formula) if kind == STRING else None
+            quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
             if quick is None and is_empty(formula):
                 quick = False
+            elif quick is None and kind == NUMBER and not self.printed and any_number(formula):
+                quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
         return found
@@ -593,6 +600,10 @@ def _plain_point(formula: Formula) -> int | None:
         value = Decimal(next(iter(formula.of)))
         if value.adjusted() < 15 and value == value.to_integral_value() and value % 1000:
             return int(value)
+    return None
+
+
+def _unknown(formula: Formula) -> bool | None:
     return None
 
 

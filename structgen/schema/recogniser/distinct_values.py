@@ -12,6 +12,7 @@ from decimal import Decimal
 from structgen.errors import LimitError, SchemaError
 from structgen.language.ir import FALSE, TRUE, All, Formula, Interval, Length, Multiple, Not, Points, Words
 from structgen.limits import Limits
+from structgen.schema.meaning.formulas import EXACT_EXPONENT
 from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
@@ -34,8 +35,6 @@ _DEPTH = 6
 """Schemas within schemas that are looked into for a sign of many values."""
 _COUNTED = 4_096
 """Points of one demand that are listed one by one."""
-_EXACT_EXPONENT = 5_000
-"""Multiples between bounds are counted by exact arithmetic up to this exponent; beyond it they are not."""
 _NARROW = Decimal("1e-6")
 """Any wider interval has millions of numerals under every policy."""
 
@@ -168,7 +167,7 @@ class Distinct:
                     return 0
         if low is None or high is None:
             return need
-        if any(abs(value.adjusted()) > _EXACT_EXPONENT for value in (low, high, step) if value):
+        if any(abs(value.adjusted()) > EXACT_EXPONENT for value in (low, high, step) if value):
             return 0
         width = high - low
         if step is None:

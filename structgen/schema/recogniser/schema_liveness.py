@@ -14,6 +14,7 @@ from collections.abc import Callable
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE
 from structgen.limits import Limits
+from structgen.schema.meaning.formulas import has_few_digits
 from structgen.schema.meaning.place import (
     ANYTHING,
     ARRAY,
@@ -111,7 +112,7 @@ class Oracle:
             return True if listed and any(map(self._can_be_written, listed)) else None
         if types & (NULL | BOOLEAN):
             return True
-        if types & NUMBER and not info.numbers:
+        if types & NUMBER and (not info.numbers or _is_half_open(schema)):
             return True
         if types & STRING and (not info.strings or _has_string(schema)):
             return True
@@ -351,6 +352,16 @@ class Oracle:
                     if whole.before(best):
                         best = whole
         return best
+
+
+def _is_half_open(schema: Schema) -> bool:
+    """Return whether at most one side of the numbers is bounded: multiples lie on the other."""
+    ends = (schema.minimum, schema.maximum, schema.exclusive_minimum, schema.exclusive_maximum)
+    if not has_few_digits(ends, schema.multiple_of):
+        return False
+    return (schema.minimum is None and schema.exclusive_minimum is None) or (
+        schema.maximum is None and schema.exclusive_maximum is None
+    )
 
 
 def _has_string(schema: Schema) -> bool:

@@ -108,6 +108,7 @@ class SchemaNetwork:
             numbers,
             document.quoting,
             longest=policies.max_string,
+            printed=policies.numbers == "python",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []
