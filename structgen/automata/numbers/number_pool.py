@@ -39,6 +39,7 @@ import numpy.typing as npt
 from structgen.automata.numbers.numeral_automata import (
     COLUMNS,
     FAR,
+    MOST_STATES,
     WIDTH,
     Automaton,
     product,
@@ -287,6 +288,9 @@ def _automaton(
 ) -> Automaton[frozenset[int]] | None:
     """Return the automaton of a specification, whose labels are the demands that a numeral meets; None where
     none meets any."""
+    listed_numbers = [len(atom.of) for atom in atoms_of(spec.formulas) if isinstance(atom, ir.Points)]
+    if max(listed_numbers, default=0) > MOST_STATES:
+        raise too_many_states()  # each listed number ends in a state of its own
     asked, writings = as_written(spec, policy, limits)
     formulas = tuple(map(with_sets_joined, asked))
     for writing in writings:
