@@ -41,7 +41,7 @@ from structgen.automata.numbers.numeral_automata import (
     FAR,
     MOST_STATES,
     WIDTH,
-    Automaton,
+    NumeralAutomaton,
     product,
     relabelled,
     rest_lengths,
@@ -149,7 +149,7 @@ class _Whole:
     """The automaton of a specification; its labels are sets of demands, of which the empty one says that no
     numeral ends there."""
 
-    automaton: Automaton[frozenset[int]]
+    automaton: NumeralAutomaton[frozenset[int]]
     starts: dict[tuple[int, ...], int] = field(default_factory=dict)
     """The outcomes of the labels in a grammar -> the start in the table."""
     finishes: dict[int, ir.Demands] = field(default_factory=dict)
@@ -285,7 +285,7 @@ def _longer(array: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int32]:
 
 def _automaton(
     spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limits
-) -> Automaton[frozenset[int]] | None:
+) -> NumeralAutomaton[frozenset[int]] | None:
     """Return the automaton of a specification, whose labels are the demands that a numeral meets; None where
     none meets any."""
     listed_numbers = [len(atom.of) for atom in atoms_of(spec.formulas) if isinstance(atom, ir.Points)]
@@ -306,11 +306,11 @@ def _automaton(
 
 def _written(
     formulas: tuple[ir.Formula, ...], writing: Writing, missing: frozenset[int]
-) -> Automaton[frozenset[int]] | None:
+) -> NumeralAutomaton[frozenset[int]] | None:
     """As `_automaton`, of numerals that are written so."""
     known = () if writing.fraction else (ir.PlainInteger(), ir.Multiple(Decimal(1)))
     form = numeral_form(writing)
-    found: Automaton[tuple[object, ...] | None] = relabelled(
+    found: NumeralAutomaton[tuple[object, ...] | None] = relabelled(
         without_columns(form, missing) if missing else form, lambda ends: () if ends else None
     )
     names: list[object] = []
@@ -328,7 +328,7 @@ def _written(
 
 def _parts(
     formulas: tuple[ir.Formula, ...], known: Collection[object], printed: bool
-) -> Iterator[tuple[object, Automaton[Any]]]:
+) -> Iterator[tuple[object, NumeralAutomaton[Any]]]:
     """Yield the automata that tell whether atoms are met, each with its name: the atom, or the bounds of all
     intervals; those first that rule out the most. `printed`: numerals are as Python prints them."""
     atoms = [atom for atom in dict.fromkeys(atoms_of(formulas)) if atom not in known]

@@ -38,7 +38,7 @@ L = TypeVar("L", bound=Hashable)
 M = TypeVar("M", bound=Hashable)
 
 
-class Automaton(NamedTuple, Generic[L]):
+class NumeralAutomaton(NamedTuple, Generic[L]):
     """A deterministic automaton; state 0 is the start."""
 
     trans: Rows
@@ -71,12 +71,12 @@ class Sketch:
         for char in chars:
             row[COLUMNS.index(char.encode())] = target
 
-    def done(self, labels: tuple[L, ...]) -> Automaton[L]:
+    def done(self, labels: tuple[L, ...]) -> NumeralAutomaton[L]:
         """Return the automaton."""
-        return Automaton(np.array(self.rows, np.int32), np.array(self.label, np.int32), labels)
+        return NumeralAutomaton(np.array(self.rows, np.int32), np.array(self.label, np.int32), labels)
 
 
-def product(one: Automaton[L], other: Automaton[M]) -> Automaton[tuple[L, M]]:
+def product(one: NumeralAutomaton[L], other: NumeralAutomaton[M]) -> NumeralAutomaton[tuple[L, M]]:
     """Return the automaton that reads a text with both; its labels are pairs.
 
     Cost: some 50 ns for each reached pair of states and character. Raises LimitError (automaton_states).
@@ -97,34 +97,34 @@ def product(one: Automaton[L], other: Automaton[M]) -> Automaton[tuple[L, M]]:
     found, label = np.unique(both, return_inverse=True)
     labels = [divmod(pair, len(other.labels)) for pair in found.tolist()]
     named = tuple([(one.labels[first], other.labels[second]) for first, second in labels])
-    return Automaton(trans, label.astype(np.int32), named)
+    return NumeralAutomaton(trans, label.astype(np.int32), named)
 
 
-def relabelled(one: Automaton[L], name: Callable[[L], M]) -> Automaton[M]:
+def relabelled(one: NumeralAutomaton[L], name: Callable[[L], M]) -> NumeralAutomaton[M]:
     """Return an automaton with other labels; equal ones become one."""
     names = list(map(name, one.labels))
     numbers = {label: at for at, label in enumerate(dict.fromkeys(names))}
     table = np.array([numbers[label] for label in names], np.int32)
-    return Automaton(one.trans, table[one.label], tuple(numbers))
+    return NumeralAutomaton(one.trans, table[one.label], tuple(numbers))
 
 
-def rest_lengths(one: Automaton[L], wanted: Callable[[L], bool]) -> kernels.Longs:
+def rest_lengths(one: NumeralAutomaton[L], wanted: Callable[[L], bool]) -> kernels.Longs:
     """Return of each state how few characters lead on to a wanted label; FAR where none do."""
     ends = np.array(list(map(wanted, one.labels)), np.uint8)
     return kernels.nearest(one.trans, _ONE_EACH, ends[one.label])
 
 
-def trimmed(one: Automaton[L], wanted: Callable[[L], bool]) -> Automaton[L] | None:
+def trimmed(one: NumeralAutomaton[L], wanted: Callable[[L], bool]) -> NumeralAutomaton[L] | None:
     """Return an automaton without the states from which no wanted label is reached; None where its start is
     one of them."""
     kept = rest_lengths(one, wanted) < FAR
     if not kept[0]:
         return None
     number = np.append(np.where(kept, np.cumsum(kept) - 1, DEAD), DEAD).astype(np.int32)
-    return Automaton(number[one.trans[kept]], one.label[kept], one.labels)
+    return NumeralAutomaton(number[one.trans[kept]], one.label[kept], one.labels)
 
 
-def without_columns(one: Automaton[L], missing: Collection[int]) -> Automaton[L]:
+def without_columns(one: NumeralAutomaton[L], missing: Collection[int]) -> NumeralAutomaton[L]:
     """Return an automaton of the texts without some characters, which are given as bytes."""
     trans = one.trans.copy()
     trans[:, [column for column, char in enumerate(COLUMNS) if char in missing]] = DEAD

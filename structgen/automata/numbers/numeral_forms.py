@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from structgen.automata.numbers.numeral_automata import COLUMNS, DIGITS, WIDTH, Automaton, Sketch
+from structgen.automata.numbers.numeral_automata import COLUMNS, DIGITS, WIDTH, NumeralAutomaton, Sketch
 from structgen.automata.numbers.written_forms import UNBOUNDED, Writing
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import PLAIN
@@ -29,7 +29,7 @@ SIGNIFICANT = 17
 
 
 @lru_cache(maxsize=64)
-def numeral_form(writing: Writing) -> Automaton[bool]:
+def numeral_form(writing: Writing) -> NumeralAutomaton[bool]:
     """Return the automaton of the numerals of a writing; its labels say whether a text is a whole one.
 
     It has a state for each digit that may stand before the point and behind it. Cost: 100 us for the first
@@ -118,7 +118,7 @@ def _finite_exponent(drawn: Sketch) -> int:
 
 
 @lru_cache(maxsize=16)
-def _printed(whole: int, exponent: bool) -> Automaton[bool]:
+def _printed(whole: int, exponent: bool) -> NumeralAutomaton[bool]:
     """Return the automaton of numerals as Python prints them."""
     small = rf"0\.(?:0|0{{0,3}}[1-9](?:\d{{0,{SIGNIFICANT - 2}}}[1-9])?)"
     fixed = [
@@ -141,7 +141,7 @@ def _printed(whole: int, exponent: bool) -> Automaton[bool]:
     return _of_texts(ir.Any_(tuple(forms)))
 
 
-def _of_texts(formula: ir.Formula) -> Automaton[bool]:
+def _of_texts(formula: ir.Formula) -> NumeralAutomaton[bool]:
     """Return the automaton of the numerals that meet a formula of strings."""
     pool = StringPool(Limits(), spelling=PLAIN)
     states = [pool.start(ir.Spec((formula,)), lambda demands: 0)]
@@ -155,4 +155,4 @@ def _of_texts(formula: ir.Formula) -> Automaton[bool]:
                 states.append(one)
         rows.append([numbers[one] for one in following] + [ir.DEAD] * (WIDTH - len(COLUMNS)))
     ends = pool.outcome[states] >= 0
-    return Automaton(np.array(rows, np.int32), ends.astype(np.int32), _ENDS)
+    return NumeralAutomaton(np.array(rows, np.int32), ends.astype(np.int32), _ENDS)

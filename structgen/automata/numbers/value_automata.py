@@ -24,7 +24,7 @@ from structgen.automata.numbers.numeral_automata import (
     DIGITS,
     MOST_STATES,
     WIDTH,
-    Automaton,
+    NumeralAutomaton,
     Sketch,
     product,
     relabelled,
@@ -58,7 +58,7 @@ def written_out(value: Decimal) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=128)
-def cells(bounds: tuple[Decimal, ...]) -> Automaton[int]:
+def cells(bounds: tuple[Decimal, ...]) -> NumeralAutomaton[int]:
     """Return the automaton whose labels say where a value lies among some bounds, which ascend: 2i + 1 is the
     i-th bound, 2i lies below it.
 
@@ -72,7 +72,7 @@ def cells(bounds: tuple[Decimal, ...]) -> Automaton[int]:
     return relabelled(both, sum)  # a value above some bound of the second half is above all of the first
 
 
-def _sign() -> Automaton[int]:
+def _sign() -> NumeralAutomaton[int]:
     """Compare with 0."""
     equal, less, greater = range(3)
     drawn = Sketch()
@@ -92,7 +92,7 @@ def _sign() -> Automaton[int]:
     return drawn.done(_ORDER)
 
 
-def _comparison(bound: Decimal) -> Automaton[int]:
+def _comparison(bound: Decimal) -> NumeralAutomaton[int]:
     """Compare with a number other than 0.
 
     The digits before the point tell how the value compares once it is known how many they are. So a state
@@ -154,7 +154,7 @@ def _compared(
 # -- finite sets --
 
 
-def membership(values: Iterable[int | Decimal], printed: bool = False) -> Automaton[bool]:
+def membership(values: Iterable[int | Decimal], printed: bool = False) -> NumeralAutomaton[bool]:
     """Return the automaton whose labels say whether a value is one of some numbers. `printed`: also of those
     numerals with an exponent that Python prints.
 
@@ -206,7 +206,7 @@ def membership(values: Iterable[int | Decimal], printed: bool = False) -> Automa
 
 
 @lru_cache(maxsize=64)
-def divisibility(by: Decimal) -> Automaton[bool]:
+def divisibility(by: Decimal) -> NumeralAutomaton[bool]:
     """Return the automaton whose labels say whether a value is an integer times a positive number.
 
     `by` is core * 10**-shift, and 10 does not divide the core. A state holds the digits so far modulo the
@@ -221,7 +221,7 @@ def divisibility(by: Decimal) -> Automaton[bool]:
     return _fine(core, places) if places > 0 else _coarse(core, -places)
 
 
-def _fine(core: int, places: int) -> Automaton[bool]:
+def _fine(core: int, places: int) -> NumeralAutomaton[bool]:
     """Divide by core * 10**-places: a state for each count of places and remainder; first those before the
     point."""
     rest = np.arange(core)
@@ -242,10 +242,10 @@ def _fine(core: int, places: int) -> Automaton[bool]:
             trans[rows, 0] = block * core + rest
     trans[:core, _POINT] = core + rest
     trans[0, _MINUS] = 0
-    return Automaton(trans, label, _BOOLS)
+    return NumeralAutomaton(trans, label, _BOOLS)
 
 
-def _coarse(core: int, zeros: int) -> Automaton[bool]:
+def _coarse(core: int, zeros: int) -> NumeralAutomaton[bool]:
     """Divide by core * 10**zeros: a state for each count of zeros at the end and remainder before them."""
     rest = np.arange(core)
     whole = (zeros + 1) * core
@@ -265,11 +265,11 @@ def _coarse(core: int, zeros: int) -> Automaton[bool]:
     trans[tail, 0] = tail
     label[0] = label[tail] = 1
     trans[0, _MINUS] = 0
-    return Automaton(trans, label, _BOOLS)
+    return NumeralAutomaton(trans, label, _BOOLS)
 
 
 @lru_cache(maxsize=1)
-def digits_alone() -> Automaton[bool]:
+def digits_alone() -> NumeralAutomaton[bool]:
     """Return the automaton whose labels say whether a numeral has neither a point nor an exponent."""
     drawn = Sketch()
     alone, other = drawn.state(1), drawn.state(loops=True)

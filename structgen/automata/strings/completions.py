@@ -22,7 +22,7 @@ _MOST_COSTS: Final = 20_000_000
 """The most costs that a search within a number of characters keeps."""
 
 
-class Completions:
+class StringCompletions:
     """The completions of one spec's states.
 
     `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written. `judged`: the

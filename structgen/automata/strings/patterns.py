@@ -43,7 +43,7 @@ from structgen.automata.strings.threads import (
     SET,
     SPLIT,
     START,
-    Instructions,
+    PatternInstructions,
     look_behinds,
     sets_of,
 )
@@ -135,7 +135,7 @@ class Search:
         first: bool = True,
     ) -> None:
         self._around, self._to_end = around, to_end
-        instructions = Instructions()
+        instructions = PatternInstructions()
         start = instructions.emit(tree, 0)
         if anywhere:
             start = instructions.any_text_before(start)

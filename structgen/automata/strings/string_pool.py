@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.strings.automata import EVERY, MOST_STATES
-from structgen.automata.strings.completions import Completions
-from structgen.automata.strings.formulas import FormulaReader
+from structgen.automata.strings.completions import StringCompletions
+from structgen.automata.strings.formula_automata import FormulaReader
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.kernels import FAR, Longs, Row, Table
 from structgen.automata.strings.lengths import counted, longest_rests
@@ -114,7 +114,7 @@ class StringPool:
         self._parts = [free]
         self._starts: dict[tuple[Spec, Outcome], int] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
-        self._completions: dict[int, Completions] = {}
+        self._completions: dict[int, StringCompletions] = {}
 
     # Specs.
 
@@ -345,7 +345,7 @@ class StringPool:
         part, local = self._at(state)
         return blake2b(b"%s %d" % (part.rows.digest, local), digest_size=16).digest()
 
-    # Completions.
+    # StringCompletions.
 
     def finish(self, state: int, most: int = -1) -> Demands:
         """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
@@ -354,7 +354,7 @@ class StringPool:
 
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
         and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
-        what others take. Cost: `Completions.of`. Raises `LimitError`.
+        what others take. Cost: `StringCompletions.of`. Raises `LimitError`.
         """
         found = self._finish.get((state, most))
         if found is None:
@@ -366,7 +366,7 @@ class StringPool:
         if not part.rows.open_bytes[local]:
             known = self._completions.get(part.first)
             if known is None:
-                known = self._completions[part.first] = Completions(
+                known = self._completions[part.first] = StringCompletions(
                     part.rows, self._spelling, self.lone, self._missing, part.judged
                 )
             return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}

@@ -31,7 +31,7 @@ MOST_INSTRUCTIONS: Final = 100_000
 them."""
 
 
-class Instruction(NamedTuple):
+class PatternInstruction(NamedTuple):
     """One instruction. SET: a character of `set`, then `after[0]`. SPLIT: each of `after`. START, END: the
     start or the end of the text, then `after[0]`. LOOK: `look` holds here, then `after[0]`."""
 
@@ -41,16 +41,16 @@ class Instruction(NamedTuple):
     look: LookAround | None = None
 
 
-class Instructions:
+class PatternInstructions:
     """The instructions of one pattern; instruction 0 is MATCH."""
 
     def __init__(self) -> None:
-        self.code: list[Instruction] = [Instruction(MATCH)]
-        self._numbers: dict[Instruction, int] = {}
+        self.code: list[PatternInstruction] = [PatternInstruction(MATCH)]
+        self._numbers: dict[PatternInstruction, int] = {}
         self._emitted: dict[tuple[Node, int], int] = {}
         self._steps = 0
 
-    def put(self, one: Instruction) -> int:
+    def put(self, one: PatternInstruction) -> int:
         """Return the number of an instruction, which may be there already."""
         found = self._numbers.get(one)
         if found is None:
@@ -61,8 +61,8 @@ class Instructions:
     def any_text_before(self, start: int) -> int:
         """Return the instruction that goes to `start` after any text."""
         loop = len(self.code)
-        self.code.append(Instruction(SPLIT))
-        self.code[loop] = Instruction(SPLIT, (start, self.put(Instruction(SET, (loop,), ANY))))
+        self.code.append(PatternInstruction(SPLIT))
+        self.code[loop] = PatternInstruction(SPLIT, (start, self.put(PatternInstruction(SET, (loop,), ANY))))
         return loop
 
     def emit(self, node: Node, after: int) -> int:
@@ -76,35 +76,37 @@ class Instructions:
                 cure="Make the counts in it smaller, or use * in place of a large one.",
             )
         if isinstance(node, CharacterClass):
-            return self.put(Instruction(SET, (after,), node.ranges))
+            return self.put(PatternInstruction(SET, (after,), node.ranges))
         if isinstance(node, Concatenation):
             for part in reversed(node.parts):
                 after = self.emit(part, after)
             return after
         if isinstance(node, Alternation):
             begins = dict.fromkeys([self.emit(part, after) for part in node.parts])
-            return next(iter(begins)) if len(begins) == 1 else self.put(Instruction(SPLIT, tuple(begins)))
+            return (
+                next(iter(begins)) if len(begins) == 1 else self.put(PatternInstruction(SPLIT, tuple(begins)))
+            )
         if isinstance(node, Repetition):
             return self._repeat(node, after)
         if isinstance(node, TextStart):
-            return self.put(Instruction(START, (after,)))
+            return self.put(PatternInstruction(START, (after,)))
         if isinstance(node, TextEnd):
-            return self.put(Instruction(END, (after,)))
+            return self.put(PatternInstruction(END, (after,)))
         if isinstance(node, WordBoundary):
             return self.emit(boundary(node.holds), after)
         assert not isinstance(node, Atomic), "atomic groups are rewritten before (`atomic_groups`)"
-        return self.put(Instruction(LOOK, (after,), (), node))
+        return self.put(PatternInstruction(LOOK, (after,), (), node))
 
     def _repeat(self, node: Repetition, after: int) -> int:
         if node.most is None:
             loop = len(self.code)
-            self.code.append(Instruction(SPLIT))
-            self.code[loop] = Instruction(SPLIT, (self.emit(node.of, loop), after))
+            self.code.append(PatternInstruction(SPLIT))
+            self.code[loop] = PatternInstruction(SPLIT, (self.emit(node.of, loop), after))
             begin = loop
         else:
             begin = after
             for _ in range(node.most - node.least):
-                begin = self.put(Instruction(SPLIT, (self.emit(node.of, begin), after)))
+                begin = self.put(PatternInstruction(SPLIT, (self.emit(node.of, begin), after)))
         for _ in range(node.least):
             before, begin = begin, self.emit(node.of, begin)
             if begin == before:
