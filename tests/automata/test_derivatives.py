@@ -53,7 +53,7 @@ def compare(formula: Formula) -> int:
     for state, text in listed:
         at = walker.run(text)
         assert plain.accepts(state) == walker.accepts(text), text
-        row = walker.pool.row(at)
+        row = walker.pool.trans[at]
         for lead in LEADS if len(text) < 4 else ():
             begins = lead < 0x80 or 0xC2 <= lead < 0xF5
             assert (row[lead] >= 0) == (begins and plain.alive(plain.step(state, lead))), (text, lead)

@@ -15,7 +15,7 @@ from structgen.automata.unicode.charsets import LAST, Ranges, union
 from structgen.automata.unicode.range_tables import read_ranges, read_table
 
 DOTS: Final = ".\u3002\uff0e\uff61"
-"""What stands between labels (RFC 3490, section 3.1), as it is written in a class of characters."""
+"""The characters that separate labels (RFC 3490, section 3.1), as a class of characters writes them."""
 _LABEL_OCTETS: Final = 63
 _LDH: Final = "(?![A-Za-z0-9]{2}--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 """Labels of letters, digits and hyphens that are no A-labels."""

@@ -223,7 +223,7 @@ def _idn_email() -> Formula:
 
 
 def _regex(depth: int = 3) -> str:
-    """Return ECMA-262's patterns in Unicode mode, groups up to a depth in one another."""
+    """Return a pattern of ECMA-262's patterns in Unicode mode, with groups nested up to a depth."""
     escape = (
         r"\\(?:[dDsSwWfnrtv^$\\.*+?()\[\]{}|/]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}"
         r"|u\{0{0,3}[0-9A-Fa-f]{1,5}\}|c[A-Za-z]|[pP]\{(?:L|Lu|Ll|Lt|Lm|Lo|M|Mn|N|Nd|P|S|Z|C|Letter|ASCII)\})"

@@ -10,7 +10,7 @@ import numpy as np
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.regex.syntax_tree import alternatives
+from structgen.automata.regex.syntax_tree import Node, alternatives
 from structgen.automata.strings.alphabets import Alphabet
 from structgen.automata.strings.automata import (
     MOST_STATES,
@@ -111,18 +111,17 @@ class FormulaReader:
             # one search for several patterns has fewer states than their product
             tree = alternatives([parse(source) for source in sources])
             key = ("patterns", tuple(sources), self._most)
-            parts.append(
-                HELD.get(key, lambda: of_texts_in(tree, self._most) or automaton_of(tree, self._most))
-            )
+            parts.append(HELD.get(key, lambda: self._found(tree)))
         return either(parts, self._most)
+
+    def _found(self, tree: Node) -> Automaton:
+        """Return the automaton of the texts in which a search finds a pattern."""
+        return of_texts_in(tree, self._most) or automaton_of(tree, self._most)
 
     def _atom(self, formula: Formula) -> Automaton:
         if isinstance(formula, Pattern):
             tree = parse(formula.source)
-            return HELD.get(
-                (formula, self._most),
-                lambda: of_texts_in(tree, self._most) or automaton_of(tree, self._most),
-            )
+            return HELD.get((formula, self._most), lambda: self._found(tree))
         if isinstance(formula, Words):
             return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
         if isinstance(formula, Length):

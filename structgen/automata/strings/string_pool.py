@@ -113,6 +113,7 @@ class StringPool:
         self.outcome[self.FREE] = 0
         self._parts = [free]
         self._starts: dict[tuple[Spec, Outcome], int] = {}
+        self._counted: dict[tuple[Spec, Outcome], CountedStart | None] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, StringCompletions] = {}
 
@@ -138,6 +139,12 @@ class StringPool:
         None where the spec has no upper bound, or where no text is left or it binds none. Errors: those of
         `start`.
         """
+        key = (spec, outcome)
+        if key not in self._counted:
+            self._counted[key] = self._count_beside(spec, outcome)
+        return self._counted[key]
+
+    def _count_beside(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
         found = None if spec.judge is not None else counted(spec.formulas, self._alone)
         if found is None:
             return None
@@ -221,20 +228,11 @@ class StringPool:
 
     # States.
 
-    def row(self, state: int) -> Row:
-        """Return the state after each byte, below 0 where it is refused."""
-        return np.asarray(self.trans[state])
-
     def bans(self, state: int) -> bool:
         """Return whether a string of the state's spec may end between any two characters, as where texts are
         banned and nothing else is asked: then the tokens of its states differ little."""
         part, _ = self._at(state)
         return state >= _PLACES and bool((part.rows.automaton.accept > 0).all())
-
-    def open_bytes(self, state: int) -> int:
-        """Return how many bytes the character still takes that a text has begun; 0 between two."""
-        part, local = self._at(state)
-        return int(part.rows.open_bytes[local])
 
     def going_on(self, state: int) -> list[tuple[int, int]]:
         """Return the bytes that may follow in a state, ascending, each with the state after it."""
@@ -345,7 +343,7 @@ class StringPool:
         part, local = self._at(state)
         return blake2b(b"%s %d" % (part.rows.digest, local), digest_size=16).digest()
 
-    # StringCompletions.
+    # Completions.
 
     def finish(self, state: int, most: int = -1) -> Demands:
         """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
