@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar, Final, ParamSpec, TypeVar
 
@@ -73,6 +73,13 @@ class LimitError(StructgenError):
     def __init__(self, what: str, *, limit: str, where: str = "", cure: str = "") -> None:
         self.limit = limit
         super().__init__(what, where=where, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).")
+
+    def at(self, pointers: Iterable[str]) -> LimitError:
+        """Return the error at the schemas of some JSON pointers; as it is where it names a place."""
+        if self.where:
+            return self
+        where = ", ".join(pointer or "#" for pointer in pointers)
+        return LimitError(self.what, limit=self.limit, where=where, cure=self.cure)
 
 
 class GrammarError(StructgenError):

@@ -18,7 +18,6 @@ from structgen.cli.language_options import (
     ImportPath,
     LexerMode,
     PostLex,
-    RegexModule,
     RegexPattern,
     Start,
     TypeName,
@@ -90,7 +89,6 @@ def generate(
     postlex: PostLex = None,
     bind: Bind = None,
     lexer: LexerMode = None,
-    regex_module: RegexModule = False,
     ebnf: EbnfFile = None,
     regex: RegexPattern = None,
     tools: ToolsFile = None,
@@ -422,10 +420,10 @@ def generate(
                 where="--schema",
                 cure="Give one.",
             )
-        of_grammar = import_path or bind or postlex is not None or lexer is not None or regex_module
+        of_grammar = import_path or bind or postlex is not None or lexer is not None
         if grammar is None and (of_grammar or (ebnf is None and start is not None)):
             raise OptionError(
-                "--start, --import-path, --postlex, --bind, --lexer and --regex-module need --grammar.",
+                "--start, --import-path, --postlex, --bind and --lexer need --grammar.",
                 where="--grammar",
                 cure="Name its file.",
             )
@@ -479,7 +477,7 @@ def generate(
         told: Path | str | Grammar | None = None if schema is None else schema_of(schema)
         told = told if form is None else form.grammar
         if grammar is not None:
-            told = lark_grammar(grammar, start, import_path, postlex, lexer, bind, regex_module)
+            told = lark_grammar(grammar, start, import_path, postlex, lexer, bind)
         if ebnf is not None or regex is not None:
             told = text_grammar(ebnf, regex, start)
         # how many draws are made is no matter of one request

@@ -69,14 +69,6 @@ LexerMode: TypeAlias = Annotated[
     ),
 ]
 
-RegexModule: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--regex-module",
-        help=r"Read the grammar's patterns as the regex module does (\p{...}); lark's regex=True.",
-    ),
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageOptions(SchemaOptions):
@@ -88,7 +80,6 @@ class LanguageOptions(SchemaOptions):
     postlex: PostLex = None
     bind: Bind = None
     lexer: LexerMode = None
-    regex_module: RegexModule = False
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -110,7 +101,7 @@ class LanguageOptions(SchemaOptions):
         an option that does not apply."""
         self.check_one()
         others = {field.name for field in fields(LanguageOptions)} - {"schema", "grammar"}
-        own = {"start", "import_path", "postlex", "bind", "lexer", "regex_module"}
+        own = {"start", "import_path", "postlex", "bind", "lexer"}
         for name in sorted(others - own if self.grammar is not None else own):
             default = next(field.default for field in fields(LanguageOptions) if field.name == name)
             if getattr(self, name) not in (default, []):
@@ -119,9 +110,7 @@ class LanguageOptions(SchemaOptions):
                 raise OptionError(f"The option does not apply to {kind}.", where=option, cure="Leave it out.")
         if self.grammar is None:
             return self.schema_grammar()
-        return lark_grammar(
-            self.grammar, self.start, self.import_path, self.postlex, self.lexer, self.bind, self.regex_module
-        )
+        return lark_grammar(self.grammar, self.start, self.import_path, self.postlex, self.lexer, self.bind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,13 +170,11 @@ def lark_grammar(
     postlex: str | None,
     lexer: str | None = None,
     bind: list[str] | None = None,
-    regex_module: bool = False,
 ) -> TextGrammar:
     """Return the grammar that options name."""
     import structgen
 
     options: dict[str, Any] = {} if lexer is None else {"lexer": lexer}
-    options["regex"] = regex_module
     if bind:
         options["bind"] = dict(map(_bound, bind))
     found: TextGrammar = structgen.lark(

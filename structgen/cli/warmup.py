@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
-from structgen.cli.language_options import ImportPath, PostLex, RegexModule, Start, lark_grammar
+from structgen.cli.language_options import ImportPath, PostLex, Start, lark_grammar
 from structgen.cli.output import console, echo, refuse
 from structgen.errors import OptionError, StructgenError, TokenError
 from structgen.native.first_use import processors
@@ -51,7 +51,6 @@ def warmup(
     start: Start = None,
     import_path: ImportPath = None,
     postlex: PostLex = None,
-    regex_module: RegexModule = False,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Processes that compile; the processors, at most 4.", show_default=False),
@@ -84,11 +83,11 @@ def warmup(
     import structgen
     from structgen.tokens.tokenizer import byte_tokenizer
 
-    if grammar is None and (start is not None or import_path or postlex is not None or regex_module or text):
+    if grammar is None and (start is not None or import_path or postlex is not None or text):
         refuse(
             OptionError(
                 "These options need --grammar.",
-                where="--start, --import-path, --postlex, --regex-module, --text",
+                where="--start, --import-path, --postlex, --text",
                 cure="Add --grammar FILE, or leave them out.",
             ),
             False,
@@ -116,7 +115,7 @@ def warmup(
             echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
         if grammar is not None:
             loading = time.perf_counter()
-            made = lark_grammar(grammar, start, import_path, postlex, regex_module=regex_module)
+            made = lark_grammar(grammar, start, import_path, postlex)
             masks = first_masks(made, vocabulary, text or ())
             echo(f"{grammar} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
     except (StructgenError, OSError) as error:

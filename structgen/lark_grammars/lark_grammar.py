@@ -15,7 +15,13 @@ from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
-from structgen.lark_grammars.reading.lark_loader import Importer, check_options, indenter_of, load
+from structgen.lark_grammars.reading.lark_loader import (
+    PROPERTIES_CURE,
+    Importer,
+    check_options,
+    indenter_of,
+    load,
+)
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.reading.pattern_places import patterns_placed
 from structgen.lark_grammars.reading.plain_rules import load_rules
@@ -61,7 +67,7 @@ class LarkGrammar(LoadedLark):
             _LEFT[whole, missing] = found
             if len(_LEFT) > _MOST_LEFT:
                 del _LEFT[next(iter(_LEFT))]
-        self._found, self._whole = found, whole or f"{found.digest} {arguments['regex']}"
+        self._found, self._whole = found, whole or found.digest
         self._tables = self._found.tables
         self.load_ms = 1000 * (perf_counter() - before)
         self._canonical = ""
@@ -215,7 +221,6 @@ def lark(
     import_paths: Sequence[Importer] = ...,
     postlex: Any = ...,
     bind: None = ...,
-    regex: bool = ...,
     text_only: bool = ...,
     limits: Limits | None = ...,
 ) -> LarkGrammar: ...
@@ -230,7 +235,6 @@ def lark(
     import_paths: Sequence[Importer] = ...,
     postlex: Any = ...,
     bind: Mapping[str, Operand],
-    regex: bool = ...,
     text_only: bool = ...,
     limits: Limits | None = ...,
 ) -> BoundLark: ...
@@ -244,14 +248,17 @@ def lark(
     lexer: Literal["characters"],
     import_paths: Sequence[Importer] = ...,
     bind: Mapping[str, Operand] | None = ...,
-    regex: bool = ...,
     text_only: bool = ...,
     limits: Limits | None = ...,
 ) -> RulesGrammar: ...
 
 
 @options_named(
-    'sg.lark("query.lark")', dict.fromkeys(("parser", "ambiguity"), "Leave it out: the parser is LALR(1)")
+    'sg.lark("query.lark")',
+    {
+        **dict.fromkeys(("parser", "ambiguity"), "Leave it out: the parser is LALR(1)"),
+        "regex": PROPERTIES_CURE,
+    },
 )
 def lark(
     grammar: str | os.PathLike[str],
@@ -261,7 +268,6 @@ def lark(
     import_paths: Sequence[Importer] = (),
     postlex: Any = None,
     bind: Mapping[str, Operand] | None = None,
-    regex: bool = False,
     text_only: bool = False,
     limits: Limits | None = None,
 ) -> LarkGrammar | BoundLark | RulesGrammar:
@@ -276,9 +282,7 @@ def lark(
     are folders for `%import`, besides the file's own folder and lark's library. `bind` maps terminals that
     the grammar `%declare`s to grammars (or to literal texts). Such a text may appear wherever the parser
     allows the terminal, and may end as soon as it is complete; lark's lexer reads everything else, and never
-    looks for it. `regex` reads patterns with the syntax of the `regex` module, as lark's option does: Unicode
-    properties (`\\p{XID_Start}`), and that module's version of Unicode. Other features that only that module
-    has are refused. `text_only` is for grammars of strangers: no file is opened, neither one that the text
+    looks for it. `text_only` is for grammars of strangers: no file is opened, neither one that the text
     may name nor one that it imports; `%import` finds lark's own library alone.
 
     Cost: the first time lark's own loading (5 ms for JSON, 50 ms and more for Python), later 1 to 3 ms: the
@@ -291,9 +295,10 @@ def lark(
         raise OptionError(
             f"lexer={lexer!r} is not offered.", where="lexer", cure=f"Choose one of {', '.join(_LEXERS)}."
         )
-    for name, flag in (("regex", regex), ("text_only", text_only)):
-        if not isinstance(flag, bool):
-            raise OptionError(f"{name}={flag!r} is neither True nor False.", where=name, cure="Pass one.")
+    if not isinstance(text_only, bool):
+        raise OptionError(
+            f"text_only={text_only!r} is neither True nor False.", where="text_only", cure="Pass one."
+        )
     check_options(start, import_paths)
     bounds = limits if limits is not None else Limits()
     bound = _bound(bind)
@@ -305,7 +310,6 @@ def lark(
         "import_paths": import_paths,
         "limits": bounds,
         "bound": tuple(bound),
-        "regex": regex,
         "text_only": text_only,
     }
     if lexer == "characters":
@@ -313,23 +317,23 @@ def lark(
             raise OptionError(
                 "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
             )
-        kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound), regex)
+        kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound))
         plain = kept_rules.read(bounds)
         if plain is None:
-            with patterns_placed(text, source, import_paths, regex):
+            with patterns_placed(text, source, import_paths):
                 plain = load_rules(text, **given)
             kept_rules.write(plain)
-        terminals = plain.terminals(regex)
+        terminals = plain.terminals()
         rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, limits, bound, plain.remarks)
         rules.load_ms = 1000 * (perf_counter() - before)
         return rules
     indenter = None if postlex is None else indenter_of(postlex)
 
     def find(missing: frozenset[int]) -> FoundGrammar:
-        kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), regex, missing)
+        kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), missing)
         found = kept.read(bounds)
         if found is None:
-            with patterns_placed(text, source, import_paths, regex):
+            with patterns_placed(text, source, import_paths):
                 loaded = load(text, postlex=postlex, **given)
             found = kept.write(loaded)
         return found
@@ -341,7 +345,6 @@ def lark(
         "import_paths": tuple(import_paths),
         "postlex": postlex,
         "bind": bound or None,
-        "regex": regex,
         "text_only": text_only,
         "limits": limits,
     }

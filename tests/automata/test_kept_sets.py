@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import structgen as sg
-from structgen.automata.regex import python_syntax
+from structgen.automata.regex import python_sets
 from structgen.automata.unicode.cached_sets import cached
 from structgen.automata.unicode.charsets import Ranges
 
@@ -48,8 +48,8 @@ def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path) -> None:
 def test_categories_are_those_of_re_read_or_made(letter: str) -> None:
     pattern = re.compile(f"\\{letter}")
     for _ in range(2):
-        python_syntax._category.cache_clear()
-        ranges = python_syntax._category(letter, False)
+        python_sets.category.cache_clear()
+        ranges = python_sets.category(letter, False)
         members = {point for low, high in ranges for point in range(low, high + 1)}
         assert members == {point for point in range(0x110000) if pattern.match(chr(point))}
 
@@ -57,8 +57,8 @@ def test_categories_are_those_of_re_read_or_made(letter: str) -> None:
 def test_what_has_case_is_read_as_it_was_made() -> None:
     found = []
     for _ in range(2):
-        python_syntax.cased_points.cache_clear()
-        found.append(python_syntax.cased_points())
+        python_sets.cased_points.cache_clear()
+        found.append(python_sets.cased_points())
     assert found[0] == found[1]
     ranges, text = found[0]
     assert text == "".join(chr(point) for low, high in ranges for point in range(low, high + 1))

@@ -44,7 +44,7 @@ call: NAME "(" [arg ("," arg)*] ")"
 ?arg: STRING | NUMBER | call | "not" arg
 NAME: /[^\W\d]\w*/
 STRING: /"(\\.|[^"\\])*"/ | /'''(?!')(.|\n)*?'''/
-NUMBER: /(?>\d+)(\.\d+)?/
+NUMBER: /\d+(\.\d+)?/
 COMMENT: /\/\*(.|\n)*?\*\//
 %ignore /[ \n]+/
 %ignore COMMENT

@@ -27,14 +27,14 @@ from structgen.system import resources
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(lark.__file__).parent / "grammars" / "python.lark"
-# look-ahead, an atomic group, an ignored comment whose end is decided later
+# look-ahead, an ignored comment whose end is decided later
 CALLS = r"""
 start: (call ";")*
 call: NAME "(" [arg ("," arg)*] ")"
 ?arg: STRING | NUMBER | call | "not" arg
 NAME: /[^\W\d]\w*/
 STRING: /"(\\.|[^"\\])*"/ | /'''(?!')(.|\n)*?'''/
-NUMBER: /(?>\d+)(\.\d+)?/
+NUMBER: /\d+(\.\d+)?/
 COMMENT: /\/\*(.|\n)*?\*\//
 %ignore /[ \n]+/
 %ignore COMMENT

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
 from lark_reference import build, differences, texts
 
 import structgen as sg
-from structgen.lark_grammars.lexer.ordered_matching import (
-    AtomicGroup,
-    LookBehindState,
-    OrderedProgram,
-    Thread,
-)
 from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.liveness.text_search import TextSearch
 from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
@@ -33,16 +26,6 @@ CHAINED = r"""
 start: (A | B)+
 A: /a(?=.*c)|a(?=.*b)/
 B: /[bc]/
-"""
-# look-arounds in atomic groups in a loop
-GROUPS = r"""
-start: A+ ("b" | "ab")*
-A: /a(?>[bc]{1,2}(?>cb|(?=a)(?!b){1,2})+c*?)*/
-"""
-# the same, with more of them than can be followed
-MANY_GROUPS = r"""
-start: A+
-A: /ac*?(?>$(?:^^(?<=a)*?)?+|[^a]{1,2}(?>cc[ab]|(?=a)(?=a)?(?!b){1,2}|.*?)+c*?)*/
 """
 # the same for things that are different
 MIXED = r"""
@@ -276,46 +259,6 @@ def test_rows_that_were_asked_for_past_a_limit_are_asked_for_again() -> None:
     assert [lexer.states[one] for one in states] == [expected.states[one] for one in theirs]
     for one, of in zip(states, theirs, strict=True):
         assert [move.sources for move in lexer.row(one)] == [move.sources for move in expected.row(of)]
-
-
-def test_look_aheads_inside_others_are_followed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    # what each waits for is held by those of the groups around it, so that there are many paths to few
-    steps = 0
-    followed = OrderedProgram._step
-
-    def counted(
-        self: OrderedProgram, item: Thread | AtomicGroup, byte: int, behind: LookBehindState
-    ) -> list[Thread | AtomicGroup]:
-        nonlocal steps
-        steps += 1
-        return followed(self, item, byte, behind)
-
-    monkeypatch.setattr(OrderedProgram, "_step", counted)
-    reader = language(GROUPS).reader
-    reading = reader.start()
-    for byte in b"accbcabcacb":
-        reading = reader.step(reading, byte) or reader.start()
-    assert 0 < steps < 1_000
-
-
-def test_texts_of_atomic_groups_with_look_aheads_are_larks() -> None:
-    assert differences(build(GROUPS), language(GROUPS), "acb", 5) == []
-
-
-@pytest.mark.slow
-def test_the_first_load_of_a_pattern_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    spent = 0
-    counted = WorkBudget.spend
-
-    def spend(self: WorkBudget, steps: int) -> None:
-        nonlocal spent
-        spent += steps
-        counted(self, steps)
-
-    monkeypatch.setattr(WorkBudget, "spend", spend)
-    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
-    assert sg.lark(MANY_GROUPS).ahead is not None
-    assert Limits().oracle_steps < spent < 3 * Limits().oracle_steps
 
 
 # lark resolves conflicts by shifting: behind "[] is" every "." belongs to the last expression, so that the

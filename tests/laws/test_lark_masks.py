@@ -39,7 +39,6 @@ GRAMMARS = {
     "an undecided tail": ('start: A ("b" | "c")* "("?\nA: /a(?:bbc)?/\n', "abc(", 6),
     "lines": ('start: (A "\\n")+\nA: /^a+/m\n%ignore " "\n', "a \n", 7),
     "letters of two bytes": ('start: ("é" "a" | /é+b/)+\n', "éab", 5),
-    "an atomic group": ('start: A "("\nA: /(?>a|ab)+c?/\n', "abc(", 6),
     "complete on the way": ('start: A? "a"? "b" | A A? |\nA: "cc"\n%ignore /b+/\n', "abc", 5),
     "merged look-ahead": ('start: "(" e X | "a" e Y\ne: "b"\nX: /c/\nY: /c{1,3}/\n', "(abc", 6),
 }

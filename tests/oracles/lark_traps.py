@@ -145,21 +145,6 @@ TRAPS = {
     "a verbose pattern": Trap('start: A "b"?\nA: /a  b?/x\n', "ab "),
     "flags inside a group": Trap('start: A ("a"|"B")*\nA: /(?i:a)b(?i:(?-i:a)b)?/\n', "abAB", 5),
     "terminals joined with their flags": Trap('start: A+\nA: "a"i B\nB: /b/ | /c/i\n', "abcABC", 4),
-    # atomic groups
-    "a possessive repetition": Trap("start: (A|B)+\nA: /(a|b)*+c/\nB: /[ab]/\n", "abc"),
-    "a possessive repetition that takes too much": Trap('start: A | "a" B\nA: /a*+ab/\nB: /a*b/\n', "ab"),
-    "an atomic group keeps its first way": Trap('start: (A|"a"|"b"|"c")+ "!"\nA: /(?>a|ab)c/\n', "abc!", 5),
-    "a lazy atomic group": Trap('start: (A|"a")+ "b"?\nA: /(?>a+?)b/\n', "ab"),
-    "a possessive option": Trap('start: A "b"?\nA: /a?+ab|a/\n', "ab"),
-    "an atomic group inside another": Trap('start: A "!"\nA: /(?>a(?>b|bc)*c?)+b/\n', "abc!"),
-    "a possessive repetition of an atomic copy": Trap(
-        'start: A "!"\nA: /(?:a|ab)*+c/ | /(?:a|ab){2}+b/\n', "abc!"
-    ),
-    "an atomic group inside a look-ahead": Trap('start: (A|"b"|"c")+\nA: /a(?=(?>b|bc)c)/\n', "abc"),
-    "a look-ahead at the end of an atomic group": Trap(
-        'start: A "!"\nA: /(?>a|ab(?=c)|b(?!c)|bc)+c?/\n', "abc!"
-    ),
-    "an atomic group at the end of the text": Trap('start: (A|"a"|"c")+\nA: /(?>a(?:$|b))c?/\n', "abc"),
     # empty copies end a repetition
     "an empty copy goes before the others": Trap('start: A "!"\nA: /(?:|a)*[ab]/\n', "ab!"),
     "empty copies that are owed": Trap('start: A "!"\nA: /(?:|a){2,}[ab]/\n', "ab!"),
@@ -168,9 +153,6 @@ TRAPS = {
     "a look-ahead as a copy": Trap('start: A "!"\nA: /(?:(?=a)|a)*[ab]/\n', "ab!"),
     "a look-behind as a copy": Trap('start: A "!"\nA: /(?:(?<=a)|b|a)*[abc]/\n', "abc!"),
     "the end of the text as a copy": Trap('start: A "!"? A?\nA: /(?:$|a)*[ab]/\n', "ab!"),
-    "an empty atomic group as a copy": Trap(
-        'start: A "!"\nA: /(?:(?>a??)|b)*[ab]/ | /(?:(?>b?|a))*c/\n', "abc!"
-    ),
     "repetitions in repetitions": Trap('start: A "!"\nA: /(?:(?:|a)(?:|b))*[abc]/\n', "abc!"),
     # the notation of rules
     "templates": Trap('start: _list{N, ","}\n_list{x, s}: x (s x)*\nN: /[ab]+/\n', "ab,"),

@@ -8,7 +8,6 @@ from structgen.lark_grammars.lexer.lexeme_items import Item, Slot, instructions
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeState, LexemeStates
 from structgen.lark_grammars.lexer.ordered_matching import (
     NO_LOOK_BEHIND,
-    AtomicGroup,
     Guards,
     LookAheadGuard,
     LookBehindState,
@@ -36,7 +35,7 @@ class LexemeMoves:
         tracked: set[int] = set()
         for string in {s for _t, of in of_context.unless for s in of}:
             closure = program.closure(lexer._exact[string][0], (), behind)
-            tracked.update(one[0] for one in closure if not isinstance(one, AtomicGroup))
+            tracked.update(one[0] for one in closure)
         return self.settled(items, behind, frozenset(tracked), lexer._of_context[context])
 
     def settled(
@@ -59,11 +58,7 @@ class LexemeMoves:
         later = behind if behind == NO_LOOK_BEHIND else program.step_look_behind(behind, byte)
         tracked: set[int] = set()
         for at in state.tracked:
-            tracked.update(
-                one[0]
-                for one in program.step_thread((at, ()), byte, later)
-                if not isinstance(one, AtomicGroup)
-            )
+            tracked.update(one[0] for one in program.step_thread((at, ()), byte, later))
         items: list[Item] = []
         sources: list[int] = []
         seen: set[Item] = set()
@@ -81,10 +76,7 @@ class LexemeMoves:
                         break
                 slot += 1
                 continue
-            if isinstance(item, AtomicGroup):
-                found = program.step_nest(item, byte, later)
-            else:
-                found = program.step_thread(item, byte, later)
+            found = program.step_thread(item, byte, later)
             if self._enter(found, items, sources, (seen, ruling), strings, state.unless):
                 break
         if not items:
@@ -106,18 +98,17 @@ class LexemeMoves:
         seen, ruling = known
         for one in found:
             assert not isinstance(one, Slot)
-            if ruling and _is_idle(one.guards if isinstance(one, AtomicGroup) else one[1], ruling):
+            if ruling and _is_idle(one[1], ruling):
                 continue
-            match = None if isinstance(one, AtomicGroup) else self.program.match_of(one[0])
+            match = self.program.match_of(one[0])
             if match is None:
                 if one not in seen:
                     seen.add(one)
                     items.append(one)
-                if not isinstance(one, AtomicGroup) and self.program.always_matches(one[0]):
+                if self.program.always_matches(one[0]):
                     # no character leaves a worse match standing
                     ruling.append(frozenset(one[1]))
                 continue
-            assert not isinstance(one, AtomicGroup)
             terminal = self._named(match, tracked, unless)
             items.append(Slot(terminal, one[1]))
             ruling.append(frozenset(one[1]))

@@ -51,6 +51,24 @@ def test_what_is_refused_is_refused_by_the_name_of_a_limit(name: str) -> None:
     assert caught.value.limit in ("alternatives", "automaton_states", "oracle_steps")
 
 
+@pytest.mark.parametrize(
+    "union",
+    [
+        [{"properties": {"a": {"type": "string", "maxLength": 60_000}}}, {"required": ["c"]}],
+        [{"properties": {"a": {"type": "string", "pattern": "^(.{1,63}x){1,127}$"}}}],
+    ],
+    ids=["several demands", "one pattern"],
+)
+def test_a_limit_of_automata_names_the_place(union: list[object]) -> None:
+    schema = {"type": "object", "properties": {"b": {"anyOf": union}}}
+    matcher = sg.Matcher(sg.compile(sg.json_schema(schema), BYTES, store=False))
+    with pytest.raises(sg.LimitError) as caught:
+        for byte in b'{"b":{"a":"x"}}':
+            matcher.fill_mask(sg.allocate_mask(1, BYTES.vocab_size))
+            matcher.advance(byte)
+    assert caught.value.limit == "automaton_states" and "/properties/a" in caught.value.where
+
+
 def test_there_are_many_and_few_are_refused() -> None:
     assert len(HOSTILE) >= 40 and len(REFUSED) <= 10
     assert {case.name for case in HOSTILE} >= REFUSED | SLOW

@@ -30,7 +30,7 @@ def matched(pattern: str, alphabet: str, most: int, flags: int = 0) -> set[str]:
 @pytest.mark.parametrize(
     "pattern",
     [
-        "a*b?", "(?>a|ab)b|a", r"\ba\b|\n", "(?i:K)+|a", "[^a]", "(?:ab|a)(?!b)[ab\n]*", "a++b", "é+|ab",
+        "a*b?", r"\ba\b|\n", "(?i:K)+|a", "[^a]", "(?:ab|a)(?!b)[ab\n]*", "é+|ab",
         "a$\n?", "(?m:^a$\n?)+", "a{2,3}", "(?:a|b){0,2}é", r"\w+", "(?<!a)b|a(?<=a)", "(?:(?=a)|b)[ab]?",
         "a.b", "(?s:a.)b?",
     ],
@@ -58,9 +58,7 @@ _leaf = st.sampled_from(["a", "b", "[ab]", ".", r"\b", "^", "$", "", "é", "[^a]
 
 
 def _grown(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    quantifiers = st.sampled_from(
-        ["*", "+", "?", "*?", "{2}", "{1,2}", "{2,}", "{0,2}?", "?+", "{1,2}+", "*+"]
-    )
+    quantifiers = st.sampled_from(["*", "+", "?", "*?", "{2}", "{1,2}", "{2,}", "{0,2}?"])
     plain = st.sampled_from(["a", "[ab]", "ab", "a|ab", "b|ab", "|a", "é", "a|ba"])
     return st.one_of(
         st.tuples(children, children).map("".join),
@@ -69,7 +67,6 @@ def _grown(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(children, quantifiers).map(lambda two: f"(?:{two[0]}b){two[1]}"),
         children.map(lambda one: f"(?={one})"),
         children.map(lambda one: f"(?!{one})"),
-        children.map(lambda one: f"(?>{one})"),
     )
 
 

@@ -329,8 +329,9 @@ def _written(
 def _parts(
     formulas: tuple[ir.Formula, ...], known: Collection[object], printed: bool
 ) -> Iterator[tuple[object, NumeralAutomaton[Any]]]:
-    """Yield the automata that tell whether atoms are met, each with its name: the atom, or the bounds of all
-    intervals; those first that rule out the most. `printed`: numerals are as Python prints them."""
+    """Yield the automata that tell whether atoms are met, each with its name: the atom, all lists of numbers,
+    or the bounds of all intervals; those first that rule out the most. `printed`: numerals are as Python
+    prints them."""
     atoms = [atom for atom in dict.fromkeys(atoms_of(formulas)) if atom not in known]
     bounds: set[Decimal] = set()
     for atom in atoms:
@@ -343,9 +344,10 @@ def _parts(
         yield ascending, cells(ascending)
     if ir.PlainInteger() in atoms:
         yield ir.PlainInteger(), digits_alone()
-    for atom in atoms:
-        if isinstance(atom, ir.Points) and not _is_of_zero(atom):
-            yield atom, membership(atom.of, printed)
+    listed = tuple(atom for atom in atoms if isinstance(atom, ir.Points) and not _is_of_zero(atom))
+    if listed:
+        trans, label, sets = membership([atom.of for atom in listed], printed)
+        yield _Listed(listed, sets), NumeralAutomaton(trans, label, tuple(range(len(sets))))
     for atom in atoms:
         if isinstance(atom, ir.Multiple):
             yield atom, divisibility(atom.of)
@@ -354,6 +356,20 @@ def _parts(
 def _is_of_zero(atom: ir.NumberAtom) -> bool:
     """Return whether an atom is the set of zero, which is a bound: an exponent leaves it zero."""
     return isinstance(atom, ir.Points) and bool(atom.of) and not any(atom.of)
+
+
+@dataclass(frozen=True, eq=False)
+class _Listed:
+    """The lists of numbers of some formulas, as one name of a label's column."""
+
+    atoms: tuple[ir.Points, ...]
+    sets: tuple[frozenset[int], ...]
+    """For each value of the column the lists that hold the number."""
+
+    def holding(self, atom: ir.Points) -> list[int]:
+        """Return the values of the column whose numbers are in a list."""
+        place = self.atoms.index(atom)
+        return [number for number, held in enumerate(self.sets) if place in held]
 
 
 _FALSE, _UNKNOWN, _TRUE = range(3)
@@ -380,6 +396,7 @@ class _Table:
         }
         self._bounds = next((name for name in names if isinstance(name, tuple)), ())
         self._places = {bound: at for at, bound in enumerate(self._bounds)}
+        self._listed = next((name for name in names if isinstance(name, _Listed)), None)
         truths = [folded(formula, self._joined) for formula in formulas]
         self._truths = dict(zip(ends, zip(*[truth.tolist() for truth in truths], strict=True), strict=True))
 
@@ -411,6 +428,9 @@ class _Table:
             if cell is None:
                 return self._all(_UNKNOWN if self._asks(atom) else _TRUE)
             return (_TRUE * self._inside(atom, cell)).astype(np.int8)
+        if isinstance(atom, ir.Points) and self._listed is not None:
+            held = np.isin(self._columns[self._listed], self._listed.holding(atom))
+            return (_TRUE * held).astype(np.int8)
         if atom not in self._columns:
             return self._all(_UNKNOWN)
         return (_TRUE * self._columns[atom]).astype(np.int8)

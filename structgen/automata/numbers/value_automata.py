@@ -1,8 +1,8 @@
 """Automata that know what a numeral's value is, as far as one bound, one set or one divisor asks.
 
 What comes in: a bound, a finite set of numbers, or the divisor of `multipleOf`. What goes out: an automaton
-over the characters of numerals whose labels say how the value compares with the bound, whether it is in the
-set, or whether the divisor divides it. Values are exact decimals: 1, 1.0 and 1.00 are one number.
+over the characters of numerals whose labels say how the value compares with the bound, in which of several
+sets it is, or whether the divisor divides it. Values are exact decimals: 1, 1.0 and 1.00 are one number.
 
 Only the bound 0 is compared with numerals that have an exponent: the exponent changes neither the sign nor
 whether the value is zero. Behind another bound's, a set's or a divisor's `e` nothing is known, and
@@ -11,7 +11,8 @@ whether the value is zero. Behind another bound's, a set's or a divisor's `e` no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from itertools import product as product_of
@@ -154,9 +155,11 @@ def _compared(
 # -- finite sets --
 
 
-def membership(values: Iterable[int | Decimal], printed: bool = False) -> NumeralAutomaton[bool]:
-    """Return the automaton whose labels say whether a value is one of some numbers. `printed`: also of those
-    numerals with an exponent that Python prints.
+def membership(
+    lists: Sequence[Iterable[int | Decimal]], printed: bool = False
+) -> NumeralAutomaton[frozenset[int]]:
+    """Return the automaton whose labels say in which of some lists of numbers a value is. `printed`: also of
+    those numerals with an exponent that Python prints.
 
     It has a state for each different beginning of them. Cost: some microseconds for each digit. Raises
     LimitError (automaton_states).
@@ -164,10 +167,12 @@ def membership(values: Iterable[int | Decimal], printed: bool = False) -> Numera
     drawn = Sketch()
     start, minus = drawn.states(2)
     drawn.go(start, "-", minus)
-    outside, tail = drawn.state(loops=True), drawn.state(1)
+    outside = drawn.state(loops=True)
     children: dict[tuple[int, str], int] = {}
     behind_point: set[int] = set()
-    for value in values:
+    holding: defaultdict[int, frozenset[int]] = defaultdict(frozenset)
+    """State -> the lists of the value that ends there."""
+    for which, value in ((at, value) for at, values in enumerate(lists) for value in values):
         number = Decimal(value)
         whole, fraction = written_out(number)
         texts = [(whole or "0") + ("." + fraction if fraction else "")]
@@ -184,22 +189,31 @@ def membership(values: Iterable[int | Decimal], printed: bool = False) -> Numera
                     if char == "." or at in behind_point:
                         behind_point.add(after)
                 at = after
-            drawn.label[at] = 1
+            holding[at] |= {which}
     for (at, char), after in children.items():  # parents before their children
         drawn.go(at, char, after)
-        if drawn.label[at] and (char == "." or (char == "0" and at in behind_point)):
-            drawn.label[after] = 1  # a zero behind the point changes no value
+        if char == "." or (char == "0" and at in behind_point):
+            holding[after] |= holding[at]  # a zero behind the point changes no value
+    tails: dict[frozenset[int], int] = {}
     for at in [start, minus, *children.values()]:
         row = drawn.rows[at]
         for column in range(WIDTH - 1):
             if row[column] == DEAD:
                 row[column] = outside
         same = "0" if at in behind_point else "."
-        if drawn.label[at] and (at, same) not in children:
+        if holding[at] and (at, same) not in children:
+            tail = tails.get(holding[at])
+            if tail is None:
+                tail = tails[holding[at]] = drawn.state()
+                drawn.rows[tail] = [outside] * (WIDTH - 1) + [DEAD]
+                drawn.go(tail, "0", tail)
+                holding[tail] = holding[at]
             drawn.go(at, same, tail)
-    drawn.rows[tail] = [outside] * (WIDTH - 1) + [DEAD]
-    drawn.go(tail, "0", tail)
-    return drawn.done(_BOOLS)
+    labels = tuple(dict.fromkeys((frozenset[int](), *holding.values())))
+    numbers = {one: number for number, one in enumerate(labels)}
+    for at, held in holding.items():
+        drawn.label[at] = numbers[held]
+    return drawn.done(labels)
 
 
 # -- divisors --

@@ -6,7 +6,7 @@ import functools
 import re
 from bisect import bisect_right
 
-from structgen.automata.regex.python_syntax import cased_points
+from structgen.automata.regex.python_sets import cased_points
 from structgen.automata.regex.syntax_tree import (
     DEPTH,
     EMPTY,

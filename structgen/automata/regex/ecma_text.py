@@ -6,7 +6,7 @@ is, it can be shown to a person, and it is the `pattern` of a JSON Schema for th
 
 from __future__ import annotations
 
-from structgen.automata.regex.atomic_groups import without_atomic
+from structgen.automata.regex.look_behinds import settled
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import (
     EMPTY,
@@ -27,14 +27,14 @@ _SURROGATES: Ranges = ((0xD800, 0xDFFF),)
 def ecma_of_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> str:
     """Return an ECMA-262 pattern that a search finds in exactly the texts that re.fullmatch accepts.
 
-    Errors and cost: those of `parse_python` and `without_atomic`.
+    Errors and cost: those of `parse_python` and `look_behinds.settled`.
     """
-    node = without_atomic(parse_python(pattern, flags, where=where), where)
+    node = settled(parse_python(pattern, flags, where=where), where)
     return f"^(?:{ecma_text(node)})$"
 
 
 def ecma_text(node: Node) -> str:
-    """Return a tree without atomic groups as an ECMA-262 pattern.
+    """Return a tree as an ECMA-262 pattern.
 
     Repetitions of optional repetitions become one: `(x{0,m}){k,n}` is `x{0,mn}`.
     """
@@ -56,7 +56,7 @@ def ecma_text(node: Node) -> str:
             return "$"
         case LookAround(ahead, holds, of):
             return f"(?{'' if ahead else '<'}{'=' if holds else '!'}{ecma_text(of)})"
-    raise AssertionError("an atomic group was left")
+    raise AssertionError(f"{type(node).__name__} is ECMA-262's own, and no node of Python's patterns")
 
 
 def _repeat(node: Repetition) -> str:

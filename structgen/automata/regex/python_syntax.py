@@ -1,7 +1,8 @@
-"""The reader of Python's regular expressions: pattern and flags -> tree (`syntax_tree`).
+r"""The reader of Python's regular expressions: pattern and flags -> tree (`syntax_tree`).
 
-Source: Python's library reference (re). re itself is asked which code points its classes and its case folding
-match, so the answer is that of the running Python.
+re's own parser reads the pattern, so its errors are re's. Groups, flags and names are resolved; `^`, `$` and
+`\b` become ends of the text and look-arounds. Atomic groups and possessive quantifiers are refused: their
+matches depend on the order in which ways are tried. Source: Python's library reference (re).
 """
 
 from __future__ import annotations
@@ -12,110 +13,149 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, Final
 
-from structgen.automata.regex.re_parse_tree import (
-    category_letter,
-    class_items,
-    code_points,
-    in_brackets,
-    tree_of,
+from structgen.automata.regex.python_sets import category, members
+from structgen.automata.regex.syntax_tree import (
+    DEPTH,
+    NOTHING,
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    LookAround,
+    Node,
+    Repetition,
+    TextEnd,
+    TextStart,
 )
-from structgen.automata.regex.regex_module import parse_regex_module
-from structgen.automata.regex.syntax_tree import Node
-from structgen.automata.unicode.cached_sets import cached
-from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
+from structgen.automata.unicode.charsets import ANY, complement
+from structgen.errors import RegexError
 
+_parser: Any = import_module("re._parser")
 _compiler: Any = import_module("re._compiler")
 
-REGEX_MODULE: Final = 1 << 24
-"""A flag beside re's: the pattern is read as the `regex` module reads it (`regex_module`)."""
+_NEWLINE: Final = CharacterClass(((10, 10),))
+_NOT_NEWLINE: Final = complement(((10, 10),))
 
 
 @functools.lru_cache(maxsize=4096)
 def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Node:
     """Return the tree of a pattern as re.compile(pattern, flags) reads it.
 
-    Raises `RegexError` for what re refuses (with its words, line and column), for back-references and
-    conditions, and for groups nested deeper than `DEPTH`. With the flag REGEX_MODULE the `regex` module's
-    dialect is read. Cost: twice re's own parsing; the first pattern that ignores case costs some 15 ms more.
+    Raises `RegexError` for what re refuses (with its words, line and column), for back-references,
+    conditions, atomic groups and possessive quantifiers, and for groups nested deeper than `DEPTH`. Cost:
+    twice re's own parsing; the first pattern that ignores case costs some 15 ms more.
     """
-    if flags & REGEX_MODULE:
-        return parse_regex_module(pattern, flags & ~REGEX_MODULE, where)
-    return tree_of(pattern, flags, where, "Write it as Python's re reads it.", _PythonSets())
+    cure = "Write it as Python's re reads it."
+    try:
+        tree = _parser.parse(pattern, flags)
+        if "(?<" in pattern:
+            _compiler.compile(pattern, flags)  # only the compiler checks that a look-behind has one width
+    except re.error as error:
+        place = f"{where}, line {error.lineno}, column {error.colno}" if error.pos is not None else where
+        raise RegexError(f"{error.msg} in the pattern {shown(pattern)}.", where=place, cure=cure) from None
+    except (OverflowError, ValueError, RecursionError) as error:
+        raise RegexError(
+            f"Python's re refuses the pattern {shown(pattern)}: {error}.", where=where, cure=cure
+        ) from None
+    return _Reader(pattern, where).items(tree, tree.state.flags, 0)
 
 
-class _PythonSets:
-    """The sets of characters as re has them."""
-
-    def category(self, letter: str, ascii_only: bool) -> Ranges:
-        return _category(letter, ascii_only)
-
-    def members(self, op: str, value: Any, flags: int) -> Ranges:
-        return _members(op, value, flags)
-
-    @property
-    def inside_nothing(self) -> bool:
-        return re.fullmatch(r"\B", "") is not None
+def shown(pattern: str) -> str:
+    """Return a pattern as errors show it."""
+    return repr(pattern if len(pattern) <= 80 else pattern[:77] + "...")
 
 
-@functools.lru_cache(maxsize=4096)
-def _members(op: str, value: Any, flags: int) -> Ranges:
-    """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags (only I and A matter)."""
-    negated, items = class_items(op, value)
-    ranges = union(pair for item in items for pair in _of_item(item, bool(flags & re.ASCII)))
-    plain = complement(ranges) if negated else ranges
-    if not flags & re.IGNORECASE:
-        return plain
-    cased, points = cased_points()
-    written = "".join(map(in_brackets, items))
-    # re itself is asked about the characters that have case; the others match as they are written
-    asked = _compiler.compile(f"[{'^' * negated}{written}]", flags & (re.ASCII | re.IGNORECASE))
-    inside = union((ord(char), ord(char)) for char in asked.findall(points))
-    return union((*_without(plain, cased), *inside))
+class _Reader:
+    """Turns re's parse tree into nodes."""
+
+    def __init__(self, pattern: str, where: str) -> None:
+        self.pattern, self.where = pattern, where
+
+    def refusal(self, what: str, cure: str) -> RegexError:
+        return RegexError(f"{what} in the pattern {shown(self.pattern)}.", where=self.where, cure=cure)
+
+    def items(self, items: Iterable[tuple[Any, Any]], flags: int, depth: int) -> Node:
+        """Return the concatenation of parsed items."""
+        if depth > DEPTH:
+            raise self.refusal(f"Groups nested deeper than {DEPTH}", "Take the pattern apart.")
+        parts: list[Node] = []
+        for op, value in items:
+            node = self.item(str(op), value, flags, depth)
+            parts += node.parts if isinstance(node, Concatenation) else (node,)
+        return parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
+
+    def item(self, op: str, value: Any, flags: int, depth: int) -> Node:
+        match op:
+            case "LITERAL":
+                return CharacterClass(members(op, value, flags))
+            case "NOT_LITERAL" | "IN":
+                return CharacterClass(members(op, _frozen(value), flags))
+            case "ANY":
+                return CharacterClass(ANY if flags & re.DOTALL else _NOT_NEWLINE)
+            case "BRANCH":
+                return Alternation(tuple(self.items(part, flags, depth + 1) for part in value[1]))
+            case "SUBPATTERN":
+                _, added, removed, of = value
+                return self.items(of, _compiler._combine_flags(flags, added, removed), depth + 1)
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                least, most, of = value
+                bound = None if most == _parser.MAXREPEAT else int(most)
+                copy = self.items(of, flags, depth + 1)
+                return Repetition(copy, int(least), bound, op == "MAX_REPEAT")
+            case "POSSESSIVE_REPEAT" | "ATOMIC_GROUP":
+                raise self.refusal(
+                    "A possessive quantifier" if op == "POSSESSIVE_REPEAT" else "An atomic group",
+                    "Write a plain quantifier or group, and say with a look-ahead what must not follow.",
+                )
+            case "ASSERT" | "ASSERT_NOT":
+                direction, of = value
+                return LookAround(direction > 0, op == "ASSERT", self.items(of, flags, depth + 1))
+            case "FAILURE":
+                return NOTHING
+            case "AT":
+                return _assertion(str(value), flags)
+            case "GROUPREF" | "GROUPREF_EXISTS":
+                what = "A back-reference" if op == "GROUPREF" else "A condition on a group"
+                raise self.refusal(
+                    f"{what} (group {value if op == 'GROUPREF' else value[0]})",
+                    RegexError.BACK_REFERENCE_CURE,
+                )
+        raise self.refusal(
+            f"{op}, which this version of Python has and is not known here,", "Write it otherwise."
+        )
 
 
-def _of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
-    kind, value = item
-    if kind == "LITERAL":
-        return ((value, value),)
-    if kind == "RANGE":
-        return (value,)
-    ranges = _category(category_letter(value), ascii_only)
-    return complement(ranges) if "_NOT_" in value else ranges
+def _assertion(kind: str, flags: int) -> Node:
+    """Return `^`, `$`, `\\A`, `\\Z`, `\\b` or `\\B` in terms of the ends of the text and look-arounds."""
+    match kind:
+        case "AT_BEGINNING":
+            return (
+                Alternation((TextStart(), LookAround(False, True, _NEWLINE)))
+                if flags & re.MULTILINE
+                else TextStart()
+            )
+        case "AT_BEGINNING_STRING":
+            return TextStart()
+        case "AT_END":
+            more: Node = _NEWLINE if flags & re.MULTILINE else Concatenation((_NEWLINE, TextEnd()))
+            return Alternation((TextEnd(), LookAround(True, True, more)))
+        case "AT_END_STRING":
+            return TextEnd()
+    word = CharacterClass(category("w", bool(flags & re.ASCII)))
+    before, after = (LookAround(False, True, word), LookAround(True, True, word))
+    not_before, not_after = (LookAround(False, False, word), LookAround(True, False, word))
+    if kind == "AT_BOUNDARY":
+        return Alternation((Concatenation((before, not_after)), Concatenation((not_before, after))))
+    inside: Node = Alternation((Concatenation((before, after)), Concatenation((not_before, not_after))))
+    if re.fullmatch(r"\B", "") is None:  # before Python 3.14
+        anything = CharacterClass(ANY)
+        return Concatenation(
+            (Alternation((LookAround(False, True, anything), LookAround(True, True, anything))), inside)
+        )
+    return inside
 
 
-def _without(ranges: Ranges, others: Ranges) -> Ranges:
-    return complement(union((*complement(ranges), *others)))
-
-
-@functools.lru_cache(maxsize=8)
-def _category(letter: str, ascii_only: bool) -> Ranges:
-    r"""Return the members of `\d`, `\s` or `\w`, asked of re.
-
-    Unicode's take some 20 ms the first time ever (`cached_sets`).
-    """
-    flags, size = (re.ASCII, 0x80) if ascii_only else (re.UNICODE, LAST + 1)
-
-    def asked() -> Ranges:
-        found = re.compile(f"\\{letter}+", flags).finditer(code_points(0, size))
-        return tuple((one.start(), one.end() - 1) for one in found)
-
-    return asked() if ascii_only else cached(letter, asked)
-
-
-@functools.lru_cache(maxsize=1)
-def cased_points() -> tuple[Ranges, str]:
-    """Return the code points that have case, as ranges and as a text; some 10 ms the first time ever.
-
-    They are those that lower() or upper() changes: re folds no others.
-    """
-
-    def asked() -> Ranges:
-        points: list[str] = []
-        for block in range(0, LAST + 1, 4096):
-            text = code_points(block, block + 4096)
-            if text.lower() != text or text.upper() != text:
-                points += [char for char in text if char.lower() != char or char.upper() != char]
-        return union((ord(char), ord(char)) for char in points)
-
-    ranges = cached("cased", asked)
-    return ranges, "".join(code_points(low, high + 1) for low, high in ranges)
+def _frozen(value: Any) -> Any:
+    """Return an operand of re's parse tree as a hashable value."""
+    if type(value) is int:  # re's names are ints of a class of their own
+        return value
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -52,13 +52,6 @@ class Repetition:
 
 
 @dataclass(frozen=True, slots=True)
-class Atomic:
-    """An atomic group: only the first way in which the node matches, whatever follows."""
-
-    of: Node
-
-
-@dataclass(frozen=True, slots=True)
 class TextStart:
     """The start of the text (`^` without the flag m)."""
 
@@ -89,7 +82,6 @@ Node: TypeAlias = Union[
     Concatenation,
     Alternation,
     Repetition,
-    Atomic,
     TextStart,
     TextEnd,
     WordBoundary,
@@ -112,7 +104,7 @@ def nullable(node: Node) -> bool:
         return any(nullable(part) for part in node.parts)
     if isinstance(node, Repetition):
         return node.least == 0 or nullable(node.of)
-    return nullable(node.of) if isinstance(node, Atomic) else True
+    return True
 
 
 def descendants(node: Node) -> list[Node]:
@@ -121,7 +113,7 @@ def descendants(node: Node) -> list[Node]:
     for one in found:
         if isinstance(one, (Concatenation, Alternation)):
             found += one.parts
-        elif isinstance(one, (Repetition, Atomic, LookAround)):
+        elif isinstance(one, (Repetition, LookAround)):
             found.append(one.of)
     return found
 

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 from structgen.automata.regex.syntax_tree import (
     Alternation,
-    Atomic,
     CharacterClass,
     Concatenation,
     LookAround,
@@ -94,7 +93,6 @@ class PatternInstructions:
             return self.put(PatternInstruction(END, (after,)))
         if isinstance(node, WordBoundary):
             return self.emit(boundary(node.holds), after)
-        assert not isinstance(node, Atomic), "atomic groups are rewritten before (`atomic_groups`)"
         return self.put(PatternInstruction(LOOK, (after,), (), node))
 
     def _repeat(self, node: Repetition, after: int) -> int:

@@ -389,12 +389,15 @@ class Expander:
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:
             return
-        entry = self.network.entry(self.place_of[row])
         string = number = -1
-        if entry.string is not None:
-            string = self.string(entry.string)
-        if entry.number is not None:
-            number = self.numbers.start(entry.number, self.outcome)
+        try:
+            entry = self.network.entry(self.place_of[row])
+            if entry.string is not None:
+                string = self.string(entry.string)
+            if entry.number is not None:
+                number = self.numbers.start(entry.number, self.outcome)
+        except LimitError as error:
+            raise error.at(self.network.sources(self.place_of[row])) from None
         values = (
             1,
             -1 if entry.object is None else self.residue(entry.object, False),

@@ -23,7 +23,6 @@ from typing import Any, ClassVar, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.regex.regex_module import regex_module
 from structgen.language.remarks import Conflict, Remarks
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.parser.dead_shifts import without_dead_shifts
@@ -137,11 +136,10 @@ class KeptFile:
         import_paths: Sequence[Importer],
         indenter: Any,
         bound: Sequence[str] = (),
-        regex: bool = False,
         missing: frozenset[int] = frozenset(),
     ) -> None:
-        """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `regex`: patterns in the
-        syntax of the `regex` module; `missing`: bytes that the texts do not have."""
+        """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `missing`: bytes
+        that the texts do not have."""
         self._text, self._source, self._bound, self._missing = text, source, bound, missing
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
@@ -153,7 +151,6 @@ class KeptFile:
             # imports depend on the folder of the file
             [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
             None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
-            [regex_module().__version__] if regex else [],
             *bound,
             *([sorted(missing)] if missing else []),
         ]
@@ -219,7 +216,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-11"
+    kind = "lark-12"
 
     def read(self, limits: Limits) -> FoundGrammar | None:
         """Return the tables; None if there are none, see `KeptFile`.
@@ -269,7 +266,7 @@ class KeptTables(KeptFile):
 class KeptRules(KeptFile):
     """The file of a grammar's rules, without a lexer."""
 
-    kind = "lark-rules-4"
+    kind = "lark-rules-5"
 
     def read(self, limits: Limits) -> PlainRules | None:
         """Return the rules; None if there are none, see `KeptFile`. Cost: 0.1 ms, and reading the imports."""

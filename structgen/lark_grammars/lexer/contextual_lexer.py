@@ -21,7 +21,6 @@ from structgen.lark_grammars.lexer import work_budget as F
 from structgen.lark_grammars.lexer.lexeme_ends import EndingSearch
 from structgen.lark_grammars.lexer.lexeme_items import Item, Slot
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeStates
-from structgen.lark_grammars.lexer.ordered_matching import AtomicGroup
 from structgen.lark_grammars.lexer.regex_instructions import patterns_of
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, ParserTables, Patterns
 from structgen.native.raw_memory import address_of
@@ -473,9 +472,7 @@ def _instructions(items: Sequence[Item]) -> list[int]:
     found: dict[int, None] = {}
     while pending:
         item = pending.pop()
-        if isinstance(item, AtomicGroup):
-            pending += reversed(item.threads)
-        elif not isinstance(item, Slot):
+        if not isinstance(item, Slot):
             found[item[0]] = None
     return list(found)
 

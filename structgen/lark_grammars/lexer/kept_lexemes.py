@@ -1,7 +1,7 @@
 """The states of a lexer as one array of bytes, for another process.
 
 Compiled code reads arrays, and these are written as they are. Data that can be recomputed is left out: a
-state's moves are made again on demand, in 2 us. Guards, atomic groups and look-behind states are JSON.
+state's moves are made again on demand, in 2 us. Guards and look-behind states are JSON.
 Instructions inside characters are numbered in order of first use, so they are written too.
 
 The bytes are an array file (`native.array_file`), which has a checksum.
@@ -19,7 +19,6 @@ from structgen.lark_grammars.lexer.lexeme_items import Item, KeptItems, Slot
 from structgen.lark_grammars.lexer.lexemes import LexemeStates
 from structgen.lark_grammars.lexer.ordered_matching import (
     NO_LOOK_BEHIND,
-    AtomicGroup,
     Guards,
     LookAheadGuard,
     LookBehindState,
@@ -27,10 +26,10 @@ from structgen.lark_grammars.lexer.ordered_matching import (
 )
 from structgen.native.array_file import DamagedArrays, decode_arrays, encode_arrays
 
-_KIND: Final = "lexemes-1"
-_PLAIN: Final = ("singles", "nests", "behinds")
+_KIND: Final = "lexemes-2"
+_PLAIN: Final = ("singles", "behinds")
 """Fields of KeptItems that are no arrays."""
-_THREAD, _NEST, _SLOT = range(3)
+_THREAD, _SLOT = range(2)
 _NOWHERE: Final = 0
 
 
@@ -42,8 +41,8 @@ def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
     arrays["inner"] = np.array(states.program.inner, np.int32).reshape(-1, 2)
     starts = [(context, number) for (context, _behind), number in states.starts.items()]
     arrays["starts"] = np.array(starts, np.int32).reshape(-1, 2)
-    singles, nests = _guards(tuple(kept.singles)), list(map(_item, kept.nests))
-    said = json.dumps([singles, nests, list(map(_behind, kept.behinds)), list(more)], separators=(",", ":"))
+    singles, behinds = _guards(tuple(kept.singles)), list(map(_behind, kept.behinds))
+    said = json.dumps([singles, behinds, list(more)], separators=(",", ":"))
     arrays["said"] = np.frombuffer(said.encode(), np.uint8)
     return np.frombuffer(b"".join(encode_arrays(_KIND, "", {}, arrays)), np.uint8)
 
@@ -58,10 +57,9 @@ def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[An
     arrays = decode_arrays(data, _KIND, "").arrays
     try:
         inner, starts = arrays.pop("inner"), arrays.pop("starts")
-        singles, nests, behinds, more = json.loads(arrays.pop("said").tobytes())
+        singles, behinds, more = json.loads(arrays.pop("said").tobytes())
         kept = KeptItems(
             singles=_from_guards(singles),
-            nests=[one for one in map(_from_item, nests) if isinstance(one, AtomicGroup)],
             behinds=list(map(_from_behind, behinds)),
             **arrays,
         )
@@ -77,8 +75,6 @@ def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[An
 def _item(item: Item) -> Any:
     if isinstance(item, Slot):
         return [_SLOT, item.terminal, _guards(item.guards)] if item.guards else -2 - item.terminal
-    if isinstance(item, AtomicGroup):
-        return [_NEST, [_item(one) for one in item.threads], item.leave, _guards(item.guards)]
     return [_THREAD, item[0], _guards(item[1])] if item[1] else item[0]
 
 
@@ -98,13 +94,11 @@ def _from_item(said: Any) -> Item:
     kind, first, *rest = said
     if kind == _SLOT:
         return Slot(first, _from_guards(rest[0]))
-    if kind == _NEST:
-        return AtomicGroup(tuple(_from_threads(first)), rest[0], _from_guards(rest[1]))
     return first, _from_guards(rest[0])
 
 
-def _from_threads(said: list[Any]) -> list[Thread | AtomicGroup]:
-    found: list[Thread | AtomicGroup] = []
+def _from_threads(said: list[Any]) -> list[Thread]:
+    found: list[Thread] = []
     for one in map(_from_item, said):
         assert not isinstance(one, Slot)
         found.append(one)

@@ -1,6 +1,6 @@
 """The items of lexeme states as numbers, and the closure of each after each class of bytes.
 
-The closure of a thread, an atomic group or a slot after a byte does not depend on the state that contains it.
+The closure of a thread or a slot after a byte does not depend on the state that contains it.
 So it is computed once (`ordered_matching`), for all classes of bytes, when compiled code first needs it
 (`lexeme_rows`). This file numbers items, guards and look-behind states, makes the rows that compiled code has
 requested, and owns the arrays of `LexerTables`.
@@ -24,7 +24,6 @@ from structgen.lark_grammars.lexer.class_rows import ClassRow, ClassRows, Shared
 from structgen.lark_grammars.lexer.lexeme_rows import LexerTables
 from structgen.lark_grammars.lexer.ordered_matching import (
     NO_LOOK_BEHIND,
-    AtomicGroup,
     Guards,
     LookAheadGuard,
     LookBehindState,
@@ -74,20 +73,18 @@ class Slot:
     guards: Guards
 
 
-Item: TypeAlias = Union[Thread, AtomicGroup, Slot]
+Item: TypeAlias = Union[Thread, Slot]
 
 
 class KeptItems(NamedTuple):
     """All items and states, as in a file. Guards, rows and the lists in a row are numbers."""
 
     singles: Sequence[LookAheadGuard]
-    nests: Sequence[AtomicGroup]
-    """Without guards."""
     behinds: Sequence[LookBehindState]
     items: npt.NDArray[np.int32]
     """As in `LexerTables`."""
     at: npt.NDArray[np.int32]
-    """The instruction of each thread, or the number of each atomic group."""
+    """The instruction of each thread; -1 for a slot."""
     reach: npt.NDArray[np.int64]
     names: npt.NDArray[np.uint8]
     guard_begins: npt.NDArray[np.int32]
@@ -353,10 +350,6 @@ class LexemeItems:
                 always, may_end = program.always_matches(at), False
             elif (matched := program.match_of(at)) is not None:
                 kind, match = R.MATCH, matched
-        elif isinstance(item, AtomicGroup):
-            kind = R.ATOMIC_GROUP
-            for at in (item.leave, *(at for one in item.threads for at in instructions(one))):
-                reached |= program.reach(at)
         else:
             kind, match = R.SLOT, item.terminal
         # the items that it refers to get smaller numbers
@@ -577,14 +570,7 @@ class LexemeItems:
         count, rows = len(self.objects), [self._row_at(at) for at in range(len(self._rows))]
         items = self._arrays["items"][:count].copy()
         items[:, R.I_ROW] = np.maximum(items[:, R.I_ROW], R.NONE)  # drop pending requests
-        nests: list[AtomicGroup] = []
-        places = []
-        for item in self.objects:
-            if isinstance(item, AtomicGroup):
-                places.append(len(nests))
-                nests.append(AtomicGroup(item.threads, item.leave, ()))
-            else:
-                places.append(item[0] if isinstance(item, tuple) else -1)
+        places = [item[0] if isinstance(item, tuple) else -1 for item in self.objects]
         numbers: dict[int, int] = {}
         met: list[SharedParts] = []
         row_parts = []
@@ -601,7 +587,6 @@ class LexemeItems:
             lists += [begins, self._arrays[f"{name}_pool"][: int(begins[-1])].copy()]
         return KeptItems(
             list(self._singles),
-            nests,
             list(self.behinds),
             items,
             np.array(places, np.int32),
@@ -672,9 +657,6 @@ class LexemeItems:
                 item: Item = Slot(match, guards[held])
                 if match >= 0:
                     self._arrays["slots"][held, match] = len(self.objects)
-            elif kind == R.ATOMIC_GROUP:
-                nest = kept.nests[at]
-                item = AtomicGroup(nest.threads, nest.leave, guards[held])
             else:
                 item = at, guards[held]
             self._numbers[item] = len(self.objects)
@@ -755,8 +737,6 @@ class LexemeItems:
         """Return the closures of an item after each class of bytes."""
         if isinstance(item, Slot):
             return self._each(self._row_of_guards(item.guards, behind), lambda held: (Slot(-1, held),))
-        if isinstance(item, AtomicGroup):
-            return self._row_of_group(item, behind)
         at, guards = item
         one = self.program.code[at]
         if one.node is None:
@@ -819,18 +799,6 @@ class LexemeItems:
             row.parts, [0 if held == _FAILS else self._list(items(guards[held])) for held in row.said]
         )
 
-    def _row_of_group(self, item: AtomicGroup, behind: int) -> ClassRow[int]:
-        waits = instructions(item)
-        nodes = {node for at in waits if (node := self.program.node_of(at)) is not None}
-        later = self._behind_row(behind)
-        parts = self._parts.common([later.parts, *(self.ways_of(node).parts for node in nodes)])
-        self.budget.spend(len(parts.firsts) * len(waits) // F.INSTRUCTIONS_PER_STEP)
-        said = []
-        for kind in parts.firsts:
-            before = self.behinds[later.said[later.parts.which[kind]]]
-            said.append(self._list(self.program.step_nest(item, self._representative[kind], before)))
-        return ClassRow(parts, said)
-
     def parts_behind(self, behind: LookBehindState, nodes: Iterable[ByteNode]) -> SharedParts:
         """Return the partition of the classes by their effect on some nodes of characters and on a
         look-behind state."""
@@ -864,7 +832,7 @@ class LexemeItems:
             come: dict[int, list[int]] = {}
             """For each class the sets of threads after it."""
             for item in guard.threads:
-                if not isinstance(item, AtomicGroup) and not item[1] and self._is_plain(item[0], behind):
+                if not item[1] and self._is_plain(item[0], behind):
                     ways = self._ways_on(item[0])
                 else:
                     ways = self._inner_ways(item, behind)
@@ -899,7 +867,7 @@ class LexemeItems:
             ]
         return known
 
-    def _inner_ways(self, item: Thread | AtomicGroup, behind: int) -> list[tuple[list[int], int]]:
+    def _inner_ways(self, item: Thread, behind: int) -> list[tuple[list[int], int]]:
         """Return the closures of an item of a guard, as `_ways_on`."""
         row = self._inner(item, behind)
         some = zip(self._parts.members(row.parts), map(self._members_of, row.said), strict=True)
@@ -935,9 +903,9 @@ class LexemeItems:
             known = self._plain[to] = frozenset(program.closure(to, (), NO_LOOK_BEHIND))
         return known
 
-    def _inner(self, item: Thread | AtomicGroup, behind: int) -> ClassRow[int]:
+    def _inner(self, item: Thread, behind: int) -> ClassRow[int]:
         """Return the row of an item of a guard. A thread that has ended waits for its guards."""
-        if isinstance(item, AtomicGroup) or not self.program.has_left(item[0]):
+        if not self.program.has_left(item[0]):
             return self._row(self.number(item), behind)
         at, guards = item
         return self._each(self._row_of_guards(guards, behind), lambda held: ((at, held),))
@@ -973,10 +941,7 @@ def instructions(item: Item) -> list[int]:
     pending: list[Item] = [item]
     while pending:
         one = pending.pop()
-        if isinstance(one, AtomicGroup):
-            found.append(one.leave)
-            pending += one.threads
-        elif not isinstance(one, Slot):
+        if not isinstance(one, Slot):
             found.append(one[0])
         for guard in one[1] if isinstance(one, tuple) else one.guards:
             if guard not in met:

@@ -113,7 +113,7 @@ class LexerTables(Block):
 CLASS_ROOM = 512
 """A power of two, at least twice the number of classes."""
 
-THREAD, MATCH, SLOT, ATOMIC_GROUP = range(4)
+THREAD, MATCH, SLOT = range(3)
 """Kinds of items. MATCH: a thread that has matched; no state contains one."""
 I_KIND, I_GUARDS, I_MATCH, I_ALWAYS, I_ASKS, I_BARE, I_ROW, I_ENDS, I_WORDS = range(9)
 """Fields of an item: its kind; its guards; for a MATCH its number, for a SLOT its terminal; whether any
@@ -507,8 +507,6 @@ def make_move(
             at = cells[i]
             for j in range(at + 1, at + 1 + lists[at]):
                 item = skip(items, I_WORDS * lists[j])
-                if item[I_KIND] == ATOMIC_GROUP:
-                    continue
                 one = item[I_BARE]
                 if stamps[one] != now:
                     stamps[one] = now

@@ -4,9 +4,8 @@ A *program* is a graph of instructions, shared by all terminals of a lexer. The 
 list of *threads*, best first, as in Pike's machine. The first thread that matches wins, unless a better one
 matches later. So a state also contains *slots*: accepts that a better thread may still overrule (`lexemes`).
 
-There are three extensions of Pike's machine. A look-ahead becomes a *guard* of its thread: an unordered
-automaton that must, or must not, accept. An atomic group keeps its threads together (`AtomicGroup`).
-Look-behinds have a state of their own (`LookBehindState`).
+There are two extensions of Pike's machine. A look-ahead becomes a *guard* of its thread: an unordered
+automaton that must, or must not, accept. Look-behinds have a state of their own (`LookBehindState`).
 
 Source: R. Cox, Regular Expression Matching: the Virtual Machine Approach (2009), for ordered threads. Slots
 and guards are needed because the rest of the text is not known yet.
@@ -23,7 +22,6 @@ from typing import Any, Final, TypeAlias
 
 from structgen.automata.regex.syntax_tree import (
     Alternation,
-    Atomic,
     CharacterClass,
     Concatenation,
     LookAround,
@@ -40,7 +38,6 @@ from structgen.lark_grammars.lexer.regex_instructions import (
     BEHIND,
     CHAR,
     END,
-    ENTER,
     LEAVE,
     MATCH,
     SPLIT,
@@ -64,18 +61,7 @@ class LookAheadGuard:
 
     holds: bool
     accept: int
-    threads: frozenset[Thread | AtomicGroup]
-
-
-@dataclass(frozen=True, slots=True)
-class AtomicGroup:
-    """The threads inside an atomic group, in order; only the first one that ends the group continues."""
-
-    threads: tuple[Thread | AtomicGroup, ...]
-    leave: int
-    """The instruction that ends the group."""
-    guards: Guards
-    """The guards of the continuing thread."""
+    threads: frozenset[Thread]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +184,6 @@ class OrderedProgram:
                 return self._split(tuple(self._emit(part, fresh, moved) for part in parts))
             case Repetition():
                 return self._repeat(node, fresh, moved)
-            case Atomic(of):
-                leave = self._put(Instruction(LEAVE, to=(moved,)))
-                empty = leave
-                if fresh != moved:
-                    empty = self._put(Instruction(LEAVE, to=(fresh,), other=leave))
-                return self._put(Instruction(ENTER, to=(self._emit(of, empty, leave),), other=leave))
             case TextStart():
                 return self._put(Instruction(START, to=(fresh,)))
             case TextEnd():
@@ -221,7 +201,7 @@ class OrderedProgram:
         if number is None:
             if _has_look_around(of):
                 raise RegexError(
-                    "A look-around or an atomic group stands inside a look-behind.",
+                    "A look-around stands inside a look-behind.",
                     cure="Write the look-behind as a set of characters, or as several look-behinds.",
                 )
             end = self._put(Instruction(LEAVE))
@@ -394,18 +374,13 @@ class OrderedProgram:
 
     # --- steps ----------------------------------------------------------------------------------------------
 
-    def closure(
-        self, at: int, guards: Guards, behind: LookBehindState
-    ) -> Iterator[tuple[int, Guards] | AtomicGroup]:
+    def closure(self, at: int, guards: Guards, behind: LookBehindState) -> Iterator[Thread]:
         """Yield the closure of an instruction, best first: threads that wait for a byte or the end of the
-        text, and the ends (of matches, look-arounds and groups) that are reached without reading."""
-        seen: set[tuple[int, Guards]] = set()
-        pending: list[Thread | AtomicGroup] = [(at, guards)]
+        text, and the ends (of matches and look-arounds) that are reached without reading."""
+        seen: set[Thread] = set()
+        pending: list[Thread] = [(at, guards)]
         while pending:
             here = pending.pop()
-            if isinstance(here, AtomicGroup):
-                yield here
-                continue
             if here in seen:
                 continue
             seen.add(here)
@@ -427,60 +402,19 @@ class OrderedProgram:
                 case 5:  # START
                     if behind.at_start:
                         pending.append((one.to[0], held))
-                case 7:  # ENTER
-                    inside = tuple(self.closure(one.to[0], (), behind))
-                    pending += reversed(self._leave(inside, one.other, held))
-                case 8 if one.to:  # `_leave` handles the end of an atomic group
-                    yield here
                 case _:
                     yield here
 
-    def _leave(
-        self, items: Iterable[Thread | AtomicGroup], leave: int, guards: Guards
-    ) -> list[Thread | AtomicGroup]:
-        """Return the threads of an atomic group after a step, best first: those still inside, and, if one has
-        reached the end, the instruction after the group, guarded against better threads that end it later."""
-        found: list[Thread | AtomicGroup] = []
-        better: list[Thread | AtomicGroup] = []
-        for item in items:
-            if isinstance(item, AtomicGroup) or self._end_of(item[0]) != leave:
-                better.append(item)
-                continue
-            if better:
-                found.append(AtomicGroup(tuple(better), leave, guards))
-                guards = with_guard(guards, LookAheadGuard(False, leave, frozenset(better)))
-                better = []
-            held = guards
-            for guard in item[1]:
-                held = with_guard(held, guard)
-            found.append((self.code[item[0]].to[0], held))
-            if not item[1]:
-                return found
-            # a worse thread may end the group only if the look-aheads of this one fail
-            guards = with_guard(guards, LookAheadGuard(False, leave, frozenset(((leave, item[1]),))))
-        if better:
-            found.append(AtomicGroup(tuple(better), leave, guards))
-        return found
-
-    def _end_of(self, at: int) -> int:
-        """Return the end of an atomic group, given the end of its empty match."""
-        one = self.code[at]
-        return one.other if one.kind == LEAVE and one.other >= 0 else at
-
-    def _ends(self, at: int, behind: LookBehindState) -> frozenset[Thread | AtomicGroup]:
+    def _ends(self, at: int, behind: LookBehindState) -> frozenset[Thread]:
         return frozenset(self.closure(at, (), behind))
 
-    def _guard(
-        self, holds: bool, accept: int, threads: frozenset[Thread | AtomicGroup]
-    ) -> LookAheadGuard | bool:
+    def _guard(self, holds: bool, accept: int, threads: frozenset[Thread]) -> LookAheadGuard | bool:
         """Return a guard, or its outcome if it is decided."""
         if (accept, ()) in threads:
             return holds
         return LookAheadGuard(holds, accept, threads) if threads else not holds
 
-    def step_thread(
-        self, thread: Thread, byte: int, behind: LookBehindState
-    ) -> list[tuple[int, Guards] | AtomicGroup]:
+    def step_thread(self, thread: Thread, byte: int, behind: LookBehindState) -> list[Thread]:
         """Return the closure of a thread after a byte, best first."""
         at, guards = thread
         one = self.code[at]
@@ -497,29 +431,8 @@ class OrderedProgram:
             return [(self.inside(at, byte), held)]
         return list(self.closure(one.to[0], held, behind))
 
-    def step_nest(
-        self, nest: AtomicGroup, byte: int, behind: LookBehindState
-    ) -> list[tuple[int, Guards] | AtomicGroup]:
-        """Return the closure of an atomic group after a byte, best first."""
-        guards = self.step_guards(nest.guards, byte, behind)
-        if guards is None:
-            return []
-        inside = [one for item in nest.threads for one in self._step(item, byte, behind)]
-        found: list[tuple[int, Guards] | AtomicGroup] = []
-        for item in self._leave(inside, nest.leave, guards):
-            if isinstance(item, AtomicGroup):
-                found.append(item)
-            else:
-                found += self.closure(item[0], item[1], behind)
-        return found
-
-    def _step(
-        self, item: Thread | AtomicGroup, byte: int, behind: LookBehindState
-    ) -> list[Thread | AtomicGroup]:
-        """Return the closure of a thread or a group after a byte; a thread that has ended waits for its
-        guards."""
-        if isinstance(item, AtomicGroup):
-            return self.step_nest(item, byte, behind)
+    def _step(self, item: Thread, byte: int, behind: LookBehindState) -> list[Thread]:
+        """Return the closure of a thread after a byte; a thread that has ended waits for its guards."""
         if self.code[item[0]].kind != LEAVE:
             return self.step_thread(item, byte, behind)
         left = self.step_guards(item[1], byte, behind)
@@ -543,7 +456,7 @@ class OrderedProgram:
         key = guard, byte, behind
         known = self._guards_after.get(key)
         if known is None:
-            threads: set[Thread | AtomicGroup] = set()
+            threads: set[Thread] = set()
             for item in guard.threads:
                 threads.update(self._step(item, byte, behind))
             known = self.guard_of(guard, threads)
@@ -553,7 +466,7 @@ class OrderedProgram:
         return known
 
     def guard_of(
-        self, guard: LookAheadGuard, threads: set[Thread | AtomicGroup] | frozenset[Thread | AtomicGroup]
+        self, guard: LookAheadGuard, threads: set[Thread] | frozenset[Thread]
     ) -> LookAheadGuard | bool:
         """Return a guard with new threads, or its outcome if it is decided."""
         if any(self._always_ends(item, guard.accept) for item in threads):
@@ -561,12 +474,12 @@ class OrderedProgram:
         return self._guard(guard.holds, guard.accept, frozenset(threads))
 
     def has_left(self, at: int) -> bool:
-        """Return whether an instruction ends a look-around or an atomic group."""
+        """Return whether an instruction ends a look-around."""
         return self.code[at].kind == LEAVE
 
-    def _always_ends(self, item: Thread | AtomicGroup, accept: int) -> bool:
+    def _always_ends(self, item: Thread, accept: int) -> bool:
         """Return whether a thread inside a character reaches an end with every such character."""
-        if isinstance(item, AtomicGroup) or item[1]:
+        if item[1]:
             return False
         one = self.code[item[0]]
         return one.kind == CHAR and one.to[0] == accept and one.node in _any_rest()
@@ -578,7 +491,7 @@ class OrderedProgram:
             one = self.code[at]
             known = one.kind == CHAR and one.node in _any_rest() and not self.reaches(at)[1]
             known = known and any(
-                not isinstance(after, AtomicGroup) and not after[1] and self.code[after[0]].kind == MATCH
+                not after[1] and self.code[after[0]].kind == MATCH
                 for after in self.closure(one.to[0], (), NO_LOOK_BEHIND)
             )
             self._always[at] = known
@@ -592,42 +505,32 @@ class OrderedProgram:
         key = guard, behind
         known = self._guards_at_end.get(key)
         if known is None:
-            ended = any(
-                guard.accept == self._end_of(at) for item in guard.threads for at in self._ended(item, behind)
-            )
+            ended = any(guard.accept == at for item in guard.threads for at in self._ended(item, behind))
             known = ended == guard.holds
             if len(self._guards_at_end) > _MOST_GUARDS:
                 self._guards_at_end.clear()
             self._guards_at_end[key] = known
         return known
 
-    def _ended(self, item: Thread | AtomicGroup, behind: LookBehindState) -> Iterator[int]:
-        """Yield the ends that a thread or a group reaches at the text's end, best first."""
-        seen: set[Thread | AtomicGroup] = set()
+    def _ended(self, item: Thread, behind: LookBehindState) -> Iterator[int]:
+        """Yield the ends that a thread reaches at the text's end, best first."""
+        seen: set[Thread] = set()
         pending = [item]
         while pending:
             here = pending.pop()
             if here in seen:
                 continue
             seen.add(here)
-            if not self.holds_at_end(here.guards if isinstance(here, AtomicGroup) else here[1], behind):
+            if not self.holds_at_end(here[1], behind):
                 continue
-            if isinstance(here, AtomicGroup):
-                ends = (at for one in here.threads for at in self._ended(one, behind))
-                end = next((at for at in ends if self._end_of(at) == here.leave), -1)
-                if end < 0:
-                    continue
-                after = self.code[end].to[0]
-            elif self.code[here[0]].kind == END:
-                after = self.code[here[0]].to[0]
-            else:
-                if self.code[here[0]].kind != CHAR:
-                    yield here[0]
-                continue
-            pending += reversed(list(self.closure(after, (), behind)))
+            one = self.code[here[0]]
+            if one.kind == END:
+                pending += reversed(list(self.closure(one.to[0], (), behind)))
+            elif one.kind != CHAR:
+                yield here[0]
 
-    def matches_at_end(self, item: Thread | AtomicGroup, behind: LookBehindState) -> int | None:
-        """Return the match of a thread or a group at the text's end."""
+    def matches_at_end(self, item: Thread, behind: LookBehindState) -> int | None:
+        """Return the match of a thread at the text's end."""
         ends = (self.code[at] for at in self._ended(item, behind))
         return next((one.number for one in ends if one.kind == MATCH), None)
 
@@ -717,7 +620,7 @@ class OrderedProgram:
         going, holding = set(threads), set()
         probe = LookBehindState(at_start, frozenset(), frozenset())
         for number, (first, end) in enumerate(self.looks):
-            going.update(at for at, _guards in _plain(self.closure(first, (), probe)))
+            going.update(at for at, _guards in self.closure(first, (), probe))
             if end in going:
                 holding.add(number)
             going.discard(end)
@@ -728,7 +631,7 @@ class OrderedProgram:
         left = behind.left - 1 if behind.left else (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
         threads: set[int] = set()
         for at in behind.threads:
-            threads.update(one for one, _guards in _plain(self.step_thread((at, ()), byte, NO_LOOK_BEHIND)))
+            threads.update(one for one, _guards in self.step_thread((at, ()), byte, NO_LOOK_BEHIND))
         if left == 0:
             return self._at_character_end(frozenset(threads))
         return LookBehindState(False, frozenset(threads), frozenset(), left)
@@ -805,20 +708,12 @@ def with_guards(guards: Iterable[LookAheadGuard]) -> Guards:
 
 
 def _order(guard: LookAheadGuard) -> tuple[bool, int, list[int]]:
-    ats = sorted(one.leave if isinstance(one, AtomicGroup) else one[0] for one in guard.threads)
-    return guard.holds, guard.accept, ats
-
-
-def _plain(found: Iterable[Thread | AtomicGroup]) -> Iterator[Thread]:
-    """Yield the threads of a look-behind, which has no groups inside."""
-    for one in found:
-        assert not isinstance(one, AtomicGroup)
-        yield one
+    return guard.holds, guard.accept, sorted(one[0] for one in guard.threads)
 
 
 def _has_look_around(node: Node) -> bool:
     match node:
-        case LookAround() | Atomic():
+        case LookAround():
             return True
         case Concatenation(parts) | Alternation(parts):
             return any(map(_has_look_around, parts))

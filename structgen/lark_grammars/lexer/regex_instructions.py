@@ -15,7 +15,7 @@ import numpy.typing as npt
 from structgen.automata.unicode.utf8 import DONE, ByteNode, interned
 from structgen.lark_grammars.reading.loaded_grammar import Patterns
 
-CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, END, ENTER, LEAVE = range(9)
+CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, END, LEAVE = range(8)
 """Kinds of instructions."""
 _NO_NODE: Final = -1
 _DONE: Final = -1
@@ -32,8 +32,7 @@ class Instruction(NamedTuple):
     number: int = -1
     """The terminal that has matched; the number of the look-behind; whether the look-ahead must hold."""
     other: int = -1
-    """The first instruction of a look-ahead; the end of an atomic group; for the end of a group that has read
-    nothing, the group's other end."""
+    """The first instruction of a look-ahead."""
 
 
 class Instructions(dict[int, Instruction]):

@@ -23,8 +23,6 @@ ROW_STEPS: Final = 2
 GUARDS_PER_STEP: Final = 4
 """The row of an item costs one step, one more for each part that differs, and in each part one for so many
 guards."""
-INSTRUCTIONS_PER_STEP: Final = 4
-"""So many instructions in an atomic group, each with a class of bytes, cost one step."""
 STATE_STEPS: Final = 4
 NUMBERS_PER_STEP: Final = 8
 """A new lexer state costs one step, and one more for so many of its numbers."""

@@ -163,8 +163,7 @@ class SaturatedReader:
 
 
 def looks_around(lexer: Lexer) -> bool:
-    """Return whether some pattern asks for more than its own bytes: look-arounds, `^` and `$`, and what an
-    atomic group asks of its other ways."""
+    """Return whether some pattern asks for more than its own bytes: look-arounds, `^` and `$`."""
     code, kept = lexer.program.code, lexer.tables.patterns
     if kept is not None:
         kinds = set(kept.code.reshape(-1, 4)[:, 0].tolist())

@@ -14,8 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.automata.regex.python_syntax import REGEX_MODULE, parse_python
-from structgen.automata.regex.regex_module import regex_module
+from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, LimitError, OptionError, RegexError
 from structgen.language.remarks import Remarks
@@ -122,15 +121,14 @@ def load(
     postlex: Any,
     limits: Limits,
     bound: Sequence[str] = (),
-    regex: bool = False,
     text_only: bool = False,
 ) -> Loaded:
     """Return the tables of a grammar, and its imports. Cost: lark's own loading (5 ms for JSON, 50 to 100 ms
     for Python) and a few milliseconds.
 
-    `bound`: declared terminals that another grammar reads; each gets its stand-in as a pattern. `regex`:
-    patterns are in the syntax of the `regex` module. `text_only`: only lark's own library is imported. Raises
-    GrammarError with lark's message, RegexError (by terminal) for patterns without an automaton, LimitError
+    `bound`: declared terminals that another grammar reads; each gets its stand-in as a pattern.
+    `text_only`: only lark's own library is imported. Raises GrammarError with lark's message, RegexError
+    (by terminal) for patterns without an automaton, LimitError
     for more rules than `limits.grammar_rules` and for texts of more terminals than `limits.oracle_steps`,
     OptionError.
     """
@@ -154,7 +152,6 @@ def load(
             start=start,
             source_path=source,
             postlex=indenter,
-            regex=regex,
             _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits, start)},
         )
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
@@ -163,7 +160,7 @@ def load(
     if indenter is not None:
         lexer = lexer.lexer
     parser = built.parser.parser
-    tables = _Tables(lexer, parser, start, indenter, _declared(grammar), regex)
+    tables = _Tables(lexer, parser, start, indenter, _declared(grammar))
     tables.indentation()  # names a missing terminal of the indenter before `never_made` does
     made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
@@ -229,20 +226,19 @@ def never_made(
     return never
 
 
+PROPERTIES_CURE: Final = r"Write the patterns as Python's re reads them: letters of any script are [^\W\d_]"
+"""For patterns in the syntax of the `regex` module."""
+
+
 def parse_pattern(pattern: str, flags: int, *, where: str) -> Node:
-    r"""Return the tree of a terminal's pattern. Raises RegexError; for `\p{...}` its cure is to use the
-    `regex` module's syntax."""
+    r"""Return the tree of a terminal's pattern. Raises RegexError; for `\p{...}`, which is of the `regex`
+    module, its cure names re's sets."""
     try:
         return parse_python(pattern, flags, where=where)
     except RegexError as error:
-        if flags & REGEX_MODULE or not re.search(r"\\[pP]|\[:\w+:\]", pattern):
+        if not re.search(r"\\[pP]|\[:\w+:\]", pattern):
             raise
-        raise RegexError(
-            error.what,
-            where=error.where,
-            cure="Pass regex=True (--regex-module on the command line) to have patterns read as the regex "
-            "module reads them, as in lark; or write it as Python's re reads it.",
-        ) from None
+        raise RegexError(error.what, where=error.where, cure=f"{PROPERTIES_CURE}.") from None
 
 
 def check_options(start: str, import_paths: Sequence[Importer]) -> None:
@@ -366,12 +362,9 @@ class _Tables:
         start: str,
         indenter: Any,
         declared: Set[str],
-        regex: bool,
     ) -> None:
-        """`declared`: terminals without a pattern (those of the indenter may be in no rule). `regex`:
-        patterns are in the syntax of the `regex` module."""
-        self._module = regex_module() if regex else re
-        self._flags = int(lexer.conf.g_regex_flags) | (REGEX_MODULE if regex else 0)
+        """`declared`: terminals without a pattern (those of the indenter may be in no rule)."""
+        self._flags = int(lexer.conf.g_regex_flags)
         self.lexer, self.start, self.indenter = lexer, start, indenter
         self.table, self.items = parser._parse_table, parser.items
         table = self.table
@@ -567,7 +560,7 @@ class _Tables:
         known = self._embedded.get(key)
         if known is None:
             flags = self.lexer.conf.g_regex_flags
-            match = self._module.match(one.pattern.to_regexp(), string.pattern.value, flags)
+            match = re.match(one.pattern.to_regexp(), string.pattern.value, flags)
             known = match is not None and match.group(0) == string.pattern.value
             self._embedded[key] = known
         return known

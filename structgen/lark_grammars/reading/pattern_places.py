@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from structgen.automata.regex.python_syntax import REGEX_MODULE
 from structgen.errors import GrammarError, RegexError
 from structgen.lark_grammars.reading.lark_loader import Importer, Imports, parse_pattern
 
@@ -22,23 +21,21 @@ _IN_PATTERN: Final = re.compile(r"line (\d+), column (\d+)$")
 
 
 @contextmanager
-def patterns_placed(
-    text: str, source: str | None, import_paths: Sequence[Importer], regex: bool
-) -> Iterator[None]:
+def patterns_placed(text: str, source: str | None, import_paths: Sequence[Importer]) -> Iterator[None]:
     """Raise an error of a pattern in a block that loads the grammar `text` with the file, line and column of
-    the pattern: `source` or an imported file, "grammar" for a text. `regex`: as in `load`."""
+    the pattern: `source` or an imported file, "grammar" for a text."""
     try:
         yield
     except GrammarError as error:
         name = _OF_TERMINAL.match(error.where)
-        # the errors of re and of the regex module name their pattern
+        # re's errors name their pattern
         if name is None and not hasattr(getattr(error.__cause__, "orig_exc", None), "pattern"):
             raise
         what = error.what
         faults: list[tuple[GrammarError, str]] = []
         definitions, shown = [], []
         for definition, file in _definitions(text, source, import_paths):
-            faults += _faults(definition, file, regex)
+            faults += _faults(definition, file)
             tokens = _tokens(definition, "REGEXP")
             shown += [(one, file) for one in tokens if repr(_pattern(one).to_regexp()) in what]
             if name is not None and name[1] in (names := _tokens(definition, "TERMINAL")[:1]):
@@ -98,13 +95,13 @@ def _imported(text: str, source: str | None, paths: Sequence[Importer]) -> Itera
                 break
 
 
-def _faults(definition: Any, file: str, regex: bool) -> Iterator[tuple[GrammarError, str]]:
+def _faults(definition: Any, file: str) -> Iterator[tuple[GrammarError, str]]:
     """Yield the errors of the patterns of a definition that are refused, placed, and these patterns."""
     kind = {"term": "TERMINAL", "rule": "RULE"}.get(definition.data, "")
     name = " ".join(("terminal" if kind == "TERMINAL" else kind.lower(), *_tokens(definition, kind)[:1]))
     for token in _tokens(definition, "REGEXP"):
         pattern = _pattern(token)
-        flags = REGEX_MODULE if regex else 0
+        flags = 0
         for letter in pattern.flags:
             flags |= getattr(re, letter.upper())
         try:

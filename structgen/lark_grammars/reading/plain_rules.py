@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from structgen.automata.regex.python_syntax import REGEX_MODULE
-from structgen.automata.regex.regex_module import regex_module
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, LimitError
 from structgen.language.remarks import Remarks
@@ -41,9 +39,9 @@ class PlainRules(NamedTuple):
     remarks: Remarks
     imports: tuple[Import, ...]
 
-    def terminals(self, regex: bool = False) -> dict[str, Node]:
-        """Return the trees of the terminals. `regex`: as in `load_rules`."""
-        return {name: _tree(name, pattern, regex) for name, pattern in self.patterns.items()}
+    def terminals(self) -> dict[str, Node]:
+        """Return the trees of the terminals."""
+        return {name: _tree(name, pattern) for name, pattern in self.patterns.items()}
 
 
 def load_rules(
@@ -54,13 +52,12 @@ def load_rules(
     import_paths: Sequence[Importer],
     limits: Limits,
     bound: Sequence[str] = (),
-    regex: bool = False,
     text_only: bool = False,
 ) -> PlainRules:
     """Return the expanded rules of a grammar. Cost: lark's own loading, without its table.
 
-    `bound`: declared terminals that another grammar reads; they have no pattern here. `regex`: patterns are
-    in the syntax of the `regex` module. `text_only`: as in `load`.
+    `bound`: declared terminals that another grammar reads; they have no pattern here. `text_only`: as
+    in `load`.
 
     Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
     or for a terminal without a pattern or with the empty text; RegexError by terminal; LimitError for more
@@ -70,8 +67,6 @@ def load_rules(
     from lark.load_grammar import GrammarBuilder
 
     where = source or "grammar"
-    if regex:
-        regex_module()
     try:
         asked = Imports()
         if text_only:
@@ -97,7 +92,7 @@ def load_rules(
     for terminal in terminals:
         name = str(terminal.name)
         patterns[name] = terminal.pattern.to_regexp()
-        _tree(name, patterns[name], regex)
+        _tree(name, patterns[name])
         if terminal.pattern.min_width == 0:
             raise GrammarError(
                 "It may match the empty text.",
@@ -116,5 +111,5 @@ def load_rules(
     return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks, tuple(asked.met))
 
 
-def _tree(name: str, pattern: str, regex: bool) -> Node:
-    return parse_pattern(pattern, REGEX_MODULE if regex else 0, where=f"terminal {name}")
+def _tree(name: str, pattern: str) -> Node:
+    return parse_pattern(pattern, 0, where=f"terminal {name}")

@@ -190,9 +190,12 @@ class Oracle:
         for kind, bits in ((NULL, NULL), (BOOLEAN, BOOLEAN), (-BOOLEAN, BOOLEAN)):
             if mask & bits and scalars.demand(demand, kind) == TRUE:
                 return True
-        for kind in (NUMBER, STRING):
-            if mask & kind and scalars.satisfiable(scalars.demand(demand, kind), kind):
-                return True
+        try:
+            for kind in (NUMBER, STRING):
+                if mask & kind and scalars.satisfiable(scalars.demand(demand, kind), kind):
+                    return True
+        except LimitError as error:
+            raise error.at(self.tables.sources((demand,))) from None
         if mask & OBJECT:
             for shape in self.shapes.objects(demand):
                 if shape.plain and not shape.lo and shape.hi is None:

@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from structgen.automata.regex.atomic_groups import without_atomic
 from structgen.automata.regex.ecma_text import ecma_text
+from structgen.automata.regex.look_behinds import settled
 from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, Node
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
@@ -174,7 +174,7 @@ class ContextFree(Language):
 
 def _of_pattern(name: str, tree: Node, limits: Limits, make: PatternLanguage) -> Language | None:
     """Return the language of a pattern; None where it matches nothing."""
-    source = f"^(?:{ecma_text(without_atomic(tree, name))})$"
+    source = f"^(?:{ecma_text(settled(tree, name))})$"
     try:
         return make(Pattern(source), _description(name, tree), limits)
     except GrammarError as error:
@@ -189,7 +189,7 @@ def _description(name: str, tree: Node) -> str:
     sets = [part.ranges for part in parts if isinstance(part, CharacterClass) and part.ranges]
     if len(sets) == len(parts) and all(ranges[0][0] == ranges[-1][1] for ranges in sets):
         return json.dumps("".join(chr(ranges[0][0]) for ranges in sets), ensure_ascii=False)
-    return name if name.strip() == name else f"/{ecma_text(without_atomic(tree))}/"
+    return name if name.strip() == name else f"/{ecma_text(settled(tree))}/"
 
 
 def _has_words(language: Language) -> tuple[bool, bool]:

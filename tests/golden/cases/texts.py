@@ -23,8 +23,6 @@ PYTHON: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "look-behind": (r"[a-c]+(?<=b)", 0, ("ab", "ba")),
     "not-behind": (r"[a-c]{2,}(?<!cc)", 0, ("ab", "acc")),
     "lazy": (r"a+?b*?c", 0, ("aabbc", "bc")),
-    "possessive": (r"a*+b", 0, ("aab", "aa")),
-    "atomic": (r"(?>a|ab)c", 0, ("ac", "abc")),
     "boundary": (r"\bcat\b.*", 0, ("cat s", "cats")),
     "not-boundary": (r"a\Bb\B.", 0, ("abc", "ab ")),
     "end-mark": (r"a$\n?", 0, ("a", "a\n")),

@@ -1,0 +1,134 @@
+"""Look-behinds that look ahead, written without that: tree -> tree.
+
+Python's look-behinds have one width: `\\b`, `$` and look-aheads in their body say something of the body's own
+characters, or of what follows the look-behind. The first become part of the characters' sets, the second
+stand behind the look-behind.
+"""
+
+from __future__ import annotations
+
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    LookAround,
+    Node,
+    Repetition,
+    TextEnd,
+    alternatives,
+    concatenated,
+    descendants,
+)
+from structgen.automata.unicode.charsets import complement, union
+from structgen.errors import RegexError
+
+
+def settled(node: Node, where: str = "pattern") -> Node:
+    """Return a tree that matches the same texts and whose look-behinds do not look ahead.
+
+    Raises `RegexError` for a look-behind that looks ahead by more than a character. Cost: linear, but a
+    look-behind that looks ahead is written out, one sequence of sets for each of its ways.
+    """
+    match node:
+        case Concatenation(parts):
+            return concatenated(*(settled(part, where) for part in parts))
+        case Alternation(parts):
+            return alternatives([settled(part, where) for part in parts])
+        case Repetition(of, least, most, greedy):
+            return Repetition(settled(of, where), least, most, greedy)
+        case LookAround(ahead, holds, of):
+            body = settled(of, where)
+            return LookAround(True, holds, body) if ahead else _behind(holds, body, where)
+    return node
+
+
+def _behind(holds: bool, of: Node, where: str) -> Node:
+    """Return a look-behind; where its body looks ahead, put without that."""
+    if not _looks_ahead(of):
+        return LookAround(False, holds, of)
+    ways = _ways(of, where)
+    # (behind, then what must come): of a negative one, each way fails by either
+    if holds:
+        return alternatives([concatenated(LookAround(False, True, body), *after) for body, after in ways])
+    return concatenated(
+        *(alternatives([LookAround(False, False, body), *map(_opposite, after)]) for body, after in ways)
+    )
+
+
+def _ways(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
+    """Return the ways of a look-behind's body: what is read, and what look-aheads say of what follows."""
+    found: list[tuple[Node, list[Node]]] = []
+    for word in _spread(of, where):
+        body: list[Node] = []
+        due: list[Node] = []
+        for part in word:
+            if isinstance(part, CharacterClass):
+                left = _met(due, part, where)
+                if left is None:
+                    break
+                body.append(left)
+                due = []
+            elif isinstance(part, TextEnd) or (isinstance(part, LookAround) and part.ahead):
+                due.append(part)
+            else:
+                body.append(part)
+        else:
+            found.append((concatenated(*body), due))
+    return found
+
+
+def _looks_ahead(node: Node) -> bool:
+    return any(
+        isinstance(one, TextEnd) or (isinstance(one, LookAround) and one.ahead) for one in descendants(node)
+    )
+
+
+_MOST_SEQUENCES = 4096  # of sets that one look-behind is written out as
+
+
+def _spread(node: Node, where: str) -> list[list[Node]]:
+    """Return a node of one width as sequences of sets and assertions."""
+    match node:
+        case Concatenation(parts):
+            found: list[list[Node]] = [[]]
+            for part in parts:
+                found = [[*word, *more] for word in found for more in _spread(part, where)]
+                if len(found) > _MOST_SEQUENCES:
+                    break
+        case Alternation(parts):
+            found = [word for part in parts for word in _spread(part, where)]
+        case Repetition(of, least, _, _):
+            return _spread(Concatenation((of,) * least), where)
+        case _:
+            return [[node]]
+    if len(found) > _MOST_SEQUENCES:
+        raise RegexError(
+            f"A look-behind that looks ahead has more than {_MOST_SEQUENCES} ways.",
+            where=where,
+            cure="Move the look-ahead out of the look-behind.",
+        )
+    return found
+
+
+def _met(due: list[Node], part: CharacterClass, where: str) -> CharacterClass | None:
+    """Return what of a set meets look-aheads of one character; None where nothing does."""
+    ranges = part.ranges
+    for one in due:
+        if isinstance(one, TextEnd):
+            return None
+        assert isinstance(one, LookAround)
+        if not isinstance(one.of, CharacterClass):
+            raise RegexError(
+                "A look-behind that itself looks ahead by more than a character cannot be compiled.",
+                where=where,
+                cure="Move the look-ahead out of the look-behind.",
+            )
+        allowed = one.of.ranges if one.holds else complement(one.of.ranges)
+        ranges = complement(union((*complement(ranges), *complement(allowed))))
+    return CharacterClass(ranges) if ranges else None
+
+
+def _opposite(node: Node) -> Node:
+    if isinstance(node, LookAround):
+        return LookAround(True, not node.holds, node.of)
+    return LookAround(True, False, TextEnd())

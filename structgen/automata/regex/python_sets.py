@@ -1,0 +1,113 @@
+"""The sets of characters of Python's regular expressions.
+
+re itself is asked which code points its classes and its case folding match, so the answer is that of the
+running Python.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from structgen.automata.unicode.cached_sets import cached
+from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
+
+_compiler: Any = import_module("re._compiler")
+
+
+@functools.lru_cache(maxsize=4096)
+def members(op: str, value: Any, flags: int) -> Ranges:
+    """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags (only I and A matter)."""
+    negated, items = class_items(op, value)
+    ranges = union(pair for item in items for pair in _of_item(item, bool(flags & re.ASCII)))
+    plain = complement(ranges) if negated else ranges
+    if not flags & re.IGNORECASE:
+        return plain
+    cased, points = cased_points()
+    written = "".join(map(in_brackets, items))
+    # re itself is asked about the characters that have case; the others match as they are written
+    asked = _compiler.compile(f"[{'^' * negated}{written}]", flags & (re.ASCII | re.IGNORECASE))
+    inside = union((ord(char), ord(char)) for char in asked.findall(points))
+    return union((*_without(plain, cased), *inside))
+
+
+def _of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
+    kind, value = item
+    if kind == "LITERAL":
+        return ((value, value),)
+    if kind == "RANGE":
+        return (value,)
+    ranges = category(category_letter(value), ascii_only)
+    return complement(ranges) if "_NOT_" in value else ranges
+
+
+def _without(ranges: Ranges, others: Ranges) -> Ranges:
+    return complement(union((*complement(ranges), *others)))
+
+
+@functools.lru_cache(maxsize=8)
+def category(letter: str, ascii_only: bool) -> Ranges:
+    r"""Return the members of `\d`, `\s` or `\w`, asked of re.
+
+    Unicode's take some 20 ms the first time ever (`cached_sets`).
+    """
+    flags, size = (re.ASCII, 0x80) if ascii_only else (re.UNICODE, LAST + 1)
+
+    def asked() -> Ranges:
+        found = re.compile(f"\\{letter}+", flags).finditer(code_points(0, size))
+        return tuple((one.start(), one.end() - 1) for one in found)
+
+    return asked() if ascii_only else cached(letter, asked)
+
+
+@functools.lru_cache(maxsize=1)
+def cased_points() -> tuple[Ranges, str]:
+    """Return the code points that have case, as ranges and as a text; some 10 ms the first time ever.
+
+    They are those that lower() or upper() changes: re folds no others.
+    """
+
+    def asked() -> Ranges:
+        points: list[str] = []
+        for block in range(0, LAST + 1, 4096):
+            text = code_points(block, block + 4096)
+            if text.lower() != text or text.upper() != text:
+                points += [char for char in text if char.lower() != char or char.upper() != char]
+        return union((ord(char), ord(char)) for char in points)
+
+    ranges = cached("cased", asked)
+    return ranges, "".join(code_points(low, high + 1) for low, high in ranges)
+
+
+def code_points(start: int, end: int) -> str:
+    """Return the text of all code points in a range."""
+    return np.arange(start, end, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def in_brackets(item: Any) -> str:
+    """Return an item of a class as re writes it inside brackets."""
+    kind, value = item
+    if kind == "LITERAL":
+        return f"\\U{value:08x}"
+    if kind == "RANGE":
+        return f"\\U{value[0]:08x}-\\U{value[1]:08x}"
+    letter = category_letter(value)
+    return "\\" + (letter.upper() if "_NOT_" in value else letter)
+
+
+def category_letter(name: str) -> str:
+    """Return the letter of the escape of a category of re's parse tree, in lower case."""
+    return {"DIGIT": "d", "SPACE": "s", "WORD": "w"}[name.rpartition("_")[2]]
+
+
+def class_items(op: str, value: Any) -> tuple[bool, Any]:
+    """Return whether LITERAL, NOT_LITERAL or IN is negated, and its items."""
+    if op == "IN":
+        negated = value[:1] == (("NEGATE", "None"),)
+        return negated, value[negated:]
+    return op == "NOT_LITERAL", (("LITERAL", value),)
