@@ -179,7 +179,7 @@ ALPHABET = "abc"
 ATOMS = st.sampled_from(
     ["a", "b", "c", "ab", "[ab]", "[^a]", ".", "bc", r"\b", "(?=a)", "(?!b)", "(?<=a)", "(?<!b)", "$", "^"]
 )
-QUANTIFIERS = st.sampled_from(["", "", "", "*", "+", "?", "*?", "+?", "??", "{1,2}", "{2}?", "*+", "?+"])
+QUANTIFIERS = st.sampled_from(["", "", "", "*", "+", "?", "*?", "+?", "??", "{1,2}", "{2}?"])
 
 
 @st.composite
@@ -188,7 +188,7 @@ def patterns(draw: st.DrawFn, depth: int = 2) -> str:
     parts = []
     for _ in range(draw(st.integers(1, 3))):
         if depth and draw(st.integers(0, 2)) == 0:
-            opening = draw(st.sampled_from(["(?:", "(?:", "(?:", "(?>", "(?=", "(?!"]))
+            opening = draw(st.sampled_from(["(?:", "(?:", "(?:", "(?=", "(?!"]))
             inner = "|".join(draw(st.lists(patterns(depth=depth - 1), min_size=1, max_size=3)))
             atom = f"{opening}{inner})"
         else:

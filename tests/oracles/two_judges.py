@@ -28,8 +28,8 @@ class TwoJudges:
         """Return what both say, or None where they differ."""
         try:
             said = self._python.is_valid(value)
-        except TypeError:
-            # A float and a Decimal that are to be divided by one another.
+        except (TypeError, InvalidOperation):
+            # A float and a Decimal that are to be divided by one another, or a quotient of over 28 digits.
             return None
         return said if self._rust.is_valid(_written(value)) == said else None
 
