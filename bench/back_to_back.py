@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import NamedTuple
 
+from structgen.errors import StructgenError
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session, create
 from structgen.maskbench.readers import Case
 from structgen.maskbench.runner import engine_config
@@ -122,13 +123,16 @@ def run(config: EngineConfig, cases: Sequence[tuple[str, list[list[int]]]]) -> l
             found.append(None)
             continue
         found.append(perf_counter_ns() - begin)
-        for number, tokens in enumerate(instances):
-            session = session if number == 0 else begin_session()
-            for position, token in enumerate(tokens):
-                if number or position:  # the first mask is there
-                    session.fill()
-                if not session.allows(token) or session.commit(token) is False:
-                    break
+        try:
+            for number, tokens in enumerate(instances):
+                session = session if number == 0 else begin_session()
+                for position, token in enumerate(tokens):
+                    if number or position:  # the first mask is there
+                        session.fill()
+                    if not session.allows(token) or session.commit(token) is False:
+                        break
+        except StructgenError:
+            found[-1] = None  # a limit is met in the middle of a document
     return found
 
 
