@@ -320,17 +320,6 @@ class Inspection:
         """Return the number of the plain object of which this is a residue, -1 where it is of none."""
         return int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
 
-    def automaton(self, start: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None:
-        """Return a string automaton from a state on: [states, columns] the state after a byte of the decoded
-        string, and the outcome in each, -1: none; None where it has more states than `most`."""
-        strings = self._strings
-        states = strings.reachable(start, most)
-        if states is None:
-            return None
-        index = np.full(strings.count + 1, -1, np.int64)
-        index[states] = np.arange(len(states))
-        return index[strings.trans[states]], strings.outcome[states]
-
     def words(self, row: int) -> Iterator[bytes]:
         """Yield the words of a string spec that is a list."""
         words = self.string_row(row)[L.S_START]

@@ -284,20 +284,10 @@ class StringPool:
                 return None
         return sorted(words)
 
-    def reachable(self, state: int, most: int) -> Row | None:
-        """Return the states that texts lead to from a state, itself first; None past `most` of them."""
-        found = np.zeros(self.count, np.bool_)
-        found[state] = True
-        listed, new = [np.array([state], np.int32)], np.array([state], np.int32)
-        total = 1
-        while len(new) and total <= most:
-            rows = self.trans[new]
-            after = np.unique(rows[rows >= 0])
-            new = after[~found[after]]
-            found[new] = True
-            listed.append(new)
-            total += len(new)
-        return np.concatenate(listed) if total <= most else None
+    def farthest(self, start: int) -> int:
+        """Return how many characters the shortest rest has at most, in whichever state of the spec that
+        starts in `start`."""
+        return int(self._at(start)[0].rows.rests.max())
 
     def is_endless(self, start: int) -> bool:
         """Return whether endlessly many strings go on from each state of a spec that starts in `start`.

@@ -10,7 +10,7 @@ that collects a state's mask notes the places (`json_machine.masks.bound_noting`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -20,13 +20,12 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
 from structgen.errors import LimitError
-from structgen.json_grammars.completion.longest_rests import longest_rest
 from structgen.json_grammars.completion.next_characters import escape_rests
 from structgen.json_grammars.completion.obligatory_space import one_line
 from structgen.json_machine.inspection import Inspection, Place
 from structgen.json_machine.masks.state_walk import settle_costs
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import Key, SimpleObject, Spec
+from structgen.language.ir import Key, SimpleObject
 from structgen.native.raw_memory import address_of
 from structgen.schema.reading.missing_bytes import MANY, Quoting
 from structgen.tokens.token_mask import tokens_of
@@ -41,11 +40,7 @@ _QUOTED: Final = 12
 _WIDEST: Final = 12
 """Bytes that write any character."""
 _NAME: Final = 3
-_NAMES: Final = 500_000
-"""Characters by which a key that may be any differs from those that an object holds, and how many keys: no
-more than have so many characters."""
-_STATES: Final = 1 << 9
-"""States of an automaton of strings that is looked at as a whole."""
+"""Characters by which a key that may be any differs from those that an object holds: some 500,000 keys."""
 _TOGETHER: Final = 64
 """Texts whose tokens are counted by one call."""
 _QUOTE: Final = 34
@@ -267,22 +262,7 @@ class TokenBounds:
         own = self._places.get(key, -1)
         if own < 0:
             own = self._places[key] = self._own(mode, residue, lexeme, index, token)
-        below = self._below(frame)
-        if below >= L.UNBOUNDED and mode == L.M_STRING and frame >= 0 and self._is_free(residue):
-            below = self._behind_unread(frame)
-        return own + below
-
-    def _behind_unread(self, frame: int) -> int:
-        """Return a bound for what follows a string of any characters behind an item that is not known. One
-        more character makes it another string: `_QUOTED` has room for it."""
-        machine = self._machine
-        row, _extras, key, below = machine.frame(frame)
-        if key != -1:
-            return L.UNBOUNDED
-        menu = machine.network.items(machine.residue(row))
-        if menu.item is None or not menu.closes_next:
-            return L.UNBOUNDED
-        return self._after(row, None, menu.item) + self._below(below)
+        return own + self._below(frame)
 
     def _is_free(self, row: int) -> bool:
         """Return whether a string may have any characters, and ever more of them."""
@@ -326,11 +306,8 @@ class TokenBounds:
             spec, own = self._machine.string_row(row), L.UNBOUNDED
             words = self._machine.words_beside(row)
             if not spec[L.S_KIND] and not words:
-                rest = self._rest(spec[L.S_START], self._machine.network.demands, 1)
-                if spec[L.S_MOST] >= 0 and spec[L.S_START] != StringPool.FREE:
-                    # the shortest rest may have too many characters; one of the fewest has not
-                    rest = spec[L.S_FARTHEST] * _WIDEST
-                own = _QUOTED + self._missing(spec) + rest
+                # one of the fewest characters: the shortest rest may have too many
+                own = _QUOTED + self._missing(spec) + spec[L.S_FARTHEST] * _WIDEST
             elif self._is_free(row) and self._many:
                 # so many more characters can be written in more ways than there are words
                 own = _QUOTED + self._missing(spec) + words.bit_length()
@@ -368,19 +345,6 @@ class TokenBounds:
         texts = [self._literal(decode(rest.lstrip(_INSIDE)))[1:] for rest in rests]
         own = max(map(len, texts)) if written else self._most(texts)
         return written + len(_BROKEN) + own + self._missing(spec)
-
-    def _rest(self, start: int, demands: Callable[[int], Collection[int]], need: int) -> int:
-        """Return in how many bytes a string or key has `need` rests from each state of its automaton."""
-        if start == StringPool.FREE:
-            return 0 if need == 1 or self._many else L.UNBOUNDED
-        if start < 0:  # no key may come yet: what may is known when the state is met
-            return L.UNBOUNDED
-        found = self._machine.automaton(start, _STATES)
-        if found is None:
-            return L.UNBOUNDED
-        outcomes = [(outcome, demands(outcome)) for outcome in np.unique(found[1]).tolist() if outcome >= 0]
-        size = longest_rest(*found, outcomes, need, self._quoting.missing, ascii=self._quoting.is_ascii)
-        return L.UNBOUNDED if size is None else size
 
     def _below(self, frame: int) -> int:
         """Return a bound for what follows the value in a frame."""
@@ -475,7 +439,7 @@ class TokenBounds:
         menu = network.menu(residue)
         most = self._spaced(network.finish(residue).values())
         if menu.extra is not None:
-            key = self._key(row, menu.extra)
+            key = self._key(row)
             for formulas, place in menu.extra_places.items():
                 value = self._spaced(b":" + text for text in self._texts.values(place))
                 most = max(most, key + value + self._after(row, formulas, place))
@@ -485,11 +449,10 @@ class TokenBounds:
             most = max(most, self._escape + member + self._after(row, name, place))
         return most
 
-    def _key(self, row: int, spec: Spec) -> int:
+    def _key(self, row: int) -> int:
         """Return a bound for the rest of a key that is not named, of an object."""
-        if spec.judge is not None:
-            return L.UNBOUNDED
-        return _QUOTED + self._rest(self._machine.extra_start(row), self._machine.group, _NAMES)
+        is_any = self._many and self._machine.extra_start(row) == StringPool.FREE
+        return _QUOTED + _NAME if is_any else L.UNBOUNDED  # of others there may be few
 
     def _array(self, row: int) -> int:
         machine = self._machine

@@ -272,6 +272,7 @@ class Expander:
             if start < 0:
                 self._rows[spec] = -1
                 return -1
+            farthest = self.strings.farthest(start)
         values = (kind, start, least, most, outcomes, farthest, -1, 0)
         return self._string_row(spec, values)
 
