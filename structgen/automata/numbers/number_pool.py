@@ -358,18 +358,24 @@ def _is_of_zero(atom: ir.NumberAtom) -> bool:
     return isinstance(atom, ir.Points) and bool(atom.of) and not any(atom.of)
 
 
-@dataclass(frozen=True, eq=False)
 class _Listed:
-    """The lists of numbers of some formulas, as one name of a label's column."""
+    """The lists of numbers of some formulas, as one name of a label's column. A value of the column is the
+    number of a set of lists."""
 
-    atoms: tuple[ir.Points, ...]
-    sets: tuple[frozenset[int], ...]
-    """For each value of the column the lists that hold the number."""
+    def __init__(self, atoms: Sequence[ir.Points], sets: Sequence[frozenset[int]]) -> None:
+        """`sets`: for each value of the column the places of the lists that hold the number."""
+        self._count = len(sets)
+        self._holding: dict[ir.Points, list[int]] = {atom: [] for atom in atoms}
+        for value, held in enumerate(sets):
+            for place in held:
+                self._holding[atoms[place]].append(value)
 
-    def holding(self, atom: ir.Points) -> list[int]:
-        """Return the values of the column whose numbers are in a list."""
-        place = self.atoms.index(atom)
-        return [number for number, held in enumerate(self.sets) if place in held]
+    def hold(self, atom: ir.Points, column: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return for each label whether its number is in a list."""
+        among = np.zeros(self._count, np.bool_)
+        among[self._holding[atom]] = True
+        found: npt.NDArray[np.bool_] = among[column]
+        return found
 
 
 _FALSE, _UNKNOWN, _TRUE = range(3)
@@ -398,16 +404,20 @@ class _Table:
         self._places = {bound: at for at, bound in enumerate(self._bounds)}
         self._listed = next((name for name in names if isinstance(name, _Listed)), None)
         truths = [folded(formula, self._joined) for formula in formulas]
-        self._truths = dict(zip(ends, zip(*[truth.tolist() for truth in truths], strict=True), strict=True))
+        self._row_of = {label: at for at, label in enumerate(ends)}
+        self._truths = np.stack(truths, axis=1)
+        """[labels, formulas]"""
+        self._most: list[int] = self._truths.max(axis=1).tolist()
 
     def may_meet(self, label: tuple[object, ...] | None) -> bool:
         """Return whether some formula may be true."""
-        return label is not None and max(self._truths[label]) > _FALSE
+        return label is not None and self._most[self._row_of[label]] > _FALSE
 
     def met(self, label: tuple[object, ...] | None) -> frozenset[int]:
         """Return the formulas that are true."""
-        truths = () if label is None else self._truths[label]
-        return frozenset([at for at, truth in enumerate(truths) if truth == _TRUE])
+        if label is None:
+            return frozenset()
+        return frozenset(np.flatnonzero(self._truths[self._row_of[label]] == _TRUE).tolist())
 
     def _joined(self, formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[_Truths]) -> _Truths:
         values = [*map(self._of_atom, atoms), *parts]
@@ -429,8 +439,7 @@ class _Table:
                 return self._all(_UNKNOWN if self._asks(atom) else _TRUE)
             return (_TRUE * self._inside(atom, cell)).astype(np.int8)
         if isinstance(atom, ir.Points) and self._listed is not None:
-            held = np.isin(self._columns[self._listed], self._listed.holding(atom))
-            return (_TRUE * held).astype(np.int8)
+            return (_TRUE * self._listed.hold(atom, self._columns[self._listed])).astype(np.int8)
         if atom not in self._columns:
             return self._all(_UNKNOWN)
         return (_TRUE * self._columns[atom]).astype(np.int8)
