@@ -9,7 +9,7 @@ from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.automata.regex.ecma_syntax import only_legacy
-from structgen.schema.explaining.redundant_constraints import Redundant
+from structgen.schema.explaining.redundant_constraints import redundant
 from structgen.schema.reading import draft3
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.keywords import FORMATS
@@ -121,11 +121,10 @@ def report_of(
     }
     meant = {(one.pointer, one.keyword): one.likely for one in suspects(document)}
     findings: dict[Finding, None] = {}
-    redundant = Redundant(document)
     for schema in document.schemas:
         if isinstance(schema, SchemaPlace) and isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
-            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, redundant, meant)))
+            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, meant)))
     return KeywordReport(
         draft=document.draft,
         policies=document.policies,
@@ -145,7 +144,6 @@ def _findings(
     place: SchemaPlace,
     raw: dict[str, Any],
     refused: dict[tuple[str, str], str],
-    redundant: Redundant,
     meant: dict[tuple[str, str], str],
 ) -> Iterable[Finding]:
     known = place.scope.dialect
@@ -162,7 +160,7 @@ def _findings(
         elif keyword in known.keywords:
             why = _idle(document, place, raw, keyword, value)
             standing = KeywordStanding.ANNOTATION if why else KeywordStanding.ENFORCED
-            if not why and (why := redundant.why(place, raw, keyword)):
+            if not why and (why := redundant(document, place, raw, keyword)):
                 standing = KeywordStanding.REDUNDANT
             if keyword == "format" and standing is KeywordStanding.ENFORCED and isinstance(value, str):
                 why = "" if value in dict(document.policies.custom_formats) else CUTS.get(value, "")
