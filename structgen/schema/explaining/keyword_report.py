@@ -12,6 +12,7 @@ from structgen.automata.regex.ecma_syntax import only_legacy
 from structgen.schema.explaining.redundant_constraints import redundant
 from structgen.schema.reading import draft3
 from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.keywords import FORMATS
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.schema_place import SchemaPlace
@@ -119,7 +120,7 @@ def report_of(
     refused: dict[tuple[str, str], str] = {
         (refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals
     }
-    meant = {(one.pointer, one.keyword): one.likely for one in suspects(document)}
+    meant = {one.where: one.likely for one in suspects(document)}
     findings: dict[Finding, None] = {}
     for schema in document.schemas:
         if isinstance(schema, SchemaPlace) and isinstance(schema.raw, dict):
@@ -144,7 +145,7 @@ def _findings(
     place: SchemaPlace,
     raw: dict[str, Any],
     refused: dict[tuple[str, str], str],
-    meant: dict[tuple[str, str], str],
+    meant: dict[str, str],
 ) -> Iterable[Finding]:
     known = place.scope.dialect
     pointer = place.pointer
@@ -168,8 +169,8 @@ def _findings(
                 why = _legacy([value] if isinstance(value, str) else value)
         elif keyword not in known.annotations:
             why = f"unknown in draft {known.draft}"
-            if (pointer, keyword) in meant:
-                why += f"; is {meant[pointer, keyword]} meant?"
+            if likely := meant.get(f"{pointer}/{escape(keyword)}"):
+                why += f"; is {likely} meant?"
         yield Finding(pointer, keyword, standing, why)
 
 
