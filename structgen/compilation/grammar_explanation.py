@@ -9,7 +9,15 @@ from itertools import islice
 from time import perf_counter
 from typing import Any
 
-from structgen.compilation.explanation_text import MISSING
+from structgen.compilation.explanation_text import (
+    TextLine,
+    indented,
+    line,
+    missing,
+    plain_text,
+    section,
+    shortened,
+)
 from structgen.errors import GrammarError, OptionError
 from structgen.language.remarks import Conflict, Remarks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
@@ -19,7 +27,6 @@ from structgen.lark_grammars.lexer.lexemes import DECIDED
 from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.printable import named_bytes
 from structgen.text_grammars.context_free.productive_symbols import productive
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import TOKEN, Language
@@ -28,10 +35,8 @@ from structgen.text_grammars.text_grammar import TextGrammar
 
 _SAMPLES = 8
 """Texts of a terminal of which it is told what they become."""
-_MOST_SHOWN = 50
-"""Findings of one sort that are printed."""
-_SHORTEST_SHOWN = 2_000
-"""Characters of the shortest text that are printed."""
+_MOST_OF_CONFLICTS = 200
+"""Lines about conflicts that are printed."""
 _BEHINDS = 64
 """Ways in which a lexeme may be preceded that are looked at."""
 
@@ -89,7 +94,7 @@ class GrammarExplanation:
 
     def __str__(self) -> str:
         """Return what `structgen explain` prints of it."""
-        return "\n".join(told_of_grammar(self))
+        return plain_text(told_of_grammar(self))
 
     @property
     def has_faults(self) -> bool:
@@ -102,17 +107,16 @@ class GrammarExplanation:
         return asdict(self)
 
 
-def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator[str]:
-    """Yield the lines that `structgen explain` prints of a grammar of texts. `name`: of its file, if any."""
-    costs = explanation.costs
-    yield f"{name}: {explanation.kind}" if name else explanation.kind
-    if costs.contexts:
-        yield (
-            f"{costs.rules:,} rules, {costs.terminals:,} terminals; {costs.parser_states:,} parser states, "
-            f"{costs.contexts:,} contexts of the lexer"
+def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator[TextLine]:
+    """Yield what is said of a grammar of texts. `name`: of its file, if any."""
+    costs, shortest = explanation.costs, explanation.shortest
+    head = [(name, "bold"), (": ", "")] if name else []
+    yield line(*head, (explanation.kind, ""))
+    if costs.rules:
+        lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
+        yield line(
+            (f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer if costs.contexts else ''}", "")
         )
-    elif costs.rules:
-        yield f"{costs.rules:,} rules, {costs.terminals:,} terminals"
     conflicts = []
     for conflict in explanation.conflicts:
         conflicts += [
@@ -120,41 +124,30 @@ def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator
             *(f"    {one}" for one in conflict.kept),
         ]
         conflicts += ["  and does not reduce by", *(f"    {one}" for one in conflict.dropped)]
-    yield from _section("Conflicts that lark resolves", conflicts, _MOST_SHOWN * 4)
-    yield from _section("Rules that the start rule does not lead to", explanation.unused_rules)
-    yield from _section("Rules that derive no text", explanation.unproductive)
-    yield from _section("Terminals of no use to a rule", explanation.unused_terminals)
-    yield from _section(
-        "Terminals that never come: they are declared, and nothing makes them", explanation.never_made
-    )
+    yield from section("Conflicts that lark resolves", indented(conflicts), most=_MOST_OF_CONFLICTS)
     beaten = [
         f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}"
         for one in explanation.beaten
     ]
-    yield from _section("Terminals that can never win", beaten)
-    yield from _section(MISSING, [named_bytes(explanation.missing_bytes)] * bool(explanation.missing_bytes))
-    yield ""
-    if explanation.shortest is None:
-        yield "It accepts no text."
+    for title, found in (
+        ("Rules that the start rule does not lead to", explanation.unused_rules),
+        ("Rules that derive no text", explanation.unproductive),
+        ("Terminals of no use to a rule", explanation.unused_terminals),
+        ("Terminals that never come: they are declared, and nothing makes them", explanation.never_made),
+        ("Terminals that can never win", beaten),
+    ):
+        yield from section(title, indented(found))
+    yield from missing(explanation.missing_bytes)
+    if shortest is None:
+        yield line()
+        yield line(("It accepts no text.", ""))
     else:
-        shown = explanation.shortest
-        yield f"A shortest text ({len(shown.encode()):,} bytes)"
-        yield "  " + repr(shown[:_SHORTEST_SHOWN]) + (" …" if len(shown) > _SHORTEST_SHOWN else "")
-    yield from _section(
-        "Random texts", [repr(one) for one in explanation.sentences], len(explanation.sentences)
-    )
-    yield ""
-    yield "What it costs"
-    yield f"  {costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
-
-
-def _section(title: str, lines: tuple[str, ...] | list[str], most: int = _MOST_SHOWN) -> Iterator[str]:
-    if lines:
-        yield ""
-        yield title
-        yield from (f"  {line}" for line in lines[:most])
-        if len(lines) > most:
-            yield f"  and {len(lines) - most:,} more lines (--json has all)"
+        size = f"{len(shortest.encode()):,} bytes"
+        yield from section(f"A shortest text ({size})", indented([repr(shortened(shortest))]))
+    sentences = indented(map(repr, explanation.sentences))
+    yield from section("Random texts", sentences, most=len(sentences))
+    took = f"{costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
+    yield from section("What it costs", indented([took]))
 
 
 def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:
