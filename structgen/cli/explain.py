@@ -149,9 +149,11 @@ def _show(console: Console, told: Iterable[TextLine]) -> None:
     for line in told:
         if not console.is_terminal:
             console.print(line.plain, soft_wrap=True, markup=False)
-            continue
-        columns = Table.grid()
-        columns.add_column(no_wrap=True)
-        columns.add_column(overflow="fold")
-        columns.add_row(Text.assemble(*line.head), Text.assemble(*line.body))
-        console.print(columns)
+        elif not line.head:
+            console.print(Text.assemble(*line.body))
+        else:
+            columns = Table.grid()
+            columns.add_column(no_wrap=True)
+            columns.add_column(overflow="fold")
+            columns.add_row(Text.assemble(*line.head), Text.assemble(*line.body))
+            console.print(columns)

@@ -32,7 +32,7 @@ class TextLine:
 
 def line(*body: StyledText, left: int = 0) -> TextLine:
     """Return a line with so many blanks before it."""
-    return TextLine(((" " * left, ""),), body)
+    return TextLine(((" " * left, ""),) if left else (), body)
 
 
 def section(
