@@ -53,7 +53,7 @@ from structgen.schema.recogniser.object_keys import KeyClass
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
-from structgen.schema.recogniser.smallest_contradiction import empty_schema, smallest
+from structgen.schema.recogniser.smallest_contradiction import smallest
 
 _AVOIDING_SEARCHES = 8
 """Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
@@ -133,7 +133,7 @@ class SchemaNetwork:
         self.objects.alive = self.arrays.alive = self.oracle.alive
         demand = tables.of_value(tables.demand_of(document.root))
         if demand == NEVER or not self.oracle.alive(demand):
-            raise self._empty(demand, strings, widest)
+            raise self._empty(strings, widest)
         self.root = tables.place((demand,))
 
     @property
@@ -538,11 +538,9 @@ class SchemaNetwork:
 
     # No document at all
 
-    def _empty(
-        self, demand: int, strings: StringOracle, widest: Callable[[], NumberOracle] | None
-    ) -> UnsatisfiableSchema:
+    def _empty(self, strings: StringOracle, widest: Callable[[], NumberOracle] | None) -> UnsatisfiableSchema:
         document = self.document
-        places = self._conflict(demand) or (document.root.pointer,)
+        found = smallest(self.oracle, [(document.root, False)])
         policies = document.policies
         narrow = policies.narrow
         if narrow and widest is not None:
@@ -561,21 +559,19 @@ class SchemaNetwork:
                     + ", ".join(blamed or narrow)
                     + ".",
                     policies=blamed or narrow,
-                    places=places,
-                    where=places[0],
+                    places=found.places,
+                    where=found.places[0],
                     cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
                 )
         met = {info.schema.format for info in self.tables.infos.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
-        found = smallest(self.oracle, [(document.root, False)])
-        why, cure = self._empty_root(demand) or (found.told, found.cure)
         return UnsatisfiableSchema(
-            f"no document satisfies the schema{but}: {why}.",
+            f"no document satisfies the schema{but}: {found.told}.",
             keywords=found.keywords,
-            places=places,
-            where=places[0],
-            cure=cure.removesuffix(".") + ", or ban fewer texts." if document.banned else cure,
+            places=found.places,
+            where=found.places[0],
+            cure=found.cure.removesuffix(".") + ", or ban fewer texts." if document.banned else found.cure,
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
@@ -586,39 +582,6 @@ class SchemaNetwork:
         except UnsatisfiableSchema:
             return False
         return True
-
-    def _empty_root(self, demand: int) -> tuple[str, str] | None:
-        """Return why the root allows nothing on its face, and how to mend it; None where it does not show."""
-        if demand == NEVER:
-            root = self.tables.info(self.document.root)
-            for part in root.opened or (root.schema,):
-                if self.tables.literal(part) == NEVER:
-                    return empty_schema(self.tables.info(part).schema)
-        return None
-
-    def _conflict(self, demand: int) -> tuple[str, ...]:
-        """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""
-        tables = self.tables
-        seen: dict[int, None] = {}
-        while demand != NEVER and demand not in seen:
-            seen[demand] = None
-            together = [
-                schema
-                for literal in tables.demands[demand]
-                if not literal & 1
-                for schema in self.shapes.overlaps.conjuncts(literal)
-            ]
-            for key in dict.fromkeys(key for schema in together for key in schema.required):
-                literals = self.shapes.obligations.value_literals(together, key)
-                child = tables.demand(literals)
-                if child != NEVER and self.oracle.alive(child):
-                    continue
-                if child == NEVER:
-                    said = [tables.about(literal).schema.pointer for literal in literals if literal >= 0]
-                    return tuple(dict.fromkeys((*tables.sources((demand,)), *said)))
-                demand = child
-                break
-        return tables.sources(list(seen)[-1:])
 
 
 class _Under:
