@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -94,32 +94,24 @@ def explain(
     from structgen.compilation.grammar_explanation import told_of_grammar
     from structgen.compilation.schema_explanation import SHOWN_LINES, told_of_schema
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
-    from structgen.text_grammars.text_grammar import TextGrammar
+    from structgen.schema.explaining.outline import MOST_LINES
 
     grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation
     try:
         grammar = options.read()
         vocabulary = None if tokenizer is None else structgen.Tokenizer.from_huggingface(tokenizer)
-        if not isinstance(grammar, JsonSchemaGrammar):
-            assert isinstance(grammar, TextGrammar)
-            if lines is not None or openai or prove:
-                raise OptionError(
-                    "These options do not apply to a grammar.",
-                    where="--lines, --openai, --prove",
-                    cure="Leave them out.",
-                )
-            explanation = structgen.explain(
-                grammar, sentences=sentences or 0, seed=seed or 0, tokenizer=vocabulary
-            )
-        else:
-            if sentences is not None or seed is not None:
-                raise OptionError(
-                    "These options do not apply to a schema.",
-                    where="--sentences, --seed",
-                    cure="Leave them out.",
-                )
-            explanation = structgen.explain(grammar, openai=openai, prove=prove, tokenizer=vocabulary)
+        is_schema = isinstance(grammar, JsonSchemaGrammar)
+        explained: Any = structgen.explain  # which options go with which grammar it says itself
+        explanation = explained(
+            grammar,
+            lines=MOST_LINES if is_schema or lines is None else lines,  # of a schema so many are printed
+            openai=openai,
+            prove=prove,
+            sentences=sentences or 0,
+            seed=seed or 0,
+            tokenizer=vocabulary,
+        )
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)
     except UnsupportedError as error:
