@@ -560,7 +560,7 @@ class SchemaNetwork:
                     + ".",
                     policies=blamed or narrow,
                     places=found.places,
-                    where=found.places[0],
+                    where=found.places[-1],
                     cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
                 )
         met = {info.schema.format for info in self.tables.infos.values()}
@@ -570,7 +570,7 @@ class SchemaNetwork:
             f"no document satisfies the schema{but}: {found.told}.",
             keywords=found.keywords,
             places=found.places,
-            where=found.places[0],
+            where=found.places[-1],
             cure=found.cure.removesuffix(".") + ", or ban fewer texts." if document.banned else found.cure,
         )
 
