@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
@@ -27,7 +27,6 @@ from structgen.language.ir import (
     Spec,
     ValueMenu,
 )
-from structgen.limits import Limits
 from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
@@ -42,9 +41,8 @@ from structgen.schema.meaning.place import (
 from structgen.schema.meaning.scalars import NumberOracle, Scalars, StringOracle
 from structgen.schema.meaning.shape import asks_for_any_key
 from structgen.schema.meaning.shape_disjunctions import Shapes
+from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_values import JsonPieces
-from structgen.schema.reading.missing_bytes import Quoting, quoting_of
-from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
@@ -61,25 +59,6 @@ _FREE = Spec((TRUE,))
 _NO_MOVES: Mapping[frozenset[int], int] = MappingProxyType({})
 
 
-class SchemaDocument(Protocol):
-    """The parts of a schema document that the network reads."""
-
-    @property
-    def root(self) -> Schema: ...
-
-    @property
-    def limits(self) -> Limits: ...
-
-    @property
-    def policies(self) -> Policies: ...
-
-    @property
-    def banned(self) -> tuple[str, ...]: ...
-
-    @property
-    def quoting(self) -> Quoting: ...
-
-
 class SchemaNetwork:
     """The language of the documents that a JSON Schema accepts, within the policies (`ir.Network`)."""
 
@@ -87,7 +66,7 @@ class SchemaNetwork:
 
     def __init__(
         self,
-        document: SchemaDocument,
+        document: Document,
         strings: StringOracle,
         numbers: NumberOracle,
         *,
@@ -575,24 +554,13 @@ class SchemaNetwork:
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
-        missing = self.document.quoting.missing
-        document = _Under(self.document.root, self.document.limits, policies, missing)
+        document = copy(self.document)
+        document.policies, document.banned = policies, ()
         try:
             SchemaNetwork(document, strings, numbers)
         except UnsatisfiableSchema:
             return False
         return True
-
-
-class _Under:
-    """A document under other policies."""
-
-    def __init__(self, root: Schema, limits: Limits, policies: Policies, missing: frozenset[int]) -> None:
-        self.root = root
-        self.limits = limits
-        self.policies = policies
-        self.banned: tuple[str, ...] = ()
-        self.quoting = quoting_of(policies.escapes, missing)
 
 
 def _better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:
