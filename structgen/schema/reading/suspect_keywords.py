@@ -28,10 +28,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from structgen.automata.formats.named_formats import KNOWN
 from structgen.errors import SchemaError
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DRAFTS
-from structgen.schema.reading.format_names import is_known
 from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.keywords import FORMATS
 
@@ -126,7 +126,7 @@ def misspelt_formats(document: Document) -> Iterator[Suspect]:
     known = (*dict(document.policies.custom_formats), *sorted(FORMATS))
     likely: dict[str, str | None] = {}
     for pointer, name in {(place.pointer, name): None for place, name in document.unknown_formats}:
-        if name not in likely and not is_known(name) and len(likely) * len(known) < _MOST_COMPARED:
+        if name not in likely and name not in KNOWN and len(likely) * len(known) < _MOST_COMPARED:
             likely[name] = _nearest(name, known)
         if meant := likely.get(name):
             yield Suspect(
