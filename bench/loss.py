@@ -292,7 +292,12 @@ class Subject:
     def _witness(self, without: Any, pointer: str = "#") -> str | None:
         """Return the shortest text of a value that one of the schemas takes and the other does not, or of
         such a value of one place."""
-        return self.twins.witness(self.grammar.document(without), pointer)
+        demand = self.twins.difference(self.grammar.document(without), pointer)
+        if demand is None:
+            return None
+        text = self.twins.network.oracle.text(demand)
+        assert text is not None, "a demand that some value meets has a shortest text"
+        return text.flat().decode("utf-8", "surrogatepass")
 
 
 def _uri(pointer: str) -> str:

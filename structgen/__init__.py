@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from structgen import integrations as integrations
     from structgen import monitors as monitors
     from structgen.compilation.compiler import compile
-    from structgen.compilation.explanation import Explanation, explain
+    from structgen.compilation.explanation import explain
     from structgen.compilation.grammar_explanation import GrammarExplanation
     from structgen.compilation.preloading import preload
+    from structgen.compilation.schema_explanation import Explanation
     from structgen.core.batch import RowStatus, advance_all, fill_masks
     from structgen.core.compiled import CompiledGrammar, State
     from structgen.core.dfa import Dfa
@@ -292,8 +293,10 @@ def _home(name: str) -> str | None:
             return "structgen.sampling.targets.expert"
         case "Expected":
             return "structgen.language.expectation"
-        case "Explanation" | "explain":
+        case "explain":
             return "structgen.compilation.explanation"
+        case "Explanation":
+            return "structgen.compilation.schema_explanation"
         case "GrammarExplanation":
             return "structgen.compilation.grammar_explanation"
         case "infill":

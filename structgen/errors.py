@@ -109,7 +109,7 @@ class UnsupportedError(GrammarError):
 
 class UnsatisfiableSchema(GrammarError):
     """No document satisfies the schema; `keywords` are the JSON pointers of a smallest set of keywords that
-    contradict each other, `places` those of schemas that do, at the deepest place that shows it."""
+    contradict each other, `places` those of their schemas, in the order of the text."""
 
     def __init__(
         self,

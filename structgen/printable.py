@@ -51,12 +51,18 @@ def json_text(value: Any) -> str:
     return _ALL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
-def named_bytes(some: Collection[int]) -> str:
-    """Return bytes in hexadecimal digits, runs of them by their ends."""
+def byte_runs(some: Collection[int]) -> list[list[int]]:
+    """Return the runs of bytes that follow each other, by their ends, ascending."""
     runs: list[list[int]] = []
     for byte in sorted(some):
         if runs and runs[-1][1] == byte - 1:
             runs[-1][1] = byte
         else:
             runs.append([byte, byte])
+    return runs
+
+
+def named_bytes(some: Collection[int]) -> str:
+    """Return bytes in hexadecimal digits, runs of them by their ends."""
+    runs = byte_runs(some)
     return ", ".join(f"0x{low:02x}" + (f" to 0x{high:02x}" if high > low else "") for low, high in runs)

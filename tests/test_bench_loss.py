@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from structgen.schema.explaining.redundant_constraints import Redundant
+from structgen.schema.explaining import keyword_report
 from structgen.schema.explaining.schema_difference import SchemaDifference
 from structgen.schema.reading import dialects
 
@@ -154,7 +154,7 @@ def test_a_keyword_that_the_reader_drops_is_silent(
 def test_a_keyword_that_the_report_wrongly_calls_redundant_is_untrue(
     loss: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Redundant, "why", lambda self, place, raw, keyword: "so it is said")
+    monkeypatch.setattr(keyword_report, "redundant", lambda document, place, raw, keyword: "so it is said")
     assert verdicts(loss, {"minLength": 1}) == {"#/minLength": loss.UNTRUE}
 
 

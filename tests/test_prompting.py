@@ -83,6 +83,12 @@ def test_a_definition_that_holds_itself_is_named_once() -> None:
     assert schema_outline(an_object(a={"$ref": "#"})) == "Root={a?: Root}"
 
 
+def test_a_short_definition_that_holds_itself_ends_where_it_is_written_again() -> None:
+    node = an_object(next={"$ref": "#/$defs/node"})
+    schema = {**an_object(a={"$ref": "#/$defs/node"}, b={"$ref": "#/$defs/node"}), "$defs": {"node": node}}
+    assert schema_outline(schema) == "{a?: node={next?: node}, b?: {next?: node}}"
+
+
 def test_a_long_definition_is_written_once() -> None:
     fields = {f"field_{number}": STRING for number in range(30)}
     both = an_object(a={"$ref": "#/$defs/Long"}, b={"$ref": "#/$defs/Long"})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,13 +17,10 @@ from structgen.errors import OptionError, StructgenError, UnsatisfiableSchema, U
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from structgen.compilation.explanation import Explanation
-    from structgen.compilation.explanation_text import TextLine, ToldPart, TreeRow
+    from structgen.compilation.explanation_text import TextLine
     from structgen.compilation.grammar_explanation import GrammarExplanation
+    from structgen.compilation.schema_explanation import Explanation
     from structgen.core.grammar import Grammar
-
-_WITH_SOURCES = 100
-"""Columns of a terminal from which on the schema's places are shown beside the words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,35 +91,27 @@ def explain(
     dead end, a refusal with --openai); 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
-    from structgen.compilation.explanation_text import SHOWN_LINES, told_of_schema
     from structgen.compilation.grammar_explanation import told_of_grammar
+    from structgen.compilation.schema_explanation import SHOWN_LINES, told_of_schema
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
-    from structgen.text_grammars.text_grammar import TextGrammar
+    from structgen.schema.explaining.outline import MOST_LINES
 
     grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation
     try:
         grammar = options.read()
         vocabulary = None if tokenizer is None else structgen.Tokenizer.from_huggingface(tokenizer)
-        if not isinstance(grammar, JsonSchemaGrammar):
-            assert isinstance(grammar, TextGrammar)
-            if lines is not None or openai or prove:
-                raise OptionError(
-                    "These options do not apply to a grammar.",
-                    where="--lines, --openai, --prove",
-                    cure="Leave them out.",
-                )
-            explanation = structgen.explain(
-                grammar, sentences=sentences or 0, seed=seed or 0, tokenizer=vocabulary
-            )
-        else:
-            if sentences is not None or seed is not None:
-                raise OptionError(
-                    "These options do not apply to a schema.",
-                    where="--sentences, --seed",
-                    cure="Leave them out.",
-                )
-            explanation = structgen.explain(grammar, openai=openai, prove=prove, tokenizer=vocabulary)
+        is_schema = isinstance(grammar, JsonSchemaGrammar)
+        explained: Any = structgen.explain  # which options go with which grammar it says itself
+        explanation = explained(
+            grammar,
+            lines=MOST_LINES if is_schema or lines is None else lines,  # of a schema so many are printed
+            openai=openai,
+            prove=prove,
+            sentences=sentences or 0,
+            seed=seed or 0,
+            tokenizer=vocabulary,
+        )
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)
     except UnsupportedError as error:
@@ -134,55 +123,29 @@ def explain(
         refuse(error, as_json)
     if as_json:
         echo_json(explanation.to_json())
-    elif isinstance(explanation, structgen.GrammarExplanation):
-        echo("\n".join(told_of_grammar(explanation, options.named)))
     else:
-        _show(console(highlight=False), told_of_schema(explanation, options.named, lines or SHOWN_LINES))
+        told = (
+            told_of_grammar(explanation, options.named)
+            if isinstance(explanation, structgen.GrammarExplanation)
+            else told_of_schema(explanation, options.named, lines or SHOWN_LINES)
+        )
+        _show(console(highlight=False), told)
     raise typer.Exit(int(explanation.has_faults))
 
 
-def _show(console: Console, told: Iterable[ToldPart]) -> None:
-    """Print an explanation: in columns and colours on a terminal, else a line for each place, unwrapped."""
-    from rich.text import Text
-
-    from structgen.compilation.explanation_text import TextLine, tree_width
-
-    for part in told:
-        if isinstance(part, TextLine):
-            _line(console, part)
-        elif console.is_terminal:
-            _tree(console, part)
-        else:
-            width = tree_width(part)
-            for row in part:
-                console.print(Text(row.plain(width)), soft_wrap=True)
-
-
-def _line(console: Console, line: TextLine) -> None:
-    """Print a line; only a terminal wraps it."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    if console.is_terminal:
-        console.print(Padding(Text.assemble(*line.parts), (0, 0, 0, line.left)))
-    else:
-        indented = line.plain.replace("\n", "\n" + " " * line.left)
-        console.print(indented, soft_wrap=True, markup=False)
-
-
-def _tree(console: Console, rows: Sequence[TreeRow]) -> None:
+def _show(console: Console, told: Iterable[TextLine]) -> None:
+    """Print an explanation: in columns and colours on a terminal, else as plain lines, unwrapped."""
     from rich.table import Table
     from rich.text import Text
 
-    from structgen.compilation.explanation_text import tree_width
-
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, min_width=tree_width(rows))
-    table.add_column(overflow="fold")
-    sources = console.width >= _WITH_SOURCES
-    if sources:
-        table.add_column(style="dim", overflow="fold", justify="left", max_width=console.width // 3)
-    for row in rows:
-        cells = [Text.assemble((row.guide, "dim"), (row.label, row.style)), Text(row.what, row.what_style)]
-        table.add_row(*cells, *([row.source] if sources else []))
-    console.print(table)
+    for line in told:
+        if not console.is_terminal:
+            console.print(line.plain, soft_wrap=True, markup=False)
+        elif not line.head:
+            console.print(Text.assemble(*line.body))
+        else:
+            columns = Table.grid()
+            columns.add_column(no_wrap=True)
+            columns.add_column(overflow="fold")
+            columns.add_row(Text.assemble(*line.head), Text.assemble(*line.body))
+            console.print(columns)

@@ -1,91 +1,26 @@
-"""What a schema comes to, for people: what its documents are, what in it can never hold, what it costs."""
+"""`explain`: what a schema or a grammar comes to, for people."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from time import perf_counter
-from typing import Any, overload
+from typing import overload
 
 from structgen.compilation.compiler import compile
-from structgen.compilation.explanation_text import plain_text, told_of_schema
 from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
 from structgen.compilation.implied_constraints import proved
+from structgen.compilation.schema_explanation import Costs, Explanation
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, options_named
 from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
-from structgen.schema.explaining.impossible import Impossible, impossible
-from structgen.schema.explaining.keyword_report import KeywordReport
-from structgen.schema.explaining.outline import MOST_LINES, Outline, outline
-from structgen.schema.reading.openai import OpenAIRefusal, refusals
+from structgen.schema.explaining.impossible import impossible
+from structgen.schema.explaining.outline import MOST_LINES, outline
+from structgen.schema.reading.openai import refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What a grammar took to compile, and how far it is expanded once its shortest document is known."""
-
-    subschemas: int
-    """Subschemas with keywords that the root reaches, each counted once."""
-    compile_ms: float
-    places: int
-    residues: int
-    machine_states: int
-    string_states: int
-    table_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A schema explained; made by `explain`."""
-
-    report: KeywordReport
-    """Keyword by keyword: enforced, annotation; with the draft, the policies and notes."""
-    outline: Outline
-    """What the documents are, place by place."""
-    impossible: tuple[Impossible, ...]
-    """Branches, properties, items and constants that no document makes use of."""
-    complete: bool
-    """Whether all of the schema was searched for such parts, and told in the outline."""
-    smallest: str
-    """The shortest document within the policies."""
-    costs: Costs
-    openai: tuple[OpenAIRefusal, ...] = ()
-    """What a server for OpenAI's strict structured outputs refuses, if that was asked."""
-    missing_bytes: tuple[int, ...] = ()
-    """The bytes that no token of the vocabulary writes by itself, if one was given; `smallest` is then the
-    smallest that its tokens write."""
-
-    def __str__(self) -> str:
-        """Return what `structgen explain` prints of it."""
-        return plain_text(told_of_schema(self))
-
-    @property
-    def may_dead_end(self) -> tuple[str, ...]:
-        """Places that the liveness oracle could not decide (`Limits(liveness="flag")`)."""
-        return self.report.may_dead_end
-
-    @property
-    def has_faults(self) -> bool:
-        """Whether something in the schema can never hold, a place may dead-end, or a server refuses it."""
-        return bool(self.impossible or self.may_dead_end or self.openai)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all of it as a JSON-ready dict; lines refer to each other by their index, without depth."""
-        return {
-            "documents": [asdict(line) for line in self.outline.lines],
-            "lines_cut": self.outline.cut,
-            "impossible": [asdict(one) for one in self.impossible],
-            "complete": self.complete,
-            "smallest": self.smallest,
-            "report": self.report.to_json(),
-            "costs": asdict(self.costs),
-            "openai": [asdict(one) for one in self.openai],
-            "missing_bytes": [*self.missing_bytes],
-        }
 
 
 @overload

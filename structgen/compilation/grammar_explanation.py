@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from time import perf_counter
 from typing import Any
 
-from structgen.compilation.explanation_text import MISSING
+from structgen.compilation.explanation_text import (
+    TextLine,
+    indented,
+    line,
+    missing,
+    plain_text,
+    section,
+    shortened,
+)
 from structgen.errors import GrammarError, OptionError
-from structgen.language.remarks import Conflict, Remarks
+from structgen.language.remarks import NO_REMARKS, Conflict
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
@@ -19,8 +27,7 @@ from structgen.lark_grammars.lexer.lexemes import DECIDED
 from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.printable import named_bytes
-from structgen.text_grammars.context_free.productive_symbols import productive
+from structgen.text_grammars.context_free.productive_symbols import S, productive
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import TOKEN, Language
 from structgen.text_grammars.machine.random_sentences import random_word
@@ -28,10 +35,8 @@ from structgen.text_grammars.text_grammar import TextGrammar
 
 _SAMPLES = 8
 """Texts of a terminal of which it is told what they become."""
-_MOST_SHOWN = 50
-"""Findings of one sort that are printed."""
-_SHORTEST_SHOWN = 2_000
-"""Characters of the shortest text that are printed."""
+_MOST_OF_CONFLICTS = 200
+"""Lines about conflicts that are printed."""
 _BEHINDS = 64
 """Ways in which a lexeme may be preceded that are looked at."""
 
@@ -49,16 +54,16 @@ class Beaten:
 class GrammarCosts:
     """How large a grammar is, and what it took."""
 
-    terminals: int
-    rules: int
-    parser_states: int
-    contexts: int
+    terminals: int = 0
+    rules: int = 0
+    parser_states: int = 0
+    contexts: int = 0
     """Sets of terminals that the lexer looks for; 0 without a lexer."""
-    lexer_states: int
+    lexer_states: int = 0
     """States of lexemes, or of patterns, that were met until the shortest text was known."""
-    load_ms: float
+    load_ms: float = 0.0
     """What `sg.lark` took, lark's own loading or the reading of what was kept of it."""
-    language_ms: float
+    language_ms: float = 0.0
     """From there to the shortest text."""
 
 
@@ -89,7 +94,7 @@ class GrammarExplanation:
 
     def __str__(self) -> str:
         """Return what `structgen explain` prints of it."""
-        return "\n".join(told_of_grammar(self))
+        return plain_text(told_of_grammar(self))
 
     @property
     def has_faults(self) -> bool:
@@ -102,17 +107,16 @@ class GrammarExplanation:
         return asdict(self)
 
 
-def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator[str]:
-    """Yield the lines that `structgen explain` prints of a grammar of texts. `name`: of its file, if any."""
-    costs = explanation.costs
-    yield f"{name}: {explanation.kind}" if name else explanation.kind
-    if costs.contexts:
-        yield (
-            f"{costs.rules:,} rules, {costs.terminals:,} terminals; {costs.parser_states:,} parser states, "
-            f"{costs.contexts:,} contexts of the lexer"
+def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator[TextLine]:
+    """Yield what is said of a grammar of texts. `name`: of its file, if any."""
+    costs, shortest = explanation.costs, explanation.shortest
+    head = [(name, "bold"), (": ", "")] if name else []
+    yield line(*head, (explanation.kind, ""))
+    if costs.rules:
+        lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
+        yield line(
+            (f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer if costs.contexts else ''}", "")
         )
-    elif costs.rules:
-        yield f"{costs.rules:,} rules, {costs.terminals:,} terminals"
     conflicts = []
     for conflict in explanation.conflicts:
         conflicts += [
@@ -120,41 +124,30 @@ def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator
             *(f"    {one}" for one in conflict.kept),
         ]
         conflicts += ["  and does not reduce by", *(f"    {one}" for one in conflict.dropped)]
-    yield from _section("Conflicts that lark resolves", conflicts, _MOST_SHOWN * 4)
-    yield from _section("Rules that the start rule does not lead to", explanation.unused_rules)
-    yield from _section("Rules that derive no text", explanation.unproductive)
-    yield from _section("Terminals of no use to a rule", explanation.unused_terminals)
-    yield from _section(
-        "Terminals that never come: they are declared, and nothing makes them", explanation.never_made
-    )
+    yield from section("Conflicts that lark resolves", indented(conflicts), most=_MOST_OF_CONFLICTS)
     beaten = [
         f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}"
         for one in explanation.beaten
     ]
-    yield from _section("Terminals that can never win", beaten)
-    yield from _section(MISSING, [named_bytes(explanation.missing_bytes)] * bool(explanation.missing_bytes))
-    yield ""
-    if explanation.shortest is None:
-        yield "It accepts no text."
+    for title, found in (
+        ("Rules that the start rule does not lead to", explanation.unused_rules),
+        ("Rules that derive no text", explanation.unproductive),
+        ("Terminals of no use to a rule", explanation.unused_terminals),
+        ("Terminals that never come: they are declared, and nothing makes them", explanation.never_made),
+        ("Terminals that can never win", beaten),
+    ):
+        yield from section(title, indented(found))
+    yield from missing(explanation.missing_bytes)
+    if shortest is None:
+        yield line()
+        yield line(("It accepts no text.", ""))
     else:
-        shown = explanation.shortest
-        yield f"A shortest text ({len(shown.encode()):,} bytes)"
-        yield "  " + repr(shown[:_SHORTEST_SHOWN]) + (" …" if len(shown) > _SHORTEST_SHOWN else "")
-    yield from _section(
-        "Random texts", [repr(one) for one in explanation.sentences], len(explanation.sentences)
-    )
-    yield ""
-    yield "What it costs"
-    yield f"  {costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
-
-
-def _section(title: str, lines: tuple[str, ...] | list[str], most: int = _MOST_SHOWN) -> Iterator[str]:
-    if lines:
-        yield ""
-        yield title
-        yield from (f"  {line}" for line in lines[:most])
-        if len(lines) > most:
-            yield f"  and {len(lines) - most:,} more lines (--json has all)"
+        size = f"{len(shortest.encode()):,} bytes"
+        yield from section(f"A shortest text ({size})", indented([repr(shortened(shortest))]))
+    sentences = indented(map(repr, explanation.sentences))
+    yield from section("Random texts", sentences, most=len(sentences))
+    took = f"{costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
+    yield from section("What it costs", indented([took]))
 
 
 def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:
@@ -175,52 +168,49 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     words: tuple[str, ...] = ()
     if language is not None and shortest is not None:
         words = tuple(random_word(language, source).decode() for _ in range(sentences))
+    kind, remarks = grammar.source, NO_REMARKS
+    beaten: tuple[Beaten, ...] = ()
+    unproductive: tuple[str, ...] = ()
+    costs = GrammarCosts(
+        parser_states=sizes.get("parser_states", 0),
+        lexer_states=sizes.get("string_states", 0),
+        language_ms=language_ms,
+    )
     if isinstance(grammar, BoundLark | LarkGrammar):
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
         tables = lark.tables
         lexer = language.reader.lexer if isinstance(language, ContextualLanguage) else Lexer(tables)
-        costs = GrammarCosts(
+        kind, remarks = "a Lark grammar under LALR(1) with lark's contextual lexer", tables.remarks
+        beaten = _beaten(tables, lexer, grammar.limits.oracle_steps)
+        made = {at for at, one in enumerate(tables.terminals) if one.pattern is not None or at == 0}
+        if tables.indentation is not None:
+            made |= {tables.indentation.indent, tables.indentation.dedent}
+        rules = [(-1 - rule.origin, tuple(rule.symbols)) for rule in tables.rules]
+        unproductive = _as_written(tables.nonterminals[-1 - one] for one in _barren(rules, made))
+        costs = replace(
+            costs,
             terminals=len(tables.terminals) - 1,
-            rules=len(tables.rules),
+            rules=len(rules),
             parser_states=len(tables.actions),
             contexts=len(tables.contexts),
             lexer_states=sizes.get("lexer_states", 0),
             load_ms=lark.load_ms,
-            language_ms=language_ms,
         )
-        return GrammarExplanation(
-            kind="a Lark grammar under LALR(1) with lark's contextual lexer",
-            conflicts=tables.remarks.conflicts,
-            unused_rules=tables.remarks.unused_rules,
-            unproductive=_unproductive(tables),
-            unused_terminals=tables.remarks.unused_terminals,
-            never_made=tables.remarks.never_made,
-            beaten=_beaten(tables, lexer, grammar.limits.oracle_steps),
-            shortest=shortest,
-            sentences=words,
-            costs=costs,
-        )
-    rules = grammar if isinstance(grammar, RulesGrammar) else None
-    remarks = Remarks() if rules is None else rules.remarks
+    elif isinstance(grammar, RulesGrammar):
+        remarks, terminals = grammar.remarks, (*grammar.terminals, *grammar.bound)
+        unproductive = _as_written(_barren(grammar.rules, terminals))
+        costs = replace(costs, terminals=len(terminals), rules=len(grammar.rules), load_ms=grammar.load_ms)
     return GrammarExplanation(
-        kind=grammar.source,
-        conflicts=(),
+        kind=kind,
+        conflicts=remarks.conflicts,
         unused_rules=remarks.unused_rules,
-        unproductive=() if rules is None else _barren(rules),
+        unproductive=unproductive,
         unused_terminals=remarks.unused_terminals,
         never_made=remarks.never_made,
-        beaten=(),
+        beaten=beaten,
         shortest=shortest,
         sentences=words,
-        costs=GrammarCosts(
-            terminals=0 if rules is None else len(rules.terminals) + len(rules.bound),
-            rules=0 if rules is None else len(rules.rules),
-            parser_states=sizes.get("parser_states", 0),
-            contexts=0,
-            lexer_states=sizes.get("string_states", 0),
-            load_ms=0.0 if rules is None else rules.load_ms,
-            language_ms=language_ms,
-        ),
+        costs=costs,
     )
 
 
@@ -238,26 +228,15 @@ def _shortest(grammar: TextGrammar) -> tuple[Language | None, str | None]:
     return language, bytes(symbol for symbol in symbols if symbol < TOKEN).decode()
 
 
-def _barren(grammar: RulesGrammar) -> tuple[str, ...]:
-    """Return the rules, as a person wrote them, that derive no text, if each terminal has one."""
-    derive = productive(grammar.rules, (*grammar.terminals, *grammar.bound))
-    names = {rule_as_written(left) for left, _right in grammar.rules if left not in derive}
-    # what is made of a rule's parts has no name of its own
-    return tuple(sorted(name for name in names if name.strip() == name))
+def _barren(rules: Sequence[tuple[S, tuple[S, ...]]], made: Iterable[S]) -> set[S]:
+    """Return the symbols on the left of rules that derive no text, where those that are made have one."""
+    return {left for left, _right in rules} - productive(rules, made)
 
 
-def _unproductive(tables: ParserTables) -> tuple[str, ...]:
-    """Return the rules that derive no text, whatever the lexer makes of it."""
-    made = {number for number, one in enumerate(tables.terminals) if one.pattern is not None or number == 0}
-    if tables.indentation is not None:
-        made |= {tables.indentation.indent, tables.indentation.dedent}
-    before = -1
-    while before != len(made):
-        before = len(made)
-        made |= {-1 - rule.origin for rule in tables.rules if made.issuperset(rule.symbols)}
-    names = {rule_as_written(name) for at, name in enumerate(tables.nonterminals) if -1 - at not in made}
-    names -= {name for name in names if name.startswith("$")}
-    return tuple(sorted(names))
+def _as_written(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of rules as a person wrote them; what is made of a rule's parts has none."""
+    written = set(map(rule_as_written, names))
+    return tuple(sorted(name for name in written if name.strip() == name and not name.startswith("$")))
 
 
 # --- terminals that never win -------------------------------------------------------------------------------

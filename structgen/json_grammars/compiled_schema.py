@@ -10,7 +10,7 @@ import numpy as np
 from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.document_values import value_of
-from structgen.json_machine.expected import Explainer
+from structgen.json_machine.expected import expected
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
 from structgen.json_machine.meaning import QuestionLoop, expander_of
@@ -214,7 +214,7 @@ class CompiledSchema(CompiledGrammar):
         return self._machine.next_bytes(index)
 
     def _expected(self, index: int) -> list[Expected]:
-        return Explainer(self._machine, escapes=self.grammar.policies.escapes).expected(index)
+        return expected(self._machine, index, escapes=self.grammar.policies.escapes)
 
     def value(self, text: bytes) -> Any:
         """Return the value of a document; see CompiledGrammar."""

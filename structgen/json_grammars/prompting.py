@@ -30,17 +30,10 @@ _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
 
 _Demand: TypeAlias = tuple[Schema, ...]
 """Schemas that hold of one value together."""
-_Piece: TypeAlias = Union[str, _Demand, "_End"]
-
-
-class _End:
-    """Marks where the text of a demand ends, and whether references lead to that demand."""
-
-    __slots__ = ("demand", "start")
-
-    def __init__(self, demand: tuple[int, ...], start: int) -> None:
-        self.demand, self.start = demand, start
-
+_Piece: TypeAlias = Union[str, _Demand]
+_TOLD = ("types", "enum", "verdict", "format", "properties", "pattern_properties", "additional", "items")
+_CHOICES = ("any_of", "one_of", "prefix")
+"""With those above: the fields of `Schema` of which an outline tells."""
 
 _DEPTHS = (None, 6, 4, 3, 2, 1, 0)
 """Levels of objects and lists that a shortened outline keeps, tried in this order."""
@@ -109,23 +102,26 @@ class _Writer:
         self.depth = depth
         self.pieces: list[str] = []
         self.length = 0
-        self.open: dict[tuple[int, ...], int] = {}
-        """Where the text began of each demand that is being written."""
-        self.done: dict[tuple[int, ...], tuple[int, int]] = {}
-        """Where the text began of each demand that is written, and its characters."""
+        self.begun: dict[tuple[int, ...], int] = {}
+        """Where the text began of each demand that is written, or being written."""
+        self.sizes: dict[tuple[int, ...], int] = {}
+        """The characters of each demand that is written, and not being written again."""
         self.names: dict[tuple[int, ...], str] = {}
+        self.stack: list[tuple[Iterator[_Piece], tuple[int, ...], int]] = []
+        """What is left of the demands that are being written, their keys, and the characters before."""
 
     def written(self, root: _Demand) -> str:
-        stack: list[_Piece] = [root]
-        while stack:
-            piece = stack.pop()
-            if isinstance(piece, str):
+        self._enter(root)
+        while self.stack:
+            pieces, key, start = self.stack[-1]
+            piece = next(pieces, None)
+            if piece is None:
+                self.stack.pop()
+                self.sizes[key] = self.length - start
+            elif isinstance(piece, str):
                 self._put(piece)
-            elif isinstance(piece, _End):
-                begun = self.open.pop(piece.demand)
-                self.done[piece.demand] = (begun, self.length - piece.start)
             else:
-                self._enter(piece, stack)
+                self._enter(piece)
         return "".join(self.pieces)
 
     def _put(self, text: str) -> None:
@@ -139,26 +135,23 @@ class _Writer:
                 cure="Describe the schema in the prompt yourself, or outline a part of it.",
             )
 
-    def _enter(self, demand: _Demand, stack: list[_Piece]) -> None:
+    def _enter(self, demand: _Demand) -> None:
         parts = tuple(_conjuncts(demand))
         # One that only refers says nothing of its own; without it, two references to one place are equal.
         parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
         key = tuple(part.id for part in parts)
-        if key in self.open or self.done.get(key, (0, 0))[1] > _REPEATED:
-            begun = self.open[key] if key in self.open else self.done[key][0]
+        if key in self.begun and self.sizes.get(key, MOST_OUTLINE) > _REPEATED:
             if key not in self.names:
-                name = self._fresh_name(parts)
-                self.names[key] = name
-                self.pieces[begun] = f"{name}="
+                self.names[key] = self._fresh_name(parts)
+                self.pieces[self.begun[key]] = f"{self.names[key]}="
             self._put(self.names[key])
-            return
-        if self.depth is not None and len(self.open) >= self.depth:
+        elif self.depth is not None and len(self.stack) >= self.depth:
             self._put("|".join(_types(parts) or ["any"]))
-            return
-        self.open[key] = len(self.pieces)
-        self._put("")  # the place for a name, should one be needed
-        stack.append(_End(key, self.length))
-        stack.extend(reversed(list(_meaning(parts))))
+        else:
+            self.begun[key] = len(self.pieces)
+            self.sizes.pop(key, None)
+            self._put("")  # the place for a name, should one be needed
+            self.stack.append((_meaning(parts), key, self.length))
 
     def _fresh_name(self, parts: _Demand) -> str:
         last = parts[-1].pointer.rsplit("/", 1)[-1]
@@ -205,8 +198,7 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
         said = []
     for at, branches in enumerate(choices):
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
-        telling = [branch for branch in branches if _tells(branch)]
-        if len(telling) < len(branches) and said:
+        if said and not all(any(map(_says, _conjuncts((branch,)))) for branch in branches):
             continue
         many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)
         if said:
@@ -224,26 +216,9 @@ def literal(value: Json) -> str:
     return write(value)
 
 
-def _tells(branch: Schema) -> bool:
-    """Tell whether a branch has something that an outline writes."""
-    return any(_says(part) for part in _conjuncts((branch,)))
-
-
 def _says(part: Schema) -> bool:
     """Tell whether one schema, without those that it joins, has something that an outline writes."""
-    return bool(
-        part.types is not None
-        or part.enum is not None
-        or part.verdict is not None
-        or part.format is not None
-        or part.properties
-        or part.pattern_properties
-        or part.additional is not None
-        or part.any_of
-        or part.one_of
-        or part.items is not None
-        or part.prefix
-    )
+    return any(getattr(part, name) not in (None, {}, ()) for name in _TOLD + _CHOICES)
 
 
 def _types(parts: _Demand) -> list[str] | None:

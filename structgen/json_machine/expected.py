@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
+from types import MappingProxyType
 
 from structgen.automata.unicode.decoded_text import decode
 from structgen.json_machine.answers import character_spelling
-from structgen.json_machine.inspection import Inspection, Registers
+from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.expectation import Expected
-from structgen.language.ir import All
+from structgen.language.ir import All, ValueMenu
+from structgen.printable import byte_runs
 from structgen.schema.meaning import wording
 
 MOST = 20
@@ -25,129 +28,112 @@ _MOST_SOURCES = 8
 
 _SPACE = b" \t\n\r"
 _NUMERAL = b"0123456789+-.eE"
+_FIRST_BYTES = MappingProxyType(
+    {"an object": b"{", "an array": b"[", "true": b"t", "false": b"f", "null": b"n"}
+)
 _URGENT, _VALUE, _MARK, _BLANK, _END = range(5)
 """The order of the list: what is owed, what may come, punctuation, white space, the end."""
 
 
-class Explainer:
-    """Says in words what may follow a state. The grammar's lock is held by the caller."""
+def expected(machine: Inspection, index: int, *, escapes: str) -> list[Expected]:
+    """Return what may follow a state: what is owed first, then alphabetically; up to 20 keys and values, and
+    an item that counts the others. Empty after an end token.
 
-    __slots__ = ("_escapes", "_machine")
+    The grammar's lock is held by the caller; `escapes` is the policy. For messages, not for speed: a fraction
+    of a millisecond, more where an object has thousands of keys.
+    """
+    if int(machine.registers(index)[L.MODE]) == L.M_FINISHED:
+        return []
+    found = _Found(machine.next_bytes(index))
+    _Reading(machine, index, escapes, found).collect()
+    if machine.may_end(index):
+        found.end()
+    return found.items()
 
-    def __init__(self, machine: Inspection, *, escapes: str) -> None:
-        """`escapes`: the policy."""
-        self._machine, self._escapes = machine, escapes
 
-    def expected(self, index: int) -> list[Expected]:
-        """Return what may follow a state: what is owed first, then alphabetically; up to 20 keys and values,
-        and an item that counts the others. Empty after an end token.
+class _Reading:
+    """What is being read in a state, and how it goes on."""
 
-        For messages, not for speed: a fraction of a millisecond, more where an object has thousands of keys.
-        """
-        regs = self._machine.registers(index)
-        if int(regs[L.MODE]) == L.M_FINISHED:
-            return []
-        found = _Found(self._machine.next_bytes(index))
-        self._collect(index, regs, found)
-        if self._machine.may_end(index):
-            found.end()
-        return found.items()
+    def __init__(self, machine: Inspection, index: int, escapes: str, found: _Found) -> None:
+        self.machine, self.index, self.escapes, self.found = machine, index, escapes, found
+        self.regs = machine.registers(index)
+        self.mode, self.row = int(self.regs[L.MODE]), int(self.regs[L.RES])
+        self.place = machine.place_in(int(self.regs[L.FRAME]))
+        """The place of the innermost value begun: a terminal, or a container between its tokens."""
+        self.sources = machine.sources(self.place)
 
-    # --- what is being read ---
-
-    def _collect(self, index: int, regs: Registers, found: _Found) -> None:
-        mode = int(regs[L.MODE])
-        if mode in (L.M_STRING, L.M_WORDS, L.M_KEY):
-            self._inside_text(index, regs, found)
-            return
-        if mode == L.M_LITERAL:
-            literal = ("true", "false", "null")[int(regs[L.LEX]) >> 4]
-            found.add(f"the rest of {literal}", self._sources(self._value_place(regs)), found.allowed)
+    def collect(self) -> None:
+        """Find all items but the end."""
+        mode, found, place = self.mode, self.found, self.place
+        if mode in (L.M_STRING, L.M_WORDS):
+            self._inside_string()
+        elif mode == L.M_KEY:
+            self._inside_key()
+        elif mode == L.M_LITERAL:
+            literal = ("true", "false", "null")[int(self.regs[L.LEX]) >> 4]
+            found.add(f"the rest of {literal}", self.sources, found.allowed)
+        if mode in (L.M_STRING, L.M_WORDS, L.M_KEY, L.M_LITERAL):
             return
         found.add(_space(found.allowed), (), _SPACE, _BLANK)
         if mode == L.M_NUMBER:
-            self._inside_number(index, regs, found)
+            self._inside_number()
         elif mode == L.M_COLON:
             found.add('":"', (), b":", _MARK)
         elif mode in (L.M_DOC, L.M_VALUE, L.M_NEXT):
-            self._value(index, self._next_place(regs), found)
-        elif mode == L.M_ARRAY:
-            self._punctuation(b"]", self._value_place(regs), found)
-            place = self._next_place(regs)
-            if place is not None:
-                self._value(index, place, found)
-        elif mode in (L.M_OBJECT, L.M_KEYS):
-            self._punctuation(b"}", self._value_place(regs), found)
-            if b'"'[0] in found.allowed:
-                self._keys(regs, found)
-        elif mode == L.M_MEMBER:
-            self._punctuation(b"}", self._value_place(regs), found)
-            self._comma(index, self._value_place(regs), found)
-        elif mode == L.M_ITEM:
-            self._punctuation(b"]", self._value_place(regs), found)
-            self._comma(index, self._value_place(regs), found)
-
-    def _sources(self, place: int | None) -> tuple[str, ...]:
-        return () if place is None else self._machine.sources(place)
-
-    def _value_place(self, regs: Registers) -> int:
-        """Return the place of the innermost value begun: a terminal, or a container between its tokens."""
-        return self._machine.place_in(int(regs[L.FRAME]))
-
-    def _next_place(self, regs: Registers) -> int | None:
-        """Return the place of the value that may begin, None where an array is full."""
-        machine, mode = self._machine, int(regs[L.MODE])
-        if mode == L.M_DOC:
-            return machine.network.root
-        if mode == L.M_VALUE:
-            return machine.child_place(int(regs[L.RES]), int(regs[L.LEX]))
-        return machine.network.items(machine.residue(int(regs[L.RES]))).item
+            self._value()
+        else:
+            self._end_of_container(place)
+            if mode == L.M_ARRAY:
+                self._value()
+            elif mode in (L.M_MEMBER, L.M_ITEM):
+                self._comma(place)
+            elif b'"'[0] in found.allowed:
+                self._keys()
 
     # --- values ---
 
-    def _value(self, index: int, place: int | None, found: _Found) -> None:
-        assert place is not None, "a value may begin"
-        machine, sources = self._machine, self._sources(place)
-        entry = machine.network.entry(place)
-        found.add("an object", sources, b"{")
-        found.add("an array", sources, b"[")
-        found.add("true", sources, b"t")
-        found.add("false", sources, b"f")
-        found.add("null", sources, b"n")
+    def _value(self) -> None:
+        """Add the values that may begin."""
+        machine, mode, found = self.machine, self.mode, self.found
+        place: int | None
+        if mode == L.M_DOC:
+            place = machine.network.root
+        elif mode == L.M_VALUE:
+            place = machine.child_place(self.row, int(self.regs[L.LEX]))
+        else:
+            place = machine.network.items(machine.residue(self.row)).item
+        if place is None:
+            return  # the array is full
+        sources, entry = machine.sources(place), machine.network.entry(place)
+        for what, first in _FIRST_BYTES.items():
+            found.add(what, sources, first)
         if entry.number is not None:
             for what in wording.describe(entry.number.formulas, wording.number):
                 found.add(what, sources, b"-0123456789")
         if entry.string is not None and b'"'[0] in found.allowed:
-            regs = machine.registers(machine.after(index, b'"'))
-            if int(regs[L.MODE]) == L.M_WORDS:
-                words = [decode(word) for word in self._words(regs)]
-                found.add(wording.listing(map(wording.quoted, words)), sources, b'"')
-            else:
-                for what in wording.describe(entry.string.formulas, wording.string):
-                    found.add(what, sources, b'"')
+            opened = _Reading(machine, machine.after(self.index, b'"'), self.escapes, found)
+            for what in opened.listed() if opened.mode == L.M_WORDS else _strings(entry):
+                found.add(what, sources, b'"')
 
-    def _inside_number(self, index: int, regs: Registers, found: _Found) -> None:
-        machine, place = self._machine, self._value_place(regs)
-        spec = machine.network.entry(place).number
+    def _inside_number(self) -> None:
+        spec = self.machine.network.entry(self.place).number
         described = wording.describe(spec.formulas, wording.number) if spec is not None else ["a number"]
-        digits = found.meet(_NUMERAL)
-        found.add(f"the rest of {' or '.join(described)}{_hint(digits)}", self._sources(place), digits)
-        frame = int(regs[L.FRAME])
+        digits = self.found.meet(_NUMERAL)
+        self.found.add(f"the rest of {' or '.join(described)}{_hint(digits)}", self.sources, digits)
+        frame = int(self.regs[L.FRAME])
         if frame >= 0:
-            holder = machine.place_in(machine.frame(frame)[3])
-            self._punctuation(b"]}", holder, found)
-            self._comma(index, holder, found)
+            holder = self.machine.place_in(self.machine.frame(frame)[3])
+            self._end_of_container(holder)
+            self._comma(holder)
 
-    def _punctuation(self, marks: bytes, place: int, found: _Found) -> None:
-        for mark in marks:
-            found.add(f'"{chr(mark)}"', self._sources(place), bytes((mark,)), _MARK)
+    def _end_of_container(self, holder: int) -> None:
+        for mark in b"]}":
+            self.found.add(f'"{chr(mark)}"', self.machine.sources(holder), bytes((mark,)), _MARK)
 
-    # --- keys ---
-
-    def _comma(self, index: int, holder: int, found: _Found) -> None:
+    def _comma(self, holder: int) -> None:
         """Add the comma inside a container, and what makes it necessary."""
-        machine = self._machine
-        after = machine.after(index, b",")
+        machine = self.machine
+        after = machine.after(self.index, b",")
         if after < 0:
             return
         regs = machine.registers(after)
@@ -156,136 +142,78 @@ class Explainer:
         what, rank = '","', _MARK
         if missing:
             several = "keys" if len(missing) > 1 else "key"
-            what += (
-                f" (the {several} {wording.listing(map(wording.quoted, missing), ' and ')} must still come)"
-            )
-            rank = _URGENT
-        elif more and (b"}" if keys else b"]")[0] not in found.allowed:
-            what += f" ({wording.count(more, None, 'more member' if keys else 'more item')} must come)"
-            rank = _URGENT
-        found.add(what, self._sources(holder), b",", rank)
+            listed = wording.listing(map(wording.quoted, missing), " and ")
+            what, rank = f"{what} (the {several} {listed} must still come)", _URGENT
+        elif more and (b"}" if keys else b"]")[0] not in self.found.allowed:
+            unit = "more member" if keys else "more item"
+            what, rank = f"{what} ({wording.count(more, None, unit)} must come)", _URGENT
+        self.found.add(what, machine.sources(holder), b",", rank)
 
-    def _keys(self, regs: Registers, found: _Found) -> None:
+    # --- keys ---
+
+    def _keys(self) -> None:
         """Add the keys that may come, at the quote that opens them."""
-        machine = self._machine
-        residue = machine.residue(int(regs[L.RES]))
-        menu = machine.network.menu(residue)
-        missing = set(machine.network.owed(residue)[0])
-        holder = self._sources(self._value_place(regs))
-        for name, place in menu.named.items():
-            sources = self._sources(place)
-            if name in missing:
-                found.add(f"the key {wording.quoted(name)} (required)", (*holder, *sources), b'"', _URGENT)
-            else:
-                found.add(f"the key {wording.quoted(name)}", sources or holder, b'"')
+        residue = self.machine.residue(self.row)
+        for name in self.machine.network.menu(residue).named:
+            sources, rank = self._asking(residue, name)
+            required = " (required)" if rank == _URGENT else ""
+            self.found.add(f"the key {wording.quoted(name)}{required}", sources, b'"', rank)
+        for words, sources in self._unlisted(residue):
+            for what in words:
+                self.found.add(what, sources or self.sources, b'"')
+
+    def _asking(self, residue: int, name: str) -> tuple[tuple[str, ...], int]:
+        """Return who asks for a key, and its rank."""
+        network = self.machine.network
+        sources = self.machine.sources(network.menu(residue).named[name])
+        if name in network.owed(residue)[0]:
+            return (*self.sources, *sources), _URGENT
+        return sources or self.sources, _VALUE
+
+    def _unlisted(self, residue: int) -> Iterator[tuple[list[str], tuple[str, ...]]]:
+        """Yield the keys without a name, in words, and the places of their values."""
+        menu = self.machine.network.menu(residue)
         if menu.extra is None:
             return
-        some = "a key that the schema does not name" if machine.network.keys(residue) else "a key"
         for formulas, place in menu.extra_places.items():
-            meant = All(tuple(menu.extra.formulas[index] for index in sorted(formulas)))
-            for what in wording.describe((meant,), lambda formula: wording.string(formula, some)):
-                found.add(what, self._sources(place) or holder, b'"')
+            meant = All(tuple(menu.extra.formulas[at] for at in sorted(formulas)))
+            some = partial(wording.string, some=self._some(residue))
+            yield wording.describe((meant,), some), self.machine.sources(place)
 
-    # --- strings ---
+    def _some(self, residue: int) -> str:
+        named = self.machine.network.keys(residue)
+        return "a key that the schema does not name" if named else "a key"
 
-    def _inside_text(self, index: int, regs: Registers, found: _Found) -> None:
-        """Add how a string, a listed string or a key goes on."""
-        mode = int(regs[L.MODE])
-        escape = (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15
-        closing = b"" if escape not in (0, 6) else found.meet(b'"')
-        if mode == L.M_KEY:
-            self._inside_key(index, regs, closing, found)
-        else:
-            place = self._value_place(regs)
-            sources = self._sources(place)
-            rest = found.without(closing)
-            found.add(self._closing(mode, place, bool(rest)), sources, closing)
-            if mode == L.M_WORDS:
-                self._inside_word(regs, sources, rest, found)
-            elif escape:
-                found.add("the rest of an escape", sources, rest)
-            elif rest and all(byte & 0xC0 == 0x80 for byte in rest):
-                found.add("the rest of a character", sources, rest)
-            else:
-                found.add(self._rest_of_string(regs, place) + _hint(rest), sources, rest)
-        found.add("the rest of the string", (), found.uncovered())
-
-    def _closing(self, mode: int, place: int, more: bool) -> str:
-        """Return how a string ends; where it must, what it is."""
-        spec = None if more or mode == L.M_WORDS else self._machine.network.entry(place).string
-        described = wording.describe(spec.formulas, wording.string) if spec is not None else []
-        whole = f" of {' or '.join(described)}" if described and described != ["a string"] else ""
-        return f"the closing quote{whole}"
-
-    def _rest_of_string(self, regs: Registers, place: int) -> str:
-        row = self._machine.string_row(int(regs[L.RES]))
-        least, most, count = row[L.S_LEAST], row[L.S_MOST], int(regs[L.AT])
-        if least or most >= 0:
-            bounds = wording.count(
-                max(least - count, 0), most - count if most >= 0 else None, "more character"
-            )
-            return f"a string of {bounds}" if bounds else "the rest of the string"
-        spec = self._machine.network.entry(place).string
-        described = wording.describe(spec.formulas, wording.string) if spec is not None else []
-        return (
-            f"the rest of {' or '.join(described)}" if described != ["a string"] else "the rest of the string"
-        )
-
-    def _inside_word(self, regs: Registers, sources: tuple[str, ...], rest: bytes, found: _Found) -> None:
-        words = []
-        first: set[int] = set()
-        for word in self._words(regs):
-            going_on = self._going_on(regs, word)
-            if any(byte in rest for byte in going_on):
-                words.append(decode(word))
-                first.update(going_on)
-        if words:
-            what = wording.listing(map(wording.quoted, words))
-            found.add(f"the rest of {what}", sources, bytes(byte for byte in rest if byte in first))
-
-    def _inside_key(self, index: int, regs: Registers, closing: bytes, found: _Found) -> None:
-        machine = self._machine
-        row = int(regs[L.RES])
-        residue = machine.residue(row)
+    def _inside_key(self) -> None:
+        machine, found = self.machine, self.found
+        residue = machine.residue(self.row)
         menu = machine.network.menu(residue)
-        holder = self._sources(self._value_place(regs))
+        closing = self._closing_byte()
         if closing:
-            after = machine.registers(machine.after(index, b'"'))
-            sources = self._sources(machine.child_place(row, int(after[L.LEX])))
-            found.add("the closing quote", sources or holder, closing)
+            after = machine.registers(machine.after(self.index, b'"'))
+            sources = machine.sources(machine.child_place(self.row, int(after[L.LEX])))
+            found.add("the closing quote", sources or self.sources, closing)
         rest = found.without(closing)
-        if int(regs[L.AT]) >= 0:
-            missing = set(machine.network.owed(residue)[0])
-            for _at, word in machine.listed(machine.key_list(row), int(regs[L.AT])):
+        if int(self.regs[L.AT]) >= 0:
+            for _at, word in machine.listed(machine.key_list(self.row), int(self.regs[L.AT])):
                 name = decode(word)
                 if name in menu.named:
-                    going_on = bytes(byte for byte in rest if byte in self._going_on(regs, word))
-                    sources = self._sources(menu.named[name])
-                    found.add(
-                        f"the rest of the key {wording.quoted(name)}",
-                        (*holder, *sources) if name in missing else sources or holder,
-                        going_on,
-                        _URGENT if name in missing else _VALUE,
-                    )
-        extra = bytes(byte for byte in rest if self._may_be_extra(index, byte))
+                    going_on = bytes(byte for byte in rest if byte in self._going_on(word))
+                    said = f"the rest of the key {wording.quoted(name)}"
+                    sources, rank = self._asking(residue, name)
+                    found.add(said, sources, going_on, rank)
+        extra = bytes(byte for byte in rest if self._may_be_extra(byte))
         if extra:
-            some = "a key that the schema does not name" if machine.network.keys(residue) else "a key"
-            described = [f"the rest of {some}"]
-            if menu.extra is not None and len(menu.extra_places) == 1:
-                (formulas,) = menu.extra_places
-                meant = All(tuple(menu.extra.formulas[at] for at in sorted(formulas)))
-                described = [
-                    f"the rest of {what}"
-                    for what in wording.describe((meant,), lambda f: wording.string(f, some))
-                ]
-            places = [source for place in menu.extra_places.values() for source in self._sources(place)]
-            for what in described:
-                found.add(what, tuple(places) or holder, extra)
+            kinds = list(self._unlisted(residue))
+            asking = tuple(source for _, sources in kinds for source in sources) or self.sources
+            for what in kinds[0][0] if len(kinds) == 1 else [self._some(residue)]:
+                found.add(f"the rest of {what}", asking, extra)
+        found.add_rest()
 
-    def _may_be_extra(self, index: int, byte: int) -> bool:
+    def _may_be_extra(self, byte: int) -> bool:
         """Return whether a key can become one that is in no list after a byte (and the end of its escape)."""
-        machine = self._machine
-        pending = [machine.after(index, bytes((byte,)))]
+        machine = self.machine
+        pending = [machine.after(self.index, bytes((byte,)))]
         while pending:
             node = pending.pop()
             regs = machine.registers(node)
@@ -299,25 +227,73 @@ class Explainer:
                 pending += [machine.after(node, bytes((other,))) for other in machine.next_bytes(node)]
         return False
 
+    # --- strings ---
+
+    def _closing_byte(self) -> bytes:
+        """Return the quote where a string or a key may end."""
+        return b"" if self._escape() not in (0, 6) else self.found.meet(b'"')
+
+    def _escape(self) -> int:
+        return (int(self.regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15
+
+    def _inside_string(self) -> None:
+        """Add how a string or a listed string goes on."""
+        found, listed = self.found, self.mode == L.M_WORDS
+        closing = self._closing_byte()
+        rest = found.without(closing)
+        described = [] if listed else _strings(self.machine.network.entry(self.place))
+        whole = " or ".join(described) if described != ["a string"] else ""
+        # where it must end, what it is
+        of_what = f" of {whole}" if whole and not rest else ""
+        found.add(f"the closing quote{of_what}", self.sources, closing)
+        if listed:
+            for what in self.listed(rest):
+                first = set().union(*map(self._going_on, self._words(rest)))
+                going_on = bytes(byte for byte in rest if byte in first)
+                found.add(f"the rest of {what}", self.sources, going_on)
+        elif self._escape():
+            found.add("the rest of an escape", self.sources, rest)
+        elif rest and all(byte & 0xC0 == 0x80 for byte in rest):
+            found.add("the rest of a character", self.sources, rest)
+        else:
+            what = self._more_characters() or f"the rest of {whole or 'the string'}"
+            found.add(what + _hint(rest), self.sources, rest)
+        found.add_rest()
+
+    def _more_characters(self) -> str:
+        """Return how long the rest of a string is, in words; empty where its length is not bounded."""
+        row = self.machine.string_row(self.row)
+        least, most, written = row[L.S_LEAST], row[L.S_MOST], int(self.regs[L.AT])
+        if not least and most < 0:
+            return ""
+        left = wording.count(max(least - written, 0), most - written if most >= 0 else None, "more character")
+        return f"a string of {left}" if left else "the rest of the string"
+
     # --- listed strings ---
 
-    def _words(self, regs: Registers) -> Iterator[bytes]:
-        """Yield the listed strings that agree with what is written, as bytes (`decoded_text`)."""
-        words = self._machine.string_row(int(regs[L.RES]))[L.S_START]
-        for _at, word in self._machine.listed(words, int(regs[L.AT])):
-            yield word
+    def listed(self, rest: bytes | None = None) -> list[str]:
+        """Return the listed strings that go on with one of some bytes (None: all), in words; none or one."""
+        words = [wording.quoted(decode(word)) for word in self._words(rest)]
+        return [wording.listing(words)] if words else []
 
-    def _going_on(self, regs: Registers, word: bytes) -> bytes:
+    def _words(self, rest: bytes | None) -> Iterator[bytes]:
+        """Yield the listed strings that agree with what is written, as bytes (`decoded_text`)."""
+        words = self.machine.string_row(self.row)[L.S_START]
+        for _at, word in self.machine.listed(words, int(self.regs[L.AT])):
+            if rest is None or not set(rest).isdisjoint(self._going_on(word)):
+                yield word
+
+    def _going_on(self, word: bytes) -> bytes:
         """Return the bytes with which a listed word or key may go on, as far as it alone decides; b"" where
         the escape that is being written is not one of it."""
-        written = int(regs[L.AT]) & L.POSITION_BITS
+        written = int(self.regs[L.AT]) & L.POSITION_BITS
         if written < len(word) and word[written] & 0xC0 == 0x80:
             return word[written : written + 1]
         rest = decode(word[written:])
-        begun = character_spelling.begun(int(regs[L.LEX]))
+        begun = character_spelling.begun(int(self.regs[L.LEX]))
         return bytes(
             byte
-            for text in character_spelling.ways(rest, escapes=self._escapes)
+            for text in character_spelling.ways(rest, escapes=self.escapes)
             if len(text) > len(begun) and text[: len(begun)].lower() == begun
             for byte in character_spelling.either_case(text, len(begun))
         )
@@ -340,11 +316,6 @@ class _Found:
         """Return the allowed bytes but some."""
         return bytes(byte for byte in self.allowed if byte not in some)
 
-    def uncovered(self) -> bytes:
-        """Return the allowed bytes that no item has."""
-        had = set().union(*(first for _, first in self._items.values()))
-        return bytes(byte for byte in self.allowed if byte not in had)
-
     def add(self, what: str, sources: Iterable[str], first: bytes, rank: int = _VALUE) -> None:
         """Add an item if one of its bytes is allowed."""
         really = self.meet(first)
@@ -352,6 +323,11 @@ class _Found:
             known, had = self._items.setdefault((rank, what), ({}, set()))
             known.update(dict.fromkeys(sources))
             had.update(really)
+
+    def add_rest(self) -> None:
+        """Add the allowed bytes that no item has."""
+        had = set().union(*(first for _, first in self._items.values()))
+        self.add("the rest of the string", (), bytes(byte for byte in self.allowed if byte not in had))
 
     def end(self) -> None:
         """Add the end."""
@@ -373,20 +349,17 @@ def _item(what: str, sources: Iterable[str], first: Iterable[int]) -> Expected:
     return Expected(what, tuple(islice(sources, _MOST_SOURCES)), bytes(sorted(first)))
 
 
+def _strings(entry: ValueMenu) -> list[str]:
+    return [] if entry.string is None else wording.describe(entry.string.formulas, wording.string)
+
+
 def _hint(following: bytes) -> str:
     """Return the next characters in brackets where they are few, else nothing."""
-    if not following or following[-1] >= 127:
-        return ""
-    ranges: list[list[int]] = []
-    for byte in following:
-        if ranges and byte == ranges[-1][1] + 1:
-            ranges[-1][1] = byte
-        else:
-            ranges.append([byte, byte])
-    if len(ranges) > 6:
+    runs = byte_runs(following)
+    if not runs or following[-1] >= 127 or len(runs) > 6:
         return ""
     parts = []
-    for low, high in ranges:
+    for low, high in runs:
         if (low, high) == (48, 57):
             parts.append("a digit")
         elif high - low < 2:

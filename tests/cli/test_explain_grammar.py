@@ -76,17 +76,23 @@ def test_json_has_all_of_it(faulty: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--grammar", str(grammar("json")), "--lines", "3"], "These options do not apply to a grammar."),
-        (["--grammar", str(grammar("json")), "--openai"], "These options do not apply to a grammar."),
+        (
+            ["--grammar", str(grammar("json")), "--lines", "3"],
+            "A grammar of texts has no outline and no keywords.",
+        ),
+        (
+            ["--grammar", str(grammar("json")), "--openai"],
+            "A grammar of texts has no outline and no keywords.",
+        ),
         (
             ["--grammar", str(grammar("json")), "--numbers", "plain"],
             "The option does not apply to a grammar.",
         ),
         (
             ["--schema", "examples/book.schema.json", "--sentences", "3"],
-            "These options do not apply to a schema.",
+            "Random texts are of grammars of texts.",
         ),
-        (["--regex", "a", "--prove"], "These options do not apply to a grammar."),
+        (["--regex", "a", "--prove"], "A grammar of texts has no outline and no keywords."),
         (["--regex", "a", "--lexer", "characters"], "It does not go with --regex."),
         ([], "One of --schema, --grammar, --ebnf, --regex and --type is needed."),
     ],

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
+from typing import NamedTuple, TypeAlias
 
 from structgen.errors import LimitError, StructgenError
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
-from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, type_bit
-from structgen.schema.reading.json_text import write
+from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, PlaceTables, type_bit
 from structgen.schema.reading.model import Json, Schema
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.recogniser.smallest_contradiction import signed, smallest
@@ -34,6 +36,23 @@ class Impossible:
     why: str
 
 
+class _Part(NamedTuple):
+    """A part of a schema, as it is asked about."""
+
+    what: str
+    schema: Schema
+    asked: tuple[Schema, ...]
+    """Schemas that a value meets besides, of which the text has none."""
+    met: tuple[int, ...] = ()
+    """Literals of a value of the place that meets it, its own last; empty where it is about another value."""
+    member: int = -1
+    """The index of a value in its enum."""
+
+
+_Place: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+"""The literals of a value, and those of them whose parts are examined."""
+
+
 def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
     """Return the parts that can never hold at places with these demands, in order, and whether all parts were
     examined; with more than MOST_QUESTIONS parts none is.
@@ -42,163 +61,108 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
     counts as possible. Cost: a question to the liveness oracle for each branch, property and constant of each
     place.
     """
-    return _Search(network).run(demands)
-
-
-class _Enough(Exception):
-    """More was to be looked at than is."""
-
-
-class _Search:
-    def __init__(self, network: SchemaNetwork) -> None:
-        self.network = network
-        self.tables = network.tables
-        self.frames = network.objects.frames
-        self._found: dict[tuple[Schema, int], tuple[str, tuple[int, ...], tuple[Schema, ...]] | None] = {}
-        """By schema (and index in its enum): the part, the literals that exclude each other, and schemas of
-        the question that the text does not hold; None once the part can hold."""
-        self._questions = 0
-
-    def run(self, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
-        stack: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-        for demand in demands:
-            if demand != NEVER:
-                stack.append((self.tables.demands[demand],) * 2)
-        stack.reverse()
-        seen: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
-        while stack:
-            place = stack.pop()
-            if place in seen:
-                continue
-            seen.add(place)
-            try:
-                stack.extend(self._place(*place))
-            except LimitError:
-                continue
-            except _Enough:
-                return [], False
-        oracle = self.network.oracle
-        found = [
-            Impossible(_pointer(*part), what, smallest(oracle, signed(oracle, literals), given).told)
-            for part, known in self._found.items()
-            if known is not None
-            for what, literals, given in (known,)
-        ]
-        return found, True
-
-    def _place(
-        self, literals: tuple[int, ...], asked: tuple[int, ...]
-    ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Examine some of the literals of a place; yield the branches that can hold there, each with all
-        literals then."""
-        if not self._lives(literals):
-            return
-        for literal in asked:
-            if literal < 0 or literal & 1:
-                continue
-            for schema in self.network.shapes.overlaps.conjuncts(literal):
-                for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
-                    for branch in branches:
-                        met = self.tables.literal(branch)
-                        both = (*literals, met)
-                        if self._ask(f"this branch of {keyword}", branch, both):
-                            yield both, (met,)
-                if schema.if_ is not None:
-                    yield from self._condition(literals, schema)
-                self._constants(literals, schema)
-                self._properties(literals, schema)
-                self._items(literals, schema)
-
-    def _lives(self, literals: tuple[int, ...]) -> bool:
-        demand = self.tables.demand(literals)
-        return demand != NEVER and self.network.oracle.alive(demand)
-
-    def _ask(
-        self,
-        what: str,
-        schema: Schema,
-        literals: tuple[int, ...],
-        given: Schema | None = None,
-        index: int = -1,
-    ) -> bool:
-        """Return whether a part can hold, and note it where it cannot. `given`: what the value meets besides;
-        `index`: of a value in its enum."""
-        if index < 0 and self.tables.literal(schema) == NEVER:
-            return False
-        self._questions += self._weight(literals)
-        if self._questions > MOST_QUESTIONS:
-            raise _Enough
-        also = () if given is None else (given,)
+    tables, oracle = network.tables, network.oracle
+    found: dict[tuple[Schema, int], tuple[_Part, tuple[int, ...]] | None] = {}
+    """The parts, with the literals that exclude each other; None once a part can hold."""
+    stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NEVER]
+    stack.reverse()
+    seen: set[_Place] = set()
+    questions = 0
+    while stack:
+        place = stack.pop()
+        if place in seen:
+            continue
+        seen.add(place)
         try:
-            holds = self._lives((*literals, *map(self.tables.literal, also)))
-        except StructgenError:
-            holds = True
-        if holds:
-            self._found[schema, index] = None
-        else:
-            self._found.setdefault((schema, index), (what, literals, also))
-        return holds
-
-    def _weight(self, literals: tuple[int, ...]) -> int:
-        """Return the cost of a question: the branches of a choice are compared in pairs."""
-        weight = 1
-        for literal in literals:
-            if literal >= 0 and not literal & 1:
-                for schema in self.network.shapes.overlaps.conjuncts(literal):
-                    weight += len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20
-        return weight
-
-    def _condition(
-        self, literals: tuple[int, ...], schema: Schema
-    ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-        assert schema.if_ is not None
-        test = self.tables.literal(schema.if_)
-        for branch, met, what in (
-            (schema.then, test, "then (with what if asks)"),
-            (schema.else_, self.tables.negate(test), "else (where if does not hold)"),
-        ):
-            if branch is None:
+            parts = list(_parts(network, place)) if _lives(network, place[0]) else []
+        except LimitError:
+            continue
+        for part in parts:
+            literals = (*place[0], *part.met)
+            questions += _weight(network, literals)
+            if questions > MOST_QUESTIONS:
+                return [], False
+            try:
+                holds = _lives(network, (*literals, *map(tables.literal, part.asked)))
+            except StructgenError:
+                holds = True
+            if not holds:
+                found.setdefault((part.schema, part.member), (part, literals))
                 continue
-            said = self.tables.literal(branch)
-            both = (*literals, met, said)
-            if self._ask(what, branch, both):
-                yield both, (said,)
-
-    def _constants(self, literals: tuple[int, ...], schema: Schema) -> None:
-        if schema.enum is None or len(schema.enum) < 2 or len(schema.enum) > LISTED:
-            return
-        for index, value in enumerate(schema.enum):
-            constant = self.tables.constant(value, schema.pointer)
-            said = f"the value {_shown(value)} of enum"
-            self._ask(said, schema, literals, constant, index)
-
-    def _properties(self, literals: tuple[int, ...], schema: Schema) -> None:
-        if not schema.properties or not self._takes(literals, OBJECT):
-            return
-        for key, child in schema.properties.items():
-            there = self.tables.schema("", types=frozenset({"object"}), required=(key,))
-            self._ask(f"the property {wording.quoted(key)}", child, literals, there)
-
-    def _items(self, literals: tuple[int, ...], schema: Schema) -> None:
-        if not (schema.prefix or schema.items is not None) or not self._takes(literals, ARRAY):
-            return
-        asked = [(child, index + 1, f"item {index + 1}") for index, child in enumerate(schema.prefix)]
-        if schema.items is not None:
-            asked.append((schema.items, len(schema.prefix) + 1, "an item"))
-        for child, least, what in asked:
-            there = self.tables.schema("", types=frozenset({"array"}), min_items=least)
-            self._ask(what, child, literals, there)
-
-    def _takes(self, literals: tuple[int, ...], kind: int) -> bool:
-        return all(self.tables.mask(literal) & kind for literal in literals)
+            found[part.schema, part.member] = None
+            if part.met:
+                stack.append((literals, part.met[-1:]))
+    return [
+        Impossible(
+            part.schema.pointer if part.member < 0 else f"{part.schema.pointer}/enum/{part.member}",
+            part.what,
+            smallest(oracle, signed(oracle, literals), part.asked).told,
+        )
+        for known in found.values()
+        if known is not None
+        for part, literals in (known,)
+    ], True
 
 
-def _pointer(schema: Schema, index: int) -> str:
-    return schema.pointer if index < 0 else f"{schema.pointer}/enum/{index}"
+def _lives(network: SchemaNetwork, literals: tuple[int, ...]) -> bool:
+    demand = network.tables.demand(literals)
+    return demand != NEVER and network.oracle.alive(demand)
+
+
+def _said(network: SchemaNetwork, literals: Iterable[int]) -> Iterator[Schema]:
+    """Yield the schemas that literals ask for, with those that they join."""
+    for literal in literals:
+        if literal >= 0 and not literal & 1:
+            yield from network.shapes.overlaps.conjuncts(literal)
+
+
+def _weight(network: SchemaNetwork, literals: tuple[int, ...]) -> int:
+    """Return the cost of a question: the branches of a choice are compared in pairs."""
+    said = _said(network, literals)
+    return 1 + sum(len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20 for schema in said)
+
+
+def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
+    """Yield the parts of a place, but for those that are `false`."""
+    tables = network.tables
+    kinds = reduce(and_, map(tables.mask, place[0]), OBJECT | ARRAY)
+    for schema in _said(network, place[1]):
+        for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
+            for branch in branches:
+                yield from _branch(tables, f"this branch of {keyword}", branch)
+        if schema.if_ is not None:
+            test = tables.literal(schema.if_)
+            if schema.then is not None:
+                yield from _branch(tables, "then (with what if asks)", schema.then, test)
+            if schema.else_ is not None:
+                negated = tables.negate(test)
+                yield from _branch(tables, "else (where if does not hold)", schema.else_, negated)
+        if schema.enum is not None and 2 <= len(schema.enum) <= LISTED:
+            for index, value in enumerate(schema.enum):
+                constant = tables.constant(value, schema.pointer)
+                yield _Part(f"the value {_shown(value)} of enum", schema, (constant,), member=index)
+        inside: list[tuple[str, Schema, dict[str, object]]] = []
+        if kinds & OBJECT:
+            for key, child in schema.properties.items():
+                there: dict[str, object] = {"types": frozenset({"object"}), "required": (key,)}
+                inside.append((f"the property {wording.quoted(key)}", child, there))
+        if kinds & ARRAY:
+            items = [(f"item {at}", child) for at, child in enumerate(schema.prefix, 1)]
+            items += [("an item", schema.items)] if schema.items is not None else []
+            for at, (what, child) in enumerate(items, 1):
+                inside.append((what, child, {"types": frozenset({"array"}), "min_items": at}))
+        for what, child, fields in inside:
+            if tables.literal(child) != NEVER:
+                yield _Part(what, child, (tables.schema("", **fields),))
+
+
+def _branch(tables: PlaceTables, what: str, branch: Schema, *met: int) -> Iterator[_Part]:
+    literal = tables.literal(branch)
+    if literal != NEVER:
+        yield _Part(what, branch, (), (*met, literal))
 
 
 def _shown(value: Json) -> str:
     if isinstance(value, (dict, list)):
         return "that is an array" if type_bit(value) == ARRAY else "that is an object"
-    text = write(value)
-    return text if len(text) <= 60 else text[:60] + "…"
+    return wording.value(value)

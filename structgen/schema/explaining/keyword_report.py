@@ -9,9 +9,10 @@ from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.automata.regex.ecma_syntax import only_legacy
-from structgen.schema.explaining.redundant_constraints import Redundant
+from structgen.schema.explaining.redundant_constraints import redundant
 from structgen.schema.reading import draft3
 from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.keywords import FORMATS
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.schema_place import SchemaPlace
@@ -119,13 +120,12 @@ def report_of(
     refused: dict[tuple[str, str], str] = {
         (refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals
     }
-    meant = {(one.pointer, one.keyword): one.likely for one in suspects(document)}
+    meant = {one.where: one.likely for one in suspects(document)}
     findings: dict[Finding, None] = {}
-    redundant = Redundant(document)
     for schema in document.schemas:
         if isinstance(schema, SchemaPlace) and isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
-            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, redundant, meant)))
+            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, meant)))
     return KeywordReport(
         draft=document.draft,
         policies=document.policies,
@@ -145,8 +145,7 @@ def _findings(
     place: SchemaPlace,
     raw: dict[str, Any],
     refused: dict[tuple[str, str], str],
-    redundant: Redundant,
-    meant: dict[tuple[str, str], str],
+    meant: dict[str, str],
 ) -> Iterable[Finding]:
     known = place.scope.dialect
     pointer = place.pointer
@@ -162,7 +161,7 @@ def _findings(
         elif keyword in known.keywords:
             why = _idle(document, place, raw, keyword, value)
             standing = KeywordStanding.ANNOTATION if why else KeywordStanding.ENFORCED
-            if not why and (why := redundant.why(place, raw, keyword)):
+            if not why and (why := redundant(document, place, raw, keyword)):
                 standing = KeywordStanding.REDUNDANT
             if keyword == "format" and standing is KeywordStanding.ENFORCED and isinstance(value, str):
                 why = "" if value in dict(document.policies.custom_formats) else CUTS.get(value, "")
@@ -170,8 +169,8 @@ def _findings(
                 why = _legacy([value] if isinstance(value, str) else value)
         elif keyword not in known.annotations:
             why = f"unknown in draft {known.draft}"
-            if (pointer, keyword) in meant:
-                why += f"; is {meant[pointer, keyword]} meant?"
+            if likely := meant.get(f"{pointer}/{escape(keyword)}"):
+                why += f"; is {likely} meant?"
         yield Finding(pointer, keyword, standing, why)
 
 

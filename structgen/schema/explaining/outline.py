@@ -147,15 +147,22 @@ class _OutlineWriter:
         words: list[str] = []
         inside: tuple[_Todo, ...] = ()
         if entry.object is not None:
-            what, inside = self._object(demand)
+            objects = [
+                shape
+                for shape in self.network.shapes.objects(demand)
+                if all(self._lives(self.frames.value(shape, key)) for key in shape.required)
+            ]
+            what, inside = self._container(demand, objects, "object")
             words.append(what)
         if entry.array is not None:
-            what, items = self._array(demand)
+            what, items = self._container(demand, list(self.network.shapes.arrays(demand)), "array")
             words.append(what)
-            inside = inside + items
+            inside += items
         words += _scalars(entry)
         free = ["an object with any keys", "an array of any values", "a string", "a number"]
-        return "any value" if words == [*free, "true or false", "null"] else _either(words), inside
+        return "any value" if words == [*free, "true or false", "null"] else wording.joined(
+            words, " or "
+        ), inside
 
     def _there(self, what: str, literals: tuple[int, ...]) -> str:
         brief = self._brief(literals)
@@ -174,7 +181,7 @@ class _OutlineWriter:
         if excluded:
             return f"anything but {wording.listing(excluded, ' and ')}"
         said = ", ".join(filter(None, self.tables.sources((demand,))[:_MOST_ALTERNATIVES]))
-        return _either(words + _scalars(entry)) + (f" ({said})" if words and said else "")
+        return wording.joined(words + _scalars(entry), " or ") + (f" ({said})" if words and said else "")
 
     def _excluded(self, literals: tuple[int, ...]) -> list[str]:
         """Return the constants that literals exclude, if that is all they do."""
@@ -197,24 +204,25 @@ class _OutlineWriter:
             return f"any value, nested at most {depth} deep" if depth else "any value but an object or array"
         return self.network.entry(self.tables.place((demand,)))
 
-    # --- objects ---
+    # --- objects and arrays ---
 
-    def _object(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
-        shapes = [
-            shape
-            for shape in self.network.shapes.objects(demand)
-            if all(self._lives(self.frames.value(shape, key)) for key in shape.required)
-        ]
+    def _container(
+        self, demand: int, shapes: Sequence[ObjectShape | ArrayShape], kind: str
+    ) -> tuple[str, tuple[_Todo, ...]]:
+        """Return an object or an array in words, and the lines inside it."""
         if len(shapes) > 1:
-            return f"an object of one of {len(shapes):,} kinds", tuple(self._kinds(demand, shapes))
+            return f"an {kind} of one of {len(shapes):,} kinds", tuple(self._kinds(demand, shapes))
         (shape,) = shapes
-        inside = tuple(self._members(demand, shape))
-        size = wording.count(shape.lo, shape.hi, "member")
+        inside = tuple(self._inside(demand, shape))
         if shape.hi == 0 or not inside:
-            return "an empty object", ()
-        if len(inside) == 1 and inside[0].demand == ANYTHING and not inside[0].need:
-            return "an object with any keys" + (f", {size}" if size else ""), ()
-        return "an object" + (f" of {size}" if size else ""), inside
+            return f"an empty {kind}", ()
+        size = _size(shape)
+        sized = f"an {kind} of {size}" if size else f"an {kind}"
+        if len(inside) > 1 or inside[0].demand != ANYTHING or inside[0].need:
+            return sized, inside
+        if kind == "array":
+            return sized if size else "an array of any values", ()
+        return "an object with any keys" + (f", {size}" if size else ""), ()
 
     def _kinds(self, demand: int, shapes: Sequence[ObjectShape | ArrayShape]) -> list[_Todo]:
         """Return the common part of all kinds, and then the kinds."""
@@ -226,7 +234,7 @@ class _OutlineWriter:
                 common = {todo: None for todo in common if todo in here}
         found = [*common]
         for number, shape in enumerate(shapes[:MOST_KINDS], 1):
-            size = wording.count(shape.lo, shape.hi, "member" if isinstance(shape, ObjectShape) else "item")
+            size = _size(shape)
             own = tuple(todo for todo in self._inside(demand, shape) if todo not in common)
             label = f"kind {number} of {len(shapes):,}"
             found.append(_Todo(label, what=size if own else size or "nothing more", inside=own))
@@ -270,26 +278,13 @@ class _OutlineWriter:
             yield _said(f"each key is {' or '.join(what)}")
         for key, others in shape.conditional:
             owed = wording.listing(map(wording.quoted, others), " and ")
-            yield _said(f"where {wording.quoted(key)} is there, so {_are(others)} {owed}")
+            yield _said(
+                f"where {wording.quoted(key)} is there, so {'are' if len(others) > 1 else 'is'} {owed}"
+            )
         yield from self._obligations(shape.obligations, "member")
 
     def _lives(self, demand: int) -> bool:
         return demand != NEVER and self.network.oracle.alive(demand)
-
-    # --- arrays ---
-
-    def _array(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
-        shapes = list(self.network.shapes.arrays(demand))
-        if len(shapes) > 1:
-            return f"an array of one of {len(shapes):,} kinds", tuple(self._kinds(demand, shapes))
-        (shape,) = shapes
-        inside = tuple(self._items(shape))
-        size = wording.count(shape.lo, shape.hi, "item")
-        if shape.hi == 0 or not inside:
-            return "an empty array", ()
-        if len(inside) == 1 and inside[0].demand == ANYTHING:
-            return f"an array of {size}" if size else "an array of any values", ()
-        return "an array" + (f" of {size}" if size else ""), inside
 
     def _items(self, shape: ArrayShape) -> Iterator[_Todo]:
         arrays = self.network.arrays
@@ -351,6 +346,10 @@ class _OutlineWriter:
                 return "it differs from values written before"
 
 
+def _size(shape: ObjectShape | ArrayShape) -> str:
+    return wording.count(shape.lo, shape.hi, "member" if isinstance(shape, ObjectShape) else "item")
+
+
 def _scalars(entry: ValueMenu) -> list[str]:
     words: list[str] = []
     if entry.string is not None:
@@ -363,11 +362,3 @@ def _scalars(entry: ValueMenu) -> list[str]:
     if entry.null is not None:
         words.append("null")
     return words
-
-
-def _either(words: Sequence[str]) -> str:
-    return (", ".join(words[:-1]) + " or " if len(words) > 1 else "") + words[-1]
-
-
-def _are(things: tuple[str, ...]) -> str:
-    return "are" if len(things) > 1 else "is"

@@ -6,11 +6,11 @@ remain differ, and the liveness oracle is asked about them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from structgen.schema.meaning.place import NEVER
+from structgen.schema.meaning.place import NEVER, parts_of, with_others
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import unescape
 from structgen.schema.reading.model import Json, Schema
@@ -54,15 +54,6 @@ class SchemaDifference:
                 return demand
         return None
 
-    def witness(self, other: Document, pointer: str = "#") -> str | None:
-        """Return the shortest text of a value that `parting` is about, or None."""
-        demand = self.difference(other, pointer)
-        if demand is None:
-            return None
-        text = self.network.oracle.text(demand)
-        assert text is not None, "a demand that some value meets has a shortest text"
-        return text.flat().decode("utf-8", "surrogatepass")
-
     def _merged(self, other: Document) -> dict[int, Schema]:
         """Return the equal places of this document by the ids of another's places; the other's remaining
         places then refer to them."""
@@ -80,7 +71,7 @@ class SchemaDifference:
         for place in other.schemas:
             if place.id not in counterparts:
                 for name, held in place.__dict__.items():
-                    setattr(place, name, _replaced(held, counterparts))
+                    setattr(place, name, with_others(held, counterparts))
         return counterparts
 
 
@@ -102,10 +93,10 @@ def _different(schemas: Sequence[Schema], counterparts: Mapping[int, Schema]) ->
     holders: dict[int, list[int]] = {}
     different: set[int] = set()
     for schema in schemas:
-        for child in _children(schema):
+        for child in parts_of(schema.__dict__.values()):
             holders.setdefault(child.id, []).append(schema.id)
         counterpart = counterparts.get(schema.id)
-        if counterpart is None or _replaced(schema.__dict__, counterparts) != counterpart.__dict__:
+        if counterpart is None or with_others(schema.__dict__, counterparts) != counterpart.__dict__:
             different.add(schema.id)
     todo = list(different)
     while todo:
@@ -114,26 +105,3 @@ def _different(schemas: Sequence[Schema], counterparts: Mapping[int, Schema]) ->
                 different.add(above)
                 todo.append(above)
     return different
-
-
-def _children(schema: Schema) -> Iterator[Schema]:
-    stack: list[Any] = list(schema.__dict__.values())
-    while stack:
-        held = stack.pop()
-        if isinstance(held, Schema):
-            yield held
-        elif isinstance(held, Mapping):
-            stack.extend(held.values())
-        elif isinstance(held, tuple):
-            stack.extend(held)
-
-
-def _replaced(held: Any, counterparts: Mapping[int, Schema]) -> Any:
-    """Return a field of a schema with schemas replaced by their counterparts."""
-    if isinstance(held, Schema):
-        return counterparts.get(held.id, held)
-    if isinstance(held, Mapping):
-        return {key: _replaced(value, counterparts) for key, value in held.items()}
-    if isinstance(held, tuple):
-        return tuple([_replaced(value, counterparts) for value in held])
-    return held

@@ -252,14 +252,14 @@ def parts_of(values: Iterable[object]) -> Iterator[Schema]:
             stack.extend(reversed(value))
 
 
-def _with_others(value: object, by: Mapping[int, Schema]) -> object:
+def with_others(value: object, by: Mapping[int, Schema]) -> object:
     """Return the value of a field with other schemas in it, given by the ids of those that they replace."""
     if isinstance(value, Schema):
-        return by[value.id]
+        return by.get(value.id, value)
     if isinstance(value, Mapping):
-        return {key: _with_others(one, by) for key, one in value.items()}
+        return {key: with_others(one, by) for key, one in value.items()}
     if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
-        return tuple([_with_others(one, by) for one in value])
+        return tuple([with_others(one, by) for one in value])
     return value
 
 
@@ -372,7 +372,7 @@ class PlaceTables:
                 stack.extend(parts_of(of_copy.values()))
         for original, of_copy in of_copies.items():
             for name, value in of_copy.items():
-                setattr(found[original], name, _with_others(value, found))
+                setattr(found[original], name, with_others(value, found))
         return found
 
     # Schemas made here

@@ -8,9 +8,8 @@ that are one of these:
 - a keyword of another draft that restricts values (`const` in draft 4, `divisibleBy` in draft 7);
 - a keyword in another spelling: other capitals, or with `_`, `-`, `$`, blanks or a colon in it (`anyof`,
   `min_length`, `type:`);
-- a keyword after one or two slips (a letter left out, added, replaced, or two neighbours swapped): two where
-  the unknown keyword has eight letters or more, one where it has five or more, and in shorter ones a swap
-  alone;
+- a keyword after a slip (a letter left out, added, replaced, or two neighbours swapped): in names of fewer
+  than five letters a swap alone, and in names of eight letters or more whatever is as much alike;
 - a word for it in other languages of schemas (`nullable`, `regex`, `min`).
 
 Not looked at are keywords that begin with `x-`, `_`, `@`, `$$`, `/` or `#`, which are extensions or were
@@ -24,132 +23,97 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from difflib import get_close_matches
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from structgen.automata.formats.named_formats import KNOWN
+from structgen.errors import SchemaError
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DRAFTS
-from structgen.schema.reading.format_names import is_known
 from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.keywords import FORMATS
 
 if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
-    from structgen.schema.reading.schema_place import Dialect
 
 _OWN_USE: Final = ("x-", "_", "@", "$$", "/", "#")
 """How keywords begin that somebody added, or disabled, on purpose."""
 _NO_LOSS: Final = frozenset(
-    (
-        *("$recursiveRef", "additionalItems", "contentEncoding", "contentMediaType", "else", "then"),
-        *("if", "propertyDependencies"),
-    )
+    ("$recursiveRef", "additionalItems", "else", "then", "if", "propertyDependencies")
 )
 """Keywords of other drafts that are not reported where the draft does not know them, because they say
 nothing by themselves, restrict nothing by default, or are an old name whose use is an error anyway."""
 _ELSEWHERE: Final = MappingProxyType(
     {
-        "inclusivemaximum": ("number", "maximum", ""),
-        "inclusiveminimum": ("number", "minimum", ""),
-        "max": ("number", "maximum", "Write maximum, maxLength or maxItems, whichever is meant."),
-        "maxvalue": ("number", "maximum", ""),
-        "min": ("number", "minimum", "Write minimum, minLength or minItems, whichever is meant."),
-        "minvalue": ("number", "minimum", ""),
+        "inclusivemaximum": ("maximum", ""),
+        "inclusiveminimum": ("minimum", ""),
+        "max": ("maximum", "Write maximum, maxLength or maxItems, whichever is meant."),
+        "maxvalue": ("maximum", ""),
+        "min": ("minimum", "Write minimum, minLength or minItems, whichever is meant."),
+        "minvalue": ("minimum", ""),
         "nullable": (
-            "true",
             "type",
             'It is OpenAPI 3.0\'s: here null is not allowed by it. Write "type": [..., "null"].',
         ),
-        "ref": ("string", "$ref", ""),
-        "regex": ("string", "pattern", ""),
-        "regexp": ("string", "pattern", ""),
+        "ref": ("$ref", ""),
+        "regex": ("pattern", ""),
+        "regexp": ("pattern", ""),
     }
 )
-"""Words of other languages of schemas, in small letters: the kind of their value, the keyword, what to do."""
-_KINDS: Final = MappingProxyType(
-    {
-        **dict.fromkeys(("properties", "patternProperties", "dependencies"), "dict"),
-        **dict.fromkeys(("dependentRequired", "dependentSchemas"), "dict"),
-        **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "enum"), "list"),
-        **dict.fromkeys(("not", "contains", "propertyNames", "additionalProperties"), "schema"),
-        **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties", "additionalItems"), "schema"),
-        **dict.fromkeys(("if", "then", "else"), "schema"),
-        **dict.fromkeys(("items", "extends"), "schemas"),
-        **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), "bound"),
-        **dict.fromkeys(("minimum", "maximum", "multipleOf", "divisibleBy"), "number"),
-        **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), "number"),
-        **dict.fromkeys(("minProperties", "maxProperties", "minContains", "maxContains"), "number"),
-        **dict.fromkeys(("pattern", "format", "$ref", "$dynamicRef"), "string"),
-        "uniqueItems": "flag",
-        "required": "names",
-        "type": "type",
-        "disallow": "type",
-        "const": "any",
-    }
-)
-"""The kind of value that a keyword takes (`_takes`), for those that restrict values."""
+"""Words of other languages of schemas, in small letters: the keyword, what to do."""
 _FOREIGN_ANCHOR: Final = re.compile(r"(?:[^\\]|\\[^AZz])*?\\([AZz])", re.DOTALL)
 _DIGITS: Final = re.compile("[0-9]+")
 _LONGEST: Final = 40
 """Longer names are not compared with others."""
+_ALIKE: Final = 0.8
+"""The least ratio (difflib) of a keyword of eight letters or more and one that may be meant."""
 _MOST_COMPARED: Final = 4_000
 """Pairs of names that are compared in one document, for its formats and for its required keys: 0.1 s."""
-_TYPES: Final = frozenset(("object", "array", "string", "number", "integer", "boolean", "null", "any"))
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """An unknown keyword that is probably not what its author meant."""
+    """One thing that a reader of a schema is told."""
 
-    pointer: str
-    """The JSON pointer of the place where it stands."""
-    keyword: str
-    likely: str
-    """The keyword that was probably meant."""
+    where: str
+    """The JSON pointer of the keyword."""
     what: str
     """What is wrong with it, in a sentence."""
     cure: str
-
-    @property
-    def where(self) -> str:
-        """The JSON pointer of the keyword itself."""
-        return f"{self.pointer}/{escape(self.keyword)}"
-
-
-@dataclass(frozen=True, slots=True)
-class SuspectNotice:
-    """One thing that a reader of a schema is told: where, what is wrong, how to mend it."""
-
-    where: str
-    what: str
-    cure: str
     likely: str = ""
+    """The name that was probably meant."""
 
 
-def told(document: Document) -> tuple[SuspectNotice, ...]:
+def told(document: Document) -> tuple[Suspect, ...]:
     """Return what is said of a document: that none of its keys restricts anything, and its suspects."""
-    suspected = suspects(document)
-    found = [SuspectNotice(one.where, one.what, one.cure, one.likely) for one in suspected]
-    nothing = "" if any(one.pointer == "#" for one in suspected) else nothing_known(document)
-    if nothing:
+    found = list(suspects(document))
+    raw = document.value
+    if (
+        isinstance(raw, dict)
+        and not looks_like_schema(raw)
+        and all(one.where.count("/") > 1 for one in found)
+    ):
+        unknown = [key for key in raw if key not in _of_all_drafts()[1]]
+        listed = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
+        what = f"No key of it restricts anything in JSON Schema: {listed}."
         cure = (
             "Pass the schema itself, without what is wrapped around it; {} or true is the schema that allows "
             "every value."
         )
-        found.insert(0, SuspectNotice("#", nothing, cure))
+        found.insert(0, Suspect("#", what, cure))
     return (*found, *foreign_anchors(document), *misspelt_formats(document), *misspelt_keys(document))
 
 
-def foreign_anchors(document: Document) -> Iterator[SuspectNotice]:
+def foreign_anchors(document: Document) -> Iterator[Suspect]:
     r"""Yield what is said of patterns with `\A`, `\Z` or `\z`: anchors in Python and other dialects, and the
     letters themselves in ECMA-262, which JSON Schema's patterns are written in."""
     for source, schema in document.patterns.items():
         if slip := _FOREIGN_ANCHOR.match(source):
             keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
             anchor = "^" if slip[1] == "A" else "$"
-            yield SuspectNotice(
+            yield Suspect(
                 f"{schema.pointer}/{keyword}",
                 f"\\{slip[1]} is the letter {slip[1]} in ECMA-262, not an anchor.",
                 f"Write {anchor} for the {'beginning' if anchor == '^' else 'end'}, "
@@ -157,15 +121,15 @@ def foreign_anchors(document: Document) -> Iterator[SuspectNotice]:
             )
 
 
-def misspelt_formats(document: Document) -> Iterator[SuspectNotice]:
+def misspelt_formats(document: Document) -> Iterator[Suspect]:
     """Yield what is said of unknown formats that are one slip, or another spelling, away from a known one."""
     known = (*dict(document.policies.custom_formats), *sorted(FORMATS))
     likely: dict[str, str | None] = {}
     for pointer, name in {(place.pointer, name): None for place, name in document.unknown_formats}:
-        if name not in likely and not is_known(name) and len(likely) * len(known) < _MOST_COMPARED:
-            likely[name] = _nearest(name, known, least=5)
+        if name not in likely and name not in KNOWN and len(likely) * len(known) < _MOST_COMPARED:
+            likely[name] = _nearest(name, known)
         if meant := likely.get(name):
-            yield SuspectNotice(
+            yield Suspect(
                 f"{pointer}/format",
                 f"{name!r} is an unknown format and restricts nothing.",
                 f"Write {meant}, if that is meant.",
@@ -173,7 +137,7 @@ def misspelt_formats(document: Document) -> Iterator[SuspectNotice]:
             )
 
 
-def misspelt_keys(document: Document) -> Iterator[SuspectNotice]:
+def misspelt_keys(document: Document) -> Iterator[Suspect]:
     """Yield what is said of required keys that `properties` lack, beside a similar property that is not
     required. Such a key is left alone where any other place of the document has a property of its name.
 
@@ -191,9 +155,9 @@ def misspelt_keys(document: Document) -> Iterator[SuspectNotice]:
             left -= len(optional)
             if left < 0:
                 return
-            meant = _nearest(key, [one for one in place.properties if one in optional], least=3)
+            meant = _nearest(key, [one for one in place.properties if one in optional], 3)
             if meant:
-                yield SuspectNotice(
+                yield Suspect(
                     f"{place.pointer}/required",
                     f"{key!r} is no key of properties.",
                     f"Write {meant if meant.isidentifier() else repr(meant)}, if that is meant.",
@@ -201,8 +165,9 @@ def misspelt_keys(document: Document) -> Iterator[SuspectNotice]:
                 )
 
 
-def _nearest(name: str, known: Iterable[str], *, least: int) -> str | None:
-    """Return the known name that is another spelling of a name, or else one slip away; None for no such one.
+def _nearest(name: str, known: Iterable[str], least: int = 5) -> str | None:
+    """Return the known name that is another spelling of a name, or else one slip away: a letter left out,
+    added or replaced, or two neighbours swapped. None for no such one.
 
     Slips count in names of at least `least` letters, and not among digits (`line1`, `line2`).
     """
@@ -214,11 +179,21 @@ def _nearest(name: str, known: Iterable[str], *, least: int) -> str | None:
         if other == plain:
             return one
     for one, other in similar:
-        if min(len(plain), len(other)) < least or _slips(plain, other) > 1:
-            continue
-        if _DIGITS.sub("", plain) != _DIGITS.sub("", other):
+        if _DIGITS.sub("", plain) != _DIGITS.sub("", other) and _slip(plain, other, least):
             return one
     return None
+
+
+def _slip(one: str, other: str, least: int) -> bool:
+    """Return whether one letter is left out, added or replaced between names of at least `least` letters, or
+    two neighbours are swapped."""
+    both = zip(one, other, strict=False)
+    at = next((at for at, (mine, theirs) in enumerate(both) if mine != theirs), min(len(one), len(other)))
+    left, right = one[at:], other[at:]
+    if left[2:] == right[2:] and left[:2] == right[1::-1]:
+        return len(one) > 2
+    slips = (left[1:], right), (left, right[1:]), (left[1:], right[1:])
+    return min(len(one), len(other)) >= least and any(mine == theirs for mine, theirs in slips)
 
 
 def _plain(name: str) -> str:
@@ -229,18 +204,20 @@ def _plain(name: str) -> str:
 def suspects(document: Document) -> tuple[Suspect, ...]:
     """Return the unknown keywords of a document that look like a constraint that was meant, each place once.
 
-    Cost: some microseconds for each unknown keyword; the answer for a name is kept.
+    Cost: some microseconds for each unknown keyword, more where its value is tried as that of another one;
+    the answer for a name is kept.
     """
-    found: dict[tuple[str, str], Suspect] = {}
+    found: dict[str, Suspect] = {}
     for place, keyword in document.unknown:
         assert isinstance(place.raw, dict)
-        known = place.scope.dialect
-        one = _likely(keyword, known.draft)
-        if one is None or not _takes(one[0], place.raw[keyword]) or _said(one[1], keyword, place.raw):
+        one = _likely(keyword, place.scope.dialect.draft)
+        if one is None or not _takes(one[0], one[1], place.raw[keyword], keyword):
             continue
-        _kind, likely, why, cure = one
-        what = f"{keyword} {why}."
-        found.setdefault((place.pointer, keyword), Suspect(place.pointer, keyword, likely, what, cure))
+        _draft, likely, why, cure = one
+        if likely in place.raw and likely not in (keyword, "type"):
+            continue  # the likely keyword stands there as well, so that the unknown one is somebody's own
+        where = f"{place.pointer}/{escape(keyword)}"
+        found.setdefault(where, Suspect(where, f"{keyword} {why}.", cure, likely))
     return tuple(sorted(found.values(), key=lambda one: one.where))
 
 
@@ -260,26 +237,10 @@ def looks_like_schema(raw: Mapping[str, Any]) -> bool:
     return any(key in restricting for key in raw) or all(key in annotations for key in raw)
 
 
-def nothing_known(document: Document) -> str:
-    """Return why a schema restricts nothing at all on its face: it does not look like one; "" where it
-    does."""
-    raw = document.value
-    if not isinstance(raw, dict) or looks_like_schema(raw):
-        return ""
-    unknown = [key for key in raw if key not in _of_all_drafts()[1]]
-    listed = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
-    return f"No key of it restricts anything in JSON Schema: {listed}."
-
-
-def _said(likely: str, keyword: str, raw: dict[str, Any]) -> bool:
-    """Return whether the likely keyword stands there as well, so that the unknown one is somebody's own."""
-    return likely in raw and likely not in (keyword, "type")
-
-
 @lru_cache(maxsize=4096)
 def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
-    """Return the kind of value, the keyword that was probably meant, what is wrong, and how to mend it;
-    None where nothing is alike."""
+    """Return a draft and its keyword that was probably meant, what is wrong, and how to mend it; None where
+    nothing is alike."""
     if keyword.startswith(_OWN_USE) or len(keyword) > _LONGEST:
         return None
     known = dialect(draft)
@@ -288,97 +249,57 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
         return None
     if keyword == "id" and known.id_key != "id":
         why = f"is draft 4's and unknown in draft {draft}, where it is no base for references"
-        return "uri", "$id", why, "Write $id, or name draft 4 in $schema."
+        return draft, "$id", why, "Write $id, or name draft 4 in $schema."
+    unknown = f"is unknown in draft {draft} and restricts nothing"
     other = next((one for one in (*DRAFTS[-2::-1], DRAFTS[-1]) if keyword in dialect(one).keywords), None)
     if other is not None:
-        if keyword in _NO_LOSS or keyword not in _KINDS:
-            return None
         cure = f"Name a draft that knows it in $schema (draft {other} does), or write it in draft {draft}."
-        return _KINDS[keyword], keyword, f"is unknown in draft {draft} and restricts nothing", cure
+        return None if keyword in _NO_LOSS else (other, keyword, unknown, cure)
     plain = _plain(keyword)
-    unknown = f"is unknown in draft {draft} and restricts nothing"
     if plain in _ELSEWHERE:
-        kind, likely, cure = _ELSEWHERE[plain]
-        return kind, likely, unknown, cure or f"Write {likely}."
-    for likely in _candidates(known):
-        if likely.casefold() == plain:
-            return _KINDS[likely], likely, unknown, f"Write {likely}."
-    best: tuple[int, str] | None = None
-    for likely in _candidates(known):
-        most = _allowed(keyword, likely)
-        if abs(len(keyword) - len(likely)) > most or not most:
-            continue  # the slips need not be counted
-        slips = _slips(keyword.casefold(), likely.casefold())
-        if slips <= most and (best is None or slips < best[0]):
-            best = slips, likely
-    if best is None:
+        likely, cure = _ELSEWHERE[plain]
+        return draft, likely, unknown, cure or f"Write {likely}."
+    # a known keyword behind another word is a word of its own
+    names = [name for name in known.keywords if not plain.endswith(name.casefold()) or _plain(name) == plain]
+    meant = _nearest(keyword, names)
+    if meant is None:
+        by_plain = {name.casefold(): name for name in names if abs(len(name) - len(keyword)) <= 2}
+        close = get_close_matches(plain, by_plain, 1, _ALIKE) if len(plain) >= 8 else []
+        meant = by_plain[close[0]] if close else None
+    if meant is None:
         return None
-    return _KINDS[best[1]], best[1], unknown, f"Write {best[1]}, if that is meant."
+    same = _plain(meant) == plain
+    return draft, meant, unknown, f"Write {meant}." if same else f"Write {meant}, if that is meant."
 
 
-def _candidates(known: Dialect) -> Iterable[str]:
-    """Return the keywords of a draft that restrict values."""
-    return (keyword for keyword in known.keywords if keyword in _KINDS)
-
-
-def _allowed(keyword: str, likely: str) -> int:
-    """Return how many slips may lie between an unknown keyword and a known one."""
-    if keyword.casefold().endswith(likely.casefold()):
-        return 0  # a word of its own, made of another one and a keyword
-    if min(len(keyword), len(likely)) >= 5:
-        return 2 if len(keyword) >= 8 else 1
-    # `note`, `types`, `when` are words of their own; two letters swapped are not
-    return 1 if sorted(keyword.casefold()) == sorted(likely.casefold()) else 0
-
-
-def _slips(one: str, other: str) -> int:
-    """Return the Damerau-Levenshtein distance (optimal string alignment); 3 for any above 2."""
-    if abs(len(one) - len(other)) > 2:
-        return 3
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, char in enumerate(one, 1):
-        last, before, row = before, row, [i]
-        for j, letter in enumerate(other, 1):
-            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (char != letter))
-            if i > 1 and j > 1 and char == other[j - 2] and one[i - 2] == letter:
-                least = min(least, last[j - 2] + 1)
-            row.append(least)
-    return min(row[-1], 3)
-
-
-def _takes(kind: str, value: Any) -> bool:
-    """Return whether a value is of a kind."""
-    number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
-    match kind:
+def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
+    """Return whether a keyword of a draft may have a value, which stands beside another keyword; what the
+    schemas in it say is not looked at."""
+    if likely == "$id":
+        # "#/definitions/a" is what some tools write there, and says where it stands
+        return isinstance(value, str) and (
+            ":" in value or (value.startswith("#") and not value.startswith("#/"))
+        )
+    if likely in ("$ref", "$dynamicRef"):
+        return isinstance(value, str)
+    match dialect(draft).locations.get(likely):
+        case "one":
+            return isinstance(value, (dict, bool))
         case "any":
-            return True
-        case "dict":
-            return isinstance(value, dict)
+            return isinstance(value, (dict, list))
         case "list":
             return isinstance(value, list) and bool(value)
-        case "schema":
-            return isinstance(value, (dict, bool))
-        case "schemas":
-            return isinstance(value, (dict, list))
-        case "number":
-            return number
-        case "bound":
-            return number or isinstance(value, bool)
-        case "flag":
-            return isinstance(value, bool)
-        case "true":
-            return value is True
-        case "string":
-            return isinstance(value, str)
-        case "names":
-            return isinstance(value, bool) or (
-                isinstance(value, list) and all(isinstance(one, str) for one in value)
-            )
-        case "uri":
-            # "#/definitions/a" is what some tools write there, and says where it stands
-            return isinstance(value, str) and (
-                ":" in value or (value.startswith("#") and not value.startswith("#/"))
-            )
-    names = value if isinstance(value, list) else [value]
-    return bool(names) and all(isinstance(one, str) and one in _TYPES for one in names)
+        case "map" | "maps":
+            return isinstance(value, dict)
+    if _plain(keyword) == "nullable":
+        return value is True
+    if likely == "required" and isinstance(value, bool):
+        return True  # as draft 3 has it
+    # start-up: whoever reads a schema without such keywords needs no more
+    from structgen.schema.reading.document import Document
+
+    try:
+        Document({likely: value}, draft=draft)
+    except SchemaError:
+        return False
+    return bool(value != [])

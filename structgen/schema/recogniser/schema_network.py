@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
@@ -27,7 +27,6 @@ from structgen.language.ir import (
     Spec,
     ValueMenu,
 )
-from structgen.limits import Limits
 from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
@@ -42,9 +41,8 @@ from structgen.schema.meaning.place import (
 from structgen.schema.meaning.scalars import NumberOracle, Scalars, StringOracle
 from structgen.schema.meaning.shape import asks_for_any_key
 from structgen.schema.meaning.shape_disjunctions import Shapes
+from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_values import JsonPieces
-from structgen.schema.reading.missing_bytes import Quoting, quoting_of
-from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
@@ -53,31 +51,12 @@ from structgen.schema.recogniser.object_keys import KeyClass
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
-from structgen.schema.recogniser.smallest_contradiction import empty_schema, smallest
+from structgen.schema.recogniser.smallest_contradiction import smallest
 
 _AVOIDING_SEARCHES = 8
 """Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
 _FREE = Spec((TRUE,))
 _NO_MOVES: Mapping[frozenset[int], int] = MappingProxyType({})
-
-
-class SchemaDocument(Protocol):
-    """The parts of a schema document that the network reads."""
-
-    @property
-    def root(self) -> Schema: ...
-
-    @property
-    def limits(self) -> Limits: ...
-
-    @property
-    def policies(self) -> Policies: ...
-
-    @property
-    def banned(self) -> tuple[str, ...]: ...
-
-    @property
-    def quoting(self) -> Quoting: ...
 
 
 class SchemaNetwork:
@@ -87,7 +66,7 @@ class SchemaNetwork:
 
     def __init__(
         self,
-        document: SchemaDocument,
+        document: Document,
         strings: StringOracle,
         numbers: NumberOracle,
         *,
@@ -133,7 +112,7 @@ class SchemaNetwork:
         self.objects.alive = self.arrays.alive = self.oracle.alive
         demand = tables.of_value(tables.demand_of(document.root))
         if demand == NEVER or not self.oracle.alive(demand):
-            raise self._empty(demand, strings, widest)
+            raise self._empty(strings, widest)
         self.root = tables.place((demand,))
 
     @property
@@ -538,11 +517,9 @@ class SchemaNetwork:
 
     # No document at all
 
-    def _empty(
-        self, demand: int, strings: StringOracle, widest: Callable[[], NumberOracle] | None
-    ) -> UnsatisfiableSchema:
+    def _empty(self, strings: StringOracle, widest: Callable[[], NumberOracle] | None) -> UnsatisfiableSchema:
         document = self.document
-        places = self._conflict(demand) or (document.root.pointer,)
+        found = smallest(self.oracle, [(document.root, False)])
         policies = document.policies
         narrow = policies.narrow
         if narrow and widest is not None:
@@ -561,75 +538,29 @@ class SchemaNetwork:
                     + ", ".join(blamed or narrow)
                     + ".",
                     policies=blamed or narrow,
-                    places=places,
-                    where=places[0],
+                    places=found.places,
+                    where=found.places[-1],
                     cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
                 )
         met = {info.schema.format for info in self.tables.infos.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
-        found = smallest(self.oracle, [(document.root, False)])
-        why, cure = self._empty_root(demand) or (found.told, found.cure)
         return UnsatisfiableSchema(
-            f"no document satisfies the schema{but}: {why}.",
+            f"no document satisfies the schema{but}: {found.told}.",
             keywords=found.keywords,
-            places=places,
-            where=places[0],
-            cure=cure.removesuffix(".") + ", or ban fewer texts." if document.banned else cure,
+            places=found.places,
+            where=found.places[-1],
+            cure=found.cure.removesuffix(".") + ", or ban fewer texts." if document.banned else found.cure,
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
-        missing = self.document.quoting.missing
-        document = _Under(self.document.root, self.document.limits, policies, missing)
+        document = copy(self.document)
+        document.policies, document.banned = policies, ()
         try:
             SchemaNetwork(document, strings, numbers)
         except UnsatisfiableSchema:
             return False
         return True
-
-    def _empty_root(self, demand: int) -> tuple[str, str] | None:
-        """Return why the root allows nothing on its face, and how to mend it; None where it does not show."""
-        if demand == NEVER:
-            root = self.tables.info(self.document.root)
-            for part in root.opened or (root.schema,):
-                if self.tables.literal(part) == NEVER:
-                    return empty_schema(self.tables.info(part).schema)
-        return None
-
-    def _conflict(self, demand: int) -> tuple[str, ...]:
-        """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""
-        tables = self.tables
-        seen: dict[int, None] = {}
-        while demand != NEVER and demand not in seen:
-            seen[demand] = None
-            together = [
-                schema
-                for literal in tables.demands[demand]
-                if not literal & 1
-                for schema in self.shapes.overlaps.conjuncts(literal)
-            ]
-            for key in dict.fromkeys(key for schema in together for key in schema.required):
-                literals = self.shapes.obligations.value_literals(together, key)
-                child = tables.demand(literals)
-                if child != NEVER and self.oracle.alive(child):
-                    continue
-                if child == NEVER:
-                    said = [tables.about(literal).schema.pointer for literal in literals if literal >= 0]
-                    return tuple(dict.fromkeys((*tables.sources((demand,)), *said)))
-                demand = child
-                break
-        return tables.sources(list(seen)[-1:])
-
-
-class _Under:
-    """A document under other policies."""
-
-    def __init__(self, root: Schema, limits: Limits, policies: Policies, missing: frozenset[int]) -> None:
-        self.root = root
-        self.limits = limits
-        self.policies = policies
-        self.banned: tuple[str, ...] = ()
-        self.quoting = quoting_of(policies.escapes, missing)
 
 
 def _better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:

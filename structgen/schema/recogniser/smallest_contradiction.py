@@ -1,5 +1,5 @@
 """Why no value meets some schemas: a smallest set of keywords that leaves none, found by taking keywords out
-and asking again; and short words for a schema that is empty on its face."""
+and asking again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import StructgenError
-from structgen.schema.meaning import wording
 from structgen.schema.meaning.place import NEVER, parts_of
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.json_text import write
@@ -49,8 +48,8 @@ _DEFAULTS = {
     if one.name not in ("id", "pointer", *_CARRIED)
 }
 
-Unit: TypeAlias = tuple[int, str]
-"""A schema's id and the name of one of its fields."""
+Keyword: TypeAlias = tuple[Schema, str]
+"""A schema and the name of one of its fields."""
 
 
 class Contradiction(NamedTuple):
@@ -58,6 +57,8 @@ class Contradiction(NamedTuple):
 
     keywords: tuple[str, ...]
     """JSON pointers; that of an entry of a list or a map where it is `false`."""
+    places: tuple[str, ...]
+    """The places of their schemas, in the order of the text."""
     told: str
     """The keywords in words, with their places."""
     cure: str
@@ -77,46 +78,33 @@ def smallest(
     """
     search = _Search(oracle, roots, given)
     is_sure = search.run()
-    left = search.units(search.kept)
-    found = {_pointer(*unit): unit for unit in left}
     at: dict[str, list[str]] = {}
-    for schema, field in found.values():
-        at.setdefault(_name(schema, field)[0], []).append(_shown(schema, field))
-    listed = [f"{joined(said[:_MOST_LISTED])} ({pointer})" for pointer, said in at.items()]
+    found: dict[str, None] = {}
+    for schema, field in search.keywords:
+        place, keyword, shown = _named(schema, field)
+        pointer = place if field == "verdict" else f"{place}/{keyword}"
+        if pointer not in found:
+            found[pointer] = None
+            at.setdefault(place, []).append(shown)
+    listed = [f"{joined(said[:_MOST_LISTED])} ({place})" for place, said in at.items()]
     if len(listed) > _MOST_LISTED:
         listed = [*listed[:_MOST_LISTED], f"keywords at {len(listed) - _MOST_LISTED} more places"]
     several = len(found) > 1
     verb = "contradict each other" if several else "allows nothing"
     if given:
         verb = "exclude it" if several else "excludes it"
-    told, cure = f"{joined(listed)} {verb}", "Relax one of them."
-    met = {schema.id for schema, _ in left}
-    for schema, field in left:
-        if field == "one_of" and sum(branch.id not in met for branch in schema.one_of) > 1:
+    told, cure = f"{joined(listed)} {verb}", "Relax one of them." if several else "Relax it."
+    met = {schema for schema, _ in search.keywords}
+    for schema, field in search.keywords:
+        if field == "one_of" and len(met.intersection(schema.one_of)) < len(schema.one_of) - 1:
             told += f": branches of oneOf ({schema.pointer or '#'}) hold together"
             break
     if not is_sure:
         told += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
-    elif _comes_back(left):
+    elif _comes_back(search.keywords):
         told += ": they ask for another such value inside itself, without end"
         cure = "Take a key out of required, lower minItems to 0, or allow null there."
-    return Contradiction(tuple(found), told, cure)
-
-
-def empty_schema(schema: Schema) -> tuple[str, str]:
-    """Return why a schema that allows nothing on its face does so, and how to mend it."""
-    at = schema.pointer or "#"
-    if schema.enum == ():
-        return f"enum is empty ({at})", "Give enum a value."
-    if schema.enum is not None and schema.types is not None:
-        types = f"type {joined(sorted(schema.types), ' or ')}"
-        values = wording.listing(map(wording.value, schema.enum), ", ")
-        if len(schema.enum) == 1:
-            return f"const {values} is not of {types} ({at})", "Change one of them."
-        return f"no value of enum ({values}) is of {types} ({at})", "Change one of them."
-    if schema.not_ is not None:
-        return f"not excludes every value ({at})", "Relax not."
-    return "false allows nothing", "Write true, or the schema that is meant."
+    return Contradiction(tuple(found), tuple(at) or (roots[0][0].pointer or "#",), told, cure)
 
 
 class _Search:
@@ -125,26 +113,12 @@ class _Search:
         self.given = tuple(map(oracle.tables.literal, given))
         self.left = oracle.limits.oracle_steps
         """Subschemas that may still be copied."""
-        self.kept: frozenset[Unit] | None = None
-        """The keywords that are not taken out; None: all."""
+        self.keywords = self._reached(None)
+        """Those that are not taken out."""
 
     def run(self) -> bool:
         """Take out what can go; return whether nothing else can."""
-        self._near()
-        units = self._left()
-        size = len(units)
-        while size and self.left > 0:
-            for start in range(0, len(units), size):
-                self._take_out(units[start : start + size])
-            before, units = len(units), self._left()
-            if size == 1 and len(units) == before:
-                return True
-            size = max(1, min(size // 2, len(units)))
-        return self.left > 0
-
-    def _near(self) -> None:
-        """Take out all keywords that are more than so many keywords away from the roots, if those within
-        exclude all values: one away, two, four and so on."""
+        # first all keywords that are more than so many away from the roots: one away, two, four and so on
         steps = {schema.id: 0 for schema, _ in self.roots}
         row = [schema for schema, _ in self.roots]
         for schema in row:
@@ -152,28 +126,46 @@ class _Search:
                 if part.id not in steps:
                     steps[part.id] = steps[schema.id] + 1
                     row.append(part)
-        units, reach = self._left(), 1
-        while reach < max(steps.values()) and self.left > 0:
-            within = frozenset(unit for unit in units if steps[unit[0]] <= reach)
-            if not self._lives(within):
-                self.kept = within
-                return
+        reach = 1
+        while reach < max(steps.values()) and not self._suffices(
+            [keyword for keyword in self.keywords if steps[keyword[0].id] <= reach]
+        ):
             reach *= 2
+        size = len(self.keywords)
+        while size and self.left > 0:
+            before = self.keywords
+            for start in range(0, len(before), size):
+                some = set(before[start : start + size])
+                rest = [keyword for keyword in self.keywords if keyword not in some]
+                if len(rest) < len(self.keywords):
+                    self._suffices(rest)
+            if size == 1 and len(self.keywords) == len(before):
+                return True
+            size = max(1, min(size // 2, len(self.keywords)))
+        return self.left > 0
 
-    def _left(self) -> list[Unit]:
-        return [(schema.id, field) for schema, field in self.units(self.kept)]
+    def _suffices(self, some: Sequence[Keyword]) -> bool:
+        """Return whether no value meets the roots with some keywords alone, and take out the others then.
+        False where that is unknown."""
+        if self.left <= 0:
+            return False
+        kept, tables = frozenset(some), self.oracle.tables
+        copies = tables.copies([schema for schema, _ in self.roots], lambda one: _fields(one, kept))
+        self.left -= len(copies)
+        try:
+            literals = [tables.literal(copies[one.id], negated) for one, negated in self.roots]
+            demand = tables.demand((*literals, *self.given))
+            if demand != NEVER and self.oracle.alive(tables.of_value(demand)):
+                return False
+        except StructgenError:
+            return False
+        self.keywords = self._reached(kept)
+        return True
 
-    def _take_out(self, some: Sequence[Unit]) -> None:
-        """Take out some keywords if no value meets the others."""
-        left = self._left() if self.left > 0 else []
-        rest = frozenset(left).difference(some)
-        if len(rest) < len(left) and not self._lives(rest):
-            self.kept = rest
-
-    def units(self, kept: frozenset[Unit] | None) -> list[tuple[Schema, str]]:
-        """Return the keywords that are reached from the roots through those that are kept, in the order of
-        the text."""
-        found: list[tuple[Schema, str]] = []
+    def _reached(self, kept: frozenset[Keyword] | None) -> list[Keyword]:
+        """Return the keywords that are reached from the roots through those that are kept (None: all), in
+        the order of the text."""
+        found: list[Keyword] = []
         seen: set[int] = set()
         stack = [schema for schema, _ in reversed(self.roots)]
         while stack:
@@ -186,23 +178,11 @@ class _Search:
             stack.extend(reversed(list(parts_of(said.values()))))
         return found
 
-    def _lives(self, kept: frozenset[Unit]) -> bool:
-        """Return whether some value meets the roots with these keywords alone. True where that is unknown."""
-        tables = self.oracle.tables
-        copies = tables.copies([schema for schema, _ in self.roots], lambda one: _fields(one, kept))
-        self.left -= len(copies)
-        try:
-            literals = [tables.literal(copies[one.id], negated) for one, negated in self.roots]
-            demand = tables.demand((*literals, *self.given))
-            return demand != NEVER and self.oracle.alive(tables.of_value(demand))
-        except StructgenError:
-            return True
 
-
-def _comes_back(units: Iterable[tuple[Schema, str]]) -> bool:
+def _comes_back(keywords: Iterable[Keyword]) -> bool:
     """Return whether one of some keywords leads back to its own schema through some of them."""
     below: dict[int, set[int]] = {}
-    for schema, field in units:
+    for schema, field in keywords:
         below.setdefault(schema.id, set()).update(part.id for part in parts_of([getattr(schema, field)]))
     ended = [at for at in below if not below[at] & below.keys()]
     while ended:
@@ -212,12 +192,12 @@ def _comes_back(units: Iterable[tuple[Schema, str]]) -> bool:
     return bool(below)
 
 
-def _fields(schema: Schema, kept: frozenset[Unit] | None) -> dict[str, object]:
+def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object]:
     """Return the fields that a schema sets, without the keywords that are taken out."""
     found = {name: getattr(schema, name) for name in _CARRIED}
     for name, default in _DEFAULTS.items():
         value = getattr(schema, name)
-        if value != default and (kept is None or not _is_keyword(schema, name) or (schema.id, name) in kept):
+        if value != default and (kept is None or not _is_keyword(schema, name) or (schema, name) in kept):
             found[name] = value
     return found
 
@@ -234,43 +214,32 @@ def _is_keyword(schema: Schema, field: str) -> bool:
 
 def _in(raw: Mapping[str, object], field: str) -> str | None:
     """Return the keyword of a schema's text that sets a field, None where there is none."""
-    names = _KEYWORDS.get(field) or (_camel(field),)
+    names = _names(field)
     if field in ("enum", "exclusive_minimum", "exclusive_maximum"):
         return next((name for name in raw if name in names), None)
     return next((name for name in names if name in raw), None)
 
 
-def _camel(field: str) -> str:
-    first, *rest = field.strip("_").split("_")
-    return first + "".join(map(str.capitalize, rest))
+def _names(field: str) -> tuple[str, ...]:
+    first, *rest = field.split("_")
+    return _KEYWORDS.get(field) or (first + "".join(map(str.capitalize, rest)),)
 
 
-def _name(schema: Schema, field: str) -> tuple[str, str]:
-    """Return the place and the keyword of a field."""
-    pointer = schema.pointer or "#"
+def _named(schema: Schema, field: str) -> tuple[str, str, str]:
+    """Return the place and the keyword of a field; and the keyword with its value, if that is short and no
+    schema with keywords."""
+    place = schema.pointer or "#"
     raw = getattr(schema, "raw", None)
     own = _in(raw, field) if isinstance(raw, dict) else None
-    if own is None and raw is None and field == "enum" and "/" in pointer:
+    if own is None and raw is None and field == "enum" and "/" in place:
         # The reader sets const beside enum apart, at the place of the keyword.
-        place, _, own = pointer.rpartition("/")
-        return place, own
-    return pointer, own or (_KEYWORDS.get(field) or (_camel(field),))[0]
-
-
-def _pointer(schema: Schema, field: str) -> str:
-    """Return the JSON pointer of a field's keyword; of a schema `false` its own."""
-    place, keyword = _name(schema, field)
-    return place if field == "verdict" else f"{place}/{keyword}"
-
-
-def _shown(schema: Schema, field: str) -> str:
-    """Return a keyword with its value, if that is short and no schema with keywords."""
-    keyword = _name(schema, field)[1]
-    value = (getattr(schema, "raw", None) or {}).get(keyword) if field != "verdict" else None
+        place, _, own = place.rpartition("/")
+    keyword = own or _names(field)[0]
+    value = raw.get(keyword) if isinstance(raw, dict) and field != "verdict" else None
     if value is None or (isinstance(value, (dict, list)) and any(parts_of([getattr(schema, field)]))):
-        return keyword
+        return place, keyword, keyword
     text = value if keyword == "type" and isinstance(value, str) else write(value)
-    return f"{keyword} {text}" if len(text) <= _MOST_SHOWN else keyword
+    return place, keyword, f"{keyword} {text}" if len(text) <= _MOST_SHOWN else keyword
 
 
 def signed(oracle: Oracle, literals: Iterable[int]) -> list[tuple[Schema, bool]]:
