@@ -109,6 +109,8 @@ class LarkAnswers:
         self._put_begins()
         self._put_vocabulary(vocabulary)
         self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
+        self.forgotten = 0
+        """How often places and cells got new numbers."""
         self._put_liveness()
         self._put_letters()
 
@@ -215,6 +217,11 @@ class LarkAnswers:
         self._may_forget = True
         return self._call(function, *arguments)
 
+    def call_keeping(self, function: Callable[..., int], *arguments: int) -> int:
+        """As `call`; places keep their numbers."""
+        self._may_forget = False
+        return self._call(function, *arguments)
+
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         found = call_answered(
             self._lock, lambda: self.effort, self.answer, function, self._grown.address, *arguments
@@ -259,6 +266,7 @@ class LarkAnswers:
         if self._may_forget and self._grown.count(_PLACES) > self._most_places:
             # once a call, which begins again at its state
             self._may_forget = False
+            self.forgotten += 1
             self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
 
     def _make_record(self, trie: int, state: int) -> None:

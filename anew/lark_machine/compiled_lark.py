@@ -12,10 +12,11 @@ import numpy.typing as npt
 from anew.lark_machine import layout as L
 from anew.lark_machine import masks, steps
 from anew.lark_machine.answers import LarkAnswers, scratch_of
+from anew.lark_machine.completions import ShortestRests
 from anew.lark_machine.effort import STATES_COUNTED, Effort
 from structgen.core.compiled import CompiledGrammar, Dfa
 from structgen.core.dfa import explicit_of_parser
-from structgen.errors import GrammarError, LimitError
+from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.limits import Limits
@@ -28,8 +29,6 @@ from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
-_STATES_PER_STEP: Final = 4
-"""States of a search for a completion that cost a step (10 us)."""
 
 
 class CompiledLark(CompiledGrammar):
@@ -67,6 +66,7 @@ class CompiledLark(CompiledGrammar):
             )
             self._attach()
             self._start = self._first_state()
+        self._rests = ShortestRests(self._answers, self._tables, self._effort)
         self._completions = RestCompletions(self)
 
     def _first_state(self) -> int:
@@ -126,8 +126,7 @@ class CompiledLark(CompiledGrammar):
     def _large_row(self) -> npt.NDArray[np.int32]:
         return self._scratch.mask.copy()
 
-    # --- what may come next, and completions
-    # ------------------------------------------------------------------
+    # --- what may come next, and completions ----------------------------------------------------------------
 
     def _readings(self, index: int) -> list[tuple[int, int, int]]:
         """Return the readings of a state: places, lexer states, columns."""
@@ -170,29 +169,12 @@ class CompiledLark(CompiledGrammar):
         return self._completions
 
     def shortest_rest(self, index: int) -> Sequence[int]:
-        """Return the bytes of a shortest rest (`RestMachine`), by a search in breadth. Raises LimitError
-        (oracle_steps)."""
-        width = self._answers.lexer.instructions.bytes_of
-        before: dict[int, tuple[int, int]] = {index: (-1, 0)}
-        pending = [index]
-        most = _STATES_PER_STEP * self.limits.oracle_steps
-        for state in pending:
-            if self.may_end(state):
-                found = []
-                while before[state][0] >= 0:
-                    state, byte = before[state]
-                    found.append(byte)
-                return found[::-1]
-            if len(pending) > most:
-                break
-            for byte in width:
-                after = self.bytes_index(state, bytes((byte,)))
-                if after >= 0 and after not in before:
-                    before[after] = state, byte
-                    pending.append(after)
-        raise LimitError(
-            f"No completion was found among {most:,} states.", limit="oracle_steps", where="grammar"
-        )
+        """Return the bytes of a shortest rest (`RestMachine`). Raises LimitError (oracle_steps)."""
+        if self.may_end(index):
+            return b""
+        with self.lock:
+            self._attached()
+            return self._rests.of(self._readings(index))
 
     def after_rest(self, index: int, data: int, size: int) -> int:
         """Return the state after the bytes of a rest (`RestMachine`)."""

@@ -95,6 +95,10 @@ class LexerTables:
         found: npt.NDArray[np.int32] = self._end_class.rows[:, 0]
         return found
 
+    def may_break(self, state: int) -> bool:
+        """Return whether a state's lexeme may be the indenter's newline."""
+        return bool(self._may_break.rows[state, 0])
+
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""

@@ -1,0 +1,57 @@
+"""Completions of the Lark machine that waits in `anew/`: the shortest texts that lark itself takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import grammars_drawn as drawn
+import pytest
+from lark_reference import takes
+from test_lark_machine import BYTES, TOKENS, machine
+
+import structgen as sg
+
+GRAMMARS = Path(__file__).resolve().parents[2] / "grammars"
+
+
+def wrong(text: str, alphabet: str, longest: int, postlex: Any = None) -> list[object]:
+    """Return where a completion is not what lark says, behind all beginnings of texts of an alphabet: lark
+    refuses it, or takes a shorter one."""
+    reference = drawn.judge(text, postlex)
+    if reference is None:
+        return []
+    good = drawn.taken(reference, alphabet, longest)
+    try:
+        compiled = machine(text, postlex=postlex)
+    except sg.StructgenError:
+        return []
+    least: dict[bytes, int] = {}
+    for one in good:
+        for size in range(len(one) + 1):
+            least[one[:size]] = min(least.get(one[:size], longest), len(one) - size)
+    found: list[object] = []
+    for before, size in least.items():
+        index = compiled.bytes_index(compiled.start.index, before)
+        rest = bytes(compiled.shortest_rest(index))
+        if len(rest) > size:
+            found.append(("longer", before, rest, size))
+        if not takes(reference, (before + rest).decode("utf-8", "replace")):
+            found.append(("refused", before, rest))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4000, 4030))
+def test_no_text_of_a_random_grammar_completes_in_fewer_bytes(seed: int) -> None:
+    assert wrong(drawn.drawn(seed), drawn.ALPHABET, 5) == []
+
+
+@pytest.mark.parametrize("seed", range(5000, 5012))
+def test_no_text_completes_in_fewer_bytes_where_patterns_look_around(seed: int) -> None:
+    assert wrong(drawn.drawn(seed, looks=True), drawn.ALPHABET, 5) == []
+
+
+@pytest.mark.parametrize("seed", range(6000, 6012))
+def test_no_text_completes_in_fewer_bytes_where_blocks_are_indented(seed: int) -> None:
+    assert wrong(drawn.drawn_blocks(seed), "a(\n :", 5, drawn.Blocks()) == []
