@@ -30,6 +30,9 @@ _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "place
 _COMPLETE: Final = -1
 """In place of a reading's place: the text may end."""
 _NUMBERS_PER_STEP: Final = 8
+_LIKED: Final = b"0123456789abcdefghijklmnopqrstuvwxyz \"'()[]{};,\n"
+"""Bytes that are written rather than others that do as well: people and tokens have them more often."""
+_RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte in range(256)]
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -69,10 +72,12 @@ class Endings:
     """The ends that are reached from one state of the lexer, shortest texts first: found where they are asked
     for."""
 
-    def __init__(self, answers: LarkAnswers, state: int, newline: int) -> None:
-        """`newline`: the indenter's terminal, of which each state is an end of its own."""
-        self._answers, self._newline = answers, newline
+    def __init__(self, answers: LarkAnswers, state: int, newline: int, byte_of: list[int]) -> None:
+        """`newline`: the indenter's terminal, of which each state is an end of its own; `byte_of`: a byte of
+        each class, the classes that are tried first first."""
+        self._answers, self._newline, self._byte_of = answers, newline, byte_of
         self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
+        self._kinds = np.array([answers.lexer.classes[byte] for byte in byte_of])
         self._front, self._met = [state], set[tuple[int, ...]]()
         self.found: list[Ending] = []
         self.size = 0
@@ -99,19 +104,17 @@ class Endings:
                     self._met.add(key)
                     self.found.append(Ending(self._text(state), terminal, carry))
             rows.put_row(state)
-            moves = rows.moves[state]
-            states, kinds = np.unique(moves, return_index=True)
-            for to, kind in zip(states.tolist(), kinds.tolist(), strict=True):
+            for byte, to in zip(self._byte_of, rows.moves[state][self._kinds].tolist(), strict=True):
                 if to >= 0 and to not in self._before and to not in after:
-                    after[to] = state, kind
+                    after[to] = state, byte
         self._before |= after
         self._front, self.size = list(after), self.size + 1
 
     def _text(self, state: int) -> bytes:
-        byte_of, found = self._answers.lexer.instructions.bytes_of, bytearray()
+        found = bytearray()
         while self._before[state][0] >= 0:
-            state, kind = self._before[state]
-            found.append(byte_of[kind])
+            state, byte = self._before[state]
+            found.append(byte)
         return bytes(found[::-1])
 
 
@@ -126,7 +129,9 @@ class ShortestRests:
         self._endings: dict[int, Endings] = {}
         self._costs: Costs | None = None
         self._distances: Distances | None = None
-        self._known_states = self._forgotten = 0
+        self._forgotten = 0
+        liked = {answers.lexer.classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])}
+        self._byte_of = sorted(liked.values(), key=_RANKS.__getitem__)
 
     def of(self, readings: list[tuple[int, int, int]]) -> bytes:
         """Return a shortest text behind which the text may end, from some readings (places, lexer states,
@@ -192,7 +197,7 @@ class ShortestRests:
     def _of_state(self, state: int) -> Iterator[Ending]:
         known = self._endings.get(state)
         if known is None:
-            known = self._endings[state] = Endings(self._answers, state, self._newline)
+            known = self._endings[state] = Endings(self._answers, state, self._newline, self._byte_of)
         at = 0
         while True:
             while at < len(known.found):
