@@ -7,7 +7,7 @@ the call is made again (`machine_core.questions`). So each question is answered 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -287,8 +287,9 @@ class LarkAnswers:
                 groups[group, [L.Group.first, L.Group.last]] = at, at + len(tokens)
             groups[group, L.Group.dense_row] = -1 if stored is None else stored
 
-    def _prove(self, place: int, end_class: int) -> None:
-        """Write whether some text goes on, exactly."""
+    def proves(self, place: int, letters: Sequence[int]) -> tuple[bool, int]:
+        """Return whether some text goes on where one of some letters is read at a place, exactly, and the
+        lowest cell of its stack that was looked at."""
         stack, _widths, brackets, _spare = self._grown.rows(_PLACES)[place].tolist()
         cells = self._grown.rows(_CELLS)
         numbers: list[int] = []
@@ -296,13 +297,54 @@ class LarkAnswers:
             numbers.append(stack)
             stack = int(cells[stack, 1])
         numbers.reverse()
-        states = cells[numbers, 0].tolist()
-        lives, lowest = self.liveness.reaches_end(states, brackets > 0, end_class)
+        lives, lowest = self.liveness.reaches_end(cells[numbers, 0].tolist(), brackets > 0, letters)
+        return lives, numbers[lowest]
+
+    def _prove(self, place: int, end_class: int) -> None:
+        """Write whether some text goes on behind a class of endings, exactly."""
+        lives, lowest = self.proves(place, self.letters.classes[end_class])
         proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
         row = find_proof(self._grown.address, place, end_class)
         assert 0 <= row < count
         parts = 0 if self._tables.indentation is None else L.BRACKETS
-        proofs[row, 2:5] = int(lives), numbers[lowest], parts
+        proofs[row, 2:5] = int(lives), lowest, parts
+
+    # --- ahead of time --------------------------------------------------------------------------------------
+
+    def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
+        """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
+        behind them, until the tables have so many bytes. Returns how many there are."""
+        rows, lexer, done = self.rows, self.lexer, 0
+        starts = [rows.start(context, lexer.nothing) for context in range(rows.contexts)]
+        pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
+        queue = list(pending)
+        for trie, state in queue:
+            if self._grown.nbytes() > most:
+                break
+            self._make_record(trie, state)
+            done += 1
+            if progress is not None:
+                progress(done)
+            rows.put_row(state)
+            more = [(0, after) for after in rows.moves[state].tolist() if after >= 0] if trie == 0 else []
+            more += self._left_over(trie, state)
+            for one in more:
+                if one not in pending:
+                    pending[one] = None
+                    queue.append(one)
+        return done
+
+    def _left_over(self, trie: int, state: int) -> list[tuple[int, int]]:
+        """Return the records that one leads to: what tokens have behind a lexeme, where the next may begin."""
+        records = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS)]
+        at = np.flatnonzero((records[:, L.Record.trie] == trie) & (records[:, L.Record.lexeme] == state))
+        found = []
+        for first, last in records[at][:, [L.Record.leftovers, L.Record.leftovers_end]].tolist():
+            for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():
+                if self._grown.rows(_TRIES)[after, L.Trie.count] >= L.SMALL_TRIE:
+                    begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
+                    found += [(after, one) for one in begun if one >= 0]
+        return found
 
     # --- states ---------------------------------------------------------------------------------------------
 

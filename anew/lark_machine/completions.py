@@ -130,7 +130,9 @@ class ShortestRests:
         self._costs: Costs | None = None
         self._distances: Distances | None = None
         self._forgotten = 0
-        liked = {answers.lexer.classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])}
+        liked = {
+            answers.lexer.classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])
+        }
         self._byte_of = sorted(liked.values(), key=_RANKS.__getitem__)
 
     def of(self, readings: list[tuple[int, int, int]]) -> bytes:
@@ -176,7 +178,9 @@ class ShortestRests:
                 for more, after, lasts in self._behind(reading, ending):
                     whole = text + more
                     if lasts:
-                        heappush(queue, (len(whole), -len(whole), next(order), whole, (_COMPLETE, 0, 0), None))
+                        heappush(
+                            queue, (len(whole), -len(whole), next(order), whole, (_COMPLETE, 0, 0), None)
+                        )
                         is_best = is_best or len(whole) <= estimate
                     if after is None:
                         continue
@@ -218,7 +222,9 @@ class ShortestRests:
             if after < 0:
                 continue
             lexer = self._answers.lexer
-            lasts = (carry < 0 or lexer.holds_at_end(carry)) and self._answers.call_keeping(text_ends, after) == 1
+            lasts = (carry < 0 or lexer.holds_at_end(carry)) and self._answers.call_keeping(
+                text_ends, after
+            ) == 1
             first = -1 if carry < 0 else self._answers.call_keeping(start_behind, after, carry)
             fresh = None
             if first >= 0:
