@@ -16,12 +16,14 @@ from anew.lark_machine.cells import usable_rules
 from anew.lark_machine.completions import ShortestRests
 from anew.lark_machine.effort import STATES_COUNTED, Effort
 from anew.lark_machine.expected import Expectations
+from anew.lark_machine.kept import LarkKeeper, identity_of, read
 from anew.lark_machine.lexer import Lexer
 from structgen.core.compiled import CompiledGrammar, Dfa, WantedNodes
 from structgen.core.dfa import explicit_of_parser
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
+from structgen.machine_core import masks as core_masks
 from structgen.machine_core.growing_tables import NODES
 from structgen.machine_core.layout import FINISHED
 from structgen.native.raw_memory import address_of
@@ -56,20 +58,23 @@ class CompiledLark(CompiledGrammar):
         LimitError."""
         super().__init__(grammar, tokenizer, limits, store)
         self._effort = Effort(self.limits)
+        files = self._masks.grammars
+        key = identity_of(grammar.digest, tokenizer, self.limits) if files else ""
+        kept = self._kept = read(files, key) if files else None
         with self.lock, self._effort:
-            self._answers = LarkAnswers(
-                grammar.tables,
-                grammar.is_local,
-                self._tables,
-                self.vocabulary,
-                self._masks,
-                self.lock,
-                self._effort,
-            )
+            if kept is not None:
+                kept.load(self._tables)
+            known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept
+            self._answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
             self._attach()
-            self._start = self._first_state()
-        self._rests = ShortestRests(self._answers, self._tables, self._effort)
-        self._expectations = Expectations(self._answers, self._tables)
+            if kept is not None and kept.numbers["start"] >= 0:
+                self._start, self._finished = kept.numbers["start"], kept.numbers["finished"]
+            else:
+                self._start = self._first_state()
+        if files:
+            keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
+            files.writer.watch(self, keeper)
+        self._rests: ShortestRests | None = None
         self._completions = RestCompletions(self)
 
     def _first_state(self) -> int:
@@ -145,6 +150,8 @@ class CompiledLark(CompiledGrammar):
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
+        if self._kept is not None and self._kept.recall(index, self._tables, self._masks):
+            return int(core_masks.fill(self.address, index, target))
         return self._answers.call(masks.compute, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
@@ -164,7 +171,7 @@ class CompiledLark(CompiledGrammar):
         if index == self._finished:
             return []
         with self._effort:
-            shown = self._expectations.of(self._readings(index))
+            shown = Expectations(self._answers, self._tables).of(self._readings(index))
         return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
 
     @property
@@ -178,6 +185,8 @@ class CompiledLark(CompiledGrammar):
             return b""
         with self.lock:
             self._attached()
+            if self._rests is None:
+                self._rests = ShortestRests(self._answers, self._tables, self._effort)
             return self._rests.of(self._readings(index))
 
     def after_rest(self, index: int, data: int, size: int) -> int:
@@ -236,7 +245,7 @@ class CompiledLark(CompiledGrammar):
     @property
     def nbytes(self) -> int:
         """About how many bytes the grammar's own tables take."""
-        return self._tables.nbytes() + self._answers.rows.nbytes + 2000 * len(self._answers.lexer.states)
+        return self._tables.nbytes() + self._answers.nbytes
 
     @property
     def sizes(self) -> dict[str, int]:

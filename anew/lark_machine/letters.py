@@ -209,6 +209,7 @@ class Letters:
     def class_of(self, state: int) -> int:
         """Return the class of endings of a state of the lexer. Cost: once, what is reached from it."""
         if self.rows.end_class[state] < 0:
+            self.lexer.journal.append((-2, state))
             self.rows.explore()
             self._classify()
             self._close()

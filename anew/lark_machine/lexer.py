@@ -62,6 +62,9 @@ class Lexer:
         self.carries: list[Carry] = []
         self._carry_of: dict[Carry, int] = {}
         self._starts: dict[tuple[int, int], int] = {}
+        self.journal: list[tuple[int, int]] = []
+        """What was asked first, in order, as far as numbers depend on it: (context, carry) of a start, (-1,
+        state) of a row. In the same order the numbers are the same."""
         self._anywhere = self.items.behind_anywhere()
         self.nothing = self._carry(FREE, self._anywhere)
         """The carry that owes nothing: number 0."""
@@ -90,6 +93,7 @@ class Lexer:
         key = context, carry
         known = self._starts.get(key)
         if known is None:
+            self.journal.append(key)
             guards, behind = self.carries[carry]
             closure, one = self.items.closure, self.tables.contexts[context]
             first, word = self.instructions.first, self.instructions.word
@@ -102,6 +106,7 @@ class Lexer:
 
     def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
+        self.journal.append((-1, number))
         items, words, unless, owed, behind, _ends, _begun = self.states[number]
         of, count = self.items, len(items)
         rows = [of.row(one, behind) for one in (*items, *words)]

@@ -80,6 +80,20 @@ class LexerTables:
         self._noted = self._end_count = self._last_count = self.explored = 0
 
     @property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by the names of their fields, as far as they are in use."""
+        states, carries, ends = self._noted, len(self.lexer.carries), self._end_count
+        grown = (
+            ("moves", self._moves, states), ("lexeme_end_at", self._end_at, states),
+            ("lexeme_ends", self._ends, ends), ("last_at", self._last_at, states),
+            ("lasts", self._lasts, self._last_count), ("may_break", self._may_break, states),
+            ("end_class", self._end_class, states), ("like", self._like, states),
+            ("like_bytes", self._like_bytes, states), ("starts", self._starts, carries),
+            ("carry_moves", self._carry_moves, carries), ("carry_bytes", self._carry_bytes, carries),
+        )  # fmt: skip
+        return {name: one.rows[:count] for name, one, count in grown} | {"classes": self.classes}
+
+    @property
     def states(self) -> int:
         """How many states have rows."""
         return self._noted
