@@ -143,8 +143,8 @@ class LarkAnswers:
 
     @property
     def parts(self) -> Parts:
-        """What answers. Cost: where the arrays come from a file, once that of making it. Raises StructgenError
-        where it is not what the file was made from."""
+        """What answers. Cost: where the arrays come from a file, once that of making it. Raises
+        StructgenError where it is not what the file was made from."""
         if self._parts is not None:
             return self._parts
         assert self._kept is not None
@@ -366,6 +366,18 @@ class LarkAnswers:
         if number >= 0:
             self._put_row(group, self._kept.rows.rows[number], self._kept.rows.stored(number, self._store))
 
+    def widths(self, place: int) -> list[int]:
+        """Return the widths of the open blocks at a place, the last one first."""
+        cell, found = int(self._grown.rows(_PLACES)[place, L.Place.widths]), []
+        while cell >= 0:
+            width, cell = self._grown.rows(_CELLS)[cell].tolist()
+            found.append(-1 - width)
+        return found
+
+    def top(self, place: int) -> int:
+        """Return the state of the parser at a place."""
+        return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.Place.stack], 0])
+
     def proves(self, place: int, letters: Sequence[int]) -> tuple[bool, int]:
         """Return whether some text goes on where one of some letters is read at a place, exactly, and the
         lowest cell of its stack that was looked at."""
@@ -398,7 +410,9 @@ class LarkAnswers:
             return held, self._kept.said["journal"]
         journal = np.array(self.lexer.journal, np.int32).reshape(-1, 2)
         arrays = {**held, **self.rows.arrays}
-        return {name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()}, journal
+        return {
+            name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
+        }, journal
 
     def kept_rows(
         self, of_states: npt.NDArray[np.int64], of_groups: npt.NDArray[np.int64]
@@ -441,7 +455,7 @@ class LarkAnswers:
         return done
 
     def _left_over(self, trie: int, state: int) -> list[tuple[int, int]]:
-        """Return the records that one leads to: what tokens have behind a lexeme, where the next may begin."""
+        """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
         records = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS)]
         at = np.flatnonzero((records[:, L.Record.trie] == trie) & (records[:, L.Record.lexeme] == state))
         found = []

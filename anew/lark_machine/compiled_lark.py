@@ -4,7 +4,7 @@ a tokenizer."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -159,7 +159,7 @@ class CompiledLark(CompiledGrammar):
 
     # --- what may come next, and completions ----------------------------------------------------------------
 
-    def _readings(self, index: int) -> list[tuple[int, int, int]]:
+    def readings(self, index: int) -> list[tuple[int, int, int]]:
         """Return the readings of a state: places, lexer states, columns."""
         found = []
         while index >= 0:
@@ -171,7 +171,7 @@ class CompiledLark(CompiledGrammar):
         if index == self._finished:
             return []
         with self._effort:
-            shown = Expectations(self._answers, self._tables).of(self._readings(index))
+            shown = Expectations(self._answers).of(self.readings(index))
         return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
 
     @property
@@ -179,15 +179,29 @@ class CompiledLark(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
+    @property
+    def rests(self) -> ShortestRests:
+        """Shortest completions of its readings."""
+        if self._rests is None:
+            self._rests = ShortestRests(self._answers, self._tables, self._effort)
+        return self._rests
+
+    def last_read(self, place: int) -> str:
+        """Return the terminal that was read last before a place; "" at the start of the text."""
+        return Expectations(self._answers).last_read(place)
+
+    @property
+    def answers(self) -> LarkAnswers:
+        """The answers to compiled code."""
+        return self._answers
+
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the bytes of a shortest rest (`RestMachine`). Raises LimitError (oracle_steps)."""
         if self.may_end(index):
             return b""
         with self.lock:
             self._attached()
-            if self._rests is None:
-                self._rests = ShortestRests(self._answers, self._tables, self._effort)
-            return self._rests.of(self._readings(index))
+            return self.rests.of(self.readings(index))
 
     def after_rest(self, index: int, data: int, size: int) -> int:
         """Return the state after the bytes of a rest (`RestMachine`)."""
@@ -222,13 +236,15 @@ class CompiledLark(CompiledGrammar):
 
     def depth_of(self, index: int) -> int:
         """Return the height of a state's stack: the largest of all its readings."""
-        cells, highest = self._tables.rows(_CELLS), 0
-        for place, _lexeme, _column in self._readings(index):
-            height, stack = 0, int(self._tables.rows(_PLACES)[place, 0])
-            while stack >= 0:
-                height, stack = height + 1, int(cells[stack, 1])
-            highest = max(highest, height - 1)
-        return highest
+        return max((self.height(place) for place, _lexeme, _column in self.readings(index)), default=0)
+
+    def height(self, place: int) -> int:
+        """Return the height of the parser's stack at a place."""
+        cells, height = self._tables.rows(_CELLS), -1
+        stack = int(self._tables.rows(_PLACES)[place, 0])
+        while stack >= 0:
+            height, stack = height + 1, int(cells[stack, 1])
+        return height
 
     # --- size -----------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from anew.lark_machine.answers import LarkAnswers
 from anew.lark_machine.costs import UNREACHABLE, Costs, Distances
 from anew.lark_machine.effort import Effort
 from anew.lark_machine.layout import LarkContext
+from anew.lark_machine.lexer_tables import LexerTables
 from anew.lark_machine.memo import lives
 from anew.lark_machine.parser import begun, ends_at, read
 from structgen.machine_core.growing_tables import GrowingTables
@@ -72,16 +73,16 @@ class Endings:
     """The ends that are reached from one state of the lexer, shortest texts first: found where they are asked
     for."""
 
-    def __init__(self, answers: LarkAnswers, state: int, newline: int, byte_of: list[int]) -> None:
-        """`newline`: the indenter's terminal, of which each state is an end of its own; `byte_of`: a byte of
-        each class, the classes that are tried first first."""
-        self._answers, self._newline, self._byte_of = answers, newline, byte_of
+    def __init__(self, rows: LexerTables, effort: Effort, state: int, newline: int) -> None:
+        """`newline`: the indenter's terminal, of which each state is an end of its own."""
+        self._rows, self._effort, self._newline = rows, effort, newline
         self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
-        self._kinds = np.array([answers.lexer.classes[byte] for byte in byte_of])
+        classes = rows.lexer.classes
+        liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])}
+        self._byte_of = sorted(liked.values(), key=_RANKS.__getitem__)
+        self._kinds = np.array([classes[byte] for byte in self._byte_of])
         self._front, self._met = [state], set[tuple[int, ...]]()
         self.found: list[Ending] = []
-        self.size = 0
-        """Texts of fewer bytes have been looked at."""
 
     @property
     def is_whole(self) -> bool:
@@ -90,10 +91,9 @@ class Endings:
 
     def extend(self) -> None:
         """Look at texts with one byte more. Raises LimitError."""
-        answers = self._answers
-        rows, lexer = answers.rows, answers.lexer
+        rows, lexer = self._rows, self._rows.lexer
         after: dict[int, tuple[int, int]] = {}
-        answers.effort.spend(_NUMBERS_PER_STEP * len(self._front))
+        self._effort.spend(_NUMBERS_PER_STEP * len(self._front))
         for state in self._front:
             ends = list(lexer.states[state].ends)
             if lexer.instructions.uses_end:
@@ -108,7 +108,7 @@ class Endings:
                 if to >= 0 and to not in self._before and to not in after:
                     after[to] = state, byte
         self._before |= after
-        self._front, self.size = list(after), self.size + 1
+        self._front = list(after)
 
     def _text(self, state: int) -> bytes:
         found = bytearray()
@@ -130,10 +130,6 @@ class ShortestRests:
         self._costs: Costs | None = None
         self._distances: Distances | None = None
         self._forgotten = 0
-        liked = {
-            answers.lexer.classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])
-        }
-        self._byte_of = sorted(liked.values(), key=_RANKS.__getitem__)
 
     def of(self, readings: list[tuple[int, int, int]]) -> bytes:
         """Return a shortest text behind which the text may end, from some readings (places, lexer states,
@@ -141,7 +137,22 @@ class ShortestRests:
         with self._effort:
             return self._search(readings)
 
-    def _distance(self, place: int, carry: int) -> int:
+    def of_place(self, place: int) -> list[bytes]:
+        """Return short texts that complete the text between two lexemes, where nothing is owed: a shortest
+        one, and one behind an ignored lexeme; none where no text does. Raises LimitError."""
+        answers = self._answers
+        if answers.call_keeping(text_ends, place) == 1:
+            return [b""]
+        state = answers.call_keeping(start_behind, place, answers.lexer.nothing)
+        if state < 0 or answers.call_keeping(reading_lives, place, state) != 1:
+            return []
+        rest = self.of([(place, state, -1 if answers.rows.may_break(state) else 0)])
+        ignored = answers.lexer.tables.ignored
+        part = next((one.text for one in self._of_state(state) if one.terminal in ignored), b"")
+        return [rest, part + rest] if part else [rest]
+
+    def distance(self, place: int, carry: int) -> int:
+        """Return how many bytes a place needs at least behind a carry; UNREACHABLE."""
         if self._costs is None or self._distances is None:
             self._costs = Costs(self._answers.letters)
             self._distances = Distances(self._costs, lambda: self._grown.rows(_CELLS))
@@ -159,7 +170,7 @@ class ShortestRests:
         best: dict[tuple[int, int, int], int] = {}
         while queue:
             estimate, _size, _order, text, reading, endings = heappop(queue)
-            place, state, column = reading
+            place, state, _column = reading
             if place == _COMPLETE:
                 return text
             if endings is None:
@@ -184,7 +195,7 @@ class ShortestRests:
                         is_best = is_best or len(whole) <= estimate
                     if after is None:
                         continue
-                    left = self._distance(after[0], ending.carry)
+                    left = self.distance(after[0], ending.carry)
                     if left < UNREACHABLE:
                         total = max(len(whole) + left, estimate)
                         is_best = is_best or total == estimate
@@ -201,7 +212,7 @@ class ShortestRests:
     def _of_state(self, state: int) -> Iterator[Ending]:
         known = self._endings.get(state)
         if known is None:
-            known = self._endings[state] = Endings(self._answers, state, self._newline, self._byte_of)
+            known = self._endings[state] = Endings(self._answers.rows, self._effort, state, self._newline)
         at = 0
         while True:
             while at < len(known.found):
@@ -240,11 +251,7 @@ class ShortestRests:
         if terminal != self._newline or self._grown.rows(_PLACES)[place, L.Place.brackets] > 0:
             yield text, 0, carry
             return
-        widths, cells = [], self._grown.rows(_CELLS)
-        cell = int(self._grown.rows(_PLACES)[place, L.Place.widths])
-        while cell >= 0:
-            widths.append(-1 - int(cells[cell, 0]))
-            cell = int(cells[cell, 1])
+        widths = self._answers.widths(place)
         for lead in (text, text + b"\n"):
             at = column
             for byte in lead:

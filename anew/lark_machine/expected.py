@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from anew.lark_machine import layout as L
 from anew.lark_machine.answers import LarkAnswers
 from anew.lark_machine.completions import place_after, start_behind
 from anew.lark_machine.layout import LarkContext
 from anew.lark_machine.memo import letter_lives
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
-from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.layout import ASKED
 from structgen.native.jit import entry
-from structgen.native.typed_blocks import word_of
 
-_CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 _UNCERTAIN: Final = 2
 
 
@@ -42,8 +38,8 @@ def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
 class Expectations:
     """What may come next in the states of one compiled grammar. Its lock is held."""
 
-    def __init__(self, answers: LarkAnswers, grown: GrowingTables) -> None:
-        self._answers, self._grown, self._tables = answers, grown, answers.lexer.tables
+    def __init__(self, answers: LarkAnswers) -> None:
+        self._answers, self._tables = answers, answers.lexer.tables
 
     def of(self, readings: list[tuple[int, int, int]]) -> list[Expected]:
         """Return what may come next in some readings (places, lexer states, columns): what the current lexeme
@@ -68,7 +64,7 @@ class Expectations:
             members.setdefault(kind, set()).add(byte)
         for place, state in lexing:
             rows.put_row(state)
-            before = "" if lexer.states[state].has_begun else self._last_read(place)
+            before = "" if lexer.states[state].has_begun else self.last_read(place)
             for kind, to in enumerate(rows.moves[state].tolist()):
                 for letter in answers.letters.classes[answers.letters.class_of(to)] if to >= 0 else ():
                     if (place, letter) not in alive:
@@ -94,21 +90,19 @@ class Expectations:
         return known == 1 or (known == _UNCERTAIN and self._answers.proves(place, (letter,))[0])
 
     def _kernel(self, place: int) -> Any:
-        return self._tables.kernels[int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, 0], 0])]
+        return self._tables.kernels[self._answers.top(place)]
 
-    def _last_read(self, place: int) -> str:
+    def last_read(self, place: int) -> str:
         """Return the terminal that was read last; "" at the start of the text."""
         for rule, dot in self._kernel(place):
             if dot and (terminal := self._tables.rules[rule].symbols[dot - 1]) >= 0:
-                return self._tables.terminals[terminal].shown
+                return str(self._tables.terminals[terminal].shown)
         return ""
 
     def _rules(self, place: int, terminal: int) -> set[str]:
         """Return the rules in which a terminal would be read; none for an ignored one."""
-        widths = int(self._grown.rows(_PLACES)[place, L.Place.widths])
-        column = -1 - int(self._grown.rows(_CELLS)[widths, 0])
-        after = self._answers.call_keeping(place_after, place, terminal, column)
-        if terminal in self._tables.ignored or after in (place, -1) or after < 0:
+        after = self._answers.call_keeping(place_after, place, terminal, self._answers.widths(place)[0])
+        if terminal in self._tables.ignored or after < 0 or after == place:
             return set()
         origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel(after)}
         return {rule_as_written(self._tables.nonterminals[one]) for one in origins}

@@ -36,9 +36,9 @@ _MOST: Final = 1 << 26
 """The most bytes of a file; of a larger grammar nothing is kept."""
 _MOST_STATES: Final = 1 << 24
 """The most bytes of states and places; with more the states are left out, and the records kept."""
-_WORDS: Final = (
-    "terminal_count", "nonterminal_count", "end_state", "newline", "indent", "dedent", "tab", "width", "contexts",
-    "boundaries",
+_WORDS: Final[tuple[str, ...]] = (
+    "terminal_count", "nonterminal_count", "end_state", "newline", "indent", "dedent", "tab", "width",
+    "contexts", "boundaries",
 )  # fmt: skip
 _OF_STATES: Final = ("nodes", "lists", "cells", "places", "steps_known", "proofs", "units", "results")
 _OF_RECORDS: Final = (
@@ -93,8 +93,7 @@ class KeptParts(NamedTuple):
 
     def journal(self) -> Iterator[tuple[int, int]]:
         """Yield what the lexer was asked, in order (`Lexer.journal`)."""
-        for kind, number in self.said["journal"].tolist():
-            yield kind, number
+        yield from self.said["journal"].tolist()
 
     def compare(self, rows: LexerTables) -> None:
         """Raise StructgenError where a lexer is not the one of the file."""

@@ -1,5 +1,5 @@
-"""A Lark grammar as a `Language`, which is read byte by byte: for explanations, random texts, and compositions
-without masks."""
+"""A Lark grammar as a `Language`, read byte by byte: for explanations, random texts, and compositions without
+masks."""
 
 from __future__ import annotations
 

@@ -205,6 +205,15 @@ class Lexer:
             for left in map(self.items.guard_sets.__getitem__, row)
         ]
 
+    def carry_after(self, carry: int, kind: int) -> int:
+        """Return the carry behind one more byte, of a class; DEAD where it is broken."""
+        guards, behind = self.carries[carry]
+        left = self.items.guard_sets[int(self.items.guard_row(guards, behind)[kind])]
+        if left is None:
+            return DEAD
+        after = self.items.behind_of[int(self.items.behinds(behind)[kind])]
+        return self._carry(left, self._anywhere if self.is_local and not left else after)
+
     def holds_at_end(self, carry: int) -> bool:
         """Return whether a carry is met where the text ends."""
         return self.items.hold_at_end(*self.carries[carry])

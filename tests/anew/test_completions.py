@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import grammars_drawn as drawn
 import pytest
 from lark_reference import takes
-from test_lark_machine import BYTES, TOKENS, machine
+from test_lark_machine import machine
 
 import structgen as sg
 
