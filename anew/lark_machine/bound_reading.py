@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, TypeAlias, Union
 
 from anew.lark_machine.compiled_lark import CompiledLark
 from anew.lark_machine.completions import Endings, place_after, text_ends
-from anew.lark_machine.costs import UNREACHABLE
+from anew.lark_machine.costs import UNREACHABLE, Costs, Distances
 from anew.lark_machine.effort import Effort
 from anew.lark_machine.lark_language import bytes_alone
 from anew.lark_machine.lexer import DEAD, Lexer
@@ -100,7 +100,7 @@ class BoundReader:
         dead = {terminal for terminal, of in bound.items() if of is None}
         is_local = grammar.is_local  # type: ignore[attr-defined]
         tables = without(grammar.tables, dead) if dead else grammar.tables
-        self.planned = CompiledLark(_Planned(tables, is_local, limits), bytes_alone(), limits, False)
+        self.planned = CompiledLark(_Planned(tables, is_local, limits), bytes_alone(), limits, False, False)
         self.effort = Effort(limits)
         with self.effort:
             self.lexer = Lexer(without(grammar.tables, bound), is_local, self.effort)
@@ -269,6 +269,8 @@ class Proofs:
         self._behind: dict[tuple[int, int], bool] = {}
         self._plans: dict[int, list[Rest]] = {}
         self._endings: dict[int, Endings] = {}
+        costs = Costs(reader.planned.answers.letters, is_whole=False)
+        self._distances = Distances(costs, reader.planned.cells)
 
     def is_live(self, item: Item) -> bool:
         """Return whether an item can be completed. Raises LimitError if the work budget was spent."""
@@ -399,7 +401,6 @@ class Proofs:
     def _search(self, *items: Item) -> Rest | None:
         """Return a text that completes one of the items; None if there is none: all texts are tried."""
         reader, steps, order = self._reader, 0, count()
-        nothing = reader.planned.lexer.nothing
         queue: list[tuple[int, int, Rest, Item]] = []
         seen = set(items)
         for item in items:
@@ -424,7 +425,7 @@ class Proofs:
                     if self._is_wider(item, one):
                         continue
                     seen.add(one)
-                    distance = reader.planned.rests.distance(one.place, nothing)
+                    distance = self._distances.of(reader.planned.stack(one.place), 0)
                     if distance < UNREACHABLE and self._rests.get(one, ()) is not None:
                         heapq.heappush(queue, (len(text) + distance, next(order), (*text, symbol), one))
         for item in seen:

@@ -53,9 +53,10 @@ class CompiledLark(CompiledGrammar):
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
+        needs_text: bool = True,
     ) -> None:
-        """`grammar`: its `tables`, and whether it `is_local`. Raises GrammarError where it has no text,
-        LimitError."""
+        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. Raises LimitError, and
+        GrammarError where it has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
         self._effort = Effort(self.limits)
         files = self._masks.grammars
@@ -70,18 +71,18 @@ class CompiledLark(CompiledGrammar):
             if kept is not None and kept.numbers["start"] >= 0:
                 self._start, self._finished = kept.numbers["start"], kept.numbers["finished"]
             else:
-                self._start = self._first_state()
+                self._start = self._first_state(needs_text)
         if files:
             keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
             files.writer.watch(self, keeper)
         self._rests: ShortestRests | None = None
         self._completions = RestCompletions(self)
 
-    def _first_state(self) -> int:
+    def _first_state(self, needs_text: bool) -> int:
         lexeme = self._answers.start_lexeme()
         if lexeme >= 0:
             first = self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
-            if self._answers.call(steps.is_live, first) or self.may_end(first):
+            if not needs_text or self._answers.call(steps.is_live, first) or self.may_end(first):
                 return first
         tables = self.grammar.tables
         made = {
@@ -240,11 +241,19 @@ class CompiledLark(CompiledGrammar):
 
     def height(self, place: int) -> int:
         """Return the height of the parser's stack at a place."""
-        cells, height = self._tables.rows(_CELLS), -1
-        stack = int(self._tables.rows(_PLACES)[place, 0])
+        cells, height, stack = self.cells(), -1, self.stack(place)
         while stack >= 0:
             height, stack = height + 1, int(cells[stack, 1])
         return height
+
+    def cells(self) -> npt.NDArray[np.int64]:
+        """Return the cells of the parser's stacks: a state, and the cell below."""
+        found: npt.NDArray[np.int64] = self._tables.rows(_CELLS)
+        return found
+
+    def stack(self, place: int) -> int:
+        """Return the cell on top of the stack at a place."""
+        return int(self._tables.rows(_PLACES)[place, L.Place.stack])
 
     # --- size -----------------------------------------------------------------------------------------------
 

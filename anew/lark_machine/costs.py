@@ -33,7 +33,14 @@ def product(one: Matrix, two: Matrix) -> Matrix:
 class Costs:
     """The least costs of symbols. Cost: 10 to 100 ms, once a grammar."""
 
-    def __init__(self, letters: Letters) -> None:
+    def __init__(self, letters: Letters, is_whole: bool = True) -> None:
+        """`is_whole`: only the letters come; else other terminals with a pattern may come too."""
+        self._others = np.zeros(len(letters.tables.terminals), np.bool_)
+        if not is_whole:
+            self._others[
+                [at for at, one in enumerate(letters.tables.terminals) if one.pattern is not None]
+            ] = True
+            self._others[[terminal for terminal, _kind in letters.letters]] = False
         self._letters, self._rows, self._tables = letters, letters.rows, letters.tables
         self._lexer = letters.lexer
         self._terminals = len(self._tables.terminals)
@@ -60,7 +67,7 @@ class Costs:
 
     def _shortest_lexemes(self) -> npt.NDArray[np.int64]:
         lexer, rows = self._lexer, self._rows
-        least = np.full(self._terminals, UNREACHABLE, np.int64)
+        least: npt.NDArray[np.int64] = np.where(self._others, 1, UNREACHABLE)
         wanted = {terminal for terminal, _kind in self._letters.letters} - {END}
         if not lexer.is_local:
             least[sorted(wanted)] = 1  # what may come depends on the text before
@@ -85,7 +92,7 @@ class Costs:
         found = np.ones((lexer.width, self._terminals), np.bool_)
         if not lexer.is_local:
             return found
-        found[:] = False
+        found[:] = self._others
         starts = [rows.start(context, lexer.nothing) for context in range(rows.contexts)]
         first = rows.moves[[one for one in starts if one >= 0]]
         for kind in range(lexer.width):
