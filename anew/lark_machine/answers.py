@@ -366,6 +366,11 @@ class LarkAnswers:
         if number >= 0:
             self._put_row(group, self._kept.rows.rows[number], self._kept.rows.stored(number, self._store))
 
+    def read_whole_table(self) -> None:
+        """Have places be read by the whole table of the parser, of terminals without a lexeme too."""
+        self._put("actions", self._tables.actions.astype(np.int32))
+        self._put("gotos", self._tables.gotos.astype(np.int32))
+
     def widths(self, place: int) -> list[int]:
         """Return the widths of the open blocks at a place, the last one first."""
         cell, found = int(self._grown.rows(_PLACES)[place, L.Place.widths]), []

@@ -101,6 +101,7 @@ class BoundReader:
         is_local = grammar.is_local  # type: ignore[attr-defined]
         tables = without(grammar.tables, dead) if dead else grammar.tables
         self.planned = CompiledLark(_Planned(tables, is_local, limits), bytes_alone(), limits, False, False)
+        self.planned.answers.read_whole_table()
         self.effort = Effort(limits)
         with self.effort:
             self.lexer = Lexer(without(grammar.tables, bound), is_local, self.effort)

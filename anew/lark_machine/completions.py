@@ -135,7 +135,9 @@ class ShortestRests:
         """Return a shortest text behind which the text may end, from some readings (places, lexer states,
         columns) of which one lives. Raises LimitError."""
         with self._effort:
-            return self._search(readings)
+            found = self._search(readings)
+        assert found is not None, "a state from which no text goes on"
+        return found
 
     def of_place(self, place: int) -> list[bytes]:
         """Return short texts that complete the text between two lexemes, where nothing is owed: a shortest
@@ -146,7 +148,10 @@ class ShortestRests:
         state = answers.call_keeping(start_behind, place, answers.lexer.nothing)
         if state < 0 or answers.call_keeping(reading_lives, place, state) != 1:
             return []
-        rest = self.of([(place, state, -1 if answers.rows.may_break(state) else 0)])
+        with self._effort:
+            rest = self._search([(place, state, -1 if answers.rows.may_break(state) else 0)])
+        if rest is None:
+            return []
         ignored = answers.lexer.tables.ignored
         part = next((one.text for one in self._of_state(state) if one.terminal in ignored), b"")
         return [rest, part + rest] if part else [rest]
@@ -162,7 +167,7 @@ class ShortestRests:
         stack = int(self._grown.rows(_PLACES)[place, L.Place.stack])
         return self._distances.of(stack, self._costs.debt_of(carry))
 
-    def _search(self, readings: list[tuple[int, int, int]]) -> bytes:
+    def _search(self, readings: list[tuple[int, int, int]]) -> bytes | None:
         call, order = self._answers.call_keeping, count()
         queue: list[tuple[int, int, int, bytes, tuple[int, int, int], Iterator[Ending] | None]] = []
         for reading in readings:
@@ -203,7 +208,7 @@ class ShortestRests:
                 if is_best:  # go on there; the other endings come where that was wrong
                     heappush(queue, (estimate, -len(text), next(order), text, reading, endings))
                     break
-        raise AssertionError("a state from which no text goes on")
+        return None
 
     def _from(self, first: Ending, others: Iterator[Ending]) -> Iterator[Ending]:
         yield first
