@@ -20,10 +20,12 @@ _LONGEST: Final = 64
 
 
 class Beaten(NamedTuple):
-    """A terminal without lexemes, by number, and the terminals that its shortest texts become."""
+    """A terminal without lexemes, by number."""
 
     terminal: int
     winners: frozenset[int]
+    """What its shortest texts become."""
+    has_text: bool
 
 
 def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[Beaten]:
@@ -31,23 +33,27 @@ def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[Beaten]
     automaton. Raises LimitError."""
     effort = Effort(limits)
     with effort:
-        rows = LexerTables(Lexer(tables, is_local, effort), lambda _name, _value: None)
-        made = {terminal for terminal, _kind in Letters(rows).letters}
-        contexts: dict[int, list[int]] = {}
-        for number, context in enumerate(tables.contexts):
-            for terminal in context.every_terminal - made:
-                contexts.setdefault(terminal, []).append(number)
-        return [
-            Beaten(terminal, frozenset(_winners(rows, terminal, numbers, effort)))
-            for terminal, numbers in sorted(contexts.items())
-        ]
+        return beaten_in(Letters(LexerTables(Lexer(tables, is_local, effort), lambda _name, _value: None)))
 
 
-def _winners(rows: LexerTables, terminal: int, contexts: list[int], effort: Effort) -> Iterator[int]:
-    """Yield the terminals that the shortest texts of a terminal become in some contexts."""
+def beaten_in(letters: Letters) -> list[Beaten]:
+    """As `beaten`, of a lexer that is there."""
+    made, contexts = {terminal for terminal, _kind in letters.letters}, dict[int, list[int]]()
+    for number, context in enumerate(letters.tables.contexts):
+        for terminal in context.every_terminal - made:
+            contexts.setdefault(terminal, []).append(number)
+    found = []
+    for terminal, numbers in sorted(contexts.items()):
+        texts = list(_texts(letters.lexer, terminal))
+        winners = frozenset(_winners(letters.rows, texts, numbers))
+        found.append(Beaten(terminal, winners, bool(texts)))
+    return found
+
+
+def _winners(rows: LexerTables, texts: list[bytes], contexts: list[int]) -> Iterator[int]:
+    """Yield the terminals that some texts become in some contexts."""
     lexer = rows.lexer
-    alone = replace(lexer.tables, contexts=(Context((terminal,), ()),))
-    for text in _texts(LexerTables(Lexer(alone, lexer.is_local, effort), lambda _name, _value: None)):
+    for text in texts:
         for context in contexts:
             state, ended = rows.start(context, lexer.nothing), list[int]()
             for byte in text:
@@ -58,9 +64,14 @@ def _winners(rows: LexerTables, terminal: int, contexts: list[int], effort: Effo
             yield from ended[:1] if state < 0 else lexer.ends_with_text(state)[:1]
 
 
-def _texts(rows: LexerTables) -> Iterator[bytes]:
-    """Yield the shortest texts of the one terminal of a lexer, one for each state."""
-    lexer, pending = rows.lexer, list[tuple[int, bytes]]()
+def _texts(lexer: Lexer, terminal: int) -> Iterator[bytes]:
+    """Yield the shortest texts of a terminal alone, one for each state of its lexeme."""
+    if lexer.tables.terminals[terminal].pattern is None:
+        return
+    alone = replace(lexer.tables, contexts=(Context((terminal,), ()),))
+    effort = Effort(lexer.effort.limits)
+    lexer = Lexer(alone, lexer.is_local, effort)
+    rows = LexerTables(lexer, lambda _name, _value: None)
     start, found = rows.start(0, rows.lexer.nothing), 0
     pending, met = [(start, b"")] if start >= 0 else [], {start}
     for state, text in pending:

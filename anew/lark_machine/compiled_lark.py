@@ -12,6 +12,7 @@ import numpy.typing as npt
 from anew.lark_machine import layout as L
 from anew.lark_machine import masks, steps, text_ends
 from anew.lark_machine.answers import LarkAnswers, scratch_of
+from anew.lark_machine.beaten import beaten_in
 from anew.lark_machine.cells import usable_rules
 from anew.lark_machine.completions import ShortestRests
 from anew.lark_machine.effort import STATES_COUNTED, Effort
@@ -71,33 +72,44 @@ class CompiledLark(CompiledGrammar):
             if kept is not None and kept.numbers["start"] >= 0:
                 self._start, self._finished = kept.numbers["start"], kept.numbers["finished"]
             else:
-                self._start = self._first_state(needs_text)
+                self._start = self._first_state()
+                if needs_text:
+                    self.check_text()
         if files:
             keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
             files.writer.watch(self, keeper)
         self._rests: ShortestRests | None = None
         self._completions = RestCompletions(self)
 
-    def _first_state(self, needs_text: bool) -> int:
+    def _first_state(self) -> int:
         lexeme = self._answers.start_lexeme()
-        if lexeme >= 0:
-            first = self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
-            if not needs_text or self._answers.call(steps.is_live, first) or self.may_end(first):
-                return first
-        tables = self.grammar.tables
-        made = {
-            number for number, one in enumerate(tables.terminals) if one.pattern is not None or number == 0
-        }
+        if lexeme < 0:
+            raise self._without_text()
+        return self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
+
+    def check_text(self) -> None:
+        """Raise GrammarError where the grammar has no text."""
+        if not self.may_end(self._start):
+            with self.lock:
+                self._attached()
+                if not self._answers.call(steps.is_live, self._start):
+                    raise self._without_text()
+
+    def _without_text(self) -> GrammarError:
+        tables, letters = self.grammar.tables, self._answers.letters
+        made = {terminal for terminal, _kind in letters.letters}
+        for one in beaten_in(letters):  # others take its texts
+            made |= {one.terminal} if one.has_text else set()
         if tables.indentation is not None:
             made |= {tables.indentation.indent, tables.indentation.dedent}
         if not usable_rules(tables, made):
-            raise GrammarError(
+            return GrammarError(
                 "The start rule derives no text: each of its expansions needs a rule that never ends, or a "
                 "terminal that no text matches.",
                 where="start",
                 cure="Give each recursive rule an expansion without itself, and each terminal a text.",
             )
-        raise GrammarError(
+        return GrammarError(
             "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
             where="start",
             cure="Look for terminals that take the beginning of others, or are declared and never made.",

@@ -30,13 +30,14 @@ class LarkLanguage(Language):
     has_stack = True
 
     def __init__(self, grammar: object, limits: Limits) -> None:
-        """Cost: as `CompiledLark`. Raises GrammarError where there is no text, LimitError."""
-        self.compiled = CompiledLark(grammar, bytes_alone(), limits, False)
+        """Cost: as `CompiledLark`. Raises LimitError."""
+        self.compiled = CompiledLark(grammar, bytes_alone(), limits, False, needs_text=False)
         lexer = self.compiled.lexer
         self.classes = classes_of_bytes(bytes(lexer.classes), lexer.tables)
 
     def start(self) -> Config:
-        """Return the configuration before the first byte."""
+        """Return the configuration before the first byte. Raises GrammarError where lark takes no text."""
+        self.compiled.check_text()
         return self.compiled.start.index
 
     def step(self, config: Config, symbol: int) -> Config | None:

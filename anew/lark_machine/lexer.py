@@ -53,7 +53,7 @@ class Lexer:
 
     def __init__(self, tables: ParserTables, is_local: bool, effort: Effort) -> None:
         """`is_local`: no lexeme looks behind its beginning."""
-        self.tables, self.is_local, self._effort = tables, is_local, effort
+        self.tables, self.is_local, self.effort = tables, is_local, effort
         self.instructions = Instructions(tables)
         self.items = Items(self.instructions, effort)
         self.classes, self.width = self.instructions.classes, self.items.width
@@ -75,7 +75,7 @@ class Lexer:
         key = Carry(guards, behind)
         number = self._carry_of.get(key)
         if number is None:
-            self._effort.check_states(len(self.carries))
+            self.effort.check_states(len(self.carries))
             number = self._carry_of[key] = len(self.carries)
             self.carries.append(key)
         return number
@@ -111,7 +111,7 @@ class Lexer:
         of, count = self.items, len(items)
         rows = [of.row(one, behind) for one in (*items, *words)]
         distinct, kinds = columns_of([of.guard_row(owed, behind), of.behinds(behind), *rows])
-        self._effort.spend(len(rows) + len(distinct))
+        self.effort.spend(len(rows) + len(distinct))
         found = []
         for held, behind_number, *lists in distinct:
             left, after = of.guard_sets[held], DEAD
@@ -172,7 +172,7 @@ class Lexer:
             ]
         if not live and not ends and not is_kept:
             return DEAD
-        self._effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
+        self.effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
         tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
         left = self._anywhere if self.is_local else behind
         if behind is not None and self.is_local and not of.guards_look_behind(owed):
@@ -189,7 +189,7 @@ class Lexer:
         )
         number = self._numbers.get(key)
         if number is None:
-            self._effort.check_states(len(self.states))
+            self.effort.check_states(len(self.states))
             number = self._numbers[key] = len(self.states)
             self.states.append(key)
         return number
