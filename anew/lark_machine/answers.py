@@ -160,6 +160,7 @@ class LarkAnswers:
                         made.rows.start(kind, number)
                 self._put_letters()
             self._kept.compare(made.rows)
+            made.rows.put_likes(self._kept.arrays["like"], self._kept.arrays["like_bytes"])
         except BaseException:
             self._parts = None
             raise
@@ -439,36 +440,39 @@ class LarkAnswers:
     def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
         """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
         behind them, until the tables have so many bytes. Returns how many there are."""
-        rows, lexer, done = self.rows, self.lexer, 0
+        rows, lexer, done, of = self.rows, self.lexer, 0, L.Record
+        table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS), [of.trie, of.lexeme]]
+        known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
         starts = [rows.start(context, lexer.nothing) for context in range(rows.contexts)]
         pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
         queue = list(pending)
         for trie, state in queue:
             if self._grown.nbytes() > most:
                 break
-            self._make_record(trie, state)
+            if (trie, state) not in known:
+                self._make_record(trie, state)
+                known[trie, state] = self._grown.count(_RECORDS) - 1
             done += 1
             if progress is not None:
                 progress(done)
             rows.put_row(state)
             more = [(0, after) for after in rows.moves[state].tolist() if after >= 0] if trie == 0 else []
-            more += self._left_over(trie, state)
-            for one in more:
+            for one in (*more, *self._left_over(known[trie, state])):
                 if one not in pending:
                     pending[one] = None
                     queue.append(one)
         return done
 
-    def _left_over(self, trie: int, state: int) -> list[tuple[int, int]]:
+    def _left_over(self, record: int) -> list[tuple[int, int]]:
         """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
-        records = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS)]
-        at = np.flatnonzero((records[:, L.Record.trie] == trie) & (records[:, L.Record.lexeme] == state))
+        first, last = self._grown.rows(_RECORDS)[
+            record, [L.Record.leftovers, L.Record.leftovers_end]
+        ].tolist()
         found = []
-        for first, last in records[at][:, [L.Record.leftovers, L.Record.leftovers_end]].tolist():
-            for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():
-                if self._grown.rows(_TRIES)[after, L.Trie.count] >= L.SMALL_TRIE:
-                    begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
-                    found += [(after, one) for one in begun if one >= 0]
+        for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():
+            if self._grown.rows(_TRIES)[after, L.Trie.count] >= L.SMALL_TRIE:
+                begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
+                found += [(after, one) for one in sorted(begun) if one >= 0]
         return found
 
     @property

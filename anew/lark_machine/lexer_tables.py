@@ -121,6 +121,11 @@ class LexerTables:
 
     # --- answers --------------------------------------------------------------------------------------------
 
+    def put_likes(self, like: npt.NDArray[np.int32], like_bytes: npt.NDArray[np.int64]) -> None:
+        """Write as which other states the records of the first ones are made: the records know it."""
+        self._like.rows[: len(like)] = like
+        self._like_bytes.rows[: len(like)] = like_bytes
+
     def put_row(self, state: int) -> None:
         """Write the moves of a state."""
         if self._moves.rows[state, 0] == UNKNOWN:

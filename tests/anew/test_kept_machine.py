@@ -78,6 +78,34 @@ def test_nothing_is_made_for_what_the_file_has(tmp_path: Path) -> None:
     assert compiled._answers._parts is None
 
 
+def masks(compiled: CompiledLark, text: bytes) -> list[bytes]:
+    matcher, mask, found = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size), []
+    for token in compiled.tokenizer.encode(text):
+        matcher.fill_mask(mask)
+        found.append(mask.array.tobytes())
+        matcher.advance(token)
+    return found
+
+
+def test_texts_that_nobody_has_met_are_read_on_with_the_records_of_the_file(tmp_path: Path) -> None:
+    tokenizer, grammar = vocabularies.load("small"), sg.lark(GRAMMARS / "sql.lark")
+    fresh = CompiledLark(grammar, tokenizer, None, False)
+    for text in (
+        b"SELECT a",
+        b"SELECT a, 'x y' FROM b",
+        b"select x.y from t where a >= 2 and b = 'q' order by 1",
+    ):
+        store = MaskStore(tmp_path)
+        assert masks(CompiledLark(grammar, tokenizer, None, store), text) == masks(fresh, text)
+        store.flush()
+
+
+def test_what_is_made_ahead_is_made_once() -> None:
+    compiled = CompiledLark(sg.lark(GRAMMARS / "json.lark"), vocabularies.load("small"), None, False)
+    states, size = compiled.prepare(), compiled.nbytes
+    assert (compiled.prepare(), compiled.nbytes) == (states, size)
+
+
 def test_records_are_kept_where_the_states_are_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
