@@ -54,3 +54,10 @@ def test_no_text_completes_in_fewer_bytes_where_patterns_look_around(seed: int) 
 @pytest.mark.parametrize("seed", range(6000, 6012))
 def test_no_text_completes_in_fewer_bytes_where_blocks_are_indented(seed: int) -> None:
     assert wrong(drawn.drawn_blocks(seed), "a(\n :", 5, drawn.Blocks()) == []
+
+
+def test_ignored_lexemes_that_owe_different_things_lead_to_one_another() -> None:
+    text = 'start: (A "=")+\nA: /x+/\n%ignore /#[^\\n]*/\n%ignore /[ \\n]+/\n'
+    assert wrong(text, "x=# \n", 4) == []
+    compiled = machine(text)
+    assert compiled.shortest_rest(compiled.bytes_index(compiled.start.index, b"x ")) == b"="
