@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anew.lark_machine import layout as L
-from anew.lark_machine.effort import Effort
+from anew.lark_machine.effort import STATES_COUNTED, Effort
 from anew.lark_machine.forgetting import forget
 from anew.lark_machine.kept import KeptParts
 from anew.lark_machine.letters import Letters
@@ -474,6 +474,14 @@ class LarkAnswers:
                 begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
                 found += [(after, one) for one in sorted(begun) if one >= 0]
         return found
+
+    @property
+    def share(self) -> float:
+        """The used share of its limits: of the states of the lexer, and of the memory for records."""
+        limits, tables = self.effort.limits, map(_word, ("tokens", "trie_nodes", "wanted_rows", "ranges"))
+        records = sum(int(self._grown.rows(one).nbytes) for one in tables)
+        states = 2 * STATES_COUNTED * self.sizes["lexer_states"]
+        return max(states / limits.automaton_states, records / limits.grammar_memory)
 
     @property
     def nbytes(self) -> int:

@@ -4,7 +4,7 @@ a tokenizer."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,9 @@ from anew.lark_machine.answers import LarkAnswers, scratch_of
 from anew.lark_machine.beaten import beaten_in
 from anew.lark_machine.cells import usable_rules
 from anew.lark_machine.completions import ShortestRests
-from anew.lark_machine.effort import STATES_COUNTED, Effort
+from anew.lark_machine.effort import Effort
 from anew.lark_machine.expected import Expectations
-from anew.lark_machine.kept import LarkKeeper, identity_of, read
+from anew.lark_machine.kept import KeptParts, LarkKeeper, identity_of, read, records_of
 from anew.lark_machine.lexer import Lexer
 from structgen.core.compiled import CompiledGrammar, Dfa, WantedNodes
 from structgen.core.dfa import explicit_of_parser
@@ -34,6 +34,9 @@ from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
+
+_FEW_RECORDS: Final = 0.5
+"""The used share of the limits of lexer and records, above which a replacement has neither."""
 
 
 class CompiledLark(CompiledGrammar):
@@ -55,14 +58,16 @@ class CompiledLark(CompiledGrammar):
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
         needs_text: bool = True,
+        before: KeptParts | None = None,
     ) -> None:
-        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. Raises LimitError, and
-        GrammarError where it has no text and `needs_text`."""
+        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. `before`: the lexer and the
+        records of the compiled grammar that this one replaces. Raises LimitError, and GrammarError where it
+        has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
         self._effort = Effort(self.limits)
         files = self._masks.grammars
         key = identity_of(grammar.digest, tokenizer, self.limits) if files else ""
-        kept = self._kept = read(files, key) if files else None
+        kept = self._kept = before or (read(files, key) if files else None)
         with self.lock, self._effort:
             if kept is not None:
                 kept.load(self._tables)
@@ -72,8 +77,8 @@ class CompiledLark(CompiledGrammar):
             if kept is not None and kept.numbers["start"] >= 0:
                 self._start, self._finished = kept.numbers["start"], kept.numbers["finished"]
             else:
-                self._start = self._first_state()
-                if needs_text:
+                self._start = self._first_state(None if kept is None else kept.numbers["lexeme"])
+                if needs_text and kept is None:
                     self.check_text()
         if files:
             keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
@@ -81,8 +86,16 @@ class CompiledLark(CompiledGrammar):
         self._rests: ShortestRests | None = None
         self._completions = RestCompletions(self)
 
-    def _first_state(self) -> int:
-        lexeme = self._answers.start_lexeme()
+    def anew(self) -> CompiledLark:
+        """Return a replacement without the states; with the records, if these are not what takes the most."""
+        if self._answers.share > _FEW_RECORDS:
+            return super().anew()
+        with self.lock:
+            before = records_of(self._answers, self._tables, self._start)
+        return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=before)
+
+    def _first_state(self, known: int | None) -> int:
+        lexeme = self._answers.start_lexeme() if known is None else known
         if lexeme < 0:
             raise self._without_text()
         return self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
@@ -276,7 +289,7 @@ class CompiledLark(CompiledGrammar):
         return max(
             self.nbytes / limits.grammar_memory,
             2 * self._tables.most_interned / limits.parser_states,
-            2 * STATES_COUNTED * self._answers.sizes["lexer_states"] / limits.automaton_states,
+            self._answers.share,
         )
 
     @property

@@ -126,6 +126,50 @@ class KeptParts(NamedTuple):
         return True
 
 
+def contents(
+    answers: LarkAnswers, grown: GrowingTables, start: int, most: int | None = None
+) -> tuple[dict[str, int], Arrays]:
+    """Return numbers and copies of arrays: all of a compiled grammar. `start`: its first state; `most`: bytes
+    of states and places, with more of which these are left out. The grammar's lock is held."""
+    arrays, journal = answers.kept_arrays()
+    tables, slots = Arrays(), Arrays()
+    for name in (*_OF_STATES, *_OF_RECORDS):
+        table = word_of(L.LarkContext, name)
+        tables[name] = grown.rows(table)[: grown.count(table)].copy()
+        if L.LARK_TABLES.slots[table]:
+            slots[f"slots.{name}"] = grown.slots(table).copy()
+    lexeme = int(tables["nodes"][start, L.LarkState.lexeme])
+    most = _MOST_STATES if most is None else most
+    if sum(int(tables[name].nbytes) for name in _OF_STATES) > most:
+        start = -1
+        for name in _OF_STATES:
+            tables[name] = tables[name][:0]
+            slots.pop(f"slots.{name}", None)
+    nodes, groups = tables["nodes"], tables["groups"]
+    masked = np.full((len(nodes), 2), -1, np.int32)
+    has_row = (nodes[:, _DENSE_ROW] >= 0) & (nodes[:, L.LarkState.mode] != FINISHED)
+    has_row &= nodes[:, _TOKEN_LIST] >= 0
+    rows, numbered = answers.kept_rows(nodes[has_row, _DENSE_ROW], groups[:, L.Group.dense_row])
+    masked[has_row, 0] = [numbered[one] for one in nodes[has_row, _DENSE_ROW].tolist()]
+    masked[has_row, 1] = nodes[has_row, _TOKEN_LIST]
+    nodes[has_row, _DENSE_ROW] = nodes[has_row, _TOKEN_LIST] = -1
+    column = groups[:, L.Group.dense_row]
+    column[:] = [one if one == -1 else -2 - numbered[one] for one in column.tolist()]
+    ends = np.flatnonzero(nodes[:, L.LarkState.mode] == FINISHED)
+    numbers = {"start": start, "finished": int(ends[0]) if len(ends) else -1, "lexeme": lexeme}
+    numbers |= {name: int(grown.context[word_of(L.LarkContext, name)]) for name in _WORDS}
+    said = {"journal": journal, "masked": masked, "dense": rows, **slots}
+    said["crcs"] = np.array([crc_of(row) for row in rows], np.uint32)
+    parts = ("array", arrays), ("table", tables), ("said", said)
+    return numbers, {f"{kind}:{name}": one for kind, some in parts for name, one in some.items()}
+
+
+def records_of(answers: LarkAnswers, grown: GrowingTables, start: int) -> KeptParts:
+    """Return the lexer and the records of a compiled grammar, for one without its states."""
+    numbers, arrays = contents(answers, grown, start, 0)
+    return _parts(ArrayFile(numbers, arrays, {}))
+
+
 def read(files: GrammarFiles, key: str) -> KeptParts | None:
     """Return what the file of a grammar holds; None where there is none, with a StoreWarning where it cannot
     serve. Cost: 0.1 ms, and 0.2 ms a megabyte."""
@@ -189,49 +233,9 @@ class LarkKeeper:
             return None
         try:
             self._before = self._extent()
-            answers, grown = self._answers, self._grown
-            arrays, journal = answers.kept_arrays()
-            tables = {name: self._table(name) for name in (*_OF_STATES, *_OF_RECORDS)}
-            slots = {
-                name: grown.slots(word_of(L.LarkContext, name)).copy()
-                for name in tables
-                if L.LARK_TABLES.sizes[word_of(L.LarkContext, name)].slots
-            }
+            numbers, found = contents(self._answers, self._grown, self._start)
         finally:
             self._lock.release()
-        start = self._start
-        if sum(int(tables[name].nbytes) for name in _OF_STATES) > _MOST_STATES:
-            start = -1
-            tables |= {name: tables[name][:0] for name in _OF_STATES}
-            slots = {name: one for name, one in slots.items() if name not in _OF_STATES}
-        nodes, groups = tables["nodes"], tables["groups"]
-        masked = np.full((len(nodes), 2), -1, np.int32)
-        has_row = (nodes[:, _DENSE_ROW] >= 0) & (nodes[:, L.LarkState.mode] != FINISHED)
-        has_row &= nodes[:, _TOKEN_LIST] >= 0
-        rows, numbered = answers.kept_rows(nodes[has_row, _DENSE_ROW], groups[:, L.Group.dense_row])
-        masked[has_row, 0] = [numbered[one] for one in nodes[has_row, _DENSE_ROW].tolist()]
-        masked[has_row, 1] = nodes[has_row, _TOKEN_LIST]
-        nodes[has_row, _DENSE_ROW] = nodes[has_row, _TOKEN_LIST] = -1
-        column = groups[:, L.Group.dense_row]
-        column[:] = [one if one == -1 else -2 - numbered[one] for one in column.tolist()]
-        ends = np.flatnonzero(nodes[:, L.LarkState.mode] == FINISHED)
-        numbers = {"start": start, "finished": int(ends[0]) if len(ends) else -1}
-        words = {name: int(grown.context[word_of(L.LarkContext, name)]) for name in _WORDS}
-        said = {
-            "journal": journal,
-            "masked": masked,
-            "dense": rows,
-            "crcs": np.array([crc_of(row) for row in rows], np.uint32),
-            **{f"slots.{name}": one for name, one in slots.items()},
-        }
-        found: Arrays = {f"array:{name}": one for name, one in arrays.items()}
-        found |= {f"table:{name}": one for name, one in tables.items()}
-        found |= {f"said:{name}": one for name, one in said.items()}
         if sum(int(one.nbytes) for one in found.values()) > _MOST:
             return None
-        return WrittenGrammar(self._key, KIND, found, words | numbers)
-
-    def _table(self, name: str) -> npt.NDArray[Any]:
-        table = word_of(L.LarkContext, name)
-        copied: npt.NDArray[Any] = self._grown.rows(table)[: self._grown.count(table)].copy()
-        return copied
+        return WrittenGrammar(self._key, KIND, found, numbers)

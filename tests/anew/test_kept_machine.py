@@ -100,6 +100,23 @@ def test_texts_that_nobody_has_met_are_read_on_with_the_records_of_the_file(tmp_
         store.flush()
 
 
+def test_a_successor_has_the_records_and_goes_on() -> None:
+    tokenizer, grammar, text = (
+        vocabularies.load("small"),
+        sg.lark(GRAMMARS / "sql.lark"),
+        b"SELECT a, b FROM c",
+    )
+    first = CompiledLark(grammar, tokenizer, None, False)
+    expected = masks(first, text)
+    second = first.anew()
+    assert second.sizes["machine_states"] < first.sizes["machine_states"]
+    assert masks(second, text) == expected
+    assert second.sizes["records"] == first.sizes["records"]
+    other = b"select x.y from t where a >= 2 and b = 'q' order by 1"
+    assert masks(second, other) == masks(first, other)
+    assert masks(second.anew(), other) == masks(first, other)
+
+
 def test_what_is_made_ahead_is_made_once() -> None:
     compiled = CompiledLark(sg.lark(GRAMMARS / "json.lark"), vocabularies.load("small"), None, False)
     states, size = compiled.prepare(), compiled.nbytes
