@@ -178,15 +178,12 @@ class Costs:
 
     def rest(self, rule: int, dot: int) -> Matrix:
         """Return the cost of what is left of a rule."""
-        known = self._rests.get((rule, dot))
-        if known is None:
-            symbols = self._tables.rules[rule].symbols
-            if dot == len(symbols):
-                known = self._nothing()
-            else:
-                known = product(self.symbols[symbols[dot]], self.rest(rule, dot + 1))
-            self._rests[rule, dot] = known
-        return known
+        if (rule, dot) not in self._rests:
+            symbols, total = self._tables.rules[rule].symbols, self._nothing()
+            self._rests[rule, len(symbols)] = total
+            for at in range(len(symbols) - 1, -1, -1):
+                total = self._rests[rule, at] = product(self.symbols[symbols[at]], total)
+        return self._rests[rule, dot]
 
 
 class Distances:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from lark_reference import takes
 from test_lark_machine import machine
 
 import structgen as sg
+from anew.lark_machine.compiled_lark import CompiledLark
+from structgen.maskbench import vocabularies
 
 GRAMMARS = Path(__file__).resolve().parents[2] / "grammars"
 
@@ -61,3 +64,28 @@ def test_ignored_lexemes_that_owe_different_things_lead_to_one_another() -> None
     assert wrong(text, "x=# \n", 4) == []
     compiled = machine(text)
     assert compiled.shortest_rest(compiled.bytes_index(compiled.start.index, b"x ")) == b"="
+
+
+def test_a_deep_stack_and_a_long_rule_are_completed() -> None:
+    compiled = machine('start: "[" start? "]"\n')
+    index = compiled.bytes_index(compiled.start.index, b"[" * 3000)
+    assert bytes(compiled.shortest_rest(index)) == b"]" * 3000
+    compiled = machine("start: " + 300 * '"a" ' + '"b"\n')
+    assert bytes(compiled.shortest_rest(compiled.start.index)) == b"a" * 300 + b"b"
+
+
+@pytest.mark.parametrize("name", ["arithmetic", "csv", "dates", "json", "markers", "sql"])
+def test_real_texts_are_completed_in_no_more_bytes_than_today(name: str) -> None:
+    tokenizer, grammar = vocabularies.load("small"), sg.lark(GRAMMARS / f"{name}.lark")
+    compiled = CompiledLark(grammar, tokenizer, None, False)
+    today = sg.compile(grammar, tokenizer, store=False)
+    for one in json.loads((GRAMMARS / f"{name}.texts.json").read_text(encoding="utf-8"))["accepted"][:6]:
+        text = (one["text"] if isinstance(one, dict) else one).encode()[:60]
+        for size in range(0, len(text), 7):
+            here = compiled.step_bytes(compiled.start, text[:size])
+            there = today.step_bytes(today.start, text[:size])
+            assert here is not None and there is not None
+            rest = compiled.completion(here)
+            assert len(rest) <= len(today.completion(there))
+            assert compiled.may_end(compiled.bytes_index(here.index, rest))
+            assert 0 <= compiled.tokens_to_finish(here) <= len(rest)
