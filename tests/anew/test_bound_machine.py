@@ -36,15 +36,15 @@ def with_bound(seed: int) -> tuple[str, str]:
     return "\n".join(lines) + "\n%declare J\n", draw.choice(PATTERNS)
 
 
-@pytest.mark.parametrize("seed", range(9000, 9040))
+@pytest.mark.parametrize("seed", range(9000, 9070))
 def test_texts_are_those_of_larks_lexer_and_the_bound_ones(seed: int) -> None:
     text, pattern = with_bound(seed)
     try:
         reference = BoundReference(text, {"J": pattern})
-        ours = bound(text, pattern).language(Limits())
     except Exception:
-        pytest.skip("lark refuses it, or the empty text is bound")
+        pytest.skip("lark refuses it")
     try:
+        ours = bound(text, pattern).language(Limits())
         assert differences(reference, ours, "abc", 4) == []  # type: ignore[arg-type]
     except sg.LimitError:
         pytest.skip("a named limit")
