@@ -7,15 +7,16 @@ the call is made again (`machine_core.questions`). So each question is answered 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from anew.lark_machine import layout as L
-from anew.lark_machine.effort import Effort
+from anew.lark_machine.effort import STATES_COUNTED, Effort
 from anew.lark_machine.forgetting import forget
+from anew.lark_machine.kept import KeptParts
 from anew.lark_machine.letters import Letters
 from anew.lark_machine.lexer import Lexer
 from anew.lark_machine.lexer_tables import LexerTables
@@ -85,6 +86,14 @@ def scratch_of(holder: threading.local, vocabulary: Vocabulary) -> Scratch:
     return found
 
 
+class Parts(NamedTuple):
+    """What answers: made when it is first asked, where the arrays come from a file."""
+
+    lexer: Lexer
+    rows: LexerTables
+    letters: Letters
+
+
 class LarkAnswers:
     """The answers for one compiled grammar, and the arrays that they are written to."""
 
@@ -97,20 +106,80 @@ class LarkAnswers:
         store: VocabularyStore,
         lock: Any,
         effort: Effort,
+        kept: KeptParts | None = None,
     ) -> None:
-        """Cost: the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
+        """`kept`: the arrays of a file (`kept`); else they are made. Cost: the lexer's automaton and the
+        liveness, 10 ms to 2 s. Raises LimitError."""
         self._tables, self._grown, self._store, self._lock, self.effort = tables, grown, store, lock, effort
+        self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
         self._needs = grown.needs
         self._held: dict[str, npt.NDArray[Any]] = {}
+        self._parts: Parts | None = None
+        self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
+        self.forgotten = 0
+        """How often places and cells got new numbers."""
+        if kept is not None:
+            for name, array in kept.arrays.items():
+                self._put(name, array)
+            for name, value in kept.words.items():
+                self._put_word(name, value)
+            self._told_states = kept.states
+            for name, count in (("marks_of_states", kept.states), ("marks_of_classes", kept.classes)):
+                self._put(name, np.zeros(count, np.int32))
+            return
         self._put_parser()
-        self.lexer = Lexer(tables, is_local, effort)
-        self.rows = LexerTables(self.lexer, self._put_word)
-        self.letters = Letters(self.rows)
+        self._make()
         self._put_begins()
         self._put_vocabulary(vocabulary)
-        self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
+
+    def _make(self) -> Parts:
+        """Make the lexer, the letters, and the liveness."""
+        lexer = Lexer(self._tables, self._is_local, self.effort)
+        rows = LexerTables(lexer, self._put_word)
+        self._parts = Parts(lexer, rows, Letters(rows))
         self._put_liveness()
         self._put_letters()
+        return self._parts
+
+    @property
+    def parts(self) -> Parts:
+        """What answers. Cost: where the arrays come from a file, once that of making it. Raises
+        StructgenError where it is not what the file was made from."""
+        if self._parts is not None:
+            return self._parts
+        assert self._kept is not None
+        try:
+            with self.effort:
+                made = self._make()
+                for kind, number in self._kept.journal():
+                    if kind == -2:
+                        made.letters.class_of(number)
+                    elif kind == -1:
+                        made.rows.put_row(number)
+                    else:
+                        made.rows.start(kind, number)
+                self._put_letters()
+            self._kept.compare(made.rows)
+            made.rows.put_likes(self._kept.arrays["like"], self._kept.arrays["like_bytes"])
+        except BaseException:
+            self._parts = None
+            raise
+        return made
+
+    @property
+    def lexer(self) -> Lexer:
+        """The lexer of its terminals."""
+        return self.parts.lexer
+
+    @property
+    def rows(self) -> LexerTables:
+        """Its states as arrays."""
+        return self.parts.rows
+
+    @property
+    def letters(self) -> Letters:
+        """Its letters."""
+        return self.parts.letters
 
     # --- arrays ---------------------------------------------------------------------------------------------
 
@@ -204,7 +273,7 @@ class LarkAnswers:
         self._room_for_marks()
 
     def _room_for_marks(self) -> None:
-        if self.rows.states > self._told_states:
+        if self._parts is not None and self.rows.states > self._told_states:
             self._told_states = 2 * self.rows.states
             self._put("marks_of_states", np.zeros(self._told_states, np.int32))
 
@@ -213,6 +282,11 @@ class LarkAnswers:
     def call(self, function: Callable[..., int], *arguments: int) -> int:
         """Return the result of a compiled call, once it has no questions. Raises LimitError."""
         self._may_forget = True
+        return self._call(function, *arguments)
+
+    def call_keeping(self, function: Callable[..., int], *arguments: int) -> int:
+        """As `call`; places keep their numbers."""
+        self._may_forget = False
         return self._call(function, *arguments)
 
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
@@ -250,6 +324,8 @@ class LarkAnswers:
                 self.rows.put_lasts(first)
             elif kind == L.ASK_PROOF:
                 self._prove(first, second)
+            elif kind == L.ASK_DENSE:
+                self._put_dense(first)
             else:
                 records.append((first, second))
         self._room_for_marks()
@@ -259,6 +335,7 @@ class LarkAnswers:
         if self._may_forget and self._grown.count(_PLACES) > self._most_places:
             # once a call, which begins again at its state
             self._may_forget = False
+            self.forgotten += 1
             self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
 
     def _make_record(self, trie: int, state: int) -> None:
@@ -272,15 +349,44 @@ class LarkAnswers:
             if dense >= -1:
                 continue
             row = self._scratch.dense[-2 - dense]
-            stored = self._store.intern_row(row)
-            if stored is None:  # the store is full: listed
-                tokens = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
-                at = self._grown.extend(_word("tokens"), tokens.astype(np.int32), len(tokens))
-                groups[group, [L.Group.first, L.Group.last]] = at, at + len(tokens)
-            groups[group, L.Group.dense_row] = -1 if stored is None else stored
+            self._put_row(group, row, self._store.intern_row(row))
 
-    def _prove(self, place: int, end_class: int) -> None:
-        """Write whether some text goes on, exactly."""
+    def _put_row(self, group: int, row: npt.NDArray[np.int32], stored: int | None) -> None:
+        """Write the row of a group's tokens; where the store is full, they are listed."""
+        groups = self._grown.rows(_GROUPS)
+        if stored is None:
+            tokens = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
+            at = self._grown.extend(_word("tokens"), tokens.astype(np.int32), len(tokens))
+            groups[group, [L.Group.first, L.Group.last]] = at, at + len(tokens)
+        groups[group, L.Group.dense_row] = -1 if stored is None else stored
+
+    def _put_dense(self, group: int) -> None:
+        """Write the row of a group that still lies in the file."""
+        assert self._kept is not None
+        number = -2 - int(self._grown.rows(_GROUPS)[group, L.Group.dense_row])
+        if number >= 0:
+            self._put_row(group, self._kept.rows.rows[number], self._kept.rows.stored(number, self._store))
+
+    def read_whole_table(self) -> None:
+        """Have places be read by the whole table of the parser, of terminals without a lexeme too."""
+        self._put("actions", self._tables.actions.astype(np.int32))
+        self._put("gotos", self._tables.gotos.astype(np.int32))
+
+    def widths(self, place: int) -> list[int]:
+        """Return the widths of the open blocks at a place, the last one first."""
+        cell, found = int(self._grown.rows(_PLACES)[place, L.Place.widths]), []
+        while cell >= 0:
+            width, cell = self._grown.rows(_CELLS)[cell].tolist()
+            found.append(-1 - width)
+        return found
+
+    def top(self, place: int) -> int:
+        """Return the state of the parser at a place."""
+        return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.Place.stack], 0])
+
+    def proves(self, place: int, letters: Sequence[int]) -> tuple[bool, int]:
+        """Return whether some text goes on where one of some letters is read at a place, exactly, and the
+        lowest cell of its stack that was looked at."""
         stack, _widths, brackets, _spare = self._grown.rows(_PLACES)[place].tolist()
         cells = self._grown.rows(_CELLS)
         numbers: list[int] = []
@@ -288,13 +394,100 @@ class LarkAnswers:
             numbers.append(stack)
             stack = int(cells[stack, 1])
         numbers.reverse()
-        states = cells[numbers, 0].tolist()
-        lives, lowest = self.liveness.reaches_end(states, brackets > 0, end_class)
+        lives, lowest = self.liveness.reaches_end(cells[numbers, 0].tolist(), brackets > 0, letters)
+        return lives, numbers[lowest]
+
+    def _prove(self, place: int, end_class: int) -> None:
+        """Write whether some text goes on behind a class of endings, exactly."""
+        lives, lowest = self.proves(place, self.letters.classes[end_class])
         proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
         row = find_proof(self._grown.address, place, end_class)
         assert 0 <= row < count
         parts = 0 if self._tables.indentation is None else L.BRACKETS
-        proofs[row, 2:5] = int(lives), numbers[lowest], parts
+        proofs[row, 2:5] = int(lives), lowest, parts
+
+    # --- for a file -----------------------------------------------------------------------------------------
+
+    def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int32]]:
+        """Return copies of all arrays by the names of their fields, and the lexer's journal."""
+        held = {name: one for name, one in self._held.items() if not name.startswith("marks_")}
+        if self._parts is None:
+            assert self._kept is not None
+            return held, self._kept.said["journal"]
+        journal = np.array(self.lexer.journal, np.int32).reshape(-1, 2)
+        arrays = {**held, **self.rows.arrays}
+        return {
+            name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
+        }, journal
+
+    def kept_rows(
+        self, of_states: npt.NDArray[np.int64], of_groups: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], dict[int, int]]:
+        """Return the rows of masks that states and groups name, and their numbers among these; some may still
+        lie in a file."""
+        named = sorted({*of_states.tolist(), *of_groups.tolist()} - {-1})
+        rows = np.zeros((len(named), self._vocabulary.words), np.int32)
+        for at, number in enumerate(named):
+            if number >= 0:
+                rows[at] = self._store.rows[number]
+            else:
+                assert self._kept is not None
+                rows[at] = self._kept.rows.rows[-2 - number]
+        return rows, {number: at for at, number in enumerate(named)}
+
+    # --- ahead of time --------------------------------------------------------------------------------------
+
+    def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
+        """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
+        behind them, until the tables have so many bytes. Returns how many there are."""
+        rows, lexer, done, of = self.rows, self.lexer, 0, L.Record
+        table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS), [of.trie, of.lexeme]]
+        known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
+        starts = [rows.start(context, lexer.nothing) for context in range(rows.contexts)]
+        pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
+        queue = list(pending)
+        for trie, state in queue:
+            if self._grown.nbytes() > most:
+                break
+            if (trie, state) not in known:
+                self._make_record(trie, state)
+                known[trie, state] = self._grown.count(_RECORDS) - 1
+            done += 1
+            if progress is not None:
+                progress(done)
+            rows.put_row(state)
+            more = [(0, after) for after in rows.moves[state].tolist() if after >= 0] if trie == 0 else []
+            for one in (*more, *self._left_over(known[trie, state])):
+                if one not in pending:
+                    pending[one] = None
+                    queue.append(one)
+        return done
+
+    def _left_over(self, record: int) -> list[tuple[int, int]]:
+        """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
+        first, last = self._grown.rows(_RECORDS)[
+            record, [L.Record.leftovers, L.Record.leftovers_end]
+        ].tolist()
+        found = []
+        for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():
+            if self._grown.rows(_TRIES)[after, L.Trie.count] >= L.SMALL_TRIE:
+                begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
+                found += [(after, one) for one in sorted(begun) if one >= 0]
+        return found
+
+    @property
+    def share(self) -> float:
+        """The used share of its limits: of the states of the lexer, and of the memory for records."""
+        limits, tables = self.effort.limits, map(_word, ("tokens", "trie_nodes", "wanted_rows", "ranges"))
+        records = sum(int(self._grown.rows(one).nbytes) for one in tables)
+        states = 2 * STATES_COUNTED * self.sizes["lexer_states"]
+        return max(states / limits.automaton_states, records / limits.grammar_memory)
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes the lexer takes."""
+        rows = 0 if self._parts is None else self.rows.nbytes
+        return rows + 2000 * self.sizes["lexer_states"] + sum(int(one.nbytes) for one in self._held.values())
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -307,9 +500,14 @@ class LarkAnswers:
     def sizes(self) -> dict[str, int]:
         """The numbers of lexer states, carries, and tokens' records."""
         count = self._grown.count
+        states, carries = 0, 0
+        if self._parts is not None:
+            states, carries = len(self.lexer.states), len(self.lexer.carries)
+        elif self._kept is not None:
+            states, carries = self._kept.states, len(self._kept.arrays["starts"])
         return {
-            "lexer_states": len(self.lexer.states),
-            "carries": len(self.lexer.carries),
+            "lexer_states": states,
+            "carries": carries,
             "records": count(_RECORDS),
             "tries": count(_TRIES),
         }

@@ -3,22 +3,28 @@ a tokenizer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from anew.lark_machine import layout as L
-from anew.lark_machine import masks, steps
+from anew.lark_machine import masks, steps, text_ends
 from anew.lark_machine.answers import LarkAnswers, scratch_of
-from anew.lark_machine.effort import STATES_COUNTED, Effort
-from structgen.core.compiled import CompiledGrammar, Dfa
+from anew.lark_machine.beaten import beaten_in
+from anew.lark_machine.cells import usable_rules
+from anew.lark_machine.completions import ShortestRests
+from anew.lark_machine.effort import Effort
+from anew.lark_machine.expected import Expectations
+from anew.lark_machine.kept import KeptParts, LarkKeeper, identity_of, read, records_of
+from anew.lark_machine.lexer import Lexer
+from structgen.core.compiled import CompiledGrammar, Dfa, WantedNodes
 from structgen.core.dfa import explicit_of_parser
-from structgen.errors import GrammarError, LimitError
+from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
-from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.limits import Limits
+from structgen.machine_core import masks as core_masks
 from structgen.machine_core.growing_tables import NODES
 from structgen.machine_core.layout import FINISHED
 from structgen.native.raw_memory import address_of
@@ -28,8 +34,9 @@ from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
-_STATES_PER_STEP: Final = 4
-"""States of a search for a completion that cost a step (10 us)."""
+
+_FEW_RECORDS: Final = 0.5
+"""The used share of the limits of lexer and records, above which a replacement has neither."""
 
 
 class CompiledLark(CompiledGrammar):
@@ -50,35 +57,75 @@ class CompiledLark(CompiledGrammar):
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
+        needs_text: bool = True,
+        before: KeptParts | None = None,
     ) -> None:
-        """`grammar`: its `tables`, and whether it `is_local`. Raises GrammarError where it has no text,
-        LimitError."""
+        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. `before`: the lexer and the
+        records of the compiled grammar that this one replaces. Raises LimitError, and GrammarError where it
+        has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
         self._effort = Effort(self.limits)
+        files = self._masks.grammars
+        key = identity_of(grammar.digest, tokenizer, self.limits) if files else ""
+        kept = self._kept = before or (read(files, key) if files else None)
         with self.lock, self._effort:
-            self._answers = LarkAnswers(
-                grammar.tables,
-                grammar.is_local,
-                self._tables,
-                self.vocabulary,
-                self._masks,
-                self.lock,
-                self._effort,
-            )
+            if kept is not None:
+                kept.load(self._tables)
+            known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept
+            self._answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
             self._attach()
-            self._start = self._first_state()
+            if kept is not None and kept.numbers["start"] >= 0:
+                self._start, self._finished = kept.numbers["start"], kept.numbers["finished"]
+            else:
+                self._start = self._first_state(None if kept is None else kept.numbers["lexeme"])
+                if needs_text and kept is None:
+                    self.check_text()
+        if files:
+            keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
+            files.writer.watch(self, keeper)
+        self._rests: ShortestRests | None = None
         self._completions = RestCompletions(self)
 
-    def _first_state(self) -> int:
-        lexeme = self._answers.start_lexeme()
-        if lexeme >= 0:
-            first = self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
-            if self._answers.call(steps.is_live, first) or self.may_end(first):
-                return first
-        raise GrammarError(
-            "The grammar has no text.",
-            where="grammar",
-            cure="Look for a rule that always needs itself, or a terminal that another one always takes.",
+    def anew(self) -> CompiledLark:
+        """Return a replacement without the states; with the records, if these are not what takes the most."""
+        if self._answers.share > _FEW_RECORDS:
+            return super().anew()
+        with self.lock:
+            before = records_of(self._answers, self._tables, self._start)
+        return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=before)
+
+    def _first_state(self, known: int | None) -> int:
+        lexeme = self._answers.start_lexeme() if known is None else known
+        if lexeme < 0:
+            raise self._without_text()
+        return self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
+
+    def check_text(self) -> None:
+        """Raise GrammarError where the grammar has no text."""
+        if not self.may_end(self._start):
+            with self.lock:
+                self._attached()
+                if not self._answers.call(steps.is_live, self._start):
+                    raise self._without_text()
+
+    def _without_text(self) -> GrammarError:
+        tables, letters = self.grammar.tables, self._answers.letters
+        made = {terminal for terminal, _kind in letters.letters}
+        for one in beaten_in(letters):  # others take its texts
+            made |= {one.terminal} if one.has_text else set()
+        if tables.indentation is not None:
+            made |= {tables.indentation.indent, tables.indentation.dedent}
+        if not usable_rules(tables, made):
+            return GrammarError(
+                "The start rule derives no text: each of its expansions needs a rule that never ends, or a "
+                "terminal that no text matches.",
+                where="start",
+                cure="Give each recursive rule an expansion without itself, and each terminal a text.",
+            )
+        return GrammarError(
+            "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
+            where="start",
+            cure="Look for terminals that take the beginning of others, or are declared and never made.",
         )
 
     def _attach(self) -> None:
@@ -118,18 +165,27 @@ class CompiledLark(CompiledGrammar):
             self._attached()
             return bool(self._answers.call(steps.may_end, index))
 
+    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
+        """As in CompiledGrammar, in one compiled call: about 50 ns a node."""
+        room = np.empty(wanted.most, np.int32)
+        with self.lock:
+            self._attached()
+            found = self._answers.call(text_ends.ends_below, index, address_of(wanted.trie), address_of(room))
+        return room[:found].tolist()  # type: ignore[no-any-return]
+
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
+        if self._kept is not None and self._kept.recall(index, self._tables, self._masks):
+            return int(core_masks.fill(self.address, index, target))
         return self._answers.call(masks.compute, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         return self._scratch.mask.copy()
 
-    # --- what may come next, and completions
-    # ------------------------------------------------------------------
+    # --- what may come next, and completions ----------------------------------------------------------------
 
-    def _readings(self, index: int) -> list[tuple[int, int, int]]:
+    def readings(self, index: int) -> list[tuple[int, int, int]]:
         """Return the readings of a state: places, lexer states, columns."""
         found = []
         while index >= 0:
@@ -140,28 +196,8 @@ class CompiledLark(CompiledGrammar):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        tables, answers = self.grammar.tables, self._answers
-        found: dict[int, set[str]] = {}
-        for place, lexeme, _column in self._readings(index):
-            top = int(self._tables.rows(_CELLS)[self._tables.rows(_PLACES)[place, 0], 0])
-            for letter in answers.letters.classes[answers.letters.class_of(lexeme)]:
-                terminal = answers.letters.letters[letter][0]
-                action = int(tables.actions[top, terminal])
-                if terminal not in tables.ignored and action == 0:
-                    continue
-                rules = found.setdefault(terminal, set())
-                if action > 0:
-                    kernel = tables.kernels[action - 1]
-                    rules |= {
-                        rule_as_written(tables.nonterminals[tables.rules[rule].origin])
-                        for rule, _dot in kernel
-                    }
-        following = self._next_bytes(index)
-        shown = [
-            Expected(tables.terminals[one].shown, tuple(sorted(rules)), following, "")
-            for one, rules in found.items()
-        ]
-        shown.sort(key=lambda one: (not one.sources, one.what))
+        with self._effort:
+            shown = Expectations(self._answers).of(self.readings(index))
         return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
 
     @property
@@ -169,30 +205,29 @@ class CompiledLark(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
+    @property
+    def rests(self) -> ShortestRests:
+        """Shortest completions of its readings."""
+        if self._rests is None:
+            self._rests = ShortestRests(self._answers, self._tables, self._effort)
+        return self._rests
+
+    def last_read(self, place: int) -> str:
+        """Return the terminal that was read last before a place; "" at the start of the text."""
+        return Expectations(self._answers).last_read(place)
+
+    @property
+    def answers(self) -> LarkAnswers:
+        """The answers to compiled code."""
+        return self._answers
+
     def shortest_rest(self, index: int) -> Sequence[int]:
-        """Return the bytes of a shortest rest (`RestMachine`), by a search in breadth. Raises LimitError
-        (oracle_steps)."""
-        width = self._answers.lexer.instructions.bytes_of
-        before: dict[int, tuple[int, int]] = {index: (-1, 0)}
-        pending = [index]
-        most = _STATES_PER_STEP * self.limits.oracle_steps
-        for state in pending:
-            if self.may_end(state):
-                found = []
-                while before[state][0] >= 0:
-                    state, byte = before[state]
-                    found.append(byte)
-                return found[::-1]
-            if len(pending) > most:
-                break
-            for byte in width:
-                after = self.bytes_index(state, bytes((byte,)))
-                if after >= 0 and after not in before:
-                    before[after] = state, byte
-                    pending.append(after)
-        raise LimitError(
-            f"No completion was found among {most:,} states.", limit="oracle_steps", where="grammar"
-        )
+        """Return the bytes of a shortest rest (`RestMachine`). Raises LimitError (oracle_steps)."""
+        if self.may_end(index):
+            return b""
+        with self.lock:
+            self._attached()
+            return self.rests.of(self.readings(index))
 
     def after_rest(self, index: int, data: int, size: int) -> int:
         """Return the state after the bytes of a rest (`RestMachine`)."""
@@ -201,6 +236,18 @@ class CompiledLark(CompiledGrammar):
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after some allowed tokens (`RestMachine`)."""
         return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
+
+    @property
+    def lexer(self) -> Lexer:
+        """The lexer of its terminals."""
+        return self._answers.lexer
+
+    def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
+        """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
+        first."""
+        with self.lock, self._effort:
+            self._attached()
+            return self._answers.prepare(self._tables.nbytes() + room, progress)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa).
@@ -215,13 +262,23 @@ class CompiledLark(CompiledGrammar):
 
     def depth_of(self, index: int) -> int:
         """Return the height of a state's stack: the largest of all its readings."""
-        cells, highest = self._tables.rows(_CELLS), 0
-        for place, _lexeme, _column in self._readings(index):
-            height, stack = 0, int(self._tables.rows(_PLACES)[place, 0])
-            while stack >= 0:
-                height, stack = height + 1, int(cells[stack, 1])
-            highest = max(highest, height - 1)
-        return highest
+        return max((self.height(place) for place, _lexeme, _column in self.readings(index)), default=0)
+
+    def height(self, place: int) -> int:
+        """Return the height of the parser's stack at a place."""
+        cells, height, stack = self.cells(), -1, self.stack(place)
+        while stack >= 0:
+            height, stack = height + 1, int(cells[stack, 1])
+        return height
+
+    def cells(self) -> npt.NDArray[np.int64]:
+        """Return the cells of the parser's stacks: a state, and the cell below."""
+        found: npt.NDArray[np.int64] = self._tables.rows(_CELLS)
+        return found
+
+    def stack(self, place: int) -> int:
+        """Return the cell on top of the stack at a place."""
+        return int(self._tables.rows(_PLACES)[place, L.Place.stack])
 
     # --- size -----------------------------------------------------------------------------------------------
 
@@ -232,13 +289,13 @@ class CompiledLark(CompiledGrammar):
         return max(
             self.nbytes / limits.grammar_memory,
             2 * self._tables.most_interned / limits.parser_states,
-            2 * STATES_COUNTED * self._answers.sizes["lexer_states"] / limits.automaton_states,
+            self._answers.share,
         )
 
     @property
     def nbytes(self) -> int:
         """About how many bytes the grammar's own tables take."""
-        return self._tables.nbytes() + self._answers.rows.nbytes + 2000 * len(self._answers.lexer.states)
+        return self._tables.nbytes() + self._answers.nbytes
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -101,6 +101,8 @@ class Letters:
         self._number_of: dict[tuple[int, int], int] = {(END, 0): 0}
         self.kinds: list[int] = [self.lexer.nothing]
         """A carry of each kind; kind 0 owes nothing."""
+        self._members: list[list[int]] = [[self.lexer.nothing]]
+        """The carries that were each a kind, and are one now."""
         self.kind_of: dict[int, int] = {self.lexer.nothing: 0}
         self._own_kinds: dict[int, int] = {self.lexer.nothing: 0}
         self.classes: list[tuple[int, ...]] = [()]
@@ -148,6 +150,7 @@ class Letters:
         if kind is None:
             kind = self._own_kinds[carry] = len(self.kinds)
             self.kinds.append(carry)
+            self._members.append([carry])
         return kind
 
     def _letter(self, terminal: int, carry: int) -> int:
@@ -209,6 +212,7 @@ class Letters:
     def class_of(self, state: int) -> int:
         """Return the class of endings of a state of the lexer. Cost: once, what is reached from it."""
         if self.rows.end_class[state] < 0:
+            self.lexer.journal.append((-2, state))
             self.rows.explore()
             self._classify()
             self._close()
@@ -277,10 +281,11 @@ class Letters:
                     pending.append(kind)
             fresh = []
             if pending:
-                carry = self.kinds[pending.pop()]
-                found |= 1 if lexer.holds_at_end(carry) else 0
-                state = self.rows.start(context, carry)
-                fresh = list(self.classes[self.class_of(state)]) if state >= 0 else []
+                # of kinds that are one, ignored lexemes may lead from one to another
+                for carry in self._members[pending.pop()]:
+                    found |= 1 if lexer.holds_at_end(carry) else 0
+                    state = self.rows.start(context, carry)
+                    fresh += self.classes[self.class_of(state)] if state >= 0 else ()
         return found
 
     def _separates(self) -> bool:
@@ -328,7 +333,11 @@ class Letters:
             if len(numbers) == parts:
                 break
             parts = len(numbers)
-        self.kinds = [self.kinds[part.index(one)] for one in range(parts)]
+        members: list[list[int]] = [[] for _ in range(parts)]
+        for kind, one in enumerate(part):
+            members[one].append(self.kinds[kind])
+        self._members = members
+        self.kinds = [some[0] for some in members]
         # a kind that was never met was not looked at: where it is met later, it is a new one
         self.kind_of = {carry: part[kind] for carry, kind in self.kind_of.items() if kind in self._where}
         own = self._own_kinds.items()

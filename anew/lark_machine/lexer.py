@@ -53,7 +53,7 @@ class Lexer:
 
     def __init__(self, tables: ParserTables, is_local: bool, effort: Effort) -> None:
         """`is_local`: no lexeme looks behind its beginning."""
-        self.tables, self.is_local, self._effort = tables, is_local, effort
+        self.tables, self.is_local, self.effort = tables, is_local, effort
         self.instructions = Instructions(tables)
         self.items = Items(self.instructions, effort)
         self.classes, self.width = self.instructions.classes, self.items.width
@@ -62,6 +62,9 @@ class Lexer:
         self.carries: list[Carry] = []
         self._carry_of: dict[Carry, int] = {}
         self._starts: dict[tuple[int, int], int] = {}
+        self.journal: list[tuple[int, int]] = []
+        """What was asked first, in order, as far as numbers depend on it: (context, carry) of a start, (-1,
+        state) of a row. In the same order the numbers are the same."""
         self._anywhere = self.items.behind_anywhere()
         self.nothing = self._carry(FREE, self._anywhere)
         """The carry that owes nothing: number 0."""
@@ -72,7 +75,7 @@ class Lexer:
         key = Carry(guards, behind)
         number = self._carry_of.get(key)
         if number is None:
-            self._effort.check_states(len(self.carries))
+            self.effort.check_states(len(self.carries))
             number = self._carry_of[key] = len(self.carries)
             self.carries.append(key)
         return number
@@ -90,6 +93,7 @@ class Lexer:
         key = context, carry
         known = self._starts.get(key)
         if known is None:
+            self.journal.append(key)
             guards, behind = self.carries[carry]
             closure, one = self.items.closure, self.tables.contexts[context]
             first, word = self.instructions.first, self.instructions.word
@@ -102,11 +106,12 @@ class Lexer:
 
     def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
+        self.journal.append((-1, number))
         items, words, unless, owed, behind, _ends, _begun = self.states[number]
         of, count = self.items, len(items)
         rows = [of.row(one, behind) for one in (*items, *words)]
         distinct, kinds = columns_of([of.guard_row(owed, behind), of.behinds(behind), *rows])
-        self._effort.spend(len(rows) + len(distinct))
+        self.effort.spend(len(rows) + len(distinct))
         found = []
         for held, behind_number, *lists in distinct:
             left, after = of.guard_sets[held], DEAD
@@ -167,7 +172,7 @@ class Lexer:
             ]
         if not live and not ends and not is_kept:
             return DEAD
-        self._effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
+        self.effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
         tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
         left = self._anywhere if self.is_local else behind
         if behind is not None and self.is_local and not of.guards_look_behind(owed):
@@ -184,7 +189,7 @@ class Lexer:
         )
         number = self._numbers.get(key)
         if number is None:
-            self._effort.check_states(len(self.states))
+            self.effort.check_states(len(self.states))
             number = self._numbers[key] = len(self.states)
             self.states.append(key)
         return number
@@ -199,6 +204,15 @@ class Lexer:
             BROKEN if left is None else (OWED if left or not self.is_local else NOTHING_OWED)
             for left in map(self.items.guard_sets.__getitem__, row)
         ]
+
+    def carry_after(self, carry: int, kind: int) -> int:
+        """Return the carry behind one more byte, of a class; DEAD where it is broken."""
+        guards, behind = self.carries[carry]
+        left = self.items.guard_sets[int(self.items.guard_row(guards, behind)[kind])]
+        if left is None:
+            return DEAD
+        after = self.items.behind_of[int(self.items.behinds(behind)[kind])]
+        return self._carry(left, self._anywhere if self.is_local and not left else after)
 
     def holds_at_end(self, carry: int) -> bool:
         """Return whether a carry is met where the text ends."""

@@ -80,6 +80,20 @@ class LexerTables:
         self._noted = self._end_count = self._last_count = self.explored = 0
 
     @property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by the names of their fields, as far as they are in use."""
+        states, carries, ends = self._noted, len(self.lexer.carries), self._end_count
+        grown = (
+            ("moves", self._moves, states), ("lexeme_end_at", self._end_at, states),
+            ("lexeme_ends", self._ends, ends), ("last_at", self._last_at, states),
+            ("lasts", self._lasts, self._last_count), ("may_break", self._may_break, states),
+            ("end_class", self._end_class, states), ("like", self._like, states),
+            ("like_bytes", self._like_bytes, states), ("starts", self._starts, carries),
+            ("carry_moves", self._carry_moves, carries), ("carry_bytes", self._carry_bytes, carries),
+        )  # fmt: skip
+        return {name: one.rows[:count] for name, one, count in grown} | {"classes": self.classes}
+
+    @property
     def states(self) -> int:
         """How many states have rows."""
         return self._noted
@@ -95,6 +109,10 @@ class LexerTables:
         found: npt.NDArray[np.int32] = self._end_class.rows[:, 0]
         return found
 
+    def may_break(self, state: int) -> bool:
+        """Return whether a state's lexeme may be the indenter's newline."""
+        return bool(self._may_break.rows[state, 0])
+
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
@@ -102,6 +120,11 @@ class LexerTables:
         return sum(int(one.rows.nbytes) for one in arrays)
 
     # --- answers --------------------------------------------------------------------------------------------
+
+    def put_likes(self, like: npt.NDArray[np.int32], like_bytes: npt.NDArray[np.int64]) -> None:
+        """Write as which other states the records of the first ones are made: the records know it."""
+        self._like.rows[: len(like)] = like
+        self._like_bytes.rows[: len(like)] = like_bytes
 
     def put_row(self, state: int) -> None:
         """Write the moves of a state."""

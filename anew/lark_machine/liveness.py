@@ -204,12 +204,11 @@ class Liveness:
 
     # --- exact answers --------------------------------------------------------------------------------------
 
-    def reaches_end(self, states: Sequence[int], inside: bool, end_class: int) -> tuple[bool, int]:
-        """Return whether some text goes on where a lexeme of a class of endings is read on a stack (its
-        states, the bottom first), and the lowest place of the stack that was looked at. `inside`: a bracket
-        is open."""
+    def reaches_end(self, states: Sequence[int], inside: bool, letters: Sequence[int]) -> tuple[bool, int]:
+        """Return whether some text goes on where one of some letters is read on a stack (its states, the
+        bottom first), and the lowest place of the stack that was looked at. `inside`: a bracket is open."""
         context, found = int(self._tables.context_of[states[-1]]), 0
-        for one in self._letters.classes[end_class]:
+        for one in letters:
             terminal, kind = self._letters.letters[one]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 found |= self._letters_at(context, kind, inside)

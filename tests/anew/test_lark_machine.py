@@ -192,7 +192,7 @@ def test_a_lexer_that_looks_ahead_too_far_ends_in_a_named_limit() -> None:
 
 
 def test_a_grammar_without_a_text_is_refused() -> None:
-    with pytest.raises(sg.GrammarError, match="has no text"):
+    with pytest.raises(sg.GrammarError, match="accepts no text"):
         machine('start: A B\nA: /a+/\nB: "a"\n')
 
 
