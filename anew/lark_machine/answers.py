@@ -197,6 +197,7 @@ class LarkAnswers:
         letters = self.letters
         if self.liveness.known_letters != len(letters.letters):
             self._put_liveness()
+        self._told_classes = len(letters.classes)
         flat = [one for some in letters.classes for one in some]
         self._put("class_at", np.cumsum([0, *map(len, letters.classes)]).astype(np.int32))
         self._put("class_letters", np.array(flat or [0], np.int32))
@@ -245,13 +246,14 @@ class LarkAnswers:
                 self.rows.put_carry(first)
             elif kind == L.ASK_CLASS:
                 self.letters.class_of(first)
-                self._put_letters()
             elif kind == L.ASK_LASTS:
                 self.rows.put_lasts(first)
             elif kind == L.ASK_PROOF:
                 self._prove(first, second)
             else:
                 records.append((first, second))
+        if len(self.letters.classes) != self._told_classes:
+            self._put_letters()
         self._room_for_marks()
         # last: what they need may be among the others
         for trie, state in records:

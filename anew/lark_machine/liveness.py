@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anew.lark_machine.cells import cells_of, usable_rules
-from anew.lark_machine.letters import Letters
+from anew.lark_machine.letters import UNSETTLED, Letters, ones
 from anew.lark_machine.saturation import TOO_MUCH, certain, make_cells, reaches, saturate
 from structgen.errors import LimitError
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
@@ -28,6 +28,8 @@ _WORK_PER_STEP: Final = 2_000
 _MOST_CHOICES: Final = 1 << 18
 """Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
 _FIRST_USES: Final = 1 << 14
+_MOST_SEARCHED: Final = 1 << 13
+"""Stacks with states of the lexer that a search tries."""
 
 
 class Liveness:
@@ -157,12 +159,14 @@ class Liveness:
         for terminal, kind in letters.letters:
             if terminal in tables.ignored or terminal == self._newline:
                 found[:, kind] = True
-        found[tables.start, letters.kind_of_carry(letters.lexer.first)] = True
+        found[tables.start, letters.first_kind] = True
         return found
 
     def _letters_at(self, context: int, boundary: int, inside: bool) -> int:
         """Return the letters that may come at a boundary, as bits."""
         line, kind = divmod(boundary, self._kinds)
+        if kind == UNSETTLED:
+            return 0
         if line == ENDING:
             return 1 | 1 << self._last_dedent
         found = self._letters.available(context, kind, inside)
@@ -208,8 +212,18 @@ class Liveness:
         """Return whether some text goes on where a lexeme of a class of endings is read on a stack (its
         states, the bottom first), and the lowest place of the stack that was looked at. `inside`: a bracket
         is open."""
+        letters = self._letters
+        bits = sum(1 << one for one in letters.classes[end_class])
+        lowest = self._reached(states, inside, bits)
+        if lowest < 0 and letters.unsettled:
+            return self._search(tuple(states), letters.state_of[end_class]), 0
+        return lowest >= 0, max(lowest, 0)
+
+    def _reached(self, states: Sequence[int], inside: bool, letters: int) -> int:
+        """Return the lowest place of a stack that a text needs that goes on with some letters, -1: there is
+        none."""
         context, found = int(self._tables.context_of[states[-1]]), 0
-        for one in self._letters.classes[end_class]:
+        for one in ones(letters):
             terminal, kind = self._letters.letters[one]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 found |= self._letters_at(context, kind, inside)
@@ -221,12 +235,93 @@ class Liveness:
             mode = mode if place == 0 else self._cells.after(mode, state)
             stack[place] = self._cell_at[state, mode] if mode >= 0 else -1
         if stack.min() < 0:
-            return False, 0
+            return -1
         most = self._limits.oracle_steps * _WORK_PER_STEP
-        lowest = reaches(
+        lowest: int = reaches(
             *self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
             stack, self._as_rows([found])[0], most,
         )  # fmt: skip
         if lowest < TOO_MUCH:
             raise self._too_much()
-        return lowest >= 0, max(lowest, 0)
+        return lowest
+
+    # --- letters that are not settled -----------------------------------------------------------------------
+
+    def _search(self, stack: tuple[int, ...], lexeme: int) -> bool:
+        """Return whether some text goes on where a lexeme is begun on a stack, byte by byte: where it has letters
+        that are not settled. Cost: some 20 us a byte that is tried. Raises LimitError."""
+        letters, lexer, contexts = self._letters, self._letters.lexer, self._tables.context_of
+        pending = [(stack, lexeme)]
+        met = set(pending)
+        for here, state in pending:
+            following = letters.following(state)
+            read = {one: self._after(here, one) for one in letters.terminals_of(state)}
+            found = [(here, after) for one, some in following.items() if read[one] for after in some]
+            for terminal, carry in letters.ends_of(state):
+                for after in read[terminal]:
+                    if lexer.holds_at_end(carry) and self._may_end(after):
+                        return True
+                    start = letters.rows.start(int(contexts[after[-1]]), carry)
+                    if start >= 0 and (after, start) not in met:
+                        if self._reached(after, self._is_inside(after), letters.letters_of(start)) >= 0:
+                            return True
+                        found.append((after, start))
+            fresh = [one for one in dict.fromkeys(found) if one not in met]
+            met.update(fresh)
+            pending += fresh
+            if len(pending) > _MOST_SEARCHED:
+                raise self._too_much()
+        return False
+
+    def _is_inside(self, stack: tuple[int, ...]) -> bool:
+        """Return whether a bracket is open at the top of a stack."""
+        mode = 0
+        for state in stack[1:]:
+            mode = self._cells.after(mode, state)
+        return mode > 0
+
+    def _after(self, stack: tuple[int, ...], terminal: int) -> list[tuple[int, ...]]:
+        """Return the stacks behind a terminal; behind a newline of any width."""
+        tables, inside = self._tables, self._newline >= 0 and self._is_inside(stack)
+        if terminal in tables.ignored or (inside and terminal == self._newline):
+            return [stack]
+        after = self._fed(stack, terminal)
+        found = [] if after is None else [after]
+        if after is None or terminal != self._newline:
+            return found
+        indentation = tables.indentation
+        assert indentation is not None
+        deeper = self._fed(after, indentation.indent)
+        found += [] if deeper is None else [deeper]
+        while (after := self._fed(after, indentation.dedent)) is not None:
+            found.append(after)
+        return found
+
+    def _may_end(self, stack: tuple[int, ...]) -> bool:
+        """Return whether the text may end at a stack."""
+        after: tuple[int, ...] | None = stack
+        while after is not None:
+            if self._fed(after, END) is not None:
+                return True
+            indentation = self._tables.indentation
+            after = None if indentation is None else self._fed(after, indentation.dedent)
+        return False
+
+    def _fed(self, stack: tuple[int, ...], terminal: int) -> tuple[int, ...] | None:
+        """Return the stack behind a terminal, None where the parser refuses it; behind END, the stack that
+        takes it."""
+        tables = self._tables
+        while True:
+            action = int(tables.actions[stack[-1], terminal])
+            if action > 0:
+                return (*stack, action - 1)
+            if action == 0:
+                return None
+            rule = tables.rules[-1 - action]
+            stack = stack[: len(stack) - len(rule.symbols)]
+            after = int(tables.gotos[stack[-1], rule.origin])
+            if terminal == END and after == tables.end:
+                return stack
+            if after < 0:
+                return None
+            stack = (*stack, after)
