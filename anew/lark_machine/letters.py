@@ -38,8 +38,9 @@ _FOLLOWED: Final = 64
 """States that are followed until all ends of a terminal that owe something are known..."""
 _FOLLOWED_FIRST: Final = 4096
 """... and until one is known."""
-_MOST_STARTS: Final = 64
-"""Kinds of a terminal, times the contexts behind it: for each a start of lexemes is made."""
+_MOST_STARTS: Final = 256
+"""Kinds, times the contexts behind their terminals, for each of which a start of lexemes is made: with more, a
+terminal in a state of the lexer gets no second kind that is new."""
 
 
 class Letters:
@@ -55,8 +56,8 @@ class Letters:
         self._ignored = (self.tables.ignored, self.tables.ignored | dropped)
         """Without and with an open bracket."""
         self._insides = (False, True) if indentation else (False,)
-        self._behind_of = [frozenset(self.tables.contexts_after(one)) for one in range(len(self.tables.terminals))]
-        """The contexts behind each terminal."""
+        self._behind_of = [self._contexts_behind(one) for one in range(len(self.tables.terminals))]
+        """The contexts behind each terminal that the parser reads."""
         self._terminals: dict[int, frozenset[int]] = {}
         self._after: dict[int, dict[int, list[int]]] = {}
         self._voids: dict[int, bool] = {}
@@ -71,6 +72,15 @@ class Letters:
             self._begin(-1, frozenset())
         self._close()
         self._merge()
+
+    def _contexts_behind(self, terminal: int) -> frozenset[int]:
+        """Return the contexts behind a terminal that the parser reads; behind a newline, also those behind the
+        blocks that it opens or closes."""
+        tables, found = self.tables, {terminal}
+        if tables.indentation is not None and terminal == tables.indentation.newline:
+            found |= {tables.indentation.indent, tables.indentation.dedent}
+        shifts = tables.actions[:, sorted(found)]
+        return frozenset(np.unique(tables.context_of[shifts[shifts > 0] - 1]).tolist())
 
     def _check_newlines(self) -> None:
         """Raise GrammarError where the indenter's newline cannot go on to every width: only then is the
@@ -107,10 +117,12 @@ class Letters:
         """A carry of each kind; kind 0 owes nothing."""
         self._kind_of: dict[int, int] = {nothing: 0}
         self._put_letters([(END, 0)])
+        self._starts = 0
+        """For how many kinds and contexts a start of lexemes is made."""
         self._found: dict[tuple[int, int], frozenset[int]] = {}
         self._ends: dict[int, dict[int, frozenset[int]]] = {}
         self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
-        """The contexts in which each kind may be met."""
+        """The contexts in which each kind may be met behind a terminal that the parser reads."""
         self.classes: list[tuple[int, ...]] = [()]
         """The letters of each class of endings; class 0 never ends."""
         self._class_of: dict[tuple[int, int], int] = {(0, -1): 0}
@@ -156,8 +168,6 @@ class Letters:
         self.letters: list[tuple[int, int]] = []
         """By number: a terminal and the kind of its carry."""
         self._number_of: dict[tuple[int, int], int] = {}
-        self._kinds_of = [0] * len(self.tables.terminals)
-        """How many letters each terminal has."""
         self.unsettled = 0
         """Bits of the letters that say that there may be more."""
         self._dropped = [0, 0]
@@ -174,7 +184,6 @@ class Letters:
         if number is None:
             number = self._number_of[key] = len(self.letters)
             self.letters.append(key)
-            self._kinds_of[terminal] += 1
             if kind == UNSETTLED:
                 self.unsettled |= 1 << number
             for inside in (0, 1):
@@ -191,27 +200,31 @@ class Letters:
             kind = self._kind_of[carry] = self._kind_of[one]
         return kind
 
-    def _letter(self, terminal: int, carry: int) -> int:
-        """Return the number of a terminal with a carry."""
-        contexts = self._behind_of[terminal]
-        kind = UNSETTLED if carry < 0 else self._kind_of.get(carry, -1)
-        if carry >= 0 and kind < 0:
-            kind = self._kind(carry)
-        if (terminal, kind) not in self._number_of and kind not in (0, UNSETTLED):
-            most = max(2, _MOST_STARTS // max(1, len(contexts)))
-            kind = UNSETTLED if self._kinds_of[terminal] >= most else kind
-        if kind not in (0, UNSETTLED):
-            self._where.setdefault(kind, set()).update(contexts)
-        return self._number(terminal, kind)
+    def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
+        """Return the letters of a terminal with some carries, as bits: where there are many kinds already, no more
+        than one new one."""
+        bits, is_settled, behind = 0, -1 not in carries, self._behind_of[terminal]
+        for carry in sorted(carries - {-1}, key=self._weight):
+            kind = self._kind_of.get(carry, -1)
+            if kind < 0 and bits and self._starts > _MOST_STARTS:
+                is_settled = False
+                continue
+            kind = self._kind(carry) if kind < 0 else kind
+            where = self._where.setdefault(kind, set())
+            if not behind <= where:
+                where |= behind
+                self._starts += len(behind)
+            bits |= 1 << self._number(terminal, kind)
+        return bits if is_settled else bits | 1 << self._number(terminal, UNSETTLED)
 
     def letters_of(self, state: int) -> int:
         """Return the letters that a lexeme in a state of the lexer may become, as bits."""
         bits = self._bits.get(state)
         if bits is None:
             bits = 0
-            for terminal in self.terminals_of(state):
-                for carry in sorted(self._carries(state, terminal), key=self._weight):
-                    bits |= 1 << self._letter(terminal, carry)
+            for terminal in sorted(self.terminals_of(state)):
+                carries = self._carries(state, terminal)
+                bits |= self._letters_with(terminal, carries) if carries else 0
             self._bits[state] = bits
         return bits
 

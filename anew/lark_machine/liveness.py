@@ -40,6 +40,7 @@ class Liveness:
         self._tables, self._letters, self._limits = tables, letters, limits
         self.known_letters, kinds = len(letters.letters), len(letters.kinds)
         self._kinds, indentation = kinds, tables.indentation
+        self._known_letters = (1 << self.known_letters) - 1
         newline = -1 if indentation is None else indentation.newline
         self._newline = newline
         made = [
@@ -152,14 +153,12 @@ class Liveness:
 
     def _boundaries(self, by_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which boundaries each state may have."""
-        tables, letters = self._tables, self._letters
+        tables = self._tables
         found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
         where = by_letter > 0
         found[by_letter[where] - 1, np.broadcast_to(self.boundary, where.shape)[where]] = True
-        for terminal, kind in letters.letters:
-            if terminal in tables.ignored or terminal == self._newline:
-                found[:, kind] = True
-        found[tables.start, letters.first_kind] = True
+        found[tables.start, self._letters.first_kind] = True
+        found[:, 0] = True
         return found
 
     def _letters_at(self, context: int, boundary: int, inside: bool) -> int:
@@ -169,7 +168,7 @@ class Liveness:
             return 0
         if line == ENDING:
             return 1 | 1 << self._last_dedent
-        found = self._letters.available(context, kind, inside)
+        found = self._letters.available(context, kind, inside) & self._known_letters
         if self._newline >= 0:
             found |= 1 << self._last_dedent if found & 1 else 0
             found |= 1 << self._dedents[kind] if line != PLAIN else 0
@@ -212,18 +211,31 @@ class Liveness:
         """Return whether some text goes on where a lexeme of a class of endings is read on a stack (its
         states, the bottom first), and the lowest place of the stack that was looked at. `inside`: a bracket
         is open."""
-        letters = self._letters
-        bits = sum(1 << one for one in letters.classes[end_class])
+        letters, bits = self._letters, 0
+        for one in letters.classes[end_class]:
+            bits |= 1 << one
+            terminal, kind = letters.letters[one]
+            if terminal in self._tables.ignored or (inside and terminal == self._newline):
+                self._put_certain(states[-1], kind, inside)
         lowest = self._reached(states, inside, bits)
         if lowest < 0 and letters.unsettled:
             return self._search(tuple(states), letters.state_of[end_class]), 0
         return lowest >= 0, max(lowest, 0)
 
+    def _put_certain(self, state: int, kind: int, inside: bool) -> None:
+        """Note whether a boundary behind an ignored lexeme is certain: where at least the letters may come that
+        may come behind nothing owed, and that is certain."""
+        if kind >= self._kinds or kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
+            return
+        context = int(self._tables.context_of[state])
+        free, found = (self._letters_at(context, one, inside) for one in (0, kind))
+        self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
+
     def _reached(self, states: Sequence[int], inside: bool, letters: int) -> int:
         """Return the lowest place of a stack that a text needs that goes on with some letters, -1: there is
         none."""
         context, found = int(self._tables.context_of[states[-1]]), 0
-        for one in ones(letters):
+        for one in ones(letters & self._known_letters):
             terminal, kind = self._letters.letters[one]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 found |= self._letters_at(context, kind, inside)
