@@ -58,6 +58,8 @@ class Letters:
         self._insides = (False, True) if indentation else (False,)
         self._behind_of = [self._contexts_behind(one) for one in range(len(self.tables.terminals))]
         """The contexts behind each terminal that the parser reads."""
+        self._taken = [[self._taken_in(one, ignored) for one in range(rows.contexts)] for ignored in self._ignored]
+        """The terminals that are taken in each context, without and with an open bracket."""
         self._terminals: dict[int, frozenset[int]] = {}
         self._after: dict[int, dict[int, list[int]]] = {}
         self._voids: dict[int, bool] = {}
@@ -72,6 +74,12 @@ class Letters:
             self._begin(-1, frozenset())
         self._close()
         self._merge()
+        self._is_begun = True
+
+    def _taken_in(self, context: int, ignored: frozenset[int]) -> frozenset[int]:
+        """Return the terminals that the parser takes in some state of a context, and the ignored ones."""
+        taken = (self.tables.actions[self.tables.context_of == context] != 0).any(axis=0)
+        return ignored | frozenset(np.flatnonzero(taken).tolist())
 
     def _contexts_behind(self, terminal: int) -> frozenset[int]:
         """Return the contexts behind a terminal that the parser reads; behind a newline, also those behind the
@@ -111,7 +119,7 @@ class Letters:
 
     def _begin(self, separator: int, parted: frozenset[int]) -> None:
         """Begin anew with a class of bytes as the separator in some contexts, -1: none."""
-        self._separator, self._parted = separator, parted
+        self._separator, self._parted, self._is_begun = separator, parted, False
         nothing = self.lexer.nothing
         self.kinds: list[int] = [nothing, nothing]
         """A carry of each kind; kind 0 owes nothing."""
@@ -153,10 +161,9 @@ class Letters:
         after = int(self.rows.moves[start, self._separator])
         if after < 0:
             return False
-        letters = self.letters_of(after)
         return not any(
             self.available(context, 0, inside)
-            & ~self._behind(context, letters, (), inside)
+            & ~self._behind(context, self.letters_in(context, inside, after), (), inside)
             & ~self.unsettled
             for inside in self._insides
         )
@@ -172,9 +179,9 @@ class Letters:
         """Bits of the letters that say that there may be more."""
         self._dropped = [0, 0]
         """Bits of the letters of ignored terminals, without and with an open bracket."""
-        self._bits: dict[int, int] = {}
+        self._with: dict[tuple[int, frozenset[int]], int] = {}
         self._reached: dict[tuple[int, int, bool], int] = {}
-        self._closed = 0
+        self._closed = self._noted = 0
         for one in letters:
             self._number(*one)
 
@@ -203,30 +210,44 @@ class Letters:
     def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
         """Return the letters of a terminal with some carries, as bits: where there are many kinds already, no more
         than one new one."""
-        bits, is_settled, behind = 0, -1 not in carries, self._behind_of[terminal]
+        known = self._with.get((terminal, carries))
+        if known is not None:
+            return known
+        bits, is_settled = 0, -1 not in carries
         for carry in sorted(carries - {-1}, key=self._weight):
-            kind = self._kind_of.get(carry, -1)
-            if kind < 0 and bits and self._starts > _MOST_STARTS:
+            if carry not in self._kind_of and (bits or self._is_begun) and self._starts > _MOST_STARTS:
                 is_settled = False
-                continue
-            kind = self._kind(carry) if kind < 0 else kind
-            where = self._where.setdefault(kind, set())
-            if not behind <= where:
-                where |= behind
-                self._starts += len(behind)
-            bits |= 1 << self._number(terminal, kind)
-        return bits if is_settled else bits | 1 << self._number(terminal, UNSETTLED)
-
-    def letters_of(self, state: int) -> int:
-        """Return the letters that a lexeme in a state of the lexer may become, as bits."""
-        bits = self._bits.get(state)
-        if bits is None:
-            bits = 0
-            for terminal in sorted(self.terminals_of(state)):
-                carries = self._carries(state, terminal)
-                bits |= self._letters_with(terminal, carries) if carries else 0
-            self._bits[state] = bits
+            else:
+                bits |= 1 << self._number(terminal, self._kind(carry))
+        if not is_settled:
+            bits |= 1 << self._number(terminal, UNSETTLED)
+        self._with[terminal, carries] = bits
         return bits
+
+    def letters_of(self, state: int, terminals: frozenset[int] | None = None) -> int:
+        """Return the letters that a lexeme in a state of the lexer may become, as bits; of some terminals
+        alone."""
+        bits, some = 0, self.terminals_of(state)
+        for terminal in sorted(some if terminals is None else some & terminals):
+            carries = self._carries(state, terminal)
+            bits |= self._letters_with(terminal, carries) if carries else 0
+        return bits
+
+    def letters_in(self, context: int, inside: bool, state: int) -> int:
+        """Return the same without the terminals that the parser never takes in a context."""
+        found = self.letters_of(state, self._taken[inside][context])
+        self._note(found & ~self._dropped[inside])
+        return found
+
+    def _note(self, letters: int) -> None:
+        """Note where the kinds of some letters may be met."""
+        for one in ones(letters & ~self._noted):
+            terminal, kind = self.letters[one]
+            if kind != UNSETTLED:
+                where, behind = self._where.setdefault(kind, set()), self._behind_of[terminal]
+                self._starts += len(behind - where)
+                where |= behind
+        self._noted |= letters
 
     def terminals_of(self, state: int) -> frozenset[int]:
         """Return the terminals whose ends its items can reach, if no guard is broken."""
@@ -367,6 +388,7 @@ class Letters:
         """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
         if self.rows.end_class[state] < 0:
             bits = self.letters_of(state)
+            self._note(bits & ~self._dropped[0])
             self._close()
             key = bits, state if bits & self.unsettled else -1
             number = self._class_of.get(key)
@@ -379,8 +401,8 @@ class Letters:
 
     def _close(self) -> None:
         """Know what may follow all letters."""
-        while self._closed != len(self.letters):
-            self._closed = len(self.letters)
+        while self._closed != self._noted:
+            self._closed = self._noted
             for kind, contexts in list(self._where.items()):
                 for context in list(contexts):
                     for inside in self._insides:
@@ -397,7 +419,7 @@ class Letters:
             if kind == 0 and self.lexer.is_local:
                 # what comes behind ignored lexemes may come at once, and then owes no more
                 state = self.rows.start(context, self.lexer.nothing)
-                known = 1 if state < 0 else 1 | self.letters_of(state) & ~self._dropped[inside]
+                known = 1 if state < 0 else 1 | self.letters_in(context, inside, state) & ~self._dropped[inside]
             else:
                 known = self._behind(context, 0, (kind,), inside)
             self._reached[key] = known
@@ -423,7 +445,7 @@ class Letters:
                 continue
             found |= 1 if lexer.holds_at_end(self.kinds[kind]) else 0
             state = self.rows.start(context, self.kinds[kind])
-            fresh = self.letters_of(state) if state >= 0 else 0
+            fresh = self.letters_in(context, inside, state) if state >= 0 else 0
 
     # --- kinds that are one ---------------------------------------------------------------------------------
 

@@ -275,7 +275,7 @@ class Liveness:
                         return True
                     start = letters.rows.start(int(contexts[after[-1]]), carry)
                     if start >= 0 and (after, start) not in met:
-                        if self._reached(after, self._is_inside(after), letters.letters_of(start)) >= 0:
+                        if self._reached(after, self._is_inside(after), letters.letters_in(int(contexts[after[-1]]), self._is_inside(after), start)) >= 0:
                             return True
                         found.append((after, start))
             fresh = [one for one in dict.fromkeys(found) if one not in met]
