@@ -109,6 +109,7 @@ class LarkAnswers:
         self._put_begins()
         self._put_vocabulary(vocabulary)
         self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
+        self.liveness = Liveness(tables, self.letters, effort.limits)
         self._put_liveness()
         self._put_letters()
 
@@ -183,7 +184,7 @@ class LarkAnswers:
 
     def _put_liveness(self) -> None:
         letters = self.letters
-        self.liveness = Liveness(self._tables, letters, self.effort.limits)
+        self._told_letters = len(letters.letters)
         self._put("actions", self.liveness.actions)
         self._put("gotos", self.liveness.gotos)
         self._put("certain", self.liveness.certain)
@@ -196,6 +197,8 @@ class LarkAnswers:
         """Write the classes of endings; where there are new letters, the liveness anew."""
         letters = self.letters
         if self.liveness.known_letters != len(letters.letters):
+            self.liveness = Liveness(self._tables, letters, self.effort.limits)
+        if self._told_letters != len(letters.letters):
             self._put_liveness()
         self._told_classes = len(letters.classes)
         flat = [one for some in letters.classes for one in some]
@@ -252,7 +255,8 @@ class LarkAnswers:
                 self._prove(first, second)
             else:
                 records.append((first, second))
-        if len(self.letters.classes) != self._told_classes:
+        told = self._told_classes, self._told_letters
+        if told != (len(self.letters.classes), len(self.letters.letters)):
             self._put_letters()
         self._room_for_marks()
         # last: what they need may be among the others

@@ -75,6 +75,9 @@ class Letters:
         self._close()
         self._merge()
         self._is_begun = True
+        if self._starts > _MOST_STARTS:  # then no more letters come
+            for terminal in range(1, len(self.tables.terminals)):
+                self._number(terminal, UNSETTLED)
 
     def _taken_in(self, context: int, ignored: frozenset[int]) -> frozenset[int]:
         """Return the terminals that the parser takes in some state of a context, and the ignored ones."""
@@ -181,7 +184,7 @@ class Letters:
         """Bits of the letters of ignored terminals, without and with an open bracket."""
         self._with: dict[tuple[int, frozenset[int]], int] = {}
         self._reached: dict[tuple[int, int, bool], int] = {}
-        self._closed = self._noted = 0
+        self._closed, self._noted = -1, 0
         for one in letters:
             self._number(*one)
 
@@ -215,7 +218,9 @@ class Letters:
             return known
         bits, is_settled = 0, -1 not in carries
         for carry in sorted(carries - {-1}, key=self._weight):
-            if carry not in self._kind_of and (bits or self._is_begun) and self._starts > _MOST_STARTS:
+            kind = self._kind_of.get(carry, self._kind_of.get(self.lexer.alike(carry), -1))
+            is_new = (terminal, kind) not in self._number_of if self._is_begun else kind < 0 and bits > 0
+            if is_new and self._starts > _MOST_STARTS:
                 is_settled = False
             else:
                 bits |= 1 << self._number(terminal, self._kind(carry))
@@ -461,7 +466,9 @@ class Letters:
             for kind in kinds
         ]
         of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
-        part, parts = [int(kind == UNSETTLED) for kind in kinds], 2
+        # a kind that was not looked at stays as it is
+        part = [0 if self._where.get(kind) else kind for kind in kinds]
+        parts = len(set(part))
         while True:
             met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset()} | {
                 row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)

@@ -38,6 +38,11 @@ class Liveness:
     def __init__(self, tables: ParserTables, letters: Letters, limits: Limits) -> None:
         """Cost: 5 to 150 ms. Raises LimitError (oracle_steps)."""
         self._tables, self._letters, self._limits = tables, letters, limits
+        self._make()
+
+    def _make(self) -> None:
+        """Solve it for the letters that there are."""
+        tables, letters = self._tables, self._letters
         self.known_letters, kinds = len(letters.letters), len(letters.kinds)
         self._kinds, indentation = kinds, tables.indentation
         self._known_letters = (1 << self.known_letters) - 1
@@ -128,7 +133,7 @@ class Liveness:
             key = int(contexts[state[cell]]), boundary, bool(self._cell_mode[cell])
             if key not in numbers:
                 numbers[key] = len(rows)
-                rows.append(self._letters_at(*key))
+                rows.append(self._letters_at(key[0], *divmod(boundary, self._kinds), key[2]))
             of_boundary.append(numbers[key])
         self._available = self._as_rows(rows)
         self._boundary_cells, self._boundary_numbers = at_cells.astype(np.int32), boundaries
@@ -161,9 +166,8 @@ class Liveness:
         found[:, 0] = True
         return found
 
-    def _letters_at(self, context: int, boundary: int, inside: bool) -> int:
+    def _letters_at(self, context: int, line: int, kind: int, inside: bool) -> int:
         """Return the letters that may come at a boundary, as bits."""
-        line, kind = divmod(boundary, self._kinds)
         if kind == UNSETTLED:
             return 0
         if line == ENDING:
@@ -218,6 +222,9 @@ class Liveness:
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 self._put_certain(states[-1], kind, inside)
         lowest = self._reached(states, inside, bits)
+        while lowest < 0 and self.known_letters != len(letters.letters):  # behind ignored lexemes new ones came
+            self._make()
+            lowest = self._reached(states, inside, bits)
         if lowest < 0 and letters.unsettled:
             return self._search(tuple(states), letters.state_of[end_class]), 0
         return lowest >= 0, max(lowest, 0)
@@ -228,7 +235,7 @@ class Liveness:
         if kind >= self._kinds or kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
             return
         context = int(self._tables.context_of[state])
-        free, found = (self._letters_at(context, one, inside) for one in (0, kind))
+        free, found = (self._letters_at(context, PLAIN, one, inside) for one in (0, kind))
         self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
 
     def _reached(self, states: Sequence[int], inside: bool, letters: int) -> int:
@@ -238,7 +245,7 @@ class Liveness:
         for one in ones(letters & self._known_letters):
             terminal, kind = self._letters.letters[one]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
-                found |= self._letters_at(context, kind, inside)
+                found |= self._letters_at(context, PLAIN, kind, inside)
             else:
                 found |= 1 << one
         mode = 0
