@@ -184,7 +184,7 @@ class LarkAnswers:
 
     def _put_liveness(self) -> None:
         letters = self.letters
-        self._told_letters = len(letters.letters)
+        self._told_letters = letters.known
         self._put("actions", self.liveness.actions)
         self._put("gotos", self.liveness.gotos)
         self._put("certain", self.liveness.certain)
@@ -196,9 +196,9 @@ class LarkAnswers:
     def _put_letters(self) -> None:
         """Write the classes of endings; where there are new letters, the liveness anew."""
         letters = self.letters
-        if self.liveness.known_letters != len(letters.letters):
+        if self.liveness.known != letters.known:
             self.liveness = Liveness(self._tables, letters, self.effort.limits)
-        if self._told_letters != len(letters.letters):
+        if self._told_letters != letters.known:
             self._put_liveness()
         self._told_classes = len(letters.classes)
         flat = [one for some in letters.classes for one in some]
@@ -256,7 +256,7 @@ class LarkAnswers:
             else:
                 records.append((first, second))
         told = self._told_classes, self._told_letters
-        if told != (len(self.letters.classes), len(self.letters.letters)):
+        if told != (len(self.letters.classes), self.letters.known):
             self._put_letters()
         self._room_for_marks()
         # last: what they need may be among the others

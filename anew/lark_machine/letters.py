@@ -24,7 +24,6 @@ from typing import Final
 
 import numpy as np
 
-from anew.lark_machine.lexer import NOTHING_OWED
 from anew.lark_machine.lexer_tables import LexerTables
 from structgen.errors import GrammarError
 from structgen.lark_grammars.reading.loaded_grammar import END
@@ -34,13 +33,14 @@ NOWHERE: Final = -1
 """In place of the letters behind a kind, in a context in which it is never met."""
 UNSETTLED: Final = 1
 """The kind of a letter that says: this terminal may have more letters than were found."""
-_FOLLOWED: Final = 64
-"""States that are followed until all ends of a terminal that owe something are known..."""
+_FOLLOWED: Final = 16
+"""States that are followed until all ends of a terminal that owe something are known, or where something is
+owed already..."""
 _FOLLOWED_FIRST: Final = 4096
 """... and until one is known."""
-_MOST_STARTS: Final = 256
-"""Kinds, times the contexts behind their terminals, for each of which a start of lexemes is made: with more, a
-terminal in a state of the lexer gets no second kind that is new."""
+_MOST_STARTS: Final = 4096
+"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new, and
+none at all once the letters are made."""
 
 
 class Letters:
@@ -61,8 +61,9 @@ class Letters:
         self._taken = [[self._taken_in(one, ignored) for one in range(rows.contexts)] for ignored in self._ignored]
         """The terminals that are taken in each context, without and with an open bracket."""
         self._terminals: dict[int, frozenset[int]] = {}
-        self._after: dict[int, dict[int, list[int]]] = {}
+        self._after: dict[int, dict[int, tuple[int, ...]]] = {}
         self._voids: dict[int, bool] = {}
+        self._least_of: dict[frozenset[int], frozenset[int]] = {}
         for context in range(rows.contexts):
             rows.start(context, self.lexer.nothing)
         self._check_newlines()
@@ -75,7 +76,7 @@ class Letters:
         self._close()
         self._merge()
         self._is_begun = True
-        if self._starts > _MOST_STARTS:  # then no more letters come
+        if self.is_large:  # then no more letters come
             for terminal in range(1, len(self.tables.terminals)):
                 self._number(terminal, UNSETTLED)
 
@@ -128,9 +129,9 @@ class Letters:
         """A carry of each kind; kind 0 owes nothing."""
         self._kind_of: dict[int, int] = {nothing: 0}
         self._put_letters([(END, 0)])
-        self._starts = 0
-        """For how many kinds and contexts a start of lexemes is made."""
+        self._frees: dict[int, bool] = {}
         self._found: dict[tuple[int, int], frozenset[int]] = {}
+        self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
         self._ends: dict[int, dict[int, frozenset[int]]] = {}
         self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
         """The contexts in which each kind may be met behind a terminal that the parser reads."""
@@ -173,6 +174,16 @@ class Letters:
 
     # --- letters --------------------------------------------------------------------------------------------
 
+    @property
+    def is_large(self) -> bool:
+        """Whether there are so many kinds that no more are made than must be."""
+        return len(self.kinds) * self.rows.contexts > _MOST_STARTS
+
+    @property
+    def known(self) -> tuple[int, int]:
+        """What of the letters the saturation is made of."""
+        return len(self.letters), self.noted
+
     def _put_letters(self, letters: list[tuple[int, int]]) -> None:
         """Take some letters for those that there are."""
         self.letters: list[tuple[int, int]] = []
@@ -184,7 +195,8 @@ class Letters:
         """Bits of the letters of ignored terminals, without and with an open bracket."""
         self._with: dict[tuple[int, frozenset[int]], int] = {}
         self._reached: dict[tuple[int, int, bool], int] = {}
-        self._closed, self._noted = -1, 0
+        self._closed, self.noted = -1, 0
+        """Bits of the letters that are met: what may come behind them is known."""
         for one in letters:
             self._number(*one)
 
@@ -218,9 +230,11 @@ class Letters:
             return known
         bits, is_settled = 0, -1 not in carries
         for carry in sorted(carries - {-1}, key=self._weight):
-            kind = self._kind_of.get(carry, self._kind_of.get(self.lexer.alike(carry), -1))
+            kind = self._kind_of.get(carry, -1)
+            if kind < 0:
+                kind = self._kind_of.get(self.lexer.alike(carry), -1)
             is_new = (terminal, kind) not in self._number_of if self._is_begun else kind < 0 and bits > 0
-            if is_new and self._starts > _MOST_STARTS:
+            if is_new and self.is_large:
                 is_settled = False
             else:
                 bits |= 1 << self._number(terminal, self._kind(carry))
@@ -246,13 +260,11 @@ class Letters:
 
     def _note(self, letters: int) -> None:
         """Note where the kinds of some letters may be met."""
-        for one in ones(letters & ~self._noted):
+        for one in ones(letters & ~self.noted):
             terminal, kind = self.letters[one]
             if kind != UNSETTLED:
-                where, behind = self._where.setdefault(kind, set()), self._behind_of[terminal]
-                self._starts += len(behind - where)
-                where |= behind
-        self._noted |= letters
+                self._where.setdefault(kind, set()).update(self._behind_of[terminal])
+        self.noted |= letters
 
     def terminals_of(self, state: int) -> frozenset[int]:
         """Return the terminals whose ends its items can reach, if no guard is broken."""
@@ -263,25 +275,25 @@ class Letters:
             found = self._terminals[state] = frozenset(end[0] for end in one.ends).union(*reached)
         return found
 
-    def following(self, state: int) -> dict[int, list[int]]:
+    def following(self, state: int) -> dict[int, tuple[int, ...]]:
         """Return the states after one more byte, by the terminals that they may become."""
         found = self._after.get(state)
         if found is None:
             self.rows.put_row(state)
-            found = self._after[state] = {}
-            for after in np.unique(self.rows.moves[state]).tolist():
+            some: dict[int, list[int]] = {}
+            for after in dict.fromkeys(self.rows.moves[state].tolist()):
                 for terminal in self.terminals_of(after) if after >= 0 else ():
-                    found.setdefault(terminal, []).append(after)
+                    some.setdefault(terminal, []).append(after)
+            found = self._after[state] = {terminal: tuple(after) for terminal, after in some.items()}
         return found
 
     def ends_of(self, state: int) -> list[tuple[int, int]]:
-        """Return what a lexeme may be that ends in a state, and its carries: terminals behind which something may
-        follow."""
+        """Return what a lexeme may be that ends in a state, and its carries."""
         lexer = self.lexer
         ends = list(lexer.states[state].ends)
         if lexer.instructions.uses_end:  # some lexeme ends with the text alone
             ends += [(terminal, lexer.only_the_end()) for terminal in lexer.ends_with_text(state)]
-        return [end for end in ends if not self._is_void(end[1])]
+        return ends
 
     def _left_of(self, state: int) -> dict[int, frozenset[int]]:
         """Return what it may leave, by terminals: nothing where a separator frees it."""
@@ -289,7 +301,10 @@ class Letters:
         if found is None:
             nothing, some = self.lexer.nothing, dict[int, set[int]]()
             for terminal, carry in self.ends_of(state):
-                some.setdefault(terminal, set()).add(nothing if self._is_freed(terminal, carry) else carry)
+                if self._is_freed(terminal, carry):
+                    some.setdefault(terminal, set()).add(nothing)
+                elif not self._is_void(carry):
+                    some.setdefault(terminal, set()).add(carry)
             found = self._ends[state] = {terminal: frozenset(left) for terminal, left in some.items()}
         return found
 
@@ -298,7 +313,10 @@ class Letters:
         # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
         if self._separator < 0 or terminal in self._ignored[1] or not self._behind_of[terminal] <= self._parted:
             return False
-        return bool(self.rows.carry_row(carry)[self._separator] == NOTHING_OWED)
+        known = self._frees.get(carry)
+        if known is None:
+            known = self._frees[carry] = self.lexer.is_freed(carry, self._separator)
+        return known
 
     def _is_void(self, carry: int) -> bool:
         """Return whether nothing may follow a carry, not even the text's end."""
@@ -314,7 +332,20 @@ class Letters:
         known = self._found.get((state, terminal))
         if known is not None:
             return known
+        if self.lexer.states[state].has_begun:
+            return self._followed(state, terminal)
+        # contexts share what follows
+        key = terminal, self.following(state).get(terminal, ()), self._left_of(state).get(terminal)
+        known = self._found_by.get(key)
+        if known is None:
+            known = self._found_by[key] = self._followed(state, terminal)
+        self._found[state, terminal] = known
+        return known
+
+    def _followed(self, state: int, terminal: int) -> frozenset[int]:
+        """Return the same, by following states from this one on."""
         nothing, before, found = self.lexer.nothing, {state: -1}, set[int]()
+        most = _FOLLOWED if self.lexer.states[state].owed else _FOLLOWED_FIRST
         order, pending, is_settled, fresh = list[int](), 0, True, [state]
         while True:
             for one in fresh:
@@ -330,7 +361,7 @@ class Letters:
                     order.append(one)
             if pending == len(order):
                 break
-            if pending > (_FOLLOWED if found - {-1} else _FOLLOWED_FIRST):
+            if pending > most or (pending > _FOLLOWED and found - {-1}):
                 is_settled = False
                 break
             here = order[pending]
@@ -340,7 +371,7 @@ class Letters:
         if is_settled:
             self._settle(order[::-1], terminal)
         else:
-            self._found[state, terminal] = self._least(found | {-1})
+            self._found[state, terminal] = self._least(frozenset(found | {-1}))
         return self._found[state, terminal]
 
     def _settle(self, order: list[int], terminal: int) -> None:
@@ -355,29 +386,29 @@ class Letters:
                     found = found | (made[after] if after in made else known[after, terminal])
                 if len(found) > len(made[one]):
                     made[one], changed = found, True
-        least: dict[frozenset[int], frozenset[int]] = {}
         for one, found in made.items():
-            if found not in least:
-                least[found] = self._least(set(found))
-            self._found[one, terminal] = least[found]
+            self._found[one, terminal] = self._least(found)
 
     def _weight(self, carry: int) -> tuple[int, int]:
         """Return how many items a carry owes, and its number."""
         of = self.lexer.items.guards
         return sum(len(of[one].items) for one in self.lexer.carries[max(carry, 0)].guards), carry
 
-    def _least(self, carries: set[int]) -> frozenset[int]:
+    def _least(self, carries: frozenset[int]) -> frozenset[int]:
         """Return the carries without those that owe more than another one: less owed, more may follow."""
-        owed = {one: self._owed(one) for one in carries if one >= 0}
-        return frozenset(
-            one
-            for one in carries
-            if one < 0
-            or not any(
-                other != one and less[0] == owed[one][0] and less[1] <= owed[one][1] and less[2] <= owed[one][2]
-                for other, less in owed.items()
+        known = self._least_of.get(carries)
+        if known is None:
+            owed = {one: self._owed(one) for one in carries if one >= 0}
+            known = self._least_of[carries] = frozenset(
+                one
+                for one in carries
+                if one < 0
+                or not any(
+                    other != one and what[0] == owed[one][0] and what[1] <= owed[one][1] and what[2] <= owed[one][2]
+                    for other, what in owed.items()
+                )
             )
-        )
+        return known
 
     def _owed(self, carry: int) -> tuple[object, frozenset[int], frozenset[int]]:
         """Return what look-behinds know behind a carry, the items that must not end, and the guards that
@@ -393,8 +424,13 @@ class Letters:
         """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
         if self.rows.end_class[state] < 0:
             bits = self.letters_of(state)
-            self._note(bits & ~self._dropped[0])
-            self._close()
+            fresh = bits & ~(self._dropped[0] | self.unsettled | self.noted)
+            if self.is_large:
+                for one in ones(fresh):
+                    bits = bits & ~(1 << one) | 1 << self._number(self.letters[one][0], UNSETTLED)
+            else:
+                self._note(fresh)
+                self._close()
             key = bits, state if bits & self.unsettled else -1
             number = self._class_of.get(key)
             if number is None:
@@ -406,8 +442,8 @@ class Letters:
 
     def _close(self) -> None:
         """Know what may follow all letters."""
-        while self._closed != self._noted:
-            self._closed = self._noted
+        while self._closed != self.noted:
+            self._closed = self.noted
             for kind, contexts in list(self._where.items()):
                 for context in list(contexts):
                     for inside in self._insides:
@@ -488,7 +524,11 @@ class Letters:
         for kind, met_in in self._where.items():
             where.setdefault(part[kind], set()).update(met_in)
         self._where = where
-        self._put_letters([(terminal, part[kind]) for terminal, kind in self.letters])
+        before, noted = self.letters, self.noted
+        self._put_letters([(terminal, part[kind]) for terminal, kind in before])
+        for one in ones(noted):
+            terminal, kind = before[one]
+            self.noted |= 1 << self._number(terminal, part[kind])
 
 
 def ones(bits: int) -> list[int]:

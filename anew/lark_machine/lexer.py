@@ -69,6 +69,7 @@ class Lexer:
         self._moved: dict[tuple[object, ...], int] = {}
         """States by what of the items before went on: contexts share most of them."""
         self._alike: dict[tuple[object, ...], int] = {}
+        self._alike_of: dict[int, int] = {}
         self._signs: dict[tuple[Guards, Behind | None], object] = {}
         self._sign_of: dict[tuple[object, ...], int] = {}
         self._anywhere = self.items.behind_anywhere()
@@ -210,10 +211,19 @@ class Lexer:
     def alike(self, carry: int) -> int:
         """Return a carry that each text behind meets exactly if it meets this one: of all such carries the
         first, where that is plain. Terminals that end in the same look-ahead leave the same."""
+        known = self._alike_of.get(carry)
+        if known is None:
+            guards, behind = self.carries[carry]
+            known = carry
+            if self.is_local and guards:
+                known = self._alike.setdefault((self._sign(guards, behind), behind), carry)
+            self._alike_of[carry] = known
+        return known
+
+    def is_freed(self, carry: int, kind: int) -> bool:
+        """Return whether nothing is owed behind a class of bytes."""
         guards, behind = self.carries[carry]
-        if not self.is_local or not guards:
-            return carry
-        return self._alike.setdefault((self._sign(guards, behind), behind), carry)
+        return self.is_local and self.items.guards_after(guards, behind, kind) == FREE
 
     def _sign(self, guards: Guards, behind: Behind | None, depth: int = 0) -> object:
         """Return what tells a conjunction of guards from others that other texts meet. What is deep in it, or

@@ -43,9 +43,9 @@ class Liveness:
     def _make(self) -> None:
         """Solve it for the letters that there are."""
         tables, letters = self._tables, self._letters
-        self.known_letters, kinds = len(letters.letters), len(letters.kinds)
+        self.known, kinds = letters.known, len(letters.kinds)
         self._kinds, indentation = kinds, tables.indentation
-        self._known_letters = (1 << self.known_letters) - 1
+        self._known_letters = (1 << len(letters.letters)) - 1
         newline = -1 if indentation is None else indentation.newline
         self._newline = newline
         made = [
@@ -56,7 +56,8 @@ class Liveness:
         self.boundaries = kinds
         if indentation is not None:
             self.boundaries = ENDING * kinds + 1
-            for kind in sorted({kind for terminal, kind in letters.letters if terminal == newline}):
+            lines = (one for one in ones(letters.noted) if letters.letters[one][0] == newline)
+            for kind in sorted({letters.letters[one][1] for one in lines}):
                 self._indents[kind], self._dedents[kind] = len(made), len(made) + 1
                 made += [(indentation.indent, kind), (indentation.dedent, DEDENTED * kinds + kind)]
             self._last_dedent = len(made)
@@ -160,7 +161,9 @@ class Liveness:
         """Return which boundaries each state may have."""
         tables = self._tables
         found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
-        where = by_letter > 0
+        count = len(self._letters.letters)
+        noted = [one >= count or bool(self.known[1] >> one & 1) for one in range(len(self._terminal))]
+        where = (by_letter > 0) & np.array(noted)
         found[by_letter[where] - 1, np.broadcast_to(self.boundary, where.shape)[where]] = True
         found[tables.start, self._letters.first_kind] = True
         found[:, 0] = True
@@ -222,7 +225,7 @@ class Liveness:
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 self._put_certain(states[-1], kind, inside)
         lowest = self._reached(states, inside, bits)
-        while lowest < 0 and self.known_letters != len(letters.letters):  # behind ignored lexemes new ones came
+        while lowest < 0 and self.known != letters.known:  # behind ignored lexemes new ones came
             self._make()
             lowest = self._reached(states, inside, bits)
         if lowest < 0 and letters.unsettled:
