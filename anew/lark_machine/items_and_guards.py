@@ -39,6 +39,8 @@ FREE: Final[Guards] = frozenset()
 """No guard."""
 _MIXERS: Final = np.random.default_rng(1).integers(1 << 62, size=1 << 10) | 1
 """Columns are told apart by a sum of their numbers times these; where two have the same sum, one by one."""
+_OF_LIST: Final = 4
+"""Numbers that a list of items behind a guard costs (`effort`)."""
 _CONTINUED: Final = ((192, 0), (224, 1), (240, 2), (256, 3))
 """How many bytes follow the first byte of a character."""
 
@@ -346,7 +348,7 @@ class Items:
             elif then is not None and left is not None:
                 items = (self.item(self.instructions.inside(then, one.to[0]), left),)
             made.append(self._list(items))
-        self.effort.spend(len(made))
+        self.effort.spend(self.width // 8 + len(made))
         return np.array(made, np.int64)[kinds]
 
     def guard_row(self, guards: Guards, behind: Behind | None) -> Numbers:
@@ -380,7 +382,7 @@ class Items:
         left = self.both(
             *(self.guard(one.holds, self.members(some)) for one, some in zip(said, of, strict=True))
         )
-        self.effort.spend(sum(len(self.lists[number]) for number in column))
+        self.effort.spend(_OF_LIST * len(column) + sum(len(self.lists[number]) for number in column))
         number = self._guard_set_of.get(left)
         if number is None:
             number = self._guard_set_of[left] = len(self.guard_sets)

@@ -34,8 +34,8 @@ NOWHERE: Final = -1
 UNSETTLED: Final = 1
 """The kind of a letter that says: this terminal may have more letters than were found."""
 _FOLLOWED: Final = 16
-"""States that are followed until all ends of a terminal that owe something are known, or where something is
-owed already..."""
+"""States that are followed, at least, until all ends of a terminal that owe something are known, or where
+something is owed already..."""
 _FOLLOWED_FIRST: Final = 4096
 """... and until one is known."""
 _MOST_STARTS: Final = 4096
@@ -345,7 +345,8 @@ class Letters:
     def _followed(self, state: int, terminal: int) -> frozenset[int]:
         """Return the same, by following states from this one on."""
         nothing, before, found = self.lexer.nothing, {state: -1}, set[int]()
-        most = _FOLLOWED if self.lexer.states[state].owed else _FOLLOWED_FIRST
+        few = max(_FOLLOWED, _MOST_STARTS // (4 * self.rows.contexts))
+        most = few if self.lexer.states[state].owed else _FOLLOWED_FIRST
         order, pending, is_settled, fresh = list[int](), 0, True, [state]
         while True:
             for one in fresh:
@@ -361,7 +362,7 @@ class Letters:
                     order.append(one)
             if pending == len(order):
                 break
-            if pending > most or (pending > _FOLLOWED and found - {-1}):
+            if pending > most or (pending > few and found - {-1}):
                 is_settled = False
                 break
             here = order[pending]

@@ -23,9 +23,11 @@ DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""
 BROKEN, NOTHING_OWED, OWED = range(3)
 """What a byte does to a carry."""
+_ROW: Final = 64
+"""Numbers that the row of a state costs at least (`effort`)."""
 _AGAIN: Final = -1
 """In place of a sign: the same guards again."""
-_SIGNED: Final = 2
+_SIGNED: Final = 1
 """Bytes behind which guards are told by their texts."""
 Unless = tuple[tuple[int, tuple[int, ...]], ...]
 
@@ -117,7 +119,7 @@ class Lexer:
         of, count = self.items, len(items)
         rows = [of.row(one, behind) for one in (*items, *words)]
         distinct, kinds = columns_of([of.guard_row(owed, behind), of.behinds(behind), *rows])
-        self._effort.spend(len(rows) + len(distinct))
+        self._effort.spend(_ROW + len(rows) + len(distinct))
         found = []
         for held, behind_number, *lists in distinct:
             left, after = of.guard_sets[held], DEAD
