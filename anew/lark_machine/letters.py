@@ -56,7 +56,7 @@ class Letters:
         self._ignored = (self.tables.ignored, self.tables.ignored | dropped)
         """Without and with an open bracket."""
         self._insides = (False, True) if indentation else (False,)
-        self._behind_of = [self._contexts_behind(one) for one in range(len(self.tables.terminals))]
+        self._behind_of = self._contexts_behind()
         """The contexts behind each terminal that the parser reads."""
         self._taken = [[self._taken_in(one, ignored) for one in range(rows.contexts)] for ignored in self._ignored]
         """The terminals that are taken in each context, without and with an open bracket."""
@@ -85,14 +85,19 @@ class Letters:
         taken = (self.tables.actions[self.tables.context_of == context] != 0).any(axis=0)
         return ignored | frozenset(np.flatnonzero(taken).tolist())
 
-    def _contexts_behind(self, terminal: int) -> frozenset[int]:
-        """Return the contexts behind a terminal that the parser reads; behind a newline, also those behind the
-        blocks that it opens or closes."""
-        tables, found = self.tables, {terminal}
-        if tables.indentation is not None and terminal == tables.indentation.newline:
-            found |= {tables.indentation.indent, tables.indentation.dedent}
-        shifts = tables.actions[:, sorted(found)]
-        return frozenset(np.unique(tables.context_of[shifts[shifts > 0] - 1]).tolist())
+    def _contexts_behind(self) -> list[frozenset[int]]:
+        """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also those
+        behind the blocks that it opens or closes."""
+        tables = self.tables
+        found: list[set[int]] = [set() for _ in tables.terminals]
+        states, terminals = np.nonzero(tables.actions > 0)
+        contexts = tables.context_of[tables.actions[states, terminals] - 1]
+        for terminal, context in {*zip(terminals.tolist(), contexts.tolist(), strict=True)}:
+            found[terminal].add(context)
+        if tables.indentation is not None:
+            lines = tables.indentation
+            found[lines.newline] |= found[lines.indent] | found[lines.dedent]
+        return [frozenset(some) for some in found]
 
     def _check_newlines(self) -> None:
         """Raise GrammarError where the indenter's newline cannot go on to every width: only then is the

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from anew.lark_machine.effort import Effort
 from anew.lark_machine.instructions import CHAR, MATCH, Instructions
-from anew.lark_machine.items_and_guards import FREE, Behind, Guards, Items, columns_of
+from anew.lark_machine.items_and_guards import FREE, FREE_SET, Behind, Guards, Items, columns_of
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 DEAD: Final = -1
@@ -116,12 +116,17 @@ class Lexer:
     def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
         items, words, unless, owed, behind, _ends, _begun = self.states[number]
+        if not items:
+            return np.full(self.width, DEAD, np.int32)
         of, count = self.items, len(items)
         rows = [of.row(one, behind) for one in (*items, *words)]
-        distinct, kinds = columns_of([of.guard_row(owed, behind), of.behinds(behind), *rows])
-        self._effort.spend(_ROW + len(rows) + len(distinct))
+        beside = [of.guard_row(owed, behind), of.behinds(behind)] if owed or behind is not None else []
+        distinct, kinds = columns_of([*beside, *rows])
+        self._effort.spend((_ROW if beside else 0) + len(rows) + len(distinct))
         found = []
-        for held, behind_number, *lists in distinct:
+        for column in distinct:
+            held, behind_number = column[:2] if beside else (FREE_SET, -1)
+            lists = column[len(beside) :]
             left, after = of.guard_sets[held], DEAD
             some = tuple(filter(None, lists[:count]))
             if left is not None and some:
@@ -129,7 +134,7 @@ class Lexer:
                 key = held, behind_number, some, also, unless if also else ()
                 known = self._moved.get(key)
                 if known is None:
-                    last = of.behind_of[behind_number]
+                    last = of.behind_of[behind_number] if beside else None
                     known = self._state(of.members(some), of.members(also), unless, left, last, True)
                     self._moved[key] = known
                 after = known
