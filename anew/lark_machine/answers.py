@@ -295,7 +295,7 @@ class LarkAnswers:
             stack = int(cells[stack, 1])
         numbers.reverse()
         states = cells[numbers, 0].tolist()
-        lives, lowest = self.liveness.reaches_end(states, brackets > 0, end_class)
+        lives, lowest = self.liveness.reaches_end(states, brackets, end_class)
         proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
         row = find_proof(self._grown.address, place, end_class)
         assert 0 <= row < count

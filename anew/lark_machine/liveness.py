@@ -9,6 +9,7 @@ blocks are closed. A newline may be of any width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,8 @@ _WORK_PER_STEP: Final = 2_000
 """A step (10 us) is so many letters and slots of compiled code."""
 _MOST_CHOICES: Final = 1 << 18
 """Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
-_FIRST_USES: Final = 1 << 14
+_FIRST_USES, _USES = 1 << 14, 8
+"""Room for notes of uses: at least, and for each variable."""
 _MOST_SEARCHED: Final = 1 << 13
 """Stacks with states of the lexer that a search tries."""
 
@@ -66,9 +68,18 @@ class Liveness:
         self.boundary = np.array([boundary for _terminal, boundary in made], np.int32)
         """For each letter the boundary behind it."""
         self._words = (len(made) + 63) // 64
+        alike, first = alike_terminals(tables), dict[tuple[int, int, bool], int]()
+        self._first_alike = [
+            first.setdefault((alike[terminal], boundary, bool(letters.noted >> one & 1)), one)
+            for one, (terminal, boundary) in enumerate(made)
+        ]
+        """For each letter the first one that the parser treats alike: the fixpoint is over these."""
+        self._others = sum(1 << one for one, of in enumerate(self._first_alike) if of != one)
         self._put_parser()
         self._solve()
         self.certain = self._find_certain()
+        if not self._cells.is_exact:
+            self.certain[:] = 0
         """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
         the second number where a bracket is open."""
 
@@ -120,7 +131,8 @@ class Liveness:
         actions, sizes, state = self._parser[0], self._parser[3], self._cell_state
         by_letter = actions[:, self._terminal]
         is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
-        cells, letters = np.nonzero(((by_letter > 0) | is_empty)[state])
+        are_first = np.array(self._first_alike) == np.arange(len(self._terminal))
+        cells, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
         self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
         self._letter_variable[cells, letters] = np.arange(len(cells))
         ends = self._boundaries(by_letter)
@@ -144,7 +156,7 @@ class Liveness:
         variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
         slots = np.diff(self._slot_at)[state[variables[:, 0]]]
         self._value_at = np.cumsum(slots) - slots
-        room = _FIRST_USES
+        room = max(_FIRST_USES, _USES * len(variables))
         while True:
             self._values = np.zeros((int(slots.sum()), self._words), np.uint64)
             self._accepts = np.zeros(len(variables), np.uint8)
@@ -183,8 +195,11 @@ class Liveness:
         return found
 
     def _as_rows(self, bits: Sequence[int]) -> npt.NDArray[np.uint64]:
-        size = 8 * self._words
-        joined = b"".join(one.to_bytes(size, "little") for one in bits)
+        size, made = 8 * self._words, []
+        for row in bits:
+            firsts = {self._first_alike[one] for one in ones(row & self._others)}
+            made.append(row & ~self._others | sum(1 << one for one in firsts if not row >> one & 1))
+        joined = b"".join(one.to_bytes(size, "little") for one in made)
         return np.frombuffer(joined, np.uint64).reshape(-1, self._words).copy()
 
     def _find_certain(self) -> npt.NDArray[np.uint8]:
@@ -214,11 +229,13 @@ class Liveness:
 
     # --- exact answers --------------------------------------------------------------------------------------
 
-    def reaches_end(self, states: Sequence[int], inside: bool, end_class: int) -> tuple[bool, int]:
+    def reaches_end(self, states: Sequence[int], brackets: int, end_class: int) -> tuple[bool, int]:
         """Return whether some text goes on where a lexeme of a class of endings is read on a stack (its
-        states, the bottom first), and the lowest place of the stack that was looked at. `inside`: a bracket
-        is open."""
-        letters, bits = self._letters, 0
+        states, the bottom first), and the lowest place of the stack that was looked at. `brackets`: how many
+        are open."""
+        letters, bits, inside = self._letters, 0, brackets > 0
+        if not self._cells.is_exact:
+            return self._search(tuple(states), brackets, letters.state_of[end_class]), 0
         for one in letters.classes[end_class]:
             bits |= 1 << one
             terminal, kind = letters.letters[one]
@@ -229,7 +246,7 @@ class Liveness:
             self._make()
             lowest = self._reached(states, inside, bits)
         if lowest < 0 and letters.unsettled:
-            return self._search(tuple(states), letters.state_of[end_class]), 0
+            return self._search(tuple(states), brackets, letters.state_of[end_class]), 0
         return lowest >= 0, max(lowest, 0)
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
@@ -269,54 +286,55 @@ class Liveness:
 
     # --- letters that are not settled -----------------------------------------------------------------------
 
-    def _search(self, stack: tuple[int, ...], lexeme: int) -> bool:
-        """Return whether some text goes on where a lexeme is begun on a stack, byte by byte: where it has letters
-        that are not settled. Cost: some 20 us a byte that is tried. Raises LimitError."""
+    def _search(self, stack: tuple[int, ...], brackets: int, lexeme: int) -> bool:
+        """Return whether some text goes on where a lexeme is begun on a stack, byte by byte, the lowest stacks
+        first: where it has letters that are not settled, or where stacks do not tell which brackets are open.
+        Cost: some 20 us a byte that is tried. Raises LimitError."""
         letters, lexer, contexts = self._letters, self._letters.lexer, self._tables.context_of
-        pending = [(stack, lexeme)]
-        met = set(pending)
-        for here, state in pending:
-            following = letters.following(state)
-            read = {one: self._after(here, one) for one in letters.terminals_of(state)}
-            found = [(here, after) for one, some in following.items() if read[one] for after in some]
+        first = stack, brackets, lexeme
+        pending, met = [(len(stack), 0, first)], {first}
+        while pending:
+            here, open_, state = heappop(pending)[2]
+            read = {one: self._after(here, open_, one) for one in letters.terminals_of(state)}
+            following = letters.following(state).items()
+            found = [(here, open_, after) for one, some in following if read[one] for after in some]
             for terminal, carry in letters.ends_of(state):
-                for after in read[terminal]:
+                for after, left in read[terminal]:
                     if lexer.holds_at_end(carry) and self._may_end(after):
                         return True
-                    start = letters.rows.start(int(contexts[after[-1]]), carry)
-                    if start >= 0 and (after, start) not in met:
-                        if self._reached(after, self._is_inside(after), letters.letters_in(int(contexts[after[-1]]), self._is_inside(after), start)) >= 0:
+                    context = int(contexts[after[-1]])
+                    start = letters.rows.start(context, carry)
+                    if start >= 0 and (after, left, start) not in met:
+                        bits = letters.letters_in(context, left > 0, start) if self._cells.is_exact else 0
+                        if bits and self._reached(after, left > 0, bits) >= 0:
                             return True
-                        found.append((after, start))
-            fresh = [one for one in dict.fromkeys(found) if one not in met]
-            met.update(fresh)
-            pending += fresh
-            if len(pending) > _MOST_SEARCHED:
+                        found.append((after, left, start))
+            for one in found:
+                if one not in met:
+                    met.add(one)
+                    heappush(pending, (len(one[0]), len(met), one))
+            if len(met) > _MOST_SEARCHED:
                 raise self._too_much()
         return False
 
-    def _is_inside(self, stack: tuple[int, ...]) -> bool:
-        """Return whether a bracket is open at the top of a stack."""
-        mode = 0
-        for state in stack[1:]:
-            mode = self._cells.after(mode, state)
-        return mode > 0
-
-    def _after(self, stack: tuple[int, ...], terminal: int) -> list[tuple[int, ...]]:
-        """Return the stacks behind a terminal; behind a newline of any width."""
-        tables, inside = self._tables, self._newline >= 0 and self._is_inside(stack)
-        if terminal in tables.ignored or (inside and terminal == self._newline):
-            return [stack]
+    def _after(
+        self, stack: tuple[int, ...], brackets: int, terminal: int
+    ) -> list[tuple[tuple[int, ...], int]]:
+        """Return the stacks behind a terminal, and how many brackets are open; behind a newline of any width."""
+        tables, lines = self._tables, self._tables.indentation
+        if terminal in tables.ignored or (brackets and terminal == self._newline):
+            return [(stack, brackets)]
         after = self._fed(stack, terminal)
-        found = [] if after is None else [after]
-        if after is None or terminal != self._newline:
-            return found
-        indentation = tables.indentation
-        assert indentation is not None
-        deeper = self._fed(after, indentation.indent)
-        found += [] if deeper is None else [deeper]
-        while (after := self._fed(after, indentation.dedent)) is not None:
-            found.append(after)
+        if after is None or lines is None:
+            return [] if after is None else [(after, 0)]
+        if terminal != self._newline:
+            left = brackets + (terminal in lines.opening) - (terminal in lines.closing)
+            return [(after, left)] if left >= 0 else []
+        found, deeper = [(after, 0)], self._fed(after, lines.indent)
+        if deeper is not None:
+            found.append((deeper, 0))
+        while (after := self._fed(after, lines.dedent)) is not None:
+            found.append((after, 0))
         return found
 
     def _may_end(self, stack: tuple[int, ...]) -> bool:
@@ -347,3 +365,28 @@ class Liveness:
             if after < 0:
                 return None
             stack = (*stack, after)
+
+
+def alike_terminals(tables: ParserTables) -> list[int]:
+    """Return for each terminal the first one that stands where it stands in all rules, but for its name: of
+    thousands of strings that are ways of one rule, one. Terminals that lines and brackets are made of stay."""
+    rules = np.array([(rule.origin, len(rule.symbols)) for rule in tables.rules])
+    _rules, alike = np.unique(rules, axis=0, return_inverse=True)
+    actions = tables.actions
+    codes = np.where(actions < 0, -1 - alike.reshape(-1)[np.maximum(-1 - actions, 0)], 0)
+    only_reduce = (actions <= 0).all(axis=1)
+    numbers: dict[bytes, int] = {}
+    states = [
+        numbers.setdefault(codes[state].tobytes(), state) if only_reduce[state] else state
+        for state in range(len(actions))
+    ]
+    columns = np.where(actions > 0, 1 + np.array(states)[np.maximum(actions - 1, 0)], codes).T
+    special = {END, *tables.ignored}
+    lines = tables.indentation
+    if lines is not None:
+        special |= {lines.newline, lines.indent, lines.dedent, *lines.opening, *lines.closing}
+    first: dict[bytes, int] = {}
+    return [
+        terminal if terminal in special else first.setdefault(np.ascontiguousarray(columns[terminal]).tobytes(), terminal)
+        for terminal in range(len(tables.terminals))
+    ]
