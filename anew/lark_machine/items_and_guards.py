@@ -349,7 +349,8 @@ class Items:
         beside = [held, self.behinds(behind)] if guards or behind is not None else []
         distinct, kinds = columns_of([self.instructions.row_of(one.node), *beside])
         made = []
-        for node, guard_set, behind_number in (column if beside else (*column, FREE_SET, -1) for column in distinct):
+        for column in distinct:
+            node, guard_set, behind_number = column if beside else (*column, FREE_SET, -1)
             then, left, items = self.instructions.nodes[node], self.guard_sets[guard_set], tuple[int, ...]()
             if then is DONE and left is not None:
                 then_behind = self.behind_of[behind_number] if beside else None
@@ -379,7 +380,7 @@ class Items:
         """Return the guards behind one class of bytes, None where one has failed."""
         known = self._guard_rows.get((guards, behind))
         if known is not None:
-            return self.guard_sets[known[kind]]
+            return self.guard_sets[int(known[kind])]
         said = [self.guards[one] for one in sorted(guards)]
         column = [int(self.row(item, behind)[kind]) for one in said for item in sorted(one.items)]
         return self.guard_sets[self._guards_behind(said, [len(one.items) for one in said], column)]

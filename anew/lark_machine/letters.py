@@ -12,10 +12,10 @@ terminal has the letter of kind UNSETTLED beside those that were found: it may h
 found are certain, so what they lead to is; where they lead nowhere and an unsettled one is met, `liveness`
 searches.
 
-Most carries are freed by a separator: a byte that begins an ignored lexeme, behind which nothing is owed. If
-behind that byte the same letters may come as at once, in each context behind the terminal, such a carry is kind
-0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint). Whether they do is checked, because
-an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/` nothing else comes.
+Most carries are freed by a separator: a byte that begins an ignored lexeme, behind which nothing is owed.
+If behind that byte the same letters may come as at once, in each context behind the terminal, such a carry
+is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint). Whether they do is
+checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/` nothing else comes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Letters:
         self._insides = (False, True) if indentation else (False,)
         self._behind_of = self._contexts_behind()
         """The contexts behind each terminal that the parser reads."""
-        self._taken = [[self._taken_in(one, ignored) for one in range(rows.contexts)] for ignored in self._ignored]
+        contexts = range(rows.contexts)
+        self._taken = [[self._taken_in(one, ignored) for one in contexts] for ignored in self._ignored]
         """The terminals that are taken in each context, without and with an open bracket."""
         self._terminals: dict[int, frozenset[int]] = {}
         self._after: dict[int, dict[int, tuple[int, ...]]] = {}
@@ -86,8 +87,8 @@ class Letters:
         return ignored | frozenset(np.flatnonzero(taken).tolist())
 
     def _contexts_behind(self) -> list[frozenset[int]]:
-        """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also those
-        behind the blocks that it opens or closes."""
+        """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also
+        those behind the blocks that it opens or closes."""
         tables = self.tables
         found: list[set[int]] = [set() for _ in tables.terminals]
         states, terminals = np.nonzero(tables.actions > 0)
@@ -114,9 +115,9 @@ class Letters:
             if any(terminal == newline for terminal, _carry in self.lexer.states[state].ends):
                 for after in rows.moves[state, kinds].tolist():
                     if after < 0 or all(end[0] != newline for end in self.lexer.states[after].ends):
+                        shown = self.tables.terminals[newline].shown
                         raise GrammarError(
-                            f"The indenter's newline, {self.tables.terminals[newline].shown}, cannot go on to every"
-                            " width.",
+                            f"The indenter's newline, {shown}, cannot go on to every width.",
                             where="postlex",
                             cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
                         )
@@ -228,8 +229,8 @@ class Letters:
         return kind
 
     def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
-        """Return the letters of a terminal with some carries, as bits: where there are many kinds already, no more
-        than one new one."""
+        """Return the letters of a terminal with some carries, as bits: where there are many kinds already, no
+        more than one new one."""
         known = self._with.get((terminal, carries))
         if known is not None:
             return known
@@ -276,8 +277,9 @@ class Letters:
         found = self._terminals.get(state)
         if found is None:
             one, items = self.lexer.states[state], self.lexer.items.items
-            reached = (self.lexer.instructions.matches_of(items[item].at) for item in (*one.items, *one.words))
-            found = self._terminals[state] = frozenset(end[0] for end in one.ends).union(*reached)
+            ends, reached = frozenset(end[0] for end in one.ends), self.lexer.instructions.matches_of
+            every = (reached(items[item].at) for item in (*one.items, *one.words))
+            found = self._terminals[state] = ends.union(*every)
         return found
 
     def following(self, state: int) -> dict[int, tuple[int, ...]]:
@@ -316,7 +318,8 @@ class Letters:
     def _is_freed(self, terminal: int, carry: int) -> bool:
         """Return whether a carry is taken for none behind a terminal."""
         # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
-        if self._separator < 0 or terminal in self._ignored[1] or not self._behind_of[terminal] <= self._parted:
+        behind, parted = self._behind_of[terminal], self._parted
+        if not parted or terminal in self._ignored[1] or not behind <= parted:
             return False
         known = self._frees.get(carry)
         if known is None:
@@ -404,16 +407,14 @@ class Letters:
         """Return the carries without those that owe more than another one: less owed, more may follow."""
         known = self._least_of.get(carries)
         if known is None:
-            owed = {one: self._owed(one) for one in carries if one >= 0}
-            known = self._least_of[carries] = frozenset(
+            owed = [(one, *self._owed(one)) for one in carries if one >= 0]
+            more = {
                 one
-                for one in carries
-                if one < 0
-                or not any(
-                    other != one and what[0] == owed[one][0] and what[1] <= owed[one][1] and what[2] <= owed[one][2]
-                    for other, what in owed.items()
-                )
-            )
+                for one, behind, never, must in owed
+                for other, its_behind, its_never, its_must in owed
+                if other != one and its_behind == behind and its_never <= never and its_must <= must
+            }
+            known = self._least_of[carries] = carries - more
         return known
 
     def _owed(self, carry: int) -> tuple[object, frozenset[int], frozenset[int]]:
@@ -465,8 +466,9 @@ class Letters:
         if known is None:
             if kind == 0 and self.lexer.is_local:
                 # what comes behind ignored lexemes may come at once, and then owes no more
-                state = self.rows.start(context, self.lexer.nothing)
-                known = 1 if state < 0 else 1 | self.letters_in(context, inside, state) & ~self._dropped[inside]
+                state, known = self.rows.start(context, self.lexer.nothing), 1
+                if state >= 0:
+                    known |= self.letters_in(context, inside, state) & ~self._dropped[inside]
             else:
                 known = self._behind(context, 0, (kind,), inside)
             self._reached[key] = known

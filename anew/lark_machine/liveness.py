@@ -250,8 +250,8 @@ class Liveness:
         return lowest >= 0, max(lowest, 0)
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
-        """Note whether a boundary behind an ignored lexeme is certain: where at least the letters may come that
-        may come behind nothing owed, and that is certain."""
+        """Note whether a boundary behind an ignored lexeme is certain: where at least those letters may come
+        that may come behind nothing owed, and that is certain."""
         if kind >= self._kinds or kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
             return
         context = int(self._tables.context_of[state])
@@ -287,9 +287,9 @@ class Liveness:
     # --- letters that are not settled -----------------------------------------------------------------------
 
     def _search(self, stack: tuple[int, ...], brackets: int, lexeme: int) -> bool:
-        """Return whether some text goes on where a lexeme is begun on a stack, byte by byte, the lowest stacks
-        first: where it has letters that are not settled, or where stacks do not tell which brackets are open.
-        Cost: some 20 us a byte that is tried. Raises LimitError."""
+        """Return whether some text goes on where a lexeme is begun on a stack, byte by byte, the lowest
+        stacks first: where it has letters that are not settled, or where stacks do not tell which brackets
+        are open. Cost: some 20 us a byte that is tried. Raises LimitError."""
         letters, lexer, contexts = self._letters, self._letters.lexer, self._tables.context_of
         first = stack, brackets, lexeme
         pending, met = [(len(stack), 0, first)], {first}
@@ -320,7 +320,8 @@ class Liveness:
     def _after(
         self, stack: tuple[int, ...], brackets: int, terminal: int
     ) -> list[tuple[tuple[int, ...], int]]:
-        """Return the stacks behind a terminal, and how many brackets are open; behind a newline of any width."""
+        """Return the stacks behind a terminal, and how many brackets are open; behind a newline of any
+        width."""
         tables, lines = self._tables, self._tables.indentation
         if terminal in tables.ignored or (brackets and terminal == self._newline):
             return [(stack, brackets)]
@@ -369,12 +370,12 @@ class Liveness:
 
 def alike_terminals(tables: ParserTables) -> list[int]:
     """Return for each terminal the first one that stands where it stands in all rules, but for its name: of
-    thousands of strings that are ways of one rule, one. Terminals that lines and brackets are made of stay."""
+    thousands of strings that are ways of one rule, one. Terminals of lines and brackets stay."""
     rules = np.array([(rule.origin, len(rule.symbols)) for rule in tables.rules])
     _rules, alike = np.unique(rules, axis=0, return_inverse=True)
     actions = tables.actions
     codes = np.where(actions < 0, -1 - alike.reshape(-1)[np.maximum(-1 - actions, 0)], 0)
-    only_reduce = (actions <= 0).all(axis=1)
+    only_reduce = actions.max(axis=1) <= 0
     numbers: dict[bytes, int] = {}
     states = [
         numbers.setdefault(codes[state].tobytes(), state) if only_reduce[state] else state
@@ -387,6 +388,6 @@ def alike_terminals(tables: ParserTables) -> list[int]:
         special |= {lines.newline, lines.indent, lines.dedent, *lines.opening, *lines.closing}
     first: dict[bytes, int] = {}
     return [
-        terminal if terminal in special else first.setdefault(np.ascontiguousarray(columns[terminal]).tobytes(), terminal)
-        for terminal in range(len(tables.terminals))
+        one if one in special else first.setdefault(column.tobytes(), one)
+        for one, column in enumerate(np.ascontiguousarray(columns))
     ]
