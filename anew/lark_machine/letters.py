@@ -106,24 +106,26 @@ class Letters:
         indentation = self.tables.indentation
         if indentation is None:
             return
-        newline, rows = indentation.newline, self.rows
-        kinds = [self.lexer.classes[byte] for byte in b"\n "]
-        pending = dict.fromkeys(rows.start(context, self.lexer.nothing) for context in range(rows.contexts))
-        order = [state for state in pending if state >= 0]
-        for state in order:
-            following = self.following(state).get(newline, ())
-            if any(terminal == newline for terminal, _carry in self.lexer.states[state].ends):
-                for after in rows.moves[state, kinds].tolist():
-                    if after < 0 or all(end[0] != newline for end in self.lexer.states[after].ends):
-                        shown = self.tables.terminals[newline].shown
-                        raise GrammarError(
-                            f"The indenter's newline, {shown}, cannot go on to every width.",
-                            where="postlex",
-                            cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
-                        )
-            more = [one for one in following if one not in pending]
-            pending |= dict.fromkeys(more)
-            order += more
+        newline, rows, states = indentation.newline, self.rows, self.lexer.states
+        line_break, blank = (self.lexer.classes[byte] for byte in b"\n ")
+        starts = (rows.start(context, self.lexer.nothing) for context in range(rows.contexts))
+        pending = [(state, False) for state in starts if state >= 0]
+        met = set(pending)
+        for state, is_line in pending:  # a line: behind a line break and blanks
+            ends = state >= 0 and any(end[0] == newline for end in states[state].ends)
+            if is_line and not ends:
+                shown = self.tables.terminals[newline].shown
+                raise GrammarError(
+                    f"The indenter's newline, {shown}, cannot go on to every width.",
+                    where="postlex",
+                    cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
+                )
+            following = [(one, False) for one in self.following(state).get(newline, ())]
+            further = [line_break] * ends + [blank] * is_line
+            following += [(one, True) for one in rows.moves[state, further].tolist()]
+            fresh = [one for one in dict.fromkeys(following) if one not in met]
+            met.update(fresh)
+            pending += fresh
 
     # --- separators -----------------------------------------------------------------------------------------
 

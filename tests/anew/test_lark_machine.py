@@ -259,7 +259,7 @@ def test_brackets_that_rules_open_unevenly_are_counted(rules: str) -> None:
     assert wrong(text, "a()\n ", 5, drawn.Blocks()) == []
 
 
-def test_hundreds_of_strings_that_are_ways_of_one_rule_are_one_letter() -> None:
+def test_hundreds_of_strings_of_one_rule_are_told_apart() -> None:
     words = sorted({f"{one * 7919 % 9973:x}z" for one in range(400)})
     compiled = machine("start: (w)*\nw: " + " | ".join(f'"{word}"' for word in words) + "\n")
     state = compiled.start.index
