@@ -162,7 +162,7 @@ class Liveness:
             self._accepts = np.zeros(len(variables), np.uint8)
             most = self._limits.oracle_steps * _WORK_PER_STEP
             fixed = self._available, self._value_at, self._values, self._accepts, room, most
-            work = saturate(*self._parser, self._letter_variable, self._boundary_variable, variables, *fixed)
+            work = saturate(self._parser, self._letter_variable, self._boundary_variable, variables, *fixed)
             if work == TOO_MUCH:
                 raise self._too_much()
             if work >= 0:
@@ -205,7 +205,7 @@ class Liveness:
     def _find_certain(self) -> npt.NDArray[np.uint8]:
         rows = np.ascontiguousarray(self._available[self._boundary_rows])
         sure = certain(
-            *self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
+            self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
             self._below, self._below_at, self._boundary_cells, rows, _MOST_CHOICES,
         )  # fmt: skip
         found = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
@@ -277,7 +277,7 @@ class Liveness:
             return -1
         most = self._limits.oracle_steps * _WORK_PER_STEP
         lowest: int = reaches(
-            *self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
+            self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
             stack, self._as_rows([found])[0], most,
         )  # fmt: skip
         if lowest < TOO_MUCH:
