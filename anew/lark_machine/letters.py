@@ -512,8 +512,9 @@ class Letters:
             for kind in kinds
         ]
         of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
-        # a kind that was not looked at stays as it is
-        part = [0 if self._where.get(kind) else kind for kind in kinds]
+        # a kind that was not looked at, or behind which there may be more letters, stays as it is
+        unsettled = [any(row & self.unsettled for row in some if row != NOWHERE) for some in behind]
+        part = [0 if self._where.get(kind) and not unsettled[kind] else kind for kind in kinds]
         parts = len(set(part))
         while True:
             met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset()} | {
