@@ -248,7 +248,7 @@ def test_a_lexer_of_a_hundred_thousand_states_is_made_where_texts_need_it() -> N
     "rules",
     [
         "stmt: T _NL | opened T closed _NL\nopened: LPAR | LPAR LPAR\nclosed: RPAR | RPAR RPAR",
-        "stmt: T _NL | call _NL\ncall: LPAR T | LPAR T RPAR",
+        "stmt: T _NL | call _NL\ncall: LPAR T | LPAR LPAR T RPAR RPAR",
     ],
 )
 def test_brackets_that_rules_open_unevenly_are_counted(rules: str) -> None:
