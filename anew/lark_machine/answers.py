@@ -17,7 +17,7 @@ from anew.lark_machine import layout as L
 from anew.lark_machine.effort import STATES_COUNTED, Effort
 from anew.lark_machine.forgetting import forget
 from anew.lark_machine.kept import KeptParts
-from anew.lark_machine.letters import Letters
+from anew.lark_machine.letters import UNSETTLED, Letters
 from anew.lark_machine.lexer import Lexer
 from anew.lark_machine.lexer_tables import LexerTables
 from anew.lark_machine.liveness import Liveness
@@ -137,6 +137,7 @@ class LarkAnswers:
         lexer = Lexer(self._tables, self._is_local, self.effort)
         rows = LexerTables(lexer, self._put_word)
         self._parts = Parts(lexer, rows, Letters(rows))
+        self.liveness = Liveness(self._tables, self.letters, self.effort.limits)
         self._put_liveness()
         self._put_letters()
         return self._parts
@@ -252,7 +253,7 @@ class LarkAnswers:
 
     def _put_liveness(self) -> None:
         letters = self.letters
-        self.liveness = Liveness(self._tables, letters, self.effort.limits)
+        self._told_letters = letters.known
         self._put("actions", self.liveness.actions)
         self._put("gotos", self.liveness.gotos)
         self._put("certain", self.liveness.certain)
@@ -264,13 +265,25 @@ class LarkAnswers:
     def _put_letters(self) -> None:
         """Write the classes of endings; where there are new letters, the liveness anew."""
         letters = self.letters
-        if self.liveness.known_letters != len(letters.letters):
+        if self.liveness.known != letters.known:
+            self.liveness = Liveness(self._tables, letters, self.effort.limits)
+        if self._told_letters != letters.known:
             self._put_liveness()
+        self._told_classes = len(letters.classes)
         flat = [one for some in letters.classes for one in some]
         self._put("class_at", np.cumsum([0, *map(len, letters.classes)]).astype(np.int32))
         self._put("class_letters", np.array(flat or [0], np.int32))
         self._put("marks_of_classes", np.zeros(len(letters.classes), np.int32))
         self._room_for_marks()
+
+    def _tell(self) -> None:
+        """Write what is new of letters and states: answers bring it, and so do completions and `expected`,
+        which ask for letters and rows outside of compiled calls."""
+        if self._parts is not None:
+            letters = self._parts.letters
+            if (self._told_classes, self._told_letters) != (len(letters.classes), letters.known):
+                self._put_letters()
+            self._room_for_marks()
 
     def _room_for_marks(self) -> None:
         if self._parts is not None and self.rows.states > self._told_states:
@@ -290,6 +303,7 @@ class LarkAnswers:
         return self._call(function, *arguments)
 
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
+        self._tell()
         found = call_answered(
             self._lock, lambda: self.effort, self.answer, function, self._grown.address, *arguments
         )
@@ -319,7 +333,6 @@ class LarkAnswers:
                 self.rows.put_carry(first)
             elif kind == L.ASK_CLASS:
                 self.letters.class_of(first)
-                self._put_letters()
             elif kind == L.ASK_LASTS:
                 self.rows.put_lasts(first)
             elif kind == L.ASK_PROOF:
@@ -328,7 +341,7 @@ class LarkAnswers:
                 self._put_dense(first)
             else:
                 records.append((first, second))
-        self._room_for_marks()
+        self._tell()
         # last: what they need may be among the others
         for trie, state in records:
             self._make_record(trie, state)
@@ -384,9 +397,13 @@ class LarkAnswers:
         """Return the state of the parser at a place."""
         return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.Place.stack], 0])
 
-    def proves(self, place: int, letters: Sequence[int]) -> tuple[bool, int]:
+    def tells(self, letter: int) -> bool:
+        """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
+        return self.liveness.is_exact and self.letters.letters[letter][1] != UNSETTLED
+
+    def proves(self, place: int, letters: Sequence[int], lexeme: int) -> tuple[bool, int]:
         """Return whether some text goes on where one of some letters is read at a place, exactly, and the
-        lowest cell of its stack that was looked at."""
+        lowest cell of its stack that was looked at. `lexeme`: a state of the lexer with these letters."""
         stack, _widths, brackets, _spare = self._grown.rows(_PLACES)[place].tolist()
         cells = self._grown.rows(_CELLS)
         numbers: list[int] = []
@@ -394,12 +411,14 @@ class LarkAnswers:
             numbers.append(stack)
             stack = int(cells[stack, 1])
         numbers.reverse()
-        lives, lowest = self.liveness.reaches_end(cells[numbers, 0].tolist(), brackets > 0, letters)
+        states = cells[numbers, 0].tolist()
+        lives, lowest = self.liveness.reaches_end(states, brackets, letters, lexeme)
         return lives, numbers[lowest]
 
     def _prove(self, place: int, end_class: int) -> None:
         """Write whether some text goes on behind a class of endings, exactly."""
-        lives, lowest = self.proves(place, self.letters.classes[end_class])
+        letters = self.letters
+        lives, lowest = self.proves(place, letters.classes[end_class], letters.state_of[end_class])
         proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
         row = find_proof(self._grown.address, place, end_class)
         assert 0 <= row < count

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from anew.lark_machine.letters import Letters
+from anew.lark_machine.letters import UNSETTLED, Letters
 from structgen.lark_grammars.reading.loaded_grammar import END
 
 UNREACHABLE: Final = 1 << 40
@@ -109,18 +109,17 @@ class Costs:
 
     def _rows_of_terminals(self) -> dict[int, npt.NDArray[np.int64]]:
         """Return for each terminal what parting costs behind it, at least."""
-        lexer, rows = self._lexer, self._rows
-        if rows.explored < len(lexer.states):
-            return {}  # what it may leave is not known
-        carries: dict[int, set[int]] = {}
-        for state in lexer.states:
-            for terminal, carry in state.ends:
-                carries.setdefault(terminal, set()).add(carry)
+        letters, rows = self._letters, self._rows
+        kinds: dict[int, set[int]] = {}
+        for terminal, kind in letters.letters:
+            kinds.setdefault(terminal, set()).add(kind)
         found = {}
-        for terminal, some in carries.items():
-            kept = np.zeros(lexer.width, np.bool_)
-            for carry in some:
-                kept |= rows.carry_row(carry) != 0
+        for terminal, some in kinds.items():
+            if UNSETTLED in some:
+                continue  # what it may leave is not known
+            kept = np.zeros(self._lexer.width, np.bool_)
+            for kind in some:
+                kept |= rows.carry_row(letters.kinds[kind]) != 0
             found[terminal] = self._parting(kept)
         return found
 

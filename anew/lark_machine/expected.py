@@ -50,7 +50,7 @@ class Expectations:
         first: dict[int, set[int]] = {}
         rules: dict[int, set[str]] = {}
         read: dict[int, set[str]] = {}
-        alive: dict[tuple[int, int], bool] = {}
+        alive: dict[tuple[int, int, int], bool] = {}
         lexing: dict[tuple[int, int], None] = {}
         for place, state, column in readings:
             lexing[place, state] = None
@@ -67,9 +67,10 @@ class Expectations:
             before = "" if lexer.states[state].has_begun else self.last_read(place)
             for kind, to in enumerate(rows.moves[state].tolist()):
                 for letter in answers.letters.classes[answers.letters.class_of(to)] if to >= 0 else ():
-                    if (place, letter) not in alive:
-                        alive[place, letter] = self._goes_on(place, letter)
-                    if alive[place, letter]:
+                    key = place, letter, -1 if answers.tells(letter) else to
+                    if key not in alive:
+                        alive[key] = self._goes_on(place, letter, to)
+                    if alive[key]:
                         terminal = answers.letters.letters[letter][0]
                         first.setdefault(terminal, set()).update(members[kind])
                         rules.setdefault(terminal, set()).update(self._rules(place, terminal))
@@ -85,9 +86,9 @@ class Expectations:
         ]
         return sorted(shown, key=lambda one: (not one.sources, one.what))
 
-    def _goes_on(self, place: int, letter: int) -> bool:
+    def _goes_on(self, place: int, letter: int, lexeme: int) -> bool:
         known = self._answers.call_keeping(letter_goes_on, place, letter)
-        return known == 1 or (known == _UNCERTAIN and self._answers.proves(place, (letter,))[0])
+        return known == 1 or (known == _UNCERTAIN and self._answers.proves(place, (letter,), lexeme)[0])
 
     def _kernel(self, place: int) -> Any:
         return self._tables.kernels[self._answers.top(place)]

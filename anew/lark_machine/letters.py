@@ -5,51 +5,42 @@ A *letter* is a terminal with a *kind*: the carry that its end leaves. Kinds beh
 may come in every context, ignored lexemes in between included, are one (E. F. Moore's partitions). A *class
 of endings* is the set of letters that a state of the lexer may become.
 
-Most carries are freed by a separator: a byte that begins an ignored lexeme in every context, behind which
-nothing is owed. If behind that byte the same letters may come as at once, such a carry is kind 0: it owes
-nothing (a bisimulation). Whether they do is checked, because an ignored lexeme may take in what must come:
-behind `#` of `/#[^\\n]*/` nothing else comes.
+The whole automaton is not made for that. As what a lexeme may end is followed from a state through those
+states that still have the terminal's items, and no further than to an end that owes nothing, or to a state of
+which the same is known. Where that is not settled among so many states, or a terminal has too many kinds, the
+terminal has the letter of kind UNSETTLED beside those that were found: it may have more. Letters that were
+found are certain, so what they lead to is; where they lead nowhere and an unsettled one is met, `liveness`
+searches.
+
+Most carries are freed by a separator: a byte that begins an ignored lexeme, behind which nothing is owed.
+If behind that byte the same letters may come as at once, in each context behind the terminal, such a carry
+is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint). Whether they do is
+checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/` nothing else comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from anew.lark_machine.lexer import NOTHING_OWED
 from anew.lark_machine.lexer_tables import LexerTables
 from structgen.errors import GrammarError
 from structgen.lark_grammars.reading.loaded_grammar import END
-from structgen.native.jit import entry
 
 _SEPARATORS: Final = b" \n\t"
 NOWHERE: Final = -1
 """In place of the letters behind a kind, in a context in which it is never met."""
-
-
-@entry("int64(int32[:, ::1], int64, int64, uint64[:, ::1])")
-def spread_endings(
-    moves: npt.NDArray[np.int32], first: int, count: int, endings: npt.NDArray[np.uint64]
-) -> int:
-    """Add to the endings of states, from `first` on, as rows of bits, those of the states that follow: a
-    least fixpoint. Returns how many rounds it took."""
-    changed, rounds = True, 0
-    while changed:
-        changed = False
-        rounds += 1
-        for state in range(count - 1, first - 1, -1):
-            for kind in range(moves.shape[1]):
-                after = moves[state, kind]
-                if after >= 0:
-                    for w in range(endings.shape[1]):
-                        more = endings[after, w] & ~endings[state, w]
-                        if more:
-                            endings[state, w] |= more
-                            changed = True
-    return rounds
+UNSETTLED: Final = 1
+"""The kind of a letter that says: this terminal may have more letters than were found."""
+_FOLLOWED: Final = 16
+"""States that are followed, at least, until all ends of a terminal that owe something are known, or where
+something is owed already..."""
+_FOLLOWED_FIRST: Final = 4096
+"""... and until one is known."""
+_MOST_STARTS: Final = 4096
+"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new, and
+none at all once the letters are made."""
 
 
 class Letters:
@@ -57,147 +48,288 @@ class Letters:
     (`letters` grows: then the saturation is made again)."""
 
     def __init__(self, rows: LexerTables) -> None:
-        """Cost: the whole automaton of the lexer. Raises LimitError where that is too large."""
+        """Cost: what begins a lexeme in each context, and what ends it. Raises LimitError, GrammarError."""
         self.rows, self.lexer = rows, rows.lexer
         self.tables = rows.lexer.tables
         indentation = self.tables.indentation
         dropped = frozenset() if indentation is None else frozenset((indentation.newline,))
         self._ignored = (self.tables.ignored, self.tables.ignored | dropped)
         """Without and with an open bracket."""
+        self._insides = (False, True) if indentation else (False,)
+        self._behind_of = self._contexts_behind()
+        """The contexts behind each terminal that the parser reads."""
+        contexts = range(rows.contexts)
+        self._taken = [[self._taken_in(one, ignored) for one in contexts] for ignored in self._ignored]
+        """The terminals that are taken in each context, without and with an open bracket."""
+        self._terminals: dict[int, frozenset[int]] = {}
+        self._after: dict[int, dict[int, tuple[int, ...]]] = {}
+        self._voids: dict[int, bool] = {}
+        self._least_of: dict[frozenset[int], frozenset[int]] = {}
         for context in range(rows.contexts):
             rows.start(context, self.lexer.nothing)
-        rows.start(self.tables.context_of[self.tables.start], self.lexer.first)
-        rows.explore()
         self._check_newlines()
         for byte in _SEPARATORS if self.lexer.is_local else b"":
-            self._begin(self.lexer.classes[byte])
-            if self._separates():
+            self._find_parted(self.lexer.classes[byte])
+            if self._parted:
                 break
         else:
-            self._begin(-1)
+            self._begin(-1, frozenset())
+        self._close()
         self._merge()
+        self._is_begun = True
+        if self.is_large:  # then no more letters come
+            for terminal in range(1, len(self.tables.terminals)):
+                self._number(terminal, UNSETTLED)
+
+    def _taken_in(self, context: int, ignored: frozenset[int]) -> frozenset[int]:
+        """Return the terminals that the parser takes in some state of a context, and the ignored ones."""
+        taken = (self.tables.actions[self.tables.context_of == context] != 0).any(axis=0)
+        return ignored | frozenset(np.flatnonzero(taken).tolist())
+
+    def _contexts_behind(self) -> list[frozenset[int]]:
+        """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also
+        those behind the blocks that it opens or closes."""
+        tables = self.tables
+        found: list[set[int]] = [set() for _ in tables.terminals]
+        states, terminals = np.nonzero(tables.actions > 0)
+        contexts = tables.context_of[tables.actions[states, terminals] - 1]
+        for terminal, context in {*zip(terminals.tolist(), contexts.tolist(), strict=True)}:
+            found[terminal].add(context)
+        if tables.indentation is not None:
+            lines = tables.indentation
+            found[lines.newline] |= found[lines.indent] | found[lines.dedent]
+        return [frozenset(some) for some in found]
 
     def _check_newlines(self) -> None:
         """Raise GrammarError where the indenter's newline cannot go on to every width: only then is the
         column that a newline has so far of no matter to what may follow."""
-        indentation, states = self.tables.indentation, self.lexer.states
+        indentation = self.tables.indentation
         if indentation is None:
             return
-        breaks = np.array([any(end[0] == indentation.newline for end in one.ends) for one in states])
-        after = self.rows.moves[: len(states)][breaks][:, [self.lexer.classes[byte] for byte in b"\n "]]
-        if not (breaks[after] & (after >= 0)).all():
-            shown = self.tables.terminals[indentation.newline].shown
-            raise GrammarError(
-                f"The indenter's newline, {shown}, cannot go on to every width.",
-                where="postlex",
-                cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
-            )
+        newline, rows, states = indentation.newline, self.rows, self.lexer.states
+        line_break, blank = (self.lexer.classes[byte] for byte in b"\n ")
+        starts = (rows.start(context, self.lexer.nothing) for context in range(rows.contexts))
+        pending = [(state, False) for state in starts if state >= 0]
+        met = set(pending)
+        for state, is_line in pending:  # a line: behind a line break and blanks
+            ends = state >= 0 and any(end[0] == newline for end in states[state].ends)
+            if is_line and not ends:
+                shown = self.tables.terminals[newline].shown
+                raise GrammarError(
+                    f"The indenter's newline, {shown}, cannot go on to every width.",
+                    where="postlex",
+                    cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
+                )
+            following = [(one, False) for one in self.following(state).get(newline, ())]
+            further = [line_break] * ends + [blank] * is_line
+            following += [(one, True) for one in rows.moves[state, further].tolist()]
+            fresh = [one for one in dict.fromkeys(following) if one not in met]
+            met.update(fresh)
+            pending += fresh
 
-    def _begin(self, separator: int) -> None:
-        """Begin anew with a class of bytes as the separator, -1: none."""
-        self._separator = separator
-        self.letters: list[tuple[int, int]] = [(END, 0)]
-        """By number: a terminal and the kind of its carry."""
-        self._number_of: dict[tuple[int, int], int] = {(END, 0): 0}
-        self.kinds: list[int] = [self.lexer.nothing]
-        """A carry of each kind; kind 0 owes nothing."""
-        self._members: list[list[int]] = [[self.lexer.nothing]]
+    # --- separators -----------------------------------------------------------------------------------------
+
+    def _begin(self, separator: int, parted: frozenset[int]) -> None:
+        """Begin anew with a class of bytes as the separator in some contexts, -1: none."""
+        self._separator, self._parted, self._is_begun = separator, parted, False
+        nothing = self.lexer.nothing
+        self._members: list[list[int]] = [[nothing], [nothing]]
         """The carries that were each a kind, and are one now."""
-        self.kind_of: dict[int, int] = {self.lexer.nothing: 0}
-        self._own_kinds: dict[int, int] = {self.lexer.nothing: 0}
+        self.kinds: list[int] = [nothing, nothing]
+        """A carry of each kind; kind 0 owes nothing."""
+        self._kind_of: dict[int, int] = {nothing: 0}
+        self._put_letters([(END, 0)])
+        self._frees: dict[int, bool] = {}
+        self._found: dict[tuple[int, int], frozenset[int]] = {}
+        self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
+        self._ends: dict[int, dict[int, frozenset[int]]] = {}
+        self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
+        """The contexts in which each kind may be met behind a terminal that the parser reads."""
         self.classes: list[tuple[int, ...]] = [()]
         """The letters of each class of endings; class 0 never ends."""
-        self._class_of: dict[tuple[int, ...], int] = {(): 0}
-        self._voids: dict[int, bool] = {}
-        self._bits: npt.NDArray[np.uint64] = np.zeros((0, 1), np.uint64)
-        self._known_bits: dict[bytes, int] = {}
-        self._reached: dict[tuple[int, int, bool], int] = {}
-        self.rows.end_class[:] = -1
-        self._where: dict[int, set[int]] = {}
-        """The contexts in which each kind may be met."""
-        self._used: set[int] = set()
-        """The letters of classes."""
-        self._less: dict[tuple[int, int], bool] = {}
-        first = self.kind_of_carry(self.lexer.first)
-        self._where[first] = {int(self.tables.context_of[self.tables.start])}
-        self._classify()
-        self._close()
+        self._class_of: dict[tuple[int, int], int] = {(0, -1): 0}
+        self.state_of: list[int] = [-1]
+        """A state of each class."""
+        self.first_kind = self._kind(self.lexer.first)
+        """The kind of the carry before the text."""
+        self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
 
-    def _close(self) -> None:
-        """Know what may follow all letters of classes."""
-        before = -1
-        while before != (before := self.rows.states):
-            for kind, contexts in list(self._where.items()):
-                for context in contexts:
-                    self.rows.start(context, self.kinds[kind])
-            self.rows.explore()
-            self._classify()
+    def _find_parted(self, separator: int) -> None:
+        """Begin anew with a separator in all contexts in which it separates."""
+        parted, kept = frozenset(range(self.rows.contexts)), dict[tuple[int, int], frozenset[int]]()
+        while True:
+            self._begin(separator, parted)
+            self._found = kept
+            left = frozenset(one for one in parted if self._separates(one))
+            if left == parted:
+                return
+            kept = {key: some for key, some in self._found.items() if self._behind_of[key[1]] <= left}
+            parted = left
+
+    def _separates(self, context: int) -> bool:
+        """Return whether behind the separator the same letters may come in a context as at once."""
+        start = self.rows.start(context, self.lexer.nothing)
+        if start < 0:
+            return False
+        self.rows.put_row(start)
+        after = int(self.rows.moves[start, self._separator])
+        if after < 0:
+            return False
+        return not any(
+            self.available(context, 0, inside)
+            & ~self._behind(context, self.letters_in(context, inside, after), (), inside)
+            & ~self.unsettled
+            for inside in self._insides
+        )
 
     # --- letters --------------------------------------------------------------------------------------------
 
-    def kind_of_carry(self, carry: int) -> int:
-        """Return the kind of a carry."""
-        kind = self.kind_of.get(carry)
-        if kind is None:
-            separator = self._separator
-            is_freed = separator >= 0 and self.rows.carry_row(carry)[separator] == NOTHING_OWED
-            kind = self.kind_of[carry] = 0 if is_freed else self._own_kind(carry)
-        return kind
+    @property
+    def is_large(self) -> bool:
+        """Whether there are so many kinds that no more are made than must be."""
+        return len(self.kinds) * self.rows.contexts > _MOST_STARTS
 
-    def _own_kind(self, carry: int) -> int:
-        """Return the kind of a carry that nothing frees."""
-        kind = self._own_kinds.get(carry)
-        if kind is None:
-            kind = self._own_kinds[carry] = len(self.kinds)
-            self.kinds.append(carry)
-            self._members.append([carry])
-        return kind
+    @property
+    def known(self) -> tuple[int, int]:
+        """What of the letters the saturation is made of."""
+        return len(self.letters), self.noted
 
-    def _letter(self, terminal: int, carry: int) -> int:
-        # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
-        kind = self._own_kind(carry) if terminal in self._ignored[1] else self.kind_of_carry(carry)
+    def _put_letters(self, letters: list[tuple[int, int]]) -> None:
+        """Take some letters for those that there are."""
+        self.letters: list[tuple[int, int]] = []
+        """By number: a terminal and the kind of its carry."""
+        self._number_of: dict[tuple[int, int], int] = {}
+        self.unsettled = 0
+        """Bits of the letters that say that there may be more."""
+        self._dropped = [0, 0]
+        """Bits of the letters of ignored terminals, without and with an open bracket."""
+        self._with: dict[tuple[int, frozenset[int]], int] = {}
+        self._reached: dict[tuple[int, int, bool], int] = {}
+        self._closed, self.noted = -1, 0
+        """Bits of the letters that are met: what may come behind them is known."""
+        for one in letters:
+            self._number(*one)
+
+    def _number(self, terminal: int, kind: int) -> int:
         key = terminal, kind
         number = self._number_of.get(key)
         if number is None:
             number = self._number_of[key] = len(self.letters)
             self.letters.append(key)
+            if kind == UNSETTLED:
+                self.unsettled |= 1 << number
+            for inside in (0, 1):
+                self._dropped[inside] |= (terminal in self._ignored[inside]) << number
         return number
 
-    def _minimal(self, letters: Sequence[int]) -> list[int]:
-        """Return the letters without those that owe more than another one of the same terminal: less owed,
-        more may follow. What may follow those that stay is to be known."""
-        by_terminal: dict[int, list[int]] = {}
-        for one in letters:
-            by_terminal.setdefault(self.letters[one][0], []).append(one)
-        found = []
-        for terminal, some in by_terminal.items():
-            kinds = [self.letters[one][1] for one in some]
-            for one, kind in zip(some, kinds, strict=True):
-                if not any(other != kind and self._owes_less(other, kind) for other in kinds):
-                    found.append(one)
-                    if terminal != END and one not in self._used:
-                        self._used.add(one)
-                        self._where.setdefault(kind, set()).update(self.tables.contexts_after(terminal))
-        return sorted(found)
+    def _kind(self, carry: int) -> int:
+        kind = self._kind_of.get(carry)
+        if kind is None:
+            one = self.lexer.alike(carry)
+            if one not in self._kind_of:
+                self._kind_of[one] = len(self.kinds)
+                self.kinds.append(one)
+                self._members.append([one])
+            kind = self._kind_of[carry] = self._kind_of[one]
+        return kind
 
-    def _owes_less(self, kind: int, other: int) -> bool:
-        """Return whether whatever may follow one kind may follow another one as well."""
-        if kind == 0:
-            return True
-        known = self._less.get((kind, other))
+    def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
+        """Return the letters of a terminal with some carries, as bits: where there are many kinds already, no
+        more than one new one."""
+        known = self._with.get((terminal, carries))
+        if known is not None:
+            return known
+        bits, is_settled = 0, -1 not in carries
+        for carry in sorted(carries - {-1}, key=self._weight):
+            kind = self._kind_of.get(carry, -1)
+            if kind < 0:
+                kind = self._kind_of.get(self.lexer.alike(carry), -1)
+            is_new = (terminal, kind) not in self._number_of if self._is_begun else kind < 0 and bits > 0
+            if is_new and self.is_large:
+                is_settled = False
+            else:
+                bits |= 1 << self._number(terminal, self._kind(carry))
+        if not is_settled:
+            bits |= 1 << self._number(terminal, UNSETTLED)
+        self._with[terminal, carries] = bits
+        return bits
+
+    def letters_of(self, state: int, terminals: frozenset[int] | None = None) -> int:
+        """Return the letters that a lexeme in a state of the lexer may become, as bits; of some terminals
+        alone."""
+        bits, some = 0, self.terminals_of(state)
+        for terminal in sorted(some if terminals is None else some & terminals):
+            carries = self._carries(state, terminal)
+            bits |= self._letters_with(terminal, carries) if carries else 0
+        return bits
+
+    def letters_in(self, context: int, inside: bool, state: int) -> int:
+        """Return the same without the terminals that the parser never takes in a context."""
+        found = self.letters_of(state, self._taken[inside][context])
+        self._note(found & ~self._dropped[inside])
+        return found
+
+    def _note(self, letters: int) -> None:
+        """Note where the kinds of some letters may be met."""
+        for one in ones(letters & ~self.noted):
+            terminal, kind = self.letters[one]
+            if kind != UNSETTLED:
+                self._where.setdefault(kind, set()).update(self._behind_of[terminal])
+        self.noted |= letters
+
+    def terminals_of(self, state: int) -> frozenset[int]:
+        """Return the terminals whose ends its items can reach, if no guard is broken."""
+        found = self._terminals.get(state)
+        if found is None:
+            one, items = self.lexer.states[state], self.lexer.items.items
+            ends, reached = frozenset(end[0] for end in one.ends), self.lexer.instructions.matches_of
+            every = (reached(items[item].at) for item in (*one.items, *one.words))
+            found = self._terminals[state] = ends.union(*every)
+        return found
+
+    def following(self, state: int) -> dict[int, tuple[int, ...]]:
+        """Return the states after one more byte, by the terminals that they may become."""
+        found = self._after.get(state)
+        if found is None:
+            self.rows.put_row(state)
+            some: dict[int, list[int]] = {}
+            for after in dict.fromkeys(self.rows.moves[state].tolist()):
+                for terminal in self.terminals_of(after) if after >= 0 else ():
+                    some.setdefault(terminal, []).append(after)
+            found = self._after[state] = {terminal: tuple(after) for terminal, after in some.items()}
+        return found
+
+    def ends_of(self, state: int) -> list[tuple[int, int]]:
+        """Return what a lexeme may be that ends in a state, and its carries."""
+        lexer = self.lexer
+        ends = list(lexer.states[state].ends)
+        if lexer.instructions.uses_end:  # some lexeme ends with the text alone
+            ends += [(terminal, lexer.only_the_end()) for terminal in lexer.ends_with_text(state)]
+        return ends
+
+    def _left_of(self, state: int) -> dict[int, frozenset[int]]:
+        """Return what it may leave, by terminals: nothing where a separator frees it."""
+        found = self._ends.get(state)
+        if found is None:
+            nothing, some = self.lexer.nothing, dict[int, set[int]]()
+            for terminal, carry in self.ends_of(state):
+                if self._is_freed(terminal, carry):
+                    some.setdefault(terminal, set()).add(nothing)
+                elif not self._is_void(carry):
+                    some.setdefault(terminal, set()).add(carry)
+            found = self._ends[state] = {terminal: frozenset(left) for terminal, left in some.items()}
+        return found
+
+    def _is_freed(self, terminal: int, carry: int) -> bool:
+        """Return whether a carry is taken for none behind a terminal."""
+        # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
+        behind, parted = self._behind_of[terminal], self._parted
+        if not parted or terminal in self._ignored[1] or not behind <= parted:
+            return False
+        known = self._frees.get(carry)
         if known is None:
-            one, two = self._owed(kind), self._owed(other)
-            known = one[0] == two[0] and one[1] <= two[1] and one[2] <= two[2]
-            self._less[kind, other] = known
+            known = self._frees[carry] = self.lexer.is_freed(carry, self._separator)
         return known
-
-    def _owed(self, kind: int) -> tuple[object, frozenset[int], frozenset[int]]:
-        """Return what look-behinds know behind a kind, the items that must not end, and the guards that
-        must hold."""
-        guards, behind = self.lexer.carries[self.kinds[kind]]
-        of = self.lexer.items.guards
-        never = frozenset(item for one in guards if not of[one].holds for item in of[one].items)
-        return behind, never, frozenset(one for one in guards if of[one].holds)
 
     def _is_void(self, carry: int) -> bool:
         """Return whether nothing may follow a carry, not even the text's end."""
@@ -207,54 +339,128 @@ class Letters:
             self._voids[carry] = known
         return known
 
+    def _carries(self, state: int, terminal: int) -> frozenset[int]:
+        """Return what a lexeme may leave that goes on from a state and ends as a terminal: the least carries;
+        -1 among them: there may be more. Cost: a row of the lexer for each state that is followed."""
+        known = self._found.get((state, terminal))
+        if known is not None:
+            return known
+        if self.lexer.states[state].has_begun:
+            return self._followed(state, terminal)
+        # contexts share what follows
+        key = terminal, self.following(state).get(terminal, ()), self._left_of(state).get(terminal)
+        known = self._found_by.get(key)
+        if known is None:
+            known = self._found_by[key] = self._followed(state, terminal)
+        self._found[state, terminal] = known
+        return known
+
+    def _followed(self, state: int, terminal: int) -> frozenset[int]:
+        """Return the same, by following states from this one on."""
+        nothing, before, found = self.lexer.nothing, {state: -1}, set[int]()
+        few = max(_FOLLOWED, _MOST_STARTS // (4 * self.rows.contexts))
+        most = few if self.lexer.states[state].owed else _FOLLOWED_FIRST
+        order, pending, is_settled, fresh = list[int](), 0, True, [state]
+        while True:
+            for one in fresh:
+                known = self._found.get((one, terminal))
+                found |= self._left_of(one).get(terminal, frozenset()) if known is None else known
+                if nothing in found:
+                    at, free = one, frozenset((nothing,))
+                    while at >= 0:
+                        self._found[at, terminal] = free
+                        at = before[at]
+                    return free
+                if known is None:
+                    order.append(one)
+            if pending == len(order):
+                break
+            if pending > most or (pending > few and found - {-1}):
+                is_settled = False
+                break
+            here = order[pending]
+            pending += 1
+            fresh = [one for one in self.following(here).get(terminal, ()) if one not in before]
+            before |= dict.fromkeys(fresh, here)
+        if is_settled:
+            self._settle(order[::-1], terminal)
+        else:
+            self._found[state, terminal] = self._least(frozenset(found | {-1}))
+        return self._found[state, terminal]
+
+    def _settle(self, order: list[int], terminal: int) -> None:
+        """Note the carries of all states that were followed, the last ones first: a least fixpoint."""
+        made = {one: self._left_of(one).get(terminal, frozenset()) for one in order}
+        changed = True
+        while changed:
+            changed = False
+            for one in order:
+                known, found = self._found, made[one]
+                for after in self.following(one).get(terminal, ()):
+                    found = found | (made[after] if after in made else known[after, terminal])
+                if len(found) > len(made[one]):
+                    made[one], changed = found, True
+        for one, found in made.items():
+            self._found[one, terminal] = self._least(found)
+
+    def _weight(self, carry: int) -> tuple[int, int]:
+        """Return how many items a carry owes, and its number."""
+        of = self.lexer.items.guards
+        return sum(len(of[one].items) for one in self.lexer.carries[max(carry, 0)].guards), carry
+
+    def _least(self, carries: frozenset[int]) -> frozenset[int]:
+        """Return the carries without those that owe more than another one: less owed, more may follow."""
+        known = self._least_of.get(carries)
+        if known is None:
+            owed = [(one, *self._owed(one)) for one in carries if one >= 0]
+            more = {
+                one
+                for one, behind, never, must in owed
+                for other, its_behind, its_never, its_must in owed
+                if other != one and its_behind == behind and its_never <= never and its_must <= must
+            }
+            known = self._least_of[carries] = carries - more
+        return known
+
+    def _owed(self, carry: int) -> tuple[object, frozenset[int], frozenset[int]]:
+        """Return what look-behinds know behind a carry, the items that must not end, and the guards that
+        must hold."""
+        guards, behind = self.lexer.carries[carry]
+        of = self.lexer.items.guards
+        never = frozenset(item for one in guards if not of[one].holds for item in of[one].items)
+        return behind, never, frozenset(one for one in guards if of[one].holds)
+
     # --- classes of endings ---------------------------------------------------------------------------------
 
     def class_of(self, state: int) -> int:
-        """Return the class of endings of a state of the lexer. Cost: once, what is reached from it."""
+        """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
         if self.rows.end_class[state] < 0:
             self.lexer.journal.append((-2, state))
-            self.rows.explore()
-            self._classify()
-            self._close()
+            bits = self.letters_of(state)
+            fresh = bits & ~(self._dropped[0] | self.unsettled | self.noted)
+            if self.is_large:
+                for one in ones(fresh):
+                    bits = bits & ~(1 << one) | 1 << self._number(self.letters[one][0], UNSETTLED)
+            else:
+                self._note(fresh)
+                self._close()
+            key = bits, state if bits & self.unsettled else -1
+            number = self._class_of.get(key)
+            if number is None:
+                number = self._class_of[key] = len(self.classes)
+                self.classes.append(tuple(ones(bits)))
+                self.state_of.append(state)
+            self.rows.end_class[state] = number
         return int(self.rows.end_class[state])
 
-    def _classify(self) -> None:
-        """Name the classes of endings of new states, whose moves are all known."""
-        first, count = len(self._bits), self.rows.states
-        lexer = self.lexer
-        own: list[set[int]] = []
-        for state in range(first, count):
-            found = {self._letter(*end) for end in lexer.states[state].ends if not self._is_void(end[1])}
-            if lexer.instructions.uses_end:  # some lexeme ends with the text alone
-                only = lexer.only_the_end()
-                found |= {self._letter(terminal, only) for terminal in lexer.ends_with_text(state)}
-            own.append(found)
-        words = (len(self.letters) + 63) // 64
-        bits = np.zeros((count, words), np.uint64)
-        bits[:first, : self._bits.shape[1]] = self._bits
-        if words != self._bits.shape[1]:
-            self._known_bits.clear()
-        for state, some in enumerate(own, first):
-            for one in some:
-                bits[state, one >> 6] |= np.uint64(1 << (one & 63))
-        spread_endings(self.rows.moves, first, count, bits)
-        self._bits = bits
-        end_class = self.rows.end_class
-        for state in range(first, count):
-            key = bits[state].tobytes()
-            number = self._known_bits.get(key)
-            if number is None:
-                flags = np.unpackbits(np.frombuffer(key, np.uint8), bitorder="little")
-                least = self._minimal(np.flatnonzero(flags).tolist())
-                number = self._known_bits[key] = self._class(tuple(least))
-            end_class[state] = number
-
-    def _class(self, letters: tuple[int, ...]) -> int:
-        number = self._class_of.get(letters)
-        if number is None:
-            number = self._class_of[letters] = len(self.classes)
-            self.classes.append(letters)
-        return number
+    def _close(self) -> None:
+        """Know what may follow all letters."""
+        while self._closed != self.noted:
+            self._closed = self.noted
+            for kind, contexts in list(self._where.items()):
+                for context in list(contexts):
+                    for inside in self._insides:
+                        self.available(context, kind, inside)
 
     # --- boundaries -----------------------------------------------------------------------------------------
 
@@ -264,118 +470,88 @@ class Letters:
         key = context, kind, inside
         known = self._reached.get(key)
         if known is None:
-            known = self._reached[key] = self._behind(context, (), (kind,), inside)
+            if kind == 0 and self.lexer.is_local:
+                # what comes behind ignored lexemes may come at once, and then owes no more
+                state, known = self.rows.start(context, self.lexer.nothing), 1
+                if state >= 0:
+                    known |= self.letters_in(context, inside, state) & ~self._dropped[inside]
+            else:
+                known = self._behind(context, 0, (kind,), inside)
+            self._reached[key] = known
         return known
 
-    def _behind(self, context: int, letters: tuple[int, ...], kinds: tuple[int, ...], inside: bool) -> int:
+    def _behind(self, context: int, letters: int, kinds: tuple[int, ...], inside: bool) -> int:
         """Return some letters, those behind the ignored ones among them, and those behind some kinds."""
-        ignored, lexer = self._ignored[inside], self.lexer
-        found, met, pending, fresh = 0, set(kinds), list(kinds), list(letters)
-        while fresh or pending:
-            for one in fresh:
-                terminal, kind = self.letters[one]
-                if terminal not in ignored:
-                    found |= 1 << one
-                elif kind not in met:
+        lexer = self.lexer
+        found, met, pending, fresh = 0, set(kinds), list(kinds), letters
+        while True:
+            dropped = self._dropped[inside]
+            found |= fresh & ~dropped
+            for one in ones(fresh & dropped):
+                kind = self.letters[one][1]
+                if kind not in met and kind != UNSETTLED:
                     met.add(kind)
                     pending.append(kind)
-            fresh = []
-            if pending:
-                # of kinds that are one, ignored lexemes may lead from one to another
-                for carry in self._members[pending.pop()]:
-                    found |= 1 if lexer.holds_at_end(carry) else 0
-                    state = self.rows.start(context, carry)
-                    fresh += self.classes[self.class_of(state)] if state >= 0 else ()
-        return found
-
-    def _separates(self) -> bool:
-        """Return whether behind the separator the same letters may come as at once, in every context."""
-        separator, rows = self._separator, self.rows
-        for context in range(rows.contexts):
-            start = rows.start(context, self.lexer.nothing)
-            after = int(rows.moves[start, separator]) if start >= 0 else -1
-            if after < 0:
-                return False
-            letters = self.classes[self.class_of(after)]
-            for inside in (False, True) if self.tables.indentation else (False,):
-                if self._behind(context, letters, (), inside) != self.available(context, 0, inside):
-                    return False
-        self._reached.clear()
-        return True
+            if not pending:
+                return found
+            kind, fresh = pending.pop(), 0
+            if kind == 0 and lexer.is_local:
+                found |= self.available(context, 0, inside)
+                continue
+            # of kinds that are one, ignored lexemes may lead from one to another
+            for carry in self._members[kind]:
+                found |= 1 if lexer.holds_at_end(carry) else 0
+                state = self.rows.start(context, carry)
+                fresh |= self.letters_in(context, inside, state) if state >= 0 else 0
 
     # --- kinds that are one ---------------------------------------------------------------------------------
 
     def _merge(self) -> None:
         """Make those kinds one behind which the same letters may come (by partitions that are refined)."""
         kinds = range(len(self.kinds))
-        insides = (False, True) if self.tables.indentation else (False,)
-        contexts = range(self.rows.contexts)
         behind = [
             [
                 self.available(context, kind, inside) if context in self._where.get(kind, ()) else NOWHERE
-                for context in contexts
-                for inside in insides
+                for context in range(self.rows.contexts)
+                for inside in self._insides
             ]
             for kind in kinds
         ]
-        ones = {row: _ones(row) for some in behind for row in some if row != NOWHERE}
-        part, parts = [0] * len(kinds), 1
+        of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
+        # a kind that was not looked at, or behind which there may be more letters, stays as it is
+        unsettled = [any(row & self.unsettled for row in some if row != NOWHERE) for some in behind]
+        part = [0 if self._where.get(kind) and not unsettled[kind] else kind for kind in kinds]
+        parts = len(set(part))
         while True:
             met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset()} | {
                 row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)
-                for row, some in ones.items()
+                for row, some in of_rows.items()
             }
             numbers: dict[tuple[object, ...], int] = {}
-            finer = [
+            part = [
                 numbers.setdefault((part[k], *map(met.__getitem__, behind[k])), len(numbers)) for k in kinds
             ]
-            part = finer
             if len(numbers) == parts:
                 break
             parts = len(numbers)
         members: list[list[int]] = [[] for _ in range(parts)]
         for kind, one in enumerate(part):
-            members[one].append(self.kinds[kind])
-        self._members = members
-        self.kinds = [some[0] for some in members]
-        # a kind that was never met was not looked at: where it is met later, it is a new one
-        self.kind_of = {carry: part[kind] for carry, kind in self.kind_of.items() if kind in self._where}
-        own = self._own_kinds.items()
-        self._own_kinds = {carry: part[kind] for carry, kind in own if kind in self._where}
+            members[one] += self._members[kind]
+        self._members, self.kinds = members, [some[0] for some in members]
+        self._kind_of = {carry: part[kind] for carry, kind in self._kind_of.items()}
+        self.first_kind = part[self.first_kind]
         where: dict[int, set[int]] = {}
         for kind, met_in in self._where.items():
             where.setdefault(part[kind], set()).update(met_in)
         self._where = where
-        self._less.clear()
-        letters: list[tuple[int, int]] = []
-        self._number_of = {}
-        moved = []
-        for one, (terminal, kind) in enumerate(self.letters):
-            key = terminal, part[kind]
-            if terminal != END and one not in self._used:
-                moved.append(-1)
-                continue
-            if key not in self._number_of:
-                self._number_of[key] = len(letters)
-                letters.append(key)
-            moved.append(self._number_of[key])
-        self.letters, self._used = letters, set(range(len(letters)))
-        merged = [tuple(sorted({moved[one] for one in some})) for some in self.classes]
-        self.classes, self._class_of = [], {}
-        renamed = np.array([self._class(some) for some in merged], np.int32)
-        known = self.rows.end_class[: len(self._bits)]
-        known[:] = renamed[known]
-        bits = np.zeros((len(self._bits), (len(letters) + 63) // 64), np.uint64)
-        rows = np.zeros((len(self.classes), bits.shape[1]), np.uint64)
-        for number, some in enumerate(self.classes):
-            for one in some:
-                rows[number, one >> 6] |= np.uint64(1 << (one & 63))
-        self._bits = rows[known] if len(known) else bits
-        self._known_bits.clear()
-        self._reached.clear()
+        before, noted = self.letters, self.noted
+        self._put_letters([(terminal, part[kind]) for terminal, kind in before])
+        for one in ones(noted):
+            terminal, kind = before[one]
+            self.noted |= 1 << self._number(terminal, part[kind])
 
 
-def _ones(bits: int) -> list[int]:
+def ones(bits: int) -> list[int]:
     """Return the numbers of the bits that are set."""
     found = []
     while bits:

@@ -16,13 +16,19 @@ import numpy.typing as npt
 
 from anew.lark_machine.effort import Effort
 from anew.lark_machine.instructions import CHAR, MATCH, Instructions
-from anew.lark_machine.items_and_guards import FREE, Behind, Guards, Items, columns_of
+from anew.lark_machine.items_and_guards import FREE, FREE_SET, Behind, Guards, Items, columns_of
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""
 BROKEN, NOTHING_OWED, OWED = range(3)
 """What a byte does to a carry."""
+_ROW: Final = 64
+"""Numbers that the row of a state costs at least (`effort`)."""
+_AGAIN: Final = -1
+"""In place of a sign: the same guards again."""
+_SIGNED: Final = 1
+"""Bytes behind which guards are told by their texts."""
 Unless = tuple[tuple[int, tuple[int, ...]], ...]
 
 
@@ -65,6 +71,12 @@ class Lexer:
         self.journal: list[tuple[int, int]] = []
         """What was asked first, in order, as far as numbers depend on it: (context, carry) of a start, (-1,
         state) of a row. In the same order the numbers are the same."""
+        self._moved: dict[tuple[object, ...], int] = {}
+        """States by what of the items before went on: contexts share most of them."""
+        self._alike: dict[tuple[object, ...], int] = {}
+        self._alike_of: dict[int, int] = {}
+        self._signs: dict[tuple[Guards, Behind | None], object] = {}
+        self._sign_of: dict[tuple[object, ...], int] = {}
         self._anywhere = self.items.behind_anywhere()
         self.nothing = self._carry(FREE, self._anywhere)
         """The carry that owes nothing: number 0."""
@@ -90,6 +102,7 @@ class Lexer:
     def start(self, context: int, carry: int) -> int:
         """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
         none."""
+        carry = self.alike(carry)
         key = context, carry
         known = self._starts.get(key)
         if known is None:
@@ -108,17 +121,28 @@ class Lexer:
         """Return the state after each class of bytes, or DEAD."""
         self.journal.append((-1, number))
         items, words, unless, owed, behind, _ends, _begun = self.states[number]
+        if not items:
+            return np.full(self.width, DEAD, np.int32)
         of, count = self.items, len(items)
         rows = [of.row(one, behind) for one in (*items, *words)]
-        distinct, kinds = columns_of([of.guard_row(owed, behind), of.behinds(behind), *rows])
-        self.effort.spend(len(rows) + len(distinct))
+        beside = [of.guard_row(owed, behind), of.behinds(behind)] if owed or behind is not None else []
+        distinct, kinds = columns_of([*beside, *rows])
+        self.effort.spend((_ROW if beside else 0) + len(rows) + len(distinct))
         found = []
-        for held, behind_number, *lists in distinct:
+        for column in distinct:
+            held, behind_number = column[:2] if beside else (FREE_SET, -1)
+            lists = column[len(beside) :]
             left, after = of.guard_sets[held], DEAD
-            if left is not None and any(lists[:count]):
-                found_items, found_words = of.members(lists[:count]), of.members(lists[count:])
-                last = of.behind_of[behind_number]
-                after = self._state(found_items, found_words, unless, left, last, True)
+            some = tuple(filter(None, lists[:count]))
+            if left is not None and some:
+                also = tuple(filter(None, lists[count:]))
+                key = held, behind_number, some, also, unless if also else ()
+                known = self._moved.get(key)
+                if known is None:
+                    last = of.behind_of[behind_number] if beside else None
+                    known = self._state(of.members(some), of.members(also), unless, left, last, True)
+                    self._moved[key] = known
+                after = known
             found.append(after)
         moved: npt.NDArray[np.int32] = np.array(found, np.int32)[kinds]
         return moved
@@ -195,6 +219,47 @@ class Lexer:
         return number
 
     # --- what is owed ---------------------------------------------------------------------------------------
+
+    def alike(self, carry: int) -> int:
+        """Return a carry that each text behind meets exactly if it meets this one: of all such carries the
+        first, where that is plain. Terminals that end in the same look-ahead leave the same."""
+        known = self._alike_of.get(carry)
+        if known is None:
+            guards, behind = self.carries[carry]
+            known = carry
+            if self.is_local and guards:
+                known = self._alike.setdefault((self._sign(guards, behind), behind), carry)
+            self._alike_of[carry] = known
+        return known
+
+    def is_freed(self, carry: int, kind: int) -> bool:
+        """Return whether nothing is owed behind a class of bytes."""
+        guards, behind = self.carries[carry]
+        return self.is_local and self.items.guards_after(guards, behind, kind) == FREE
+
+    def _sign(self, guards: Guards, behind: Behind | None, depth: int = 0) -> object:
+        """Return what tells a conjunction of guards from others that other texts meet. What is deep in it, or
+        comes back to it over others, is told by itself."""
+        of = self.items
+        if behind is not None and not of.guards_look_behind(guards):
+            behind = None
+        known = self._signs.get((guards, behind))
+        if known is None:
+            if depth > _SIGNED:
+                return guards, behind
+            self._signs[guards, behind] = guards, behind
+            distinct, kinds = columns_of([of.guard_row(guards, behind), of.behinds(behind)])
+            signs = []
+            for number, behind_number in distinct:
+                left, then = of.guard_sets[number], of.behind_of[behind_number]
+                if left:
+                    same = left == guards and behind is None
+                    signs.append(_AGAIN if same else self._sign(left, then, depth + 1))
+                else:
+                    signs.append(BROKEN if left is None else NOTHING_OWED)
+            key = of.hold_at_end(guards, behind), *(signs[one] for one in kinds.tolist())
+            known = self._signs[guards, behind] = self._sign_of.setdefault(key, len(self._sign_of) + OWED)
+        return known
 
     def carry_moves(self, carry: int) -> list[int]:
         """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""

@@ -77,7 +77,7 @@ class LexerTables:
         put("classes", address_of(self.classes))
         put("width", width)
         put("contexts", self.contexts)
-        self._noted = self._end_count = self._last_count = self.explored = 0
+        self._noted = self._end_count = self._last_count = 0
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -175,12 +175,6 @@ class LexerTables:
         self._lasts.rows[first : first + len(found), 0] = found
         self._last_count += len(found)
         self._last_at.rows[state] = first, self._last_count
-
-    def explore(self, last: int | None = None) -> None:
-        """Write the moves of all states that are reached from known ones, up to state `last`."""
-        while self.explored < len(self.lexer.states) and (last is None or self.explored <= last):
-            self.put_row(self.explored)
-            self.explored += 1
 
     def _reserve_carries(self) -> None:
         carries = len(self.lexer.carries)

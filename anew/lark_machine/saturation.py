@@ -34,10 +34,10 @@ TOO_MUCH: Final = -1
 
 
 _PARSER: Final = (
-    "int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1], int32[:, ::1],"
-    " int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1]"
+    "Tuple((int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1],"
+    " int32[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1]))"
 )
-"""The types of the fields of a `Parser`: entry points take them one by one."""
+"""The types of the fields of a `Parser`: entry points take it as a plain tuple."""
 
 
 class Parser(NamedTuple):
@@ -64,6 +64,12 @@ class Parser(NamedTuple):
     """For each state, from SLOT_AT on, how runs above it may end."""
     letter_terminal: Row
     letter_boundary: Row
+
+
+@jit
+def as_parser(t: Parser) -> Parser:
+    """Return a plain tuple with the names of its fields."""
+    return Parser(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13])
 
 
 @jit
@@ -185,20 +191,7 @@ def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, sourc
     " uint64[:, ::1], uint8[::1], int64, int64)"
 )
 def saturate(
-    actions: Rows,
-    gotos: Rows,
-    origins: Row,
-    sizes: Row,
-    end_state: int,
-    cell_state: Row,
-    cell_mode: Row,
-    cell_at: Rows,
-    steps: Row,
-    slot_at: Row,
-    slot_origin: Row,
-    slot_below: Row,
-    letter_terminal: Row,
-    letter_boundary: Row,
+    parser: Parser,
     letter_variable: Rows,
     boundary_variable: Rows,
     variables: Rows,
@@ -217,11 +210,8 @@ def saturate(
     uses, at most. Returns the work that was done, in letters and slots; TOO_MUCH past `most`, -2 - room
     where there is too little.
     """
-    p = Parser(
-        actions, gotos, origins, sizes, end_state, cell_state, cell_mode, cell_at, steps,
-        slot_at, slot_origin, slot_below, letter_terminal, letter_boundary,
-    )  # fmt: skip
-    count, words, nonterminals = len(variables), values.shape[1], gotos.shape[1]
+    p = as_parser(parser)
+    count, words, nonterminals = len(variables), values.shape[1], p.gotos.shape[1]
     edges, last = np.empty((room, 2), np.int32), np.full(count, -1, np.int32)
     size = 1
     while size < 2 * room:
@@ -243,7 +233,7 @@ def saturate(
         if work > most:
             return TOO_MUCH
         cell, letter, row = variables[v, 0], variables[v, 1], variables[v, 2]
-        state, base, grown, accept = cell_state[cell], value_at[v], False, accepts[v] != 0
+        state, base, grown, accept = p.cell_state[cell], value_at[v], False, accepts[v] != 0
         if letter < 0:
             # a boundary: the union over its letters
             for w in range(words):
@@ -252,13 +242,13 @@ def saturate(
                     one = 64 * w + numba.int64(trailing_zeros(bits))
                     bits &= bits - numba.uint64(1)
                     work += 1
-                    action = actions[state, letter_terminal[one]]
+                    action = p.actions[state, p.letter_terminal[one]]
                     if action == 0:
                         continue
                     source = letter_variable[cell, one]
                     if source < 0:
                         rule = -1 - action
-                        slot = _slot(p, state, origins[rule], sizes[rule] - 1)
+                        slot = _slot(p, state, p.origins[rule], p.sizes[rule] - 1)
                         grown = _set(values[base + slot], one) or grown
                         continue
                     used = _use(edges, last, table, used, source, v)
@@ -266,19 +256,19 @@ def saturate(
                         return -2 - room
                     accept = accept or accepts[source] != 0
                     at = value_at[source]
-                    for i in range(slot_at[state + 1] - slot_at[state]):
+                    for i in range(p.slot_at[state + 1] - p.slot_at[state]):
                         grown = _add(values[base + i], values[at + i]) or grown
         else:
             listed, met = 0, 0
-            action = actions[state, letter_terminal[letter]]
+            action = p.actions[state, p.letter_terminal[letter]]
             source, above = -1, -1
             if action < 0:  # an empty rule
-                origin = origins[-1 - action]
+                origin = p.origins[-1 - action]
                 _set(pending[origin], letter)
                 stack[0], listed, is_listed[origin] = origin, 1, 1
             else:
                 above = _cell_after(p, cell, action - 1)
-                source = -1 if above < 0 else boundary_variable[above, letter_boundary[letter]]
+                source = -1 if above < 0 else boundary_variable[above, p.letter_boundary[letter]]
             # what becomes of the ends of runs directly above this cell
             fresh = -1
             position = 0
@@ -288,16 +278,16 @@ def saturate(
                     if used < 0:
                         return -2 - room
                     accept = accept or accepts[source] != 0
-                    over = cell_state[above]
-                    for i in range(slot_at[over], slot_at[over + 1]):
-                        bits_of = values[value_at[source] + i - slot_at[over]]
+                    over = p.cell_state[above]
+                    for i in range(p.slot_at[over], p.slot_at[over + 1]):
+                        bits_of = values[value_at[source] + i - p.slot_at[over]]
                         work += 1
-                        if slot_below[i] > 0:
-                            slot = _slot(p, state, slot_origin[i], slot_below[i] - 1)
+                        if p.slot_below[i] > 0:
+                            slot = _slot(p, state, p.slot_origin[i], p.slot_below[i] - 1)
                             if slot >= 0:
                                 grown = _add(values[base + slot], bits_of) or grown
                         else:
-                            origin = slot_origin[i]
+                            origin = p.slot_origin[i]
                             if _add(pending[origin], bits_of) and not is_listed[origin]:
                                 stack[listed], is_listed[origin] = origin, 1
                                 listed += 1
@@ -320,8 +310,8 @@ def saturate(
                     if first_time and any_new:
                         touched[met] = fresh
                         met += 1
-                    over_state = gotos[state, fresh]
-                    if over_state == end_state and letters[0] & numba.uint64(1):
+                    over_state = p.gotos[state, fresh]
+                    if over_state == p.end_state and letters[0] & numba.uint64(1):
                         accept = True
                         letters[0] &= ~numba.uint64(1)
                     above = -1 if over_state < 0 else _cell_after(p, cell, over_state)
@@ -338,15 +328,15 @@ def saturate(
                 one = 64 * position + numba.int64(trailing_zeros(bits))
                 letters[position] = bits & (bits - numba.uint64(1))
                 work += 1
-                action = actions[cell_state[above], letter_terminal[one]]
+                action = p.actions[p.cell_state[above], p.letter_terminal[one]]
                 if action == 0:
                     continue
                 source = letter_variable[above, one]
                 if source < 0:
                     rule = -1 - action
-                    origin = origins[rule]
-                    if sizes[rule] > 1:
-                        slot = _slot(p, state, origin, sizes[rule] - 2)
+                    origin = p.origins[rule]
+                    if p.sizes[rule] > 1:
+                        slot = _slot(p, state, origin, p.sizes[rule] - 2)
                         if slot >= 0:
                             grown = _set(values[base + slot], one) or grown
                     elif _set(pending[origin], one) and not is_listed[origin]:
@@ -426,20 +416,7 @@ def run_from(
     " int32[::1], int32[::1], uint64[:, ::1], int64)"
 )
 def certain(
-    actions: Rows,
-    gotos: Rows,
-    origins: Row,
-    sizes: Row,
-    end_state: int,
-    cell_state: Row,
-    cell_mode: Row,
-    cell_at: Rows,
-    steps: Row,
-    slot_at: Row,
-    slot_origin: Row,
-    slot_below: Row,
-    letter_terminal: Row,
-    letter_boundary: Row,
+    parser: Parser,
     letter_variable: Rows,
     value_at: npt.NDArray[np.int64],
     values: Bits,
@@ -456,10 +433,7 @@ def certain(
     `below`, `below_at`: the cells that may be directly below a cell, as from `make_cells`. Past `most`
     nodes or choices the others are taken for uncertain.
     """
-    p = Parser(
-        actions, gotos, origins, sizes, end_state, cell_state, cell_mode, cell_at, steps,
-        slot_at, slot_origin, slot_below, letter_terminal, letter_boundary,
-    )  # fmt: skip
+    p = as_parser(parser)
     words, wanted = values.shape[1], len(wanted_cells)
     room = wanted + most
     cells, rows = np.empty(room + 1, np.int32), np.empty((room + 1, words), np.uint64)
@@ -472,8 +446,8 @@ def certain(
         node, count = _node(cells, rows, table, count, wanted_cells[i], wanted_rows[i])
         numbers[i] = node
     slots = 1
-    for i in range(len(slot_at) - 1):
-        slots = max(slots, slot_at[i + 1] - slot_at[i])
+    for i in range(len(p.slot_at) - 1):
+        slots = max(slots, p.slot_at[i + 1] - p.slot_at[i])
     found = np.zeros((slots, words), np.uint64)
     # of each node, ways: (depth, goals...); a goal is nodes, of which one must do; all goals of a way must
     # do.
@@ -482,27 +456,27 @@ def certain(
     used, expanded, full = 0, 0, False
     ends = np.zeros(room + 1, np.uint8)
     marks, here, other = (
-        np.zeros(len(cell_state), np.int32),
-        np.empty(len(cell_state), np.int32),
-        np.empty(len(cell_state), np.int32),
+        np.zeros(len(p.cell_state), np.int32),
+        np.empty(len(p.cell_state), np.int32),
+        np.empty(len(p.cell_state), np.int32),
     )
     mark = 0
     while expanded < count and not full:
         node = expanded
         cell = cells[node]
-        state = cell_state[cell]
+        state = p.cell_state[cell]
         expanded += 1
         if run_from(p, cell, rows[node], letter_variable, value_at, values, accepts, found):
             ends[node] = 1
             continue
-        first, last = slot_at[state], slot_at[state + 1]
+        first, last = p.slot_at[state], p.slot_at[state + 1]
         for i in range(first, last):
-            depth, first_of_depth = slot_below[i], True
+            depth, first_of_depth = p.slot_below[i], True
             for j in range(first, i):
-                first_of_depth = first_of_depth and slot_below[j] != depth
+                first_of_depth = first_of_depth and p.slot_below[j] != depth
             is_empty = True
             for j in range(i, last):
-                if slot_below[j] == depth:
+                if p.slot_below[j] == depth:
                     for w in range(words):
                         is_empty = is_empty and found[j - first, w] == 0
             if not first_of_depth or is_empty:
@@ -531,15 +505,15 @@ def certain(
                 said[goal] = 0
                 used += 1
                 for j in range(first, last):
-                    if slot_below[j] != depth:
+                    if p.slot_below[j] != depth:
                         continue
                     bits, is_empty = found[j - first], True
                     for w in range(words):
                         is_empty = is_empty and bits[w] == 0
                     if is_empty:
                         continue
-                    after = gotos[cell_state[here[a]], slot_origin[j]]
-                    if after == end_state:
+                    after = p.gotos[p.cell_state[here[a]], p.slot_origin[j]]
+                    if after == p.end_state:
                         if bits[0] & numba.uint64(1):
                             is_met = True
                         continue
@@ -593,20 +567,7 @@ def certain(
     f"int64({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[::1], uint64[::1], int64)"
 )
 def reaches(
-    actions: Rows,
-    gotos: Rows,
-    origins: Row,
-    sizes: Row,
-    end_state: int,
-    cell_state: Row,
-    cell_mode: Row,
-    cell_at: Rows,
-    steps: Row,
-    slot_at: Row,
-    slot_origin: Row,
-    slot_below: Row,
-    letter_terminal: Row,
-    letter_boundary: Row,
+    parser: Parser,
     letter_variable: Rows,
     value_at: npt.NDArray[np.int64],
     values: Bits,
@@ -621,14 +582,11 @@ def reaches(
 
     A pair (height, cell on top) has the letters with which it was tried.
     """
-    p = Parser(
-        actions, gotos, origins, sizes, end_state, cell_state, cell_mode, cell_at, steps,
-        slot_at, slot_origin, slot_below, letter_terminal, letter_boundary,
-    )  # fmt: skip
+    p = as_parser(parser)
     words = len(letters)
     slots = 1
-    for i in range(len(slot_at) - 1):
-        slots = max(slots, slot_at[i + 1] - slot_at[i])
+    for i in range(len(p.slot_at) - 1):
+        slots = max(slots, p.slot_at[i + 1] - p.slot_at[i])
     found, lowest = np.zeros((slots, words), np.uint64), len(stack) - 1
     room, tries = 256, 0
     pending_height, pending_cell = np.empty(room, np.int32), np.empty(room, np.int32)
@@ -645,7 +603,7 @@ def reaches(
         tries += 1
         if tries > most:
             return TOO_MUCH - 1
-        key = height * len(cell_state) + cell
+        key = height * len(p.cell_state) + cell
         mask = len(table) - 1
         at = _hashed(key) & mask
         while table[at] >= 0 and keys[table[at]] != key:
@@ -676,17 +634,17 @@ def reaches(
             continue
         if run_from(p, cell, new, letter_variable, value_at, values, accepts, found):
             return lowest
-        state = cell_state[cell]
-        for i in range(slot_at[state], slot_at[state + 1]):
-            bits, is_empty = found[i - slot_at[state]], True
+        state = p.cell_state[cell]
+        for i in range(p.slot_at[state], p.slot_at[state + 1]):
+            bits, is_empty = found[i - p.slot_at[state]], True
             for w in range(words):
                 is_empty = is_empty and bits[w] == 0
-            under = height - 1 - slot_below[i]
+            under = height - 1 - p.slot_below[i]
             if is_empty or under < 0:
                 continue
-            after = gotos[cell_state[stack[under]], slot_origin[i]]
+            after = p.gotos[p.cell_state[stack[under]], p.slot_origin[i]]
             lowest = min(lowest, under)
-            if after == end_state:
+            if after == p.end_state:
                 if bits[0] & numba.uint64(1):
                     return lowest  # type: ignore[no-any-return]
                 continue

@@ -9,6 +9,7 @@ from typing import Any
 import grammars_drawn as drawn
 import numpy as np
 import pytest
+from lark.indenter import PythonIndenter
 from lark_reference import takes
 
 import structgen as sg
@@ -219,6 +220,53 @@ def test_masks_are_the_same_where_places_are_forgotten(most: int, monkeypatch: p
         one.advance(token)
         other.advance(token)
     assert forgetful.sizes["places"] < whole.sizes["places"]
+
+
+def test_a_lexer_of_a_hundred_thousand_states_is_made_where_texts_need_it() -> None:
+    tokenizer, lines = vocabularies.load("small"), PythonIndenter()
+    grammar = sg.lark(GRAMMARS / "python.lark", postlex=lines)
+    compiled, today = (
+        CompiledLark(grammar, tokenizer, None, False),
+        sg.compile(grammar, tokenizer, store=False),
+    )
+    assert compiled.sizes["lexer_states"] < 8_000
+    ours, theirs = sg.allocate_mask(1, tokenizer.vocab_size), sg.allocate_mask(1, tokenizer.vocab_size)
+    held = json.loads((GRAMMARS / "python.texts.json").read_text(encoding="utf-8"))["accepted"]
+    texts = [one["text"] for one in held if "match" in one["text"] or "f'" in one["text"]]
+    assert len(texts) > 3
+    for text in texts[:6]:
+        ahead, behind = sg.Matcher(compiled), sg.Matcher(today)
+        for token in tokenizer.encode(text.encode()):
+            ahead.fill_mask(ours)
+            behind.fill_mask(theirs)
+            assert np.array_equal(ours.array, theirs.array)
+            ahead.advance(token)
+            behind.advance(token)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "stmt: T _NL | opened T closed _NL\nopened: LPAR | LPAR LPAR\nclosed: RPAR | RPAR RPAR",
+        "stmt: T _NL | call _NL\ncall: LPAR T | LPAR LPAR T RPAR RPAR",
+    ],
+)
+def test_brackets_that_rules_open_unevenly_are_counted(rules: str) -> None:
+    text = (
+        f'start: stmt+\n{rules}\nT: "a"\nLPAR: "("\nRPAR: ")"\n_NL: /(\\n *)+/\n'
+        "%declare _INDENT _DEDENT\n%ignore / +/\n"
+    )
+    assert wrong(text, "a()\n ", 5, drawn.Blocks()) == []
+
+
+def test_hundreds_of_strings_of_one_rule_are_told_apart() -> None:
+    words = sorted({f"{one * 7919 % 9973:x}z" for one in range(400)})
+    compiled = machine("start: (w)*\nw: " + " | ".join(f'"{word}"' for word in words) + "\n")
+    state = compiled.start.index
+    for word in (words[3], words[-1], words[200]):
+        state = compiled.bytes_index(state, word.encode())
+        assert compiled.may_end(state)
+    assert compiled.bytes_index(state, b"zz") == -1
 
 
 def test_a_long_text_makes_no_more_states() -> None:
