@@ -513,9 +513,8 @@ def certain(
                     if is_empty:
                         continue
                     after = p.gotos[p.cell_state[here[a]], p.slot_origin[j]]
-                    if after == p.end_state:
-                        if bits[0] & numba.uint64(1):
-                            is_met = True
+                    if after == p.end_state and bits[0] & numba.uint64(1):
+                        is_met = True
                         continue
                     above = -1 if after < 0 else _cell_after(p, here[a], after)
                     if above >= 0:
@@ -644,10 +643,8 @@ def reaches(
                 continue
             after = p.gotos[p.cell_state[stack[under]], p.slot_origin[i]]
             lowest = min(lowest, under)
-            if after == p.end_state:
-                if bits[0] & numba.uint64(1):
-                    return lowest  # type: ignore[no-any-return]
-                continue
+            if after == p.end_state and bits[0] & numba.uint64(1):
+                return lowest  # type: ignore[no-any-return]
             above = -1 if after < 0 else _cell_after(p, stack[under], after)
             if above < 0:
                 continue

@@ -110,6 +110,13 @@ def test_a_rule_whose_terminal_has_no_lexeme_is_never_begun() -> None:
     assert wrong(text, "abc", 5) == []
 
 
+def test_a_text_goes_on_where_the_start_rule_that_was_read_begins_itself() -> None:
+    text = (
+        'start: start "a"* y | "a" A+ | "a"\nx: |\ny.1: "a" x* "a"? | A* start+ start\nA: "c"\n%ignore /c+/\n'
+    )
+    assert wrong(text, "ac", 5) == []
+
+
 def test_blocks_whose_newlines_are_taken_in_by_blanks() -> None:
     text = (
         'start: stmt+\nstmt: T1 _NL | T1 ":" _NL _INDENT stmt+ _DEDENT\nT1: "c"\n_NL: /(\\r?\\n[\\t ]*)+/\n'
