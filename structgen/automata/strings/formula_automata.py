@@ -91,15 +91,18 @@ class FormulaReader:
         return done[0]
 
     def _is_joined(self, above: All | Any_, part: Formula) -> bool:
-        """Return whether a part is made together with its neighbours: lengths of a conjunction; patterns and
-        words of a disjunction."""
-        return isinstance(part, Length) if isinstance(above, All) else isinstance(part, (Pattern, Words))
+        """Return whether a part is made together with its neighbours: lengths and excluded words of a
+        conjunction; patterns and words of a disjunction."""
+        return not _asks(part) if isinstance(above, All) else isinstance(part, (Pattern, Words))
 
     def _together(self, formula: All | Any_, parts: list[Automaton]) -> Automaton:
         """Return the automaton of a conjunction or a disjunction; `parts`: of the parts that are not
         `_is_joined`."""
         if isinstance(formula, All):
             least, most = bounds(formula.of)
+            excluded = [one.of for part in formula.of if (one := _excluded(part)) is not None]
+            if excluded:
+                parts.append(complement(self._atom(Words(frozenset().union(*excluded)))))
             if not parts:
                 return of_lengths(least, most, self._most)
             return within(both(parts, self._most), least, most, self._most)
@@ -190,7 +193,12 @@ class FormulaReader:
 
 def _asks(formula: Formula) -> bool:
     """Return whether a part of a conjunction is neither a length nor excluded words."""
-    return not (isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words)))
+    return not isinstance(formula, Length) and _excluded(formula) is None
+
+
+def _excluded(formula: Formula) -> Words | None:
+    """Return the words that a formula excludes, if it says nothing else."""
+    return formula.of if isinstance(formula, Not) and isinstance(formula.of, Words) else None
 
 
 def _without_surrogates(of: Automaton) -> Automaton:

@@ -31,6 +31,8 @@ _NO_STATES: Final[Row] = np.empty(0, np.int32)
 _FIRST_DEMAND: Final = frozenset((0,))
 _PLACES: Final = 8
 """The states of the free string."""
+_ROWS_A_STATE: Final = 3
+"""Rows of bytes for each state of a large automaton, at most: those inside characters are rows too."""
 _FIRST_ROOM: Final = 64
 """States for which a pool has room at first: half of all specifications have fewer than 21."""
 Outcome: TypeAlias = Callable[[frozenset[int]], int]
@@ -179,7 +181,7 @@ class StringPool:
 
         def make() -> ByteRows:
             found = self._reader.spec(spec, lone=self.lone)
-            return byte_rows(found.automaton, found.outcomes, self.lone, self._most)
+            return byte_rows(found.automaton, found.outcomes, self.lone, _ROWS_A_STATE * self._most)
 
         if spec.judge is not None:
             return make()
