@@ -100,7 +100,7 @@ def judge(text: str, postlex: Any = None) -> lark.Lark | None:
     """Return lark's parser of a grammar, None where lark refuses it."""
     try:
         return build(text, **({} if postlex is None else {"postlex": postlex}))
-    except Exception:
+    except lark.exceptions.LarkError:
         return None
 
 
