@@ -34,6 +34,12 @@ class StructgenError(Exception):
             where = f"{file}, {self.where}" if self.where else file
             StructgenError.__init__(self, self.what, where=where, cure=self.cure)
 
+    def name_schemas(self, pointers: Iterable[str]) -> None:
+        """Put the JSON pointers of some schemas for the place, if none is named yet."""
+        if not self.where:
+            where = ", ".join(pointer or "#" for pointer in pointers)
+            StructgenError.__init__(self, self.what, where=where, cure=self.cure)
+
 
 class OptionError(StructgenError):
     """An option has a value, or a combination of values, that is not offered."""
@@ -73,13 +79,6 @@ class LimitError(StructgenError):
     def __init__(self, what: str, *, limit: str, where: str = "", cure: str = "") -> None:
         self.limit = limit
         super().__init__(what, where=where, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).")
-
-    def at(self, pointers: Iterable[str]) -> LimitError:
-        """Return the error at the schemas of some JSON pointers; as it is where it names a place."""
-        if self.where:
-            return self
-        where = ", ".join(pointer or "#" for pointer in pointers)
-        return LimitError(self.what, limit=self.limit, where=where, cure=self.cure)
 
 
 class GrammarError(StructgenError):

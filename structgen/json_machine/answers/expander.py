@@ -398,7 +398,8 @@ class Expander:
             if entry.number is not None:
                 number = self.numbers.start(entry.number, self.outcome)
         except LimitError as error:
-            raise error.at(self.network.sources(self.place_of[row])) from None
+            error.name_schemas(self.network.sources(self.place_of[row]))
+            raise
         values = (
             1,
             -1 if entry.object is None else self.residue(entry.object, False),

@@ -195,7 +195,8 @@ class Oracle:
                 if mask & kind and scalars.satisfiable(scalars.demand(demand, kind), kind):
                     return True
         except LimitError as error:
-            raise error.at(self.tables.sources((demand,))) from None
+            error.name_schemas(self.tables.sources((demand,)))
+            raise
         if mask & OBJECT:
             for shape in self.shapes.objects(demand):
                 if shape.plain and not shape.lo and shape.hi is None:
