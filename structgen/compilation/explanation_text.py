@@ -38,7 +38,7 @@ def line(*body: StyledText, left: int = 0) -> TextLine:
 def section(
     title: str, rows: Sequence[TextLine], style: str = "bold", most: int = _MOST_LISTED
 ) -> Iterator[TextLine]:
-    """Yield a title over some lines, `most` of them; nothing where there are none."""
+    """Yield a title and at most `most` of some lines below it; nothing where there are no lines."""
     if rows:
         yield line()
         yield line((title, style))

@@ -300,10 +300,12 @@ class Inspection:
         """Whether any character of a key may be written as an escape."""
         return int(self._tables.context[L.C_KEY_ESCAPES]) == L.ESCAPES_ANY
 
-    def extra_start(self, row: int) -> int:
-        """Return the start state of the automaton of an object's extra keys, -1 where none may come."""
+    def farthest_key(self, row: int) -> int:
+        """Return how many characters, at most, an object's extra key that is begun still needs, if any text
+        may stand among them; UNBOUNDED where that is not so, or no extra key may come."""
         self._expander.know_residue(row)
-        return int(self._tables.rows(L.T_RES)[row, L.R_EXTRA])
+        start = int(self._tables.rows(L.T_RES)[row, L.R_EXTRA])
+        return L.UNBOUNDED if start < 0 else min(self._strings.until_any_text(start), L.UNBOUNDED)
 
     def place_row(self, frame: int) -> int:
         """Return the row of the place of the value in a frame."""

@@ -1,4 +1,4 @@
-"""The sets of characters of Python's regular expressions.
+"""Which characters the classes of Python's regular expressions match.
 
 re itself is asked which code points its classes and its case folding match, so the answer is that of the
 running Python.

@@ -16,7 +16,7 @@ from structgen.automata.strings.automata import EVERY, MOST_STATES
 from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader
 from structgen.automata.strings.held_automata import HeldByContent
-from structgen.automata.strings.kernels import FAR, Longs, Row, Table
+from structgen.automata.strings.kernels import FAR, Longs, Row, Table, nearest
 from structgen.automata.strings.lengths import counted, longest_rests
 from structgen.automata.strings.utf8_rows import WIDTH, ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
@@ -32,7 +32,8 @@ _FIRST_DEMAND: Final = frozenset((0,))
 _PLACES: Final = 8
 """The states of the free string."""
 _ROWS_A_STATE: Final = 3
-"""Rows of bytes for each state of a large automaton, at most: those inside characters are rows too."""
+"""A spec may have so many rows of bytes for each state that an automaton may have: places inside characters
+have rows too."""
 _FIRST_ROOM: Final = 64
 """States for which a pool has room at first: half of all specifications have fewer than 21."""
 Outcome: TypeAlias = Callable[[frozenset[int]], int]
@@ -290,6 +291,15 @@ class StringPool:
         """Return how many characters the shortest rest has at most, in whichever state of the spec that
         starts in `start`."""
         return int(self._at(start)[0].rows.rests.max())
+
+    def until_any_text(self, start: int) -> int:
+        """Return how many characters, at most, a string of the spec that starts in `start` still needs in
+        whichever state, if any text may stand among them; `FAR` where some state leads to no such place."""
+        rows = self._at(start)[0].rows
+        of, free = rows.automaton, np.zeros(rows.automaton.states, np.uint8)
+        free[rows.total] = 1
+        before = int(nearest(of.trans, np.ones(of.alphabet.width, np.int64), free).max())
+        return FAR if before >= FAR else before + int(rows.rests[rows.total].max())
 
     def is_endless(self, start: int) -> bool:
         """Return whether endlessly many strings go on from each state of a spec that starts in `start`.

@@ -451,8 +451,9 @@ class TokenBounds:
 
     def _key(self, row: int) -> int:
         """Return a bound for the rest of a key that is not named, of an object."""
-        is_any = self._many and self._machine.extra_start(row) == StringPool.FREE
-        return _QUOTED + _NAME if is_any else L.UNBOUNDED  # of others there may be few
+        if not self._many:
+            return L.UNBOUNDED
+        return min(_QUOTED + _NAME + self._machine.farthest_key(row) * _WIDEST, L.UNBOUNDED)
 
     def _array(self, row: int) -> int:
         machine = self._machine
