@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from time import perf_counter
 from typing import Any
 
@@ -18,27 +17,21 @@ from structgen.compilation.explanation_text import (
     section,
     shortened,
 )
-from structgen.errors import GrammarError, OptionError
+from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.language.remarks import NO_REMARKS, Conflict
 from structgen.lark_grammars.bound.bound_lark import BoundLark
+from structgen.lark_grammars.compiled.beaten import beaten, beaten_in
+from structgen.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.lark_grammars.lark_grammar import LarkGrammar
-from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.lexer.lexemes import DECIDED
-from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
-from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
-from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.text_grammars.context_free.productive_symbols import S, productive
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import TOKEN, Language
 from structgen.text_grammars.machine.random_sentences import random_word
 from structgen.text_grammars.text_grammar import TextGrammar
 
-_SAMPLES = 8
-"""Texts of a terminal of which it is told what they become."""
 _MOST_OF_CONFLICTS = 200
 """Lines about conflicts that are printed."""
-_BEHINDS = 64
-"""Ways in which a lexeme may be preceded that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +118,7 @@ def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator
         ]
         conflicts += ["  and does not reduce by", *(f"    {one}" for one in conflict.dropped)]
     yield from section("Conflicts that lark resolves", indented(conflicts), most=_MOST_OF_CONFLICTS)
-    beaten = [
+    never_win = [
         f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}"
         for one in explanation.beaten
     ]
@@ -134,7 +127,7 @@ def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator
         ("Rules that derive no text", explanation.unproductive),
         ("Terminals of no use to a rule", explanation.unused_terminals),
         ("Terminals that never come: they are declared, and nothing makes them", explanation.never_made),
-        ("Terminals that can never win", beaten),
+        ("Terminals that can never win", never_win),
     ):
         yield from section(title, indented(found))
     yield from missing(explanation.missing_bytes)
@@ -169,7 +162,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     if language is not None and shortest is not None:
         words = tuple(random_word(language, source).decode() for _ in range(sentences))
     kind, remarks = grammar.source, NO_REMARKS
-    beaten: tuple[Beaten, ...] = ()
+    never_win: tuple[Beaten, ...] = ()
     unproductive: tuple[str, ...] = ()
     costs = GrammarCosts(
         parser_states=sizes.get("parser_states", 0),
@@ -179,9 +172,8 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     if isinstance(grammar, BoundLark | LarkGrammar):
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
         tables = lark.tables
-        lexer = language.reader.lexer if isinstance(language, ContextualLanguage) else Lexer(tables)
         kind, remarks = "a Lark grammar under LALR(1) with lark's contextual lexer", tables.remarks
-        beaten = _beaten(tables, lexer, grammar.limits.oracle_steps)
+        never_win = _beaten(lark, language)
         made = {at for at, one in enumerate(tables.terminals) if one.pattern is not None or at == 0}
         if tables.indentation is not None:
             made |= {tables.indentation.indent, tables.indentation.dedent}
@@ -207,7 +199,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         unproductive=unproductive,
         unused_terminals=remarks.unused_terminals,
         never_made=remarks.never_made,
-        beaten=beaten,
+        beaten=never_win,
         shortest=shortest,
         sentences=words,
         costs=costs,
@@ -239,71 +231,17 @@ def _as_written(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in written if name.strip() == name and not name.startswith("$")))
 
 
-# --- terminals that never win -------------------------------------------------------------------------------
-
-
-def _beaten(tables: ParserTables, lexer: Lexer, steps: int) -> tuple[Beaten, ...]:
-    """Return the terminals that no lexeme is of. What is not found out in `steps` steps is left out."""
-    contexts: dict[int, list[int]] = {}
-    for number, context in enumerate(tables.contexts):
-        for terminal in {*context.terminals, *(one for _t, of in context.unless for one in of)}:
-            contexts.setdefault(terminal, []).append(number)
-    behinds = list(_behinds(lexer))
-    found = []
-    for terminal, numbers in sorted(contexts.items()):
-        pairs = [(number, behind) for number in numbers for behind in behinds]
-        if any(lexer.shortest_text(lexer.start(*pair), terminal) is not None for pair in pairs):
-            continue
-        starts = [lexer.start(*pair) for pair in pairs]
-        if len(behinds) < _BEHINDS and _never(lexer, starts, terminal, steps):
-            winners = {won for start in starts for won in _winners(lexer, start, terminal)}
-            names = tuple(sorted(tables.terminals[won].shown for won in winners))
-            found.append(Beaten(tables.terminals[terminal].shown, names))
-    return tuple(found)
-
-
-def _behinds(lexer: Lexer) -> Iterator[LookBehindState]:
-    """Yield what may be known of the text before a lexeme, _BEHINDS at most."""
-    seen, pending = {lexer.initial_look_behind()}, [lexer.initial_look_behind()]
-    while pending and len(seen) < _BEHINDS:
-        behind = pending.pop()
-        for byte in lexer.representative:
-            after = lexer.step_look_behind(behind, byte)
-            if after not in seen and len(seen) < _BEHINDS:
-                seen.add(after)
-                pending.append(after)
-    yield from seen
-
-
-def _never(lexer: Lexer, starts: list[int], terminal: int, steps: int) -> bool:
-    """Return whether no text makes a lexeme of a terminal: all states of lexemes are looked at."""
-    seen, pending = set(starts), list(dict.fromkeys(starts))
-    while pending:
-        state = pending.pop()
-        if -1 - terminal in lexer.end(state).sources:
-            return False
-        for byte in lexer.representative:
-            steps -= 1
-            move = lexer.move(state, byte)
-            if -1 - terminal in move.sources or steps < 0:
-                return False
-            if move.after >= 0 and move.after not in seen:
-                seen.add(move.after)
-                pending.append(move.after)
-    return True
-
-
-def _winners(lexer: Lexer, start: int, terminal: int) -> Iterator[int]:
-    """Yield the terminals that the shortest texts of a terminal become."""
-    for text in islice(lexer.sample_lexemes(terminal), _SAMPLES):
-        state = start
-        for byte in (*text, -1):
-            move = lexer.end(state) if byte < 0 else lexer.move(state, byte)
-            if move.after == DECIDED:
-                source = move.sources[0]
-                won = -1 - source if source < 0 else lexer.states[state].slots[source].terminal
-                if won >= 0:
-                    yield won
-            if move.after < 0:
-                break
-            state = move.after
+def _beaten(grammar: LarkGrammar, language: Language | None) -> tuple[Beaten, ...]:
+    """Return the terminals that no lexeme is of; none where that was not found out within the limits."""
+    tables = grammar.tables
+    try:
+        if isinstance(language, LarkLanguage):
+            found = beaten_in(language.compiled.answers.letters)
+        else:
+            found = beaten(tables, grammar.is_local, grammar.limits)
+    except LimitError:
+        return ()
+    shown = [one.shown for one in tables.terminals]
+    return tuple(
+        Beaten(shown[one.terminal], tuple(sorted(shown[won] for won in one.winners))) for one in found
+    )

@@ -2,13 +2,13 @@
 
 What comes in: a Lark grammar. What goes out: a `LarkGrammar`; compiled, a `CompiledLark`.
 
-Packages, each above those before it: `reading` (lark's own tables, loaded and frozen), `lexer` (the
-contextual lexer as an automaton of lexeme states), `parser` (the LALR(1) automaton over shared stacks, and
-the slow reader of texts), `compiled` (steps and masks in compiled code), `liveness` (whether a text can be
-completed), `tables` (the arrays of compiled code), `kept` (files), `bound`
-(terminals bound to other grammars), `masks` (`CompiledLark`, and its answers to questions of compiled code).
+An end of a lexeme is a terminal with a debt. Lark takes the match of its best thread, however late that one
+ends; so where a lexeme ends while better threads are alive, these must never match: a negative look-ahead on
+the rest. A state is a set of readings (a place of the parser, a state of the lexer, a column), each exact by
+itself, and its mask is the union of theirs.
 
-`lark_grammar` has the public function `sg.lark`. The main idea: inside a lexeme, the effect of a token
-depends on the lexeme's state only, and is recorded once; the parser then decides which lexeme ends are
-allowed.
+Packages, each above those before it: `reading` (lark's own tables, loaded and frozen), `lexer` (the automaton
+of lexemes and their debts), `kept` (the file of a grammar's tables), `liveness` (whether some text goes on),
+`machine` (steps and masks in compiled code), `compiled` (`CompiledLark`, its completions, what may come next,
+its file), `bound` (terminals bound to other grammars). `lark_grammar` has the public function `sg.lark`.
 """

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.bound.bound_lark import BoundLark
-from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.reading.lark_loader import (
@@ -25,8 +24,6 @@ from structgen.lark_grammars.reading.lark_loader import (
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.reading.pattern_places import patterns_placed
 from structgen.lark_grammars.reading.plain_rules import load_rules
-from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.lark_grammars.tables.prepared_lexer import Ahead
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text
@@ -121,14 +118,9 @@ class LarkGrammar(LoadedLark):
         return f"lark {self.digest}"
 
     @property
-    def ahead(self) -> Ahead | None:
-        """The tables that hold for all vocabularies, if they were computed."""
-        return None if self._found.ahead is None else self._found.ahead.read()
-
-    def refuse(self) -> None:
-        """Delete the file from which the grammar was read, with a StoreWarning: its numbers are invalid."""
-        if self._found.ahead is not None:
-            self._found.ahead.refuse()
+    def has_masks(self) -> bool:
+        """True: its language for a target is compiled."""
+        return True
 
     @property
     def limits(self) -> Limits:
@@ -140,20 +132,12 @@ class LarkGrammar(LoadedLark):
         """What it was made from."""
         return "a Lark grammar"
 
-    @property
-    def has_masks(self) -> bool:
-        """Whether compiled code can fill its masks: no lexeme looks behind its beginning, and there are not
-        too many terminals."""
-        return self.is_local and len(self._tables.terminals) <= K.MOST_TERMINALS
-
     def compiled(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
     ) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
-        if not self.has_masks:
-            return super().compiled(tokenizer, limits, store)
-        # start-up: a grammar that is only parsed or explained needs no machine
-        from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+        # start-up: a grammar that is only loaded needs no machine
+        from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 
         with THIS_CALL.begin():
             return CompiledLark(self, tokenizer, limits, store)
@@ -164,13 +148,14 @@ class LarkGrammar(LoadedLark):
         return LarkGrammar(self._find, self._arguments, self._limits, self._missing | missing, self._whole)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        """Return the language of lark, not compiled."""
-        if target is None or not self.has_masks:
-            return ContextualLanguage(self._tables, limits)
+        """Return the language of lark: byte by byte, or with masks for a target."""
         # start-up time: a program that loads a grammar may never compile it
-        from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+        from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
+        from structgen.lark_grammars.compiled.lark_language import LarkLanguage
         from structgen.text_grammars.machine.masked_language import Masked
 
+        if target is None:
+            return LarkLanguage(self, limits)
         return Masked(CompiledLark(self, target.tokenizer, limits, target.store))
 
     def __reduce__(self) -> tuple[Any, ...]:

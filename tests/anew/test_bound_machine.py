@@ -12,7 +12,7 @@ from bound_reference import BoundReference
 from lark_reference import differences
 
 import structgen as sg
-from anew.lark_machine.bound_lark import BoundLark
+from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.bound import bound_lark as todays
 from structgen.limits import Limits
 

@@ -12,7 +12,7 @@ from lark_reference import takes
 from test_lark_machine import machine
 
 import structgen as sg
-from anew.lark_machine.compiled_lark import CompiledLark
+from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.maskbench import vocabularies
 
 GRAMMARS = Path(__file__).resolve().parents[2] / "grammars"

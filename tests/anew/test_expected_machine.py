@@ -8,8 +8,8 @@ import pytest
 from test_lark_machine import TOKENS, machine
 
 import structgen as sg
-from anew.lark_machine.beaten import beaten
-from anew.lark_machine.lark_language import LarkLanguage
+from structgen.lark_grammars.compiled.beaten import beaten
+from structgen.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.text_grammars.machine.random_sentences import random_word

@@ -10,8 +10,8 @@ import pytest
 from test_lark_machine import GRAMMARS, TOKENS
 
 import structgen as sg
-from anew.lark_machine import kept
-from anew.lark_machine.compiled_lark import CompiledLark
+from structgen.lark_grammars.compiled import kept_lark as kept
+from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.core.compiled import State
 from structgen.maskbench import vocabularies
 from structgen.store.mask_store import MaskStore

@@ -13,8 +13,8 @@ from lark.indenter import PythonIndenter
 from lark_reference import takes
 
 import structgen as sg
-from anew.lark_machine import answers
-from anew.lark_machine.compiled_lark import CompiledLark
+from structgen.lark_grammars.compiled import lark_answers as answers
+from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.core.compiled import State
 from structgen.maskbench import vocabularies
 

@@ -1,5 +1,4 @@
-"""Lark grammars whose declared terminals are bound to other grammars.
+"""Lark grammars whose declared terminals are bound to other grammars: `sg.lark(..., bind=...)`.
 
-`bound_lark` is the language; `bound_reading` reads its texts; `bound_proofs` decides whether an item can be
-completed.
+`bound_reading` reads them byte by byte, `bound_lark` is the grammar and its `Language`.
 """

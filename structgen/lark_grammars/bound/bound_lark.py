@@ -1,26 +1,21 @@
 """Lark grammars under the contextual lexer whose declared terminals are bound to other grammars.
 
-The texts of such a grammar are defined in docs/decisions/016-bound-terminals.md. It is read byte by byte by
-the reader of `bound_reading`; its masks are those of any `Language`.
+The texts of such a grammar are defined in docs/decisions/016-bound-terminals.md. It is read symbol by symbol
+(`bound_reading`); its masks are those of any `Language`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
-from structgen.lark_grammars.bound.bound_proofs import Proofs
-from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items
+from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items, Proofs
+from structgen.lark_grammars.compiled.lark_expected import classes_of_bytes
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
-from structgen.lark_grammars.lexer.work_budget import WorkBudget
-from structgen.lark_grammars.parser.contextual_reader import ContextualReader
-from structgen.lark_grammars.parser.lalr_parser import Parser
-from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Context, ParserTables, rule_as_written
-from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.language import InsidePart as Within
@@ -83,7 +78,7 @@ class BoundLark(TextGrammar):
             # a terminal that no rule uses has no number
             if name in numbers:
                 languages[numbers[name]] = language
-        return BoundLanguage(self.of.tables, languages, limits)
+        return BoundLanguage(self.of, languages, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._made
@@ -95,25 +90,17 @@ class BoundLanguage(Language):
     has_places = True
     has_stack = True
 
-    def __init__(
-        self, tables: ParserTables, all_bound: Mapping[int, Language | None], limits: Limits
-    ) -> None:
-        """`tables`: with stand-ins for the bound terminals; `all_bound`: these (None: without a text)."""
-        planned = ContextualReader(tables, WorkBudget(limits))
-        least = planned.lexer.shortest_lengths()
-        bound = {terminal: language for terminal, language in all_bound.items() if language is not None}
-        for terminal, of in all_bound.items():
-            least[terminal] = UNREACHABLE if of is None else len(of.shortest(of.start()))
-        parser = Parser(tables, least)
-        own = ContextualReader(_without(tables, all_bound), planned.budget).with_parser(parser)
-        self.reader = BoundReader(own, bound)
-        of_lark = ContextualLanguage(tables, limits).classes  # columns are of them, too
-        self.classes = common_classes([of_lark, *(language.classes for language in bound.values())])
-        self.specials = frozenset(token for language in bound.values() for token in language.specials)
+    def __init__(self, grammar: LoadedLark, bound: Mapping[int, Language | None], limits: Limits) -> None:
+        """`grammar`: with stand-ins for the bound terminals; `bound`: these (None: without a text)."""
+        self.reader = BoundReader(grammar, bound, limits)
+        of_lark = classes_of_bytes(bytes(self.reader.planned.lexer.classes), grammar.tables)
+        own, parts = bytes(self.reader.lexer.classes), self.reader.bound.values()
+        self.classes = common_classes([of_lark, own, *(language.classes for language in parts)])
+        self.specials = frozenset(token for language in parts for token in language.specials)
         self.counts_tokens = self.reader.counts_tokens
         self._symbols = [self.classes.index(kind) for kind in range(max(self.classes) + 1)]
         symbols = [*self._symbols, *(TOKEN + token for token in sorted(self.specials))]
-        self._proofs = Proofs(self.reader, planned.with_parser(parser), limits, symbols)
+        self._proofs = Proofs(self.reader, limits, symbols)
 
     def start(self) -> Config:
         """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
@@ -148,7 +135,7 @@ class BoundLanguage(Language):
     def inside(self, config: Config) -> tuple[tuple[Within, ...], Config | None]:
         """Return the items inside bound texts that have masks of their own. Empty if a lexeme may look behind
         its beginning: the rest of the bound text then decides whether the whole is valid."""
-        if not self.reader.reader.lexer.is_local:
+        if not self.reader.lexer.is_local:
             return (), config
         found: list[Within] = []
         others: set[Item] = set()
@@ -169,9 +156,8 @@ class BoundLanguage(Language):
 
     def _behind(self, item: InsideBound) -> Items:
         """Return the live items after a bound text that ends here."""
-        place = self.reader.reader.parser.read(item.place, item.terminal, -1)
-        assert place is not None, "a bound terminal that the parser does not take"
-        return self._live(self.reader.fresh(place, item.behind))
+        place = self.reader.read(item.place, item.terminal, 0)
+        return self._live(self.reader.fresh(place, item.carry))
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside a bound one."""
@@ -186,20 +172,11 @@ class BoundLanguage(Language):
 
     def height(self, config: Config) -> int:
         """Return the largest stack height of all items, or the height of a bound text."""
-        below, highest = self.reader.reader.parser.below, 0
-        pending, seen = list(cast(Items, config)), set(cast(Items, config))
-        while pending:
-            item = pending.pop()
-            height, stack = 0, item.place.stack
-            while stack:
-                height, stack = height + 1, below[stack]
-            highest = max(highest, height)
+        highest = 0
+        for item in cast(Items, config):
+            highest = max(highest, self.reader.planned.height(item.place))
             if isinstance(item, InsideBound):
                 highest = max(highest, self.reader.bound[item.terminal].height(item.config))
-                continue
-            for other in {one for base in item.bases for one in base} - seen:
-                seen.add(other)
-                pending.append(other)
         return highest
 
     def accepts(self, config: Config) -> bool:
@@ -228,51 +205,40 @@ class BoundLanguage(Language):
 
     def _of_item(self, item: Item) -> list[Expected]:
         if isinstance(item, InsideBound):
-            rules = self._rules(item, item.terminal)
+            rules = self._rules(item.place, item.terminal)
             own = self.reader.bound[item.terminal].expected(item.config)
             if any(one.sources for one in own):
                 return own
             return [Expected(one.what, rules, one.first) for one in own]
-        first: dict[int, set[int]] = {}
-        beyond: dict[int, set[int]] = {}
+        reader, tables = self.reader, self.reader.tables
+        first: dict[tuple[int, tuple[str, ...], str], set[int]] = {}
         kinds: dict[int, set[int]] = {}
         for byte, kind in enumerate(self.classes):
             kinds.setdefault(kind, set()).add(byte)
-        lexer = self.reader.reader.lexer
-        for byte, alike in ((symbol, kinds[self.classes[symbol]]) for symbol in self._symbols):
-            if not self._live(self.reader.step((item,), byte)):
-                continue
-            move = lexer.move(item.lexeme, byte)
-            names = {-1 - source for source in move.sources if source < 0}
-            if move.after >= 0:
-                names |= lexer.viable_terminals(move.after)
-            for name in names:
-                if self.reader.reader.parser.read(item.place, name, item.place.widths[-1]) is not None:
-                    first.setdefault(name, set()).update(alike)
-            for source in move.sources:
-                if source >= 0:
-                    beyond.setdefault(source, set()).update(alike)
-        lark = self.reader.reader
-        read = "" if item.begun else lark.parser.last_read(item.place.stack, lark.tables)
-        found = [
-            Expected(lark.tables.terminals[name].shown, self._rules(item, name), bytes(sorted(of)), read)
-            for name, of in first.items()
+        for place, state, column in reader.readings(item):
+            is_begun = state < 0 or reader.lexer.states[state].has_begun
+            read = "" if is_begun else reader.planned.last_read(place)
+            for byte in self._symbols:
+                to = reader.moved(state, byte)
+                alone = item._replace(place=place, state=state, column=column)
+                if to < 0 or not self._live(reader.step((alone,), byte)):
+                    continue
+                for name in self._proofs.terminals(to):
+                    if reader.read(place, name, reader.planned.answers.widths(place)[0]) >= 0:
+                        key = name, self._rules(place, name), read
+                        first.setdefault(key, set()).update(kinds[self.classes[byte]])
+        return [
+            Expected(tables.terminals[name].shown, rules, bytes(sorted(of)), read)
+            for (name, rules, read), of in first.items()
         ]
-        for slot, alike in beyond.items():
-            for after in self.reader.base(item, slot):
-                for one in self._of_item(after):
-                    bytes_of = alike.intersection(one.first)
-                    if bytes_of:
-                        found.append(replace(one, first=bytes(sorted(bytes_of))))
-        return found
 
-    def _rules(self, item: Item, terminal: int) -> tuple[str, ...]:
+    def _rules(self, place: int, terminal: int) -> tuple[str, ...]:
         """Return the rules in which a terminal would be read; none for an ignored one."""
-        parser, tables = self.reader.reader.parser, self.reader.reader.tables
-        after = -1 if terminal in tables.ignored else parser.feed(item.place.stack, terminal)
-        if after < 0:
+        reader, tables = self.reader, self.reader.tables
+        after = reader.read(place, terminal, reader.planned.answers.widths(place)[0])
+        if terminal in tables.ignored or after < 0:
             return ()
-        kernel = tables.kernels[parser.top[after]]
+        kernel = tables.kernels[reader.planned.answers.top(after)]
         return tuple(
             sorted({rule_as_written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel})
         )
@@ -280,8 +246,7 @@ class BoundLanguage(Language):
     @property
     def sizes(self) -> dict[str, int]:
         """The numbers of lexeme states, of parser stacks, and of the parts of the bound languages."""
-        own = self.reader.reader
-        found = {"lexer_states": len(own.lexer.states), "stacks": len(own.parser.top)}
+        found = {"lexer_states": len(self.reader.lexer.states), "stacks": self.reader.planned.sizes["stacks"]}
         for language in self.reader.bound.values():
             for name, number in language.sizes.items():
                 found[name] = found.get(name, 0) + number
@@ -291,16 +256,3 @@ class BoundLanguage(Language):
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         """The compiled grammars of the bound terminals that have masks of their own."""
         return frozenset(one for language in self.reader.bound.values() for one in language.compiled_parts)
-
-
-def _without(tables: ParserTables, bound: Collection[int]) -> ParserTables:
-    """Return the tables of a grammar whose lexer does not look for bound terminals."""
-    contexts = tuple(
-        Context(tuple(one for one in context.terminals if one not in bound), context.unless)
-        for context in tables.contexts
-    )
-    terminals = tuple(
-        replace(one, pattern=None, where="") if number in bound else one
-        for number, one in enumerate(tables.terminals)
-    )
-    return replace(tables, contexts=contexts, terminals=terminals, patterns=None)

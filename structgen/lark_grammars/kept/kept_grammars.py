@@ -11,8 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -24,23 +23,19 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.language.remarks import Conflict, Remarks
-from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.parser.dead_shifts import without_dead_shifts
+from structgen.lark_grammars.lexer.instructions import Instructions
 from structgen.lark_grammars.reading.endless_reductions import without_endless_reductions
 from structgen.lark_grammars.reading.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.lark_grammars.reading.loaded_grammar import (
     Context,
     Indentation,
     ParserTables,
-    Patterns,
     Rule,
     Terminal,
 )
 from structgen.lark_grammars.reading.plain_rules import PlainRules
-from structgen.lark_grammars.tables.grammar_tables import GrammarTables
-from structgen.lark_grammars.tables.prepared_lexer import Ahead, work_out
 from structgen.limits import Limits
-from structgen.native.array_file import ArrayFile, Later
+from structgen.native.array_file import ArrayFile
 from structgen.native.cache_entries import CacheEntries, entry_key
 from structgen.system.cache import cache_folder
 
@@ -49,10 +44,6 @@ FOLDER: Final = "grammars"
 SUFFIX: Final = ".lark-tables"
 _MOST: Final = 1 << 26
 """The most bytes of all files; the least recently used are deleted first."""
-_PATTERNS: Final = Patterns._fields[:-1]
-"""The fields that are arrays."""
-_AHEAD: Final = "ahead."
-_LEXEMES: Final = "ahead.lexemes"
 _LIBRARY: Final = "lark:"
 """The prefix of paths of files in lark's own `grammars/` folder."""
 
@@ -81,45 +72,6 @@ class FoundGrammar(NamedTuple):
     """A digest of the tables with their numbering."""
     is_local: bool
     """Whether no lexeme looks behind its beginning."""
-    ahead: AheadSource | None
-    """The tables that hold for all vocabularies; None if they were not computed."""
-
-
-class AheadSource:
-    """The tables of a grammar that hold for all vocabularies, in memory or still in a file."""
-
-    __slots__ = ("_ahead", "_later", "_start", "refuse")
-
-    def __init__(
-        self,
-        ahead: Ahead | None,
-        later: dict[str, Later] | None = None,
-        start: int = 0,
-        refuse: Callable[[], None] = lambda: None,
-    ) -> None:
-        """`later`: the arrays by their names in `_arrays_of`, if `ahead` is not loaded yet. `refuse` deletes
-        their file, with a StoreWarning."""
-        self._ahead, self._later, self._start, self.refuse = ahead, later, start, refuse
-
-    def read(self) -> Ahead | None:
-        """Return the tables; None if the file is damaged, with a StoreWarning: the next load makes them
-        again. Cost: 0.1 ms a megabyte, once."""
-        later, self._later = self._later, None
-        if later is not None:
-            arrays = {name: one.checked() for name, one in later.items()}
-            whole = {name: array for name, array in arrays.items() if array is not None}
-            self._ahead = self._made(whole) if len(whole) == len(arrays) else None
-            if self._ahead is None:
-                self.refuse()
-        return self._ahead
-
-    def _made(self, arrays: dict[str, npt.NDArray[Any]]) -> Ahead | None:
-        """Return the tables in some arrays; None if one is missing."""
-        lexemes = arrays.pop(_LEXEMES, None)
-        names = {name.removeprefix(_AHEAD): array for name, array in arrays.items()}
-        if lexemes is None or names.keys() != set(GrammarTables._fields):
-            return None
-        return Ahead(GrammarTables(**names), lexemes, self._start)
 
 
 class KeptFile:
@@ -184,17 +136,14 @@ class KeptFile:
         said: dict[str, Any],
         numbers: dict[str, int],
         arrays: dict[str, npt.NDArray[Any]],
-        later: dict[str, npt.NDArray[Any]] | None = None,
     ) -> None:
-        """Write the file; if the folder does not allow it, a StoreWarning says so. `later`: arrays that are
-        checked when they are needed."""
+        """Write the file; if the folder does not allow it, a StoreWarning says so."""
         imports = self._imports(asked) if self._serves else None
         if imports is None:
             return
         written = json.dumps({"imports": imports, **said}, ensure_ascii=False, separators=(",", ":"))
-        later = later or {}
-        arrays = {"said": np.frombuffer(written.encode(), np.uint8), **arrays, **later}
-        self._entries.write(self.kind, self._key, arrays, numbers, later)
+        arrays = {"said": np.frombuffer(written.encode(), np.uint8), **arrays}
+        self._entries.write(self.kind, self._key, arrays, numbers)
 
     def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
         """Return the places where lark looked for imports, with digests of what was there; None if
@@ -216,7 +165,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-12"
+    kind = "lark-13"
 
     def read(self, limits: Limits) -> FoundGrammar | None:
         """Return the tables; None if there are none, see `KeptFile`.
@@ -228,20 +177,13 @@ class KeptTables(KeptFile):
             return None
         said, file = found
         tables = _tables(said, file).without_bytes(self._missing)
-        ahead = AheadSource(None, file.later, tables.start, self._refuse) if file.later else None
-        return FoundGrammar(tables, said["digest"], said["is_local"], ahead)
+        return FoundGrammar(tables, said["digest"], said["is_local"])
 
     def write(self, loaded: Loaded) -> FoundGrammar:
-        """Write the loaded tables, and return them. Cost: that of a lexer, up to 0.1 s, and of
-        `prepared_lexer`."""
-        given = loaded.tables.without_bytes(self._missing)
-        lexer = Lexer(given)
-        patterns = lexer.patterns()
-        ended = without_endless_reductions(given)
-        tables = replace(without_dead_shifts(ended, lexer.shortest_lengths()), patterns=patterns)
-        ahead = work_out(tables) if patterns.is_local and not self._bound else None
-        known = None if ahead is None else AheadSource(ahead)
-        made = FoundGrammar(tables, _digest_of(tables), patterns.is_local, known)
+        """Write the loaded tables, and return them. Cost: that of the patterns' instructions, up to 0.1 s.
+        Raises LimitError where these are too many."""
+        tables = without_endless_reductions(loaded.tables.without_bytes(self._missing))
+        made = FoundGrammar(tables, _digest_of(tables), Instructions(tables).is_local)
         ends, items = _kernels(tables)
         numbers = {
             "start": tables.start,
@@ -255,11 +197,9 @@ class KeptTables(KeptFile):
             "context_of": tables.context_of,
             "kernel_ends": ends,
             "kernel_items": items,
-            **{f"patterns.{name}": getattr(patterns, name) for name in _PATTERNS},
         }
-        later = {} if ahead is None else _arrays_of(ahead)
         said = {**_said(tables), "digest": made.digest, "is_local": made.is_local}
-        self._keep(loaded.imports, said, numbers, arrays, later)
+        self._keep(loaded.imports, said, numbers, arrays)
         return made
 
 
@@ -291,12 +231,6 @@ def _rules(said: dict[str, Any]) -> PlainRules:
     rules = tuple((left, tuple(right)) for left, right in said["rules"])
     names = (tuple(said[name]) for name in ("unused_rules", "unused_terminals", "never_made"))
     return PlainRules(rules, said["patterns"], tuple(said["ignored"]), Remarks((), *names), ())
-
-
-def _arrays_of(ahead: Ahead) -> dict[str, npt.NDArray[Any]]:
-    return {_LEXEMES: ahead.lexemes} | {
-        f"{_AHEAD}{name}": one for name, one in ahead.grammar_tables._asdict().items()
-    }
 
 
 def _digest(path: str) -> str | None:
@@ -386,8 +320,5 @@ def _tables(said: dict[str, Any], file: ArrayFile) -> ParserTables:
             tuple(said["unused_rules"]),
             tuple(said["unused_terminals"]),
             tuple(said["never_made"]),
-        ),
-        patterns=Patterns(
-            **{name: arrays[f"patterns.{name}"] for name in _PATTERNS}, is_local=said["is_local"]
         ),
     )

@@ -6,7 +6,6 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
-from structgen.lark_grammars.tables.prepared_lexer import Ahead
 from structgen.text_grammars.text_grammar import TextGrammar
 
 
@@ -34,9 +33,5 @@ class LoadedLark(TextGrammar):
 
     @property
     @abstractmethod
-    def ahead(self) -> Ahead | None:
-        """The tables that hold for all vocabularies, if they were computed."""
-
-    @abstractmethod
-    def refuse(self) -> None:
-        """Delete the file from which the grammar was read, with a StoreWarning: its numbers are invalid."""
+    def is_local(self) -> bool:
+        """Whether no lexeme looks behind its beginning (by a look-behind, `\\b` or `^` at its start)."""

@@ -1,6 +1,6 @@
-"""lark's contextual lexer as an automaton.
+"""Lark's contextual lexer as one automaton, determinised where it is asked for.
 
-`ordered_matching` matches as Python's re does: the first alternative, not the longest. `lexemes` determinises
-all terminals of a context together; `lexeme_items`, `lexeme_rows` and `lexeme_ends` do this in compiled code.
-`contextual_lexer` finds texts that lead to each terminal. `work_budget` bounds the work of a call.
+`instructions` makes threads of the patterns, `items_and_guards` follows them with their look-arounds,
+`contextual_lexer` has the states and the ends with their debts, and `lexer_tables` shows them to compiled
+code as growing arrays. `effort` bounds the work of a call.
 """

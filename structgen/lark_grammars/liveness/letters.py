@@ -1,373 +1,561 @@
-"""Which lexemes may come next, and which matches the text behind them must not complete.
+"""Which lexemes may come next: the letters over which the parser's liveness is computed, as if there were
+no lexer.
 
-lark's lexer takes the match that its best thread finds, however late. So a lexeme that ended while better
-threads were alive is a lexeme only if none of these threads ever matches: the text behind it has an
-*obligation*, a set of threads that must die. A *letter* is a terminal with the obligation that its lexeme
-leaves. Letters are what the parser's liveness is computed over (`saturation`), as if the lexer were not
-there.
+A *letter* is a terminal with a *kind*: the carry that its end leaves. Kinds behind which the same letters
+may come in every context, ignored lexemes in between included, are one (E. F. Moore's partitions). A *class
+of endings* is the set of letters that a state of the lexer may become.
 
-The fewer threads, the more texts: of several obligations that lexemes of one terminal may leave, only the
-minimal ones are kept (an antichain). Obligations that a separator ends, and behind which the same letters
-may come as behind none, are none (`_find_separator`: they are bisimilar).
+The whole automaton is not made for that. As what a lexeme may end is followed from a state through those
+states that still have the terminal's items, and no further than to an end that owes nothing, or to a state of
+which the same is known. Where that is not settled among so many states, or a terminal has too many kinds, the
+terminal has the letter of kind UNSETTLED beside those that were found: it may have more. Letters that were
+found are certain, so what they lead to is; where they lead nowhere and an unsettled one is met, `liveness`
+searches.
+
+Most carries are freed by a separator: a byte that begins an ignored lexeme, behind which nothing is owed.
+If behind that byte the same letters may come as at once, in each context behind the terminal, such a carry
+is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint). Whether they do is
+checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/` nothing else comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Final
 
-from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.lexer.lexeme_items import Slot
-from structgen.lark_grammars.lexer.lexeme_rows import S_ITEMS, S_LOOK_BEHIND, S_TRACKED, S_UNLESS
-from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
-from structgen.lark_grammars.lexer.work_budget import FOLLOW_STEPS
-from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
+import numpy as np
 
-NOTHING: Final = -1
-"""The empty obligation; and in place of a lexeme state: it has no threads."""
-_VIOLATED: Final = -2
+from structgen.errors import GrammarError
+from structgen.lark_grammars.lexer.lexer_tables import LexerTables
+from structgen.lark_grammars.reading.loaded_grammar import END
+
 _SEPARATORS: Final = b" \n\t"
-"""Bytes that are tried as separators, before those with which other ignored lexemes begin."""
-_COLUMNS: Final = 2
-"""Columns of new lines that are told apart: 0, 1, and more."""
-
-Obligations: TypeAlias = tuple[int, ...]
-"""An antichain of obligations. An obligation is a number of a lexeme state of threads alone, in the order
-of their numbers."""
+NOWHERE: Final = -1
+"""In place of the letters behind a kind, in a context in which it is never met."""
+UNSETTLED: Final = 1
+"""The kind of a letter that says: this terminal may have more letters than were found."""
+_FOLLOWED: Final = 16
+"""States that are followed, at least, until all ends of a terminal that owe something are known, or where
+something is owed already..."""
+_FOLLOWED_FIRST: Final = 4096
+"""... and until one is known."""
+_MOST_STARTS: Final = 4096
+"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new, and
+none at all once the letters are made."""
 
 
 class Letters:
-    """The letters of one lexer whose patterns have no look-arounds. Not thread-safe."""
+    """The letters, kinds and classes of endings of one grammar. Their numbers stay; more may come
+    (`letters` grows: then the saturation is made again)."""
 
-    def __init__(self, lexer: Lexer) -> None:
-        self._lexer, self._items, self._tables = lexer, lexer.items, lexer.tables
-        self._spend = lexer.items.budget.spend
-        self._obligation_of: dict[int, int] = {}
-        self._threads_of: dict[int, int] = {}
-        self._sets: dict[int, frozenset[int]] = {NOTHING: frozenset()}
-        self._joined: dict[tuple[int, int], int] = {}
-        self._released: dict[int, bool] = {}
-        self._ends: dict[tuple[int, int, int], Obligations] = {}
-        self._letters: dict[tuple[int, int, bool], Mapping[int, Obligations]] = {}
-        newline = NOTHING if self._tables.indentation is None else self._tables.indentation.newline
-        self.newline = newline
-        """The indenter's newline; NOTHING if there is none."""
-        self._terminals = [self._accepted(context) for context in range(len(self._tables.contexts))]
-        self._separator, self._behind_separator = NOTHING, NOTHING
-        self._find_separator()
+    def __init__(self, rows: LexerTables) -> None:
+        """Cost: what begins a lexeme in each context, and what ends it. Raises LimitError, GrammarError."""
+        self.rows, self.lexer = rows, rows.lexer
+        self.tables = rows.lexer.tables
+        indentation = self.tables.indentation
+        dropped = frozenset() if indentation is None else frozenset((indentation.newline,))
+        self._ignored = (self.tables.ignored, self.tables.ignored | dropped)
+        """Without and with an open bracket."""
+        self._insides = (False, True) if indentation else (False,)
+        self._behind_of = self._contexts_behind()
+        """The contexts behind each terminal that the parser reads."""
+        contexts = range(rows.contexts)
+        self._taken = [[self._taken_in(one, ignored) for one in contexts] for ignored in self._ignored]
+        """The terminals that are taken in each context, without and with an open bracket."""
+        self._terminals: dict[int, frozenset[int]] = {}
+        self._after: dict[int, dict[int, tuple[int, ...]]] = {}
+        self._voids: dict[int, bool] = {}
+        self._least_of: dict[frozenset[int], frozenset[int]] = {}
+        for context in range(rows.contexts):
+            rows.start(context, self.lexer.nothing)
+        self._check_newlines()
+        for byte in _SEPARATORS if self.lexer.is_local else b"":
+            self._find_parted(self.lexer.classes[byte])
+            if self._parted:
+                break
+        else:
+            self._begin(-1, frozenset())
+        self._close()
+        self._merge()
+        self._is_begun = True
+        if self.is_large:  # then no more letters come
+            for terminal in range(1, len(self.tables.terminals)):
+                self._number(terminal, UNSETTLED)
 
-    def _accepted(self, context: int) -> list[int]:
-        """Return the terminals that the parser may take in a context."""
-        tables = self._tables
-        taken = (tables.actions[tables.context_of == context] != 0).any(axis=0)
-        every = tables.contexts[context].every_terminal - tables.ignored - {END}
-        return sorted(one for one in every if taken[one])
+    def _taken_in(self, context: int, ignored: frozenset[int]) -> frozenset[int]:
+        """Return the terminals that the parser takes in some state of a context, and the ignored ones."""
+        taken = (self.tables.actions[self.tables.context_of == context] != 0).any(axis=0)
+        return ignored | frozenset(np.flatnonzero(taken).tolist())
 
-    # --- obligations ----------------------------------------------------------------------------------------
+    def _contexts_behind(self) -> list[frozenset[int]]:
+        """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also
+        those behind the blocks that it opens or closes."""
+        tables = self.tables
+        found: list[set[int]] = [set() for _ in tables.terminals]
+        states, terminals = np.nonzero(tables.actions > 0)
+        contexts = tables.context_of[tables.actions[states, terminals] - 1]
+        for terminal, context in {*zip(terminals.tolist(), contexts.tolist(), strict=True)}:
+            found[terminal].add(context)
+        if tables.indentation is not None:
+            lines = tables.indentation
+            found[lines.newline] |= found[lines.indent] | found[lines.dedent]
+        return [frozenset(some) for some in found]
 
-    def threads(self, state: int) -> int:
-        """Return the lexeme state without slots; NOTHING if there are no threads."""
-        known = self._threads_of.get(state)
-        if known is None:
-            words = self._items.state(state)
-            items = self._plain(words[S_ITEMS:])
-            known = NOTHING
-            if items:
-                behind, tracked = (
-                    self._items.behinds[words[S_LOOK_BEHIND]],
-                    self._items.tracked(words[S_TRACKED]),
+    def _check_newlines(self) -> None:
+        """Raise GrammarError where the indenter's newline cannot go on to every width: only then is the
+        column that a newline has so far of no matter to what may follow."""
+        indentation = self.tables.indentation
+        if indentation is None:
+            return
+        newline, rows, states = indentation.newline, self.rows, self.lexer.states
+        line_break, blank = (self.lexer.classes[byte] for byte in b"\n ")
+        starts = (rows.start(context, self.lexer.nothing) for context in range(rows.contexts))
+        pending = [(state, False) for state in starts if state >= 0]
+        met = set(pending)
+        for state, is_line in pending:  # a line: behind a line break and blanks
+            ends = state >= 0 and any(end[0] == newline for end in states[state].ends)
+            if is_line and not ends:
+                shown = self.tables.terminals[newline].shown
+                raise GrammarError(
+                    f"The indenter's newline, {shown}, cannot go on to every width.",
+                    where="postlex",
+                    cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
                 )
-                known = self._items.settled(items, behind, tracked, words[S_UNLESS])
-            self._threads_of[state] = known
-        return known
-
-    def obligation(self, state: int) -> int:
-        """Return the threads of a lexeme state as an obligation."""
-        known = self._obligation_of.get(state)
-        if known is None:
-            words = self._items.state(state)
-            known = self._of_items(self._plain(words[S_ITEMS:]), words[S_LOOK_BEHIND])
-            self._obligation_of[state] = known
-        return known
-
-    def joined(self, one: int, other: int) -> int:
-        """Return the obligation of both."""
-        if one == NOTHING or other == NOTHING or one == other:
-            return max(one, other)
-        known = self._joined.get((one, other))
-        if known is None:
-            behind = self._items.state(one)[S_LOOK_BEHIND]
-            known = self._joined[one, other] = self._of_items(self._sets[one] | self._sets[other], behind)
-        return known
-
-    def _plain(self, items: Iterable[int]) -> list[int]:
-        return [one for one in items if not isinstance(self._items.objects[one], Slot)]
-
-    def _of_items(self, items: Iterable[int], behind: int) -> int:
-        held = frozenset(items)
-        if not held:
-            return NOTHING
-        found = self._items.settled(sorted(held), self._items.behinds[behind], (), 0)
-        self._sets[found] = held
-        return found
-
-    def _minimal(self, obligations: Iterable[int]) -> Obligations:
-        """Return the minimal ones of some obligations, after those that are none were replaced."""
-        every = sorted({self.reduced(one) for one in obligations})
-        if NOTHING in every:
-            return (NOTHING,)
-        sets = self._sets
-        return tuple(one for one in every if not any(sets[other] < sets[one] for other in every))
-
-    def reduced(self, owed: int) -> int:
-        """Return NOTHING if the same letters may come behind an obligation as behind none, else the
-        obligation."""
-        if owed == NOTHING or self._separator == NOTHING:
-            return owed
-        known = self._released.get(owed)
-        if known is None:
-            held = self._behind_separator
-            known = held != NOTHING and self._sets[owed] <= self._sets[held]
-            known = known or self._after(owed, self._separator) == NOTHING
-            self._released[owed] = known
-        return NOTHING if known else owed
-
-    def _after(self, owed: int, byte: int) -> int:
-        """Return an obligation after a byte; _VIOLATED if a thread matches."""
-        if owed == NOTHING:
-            return NOTHING
-        move = self._lexer.move(owed, byte)
-        if move.after == DEAD:
-            return NOTHING
-        return _VIOLATED if move.after == DECIDED or move.sources else self.obligation(move.after)
-
-    # --- ends of one lexeme ---------------------------------------------------------------------------------
-
-    def ends(self, state: int, owed: int, terminal: int) -> Obligations:
-        """Return what a lexeme may leave that goes on from a state, by one byte at least, and ends as a
-        terminal, while an obligation is open; empty if it cannot. Cost: 30 us where the shortest lexeme
-        leaves nothing, else all states between."""
-        key = state, owed, terminal
-        known = self._ends.get(key)
-        if known is None:
-            text = self._lexer.shortest_text(state, terminal)
-            left = self._read(state, owed, text, terminal) if text else _VIOLATED
-            if left != _VIOLATED and self.reduced(left) == NOTHING:
-                known = (NOTHING,)
-            elif text is None and self._lexer.is_unreachable(state, terminal):
-                known = ()
-            else:
-                known = self._minimal(left for left, _column in self.columns(state, owed, terminal, 0, 0))
-            self._ends[key] = known
-        return known
-
-    def _read(self, state: int, owed: int, text: bytes, terminal: int) -> int:
-        """Return what the lexeme of a text leaves, _VIOLATED if it is none of the terminal, or breaks the
-        obligation."""
-        for at, byte in enumerate(text, 1):
-            owed = self._after(owed, byte)
-            move = self._lexer.move(state, byte)
-            ended = at == len(text) and -1 - terminal in move.sources
-            if owed == _VIOLATED or (move.after < 0 and not (ended and move.after == DECIDED)):
-                return _VIOLATED
-            if ended:
-                return owed if move.after == DECIDED else self.joined(owed, self.obligation(move.after))
-            state = move.after
-        return _VIOLATED
-
-    def columns(self, state: int, owed: int, terminal: int, column: int, most: int) -> set[tuple[int, int]]:
-        """Return the same for each column at which the lexeme may end, without minimising: pairs of an
-        obligation and a column. `column`: that of the state, -1 before the first line break; `most`:
-        columns above are counted as this one. The search ends as soon as a lexeme leaves nothing, where
-        columns do not matter."""
-        found: set[tuple[int, int]] = set()
-        lines = terminal == self.newline and most > 0
-        first = self.threads(state)
-        if first == NOTHING:
-            return found
-        met: dict[tuple[int, int], list[int]] = {(first, column): [owed]}
-        pending = [(first, owed, column)]
-        for here, open_, at in pending:
-            self._spend(FOLLOW_STEPS)
-            if any(one != open_ and self._sets[one] < self._sets[open_] for one in met[here, at]):
-                continue
-            for byte, after, named, left in self._moves(here, open_, lines):
-                there = _column(at, byte, self._tab_size, most) if lines else at
-                if named == terminal:
-                    kept = left if after == DECIDED else self.joined(left, self.obligation(after))
-                    found.add((self.reduced(kept), there))
-                    if not lines and self.reduced(kept) == NOTHING:
-                        return found
-                if after < 0 or terminal not in self._lexer.viable_terminals(after):
-                    continue
-                further = self.threads(after)
-                if further == NOTHING:
-                    continue
-                known = met.setdefault((further, there), [])
-                if not any(self._sets[one] <= self._sets[left] for one in known):
-                    known.append(left)
-                    pending.append((further, left, there))
-        return found
-
-    @property
-    def _tab_size(self) -> int:
-        indentation = self._tables.indentation
-        return 0 if indentation is None else indentation.tab_size
-
-    def _moves(self, state: int, owed: int, lines: bool) -> list[tuple[int, ...]]:
-        """Return the different moves of a lexeme's threads together with an obligation: a byte, the state
-        after it, the terminal that matches (NOTHING: none), and the obligation after it."""
-        found: dict[tuple[int, int, int, int], int] = {}
-        lexer = self._lexer
-        row = lexer.row(state)
-        beside = None if owed == NOTHING else lexer.row(owed)
-        for byte in range(256) if lines else lexer.representative:
-            kind = lexer.classes[byte]
-            move, left = row[kind], NOTHING
-            if move.after == DEAD:
-                continue
-            if beside is not None:
-                other = beside[kind]
-                if other.after == DECIDED or other.sources:
-                    continue
-                left = NOTHING if other.after == DEAD else self.obligation(other.after)
-            named = next((-1 - one for one in move.sources if one < 0), NOTHING)
-            apart = byte if lines and byte in b"\t\n " else NOTHING
-            found.setdefault((move.after, named, left, apart), byte)
-        return [(byte, *rest) for (*rest, _apart), byte in found.items()]
-
-    # --- what may come between two lexemes ------------------------------------------------------------------
-
-    def of(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
-        """Return the letters that may come next in a context, behind any ignored lexemes: obligations by
-        terminal. `inside`: the indenter's newline is ignored."""
-        key = context, self.reduced(owed), inside and self.newline != NOTHING
-        known = self._letters.get(key)
-        if known is None:
-            known = self._letters[key] = self._find_letters(*key)
-        return known
-
-    def may_end(self, context: int, owed: int) -> bool:
-        """Return True: at the text's end no thread matches any more."""
-        return True
-
-    def _find_letters(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
-        lexer, before = self._lexer, self._lexer.initial_look_behind()
-        opened = [owed]
-        """The open obligation, and those that ignored lexemes leave."""
-        ignored = self._tables.ignored | ({self.newline} if inside else set())
-        for one in opened if owed != NOTHING else ():
-            for terminal in ignored & self._tables.contexts[context].every_terminal:
-                for left in self.ends(lexer.start(context, before), one, terminal):
-                    if left == NOTHING:
-                        return self.of(context, NOTHING, inside)
-                    if not any(self._sets[other] <= self._sets[left] for other in opened):
-                        opened.append(left)
-        found: dict[int, Obligations] = {}
-        for terminal in self._terminals[context]:
-            start = lexer.partial_start(context, terminal)
-            lefts = self._minimal(left for one in opened for left in self.ends(start, one, terminal))
-            if lefts and not (inside and terminal == self.newline):
-                found[terminal] = lefts
-        return found
+            following = [(one, False) for one in self.following(state).get(newline, ())]
+            further = [line_break] * ends + [blank] * is_line
+            following += [(one, True) for one in rows.moves[state, further].tolist()]
+            fresh = [one for one in dict.fromkeys(following) if one not in met]
+            met.update(fresh)
+            pending += fresh
 
     # --- separators -----------------------------------------------------------------------------------------
 
-    def _find_separator(self) -> None:
-        """Find an ignored byte that ends obligations: behind each obligation that it ends the same letters
-        may come as behind none, if that holds where it is assumed of the obligations of these letters."""
-        firsts = {text[0] for one in self._tables.ignored for text in self._lexer.sample_lexemes(one) if text}
-        for byte in (*_SEPARATORS, *sorted(firsts - {*_SEPARATORS})):
-            behind = self._behind(byte)
-            if behind == _VIOLATED:
-                continue
-            self._separator, self._behind_separator = byte, behind
-            if all(self._is_separated(context, behind) for context in range(len(self._tables.contexts))):
-                break
-            self._separator = self._behind_separator = NOTHING
-            self._released.clear()
-            self._ends.clear()
-        self._released.clear()
+    def _begin(self, separator: int, parted: frozenset[int]) -> None:
+        """Begin anew with a class of bytes as the separator in some contexts, -1: none."""
+        self._separator, self._parted, self._is_begun = separator, parted, False
+        nothing = self.lexer.nothing
+        self._members: list[list[int]] = [[nothing], [nothing]]
+        """The carries that were each a kind, and are one now."""
+        self.kinds: list[int] = [nothing, nothing]
+        """A carry of each kind; kind 0 owes nothing."""
+        self._kind_of: dict[int, int] = {nothing: 0}
+        self._put_letters([(END, 0)])
+        self._frees: dict[int, bool] = {}
+        self._found: dict[tuple[int, int], frozenset[int]] = {}
+        self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
+        self._ends: dict[int, dict[int, frozenset[int]]] = {}
+        self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
+        """The contexts in which each kind may be met behind a terminal that the parser reads."""
+        self.classes: list[tuple[int, ...]] = [()]
+        """The letters of each class of endings; class 0 never ends."""
+        self._class_of: dict[tuple[int, int], int] = {(0, -1): 0}
+        self.state_of: list[int] = [-1]
+        """A state of each class."""
+        self.first_kind = self._kind(self.lexer.first)
+        """The kind of the carry before the text."""
+        self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
 
-    def _behind(self, byte: int) -> int:
-        """Return all that an ignored lexeme of a byte leaves in any context; _VIOLATED if it is not
-        ignored."""
-        found = NOTHING
-        for context in range(len(self._tables.contexts)):
-            move = self._lexer.move(self._lexer.partial_start(context, END, byte), byte)
-            if not any(-1 - one in self._tables.ignored for one in move.sources):
-                return _VIOLATED
-            if move.after >= 0:
-                found = self.joined(found, self.obligation(move.after))
-        return found
+    def _find_parted(self, separator: int) -> None:
+        """Begin anew with a separator in all contexts in which it separates."""
+        parted, kept = frozenset(range(self.rows.contexts)), dict[tuple[int, int], frozenset[int]]()
+        while True:
+            self._begin(separator, parted)
+            self._found = kept
+            left = frozenset(one for one in parted if self._separates(one))
+            if left == parted:
+                return
+            kept = {key: some for key, some in self._found.items() if self._behind_of[key[1]] <= left}
+            parted = left
 
-    def _is_separated(self, context: int, behind: int) -> bool:
-        """Return whether the same letters may come behind a separator as behind none."""
-        for terminal in self._terminals[context]:
-            start = self._lexer.partial_start(context, terminal)
-            if self.ends(start, NOTHING, terminal) != self.ends(start, behind, terminal):
-                return False
-        return True
-
-    # --- lines ----------------------------------------------------------------------------------------------
-
-    @cached_property
-    def has_free_lines(self) -> bool:
-        """Whether the indenter's newline may end at each column, and the same letters may come behind it."""
-        lefts: set[int] = set()
-        before = self._lexer.initial_look_behind()
-        for start in {self._lexer.start(context, before) for context in range(len(self._tables.contexts))}:
-            found = self.columns(start, NOTHING, self.newline, -1, _COLUMNS)
-            lefts |= {left for left, _column in found}
-            if found and (min(column for _left, column in found) < 0 or not self._has_free_line(start)):
-                return False
-        contexts = range(len(self._tables.contexts))
-        return all(
-            len({tuple(self.of(context, left, inside).items()) for left in lefts}) <= 1
-            for context in contexts
-            for inside in (False, True)
+    def _separates(self, context: int) -> bool:
+        """Return whether behind the separator the same letters may come in a context as at once."""
+        start = self.rows.start(context, self.lexer.nothing)
+        if start < 0:
+            return False
+        self.rows.put_row(start)
+        after = int(self.rows.moves[start, self._separator])
+        if after < 0:
+            return False
+        return not any(
+            self.available(context, 0, inside)
+            & ~self._behind(context, self.letters_in(context, inside, after), (), inside)
+            & ~self.unsettled
+            for inside in self._insides
         )
 
-    def _has_free_line(self, start: int) -> bool:
-        """Return whether a newline goes on with blanks for ever, from its line break on."""
-        text = self._lexer.shortest_text(start, self.newline) or b""
-        state = start
-        for byte in text if text.endswith(b"\n") else text + b"\n":
-            state = self._lexer.move(state, byte).after
-            if state < 0:
-                return False
-        for _ in range(_COLUMNS + 2):
-            slots = [slot.terminal for slot in self._lexer.states[state].slots]
-            after = self._lexer.move(state, 32).after
-            if slots != [self.newline] or after < 0:
-                return False
-            if after == state:
-                return True
-            state = after
-        return False
+    # --- letters --------------------------------------------------------------------------------------------
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are so many kinds that no more are made than must be."""
+        return len(self.kinds) * self.rows.contexts > _MOST_STARTS
+
+    @property
+    def known(self) -> tuple[int, int]:
+        """What of the letters the saturation is made of."""
+        return len(self.letters), self.noted
+
+    def _put_letters(self, letters: list[tuple[int, int]]) -> None:
+        """Take some letters for those that there are."""
+        self.letters: list[tuple[int, int]] = []
+        """By number: a terminal and the kind of its carry."""
+        self._number_of: dict[tuple[int, int], int] = {}
+        self.unsettled = 0
+        """Bits of the letters that say that there may be more."""
+        self._dropped = [0, 0]
+        """Bits of the letters of ignored terminals, without and with an open bracket."""
+        self._with: dict[tuple[int, frozenset[int]], int] = {}
+        self._reached: dict[tuple[int, int, bool], int] = {}
+        self._closed, self.noted = -1, 0
+        """Bits of the letters that are met: what may come behind them is known."""
+        for one in letters:
+            self._number(*one)
+
+    def _number(self, terminal: int, kind: int) -> int:
+        key = terminal, kind
+        number = self._number_of.get(key)
+        if number is None:
+            number = self._number_of[key] = len(self.letters)
+            self.letters.append(key)
+            if kind == UNSETTLED:
+                self.unsettled |= 1 << number
+            for inside in (0, 1):
+                self._dropped[inside] |= (terminal in self._ignored[inside]) << number
+        return number
+
+    def _kind(self, carry: int) -> int:
+        kind = self._kind_of.get(carry)
+        if kind is None:
+            one = self.lexer.alike(carry)
+            if one not in self._kind_of:
+                self._kind_of[one] = len(self.kinds)
+                self.kinds.append(one)
+                self._members.append([one])
+            kind = self._kind_of[carry] = self._kind_of[one]
+        return kind
+
+    def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
+        """Return the letters of a terminal with some carries, as bits: where there are many kinds already, no
+        more than one new one."""
+        known = self._with.get((terminal, carries))
+        if known is not None:
+            return known
+        bits, is_settled = 0, -1 not in carries
+        for carry in sorted(carries - {-1}, key=self._weight):
+            kind = self._kind_of.get(carry, -1)
+            if kind < 0:
+                kind = self._kind_of.get(self.lexer.alike(carry), -1)
+            is_new = (terminal, kind) not in self._number_of if self._is_begun else kind < 0 and bits > 0
+            if is_new and self.is_large:
+                is_settled = False
+            else:
+                bits |= 1 << self._number(terminal, self._kind(carry))
+        if not is_settled:
+            bits |= 1 << self._number(terminal, UNSETTLED)
+        self._with[terminal, carries] = bits
+        return bits
+
+    def letters_of(self, state: int, terminals: frozenset[int] | None = None) -> int:
+        """Return the letters that a lexeme in a state of the lexer may become, as bits; of some terminals
+        alone."""
+        bits, some = 0, self.terminals_of(state)
+        for terminal in sorted(some if terminals is None else some & terminals):
+            carries = self._carries(state, terminal)
+            bits |= self._letters_with(terminal, carries) if carries else 0
+        return bits
+
+    def letters_in(self, context: int, inside: bool, state: int) -> int:
+        """Return the same without the terminals that the parser never takes in a context."""
+        found = self.letters_of(state, self._taken[inside][context])
+        self._note(found & ~self._dropped[inside])
+        return found
+
+    def _note(self, letters: int) -> None:
+        """Note where the kinds of some letters may be met."""
+        for one in ones(letters & ~self.noted):
+            terminal, kind = self.letters[one]
+            if kind != UNSETTLED:
+                self._where.setdefault(kind, set()).update(self._behind_of[terminal])
+        self.noted |= letters
+
+    def terminals_of(self, state: int) -> frozenset[int]:
+        """Return the terminals whose ends its items can reach, if no guard is broken."""
+        found = self._terminals.get(state)
+        if found is None:
+            one, items = self.lexer.states[state], self.lexer.items.items
+            ends, reached = frozenset(end[0] for end in one.ends), self.lexer.instructions.matches_of
+            every = (reached(items[item].at) for item in (*one.items, *one.words))
+            found = self._terminals[state] = ends.union(*every)
+        return found
+
+    def following(self, state: int) -> dict[int, tuple[int, ...]]:
+        """Return the states after one more byte, by the terminals that they may become."""
+        found = self._after.get(state)
+        if found is None:
+            self.rows.put_row(state)
+            some: dict[int, list[int]] = {}
+            for after in dict.fromkeys(self.rows.moves[state].tolist()):
+                for terminal in self.terminals_of(after) if after >= 0 else ():
+                    some.setdefault(terminal, []).append(after)
+            found = self._after[state] = {terminal: tuple(after) for terminal, after in some.items()}
+        return found
+
+    def ends_of(self, state: int) -> list[tuple[int, int]]:
+        """Return what a lexeme may be that ends in a state, and its carries."""
+        lexer = self.lexer
+        ends = list(lexer.states[state].ends)
+        if lexer.instructions.uses_end:  # some lexeme ends with the text alone
+            ends += [(terminal, lexer.only_the_end()) for terminal in lexer.ends_with_text(state)]
+        return ends
+
+    def _left_of(self, state: int) -> dict[int, frozenset[int]]:
+        """Return what it may leave, by terminals: nothing where a separator frees it."""
+        found = self._ends.get(state)
+        if found is None:
+            nothing, some = self.lexer.nothing, dict[int, set[int]]()
+            for terminal, carry in self.ends_of(state):
+                if self._is_freed(terminal, carry):
+                    some.setdefault(terminal, set()).add(nothing)
+                elif not self._is_void(carry):
+                    some.setdefault(terminal, set()).add(carry)
+            found = self._ends[state] = {terminal: frozenset(left) for terminal, left in some.items()}
+        return found
+
+    def _is_freed(self, terminal: int, carry: int) -> bool:
+        """Return whether a carry is taken for none behind a terminal."""
+        # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
+        behind, parted = self._behind_of[terminal], self._parted
+        if not parted or terminal in self._ignored[1] or not behind <= parted:
+            return False
+        known = self._frees.get(carry)
+        if known is None:
+            known = self._frees[carry] = self.lexer.is_freed(carry, self._separator)
+        return known
+
+    def _is_void(self, carry: int) -> bool:
+        """Return whether nothing may follow a carry, not even the text's end."""
+        known = self._voids.get(carry)
+        if known is None:
+            known = not self.rows.carry_row(carry).any() and not self.lexer.holds_at_end(carry)
+            self._voids[carry] = known
+        return known
+
+    def _carries(self, state: int, terminal: int) -> frozenset[int]:
+        """Return what a lexeme may leave that goes on from a state and ends as a terminal: the least carries;
+        -1 among them: there may be more. Cost: a row of the lexer for each state that is followed."""
+        known = self._found.get((state, terminal))
+        if known is not None:
+            return known
+        if self.lexer.states[state].has_begun:
+            return self._followed(state, terminal)
+        # contexts share what follows
+        key = terminal, self.following(state).get(terminal, ()), self._left_of(state).get(terminal)
+        known = self._found_by.get(key)
+        if known is None:
+            known = self._found_by[key] = self._followed(state, terminal)
+        self._found[state, terminal] = known
+        return known
+
+    def _followed(self, state: int, terminal: int) -> frozenset[int]:
+        """Return the same, by following states from this one on."""
+        nothing, before, found = self.lexer.nothing, {state: -1}, set[int]()
+        few = max(_FOLLOWED, _MOST_STARTS // (4 * self.rows.contexts))
+        most = few if self.lexer.states[state].owed else _FOLLOWED_FIRST
+        order, pending, is_settled, fresh = list[int](), 0, True, [state]
+        while True:
+            for one in fresh:
+                known = self._found.get((one, terminal))
+                found |= self._left_of(one).get(terminal, frozenset()) if known is None else known
+                if nothing in found:
+                    at, free = one, frozenset((nothing,))
+                    while at >= 0:
+                        self._found[at, terminal] = free
+                        at = before[at]
+                    return free
+                if known is None:
+                    order.append(one)
+            if pending == len(order):
+                break
+            if pending > most or (pending > few and found - {-1}):
+                is_settled = False
+                break
+            here = order[pending]
+            pending += 1
+            fresh = [one for one in self.following(here).get(terminal, ()) if one not in before]
+            before |= dict.fromkeys(fresh, here)
+        if is_settled:
+            self._settle(order[::-1], terminal)
+        else:
+            self._found[state, terminal] = self._least(frozenset(found | {-1}))
+        return self._found[state, terminal]
+
+    def _settle(self, order: list[int], terminal: int) -> None:
+        """Note the carries of all states that were followed, the last ones first: a least fixpoint."""
+        made = {one: self._left_of(one).get(terminal, frozenset()) for one in order}
+        changed = True
+        while changed:
+            changed = False
+            for one in order:
+                known, found = self._found, made[one]
+                for after in self.following(one).get(terminal, ()):
+                    found = found | (made[after] if after in made else known[after, terminal])
+                if len(found) > len(made[one]):
+                    made[one], changed = found, True
+        for one, found in made.items():
+            self._found[one, terminal] = self._least(found)
+
+    def _weight(self, carry: int) -> tuple[int, int]:
+        """Return how many items a carry owes, and its number."""
+        of = self.lexer.items.guards
+        return sum(len(of[one].items) for one in self.lexer.carries[max(carry, 0)].guards), carry
+
+    def _least(self, carries: frozenset[int]) -> frozenset[int]:
+        """Return the carries without those that owe more than another one: less owed, more may follow."""
+        known = self._least_of.get(carries)
+        if known is None:
+            owed = [(one, *self._owed(one)) for one in carries if one >= 0]
+            more = {
+                one
+                for one, behind, never, must in owed
+                for other, its_behind, its_never, its_must in owed
+                if other != one and its_behind == behind and its_never <= never and its_must <= must
+            }
+            known = self._least_of[carries] = carries - more
+        return known
+
+    def _owed(self, carry: int) -> tuple[object, frozenset[int], frozenset[int]]:
+        """Return what look-behinds know behind a carry, the items that must not end, and the guards that
+        must hold."""
+        guards, behind = self.lexer.carries[carry]
+        of = self.lexer.items.guards
+        never = frozenset(item for one in guards if not of[one].holds for item in of[one].items)
+        return behind, never, frozenset(one for one in guards if of[one].holds)
+
+    # --- classes of endings ---------------------------------------------------------------------------------
+
+    def class_of(self, state: int) -> int:
+        """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
+        if self.rows.end_class[state] < 0:
+            self.lexer.journal.append((-2, state))
+            bits = self.letters_of(state)
+            fresh = bits & ~(self._dropped[0] | self.unsettled | self.noted)
+            if self.is_large:
+                for one in ones(fresh):
+                    bits = bits & ~(1 << one) | 1 << self._number(self.letters[one][0], UNSETTLED)
+            else:
+                self._note(fresh)
+                self._close()
+            key = bits, state if bits & self.unsettled else -1
+            number = self._class_of.get(key)
+            if number is None:
+                number = self._class_of[key] = len(self.classes)
+                self.classes.append(tuple(ones(bits)))
+                self.state_of.append(state)
+            self.rows.end_class[state] = number
+        return int(self.rows.end_class[state])
+
+    def _close(self) -> None:
+        """Know what may follow all letters."""
+        while self._closed != self.noted:
+            self._closed = self.noted
+            for kind, contexts in list(self._where.items()):
+                for context in list(contexts):
+                    for inside in self._insides:
+                        self.available(context, kind, inside)
+
+    # --- boundaries -----------------------------------------------------------------------------------------
+
+    def available(self, context: int, kind: int, inside: bool) -> int:
+        """Return the letters that may come in a context behind a kind, ignored lexemes in between included,
+        as bits; bit 0: the text's end. `inside`: a bracket is open."""
+        key = context, kind, inside
+        known = self._reached.get(key)
+        if known is None:
+            if kind == 0 and self.lexer.is_local:
+                # what comes behind ignored lexemes may come at once, and then owes no more
+                state, known = self.rows.start(context, self.lexer.nothing), 1
+                if state >= 0:
+                    known |= self.letters_in(context, inside, state) & ~self._dropped[inside]
+            else:
+                known = self._behind(context, 0, (kind,), inside)
+            self._reached[key] = known
+        return known
+
+    def _behind(self, context: int, letters: int, kinds: tuple[int, ...], inside: bool) -> int:
+        """Return some letters, those behind the ignored ones among them, and those behind some kinds."""
+        lexer = self.lexer
+        found, met, pending, fresh = 0, set(kinds), list(kinds), letters
+        while True:
+            dropped = self._dropped[inside]
+            found |= fresh & ~dropped
+            for one in ones(fresh & dropped):
+                kind = self.letters[one][1]
+                if kind not in met and kind != UNSETTLED:
+                    met.add(kind)
+                    pending.append(kind)
+            if not pending:
+                return found
+            kind, fresh = pending.pop(), 0
+            if kind == 0 and lexer.is_local:
+                found |= self.available(context, 0, inside)
+                continue
+            # of kinds that are one, ignored lexemes may lead from one to another
+            for carry in self._members[kind]:
+                found |= 1 if lexer.holds_at_end(carry) else 0
+                state = self.rows.start(context, carry)
+                fresh |= self.letters_in(context, inside, state) if state >= 0 else 0
+
+    # --- kinds that are one ---------------------------------------------------------------------------------
+
+    def _merge(self) -> None:
+        """Make those kinds one behind which the same letters may come (by partitions that are refined)."""
+        kinds = range(len(self.kinds))
+        behind = [
+            [
+                self.available(context, kind, inside) if context in self._where.get(kind, ()) else NOWHERE
+                for context in range(self.rows.contexts)
+                for inside in self._insides
+            ]
+            for kind in kinds
+        ]
+        of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
+        # a kind that was not looked at, or behind which there may be more letters, stays as it is
+        unsettled = [any(row & self.unsettled for row in some if row != NOWHERE) for some in behind]
+        part = [0 if self._where.get(kind) and not unsettled[kind] else kind for kind in kinds]
+        parts = len(set(part))
+        while True:
+            met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset()} | {
+                row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)
+                for row, some in of_rows.items()
+            }
+            numbers: dict[tuple[object, ...], int] = {}
+            part = [
+                numbers.setdefault((part[k], *map(met.__getitem__, behind[k])), len(numbers)) for k in kinds
+            ]
+            if len(numbers) == parts:
+                break
+            parts = len(numbers)
+        members: list[list[int]] = [[] for _ in range(parts)]
+        for kind, one in enumerate(part):
+            members[one] += self._members[kind]
+        self._members, self.kinds = members, [some[0] for some in members]
+        self._kind_of = {carry: part[kind] for carry, kind in self._kind_of.items()}
+        self.first_kind = part[self.first_kind]
+        where: dict[int, set[int]] = {}
+        for kind, met_in in self._where.items():
+            where.setdefault(part[kind], set()).update(met_in)
+        self._where = where
+        before, noted = self.letters, self.noted
+        self._put_letters([(terminal, part[kind]) for terminal, kind in before])
+        for one in ones(noted):
+            terminal, kind = before[one]
+            self.noted |= 1 << self._number(terminal, part[kind])
 
 
-def _column(column: int, byte: int, tab_size: int, most: int) -> int:
-    """Return a column after a byte."""
-    if byte == 10:
-        return 0
-    if column < 0:
-        return column
-    return min(most, column + (tab_size if byte == 9 else int(byte == 32)))
-
-
-class AnyLetters:
-    """More letters than there are: each terminal of a context, without an obligation."""
-
-    def __init__(self, tables: ParserTables) -> None:
-        self._tables = tables
-
-    def of(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
-        """Return the terminals of a context."""
-        every = self._tables.contexts[context].every_terminal - self._tables.ignored - {END}
-        return dict.fromkeys(every, (owed,))
-
-    def may_end(self, context: int, owed: int) -> bool:
-        """Return True: no more is asked."""
-        return True
+def ones(bits: int) -> list[int]:
+    """Return the numbers of the bits that are set."""
+    found = []
+    while bits:
+        low = bits & -bits
+        found.append(low.bit_length() - 1)
+        bits ^= low
+    return found

@@ -1,444 +1,659 @@
-"""From which stacks do texts lead to an end? Reachability of the parser as a pushdown system, by
-saturation.
+"""From which stacks do texts lead to the text's end? Reachability of the parser as a pushdown system (A.
+Bouajjani, J. Esparza, O. Maler, Reachability analysis of pushdown automata, 1997), compiled.
 
-The stacks from which a pushdown system reaches an end are a regular set (Bouajjani, Esparza and Maler,
-CONCUR 1997). Here it is computed from above: the *run* above a cell of the stack is all that the parser
-does until it takes the cell away. It ends when a rule is reduced whose symbols reach the cell or below,
-before some letter (`letters`). So for each state on top, and each letter or boundary before it, the
-saturation finds the nonterminals that may be reduced then, how many more cells go, and the letters that may
-be read next. That is a least fixpoint (`saturated_runs`, compiled). A stack is live if the runs above its
-cells, one after the other, lead to the end.
+The parser reads *letters*: a letter is a terminal with the *boundary* behind it, which says what is owed
+there. A *run* above a cell reads letters until it is reduced so far that the cell itself goes, or the text
+ends. How runs may end is one of the *slots* of the cell: a nonterminal and how many more cells go below (a
+kernel item of the parser's state), with the letters that may be next then, as bits. Runs that begin at a
+boundary are unions of runs that begin with a letter; the run of a shifted letter is what becomes of the
+runs of the boundary above. This is a least fixpoint over two kinds of variables, (cell, letter) and (cell,
+boundary).
 
-A *boundary* is between two lexemes. Its *kind* is what the text before it owes, and whether the indenter's
-newline was read last. A boundary is *certain* in a state of the parser if every stack with this state on top
-leads to the end from there (`certain_nodes`). In most grammars nearly all are, and then nobody needs to look
-below the top.
-
-The indenter's lines are letters as well. Behind a newline comes INDENT, or DEDENT any number of times, or
-neither: the open widths may be any, and each of them is met by some column (`Letters.has_free_lines`). At
-the text's end come the DEDENTs of all open blocks. Whether brackets are open is a part of each cell.
+A boundary is *certain* in a cell if whatever cells are below, some text leads to the end (`certain`): a
+greatest fixpoint around a least one, because ends that take no cell away must not go round in a circle.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from itertools import accumulate
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.lark_grammars.lexer.work_budget import SEARCH_STEPS, WorkBudget
-from structgen.lark_grammars.liveness import certain_nodes as C
-from structgen.lark_grammars.liveness import saturated_runs as S
-from structgen.lark_grammars.liveness.balances import Brackets
-from structgen.lark_grammars.liveness.letters import NOTHING, Obligations
-from structgen.lark_grammars.liveness.saturated_runs import Runs
-from structgen.lark_grammars.parser.lalr_parser import Parser
-from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
-from structgen.native.raw_memory import address_of
-from structgen.native.typed_blocks import word_of, words_of
+from structgen.native.bit_rows import trailing_zeros
+from structgen.native.jit import entry, jit
 
-ENDING: Final = -2
-"""In place of an obligation: the text has ended, and the open blocks are closed."""
-PLAIN, LINE, DEDENTED = range(3)
-"""What was read before a boundary: a newline; a DEDENT behind a newline; anything else (PLAIN)."""
-_END_BIT: Final = 1
-_MOST_REMEMBERED: Final = 1 << 18
-"""The most stacks whose verdicts are remembered; past it all are dropped."""
-_GROWTH: Final = 4
-"""By how much arrays grow that are full."""
+Row: TypeAlias = npt.NDArray[np.int32]
+Rows: TypeAlias = npt.NDArray[np.int32]
+Bits: TypeAlias = npt.NDArray[np.uint64]
+Flags: TypeAlias = npt.NDArray[np.uint8]
 
-_GROWING: Final[dict[str, dict[str, tuple[type[Any], int]]]] = {
-    "key": {
-        "key_cells": (np.int32, 1),
-        "key_reads": (np.int32, 1),
-        "key_rows": (np.int64, 1),
-        "queue": (np.int32, 1),
-        "is_queued": (np.uint8, 1),
-        "users": (np.int32, 1),
-    },
-    "row": {"rows": (np.int64, 1)},
-    "use": {"use_keys": (np.int32, 1), "use_nexts": (np.int32, 1), "use_slots": (np.int64, 2)},
-    "node": {
-        "node_cells": (np.int32, 1),
-        "node_rows": (np.int64, 0),
-        "node_slots": (np.int32, 2),
-        "choices_at": (np.int32, 1),
-        "is_certain": (np.uint8, 1),
-        "is_shown": (np.uint8, 1),
-    },
-    "choice": {"choices": (np.int32, 1)},
-}
-"""The arrays that grow together, in the order of KEYS_FULL, ...: the type of each, and its words for one; 0:
-as a row of bits."""
-
-Boundary: TypeAlias = tuple[int, int]
-"""A kind of boundary: the obligation, and PLAIN, LINE or DEDENTED."""
-FREE: Final[Boundary] = NOTHING, PLAIN
-"""The kind number 0: nothing is owed."""
-_Ends: TypeAlias = "dict[tuple[int, int], int]"
-"""How runs above a cell may end: a nonterminal that is reduced, and how many more cells go; with the letters
-that may come next, as bits. (ACCEPTS: the text may end.)"""
-_ACCEPTS: Final = (-1, 0)
+TOO_MUCH: Final = -1
+"""In place of the work that was done: more than may be."""
 
 
-class LetterSource(Protocol):
-    """What the saturation asks of a lexer."""
-
-    def of(self, context: int, owed: int, inside: bool) -> Mapping[int, Obligations]:
-        """Return the letters that may come between two lexemes."""
-
-    def may_end(self, context: int, owed: int) -> bool:
-        """Return whether the text may end between two lexemes, as far as the lexer tells."""
+_PARSER: Final = (
+    "Tuple((int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1],"
+    " int32[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1]))"
+)
+"""The types of the fields of a `Parser`: entry points take it as a plain tuple."""
 
 
-class Saturation:
-    """The live stacks of one grammar. Cost: 1 us for each state and letter, and the letters. Not
-    thread-safe."""
+class Parser(NamedTuple):
+    """What the fixpoints read. Cells have numbers; below a cell lies one of `below`."""
 
-    def __init__(
-        self,
-        tables: ParserTables,
-        parser: Parser,
-        letters: LetterSource,
-        brackets: Brackets,
-        rules: Collection[Rule],
-        budget: WorkBudget,
-        kinds: Iterable[Boundary] = (),
-    ) -> None:
-        """`rules`: those that are used (`usable_rules`). `kinds`: of boundaries, besides those that letters
-        leave. Raises LimitError if the letters spend the budget."""
-        self._rules = rules
-        self._tables, self._parser, self._letters, self._brackets = tables, parser, letters, brackets
-        self._budget = budget
-        self._numbers: dict[tuple[int, int], int] = {}
-        """The letters by terminal and obligation; the first one is the text's end."""
-        self.kinds: list[Boundary] = []
-        """The kinds of boundaries."""
-        self._kind_numbers: dict[Boundary, int] = {}
-        self._words = np.zeros(words_of(Runs), np.int64)
-        self._address = address_of(self._words)
-        self._arrays: dict[str, npt.NDArray[Any]] = {}
-        self._cells = {0: brackets.first}
-        """For each stack the cell on top, as `Brackets` has it."""
-        self._live: dict[tuple[int, int], bool] = {}
-        self._ends: dict[tuple[int, int], _Ends] = {}
-        self._build(kinds)
+    actions: Rows
+    """[states, terminals]"""
+    gotos: Rows
+    """[states, nonterminals]"""
+    origins: Row
+    sizes: Row
+    """[rules]"""
+    end_state: int
+    cell_state: Row
+    cell_mode: Row
+    """[cells]"""
+    cell_at: Rows
+    """[states, modes]: the cell, -1: no stack has it."""
+    steps: Row
+    """[states]: by how much the mode changes (`cells.Cells`)."""
+    slot_at: Row
+    slot_origin: Row
+    slot_below: Row
+    """For each state, from SLOT_AT on, how runs above it may end."""
+    letter_terminal: Row
+    letter_boundary: Row
 
-    # --- stacks ---------------------------------------------------------------------------------------------
 
-    def is_live(self, stack: int, owed: int) -> bool:
-        """Return whether some text leads from a stack, between two lexemes, to an end, if an obligation is
-        open."""
-        key = stack, owed
-        known = self._live.get(key)
-        if known is None:
-            if len(self._live) > _MOST_REMEMBERED:
-                self._live.clear()
-            known = self._live[key] = self._reaches_end(stack, owed)
-        return known
+@jit
+def as_parser(t: Parser) -> Parser:
+    """Return a plain tuple with the names of its fields."""
+    return Parser(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13])
 
-    def _reaches_end(self, stack: int, owed: int) -> bool:
-        parser, gotos, end = self._parser, self._tables.gotos, self._tables.end
-        done: dict[int, int] = defaultdict(int)
-        """For each stack the letters with which it was visited."""
-        done[stack] = self._first_letters(stack, owed)
-        pending = [(stack, done[stack])]
-        while pending:
-            here, letters = pending.pop()
-            ends = self._ends_of(self._cell(here), letters)
-            if _ACCEPTS in ends:
-                return True
-            for (origin, below), letters in ends.items():
-                under = parser.pop(here, below + 1)
-                if under < 0:
-                    continue
-                goto = int(gotos[parser.top[under], origin])
-                if goto == end and letters & _END_BIT:
-                    return True
-                if goto < 0:
-                    continue
-                after = parser.push(under, goto)
-                fresh = letters & ~done[after]
-                if fresh:
-                    done[after] |= fresh
-                    self._budget.spend(SEARCH_STEPS)
-                    pending.append((after, fresh))
+
+@jit
+def _cell_after(p: Parser, cell: int, state: int) -> int:
+    """Return the cell of a state above another cell, -1: none."""
+    mode, last = p.cell_mode[cell], p.cell_at.shape[1] - 1
+    if mode < last:
+        mode = min(last, mode + p.steps[state])
+    return p.cell_at[state, mode] if mode >= 0 else -1
+
+
+@entry(
+    "Tuple((int32[::1], int32[:, ::1], int32[::1]))(int32[:, ::1], int32[:, ::1], int64, int32[::1], int64)"
+)
+def make_cells(actions: Rows, gotos: Rows, start: int, steps: Row, modes: int) -> tuple[Row, Rows, Row]:
+    """Return the cells that stacks have, as state * modes + mode; and for each the cells that may be
+    directly below: (cell, cell below) pairs sorted by the first, and where those of each cell begin."""
+    states, last = len(steps), modes - 1
+    at = np.full(states * modes, -1, np.int32)
+    cells = np.empty(states * modes, np.int32)
+    cells[0], at[start * modes], count, done = start * modes, 0, 1, 0
+    pairs = np.empty((1024, 2), np.int32)
+    pair_count = 0
+    symbols = actions.shape[1] + gotos.shape[1]
+    while done < count:
+        state, mode = cells[done] // modes, cells[done] % modes
+        for symbol in range(symbols):
+            if symbol < actions.shape[1]:
+                after = actions[state, symbol] - 1
+            else:
+                after = gotos[state, symbol - actions.shape[1]]
+            if after < 0:
+                continue
+            then = mode if mode == last else min(last, mode + steps[after])
+            if then < 0:
+                continue
+            key = after * modes + then
+            if at[key] < 0:
+                at[key], cells[count] = count, key
+                count += 1
+            if pair_count == len(pairs):
+                more = np.empty((2 * pair_count, 2), np.int32)
+                more[:pair_count] = pairs
+                pairs = more
+            pairs[pair_count, 0], pairs[pair_count, 1] = at[key], done
+            pair_count += 1
+        done += 1
+    begins = np.zeros(count + 1, np.int32)
+    for i in range(pair_count):
+        begins[pairs[i, 0] + 1] += 1
+    for i in range(count):
+        begins[i + 1] += begins[i]
+    fill, listed = begins[:count].copy(), np.empty((pair_count, 2), np.int32)
+    for i in range(pair_count):
+        cell = pairs[i, 0]
+        listed[fill[cell]] = pairs[i]
+        fill[cell] += 1
+    return cells[:count].copy(), listed, begins
+
+
+@jit
+def _slot(p: Parser, state: int, origin: int, below: int) -> int:
+    """Return the number of a slot among those of a state."""
+    for i in range(p.slot_at[state], p.slot_at[state + 1]):
+        if p.slot_origin[i] == origin and p.slot_below[i] == below:
+            return int(i - p.slot_at[state])
+    return -1
+
+
+@jit
+def _add(target: Bits, row: Bits) -> bool:
+    """Add bits; return whether any was new."""
+    grown = False
+    for w in range(len(row)):
+        more = row[w] & ~target[w]
+        if more:
+            target[w] |= more
+            grown = True
+    return grown
+
+
+@jit
+def _set(target: Bits, bit: int) -> bool:
+    one = numba.uint64(1) << numba.uint64(bit & 63)
+    if target[bit >> 6] & one:
         return False
-
-    def _first_letters(self, stack: int, owed: int) -> int:
-        """Return the letters that may come on a stack, as bits; all of them have numbers."""
-        cell = self._cell(stack)
-        context = int(self._tables.context_of[self._parser.top[stack]])
-        found = self._letters_at(context, self._brackets.is_open(cell), (owed, PLAIN))
-        if not set(found) <= self._numbers.keys():
-            self._build([*self.kinds, (owed, PLAIN)])
-        return sum(1 << self._numbers[one] for one in found)
-
-    def _cell(self, stack: int) -> int:
-        """Return the cell on top of a stack."""
-        parser, cells, missing = self._parser, self._cells, list[int]()
-        while stack not in cells:
-            missing.append(stack)
-            stack = parser.below[stack]
-        for one in reversed(missing):
-            cells[one] = self._brackets.after(cells[stack], parser.top[one])
-            stack = one
-        return cells[stack]
-
-    def _ends_of(self, cell: int, letters: int) -> _Ends:
-        """Return how the runs above a cell may end that begin with some letters."""
-        known = self._ends.get((cell, letters))
-        if known is not None:
-            return known
-        found: _Ends = defaultdict(int)
-        number = int(self._arrays["cell_at"][cell]) - 1
-        state = self._brackets.state(cell)
-        keys: list[int] = []
-        row = self._tables.actions[state]
-        for letter in _ones(letters) if number >= 0 else ():
-            action = int(row[self._letter_terminals[letter]])
-            size = len(self._tables.rules[-1 - action].symbols) if action < 0 else 0
-            if size:
-                found[self._tables.rules[-1 - action].origin, size - 1] |= 1 << letter
-            elif action:
-                keys.append(self._call(S.ask_for, self._address, number, letter))
-        if keys:
-            self._call(S.saturate, self._address)
-        for key in keys:
-            for end, rest in self._rows_of(key, state).items():
-                found[end] |= rest
-        self._ends[cell, letters] = dict(found)
-        return found
-
-    def _rows_of(self, key: int, state: int) -> _Ends:
-        """Return how the runs of a key may end."""
-        words, slots = int(self._words[Runs.words]), self._slots[state]
-        first = int(self._arrays["key_rows"][key])
-        held = self._arrays["rows"][first : first + (1 + len(slots)) * words].reshape(-1, words)
-        found = {
-            end: int.from_bytes(row.tobytes(), "little")
-            for end, row in zip((_ACCEPTS, *slots), held, strict=True)
-        }
-        return {end: letters for end, letters in found.items() if letters}
-
-    # --- boundaries -----------------------------------------------------------------------------------------
-
-    def certain(self) -> npt.NDArray[np.bool_]:
-        """Return bool[kinds, states, 2]: whether a boundary of each of `kinds` is certain in a state of the
-        parser, with no bracket open and with some. It is not if some cell of the state has it only behind
-        letters that this saturation does not know. Cost: some milliseconds for a thousand states."""
-        cells, letters = int(self._words[Runs.cells]), int(self._words[Runs.letters])
-        for kind in range(self._first_kinds):
-            for cell in range(cells):
-                self._call(S.ask_for, self._address, cell, letters + kind)
-        self._call(S.saturate, self._address)
-        asked = self._arrays["key_at"].reshape(cells, letters + len(self.kinds))[:, letters:].T > 0
-        nodes = {
-            (kind, cell): self._call(C.boundary_node, self._address, cell, kind)
-            for kind, cell in np.argwhere(asked).tolist()
-        }
-        self._call(C.certify, self._address)
-        places = self._arrays["cell_states"][:cells], (self._arrays["cell_modes"][:cells] > 0).astype(np.intp)
-        found = np.zeros((len(self.kinds), len(self._tables.kernels), 2), np.bool_)
-        refused = np.zeros_like(found)
-        for kind in range(len(self.kinds)):
-            of = np.array([nodes.get((kind, cell), -1) for cell in range(cells)])
-            is_certain = (of >= 0) & (self._arrays["is_certain"][of] != 0)
-            found[(kind, *places)] = True
-            refused[kind, places[0][~is_certain], places[1][~is_certain]] = True
-        return found & ~refused
-
-    # --- the tables of compiled code ------------------------------------------------------------------------
-
-    def _build(self, kinds: Iterable[Boundary]) -> None:
-        """Make the tables, with the letters that may come at some kinds of boundaries and at those that
-        letters leave."""
-        self._numbers, self._kind_numbers, self.kinds = {}, {}, []
-        self._letter_number(END, NOTHING)
-        first = [FREE, *kinds]
-        rows = self._rows_of_letters(first)
-        self._first_kinds = len({*first})
-        """The kinds that all states may have."""
-        self._ends.clear()
-        tables, words = self._tables, self._words
-        words[Runs.states], words[Runs.terminals] = len(tables.kernels), len(tables.terminals)
-        words[Runs.nonterminals], words[Runs.end] = len(tables.nonterminals), tables.end
-        self._put("actions", np.ascontiguousarray(tables.actions, np.int32))
-        self._put("gotos", np.ascontiguousarray(tables.gotos, np.int32))
-        self._put("contexts", np.ascontiguousarray(tables.context_of, np.int32))
-        self._put("origins", np.array([rule.origin for rule in tables.rules], np.int32))
-        self._put("sizes", np.array([len(rule.symbols) for rule in tables.rules], np.int32))
-        self._slots = [
-            sorted({(tables.rules[rule].origin, dot - 1) for rule, dot in kernel if dot})
-            for kernel in tables.kernels
-        ]
-        """For each state how runs above it may end, but for the text's end."""
-        self._put("slot_begins", np.array([0, *accumulate(map(len, self._slots))], np.int32))
-        slots = [end for of_state in self._slots for end in of_state]
-        self._put("slot_origins", np.array([origin for origin, _below in slots] or [0], np.int32))
-        self._put("slot_belows", np.array([below for _origin, below in slots] or [0], np.int32))
-        self._put_letters(rows)
-        self._put_cells()
-        self._make_room()
-        self._call(S.saturate, self._address)
-
-    def _rows_of_letters(self, kinds: Iterable[Boundary]) -> dict[tuple[int, bool, int], int]:
-        """Return for each context and kind of boundary, without and with an open bracket, the letters that
-        may come, as bits."""
-        tables, indentation = self._tables, self._tables.indentation
-        targets = _contexts_after(tables)
-        pending = [(context, self._kind(kind)) for kind in kinds for context in range(len(tables.contexts))]
-        met, found = set(pending), dict[tuple[int, bool, int], int]()
-        for context, kind in pending:
-            for inside in (False, True) if indentation is not None else (False,):
-                bits = 0
-                for terminal, owed in self._letters_at(context, inside, self.kinds[kind]):
-                    bits |= 1 << self._letter_number(terminal, owed)
-                    behind = self._kind(self._behind(terminal, owed))
-                    for one in targets[terminal]:
-                        if (one, behind) not in met:
-                            met.add((one, behind))
-                            pending.append((one, behind))
-                found[context, inside, kind] = bits
-        return found
-
-    def _letters_at(self, context: int, inside: bool, kind: Boundary) -> list[tuple[int, int]]:
-        """Return the letters that may come at a boundary."""
-        indentation, (owed, line) = self._tables.indentation, kind
-        found: list[tuple[int, int]] = []
-        if owed == ENDING or self._letters.may_end(context, owed):
-            found.append((END, NOTHING))
-            if indentation is not None:
-                found.append((indentation.dedent, ENDING))
-        if owed != ENDING:
-            for terminal, lefts in self._letters.of(context, owed, inside).items():
-                found += [(terminal, left) for left in lefts]
-            if indentation is not None and line != PLAIN:
-                found.append((indentation.dedent, owed))
-            if indentation is not None and line == LINE:
-                found.append((indentation.indent, owed))
-        return found
-
-    def _behind(self, terminal: int, owed: int) -> Boundary:
-        """Return the kind of the boundary behind a letter."""
-        indentation = self._tables.indentation
-        if indentation is None or owed == ENDING:
-            return owed, PLAIN
-        return owed, {indentation.newline: LINE, indentation.dedent: DEDENTED}.get(terminal, PLAIN)
-
-    def _letter_number(self, terminal: int, owed: int) -> int:
-        return self._numbers.setdefault((terminal, owed), len(self._numbers))
-
-    def _kind(self, kind: Boundary) -> int:
-        known = self._kind_numbers.get(kind)
-        if known is None:
-            known = self._kind_numbers[kind] = len(self.kinds)
-            self.kinds.append(kind)
-        return known
-
-    def _put_letters(self, rows: Mapping[tuple[int, bool, int], int]) -> None:
-        count, kinds, contexts = len(self._numbers), len(self.kinds), len(self._tables.contexts)
-        words = (count + 63) // 64
-        self._words[Runs.letters], self._words[Runs.words], self._words[Runs.kinds] = count, words, kinds
-        self._letter_terminals = [terminal for terminal, _owed in self._numbers]
-        behind = [self._kind_numbers.get(self._behind(*letter), 0) for letter in self._numbers]
-        self._put("letter_terminals", np.array(self._letter_terminals, np.int32))
-        self._put("letter_kinds", np.array(behind, np.int32))
-        available = np.zeros((contexts, 2, kinds, words), np.int64)
-        for (context, inside, kind), bits in rows.items():
-            available[context, int(inside), kind] = np.frombuffer(
-                bits.to_bytes(8 * words, "little"), np.int64
-            )
-        self._put("available", available)
-        # stacks may hold symbols that a source of fewer letters does not have
-        symbols = {one for rule in self._rules for one in rule.symbols}
-        is_used = np.zeros(len(self._tables.terminals) + len(self._tables.nonterminals), np.uint8)
-        is_used[[one if one >= 0 else len(self._tables.terminals) - 1 - one for one in symbols]] = 1
-        self._put("is_used", is_used)
-
-    def _put_cells(self) -> None:
-        brackets, words = self._brackets, self._words
-        cells = len(self._tables.kernels) * brackets.modes
-        words[Runs.modes] = brackets.modes
-        self._put("steps", np.array(brackets.steps, np.int32))
-        for field in ("cell_at", "cell_states", "cell_modes"):
-            self._put(field, np.zeros(cells, np.int32))
-        self._put("below_begins", np.zeros(cells + 1, np.int32))
-        pairs = int(S.find_cells(self._address, self._tables.start))
-        self._put("belows", np.zeros(pairs + 1, np.int32))
-        S.find_belows(self._address)
-
-    def _make_room(self) -> None:
-        """Make room for keys and nodes: for some of each cell, at first."""
-        words, width = self._words, int(self._words[Runs.words])
-        cells, nonterminals = int(words[Runs.cells]), len(self._tables.nonterminals)
-        self._put("key_at", np.zeros(cells * int(words[Runs.letters] + words[Runs.kinds]), np.int32))
-        for field in ("key_room", "row_room", "use_room", "node_room", "choice_room"):
-            words[word_of(Runs, field)] = 0
-        for field in (
-            "keys",
-            "first_queued",
-            "queued",
-            "used",
-            "uses",
-            "nodes",
-            "choice_count",
-            "expanded",
-            "mark",
-        ):
-            words[word_of(Runs, field)] = 0
-        widest = (1 + max(map(len, self._slots))) * width
-        for field in ("above", "target"):
-            self._put(field, np.zeros(widest, np.int64))
-        self._put("row", np.zeros(width, np.int64))
-        for field in ("pending", "done"):
-            self._put(field, np.zeros(nonterminals * width, np.int64))
-        for field in ("pending_list", "touched"):
-            self._put(field, np.zeros(nonterminals, np.int32))
-        for field in ("marks", "frontier", "next_frontier"):
-            self._put(field, np.zeros(cells, np.int32))
-        sizes = {"key": 8 * cells, "row": 24 * cells * width, "use": 1 << (32 * cells).bit_length()}
-        sizes |= {"node": 1 << (4 * cells).bit_length(), "choice": 64 * cells}
-        for what, size in sizes.items():
-            self._grow(what, size)
-        for cell in range(cells):
-            self._call(S.ask_for, self._address, cell, int(words[Runs.letters]))
-
-    def _grow(self, what: str, size: int) -> None:
-        """Give compiled code more room for keys, rows, uses, nodes or choices."""
-        width = int(self._words[Runs.words])
-        for field, (kind, each) in _GROWING[what].items():
-            old, new = self._arrays.get(field), np.zeros((each or width) * size, kind)
-            is_kept = self._words[word_of(Runs, f"{what}_room")] and not field.endswith("_slots")
-            if old is not None and is_kept:
-                new[: len(old)] = old
-            self._put(field, new)
-        self._words[word_of(Runs, f"{what}_room")] = size
-        S.hash_again(self._address)
-        C.hash_nodes(self._address)
-
-    def _call(self, function: Callable[..., Any], *arguments: int) -> int:
-        """Return the result of compiled code, once there is room for it."""
-        while (code := int(function(*arguments))) < 0:
-            what = (*_GROWING,)[-1 - code]
-            self._grow(what, _GROWTH * int(self._words[word_of(Runs, f"{what}_room")]))
-        return code
-
-    def _put(self, field: str, array: npt.NDArray[Any]) -> None:
-        self._arrays[field] = array
-        self._words[word_of(Runs, field)] = address_of(array)
+    target[bit >> 6] |= one
+    return True
 
 
-def _contexts_after(tables: ParserTables) -> list[list[int]]:
-    """Return for each terminal the contexts of the states to which it is shifted."""
-    return [sorted(set(tables.context_of[column[column > 0] - 1].tolist())) for column in tables.actions.T]
+@jit
+def _hashed(key: int) -> int:
+    """Return a hash of a number, 0 or more."""
+    mixed = numba.uint64(key) * numba.uint64(0x9E3779B97F4A7C15)
+    return numba.int64(mixed >> numba.uint64(20))  # type: ignore[no-any-return]
 
 
-def _ones(bits: int) -> Iterator[int]:
-    while bits:
-        low = bits & -bits
-        yield low.bit_length() - 1
-        bits ^= low
+@jit
+def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, source: int, user: int) -> int:
+    """Note once that a variable uses another one. Returns the number of notes; below 0 where there is no
+    room."""
+    key = (source << 32) | user
+    mask = len(table) - 1
+    at = _hashed(key) & mask
+    while table[at] >= 0:
+        if table[at] == key:
+            return count
+        at = (at + 1) & mask
+    if count == len(edges):
+        return -1
+    table[at] = key
+    edges[count, 0], edges[count, 1] = user, last[source]
+    last[source] = count
+    return count + 1
+
+
+@entry(
+    f"int64({_PARSER}, int32[:, ::1], int32[:, ::1], int32[:, ::1], uint64[:, ::1], int64[::1],"
+    " uint64[:, ::1], uint8[::1], int64, int64)"
+)
+def saturate(
+    parser: Parser,
+    letter_variable: Rows,
+    boundary_variable: Rows,
+    variables: Rows,
+    available: Bits,
+    value_at: npt.NDArray[np.int64],
+    values: Bits,
+    accepts: Flags,
+    room: int,
+    most: int,
+) -> int:
+    """Solve the fixpoint: `values`, rows of bits for the slots of each variable's cell from `value_at` on,
+    and `accepts`.
+
+    `letter_variable`, `boundary_variable`: [cells, letters or boundaries], -1: none. `variables`: the cell
+    of each, its letter (-1: it is a boundary's), and the boundary's row of `available`. `room`: notes of
+    uses, at most. Returns the work that was done, in letters and slots; TOO_MUCH past `most`, -2 - room
+    where there is too little.
+    """
+    p = as_parser(parser)
+    count, words, nonterminals = len(variables), values.shape[1], p.gotos.shape[1]
+    edges, last = np.empty((room, 2), np.int32), np.full(count, -1, np.int32)
+    size = 1
+    while size < 2 * room:
+        size *= 2
+    table, used, work = np.full(size, -1, np.int64), 0, 0
+    queue, queued = np.arange(count).astype(np.int32), np.ones(count, np.uint8)
+    head, waiting = 0, count
+    pending, done = np.zeros((nonterminals, words), np.uint64), np.zeros((nonterminals, words), np.uint64)
+    stack, touched, is_listed = (
+        np.empty(nonterminals, np.int32),
+        np.empty(nonterminals, np.int32),
+        np.zeros(nonterminals, np.uint8),
+    )
+    letters = np.zeros(words, np.uint64)
+    while waiting:
+        v = queue[head]
+        head, waiting = (head + 1) % count, waiting - 1
+        queued[v] = 0
+        if work > most:
+            return TOO_MUCH
+        cell, letter, row = variables[v, 0], variables[v, 1], variables[v, 2]
+        state, base, grown, accept = p.cell_state[cell], value_at[v], False, accepts[v] != 0
+        if letter < 0:
+            # a boundary: the union over its letters
+            for w in range(words):
+                bits = available[row, w]
+                while bits:
+                    one = 64 * w + numba.int64(trailing_zeros(bits))
+                    bits &= bits - numba.uint64(1)
+                    work += 1
+                    action = p.actions[state, p.letter_terminal[one]]
+                    if action == 0:
+                        continue
+                    source = letter_variable[cell, one]
+                    if source < 0:
+                        rule = -1 - action
+                        slot = _slot(p, state, p.origins[rule], p.sizes[rule] - 1)
+                        grown = _set(values[base + slot], one) or grown
+                        continue
+                    used = _use(edges, last, table, used, source, v)
+                    if used < 0:
+                        return -2 - room
+                    accept = accept or accepts[source] != 0
+                    at = value_at[source]
+                    for i in range(p.slot_at[state + 1] - p.slot_at[state]):
+                        grown = _add(values[base + i], values[at + i]) or grown
+        else:
+            listed, met = 0, 0
+            action = p.actions[state, p.letter_terminal[letter]]
+            source, above = -1, -1
+            if action < 0:  # an empty rule
+                origin = p.origins[-1 - action]
+                _set(pending[origin], letter)
+                stack[0], listed, is_listed[origin] = origin, 1, 1
+            else:
+                above = _cell_after(p, cell, action - 1)
+                source = -1 if above < 0 else boundary_variable[above, p.letter_boundary[letter]]
+            # what becomes of the ends of runs directly above this cell
+            fresh = -1
+            position = 0
+            while True:
+                if source >= 0:
+                    used = _use(edges, last, table, used, source, v)
+                    if used < 0:
+                        return -2 - room
+                    accept = accept or accepts[source] != 0
+                    over = p.cell_state[above]
+                    for i in range(p.slot_at[over], p.slot_at[over + 1]):
+                        bits_of = values[value_at[source] + i - p.slot_at[over]]
+                        work += 1
+                        if p.slot_below[i] > 0:
+                            slot = _slot(p, state, p.slot_origin[i], p.slot_below[i] - 1)
+                            if slot >= 0:
+                                grown = _add(values[base + slot], bits_of) or grown
+                        else:
+                            origin = p.slot_origin[i]
+                            if _add(pending[origin], bits_of) and not is_listed[origin]:
+                                stack[listed], is_listed[origin] = origin, 1
+                                listed += 1
+                    source = -1
+                # the next letter behind the nonterminal that is looked at, or the next nonterminal
+                if fresh < 0:
+                    if listed == 0:
+                        break
+                    listed -= 1
+                    fresh = stack[listed]
+                    is_listed[fresh] = 0
+                    any_new = False
+                    first_time = True
+                    for w in range(words):
+                        if done[fresh, w]:
+                            first_time = False
+                        letters[w] = pending[fresh, w] & ~done[fresh, w]
+                        done[fresh, w] |= letters[w]
+                        any_new = any_new or letters[w] != 0
+                    if first_time and any_new:
+                        touched[met] = fresh
+                        met += 1
+                    over_state = p.gotos[state, fresh]
+                    if over_state == p.end_state and letters[0] & numba.uint64(1):
+                        accept = True
+                        letters[0] &= ~numba.uint64(1)
+                    above = -1 if over_state < 0 else _cell_after(p, cell, over_state)
+                    if above < 0 or not any_new:
+                        fresh = -1
+                        continue
+                    position = 0
+                while position < words and letters[position] == 0:
+                    position += 1
+                if position == words:
+                    fresh = -1
+                    continue
+                bits = letters[position]
+                one = 64 * position + numba.int64(trailing_zeros(bits))
+                letters[position] = bits & (bits - numba.uint64(1))
+                work += 1
+                action = p.actions[p.cell_state[above], p.letter_terminal[one]]
+                if action == 0:
+                    continue
+                source = letter_variable[above, one]
+                if source < 0:
+                    rule = -1 - action
+                    origin = p.origins[rule]
+                    if p.sizes[rule] > 1:
+                        slot = _slot(p, state, origin, p.sizes[rule] - 2)
+                        if slot >= 0:
+                            grown = _set(values[base + slot], one) or grown
+                    elif _set(pending[origin], one) and not is_listed[origin]:
+                        stack[listed], is_listed[origin] = origin, 1
+                        listed += 1
+            for i in range(met):
+                pending[touched[i]] = 0
+                done[touched[i]] = 0
+        if grown or accept != (accepts[v] != 0):
+            accepts[v] = 1 if accept else 0
+            at = last[v]
+            while at >= 0:
+                user = edges[at, 0]
+                if not queued[user]:
+                    queued[user] = 1
+                    queue[(head + waiting) % count] = user
+                    waiting += 1
+                at = edges[at, 1]
+    return work
+
+
+# --- what is certain ----------------------------------------------------------------------------------------
+
+
+@jit
+def _node(cells: Row, rows: Bits, table: Row, count: int, cell: int, letters: Bits) -> tuple[int, int]:
+    """Return the number of a node, added where it is new, and how many there are; there is room."""
+    mixed = numba.uint64(cell + 1) * numba.uint64(0x9E3779B97F4A7C15)
+    for w in range(len(letters)):
+        mixed = (mixed ^ letters[w]) * numba.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> numba.uint64(29)
+    mask = len(table) - 1
+    at = numba.int64(mixed >> numba.uint64(20)) & mask
+    while table[at] >= 0:
+        node = table[at]
+        same = cells[node] == cell
+        for w in range(len(letters)):
+            same = same and rows[node, w] == letters[w]
+        if same:
+            return int(node), count
+        at = (at + 1) & mask
+    table[at], cells[count], rows[count] = count, cell, letters
+    return count, count + 1
+
+
+@jit
+def run_from(
+    p: Parser, cell: int, letters: Bits, letter_variable: Rows, value_at: npt.NDArray[np.int64],
+    values: Bits, accepts: Flags, found: Bits,
+) -> bool:  # fmt: skip
+    """Write how runs may end that begin above a cell with some letters, by slot; return whether the text
+    may end."""
+    state, accept = p.cell_state[cell], False
+    slots = p.slot_at[state + 1] - p.slot_at[state]
+    found[:slots] = 0
+    for w in range(len(letters)):
+        bits = letters[w]
+        while bits:
+            one = 64 * w + numba.int64(trailing_zeros(bits))
+            bits &= bits - numba.uint64(1)
+            action = p.actions[state, p.letter_terminal[one]]
+            if action == 0:
+                continue
+            source = letter_variable[cell, one]
+            if source < 0:
+                rule = -1 - action
+                _set(found[_slot(p, state, p.origins[rule], p.sizes[rule] - 1)], one)
+                continue
+            accept = accept or accepts[source] != 0
+            for i in range(slots):
+                _add(found[i], values[value_at[source] + i])
+    return accept
+
+
+@entry(
+    f"uint8[::1]({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[:, ::1],"
+    " int32[::1], int32[::1], uint64[:, ::1], int64)"
+)
+def certain(
+    parser: Parser,
+    letter_variable: Rows,
+    value_at: npt.NDArray[np.int64],
+    values: Bits,
+    accepts: Flags,
+    below: Rows,
+    below_at: Row,
+    wanted_cells: Row,
+    wanted_rows: Bits,
+    most: int,
+) -> Flags:
+    """Return for each of some boundaries, cells with the letters that may come there, whether it is
+    certain.
+
+    `below`, `below_at`: the cells that may be directly below a cell, as from `make_cells`. Past `most`
+    nodes or choices the others are taken for uncertain.
+    """
+    p = as_parser(parser)
+    words, wanted = values.shape[1], len(wanted_cells)
+    room = wanted + most
+    cells, rows = np.empty(room + 1, np.int32), np.empty((room + 1, words), np.uint64)
+    size = 1
+    while size < 2 * room:
+        size *= 2
+    table, count = np.full(size, -1, np.int32), 0
+    numbers = np.empty(wanted, np.int32)
+    for i in range(wanted):
+        node, count = _node(cells, rows, table, count, wanted_cells[i], wanted_rows[i])
+        numbers[i] = node
+    slots = 1
+    for i in range(len(p.slot_at) - 1):
+        slots = max(slots, p.slot_at[i + 1] - p.slot_at[i])
+    found = np.zeros((slots, words), np.uint64)
+    # of each node, ways: (depth, goals...); a goal is nodes, of which one must do; all goals of a way must
+    # do.
+    # `said`: for each way its node, its depth, how many goals; for each goal how many nodes, and these nodes
+    said = np.empty(16 * room + 1024, np.int32)
+    used, expanded, full = 0, 0, False
+    ends = np.zeros(room + 1, np.uint8)
+    marks, here, other = (
+        np.zeros(len(p.cell_state), np.int32),
+        np.empty(len(p.cell_state), np.int32),
+        np.empty(len(p.cell_state), np.int32),
+    )
+    mark = 0
+    while expanded < count and not full:
+        node = expanded
+        cell = cells[node]
+        state = p.cell_state[cell]
+        expanded += 1
+        if run_from(p, cell, rows[node], letter_variable, value_at, values, accepts, found):
+            ends[node] = 1
+            continue
+        first, last = p.slot_at[state], p.slot_at[state + 1]
+        for i in range(first, last):
+            depth, first_of_depth = p.slot_below[i], True
+            for j in range(first, i):
+                first_of_depth = first_of_depth and p.slot_below[j] != depth
+            is_empty = True
+            for j in range(i, last):
+                if p.slot_below[j] == depth:
+                    for w in range(words):
+                        is_empty = is_empty and found[j - first, w] == 0
+            if not first_of_depth or is_empty:
+                continue
+            # the cells that may be `depth` + 1 below
+            size, here[0] = 1, cell
+            for _ in range(depth + 1):
+                mark += 1
+                next_size = 0
+                for a in range(size):
+                    for b in range(below_at[here[a]], below_at[here[a] + 1]):
+                        under = below[b, 1]
+                        if marks[under] != mark:
+                            marks[under] = mark
+                            other[next_size] = under
+                            next_size += 1
+                here, other, size = other, here, next_size
+            if used + 3 + size * (1 + last - first) > len(said) or count + size * (last - first) > room:
+                full = True
+                break
+            way = used
+            said[way], said[way + 1], said[way + 2] = node, depth, 0
+            used += 3
+            for a in range(size):
+                goal, is_met = used, False
+                said[goal] = 0
+                used += 1
+                for j in range(first, last):
+                    if p.slot_below[j] != depth:
+                        continue
+                    bits, is_empty = found[j - first], True
+                    for w in range(words):
+                        is_empty = is_empty and bits[w] == 0
+                    if is_empty:
+                        continue
+                    after = p.gotos[p.cell_state[here[a]], p.slot_origin[j]]
+                    if after == p.end_state and bits[0] & numba.uint64(1):
+                        is_met = True
+                        continue
+                    above = -1 if after < 0 else _cell_after(p, here[a], after)
+                    if above >= 0:
+                        to, count = _node(cells, rows, table, count, above, bits)
+                        said[used] = to
+                        said[goal] += 1
+                        used += 1
+                if is_met:
+                    used = goal  # the text ends here: this goal asks nothing
+                else:
+                    said[way + 2] += 1
+    lives = np.ones(count, np.uint8)
+    for node in range(expanded, count):
+        lives[node] = 0
+    while True:
+        inner = ends[:count].copy()
+        changed = True
+        while changed:
+            changed = False
+            at = 0
+            while at < used:
+                node, depth, goals = said[at], said[at + 1], said[at + 2]
+                at += 3
+                reached = True
+                for _ in range(goals):
+                    size, any_one = said[at], False
+                    at += 1
+                    for i in range(size):
+                        to = said[at + i]
+                        any_one = any_one or (lives[to] if depth else inner[to]) != 0
+                    at += size
+                    reached = reached and any_one
+                if reached and lives[node] and not inner[node]:
+                    inner[node] = 1
+                    changed = True
+        same = True
+        for node in range(count):
+            same = same and inner[node] == lives[node]
+        lives = inner
+        if same:
+            break
+    answers = np.empty(wanted, np.uint8)
+    for i in range(wanted):
+        answers[i] = lives[numbers[i]]
+    return answers
+
+
+@entry(
+    f"int64({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[::1], uint64[::1], int64)"
+)
+def reaches(
+    parser: Parser,
+    letter_variable: Rows,
+    value_at: npt.NDArray[np.int64],
+    values: Bits,
+    accepts: Flags,
+    stack: Row,
+    letters: Bits,
+    most: int,
+) -> int:
+    """Return how deep the text's end is reached from a stack (its cells, the bottom first), when one of
+    some letters is read: how many cells stay untouched, 0 or more; -1: it is not; TOO_MUCH - 1 past `most`
+    tries. Without recursion.
+
+    A pair (height, cell on top) has the letters with which it was tried.
+    """
+    p = as_parser(parser)
+    words = len(letters)
+    slots = 1
+    for i in range(len(p.slot_at) - 1):
+        slots = max(slots, p.slot_at[i + 1] - p.slot_at[i])
+    found, lowest = np.zeros((slots, words), np.uint64), len(stack) - 1
+    room, tries = 256, 0
+    pending_height, pending_cell = np.empty(room, np.int32), np.empty(room, np.int32)
+    pending_letters = np.empty((room, words), np.uint64)
+    size, known = 1, 0
+    table = np.full(1024, -1, np.int64)
+    tried = np.empty((256, words), np.uint64)
+    keys = np.empty(256, np.int64)
+    pending_height[0], pending_cell[0], pending_letters[0] = len(stack) - 1, stack[-1], letters
+    while size:
+        size -= 1
+        height, cell = int(pending_height[size]), int(pending_cell[size])
+        new = pending_letters[size].copy()
+        tries += 1
+        if tries > most:
+            return TOO_MUCH - 1
+        key = height * len(p.cell_state) + cell
+        mask = len(table) - 1
+        at = _hashed(key) & mask
+        while table[at] >= 0 and keys[table[at]] != key:
+            at = (at + 1) & mask
+        if table[at] < 0:
+            if known == len(keys):
+                more_keys, more_tried = np.empty(2 * known, np.int64), np.empty((2 * known, words), np.uint64)
+                more_keys[:known], more_tried[:known] = keys, tried
+                keys, tried = more_keys, more_tried
+                table = np.full(8 * known, -1, np.int64)
+                for i in range(known):
+                    to = _hashed(keys[i]) & (len(table) - 1)
+                    while table[to] >= 0:
+                        to = (to + 1) & (len(table) - 1)
+                    table[to] = i
+                mask = len(table) - 1
+                at = _hashed(key) & mask
+                while table[at] >= 0:
+                    at = (at + 1) & mask
+            table[at], keys[known], tried[known] = known, key, 0
+            known += 1
+        row, any_new = tried[table[at]], False
+        for w in range(words):
+            new[w] &= ~row[w]
+            row[w] |= new[w]
+            any_new = any_new or new[w] != 0
+        if not any_new:
+            continue
+        if run_from(p, cell, new, letter_variable, value_at, values, accepts, found):
+            return lowest
+        state = p.cell_state[cell]
+        for i in range(p.slot_at[state], p.slot_at[state + 1]):
+            bits, is_empty = found[i - p.slot_at[state]], True
+            for w in range(words):
+                is_empty = is_empty and bits[w] == 0
+            under = height - 1 - p.slot_below[i]
+            if is_empty or under < 0:
+                continue
+            after = p.gotos[p.cell_state[stack[under]], p.slot_origin[i]]
+            lowest = min(lowest, under)
+            if after == p.end_state and bits[0] & numba.uint64(1):
+                return lowest  # type: ignore[no-any-return]
+            above = -1 if after < 0 else _cell_after(p, stack[under], after)
+            if above < 0:
+                continue
+            if size == room:
+                room *= 2
+                more_h, more_c = np.empty(room, np.int32), np.empty(room, np.int32)
+                more_l = np.empty((room, words), np.uint64)
+                more_h[:size], more_c[:size], more_l[:size] = pending_height, pending_cell, pending_letters
+                pending_height, pending_cell, pending_letters = more_h, more_c, more_l
+            pending_height[size], pending_cell[size], pending_letters[size] = under + 1, above, bits
+            size += 1
+    return -1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,6 @@ _SHOWN: Final = 80
 """The most characters of a pattern in messages."""
 END: Final = 0
 """The number of `$END` among the terminals."""
-UNREACHABLE: Final = 1 << 40
-"""The cost if no text completes."""
 NONE: Final = 0
 """In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
 
@@ -84,36 +82,6 @@ class Indentation:
     tab_size: int
 
 
-class Patterns(NamedTuple):
-    """The patterns of the terminals as instructions (`ordered_matching`), in arrays
-    (`regex_instructions`)."""
-
-    code: npt.NDArray[np.int32]
-    """For each instruction its kind, its node (-1: none), and two more numbers (`Instruction`)."""
-    to_begins: npt.NDArray[np.int32]
-    to: npt.NDArray[np.int32]
-    """The next instructions of each, from TO_BEGINS on."""
-    node_begins: npt.NDArray[np.int32]
-    nodes: npt.NDArray[np.int32]
-    """For each node, from NODE_BEGINS on, runs of bytes: the first, the last, and the next node, -1 if they
-    end the character. A node's successors come before it."""
-    looks: npt.NDArray[np.int32]
-    """The first instruction and the end of each look-behind."""
-    first: npt.NDArray[np.int32]
-    """Terminals, each with its first instruction."""
-    exact: npt.NDArray[np.int32]
-    """Strings that may replace a match, each with its first instruction and its number."""
-    reach: npt.NDArray[np.int32]
-    reaches: npt.NDArray[np.uint8]
-    """Distinct rows of bits of matches; and for each instruction the row of those that it can reach."""
-    least: npt.NDArray[np.int64]
-    """The length in bytes of each terminal's shortest lexeme; UNREACHABLE if there is none."""
-    classes: npt.NDArray[np.uint8]
-    """The class of each byte."""
-    is_local: bool
-    """Whether no lexeme looks behind its beginning."""
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class ParserTables:
     """A Lark grammar under LALR(1) with lark's contextual lexer."""
@@ -140,16 +108,13 @@ class ParserTables:
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the kernel items: a rule, and how many of its symbols were read."""
     remarks: Remarks = NO_REMARKS
-    patterns: Patterns | None = None
-    """The compiled patterns of `terminals`; None: a lexer compiles its own."""
     available: frozenset[int] | None = None
     """The bytes that texts have, where a vocabulary lacks some: what needs others is left out of the
     patterns. None: all."""
 
     def without_bytes(self, missing: frozenset[int]) -> ParserTables:
-        """Return the tables for texts that have none of some bytes, whose patterns, where they are compiled,
-        say so. The terminals, and which of them the lexer looks for where, stay: each such text is read as it
-        was."""
+        """Return the tables for texts that have none of some bytes. The terminals, and which of them the
+        lexer looks for where, stay: each such text is read as it was."""
         return replace(self, available=frozenset(range(256)) - missing) if missing else self
 
     def contexts_after(self, terminal: int) -> list[int]:

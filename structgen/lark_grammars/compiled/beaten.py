@@ -1,0 +1,87 @@
+"""Terminals that no lexeme can be of, because others take all their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.effort import Effort
+from structgen.lark_grammars.lexer.lexer_tables import LexerTables
+from structgen.lark_grammars.liveness.letters import Letters
+from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables
+from structgen.limits import Limits
+
+_SAMPLES: Final = 8
+"""Texts of a terminal of which it is told what they become."""
+_LONGEST: Final = 64
+"""Bytes of such a text, at most."""
+
+
+class Beaten(NamedTuple):
+    """A terminal without lexemes, by number."""
+
+    terminal: int
+    winners: frozenset[int]
+    """What its shortest texts become."""
+    has_text: bool
+
+
+def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[Beaten]:
+    """Return the terminals that the lexer looks for in some context, and never makes. Cost: the lexer's
+    automaton. Raises LimitError."""
+    effort = Effort(limits)
+    with effort:
+        return beaten_in(Letters(LexerTables(Lexer(tables, is_local, effort), lambda _name, _value: None)))
+
+
+def beaten_in(letters: Letters) -> list[Beaten]:
+    """As `beaten`, of a lexer that is there."""
+    made, contexts = {terminal for terminal, _kind in letters.letters}, dict[int, list[int]]()
+    for number, context in enumerate(letters.tables.contexts):
+        for terminal in context.every_terminal - made:
+            contexts.setdefault(terminal, []).append(number)
+    found = []
+    for terminal, numbers in sorted(contexts.items()):
+        texts = list(_texts(letters.lexer, terminal))
+        winners = frozenset(_winners(letters.rows, texts, numbers))
+        found.append(Beaten(terminal, winners, bool(texts)))
+    return found
+
+
+def _winners(rows: LexerTables, texts: list[bytes], contexts: list[int]) -> Iterator[int]:
+    """Yield the terminals that some texts become in some contexts."""
+    lexer = rows.lexer
+    for text in texts:
+        for context in contexts:
+            state, ended = rows.start(context, lexer.nothing), list[int]()
+            for byte in text:
+                if state >= 0:
+                    rows.put_row(state)
+                    ended = [one for one, _carry in lexer.states[state].ends]
+                    state = int(rows.moves[state, lexer.classes[byte]])
+            yield from ended[:1] if state < 0 else lexer.ends_with_text(state)[:1]
+
+
+def _texts(lexer: Lexer, terminal: int) -> Iterator[bytes]:
+    """Yield the shortest texts of a terminal alone, one for each state of its lexeme."""
+    if lexer.tables.terminals[terminal].pattern is None:
+        return
+    alone = replace(lexer.tables, contexts=(Context((terminal,), ()),))
+    effort = Effort(lexer.effort.limits)
+    lexer = Lexer(alone, lexer.is_local, effort)
+    rows = LexerTables(lexer, lambda _name, _value: None)
+    start, found = rows.start(0, rows.lexer.nothing), 0
+    pending, met = [(start, b"")] if start >= 0 else [], {start}
+    for state, text in pending:
+        if lexer.ends_with_text(state):
+            yield text
+            found += 1
+        if found == _SAMPLES or len(text) == _LONGEST:
+            return
+        rows.put_row(state)
+        for kind, after in enumerate(rows.moves[state].tolist()):
+            if after >= 0 and after not in met:
+                met.add(after)
+                pending.append((after, text + bytes((lexer.instructions.bytes_of[kind],))))

@@ -1,0 +1,306 @@
+"""`CompiledLark`: the texts that lark's LALR(1) parser with its contextual lexer accepts, compiled against
+a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.compiled import CompiledGrammar, Dfa, WantedNodes
+from structgen.core.dfa import explicit_of_parser
+from structgen.errors import GrammarError
+from structgen.language.expectation import Expected
+from structgen.lark_grammars.compiled.beaten import beaten_in
+from structgen.lark_grammars.compiled.kept_lark import KeptParts, LarkKeeper, identity_of, read, records_of
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers, scratch_of
+from structgen.lark_grammars.compiled.lark_completions import ShortestRests
+from structgen.lark_grammars.compiled.lark_expected import Expectations
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.effort import Effort
+from structgen.lark_grammars.liveness.cells import usable_rules
+from structgen.lark_grammars.machine import lark_layout as L
+from structgen.lark_grammars.machine import lark_masks as masks
+from structgen.lark_grammars.machine import steps, text_ends
+from structgen.limits import Limits
+from structgen.machine_core import masks as core_masks
+from structgen.machine_core.growing_tables import NODES
+from structgen.machine_core.layout import FINISHED
+from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
+from structgen.store.mask_store import MaskStore
+from structgen.text_grammars.machine.rest_completions import RestCompletions
+from structgen.tokens.tokenizer import Tokenizer
+
+_CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
+
+_FEW_RECORDS: Final = 0.5
+"""The used share of the limits of lexer and records, above which a replacement has neither."""
+
+
+class CompiledLark(CompiledGrammar):
+    """A Lark grammar, compiled. Its masks are exact: a token is allowed if it and some text behind it go on
+    to a text that lark takes.
+
+    Cost: the lexer's automaton and the liveness, 10 ms to 2 s; a state's first mask 5 us to some
+    milliseconds.
+    """
+
+    table_plan = L.LARK_TABLES
+    take = staticmethod(steps.take_token)
+    walk_drafts = staticmethod(steps.walk_drafts)
+
+    def __init__(
+        self,
+        grammar: Any,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+        needs_text: bool = True,
+        before: KeptParts | None = None,
+    ) -> None:
+        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. `before`: the lexer and the
+        records of the compiled grammar that this one replaces. Raises LimitError, and GrammarError where it
+        has no text and `needs_text`."""
+        super().__init__(grammar, tokenizer, limits, store)
+        self._effort = Effort(self.limits)
+        files = self._masks.grammars
+        key = identity_of(grammar.digest, tokenizer, self.limits) if files else ""
+        kept = self._kept = before or (read(files, key) if files else None)
+        with self.lock, self._effort:
+            if kept is not None:
+                kept.load(self._tables)
+            known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept
+            self._answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
+            self._attach()
+            if kept is not None and kept.numbers["start"] >= 0:
+                self._start, self._finished = kept.numbers["start"], kept.numbers["finished"]
+            else:
+                self._start = self._first_state(None if kept is None else kept.numbers["lexeme"])
+                if needs_text and kept is None:
+                    self.check_text()
+        if files:
+            keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
+            files.writer.watch(self, keeper)
+        self._rests: ShortestRests | None = None
+        self._completions = RestCompletions(self)
+
+    def anew(self) -> CompiledLark:
+        """Return a replacement without the states; with the records, if these are not what takes the most."""
+        if self._answers.share > _FEW_RECORDS:
+            return super().anew()
+        with self.lock:
+            before = records_of(self._answers, self._tables, self._start)
+        return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=before)
+
+    def _first_state(self, known: int | None) -> int:
+        lexeme = self._answers.start_lexeme() if known is None else known
+        if lexeme < 0:
+            raise self._without_text()
+        return self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
+
+    def check_text(self) -> None:
+        """Raise GrammarError where the grammar has no text."""
+        if not self.may_end(self._start):
+            with self.lock:
+                self._attached()
+                if not self._answers.call(steps.is_live, self._start):
+                    raise self._without_text()
+
+    def _without_text(self) -> GrammarError:
+        tables, letters = self.grammar.tables, self._answers.letters
+        made = {terminal for terminal, _kind in letters.letters}
+        for one in beaten_in(letters):  # others take its texts
+            made |= {one.terminal} if one.has_text else set()
+        if tables.indentation is not None:
+            made |= {tables.indentation.indent, tables.indentation.dedent}
+        if not usable_rules(tables, made):
+            return GrammarError(
+                "The start rule derives no text: each of its expansions needs a rule that never ends, or a "
+                "terminal that no text matches.",
+                where="start",
+                cure="Give each recursive rule an expansion without itself, and each terminal a text.",
+            )
+        return GrammarError(
+            "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
+            where="start",
+            cure="Look for terminals that take the beginning of others, or are declared and never made.",
+        )
+
+    def _attach(self) -> None:
+        super()._attach()
+        self._scratch = scratch_of(self._masks.workspaces, self.vocabulary)
+        self._answers.attach(self._scratch)
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def _after_token(self, index: int, token: int) -> int:
+        with self.lock:
+            self._attached()
+            return self._answers.call(steps.take_token, index, token)
+
+    def _after_end(self, index: int) -> int:
+        if not self.may_end(index):
+            return -1
+        with self.lock:
+            if self._finished < 0:
+                row = np.full(L.NODE_WORDS, -1, np.int64)
+                row[L.LarkState.mode] = FINISHED
+                self._finished = self._tables.append(NODES, row)
+            return self._finished
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        if index == self._finished:
+            return -1
+        held = np.frombuffer(data, np.uint8)
+        with self.lock:
+            self._attached()
+            return self._answers.call(steps.take_bytes, index, address_of(held), len(data))
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        with self.lock:
+            self._attached()
+            return bool(self._answers.call(steps.may_end, index))
+
+    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
+        """As in CompiledGrammar, in one compiled call: about 50 ns a node."""
+        room = np.empty(wanted.most, np.int32)
+        with self.lock:
+            self._attached()
+            found = self._answers.call(text_ends.ends_below, index, address_of(wanted.trie), address_of(room))
+        return room[:found].tolist()  # type: ignore[no-any-return]
+
+    # --- masks ----------------------------------------------------------------------------------------------
+
+    def _compute(self, index: int, target: int) -> int:
+        if self._kept is not None and self._kept.recall(index, self._tables, self._masks):
+            return int(core_masks.fill(self.address, index, target))
+        return self._answers.call(masks.compute, index, target)
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        return self._scratch.mask.copy()
+
+    # --- what may come next, and completions ----------------------------------------------------------------
+
+    def readings(self, index: int) -> list[tuple[int, int, int]]:
+        """Return the readings of a state: places, lexer states, columns."""
+        found = []
+        while index >= 0:
+            _mode, place, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
+            found.append((place, lexeme, column))
+        return found
+
+    def _expected(self, index: int) -> list[Expected]:
+        if index == self._finished:
+            return []
+        with self._effort:
+            shown = Expectations(self._answers).of(self.readings(index))
+        return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
+
+    @property
+    def completions(self) -> RestCompletions:
+        """The shortest completions of its states."""
+        return self._completions
+
+    @property
+    def rests(self) -> ShortestRests:
+        """Shortest completions of its readings."""
+        if self._rests is None:
+            self._rests = ShortestRests(self._answers, self._tables, self._effort)
+        return self._rests
+
+    def last_read(self, place: int) -> str:
+        """Return the terminal that was read last before a place; "" at the start of the text."""
+        return Expectations(self._answers).last_read(place)
+
+    @property
+    def answers(self) -> LarkAnswers:
+        """The answers to compiled code."""
+        return self._answers
+
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the bytes of a shortest rest (`RestMachine`). Raises LimitError (oracle_steps)."""
+        if self.may_end(index):
+            return b""
+        with self.lock:
+            self._attached()
+            return self.rests.of(self.readings(index))
+
+    def after_rest(self, index: int, data: int, size: int) -> int:
+        """Return the state after the bytes of a rest (`RestMachine`)."""
+        return self._answers.call(steps.take_bytes, index, data, size)
+
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens (`RestMachine`)."""
+        return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
+
+    @property
+    def lexer(self) -> Lexer:
+        """The lexer of its terminals."""
+        return self._answers.lexer
+
+    def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
+        """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
+        first."""
+        with self.lock, self._effort:
+            self._attached()
+            return self._answers.prepare(self._tables.nbytes() + room, progress)
+
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa).
+        `depth`: texts whose parser stack ever has more entries are left out. Raises LimitError, which names
+        max_states."""
+        return explicit_of_parser(self, bytes(self._answers.lexer.classes), max_states, depth, minimal)
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether the grammar has a depth: the entries of the parser's stack."""
+        return True
+
+    def depth_of(self, index: int) -> int:
+        """Return the height of a state's stack: the largest of all its readings."""
+        return max((self.height(place) for place, _lexeme, _column in self.readings(index)), default=0)
+
+    def height(self, place: int) -> int:
+        """Return the height of the parser's stack at a place."""
+        cells, height, stack = self.cells(), -1, self.stack(place)
+        while stack >= 0:
+            height, stack = height + 1, int(cells[stack, 1])
+        return height
+
+    def cells(self) -> npt.NDArray[np.int64]:
+        """Return the cells of the parser's stacks: a state, and the cell below."""
+        found: npt.NDArray[np.int64] = self._tables.rows(_CELLS)
+        return found
+
+    def stack(self, place: int) -> int:
+        """Return the cell on top of the stack at a place."""
+        return int(self._tables.rows(_PLACES)[place, L.Place.stack])
+
+    # --- size -----------------------------------------------------------------------------------------------
+
+    @property
+    def used(self) -> float:
+        """The used share of its limits, over all documents; above 1 it should be replaced (`fresh`)."""
+        limits = self.limits
+        return max(
+            self.nbytes / limits.grammar_memory,
+            2 * self._tables.most_interned / limits.parser_states,
+            self._answers.share,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes the grammar's own tables take."""
+        return self._tables.nbytes() + self._answers.nbytes
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes of its tables: states, stacks, and bytes."""
+        count = self._tables.count
+        found = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
+        return {**found, **self._answers.sizes, "table_bytes": self.nbytes}

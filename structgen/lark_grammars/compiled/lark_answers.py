@@ -1,0 +1,532 @@
+"""The questions of compiled code about a Lark grammar, and their answers from the lexer and the liveness.
+
+Compiled code notes what it does not know and returns ASKED; the answers are written into its tables, and
+the call is made again (`machine_core.questions`). So each question is answered once for a grammar.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import LimitError
+from structgen.lark_grammars.compiled.kept_lark import KeptParts
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.effort import STATES_COUNTED, Effort
+from structgen.lark_grammars.lexer.lexer_tables import LexerTables
+from structgen.lark_grammars.liveness.lark_liveness import Liveness
+from structgen.lark_grammars.liveness.letters import UNSETTLED, Letters
+from structgen.lark_grammars.machine import lark_layout as L
+from structgen.lark_grammars.machine.forgetting import forget
+from structgen.lark_grammars.machine.memo import find_proof
+from structgen.lark_grammars.machine.records import MERGING_WORDS, MOST_DENSE, make_record
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
+from structgen.machine_core.layout import QUESTION_ROOM
+from structgen.machine_core.questions import call_answered
+from structgen.native.lazy_memory import room
+from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
+from structgen.store.mask_store import VocabularyStore
+from structgen.tokens.vocabulary import Vocabulary
+
+_CROSSINGS_PER_NODE: Final = 4
+"""Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
+
+
+MOST_PLACES: Final = 1 << 16
+"""With more places than this, those that no state needs are forgotten."""
+_PLACES_KEPT: Final = 4
+"""... and then when there are so many times as many as were kept."""
+
+
+def _word(name: str) -> int:
+    return word_of(L.LarkContext, name)
+
+
+_PLACES, _CELLS, _PROOFS, _GROUPS, _TRIES, _RANGES, _WANTED, _RECORDS = map(
+    _word, ("places", "cells", "proofs", "groups", "tries", "ranges", "wanted", "records")
+)
+_SCRATCH: Final = tuple(
+    map(_word, ("found", "crossings", "merging", "walks", "pending", "mask", "dense", "here", "depths"))
+)
+
+
+class Scratch:
+    """The scratch memory of one thread for one vocabulary. It takes memory as it is used."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
+        words = vocabulary.words
+        self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
+        self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
+        self.arrays = (
+            room(8 * self.crossings),
+            room(40 * self.crossings),
+            room(8 * 8 * MERGING_WORDS),
+            room(8 * L.WALK_WORDS * (DEEPEST + 2)),
+            room(8 * L.PENDING_WORDS * (L.MOST_PENDING + 1)),
+            self.mask,
+            self.dense,
+            np.zeros(2 * L.READING_WORDS * (L.MOST_READINGS + 1), np.int64),
+            np.zeros(2 * (DEEPEST + 2), np.int64),
+        )
+        self.pointers = [address_of(array) for array in self.arrays]
+
+
+def scratch_of(holder: threading.local, vocabulary: Vocabulary) -> Scratch:
+    """Return this thread's scratch memory for a vocabulary."""
+    found: Scratch | None = getattr(holder, "lark", None)
+    if found is None:
+        found = holder.lark = Scratch(vocabulary)
+    return found
+
+
+class Parts(NamedTuple):
+    """What answers: made when it is first asked, where the arrays come from a file."""
+
+    lexer: Lexer
+    rows: LexerTables
+    letters: Letters
+
+
+class LarkAnswers:
+    """The answers for one compiled grammar, and the arrays that they are written to."""
+
+    def __init__(
+        self,
+        tables: ParserTables,
+        is_local: bool,
+        grown: GrowingTables,
+        vocabulary: Vocabulary,
+        store: VocabularyStore,
+        lock: Any,
+        effort: Effort,
+        kept: KeptParts | None = None,
+    ) -> None:
+        """`kept`: the arrays of a file (`kept`); else they are made. Cost: the lexer's automaton and the
+        liveness, 10 ms to 2 s. Raises LimitError."""
+        self._tables, self._grown, self._store, self._lock, self.effort = tables, grown, store, lock, effort
+        self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
+        self._needs = grown.needs
+        self._held: dict[str, npt.NDArray[Any]] = {}
+        self._parts: Parts | None = None
+        self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
+        self.forgotten = 0
+        """How often places and cells got new numbers."""
+        if kept is not None:
+            for name, array in kept.arrays.items():
+                self._put(name, array)
+            for name, value in kept.words.items():
+                self._put_word(name, value)
+            self._told_states = kept.states
+            for name, count in (("marks_of_states", kept.states), ("marks_of_classes", kept.classes)):
+                self._put(name, np.zeros(count, np.int32))
+            return
+        self._put_parser()
+        self._make()
+        self._put_begins()
+        self._put_vocabulary(vocabulary)
+
+    def _make(self) -> Parts:
+        """Make the lexer, the letters, and the liveness."""
+        lexer = Lexer(self._tables, self._is_local, self.effort)
+        rows = LexerTables(lexer, self._put_word)
+        self._parts = Parts(lexer, rows, Letters(rows))
+        self.liveness = Liveness(self._tables, self.letters, self.effort.limits)
+        self._put_liveness()
+        self._put_letters()
+        return self._parts
+
+    @property
+    def parts(self) -> Parts:
+        """What answers. Cost: where the arrays come from a file, once that of making it. Raises
+        StructgenError where it is not what the file was made from."""
+        if self._parts is not None:
+            return self._parts
+        assert self._kept is not None
+        try:
+            with self.effort:
+                made = self._make()
+                for kind, number in self._kept.journal():
+                    if kind == -2:
+                        made.letters.class_of(number)
+                    elif kind == -1:
+                        made.rows.put_row(number)
+                    else:
+                        made.rows.start(kind, number)
+                self._put_letters()
+            self._kept.compare(made.rows)
+            made.rows.put_likes(self._kept.arrays["like"], self._kept.arrays["like_bytes"])
+        except BaseException:
+            self._parts = None
+            raise
+        return made
+
+    @property
+    def lexer(self) -> Lexer:
+        """The lexer of its terminals."""
+        return self.parts.lexer
+
+    @property
+    def rows(self) -> LexerTables:
+        """Its states as arrays."""
+        return self.parts.rows
+
+    @property
+    def letters(self) -> Letters:
+        """Its letters."""
+        return self.parts.letters
+
+    # --- arrays ---------------------------------------------------------------------------------------------
+
+    def _put_word(self, name: str, value: int) -> None:
+        self._grown.context[_word(name)] = value
+
+    def _put(self, name: str, array: npt.NDArray[Any]) -> None:
+        self._held[name] = held = np.ascontiguousarray(array)
+        self._put_word(name, address_of(held))
+
+    def attach(self, scratch: Scratch) -> None:
+        """Give compiled code a thread's scratch memory."""
+        self._scratch = scratch
+        for word, pointer in zip(_SCRATCH, scratch.pointers, strict=True):
+            self._grown.context[word] = pointer
+        self._put_word("most_crossings", scratch.crossings)
+
+    def _put_parser(self) -> None:
+        tables, indentation = self._tables, self._tables.indentation
+        terminals = len(tables.terminals)
+        self._put("sizes", np.array([len(rule.symbols) for rule in tables.rules], np.int32))
+        self._put("origins", np.array([rule.origin for rule in tables.rules], np.int32))
+        self._put("context_of", tables.context_of.astype(np.int32))
+        ignored, brackets = np.zeros(terminals, np.uint8), np.zeros(terminals, np.uint8)
+        ignored[sorted(tables.ignored)] = 1
+        words = {
+            "terminal_count": terminals,
+            "nonterminal_count": tables.gotos.shape[1],
+            "end_state": tables.end,
+        }
+        if indentation is None:
+            words |= {"newline": -1, "indent": -1, "dedent": -1}
+        else:
+            brackets[sorted(indentation.opening)] = 1
+            brackets[sorted(indentation.closing)] = 2
+            words |= {"newline": indentation.newline, "indent": indentation.indent}
+            words |= {"dedent": indentation.dedent, "tab": indentation.tab_size}
+        self._put("ignored", ignored)
+        self._put("brackets", brackets)
+        for name, value in words.items():
+            self._put_word(name, value)
+
+    def _put_begins(self) -> None:
+        """Write for each terminal the bytes with which a lexeme behind it may begin, at least."""
+        tables, rows = self._tables, self.rows
+        begins = np.ones((len(tables.terminals), self.lexer.width), np.uint8)
+        if self.lexer.is_local:
+            starts = [rows.start(context, self.lexer.nothing) for context in range(rows.contexts)]
+            first = np.array(
+                [rows.moves[one] >= 0 if one >= 0 else [False] * self.lexer.width for one in starts]
+            )
+            for terminal in range(1, len(tables.terminals)):
+                begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
+        self._put("begins", begins)
+        of_bytes = np.ascontiguousarray(begins[:, rows.classes])
+        self._put("begin_bytes", np.packbits(of_bytes, axis=1, bitorder="little").view(np.int64))
+
+    def _put_vocabulary(self, vocabulary: Vocabulary) -> None:
+        offsets = vocabulary.token_offset
+        some = np.flatnonzero(np.diff(offsets) > 0)
+        first = np.zeros(vocabulary.vocab_size, np.uint8)
+        first[some] = vocabulary.token_data[offsets[:-1][some]]
+        order = some[np.argsort(first[some], kind="stable")]
+        self._put("first_byte", first)
+        self._put("by_first", order.astype(np.int32))
+        self._put("by_first_at", np.searchsorted(first[order], np.arange(257)).astype(np.int32))
+        ranges = self._grown.extend(_RANGES, np.array([[0], [len(vocabulary.nodes)], [0]]), L.RANGE_WORDS)
+        self._grown.append(_TRIES, (-1, len(vocabulary.nodes), 0, 0, ranges, 1))
+        self._grown.load(_WANTED, np.array([[-1, -1, -1, -1, -1, 0]], np.int64))
+
+    def _put_liveness(self) -> None:
+        letters = self.letters
+        self._told_letters = letters.known
+        self._put("actions", self.liveness.actions)
+        self._put("gotos", self.liveness.gotos)
+        self._put("certain", self.liveness.certain)
+        self._put_word("boundaries", self.liveness.boundaries)
+        self._put("letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32))
+        self._put("letter_kind", np.array([kind for _terminal, kind in letters.letters], np.int32))
+        self._put("letter_boundary", self.liveness.boundary)
+
+    def _put_letters(self) -> None:
+        """Write the classes of endings; where there are new letters, the liveness anew."""
+        letters = self.letters
+        if self.liveness.known != letters.known:
+            self.liveness = Liveness(self._tables, letters, self.effort.limits)
+        if self._told_letters != letters.known:
+            self._put_liveness()
+        self._told_classes = len(letters.classes)
+        flat = [one for some in letters.classes for one in some]
+        self._put("class_at", np.cumsum([0, *map(len, letters.classes)]).astype(np.int32))
+        self._put("class_letters", np.array(flat or [0], np.int32))
+        self._put("marks_of_classes", np.zeros(len(letters.classes), np.int32))
+        self._room_for_marks()
+
+    def _tell(self) -> None:
+        """Write what is new of letters and states: answers bring it, and so do completions and `expected`,
+        which ask for letters and rows outside of compiled calls."""
+        if self._parts is not None:
+            letters = self._parts.letters
+            if (self._told_classes, self._told_letters) != (len(letters.classes), letters.known):
+                self._put_letters()
+            self._room_for_marks()
+
+    def _room_for_marks(self) -> None:
+        if self._parts is not None and self.rows.states > self._told_states:
+            self._told_states = 2 * self.rows.states
+            self._put("marks_of_states", np.zeros(self._told_states, np.int32))
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def call(self, function: Callable[..., int], *arguments: int) -> int:
+        """Return the result of a compiled call, once it has no questions. Raises LimitError."""
+        self._may_forget = True
+        return self._call(function, *arguments)
+
+    def call_keeping(self, function: Callable[..., int], *arguments: int) -> int:
+        """As `call`; places keep their numbers."""
+        self._may_forget = False
+        return self._call(function, *arguments)
+
+    def _call(self, function: Callable[..., int], *arguments: int) -> int:
+        self._tell()
+        found = call_answered(
+            self._lock, lambda: self.effort, self.answer, function, self._grown.address, *arguments
+        )
+        if found == L.FULL:
+            raise LimitError(
+                f"A text can be read in more than {L.MOST_READINGS} ways, or its tokens in too many.",
+                limit="parser_states",
+                where="grammar",
+                cure="Have terminals look ahead less far, and make those that begin alike one.",
+            )
+        return found
+
+    def answer(self) -> None:
+        """Answer the noted questions. Raises LimitError; then the call can be made again."""
+        count = int(self._needs[0])
+        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
+        self._needs[0] = 0
+        records = []
+        for kind, first, second in noted:
+            if kind == QUESTION_ROOM:
+                self._grown.room(first, second)
+            elif kind == L.ASK_ROW:
+                self.rows.put_row(first)
+            elif kind == L.ASK_START:
+                self.rows.start(first, second)
+            elif kind == L.ASK_CARRY:
+                self.rows.put_carry(first)
+            elif kind == L.ASK_CLASS:
+                self.letters.class_of(first)
+            elif kind == L.ASK_LASTS:
+                self.rows.put_lasts(first)
+            elif kind == L.ASK_PROOF:
+                self._prove(first, second)
+            elif kind == L.ASK_DENSE:
+                self._put_dense(first)
+            else:
+                records.append((first, second))
+        self._tell()
+        # last: what they need may be among the others
+        for trie, state in records:
+            self._make_record(trie, state)
+        if self._may_forget and self._grown.count(_PLACES) > self._most_places:
+            # once a call, which begins again at its state
+            self._may_forget = False
+            self.forgotten += 1
+            self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
+
+    def _make_record(self, trie: int, state: int) -> None:
+        number = self._call(make_record, trie, state)
+        if number < 0:
+            return
+        _trie, _state, first, last, _left, _left_end = self._grown.rows(_RECORDS)[number].tolist()
+        groups = self._grown.rows(_GROUPS)
+        for group in range(first, last):
+            dense = int(groups[group, L.Group.dense_row])
+            if dense >= -1:
+                continue
+            row = self._scratch.dense[-2 - dense]
+            self._put_row(group, row, self._store.intern_row(row))
+
+    def _put_row(self, group: int, row: npt.NDArray[np.int32], stored: int | None) -> None:
+        """Write the row of a group's tokens; where the store is full, they are listed."""
+        groups = self._grown.rows(_GROUPS)
+        if stored is None:
+            tokens = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
+            at = self._grown.extend(_word("tokens"), tokens.astype(np.int32), len(tokens))
+            groups[group, [L.Group.first, L.Group.last]] = at, at + len(tokens)
+        groups[group, L.Group.dense_row] = -1 if stored is None else stored
+
+    def _put_dense(self, group: int) -> None:
+        """Write the row of a group that still lies in the file."""
+        assert self._kept is not None
+        number = -2 - int(self._grown.rows(_GROUPS)[group, L.Group.dense_row])
+        if number >= 0:
+            self._put_row(group, self._kept.rows.rows[number], self._kept.rows.stored(number, self._store))
+
+    def read_whole_table(self) -> None:
+        """Have places be read by the whole table of the parser, of terminals without a lexeme too."""
+        self._put("actions", self._tables.actions.astype(np.int32))
+        self._put("gotos", self._tables.gotos.astype(np.int32))
+
+    def widths(self, place: int) -> list[int]:
+        """Return the widths of the open blocks at a place, the last one first."""
+        cell, found = int(self._grown.rows(_PLACES)[place, L.Place.widths]), []
+        while cell >= 0:
+            width, cell = self._grown.rows(_CELLS)[cell].tolist()
+            found.append(-1 - width)
+        return found
+
+    def top(self, place: int) -> int:
+        """Return the state of the parser at a place."""
+        return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.Place.stack], 0])
+
+    def tells(self, letter: int) -> bool:
+        """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
+        return self.liveness.is_exact and self.letters.letters[letter][1] != UNSETTLED
+
+    def proves(self, place: int, letters: Sequence[int], lexeme: int) -> tuple[bool, int]:
+        """Return whether some text goes on where one of some letters is read at a place, exactly, and the
+        lowest cell of its stack that was looked at. `lexeme`: a state of the lexer with these letters."""
+        stack, _widths, brackets, _spare = self._grown.rows(_PLACES)[place].tolist()
+        cells = self._grown.rows(_CELLS)
+        numbers: list[int] = []
+        while stack >= 0:
+            numbers.append(stack)
+            stack = int(cells[stack, 1])
+        numbers.reverse()
+        states = cells[numbers, 0].tolist()
+        lives, lowest = self.liveness.reaches_end(states, brackets, letters, lexeme)
+        return lives, numbers[lowest]
+
+    def _prove(self, place: int, end_class: int) -> None:
+        """Write whether some text goes on behind a class of endings, exactly."""
+        letters = self.letters
+        lives, lowest = self.proves(place, letters.classes[end_class], letters.state_of[end_class])
+        proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
+        row = find_proof(self._grown.address, place, end_class)
+        assert 0 <= row < count
+        parts = 0 if self._tables.indentation is None else L.BRACKETS
+        proofs[row, 2:5] = int(lives), lowest, parts
+
+    # --- for a file -----------------------------------------------------------------------------------------
+
+    def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int32]]:
+        """Return copies of all arrays by the names of their fields, and the lexer's journal."""
+        held = {name: one for name, one in self._held.items() if not name.startswith("marks_")}
+        if self._parts is None:
+            assert self._kept is not None
+            return held, self._kept.said["journal"]
+        journal = np.array(self.lexer.journal, np.int32).reshape(-1, 2)
+        arrays = {**held, **self.rows.arrays}
+        return {
+            name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
+        }, journal
+
+    def kept_rows(
+        self, of_states: npt.NDArray[np.int64], of_groups: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], dict[int, int]]:
+        """Return the rows of masks that states and groups name, and their numbers among these; some may still
+        lie in a file."""
+        named = sorted({*of_states.tolist(), *of_groups.tolist()} - {-1})
+        rows = np.zeros((len(named), self._vocabulary.words), np.int32)
+        for at, number in enumerate(named):
+            if number >= 0:
+                rows[at] = self._store.rows[number]
+            else:
+                assert self._kept is not None
+                rows[at] = self._kept.rows.rows[-2 - number]
+        return rows, {number: at for at, number in enumerate(named)}
+
+    # --- ahead of time --------------------------------------------------------------------------------------
+
+    def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
+        """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
+        behind them, until the tables have so many bytes. Returns how many there are."""
+        rows, lexer, done, of = self.rows, self.lexer, 0, L.Record
+        table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS), [of.trie, of.lexeme]]
+        known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
+        starts = [rows.start(context, lexer.nothing) for context in range(rows.contexts)]
+        pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
+        queue = list(pending)
+        for trie, state in queue:
+            if self._grown.nbytes() > most:
+                break
+            if (trie, state) not in known:
+                self._make_record(trie, state)
+                known[trie, state] = self._grown.count(_RECORDS) - 1
+            done += 1
+            if progress is not None:
+                progress(done)
+            rows.put_row(state)
+            more = [(0, after) for after in rows.moves[state].tolist() if after >= 0] if trie == 0 else []
+            for one in (*more, *self._left_over(known[trie, state])):
+                if one not in pending:
+                    pending[one] = None
+                    queue.append(one)
+        return done
+
+    def _left_over(self, record: int) -> list[tuple[int, int]]:
+        """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
+        first, last = self._grown.rows(_RECORDS)[
+            record, [L.Record.leftovers, L.Record.leftovers_end]
+        ].tolist()
+        found = []
+        for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():
+            if self._grown.rows(_TRIES)[after, L.Trie.count] >= L.SMALL_TRIE:
+                begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
+                found += [(after, one) for one in sorted(begun) if one >= 0]
+        return found
+
+    @property
+    def share(self) -> float:
+        """The used share of its limits: of the states of the lexer, and of the memory for records."""
+        limits, tables = self.effort.limits, map(_word, ("tokens", "trie_nodes", "wanted_rows", "ranges"))
+        records = sum(int(self._grown.rows(one).nbytes) for one in tables)
+        states = 2 * STATES_COUNTED * self.sizes["lexer_states"]
+        return max(states / limits.automaton_states, records / limits.grammar_memory)
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes the lexer takes."""
+        rows = 0 if self._parts is None else self.rows.nbytes
+        return rows + 2000 * self.sizes["lexer_states"] + sum(int(one.nbytes) for one in self._held.values())
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def start_lexeme(self) -> int:
+        """Return the lexer's state before the first byte; DEAD where there is none."""
+        context = int(self._tables.context_of[self._tables.start])
+        return self.rows.start(context, self.lexer.first)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The numbers of lexer states, carries, and tokens' records."""
+        count = self._grown.count
+        states, carries = 0, 0
+        if self._parts is not None:
+            states, carries = len(self.lexer.states), len(self.lexer.carries)
+        elif self._kept is not None:
+            states, carries = self._kept.states, len(self._kept.arrays["starts"])
+        return {
+            "lexer_states": states,
+            "carries": carries,
+            "records": count(_RECORDS),
+            "tries": count(_TRIES),
+        }

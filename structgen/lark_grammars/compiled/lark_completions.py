@@ -1,0 +1,288 @@
+"""Shortest completions: the best-first search for a shortest text (A*: P. E. Hart, N. J. Nilsson, B. Raphael,
+1968) over readings between two lexemes.
+
+A step writes one lexeme, as the shortest text that makes the lexer end it with some terminal and carry; what
+the stack needs at least behind it is the estimate (`costs`). So the search goes straight on where the
+estimate is right, and what it finds is a shortest text of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from structgen.lark_grammars.compiled.costs import UNREACHABLE, Costs, Distances
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.lark_grammars.lexer.effort import Effort
+from structgen.lark_grammars.lexer.lexer_tables import LexerTables
+from structgen.lark_grammars.machine import lark_layout as L
+from structgen.lark_grammars.machine.lark_layout import LarkContext
+from structgen.lark_grammars.machine.memo import lives
+from structgen.lark_grammars.machine.parser import begun, ends_at, read
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.native.jit import entry
+from structgen.native.typed_blocks import word_of
+
+_CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
+_COMPLETE: Final = -1
+"""In place of a reading's place: the text may end."""
+_NUMBERS_PER_STEP: Final = 8
+_LIKED: Final = b"0123456789abcdefghijklmnopqrstuvwxyz \"'()[]{};,\n"
+"""Bytes that are written rather than others that do as well: people and tokens have them more often."""
+_RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte in range(256)]
+
+
+@entry("int64(int64, int64, int64, int64)")
+def place_after(address: int, place: int, terminal: int, column: int) -> int:
+    """Return the place behind a lexeme; below 0: refused, or a question."""
+    return read(LarkContext(address), place, terminal, column)
+
+
+@entry("int64(int64, int64, int64)")
+def start_behind(address: int, place: int, carry: int) -> int:
+    """Return the lexer's state before a lexeme; below 0: none, or a question."""
+    return begun(LarkContext(address), place, carry)
+
+
+@entry("int64(int64, int64)")
+def text_ends(address: int, place: int) -> int:
+    """Return 1 if the text may end at a place, 0, or a question."""
+    return ends_at(LarkContext(address), place)
+
+
+@entry("int64(int64, int64, int64)")
+def reading_lives(address: int, place: int, lexeme: int) -> int:
+    """Return 1 if some text goes on in a reading, 0, or a question."""
+    return lives(LarkContext(address), place, lexeme)
+
+
+class Ending(NamedTuple):
+    """A shortest text from a state of the lexer to an end."""
+
+    text: bytes
+    terminal: int
+    carry: int
+    """Below 0: the lexeme ends with the text."""
+
+
+class Endings:
+    """The ends that are reached from one state of the lexer, shortest texts first: found where they are asked
+    for."""
+
+    def __init__(self, rows: LexerTables, effort: Effort, state: int, newline: int) -> None:
+        """`newline`: the indenter's terminal, of which each state is an end of its own."""
+        self._rows, self._effort, self._newline = rows, effort, newline
+        self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
+        classes = rows.lexer.classes
+        liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])}
+        self._byte_of = sorted(liked.values(), key=_RANKS.__getitem__)
+        self._kinds = np.array([classes[byte] for byte in self._byte_of])
+        self._front, self._met = [state], set[tuple[int, ...]]()
+        self.found: list[Ending] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are no more."""
+        return not self._front
+
+    def extend(self) -> None:
+        """Look at texts with one byte more. Raises LimitError."""
+        rows, lexer = self._rows, self._rows.lexer
+        after: dict[int, tuple[int, int]] = {}
+        self._effort.spend(_NUMBERS_PER_STEP * len(self._front))
+        for state in self._front:
+            ends = list(lexer.states[state].ends)
+            if lexer.instructions.uses_end:
+                ends += [(terminal, -1) for terminal in lexer.ends_with_text(state)]
+            for terminal, carry in ends:
+                key = (terminal, carry, state) if terminal == self._newline else (terminal, carry)
+                if key not in self._met:
+                    self._met.add(key)
+                    self.found.append(Ending(self._text(state), terminal, carry))
+            rows.put_row(state)
+            for byte, to in zip(self._byte_of, rows.moves[state][self._kinds].tolist(), strict=True):
+                if to >= 0 and to not in self._before and to not in after:
+                    after[to] = state, byte
+        self._before |= after
+        self._front = list(after)
+
+    def _text(self, state: int) -> bytes:
+        found = bytearray()
+        while self._before[state][0] >= 0:
+            state, byte = self._before[state]
+            found.append(byte)
+        return bytes(found[::-1])
+
+
+class ShortestRests:
+    """Shortest completions of the states of one compiled grammar. Its lock is held."""
+
+    def __init__(self, answers: LarkAnswers, tables: GrowingTables, effort: Effort) -> None:
+        self._answers, self._grown, self._effort = answers, tables, effort
+        indentation = answers.lexer.tables.indentation
+        self._newline = -1 if indentation is None else indentation.newline
+        self._tab = 0 if indentation is None else indentation.tab_size
+        self._endings: dict[int, Endings] = {}
+        self._costs: Costs | None = None
+        self._distances: Distances | None = None
+        self._forgotten = 0
+
+    def of(self, readings: list[tuple[int, int, int]]) -> bytes:
+        """Return a shortest text behind which the text may end, from some readings (places, lexer states,
+        columns) of which one lives. Raises LimitError."""
+        with self._effort:
+            found = self._search(readings)
+        assert found is not None, "a state from which no text goes on"
+        return found
+
+    def of_place(self, place: int) -> list[bytes]:
+        """Return short texts that complete the text between two lexemes, where nothing is owed: a shortest
+        one, and one behind an ignored lexeme; none where no text does. Raises LimitError."""
+        answers = self._answers
+        if answers.call_keeping(text_ends, place) == 1:
+            return [b""]
+        state = answers.call_keeping(start_behind, place, answers.lexer.nothing)
+        if state < 0 or answers.call_keeping(reading_lives, place, state) != 1:
+            return []
+        with self._effort:
+            rest = self._search([(place, state, -1 if answers.rows.may_break(state) else 0)])
+        if rest is None:
+            return []
+        ignored = answers.lexer.tables.ignored
+        part = next((one.text for one in self._of_state(state) if one.terminal in ignored), b"")
+        return [rest, part + rest] if part else [rest]
+
+    def distance(self, place: int, carry: int) -> int:
+        """Return how many bytes a place needs at least behind a carry; UNREACHABLE."""
+        if self._costs is None or self._distances is None:
+            self._costs = Costs(self._answers.letters)
+            self._distances = Distances(self._costs, lambda: self._grown.rows(_CELLS))
+        if self._forgotten != self._answers.forgotten:
+            self._forgotten = self._answers.forgotten
+            self._distances.forget()
+        stack = int(self._grown.rows(_PLACES)[place, L.Place.stack])
+        return self._distances.of(stack, self._costs.debt_of(carry))
+
+    def _search(self, readings: list[tuple[int, int, int]]) -> bytes | None:
+        call, order = self._answers.call_keeping, count()
+        queue: list[tuple[int, int, int, bytes, tuple[int, int, int], Iterator[Ending] | None]] = []
+        for reading in readings:
+            heappush(queue, (0, 0, next(order), b"", reading, None))
+        best: dict[tuple[int, int, int], int] = {}
+        while queue:
+            estimate, _size, _order, text, reading, endings = heappop(queue)
+            place, state, _column = reading
+            if place == _COMPLETE:
+                return text
+            if endings is None:
+                self._effort.spend(_NUMBERS_PER_STEP)
+                if best.get(reading, UNREACHABLE) <= len(text) or call(reading_lives, place, state) != 1:
+                    continue
+                best[reading] = len(text)
+                endings = self._of_state(state)
+            for ending in endings:
+                reached = len(text) + len(ending.text)
+                if reached > estimate:  # this way is no longer the best
+                    again = self._from(ending, endings)
+                    heappush(queue, (reached, -len(text), next(order), text, reading, again))
+                    break
+                is_best = False
+                for more, after, lasts in self._behind(reading, ending):
+                    whole = text + more
+                    if lasts:
+                        heappush(
+                            queue, (len(whole), -len(whole), next(order), whole, (_COMPLETE, 0, 0), None)
+                        )
+                        is_best = is_best or len(whole) <= estimate
+                    if after is None:
+                        continue
+                    left = self.distance(after[0], ending.carry)
+                    if left < UNREACHABLE:
+                        total = max(len(whole) + left, estimate)
+                        is_best = is_best or total == estimate
+                        heappush(queue, (total, -len(whole), next(order), whole, after, None))
+                if is_best:  # go on there; the other endings come where that was wrong
+                    heappush(queue, (estimate, -len(text), next(order), text, reading, endings))
+                    break
+        return None
+
+    def _from(self, first: Ending, others: Iterator[Ending]) -> Iterator[Ending]:
+        yield first
+        yield from others
+
+    def _of_state(self, state: int) -> Iterator[Ending]:
+        known = self._endings.get(state)
+        if known is None:
+            known = self._endings[state] = Endings(self._answers.rows, self._effort, state, self._newline)
+        at = 0
+        while True:
+            while at < len(known.found):
+                yield known.found[at]
+                at += 1
+            if known.is_whole:
+                return
+            known.extend()
+
+    def _behind(
+        self, reading: tuple[int, int, int], ending: Ending
+    ) -> Iterator[tuple[bytes, tuple[int, int, int] | None, bool]]:
+        """Yield the texts that end a lexeme, the reading behind each (None: no lexeme may follow), and
+        whether the text may end there."""
+        place, state, column = reading
+        for text, at, carry in self._columns(place, state, column, ending):
+            after = self._answers.call_keeping(place_after, place, ending.terminal, at)
+            if after < 0:
+                continue
+            lexer = self._answers.lexer
+            lasts = (carry < 0 or lexer.holds_at_end(carry)) and self._answers.call_keeping(
+                text_ends, after
+            ) == 1
+            first = -1 if carry < 0 else self._answers.call_keeping(start_behind, after, carry)
+            fresh = None
+            if first >= 0:
+                fresh = after, first, -1 if self._answers.rows.may_break(first) else 0
+            yield text, fresh, lasts
+
+    def _columns(
+        self, place: int, state: int, column: int, ending: Ending
+    ) -> Iterator[tuple[bytes, int, int]]:
+        """Yield the text of an ending, its column, and its carry; of the indenter's newline those with each
+        width that may follow."""
+        text, terminal, carry = ending
+        if terminal != self._newline or self._grown.rows(_PLACES)[place, L.Place.brackets] > 0:
+            yield text, 0, carry
+            return
+        widths = self._answers.widths(place)
+        for lead in (text, text + b"\n"):
+            at = column
+            for byte in lead:
+                at = self._column_after(at, byte)
+            if at < 0:
+                continue
+            for width in {*widths, max(at, widths[0] + 1)}:
+                if width >= at:
+                    whole = lead + b" " * (width - at)
+                    for left in [carry] if whole == text else self._carries(state, whole):
+                        yield whole, width, left
+
+    def _column_after(self, column: int, byte: int) -> int:
+        if byte == 10:
+            return 0
+        return column if column < 0 else column + {9: self._tab, 32: 1}.get(byte, 0)
+
+    def _carries(self, state: int, text: bytes) -> list[int]:
+        """Return the carries with which the indenter's newline may end behind a text."""
+        rows, lexer = self._answers.rows, self._answers.lexer
+        for byte in text:
+            rows.put_row(state)
+            state = int(rows.moves[state, lexer.classes[byte]])
+            if state < 0:
+                return []
+        found = [carry for terminal, carry in lexer.states[state].ends if terminal == self._newline]
+        if lexer.instructions.uses_end and self._newline in lexer.ends_with_text(state):
+            found.append(-1)
+        return found

@@ -1,0 +1,109 @@
+"""What may come next in a state, in words: terminals, each with the rules that read it and its bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from structgen.language.expectation import Expected
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.lark_grammars.compiled.lark_completions import place_after, start_behind
+from structgen.lark_grammars.machine.lark_layout import LarkContext
+from structgen.lark_grammars.machine.memo import letter_lives
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
+from structgen.machine_core.layout import ASKED
+from structgen.native.jit import entry
+
+_UNCERTAIN: Final = 2
+
+
+@entry("int64(int64, int64, int64)")
+def letter_goes_on(address: int, place: int, letter: int) -> int:
+    """Return 1 if behind a letter some text goes on, 0, _UNCERTAIN where that is to be proved, or a
+    question."""
+    c = LarkContext(address)
+    found = letter_lives(c, place, letter)
+    return _UNCERTAIN if found == ASKED and c.questions.count == 0 else found
+
+
+def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
+    """Return the classes of bytes; where an indenter counts blanks, these are classes of their own."""
+    if tables.indentation is None:
+        return classes
+    kinds, numbers = {10: 1, 9: 2, 32: 3}, dict[tuple[int, int], int]()
+    return bytes(
+        numbers.setdefault((kind, kinds.get(byte, 0)), len(numbers)) for byte, kind in enumerate(classes)
+    )
+
+
+class Expectations:
+    """What may come next in the states of one compiled grammar. Its lock is held."""
+
+    def __init__(self, answers: LarkAnswers) -> None:
+        self._answers, self._tables = answers, answers.lexer.tables
+
+    def of(self, readings: list[tuple[int, int, int]]) -> list[Expected]:
+        """Return what may come next in some readings (places, lexer states, columns): what the current lexeme
+        may become, and what may follow it, with the rules that use them, and as what the text before was
+        read. Cost: some milliseconds. Raises LimitError."""
+        answers = self._answers
+        call, lexer, rows = answers.call_keeping, answers.lexer, answers.rows
+        first: dict[int, set[int]] = {}
+        rules: dict[int, set[str]] = {}
+        read: dict[int, set[str]] = {}
+        alive: dict[tuple[int, int, int], bool] = {}
+        lexing: dict[tuple[int, int], None] = {}
+        for place, state, column in readings:
+            lexing[place, state] = None
+            for terminal, carry in lexer.states[state].ends:
+                after = call(place_after, place, terminal, column)
+                start = call(start_behind, after, carry) if after >= 0 else -1
+                if start >= 0:
+                    lexing[after, start] = None
+        members: dict[int, set[int]] = {}
+        for byte, kind in enumerate(lexer.classes):
+            members.setdefault(kind, set()).add(byte)
+        for place, state in lexing:
+            rows.put_row(state)
+            before = "" if lexer.states[state].has_begun else self.last_read(place)
+            for kind, to in enumerate(rows.moves[state].tolist()):
+                for letter in answers.letters.classes[answers.letters.class_of(to)] if to >= 0 else ():
+                    key = place, letter, -1 if answers.tells(letter) else to
+                    if key not in alive:
+                        alive[key] = self._goes_on(place, letter, to)
+                    if alive[key]:
+                        terminal = answers.letters.letters[letter][0]
+                        first.setdefault(terminal, set()).update(members[kind])
+                        rules.setdefault(terminal, set()).update(self._rules(place, terminal))
+                        read.setdefault(terminal, set()).update({before} - {""})
+        shown = [
+            Expected(
+                self._tables.terminals[one].shown,
+                tuple(sorted(rules[one])),
+                bytes(sorted(first[one])),
+                " or ".join(sorted(read[one])),
+            )
+            for one in first
+        ]
+        return sorted(shown, key=lambda one: (not one.sources, one.what))
+
+    def _goes_on(self, place: int, letter: int, lexeme: int) -> bool:
+        known = self._answers.call_keeping(letter_goes_on, place, letter)
+        return known == 1 or (known == _UNCERTAIN and self._answers.proves(place, (letter,), lexeme)[0])
+
+    def _kernel(self, place: int) -> Any:
+        return self._tables.kernels[self._answers.top(place)]
+
+    def last_read(self, place: int) -> str:
+        """Return the terminal that was read last; "" at the start of the text."""
+        for rule, dot in self._kernel(place):
+            if dot and (terminal := self._tables.rules[rule].symbols[dot - 1]) >= 0:
+                return str(self._tables.terminals[terminal].shown)
+        return ""
+
+    def _rules(self, place: int, terminal: int) -> set[str]:
+        """Return the rules in which a terminal would be read; none for an ignored one."""
+        after = self._answers.call_keeping(place_after, place, terminal, self._answers.widths(place)[0])
+        if terminal in self._tables.ignored or after < 0 or after == place:
+            return set()
+        origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel(after)}
+        return {rule_as_written(self._tables.nonterminals[one]) for one in origins}

@@ -1,0 +1,291 @@
+"""The patterns of a grammar's terminals as instructions of threads (K. Thompson's construction), and the
+classes of bytes that no instruction tells apart.
+
+A thread stands at an instruction. CHAR waits for a character; the others are passed without reading: SPLIT
+goes on in several places, best first; AHEAD, BEHIND, START and EOF go on under a condition; MATCH ends a
+terminal's pattern, FOUND the pattern of a look-around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.regex.python_syntax import parse_python
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    LookAround,
+    Node,
+    Repetition,
+    TextEnd,
+    TextStart,
+    nullable,
+)
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of, written_with
+from structgen.errors import LimitError, RegexError
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+
+CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, EOF, FOUND = range(8)
+"""Kinds of instructions."""
+MOST_INSTRUCTIONS: Final = 1 << 18
+"""The most instructions of one grammar: counted repetitions are written out."""
+_LEADS: Final = ((0x80, 0), (0xC0, 1), (0xE0, 2), (0xF0, 3), (0x100, 4))
+"""Look-behinds begin at characters: first bytes of other lengths are classes of their own."""
+
+
+class Instruction(NamedTuple):
+    """One instruction."""
+
+    kind: int
+    to: list[int]
+    """The next instructions, best first."""
+    node: ByteNode | None = None
+    """What the rest of a character may be (CHAR)."""
+    number: int = -1
+    """The terminal (MATCH), the number of the look-behind (BEHIND), the first instruction of the look-ahead
+    (AHEAD)."""
+    holds: bool = True
+    """Whether a look-around must hold, or must not."""
+
+
+class Instructions:
+    """The instructions of the terminals that a lexer may meet. Cost: some 3 us an instruction. Raises
+    RegexError for an atomic group, LimitError (automaton_states) past MOST_INSTRUCTIONS."""
+
+    def __init__(self, tables: ParserTables) -> None:
+        self.code: list[Instruction] = []
+        self.looks: list[tuple[int, int]] = []
+        """The first instruction and the end of each look-behind."""
+        self._look_of: dict[Node, int] = {}
+        self._inner: dict[tuple[ByteNode, int], int] = {}
+        self._tables = tables
+        contexts = tables.contexts
+        words = {word for one in contexts for _terminal, of in one.unless for word in of}
+        used = {terminal for one in contexts for terminal in one.terminals}
+        self.first = {terminal: self._add(terminal) for terminal in sorted(used)}
+        """The first instruction of each terminal that is looked for."""
+        self.word = {terminal: self._add(terminal) for terminal in sorted(words)}
+        """The same of each string that may replace a match."""
+        self.uses_end = any(one.kind == EOF for one in self.code)
+        """Whether some pattern asks for the text's end."""
+        found = self.put(Instruction(FOUND, []))
+        self.at_end = self.put(Instruction(EOF, [found]))
+        """An instruction that only the text's end passes."""
+        self._looking = self._that_look_behind()
+        self._count_classes()
+        self._reached: dict[int, frozenset[int]] = {}
+
+    def put(self, instruction: Instruction) -> int:
+        """Add an instruction; return its number."""
+        if len(self.code) >= MOST_INSTRUCTIONS:
+            raise LimitError(
+                f"The patterns of the terminals come to more than {MOST_INSTRUCTIONS:,} instructions.",
+                limit="automaton_states",
+                where="grammar",
+                cure="Make the counts of their repetitions smaller.",
+            )
+        self.code.append(instruction)
+        return len(self.code) - 1
+
+    def inside(self, node: ByteNode, to: int) -> int:
+        """Return the instruction that waits for the rest of a character."""
+        number = self._inner.get((node, to))
+        if number is None:
+            number = self._inner[node, to] = self.put(Instruction(CHAR, [to], node))
+        return number
+
+    def _that_look_behind(self) -> list[bool]:
+        """Return for each instruction whether a look-behind can be reached from it."""
+        before: list[list[int]] = [[] for _ in self.code]
+        for at, one in enumerate(self.code):
+            for to in (*one.to, *((one.number,) if one.kind == AHEAD else ())):
+                before[to].append(at)
+        found = [one.kind == BEHIND for one in self.code]
+        pending = [at for at, looks in enumerate(found) if looks]
+        while pending:
+            more = [at for at in before[pending.pop()] if not found[at]]
+            for at in more:
+                found[at] = True
+            pending += more
+        return found
+
+    def looks_behind(self, at: int) -> bool:
+        """Return whether a look-behind can be reached from an instruction."""
+        return self._looking[at if at < len(self._looking) else self.code[at].to[0]]
+
+    def matches_of(self, at: int) -> frozenset[int]:
+        """Return the terminals whose ends can be reached from an instruction. Cost: once, its part of the
+        pattern."""
+        known = self._reached.get(at)
+        if known is None:
+            seen, pending, found = {at}, [at], set()
+            while pending:
+                one = self.code[pending.pop()]
+                if one.kind == MATCH:
+                    found.add(one.number)
+                pending += [to for to in one.to if to not in seen]
+                seen.update(one.to)
+            known = self._reached[at] = frozenset(found)
+        return known
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no lexeme looks behind its beginning: each look-behind reads one character, and none is met
+        before a character is read. Cost: a walk over the instructions."""
+        for first, _end in self.looks:
+            second = [to for one in self._passed([first]) if one.kind == CHAR for to in one.to]
+            if any(one.kind == CHAR for one in self._passed(second)):
+                return False
+        return not any(one.kind in (BEHIND, START) for one in self._passed(self.first.values()))
+
+    def _passed(self, starts: Iterable[int]) -> list[Instruction]:
+        """Return the instructions that are reached without reading, those of look-aheads among them."""
+        pending = list(dict.fromkeys(starts))
+        seen = set(pending)
+        for at in pending:  # the list grows meanwhile
+            one = self.code[at]
+            ahead = [one.number] if one.kind == AHEAD else []
+            more = set(ahead if one.kind == CHAR else [*one.to, *ahead]) - seen
+            seen |= more
+            pending += more
+        return [self.code[at] for at in pending]
+
+    # --- patterns -------------------------------------------------------------------------------------------
+
+    def _add(self, terminal: int) -> int:
+        one = self._tables.terminals[terminal]
+        assert one.pattern is not None
+        tree = parse_python(one.pattern, self._tables.flags, where=one.name)
+        end = self.put(Instruction(MATCH, [], number=terminal))
+        return self._emit(tree, end, end, one.shown)
+
+    def _emit(self, node: Node, fresh: int, moved: int, where: str) -> int:
+        """Return the first instruction of a pattern that goes on at `moved`, or at `fresh` where it has
+        read nothing: a round of a loop that reads nothing ends the loop, as in re."""
+        if fresh != moved and not nullable(node):
+            fresh = moved
+        match node:
+            case CharacterClass(ranges):
+                return self._character(node_of(ranges), moved)
+            case Concatenation(parts):
+                for left in range(len(parts) - 1, -1, -1):
+                    first = self._emit(parts[left], fresh, moved, where)
+                    if fresh != moved and left > 0:
+                        moved = self._emit(parts[left], moved, moved, where)
+                    else:
+                        moved = first
+                    fresh = first
+                return fresh
+            case Alternation(parts):
+                return self.put(Instruction(SPLIT, [self._emit(one, fresh, moved, where) for one in parts]))
+            case LookAround(ahead, holds, of):
+                if ahead:
+                    found = self.put(Instruction(FOUND, []))
+                    first = self._emit(of, found, found, where)
+                    return self.put(Instruction(AHEAD, [fresh], number=first, holds=holds))
+                return self.put(Instruction(BEHIND, [fresh], number=self._look(of, where), holds=holds))
+            case TextStart():
+                return self.put(Instruction(START, [fresh]))
+            case TextEnd():
+                return self.put(Instruction(EOF, [fresh]))
+            case Repetition():
+                return self._repeated(node, fresh, moved, where)
+        raise RegexError(
+            "An atomic group or possessive repetition is not read here.",
+            where=where,
+            cure="Write the pattern without it: (?>a+) as a+(?!a), for example.",
+        )
+
+    def _character(self, node: ByteNode, to: int) -> int:
+        available = self._tables.available
+        left = node if available is None else written_with(node, available)
+        # without a way nothing matches
+        return self.put(Instruction(SPLIT, []) if left is None else Instruction(CHAR, [to], left))
+
+    def _look(self, of: Node, where: str) -> int:
+        if of not in self._look_of:
+            found = self.put(Instruction(FOUND, []))
+            self._look_of[of] = len(self.looks)
+            self.looks.append((self._emit(of, found, found, where), found))
+        return self._look_of[of]
+
+    def _repeated(self, node: Repetition, fresh: int, moved: int, where: str) -> int:
+        def split(round_: int, out: int) -> int:
+            return self.put(Instruction(SPLIT, [round_, out] if node.greedy else [out, round_]))
+
+        of, first_fresh, first = node.of, fresh, moved
+        if node.most is None:
+            first = first_fresh = self.put(Instruction(SPLIT, []))
+            round_ = self._emit(of, moved, first, where)
+            self.code[first].to.extend([round_, moved] if node.greedy else [moved, round_])
+            if fresh != moved:
+                first_fresh = split(self._emit(of, fresh, first, where), fresh)
+        else:
+            for _ in range(node.most - node.least):
+                after = first
+                first = first_fresh = split(self._emit(of, moved, after, where), moved)
+                if fresh != moved:
+                    first_fresh = split(self._emit(of, fresh, after, where), fresh)
+        for _ in range(node.least):
+            after = first
+            first = self._emit(of, after, after, where)
+            first_fresh = first if first_fresh == after else self._emit(of, first_fresh, after, where)
+        return first_fresh
+
+    # --- classes of bytes -----------------------------------------------------------------------------------
+
+    def _count_classes(self) -> None:
+        nodes: dict[ByteNode, None] = {}
+        pending: list[ByteNode] = [one.node for one in self.code if one.node is not None]
+        while pending:
+            node = pending.pop()
+            if node not in nodes:
+                nodes[node] = None
+                pending += _rests(node.after)
+        leads = [next(size for end, size in _LEADS if byte < end) if self.looks else 0 for byte in range(256)]
+        numbers: dict[tuple[object, ...], int] = {}
+        columns = zip(leads, *(one.after for one in nodes), strict=True)
+        self.classes = [numbers.setdefault(column, len(numbers)) for column in columns]
+        """The class of each byte."""
+        self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))]
+        """A byte of each class."""
+        self._rows: dict[ByteNode, npt.NDArray[np.int64]] = {}
+        self.nodes: list[ByteNode | None] = [None, DONE]
+        """Nodes by number; number 0: none."""
+        self._node_of: dict[ByteNode | None, int] = {None: 0, DONE: 1}
+
+    def row_of(self, node: ByteNode) -> npt.NDArray[np.int64]:
+        """Return the number of what follows a node, for each class."""
+        row = self._rows.get(node)
+        if row is None:
+            found = []
+            for byte in self.bytes_of:
+                after = node.after[byte]
+                if after not in self._node_of:
+                    self._node_of[after] = len(self.nodes)
+                    self.nodes.append(after)
+                found.append(self._node_of[after])
+            row = self._rows[node] = np.array(found, np.int64)
+        return row
+
+
+def _rests(after: Iterable[ByteNode | None]) -> list[ByteNode]:
+    """Return the nodes inside characters among some nodes."""
+    return [one for one in set(after) if one is not None and one is not DONE]
+
+
+def rests_of_characters() -> frozenset[ByteNode]:
+    """Return the nodes at which any rest of a character may follow, as behind the first byte of any
+    character."""
+    found: set[ByteNode] = set()
+    pending = [node_of(((0, 0x10FFFF),))]
+    while pending:
+        more = set(_rests(pending.pop().after)) - found
+        found |= more
+        pending += more
+    return frozenset(found)

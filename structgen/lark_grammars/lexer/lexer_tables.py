@@ -1,0 +1,207 @@
+"""The lexer's states as arrays that compiled code reads: moves, ends, starts, what a byte does to a carry.
+
+Rows are made where they are asked for; -2 (UNKNOWN) stands where nobody has asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.native.raw_memory import address_of
+
+UNKNOWN: Final = -2
+"""Nobody has asked for it."""
+UNASKED: Final = 3
+"""In a row of a carry: nobody has asked for it."""
+_FIRST_ROWS: Final = 256
+
+
+class GrownArray:
+    """Rows of numbers with room for more; compiled code knows where they lie (`told`)."""
+
+    __slots__ = ("_filled", "_told", "rows")
+
+    def __init__(
+        self,
+        told: Callable[[int], None],
+        width: int,
+        kind: type[np.generic],
+        filled: int,
+        count: int = _FIRST_ROWS,
+    ) -> None:
+        self._told, self._filled = told, filled
+        self.rows: npt.NDArray[Any] = np.full((count, width), filled, kind)
+        told(address_of(self.rows))
+
+    def reserve(self, count: int) -> None:
+        """Make room for so many rows."""
+        have = len(self.rows)
+        if count > have:
+            rows = np.full((max(2 * have, count), self.rows.shape[1]), self._filled, self.rows.dtype)
+            rows[:have] = self.rows
+            self.rows = rows
+            self._told(address_of(rows))
+
+
+class LexerTables:
+    """The arrays of one lexer. `put` tells compiled code a number by the name of its field."""
+
+    def __init__(self, lexer: Lexer, put: Callable[[str, int], None]) -> None:
+        self.lexer = lexer
+        tables, width = lexer.tables, lexer.width
+        indentation = tables.indentation
+        self._newline = -1 if indentation is None else indentation.newline
+        self.contexts = len(tables.contexts)
+
+        def grown(name: str, columns: int, kind: type[np.generic], filled: int) -> GrownArray:
+            return GrownArray(lambda address: put(name, address), columns, kind, filled)
+
+        self._moves = grown("moves", width, np.int32, UNKNOWN)
+        self._end_at = grown("lexeme_end_at", 2, np.int32, 0)
+        self._ends = grown("lexeme_ends", 2, np.int32, 0)
+        self._last_at = grown("last_at", 2, np.int32, UNKNOWN)
+        self._lasts = grown("lasts", 1, np.int32, 0)
+        self._may_break = grown("may_break", 1, np.uint8, 0)
+        self._end_class = grown("end_class", 1, np.int32, UNKNOWN)
+        self._like = grown("like", 1, np.int32, UNKNOWN)
+        self._like_bytes = grown("like_bytes", 4, np.int64, 0)
+        self._starts = grown("starts", self.contexts, np.int32, UNKNOWN)
+        self._carry_moves = grown("carry_moves", width, np.uint8, UNASKED)
+        self._carry_bytes = grown("carry_bytes", 8, np.int64, 0)
+        self.classes = np.array(lexer.classes, np.uint8)
+        put("classes", address_of(self.classes))
+        put("width", width)
+        put("contexts", self.contexts)
+        self._noted = self._end_count = self._last_count = 0
+
+    @property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by the names of their fields, as far as they are in use."""
+        states, carries, ends = self._noted, len(self.lexer.carries), self._end_count
+        grown = (
+            ("moves", self._moves, states), ("lexeme_end_at", self._end_at, states),
+            ("lexeme_ends", self._ends, ends), ("last_at", self._last_at, states),
+            ("lasts", self._lasts, self._last_count), ("may_break", self._may_break, states),
+            ("end_class", self._end_class, states), ("like", self._like, states),
+            ("like_bytes", self._like_bytes, states), ("starts", self._starts, carries),
+            ("carry_moves", self._carry_moves, carries), ("carry_bytes", self._carry_bytes, carries),
+        )  # fmt: skip
+        return {name: one.rows[:count] for name, one, count in grown} | {"classes": self.classes}
+
+    @property
+    def states(self) -> int:
+        """How many states have rows."""
+        return self._noted
+
+    @property
+    def moves(self) -> npt.NDArray[np.int32]:
+        """[states, classes]: the state after a byte."""
+        return self._moves.rows
+
+    @property
+    def end_class(self) -> npt.NDArray[np.int32]:
+        """[states]: the class of endings (`letters`)."""
+        found: npt.NDArray[np.int32] = self._end_class.rows[:, 0]
+        return found
+
+    def may_break(self, state: int) -> bool:
+        """Return whether a state's lexeme may be the indenter's newline."""
+        return bool(self._may_break.rows[state, 0])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        arrays = self._moves, self._end_at, self._ends, self._starts, self._carry_moves, self._carry_bytes
+        return sum(int(one.rows.nbytes) for one in arrays)
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def put_likes(self, like: npt.NDArray[np.int32], like_bytes: npt.NDArray[np.int64]) -> None:
+        """Write as which other states the records of the first ones are made: the records know it."""
+        self._like.rows[: len(like)] = like
+        self._like_bytes.rows[: len(like)] = like_bytes
+
+    def put_row(self, state: int) -> None:
+        """Write the moves of a state."""
+        if self._moves.rows[state, 0] == UNKNOWN:
+            row = self.lexer.moves(state)
+            self._note()
+            self._moves.rows[state] = row
+
+    def start(self, context: int, carry: int) -> int:
+        """Return the state before a lexeme, DEAD where there is none; written for compiled code."""
+        self._reserve_carries()
+        known = int(self._starts.rows[carry, context])
+        if known == UNKNOWN:
+            known = self.lexer.start(context, carry)
+            self._note()
+            self._starts.rows[carry, context] = known
+        return known
+
+    def put_carry(self, carry: int) -> None:
+        """Write what each class of bytes does to a carry."""
+        self._reserve_carries()
+        if self._carry_moves.rows[carry, 0] != UNASKED:
+            return
+        row = np.array(self.lexer.carry_moves(carry), np.uint8)
+        self._carry_moves.rows[carry] = row
+        bits = np.zeros((2, 256), np.uint8)
+        of_bytes = row[self.classes]
+        bits[0], bits[1] = of_bytes == 1, of_bytes == 2
+        self._carry_bytes.rows[carry] = (
+            np.packbits(bits, axis=1, bitorder="little").view(np.int64).reshape(-1)
+        )
+
+    def carry_row(self, carry: int) -> npt.NDArray[np.uint8]:
+        """Return what each class of bytes does to a carry."""
+        self.put_carry(carry)
+        row: npt.NDArray[np.uint8] = self._carry_moves.rows[carry]
+        return row
+
+    def put_lasts(self, state: int) -> None:
+        """Write as what a lexeme may end together with the text; -1 among them: nothing has begun, and what
+        is owed is met there."""
+        lexer = self.lexer
+        found = lexer.ends_with_text(state)
+        if not lexer.states[state].has_begun and lexer.is_met_at_end(state):
+            found.append(-1)
+        self._lasts.reserve(self._last_count + len(found))
+        first = self._last_count
+        self._lasts.rows[first : first + len(found), 0] = found
+        self._last_count += len(found)
+        self._last_at.rows[state] = first, self._last_count
+
+    def _reserve_carries(self) -> None:
+        carries = len(self.lexer.carries)
+        for one in (self._starts, self._carry_moves, self._carry_bytes):
+            one.reserve(carries)
+
+    def _note(self) -> None:
+        """Write what new states may end as."""
+        lexer = self.lexer
+        count = len(lexer.states)
+        for one in (self._moves, self._end_at, self._last_at, self._may_break, self._end_class):
+            one.reserve(count)
+        self._like.reserve(count)
+        self._like_bytes.reserve(count)
+        self._reserve_carries()
+        while self._noted < count:
+            state, number = lexer.states[self._noted], self._noted
+            first = self._end_count
+            self._ends.reserve(first + len(state.ends))
+            for terminal, carry in state.ends:
+                self._ends.rows[self._end_count] = terminal, carry
+                self._end_count += 1
+            self._end_at.rows[number] = first, self._end_count
+            if self._newline >= 0:
+                of = lexer.items.items
+                ways = (lexer.instructions.matches_of(of[item].at) for item in state.items)
+                self._may_break.rows[number] = any(self._newline in some for some in ways) or any(
+                    terminal == self._newline for terminal, _carry in state.ends
+                )
+            self._noted += 1

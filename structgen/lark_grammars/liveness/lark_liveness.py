@@ -1,0 +1,400 @@
+"""Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact
+answers.
+
+A boundary is a kind of carry with a *line*: PLAIN; LINE, behind the indenter's newline, where blocks open
+or close; DEDENTED, behind a closed block, where more close; ENDING, where the text has ended and the open
+blocks are closed. A newline may be of any width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import LimitError
+from structgen.lark_grammars.liveness.cells import cells_of, usable_rules
+from structgen.lark_grammars.liveness.letters import UNSETTLED, Letters, ones
+from structgen.lark_grammars.liveness.saturation import TOO_MUCH, certain, make_cells, reaches, saturate
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
+from structgen.limits import Limits
+
+PLAIN, LINE, DEDENTED, ENDING = range(4)
+"""What was read before a boundary."""
+_WORK_PER_STEP: Final = 2_000
+"""A step (10 us) is so many letters and slots of compiled code."""
+_MOST_CHOICES: Final = 1 << 18
+"""Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
+_FIRST_USES, _USES = 1 << 14, 8
+"""Room for notes of uses: at least, and for each variable."""
+_MOST_SEARCHED: Final = 1 << 13
+"""Stacks with states of the lexer that a search tries."""
+
+
+class Liveness:
+    """What is certain, and exact answers, for one grammar with the letters that it has now."""
+
+    def __init__(self, tables: ParserTables, letters: Letters, limits: Limits) -> None:
+        """Cost: 5 to 150 ms. Raises LimitError (oracle_steps)."""
+        self._tables, self._letters, self._limits = tables, letters, limits
+        self._make()
+
+    def _make(self) -> None:
+        """Solve it for the letters that there are."""
+        tables, letters = self._tables, self._letters
+        self.known, kinds = letters.known, len(letters.kinds)
+        self._kinds, indentation = kinds, tables.indentation
+        self._known_letters = (1 << len(letters.letters)) - 1
+        newline = -1 if indentation is None else indentation.newline
+        self._newline = newline
+        made = [
+            (terminal, LINE * kinds + kind if terminal == newline else kind)
+            for terminal, kind in letters.letters
+        ]
+        self._indents, self._dedents, self._last_dedent = dict[int, int](), dict[int, int](), 0
+        self.boundaries = kinds
+        if indentation is not None:
+            self.boundaries = ENDING * kinds + 1
+            lines = (one for one in ones(letters.noted) if letters.letters[one][0] == newline)
+            for kind in sorted({letters.letters[one][1] for one in lines}):
+                self._indents[kind], self._dedents[kind] = len(made), len(made) + 1
+                made += [(indentation.indent, kind), (indentation.dedent, DEDENTED * kinds + kind)]
+            self._last_dedent = len(made)
+            made.append((indentation.dedent, ENDING * kinds))
+        self._terminal = np.array([terminal for terminal, _boundary in made], np.int32)
+        self.boundary = np.array([boundary for _terminal, boundary in made], np.int32)
+        """For each letter the boundary behind it."""
+        self._words = (len(made) + 63) // 64
+        alike, first = alike_terminals(tables), dict[tuple[int, int, bool], int]()
+        self._first_alike = [
+            first.setdefault((alike[terminal], boundary, bool(letters.noted >> one & 1)), one)
+            for one, (terminal, boundary) in enumerate(made)
+        ]
+        """For each letter the first one that the parser treats alike: the fixpoint is over these."""
+        self._others = sum(1 << one for one, of in enumerate(self._first_alike) if of != one)
+        self._put_parser()
+        self._solve()
+        self.certain = self._find_certain()
+        if not self._cells.is_exact:
+            self.certain[:] = 0
+        """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
+        the second number where a bracket is open."""
+
+    # --- the fixpoint ---------------------------------------------------------------------------------------
+
+    def _put_parser(self) -> None:
+        tables = self._tables
+        actions, gotos = tables.actions.astype(np.int32), tables.gotos.astype(np.int32)
+        rules = usable_rules(tables, {END, *self._terminal.tolist()})
+        used = {symbol for rule in rules for symbol in rule.symbols} | {-1 - rule.origin for rule in rules}
+        actions[:, [one for one in range(1, actions.shape[1]) if one not in used]] = 0
+        gotos[:, [one for one in range(gotos.shape[1]) if -1 - one not in used]] = -1
+        self.actions, self.gotos = actions, gotos
+        """The parser's tables without the symbols of which no whole text has one: what is certain holds for
+        stacks of the others."""
+        self._cells = cells_of(tables, rules)
+        modes = self._cells.modes
+        found, self._below, self._below_at = make_cells(
+            actions, gotos, tables.start, self._cells.steps, modes
+        )
+        cell_at = np.full(len(actions) * modes, -1, np.int32)
+        cell_at[found] = np.arange(len(found))
+        self._cell_state, self._cell_mode = found // modes, found % modes
+        self._cell_at = cell_at.reshape(-1, modes)
+        slots = [
+            sorted({(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot})
+            for kernel in tables.kernels
+        ]
+        flat = [slot for some in slots for slot in some]
+        self._slot_at = np.cumsum([0, *(len(some) for some in slots)]).astype(np.int32)
+        self._parser = (
+            actions,
+            gotos,
+            np.array([rule.origin for rule in tables.rules], np.int32),
+            np.array([len(rule.symbols) for rule in tables.rules], np.int32),
+            tables.end,
+            self._cell_state,
+            self._cell_mode,
+            self._cell_at,
+            self._cells.steps,
+            self._slot_at,
+            np.array([origin for _below, origin in flat] or [0], np.int32),
+            np.array([below for below, _origin in flat] or [0], np.int32),
+            self._terminal,
+            self.boundary,
+        )
+
+    def _solve(self) -> None:
+        actions, sizes, state = self._parser[0], self._parser[3], self._cell_state
+        by_letter = actions[:, self._terminal]
+        is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
+        are_first = np.array(self._first_alike) == np.arange(len(self._terminal))
+        cells, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
+        self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
+        self._letter_variable[cells, letters] = np.arange(len(cells))
+        ends = self._boundaries(by_letter)
+        at_cells, boundaries = np.nonzero(ends[state])
+        self._boundary_variable = np.full((len(state), self.boundaries), -1, np.int32)
+        self._boundary_variable[at_cells, boundaries] = len(cells) + np.arange(len(at_cells))
+        rows, numbers = [0], dict[tuple[int, int, bool], int]()
+        contexts = self._tables.context_of
+        of_boundary = []
+        for cell, boundary in zip(at_cells.tolist(), boundaries.tolist(), strict=True):
+            key = int(contexts[state[cell]]), boundary, bool(self._cell_mode[cell])
+            if key not in numbers:
+                numbers[key] = len(rows)
+                rows.append(self._letters_at(key[0], *divmod(boundary, self._kinds), key[2]))
+            of_boundary.append(numbers[key])
+        self._available = self._as_rows(rows)
+        self._boundary_cells, self._boundary_numbers = at_cells.astype(np.int32), boundaries
+        self._boundary_rows = np.array(of_boundary, np.int32)
+        variables = np.full((len(cells) + len(at_cells), 3), -1, np.int32)
+        variables[: len(cells), 0], variables[: len(cells), 1] = cells, letters
+        variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
+        slots = np.diff(self._slot_at)[state[variables[:, 0]]]
+        self._value_at = np.cumsum(slots) - slots
+        room = max(_FIRST_USES, _USES * len(variables))
+        while True:
+            self._values = np.zeros((int(slots.sum()), self._words), np.uint64)
+            self._accepts = np.zeros(len(variables), np.uint8)
+            most = self._limits.oracle_steps * _WORK_PER_STEP
+            fixed = self._available, self._value_at, self._values, self._accepts, room, most
+            work = saturate(self._parser, self._letter_variable, self._boundary_variable, variables, *fixed)
+            if work == TOO_MUCH:
+                raise self._too_much()
+            if work >= 0:
+                return
+            room *= 4
+
+    def _boundaries(self, by_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return which boundaries each state may have."""
+        tables = self._tables
+        found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
+        count = len(self._letters.letters)
+        noted = [one >= count or bool(self.known[1] >> one & 1) for one in range(len(self._terminal))]
+        where = (by_letter > 0) & np.array(noted)
+        found[by_letter[where] - 1, np.broadcast_to(self.boundary, where.shape)[where]] = True
+        found[tables.start, self._letters.first_kind] = True
+        found[:, 0] = True
+        return found
+
+    def _letters_at(self, context: int, line: int, kind: int, inside: bool) -> int:
+        """Return the letters that may come at a boundary, as bits."""
+        if kind == UNSETTLED:
+            return 0
+        if line == ENDING:
+            return 1 | 1 << self._last_dedent
+        found = self._letters.available(context, kind, inside) & self._known_letters
+        if self._newline >= 0:
+            found |= 1 << self._last_dedent if found & 1 else 0
+            found |= 1 << self._dedents[kind] if line != PLAIN else 0
+            found |= 1 << self._indents[kind] if line == LINE else 0
+        return found
+
+    def _as_rows(self, bits: Sequence[int]) -> npt.NDArray[np.uint64]:
+        size, made = 8 * self._words, []
+        for row in bits:
+            firsts = {self._first_alike[one] for one in ones(row & self._others)}
+            made.append(row & ~self._others | sum(1 << one for one in firsts if not row >> one & 1))
+        joined = b"".join(one.to_bytes(size, "little") for one in made)
+        return np.frombuffer(joined, np.uint64).reshape(-1, self._words).copy()
+
+    def _find_certain(self) -> npt.NDArray[np.uint8]:
+        rows = np.ascontiguousarray(self._available[self._boundary_rows])
+        sure = certain(
+            self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
+            self._below, self._below_at, self._boundary_cells, rows, _MOST_CHOICES,
+        )  # fmt: skip
+        found = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
+        where = (
+            self._cell_state[self._boundary_cells],
+            self._boundary_numbers,
+            (self._cell_mode[self._boundary_cells] > 0).astype(np.int64),
+        )
+        found[where] = 1
+        refuted = sure == 0
+        found[tuple(one[refuted] for one in where)] = 0
+        return found
+
+    def _too_much(self) -> LimitError:
+        return LimitError(
+            "Which texts of the grammar go on was not found out in time.",
+            limit="oracle_steps",
+            where="grammar",
+            cure="Make the grammar smaller; or raise it with limits=sg.Limits(oracle_steps=...).",
+        )
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the parser's stack tells how many brackets are open."""
+        return self._cells.is_exact
+
+    # --- exact answers --------------------------------------------------------------------------------------
+
+    def reaches_end(
+        self, states: Sequence[int], brackets: int, some: Sequence[int], lexeme: int
+    ) -> tuple[bool, int]:
+        """Return whether some text goes on where one of some letters is read on a stack (its states, the
+        bottom first), and the lowest place of the stack that was looked at. `brackets`: how many are open;
+        `lexeme`: a state of the lexer with these letters, which is followed where they do not tell."""
+        letters, bits, inside = self._letters, 0, brackets > 0
+        if not self._cells.is_exact:
+            return self._search(tuple(states), brackets, lexeme), 0
+        for one in some:
+            bits |= 1 << one
+            terminal, kind = letters.letters[one]
+            if terminal in self._tables.ignored or (inside and terminal == self._newline):
+                self._put_certain(states[-1], kind, inside)
+        lowest = self._reached(states, inside, bits)
+        while lowest < 0 and self.known != letters.known:  # behind ignored lexemes new ones came
+            self._make()
+            lowest = self._reached(states, inside, bits)
+        if lowest < 0 and letters.unsettled:
+            return self._search(tuple(states), brackets, lexeme), 0
+        return lowest >= 0, max(lowest, 0)
+
+    def _put_certain(self, state: int, kind: int, inside: bool) -> None:
+        """Note whether a boundary behind an ignored lexeme is certain: where at least those letters may come
+        that may come behind nothing owed, and that is certain."""
+        if kind >= self._kinds or kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
+            return
+        context = int(self._tables.context_of[state])
+        free, found = (self._letters_at(context, PLAIN, one, inside) for one in (0, kind))
+        self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
+
+    def _reached(self, states: Sequence[int], inside: bool, letters: int) -> int:
+        """Return the lowest place of a stack that a text needs that goes on with some letters, -1: there is
+        none."""
+        context, found = int(self._tables.context_of[states[-1]]), 0
+        for one in ones(letters & self._known_letters):
+            terminal, kind = self._letters.letters[one]
+            if terminal in self._tables.ignored or (inside and terminal == self._newline):
+                found |= self._letters_at(context, PLAIN, kind, inside)
+            else:
+                found |= 1 << one
+        mode = 0
+        stack = np.empty(len(states), np.int32)
+        for place, state in enumerate(states):
+            mode = mode if place == 0 else self._cells.after(mode, state)
+            stack[place] = self._cell_at[state, mode] if mode >= 0 else -1
+        if stack.min() < 0:
+            return -1
+        most = self._limits.oracle_steps * _WORK_PER_STEP
+        lowest: int = reaches(
+            self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
+            stack, self._as_rows([found])[0], most,
+        )  # fmt: skip
+        if lowest < TOO_MUCH:
+            raise self._too_much()
+        return lowest
+
+    # --- letters that are not settled -----------------------------------------------------------------------
+
+    def _search(self, stack: tuple[int, ...], brackets: int, lexeme: int) -> bool:
+        """Return whether some text goes on where a lexeme is begun on a stack, byte by byte, the lowest
+        stacks first: where it has letters that are not settled, or where stacks do not tell which brackets
+        are open. Cost: some 20 us a byte that is tried. Raises LimitError."""
+        letters, lexer, contexts = self._letters, self._letters.lexer, self._tables.context_of
+        first = stack, brackets, lexeme
+        pending, met = [(len(stack), 0, first)], {first}
+        while pending:
+            here, open_, state = heappop(pending)[2]
+            read = {one: self._after(here, open_, one) for one in letters.terminals_of(state)}
+            following = letters.following(state).items()
+            found = [(here, open_, after) for one, some in following if read[one] for after in some]
+            for terminal, carry in letters.ends_of(state):
+                for after, left in read[terminal]:
+                    if lexer.holds_at_end(carry) and self._may_end(after):
+                        return True
+                    context = int(contexts[after[-1]])
+                    start = letters.rows.start(context, carry)
+                    if start >= 0 and (after, left, start) not in met:
+                        bits = letters.letters_in(context, left > 0, start) if self._cells.is_exact else 0
+                        if bits and self._reached(after, left > 0, bits) >= 0:
+                            return True
+                        found.append((after, left, start))
+            for one in found:
+                if one not in met:
+                    met.add(one)
+                    heappush(pending, (len(one[0]), len(met), one))
+            if len(met) > _MOST_SEARCHED:
+                raise self._too_much()
+        return False
+
+    def _after(
+        self, stack: tuple[int, ...], brackets: int, terminal: int
+    ) -> list[tuple[tuple[int, ...], int]]:
+        """Return the stacks behind a terminal, and how many brackets are open; behind a newline of any
+        width."""
+        tables, lines = self._tables, self._tables.indentation
+        if terminal in tables.ignored or (brackets and terminal == self._newline):
+            return [(stack, brackets)]
+        after = self._fed(stack, terminal)
+        if after is None or lines is None:
+            return [] if after is None else [(after, 0)]
+        if terminal != self._newline:
+            left = brackets + (terminal in lines.opening) - (terminal in lines.closing)
+            return [(after, left)] if left >= 0 else []
+        found, deeper = [(after, 0)], self._fed(after, lines.indent)
+        if deeper is not None:
+            found.append((deeper, 0))
+        while (after := self._fed(after, lines.dedent)) is not None:
+            found.append((after, 0))
+        return found
+
+    def _may_end(self, stack: tuple[int, ...]) -> bool:
+        """Return whether the text may end at a stack."""
+        after: tuple[int, ...] | None = stack
+        while after is not None:
+            if self._fed(after, END) is not None:
+                return True
+            indentation = self._tables.indentation
+            after = None if indentation is None else self._fed(after, indentation.dedent)
+        return False
+
+    def _fed(self, stack: tuple[int, ...], terminal: int) -> tuple[int, ...] | None:
+        """Return the stack behind a terminal, None where the parser refuses it; behind END, the stack that
+        takes it."""
+        tables = self._tables
+        while True:
+            action = int(tables.actions[stack[-1], terminal])
+            if action > 0:
+                return (*stack, action - 1)
+            if action == 0:
+                return None
+            rule = tables.rules[-1 - action]
+            stack = stack[: len(stack) - len(rule.symbols)]
+            after = int(tables.gotos[stack[-1], rule.origin])
+            if terminal == END and after == tables.end:
+                return stack
+            if after < 0:
+                return None
+            stack = (*stack, after)
+
+
+def alike_terminals(tables: ParserTables) -> list[int]:
+    """Return for each terminal the first one that stands where it stands in all rules, but for its name: of
+    thousands of strings that are ways of one rule, one. Terminals of lines and brackets stay."""
+    rules = np.array([(rule.origin, len(rule.symbols)) for rule in tables.rules])
+    _rules, alike = np.unique(rules, axis=0, return_inverse=True)
+    actions = tables.actions
+    codes = np.where(actions < 0, -1 - alike.reshape(-1)[np.maximum(-1 - actions, 0)], 0)
+    only_reduce = actions.max(axis=1) <= 0
+    numbers: dict[bytes, int] = {}
+    states = [
+        numbers.setdefault(codes[state].tobytes(), state) if only_reduce[state] else state
+        for state in range(len(actions))
+    ]
+    columns = np.where(actions > 0, 1 + np.array(states)[np.maximum(actions - 1, 0)], codes).T
+    special = {END, *tables.ignored}
+    lines = tables.indentation
+    if lines is not None:
+        special |= {lines.newline, lines.indent, lines.dedent, *lines.opening, *lines.closing}
+    first: dict[bytes, int] = {}
+    return [
+        one if one in special else first.setdefault(column.tobytes(), one)
+        for one, column in enumerate(np.ascontiguousarray(columns))
+    ]

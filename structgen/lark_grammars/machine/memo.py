@@ -1,0 +1,189 @@
+"""What holds for many places: whether some text goes on, and what was found of a place, remembered by what
+was read of it.
+
+A unit of work (a walk, a whole mask) reads some topmost cells of a place's stack, and perhaps the widths
+and the brackets. What it found holds for each place that agrees in these: so it is remembered by their
+*shape* and a hash of them.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.lark_grammars.machine.lark_layout import (
+    ASK_CLASS,
+    ASK_PROOF,
+    BRACKETS,
+    MOST_SHAPES,
+    NOTHING_READ,
+    PROOF_KEY,
+    RESULT_KEY,
+    UNIT_KEY,
+    UNPROVED,
+    WHOLE_MASK,
+    WIDTHS,
+    LarkContext,
+)
+from structgen.lark_grammars.machine.parser import reduced, top_of
+from structgen.machine_core.interning import ask, find, intern
+from structgen.machine_core.layout import ASKED
+from structgen.native.jit import entry, jit
+
+
+@jit
+def letter_lives(c: LarkContext, place: int, letter: int) -> int:
+    """Return 1 if behind a letter some text goes on, 0 if none does, ASKED if that is to be proved."""
+    terminal, boundary, is_open = c.letter_terminal[letter], c.letter_boundary[letter], 0
+    if c.newline >= 0:
+        c.parts = c.parts | BRACKETS
+        is_open = 1 if c.places[place].brackets > 0 else 0
+    if c.ignored[terminal] or (is_open and terminal == c.newline):
+        top, boundary = top_of(c, place), c.letter_kind[letter]
+    else:
+        # a newline is of any width: the blocks that open or close behind it are letters of the boundary
+        top, _before, _below = reduced(c, c.places[place].stack, terminal)
+        if top < 0:
+            return ASKED if top == ASKED else 0
+        bracket = c.brackets[terminal]
+        if bracket != 0:
+            open_brackets = c.places[place].brackets + (1 if bracket == 1 else -1)
+            if open_brackets < 0:
+                return 0
+            is_open = 1 if open_brackets > 0 else 0
+    return 1 if c.certain[2 * (top * c.boundaries + boundary) + is_open] else ASKED
+
+
+@jit
+def lives(c: LarkContext, place: int, lexeme: int) -> int:
+    """Return 1 if some text goes on where a state of the lexer is at a place, 0 if none does, or ASKED."""
+    end_class = c.end_class[lexeme]
+    if end_class < 0:
+        ask(c, ASK_CLASS, lexeme, 0, 0)
+        return ASKED
+    return class_lives(c, place, end_class)
+
+
+@jit
+def class_lives(c: LarkContext, place: int, end_class: int) -> int:
+    """As `lives`, of a class of endings."""
+    low, parts, is_asked = c.low, c.parts, False
+    c.low = min(low, c.places[place].stack)
+    for i in range(c.class_at[end_class], c.class_at[end_class + 1]):
+        one = letter_lives(c, place, c.class_letters[i])
+        if one == 1:
+            return 1
+        is_asked = is_asked or one == ASKED
+    if not is_asked:
+        return 0
+    # not certain: proved once, and remembered
+    c.low, c.parts = low, parts
+    row = c.work
+    row.words[0], row.words[1], row.words[2] = place, end_class, UNPROVED
+    row.words[3], row.words[4], row.words[5] = NOTHING_READ, 0, 0
+    number = intern(c, c.proofs, PROOF_KEY, row)
+    if number < 0:
+        return ASKED
+    proof = c.proofs[number]
+    if proof.answer == UNPROVED:
+        ask(c, ASK_PROOF, place, end_class, 0)
+        return ASKED
+    c.low, c.parts = min(c.low, proof.low), c.parts | proof.parts
+    return proof.answer
+
+
+@entry("int64(int64, int64, int64)")
+def find_proof(address: int, place: int, end_class: int) -> int:
+    """Return the row of a proof that was asked for."""
+    c = LarkContext(address)
+    row = c.work
+    row.words[0], row.words[1] = place, end_class
+    return find(c.proofs, PROOF_KEY, row)
+
+
+@jit
+def hash_of(c: LarkContext, place: int, shape: int) -> int:
+    """Return a hash of what a shape has of a place."""
+    here, cells = c.places[place], c.cells
+    cell, mixed = here.stack, numba.uint64(shape + 1)
+    for _ in range(shape >> 2):
+        mixed = (mixed ^ numba.uint64(cells[cell].top)) * numba.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> numba.uint64(32)
+        cell = cells[cell].below
+        if cell < 0:
+            break
+    if shape & WIDTHS:
+        mixed = (mixed ^ numba.uint64(here.widths)) * numba.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> numba.uint64(32)
+    if shape & BRACKETS:
+        mixed = (mixed ^ numba.uint64(here.brackets + 7)) * numba.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> numba.uint64(32)
+    return numba.int64(mixed >> numba.uint64(1))  # type: ignore[no-any-return]
+
+
+@jit
+def unit_of(c: LarkContext, what: int, lexeme: int, column: int) -> int:
+    """Return the number of a unit of work, below 0 where there is no room."""
+    row = c.work
+    row.words[0], row.words[1], row.words[2], row.words[3] = what, lexeme, column, 0
+    return intern(c, c.units, UNIT_KEY, row)
+
+
+@jit
+def recall(c: LarkContext, unit: int, place: int) -> int:
+    """Return what a unit has found for places that agree with this one, or -1; and note what it has read."""
+    one = c.units[unit]
+    for i in range(one.shapes):
+        shape, row = one.shape[i], c.work
+        row.words[0], row.words[1], row.words[2] = unit, shape, hash_of(c, place, shape)
+        known = find(c.results, RESULT_KEY, row)
+        if known >= 0:
+            cell, cells = c.places[place].stack, c.cells
+            for _ in range((shape >> 2) - 1):
+                if cells[cell].below < 0:
+                    break
+                cell = cells[cell].below
+            if shape >> 2:
+                c.low = min(c.low, cell)
+            c.parts = c.parts | (shape & (WIDTHS | BRACKETS))
+            return c.results[known].found
+    return -1
+
+
+@jit
+def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
+    """Keep what a unit has found, by what was read of the place since `low` and `parts` were reset. Returns
+    0, or ASKED where there is no room."""
+    one, cells = c.units[unit], c.cells
+    depth, cell = 0, c.places[place].stack
+    while cell >= 0 and cell >= c.low:
+        depth, cell = depth + 1, cells[cell].below
+    shape = 4 * depth + c.parts
+    at = 0
+    while at < one.shapes and one.shape[at] != shape:
+        at += 1
+    if at == one.shapes:
+        if at == MOST_SHAPES:
+            return 0
+        one.shape[at] = shape
+        one.shapes = at + 1
+    row = c.work
+    row.words[0], row.words[1], row.words[2], row.words[3] = unit, shape, hash_of(c, place, shape), found
+    return 0 if intern(c, c.results, RESULT_KEY, row) >= 0 else ASKED
+
+
+@jit
+def same_mask(c: LarkContext, index: int) -> bool:
+    """Take over a state's mask from one with one reading, whose place agrees in what the mask has read;
+    return whether there is one."""
+    one = c.nodes[index].registers
+    if one.others >= 0:
+        return False
+    unit = unit_of(c, WHOLE_MASK, one.lexeme, one.column)
+    if unit < 0 or c.units[unit].shapes == 0:
+        return False
+    known = recall(c, unit, one.place)
+    if known < 0 or c.nodes[known].token_list < 0:
+        return False
+    c.nodes[index].dense_row = c.nodes[known].dense_row
+    c.nodes[index].token_list = c.nodes[known].token_list
+    return True
