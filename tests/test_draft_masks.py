@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+from structgen.lark_grammars.masks.lark_answers import LarkAnswers
 
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.draft_masks import DraftMasks
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.tables import json_blocks as layout
-from structgen.lark_grammars.masks.compiled_lark import CompiledLark
-from structgen.lark_grammars.masks.lark_answers import LarkAnswers
 from structgen.machine_core import draft_nodes as compiled_drafts
 from structgen.text_grammars.machine import compiled_text
 from structgen.text_grammars.machine.compiled_text import CompiledText

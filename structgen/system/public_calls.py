@@ -18,7 +18,7 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 
 
-class _Part:
+class Part:
     """A call that is under way, as a context: it is under way while a frame holds this. So a call is over
     however its frame ended, by an interrupt between two instructions too."""
 
@@ -35,16 +35,16 @@ class _Call(threading.local):
     """The call of a thread."""
 
     def __init__(self) -> None:
-        self._part: Callable[[], _Part | None] = _no_call
+        self._part: Callable[[], Part | None] = _no_call
         self._number = 0
         self.spent = 0
         """The steps of this call so far, or of the last one."""
 
-    def begin(self) -> _Part:
+    def begin(self) -> Part:
         """Return the context of a call; a call inside another is a part of it."""
         part = self._part()
         if part is None:
-            part = _Part()
+            part = Part()
             self._part, self._number, self.spent = ref(part), next(_NUMBERS), 0
         return part
 

@@ -11,16 +11,16 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+from structgen.lark_grammars.compiled.registers import CELLS, LARK_TABLES, PLACES
+from structgen.lark_grammars.lexer.lexeme_items import LexemeItems
+from structgen.lark_grammars.lexer.lexemes import LexemeStates
 
 import structgen as sg
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.lark_grammars.compiled import lark_masks
-from structgen.lark_grammars.compiled.registers import CELLS, LARK_TABLES, PLACES
 from structgen.lark_grammars.lark_grammar import LarkGrammar
-from structgen.lark_grammars.lexer.lexeme_items import LexemeItems
-from structgen.lark_grammars.lexer.lexemes import LexemeStates
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+import structgen as sg
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "oracles"))
+TESTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS / "oracles"))
 
 
 @pytest.fixture
@@ -21,19 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "grammars"
 
 
-@pytest.fixture
-def asked_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Any]]:
-    """Return a function that has noted what a method of Lark languages is asked, and returns the notes."""
-
-    def note(method: str) -> list[Any]:
-        found: list[Any] = []
-        plain = getattr(ContextualLanguage, method)
-
-        def noted(language: ContextualLanguage, of: Any) -> Any:
-            found.append(of)
-            return plain(language, of)
-
-        monkeypatch.setattr(ContextualLanguage, method, noted)
-        return found
-
-    return note
+@pytest.fixture(scope="session")
+def tokenizer() -> sg.Tokenizer:
+    """Return a vocabulary of some thousand tokens that cross lexemes."""
+    return sg.Tokenizer.from_huggingface(TESTS / "data" / "bpe" / "tokenizer.json")

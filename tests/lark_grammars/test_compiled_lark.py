@@ -1,4 +1,4 @@
-"""`CompiledLark` held to its slow twin: the same language read by configurations (`CompiledText`), token by
+"""`CompiledLark` held to its slow twin: the same language read byte by byte (`CompiledText`), token by
 token over a vocabulary whose tokens cross lexemes."""
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from lark.indenter import PythonIndenter
 from lark_grammars import JSON
 
 import structgen as sg
-from structgen.lark_grammars.compiled import lark_masks
-from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.text_grammars.machine.compiled_text import CompiledText
 
-ROOT = Path(__file__).parents[2]
 LIBRARY = Path(lark.__file__).parent / "grammars"
 
 # a comment that is not closed is a division, and what follows it is read as one meanwhile
@@ -67,11 +66,6 @@ def _grammar(text: str) -> sg.LarkGrammar:
     return sg.lark(text)
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> sg.Tokenizer:
-    return sg.Tokenizer.from_huggingface(ROOT / "tests" / "data" / "bpe" / "tokenizer.json")
-
-
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_each_mask_is_that_of_the_slow_reader(name: str, tokenizer: sg.Tokenizer) -> None:
     grammar, text = _grammar(GRAMMARS[name][0]), GRAMMARS[name][1]
@@ -121,26 +115,13 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
 ) -> None:
     compiled = CompiledLark(sg.lark(ENDLESS), tokenizer, None, False)
 
-    def refused(*_arguments: object) -> bool:
+    def refused(*_arguments: object) -> None:
         raise sg.LimitError("Too much.", limit="oracle_steps")
 
-    monkeypatch.setattr(compiled._states.language, "is_open", refused)
+    monkeypatch.setattr(LarkAnswers, "_make_record", refused)
     for _ in range(2):
         with pytest.raises(sg.LimitError):
             compiled.allowed(compiled.start)
     monkeypatch.undo()
     slow = CompiledText(sg.lark(ENDLESS), tokenizer, None, False)
     assert compiled.allowed(compiled.start) == slow.allowed(slow.start)
-
-
-def test_each_walk_looks_anew() -> None:
-    """By then places may have other numbers, and grammars that share a book have places of their own."""
-    tokenizer = sg.Tokenizer.from_huggingface(ROOT / "tests" / "data" / "bpe" / "tokenizer.json")
-    compiled = sg.compile(sg.lark(JSON), tokenizer, store=False)
-    assert isinstance(compiled, CompiledLark)
-    compiled.compute(compiled.start.index)
-    walks = [int(compiled._vocabulary_tables._liveness[0])]
-    for _ in range(2):
-        lark_masks.collect_below(compiled.address, compiled.start.index, 0)
-        walks.append(int(compiled._vocabulary_tables._liveness[0]))
-    assert walks[0] < walks[1] < walks[2]

@@ -15,8 +15,8 @@ from lark_reference import build, takes
 from lark_texts import accepted, mutants
 
 import structgen as sg
-from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
+from structgen.text_grammars.machine.language import Language
 
 GRAMMAR = Path(lark.__file__).parent / "grammars" / "python.lark"
 PARTS = [
@@ -56,9 +56,8 @@ def _reference() -> lark.Lark:
 
 
 @cache
-def _ours() -> ContextualLanguage:
+def _ours() -> Language:
     ours = sg.lark(GRAMMAR, start="file_input", postlex=PythonIndenter()).language(Limits())
-    assert isinstance(ours, ContextualLanguage)
     return ours
 
 

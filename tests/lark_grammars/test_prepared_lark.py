@@ -8,13 +8,10 @@ from typing import ClassVar
 
 import pytest
 from lark.indenter import Indenter
-from same_masks import bare
 
 import structgen as sg
-from structgen.lark_grammars.masks.compiled_lark import CompiledLark
-from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
-
-ROOT = Path(__file__).parents[2]
+from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 
 CALLS = r"""
 start: (call ";")*
@@ -55,11 +52,6 @@ CASES = {
 Make = Callable[[], sg.Grammar]
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> sg.Tokenizer:
-    return sg.Tokenizer.from_huggingface(ROOT / "tests" / "data" / "bpe" / "tokenizer.json")
-
-
 def compiled_lark(grammar: sg.Grammar, tokenizer: sg.Tokenizer, store: sg.MaskStore | None) -> CompiledLark:
     compiled = sg.compile(grammar, tokenizer, store=store or False)
     assert isinstance(compiled, CompiledLark)
@@ -86,8 +78,7 @@ def test_masks_are_the_same_and_ask_for_no_record(
     seen: list[int] = []
     assert compiled.prepare(progress=seen.append) == len(seen) > 5
     asked: list[object] = []
-    for name in ("put_record", "put_moves", "put_endings", "put_start"):
-        monkeypatch.setattr(VocabularyTables, name, lambda _book, *what: asked.append(what))
+    monkeypatch.setattr(LarkAnswers, "_make_record", lambda _answers, *what: asked.append(what))
     assert masks(compiled, text) == expected
     assert asked == []
 
@@ -101,7 +92,7 @@ def test_another_process_needs_no_lexer(
     store.flush()
     other = compiled_lark(make(), tokenizer, sg.MaskStore(path=tmp_path))
     found = masks(other, text)
-    assert other._source._language is None
+    assert other.answers._parts is None
     assert found == masks(compiled_lark(make(), tokenizer, None), text)
 
 
@@ -121,14 +112,3 @@ def test_once_is_enough(tokenizer: sg.Tokenizer) -> None:
 
 def test_a_schema_has_nothing_to_work_out_ahead(tokenizer: sg.Tokenizer) -> None:
     assert sg.compile(sg.json_schema({"type": "string"}), tokenizer).prepare() == 0
-
-
-def test_moves_are_entered_of_states_that_are_asked_about_and_those_behind_the_bytes_asked_for(
-    tokenizer: sg.Tokenizer,
-) -> None:
-    compiled = compiled_lark(bare(sg.lark('start: "ab" "c" | "bc" | "ca"')), tokenizer, None)
-    lexer = compiled._states.language.reader.lexer
-    start = compiled._states.language.reader.start().lexeme
-    behind = [lexer.move(start, byte).after for byte in b"ab"]
-    compiled._vocabulary_tables.put_moves([start, start], [lexer.classes[byte] for byte in b"ab"])
-    assert compiled._vocabulary_tables._entered == {start, *behind}

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 import lark
 from lark.lexer import PatternStr
 
-from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.text_grammars.machine.language import Config, Language
 
 
-def accepted(ours: ContextualLanguage, text: str) -> bool:
-    """Return our verdict, with no look at whether prefixes are live."""
-    reader = ours.reader
-    found = reader.run(reader.start(), text.encode())
-    return found is not None and reader.accepts(found)
+def accepted(ours: Language, text: str) -> bool:
+    """Return our verdict."""
+    config: Config | None = ours.start()
+    for byte in text.encode():
+        config = None if config is None else ours.step(config, byte)
+    return config is not None and ours.accepts(config)
 
 
 def keywords(reference: lark.Lark) -> list[str]:

@@ -78,7 +78,7 @@ def without(tables: ParserTables, terminals: Collection[int]) -> ParserTables:
         replace(one, pattern=None, where="") if number in terminals else one
         for number, one in enumerate(tables.terminals)
     )
-    return replace(tables, contexts=contexts, terminals=kept, patterns=None)
+    return replace(tables, contexts=contexts, terminals=kept)
 
 
 class _Planned(NamedTuple):
@@ -103,7 +103,7 @@ class BoundReader:
         self.planned = CompiledLark(_Planned(tables, is_local, limits), bytes_alone(), limits, False, False)
         self.planned.answers.read_whole_table()
         self.effort = Effort(limits)
-        with self.effort:
+        with self.effort.begin():
             self.lexer = Lexer(without(grammar.tables, bound), is_local, self.effort)
         self.rows = LexerTables(self.lexer, lambda _name, _value: None)
         self.tables = grammar.tables
@@ -145,7 +145,7 @@ class BoundReader:
     def fresh(self, place: int, carry: int) -> Items:
         """Return the items between two lexemes."""
         context = int(self.tables.context_of[self.planned.answers.top(place)])
-        with self.effort:
+        with self.effort.begin():
             state = self.rows.start(context, carry)
         column = -1 if state >= 0 and self.rows.may_break(state) else 0
         return self._made(place, state, column, carry)
@@ -170,7 +170,7 @@ class BoundReader:
         """Return the lexer's state after a byte, or DEAD."""
         if state < 0:
             return DEAD
-        with self.effort:
+        with self.effort.begin():
             self.rows.put_row(state)
         return int(self.rows.moves[state, self.lexer.classes[byte]])
 
@@ -377,7 +377,7 @@ class Proofs:
         if known is None:
             reader = self._reader
             known = self._endings[state] = Endings(reader.rows, reader.effort, state, reader.newline)
-            with reader.effort:
+            with reader.effort.begin():
                 while not known.is_whole:
                     known.extend()
         return [tuple(one) for one in known.found]  # type: ignore[misc]

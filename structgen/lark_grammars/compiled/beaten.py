@@ -32,7 +32,7 @@ def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[Beaten]
     """Return the terminals that the lexer looks for in some context, and never makes. Cost: the lexer's
     automaton. Raises LimitError."""
     effort = Effort(limits)
-    with effort:
+    with effort.begin():
         return beaten_in(Letters(LexerTables(Lexer(tables, is_local, effort), lambda _name, _value: None)))
 
 

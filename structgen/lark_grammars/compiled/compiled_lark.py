@@ -69,7 +69,7 @@ class CompiledLark(CompiledGrammar):
         files = self._masks.grammars
         key = identity_of(grammar.digest, tokenizer, self.limits) if files else ""
         kept = self._kept = before or (read(files, key) if files else None)
-        with self.lock, self._effort:
+        with self.lock, self._effort.begin():
             if kept is not None:
                 kept.load(self._tables)
             known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept
@@ -197,7 +197,7 @@ class CompiledLark(CompiledGrammar):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        with self._effort:
+        with self._effort.begin():
             shown = Expectations(self._answers).of(self.readings(index))
         return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
 
@@ -246,7 +246,7 @@ class CompiledLark(CompiledGrammar):
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
         first."""
-        with self.lock, self._effort:
+        with self.lock, self._effort.begin():
             self._attached()
             return self._answers.prepare(self._tables.nbytes() + room, progress)
 

@@ -150,7 +150,7 @@ class LarkAnswers:
             return self._parts
         assert self._kept is not None
         try:
-            with self.effort:
+            with self.effort.begin():
                 made = self._make()
                 for kind, number in self._kept.journal():
                     if kind == -2:
@@ -305,7 +305,7 @@ class LarkAnswers:
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         self._tell()
         found = call_answered(
-            self._lock, lambda: self.effort, self.answer, function, self._grown.address, *arguments
+            self._lock, self.effort.begin, self.answer, function, self._grown.address, *arguments
         )
         if found == L.FULL:
             raise LimitError(

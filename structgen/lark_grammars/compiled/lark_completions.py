@@ -134,7 +134,7 @@ class ShortestRests:
     def of(self, readings: list[tuple[int, int, int]]) -> bytes:
         """Return a shortest text behind which the text may end, from some readings (places, lexer states,
         columns) of which one lives. Raises LimitError."""
-        with self._effort:
+        with self._effort.begin():
             found = self._search(readings)
         assert found is not None, "a state from which no text goes on"
         return found
@@ -148,7 +148,7 @@ class ShortestRests:
         state = answers.call_keeping(start_behind, place, answers.lexer.nothing)
         if state < 0 or answers.call_keeping(reading_lives, place, state) != 1:
             return []
-        with self._effort:
+        with self._effort.begin():
             rest = self._search([(place, state, -1 if answers.rows.may_break(state) else 0)])
         if rest is None:
             return []

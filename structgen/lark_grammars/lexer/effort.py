@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
+from weakref import ref
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
+from structgen.system.public_calls import Part
 
 NUMBERS_PER_STEP: Final = 8
 """A step is some 10 us of Python: a row of so many distinct columns, or a state of so many items."""
@@ -15,22 +18,22 @@ bytes."""
 
 
 class Effort:
-    """The steps that are left. `with effort:` begins a call; inside another one it spends from that one's
-    steps. Not thread-safe: the grammar's lock is held."""
+    """The steps that are left of a call. Not thread-safe: the grammar's lock is held."""
 
-    __slots__ = ("_depth", "_left", "limits")
+    __slots__ = ("_left", "_part", "limits")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._left, self._depth = limits.oracle_steps, 0
+        self._left = limits.oracle_steps
+        self._part: Callable[[], Part | None] = lambda: None
 
-    def __enter__(self) -> None:
-        if not self._depth:
-            self._left = self.limits.oracle_steps
-        self._depth += 1
-
-    def __exit__(self, *_raised: object) -> None:
-        self._depth -= 1
+    def begin(self) -> Part:
+        """Return the context of a call; a call inside another spends from that one's steps."""
+        part = self._part()
+        if part is None:
+            part = Part()
+            self._part, self._left = ref(part), self.limits.oracle_steps
+        return part
 
     def spend(self, numbers: int) -> None:
         """Spend one step, and one for so many numbers. Raises LimitError (oracle_steps)."""

@@ -1,16 +1,19 @@
-"""What may come next in the Lark machine that waits in `anew/`, in words; and what asks it as a part."""
+"""What may come next in random Lark grammars, in words; and what asks a compiled grammar as a part."""
 
 from __future__ import annotations
+
+import random
 
 import grammars_drawn as drawn
 import numpy as np
 import pytest
+from lark_reference import takes
 from test_lark_machine import TOKENS, machine
 
 import structgen as sg
+from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.lark_grammars.compiled.beaten import beaten
 from structgen.lark_grammars.compiled.lark_language import LarkLanguage
-from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.text_grammars.machine.random_sentences import random_word
 
@@ -92,10 +95,6 @@ def test_masks_are_the_same_where_records_were_made_ahead(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(7300, 7312))
 def test_lark_takes_the_random_texts_of_a_language(seed: int) -> None:
-    import random
-
-    from lark_reference import takes
-
     text = drawn.drawn(seed)
     reference = drawn.judge(text)
     if reference is None:
