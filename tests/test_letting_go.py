@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structgen.lark_grammars.masks.kept_lark import LarkKeeper
 
 import structgen as sg
 from structgen.errors import StoreWarning
+from structgen.lark_grammars.compiled.kept_lark import LarkKeeper
 from structgen.store import grammar_files
 from structgen.store.grammar_files import GRAMMAR_SUFFIX
 from structgen.system.resources import small_tokenizer

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -78,11 +78,10 @@ class CacheEntries:
         key: str,
         arrays: Mapping[str, npt.NDArray[Any]],
         numbers: Mapping[str, int] | None = None,
-        later: Collection[str] = (),
     ) -> int:
         """Return the bytes of an entry, once it is in place; 0, with a StoreWarning, where the folder does
         not take it. Arguments: `array_file.encode_arrays`."""
-        size = write_arrays(self.path(key), kind, _signed(key), numbers or {}, arrays, later)
+        size = write_arrays(self.path(key), kind, _signed(key), numbers or {}, arrays)
         if size and self._most is not None:
             evict(self.folder, self._most, [self.suffix])
         return size

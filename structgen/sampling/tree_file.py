@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -57,13 +57,13 @@ def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    parts = encode_arrays(_KIND, "", {"kept": tree.kept, "most": tree.most}, _arrays(tree))
+    whole = encode_arrays(_KIND, "", {"kept": tree.kept, "most": tree.most}, _arrays(tree))
     with exclusive(path.with_name(f".{path.name}.lock")) as is_alone:
         if not is_alone:
             raise OptionError(
                 "Another process is saving a tree there.", where=str(path), cure="Save once more."
             )
-        if not overwrite and path.exists() and _digest([path.read_bytes()]) != tree.saved:
+        if not overwrite and path.exists() and _digest(path.read_bytes()) != tree.saved:
             raise OptionError(
                 "The file is not the one that this tree was loaded from or saved to: another process may "
                 "have saved what it has learnt.",
@@ -71,8 +71,8 @@ def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
                 cure="Load it and repeat the run with it, save under another name, or pass overwrite=True.",
             )
         with writing(path, sync=True) as file:
-            file.writelines(parts)
-    tree.saved = _digest(parts)
+            file.write(whole)
+    tree.saved = _digest(whole)
 
 
 def _arrays(tree: StoredTree) -> dict[str, Any]:
@@ -88,11 +88,8 @@ def _arrays(tree: StoredTree) -> dict[str, Any]:
     return arrays
 
 
-def _digest(parts: Iterable[bytes | bytearray]) -> str:
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+def _digest(content: bytes | bytearray) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -119,7 +116,7 @@ def read_tree(tree: StoredTree, path: Path) -> None:
     """Fill an empty tree from a file. Raises StructgenError if it is damaged or no tree; OSError."""
     content = path.read_bytes()
     try:
-        numbers, arrays, _ = decode_arrays(np.frombuffer(content, np.uint8), _KIND, "")
+        numbers, arrays = decode_arrays(np.frombuffer(content, np.uint8), _KIND, "")
     except DamagedArrays as error:
         raise _refused(path, "it is damaged, or another version of structgen wrote it") from error
     try:
@@ -128,7 +125,7 @@ def read_tree(tree: StoredTree, path: Path) -> None:
         _fill(tree, arrays)
     except (ValueError, LookupError, TypeError, OverflowError, StructgenError) as error:
         raise _refused(path, f"{type(error).__name__}: {error}") from error
-    tree.saved = _digest([content])
+    tree.saved = _digest(content)
 
 
 def _refused(path: Path, why: str) -> StructgenError:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -63,8 +63,6 @@ class WrittenGrammar(NamedTuple):
     kind: str
     arrays: Mapping[str, npt.NDArray[Any]]
     numbers: Mapping[str, int] = {}
-    later: Collection[str] = ()
-    """The arrays that are checked when they are asked for."""
 
 
 class Keeper(Protocol):
@@ -107,7 +105,7 @@ class GrammarFiles:
     def write(self, written: WrittenGrammar) -> int:
         """Write a grammar; return the bytes. Raises OSError where the folder does not take it (a StoreWarning
         has said so)."""
-        size = self._grammars.write(written.kind, written.key, *written[2:])
+        size = self._grammars.write(written.kind, written.key, written.arrays, written.numbers)
         if not size:
             raise OSError
         return size

@@ -36,7 +36,8 @@ PARSER = {
     "repeats": ('start: "1" (x "b")* | "2" (x "b" "b")+\nx: "a" x? "c" | "d"\n', "12abcd", 5),
     "an empty rule": ('start: x "b"\nx: "a" e x | "c"\ne: "1" |\n', "abc1", 6),
     "the two cheapest ends lead nowhere": (
-        'start: "a" tail "!"\ntail: "b" | "c" more | dead\nmore: "d" | "e" | dead\ndead: BAD dead\nBAD.2: /[bd]!/\n',
+        'start: "a" tail "!"\ntail: "b" | "c" more | dead\nmore: "d" | "e" | dead\n'
+        "dead: BAD dead\nBAD.2: /[bd]!/\n",
         "abcde!",
         4,
     ),
@@ -52,7 +53,7 @@ PARSER = {
         "a.(); ",
         5,
     ),
-    # an action was lost to a conflict: behind "s" a brace is the literal's, and `type` never ends before a block
+    # an action is lost to a conflict: a brace behind "s" is the literal's, so `type` ends before no block
     "a shift that takes a block": (
         'start: "i" value block\nvalue: type | type_literal\ntype: "s"\ntype_literal: "s" literal\n'
         'literal: "{" "}"\nblock: "{" "}"\n%ignore " "\n',
@@ -76,7 +77,8 @@ PARSER = {
         6,
     ),
     "a bracket that is one more of the type's": (
-        'start: type ";" | "j" "[" (type | NAME) "]"\ntype: "i" dims\ndims: "[" "]"+\nNAME: /[a-c]+/\n%ignore " "\n',
+        'start: type ";" | "j" "[" (type | NAME) "]"\ntype: "i" dims\ndims: "[" "]"+\n'
+        'NAME: /[a-c]+/\n%ignore " "\n',
         "ij[]a; ",
         5,
     ),
@@ -150,7 +152,8 @@ LEXER = {
         6,
     ),
     "a break that blanks are a part of": (
-        'start: (NAME "=" NAME _end)+\n_end: _BREAK | ";;"\n_BREAK: /(\\n *)+/\nNAME: /[a-c]+/\n%ignore " "\n',
+        'start: (NAME "=" NAME _end)+\n_end: _BREAK | ";;"\n_BREAK: /(\\n *)+/\n'
+        'NAME: /[a-c]+/\n%ignore " "\n',
         "a=;\n ",
         6,
     ),
@@ -197,7 +200,8 @@ LINES = {
         6,
     ),
     "blocks that no number balances": (
-        'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n',
+        'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n'
+        "_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n",
         "abc\n ",
         6,
     ),

@@ -143,9 +143,9 @@ def test_numbers_out_of_range_are_refused(tmp_path, name, value):
     path = tmp_path / "tree"
     tree.save(path)
     content = np.frombuffer(bytearray(path.read_bytes()), np.uint8)
-    numbers, arrays, _ = decode_arrays(content, tree_file._KIND, "")
+    numbers, arrays = decode_arrays(content, tree_file._KIND, "")
     arrays[name].flat[-1] = value
-    path.write_bytes(b"".join(encode_arrays(tree_file._KIND, "", numbers, arrays)))
+    path.write_bytes(encode_arrays(tree_file._KIND, "", numbers, arrays))
     with pytest.raises(sg.StructgenError, match="out of range"):
         sg.PrefixTree.load(path)
 

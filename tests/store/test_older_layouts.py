@@ -105,11 +105,11 @@ def test_an_entry_of_an_older_format_or_kind_is_refused_and_replaced(
     make, suffix = kind
     encode = array_file.encode_arrays
 
-    def older(kind: str, *given: object, **options: object) -> list[bytes | bytearray]:
-        parts = encode(f"{kind}-older" if layout == "kind" else kind, *given, **options)  # type: ignore[arg-type]
+    def older(kind: str, *given: object) -> bytearray:
+        whole = encode(f"{kind}-older" if layout == "kind" else kind, *given)  # type: ignore[arg-type]
         if layout == "format":
-            parts[0][:8] = b"SGARRAY2"  # type: ignore[index]
-        return parts
+            whole[:8] = b"SGARRAY3"
+        return whole
 
     with monkeypatch.context() as patch:
         patch.setattr(array_file, "encode_arrays", older)

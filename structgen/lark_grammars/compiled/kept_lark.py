@@ -167,7 +167,7 @@ def contents(
 def records_of(answers: LarkAnswers, grown: GrowingTables, start: int) -> KeptParts:
     """Return the lexer and the records of a compiled grammar, for one without its states."""
     numbers, arrays = contents(answers, grown, start, 0)
-    return _parts(ArrayFile(numbers, arrays, {}))
+    return _parts(ArrayFile(numbers, arrays))
 
 
 def read(files: GrammarFiles, key: str) -> KeptParts | None:
