@@ -226,7 +226,7 @@ def test_a_file_that_was_cut_off_is_told_at_once(tmp_path: Path) -> None:
         CompiledLark(sg.lark(CALLS), TOKENS, None, MaskStore(tmp_path))
 
 
-def test_compiling_what_was_kept_opens_its_file_alone(tmp_path: Path) -> None:
+def test_compiling_what_was_kept_opens_one_file_of_the_store(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -240,15 +240,13 @@ sys.addaudithook(lambda event, said: opened.append(str(said[0])) if event == "op
 store = sg.MaskStore(path=folder)
 compiled = sg.compile(grammar, tokenizer, store=store)
 compiled.allowed(compiled.start)
-print(*(Path(one).suffix for one in opened))
+print(*(Path(one).suffix for one in opened if one.startswith(folder) and not Path(one).is_dir()))
 store.flush()
 """
     path = GRAMMARS.parent / "tests" / "data" / "bpe" / "tokenizer.json"
     command = [sys.executable, "-c", code, CALLS, str(path), str(tmp_path)]
-    said = [
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)
-    ]
-    assert said[1] == [GRAMMAR_SUFFIX]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert runs[1].stdout.split() == [GRAMMAR_SUFFIX]
 
 
 def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from structgen.automata.regex.syntax_tree import (
     Repetition,
     TextEnd,
     TextStart,
+    descendants,
     nullable,
 )
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of, written_with
@@ -160,9 +161,10 @@ class Instructions:
     def _add(self, terminal: int) -> int:
         one = self._tables.terminals[terminal]
         assert one.pattern is not None
-        tree = parse_python(one.pattern, self._tables.flags, where=one.name)
+        where = f"terminal {one.name}"
+        tree = parse_python(one.pattern, self._tables.flags, where=where)
         end = self.put(Instruction(MATCH, [], number=terminal))
-        return self._emit(tree, end, end, one.shown)
+        return self._emit(tree, end, end, where)
 
     def _emit(self, node: Node, fresh: int, moved: int, where: str) -> int:
         """Return the first instruction of a pattern that goes on at `moved`, or at `fresh` where it has
@@ -209,6 +211,12 @@ class Instructions:
 
     def _look(self, of: Node, where: str) -> int:
         if of not in self._look_of:
+            if any(isinstance(one, LookAround | TextStart | TextEnd) for one in descendants(of)):
+                raise RegexError(
+                    "A look-around stands inside a look-behind.",
+                    where=where,
+                    cure="Write the look-behind as a set of characters, or as several look-behinds.",
+                )
             found = self.put(Instruction(FOUND, []))
             self._look_of[of] = len(self.looks)
             self.looks.append((self._emit(of, found, found, where), found))
