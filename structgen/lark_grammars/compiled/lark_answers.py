@@ -265,7 +265,7 @@ class LarkAnswers:
     def _put_letters(self) -> None:
         """Write the classes of endings; where there are new letters, the liveness anew."""
         letters = self.letters
-        if self.liveness.known != letters.known:
+        if self.liveness.is_stale:
             self.liveness = Liveness(self._tables, letters, self.effort.limits)
         if self._told_letters != letters.known:
             self._put_liveness()

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
-from structgen.lark_grammars.lexer.items_and_guards import FREE, FREE_SET, Behind, Guards, Items, columns_of
+from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, Items, Row
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 DEAD: Final = -1
@@ -37,6 +37,16 @@ class Carry(NamedTuple):
 
     guards: Guards
     behind: Behind | None
+
+
+class Next(NamedTuple):
+    """What of a state goes on behind a byte."""
+
+    items: tuple[int, ...]
+    """Lists of items, best first."""
+    words: tuple[int, ...]
+    """The same of strings that may replace a match."""
+    unless: Unless
 
 
 class LexerState(NamedTuple):
@@ -71,8 +81,12 @@ class Lexer:
         self.journal: list[tuple[int, int]] = []
         """What was asked first, in order, as far as numbers depend on it: (context, carry) of a start, (-1,
         state) of a row. In the same order the numbers are the same."""
-        self._moved: dict[tuple[object, ...], int] = {}
-        """States by what of the items before went on: contexts share most of them."""
+        self._nexts: list[Next | None] = [None]
+        """What goes on behind a byte, by number; number 0: nothing."""
+        self._next_of: dict[tuple[object, ...], int] = {}
+        self._next_rows: dict[tuple[object, ...], Row] = {}
+        self._moved: dict[tuple[int, ...], int] = {}
+        """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
         self._alike: dict[tuple[object, ...], int] = {}
         self._alike_of: dict[int, int] = {}
         self._signs: dict[tuple[Guards, Behind | None], object] = {}
@@ -123,29 +137,51 @@ class Lexer:
         items, words, unless, owed, behind, _ends, _begun = self.states[number]
         if not items:
             return np.full(self.width, DEAD, np.int32)
-        of, count = self.items, len(items)
-        rows = [of.row(one, behind) for one in (*items, *words)]
-        beside = [of.guard_row(owed, behind), of.behinds(behind)] if owed or behind is not None else []
-        distinct, kinds = columns_of([*beside, *rows])
-        self.effort.spend((_ROW if beside else 0) + len(rows) + len(distinct))
-        found = []
-        for column in distinct:
-            held, behind_number = column[:2] if beside else (FREE_SET, -1)
-            lists = column[len(beside) :]
-            left, after = of.guard_sets[held], DEAD
-            some = tuple(filter(None, lists[:count]))
-            if left is not None and some:
-                also = tuple(filter(None, lists[count:]))
-                key = held, behind_number, some, also, unless if also else ()
-                known = self._moved.get(key)
-                if known is None:
-                    last = of.behind_of[behind_number] if beside else None
-                    known = self._state(of.members(some), of.members(also), unless, left, last, True)
-                    self._moved[key] = known
-                after = known
-            found.append(after)
-        moved: npt.NDArray[np.int32] = np.array(found, np.int32)[kinds]
-        return moved
+        of = self.items
+        rows = [self._next_row(items, words, unless, behind), of.guard_row(owed, behind)]
+        if behind is not None:
+            rows.append(of.behinds(behind))
+        partition, columns = of.columns_of(rows)
+        found = [self._moved.get(column) or self._after(*column) for column in columns]
+        self.effort.spend((_ROW if owed or behind is not None else 0) + len(found))
+        moved: npt.NDArray[np.int32] = np.array(found, np.int32)
+        return moved[np.frombuffer(of.partitions.parts[partition], np.uint8)]
+
+    def _next_row(
+        self, items: tuple[int, ...], words: tuple[int, ...], unless: Unless, behind: Behind | None
+    ) -> Row:
+        """Return for each class of bytes the number of what goes on of some items (`_nexts`): states that owe
+        other things share it."""
+        of = self.items
+        if behind is not None and not any(map(of.looks_behind, (*items, *words))):
+            behind = None
+        key = items, words, unless, behind
+        known = self._next_rows.get(key)
+        if known is None:
+            rows = [of.row(one, behind) for one in (*items, *words)]
+            count, made, (partition, columns) = len(items), [], of.columns_of(rows)
+            for lists in columns:
+                some, also = tuple(filter(None, lists[:count])), tuple(filter(None, lists[count:]))
+                after = some, also, unless if also else ()
+                number = self._next_of.get(after, 0)
+                if some and not number:
+                    number = self._next_of[after] = len(self._nexts)
+                    self._nexts.append(Next(*after))
+                made.append(number)
+            self.effort.spend(len(rows) + len(made))
+            known = self._next_rows[key] = of.partitions.row(partition, made)
+        return known
+
+    def _after(self, number: int, held: int, behind_number: int = -1) -> int:
+        """Return the state in which something goes on, under guards."""
+        of, after = self.items, self._nexts[number]
+        left, state = of.guard_sets[held], DEAD
+        if after is not None and left is not None:
+            behind = None if behind_number < 0 else of.behind_of[behind_number]
+            some, also = of.members(after.items), of.members(after.words)
+            state = self._state(some, also, after.unless, left, behind, True)
+        self._moved[(number, held) if behind_number < 0 else (number, held, behind_number)] = state
+        return state
 
     def _state(
         self,
@@ -172,21 +208,21 @@ class Lexer:
                 both = of.both(*guards, *better)
                 if both is None:
                     continue
-                guards = both
+                one, guards = of.item(at, both), both
             if code[at].kind == MATCH:
                 held = of.both(*owed, *guards, of.guard(False, live))
                 if held is not None:
                     ends.append((code[at].number, held))
                 if not guards:
                     break
-                better = of.both(*better, of.guard(False, [of.item(at, guards)]))
+                better = of.both(*better, of.guard(False, [one]))
                 if better is None:
                     break
                 continue
             if any(other <= guards for other in seen.get(at, ())):
                 continue
             seen.setdefault(at, []).append(guards)
-            live.append(of.item(at, guards))
+            live.append(one)
         ended = {code[of.items[one].at].number for one in words if code[of.items[one].at].kind == MATCH}
         if ended:
             named = dict(unless)
@@ -248,23 +284,23 @@ class Lexer:
             if depth > _SIGNED:
                 return guards, behind
             self._signs[guards, behind] = guards, behind
-            distinct, kinds = columns_of([of.guard_row(guards, behind), of.behinds(behind)])
+            partition, columns = of.columns_of([of.guard_row(guards, behind), of.behinds(behind)])
             signs = []
-            for number, behind_number in distinct:
-                left, then = of.guard_sets[number], of.behind_of[behind_number]
+            for held, behind_number in columns:
+                left, then = of.guard_sets[held], of.behind_of[behind_number]
                 if left:
                     same = left == guards and behind is None
                     signs.append(_AGAIN if same else self._sign(left, then, depth + 1))
                 else:
                     signs.append(BROKEN if left is None else NOTHING_OWED)
-            key = of.hold_at_end(guards, behind), *(signs[one] for one in kinds.tolist())
+            key = of.hold_at_end(guards, behind), *(signs[one] for one in of.partitions.parts[partition])
             known = self._signs[guards, behind] = self._sign_of.setdefault(key, len(self._sign_of) + OWED)
         return known
 
     def carry_moves(self, carry: int) -> list[int]:
         """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""
         guards, behind = self.carries[carry]
-        row = self.items.guard_row(guards, behind).tolist()
+        row = self.items.guard_row(guards, behind).numbers
         return [
             BROKEN if left is None else (OWED if left or not self.is_local else NOTHING_OWED)
             for left in map(self.items.guard_sets.__getitem__, row)
@@ -273,10 +309,10 @@ class Lexer:
     def carry_after(self, carry: int, kind: int) -> int:
         """Return the carry behind one more byte, of a class; DEAD where it is broken."""
         guards, behind = self.carries[carry]
-        left = self.items.guard_sets[int(self.items.guard_row(guards, behind)[kind])]
+        left = self.items.guard_sets[self.items.guard_row(guards, behind).numbers[kind]]
         if left is None:
             return DEAD
-        after = self.items.behind_of[int(self.items.behinds(behind)[kind])]
+        after = self.items.behind_of[self.items.behinds(behind).numbers[kind]]
         return self._carry(left, self._anywhere if self.is_local and not left else after)
 
     def holds_at_end(self, carry: int) -> bool:

@@ -9,10 +9,7 @@ terminal's pattern, FOUND the pattern of a look-around.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, Final, NamedTuple
 
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import (
@@ -33,6 +30,8 @@ from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, EOF, FOUND = range(8)
 """Kinds of instructions."""
+NO_TERMINAL: Final = -1
+"""In place of a terminal."""
 MOST_INSTRUCTIONS: Final = 1 << 18
 """The most instructions of one grammar: counted repetitions are written out."""
 _LEADS: Final = ((0x80, 0), (0xC0, 1), (0xE0, 2), (0xF0, 3), (0x100, 4))
@@ -77,9 +76,12 @@ class Instructions:
         found = self.put(Instruction(FOUND, []))
         self.at_end = self.put(Instruction(EOF, [found]))
         """An instruction that only the text's end passes."""
-        self._looking = self._that_look_behind()
+        self.looks_behind = [one.kind == BEHIND for one in self.code]
+        """Whether a look-behind can be reached from each instruction."""
+        self.ends_as = [one.number if one.kind == MATCH else NO_TERMINAL for one in self.code]
+        """The terminal whose end can be reached from each instruction, NO_TERMINAL inside of look-arounds."""
+        self._reach_back()
         self._count_classes()
-        self._reached: dict[int, frozenset[int]] = {}
 
     def put(self, instruction: Instruction) -> int:
         """Add an instruction; return its number."""
@@ -98,41 +100,25 @@ class Instructions:
         number = self._inner.get((node, to))
         if number is None:
             number = self._inner[node, to] = self.put(Instruction(CHAR, [to], node))
+            self.looks_behind.append(self.looks_behind[to])
+            self.ends_as.append(self.ends_as[to])
         return number
 
-    def _that_look_behind(self) -> list[bool]:
-        """Return for each instruction whether a look-behind can be reached from it."""
+    def _reach_back(self) -> None:
+        """Note for each instruction what can be reached from it."""
         before: list[list[int]] = [[] for _ in self.code]
         for at, one in enumerate(self.code):
             for to in (*one.to, *((one.number,) if one.kind == AHEAD else ())):
                 before[to].append(at)
-        found = [one.kind == BEHIND for one in self.code]
-        pending = [at for at, looks in enumerate(found) if looks]
-        while pending:
-            more = [at for at in before[pending.pop()] if not found[at]]
-            for at in more:
-                found[at] = True
-            pending += more
-        return found
-
-    def looks_behind(self, at: int) -> bool:
-        """Return whether a look-behind can be reached from an instruction."""
-        return self._looking[at if at < len(self._looking) else self.code[at].to[0]]
-
-    def matches_of(self, at: int) -> frozenset[int]:
-        """Return the terminals whose ends can be reached from an instruction. Cost: once, its part of the
-        pattern."""
-        known = self._reached.get(at)
-        if known is None:
-            seen, pending, found = {at}, [at], set()
+        every: tuple[tuple[list[Any], object], ...] = (self.looks_behind, False), (self.ends_as, NO_TERMINAL)
+        for found, none in every:
+            pending = [at for at, reached in enumerate(found) if reached != none]
             while pending:
-                one = self.code[pending.pop()]
-                if one.kind == MATCH:
-                    found.add(one.number)
-                pending += [to for to in one.to if to not in seen]
-                seen.update(one.to)
-            known = self._reached[at] = frozenset(found)
-        return known
+                at = pending.pop()
+                more = [other for other in before[at] if found[other] == none]
+                for other in more:
+                    found[other] = found[at]
+                pending += more
 
     @property
     def is_local(self) -> bool:
@@ -262,12 +248,12 @@ class Instructions:
         """The class of each byte."""
         self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))]
         """A byte of each class."""
-        self._rows: dict[ByteNode, npt.NDArray[np.int64]] = {}
+        self._rows: dict[ByteNode, list[int]] = {}
         self.nodes: list[ByteNode | None] = [None, DONE]
         """Nodes by number; number 0: none."""
         self._node_of: dict[ByteNode | None, int] = {None: 0, DONE: 1}
 
-    def row_of(self, node: ByteNode) -> npt.NDArray[np.int64]:
+    def row_of(self, node: ByteNode) -> list[int]:
         """Return the number of what follows a node, for each class."""
         row = self._rows.get(node)
         if row is None:
@@ -278,7 +264,7 @@ class Instructions:
                     self._node_of[after] = len(self.nodes)
                     self.nodes.append(after)
                 found.append(self._node_of[after])
-            row = self._rows[node] = np.array(found, np.int64)
+            row = self._rows[node] = found
         return row
 
 

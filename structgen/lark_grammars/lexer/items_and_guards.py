@@ -12,13 +12,14 @@ follows an item is a *row*: for each class of bytes the number of the list of it
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.unicode.utf8 import DONE
+from structgen.automata.unicode.utf8 import DONE, ByteNode
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.instructions import (
     AHEAD,
@@ -32,45 +33,96 @@ from structgen.lark_grammars.lexer.instructions import (
     Instructions,
     rests_of_characters,
 )
+from structgen.native.jit import entry
 
 Guards: TypeAlias = frozenset[int]
-Numbers: TypeAlias = npt.NDArray[np.int64]
+Parts: TypeAlias = npt.NDArray[np.uint8]
 FREE: Final[Guards] = frozenset()
 """No guard."""
 FREE_SET: Final = 1
 """Its number (`Items.guard_sets`)."""
-_MIXERS: Final = np.random.default_rng(1).integers(1 << 62, size=1 << 10) | 1
-"""Columns are told apart by a sum of their numbers times these; where two have the same sum, one by one."""
 _OF_LIST: Final = 4
 """Numbers that a list of items behind a guard costs (`effort`)."""
 _CONTINUED: Final = ((192, 0), (224, 1), (240, 2), (256, 3))
 """How many bytes follow the first byte of a character."""
 
 
-def columns_of(rows: Sequence[Numbers]) -> tuple[list[list[int]], Numbers]:
-    """Return the distinct columns of some rows, and for each place the number of its column. Cost: 20 us."""
-    if len(rows) == 1:
-        values = rows[0].tolist()
-        first, kinds = _numbered(values)
-        return [[values[place]] for place in first], kinds
-    table = np.array(rows)
-    if len(rows) <= len(_MIXERS):
-        first, kinds = _numbered((_MIXERS[: len(rows)] @ table).tolist())
-        if (table[:, first][:, kinds] == table).all():
-            return table[:, first].T.tolist(), kinds
-    first, kinds = _numbered([tuple(column) for column in table.T.tolist()])
-    return table[:, first].T.tolist(), kinds
+@entry("void(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), uint8[::1])")
+def _join(one: Parts, other: Parts, joined: Parts) -> None:
+    """Write the parts of the coarsest partition that is finer than two, in order of their first classes."""
+    numbers, count = np.full((one.max() + 1, other.max() + 1), -1, np.int16), 0
+    for kind in range(len(one)):
+        if numbers[one[kind], other[kind]] < 0:
+            numbers[one[kind], other[kind]] = count
+            count += 1
+        joined[kind] = numbers[one[kind], other[kind]]
 
 
-def _numbered(values: Sequence[Hashable]) -> tuple[list[int], Numbers]:
-    """Return where each value comes first, and for each place the number of its value."""
-    numbers: dict[Hashable, int] = {}
-    first: list[int] = []
-    for place, value in enumerate(values):
-        if value not in numbers:
-            numbers[value] = len(first)
-            first.append(place)
-    return first, np.array([numbers[value] for value in values], np.int64)
+class Partitions:
+    """Partitions of the classes of bytes into parts that are treated alike, as numbers. Many rows have few
+    partitions: so a row is worked out for one class of each part. Cost: 20 us for a new one."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self.parts: list[bytes] = []
+        """The part of each class."""
+        self.first: list[list[int]] = []
+        """A class of each part."""
+        self.of_parts: list[Callable[[list[int]], Sequence[int]]] = []
+        """What returns of the numbers of a row those for the parts."""
+        self._numbers: dict[bytes, int] = {}
+        self._joined: dict[frozenset[int], int] = {}
+        self._pairs: dict[tuple[int, int], int] = {}
+        self.whole = self.number([None] * width)
+        """The partition of one part."""
+
+    def number(self, values: Iterable[Hashable]) -> int:
+        """Return the partition of the classes by their values."""
+        numbers: dict[Hashable, int] = {}
+        return self._number(bytes([numbers.setdefault(one, len(numbers)) for one in values]))
+
+    def _number(self, parts: bytes) -> int:
+        number = self._numbers.get(parts)
+        if number is None:
+            number = self._numbers[parts] = len(self.parts)
+            self.parts.append(parts)
+            first = [parts.index(part) for part in range(max(parts) + 1)]
+            self.first.append(first)
+            self.of_parts.append(itemgetter(*first) if len(first) > 1 else itemgetter(slice(1)))
+        return number
+
+    def joined(self, some: Iterable[int]) -> int:
+        """Return the coarsest partition that is finer than some others."""
+        key = frozenset(some)
+        known = self._joined.get(key)
+        if known is None:
+            known = self.whole
+            for one in sorted(key):
+                known = self._pair(known, one)
+            self._joined[key] = known
+        return known
+
+    def _pair(self, one: int, other: int) -> int:
+        known = self._pairs.get((one, other))
+        if known is None:
+            found = np.empty(self._width, np.uint8)
+            _join(np.frombuffer(self.parts[one], np.uint8), np.frombuffer(self.parts[other], np.uint8), found)
+            known = self._pairs[one, other] = self._number(found.tobytes())
+        return known
+
+    def row(self, partition: int, made: Sequence[int]) -> Row:
+        """Return a row from its numbers for the parts."""
+        parts, numbers = self.parts[partition], dict[int, int]()
+        coarser = bytes([numbers.setdefault(one, len(numbers)) for one in made])
+        return Row(self._number(parts.translate(coarser.ljust(256))), [made[part] for part in parts])
+
+
+class Row(NamedTuple):
+    """A number for each class of bytes."""
+
+    partition: int
+    """Classes of one part have the same number."""
+    numbers: list[int]
 
 
 class Behind(NamedTuple):
@@ -108,33 +160,46 @@ class Items:
         self._code = instructions.code
         self.width = len(instructions.bytes_of)
         self.items: list[Item] = []
-        self._item_of: dict[Item, int] = {}
+        self._item_of: dict[tuple[int, Guards], int] = {}
         self.guards: list[Guard] = []
-        self._guard_of: dict[Guard, int] = {}
+        self._guard_of: dict[tuple[bool, frozenset[int]], int] = {}
         self.lists: list[tuple[int, ...]] = [()]
         self._list_of: dict[tuple[int, ...], int] = {(): 0}
-        self._rows: dict[tuple[int, Behind | None], Numbers] = {}
+        self.partitions = Partitions(self.width)
+        self._rows: dict[tuple[int, Behind | None], Row] = {}
+        self._node_rows: dict[ByteNode, Row] = {}
         self.guard_sets: list[Guards | None] = [None, FREE]
         """Conjunctions by number; number 0: one has failed."""
         self._guard_set_of: dict[Guards | None, int] = {None: 0, FREE: 1}
-        self._guard_rows: dict[tuple[Guards, Behind | None], Numbers] = {}
+        self._guard_rows: dict[tuple[Guards, Behind | None], Row] = {}
+        self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
         self._closures: dict[tuple[int, Guards, Behind | None], tuple[int, ...]] = {}
-        self._free_row = np.ones(self.width, np.int64)
+        whole = self.partitions.whole
+        self._free_row, self._no_row = Row(whole, [FREE_SET] * self.width), Row(whole, [0] * self.width)
         self._anywhere: dict[frozenset[int], Behind | None] = {}
         self.behind_of: list[Behind | None] = []
         self._behind_number: dict[Behind | None, int] = {}
-        self._behind_rows: dict[Behind | None, Numbers] = {}
+        self._behind_rows: dict[Behind | None, Row] = {}
         self._rests = rests_of_characters()
-        self._surely: dict[int, bool] = {}
+        self._ended: set[int] = set()
+        """The items that have surely ended..."""
+        self._ended_unless: dict[int, frozenset[int]] = {}
+        """... and those that have ended unless some others end."""
         self._looking: dict[int, bool] = {}
 
     def item(self, at: int, guards: Guards) -> int:
         """Return the number of an item."""
-        key = Item(at, guards)
-        number = self._item_of.get(key)
+        number = self._item_of.get((at, guards))
         if number is None:
-            number = self._item_of[key] = len(self.items)
-            self.items.append(key)
+            number = self._item_of[at, guards] = len(self.items)
+            self.items.append(Item(at, guards))
+            has_ended = self._code[at].kind in (MATCH, FOUND)
+            if not guards and (has_ended or self._has_surely_ended(at)):
+                self._ended.add(number)
+            elif has_ended and len(guards) == 1:
+                (only,) = guards
+                if not self.guards[only].holds:
+                    self._ended_unless[number] = self.guards[only].items
         return number
 
     def looks_behind(self, item: int) -> bool:
@@ -142,7 +207,7 @@ class Items:
         known = self._looking.get(item)
         if known is None:
             at, guards = self.items[item]
-            known = self.instructions.looks_behind(at) or self.guards_look_behind(guards)
+            known = self.instructions.looks_behind[at] or self.guards_look_behind(guards)
             self._looking[item] = known
         return known
 
@@ -155,33 +220,23 @@ class Items:
     def guard(self, holds: bool, items: Iterable[int]) -> int | bool:
         """Return the number of a guard, or its outcome where that is certain."""
         members = frozenset(items)
-        for one in members:
-            at, guards = self.items[one]
-            has_ended = self._code[at].kind in (MATCH, FOUND)
-            if not guards and (has_ended or self._has_surely_ended(at)):
-                return holds
-            if has_ended and len(guards) == 1:
-                (only,) = guards
-                other = self.guards[only]
-                if not other.holds and other.items <= members:  # it has ended, or another one ends
-                    return holds
         if not members:
             return not holds
-        key = Guard(holds, members)
-        number = self._guard_of.get(key)
+        if not members.isdisjoint(self._ended):
+            return holds
+        for one in members & self._ended_unless.keys():
+            if self._ended_unless[one] <= members:  # it has ended, or another one ends
+                return holds
+        number = self._guard_of.get((holds, members))
         if number is None:
-            number = self._guard_of[key] = len(self.guards)
-            self.guards.append(key)
+            number = self._guard_of[holds, members] = len(self.guards)
+            self.guards.append(Guard(holds, members))
         return number
 
     def _has_surely_ended(self, at: int) -> bool:
         """Return whether an instruction stands inside a character of which every rest leads to an end."""
-        known = self._surely.get(at)
-        if known is None:
-            one = self._code[at]
-            inside = one.kind == CHAR and one.node in self._rests
-            known = self._surely[at] = inside and self._ends_plainly(one.to[0])
-        return known
+        one = self._code[at]
+        return one.kind == CHAR and one.node in self._rests and self._ends_plainly(one.to[0])
 
     def _ends_plainly(self, at: int) -> bool:
         seen, pending = {at}, [at]
@@ -303,7 +358,7 @@ class Items:
             self._anywhere[threads] = self._behind(threads, False)
         return self._anywhere[threads]
 
-    def behinds(self, behind: Behind | None) -> Numbers:
+    def behinds(self, behind: Behind | None) -> Row:
         """Return what look-behinds know after each class of bytes, as numbers (`behind_of`)."""
         known = self._behind_rows.get(behind)
         if known is None:
@@ -315,7 +370,7 @@ class Items:
                     number = self._behind_number[after] = len(self.behind_of)
                     self.behind_of.append(after)
                 row.append(number)
-            known = self._behind_rows[behind] = np.array(row, np.int64)
+            known = self._behind_rows[behind] = Row(self.partitions.number(row), row)
         return known
 
     # --- rows -----------------------------------------------------------------------------------------------
@@ -327,79 +382,96 @@ class Items:
             self.lists.append(items)
         return number
 
-    def row(self, item: int, behind: Behind | None) -> Numbers:
+    def row(self, item: int, behind: Behind | None) -> Row:
         """Return for each class of bytes the number of the list of items behind it (`lists`)."""
+        if behind is not None and not self.looks_behind(item):
+            behind = None
         key = item, behind
         known = self._rows.get(key)
         if known is None:
             known = self._rows[key] = self._row(item, behind)
         return known
 
-    def _row(self, item: int, behind: Behind | None) -> Numbers:
+    def _row(self, item: int, behind: Behind | None) -> Row:
         at, guards = self.items[item]
-        one = self._code[at]
+        one, of = self._code[at], self.partitions
         if one.kind == EOF:
-            return np.zeros(self.width, np.int64)
+            return self._no_row
         held = self.guard_row(guards, behind)
         if one.node is None:  # it has ended, and its guards are still open
-            ended = (self.guard_sets[number] for number in held.tolist())
+            ended = (self.guard_sets[held.numbers[place]] for place in of.first[held.partition])
             lists = [0 if left is None else self._list((self.item(at, left),)) for left in ended]
-            return np.array(lists, np.int64)
-        # most rows have neither guards nor look-behinds
-        beside = [held, self.behinds(behind)] if guards or behind is not None else []
-        distinct, kinds = columns_of([self.instructions.row_of(one.node), *beside])
+            return of.row(held.partition, lists)
+        nodes, behinds = self._node_row(one.node), self._no_row if behind is None else self.behinds(behind)
+        partition = of.joined((nodes.partition, held.partition, behinds.partition))
         made = []
-        for column in distinct:
-            node, guard_set, behind_number = column if beside else (*column, FREE_SET, -1)
-            then, left, items = self.instructions.nodes[node], self.guard_sets[guard_set], tuple[int, ...]()
+        for place in of.first[partition]:
+            then, left = self.instructions.nodes[nodes.numbers[place]], self.guard_sets[held.numbers[place]]
+            items: tuple[int, ...] = ()
             if then is DONE and left is not None:
-                then_behind = self.behind_of[behind_number] if beside else None
+                then_behind = None if behind is None else self.behind_of[behinds.numbers[place]]
                 items = self.closure(one.to[0], left, then_behind)
             elif then is not None and left is not None:
                 items = (self.item(self.instructions.inside(then, one.to[0]), left),)
             made.append(self._list(items))
-        self.effort.spend((self.width // 8 if beside else 0) + len(made))
-        return np.array(made, np.int64)[kinds]
+        self.effort.spend(len(made))
+        return of.row(partition, made)
 
-    def guard_row(self, guards: Guards, behind: Behind | None) -> Numbers:
+    def _node_row(self, node: ByteNode) -> Row:
+        known = self._node_rows.get(node)
+        if known is None:
+            numbers = self.instructions.row_of(node)
+            known = self._node_rows[node] = Row(self.partitions.number(numbers), numbers)
+        return known
+
+    def guard_row(self, guards: Guards, behind: Behind | None) -> Row:
         """Return for each class of bytes the number of the guards behind it (`guard_sets`)."""
         if not guards:
             return self._free_row
+        if behind is not None and not self.guards_look_behind(guards):
+            behind = None
         key = guards, behind
         known = self._guard_rows.get(key)
         if known is None:
             said = [self.guards[one] for one in sorted(guards)]
-            sizes = [len(one.items) for one in said]
-            rows = [self.row(item, behind) for one in said for item in sorted(one.items)]
-            distinct, kinds = columns_of(rows)
-            made = [self._guards_behind(said, sizes, column) for column in distinct]
-            known = self._guard_rows[key] = np.array(made, np.int64)[kinds]
+            rows = [self.row(item, behind) for one in said for item in one.items]
+            partition, columns = self.columns_of(rows)
+            made = [self._guards_behind(said, column) for column in columns]
+            known = self._guard_rows[key] = self.partitions.row(partition, made)
         return known
+
+    def columns_of(self, rows: Sequence[Row]) -> tuple[int, Iterable[tuple[int, ...]]]:
+        """Return the partition of some rows, and their numbers for each part."""
+        partition = self.partitions.joined(row.partition for row in rows)
+        of_parts = self.partitions.of_parts[partition]
+        return partition, zip(*(of_parts(row.numbers) for row in rows), strict=True)
 
     def guards_after(self, guards: Guards, behind: Behind | None, kind: int) -> Guards | None:
         """Return the guards behind one class of bytes, None where one has failed."""
         known = self._guard_rows.get((guards, behind))
         if known is not None:
-            return self.guard_sets[int(known[kind])]
+            return self.guard_sets[known.numbers[kind]]
         said = [self.guards[one] for one in sorted(guards)]
-        column = [int(self.row(item, behind)[kind]) for one in said for item in sorted(one.items)]
-        return self.guard_sets[self._guards_behind(said, [len(one.items) for one in said], column)]
+        column = [self.row(item, behind).numbers[kind] for one in said for item in one.items]
+        return self.guard_sets[self._guards_behind(said, column)]
 
-    def _guards_behind(self, said: list[Guard], sizes: list[int], column: list[int]) -> int:
+    def _guards_behind(self, said: list[Guard], column: Sequence[int]) -> int:
         """Return the number of some guards behind a byte, from the lists behind their items."""
         lists = iter(column)
-        of = [[next(lists) for _ in range(size)] for size in sizes]
-        left = self.both(
-            *(self.guard(one.holds, self.members(some)) for one, some in zip(said, of, strict=True))
-        )
-        self.effort.spend(_OF_LIST * len(column) + sum(len(self.lists[number]) for number in column))
-        number = self._guard_set_of.get(left)
-        if number is None:
-            number = self._guard_set_of[left] = len(self.guard_sets)
-            self.guard_sets.append(left)
-        return number
+        key = tuple([(one.holds, frozenset([next(lists) for _ in one.items])) for one in said])
+        known = self._guards_made.get(key)
+        if known is None:
+            left = self.both(*(self.guard(holds, self.members(some)) for holds, some in key))
+            of_lists = sum(_OF_LIST + len(self.lists[number]) for _holds, some in key for number in some)
+            self.effort.spend(of_lists)
+            known = self._guard_set_of.get(left)
+            if known is None:
+                known = self._guard_set_of[left] = len(self.guard_sets)
+                self.guard_sets.append(left)
+            self._guards_made[key] = known
+        return known
 
-    def members(self, numbers: Sequence[int]) -> list[int]:
+    def members(self, numbers: Iterable[int]) -> list[int]:
         """Return the items of some lists, one after another."""
         return [item for number in numbers for item in self.lists[number]]
 

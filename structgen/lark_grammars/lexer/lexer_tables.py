@@ -185,6 +185,8 @@ class LexerTables:
         """Write what new states may end as."""
         lexer = self.lexer
         count = len(lexer.states)
+        if count == self._noted:
+            return
         for one in (self._moves, self._end_at, self._last_at, self._may_break, self._end_class):
             one.reserve(count)
         self._like.reserve(count)
@@ -199,9 +201,7 @@ class LexerTables:
                 self._end_count += 1
             self._end_at.rows[number] = first, self._end_count
             if self._newline >= 0:
-                of = lexer.items.items
-                ways = (lexer.instructions.matches_of(of[item].at) for item in state.items)
-                self._may_break.rows[number] = any(self._newline in some for some in ways) or any(
-                    terminal == self._newline for terminal, _carry in state.ends
-                )
+                of, ends_as = lexer.items.items, lexer.instructions.ends_as
+                ways = *(ends_as[of[item].at] for item in state.items), *(end[0] for end in state.ends)
+                self._may_break.rows[number] = self._newline in ways
             self._noted += 1

@@ -28,8 +28,10 @@ _WORK_PER_STEP: Final = 2_000
 """A step (10 us) is so many letters and slots of compiled code."""
 _MOST_CHOICES: Final = 1 << 18
 """Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
-_FIRST_USES, _USES = 1 << 14, 8
+_FIRST_USES, _USES = 1 << 14, 32
 """Room for notes of uses: at least, and for each variable."""
+_SPARE_KINDS: Final = 8
+"""Kinds that ignored lexemes may yet bring: of them alone the fixpoint is not made again."""
 _MOST_SEARCHED: Final = 1 << 13
 """Stacks with states of the lexer that a search tries."""
 
@@ -45,15 +47,12 @@ class Liveness:
     def _make(self) -> None:
         """Solve it for the letters that there are."""
         tables, letters = self._tables, self._letters
-        self.known, kinds = letters.known, len(letters.kinds)
+        self._noted, kinds = letters.noted, len(letters.kinds) + _SPARE_KINDS
         self._kinds, indentation = kinds, tables.indentation
         self._known_letters = (1 << len(letters.letters)) - 1
         newline = -1 if indentation is None else indentation.newline
         self._newline = newline
-        made = [
-            (terminal, LINE * kinds + kind if terminal == newline else kind)
-            for terminal, kind in letters.letters
-        ]
+        made = self._bounded()
         self._indents, self._dedents, self._last_dedent = dict[int, int](), dict[int, int](), 0
         self.boundaries = kinds
         if indentation is not None:
@@ -65,8 +64,7 @@ class Liveness:
             self._last_dedent = len(made)
             made.append((indentation.dedent, ENDING * kinds))
         self._terminal = np.array([terminal for terminal, _boundary in made], np.int32)
-        self.boundary = np.array([boundary for _terminal, boundary in made], np.int32)
-        """For each letter the boundary behind it."""
+        self._boundary = np.array([boundary for _terminal, boundary in made], np.int32)
         self._words = (len(made) + 63) // 64
         alike, first = alike_terminals(tables), dict[tuple[int, int, bool], int]()
         self._first_alike = [
@@ -76,12 +74,32 @@ class Liveness:
         """For each letter the first one that the parser treats alike: the fixpoint is over these."""
         self._others = sum(1 << one for one, of in enumerate(self._first_alike) if of != one)
         self._put_parser()
-        self._solve()
+        variables = self._variables()
+        if self.is_stale:  # behind boundaries new letters came
+            self._make()
+            return
+        self._solve(variables)
         self.certain = self._find_certain()
         if not self._cells.is_exact:
             self.certain[:] = 0
         """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
         the second number where a bracket is open."""
+
+    def _bounded(self) -> list[tuple[int, int]]:
+        """Return the letters as terminals, each with the boundary behind it."""
+        lines = LINE * self._kinds
+        return [(one, lines + kind if one == self._newline else kind) for one, kind in self._letters.letters]
+
+    @property
+    def boundary(self) -> npt.NDArray[np.int32]:
+        """For each letter the boundary behind it."""
+        return np.array([boundary for _terminal, boundary in self._bounded()], np.int32)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether letters are met that it was not made for. Letters of ignored terminals, and those that say
+        that there may be more, are never met by the parser."""
+        return self._noted != self._letters.noted or len(self._letters.kinds) > self._kinds
 
     # --- the fixpoint ---------------------------------------------------------------------------------------
 
@@ -124,10 +142,11 @@ class Liveness:
             np.array([origin for _below, origin in flat] or [0], np.int32),
             np.array([below for below, _origin in flat] or [0], np.int32),
             self._terminal,
-            self.boundary,
+            self._boundary,
         )
 
-    def _solve(self) -> None:
+    def _variables(self) -> npt.NDArray[np.int32]:
+        """Return the variables of the fixpoint: the cell, and its letter or the row of its boundary."""
         actions, sizes, state = self._parser[0], self._parser[3], self._cell_state
         by_letter = actions[:, self._terminal]
         is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
@@ -154,6 +173,10 @@ class Liveness:
         variables = np.full((len(cells) + len(at_cells), 3), -1, np.int32)
         variables[: len(cells), 0], variables[: len(cells), 1] = cells, letters
         variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
+        return variables
+
+    def _solve(self, variables: npt.NDArray[np.int32]) -> None:
+        state = self._cell_state
         slots = np.diff(self._slot_at)[state[variables[:, 0]]]
         self._value_at = np.cumsum(slots) - slots
         room = max(_FIRST_USES, _USES * len(variables))
@@ -174,9 +197,9 @@ class Liveness:
         tables = self._tables
         found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
         count = len(self._letters.letters)
-        noted = [one >= count or bool(self.known[1] >> one & 1) for one in range(len(self._terminal))]
+        noted = [one >= count or bool(self._noted >> one & 1) for one in range(len(self._terminal))]
         where = (by_letter > 0) & np.array(noted)
-        found[by_letter[where] - 1, np.broadcast_to(self.boundary, where.shape)[where]] = True
+        found[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
         found[tables.start, self._letters.first_kind] = True
         found[:, 0] = True
         return found
@@ -249,7 +272,7 @@ class Liveness:
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 self._put_certain(states[-1], kind, inside)
         lowest = self._reached(states, inside, bits)
-        while lowest < 0 and self.known != letters.known:  # behind ignored lexemes new ones came
+        while lowest < 0 and self.is_stale:  # behind ignored lexemes new ones came
             self._make()
             lowest = self._reached(states, inside, bits)
         if lowest < 0 and letters.unsettled:
@@ -269,12 +292,12 @@ class Liveness:
         """Return the lowest place of a stack that a text needs that goes on with some letters, -1: there is
         none."""
         context, found = int(self._tables.context_of[states[-1]]), 0
-        for one in ones(letters & self._known_letters):
+        for one in ones(letters):
             terminal, kind = self._letters.letters[one]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 found |= self._letters_at(context, PLAIN, kind, inside)
             else:
-                found |= 1 << one
+                found |= 1 << one & self._known_letters
         mode = 0
         stack = np.empty(len(states), np.int32)
         for place, state in enumerate(states):

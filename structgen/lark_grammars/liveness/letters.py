@@ -25,6 +25,7 @@ from typing import Final
 import numpy as np
 
 from structgen.errors import GrammarError
+from structgen.lark_grammars.lexer.instructions import NO_TERMINAL
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.reading.loaded_grammar import END
 
@@ -282,9 +283,9 @@ class Letters:
         found = self._terminals.get(state)
         if found is None:
             one, items = self.lexer.states[state], self.lexer.items.items
-            ends, reached = frozenset(end[0] for end in one.ends), self.lexer.instructions.matches_of
-            every = (reached(items[item].at) for item in (*one.items, *one.words))
-            found = self._terminals[state] = ends.union(*every)
+            ends_as = self.lexer.instructions.ends_as
+            every = {ends_as[items[item].at] for item in (*one.items, *one.words)} - {NO_TERMINAL}
+            found = self._terminals[state] = frozenset(every.union(end[0] for end in one.ends))
         return found
 
     def following(self, state: int) -> dict[int, tuple[int, ...]]:
