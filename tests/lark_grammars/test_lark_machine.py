@@ -82,6 +82,19 @@ def wrong(text: str, alphabet: str, longest: int, postlex: Any = None) -> list[o
     return found
 
 
+def hold_tokens(compiled: CompiledLark) -> None:
+    """Assert in some states that a token is allowed exactly where its bytes are."""
+    pending, met = [compiled.start.index], {compiled.start.index}
+    for index in pending[:40]:
+        allowed = set(compiled.allowed(State(compiled, index)))
+        for token, data in enumerate(TOKENS.token_bytes):
+            after = -1 if not data else compiled.bytes_index(index, data)
+            assert (token in allowed) == (after >= 0 if data else compiled.may_end(index)), (index, data)
+            if after >= 0 and after not in met:
+                met.add(after)
+                pending.append(after)
+
+
 TAKES_IN = {
     "comment": "start: A+\nA: /a/\n%ignore /#[^\\n]*/\n",
     "dot": "start: A+\nA: /a/\n%ignore /#.*/\n",
@@ -149,15 +162,7 @@ def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
         compiled = machine(text, TOKENS)
     except sg.GrammarError:
         pytest.skip("it has no text")
-    pending, met = [compiled.start.index], {compiled.start.index}
-    for index in pending[:40]:
-        allowed = set(compiled.allowed(State(compiled, index)))
-        for token, data in enumerate(TOKENS.token_bytes):
-            after = -1 if not data else compiled.bytes_index(index, data)
-            assert (token in allowed) == (after >= 0 if data else compiled.may_end(index)), (index, data)
-            if after >= 0 and after not in met:
-                met.add(after)
-                pending.append(after)
+    hold_tokens(compiled)
 
 
 def test_a_fork_goes_on_apart_and_a_rollback_comes_back() -> None:
@@ -183,10 +188,39 @@ def test_a_grammar_without_a_text_is_refused() -> None:
         machine('start: A B\nA: /a+/\nB: "a"\n')
 
 
-def test_a_newline_that_reads_no_blank_lines_is_refused_by_name() -> None:
-    text = 'start: _NL? (T _NL)+\nT: "a"\n_NL: /\\n[ ]*/\n%declare _INDENT _DEDENT\n'
-    with pytest.raises(sg.GrammarError, match="every width"):
-        machine(text, postlex=drawn.Blocks())
+BLOCKS = 'start: x+\nx: "a" _NL | "b" _NL _INDENT x+ _DEDENT'
+
+
+@pytest.mark.parametrize(
+    ("newline", "rules"),
+    [
+        ("/\\n */", BLOCKS),
+        ("/\\n+ */", f"{BLOCKS} | _NL"),  # behind a blank one more newline may follow, at column 0 it may not
+        ("/\\n/", BLOCKS),
+        ("/(\\n(  )*)+/", BLOCKS),
+        ("/\\n( |   )?/", BLOCKS),
+        ("/\\n *(?=a)|\\n(  )*(?=b)/", BLOCKS + '\n%ignore "b "'),
+        ("/\\n(?=b)|(\\n *)+/", 'start: "a" _NL (_INDENT "a" _NL _DEDENT "b")?'),
+    ],
+)
+def test_newlines_that_may_not_go_on_to_every_width_are_read_as_lark_reads_them(
+    newline: str, rules: str
+) -> None:
+    text = f"{rules}\n_NL: {newline}\n%declare _INDENT _DEDENT\n"
+    assert not wrong(text, "ab\n ", 5, drawn.Blocks())
+    hold_tokens(machine(text, TOKENS, drawn.Blocks()))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        'start: _NL _INDENT "a" | "b"',
+        'start: "a" _NL _INDENT "a" x\nx: "b" | _NL _DEDENT "b"',
+        'start: x+\nx: "a" _NL _INDENT x | "b" _NL y\ny: _DEDENT y | "a"',
+    ],
+)
+def test_blocks_that_rules_open_unevenly_are_counted(rules: str) -> None:
+    assert wrong(f"{rules}\n_NL: /(\\n *)+/\n%declare _INDENT _DEDENT\n", "ab\n ", 5, drawn.Blocks()) == []
 
 
 @pytest.mark.parametrize("most", [1, 8])

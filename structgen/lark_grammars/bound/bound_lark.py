@@ -13,8 +13,8 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items, Proofs
-from structgen.lark_grammars.compiled.lark_expected import classes_of_bytes
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
+from structgen.lark_grammars.liveness.cells import classes_of_bytes
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language

@@ -37,8 +37,8 @@ _MOST: Final = 1 << 26
 _MOST_STATES: Final = 1 << 24
 """The most bytes of states and places; with more the states are left out, and the records kept."""
 _WORDS: Final[tuple[str, ...]] = (
-    "terminal_count", "nonterminal_count", "end_state", "newline", "indent", "dedent", "tab", "width",
-    "contexts", "boundaries",
+    "terminal_count", "nonterminal_count", "end_state", "newline", "indent", "dedent", "tab",
+    "keeps_column", "width", "contexts", "boundaries",
 )  # fmt: skip
 _OF_STATES: Final = ("nodes", "lists", "cells", "places", "steps_known", "proofs", "units", "results")
 _OF_RECORDS: Final = (

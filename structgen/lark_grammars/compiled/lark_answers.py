@@ -18,7 +18,7 @@ from structgen.lark_grammars.compiled.kept_lark import KeptParts
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import STATES_COUNTED, Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
-from structgen.lark_grammars.liveness.lark_liveness import Liveness
+from structgen.lark_grammars.liveness.lark_liveness import Liveness, Reading
 from structgen.lark_grammars.liveness.letters import UNSETTLED, Letters
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.forgetting import forget
@@ -65,7 +65,7 @@ class Scratch:
         self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
         self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
         self.arrays = (
-            room(8 * self.crossings),
+            room(12 * self.crossings),
             room(40 * self.crossings),
             room(8 * 8 * MERGING_WORDS),
             room(8 * L.WALK_WORDS * (DEEPEST + 2)),
@@ -150,7 +150,7 @@ class LarkAnswers:
             return self._parts
         assert self._kept is not None
         try:
-            with self.effort.begin():
+            with self.effort.uncounted():
                 made = self._make()
                 for kind, number in self._kept.journal():
                     if kind == -2:
@@ -258,6 +258,7 @@ class LarkAnswers:
         self._put("gotos", self.liveness.gotos)
         self._put("certain", self.liveness.certain)
         self._put_word("boundaries", self.liveness.boundaries)
+        self._put_word("keeps_column", int(letters.keeps_column))
         self._put("letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32))
         self._put("letter_kind", np.array([kind for _terminal, kind in letters.letters], np.int32))
         self._put("letter_boundary", self.liveness.boundary)
@@ -319,10 +320,10 @@ class LarkAnswers:
     def answer(self) -> None:
         """Answer the noted questions. Raises LimitError; then the call can be made again."""
         count = int(self._needs[0])
-        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
+        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
         self._needs[0] = 0
         records = []
-        for kind, first, second in noted:
+        for kind, first, second, third in noted:
             if kind == QUESTION_ROOM:
                 self._grown.room(first, second)
             elif kind == L.ASK_ROW:
@@ -336,7 +337,7 @@ class LarkAnswers:
             elif kind == L.ASK_LASTS:
                 self.rows.put_lasts(first)
             elif kind == L.ASK_PROOF:
-                self._prove(first, second)
+                self._prove(first, second, third)
             elif kind == L.ASK_DENSE:
                 self._put_dense(first)
             else:
@@ -399,11 +400,15 @@ class LarkAnswers:
 
     def tells(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
-        return self.liveness.is_exact and self.letters.letters[letter][1] != UNSETTLED
+        terminal, kind = self.letters.letters[letter]
+        lines = self._tables.indentation
+        keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
+        return self.liveness.is_exact and kind != UNSETTLED and not keeps
 
-    def proves(self, place: int, letters: Sequence[int], lexeme: int) -> tuple[bool, int]:
+    def proves(self, place: int, letters: Sequence[int], lexeme: int, column: int) -> tuple[bool, int]:
         """Return whether some text goes on where one of some letters is read at a place, exactly, and the
-        lowest cell of its stack that was looked at. `lexeme`: a state of the lexer with these letters."""
+        lowest cell of its stack that was looked at. `lexeme`: a state of the lexer with these letters;
+        `column`: of a newline so far."""
         stack, _widths, brackets, _spare = self._grown.rows(_PLACES)[place].tolist()
         cells = self._grown.rows(_CELLS)
         numbers: list[int] = []
@@ -412,18 +417,20 @@ class LarkAnswers:
             stack = int(cells[stack, 1])
         numbers.reverse()
         states = cells[numbers, 0].tolist()
-        lives, lowest = self.liveness.reaches_end(states, brackets, letters, lexeme)
+        reading = Reading(tuple(states), tuple(self.widths(place)), brackets, lexeme, column)
+        lives, lowest = self.liveness.reaches_end(reading, letters)
         return lives, numbers[lowest]
 
-    def _prove(self, place: int, end_class: int) -> None:
+    def _prove(self, place: int, end_class: int, column: int) -> None:
         """Write whether some text goes on behind a class of endings, exactly."""
         letters = self.letters
-        lives, lowest = self.proves(place, letters.classes[end_class], letters.state_of[end_class])
+        lives, lowest = self.proves(place, letters.classes[end_class], letters.state_of[end_class], column)
         proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
-        row = find_proof(self._grown.address, place, end_class)
+        row = find_proof(self._grown.address, place, end_class, column)
         assert 0 <= row < count
         parts = 0 if self._tables.indentation is None else L.BRACKETS
-        proofs[row, 2:5] = int(lives), lowest, parts
+        parts |= L.WIDTHS if letters.keeps_column else 0
+        proofs[row, 3:6] = int(lives), lowest, parts
 
     # --- for a file -----------------------------------------------------------------------------------------
 

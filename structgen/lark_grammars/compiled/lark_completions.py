@@ -19,6 +19,7 @@ from structgen.lark_grammars.compiled.costs import UNREACHABLE, Costs, Distances
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
+from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.lark_layout import LarkContext
 from structgen.lark_grammars.machine.memo import lives
@@ -54,10 +55,16 @@ def text_ends(address: int, place: int) -> int:
     return ends_at(LarkContext(address), place)
 
 
-@entry("int64(int64, int64, int64)")
-def reading_lives(address: int, place: int, lexeme: int) -> int:
+@entry("int64(int64, int64, int64, int64)")
+def reading_lives(address: int, place: int, lexeme: int, column: int) -> int:
     """Return 1 if some text goes on in a reading, 0, or a question."""
-    return lives(LarkContext(address), place, lexeme)
+    return lives(LarkContext(address), place, lexeme, column)
+
+
+def liked_bytes(classes: bytes) -> list[int]:
+    """Return a byte of each class, those first that are written rather than others."""
+    liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])}
+    return sorted(liked.values(), key=_RANKS.__getitem__)
 
 
 class Ending(NamedTuple):
@@ -78,8 +85,7 @@ class Endings:
         self._rows, self._effort, self._newline = rows, effort, newline
         self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
         classes = rows.lexer.classes
-        liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])}
-        self._byte_of = sorted(liked.values(), key=_RANKS.__getitem__)
+        self._byte_of = liked_bytes(bytes(classes))
         self._kinds = np.array([classes[byte] for byte in self._byte_of])
         self._front, self._met = [state], set[tuple[int, ...]]()
         self.found: list[Ending] = []
@@ -146,7 +152,7 @@ class ShortestRests:
         if answers.call_keeping(text_ends, place) == 1:
             return [b""]
         state = answers.call_keeping(start_behind, place, answers.lexer.nothing)
-        if state < 0 or answers.call_keeping(reading_lives, place, state) != 1:
+        if state < 0 or answers.call_keeping(reading_lives, place, state, -1) != 1:
             return []
         with self._effort.begin():
             rest = self._search([(place, state, -1 if answers.rows.may_break(state) else 0)])
@@ -175,15 +181,22 @@ class ShortestRests:
         best: dict[tuple[int, int, int], int] = {}
         while queue:
             estimate, _size, _order, text, reading, endings = heappop(queue)
-            place, state, _column = reading
+            place, state, column = reading
             if place == _COMPLETE:
                 return text
             if endings is None:
                 self._effort.spend(_NUMBERS_PER_STEP)
-                if best.get(reading, UNREACHABLE) <= len(text) or call(reading_lives, place, state) != 1:
+                if best.get(reading, UNREACHABLE) <= len(text) or call(reading_lives, *reading) != 1:
                     continue
                 best[reading] = len(text)
                 endings = self._of_state(state)
+                if self._keeps_column(place):  # a newline goes on byte by byte
+                    for byte, broken in self._broken(state):
+                        to = place, broken, column_after(column, byte, self._tab)
+                        whole = text + bytes((byte,))
+                        heappush(
+                            queue, (max(len(whole), estimate), -len(whole), next(order), whole, to, None)
+                        )
             for ending in endings:
                 reached = len(text) + len(ending.text)
                 if reached > estimate:  # this way is no longer the best
@@ -247,6 +260,20 @@ class ShortestRests:
                 fresh = after, first, -1 if self._answers.rows.may_break(first) else 0
             yield text, fresh, lasts
 
+    def _keeps_column(self, place: int) -> bool:
+        """Return whether a newline does not go on to each width."""
+        keeps = self._answers.letters.keeps_column
+        return keeps and self._grown.rows(_PLACES)[place, L.Place.brackets] == 0
+
+    def _broken(self, state: int) -> Iterator[tuple[int, int]]:
+        """Yield bytes after which a lexeme may still become a newline, and the state after each."""
+        rows, lexer = self._answers.rows, self._answers.lexer
+        rows.put_row(state)
+        for byte in liked_bytes(classes_of_bytes(bytes(lexer.classes), lexer.tables)):
+            after = int(rows.moves[state, lexer.classes[byte]])
+            if after >= 0 and rows.may_break(after):
+                yield byte, after
+
     def _columns(
         self, place: int, state: int, column: int, ending: Ending
     ) -> Iterator[tuple[bytes, int, int]]:
@@ -256,11 +283,15 @@ class ShortestRests:
         if terminal != self._newline or self._grown.rows(_PLACES)[place, L.Place.brackets] > 0:
             yield text, 0, carry
             return
+        if self._keeps_column(place):
+            if not text:
+                yield text, column, carry
+            return
         widths = self._answers.widths(place)
         for lead in (text, text + b"\n"):
             at = column
             for byte in lead:
-                at = self._column_after(at, byte)
+                at = column_after(at, byte, self._tab)
             if at < 0:
                 continue
             for width in {*widths, max(at, widths[0] + 1)}:
@@ -268,11 +299,6 @@ class ShortestRests:
                     whole = lead + b" " * (width - at)
                     for left in [carry] if whole == text else self._carries(state, whole):
                         yield whole, width, left
-
-    def _column_after(self, column: int, byte: int) -> int:
-        if byte == 10:
-            return 0
-        return column if column < 0 else column + {9: self._tab, 32: 1}.get(byte, 0)
 
     def _carries(self, state: int, text: bytes) -> list[int]:
         """Return the carries with which the indenter's newline may end behind a text."""

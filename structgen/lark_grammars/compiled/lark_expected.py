@@ -7,9 +7,10 @@ from typing import Any, Final
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.compiled.lark_completions import place_after, start_behind
+from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
 from structgen.lark_grammars.machine.lark_layout import LarkContext
 from structgen.lark_grammars.machine.memo import letter_lives
-from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
+from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.machine_core.layout import ASKED
 from structgen.native.jit import entry
 
@@ -23,16 +24,6 @@ def letter_goes_on(address: int, place: int, letter: int) -> int:
     c = LarkContext(address)
     found = letter_lives(c, place, letter)
     return _UNCERTAIN if found == ASKED and c.questions.count == 0 else found
-
-
-def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
-    """Return the classes of bytes; where an indenter counts blanks, these are classes of their own."""
-    if tables.indentation is None:
-        return classes
-    kinds, numbers = {10: 1, 9: 2, 32: 3}, dict[tuple[int, int], int]()
-    return bytes(
-        numbers.setdefault((kind, kinds.get(byte, 0)), len(numbers)) for byte, kind in enumerate(classes)
-    )
 
 
 class Expectations:
@@ -50,29 +41,33 @@ class Expectations:
         first: dict[int, set[int]] = {}
         rules: dict[int, set[str]] = {}
         read: dict[int, set[str]] = {}
-        alive: dict[tuple[int, int, int], bool] = {}
-        lexing: dict[tuple[int, int], None] = {}
+        alive: dict[tuple[int, int, int, int], bool] = {}
+        lexing: dict[tuple[int, int, int], None] = {}
         for place, state, column in readings:
-            lexing[place, state] = None
+            lexing[place, state, column] = None
             for terminal, carry in lexer.states[state].ends:
                 after = call(place_after, place, terminal, column)
                 start = call(start_behind, after, carry) if after >= 0 else -1
                 if start >= 0:
-                    lexing[after, start] = None
+                    lexing[after, start, -1] = None
         members: dict[int, set[int]] = {}
-        for byte, kind in enumerate(lexer.classes):
+        for byte, kind in enumerate(classes_of_bytes(bytes(lexer.classes), self._tables)):
             members.setdefault(kind, set()).add(byte)
-        for place, state in lexing:
+        lines = self._tables.indentation
+        for place, state, column in lexing:
             rows.put_row(state)
             before = "" if lexer.states[state].has_begun else self.last_read(place)
-            for kind, to in enumerate(rows.moves[state].tolist()):
+            for some in members.values():
+                byte = min(some)
+                to = int(rows.moves[state, lexer.classes[byte]])
+                at = -1 if lines is None else column_after(column, byte, lines.tab_size)
                 for letter in answers.letters.classes[answers.letters.class_of(to)] if to >= 0 else ():
-                    key = place, letter, -1 if answers.tells(letter) else to
+                    key = place, letter, *((-1, -1) if answers.tells(letter) else (to, at))
                     if key not in alive:
-                        alive[key] = self._goes_on(place, letter, to)
+                        alive[key] = self._goes_on(place, letter, to, at)
                     if alive[key]:
                         terminal = answers.letters.letters[letter][0]
-                        first.setdefault(terminal, set()).update(members[kind])
+                        first.setdefault(terminal, set()).update(some)
                         rules.setdefault(terminal, set()).update(self._rules(place, terminal))
                         read.setdefault(terminal, set()).update({before} - {""})
         shown = [
@@ -86,9 +81,11 @@ class Expectations:
         ]
         return sorted(shown, key=lambda one: (not one.sources, one.what))
 
-    def _goes_on(self, place: int, letter: int, lexeme: int) -> bool:
+    def _goes_on(self, place: int, letter: int, lexeme: int, column: int) -> bool:
         known = self._answers.call_keeping(letter_goes_on, place, letter)
-        return known == 1 or (known == _UNCERTAIN and self._answers.proves(place, (letter,), lexeme)[0])
+        return known == 1 or (
+            known == _UNCERTAIN and self._answers.proves(place, (letter,), lexeme, column)[0]
+        )
 
     def _kernel(self, place: int) -> Any:
         return self._tables.kernels[self._answers.top(place)]

@@ -10,7 +10,7 @@ from typing import cast
 from structgen.core.compiled import State
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
-from structgen.lark_grammars.compiled.lark_expected import classes_of_bytes
+from structgen.lark_grammars.liveness.cells import classes_of_bytes
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.tokens.tokenizer import Tokenizer

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.lark_grammars.reading.loaded_grammar import ParserTables, Rule
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
 
 
 class Cells(NamedTuple):
@@ -31,6 +31,23 @@ class Cells(NamedTuple):
     def after(self, mode: int, state: int) -> int:
         """Return the mode at a state above a mode; -1: the symbol closes what is not open."""
         return mode if mode == self.modes - 1 else max(-1, min(self.modes - 1, mode + int(self.steps[state])))
+
+
+def column_after(column: int, byte: int, tab_size: int) -> int:
+    """Return the column behind the last line break after one more byte; below 0: no line break yet."""
+    if byte == ord("\n"):
+        return 0
+    return column if column < 0 else column + {ord("\t"): tab_size, ord(" "): 1}.get(byte, 0)
+
+
+def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
+    """Return the classes of bytes; where an indenter counts blanks, these are classes of their own."""
+    if tables.indentation is None:
+        return classes
+    kinds, numbers = {10: 1, 9: 2, 32: 3}, dict[tuple[int, int], int]()
+    return bytes(
+        numbers.setdefault((kind, kinds.get(byte, 0)), len(numbers)) for byte, kind in enumerate(classes)
+    )
 
 
 def usable_rules(tables: ParserTables, terminals: Collection[int]) -> list[Rule]:
@@ -74,6 +91,23 @@ def cells_of(tables: ParserTables, rules: Sequence[Rule]) -> Cells:
         for rule, dot in kernel[:1]:
             steps[state] = every.get(tables.rules[rule].symbols[dot - 1], 0) if dot else 0
     return Cells(most + 1, steps, True)
+
+
+def blocks_are_even(tables: ParserTables, made: Collection[int]) -> bool:
+    """Return whether the parser's stack tells how many of the indenter's blocks are open: each nonterminal
+    opens as many more than it closes in all its texts, and whole texts close them all. `made`: the terminals
+    that have a lexeme."""
+    lines = tables.indentation
+    if lines is None:
+        return True
+    rules = usable_rules(tables, {END, lines.indent, lines.dedent, *made})
+    terminals = {lines.indent: 1, lines.dedent: -1}
+    balances = balances_of(rules, terminals)
+    if balances is None or lowest(rules, terminals | balances) < 0:
+        return False
+    return not any(
+        balances[-1 - one.origin] for one in rules if tables.nonterminals[one.origin].startswith("$root_")
+    )
 
 
 def balances_of(rules: Sequence[Rule], terminals: dict[int, int]) -> dict[int, int] | None:

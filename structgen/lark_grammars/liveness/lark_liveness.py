@@ -3,20 +3,21 @@ answers.
 
 A boundary is a kind of carry with a *line*: PLAIN; LINE, behind the indenter's newline, where blocks open
 or close; DEDENTED, behind a closed block, where more close; ENDING, where the text has ended and the open
-blocks are closed. A newline may be of any width.
+blocks are closed. A newline may be of any width; where it cannot go on to each, or not even has each, texts
+are searched byte by byte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import LimitError
-from structgen.lark_grammars.liveness.cells import cells_of, usable_rules
+from structgen.lark_grammars.liveness.cells import cells_of, column_after, usable_rules
 from structgen.lark_grammars.liveness.letters import UNSETTLED, Letters, ones
 from structgen.lark_grammars.liveness.saturation import TOO_MUCH, certain, make_cells, reaches, saturate
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
@@ -36,6 +37,24 @@ _MOST_SEARCHED: Final = 1 << 13
 """Stacks with states of the lexer that a search tries."""
 
 
+Stack = tuple[int, ...]
+
+
+class Reading(NamedTuple):
+    """A place, with a lexeme that has begun."""
+
+    stack: Stack
+    """States of the parser, the bottom first."""
+    widths: Stack
+    """Of the open blocks, the last one first; of no matter where a newline may be of any width."""
+    brackets: int
+    """How many are open."""
+    lexeme: int
+    """A state of the lexer."""
+    column: int
+    """Of a newline so far; below 0 before its line break, and where it is of no matter."""
+
+
 class Liveness:
     """What is certain, and exact answers, for one grammar with the letters that it has now."""
 
@@ -49,6 +68,8 @@ class Liveness:
         tables, letters = self._tables, self._letters
         self._noted, kinds = letters.noted, len(letters.kinds) + _SPARE_KINDS
         self._kinds, indentation = kinds, tables.indentation
+        told = b"\n\t " if letters.keeps_column else b""
+        self._bytes = {(kind, byte * (byte in told)) for byte, kind in enumerate(letters.lexer.classes)}
         self._known_letters = (1 << len(letters.letters)) - 1
         newline = -1 if indentation is None else indentation.newline
         self._newline = newline
@@ -80,7 +101,7 @@ class Liveness:
             return
         self._solve(variables)
         self.certain = self._find_certain()
-        if not self._cells.is_exact:
+        if not self.is_exact:
             self.certain[:] = 0
         """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
         the second number where a bracket is open."""
@@ -252,31 +273,33 @@ class Liveness:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the parser's stack tells how many brackets are open."""
-        return self._cells.is_exact
+        """Whether letters tell what goes on: the parser's stack how many brackets and blocks are open, and a
+        newline may be of any width."""
+        return self._cells.is_exact and self._letters.tell_lines
 
     # --- exact answers --------------------------------------------------------------------------------------
 
-    def reaches_end(
-        self, states: Sequence[int], brackets: int, some: Sequence[int], lexeme: int
-    ) -> tuple[bool, int]:
-        """Return whether some text goes on where one of some letters is read on a stack (its states, the
-        bottom first), and the lowest place of the stack that was looked at. `brackets`: how many are open;
-        `lexeme`: a state of the lexer with these letters, which is followed where they do not tell."""
-        letters, bits, inside = self._letters, 0, brackets > 0
-        if not self._cells.is_exact:
-            return self._search(tuple(states), brackets, lexeme), 0
+    def reaches_end(self, reading: Reading, some: Sequence[int]) -> tuple[bool, int]:
+        """Return whether some text goes on where one of some letters is read at a place, and the lowest place
+        of its stack that was looked at. The lexeme has these letters, and is followed where they do not
+        tell."""
+        letters, bits, inside = self._letters, 0, reading.brackets > 0
+        is_line = letters.keeps_column and any(letters.letters[one][0] == self._newline for one in some)
+        if not letters.keeps_column:
+            reading = reading._replace(widths=(), column=-1)
+        elif inside:
+            is_line, reading = False, reading._replace(column=-1)
+        if is_line or not self.is_exact:
+            return self._search(reading), 0
+        states = reading.stack
         for one in some:
             bits |= 1 << one
             terminal, kind = letters.letters[one]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 self._put_certain(states[-1], kind, inside)
         lowest = self._reached(states, inside, bits)
-        while lowest < 0 and self.is_stale:  # behind ignored lexemes new ones came
-            self._make()
-            lowest = self._reached(states, inside, bits)
         if lowest < 0 and letters.unsettled:
-            return self._search(tuple(states), brackets, lexeme), 0
+            return self._search(reading), 0
         return lowest >= 0, max(lowest, 0)
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
@@ -312,73 +335,116 @@ class Liveness:
         )  # fmt: skip
         if lowest < TOO_MUCH:
             raise self._too_much()
+        if lowest < 0 and self.is_stale:  # behind ignored lexemes new ones came
+            self._make()
+            return self._reached(states, inside, letters)
         return lowest
 
     # --- letters that are not settled -----------------------------------------------------------------------
 
-    def _search(self, stack: tuple[int, ...], brackets: int, lexeme: int) -> bool:
-        """Return whether some text goes on where a lexeme is begun on a stack, byte by byte, the lowest
-        stacks first: where it has letters that are not settled, or where stacks do not tell which brackets
-        are open. Cost: some 20 us a byte that is tried. Raises LimitError."""
+    def _search(self, first: Reading) -> bool:
+        """Return whether some text goes on in a reading, byte by byte, the lowest stacks first: where it has
+        letters that are not settled, or where stacks do not tell which brackets are open or which widths a
+        newline may have. Cost: some 20 us a byte that is tried. Raises LimitError."""
         letters, lexer, contexts = self._letters, self._letters.lexer, self._tables.context_of
-        first = stack, brackets, lexeme
-        pending, met = [(len(stack), 0, first)], {first}
+        pending, met = [(len(first.stack), 0, first)], {first}
         while pending:
-            here, open_, state = heappop(pending)[2]
-            read = {one: self._after(here, open_, one) for one in letters.terminals_of(state)}
-            following = letters.following(state).items()
-            found = [(here, open_, after) for one, some in following if read[one] for after in some]
-            for terminal, carry in letters.ends_of(state):
-                for after, left in read[terminal]:
-                    if lexer.holds_at_end(carry) and self._may_end(after):
+            here = heappop(pending)[2]
+            found = list(self._moved(here))
+            for terminal, carry in letters.ends_of(here.lexeme):
+                for stack, widths, left in self._after(here, terminal):
+                    if lexer.holds_at_end(carry) and self._may_end(stack, widths):
                         return True
-                    context = int(contexts[after[-1]])
+                    context = int(contexts[stack[-1]])
                     start = letters.rows.start(context, carry)
-                    if start >= 0 and (after, left, start) not in met:
-                        bits = letters.letters_in(context, left > 0, start) if self._cells.is_exact else 0
-                        if bits and self._reached(after, left > 0, bits) >= 0:
+                    fresh = Reading(stack, widths, left, start, -1)
+                    if start >= 0 and fresh not in met:
+                        # else letters say too much
+                        told = self._cells.is_exact and self._reached(
+                            stack, left > 0, letters.letters_in(context, left > 0, start)
+                        )
+                        if told >= 0 and self.is_exact:
                             return True
-                        found.append((after, left, start))
+                        if told >= 0 or letters.unsettled:
+                            found.append(fresh)
             for one in found:
                 if one not in met:
                     met.add(one)
-                    heappush(pending, (len(one[0]), len(met), one))
+                    heappush(pending, (len(one.stack), len(met), one))
             if len(met) > _MOST_SEARCHED:
                 raise self._too_much()
         return False
 
-    def _after(
-        self, stack: tuple[int, ...], brackets: int, terminal: int
-    ) -> list[tuple[tuple[int, ...], int]]:
-        """Return the stacks behind a terminal, and how many brackets are open; behind a newline of any
-        width."""
-        tables, lines = self._tables, self._tables.indentation
-        if terminal in tables.ignored or (brackets and terminal == self._newline):
-            return [(stack, brackets)]
-        after = self._fed(stack, terminal)
-        if after is None or lines is None:
-            return [] if after is None else [(after, 0)]
-        if terminal != self._newline:
-            left = brackets + (terminal in lines.opening) - (terminal in lines.closing)
-            return [(after, left)] if left >= 0 else []
-        found, deeper = [(after, 0)], self._fed(after, lines.indent)
-        if deeper is not None:
-            found.append((deeper, 0))
-        while (after := self._fed(after, lines.dedent)) is not None:
-            found.append((after, 0))
-        return found
+    def _moved(self, here: Reading) -> Iterator[Reading]:
+        """Yield the readings after one more byte that may become what the parser takes."""
+        letters, rows, taken = self._letters, self._letters.rows, dict[int, bool]()
+        rows.put_row(here.lexeme)
+        row = rows.moves[here.lexeme].tolist()
+        for after, byte in dict.fromkeys((row[kind], byte) for kind, byte in self._bytes):
+            for terminal in letters.terminals_of(after) if after >= 0 else ():
+                if terminal not in taken:
+                    is_dropped = terminal in self._tables.ignored or (
+                        here.brackets and terminal == self._newline
+                    )
+                    taken[terminal] = bool(is_dropped) or self._fed(here.stack, terminal) is not None
+                if taken[terminal]:
+                    keeps = letters.keeps_column and not here.brackets and rows.may_break(after)
+                    yield here._replace(lexeme=after, column=self._column(here, byte) if keeps else -1)
+                    break
 
-    def _may_end(self, stack: tuple[int, ...]) -> bool:
-        """Return whether the text may end at a stack."""
-        after: tuple[int, ...] | None = stack
+    def _column(self, here: Reading, byte: int) -> int:
+        """Return the column of a newline after one more byte; of those that all do the same the least."""
+        lines = self._tables.indentation
+        assert lines is not None
+        column, known = column_after(here.column, byte, lines.tab_size), self._letters.widths
+        over = column - max(here.widths[0] + 1, known.first)
+        return column if over < known.every else column - over + over % known.every
+
+    def _after(self, here: Reading, terminal: int) -> Iterator[tuple[Stack, Stack, int]]:
+        """Yield the stack behind a terminal, the widths of the open blocks, and how many brackets are open;
+        behind a newline of any width, all stacks."""
+        lines, (stack, widths, brackets, _lexeme, column) = self._tables.indentation, here
+        if terminal in self._tables.ignored or (brackets and terminal == self._newline):
+            yield stack, widths, brackets
+            return
+        after = self._fed(stack, terminal)
+        if lines is not None and terminal != self._newline:
+            brackets += (terminal in lines.opening) - (terminal in lines.closing)
+        if after is None or brackets < 0:
+            return
+        if lines is None or terminal != self._newline:
+            yield after, widths, brackets
+        elif not self._letters.keeps_column:
+            deeper = self._fed(after, lines.indent)
+            if deeper is not None:
+                yield deeper, widths, 0
+            while after is not None:
+                yield after, widths, 0
+                after = self._fed(after, lines.dedent)
+        elif column > widths[0]:
+            after = self._fed(after, lines.indent)
+            if after is not None:
+                yield after, (column, *widths), 0
+        elif column >= 0:
+            while after is not None and column < widths[0]:
+                after, widths = self._fed(after, lines.dedent), widths[1:]
+            if after is not None and column == widths[0]:
+                yield after, widths, 0
+
+    def _may_end(self, stack: Stack, widths: Stack) -> bool:
+        """Return whether the text may end at a stack, where all open blocks close; where widths are of no
+        matter, these may be any."""
+        lines = self._tables.indentation
+        after: Stack | None = stack
         while after is not None:
-            if self._fed(after, END) is not None:
+            if len(widths) < 2 and self._fed(after, END) is not None:
                 return True
-            indentation = self._tables.indentation
-            after = None if indentation is None else self._fed(after, indentation.dedent)
+            if lines is None or len(widths) == 1:
+                return False
+            after, widths = self._fed(after, lines.dedent), widths[1:]
         return False
 
-    def _fed(self, stack: tuple[int, ...], terminal: int) -> tuple[int, ...] | None:
+    def _fed(self, stack: Stack, terminal: int) -> Stack | None:
         """Return the stack behind a terminal, None where the parser refuses it; behind END, the stack that
         takes it."""
         tables = self._tables

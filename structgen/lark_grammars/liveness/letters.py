@@ -24,9 +24,10 @@ from typing import Final
 
 import numpy as np
 
-from structgen.errors import GrammarError
 from structgen.lark_grammars.lexer.instructions import NO_TERMINAL
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
+from structgen.lark_grammars.lexer.newline_widths import widths_of
+from structgen.lark_grammars.liveness.cells import blocks_are_even
 from structgen.lark_grammars.reading.loaded_grammar import END
 
 _SEPARATORS: Final = b" \n\t"
@@ -49,7 +50,7 @@ class Letters:
     (`letters` grows: then the saturation is made again)."""
 
     def __init__(self, rows: LexerTables) -> None:
-        """Cost: what begins a lexeme in each context, and what ends it. Raises LimitError, GrammarError."""
+        """Cost: what begins a lexeme in each context, and what ends it. Raises LimitError."""
         self.rows, self.lexer = rows, rows.lexer
         self.tables = rows.lexer.tables
         indentation = self.tables.indentation
@@ -68,7 +69,6 @@ class Letters:
         self._least_of: dict[frozenset[int], frozenset[int]] = {}
         for context in range(rows.contexts):
             rows.start(context, self.lexer.nothing)
-        self._check_newlines()
         for byte in _SEPARATORS if self.lexer.is_local else b"":
             self._find_parted(self.lexer.classes[byte])
             if self._parted:
@@ -81,6 +81,24 @@ class Letters:
         if self.is_large:  # then no more letters come
             for terminal in range(1, len(self.tables.terminals)):
                 self._number(terminal, UNSETTLED)
+        self.widths = widths_of(rows, self.terminals_of, self._behind_newline)
+        """Which widths the indenter's newline may have."""
+        starts = {rows.start(context, self.lexer.nothing) for context in contexts} - {NOWHERE}
+        made = {terminal for start in starts for terminal in self.following(start)}
+        self.tell_lines = self.widths.has_each and blocks_are_even(self.tables, made)
+        """Whether letters tell how lines go on, if a newline's column is of no matter."""
+        self.keeps_column = not (self.widths.goes_on and self.tell_lines)
+        """Whether the column matters that a newline has so far."""
+
+    def _behind_newline(self, carry: int) -> list[int]:
+        """Return the letters behind a newline that leaves a carry, by contexts; none where that is no letter
+        that is met."""
+        kind, lines = self._kind_of.get(self.lexer.alike(carry), NOWHERE), self.tables.indentation
+        newline = END if lines is None else lines.newline
+        number = self._number_of.get((newline, kind))
+        if number is None or not self.noted >> number & 1:
+            return []
+        return [self.available(one, kind, False) for one in sorted(self._behind_of[newline])]
 
     def _taken_in(self, context: int, ignored: frozenset[int]) -> frozenset[int]:
         """Return the terminals that the parser takes in some state of a context, and the ignored ones."""
@@ -100,33 +118,6 @@ class Letters:
             lines = tables.indentation
             found[lines.newline] |= found[lines.indent] | found[lines.dedent]
         return [frozenset(some) for some in found]
-
-    def _check_newlines(self) -> None:
-        """Raise GrammarError where the indenter's newline cannot go on to every width: only then is the
-        column that a newline has so far of no matter to what may follow."""
-        indentation = self.tables.indentation
-        if indentation is None:
-            return
-        newline, rows, states = indentation.newline, self.rows, self.lexer.states
-        line_break, blank = (self.lexer.classes[byte] for byte in b"\n ")
-        starts = (rows.start(context, self.lexer.nothing) for context in range(rows.contexts))
-        pending = [(state, False) for state in starts if state >= 0]
-        met = set(pending)
-        for state, is_line in pending:  # a line: behind a line break and blanks
-            ends = state >= 0 and any(end[0] == newline for end in states[state].ends)
-            if is_line and not ends:
-                shown = self.tables.terminals[newline].shown
-                raise GrammarError(
-                    f"The indenter's newline, {shown}, cannot go on to every width.",
-                    where="postlex",
-                    cure=r"Have it read blank lines too, as (\r?\n[\t ]*)+ does.",
-                )
-            following = [(one, False) for one in self.following(state).get(newline, ())]
-            further = [line_break] * ends + [blank] * is_line
-            following += [(one, True) for one in rows.moves[state, further].tolist()]
-            fresh = [one for one in dict.fromkeys(following) if one not in met]
-            met.update(fresh)
-            pending += fresh
 
     # --- separators -----------------------------------------------------------------------------------------
 
@@ -445,7 +436,8 @@ class Letters:
             else:
                 self._note(fresh)
                 self._close()
-            key = bits, state if bits & self.unsettled else -1
+            is_own = bits & self.unsettled or (self.keeps_column and self.rows.may_break(state))
+            key = bits, state if is_own else -1
             number = self._class_of.get(key)
             if number is None:
                 number = self._class_of[key] = len(self.classes)

@@ -93,11 +93,12 @@ class Proof(Block):
 
     place: int
     end_class: int
+    column: int
+    """Of a newline, where it matters; else -1."""
     answer: int
     """UNPROVED, else 0 or 1."""
     low: int
     parts: int
-    spare: int
 
 
 UNPROVED: Final = -1
@@ -143,6 +144,8 @@ class Group(Block):
     """Tokens that stay inside the lexeme and lead to one class of endings."""
 
     end_class: int
+    shift: int
+    """What they do to the newline's column (`shift_after`), where that matters; else 0."""
     dense_row: int
     """A row of the mask store; -1: they are listed."""
     first: int
@@ -261,6 +264,8 @@ class LarkContext(Core):
     dedent: int
     """-1: no indenter."""
     tab: int
+    keeps_column: int
+    """1: what goes on behind a newline depends on the column that it has so far."""
     # the lexer (`lexer_tables`)
     moves: Int32s
     width: int
@@ -320,7 +325,7 @@ class LarkContext(Core):
 
 
 CELL_KEY, PLACE_KEY, STEP_KEY, PROOF_KEY, RECORD_KEY, MERGED_KEY, WANTED_KEY, UNIT_KEY, RESULT_KEY = (
-    2, 3, 3, 2, 2, 3, 4, 3, 3
+    2, 3, 3, 3, 2, 3, 4, 3, 3
 )  # fmt: skip
 """How many words of a row tell it from others."""
 READING_WORDS: Final = 3

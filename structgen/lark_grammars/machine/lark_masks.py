@@ -144,7 +144,7 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
             alive = 0
             for i in range(made):
                 if alive != 1:
-                    one = lives(c, there[1 + 3 * i], there[2 + 3 * i])
+                    one = lives(c, there[1 + 3 * i], there[2 + 3 * i], there[3 + 3 * i])
                     alive = one if one != 0 else alive
             is_asked = is_asked or alive == ASKED
             if alive == 1:
@@ -279,7 +279,7 @@ def collect(c: LarkContext, place: int, state: int, column: int) -> int:
                 count = put(pending, count, place, c.like[state], column, 0, -1 - less)
         for i in range(record.groups, record.groups_end):
             group = c.groups[i]
-            alive = class_lives(c, place, group.end_class)
+            alive = class_lives(c, place, group.end_class, shifted(column, group.shift))
             is_asked = is_asked or alive == ASKED
             if alive == 1:
                 if group.dense_row >= 0:

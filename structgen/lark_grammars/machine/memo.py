@@ -44,6 +44,8 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
         top, _before, _below = reduced(c, c.places[place].stack, terminal)
         if top < 0:
             return ASKED if top == ASKED else 0
+        if terminal == c.newline and c.keeps_column:
+            return ASKED
         bracket = c.brackets[terminal]
         if bracket != 0:
             open_brackets = c.places[place].brackets + (1 if bracket == 1 else -1)
@@ -54,17 +56,17 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
 
 
 @jit
-def lives(c: LarkContext, place: int, lexeme: int) -> int:
-    """Return 1 if some text goes on where a state of the lexer is at a place, 0 if none does, or ASKED."""
+def lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
+    """Return 1 if some text goes on in a reading, 0 if none does, or ASKED."""
     end_class = c.end_class[lexeme]
     if end_class < 0:
         ask(c, ASK_CLASS, lexeme, 0, 0)
         return ASKED
-    return class_lives(c, place, end_class)
+    return class_lives(c, place, end_class, column)
 
 
 @jit
-def class_lives(c: LarkContext, place: int, end_class: int) -> int:
+def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
     """As `lives`, of a class of endings."""
     low, parts, is_asked = c.low, c.parts, False
     c.low = min(low, c.places[place].stack)
@@ -77,26 +79,26 @@ def class_lives(c: LarkContext, place: int, end_class: int) -> int:
         return 0
     # not certain: proved once, and remembered
     c.low, c.parts = low, parts
-    row = c.work
-    row.words[0], row.words[1], row.words[2] = place, end_class, UNPROVED
-    row.words[3], row.words[4], row.words[5] = NOTHING_READ, 0, 0
+    row, column = c.work, column if c.keeps_column else -1
+    row.words[0], row.words[1], row.words[2] = place, end_class, column
+    row.words[3], row.words[4], row.words[5] = UNPROVED, NOTHING_READ, 0
     number = intern(c, c.proofs, PROOF_KEY, row)
     if number < 0:
         return ASKED
     proof = c.proofs[number]
     if proof.answer == UNPROVED:
-        ask(c, ASK_PROOF, place, end_class, 0)
+        ask(c, ASK_PROOF, place, end_class, column)
         return ASKED
     c.low, c.parts = min(c.low, proof.low), c.parts | proof.parts
     return proof.answer
 
 
-@entry("int64(int64, int64, int64)")
-def find_proof(address: int, place: int, end_class: int) -> int:
+@entry("int64(int64, int64, int64, int64)")
+def find_proof(address: int, place: int, end_class: int, column: int) -> int:
     """Return the row of a proof that was asked for."""
     c = LarkContext(address)
     row = c.work
-    row.words[0], row.words[1] = place, end_class
+    row.words[0], row.words[1], row.words[2] = place, end_class, column
     return find(c.proofs, PROOF_KEY, row)
 
 

@@ -106,9 +106,9 @@ def has_byte(bits: Int64s, byte: int) -> bool:
 
 @jit
 def scan(c: LarkContext, number: int, state: int) -> int:
-    """Find what the tokens of a trie do in a state: (slot, class of endings) of those that stay inside, in
-    `found`, and the nodes where others end the lexeme, in `crossings`. Returns how many stay inside; ASKED;
-    FULL past the room. The number of crossings is `crossed_count`."""
+    """Find what the tokens of a trie do in a state: (slot, class of endings, shift) of those that stay
+    inside, in `found`, and the nodes where others end the lexeme, in `crossings`. Returns how many stay
+    inside; ASKED; FULL past the room. The number of crossings is `crossed_count`."""
     trie = c.tries[number]
     nodes, width, ranges = nodes_of(c, trie), c.width, skip(c.ranges.numbers, trie.ranges)
     depths, found, crossings, like = c.depths, c.found, c.crossings, skip(c.like_bytes, 4 * state)
@@ -148,7 +148,7 @@ def scan(c: LarkContext, number: int, state: int) -> int:
         if after < 0:
             node = end_of(word)
             continue
-        slot = slot_of(word)
+        slot, after_shift = slot_of(word), shift_after(c, shift, byte) if c.may_break[after] else 0
         if slot:
             end_class = c.end_class[after]
             if end_class < 0:
@@ -157,10 +157,10 @@ def scan(c: LarkContext, number: int, state: int) -> int:
             elif end_class > 0:  # 0: the lexeme never ends
                 if tokens == c.most_crossings:
                     return FULL
-                found[2 * tokens], found[2 * tokens + 1] = slot - 1, end_class
+                found[3 * tokens], found[3 * tokens + 1] = slot - 1, end_class
+                found[3 * tokens + 2] = after_shift if c.keeps_column else 0
                 tokens += 1
-        depths[2 * depth] = after
-        depths[2 * depth + 1] = shift_after(c, shift, byte) if c.may_break[after] else 0
+        depths[2 * depth], depths[2 * depth + 1] = after, after_shift
         node += 1
     c.crossed_count = crossed
     return ASKED if is_asked else tokens
@@ -179,18 +179,20 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
     )
     sizes, groups, total = c.merging, 0, 0
     for i in range(tokens):
-        end_class, size = found[2 * i + 1], slots[found[2 * i] + 1] - slots[found[2 * i]]
-        at = marks[end_class] - 1
+        end_class, size = found[3 * i + 1], slots[found[3 * i] + 1] - slots[found[3 * i]]
+        shift, at = found[3 * i + 2], marks[end_class] - 1
+        while at >= 0 and (sizes[4 * at] != end_class or sizes[4 * at + 3] != shift):
+            at -= 1
         if at < 0:
             at = groups
             groups += 1
             marks[end_class] = groups
-            sizes[3 * at], sizes[3 * at + 1] = end_class, 0
-        sizes[3 * at + 1] = sizes[3 * at + 1] + size
-        found[2 * i + 1] = at
+            sizes[4 * at], sizes[4 * at + 1], sizes[4 * at + 3] = end_class, 0, shift
+        sizes[4 * at + 1] = sizes[4 * at + 1] + size
+        found[3 * i + 1] = at
         total += size
     for at in range(groups):
-        marks[sizes[3 * at]] = 0
+        marks[sizes[4 * at]] = 0
     table, listed = c.groups, c.tokens
     if table.count + groups > table.capacity:
         ask_room(c, table, groups)
@@ -199,24 +201,24 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
         ask_room(c, listed, total)
         return ASKED
     for at in range(groups):
-        group, size = table[table.count], sizes[3 * at + 1]
+        group, size = table[table.count], sizes[4 * at + 1]
         table.count = table.count + 1
-        group.end_class, group.dense_row = sizes[3 * at], -1
+        group.end_class, group.shift, group.dense_row = sizes[4 * at], sizes[4 * at + 3], -1
         group.first = group.last = listed.count
         if size > _DENSE and c.dense_count < MOST_DENSE:
             group.dense_row = -2 - c.dense_count
             row = skip(c.dense, words * c.dense_count)
             for i in range(words):
                 row[i] = 0
-            sizes[3 * at + 2] = group.dense_row
+            sizes[4 * at + 2] = group.dense_row
             c.dense_count = c.dense_count + 1
         else:
-            sizes[3 * at + 2] = listed.count
+            sizes[4 * at + 2] = listed.count
             listed.count = listed.count + size
             group.last = listed.count
     for i in range(tokens):
-        slot, at = found[2 * i], found[2 * i + 1]
-        to = sizes[3 * at + 2]
+        slot, at = found[3 * i], found[3 * i + 1]
+        to = sizes[4 * at + 2]
         for j in range(slots[slot], slots[slot + 1]):
             token = ids[j]
             if to < 0:
@@ -225,7 +227,7 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
             else:
                 listed[to] = token
                 to += 1
-        sizes[3 * at + 2] = to
+        sizes[4 * at + 2] = to
     return 0
 
 

@@ -126,7 +126,7 @@ def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
     kept, is_asked = 0, False
     for i in range(count):
         one = skip(readings, READING_WORDS * i)
-        alive = lives(c, one[0], one[1])
+        alive = lives(c, one[0], one[1], one[2])
         is_asked = is_asked or alive == ASKED
         if alive == 1:
             to = skip(readings, READING_WORDS * kept)
@@ -218,7 +218,7 @@ def is_live(address: int, index: int) -> int:
     """Return 1 if some text goes on in the first reading of a state, 0, or ASKED."""
     c = LarkContext(address)
     one = c.nodes[index].registers
-    return lives(c, one.place, one.lexeme)
+    return lives(c, one.place, one.lexeme, one.column)
 
 
 @entry("int64(int64, int64)")
