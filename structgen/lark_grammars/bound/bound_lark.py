@@ -7,6 +7,7 @@ The texts of such a grammar are defined in docs/decisions/016-bound-terminals.md
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from structgen.core.compiled import CompiledGrammar
@@ -113,6 +114,9 @@ class BoundLanguage(Language):
             )
         return items
 
+    def _symbol_of(self, byte: int) -> int:
+        return self._symbols[self.classes[byte]]
+
     def _live(self, items: Items) -> Items:
         return frozenset(filter(self._proofs.is_live, items))
 
@@ -206,7 +210,14 @@ class BoundLanguage(Language):
     def _of_item(self, item: Item) -> list[Expected]:
         if isinstance(item, InsideBound):
             rules = self._rules(item.place, item.terminal)
-            own = self.reader.bound[item.terminal].expected(item.config)
+            live = {one for one in self._symbols if self._live(self.reader.step((item,), one))}
+            told = self.reader.bound[item.terminal].expected(item.config)
+            own = [
+                replace(one, first=bytes(byte for byte in one.first if self._symbol_of(byte) in live))
+                for one in told
+            ]
+            # what has no bytes is a special token
+            own = [one for one, of in zip(own, told, strict=True) if one.first or not of.first]
             if any(one.sources for one in own):
                 return own
             return [Expected(one.what, rules, one.first) for one in own]

@@ -100,6 +100,10 @@ class BoundReader:
         dead = {terminal for terminal, of in bound.items() if of is None}
         is_local = grammar.is_local
         tables = without(grammar.tables, dead) if dead else grammar.tables
+        named = [
+            replace(one, where="") if at in bound else one for at, one in enumerate(tables.terminals)
+        ]  # stand-ins are not shown
+        tables = replace(tables, terminals=tuple(named))
         self.planned = CompiledLark(_Planned(tables, is_local, limits), bytes_alone(), limits, False, False)
         self.planned.answers.read_whole_table()
         self.effort = Effort(limits)

@@ -394,6 +394,10 @@ class LarkAnswers:
             found.append(-1 - width)
         return found
 
+    def brackets(self, place: int) -> int:
+        """Return how many brackets are open at a place."""
+        return int(self._grown.rows(_PLACES)[place, L.Place.brackets])
+
     def top(self, place: int) -> int:
         """Return the state of the parser at a place."""
         return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.Place.stack], 0])

@@ -32,7 +32,7 @@ _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "place
 _COMPLETE: Final = -1
 """In place of a reading's place: the text may end."""
 _NUMBERS_PER_STEP: Final = 8
-_LIKED: Final = b"0123456789abcdefghijklmnopqrstuvwxyz \"'()[]{};,\n"
+_LIKED: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \"'()[]{};,\n"
 """Bytes that are written rather than others that do as well: people and tokens have them more often."""
 _RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte in range(256)]
 

@@ -69,13 +69,13 @@ class Expectations:
                         terminal = answers.letters.letters[letter][0]
                         first.setdefault(terminal, set()).update(some)
                         rules.setdefault(terminal, set()).update(self._rules(place, terminal))
-                        read.setdefault(terminal, set()).update({before} - {""})
+                        read.setdefault(terminal, set()).add(before)
         shown = [
             Expected(
                 self._tables.terminals[one].shown,
                 tuple(sorted(rules[one])),
                 bytes(sorted(first[one])),
-                " or ".join(sorted(read[one])),
+                " or ".join(sorted(read[one] - {""})),
             )
             for one in first
         ]
@@ -99,8 +99,11 @@ class Expectations:
 
     def _rules(self, place: int, terminal: int) -> set[str]:
         """Return the rules in which a terminal would be read; none for an ignored one."""
+        lines = self._tables.indentation
+        if lines is not None and terminal == lines.newline and self._answers.brackets(place):
+            return set()
         after = self._answers.call_keeping(place_after, place, terminal, self._answers.widths(place)[0])
-        if terminal in self._tables.ignored or after < 0 or after == place:
+        if terminal in self._tables.ignored or after < 0:
             return set()
         origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel(after)}
         return {rule_as_written(self._tables.nonterminals[one]) for one in origins}
