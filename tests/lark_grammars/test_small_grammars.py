@@ -198,8 +198,7 @@ LINES = {
     "comments alone on a line": (_COMMENTS, "a>#\n ", 5),
 }
 UNBALANCED = (
-    'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n'
-    "_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n"
+    'start: x+\nx: "a" _NEWLINE _INDENT "b" | "c" _NEWLINE\n_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n'
 )
 DEEP = {
     "a line that has begun, behind a DEDENT": (_LAST, "t:\n f:\n  a\n \f"),

@@ -19,7 +19,7 @@ from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import STATES_COUNTED, Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.liveness.lark_liveness import Liveness, Reading
-from structgen.lark_grammars.liveness.letters import UNSETTLED, Letters
+from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.forgetting import forget
 from structgen.lark_grammars.machine.memo import find_proof
@@ -404,10 +404,10 @@ class LarkAnswers:
 
     def tells(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
-        terminal, kind = self.letters.letters[letter]
+        terminal, _kind = self.letters.letters[letter]
         lines = self._tables.indentation
         keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
-        return self.liveness.is_exact and kind != UNSETTLED and not keeps
+        return self.liveness.is_exact and not self.letters.unsettled and not keeps
 
     def proves(self, place: int, letters: Sequence[int], lexeme: int, column: int) -> tuple[bool, int]:
         """Return whether some text goes on where one of some letters is read at a place, exactly, and the
@@ -486,9 +486,11 @@ class LarkAnswers:
             if progress is not None:
                 progress(done)
             rows.put_row(state)
-            more = [(0, after) for after in rows.moves[state].tolist() if after >= 0] if trie == 0 else []
+            more = [(0, after) for after in rows.moves[state].tolist()] if trie == 0 else []
+            for terminal, carry in lexer.states[state].ends:
+                more += [(0, rows.start(one, carry)) for one in self._tables.contexts_after(terminal)]
             for one in (*more, *self._left_over(known[trie, state])):
-                if one not in pending:
+                if one[1] >= 0 and one not in pending:
                     pending[one] = None
                     queue.append(one)
         return done
@@ -502,7 +504,7 @@ class LarkAnswers:
         for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():
             if self._grown.rows(_TRIES)[after, L.Trie.count] >= L.SMALL_TRIE:
                 begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
-                found += [(after, one) for one in sorted(begun) if one >= 0]
+                found += [(after, one) for one in sorted(begun)]
         return found
 
     @property

@@ -9,7 +9,7 @@ are searched byte by byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
@@ -53,6 +53,8 @@ class Reading(NamedTuple):
     """A state of the lexer."""
     column: int
     """Of a newline so far; below 0 before its line break, and where it is of no matter."""
+    is_first: bool = False
+    """Whether it is the lexeme from which a search began."""
 
 
 class Liveness:
@@ -290,7 +292,7 @@ class Liveness:
         elif inside:
             is_line, reading = False, reading._replace(column=-1)
         if is_line or not self.is_exact:
-            return self._search(reading), 0
+            return self._search(reading, some), 0
         states = reading.stack
         for one in some:
             bits |= 1 << one
@@ -299,7 +301,7 @@ class Liveness:
                 self._put_certain(states[-1], kind, inside)
         lowest = self._reached(states, inside, bits)
         if lowest < 0 and letters.unsettled:
-            return self._search(reading), 0
+            return self._search(reading, some), 0
         return lowest >= 0, max(lowest, 0)
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
@@ -342,16 +344,21 @@ class Liveness:
 
     # --- letters that are not settled -----------------------------------------------------------------------
 
-    def _search(self, first: Reading) -> bool:
-        """Return whether some text goes on in a reading, byte by byte, the lowest stacks first: where it has
-        letters that are not settled, or where stacks do not tell which brackets are open or which widths a
-        newline may have. Cost: some 20 us a byte that is tried. Raises LimitError."""
+    def _search(self, first: Reading, some: Sequence[int]) -> bool:
+        """Return whether some text goes on in a reading whose lexeme becomes the terminal of one of some
+        letters, byte by byte, the lowest stacks first: where it has letters that are not settled, or where
+        stacks do not tell which brackets are open or which widths a newline may have. Cost: some 20 us a byte
+        that is tried. Raises LimitError."""
         letters, lexer, contexts = self._letters, self._letters.lexer, self._tables.context_of
+        wanted = {letters.letters[one][0] for one in some}
+        first = first._replace(is_first=True)
         pending, met = [(len(first.stack), 0, first)], {first}
         while pending:
             here = heappop(pending)[2]
-            found = list(self._moved(here))
+            found = list(self._moved(here, wanted))
             for terminal, carry in letters.ends_of(here.lexeme):
+                if here.is_first and terminal not in wanted:
+                    continue
                 for stack, widths, left in self._after(here, terminal):
                     if lexer.holds_at_end(carry) and self._may_end(stack, widths):
                         return True
@@ -375,13 +382,16 @@ class Liveness:
                 raise self._too_much()
         return False
 
-    def _moved(self, here: Reading) -> Iterator[Reading]:
-        """Yield the readings after one more byte that may become what the parser takes."""
+    def _moved(self, here: Reading, wanted: Set[int]) -> Iterator[Reading]:
+        """Yield the readings after one more byte that may become what the parser takes; in the first lexeme
+        one of some terminals."""
         letters, rows, taken = self._letters, self._letters.rows, dict[int, bool]()
         rows.put_row(here.lexeme)
         row = rows.moves[here.lexeme].tolist()
         for after, byte in dict.fromkeys((row[kind], byte) for kind, byte in self._bytes):
             for terminal in letters.terminals_of(after) if after >= 0 else ():
+                if here.is_first and terminal not in wanted:
+                    continue
                 if terminal not in taken:
                     is_dropped = terminal in self._tables.ignored or (
                         here.brackets and terminal == self._newline
@@ -403,7 +413,7 @@ class Liveness:
     def _after(self, here: Reading, terminal: int) -> Iterator[tuple[Stack, Stack, int]]:
         """Yield the stack behind a terminal, the widths of the open blocks, and how many brackets are open;
         behind a newline of any width, all stacks."""
-        lines, (stack, widths, brackets, _lexeme, column) = self._tables.indentation, here
+        lines, (stack, widths, brackets, _lexeme, column, _is_first) = self._tables.indentation, here
         if terminal in self._tables.ignored or (brackets and terminal == self._newline):
             yield stack, widths, brackets
             return
