@@ -130,6 +130,18 @@ def test_a_text_goes_on_where_the_start_rule_that_was_read_begins_itself() -> No
     assert wrong(text, "ac", 5) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'start: A?\nA: /a+?c(?!$\\b(?=a)|$|$[ab]+(?<!b))/\n%ignore "c"\n',
+        'start: B | "a" A\nA.1: /bc.+($\\b|a)/\nB: "bcb"\n',
+        'start: B | "c" A\nA: /a{1,2}(?!cb)$/\nB: "aa"\n',
+    ],
+)
+def test_what_ends_with_the_text_is_what_lark_finds_there(text: str) -> None:
+    assert wrong(text, "abc", 5) == []
+
+
 def test_blocks_whose_newlines_are_taken_in_by_blanks() -> None:
     text = (
         'start: stmt+\nstmt: T1 _NL | T1 ":" _NL _INDENT stmt+ _DEDENT\nT1: "c"\n_NL: /(\\r?\\n[\\t ]*)+/\n'
@@ -221,6 +233,16 @@ def test_newlines_that_may_not_go_on_to_every_width_are_read_as_lark_reads_them(
 )
 def test_blocks_that_rules_open_unevenly_are_counted(rules: str) -> None:
     assert wrong(f"{rules}\n_NL: /(\\n *)+/\n%declare _INDENT _DEDENT\n", "ab\n ", 5, drawn.Blocks()) == []
+
+
+def test_two_states_of_the_lexer_that_go_on_as_each_other_have_masks() -> None:
+    compiled = machine(
+        'start.1: x | start "ab" start\nx: ("ab")+ A? |\n'
+        "A: /[ab]+(c*(ab){1,2}bc|[ab]?c{1,2}|.+[ab]+[ab]{1,2})((bc)+?|a?(ab)*a|bcb+(bc)*)+/\n"
+    )
+    state = compiled.step_bytes(compiled.start, b"abab")
+    assert state is not None
+    assert {ord("a"), ord("x"), 256} <= set(compiled.allowed(state))
 
 
 @pytest.mark.parametrize("most", [1, 8])

@@ -9,6 +9,7 @@ their own: each reading of a text is exact by itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -138,6 +139,8 @@ class Lexer:
         if not items:
             return np.full(self.width, DEAD, np.int32)
         of = self.items
+        if self.instructions.uses_end:
+            words = tuple(one for one in words if self.instructions.code[of.items[one].at].kind == CHAR)
         rows = [self._next_row(items, words, unless, behind), of.guard_row(owed, behind)]
         if behind is not None:
             rows.append(of.behinds(behind))
@@ -223,20 +226,19 @@ class Lexer:
                 continue
             seen.setdefault(at, []).append(guards)
             live.append(one)
-        ended = {code[of.items[one].at].number for one in words if code[of.items[one].at].kind == MATCH}
-        if ended:
-            named = dict(unless)
-            ends = [
-                (next((word for word in named.get(terminal, ()) if word in ended), terminal), held)
-                for terminal, held in ends
-            ]
+        if words:
+            ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
         if not live and not ends and not is_kept:
             return DEAD
         self.effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
-        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
-        left = self._anywhere if self.is_local else behind
-        if behind is not None and self.is_local and not of.guards_look_behind(owed):
-            if not any(map(of.looks_behind, (*live, *tracked))):
+        kinds = (CHAR, MATCH) if self.instructions.uses_end else (CHAR,)  # what ends with the text ends later
+        tracked = (
+            tuple(sorted({one for one in words if code[of.items[one].at].kind in kinds})) if live else ()
+        )
+        last = behind
+        if behind is not None and self.is_local:
+            guards = owed.union(*(held for _terminal, held in ends))
+            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *tracked))):
                 behind = None  # nobody asks any more
         key = LexerState(
             tuple(live),
@@ -244,7 +246,7 @@ class Lexer:
             unless if tracked else (),
             owed,
             behind,
-            tuple((terminal, self._carry(held, left)) for terminal, held in ends),
+            tuple((terminal, self._carry(held, self._behind(held, last))) for terminal, held in ends),
             has_begun,
         )
         number = self._numbers.get(key)
@@ -253,6 +255,16 @@ class Lexer:
             number = self._numbers[key] = len(self.states)
             self.states.append(key)
         return number
+
+    def _replaced(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
+        """Return the string that replaces a terminal which ends together with some words, else itself."""
+        code, items = self.instructions.code, self.items.items
+        ended = {code[items[one].at].number for one in words if code[items[one].at].kind == MATCH}
+        return next((word for word in dict(unless).get(terminal, ()) if word in ended), terminal)
+
+    def _behind(self, guards: Guards, behind: Behind | None) -> Behind | None:
+        """Return what look-behinds must know behind an end that leaves guards."""
+        return self._anywhere if self.is_local and not self.items.guards_look_behind(guards) else behind
 
     # --- what is owed ---------------------------------------------------------------------------------------
 
@@ -336,5 +348,5 @@ class Lexer:
         ]
         last = next(self.items.ends_at_end(state.items, state.behind), None)
         if last is not None:
-            found.append(self.instructions.code[last].number)
+            found.append(self._replaced(self.instructions.code[last].number, state.words, state.unless))
         return found

@@ -91,14 +91,14 @@ class Letters:
         """Whether the column matters that a newline has so far."""
 
     def _behind_newline(self, carry: int) -> list[int]:
-        """Return the letters behind a newline that leaves a carry, by contexts; none where that is no letter
-        that is met."""
+        """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
+        not known is like no other one; in a grammar with many kinds none is returned: it is left out."""
         kind, lines = self._kind_of.get(self.lexer.alike(carry), NOWHERE), self.tables.indentation
         newline = END if lines is None else lines.newline
-        number = self._number_of.get((newline, kind))
-        if number is None or not self.noted >> number & 1:
-            return []
-        return [self.available(one, kind, False) for one in sorted(self._behind_of[newline])]
+        behind, number = sorted(self._behind_of[newline]), self._number_of.get((newline, kind))
+        if number is not None and self.noted >> number & 1:
+            return [self.available(one, kind, False) for one in behind]
+        return [] if self.is_large else [1 << len(self.letters) + carry] * len(behind)
 
     def _taken_in(self, context: int, ignored: frozenset[int]) -> frozenset[int]:
         """Return the terminals that the parser takes in some state of a context, and the ignored ones."""

@@ -91,7 +91,10 @@ def find_like(c: LarkContext, state: int) -> None:
         if after >= 0 and after == c.moves[best * width + kind]:
             bits[byte >> 6] = bits[byte >> 6] | numba.int64(numba.uint64(1) << numba.uint64(byte & 63))
             alike += 1
-    if alike >= _ALIKE:
+    at = best
+    while at >= 0 and at != state:
+        at = c.like[at]
+    if alike >= _ALIKE and at != state:  # else each would wait for the other
         c.like[state] = best
         return
     for i in range(4):

@@ -1,0 +1,95 @@
+"""One compiled Lark grammar that several threads ask, or that is stopped in the middle of an answer: its
+masks stay those of a grammar that one thread has asked in peace."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import structgen as sg
+from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.effort import Effort
+from structgen.lark_grammars.liveness.letters import Letters
+from structgen.maskbench import vocabularies
+
+GRAMMAR = (
+    'start: (NAME "=" sum ";")+\nsum: part ("+" part)*\npart: NAME | NUMBER | TEXT | "(" sum ")"\n'
+    'NAME: /[a-z]+(?![a-z])/\nNUMBER: /[0-9]+(\\.[0-9]+)?/\nTEXT: /"[^"]*"/\n'
+    "%ignore /\\s+/\n%ignore /#[^\\n]*/\n"
+)
+TEXTS = (
+    'a = 1 + (b + 2.5); # one\nb = "x y";',
+    'cd = ((a) + "(") ;e=f;',
+    "  x=y+z+1;\n\n# none\nq = (1);",
+    'long = name + 22.75 + "#";',
+)
+Masks = list[bytes]
+
+
+def compiled() -> CompiledLark:
+    return CompiledLark(sg.lark(GRAMMAR), vocabularies.load("small"), None, False)
+
+
+def masks(grammar: CompiledLark, text: str) -> Masks:
+    """Return the masks along a text."""
+    mask, found = sg.allocate_mask(1, grammar.vocab_size), Masks()
+    matcher = sg.Matcher(grammar)
+    for token in [*grammar.tokenizer.encode(text.encode()), None]:
+        matcher.fill_mask(mask)
+        found.append(mask.array.tobytes())
+        if token is not None:
+            matcher.advance(token)
+    return found
+
+
+def test_threads_that_share_a_grammar_get_the_masks_of_one_alone() -> None:
+    alone, shared = [masks(compiled(), text) for text in TEXTS], compiled()
+    found: dict[int, Masks] = {}
+    begin = threading.Barrier(len(TEXTS))
+
+    def ask(number: int) -> None:
+        begin.wait()
+        found[number] = masks(shared, TEXTS[number])
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(TEXTS))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found.get(number) for number in range(len(TEXTS))] == alone
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), sg.LimitError("Enough.", limit="oracle_steps")])
+@pytest.mark.parametrize("where", [(LarkAnswers, "answer"), (LarkAnswers, "_make_record"), (Lexer, "_state"),
+    (Letters, "class_of"), (Effort, "spend")], ids=lambda where: where[1])  # fmt: skip
+def test_an_answer_that_is_stopped_leaves_a_grammar_that_answers(
+    where: tuple[type, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, grammar, calls = masks(compiled(), TEXTS[0]), compiled(), 0
+    plain: Callable[..., Any] = getattr(*where)
+
+    def stopped(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls % 7 == 3:
+            raise error
+        found = plain(*arguments)
+        if calls % 7 == 6:
+            raise error
+        return found
+
+    monkeypatch.setattr(*where, stopped)
+    stops = 0
+    for _ in range(30):
+        try:
+            masks(grammar, TEXTS[0])
+        except (KeyboardInterrupt, sg.LimitError):
+            stops += 1
+    monkeypatch.setattr(*where, plain)
+    assert stops
+    assert masks(grammar, TEXTS[0]) == wanted
