@@ -321,7 +321,7 @@ class Lexer:
     def carry_after(self, carry: int, kind: int) -> int:
         """Return the carry behind one more byte, of a class; DEAD where it is broken."""
         guards, behind = self.carries[carry]
-        left = self.items.guard_sets[self.items.guard_row(guards, behind).numbers[kind]]
+        left = self.items.guards_after(guards, behind, kind)
         if left is None:
             return DEAD
         after = self.items.behind_of[self.items.behinds(behind).numbers[kind]]

@@ -448,12 +448,7 @@ class Items:
 
     def guards_after(self, guards: Guards, behind: Behind | None, kind: int) -> Guards | None:
         """Return the guards behind one class of bytes, None where one has failed."""
-        known = self._guard_rows.get((guards, behind))
-        if known is not None:
-            return self.guard_sets[known.numbers[kind]]
-        said = [self.guards[one] for one in sorted(guards)]
-        column = [self.row(item, behind).numbers[kind] for one in said for item in one.items]
-        return self.guard_sets[self._guards_behind(said, column)]
+        return self.guard_sets[self.guard_row(guards, behind).numbers[kind]]
 
     def _guards_behind(self, said: list[Guard], column: Sequence[int]) -> int:
         """Return the number of some guards behind a byte, from the lists behind their items."""
