@@ -279,7 +279,7 @@ class CompiledLark(CompiledGrammar):
 
     def stack(self, place: int) -> int:
         """Return the cell on top of the stack at a place."""
-        return int(self._tables.rows(_PLACES)[place, L.Place.stack])
+        return int(self._tables.rows(_PLACES)[place, L.LarkPlace.stack])
 
     # --- size -----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from structgen.lark_grammars.compiled.kept_lark import KeptParts
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import STATES_COUNTED, Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
-from structgen.lark_grammars.liveness.lark_liveness import Liveness, Reading
+from structgen.lark_grammars.liveness.lark_liveness import LexemeReading, Liveness
 from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.forgetting import forget
@@ -86,7 +86,7 @@ def scratch_of(holder: threading.local, vocabulary: Vocabulary) -> Scratch:
     return found
 
 
-class Parts(NamedTuple):
+class LexerParts(NamedTuple):
     """What answers: made when it is first asked, where the arrays come from a file."""
 
     lexer: Lexer
@@ -114,7 +114,7 @@ class LarkAnswers:
         self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
         self._needs = grown.needs
         self._held: dict[str, npt.NDArray[Any]] = {}
-        self._parts: Parts | None = None
+        self._parts: LexerParts | None = None
         self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
         self.forgotten = 0
         """How often places and cells got new numbers."""
@@ -132,18 +132,18 @@ class LarkAnswers:
         self._put_begins()
         self._put_vocabulary(vocabulary)
 
-    def _make(self) -> Parts:
+    def _make(self) -> LexerParts:
         """Make the lexer, the letters, and the liveness."""
         lexer = Lexer(self._tables, self._is_local, self.effort)
         rows = LexerTables(lexer, self._put_word)
-        self._parts = Parts(lexer, rows, Letters(rows))
+        self._parts = LexerParts(lexer, rows, Letters(rows))
         self.liveness = Liveness(self._tables, self.letters, self.effort.limits)
         self._put_liveness()
         self._put_letters()
         return self._parts
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> LexerParts:
         """What answers. Cost: where the arrays come from a file, once that of making it. Raises
         StructgenError where it is not what the file was made from."""
         if self._parts is not None:
@@ -388,7 +388,7 @@ class LarkAnswers:
 
     def widths(self, place: int) -> list[int]:
         """Return the widths of the open blocks at a place, the last one first."""
-        cell, found = int(self._grown.rows(_PLACES)[place, L.Place.widths]), []
+        cell, found = int(self._grown.rows(_PLACES)[place, L.LarkPlace.widths]), []
         while cell >= 0:
             width, cell = self._grown.rows(_CELLS)[cell].tolist()
             found.append(-1 - width)
@@ -396,11 +396,11 @@ class LarkAnswers:
 
     def brackets(self, place: int) -> int:
         """Return how many brackets are open at a place."""
-        return int(self._grown.rows(_PLACES)[place, L.Place.brackets])
+        return int(self._grown.rows(_PLACES)[place, L.LarkPlace.brackets])
 
     def top(self, place: int) -> int:
         """Return the state of the parser at a place."""
-        return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.Place.stack], 0])
+        return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.LarkPlace.stack], 0])
 
     def tells(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
@@ -421,7 +421,7 @@ class LarkAnswers:
             stack = int(cells[stack, 1])
         numbers.reverse()
         states = cells[numbers, 0].tolist()
-        reading = Reading(tuple(states), tuple(self.widths(place)), brackets, lexeme, column)
+        reading = LexemeReading(tuple(states), tuple(self.widths(place)), brackets, lexeme, column)
         lives, lowest = self.liveness.reaches_end(reading, letters)
         return lives, numbers[lowest]
 
@@ -470,7 +470,7 @@ class LarkAnswers:
     def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
         """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
         behind them, until the tables have so many bytes. Returns how many there are."""
-        rows, lexer, done, of = self.rows, self.lexer, 0, L.Record
+        rows, lexer, done, of = self.rows, self.lexer, 0, L.LarkRecord
         table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS), [of.trie, of.lexeme]]
         known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
         starts = [rows.start(context, lexer.nothing) for context in range(rows.contexts)]
@@ -498,7 +498,7 @@ class LarkAnswers:
     def _left_over(self, record: int) -> list[tuple[int, int]]:
         """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
         first, last = self._grown.rows(_RECORDS)[
-            record, [L.Record.leftovers, L.Record.leftovers_end]
+            record, [L.LarkRecord.leftovers, L.LarkRecord.leftovers_end]
         ].tolist()
         found = []
         for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():

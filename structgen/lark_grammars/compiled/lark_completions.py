@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from structgen.lark_grammars.compiled.costs import UNREACHABLE, Costs, Distances
+from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances, SymbolCosts
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
@@ -133,7 +133,7 @@ class ShortestRests:
         self._newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
         self._endings: dict[int, Endings] = {}
-        self._costs: Costs | None = None
+        self._costs: SymbolCosts | None = None
         self._distances: Distances | None = None
         self._forgotten = 0
 
@@ -165,12 +165,12 @@ class ShortestRests:
     def distance(self, place: int, carry: int) -> int:
         """Return how many bytes a place needs at least behind a carry; UNREACHABLE."""
         if self._costs is None or self._distances is None:
-            self._costs = Costs(self._answers.letters)
+            self._costs = SymbolCosts(self._answers.letters)
             self._distances = Distances(self._costs, lambda: self._grown.rows(_CELLS))
         if self._forgotten != self._answers.forgotten:
             self._forgotten = self._answers.forgotten
             self._distances.forget()
-        stack = int(self._grown.rows(_PLACES)[place, L.Place.stack])
+        stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
         return self._distances.of(stack, self._costs.debt_of(carry))
 
     def _search(self, readings: list[tuple[int, int, int]]) -> bytes | None:
@@ -263,7 +263,7 @@ class ShortestRests:
     def _keeps_column(self, place: int) -> bool:
         """Return whether a newline does not go on to each width."""
         keeps = self._answers.letters.keeps_column
-        return keeps and self._grown.rows(_PLACES)[place, L.Place.brackets] == 0
+        return keeps and self._grown.rows(_PLACES)[place, L.LarkPlace.brackets] == 0
 
     def _broken(self, state: int) -> Iterator[tuple[int, int]]:
         """Yield bytes after which a lexeme may still become a newline, and the state after each."""
@@ -280,7 +280,7 @@ class ShortestRests:
         """Yield the text of an ending, its column, and its carry; of the indenter's newline those with each
         width that may follow."""
         text, terminal, carry = ending
-        if terminal != self._newline or self._grown.rows(_PLACES)[place, L.Place.brackets] > 0:
+        if terminal != self._newline or self._grown.rows(_PLACES)[place, L.LarkPlace.brackets] > 0:
             yield text, 0, carry
             return
         if self._keeps_column(place):
