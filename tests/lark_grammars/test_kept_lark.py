@@ -18,7 +18,7 @@ from test_lark_machine import GRAMMARS, TOKENS
 
 import structgen as sg
 from structgen.core.compiled import State
-from structgen.lark_grammars.compiled import kept_lark as kept
+from structgen.lark_grammars.compiled import written_lark as kept
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.maskbench import vocabularies
 from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles

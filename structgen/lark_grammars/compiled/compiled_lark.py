@@ -14,10 +14,11 @@ from structgen.core.dfa import explicit_of_parser
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.beaten import beaten_in
-from structgen.lark_grammars.compiled.kept_lark import KeptParts, LarkKeeper, identity_of, read, records_of
+from structgen.lark_grammars.compiled.kept_lark import KeptParts, identity_of, read
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers, scratch_of
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests
 from structgen.lark_grammars.compiled.lark_expected import Expectations
+from structgen.lark_grammars.compiled.written_lark import LarkKeeper, records_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.cells import usable_rules
