@@ -247,7 +247,6 @@ def test_a_grammar_is_written_after_it_was_dropped(tmp_path: Path) -> None:
 def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(tmp_path: Path) -> None:
     path, source = written(tmp_path / "whole"), random.Random(1)
     whole, expected = path.read_bytes(), masks(CompiledLark(sg.lark(CALLS), TOKENS, None, False), TEXT)
-<<<<<<< tests/lark_grammars/test_kept_lark.py
     for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(12))):
         folder = tmp_path / str(at)
         changed = folder / path.relative_to(tmp_path / "whole")
@@ -255,15 +254,6 @@ def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(tmp_path: P
         changed.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
         with pytest.warns(sg.StoreWarning, match="damaged"):
             found = masks(CompiledLark(sg.lark(CALLS), TOKENS, None, MaskStore(folder)), TEXT)
-=======
-    for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(20))):
-        path.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            store = MaskStore(tmp_path)
-            found = masks(CompiledLark(sg.lark(CALLS), TOKENS, None, store), TEXT)
-        store.flush()  # else a thread may write the file behind the next change
->>>>>>> /tmp/mt3/theirs/tests/lark_grammars/test_kept_lark.py
         assert found == expected
 
 

@@ -247,9 +247,9 @@ class CompiledLark(CompiledGrammar):
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
         first."""
-        with self.lock, self._effort.begin():
+        with self.lock:
             self._attached()
-            return self._answers.prepare(self._tables.nbytes() + room, progress)
+            return self._answers.prepare(self.nbytes + room, progress)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa).

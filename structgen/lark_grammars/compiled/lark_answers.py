@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -470,31 +471,39 @@ class LarkAnswers:
 
     def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
         """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
-        behind them, until the tables have so many bytes. Returns how many there are."""
-        rows, lexer, done, of = self.rows, self.lexer, 0, L.LarkRecord
-        table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS), [of.trie, of.lexeme]]
+        behind them, until all has so many bytes. Returns how many there are."""
+        table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS)]
+        table = table[:, [L.LarkRecord.trie, L.LarkRecord.lexeme]]
         known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
-        starts = [rows.start(context, lexer.nothing) for context in range(rows.contexts)]
-        pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
-        queue = list(pending)
-        for trie, state in queue:
-            if self._grown.nbytes() > most:
+        with self.effort.begin():
+            starts = [self.rows.start(context, self.lexer.nothing) for context in range(self.rows.contexts)]
+            pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
+        queue, done = list(pending), 0
+        for trie, state in queue:  # the list grows meanwhile
+            if self._grown.nbytes() + self.nbytes > most:
                 break
-            if (trie, state) not in known:
-                self._make_record(trie, state)
-                known[trie, state] = self._grown.count(_RECORDS) - 1
+            after: list[tuple[int, int]] = []
+            # what a limit forbids may be needed by no mask
+            with suppress(LimitError), self.effort.begin():
+                if (trie, state) not in known:
+                    self._make_record(trie, state)
+                    known[trie, state] = self._grown.count(_RECORDS) - 1
+                after = [*self._behind(trie, state), *self._left_over(known[trie, state])]
             done += 1
             if progress is not None:
                 progress(done)
-            rows.put_row(state)
-            more = [(0, after) for after in rows.moves[state].tolist()] if trie == 0 else []
-            for terminal, carry in lexer.states[state].ends:
-                more += [(0, rows.start(one, carry)) for one in self._tables.contexts_after(terminal)]
-            for one in (*more, *self._left_over(known[trie, state])):
-                if one[1] >= 0 and one not in pending:
-                    pending[one] = None
-                    queue.append(one)
+            fresh = dict.fromkeys(one for one in after if one[1] >= 0 and one not in pending)
+            pending |= fresh
+            queue += fresh
         return done
+
+    def _behind(self, trie: int, state: int) -> list[tuple[int, int]]:
+        """Return the records of the states behind one more byte, and behind an end."""
+        self.rows.put_row(state)
+        found = [(0, after) for after in self.rows.moves[state].tolist()] if trie == 0 else []
+        for terminal, carry in self.lexer.states[state].ends:
+            found += [(0, self.rows.start(one, carry)) for one in self._tables.contexts_after(terminal)]
+        return found
 
     def _left_over(self, record: int) -> list[tuple[int, int]]:
         """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
