@@ -17,7 +17,7 @@ import numpy as np
 
 from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances, SymbolCosts
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
-from structgen.lark_grammars.lexer.effort import Effort
+from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP, Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
 from structgen.lark_grammars.machine import lark_layout as L
@@ -31,7 +31,6 @@ from structgen.native.typed_blocks import word_of
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 _COMPLETE: Final = -1
 """In place of a reading's place: the text may end."""
-_NUMBERS_PER_STEP: Final = 8
 _LIKED: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \"'()[]{};,\n"
 """Bytes that are written rather than others that do as well: people and tokens have them more often."""
 _RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte in range(256)]
@@ -99,7 +98,7 @@ class Endings:
         """Look at texts with one byte more. Raises LimitError."""
         rows, lexer = self._rows, self._rows.lexer
         after: dict[int, tuple[int, int]] = {}
-        self._effort.spend(_NUMBERS_PER_STEP * len(self._front))
+        self._effort.spend(NUMBERS_PER_STEP * len(self._front))
         for state in self._front:
             ends = list(lexer.states[state].ends)
             if lexer.instructions.uses_end:
@@ -185,7 +184,7 @@ class ShortestRests:
             if place == _COMPLETE:
                 return text
             if endings is None:
-                self._effort.spend(_NUMBERS_PER_STEP)
+                self._effort.spend(NUMBERS_PER_STEP)
                 if best.get(reading, UNREACHABLE) <= len(text) or call(reading_lives, *reading) != 1:
                     continue
                 best[reading] = len(text)

@@ -220,6 +220,7 @@ class Lexer:
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
         seen: dict[int, list[Guards]] = {}
+        cost = len(found)
         better: Guards | None = FREE
         """That no end with open guards, which is better than what follows, comes true."""
         for one in found:
@@ -232,6 +233,7 @@ class Lexer:
                 one, guards = of.item(at, both), both
             if code[at].kind == MATCH:
                 held = of.both(*owed, *guards, of.guard(False, live))
+                cost += len(live)
                 if held is not None:
                     ends.append((code[at].number, held))
                 if not guards:
@@ -248,7 +250,7 @@ class Lexer:
             ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
         if not live and not ends and not is_kept:
             return DEAD
-        self.effort.spend(len(live) + sum(len(held) for _terminal, held in ends))
+        self.effort.spend(cost + sum(len(held) for _terminal, held in ends))
         kinds = (CHAR, MATCH) if self.instructions.uses_end else (CHAR,)  # what ends with the text ends later
         tracked = (
             tuple(sorted({one for one in words if code[of.items[one].at].kind in kinds})) if live else ()

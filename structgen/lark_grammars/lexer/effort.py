@@ -10,7 +10,7 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.system.public_calls import Part
 
-NUMBERS_PER_STEP: Final = 8
+NUMBERS_PER_STEP: Final = 24
 """A step is some 10 us of Python: a row of so many distinct columns, or a state of so many items."""
 STATES_COUNTED: Final = 4
 """A lexer state counts as so many of `Limits.automaton_states`: it has several numbers for each class of

@@ -184,11 +184,13 @@ class LexerItems:
         self._behind_number: dict[Behind | None, int] = {}
         self._behind_rows: dict[Behind | None, ClassRow] = {}
         self._rests = rests_of_characters()
+        self._at_end: dict[tuple[int, Behind | None], bool] = {}
         self._ended: set[int] = set()
         """The items that have surely ended..."""
         self._ended_unless: dict[int, frozenset[int]] = {}
         """... and those that have ended unless some others end."""
         self._looking: dict[int, bool] = {}
+        self._looking_guards: dict[int, bool] = {}
 
     @property
     def kept(self) -> tuple[Any, ...]:
@@ -230,7 +232,13 @@ class LexerItems:
 
     def guards_look_behind(self, guards: Guards) -> bool:
         """Return whether guards may look at the text before."""
-        return any(self.looks_behind(one) for guard in guards for one in self.guards[guard].items)
+        return any(map(self._guard_looks_behind, guards))
+
+    def _guard_looks_behind(self, guard: int) -> bool:
+        known = self._looking_guards.get(guard)
+        if known is None:
+            known = self._looking_guards[guard] = any(map(self.looks_behind, self.guards[guard].items))
+        return known
 
     # --- guards ---------------------------------------------------------------------------------------------
 
@@ -492,10 +500,15 @@ class LexerItems:
 
     def hold_at_end(self, guards: Guards, behind: Behind | None) -> bool:
         """Return whether guards are met where the text ends."""
-        return all(
-            any(True for _end in self.ends_at_end(one.items, behind)) == one.holds
-            for one in map(self.guards.__getitem__, guards)
-        )
+        return all(self._holds_at_end(one, behind) for one in guards)
+
+    def _holds_at_end(self, guard: int, behind: Behind | None) -> bool:
+        known = self._at_end.get((guard, behind))
+        if known is None:
+            one = self.guards[guard]
+            known = any(True for _end in self.ends_at_end(one.items, behind)) == one.holds
+            self._at_end[guard, behind] = known
+        return known
 
     def ends_at_end(self, items: Iterable[int], behind: Behind | None) -> Iterator[int]:
         """Yield the instructions (MATCH, FOUND) that items reach where the text ends, best first."""

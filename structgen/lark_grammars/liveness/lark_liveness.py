@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import LimitError
+from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP
 from structgen.lark_grammars.liveness.cells import cells_of, column_after, usable_rules
 from structgen.lark_grammars.liveness.letters import UNSETTLED, Letters, ones
 from structgen.lark_grammars.liveness.saturation import TOO_MUCH, certain, make_cells, reaches, saturate
@@ -33,6 +34,8 @@ _FIRST_USES, _USES = 1 << 14, 32
 """Room for notes of uses: at least, and for each variable."""
 _SPARE_KINDS: Final = 8
 """Kinds that ignored lexemes may yet bring: of them alone the fixpoint is not made again."""
+_SEARCHED_STEPS: Final = 20
+"""What a stack with a state of the lexer costs a search, in steps of 10 us."""
 _MOST_SEARCHED: Final = 1 << 13
 """Stacks with states of the lexer that a search tries."""
 
@@ -384,6 +387,7 @@ class Liveness:
         pending, met = [(len(first.stack), 0, first)], {first}
         while pending:
             here = heappop(pending)[2]
+            lexer.effort.spend(_SEARCHED_STEPS * NUMBERS_PER_STEP)
             found = list(self._moved(here, wanted))
             for terminal, carry in letters.ends_of(here.lexeme):
                 if here.is_first and terminal not in wanted:
