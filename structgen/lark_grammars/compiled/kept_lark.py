@@ -1,22 +1,18 @@
 """The file of a grammar and a vocabulary: the arrays of a compiled grammar as they lie, for another process.
 
-Compiled code reads them at once. The lexer itself, which makes what is not in them, is made when somebody
-first asks for that, and asked in the same order as before (its `journal`): so its numbers are the same, and
-the arrays are compared with the file's. Rows of masks go into the store one by one, when a mask first needs
-them.
+Compiled code reads them at once. The lexer and the letters, which make what is not in them, are read when
+somebody first asks for that: their states and all that these name, with the same numbers, as plain values in
+Python's `marshal` format. Rows of masks go into the store one by one, when a mask first needs them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import StructgenError
-from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables
@@ -31,7 +27,7 @@ from structgen.tokens.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 
-KIND: Final = "lark-machine-1"
+KIND: Final = "lark-machine-2"
 _MOST: Final = 1 << 26
 """The most bytes of a file; of a larger grammar nothing is kept."""
 _MOST_STATES: Final = 1 << 24
@@ -91,22 +87,6 @@ class KeptParts(NamedTuple):
         """How many classes of endings there were."""
         return len(self.arrays["class_at"])
 
-    def journal(self) -> Iterator[tuple[int, int]]:
-        """Yield what the lexer was asked, in order (`Lexer.journal`)."""
-        yield from self.said["journal"].tolist()
-
-    def compare(self, rows: LexerTables) -> None:
-        """Raise StructgenError where a lexer is not the one of the file."""
-        made = rows.arrays
-        for name in ("moves", "lexeme_ends", "end_class"):
-            was = self.arrays[name]
-            known = was >= 0
-            if len(made[name]) < len(was) or not np.array_equal(made[name][: len(was)][known], was[known]):
-                raise StructgenError(
-                    "The lexer of the grammar is not the one that its file was made from.",
-                    cure="Delete the file (structgen store), and compile the grammar again.",
-                )
-
     def load(self, grown: GrowingTables) -> None:
         """Have the tables begin with the file's."""
         for name, rows in self.tables.items():
@@ -131,7 +111,7 @@ def contents(
 ) -> tuple[dict[str, int], Arrays]:
     """Return numbers and copies of arrays: all of a compiled grammar. `start`: its first state; `most`: bytes
     of states and places, with more of which these are left out. The grammar's lock is held."""
-    arrays, journal = answers.kept_arrays()
+    arrays, lexer = answers.kept_arrays()
     tables, slots = Arrays(), Arrays()
     for name in (*_OF_STATES, *_OF_RECORDS):
         table = word_of(L.LarkContext, name)
@@ -158,7 +138,7 @@ def contents(
     ends = np.flatnonzero(nodes[:, L.LarkState.mode] == FINISHED)
     numbers = {"start": start, "finished": int(ends[0]) if len(ends) else -1, "lexeme": lexeme}
     numbers |= {name: int(grown.context[word_of(L.LarkContext, name)]) for name in _WORDS}
-    said = {"journal": journal, "masked": masked, "dense": rows, **slots}
+    said = {"lexer": lexer, "masked": masked, "dense": rows, **slots}
     said["crcs"] = np.array([crc_of(row) for row in rows], np.uint32)
     parts = ("array", arrays), ("table", tables), ("said", said)
     return numbers, {f"{kind}:{name}": one for kind, some in parts for name, one in some.items()}

@@ -6,6 +6,7 @@ the call is made again (`machine_core.questions`). So each question is answered 
 
 from __future__ import annotations
 
+import marshal
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -38,6 +39,8 @@ _CROSSINGS_PER_NODE: Final = 4
 """Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
 
 
+_MARSHAL: Final = 4
+"""The version of Python's `marshal` format, which Python 3.4 and later ones read."""
 MOST_PLACES: Final = 1 << 16
 """With more places than this, those that no state needs are forgotten."""
 _PLACES_KEPT: Final = 4
@@ -115,6 +118,8 @@ class LarkAnswers:
         self._needs = grown.needs
         self._held: dict[str, npt.NDArray[Any]] = {}
         self._parts: Parts | None = None
+        self._liveness: Liveness | None = None
+        self._told_classes, self._told_letters = 0, (0, 0)
         self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
         self.forgotten = 0
         """How often places and cells got new numbers."""
@@ -128,44 +133,33 @@ class LarkAnswers:
                 self._put(name, np.zeros(count, np.int32))
             return
         self._put_parser()
-        self._make()
+        lexer = Lexer(tables, is_local, effort)
+        rows = LexerTables(lexer, self._put_word)
+        self._parts = Parts(lexer, rows, Letters(rows))
+        self._put_letters()
         self._put_begins()
         self._put_vocabulary(vocabulary)
 
-    def _make(self) -> Parts:
-        """Make the lexer, the letters, and the liveness."""
-        lexer = Lexer(self._tables, self._is_local, self.effort)
-        rows = LexerTables(lexer, self._put_word)
-        self._parts = Parts(lexer, rows, Letters(rows))
-        self.liveness = Liveness(self._tables, self.letters, self.effort.limits)
-        self._put_liveness()
-        self._put_letters()
+    @property
+    def parts(self) -> Parts:
+        """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 50 ms."""
+        if self._parts is None:
+            assert self._kept is not None
+            of_lexer, of_letters, told = marshal.loads(self._kept.said["lexer"])
+            lexer = Lexer(self._tables, self._is_local, self.effort, of_lexer)
+            rows = LexerTables(lexer, self._put_word, self._kept.arrays)
+            self._told_classes, self._told_letters = told
+            self._parts = Parts(lexer, rows, Letters(rows, of_letters))
         return self._parts
 
     @property
-    def parts(self) -> Parts:
-        """What answers. Cost: where the arrays come from a file, once that of making it. Raises
-        StructgenError where it is not what the file was made from."""
-        if self._parts is not None:
-            return self._parts
-        assert self._kept is not None
-        try:
-            with self.effort.uncounted():
-                made = self._make()
-                for kind, number in self._kept.journal():
-                    if kind == -2:
-                        made.letters.class_of(number)
-                    elif kind == -1:
-                        made.rows.put_row(number)
-                    else:
-                        made.rows.start(kind, number)
-                self._put_letters()
-            self._kept.compare(made.rows)
-            made.rows.put_likes(self._kept.arrays["like"], self._kept.arrays["like_bytes"])
-        except BaseException:
-            self._parts = None
-            raise
-        return made
+    def liveness(self) -> Liveness:
+        """Which texts go on. Cost: where letters are new, and once where the arrays come from a file, that of
+        making it."""
+        if self._liveness is None or self._liveness.is_stale:
+            self._liveness = Liveness(self._tables, self.letters, self.effort.limits)
+            self._put_liveness(self._liveness)
+        return self._liveness
 
     @property
     def lexer(self) -> Lexer:
@@ -251,25 +245,23 @@ class LarkAnswers:
         self._grown.append(_TRIES, (-1, len(vocabulary.nodes), 0, 0, ranges, 1))
         self._grown.load(_WANTED, np.array([[-1, -1, -1, -1, -1, 0]], np.int64))
 
-    def _put_liveness(self) -> None:
+    def _put_liveness(self, made: Liveness) -> None:
         letters = self.letters
         self._told_letters = letters.known
-        self._put("actions", self.liveness.actions)
-        self._put("gotos", self.liveness.gotos)
-        self._put("certain", self.liveness.certain)
-        self._put_word("boundaries", self.liveness.boundaries)
+        self._put("actions", made.actions)
+        self._put("gotos", made.gotos)
+        self._put("certain", made.certain)
+        self._put_word("boundaries", made.boundaries)
         self._put_word("keeps_column", int(letters.keeps_column))
         self._put("letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32))
         self._put("letter_kind", np.array([kind for _terminal, kind in letters.letters], np.int32))
-        self._put("letter_boundary", self.liveness.boundary)
+        self._put("letter_boundary", made.boundary)
 
     def _put_letters(self) -> None:
         """Write the classes of endings; where there are new letters, the liveness anew."""
         letters = self.letters
-        if self.liveness.is_stale:
-            self.liveness = Liveness(self._tables, letters, self.effort.limits)
         if self._told_letters != letters.known:
-            self._put_liveness()
+            self._put_liveness(self.liveness)
         self._told_classes = len(letters.classes)
         flat = [one for some in letters.classes for one in some]
         self._put("class_at", np.cumsum([0, *map(len, letters.classes)]).astype(np.int32))
@@ -438,17 +430,20 @@ class LarkAnswers:
 
     # --- for a file -----------------------------------------------------------------------------------------
 
-    def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int32]]:
-        """Return copies of all arrays by the names of their fields, and the lexer's journal."""
-        held = {name: one for name, one in self._held.items() if not name.startswith("marks_")}
+    def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
+        """Return copies of all arrays by the names of their fields, and the lexer and its letters."""
+        arrays = {name: one for name, one in self._held.items() if not name.startswith("marks_")}
         if self._parts is None:
             assert self._kept is not None
-            return held, self._kept.said["journal"]
-        journal = np.array(self.lexer.journal, np.int32).reshape(-1, 2)
-        arrays = {**held, **self.rows.arrays}
+            lexer = self._kept.said["lexer"]
+        else:
+            arrays |= self.rows.arrays
+            told = self._told_classes, self._told_letters
+            written = marshal.dumps((self.lexer.kept, self.letters.kept, told), _MARSHAL)
+            lexer = np.frombuffer(written, np.uint8)
         return {
             name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
-        }, journal
+        }, lexer
 
     def kept_rows(
         self, of_states: npt.NDArray[np.int64], of_groups: npt.NDArray[np.int64]

@@ -9,8 +9,8 @@ their own: each reading of a text is exact by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,8 +68,11 @@ class LexerState(NamedTuple):
 class Lexer:
     """The states of the lexer of one grammar. Cost: 10 to 100 us a state. Not thread-safe."""
 
-    def __init__(self, tables: ParserTables, is_local: bool, effort: Effort) -> None:
-        """`is_local`: no lexeme looks behind its beginning."""
+    def __init__(
+        self, tables: ParserTables, is_local: bool, effort: Effort, kept: Sequence[Any] | None = None
+    ) -> None:
+        """`is_local`: no lexeme looks behind its beginning. `kept`: what another process has kept. Cost:
+        that of the patterns' instructions, and 4 us for each kept state."""
         self.tables, self.is_local, self.effort = tables, is_local, effort
         self.instructions = Instructions(tables)
         self.items = Items(self.instructions, effort)
@@ -79,24 +82,39 @@ class Lexer:
         self.carries: list[Carry] = []
         self._carry_of: dict[Carry, int] = {}
         self._starts: dict[tuple[int, int], int] = {}
-        self.journal: list[tuple[int, int]] = []
-        """What was asked first, in order, as far as numbers depend on it: (context, carry) of a start, (-1,
-        state) of a row. In the same order the numbers are the same."""
         self._nexts: list[Next | None] = [None]
         """What goes on behind a byte, by number; number 0: nothing."""
         self._next_of: dict[tuple[object, ...], int] = {}
         self._next_rows: dict[tuple[object, ...], Row] = {}
         self._moved: dict[tuple[int, ...], int] = {}
         """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
-        self._alike: dict[tuple[object, ...], int] = {}
+        self._alike: dict[object, int] = {}
         self._alike_of: dict[int, int] = {}
-        self._signs: dict[tuple[Guards, Behind | None], object] = {}
-        self._sign_of: dict[tuple[object, ...], int] = {}
+        self._signs: dict[object, object] = {}
+        self._sign_of: dict[object, int] = {}
         self._anywhere = self.items.behind_anywhere()
         self.nothing = self._carry(FREE, self._anywhere)
         """The carry that owes nothing: number 0."""
         self.first = self.nothing if is_local else self._carry(FREE, self.items.behind_start())
         """The carry before the text."""
+        if kept is not None:
+            numbered, carries, states, *alike = kept
+            self.items.load(*numbered)
+            self.carries = [Carry(guards, behind and Behind(*behind)) for guards, behind in carries]
+            self._carry_of = {one: number for number, one in enumerate(self.carries)}
+            self.states = [LexerState(*one[:4], one[4] and Behind(*one[4]), *one[5:]) for one in states]
+            self._numbers = {one: number for number, one in enumerate(self.states)}
+            self._alike_of, self._alike, self._signs, self._sign_of = alike
+
+    @property
+    def kept(self) -> tuple[Any, ...]:
+        """The states, carries, and which of these are alike, as plain values. Rows are made again."""
+        carries = [(guards, _plain(behind)) for guards, behind in self.carries]
+        states = [(*one[:4], _plain(one.behind), *one[5:]) for one in self.states]
+        told = ({_plain(key): of for key, of in some.items()} for some in (self._alike, self._sign_of))
+        alike, sign_of = told
+        signs = {_plain(key): sign for key, sign in self._signs.items() if isinstance(sign, int)}
+        return self.items.kept, carries, states, self._alike_of, alike, signs, sign_of
 
     def _carry(self, guards: Guards, behind: Behind | None) -> int:
         key = Carry(guards, behind)
@@ -121,7 +139,6 @@ class Lexer:
         key = context, carry
         known = self._starts.get(key)
         if known is None:
-            self.journal.append(key)
             guards, behind = self.carries[carry]
             closure, one = self.items.closure, self.tables.contexts[context]
             first, word = self.instructions.first, self.instructions.word
@@ -134,7 +151,6 @@ class Lexer:
 
     def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
-        self.journal.append((-1, number))
         items, words, unless, owed, behind, _ends, _begun = self.states[number]
         if not items:
             return np.full(self.width, DEAD, np.int32)
@@ -350,3 +366,8 @@ class Lexer:
         if last is not None:
             found.append(self._replaced(self.instructions.code[last].number, state.words, state.unless))
         return found
+
+
+def _plain(value: object) -> object:
+    """Return a value with plain tuples in place of named ones, which are equal to them."""
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 from weakref import ref
 
@@ -35,15 +34,6 @@ class Effort:
             part = Part()
             self._part, self._left = ref(part), self.limits.oracle_steps
         return part
-
-    @contextmanager
-    def uncounted(self) -> Iterator[None]:
-        """Count no steps in a block that repeats work: they were counted when it was done first."""
-        left, self._left = self._left, 1 << 62
-        try:
-            yield
-        finally:
-            self._left = left
 
     def spend(self, numbers: int) -> None:
         """Spend one step, and one for so many numbers. Raises LimitError (oracle_steps)."""

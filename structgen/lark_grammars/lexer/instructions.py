@@ -63,6 +63,8 @@ class Instructions:
         """The first instruction and the end of each look-behind."""
         self._look_of: dict[Node, int] = {}
         self._inner: dict[tuple[ByteNode, int], int] = {}
+        self.begun: list[tuple[int, int]] = []
+        """Of which instruction, and behind which byte, those were made that are inside of characters."""
         self._tables = tables
         contexts = tables.contexts
         words = {word for one in contexts for _terminal, of in one.unless for word in of}
@@ -95,11 +97,17 @@ class Instructions:
         self.code.append(instruction)
         return len(self.code) - 1
 
-    def inside(self, node: ByteNode, to: int) -> int:
-        """Return the instruction that waits for the rest of a character."""
+    def inside(self, at: int, byte: int) -> int:
+        """Return the instruction that waits for the rest of a character, behind a byte of one that waits for
+        more of it."""
+        one = self.code[at]
+        assert one.node is not None
+        node, to = one.node.after[byte], one.to[0]
+        assert node is not None
         number = self._inner.get((node, to))
         if number is None:
             number = self._inner[node, to] = self.put(Instruction(CHAR, [to], node))
+            self.begun.append((at, byte))
             self.looks_behind.append(self.looks_behind[to])
             self.ends_as.append(self.ends_as[to])
         return number

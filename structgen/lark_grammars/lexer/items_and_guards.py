@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -187,6 +187,20 @@ class Items:
         """... and those that have ended unless some others end."""
         self._looking: dict[int, bool] = {}
 
+    @property
+    def kept(self) -> tuple[Any, ...]:
+        """All that has numbers which states and carries name, as plain values (`load`)."""
+        return self.instructions.begun, list(map(tuple, self.guards)), list(map(tuple, self.items))
+
+    def load(self, begun: list[Any], guards: list[Any], items: list[Any]) -> None:
+        """Begin with what another process has kept. Cost: 2 us for each."""
+        for at, byte in begun:
+            self.instructions.inside(at, byte)
+        self.guards = [Guard(*one) for one in guards]
+        self._guard_of = {(holds, members): number for number, (holds, members) in enumerate(guards)}
+        for at, held in items:
+            self.item(at, held)
+
     def item(self, at: int, guards: Guards) -> int:
         """Return the number of an item."""
         number = self._item_of.get((at, guards))
@@ -349,7 +363,7 @@ class Items:
             if after is DONE:
                 found.add(one.to[0])
             elif after is not None:
-                found.add(self.instructions.inside(after, one.to[0]))
+                found.add(self.instructions.inside(at, byte))
         left = behind.left - 1 if behind.left else next(size for end, size in _CONTINUED if byte < end)
         threads = frozenset(found)
         if left:
@@ -412,7 +426,8 @@ class Items:
                 then_behind = None if behind is None else self.behind_of[behinds.numbers[place]]
                 items = self.closure(one.to[0], left, then_behind)
             elif then is not None and left is not None:
-                items = (self.item(self.instructions.inside(then, one.to[0]), left),)
+                inside = self.instructions.inside(at, self.instructions.bytes_of[place])
+                items = (self.item(inside, left),)
             made.append(self._list(items))
         self.effort.spend(len(made))
         return of.row(partition, made)

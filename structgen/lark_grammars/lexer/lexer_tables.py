@@ -5,7 +5,7 @@ Rows are made where they are asked for; -2 (UNKNOWN) stands where nobody has ask
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -32,10 +32,12 @@ class GrownArray:
         width: int,
         kind: type[np.generic],
         filled: int,
-        count: int = _FIRST_ROWS,
+        kept: npt.NDArray[Any] | None = None,
     ) -> None:
+        """`kept`: its rows, instead of empty ones."""
         self._told, self._filled = told, filled
-        self.rows: npt.NDArray[Any] = np.full((count, width), filled, kind)
+        first = np.full((_FIRST_ROWS, width), filled, kind) if kept is None else kept
+        self.rows: npt.NDArray[Any] = first.reshape(-1, width)
         told(address_of(self.rows))
 
     def reserve(self, count: int) -> None:
@@ -51,7 +53,10 @@ class GrownArray:
 class LexerTables:
     """The arrays of one lexer. `put` tells compiled code a number by the name of its field."""
 
-    def __init__(self, lexer: Lexer, put: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, lexer: Lexer, put: Callable[[str, int], None], kept: Mapping[str, npt.NDArray[Any]] | None = None
+    ) -> None:
+        """`kept`: the arrays that another process has kept; they are written to."""
         self.lexer = lexer
         tables, width = lexer.tables, lexer.width
         indentation = tables.indentation
@@ -59,7 +64,8 @@ class LexerTables:
         self.contexts = len(tables.contexts)
 
         def grown(name: str, columns: int, kind: type[np.generic], filled: int) -> GrownArray:
-            return GrownArray(lambda address: put(name, address), columns, kind, filled)
+            rows = None if kept is None else kept[name]
+            return GrownArray(lambda address: put(name, address), columns, kind, filled, rows)
 
         self._moves = grown("moves", width, np.int32, UNKNOWN)
         self._end_at = grown("lexeme_end_at", 2, np.int32, 0)
@@ -73,11 +79,15 @@ class LexerTables:
         self._starts = grown("starts", self.contexts, np.int32, UNKNOWN)
         self._carry_moves = grown("carry_moves", width, np.uint8, UNASKED)
         self._carry_bytes = grown("carry_bytes", 8, np.int64, 0)
-        self.classes = np.array(lexer.classes, np.uint8)
+        classes = np.array(lexer.classes, np.uint8) if kept is None else kept["classes"]
+        self.classes = classes.reshape(-1)
         put("classes", address_of(self.classes))
         put("width", width)
         put("contexts", self.contexts)
         self._noted = self._end_count = self._last_count = 0
+        if kept is not None:
+            self._noted, self._end_count = len(kept["moves"]), len(kept["lexeme_ends"])
+            self._last_count = len(kept["lasts"])
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -120,11 +130,6 @@ class LexerTables:
         return sum(int(one.rows.nbytes) for one in arrays)
 
     # --- answers --------------------------------------------------------------------------------------------
-
-    def put_likes(self, like: npt.NDArray[np.int32], like_bytes: npt.NDArray[np.int64]) -> None:
-        """Write as which other states the records of the first ones are made: the records know it."""
-        self._like.rows[: len(like)] = like
-        self._like_bytes.rows[: len(like)] = like_bytes
 
     def put_row(self, state: int) -> None:
         """Write the moves of a state."""

@@ -20,13 +20,13 @@ checked, because an ignored lexeme may take in what must come: behind `#` of `/#
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from structgen.lark_grammars.lexer.instructions import NO_TERMINAL
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
-from structgen.lark_grammars.lexer.newline_widths import widths_of
+from structgen.lark_grammars.lexer.newline_widths import Widths, widths_of
 from structgen.lark_grammars.liveness.cells import blocks_are_even
 from structgen.lark_grammars.reading.loaded_grammar import END
 
@@ -45,12 +45,20 @@ _MOST_STARTS: Final = 4096
 none at all once the letters are made."""
 
 
+_MADE_AGAIN: Final = (
+    "rows", "lexer", "tables", "_ignored", "_insides", "_behind_of", "_taken", "_terminals", "_after", "_voids",
+    "_least_of", "_found_by", "_ends",
+)  # fmt: skip
+"""What is not kept: the grammar's tables say it, or the lexer."""
+
+
 class Letters:
     """The letters, kinds and classes of endings of one grammar. Their numbers stay; more may come
     (`letters` grows: then the saturation is made again)."""
 
-    def __init__(self, rows: LexerTables) -> None:
-        """Cost: what begins a lexeme in each context, and what ends it. Raises LimitError."""
+    def __init__(self, rows: LexerTables, kept: dict[str, Any] | None = None) -> None:
+        """`kept`: what another process has kept, of a lexer with the same numbers. Cost: else what begins a
+        lexeme in each context, and what ends it. Raises LimitError."""
         self.rows, self.lexer = rows, rows.lexer
         self.tables = rows.lexer.tables
         indentation = self.tables.indentation
@@ -67,6 +75,11 @@ class Letters:
         self._after: dict[int, dict[int, tuple[int, ...]]] = {}
         self._voids: dict[int, bool] = {}
         self._least_of: dict[frozenset[int], frozenset[int]] = {}
+        if kept is not None:
+            self._put_empty()
+            vars(self).update(kept)
+            self.widths = Widths(*self.widths)
+            return
         for context in range(rows.contexts):
             rows.start(context, self.lexer.nothing)
         for byte in _SEPARATORS if self.lexer.is_local else b"":
@@ -89,6 +102,12 @@ class Letters:
         """Whether letters tell how lines go on, if a newline's column is of no matter."""
         self.keeps_column = not (self.widths.goes_on and self.tell_lines)
         """Whether the column matters that a newline has so far."""
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What was decided, as plain values."""
+        found = {name: one for name, one in vars(self).items() if name not in _MADE_AGAIN}
+        return found | {"widths": tuple(self.widths)}
 
     def _behind_newline(self, carry: int) -> list[int]:
         """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
@@ -133,8 +152,7 @@ class Letters:
         self._put_letters([(END, 0)])
         self._frees: dict[int, bool] = {}
         self._found: dict[tuple[int, int], frozenset[int]] = {}
-        self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
-        self._ends: dict[int, dict[int, frozenset[int]]] = {}
+        self._put_empty()
         self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
         """The contexts in which each kind may be met behind a terminal that the parser reads."""
         self.classes: list[tuple[int, ...]] = [()]
@@ -145,6 +163,11 @@ class Letters:
         self.first_kind = self._kind(self.lexer.first)
         """The kind of the carry before the text."""
         self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
+
+    def _put_empty(self) -> None:
+        """Forget what the lexer says again."""
+        self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
+        self._ends: dict[int, dict[int, frozenset[int]]] = {}
 
     def _find_parted(self, separator: int) -> None:
         """Begin anew with a separator in all contexts in which it separates."""
@@ -427,7 +450,6 @@ class Letters:
     def class_of(self, state: int) -> int:
         """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
         if self.rows.end_class[state] < 0:
-            self.lexer.journal.append((-2, state))
             bits = self.letters_of(state)
             fresh = bits & ~(self._dropped[0] | self.unsettled | self.noted)
             if self.is_large:
