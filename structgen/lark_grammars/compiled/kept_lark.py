@@ -138,7 +138,7 @@ def contents(
     ends = np.flatnonzero(nodes[:, L.LarkState.mode] == FINISHED)
     numbers = {"start": start, "finished": int(ends[0]) if len(ends) else -1, "lexeme": lexeme}
     numbers |= {name: int(grown.context[word_of(L.LarkContext, name)]) for name in _WORDS}
-    said = {"lexer": lexer, "masked": masked, "dense": rows, **slots}
+    said: Arrays = {"lexer": lexer, "masked": masked, "dense": rows, **slots}
     said["crcs"] = np.array([crc_of(row) for row in rows], np.uint32)
     parts = ("array", arrays), ("table", tables), ("said", said)
     return numbers, {f"{kind}:{name}": one for kind, some in parts for name, one in some.items()}

@@ -19,7 +19,7 @@ from structgen.lark_grammars.compiled.kept_lark import KeptParts
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import STATES_COUNTED, Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
-from structgen.lark_grammars.liveness.lark_liveness import Liveness, Reading
+from structgen.lark_grammars.liveness.lark_liveness import Liveness, Reading, Solved
 from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.forgetting import forget
@@ -33,6 +33,7 @@ from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import VocabularyStore
+from structgen.system.garbage import uncollected
 from structgen.tokens.vocabulary import Vocabulary
 
 _CROSSINGS_PER_NODE: Final = 4
@@ -119,6 +120,7 @@ class LarkAnswers:
         self._held: dict[str, npt.NDArray[Any]] = {}
         self._parts: Parts | None = None
         self._liveness: Liveness | None = None
+        self._solved: Solved | None = None
         self._told_classes, self._told_letters = 0, (0, 0)
         self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
         self.forgotten = 0
@@ -145,11 +147,13 @@ class LarkAnswers:
         """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 50 ms."""
         if self._parts is None:
             assert self._kept is not None
-            of_lexer, of_letters, told = marshal.loads(self._kept.said["lexer"])
-            lexer = Lexer(self._tables, self._is_local, self.effort, of_lexer)
-            rows = LexerTables(lexer, self._put_word, self._kept.arrays)
-            self._told_classes, self._told_letters = told
-            self._parts = Parts(lexer, rows, Letters(rows, of_letters))
+            with uncollected():
+                of_lexer, of_letters, told, solved = marshal.loads(self._kept.said["lexer"].data)
+                lexer = Lexer(self._tables, self._is_local, self.effort, of_lexer)
+                rows = LexerTables(lexer, self._put_word, self._kept.arrays)
+                self._told_classes, self._told_letters = told
+                self._solved = Solved(*solved)
+                self._parts = Parts(lexer, rows, Letters(rows, of_letters))
         return self._parts
 
     @property
@@ -157,7 +161,9 @@ class LarkAnswers:
         """Which texts go on. Cost: where letters are new, and once where the arrays come from a file, that of
         making it."""
         if self._liveness is None or self._liveness.is_stale:
-            self._liveness = Liveness(self._tables, self.letters, self.effort.limits)
+            known = self._tables, self.letters, self.effort.limits, self._solved
+            self._liveness = Liveness(*known, self._held.get("certain"))
+            self._solved = None
             self._put_liveness(self._liveness)
         return self._liveness
 
@@ -439,7 +445,9 @@ class LarkAnswers:
         else:
             arrays |= self.rows.arrays
             told = self._told_classes, self._told_letters
-            written = marshal.dumps((self.lexer.kept, self.letters.kept, told), _MARSHAL)
+            solved = self._solved if self._liveness is None else self._liveness.solved
+            assert solved is not None
+            written = marshal.dumps((self.lexer.kept, self.letters.kept, told, tuple(solved)), _MARSHAL)
             lexer = np.frombuffer(written, np.uint8)
         return {
             name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()

@@ -102,7 +102,9 @@ class Lexer:
             self.items.load(*numbered)
             self.carries = [Carry(guards, behind and Behind(*behind)) for guards, behind in carries]
             self._carry_of = {one: number for number, one in enumerate(self.carries)}
-            self.states = [LexerState(*one[:4], one[4] and Behind(*one[4]), *one[5:]) for one in states]
+            self.states = [
+                LexerState._make((*one[:4], one[4] and Behind(*one[4]), *one[5:])) for one in states
+            ]
             self._numbers = {one: number for number, one in enumerate(self.states)}
             self._alike_of, self._alike, self._signs, self._sign_of = alike
 

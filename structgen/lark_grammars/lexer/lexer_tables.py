@@ -54,7 +54,10 @@ class LexerTables:
     """The arrays of one lexer. `put` tells compiled code a number by the name of its field."""
 
     def __init__(
-        self, lexer: Lexer, put: Callable[[str, int], None], kept: Mapping[str, npt.NDArray[Any]] | None = None
+        self,
+        lexer: Lexer,
+        put: Callable[[str, int], None],
+        kept: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> None:
         """`kept`: the arrays that another process has kept; they are written to."""
         self.lexer = lexer

@@ -57,18 +57,38 @@ class Reading(NamedTuple):
     """Whether it is the lexeme from which a search began."""
 
 
+class Solved(NamedTuple):
+    """A fixpoint, and what it was solved for."""
+
+    known: tuple[int, int]
+    """The letters (`Letters.known`)."""
+    kinds: int
+    values: bytes
+    accepts: bytes
+
+
 class Liveness:
     """What is certain, and exact answers, for one grammar with the letters that it has now."""
 
-    def __init__(self, tables: ParserTables, letters: Letters, limits: Limits) -> None:
-        """Cost: 5 to 150 ms. Raises LimitError (oracle_steps)."""
+    def __init__(
+        self,
+        tables: ParserTables,
+        letters: Letters,
+        limits: Limits,
+        solved: Solved | None = None,
+        certain: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
+        """`solved`, `certain`: of another process; they serve if the letters are the same. Cost: 5 to 150 ms,
+        a fifth of it with them. Raises LimitError (oracle_steps)."""
         self._tables, self._letters, self._limits = tables, letters, limits
-        self._make()
+        self._make(solved, certain)
 
-    def _make(self) -> None:
+    def _make(self, solved: Solved | None = None, certain: npt.NDArray[np.uint8] | None = None) -> None:
         """Solve it for the letters that there are."""
         tables, letters = self._tables, self._letters
-        self._noted, kinds = letters.noted, len(letters.kinds) + _SPARE_KINDS
+        solved = None if solved is None or solved.known != letters.known else solved
+        kinds = len(letters.kinds) + _SPARE_KINDS if solved is None else solved.kinds
+        self._noted, self._known = letters.noted, letters.known
         self._kinds, indentation = kinds, tables.indentation
         told = b"\n\t " if letters.keeps_column else b""
         self._bytes = {(kind, byte * (byte in told)) for byte, kind in enumerate(letters.lexer.classes)}
@@ -101,8 +121,12 @@ class Liveness:
         if self.is_stale:  # behind boundaries new letters came
             self._make()
             return
-        self._solve(variables)
-        self.certain = self._find_certain()
+        self._solve(variables, solved)
+        shape = len(tables.actions), self.boundaries, 2
+        if solved is not None and certain is not None and certain.size == np.prod(shape):
+            self.certain = certain.reshape(shape)
+        else:
+            self.certain = self._find_certain()
         if not self.is_exact:
             self.certain[:] = 0
         """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
@@ -198,10 +222,19 @@ class Liveness:
         variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
         return variables
 
-    def _solve(self, variables: npt.NDArray[np.int32]) -> None:
+    @property
+    def solved(self) -> Solved:
+        """The fixpoint, for another process."""
+        return Solved(self._known, self._kinds, self._values.tobytes(), self._accepts.tobytes())
+
+    def _solve(self, variables: npt.NDArray[np.int32], solved: Solved | None) -> None:
         state = self._cell_state
         slots = np.diff(self._slot_at)[state[variables[:, 0]]]
         self._value_at = np.cumsum(slots) - slots
+        if solved is not None:
+            self._values = np.frombuffer(solved.values, np.uint64).reshape(-1, self._words).copy()
+            self._accepts = np.frombuffer(solved.accepts, np.uint8).copy()
+            return
         room = max(_FIRST_USES, _USES * len(variables))
         while True:
             self._values = np.zeros((int(slots.sum()), self._words), np.uint64)

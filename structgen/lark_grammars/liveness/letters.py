@@ -46,8 +46,8 @@ none at all once the letters are made."""
 
 
 _MADE_AGAIN: Final = (
-    "rows", "lexer", "tables", "_ignored", "_insides", "_behind_of", "_taken", "_terminals", "_after", "_voids",
-    "_least_of", "_found_by", "_ends",
+    "rows", "lexer", "tables", "_ignored", "_insides", "_behind_of", "_taken", "_terminals", "_after",
+    "_voids", "_least_of", "_found_by", "_ends",
 )  # fmt: skip
 """What is not kept: the grammar's tables say it, or the lexer."""
 
@@ -78,7 +78,7 @@ class Letters:
         if kept is not None:
             self._put_empty()
             vars(self).update(kept)
-            self.widths = Widths(*self.widths)
+            self.widths = Widths(*kept["widths"])
             return
         for context in range(rows.contexts):
             rows.start(context, self.lexer.nothing)
