@@ -152,7 +152,7 @@ class LarkAnswers:
                 lexer = Lexer(self._tables, self._is_local, self.effort, of_lexer)
                 rows = LexerTables(lexer, self._put_word, self._kept.arrays)
                 self._told_classes, self._told_letters = told
-                self._solved = Solved(*solved)
+                self._solved = Solved._make((*solved, self._held["certain"]))
                 self._parts = Parts(lexer, rows, Letters(rows, of_letters))
         return self._parts
 
@@ -161,9 +161,8 @@ class LarkAnswers:
         """Which texts go on. Cost: where letters are new, and once where the arrays come from a file, that of
         making it."""
         if self._liveness is None or self._liveness.is_stale:
-            known = self._tables, self.letters, self.effort.limits, self._solved
-            self._liveness = Liveness(*known, self._held.get("certain"))
-            self._solved = None
+            known = self._tables, self.letters, self.effort.limits
+            self._liveness, self._solved = Liveness(*known, self._solved), None
             self._put_liveness(self._liveness)
         return self._liveness
 
@@ -444,10 +443,9 @@ class LarkAnswers:
             lexer = self._kept.said["lexer"]
         else:
             arrays |= self.rows.arrays
-            told = self._told_classes, self._told_letters
-            solved = self._solved if self._liveness is None else self._liveness.solved
-            assert solved is not None
-            written = marshal.dumps((self.lexer.kept, self.letters.kept, told, tuple(solved)), _MARSHAL)
+            told, solved = (self._told_classes, self._told_letters), self._solved or self.liveness.solved
+            with uncollected():
+                written = marshal.dumps((self.lexer.kept, self.letters.kept, told, solved[:-1]), _MARSHAL)
             lexer = np.frombuffer(written, np.uint8)
         return {
             name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()

@@ -6,6 +6,7 @@ Rows are made where they are asked for; -2 (UNKNOWN) stands where nobody has ask
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -57,7 +58,7 @@ class LexerTables:
         self,
         lexer: Lexer,
         put: Callable[[str, int], None],
-        kept: Mapping[str, npt.NDArray[Any]] | None = None,
+        kept: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
     ) -> None:
         """`kept`: the arrays that another process has kept; they are written to."""
         self.lexer = lexer
@@ -67,8 +68,7 @@ class LexerTables:
         self.contexts = len(tables.contexts)
 
         def grown(name: str, columns: int, kind: type[np.generic], filled: int) -> GrownArray:
-            rows = None if kept is None else kept[name]
-            return GrownArray(lambda address: put(name, address), columns, kind, filled, rows)
+            return GrownArray(lambda address: put(name, address), columns, kind, filled, kept.get(name))
 
         self._moves = grown("moves", width, np.int32, UNKNOWN)
         self._end_at = grown("lexeme_end_at", 2, np.int32, 0)
@@ -82,15 +82,12 @@ class LexerTables:
         self._starts = grown("starts", self.contexts, np.int32, UNKNOWN)
         self._carry_moves = grown("carry_moves", width, np.uint8, UNASKED)
         self._carry_bytes = grown("carry_bytes", 8, np.int64, 0)
-        classes = np.array(lexer.classes, np.uint8) if kept is None else kept["classes"]
-        self.classes = classes.reshape(-1)
+        self.classes = kept.get("classes", np.array(lexer.classes, np.uint8)).reshape(-1)
         put("classes", address_of(self.classes))
         put("width", width)
         put("contexts", self.contexts)
-        self._noted = self._end_count = self._last_count = 0
-        if kept is not None:
-            self._noted, self._end_count = len(kept["moves"]), len(kept["lexeme_ends"])
-            self._last_count = len(kept["lasts"])
+        counts = (len(kept.get(name, ())) for name in ("moves", "lexeme_ends", "lasts"))
+        self._noted, self._end_count, self._last_count = counts
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

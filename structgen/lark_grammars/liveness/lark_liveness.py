@@ -60,42 +60,38 @@ class Reading(NamedTuple):
 class Solved(NamedTuple):
     """A fixpoint, and what it was solved for."""
 
-    known: tuple[int, int]
-    """The letters (`Letters.known`)."""
-    kinds: int
+    known: tuple[int, int, int]
+    """Bits of the letters that were met; how many letters there were, and for how many kinds room."""
     values: bytes
     accepts: bytes
+    certain: npt.NDArray[np.uint8]
 
 
 class Liveness:
     """What is certain, and exact answers, for one grammar with the letters that it has now."""
 
     def __init__(
-        self,
-        tables: ParserTables,
-        letters: Letters,
-        limits: Limits,
-        solved: Solved | None = None,
-        certain: npt.NDArray[np.uint8] | None = None,
+        self, tables: ParserTables, letters: Letters, limits: Limits, solved: Solved | None = None
     ) -> None:
-        """`solved`, `certain`: of another process; they serve if the letters are the same. Cost: 5 to 150 ms,
-        a fifth of it with them. Raises LimitError (oracle_steps)."""
+        """`solved`: in another process; it serves if the same letters are met. Cost: 5 to 500 ms, with it a
+        fifth. Raises LimitError (oracle_steps)."""
         self._tables, self._letters, self._limits = tables, letters, limits
-        self._make(solved, certain)
+        self._make(solved)
 
-    def _make(self, solved: Solved | None = None, certain: npt.NDArray[np.uint8] | None = None) -> None:
+    def _make(self, solved: Solved | None = None) -> None:
         """Solve it for the letters that there are."""
         tables, letters = self._tables, self._letters
-        solved = None if solved is None or solved.known != letters.known else solved
-        kinds = len(letters.kinds) + _SPARE_KINDS if solved is None else solved.kinds
-        self._noted, self._known = letters.noted, letters.known
+        known = letters.noted, len(letters.letters), len(letters.kinds) + _SPARE_KINDS
+        if solved is not None and (known[0] != solved.known[0] or len(letters.kinds) > solved.known[2]):
+            solved = None
+        self._noted, self._count, kinds = known if solved is None else solved.known
         self._kinds, indentation = kinds, tables.indentation
         told = b"\n\t " if letters.keeps_column else b""
         self._bytes = {(kind, byte * (byte in told)) for byte, kind in enumerate(letters.lexer.classes)}
-        self._known_letters = (1 << len(letters.letters)) - 1
+        self._known_letters = (1 << self._count) - 1
         newline = -1 if indentation is None else indentation.newline
         self._newline = newline
-        made = self._bounded()
+        made = self._bounded()[: self._count]
         self._indents, self._dedents, self._last_dedent = dict[int, int](), dict[int, int](), 0
         self.boundaries = kinds
         if indentation is not None:
@@ -123,8 +119,8 @@ class Liveness:
             return
         self._solve(variables, solved)
         shape = len(tables.actions), self.boundaries, 2
-        if solved is not None and certain is not None and certain.size == np.prod(shape):
-            self.certain = certain.reshape(shape)
+        if solved is not None and solved.certain.size == np.prod(shape):
+            self.certain = solved.certain.reshape(shape)
         else:
             self.certain = self._find_certain()
         if not self.is_exact:
@@ -225,7 +221,8 @@ class Liveness:
     @property
     def solved(self) -> Solved:
         """The fixpoint, for another process."""
-        return Solved(self._known, self._kinds, self._values.tobytes(), self._accepts.tobytes())
+        known = self._noted, self._count, self._kinds
+        return Solved(known, self._values.tobytes(), self._accepts.tobytes(), self.certain)
 
     def _solve(self, variables: npt.NDArray[np.int32], solved: Solved | None) -> None:
         state = self._cell_state
@@ -252,8 +249,7 @@ class Liveness:
         """Return which boundaries each state may have."""
         tables = self._tables
         found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
-        count = len(self._letters.letters)
-        noted = [one >= count or bool(self._noted >> one & 1) for one in range(len(self._terminal))]
+        noted = [one >= self._count or bool(self._noted >> one & 1) for one in range(len(self._terminal))]
         where = (by_letter > 0) & np.array(noted)
         found[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
         found[tables.start, self._letters.first_kind] = True

@@ -75,8 +75,9 @@ class Letters:
         self._after: dict[int, dict[int, tuple[int, ...]]] = {}
         self._voids: dict[int, bool] = {}
         self._least_of: dict[frozenset[int], frozenset[int]] = {}
+        self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
+        self._ends: dict[int, dict[int, frozenset[int]]] = {}
         if kept is not None:
-            self._put_empty()
             vars(self).update(kept)
             self.widths = Widths(*kept["widths"])
             return
@@ -152,7 +153,8 @@ class Letters:
         self._put_letters([(END, 0)])
         self._frees: dict[int, bool] = {}
         self._found: dict[tuple[int, int], frozenset[int]] = {}
-        self._put_empty()
+        self._found_by.clear()
+        self._ends.clear()
         self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
         """The contexts in which each kind may be met behind a terminal that the parser reads."""
         self.classes: list[tuple[int, ...]] = [()]
@@ -163,11 +165,6 @@ class Letters:
         self.first_kind = self._kind(self.lexer.first)
         """The kind of the carry before the text."""
         self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
-
-    def _put_empty(self) -> None:
-        """Forget what the lexer says again."""
-        self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
-        self._ends: dict[int, dict[int, frozenset[int]]] = {}
 
     def _find_parted(self, separator: int) -> None:
         """Begin anew with a separator in all contexts in which it separates."""
