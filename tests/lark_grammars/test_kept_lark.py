@@ -14,7 +14,7 @@ from typing import Any
 
 import grammars_drawn as drawn
 import pytest
-from test_lark_machine import GRAMMARS, TOKENS
+from test_lark_machine import GRAMMARS, LONGER, TOKENS
 
 import structgen as sg
 from structgen.core.compiled import State
@@ -24,6 +24,7 @@ from structgen.maskbench import vocabularies
 from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
 from structgen.store.mask_store import MaskStore
 
+PIECES = [*(bytes((one,)) for one in range(256)), *LONGER]
 Asked = dict[bytes, tuple[list[int], bool, bytes]]
 
 
@@ -67,6 +68,43 @@ def test_a_file_answers_as_the_grammar_did_and_further_texts_are_read_on(seed: i
         found, compiled = again(grammar, tmp_path, most)
         assert found == {text: whole[text] for text in found}
         assert (compiled._kept is None) == (most == 3)
+
+
+def walked(compiled: CompiledLark, source: random.Random, most: int) -> Asked:
+    """Return what is answered along a text of some random tokens."""
+    found: Asked = {}
+    text, index = b"", compiled.start.index
+    for _ in range(most):
+        state = State(compiled, index)
+        allowed = compiled.allowed(state)
+        found[text] = allowed, compiled.may_end(index), compiled.completion(state)
+        some = [PIECES[token] for token in allowed if token < len(PIECES)]
+        if not some:
+            break
+        piece = source.choice(some)
+        text, index = text + piece, compiled.bytes_index(index, piece)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8100, 8148))
+def test_processes_that_read_other_texts_go_on_one_after_another(seed: int, tmp_path: Path) -> None:
+    text, postlex = drawn.drawn(seed, looks=seed % 3 == 1), None
+    if seed % 3 == 2:
+        text, postlex = drawn.drawn_blocks(seed), drawn.Blocks()
+    if drawn.judge(text, postlex) is None:
+        pytest.skip("lark refuses it")
+    grammar = sg.lark(text, postlex=postlex)
+    try:
+        asked(CompiledLark(grammar, TOKENS, None, False), 40)
+    except sg.StructgenError:
+        pytest.skip("it has no text, or a limit")
+    for walk in range(5):
+        store = MaskStore(tmp_path)
+        compiled = CompiledLark(grammar, TOKENS, None, store)
+        for one in (compiled, compiled.anew()):
+            expected = walked(CompiledLark(grammar, TOKENS, None, False), random.Random(f"{seed} {walk}"), 12)
+            assert walked(one, random.Random(f"{seed} {walk}"), 12) == expected
+        store.flush()
 
 
 def test_nothing_is_made_for_what_the_file_has(tmp_path: Path) -> None:
