@@ -17,7 +17,7 @@ import pytest
 
 import structgen as sg
 from structgen.errors import StoreWarning
-from structgen.lark_grammars.compiled.kept_lark import LarkKeeper
+from structgen.lark_grammars.compiled.written_lark import LarkKeeper
 from structgen.store import grammar_files
 from structgen.store.grammar_files import GRAMMAR_SUFFIX
 from structgen.system.resources import small_tokenizer

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, TypeAlias, Union
 
 from structgen.errors import LimitError
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
-from structgen.lark_grammars.compiled.costs import UNREACHABLE, Costs, Distances
+from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances, SymbolCosts
 from structgen.lark_grammars.compiled.lark_completions import Endings, place_after, text_ends
 from structgen.lark_grammars.compiled.lark_language import bytes_alone
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
@@ -274,7 +274,7 @@ class Proofs:
         self._behind: dict[tuple[int, int], bool] = {}
         self._plans: dict[int, list[Rest]] = {}
         self._endings: dict[int, Endings] = {}
-        costs = Costs(reader.planned.answers.letters, is_whole=False)
+        costs = SymbolCosts(reader.planned.answers.letters, is_whole=False)
         self._distances = Distances(costs, reader.planned.cells)
 
     def is_live(self, item: Item) -> bool:

@@ -19,7 +19,7 @@ _LONGEST: Final = 64
 """Bytes of such a text, at most."""
 
 
-class Beaten(NamedTuple):
+class BeatenTerminal(NamedTuple):
     """A terminal without lexemes, by number."""
 
     terminal: int
@@ -28,7 +28,7 @@ class Beaten(NamedTuple):
     has_text: bool
 
 
-def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[Beaten]:
+def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenTerminal]:
     """Return the terminals that the lexer looks for in some context, and never makes. Cost: the lexer's
     automaton. Raises LimitError."""
     effort = Effort(limits)
@@ -36,7 +36,7 @@ def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[Beaten]
         return beaten_in(Letters(LexerTables(Lexer(tables, is_local, effort), lambda _name, _value: None)))
 
 
-def beaten_in(letters: Letters) -> list[Beaten]:
+def beaten_in(letters: Letters) -> list[BeatenTerminal]:
     """As `beaten`, of a lexer that is there."""
     made, contexts = {terminal for terminal, _kind in letters.letters}, dict[int, list[int]]()
     for number, context in enumerate(letters.tables.contexts):
@@ -46,7 +46,7 @@ def beaten_in(letters: Letters) -> list[Beaten]:
     for terminal, numbers in sorted(contexts.items()):
         texts = list(_texts(letters.lexer, terminal))
         winners = frozenset(_winners(letters.rows, texts, numbers))
-        found.append(Beaten(terminal, winners, bool(texts)))
+        found.append(BeatenTerminal(terminal, winners, bool(texts)))
     return found
 
 

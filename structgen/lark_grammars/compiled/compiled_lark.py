@@ -14,10 +14,11 @@ from structgen.core.dfa import explicit_of_parser
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.beaten import beaten_in
-from structgen.lark_grammars.compiled.kept_lark import KeptParts, LarkKeeper, identity_of, read, records_of
+from structgen.lark_grammars.compiled.kept_lark import KeptParts, identity_of, read
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers, scratch_of
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests
 from structgen.lark_grammars.compiled.lark_expected import Expectations
+from structgen.lark_grammars.compiled.written_lark import LarkKeeper, records_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.cells import usable_rules
@@ -246,9 +247,9 @@ class CompiledLark(CompiledGrammar):
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
         first."""
-        with self.lock, self._effort.begin():
+        with self.lock:
             self._attached()
-            return self._answers.prepare(self._tables.nbytes() + room, progress)
+            return self._answers.prepare(self.nbytes + room, progress)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa).
@@ -279,7 +280,7 @@ class CompiledLark(CompiledGrammar):
 
     def stack(self, place: int) -> int:
         """Return the cell on top of the stack at a place."""
-        return int(self._tables.rows(_PLACES)[place, L.Place.stack])
+        return int(self._tables.rows(_PLACES)[place, L.LarkPlace.stack])
 
     # --- size -----------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ def product(one: Matrix, two: Matrix) -> Matrix:
     return found
 
 
-class Costs:
+class SymbolCosts:
     """The least costs of symbols. Cost: 10 to 100 ms, once a grammar."""
 
     def __init__(self, letters: Letters, is_whole: bool = True) -> None:
@@ -188,7 +188,7 @@ class Costs:
 class Distances:
     """The least costs of stacks, remembered by what was reduced above a cell."""
 
-    def __init__(self, costs: Costs, cells: Any) -> None:
+    def __init__(self, costs: SymbolCosts, cells: Any) -> None:
         """`cells`: a function that returns the cells of the stacks, rows of (state, cell below)."""
         self._costs, self._cells, self._tables = costs, cells, costs._tables
         self._known: dict[tuple[int, int], npt.NDArray[np.int64]] = {}

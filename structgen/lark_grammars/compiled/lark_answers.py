@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from structgen.lark_grammars.compiled.kept_lark import KeptParts
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import STATES_COUNTED, Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
-from structgen.lark_grammars.liveness.lark_liveness import Liveness, Reading, Solved
+from structgen.lark_grammars.liveness.lark_liveness import LexemeReading, Liveness, Solved
 from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.forgetting import forget
@@ -90,7 +91,7 @@ def scratch_of(holder: threading.local, vocabulary: Vocabulary) -> Scratch:
     return found
 
 
-class Parts(NamedTuple):
+class LexerParts(NamedTuple):
     """What answers: made when it is first asked, where the arrays come from a file."""
 
     lexer: Lexer
@@ -118,7 +119,7 @@ class LarkAnswers:
         self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
         self._needs = grown.needs
         self._held: dict[str, npt.NDArray[Any]] = {}
-        self._parts: Parts | None = None
+        self._parts: LexerParts | None = None
         self._liveness: Liveness | None = None
         self._solved: Solved | None = None
         self._told_classes, self._told_letters = 0, (0, 0)
@@ -137,13 +138,13 @@ class LarkAnswers:
         self._put_parser()
         lexer = Lexer(tables, is_local, effort)
         rows = LexerTables(lexer, self._put_word)
-        self._parts = Parts(lexer, rows, Letters(rows))
+        self._parts = LexerParts(lexer, rows, Letters(rows))
         self._put_letters()
         self._put_begins()
         self._put_vocabulary(vocabulary)
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> LexerParts:
         """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 50 ms."""
         if self._parts is None:
             assert self._kept is not None
@@ -153,7 +154,7 @@ class LarkAnswers:
                 rows = LexerTables(lexer, self._put_word, self._kept.arrays)
                 self._told_classes, self._told_letters = told
                 self._solved = solved and Solved._make((*solved, self._held["certain"]))
-                self._parts = Parts(lexer, rows, Letters(rows, of_letters))
+                self._parts = LexerParts(lexer, rows, Letters(rows, of_letters))
         return self._parts
 
     @property
@@ -385,7 +386,7 @@ class LarkAnswers:
 
     def widths(self, place: int) -> list[int]:
         """Return the widths of the open blocks at a place, the last one first."""
-        cell, found = int(self._grown.rows(_PLACES)[place, L.Place.widths]), []
+        cell, found = int(self._grown.rows(_PLACES)[place, L.LarkPlace.widths]), []
         while cell >= 0:
             width, cell = self._grown.rows(_CELLS)[cell].tolist()
             found.append(-1 - width)
@@ -393,11 +394,11 @@ class LarkAnswers:
 
     def brackets(self, place: int) -> int:
         """Return how many brackets are open at a place."""
-        return int(self._grown.rows(_PLACES)[place, L.Place.brackets])
+        return int(self._grown.rows(_PLACES)[place, L.LarkPlace.brackets])
 
     def top(self, place: int) -> int:
         """Return the state of the parser at a place."""
-        return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.Place.stack], 0])
+        return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.LarkPlace.stack], 0])
 
     def tells(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
@@ -418,7 +419,7 @@ class LarkAnswers:
             stack = int(cells[stack, 1])
         numbers.reverse()
         states = cells[numbers, 0].tolist()
-        reading = Reading(tuple(states), tuple(self.widths(place)), brackets, lexeme, column)
+        reading = LexemeReading(tuple(states), tuple(self.widths(place)), brackets, lexeme, column)
         lives, lowest = self.liveness.reaches_end(reading, letters)
         return lives, numbers[lowest]
 
@@ -471,36 +472,44 @@ class LarkAnswers:
 
     def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
         """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
-        behind them, until the tables have so many bytes. Returns how many there are."""
-        rows, lexer, done, of = self.rows, self.lexer, 0, L.Record
-        table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS), [of.trie, of.lexeme]]
+        behind them, until all has so many bytes. Returns how many there are."""
+        table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS)]
+        table = table[:, [L.LarkRecord.trie, L.LarkRecord.lexeme]]
         known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
-        starts = [rows.start(context, lexer.nothing) for context in range(rows.contexts)]
-        pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
-        queue = list(pending)
-        for trie, state in queue:
-            if self._grown.nbytes() > most:
+        with self.effort.begin():
+            starts = [self.rows.start(context, self.lexer.nothing) for context in range(self.rows.contexts)]
+            pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
+        queue, done = list(pending), 0
+        for trie, state in queue:  # the list grows meanwhile
+            if self._grown.nbytes() + self.nbytes > most:
                 break
-            if (trie, state) not in known:
-                self._make_record(trie, state)
-                known[trie, state] = self._grown.count(_RECORDS) - 1
+            after: list[tuple[int, int]] = []
+            # what a limit forbids may be needed by no mask
+            with suppress(LimitError), self.effort.begin():
+                if (trie, state) not in known:
+                    self._make_record(trie, state)
+                    known[trie, state] = self._grown.count(_RECORDS) - 1
+                after = [*self._behind(trie, state), *self._left_over(known[trie, state])]
             done += 1
             if progress is not None:
                 progress(done)
-            rows.put_row(state)
-            more = [(0, after) for after in rows.moves[state].tolist()] if trie == 0 else []
-            for terminal, carry in lexer.states[state].ends:
-                more += [(0, rows.start(one, carry)) for one in self._tables.contexts_after(terminal)]
-            for one in (*more, *self._left_over(known[trie, state])):
-                if one[1] >= 0 and one not in pending:
-                    pending[one] = None
-                    queue.append(one)
+            fresh = dict.fromkeys(one for one in after if one[1] >= 0 and one not in pending)
+            pending |= fresh
+            queue += fresh
         return done
+
+    def _behind(self, trie: int, state: int) -> list[tuple[int, int]]:
+        """Return the records of the states behind one more byte, and behind an end."""
+        self.rows.put_row(state)
+        found = [(0, after) for after in self.rows.moves[state].tolist()] if trie == 0 else []
+        for terminal, carry in self.lexer.states[state].ends:
+            found += [(0, self.rows.start(one, carry)) for one in self._tables.contexts_after(terminal)]
+        return found
 
     def _left_over(self, record: int) -> list[tuple[int, int]]:
         """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
         first, last = self._grown.rows(_RECORDS)[
-            record, [L.Record.leftovers, L.Record.leftovers_end]
+            record, [L.LarkRecord.leftovers, L.LarkRecord.leftovers_end]
         ].tolist()
         found = []
         for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from structgen.lark_grammars.compiled.costs import UNREACHABLE, Costs, Distances
+from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances, SymbolCosts
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
@@ -133,7 +133,7 @@ class ShortestRests:
         self._newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
         self._endings: dict[int, Endings] = {}
-        self._costs: Costs | None = None
+        self._costs: SymbolCosts | None = None
         self._distances: Distances | None = None
         self._forgotten = 0
 
@@ -165,12 +165,12 @@ class ShortestRests:
     def distance(self, place: int, carry: int) -> int:
         """Return how many bytes a place needs at least behind a carry; UNREACHABLE."""
         if self._costs is None or self._distances is None:
-            self._costs = Costs(self._answers.letters)
+            self._costs = SymbolCosts(self._answers.letters)
             self._distances = Distances(self._costs, lambda: self._grown.rows(_CELLS))
         if self._forgotten != self._answers.forgotten:
             self._forgotten = self._answers.forgotten
             self._distances.forget()
-        stack = int(self._grown.rows(_PLACES)[place, L.Place.stack])
+        stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
         return self._distances.of(stack, self._costs.debt_of(carry))
 
     def _search(self, readings: list[tuple[int, int, int]]) -> bytes | None:
@@ -190,7 +190,7 @@ class ShortestRests:
                     continue
                 best[reading] = len(text)
                 endings = self._of_state(state)
-                if self._keeps_column(place):  # a newline goes on byte by byte
+                if self._counts_columns(place):  # a newline goes on byte by byte
                     for byte, broken in self._broken(state):
                         to = place, broken, column_after(column, byte, self._tab)
                         whole = text + bytes((byte,))
@@ -243,27 +243,27 @@ class ShortestRests:
     def _behind(
         self, reading: tuple[int, int, int], ending: Ending
     ) -> Iterator[tuple[bytes, tuple[int, int, int] | None, bool]]:
-        """Yield the texts that end a lexeme, the reading behind each (None: no lexeme may follow), and
-        whether the text may end there."""
-        place, state, column = reading
-        for text, at, carry in self._columns(place, state, column, ending):
-            after = self._answers.call_keeping(place_after, place, ending.terminal, at)
-            if after < 0:
-                continue
-            lexer = self._answers.lexer
-            lasts = (carry < 0 or lexer.holds_at_end(carry)) and self._answers.call_keeping(
-                text_ends, after
-            ) == 1
-            first = -1 if carry < 0 else self._answers.call_keeping(start_behind, after, carry)
-            fresh = None
-            if first >= 0:
-                fresh = after, first, -1 if self._answers.rows.may_break(first) else 0
-            yield text, fresh, lasts
+        """Yield the text that ends a lexeme, the reading behind it (None: no lexeme may follow), and whether
+        the text may end there; nothing where the parser refuses it."""
+        place, _state, column = reading
+        text, terminal, carry = ending
+        is_line = terminal == self._newline and self._counts_columns(place)
+        if is_line and text:
+            return
+        after = self._answers.call_keeping(place_after, place, terminal, column if is_line else 0)
+        if after < 0:
+            return
+        lexer = self._answers.lexer
+        lasts = (carry < 0 or lexer.holds_at_end(carry)) and self._answers.call_keeping(text_ends, after) == 1
+        first = -1 if carry < 0 else self._answers.call_keeping(start_behind, after, carry)
+        fresh = None
+        if first >= 0:
+            fresh = after, first, -1 if self._answers.rows.may_break(first) else 0
+        yield text, fresh, lasts
 
-    def _keeps_column(self, place: int) -> bool:
-        """Return whether a newline does not go on to each width."""
-        keeps = self._answers.letters.keeps_column
-        return keeps and self._grown.rows(_PLACES)[place, L.Place.brackets] == 0
+    def _counts_columns(self, place: int) -> bool:
+        """Return whether a newline's column counts at a place: no bracket is open."""
+        return self._newline >= 0 and int(self._grown.rows(_PLACES)[place, L.LarkPlace.brackets]) == 0
 
     def _broken(self, state: int) -> Iterator[tuple[int, int]]:
         """Yield bytes after which a lexeme may still become a newline, and the state after each."""
@@ -273,42 +273,3 @@ class ShortestRests:
             after = int(rows.moves[state, lexer.classes[byte]])
             if after >= 0 and rows.may_break(after):
                 yield byte, after
-
-    def _columns(
-        self, place: int, state: int, column: int, ending: Ending
-    ) -> Iterator[tuple[bytes, int, int]]:
-        """Yield the text of an ending, its column, and its carry; of the indenter's newline those with each
-        width that may follow."""
-        text, terminal, carry = ending
-        if terminal != self._newline or self._grown.rows(_PLACES)[place, L.Place.brackets] > 0:
-            yield text, 0, carry
-            return
-        if self._keeps_column(place):
-            if not text:
-                yield text, column, carry
-            return
-        widths = self._answers.widths(place)
-        for lead in (text, text + b"\n"):
-            at = column
-            for byte in lead:
-                at = column_after(at, byte, self._tab)
-            if at < 0:
-                continue
-            for width in {*widths, max(at, widths[0] + 1)}:
-                if width >= at:
-                    whole = lead + b" " * (width - at)
-                    for left in [carry] if whole == text else self._carries(state, whole):
-                        yield whole, width, left
-
-    def _carries(self, state: int, text: bytes) -> list[int]:
-        """Return the carries with which the indenter's newline may end behind a text."""
-        rows, lexer = self._answers.rows, self._answers.lexer
-        for byte in text:
-            rows.put_row(state)
-            state = int(rows.moves[state, lexer.classes[byte]])
-            if state < 0:
-                return []
-        found = [carry for terminal, carry in lexer.states[state].ends if terminal == self._newline]
-        if lexer.instructions.uses_end and self._newline in lexer.ends_with_text(state):
-            found.append(-1)
-        return found

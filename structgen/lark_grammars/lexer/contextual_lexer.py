@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
-from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, Items, Row
+from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, ClassRow, Guards, LexerItems
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 DEAD: Final = -1
@@ -75,7 +75,7 @@ class Lexer:
         that of the patterns' instructions, and 4 us for each kept state."""
         self.tables, self.is_local, self.effort = tables, is_local, effort
         self.instructions = Instructions(tables)
-        self.items = Items(self.instructions, effort)
+        self.items = LexerItems(self.instructions, effort)
         self.classes, self.width = self.instructions.classes, self.items.width
         self.states: list[LexerState] = []
         self._numbers: dict[LexerState, int] = {}
@@ -85,7 +85,7 @@ class Lexer:
         self._nexts: list[Next | None] = [None]
         """What goes on behind a byte, by number; number 0: nothing."""
         self._next_of: dict[tuple[object, ...], int] = {}
-        self._next_rows: dict[tuple[object, ...], Row] = {}
+        self._next_rows: dict[tuple[object, ...], ClassRow] = {}
         self._moved: dict[tuple[int, ...], int] = {}
         """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
         self._alike: dict[object, int] = {}
@@ -170,7 +170,7 @@ class Lexer:
 
     def _next_row(
         self, items: tuple[int, ...], words: tuple[int, ...], unless: Unless, behind: Behind | None
-    ) -> Row:
+    ) -> ClassRow:
         """Return for each class of bytes the number of what goes on of some items (`_nexts`): states that owe
         other things share it."""
         of = self.items

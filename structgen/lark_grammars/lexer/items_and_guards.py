@@ -40,7 +40,7 @@ Parts: TypeAlias = npt.NDArray[np.uint8]
 FREE: Final[Guards] = frozenset()
 """No guard."""
 FREE_SET: Final = 1
-"""Its number (`Items.guard_sets`)."""
+"""Its number (`LexerItems.guard_sets`)."""
 _OF_LIST: Final = 4
 """Numbers that a list of items behind a guard costs (`effort`)."""
 _CONTINUED: Final = ((192, 0), (224, 1), (240, 2), (256, 3))
@@ -110,14 +110,14 @@ class Partitions:
             known = self._pairs[one, other] = self._number(found.tobytes())
         return known
 
-    def row(self, partition: int, made: Sequence[int]) -> Row:
+    def row(self, partition: int, made: Sequence[int]) -> ClassRow:
         """Return a row from its numbers for the parts."""
         parts, numbers = self.parts[partition], dict[int, int]()
         coarser = bytes([numbers.setdefault(one, len(numbers)) for one in made])
-        return Row(self._number(parts.translate(coarser.ljust(256))), [made[part] for part in parts])
+        return ClassRow(self._number(parts.translate(coarser.ljust(256))), [made[part] for part in parts])
 
 
-class Row(NamedTuple):
+class ClassRow(NamedTuple):
     """A number for each class of bytes."""
 
     partition: int
@@ -152,7 +152,7 @@ class Guard(NamedTuple):
     items: frozenset[int]
 
 
-class Items:
+class LexerItems:
     """The items and guards of one lexer."""
 
     def __init__(self, instructions: Instructions, effort: Effort) -> None:
@@ -166,20 +166,23 @@ class Items:
         self.lists: list[tuple[int, ...]] = [()]
         self._list_of: dict[tuple[int, ...], int] = {(): 0}
         self.partitions = Partitions(self.width)
-        self._rows: dict[tuple[int, Behind | None], Row] = {}
-        self._node_rows: dict[ByteNode, Row] = {}
+        self._rows: dict[tuple[int, Behind | None], ClassRow] = {}
+        self._node_rows: dict[ByteNode, ClassRow] = {}
         self.guard_sets: list[Guards | None] = [None, FREE]
         """Conjunctions by number; number 0: one has failed."""
         self._guard_set_of: dict[Guards | None, int] = {None: 0, FREE: 1}
-        self._guard_rows: dict[tuple[Guards, Behind | None], Row] = {}
+        self._guard_rows: dict[tuple[Guards, Behind | None], ClassRow] = {}
         self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
         self._closures: dict[tuple[int, Guards, Behind | None], tuple[int, ...]] = {}
         whole = self.partitions.whole
-        self._free_row, self._no_row = Row(whole, [FREE_SET] * self.width), Row(whole, [0] * self.width)
+        self._free_row, self._no_row = (
+            ClassRow(whole, [FREE_SET] * self.width),
+            ClassRow(whole, [0] * self.width),
+        )
         self._anywhere: dict[frozenset[int], Behind | None] = {}
         self.behind_of: list[Behind | None] = []
         self._behind_number: dict[Behind | None, int] = {}
-        self._behind_rows: dict[Behind | None, Row] = {}
+        self._behind_rows: dict[Behind | None, ClassRow] = {}
         self._rests = rests_of_characters()
         self._ended: set[int] = set()
         """The items that have surely ended..."""
@@ -372,7 +375,7 @@ class Items:
             self._anywhere[threads] = self._behind(threads, False)
         return self._anywhere[threads]
 
-    def behinds(self, behind: Behind | None) -> Row:
+    def behinds(self, behind: Behind | None) -> ClassRow:
         """Return what look-behinds know after each class of bytes, as numbers (`behind_of`)."""
         known = self._behind_rows.get(behind)
         if known is None:
@@ -384,7 +387,7 @@ class Items:
                     number = self._behind_number[after] = len(self.behind_of)
                     self.behind_of.append(after)
                 row.append(number)
-            known = self._behind_rows[behind] = Row(self.partitions.number(row), row)
+            known = self._behind_rows[behind] = ClassRow(self.partitions.number(row), row)
         return known
 
     # --- rows -----------------------------------------------------------------------------------------------
@@ -396,7 +399,7 @@ class Items:
             self.lists.append(items)
         return number
 
-    def row(self, item: int, behind: Behind | None) -> Row:
+    def row(self, item: int, behind: Behind | None) -> ClassRow:
         """Return for each class of bytes the number of the list of items behind it (`lists`)."""
         if behind is not None and not self.looks_behind(item):
             behind = None
@@ -406,7 +409,7 @@ class Items:
             known = self._rows[key] = self._row(item, behind)
         return known
 
-    def _row(self, item: int, behind: Behind | None) -> Row:
+    def _row(self, item: int, behind: Behind | None) -> ClassRow:
         at, guards = self.items[item]
         one, of = self._code[at], self.partitions
         if one.kind == EOF:
@@ -432,14 +435,14 @@ class Items:
         self.effort.spend(len(made))
         return of.row(partition, made)
 
-    def _node_row(self, node: ByteNode) -> Row:
+    def _node_row(self, node: ByteNode) -> ClassRow:
         known = self._node_rows.get(node)
         if known is None:
             numbers = self.instructions.row_of(node)
-            known = self._node_rows[node] = Row(self.partitions.number(numbers), numbers)
+            known = self._node_rows[node] = ClassRow(self.partitions.number(numbers), numbers)
         return known
 
-    def guard_row(self, guards: Guards, behind: Behind | None) -> Row:
+    def guard_row(self, guards: Guards, behind: Behind | None) -> ClassRow:
         """Return for each class of bytes the number of the guards behind it (`guard_sets`)."""
         if not guards:
             return self._free_row
@@ -455,7 +458,7 @@ class Items:
             known = self._guard_rows[key] = self.partitions.row(partition, made)
         return known
 
-    def columns_of(self, rows: Sequence[Row]) -> tuple[int, Iterable[tuple[int, ...]]]:
+    def columns_of(self, rows: Sequence[ClassRow]) -> tuple[int, Iterable[tuple[int, ...]]]:
         """Return the partition of some rows, and their numbers for each part."""
         partition = self.partitions.joined(row.partition for row in rows)
         of_parts = self.partitions.of_parts[partition]

@@ -40,7 +40,7 @@ _MOST_SEARCHED: Final = 1 << 13
 Stack = tuple[int, ...]
 
 
-class Reading(NamedTuple):
+class LexemeReading(NamedTuple):
     """A place, with a lexeme that has begun."""
 
     stack: Stack
@@ -308,7 +308,7 @@ class Liveness:
 
     # --- exact answers --------------------------------------------------------------------------------------
 
-    def reaches_end(self, reading: Reading, some: Sequence[int]) -> tuple[bool, int]:
+    def reaches_end(self, reading: LexemeReading, some: Sequence[int]) -> tuple[bool, int]:
         """Return whether some text goes on where one of some letters is read at a place, and the lowest place
         of its stack that was looked at. The lexeme has these letters, and is followed where they do not
         tell."""
@@ -371,7 +371,7 @@ class Liveness:
 
     # --- letters that are not settled -----------------------------------------------------------------------
 
-    def _search(self, first: Reading, some: Sequence[int]) -> bool:
+    def _search(self, first: LexemeReading, some: Sequence[int]) -> bool:
         """Return whether some text goes on in a reading whose lexeme becomes the terminal of one of some
         letters, byte by byte, the lowest stacks first: where it has letters that are not settled, or where
         stacks do not tell which brackets are open or which widths a newline may have. Cost: some 20 us a byte
@@ -391,7 +391,7 @@ class Liveness:
                         return True
                     context = int(contexts[stack[-1]])
                     start = letters.rows.start(context, carry)
-                    fresh = Reading(stack, widths, left, start, -1)
+                    fresh = LexemeReading(stack, widths, left, start, -1)
                     if start >= 0 and fresh not in met:
                         # else letters say too much
                         told = self._cells.is_exact and self._reached(
@@ -409,7 +409,7 @@ class Liveness:
                 raise self._too_much()
         return False
 
-    def _moved(self, here: Reading, wanted: Set[int]) -> Iterator[Reading]:
+    def _moved(self, here: LexemeReading, wanted: Set[int]) -> Iterator[LexemeReading]:
         """Yield the readings after one more byte that may become what the parser takes; in the first lexeme
         one of some terminals."""
         letters, rows, taken = self._letters, self._letters.rows, dict[int, bool]()
@@ -429,7 +429,7 @@ class Liveness:
                     yield here._replace(lexeme=after, column=self._column(here, byte) if keeps else -1)
                     break
 
-    def _column(self, here: Reading, byte: int) -> int:
+    def _column(self, here: LexemeReading, byte: int) -> int:
         """Return the column of a newline after one more byte; of those that all do the same the least."""
         lines = self._tables.indentation
         assert lines is not None
@@ -437,7 +437,7 @@ class Liveness:
         over = column - max(here.widths[0] + 1, known.first)
         return column if over < known.every else column - over + over % known.every
 
-    def _after(self, here: Reading, terminal: int) -> Iterator[tuple[Stack, Stack, int]]:
+    def _after(self, here: LexemeReading, terminal: int) -> Iterator[tuple[Stack, Stack, int]]:
         """Yield the stack behind a terminal, the widths of the open blocks, and how many brackets are open;
         behind a newline of any width, all stacks."""
         lines, (stack, widths, brackets, _lexeme, column, _is_first) = self._tables.indentation, here

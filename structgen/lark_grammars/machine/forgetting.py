@@ -13,7 +13,7 @@ from structgen.native.typed_blocks import word_of, words_of
 _CELLS, _PLACES, _STEPS, _PROOFS, _UNITS, _RESULTS = (
     word_of(L.LarkContext, name) for name in ("cells", "places", "steps_known", "proofs", "units", "results")
 )
-_READ_OF_PLACES = ((_STEPS, L.Step), (_PROOFS, L.Proof), (_UNITS, L.Unit), (_RESULTS, L.Result))
+_READ_OF_PLACES = ((_STEPS, L.LarkStep), (_PROOFS, L.Proof), (_UNITS, L.Unit), (_RESULTS, L.LarkResult))
 
 
 def forget(grown: GrowingTables) -> int:
@@ -26,7 +26,7 @@ def forget(grown: GrowingTables) -> int:
     reading = nodes[:, L.LarkState.mode] == L.READING
     used, renamed = np.unique(nodes[reading, L.LarkState.place], return_inverse=True)
     kept, is_kept = places[used], np.zeros(len(cells), np.bool_)
-    pending = np.unique(kept[:, [L.Place.stack, L.Place.widths]])
+    pending = np.unique(kept[:, [L.LarkPlace.stack, L.LarkPlace.widths]])
     while len(pending):
         is_kept[pending] = True
         below = np.unique(cells[pending, L.Cell.below])
@@ -34,7 +34,7 @@ def forget(grown: GrowingTables) -> int:
     numbers = np.cumsum(is_kept) - 1
     stacks = cells[is_kept]
     stacks[:, L.Cell.below] = np.where(stacks[:, L.Cell.below] < 0, -1, numbers[stacks[:, L.Cell.below]])
-    for word in (L.Place.stack, L.Place.widths):
+    for word in (L.LarkPlace.stack, L.LarkPlace.widths):
         kept[:, word] = numbers[kept[:, word]]
     grown.load(_CELLS, stacks)
     grown.load(_PLACES, kept)

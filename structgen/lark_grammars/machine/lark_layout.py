@@ -62,7 +62,7 @@ class Cell(Block):
     """The stack below, -1: none."""
 
 
-class Place(Block):
+class LarkPlace(Block):
     """The parser between two lexemes."""
 
     stack: int
@@ -73,7 +73,7 @@ class Place(Block):
     spare: int
 
 
-class Step(Block):
+class LarkStep(Block):
     """What a lexeme does to a place."""
 
     place: int
@@ -129,7 +129,7 @@ RANGE_WORDS: Final = 3
 """Of a range of nodes: the first, the one behind the last, the depth above the first."""
 
 
-class Record(Block):
+class LarkRecord(Block):
     """The tokens of a trie in a state of the lexer."""
 
     trie: int
@@ -173,7 +173,7 @@ class Merged(Block):
     made: int
 
 
-class Wanted(Block):
+class LarkWanted(Block):
     """A set of first bytes, as 256 bits."""
 
     bytes: Annotated[Int64s, 4]
@@ -205,7 +205,7 @@ WHOLE_MASK: Final = -1
 """As `Unit.what`: the whole mask; else the number of a trie."""
 
 
-class Result(Block):
+class LarkResult(Block):
     """What a unit has found for all places that agree in what it read."""
 
     unit: int
@@ -218,7 +218,7 @@ class Result(Block):
 # --- tables -------------------------------------------------------------------------------------------------
 
 
-class Row(Block):
+class WorkRow(Block):
     """A row that is about to be interned."""
 
     words: Annotated[Int64s, 16]
@@ -228,16 +228,16 @@ class LarkContext(Core):
     """The block of a compiled Lark grammar."""
 
     nodes: Table[LarkNode]
-    work: At[Row]
+    work: At[WorkRow]
     cells: Table[Cell]
-    places: Table[Place]
-    steps_known: Table[Step]
+    places: Table[LarkPlace]
+    steps_known: Table[LarkStep]
     proofs: Table[Proof]
-    records: Table[Record]
+    records: Table[LarkRecord]
     merged: Table[Merged]
-    wanted: Table[Wanted]
+    wanted: Table[LarkWanted]
     units: Table[Unit]
-    results: Table[Result]
+    results: Table[LarkResult]
     groups: Table[Group]
     leftovers: Table[Leftover]
     tries: Table[Trie]
