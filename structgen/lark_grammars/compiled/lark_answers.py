@@ -153,7 +153,7 @@ class LarkAnswers:
                 lexer = Lexer(self._tables, self._is_local, self.effort, of_lexer)
                 rows = LexerTables(lexer, self._put_word, self._kept.arrays)
                 self._told_classes, self._told_letters = told
-                self._solved = Solved._make((*solved, self._held["certain"]))
+                self._solved = solved and Solved._make((*solved, self._held["certain"]))
                 self._parts = LexerParts(lexer, rows, Letters(rows, of_letters))
         return self._parts
 
@@ -444,10 +444,11 @@ class LarkAnswers:
             lexer = self._kept.said["lexer"]
         else:
             arrays |= self.rows.arrays
-            told, solved = (self._told_classes, self._told_letters), self._solved or self.liveness.solved
+            told = self._told_classes, self._told_letters
+            solved = self._solved if self._liveness is None else self._liveness.solved
             with uncollected():
-                written = marshal.dumps((self.lexer.kept, self.letters.kept, told, solved[:-1]), _MARSHAL)
-            lexer = np.frombuffer(written, np.uint8)
+                parts: Any = self.lexer.kept, self.letters.kept, told, solved and solved[:-1]
+                lexer = np.frombuffer(marshal.dumps(parts, _MARSHAL), np.uint8)
         return {
             name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
         }, lexer

@@ -65,8 +65,8 @@ class Solved(NamedTuple):
 
     known: tuple[int, int, int]
     """Bits of the letters that were met; how many letters there were, and for how many kinds room."""
-    values: bytes
-    accepts: bytes
+    values: bytes | npt.NDArray[np.uint64]
+    accepts: bytes | npt.NDArray[np.uint8]
     certain: npt.NDArray[np.uint8]
 
 
@@ -87,7 +87,10 @@ class Liveness:
         known = letters.noted, len(letters.letters), len(letters.kinds) + _SPARE_KINDS
         if solved is not None and (known[0] != solved.known[0] or len(letters.kinds) > solved.known[2]):
             solved = None
-        self._noted, self._count, kinds = known if solved is None else solved.known
+        known = known if solved is None else solved.known
+        self._noted, self._count, kinds = known
+        self.solved: Solved | None = None
+        """The fixpoint, once it is solved."""
         self._kinds, indentation = kinds, tables.indentation
         told = b"\n\t " if letters.keeps_column else b""
         self._bytes = {(kind, byte * (byte in told)) for byte, kind in enumerate(letters.lexer.classes)}
@@ -130,6 +133,7 @@ class Liveness:
             self.certain[:] = 0
         """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
         the second number where a bracket is open."""
+        self.solved = Solved(known, self._values, self._accepts, self.certain)
 
     def _bounded(self) -> list[tuple[int, int]]:
         """Return the letters as terminals, each with the boundary behind it."""
@@ -220,12 +224,6 @@ class Liveness:
         variables[: len(cells), 0], variables[: len(cells), 1] = cells, letters
         variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
         return variables
-
-    @property
-    def solved(self) -> Solved:
-        """The fixpoint, for another process."""
-        known = self._noted, self._count, self._kinds
-        return Solved(known, self._values.tobytes(), self._accepts.tobytes(), self.certain)
 
     def _solve(self, variables: npt.NDArray[np.int32], solved: Solved | None) -> None:
         state = self._cell_state
