@@ -75,6 +75,29 @@ class Ending(NamedTuple):
     """Below 0: the lexeme ends with the text."""
 
 
+class _Written(NamedTuple):
+    """A text as its last part and what is before it: texts of a search share their beginnings."""
+
+    size: int
+    last: bytes
+    before: _Written | None
+
+    def with_(self, more: bytes) -> _Written:
+        return _Written(self.size + len(more), more, self) if more else self
+
+    @property
+    def whole(self) -> bytes:
+        parts: list[bytes] = []
+        one: _Written | None = self
+        while one is not None:
+            parts.append(one.last)
+            one = one.before
+        return b"".join(reversed(parts))
+
+
+_NOTHING: Final = _Written(0, b"", None)
+
+
 class Endings:
     """The ends that are reached from one state of the lexer, shortest texts first: found where they are asked
     for."""
@@ -174,51 +197,55 @@ class ShortestRests:
 
     def _search(self, readings: list[tuple[int, int, int]]) -> bytes | None:
         call, order = self._answers.call_keeping, count()
-        queue: list[tuple[int, int, int, bytes, tuple[int, int, int], Iterator[Ending] | None]] = []
+        queue: list[tuple[int, int, int, _Written, tuple[int, int, int], Iterator[Ending] | None]] = []
+
+        def push(
+            estimate: int,
+            text: _Written,
+            reading: tuple[int, int, int],
+            endings: Iterator[Ending] | None = None,
+        ) -> None:
+            heappush(queue, (estimate, -text.size, next(order), text, reading, endings))
+
         for reading in readings:
-            heappush(queue, (0, 0, next(order), b"", reading, None))
+            push(0, _NOTHING, reading)
         best: dict[tuple[int, int, int], int] = {}
         while queue:
             estimate, _size, _order, text, reading, endings = heappop(queue)
             place, state, column = reading
             if place == _COMPLETE:
-                return text
+                return text.whole
             if endings is None:
                 self._effort.spend(NUMBERS_PER_STEP)
-                if best.get(reading, UNREACHABLE) <= len(text) or call(reading_lives, *reading) != 1:
+                if best.get(reading, UNREACHABLE) <= text.size or call(reading_lives, *reading) != 1:
                     continue
-                best[reading] = len(text)
+                best[reading] = text.size
                 endings = self._of_state(state)
                 if self._counts_columns(place):  # a newline goes on byte by byte
                     for byte, broken in self._broken(state):
-                        to = place, broken, column_after(column, byte, self._tab)
-                        whole = text + bytes((byte,))
-                        heappush(
-                            queue, (max(len(whole), estimate), -len(whole), next(order), whole, to, None)
-                        )
+                        further = text.with_(bytes((byte,)))
+                        column_behind = column_after(column, byte, self._tab)
+                        push(max(further.size, estimate), further, (place, broken, column_behind))
             for ending in endings:
-                reached = len(text) + len(ending.text)
+                reached = text.size + len(ending.text)
                 if reached > estimate:  # this way is no longer the best
-                    again = self._from(ending, endings)
-                    heappush(queue, (reached, -len(text), next(order), text, reading, again))
+                    push(reached, text, reading, self._from(ending, endings))
                     break
                 is_best = False
                 for more, after, lasts in self._behind(reading, ending):
-                    whole = text + more
+                    further = text.with_(more)
                     if lasts:
-                        heappush(
-                            queue, (len(whole), -len(whole), next(order), whole, (_COMPLETE, 0, 0), None)
-                        )
-                        is_best = is_best or len(whole) <= estimate
+                        push(further.size, further, (_COMPLETE, 0, 0))
+                        is_best = is_best or further.size <= estimate
                     if after is None:
                         continue
                     left = self.distance(after[0], ending.carry)
                     if left < UNREACHABLE:
-                        total = max(len(whole) + left, estimate)
+                        total = max(further.size + left, estimate)
                         is_best = is_best or total == estimate
-                        heappush(queue, (total, -len(whole), next(order), whole, after, None))
+                        push(total, further, after)
                 if is_best:  # go on there; the other endings come where that was wrong
-                    heappush(queue, (estimate, -len(text), next(order), text, reading, endings))
+                    push(estimate, text, reading, endings)
                     break
         return None
 

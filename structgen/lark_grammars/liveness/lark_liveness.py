@@ -241,6 +241,7 @@ class Liveness:
             fixed = self._available, self._value_at, self._values, self._accepts, room, most
             work = saturate(self._parser, self._letter_variable, self._boundary_variable, variables, *fixed)
             if work == TOO_MUCH:
+                self._noted = -1  # it is stale: the values are not those of the letters
                 raise self._too_much()
             if work >= 0:
                 return
