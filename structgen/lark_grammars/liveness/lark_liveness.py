@@ -34,7 +34,7 @@ _FIRST_USES, _USES = 1 << 14, 32
 """Room for notes of uses: at least, and for each variable."""
 _SPARE_KINDS: Final = 8
 """Kinds that ignored lexemes may yet bring: of them alone the fixpoint is not made again."""
-_SEARCHED_STEPS: Final = 20
+_SEARCHED_STEPS: Final = 4
 """What a stack with a state of the lexer costs a search, in steps of 10 us."""
 _MOST_SEARCHED: Final = 1 << 13
 """Stacks with states of the lexer that a search tries."""
