@@ -39,8 +39,6 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _CROSSINGS_PER_NODE: Final = 4
 """Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
-
-
 _MARSHAL: Final = 4
 """The version of Python's `marshal` format, which Python 3.4 and later ones read."""
 MOST_PLACES: Final = 1 << 16

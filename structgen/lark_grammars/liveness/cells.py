@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
+from structgen.text_grammars.context_free.productive_symbols import productive
 
 
 class Cells(NamedTuple):
@@ -52,17 +53,8 @@ def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
 
 def usable_rules(tables: ParserTables, terminals: Collection[int]) -> list[Rule]:
     """Return the rules that occur in a derivation of a whole text, if only some terminals have a lexeme."""
-    productive, left, usable = set[int](), list(tables.rules), list[Rule]()
-    before = -1
-    while len(left) != before:
-        before, waiting = len(left), list[Rule]()
-        for rule in left:
-            if all(one in terminals if one >= 0 else one in productive for one in rule.symbols):
-                productive.add(-1 - rule.origin)
-                usable.append(rule)
-            else:
-                waiting.append(rule)
-        left = waiting
+    derive = productive([(-1 - rule.origin, rule.symbols) for rule in tables.rules], terminals)
+    usable = [rule for rule in tables.rules if derive.issuperset(rule.symbols)]
     by_origin: dict[int, list[Rule]] = {}
     for rule in usable:
         by_origin.setdefault(-1 - rule.origin, []).append(rule)

@@ -32,14 +32,14 @@ from structgen.lark_grammars.machine.lark_layout import (
 from structgen.lark_grammars.machine.memo import class_lives, lives, recall, remember, same_mask, unit_of
 from structgen.lark_grammars.machine.parser import begun, read, shifted
 from structgen.lark_grammars.machine.records import has_byte, nodes_of, slots_of, tokens_of
-from structgen.lark_grammars.machine.steps import move_readings, node_ends
+from structgen.lark_grammars.machine.steps import node_ends, read_node
 from structgen.machine_core.interning import ask, ask_room, find, intern
 from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE
 from structgen.machine_core.masks import memoise, write_mask
 from structgen.native.bit_rows import set_bits, trailing_zeros
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Int64s, skip
-from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+from structgen.tokens.trie_nodes import depth_of, end_of, slot_of
 
 BOTH_PARTS = 2
 """Bytes behind which nothing is owed, and those behind which something is."""
@@ -129,17 +129,14 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
     room[0], room[1], room[2], room[3] = 1, place, state, column
     while node < trie.count:
         word = nodes[node]
-        depth = depth_of(word)
-        here, there = skip(room, WALK_WORDS * (depth - 1)), skip(room, WALK_WORDS * depth)
-        made = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte_of(word))
+        made = read_node(c, word)
         if made == FULL:
             return FULL
         is_asked = is_asked or made == ASKED
         if made <= 0:
             node = end_of(word)
             continue
-        there[0] = made
-        slot = slot_of(word)
+        there, slot = skip(room, WALK_WORDS * depth_of(word)), slot_of(word)
         if slot:
             alive = 0
             for i in range(made):

@@ -11,6 +11,7 @@ from structgen.lark_grammars.machine.lark_layout import (
     MOST_READINGS,
     READING,
     READING_WORDS,
+    WALK_WORDS,
     LarkContext,
     LarkNode,
 )
@@ -29,6 +30,7 @@ from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASKED, MOST_QUESTIONS, REFUSED
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int64s, skip
+from structgen.tokens.trie_nodes import byte_of, depth_of
 
 
 @jit
@@ -90,6 +92,16 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
             if made == FULL:
                 return FULL
     return ASKED if is_asked else made
+
+
+@jit
+def read_node(c: LarkContext, word: int) -> int:
+    """Read the byte of a trie's node in the readings of the node above it (`walks` has a row of readings for
+    each depth). Returns how many there are behind it, ASKED, or FULL."""
+    depth = depth_of(word)
+    here, there = skip(c.walks, WALK_WORDS * (depth - 1)), skip(c.walks, WALK_WORDS * depth)
+    there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte_of(word))
+    return there[0]
 
 
 @jit

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from structgen.lark_grammars.machine.lark_layout import FULL, READING, WALK_WORDS, LarkContext
-from structgen.lark_grammars.machine.steps import may_end_here, move_readings
+from structgen.lark_grammars.machine.steps import may_end_here, read_node
 from structgen.machine_core.layout import ASKED
 from structgen.native.jit import entry
 from structgen.native.typed_blocks import Int32s, Int64s, skip
-from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+from structgen.tokens.trie_nodes import depth_of, end_of, slot_of
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -28,17 +28,14 @@ def ends_below(address: int, index: int, wanted_at: int, target_at: int) -> int:
     found, node, is_asked = 0, 0, False
     while node < count:
         word = nodes[node]
-        depth = depth_of(word)
-        here, there = skip(room, WALK_WORDS * (depth - 1)), skip(room, WALK_WORDS * depth)
-        made = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte_of(word))
+        made = read_node(c, word)
         if made == FULL:
             return FULL
         is_asked = is_asked or made == ASKED
         if made <= 0:
             node = end_of(word)
             continue
-        there[0] = made
-        ends = 0
+        there, ends = skip(room, WALK_WORDS * depth_of(word)), 0
         for i in range(made if slot_of(word) else 0):
             one = skip(there, 1 + 3 * i)
             if ends != 1:
