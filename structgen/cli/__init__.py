@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
 import typer
 
+from structgen.cli.option_names import NAMES, named_below
 from structgen.cli.output import CommandGroup
 from structgen.printable import printable
 
@@ -32,24 +35,28 @@ def _root(
 
 def app() -> typer.Typer:
     """Return the command line with all its commands; built anew at each call (a few ms)."""
+    from structgen.cli.bulk import bulk
     from structgen.cli.check import check
     from structgen.cli.explain import explain
     from structgen.cli.generate import generate
     from structgen.cli.infill import infill
     from structgen.cli.maskbench import maskbench
     from structgen.cli.models_at_hand import models
+    from structgen.cli.sample import sample
     from structgen.cli.sample_report import sample_report
     from structgen.cli.serve import serve
     from structgen.cli.store import store
     from structgen.cli.warmup import warmup
 
     commands: dict[str, Any] = {
+        "bulk": bulk,
         "check": check,
         "explain": explain,
         "generate": generate,
         "infill": infill,
         "maskbench": maskbench,
         "models": models,
+        "sample": sample,
         "sample-report": sample_report,
         "serve": serve,
         "warmup": warmup,
@@ -64,18 +71,20 @@ def app() -> typer.Typer:
     )
     made.callback()(_root)
     for name, command in commands.items():
-        made.command(name, short_help=SUMMARIES[name], epilog=_examples(name))(command)
+        made.command(name, short_help=SUMMARIES[name], epilog=_below(name, command))(command)
     made.add_typer(store(), name="store", short_help=SUMMARIES["store"], epilog=_examples("store"))
     return made
 
 
 SUMMARIES: Final = {
+    "bulk": "Let a model answer a file of prompts.",
     "check": "Validate files by a schema or grammar.",
     "explain": "Explain what a schema or grammar accepts.",
     "generate": "Let a model write a document or a text.",
     "infill": "Fill the holes of a template.",
     "maskbench": "Replay JSONSchemaBench, and time it.",
     "models": "List the models at hand.",
+    "sample": "Draw from a model's own distribution.",
     "sample-report": "Report on a file of weighted draws.",
     "serve": "Serve a model in OpenAI's protocol.",
     "store": "Show or clear the cache folder.",
@@ -84,6 +93,10 @@ SUMMARIES: Final = {
 """One line for each command, in `structgen --help`."""
 
 EXAMPLES: Final = {
+    "bulk": (
+        """structgen bulk --schema order.schema.json \\
+      --prompts in.jsonl --out out.jsonl""",
+    ),
     "check": (
         "structgen check --schema order.schema.json a.json b.json",
         "structgen check --regex '[0-9]{4}' - < year.txt",
@@ -98,9 +111,7 @@ EXAMPLES: Final = {
         """structgen generate --type datetime:date \\
       --prompt 'The meeting is on 4 May 2026.'""",
         """structgen generate --tools tools.json \\
-      --tool-choice required --prompt 'Rain in Oslo?'""",
-        """structgen generate --schema order.schema.json \\
-      --prompts in.jsonl --out out.jsonl""",
+      -o tool_choice=required --prompt 'Rain in Oslo?'""",
     ),
     "infill": (
         """structgen infill --schema person.schema.json \\
@@ -114,12 +125,12 @@ EXAMPLES: Final = {
       --engine structgen,llguidance""",
     ),
     "models": ("structgen models",),
-    "sample-report": (
-        """structgen generate --schema order.schema.json \\
-      --prompt 'Ada bought 3 lamps.' --method auto \\
-      --n 20 --out draws.jsonl""",
-        "structgen sample-report draws.jsonl --html report.html",
+    "sample": (
+        """structgen sample --schema order.schema.json \\
+      --prompt 'Ada bought 3 lamps.' --n 20 \\
+      --out draws.jsonl""",
     ),
+    "sample-report": ("structgen sample-report draws.jsonl --html report.html",),
     "serve": (
         "structgen serve extract",
         """structgen serve path/to/Qwen3-8B --port 8080 \\
@@ -133,6 +144,12 @@ EXAMPLES: Final = {
     ),
 }
 """What stands below the options of each command."""
+
+
+def _below(name: str, command: Callable[..., None]) -> str:
+    """Return what stands below a command's options: the names of its further ones, and examples."""
+    flags = {one.rstrip("_") for one in inspect.signature(command).parameters}
+    return (f"{named_below(name, flags)}\n\n" if name in NAMES else "") + _examples(name)
 
 
 def _examples(command: str) -> str:

@@ -6,15 +6,15 @@ from difflib import get_close_matches
 from typing import Final
 
 MEANT: Final = {
+    "bulk": "batch batches map many",
     "check": "validate valid validator verify lint test parse match accept accepts",
     "explain": "describe inspect show info why schema grammar",
     "explain --tokenizer": "tokenize tokenizer tokens vocab vocabulary",
     "generate": "run chat complete completion completions ask prompt write infer predict extract call gen",
-    "generate --method": "sample draw draws sampling",
-    "generate --prompts": "batch bulk",
     "infill": "fill fim edit template",
     "maskbench": "bench benchmark benchmarks mask masks perf profile replay eval evaluate",
     "models": "model list ls install download pull",
+    "sample": "draw draws sampling",
     "sample-report": "report plot html",
     "serve": "server start host api http up",
     "store": "cache clean clear purge",

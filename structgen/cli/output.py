@@ -23,6 +23,7 @@ import typer
 from typer.core import TyperGroup
 
 from structgen.cli.command_words import meant_by
+from structgen.cli.option_names import NAMES
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
@@ -140,6 +141,15 @@ def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> N
     raise typer.Exit(status)
 
 
+@contextmanager
+def refusing(as_json: bool) -> Iterator[None]:
+    """Refuse the errors of a block."""
+    try:
+        yield
+    except (StructgenError, OSError) as error:
+        refuse(error, as_json)
+
+
 def tell(error: StructgenError | OSError, as_json: bool) -> None:
     """Print an error, as a JSON object, or to stderr."""
     if isinstance(error, BrokenPipeError):
@@ -195,6 +205,8 @@ def _readable() -> Iterator[None]:
             extra = re.search(r"^Got unexpected extra argument.*? \((.+)\)$", message, re.DOTALL)
             if extra is not None:
                 message += _hint_of_option(extra[1], getattr(error, "ctx", None))
+            if message.startswith("No such option"):
+                message += _hint_of_name(str(getattr(error, "option_name", "")), getattr(error, "ctx", None))
             error.message = printable(message)  # type: ignore[attr-defined]
         raise
 
@@ -205,3 +217,13 @@ def _hint_of_option(text: str, context: Any) -> str:
     of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--ebnf", ".ebnf": "--ebnf"}
     option = of_suffix.get(Path(text).suffix, "--prompt")
     return f". Write {option} {shlex.quote(text)}" if option in has else ""
+
+
+def _hint_of_name(option: str, context: Any) -> str:
+    """Return how an option is given that has no flag here, or which command has it; "" if none has."""
+    name = option.lstrip("-").replace("-", "_").removeprefix("no_")
+    command = str(getattr(context, "info_name", ""))
+    if name in NAMES.get(command, ()):
+        return f". Write -o {name}=VALUE."
+    has = [other for other in NAMES if name in NAMES[other]]
+    return f". It is an option of structgen {has[0]}." if has and command in NAMES else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def sample_report(
     file: Annotated[
         Path,
-        typer.Argument(help="Draws, as structgen generate --method --out and Samples.to_jsonl write them."),
+        typer.Argument(help="Draws, as structgen sample --out and Samples.to_jsonl write them."),
     ],
     html: Annotated[
         Path | None, typer.Option(help="Write a page with pictures: one file.", show_default=False)

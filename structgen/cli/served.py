@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from structgen.cli.named_options import Given
 from structgen.cli.output import echo, echo_json_text, payload
-from structgen.errors import OptionError
 
 if TYPE_CHECKING:
-    from structgen.engine import Engine, Request
+    from structgen.engine import Engine
+    from structgen.engine.requests import Request
     from structgen.typed.forms import WantedForm
     from structgen.typed.functions import Outcome
-
-
-def check_served(others: dict[str, bool]) -> None:
-    """Raise OptionError for options that need a model of this process. `others`: these options, and whether
-    each was given."""
-    for option, is_given in others.items():
-        if is_given:
-            raise OptionError(
-                "It has no meaning for a model on a server, which chooses the tokens itself.",
-                where=option,
-                cure="Leave it out, or name a model of this machine.",
-            )
 
 
 def ask(
@@ -31,14 +20,12 @@ def ask(
     request: Request,
     form: WantedForm | None,
     attempts: int,
-    stream: bool,
-    as_json: bool,
-    usage: bool,
+    given: Given,
 ) -> bool:
     """Print the samples of one prompt, as typed functions get them; returns whether one ended in an error.
     `form`: what a type or tools want; None for the request's grammar, or free text."""
     from structgen.core.grammar import Grammar
-    from structgen.engine.requests import Result
+    from structgen.engine.requests import Request, Result
     from structgen.typed.forms import WantedForm
     from structgen.typed.functions import judged, obtained
     from structgen.typed.options import TypedOptions
@@ -49,17 +36,13 @@ def ask(
     if form is None:
         grammar = request.grammar if isinstance(request.grammar, Grammar) else None
         form = WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=True)
+    stream, as_json = "stream" in given, "json" in given
     failed, source = False, given_source(request.prompt)
+    both = {one.name for one in fields(TypedOptions)} & {one.name for one in fields(Request)}
+    shared = {name: getattr(request, name) for name in both - {"sampling", "choices"}}
     for sample in range(request.n):
         how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
-        options = TypedOptions(
-            how,
-            request.max_tokens,
-            attempts,
-            request.outline,
-            speculation=request.speculation,
-            stop=request.stop,
-        )
+        options = TypedOptions(how, attempts=attempts, **shared)
         writer = writer_of(model, options)()
         if stream and not as_json:
             ended, inside = list[Result](), Unwrapping() if form.is_wrapped else None
@@ -77,7 +60,7 @@ def ask(
         if error is not None:
             failed = True
             echo(f"{type(error).__name__}: {error}", err=True)
-        if usage:
+        if given.get("usage"):
             echo(f"{result.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
     return failed
 

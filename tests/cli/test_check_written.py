@@ -67,12 +67,12 @@ def test_a_model_writes_what_matches(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     rules = tmp_path / "list.gbnf"
     rules.write_text('root ::= "<" [a-z]{2,5} ">"', "utf-8")
-    prompt = ["generate", "--device", "cpu", "--prompt", "two lamps", "--max-tokens", "20"]
+    prompt = ["generate", "-o", "device=cpu", "--prompt", "two lamps", "--max-tokens", "20"]
     for options, pattern in (
         (["--regex", r"[A-C]{3}-\d+"], r"[A-C]{3}-\d+"),
-        (["--ebnf", str(rules)], "<[a-z]{2,5}>"),
+        (["--grammar", str(rules)], "<[a-z]{2,5}>"),
     ):
         result = CliRunner().invoke(app(), [*prompt, *options])
         assert result.exit_code == 0, result.stderr
         assert re.fullmatch(pattern, result.stdout.rstrip("\n"))
-    assert CliRunner().invoke(app(), [*prompt, "--regex", "a", "--ebnf", str(rules)]).exit_code == 2
+    assert CliRunner().invoke(app(), [*prompt, "--regex", "a", "--grammar", str(rules)]).exit_code == 2

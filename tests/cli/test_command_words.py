@@ -24,7 +24,8 @@ def told(word: str) -> str:
     ("word", "command"),
     [
         ("validate", "check"),
-        ("sample", "generate"),
+        ("draw", "sample"),
+        ("batch", "bulk"),
         ("lint", "check"),
         ("verify", "check"),
         ("compile", "warmup"),

@@ -87,7 +87,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         (["generate", "--prompt", "x", "--schema", "broken.json"], "broken.json, line 1, column 18"),
         (["generate", "--prompt", "x", "--schema", "latin.json"], "latin.json: Byte 12"),
         (["generate", "--prompt", "x", "--type", "failing_types:A"], "Importing failing_types failed"),
-        (["generate", "--prompt", "x", "--edit", "latin.json"], "--edit: Byte 12 of latin.json is not UTF-8"),
+        (
+            ["generate", "--prompt", "x", "-o", "edit=latin.json"],
+            "-o edit: Byte 12 of latin.json is not UTF-8",
+        ),
         (["warmup", "--tokenizer", "ranks.txt"], "Pass a whole tokenizer.json, tekken.json or SentencePiece"),
     ],
 )
@@ -105,7 +108,7 @@ def test_the_message_names_the_file_and_the_cure(
     ("arguments", "option"),
     [
         (["generate", "--prompt", "-"], "--prompt"),
-        (["generate", "--prompt", "x", "--edit", "-"], "--edit"),
+        (["generate", "--prompt", "x", "-o", "edit=-"], "-o edit"),
         (["infill", "--template", "-"], "--template -"),
     ],
 )
@@ -127,14 +130,14 @@ def test_a_missing_schema_is_told_as_json_where_json_is_asked_for(run: Callable[
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--device", "foo"], "torch has no device 'foo' here"),
-        (["--device", "meta"], "device: torch's meta device holds shapes without numbers. Use cpu"),
-        (["--device", "cuda"], "Use cpu, or leave it out."),
+        (["-o", "device=foo"], "torch has no device 'foo' here"),
+        (["-o", "device=meta"], "device: torch's meta device holds shapes without numbers. Use cpu"),
+        (["-o", "device=cuda"], "Use cpu, or leave it out."),
         (["--model", "gpt2"], "hf download gpt2 --local-dir FOLDER"),
         (["--model", "meta-llama/Llama-3.2-1B"], "hf download meta-llama/Llama-3.2-1B --local-dir FOLDER"),
         (["--model", "empty"], "'empty' is not the folder of a model: it has no config.json."),
         (["--model", "./none/here"], "Check the path"),
-        (["--draft-model", "gpt2"], "draft_model: There is no folder 'gpt2'"),
+        (["-o", "draft_model=gpt2"], "draft_model: There is no folder 'gpt2'"),
     ],
 )
 def test_a_model_or_a_device_that_is_not_there(

@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 
 SUM = grammar("arithmetic")
 PARSER = lark.Lark(SUM.read_text(encoding="utf-8"), parser="lalr", lexer="contextual")
-PROMPT = ["--device", "cpu", "--prompt", "Zorvik ordered 3 lamps and 2 chairs."]
+PROMPT = ["-o", "device=cpu", "--prompt", "Zorvik ordered 3 lamps and 2 chairs."]
 
 
 def generate(*arguments: str) -> Any:
@@ -46,7 +46,8 @@ def test_a_stream_is_the_text() -> None:
 def test_a_file_of_prompts_is_worked_through(tmp_path: Path) -> None:
     prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out.jsonl"
     prompts.write_text('"one and two"\n"three"\n', encoding="utf-8")
-    done = generate("--device", "cpu", "--prompts", str(prompts), "--out", str(out), "--max-tokens", "9")
+    files = ["--prompts", str(prompts), "--out", str(out), "--grammar", str(SUM)]
+    done = CliRunner().invoke(app(), ["bulk", "-o", "device=cpu", *files, "--max-tokens", "9"])
     assert done.exit_code == 0
     texts = [json.loads(line)["text"] for line in out.read_text(encoding="utf-8").splitlines()]
     assert len(texts) == 2
@@ -57,8 +58,8 @@ def test_a_file_of_prompts_is_worked_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--schema", "x.json"], "Only one of --schema, --type, --grammar, --ebnf and --regex"),
-        (["--start", "nowhere"], "Pass start= one of its rules"),
+        (["--schema", "x.json"], "Only one of --schema, --type, --grammar, -o ebnf and --regex"),
+        (["-o", "start=nowhere"], "Pass start= one of its rules"),
     ],
 )
 def test_bad_input_has_status_2(arguments: list[str], said: str) -> None:
@@ -68,25 +69,25 @@ def test_bad_input_has_status_2(arguments: list[str], said: str) -> None:
 
 
 def test_what_is_of_a_grammar_is_refused_without_one() -> None:
-    done = CliRunner().invoke(app(), ["generate", *PROMPT, "--start", "sum"])
+    done = CliRunner().invoke(app(), ["generate", *PROMPT, "-o", "start=sum"])
     assert done.exit_code == 2
-    assert "--start, --import-path, --postlex, --bind and --lexer need --grammar." in done.stderr
+    assert "-o start: It needs a grammar." in done.stderr
 
 
 def test_banned_texts_stand_nowhere_in_the_document() -> None:
     schema = Path(__file__).parents[2] / "examples" / "lamp.schema.json"
-    lamp = ["--schema", str(schema), "--device", "cpu", "--prompt", "Zorvik took a big lamp."]
+    lamp = ["--schema", str(schema), "-o", "device=cpu", "--prompt", "Zorvik took a big lamp."]
     plain, banned = (
         CliRunner().invoke(app(), ["generate", *lamp, *more])
-        for more in ([], ["--without", "Zorv", "--without", "size"])
+        for more in ([], ["-o", "without=Zorv", "-o", "without=size"])
     )
     assert "Zorv" in json.loads(plain.stdout)["customer"]
     assert banned.exit_code == 2  # the key "size" is required
-    banned = CliRunner().invoke(app(), ["generate", *lamp, "--without", "Zorv"])
+    banned = CliRunner().invoke(app(), ["generate", *lamp, "-o", "without=Zorv"])
     assert "Zorv" not in json.loads(banned.stdout)["customer"]
 
 
 def test_a_ban_takes_a_grammar() -> None:
-    done = CliRunner().invoke(app(), ["generate", *PROMPT, "--without", "a"])
+    done = CliRunner().invoke(app(), ["generate", *PROMPT, "-o", "without=a"])
     assert done.exit_code == 2
-    assert "--without needs a schema or a grammar" in done.stderr
+    assert "-o without: It needs a schema or a grammar" in done.stderr

@@ -38,22 +38,22 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 @pytest.mark.parametrize(
     "options",
-    [["--speculation", "auto"], ["--edit", "old.json"], ["--draft-model", "structgen/extract-draft"]],
+    [["-o", "speculation=auto"], ["-o", "edit=old.json"], ["-o", "draft_model=structgen/extract-draft"]],
     ids=lambda options: options[0],
 )
 def test_the_text_is_that_of_plain_decoding(run: Callable[..., Any], options: list[str]) -> None:
-    plain = run("--schema", "order.json", "--speculation", "off")
+    plain = run("--schema", "order.json", "-o", "speculation=off")
     drafted = run("--schema", "order.json", *options)
     assert drafted.exit_code == 0, drafted.output
     assert drafted.stdout == plain.stdout == '{"customer": "Zorvik", "paid": true}\n'
 
 
 def test_the_text_to_edit_may_come_from_standard_input(run: Callable[..., Any]) -> None:
-    assert run("--schema", "order.json", "--edit", "-", input=OLD).exit_code == 0
+    assert run("--schema", "order.json", "-o", "edit=-", input=OLD).exit_code == 0
 
 
 def test_usage_is_told_beside_the_text_and_in_json(run: Callable[..., Any]) -> None:
-    done = run("--schema", "order.json", "--usage")
+    done = run("--schema", "order.json", "-o", "usage=true")
     assert "tokens, " in done.stderr and "calls of the model" in done.stderr
     assert done.stdout == '{"customer": "Zorvik", "paid": true}\n'
     usage = json.loads(run("--schema", "order.json", "--json").stdout)["usage"]
@@ -75,12 +75,12 @@ def test_a_file_of_prompts_may_go_on_with_other_guesses(run: Callable[..., Any])
     from structgen.cli import app
 
     Path("prompts").write_text('"Zorvik has paid."\n"Bo has not paid."\n')
-    command = ["generate", "--schema", "order.json", "--prompts", "prompts", "--out", "out"]
-    first = CliRunner().invoke(app(), [*command, "--speculation", "off"])
+    command = ["bulk", "--schema", "order.json", "--prompts", "prompts", "--out", "out"]
+    first = CliRunner().invoke(app(), [*command, "-o", "speculation=off"])
     assert first.exit_code == 0, first.output
     whole = Path("out").read_text()
     Path("out").write_text(whole.splitlines(keepends=True)[0])
-    more = ["--edit", "old.json", "--draft-model", "structgen/extract-draft"]
+    more = ["-o", "edit=old.json", "-o", "draft_model=structgen/extract-draft"]
     second = CliRunner().invoke(app(), [*command, *more])
     assert second.exit_code == 0, second.output
     assert sorted(Path("out").read_text().splitlines()) == sorted(whole.splitlines())
@@ -90,7 +90,7 @@ def test_a_file_of_prompts_is_not_begun_with_a_wrong_draft_model(run: Callable[.
     from structgen.cli import app
 
     Path("prompts").write_text('"Zorvik has paid."\n')
-    command = ["generate", "--prompts", "prompts", "--out", "out", "--draft-model", "no/folder"]
+    command = ["bulk", "--prompts", "prompts", "--out", "out", "-o", "draft_model=no/folder"]
     done = CliRunner().invoke(app(), command)
     assert done.exit_code == 2 and not Path("out").exists()
 
@@ -98,13 +98,11 @@ def test_a_file_of_prompts_is_not_begun_with_a_wrong_draft_model(run: Callable[.
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--speculation", "off", "--edit", "old.json"], "--edit"),
-        (["--speculation", "off", "--draft-model", "structgen/extract-draft"], "--draft-model"),
-        (["--speculation", "on"], "--speculation"),
-        (["--edit", "none.json"], "none.json"),
-        (["--draft-model", "no/folder"], "no/folder"),
-        (["--schema", "order.json", "--method", "auto", "--edit", "old.json"], "--edit"),
-        (["--schema", "order.json", "--method", "auto", "--speculation", "off"], "--speculation"),
+        (["-o", "speculation=off", "-o", "edit=old.json"], "-o edit"),
+        (["-o", "speculation=off", "-o", "draft_model=structgen/extract-draft"], "-o draft_model"),
+        (["-o", "speculation=on"], "speculation"),
+        (["-o", "edit=none.json"], "none.json"),
+        (["-o", "draft_model=no/folder"], "no/folder"),
     ],
     ids=" ".join,
 )
@@ -115,5 +113,5 @@ def test_what_has_no_meaning_is_refused(run: Callable[..., Any], options: Any, t
 
 def test_a_text_to_edit_that_is_no_text_is_refused(run: Callable[..., Any]) -> None:
     Path("old.json").write_bytes(b'{"customer": "\xff"}')
-    done = run("--edit", "old.json")
+    done = run("-o", "edit=old.json")
     assert done.exit_code == 2 and "Byte 14 of old.json is not UTF-8" in done.output

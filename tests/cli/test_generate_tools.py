@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return lambda *arguments: CliRunner().invoke(app(), ["generate", *arguments])
 
 
-REQUIRED = ["--tools", "tools.json", "--tool-choice", "required", "--parallel", "false"]
+REQUIRED = ["--tools", "tools.json", "-o", "tool_choice=required", "-o", "parallel=false"]
 
 
 @pytest.mark.parametrize("more", [[], ["--stream"]])
@@ -48,12 +48,12 @@ def test_json_has_texts_and_calls_apart(run: Callable[..., Any]) -> None:
 
 def test_the_name_of_a_tool_a_format_and_tools_on_the_command_line(run: Callable[..., Any]) -> None:
     tools = '[{"name": "first"}, {"name": "second", "parameters": {"type": "object", "properties": {}}}]'
-    done = run("--tools", tools, "--tool-choice", "second", "--tool-format", "llama", *PROMPT)
+    done = run("--tools", tools, "-o", "tool_choice=second", "-o", "tool_format=llama", *PROMPT)
     assert json.loads(done.stdout) == {"name": "second", "parameters": {}}
 
 
 def test_none_is_text(run: Callable[..., Any]) -> None:
-    done = run("--tools", "tools.json", "--tool-choice", "none", *PROMPT, "--json", "--max-tokens", "20")
+    done = run("--tools", "tools.json", "-o", "tool_choice=none", *PROMPT, "--json", "--max-tokens", "20")
     assert json.loads(done.stdout)["calls"] == []
 
 
@@ -72,14 +72,14 @@ def test_the_budget_closes_the_call(run: Callable[..., Any]) -> None:
         (["--tools", "twice.json"], "twice.json, tools/1/name: A second tool is called 'f'"),
         (["--tools", "[3]"], "--tools, tools/0: A int is no tool"),
         (["--tools", '{"tools": {}}'], "--tools: It is a dict, not a list of tools"),
-        (["--tools", "tools.json", "--tool-choice", "clock"], "--tool-choice: No tool is called 'clock'"),
-        (["--tools", "tools.json", "--parallel", "some"], "--parallel: It is 'some'"),
-        (["--tools", "tools.json", "--parallel", "0"], "--parallel: parallel is 0"),
-        (["--tools", "tools.json", "--tool-format", "herms"], "--tool-format: .*Write 'hermes'"),
+        (["--tools", "tools.json", "-o", "tool_choice=clock"], "-o tool_choice: No tool is called 'clock'"),
+        (["--tools", "tools.json", "-o", "parallel=some"], "-o parallel: parallel is 'some'"),
+        (["--tools", "tools.json", "-o", "parallel=0"], "-o parallel: parallel is 0"),
+        (["--tools", "tools.json", "-o", "tool_format=herms"], "-o tool_format: .*Write 'hermes'"),
         (["--tools", "tools.json", "--regex", "a"], "--regex: It has no meaning beside --tools"),
-        (["--tools", "tools.json", "--stop", "a"], "--stop: It has no meaning beside --tools"),
-        (["--tools", "tools.json", "--method", "cars"], "--method: It has no meaning beside --tools"),
-        (["--tool-choice", "auto"], "--tool-choice: It needs tools"),
+        (["--tools", "tools.json", "-o", "stop=a"], "-o stop: It has no meaning beside --tools"),
+        (["--tools", "tools.json", "-o", "method=cars"], "It is one of structgen sample"),
+        (["-o", "tool_choice=auto"], "-o tool_choice: It needs tools"),
     ],
 )
 def test_bad_input_is_told_with_its_place(run: Callable[..., Any], arguments: list[str], said: str) -> None:

@@ -75,7 +75,7 @@ def test_a_function_is_no_type_and_is_not_called(run: Callable[..., Any]) -> Non
 NAMES = ["--type", "people_types:Names", "--prompt", "Priya, Jonas and Mei are coming to dinner."]
 
 
-@pytest.mark.parametrize("more", [[], ["--stream"], ["--wrap"]])
+@pytest.mark.parametrize("more", [[], ["--stream"], ["-o", "wrap=true"]])
 def test_a_document_that_is_no_object_is_printed_without_its_wrapper(
     run: Callable[..., Any], more: list[str]
 ) -> None:
@@ -83,7 +83,19 @@ def test_a_document_that_is_no_object_is_printed_without_its_wrapper(
 
 
 def test_a_draw_is_printed_without_its_wrapper(run: Callable[..., Any]) -> None:
-    done = run("--type", "builtins:int", "--prompt", "Ada is 36 years old.", "--method", "rejection")
+    given = [
+        "--type",
+        "builtins:int",
+        "--prompt",
+        "Ada is 36 years old.",
+        "--method",
+        "rejection",
+        "--n",
+        "1",
+    ]
+    from structgen.cli import app
+
+    done = CliRunner().invoke(app(), ["sample", *given])
     assert int(done.stdout) >= 0
 
 
@@ -93,15 +105,15 @@ def test_lines_of_json_have_the_text(run: Callable[..., Any]) -> None:
 
 
 def test_the_bare_document_can_be_asked_for(run: Callable[..., Any]) -> None:
-    found = json.loads(run(*NAMES, "--no-wrap", "--max-tokens", "20", "--json").stdout)
+    found = json.loads(run(*NAMES, "-o", "wrap=false", "--max-tokens", "20", "--json").stdout)
     assert found["text"].startswith("[")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--regex", "[0-9]+", "--no-wrap"], "--wrap is of types. Add --type"),
-        (["--type", "builtins:str", "--wrap"], "Free text is no document"),
+        (["--regex", "[0-9]+", "-o", "wrap=false"], "-o wrap: It is of types. Add --type"),
+        (["--type", "builtins:str", "-o", "wrap=true"], "Free text is no document"),
     ],
 )
 def test_a_wrapper_where_there_is_no_document_of_a_type_is_refused(

@@ -118,10 +118,10 @@ def test_a_broken_line_of_json_is_an_error(tmp_path: Path, name: str, lines: str
 
 def test_a_pipe_is_the_prompt_and_an_empty_one_is_none() -> None:
     pytest.importorskip("torch")
-    done = run("generate", "--schema", PERSON, "--device", "cpu", text="Ada is 36.\n")
+    done = run("generate", "--schema", PERSON, "-o", "device=cpu", text="Ada is 36.\n")
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"name": "Ada"})
     none = run("generate", "--schema", PERSON, text="\n")
-    assert none.exit_code == 2 and "One of --prompt and --prompts is needed" in none.stderr
+    assert none.exit_code == 2 and "A prompt is needed" in none.stderr
 
 
 def test_a_closed_input_is_no_prompt() -> None:
@@ -135,10 +135,10 @@ def test_the_small_model_warns_of_grammars_that_are_not_json(tmp_path: Path) -> 
     pytest.importorskip("torch")
     json_grammar = tmp_path / "list.lark"
     json_grammar.write_text('start: "[" NUMBER "]"\nNUMBER: /[0-9]/\n')
-    common = ["generate", "--device", "cpu", "--max-tokens", "8", "--prompt", "3 lamps"]
+    common = ["generate", "-o", "device=cpu", "--max-tokens", "8", "--prompt", "3 lamps"]
     digit = tmp_path / "digit.gbnf"
     digit.write_text("root ::= [0-9]\n")
-    warned = run(*common, "--ebnf", str(digit)).stderr
+    warned = run(*common, "--grammar", str(digit)).stderr
     assert (
         warned.startswith("Hint: this small model was trained on JSON documents") and warned.count("\n") == 1
     )

@@ -16,9 +16,17 @@ PERSON = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required"
 COMMANDS = {
     "structgen.cli.check.walk": ["check", "--schema", "s.json", "s.json"],
     "structgen.explain": ["explain", "--schema", "s.json"],
-    "structgen.engine.Engine.drive": ["generate", "--schema", "s.json", "--prompt", "x", "--trace", "t.html"],
-    "structgen.engine.Engine.step": [
+    "structgen.engine.Engine.drive": [
         "generate",
+        "--schema",
+        "s.json",
+        "--prompt",
+        "x",
+        "-o",
+        "trace=t.html",
+    ],
+    "structgen.engine.Engine.step": [
+        "bulk",
         "--prompts",
         "in.jsonl",
         "--schema",

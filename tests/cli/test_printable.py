@@ -151,7 +151,7 @@ def test_other_arguments(tmp_path: Path, terminal: bool, monkeypatch: pytest.Mon
         ("maskbench", schema, "--tokenizer", EVIL),
         ("generate", "--model", nothing, "--prompt", EVIL),
         ("generate", "--model", "structgen/extract", "--prompt", EVIL, "--schema", nothing),
-        ("generate", "--model", "structgen/extract", "--prompts", nothing, "--out", nothing),
+        ("bulk", "--model", "structgen/extract", "--prompts", nothing, "--out", nothing),
         ("generate", "--model", "structgen/extract", "--type", EVIL, "--prompt", EVIL),
         ("generate", "--model", "structgen/extract", "--max-tokens", EVIL),
     ):

@@ -259,9 +259,9 @@ def test_the_command_goes_on_with_its_own_run_alone(tmp_path: Path) -> None:
 
     def ask(*rest: str) -> Any:
         common = [
-            "generate",
-            "--device",
-            "cpu",
+            "bulk",
+            "-o",
+            "device=cpu",
             "--prompts",
             str(prompts),
             "--out",
@@ -296,18 +296,17 @@ def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) ->
     model, schema = write_llama(tmp_path / "model"), tmp_path / "s.json"
     schema.write_text('{"type": "array", "items": {"type": "boolean"}, "minItems": 1, "maxItems": 4}')
     common = [
-        "generate",
         "--model",
         str(model),
         "--schema",
         str(schema),
         "--max-tokens",
         "40",
-        "--device",
-        "cpu",
+        "-o",
+        "device=cpu",
     ]
     page = tmp_path / "trace.html"
-    asked = [*common, "--prompt", "flags", "--json", "--logprobs", "2", "--trace", str(page)]
+    asked = ["generate", *common, "--prompt", "flags", "--json", "-o", "logprobs=2", "-o", f"trace={page}"]
     one = CliRunner().invoke(app(), asked)
     assert one.exit_code == 0, one.output
     found = json.loads(one.stdout)
@@ -316,10 +315,12 @@ def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) ->
     assert all(step["likeliest_allowed"][0][1] <= 1e-6 for step in found["steps"])
     assert json.loads(found["text"]) == found["value"]
     assert "<!doctype html>" in page.read_text()
-    streamed = CliRunner().invoke(app(), [*common, "--prompt", "flags", "--stream"])
+    streamed = CliRunner().invoke(app(), ["generate", *common, "--prompt", "flags", "--stream"])
     assert json.loads(streamed.stdout) == found["value"]
     prompts = _prompts(tmp_path / "p.jsonl", 3)
-    bulk = CliRunner().invoke(app(), [*common, "--prompts", str(prompts), "--out", str(tmp_path / "r.jsonl")])
+    bulk = CliRunner().invoke(
+        app(), ["bulk", *common, "--prompts", str(prompts), "--out", str(tmp_path / "r.jsonl")]
+    )
     assert bulk.exit_code == 0, bulk.output
     assert all(isinstance(line["value"], list) for line in _lines(tmp_path / "r.jsonl").values())
 
@@ -329,12 +330,14 @@ def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) ->
     [
         [],
         ["--prompt", "a", "--prompts", "b"],
-        ["--prompts", "b"],
+        ["-o"],
+        ["--prompt", "a", "-o", "n"],
+        ["--prompt", "a", "-o", "n=2", "--n", "2"],
         ["--prompt", "a", "--model", "nowhere"],
         ["--prompt", "a", "--out", "b"],
         ["--prompt", "a", "--start-over"],
-        ["--prompt", "a", "--regex", "a+", "--stop", "a"],
-        ["--prompt", "a", "--stop", ""],
+        ["--prompt", "a", "--regex", "a+", "-o", "stop=a"],
+        ["--prompt", "a", "-o", "stop="],
         ["--prompt", "a", "--temperature", "nan"],
         ["--prompt", "a", "--temperature", "1e-320"],
         ["--prompt", ""],
@@ -350,8 +353,8 @@ def test_wrong_usage_is_told_in_a_line(wrong: list[str]) -> None:
 def test_the_command_ends_free_texts_at_stop_strings() -> None:
     asked = [
         "generate",
-        "--device",
-        "cpu",
+        "-o",
+        "device=cpu",
         "--prompt",
         "Ada lives in",
         "--max-tokens",
@@ -361,5 +364,5 @@ def test_the_command_ends_free_texts_at_stop_strings() -> None:
     ]
     whole = CliRunner().invoke(app(), asked).stdout.rstrip("\n")
     stop = whole[4:6]
-    found = CliRunner().invoke(app(), [*asked, "--stop", "\0 never", "--stop", stop])
+    found = CliRunner().invoke(app(), [*asked, "-o", "stop=\0 never", "-o", f"stop={stop}"])
     assert found.exit_code == 0 and found.stdout == whole[: whole.index(stop)] + "\n"

@@ -305,9 +305,9 @@ def test_the_command_works_on_ray_and_goes_on(tmp_path: Path, monkeypatch: pytes
     model = write_llama(tmp_path / "model")
 
     def ask(*rest: str) -> Any:
-        given = ["--model", str(model), "--schema", '{"type": "boolean"}', "--device", "cpu"]
+        given = ["--model", str(model), "--schema", '{"type": "boolean"}', "-o", "device=cpu"]
         named = ["--prompts", str(prompts), "--out", str(out), "--ray", "--workers", "1"]
-        return CliRunner().invoke(app(), ["generate", *given, *named, *rest])
+        return CliRunner().invoke(app(), ["bulk", *given, *named, *rest])
 
     first = ask()
     assert first.exit_code == 0, first.output
@@ -321,7 +321,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("wrong", [["--ray", "--prompt", "x"], ["--workers", "2", "--prompt", "x"]])
+@pytest.mark.parametrize("wrong", [["--workers", "2"], ["-o", "shard_size=2"], ["-o", "engine=vllm"]])
 def test_the_command_takes_ray_for_many_prompts_alone(wrong: list[str]) -> None:
-    refused = CliRunner().invoke(app(), ["generate", "--schema", "{}", *wrong])
-    assert refused.exit_code == 2 and "--ray is for --prompts" in refused.stderr
+    refused = CliRunner().invoke(app(), ["bulk", "--schema", "{}", "--prompts", "p", "--out", "o", *wrong])
+    assert refused.exit_code == 2 and "It is for workers on Ray. Add --ray" in refused.stderr

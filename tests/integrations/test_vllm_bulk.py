@@ -324,13 +324,13 @@ def test_the_command_names_the_engine(
     as_it_is = lambda value: value  # noqa: E731  (Ray's own pickle sends functions)
     monkeypatch.setattr(ray, "put", as_it_is)
     monkeypatch.setattr(fake_ray, "pickle", SimpleNamespace(loads=as_it_is, dumps=as_it_is))
-    given = ["generate", "--prompts", str(prompts), "--out", str(prompts.parent / "out"), "--regex", "ab{2}"]
+    given = ["bulk", "--prompts", str(prompts), "--out", str(prompts.parent / "out"), "--regex", "ab{2}"]
     given += ["--model", str(FOLDER)]
-    refused = CliRunner().invoke(app(), [*given, "--engine", "vllm"])
-    assert refused.exit_code == 2 and "for --ray" in refused.stderr
-    refused = CliRunner().invoke(app(), [*given, "--ray", "--engine", "vllm", "--engine-options", "[1]"])
+    refused = CliRunner().invoke(app(), [*given, "-o", "engine=vllm"])
+    assert refused.exit_code == 2 and "Add --ray" in refused.stderr
+    refused = CliRunner().invoke(app(), [*given, "--ray", "-o", "engine=vllm", "-o", "engine_options=[1]"])
     assert refused.exit_code == 2 and "no JSON object" in refused.stderr
-    options = ["--ray", "--engine", "vllm", "--engine-options", '{"max_model_len": 99}']
+    options = ["--ray", "-o", "engine=vllm", "-o", 'engine_options={"max_model_len": 99}']
     found = CliRunner().invoke(app(), [*given, *options])
     assert found.exit_code == 0, found.output
     lines = [

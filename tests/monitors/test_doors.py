@@ -45,13 +45,13 @@ def test_typed_functions_take_bans() -> None:
 def test_the_command_line_takes_monitors() -> None:
     options = ["--regex", r"import math\nmath\.[a-z]+\(", "--temperature", "1", "--seed", "3", "--json"]
     asked = ["generate", "--model", MODEL, "--prompt", "Code: ", *options]
-    found = CliRunner().invoke(app(), [*asked, "--monitor", "python-attributes:seconds=60"])
+    found = CliRunner().invoke(app(), [*asked, "-o", "monitors=python-attributes:seconds=60"])
     assert found.exit_code == 0, found.output
     import math
 
     text = json.loads(found.stdout)["text"]
     assert hasattr(math, text.partition("math.")[2].rstrip("("))
-    wrong = CliRunner().invoke(app(), [*asked, "--monitor", "python-attribute"])
+    wrong = CliRunner().invoke(app(), [*asked, "-o", "monitors=python-attribute"])
     assert wrong.exit_code == 2
     assert "python-attributes" in wrong.output
 

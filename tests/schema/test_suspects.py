@@ -145,7 +145,17 @@ def test_the_command_line_says_it_in_a_line_and_refuses_it_if_strict(tmp_path: A
     assert ", #/maxLenght: " in run.output
     run = CliRunner().invoke(
         app(),
-        ["generate", "--model", "structgen/extract", "--prompt", "x", "--strict", "--schema", str(schema)],
+        [
+            "generate",
+            "--model",
+            "structgen/extract",
+            "--prompt",
+            "x",
+            "-o",
+            "strict=true",
+            "--schema",
+            str(schema),
+        ],
     )
     assert run.exit_code == 2
     assert ", #/maxLenght: " in run.output

@@ -60,8 +60,8 @@ def ask(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def _generate(prompts: Path, out: Path, *rest: str) -> list[str]:
-    given = ["--schema", SCHEMA, "--max-tokens", "24", "--device", "cpu"]
-    return ["generate", "--prompts", str(prompts), "--out", str(out), *given, *rest]
+    given = ["--schema", SCHEMA, "--max-tokens", "24", "-o", "device=cpu"]
+    return ["bulk", "--prompts", str(prompts), "--out", str(out), *given, *rest]
 
 
 def _lines(out: Path) -> list[bytes]:
@@ -128,10 +128,10 @@ def test_vllm_in_workers_that_are_killed_leaves_each_answer_once(
     for name, value in {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}.items():
         monkeypatch.setenv(name, value)
     out = tmp_path / "out"
-    asked = _generate(_prompts(tmp_path, OF_VLLM), out, "--ray", "--workers", "1", "--engine", "vllm")
+    asked = _generate(_prompts(tmp_path, OF_VLLM), out, "--ray", "--workers", "1", "-o", "engine=vllm")
     asked += [
-        "--engine-options",
-        '{"enforce_eager": true, "max_model_len": 512, "gpu_memory_utilization": 0.2}',
+        "-o",
+        'engine_options={"enforce_eager": true, "max_model_len": 512, "gpu_memory_utilization": 0.2}',
     ]
     job = ask(*asked, python=str(ENGINES))
     _until(lambda: out.is_dir() and len(_lines(out)) > 0, job)

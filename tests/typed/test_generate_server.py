@@ -63,7 +63,7 @@ def test_what_a_server_replies_is_printed_as_the_document(
 
 
 def test_the_options_of_a_request_go_to_the_server() -> None:
-    options = ["--temperature", "0.5", "--seed", "3", "--max-tokens", "9", "--n", "2", "--stop", "."]
+    options = ["--temperature", "0.5", "--seed", "3", "--max-tokens", "9", "--n", "2", "-o", "stop=."]
     with serving("Ada") as server:
         done = run(server.model, *options)
         said = [
@@ -83,7 +83,7 @@ def test_a_line_of_json_has_what_a_result_has() -> None:
 
 def test_a_document_that_is_refused_has_exit_status_1_and_the_number_of_attempts() -> None:
     with serving("no") as server:
-        done = run(server.model, "--schema", "person.json", "--attempts", "2")
+        done = run(server.model, "--schema", "person.json", "-o", "attempts=2")
         assert len(server.bodies) == 2
     assert done.exit_code == 1 and done.stdout == "no\n" and "none of the schema's" in done.stderr
 
@@ -105,12 +105,12 @@ def test_calls_of_a_server_are_printed(more: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--trace", "x.html"], "--trace: It has no meaning for a model on a server"),
-        (["--schema", "person.json", "--max-items", "3"], "--max-items: It has no meaning"),
-        (["--schema", "person.json", "--without", "x"], "--without: It has no meaning"),
-        (["--schema", "person.json", "--method", "cars"], "--method: It has no meaning"),
-        (["--speculation", "off"], "--speculation: It has no meaning"),
-        (["--min-tokens", "3"], "min_tokens is not in OpenAI's protocol"),
+        (["-o", "trace=x.html"], "-o trace: It has no meaning for a model on a server"),
+        (["--schema", "person.json", "-o", "max_items=3"], "-o max_items: It has no meaning"),
+        (["--schema", "person.json", "-o", "without=x"], "-o without: It has no meaning"),
+        (["--schema", "person.json", "-o", "canonical=true"], "-o canonical: It has no meaning"),
+        (["-o", "speculation=off"], "-o speculation: It has no meaning"),
+        (["-o", "min_tokens=3"], "min_tokens is not in OpenAI's protocol"),
         (["--grammar", "sum.lark"], "A grammar that no JSON Schema says cannot be sent"),
     ],
 )

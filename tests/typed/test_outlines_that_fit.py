@@ -115,8 +115,8 @@ def test_the_shell_tells_the_outline_as_python_does_and_leaves_it_out(folder: Pa
     }
     (tmp_path / "s.json").write_text(json.dumps(schema))
     sizes = {}
-    for option, outline in (("--outline", True), ("--no-outline", False), ("", None)):
-        options = ["--max-tokens", "20", "--json", *([option] if option else [])]
+    for option, outline in (("outline=true", True), ("outline=false", False), ("", None)):
+        options = ["--max-tokens", "20", "--json", *(["-o", option] if option else [])]
         model = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Hi"]
         found = json.loads(generate(*model, *options).stdout)
         ours = sg.run(str(folder), "Hi", schema, max_tokens=20, outline=outline, detailed=True)
@@ -149,7 +149,7 @@ def test_listed_values_are_compared_alike_in_python_in_the_shell_and_by_the_engi
     assert plain.text == ours.text and plain.usage.strategy_rows > 0
     model = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Which?"]
     assert generate(*model).stdout == f"{ours.text}\n"
-    found = json.loads(generate(*model, "--json", "--choices", "tokens").stdout)
+    found = json.loads(generate(*model, "--json", "-o", "choices=tokens").stdout)
     tokens = sg.run(engine, "Which?", schema, choices="tokens", detailed=True)
     assert found["text"] == tokens.text and not tokens.probabilities
 

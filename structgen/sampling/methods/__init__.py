@@ -2,7 +2,7 @@
 
 What comes in: a `SamplingRun` (the target, the prefix tree, the limits). What goes out: `Drawn`. A method is
 a module with a function `draw(run)`; its name in METHODS is the name of its file. To add one, add a file here
-and its name to METHODS, which `sg.sample`, `structgen generate --method` and the tests of all methods read.
+and its name to METHODS, which `sg.sample`, `structgen sample` and the tests of all methods read.
 `beams` is not listed: it is what `auto` and `sg.score` do, except that `auto` has another way for few texts.
 """
 

@@ -1,4 +1,4 @@
-"""`structgen generate --method`: draws from the model's own distribution, on the command line."""
+"""`structgen sample`: draws from the model's own distribution, on the command line."""
 
 from __future__ import annotations
 
@@ -37,12 +37,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     (tmp_path / "paid.json").write_text(json.dumps(SCHEMA))
     monkeypatch.chdir(tmp_path)
-    base = ["generate", "--model", "structgen/extract-draft", "--prompt", PROMPT]
-    return lambda *arguments: CliRunner().invoke(app(), [*base, *arguments])
+    base = ["--model", "structgen/extract-draft", "--prompt", PROMPT]
+
+    def runs(command: str, *arguments: str) -> Any:
+        return CliRunner().invoke(app(), [command, *base, *arguments])
+
+    return runs
 
 
 def test_texts_are_printed_one_a_line_and_a_summary_beside(run: Callable[..., Any]) -> None:
-    done = run("--schema", "paid.json", "--method", "importance", "--n", "5", "--max-tokens", "30")
+    done = run("sample", "--schema", "paid.json", "--method", "importance", "--n", "5", "--max-tokens", "30")
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 5
@@ -59,25 +63,28 @@ def test_equal_samples_and_free_text_of_a_small_model_bring_a_hint(run: Callable
         (schema, False, False),
         (["--max-tokens", "2"], False, True),
     ):
-        told = run(*options).stderr
+        told = run("generate", *options).stderr
         assert ("all samples are the same. Add --temperature 1." in told) == same
         assert ("knows JSON alone. Give --schema" in told) == free
 
 
 def test_policies_of_the_schema_arrive(run: Callable[..., Any]) -> None:
     schema = ["--schema", "paid.json", "--max-tokens", "30"]
-    assert run(*schema, "--whitespace", "compact").stdout in ('{"paid":true}\n', '{"paid":false}\n')
-    assert '{\n  "paid": ' in run(*schema, "--whitespace", "2").stdout
+    assert run("generate", *schema, "-o", "whitespace=compact").stdout in (
+        '{"paid":true}\n',
+        '{"paid":false}\n',
+    )
+    assert '{\n  "paid": ' in run("generate", *schema, "-o", "whitespace=2").stdout
     Path("list.json").write_text('{"type": "array", "items": {"type": "string"}, "minItems": 1}')
-    bounded = run("--schema", "list.json", "--max-string", "2", "--max-items", "1")
+    bounded = run("generate", "--schema", "list.json", "-o", "max_string=2", "-o", "max_items=1")
     (text,) = json.loads(bounded.stdout)
     assert len(text) <= 2
-    refused = run("--regex", "a", "--max-string", "2")
-    assert (refused.exit_code, "--max-string needs a schema" in refused.stderr) == (2, True)
+    refused = run("generate", "--regex", "a", "-o", "max_string=2")
+    assert (refused.exit_code, "-o max_string: It needs a schema" in refused.stderr) == (2, True)
 
 
 def test_weights_stand_before_the_texts(run: Callable[..., Any]) -> None:
-    done = run("--schema", "paid.json", "--method", "auto", "--n", "9", "--weights", "--max-tokens", "30")
+    done = run("sample", "--schema", "paid.json", "--n", "9", "-o", "weights=true", "--max-tokens", "30")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert sum(float(weight) for weight, *_ in rows) == pytest.approx(1, abs=1e-4)
     assert all(float(logprob) < 0 and text in BOTH for _, _, logprob, text in rows)
@@ -87,8 +94,8 @@ def test_the_draws_are_those_of_the_library(run: Callable[..., Any]) -> None:
     """The same prompt as `generate` sends, the same options."""
     from structgen.json_grammars.prompting import extraction_prompt
 
-    options = ["--method", "cars", "--n", "3", "--seed", "7", "--temperature", "0.5", "--max-tokens", "30"]
-    done = run("--schema", "paid.json", *options, "--json")
+    options = ["--method", "cars", "--n", "3", "--seed", "7", "-o", "temperature=0.5", "--max-tokens", "30"]
+    done = run("sample", "--schema", "paid.json", *options, "--json")
     grammar = sg.json_schema(SCHEMA, **(sg.JSON_DUMPS | {"escapes": "utf8"}))
     found = sg.sample(
         "structgen/extract-draft",
@@ -116,12 +123,18 @@ def test_every_option_arrives(run: Callable[..., Any], monkeypatch: pytest.Monke
     monkeypatch.setattr("structgen.sampling.sample.sample", sample)
     numbers = {"n": 7, "budget": 11, "seconds": 2.5, "standard_error": 0.1, "seed": 3, "max_tokens": 9}
     options = [
-        text for name, value in numbers.items() for text in (f"--{name.replace('_', '-')}", str(value))
+        text
+        for name, value in numbers.items()
+        for text in (
+            ("-o", f"{name}={value}")
+            if name in ("seconds", "standard_error")
+            else (f"--{name.replace('_', '-')}", str(value))
+        )
     ]
-    assert run("--regex", "a", "--method", "smc", "--temperature", "0.7", *options).exit_code == 1
+    assert run("sample", "--regex", "a", "--method", "smc", "-o", "temperature=0.7", *options).exit_code == 1
     assert {name: seen[name] for name in numbers} == numbers
     assert (seen["temperature"], seen["method"]) == (0.7, "smc")
-    run("--regex", "a", "--method", "smc")
+    run("sample", "--regex", "a", "--method", "smc")
     assert seen["temperature"] == 1.0
 
 
@@ -130,13 +143,14 @@ def test_other_grammars_are_drawn_from(run: Callable[..., Any], tmp_path: Path, 
     (tmp_path / "g.gbnf").write_text('root ::= "yes" | "no"')
     (tmp_path / "g.lark").write_text('start: "yes" | "no"')
     value = {"--regex": "yes|no", "--ebnf": "g.gbnf", "--grammar": "g.lark"}[option]
-    done = run(option, value, "--method", "auto", "--n", "2", "--budget", "60")
+    option = "--grammar" if option == "--ebnf" else option
+    done = run("sample", option, value, "--n", "2", "--budget", "60")
     assert done.exit_code == 0, done.stderr
     assert set(done.stdout.split()) <= {"yes", "no"}
 
 
 def test_draws_are_written_to_a_file_in_place_of_printing(run: Callable[..., Any], tmp_path: Path) -> None:
-    done = run("--schema", "paid.json", "--method", "auto", "--n", "4", "--out", "draws.jsonl")
+    done = run("sample", "--schema", "paid.json", "--n", "4", "--out", "draws.jsonl")
     assert (done.exit_code, done.stdout) == (0, "")
     found = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
     assert set(found.texts) <= BOTH
@@ -144,14 +158,14 @@ def test_draws_are_written_to_a_file_in_place_of_printing(run: Callable[..., Any
 
 
 def test_a_tree_is_written_and_read_again(run: Callable[..., Any], tmp_path: Path) -> None:
-    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "--tree", "tree.npz")
-    assert run(*options, "--max-tokens", "30").exit_code == 0
+    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "-o", "tree=tree.npz")
+    assert run("sample", *options, "--max-tokens", "30").exit_code == 0
     before = sg.PrefixTree.load(tmp_path / "tree.npz")
-    assert run(*options, "--max-tokens", "30", "--seed", "1").exit_code == 0
+    assert run("sample", *options, "--max-tokens", "30", "--seed", "1").exit_code == 0
     after = sg.PrefixTree.load(tmp_path / "tree.npz")
     assert after.nbytes >= before.nbytes
     assert after.bracket[1] <= before.bracket[1]
-    other = run(*options, "--max-tokens", "31")
+    other = run("sample", *options, "--max-tokens", "31")
     assert (other.exit_code, "another" in other.stderr) == (2, True)
 
 
@@ -168,8 +182,8 @@ def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
         return read(self, prefixes)
 
     monkeypatch.setattr(ModelRows, "read", beside)
-    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "--tree", "tree.npz")
-    done = run(*options, "--max-tokens", "30")
+    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "-o", "tree=tree.npz")
+    done = run("sample", *options, "--max-tokens", "30")
     assert done.exit_code == 0
     assert len(done.stdout.splitlines()) == 3
     assert "The tree was not saved" in done.stderr and "another process" in done.stderr
@@ -178,7 +192,7 @@ def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
 
 def test_a_damaged_tree_has_exit_status_2(run: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "tree.npz").write_bytes(b"PK")
-    done = run("--schema", "paid.json", "--method", "auto", "--tree", "tree.npz")
+    done = run("sample", "--schema", "paid.json", "-o", "tree=tree.npz")
     assert done.exit_code == 2
     assert "tree.npz" in done.stderr
     assert (tmp_path / "tree.npz").read_bytes() == b"PK"
@@ -197,19 +211,21 @@ def test_validators_of_a_type_are_part_of_the_law(run: Callable[..., Any], tmp_p
         "            raise ValueError('has not')\n"
         "        return value\n"
     )
-    done = run("--type", "drawn_types:Paid", "--method", "importance", "--n", "4", "--budget", "400")
+    done = run(
+        "sample", "--type", "drawn_types:Paid", "--method", "importance", "--n", "4", "--budget", "400"
+    )
     assert set(done.stdout.splitlines()) == {'{"paid": false}'}
 
 
 def test_a_budget_too_small_for_one_draw_has_exit_status_1_and_a_bracket(run: Callable[..., Any]) -> None:
-    done = run("--schema", "paid.json", "--method", "rejection", "--budget", "1")
+    done = run("sample", "--schema", "paid.json", "--method", "rejection", "--budget", "1")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Z, proven" in done.stderr
     assert "budget" in done.stderr
 
 
 def test_a_language_without_a_text_in_reach_has_exit_status_1(run: Callable[..., Any]) -> None:
-    done = run("--regex", "(yes){200}", "--method", "auto", "--max-tokens", "2", "--budget", "5000")
+    done = run("sample", "--regex", "(yes){200}", "--max-tokens", "2", "--budget", "5000")
     assert done.exit_code == 1
     assert "Z = 0" in done.stderr
 
@@ -226,8 +242,8 @@ def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytes
         return read(self, prefixes)
 
     monkeypatch.setattr(ModelRows, "read", interrupted)
-    options = ("--method", "rejection", "--n", "500", "--max-rows", "1", "--max-tokens", "30")
-    done = run("--schema", "paid.json", *options)
+    options = ("--method", "rejection", "--n", "500", "-o", "max_rows=1", "--max-tokens", "30")
+    done = run("sample", "--schema", "paid.json", *options)
     assert done.exit_code == 130
     assert 0 < len(done.stdout.splitlines()) < 500
     assert "by an interrupt" in done.stderr
@@ -236,23 +252,20 @@ def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytes
 @pytest.mark.parametrize(
     ("options", "where"),
     [
-        (["--method", "cras", "--regex", "a"], "--method"),
-        (["--method", "auto"], "--method"),
-        (["--method", "auto", "--regex", "a", "--temperature", "0"], "--temperature"),
-        (["--method", "auto", "--regex", "a", "--stream"], "--stream"),
-        (["--method", "auto", "--regex", "a", "--trace", "page.html"], "--trace"),
-        (["--method", "auto", "--regex", "a", "--stop", "x"], "--stop"),
-        (["--method", "auto", "--regex", "a", "--logprobs", "2"], "--logprobs"),
-        (["--method", "auto", "--regex", "a", "--start-over"], "--start-over"),
-        (["--method", "auto", "--regex", "a", "--prompts", "p"], "--prompt"),
-        (["--method", "auto", "--regex", "a", "--seconds", "0"], "--seconds"),
-        (["--method", "auto", "--regex", "a", "--standard-error", "nan"], "--standard-error"),
-        (["--method", "auto", "--regex", "a", "--out", "nowhere/draws.jsonl"], "--out"),
-        (["--method", "auto", "--regex", "a", "--tree", "nowhere/tree.npz"], "--tree"),
-        (["--regex", "a", "--weights"], "--weights"),
-        (["--regex", "a", "--budget", "9"], "--budget"),
-        (["--regex", "a", "--tree", "t"], "--tree"),
-        (["--regex", "a", "--out", "t"], "--out"),
+        (["sample", "--method", "cras", "--regex", "a"], "method"),
+        (["sample"], "--schema"),
+        (["sample", "--regex", "a", "-o", "temperature=0"], "temperature"),
+        (["sample", "--regex", "a", "--stream"], "an option of structgen generate"),
+        (["sample", "--regex", "a", "-o", "trace=page.html"], "one of structgen generate"),
+        (["sample", "--regex", "a", "-o", "stop=x"], "one of structgen generate and of structgen bulk"),
+        (["sample", "--regex", "a", "--start-over"], "an option of structgen bulk"),
+        (["sample", "--regex", "a", "-o", "seconds=0"], "seconds"),
+        (["sample", "--regex", "a", "-o", "standard_error=nan"], "standard_error"),
+        (["sample", "--regex", "a", "--out", "nowhere/draws.jsonl"], "--out"),
+        (["sample", "--regex", "a", "-o", "tree=nowhere/tree.npz"], "-o tree"),
+        (["generate", "--regex", "a", "-o", "weights=true"], "one of structgen sample"),
+        (["generate", "--regex", "a", "--budget", "9"], "an option of structgen sample"),
+        (["generate", "--regex", "a", "--out", "t"], "an option of structgen sample"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_by_name(

@@ -1,0 +1,169 @@
+"""The options of the commands that let a model write: `generate`, `sample` and `bulk`.
+
+At most fifteen of them are flags of the command line. All have the names that they have in Python, and are
+given as `-o NAME=VALUE` or in a file of TOML (`--options FILE`). So an option has one name, one meaning and
+one place where its value is read.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from structgen.cli.option_names import LISTS, NAMES, TEXTS
+from structgen.cli.schema_options import read_input
+from structgen.errors import OptionError, unknown_option
+
+ModelName: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="The folder of a model of transformers; structgen/extract, which is included; or "
+        "openai:URL#NAME, a model on a server."
+    ),
+]
+PromptText: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="The prompt; - is standard input, and so is a pipe.", show_default=False),
+]
+MaxTokens: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Documents are complete within it.  [default: 512, or what the context leaves]",
+        show_default=False,
+    ),
+]
+Temperature: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        help="0 takes the likeliest token.  [default: 0; with a strategy that draws, 1]",
+        show_default=False,
+    ),
+]
+Seed: TypeAlias = Annotated[
+    int | None, typer.Option(help="The same seed gives the same texts.  [default: 0]", show_default=False)
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")]
+OptionsFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--options", help="A file of TOML with options by name; -o goes before it.", show_default=False
+    ),
+]
+Named: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o",
+        metavar="NAME=VALUE",
+        help="An option by its name in Python, as in -o top_p=0.9 (listed below); a list is given by "
+        "several, or as JSON.",
+        show_default=False,
+    ),
+]
+
+ToolsFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--tools",
+        metavar="FILE|JSON",
+        help="In place of a schema: what the model may call, in OpenAI's or MCP's shape: a list of tools, or "
+        'an object with the member "tools". Nothing is called.',
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options that a command was given, by their names."""
+
+    command: str
+    flags: Collection[str]
+    """The options that the command line has by themselves, beside --options and -o."""
+    values: Mapping[str, Any]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of an option; `default` where it was not given."""
+        return self.values.get(name, default)
+
+    def some(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return those of some options that were given."""
+        return {name: self.values[name] for name in names if name in self.values}
+
+    def spelled(self, name: str) -> str:
+        """Return how an option is given: `--seed`, or `-o top_p`."""
+        return f"--{name.replace('_', '-')}" if name in self.flags else f"-o {name}"
+
+
+def read_options(
+    command: str, flags: Mapping[str, Any], named: Iterable[str] | None, file: Path | None
+) -> Given:
+    """Return the options of a command. `flags`: the command's parameters, None or False where they were not
+    given; `named`: texts NAME=VALUE; `file`: a file of TOML, whose options give way to the others.
+
+    Raises OptionError for a name that the command does not have, a second value of an option that takes one,
+    and a file that cannot be read.
+    """
+    own = {name.rstrip("_"): value for name, value in flags.items()}
+    own = {name: value for name, value in own.items() if name in NAMES[command]}
+    found = {name: value for name, value in own.items() if value is not None and value is not False}
+    lists: dict[str, list[Any]] = {}
+    for text in named or ():
+        name, value = _named(command, text)
+        if name in LISTS:
+            lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+        elif name in found:
+            raise OptionError("It is given twice.", where=f"-o {name}", cure="Leave one of them out.")
+        else:
+            found[name] = value
+    of_file = {} if file is None else _of_file(command, file)
+    return Given(command, own.keys(), {**of_file, **found, **lists})
+
+
+def _named(command: str, text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise OptionError(f"{text!r} has no value.", where="-o", cure="Write -o NAME=VALUE.")
+    name = _known(command, name)
+    if name in TEXTS and not (name in LISTS and value.startswith("[")):
+        return name, value
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
+
+
+def _of_file(command: str, file: Path) -> dict[str, Any]:
+    """Return the options of a file of TOML."""
+    try:
+        read = tomllib.loads(read_input(file, "--options"))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise OptionError(
+            f"It is no TOML: {error}.", where=str(file), cure="Write lines such as top_p = 0.9."
+        ) from error
+    return {_known(command, name, str(file)): value for name, value in read.items()}
+
+
+def _known(command: str, name: str, where: str = "-o") -> str:
+    """Return an option's name. Raises OptionError where the command has no such option."""
+    name = name.strip().replace("-", "_")
+    if name in NAMES[command]:
+        return name
+    elsewhere = [other for other in NAMES if name in NAMES[other]]
+    if elsewhere:
+        raise OptionError(
+            f"structgen {command} has no option {name!r}.",
+            where=where,
+            cure=f"It is one of structgen {' and of structgen '.join(elsewhere)}.",
+        )
+    raise unknown_option(f"structgen {command}", name, NAMES[command], where=where)

@@ -1,0 +1,80 @@
+"""The names of the options of `structgen generate`, `sample` and `bulk`: those that they have in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
+"""What says which texts are valid, of which there is one at most."""
+OF_LARK: Final = ("start", "import_paths", "postlex", "bind", "lexer")
+POLICIES: Final = (
+    "draft", "whitespace", "property_order", "numbers", "escapes", "formats", "max_string", "max_items",
+    "any_value", "resources", "strict",
+)  # fmt: skip
+OF_TOOLS: Final = ("tool_choice", "parallel", "tool_format")
+OF_ENGINE: Final = ("device", "dtype", "max_rows", "device_masks", "graphs", "cache_bytes")
+OF_SAMPLING: Final = (
+    "temperature", "seed", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty",
+    "frequency_penalty", "logit_bias", "min_tokens", "strategy", "monitors", "banned", "repetition",
+)  # fmt: skip
+OF_REQUEST: Final = (
+    "max_tokens", "steer_early", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
+    "healing", "choices",
+)  # fmt: skip
+_SHARED: Final = (
+    *("model", *LANGUAGES, *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST),
+    *("without", "wrap", "edit", "draft_model"),
+)
+_OF_DRAWS: Final = (
+    *("model", *LANGUAGES, *OF_LARK, *POLICIES, *OF_ENGINE, "without", "wrap", "outline", "chat"),
+    *("prompt", "n", "method", "budget", "seconds", "standard_error", "seed", "temperature", "max_tokens"),
+    *("top_k", "top_p", "min_p", "particles", "resampling_threshold", "tree", "weights", "out", "json"),
+)
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "generate": (
+        *(*_SHARED, "tools", *OF_TOOLS, "prompt", "n", "attempts", "stream", "json"),
+        *("trace", "logprobs", "usage"),
+    ),
+    "sample": _OF_DRAWS,
+    "bulk": (
+        *(*_SHARED, "prompts", "out", "start_over", "logprobs"),
+        *("ray", "workers", "engine", "engine_options", "shard_size"),
+    ),
+}
+"""The options of each command."""
+LISTS: Final = frozenset(
+    ("stop", "without", "strategy", "monitors", "banned", "import_paths", "bind", "logit_bias", "resources")
+)
+"""Options that may be given several times."""
+TEXTS: Final = frozenset(
+    (
+        *("model", *LANGUAGES, "tools", "tool_choice", "tool_format", "start", "postlex", "lexer", "draft"),
+        *("property_order", "numbers", "escapes", "formats", "device", "dtype", "prompt", "stop", "without"),
+        *("strategy", "monitors", "import_paths", "bind", "resources", "choices", "edit", "draft_model"),
+        *("trace", "method", "tree", "prompts", "out", "engine"),
+    )
+)
+"""Options whose values are texts, whatever they look like."""
+
+
+def named_below(command: str, flags: Collection[str]) -> str:
+    """Return what `--help` says of the options that have no flag of their own."""
+    grouped = {name for names in _GROUPS.values() for name in names}
+    groups = {**_GROUPS, "the command": [name for name in NAMES[command] if name not in grouped]}
+    lines = []
+    for title, names in groups.items():
+        shown = [name for name in names if name in NAMES[command] and name not in flags]
+        if shown:
+            lines.append(f"{title}: {', '.join(shown)}")
+    return f"Names of -o and --options (docs/engine.md). Of {'; of '.join(lines)}."
+
+
+_GROUPS: Final[dict[str, Iterable[str]]] = {
+    "sg.Sampling": OF_SAMPLING,
+    "sg.Request": OF_REQUEST,
+    "sg.json_schema": POLICIES,
+    "sg.lark": OF_LARK,
+    "sg.tools": OF_TOOLS,
+    "sg.Engine": OF_ENGINE,
+}

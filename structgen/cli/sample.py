@@ -1,0 +1,199 @@
+"""`structgen sample`: draws from the model's own distribution of valid texts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from structgen.cli.generate import prompt_of
+from structgen.cli.language_options import GrammarFile, RegexPattern, TypeName
+from structgen.cli.named_options import (
+    AsJson,
+    Given,
+    MaxTokens,
+    ModelName,
+    Named,
+    OptionsFile,
+    PromptText,
+    Seed,
+    read_options,
+)
+from structgen.cli.output import console, echo, echo_fact, echo_json_text, payload, refuse, refusing
+from structgen.cli.schema_options import SchemaFile
+from structgen.cli.wanted_texts import WantedTexts
+from structgen.errors import OptionError, StructgenError
+from structgen.sampling.methods import METHODS
+
+if TYPE_CHECKING:
+    from structgen.sampling.run_limits import RunProgress
+    from structgen.sampling.samples import Samples
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+_OF_SAMPLE = (
+    *("budget", "seconds", "standard_error", "top_k", "top_p", "min_p", "particles"),
+    "resampling_threshold",
+)
+"""Options that go to `sg.sample` as they are."""
+
+
+def sample(
+    model: ModelName = "structgen/extract",
+    schema: SchemaFile = None,
+    type_: TypeName = None,
+    grammar: GrammarFile = None,
+    regex: RegexPattern = None,
+    prompt: PromptText = None,
+    n: Annotated[int, typer.Option(min=1, help="How many draws.")] = 10,
+    method: Annotated[str, typer.Option(help=f"{', '.join(METHODS)} (docs/samplers.md).")] = "auto",
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="The most rows of logits that are read.", show_default=False)
+    ] = None,
+    max_tokens: MaxTokens = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file of the draws (structgen sample-report reads it).", show_default=False),
+    ] = None,
+    json_: AsJson = False,
+    options: OptionsFile = None,
+    named: Named = None,
+) -> None:
+    """Draw texts from the model's own distribution, given that they are valid.
+
+    The texts are printed one a line, and a summary goes to stderr. Ctrl-C ends the run and prints the draws
+    so far.
+
+    Exit status: 0 done; 1 there is no draw; 2 wrong usage, or the model, schema or grammar is not usable; 130
+    Ctrl-C.
+    """
+    flags = locals()
+    # start-up time: numpy
+    from structgen.sampling.sample import check
+
+    with refusing(json_):
+        wanted = WantedTexts(read_options("sample", flags, named, options))
+        asked = prompt_of(wanted)
+        wanted.check()
+        check(
+            n,
+            method,
+            budget,
+            wanted.given.get("seconds"),
+            wanted.given.get("standard_error"),
+            wanted.sampling.seed,
+            wanted.sampling.temperature,
+            max_tokens or 1,
+            {},
+        )
+        if wanted.grammar is None:
+            raise OptionError(
+                "A str is free text: the model's own texts are draws already.",
+                where="--type",
+                cure="Take structgen generate --temperature 1.",
+            )
+        found = _drawn(wanted, asked())
+        _show(wanted, found)
+    if found.statistics.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(0 if found.texts else 1)
+
+
+def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
+    """Return the draws. The tree of prefixes is saved whatever becomes of the run."""
+    import structgen as sg
+    from structgen.sampling.sample import sample as drawn
+    from structgen.sampling.types import TypedGrammar
+
+    given, form, request = wanted.given, wanted.form, wanted.request_of(prompt)
+    engine, grammar = wanted.engine(), request.grammar
+    assert grammar is not None, "checked before"
+    file = Path(given.get("tree")) if "tree" in given else None
+    tree = None if file is None else sg.PrefixTree.load(file) if file.exists() else sg.PrefixTree()
+    try:
+        with _progress() as tell:
+            return drawn(
+                engine,
+                engine.prompt_tokens(request),
+                # the validators of a type are part of the law
+                grammar if form is None or form.reader is None else TypedGrammar(form.reader, grammar),
+                given.get("n"),
+                method=given.get("method"),
+                seed=wanted.sampling.seed,
+                temperature=wanted.sampling.temperature,
+                max_tokens=request.most_tokens,
+                tree=tree,
+                progress=tell,
+                **given.some(_OF_SAMPLE),
+            )
+    except OptionError:
+        raise
+    except StructgenError as error:
+        refuse(error, "json" in given, 1)
+    finally:
+        if tree is not None and tree.root is not None and file is not None:
+            try:
+                tree.save(file)
+            except OptionError as error:  # another process has saved one: the draws are printed all the same
+                echo(f"The tree was not saved. {error}", err=True)
+
+
+def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
+    """Print the draws or write them to a file, and print a summary to stderr."""
+    from structgen.typed.wrapping import WrappedReader
+
+    given, form = wanted.given, wanted.form
+    if "out" in given:
+        found.to_jsonl(Path(given.get("out")))
+    else:
+        _print(found, given, form is not None and isinstance(form.reader, WrappedReader))
+    for name, said in found.facts():
+        echo_fact(name, said, err=True)
+
+
+def _print(found: Samples[Any], given: Given, is_wrapped: bool) -> None:
+    """Print the draws, one a line."""
+    from structgen.sampling.samples_file import lines_of
+    from structgen.typed.wrapping import unwrapped
+
+    for said in lines_of(found):
+        text = unwrapped(said["text"]) if is_wrapped else said["text"]
+        if "json" in given:
+            echo_json_text(said)
+        elif given.get("weights"):
+            numbers = f"{said['weight']:.6g}\t{said['log_weight']:.6g}\t{said['logprob']:.6g}\t"
+            payload(f"{numbers}{text}")
+        else:
+            payload(text)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[RunProgress], None] | None]:
+    """Lend what shows on a terminal how far a run has come; None elsewhere."""
+    screen = console(stderr=True, highlight=False)
+    if not screen.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn())
+    with Bar(*columns, console=screen, transient=True) as bar:
+        task, begun = bar.add_task("draws", total=None, said=""), time.monotonic()
+
+        def tell(now: RunProgress) -> None:
+            lower, upper = now.bracket
+            rate = now.model_rows / max(time.monotonic() - begun, 1e-9)
+            bar.update(
+                task,
+                total=now.wanted,
+                completed=now.accepted,
+                said=f"{now.model_rows:,} rows, {rate:,.0f}/s; Z from {lower:.3g} to {upper:.3g}",
+            )
+
+        yield tell

@@ -1,0 +1,283 @@
+"""From the options of `generate`, `sample` and `bulk` to a model and its requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.cli.contradictions import check
+from structgen.cli.language_options import lark_grammar, named, text_grammar
+from structgen.cli.named_options import Given
+from structgen.cli.option_names import OF_ENGINE, OF_LARK, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
+from structgen.cli.output import echo
+from structgen.cli.schema_options import number_or_word, read_input, resources_of, schema_of, warnings_told
+from structgen.errors import OptionError, StructgenError
+
+if TYPE_CHECKING:
+    from structgen.core.grammar import Grammar
+    from structgen.engine import Engine, Request
+    from structgen.engine.requests import Sampling
+    from structgen.typed.forms import WantedForm
+
+_EBNF: Final = (".ebnf", ".gbnf")
+"""Endings of files that `--grammar` reads as EBNF."""
+
+
+@dataclass(frozen=True)
+class WantedTexts:
+    """What the options ask for. Each part is made when it is first needed; its errors are StructgenErrors,
+    and OSErrors of files."""
+
+    given: Given
+
+    def check(self) -> None:
+        """Raise OptionError for options that exclude one another, and the errors of all parts but the model:
+        they are told before it is loaded."""
+        check(self.given)
+        self.request_of("x")
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.given.values["model"])
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the model is one of the small ones that are included."""
+        return self.model.startswith("structgen/")
+
+    @property
+    def attempts(self) -> int:
+        """How often a text is asked for that a type's validators refuse."""
+        from structgen.engine import checks
+
+        return checks.whole("attempts", self.given.get("attempts", 3), 1)
+
+    # --- which texts ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def form(self) -> WantedForm | None:
+        """What a type or tools want; None without them."""
+        if "tools" in self.given:
+            return self._form_of_tools()
+        if "type" not in self.given:
+            return None
+        from structgen.typed.forms import check_wrap, form_of_type
+        from structgen.typed.writers import wrapping_of
+
+        wrap = self.given.get("wrap")
+        hint = named(str(self.given.get("type")), "--type", "module:Class")
+        form = form_of_type(hint, self._policies, wrapping_of(self.model, wrap))
+        check_wrap(form, wrap)
+        return form
+
+    @cached_property
+    def grammar(self) -> Grammar | None:
+        """The grammar of the texts; None for free text."""
+        import structgen as sg
+
+        given, found = self.given, None
+        if self.form is not None:
+            found = self.form.grammar
+        elif "schema" in given:
+            # documents as the embedded models were trained to write them, and as sg.run has them
+            usual: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if self.is_embedded else {}
+            with warnings_told():
+                found = sg.json_schema(schema_of(str(given.get("schema"))), **{**usual, **self._policies})
+        elif "grammar" in given and Path(given.get("grammar")).suffix not in _EBNF:
+            start, paths, postlex, bind, lexer = map(given.get, OF_LARK)
+            found = lark_grammar(
+                Path(given.get("grammar")), start, _listed(paths), postlex, lexer, _pairs(bind)
+            )
+        elif "regex" in given:
+            found = text_grammar(None, given.get("regex"), None)
+        elif "grammar" in given or "ebnf" in given:
+            found = text_grammar(Path(given.get("ebnf") or given.get("grammar")), None, given.get("start"))
+        return None if found is None else sg.without(found, _listed(given.get("without")) or ())
+
+    @property
+    def _policies(self) -> dict[str, Any]:
+        found = self.given.some(POLICIES)
+        for name in {"whitespace", "any_value"} & found.keys():
+            found[name] = number_or_word(str(found[name]))
+        if "resources" in found:
+            found["resources"] = resources_of(_pairs(found["resources"]))
+        return found
+
+    def _form_of_tools(self) -> WantedForm:
+        """Return what tools want. Errors: OptionError, and those of `sg.tools`, with the option or the place
+        in the file."""
+        from structgen.tool_calls.tool_replies import Reply
+        from structgen.typed.forms import form_of_calls
+        from structgen.typed.options import TypedOptions
+        from structgen.typed.tool_use import ToolOptions
+
+        listed, name = _tools(str(self.given.get("tools")))
+        options = ToolOptions(listed, *map(self.given.get, OF_TOOLS))
+        try:
+            return form_of_calls(options, False, TypedOptions(policies=self._policies or None), Reply)
+        except StructgenError as error:
+            root = error.where.partition("/")[0]
+            option = {"format": "tool_format"}.get(root, root)
+            if option in OF_TOOLS:
+                raise OptionError(error.what, where=self.given.spelled(option), cure=error.cure) from error
+            error.name_file(name)
+            raise
+
+    # --- how they are written -------------------------------------------------------------------------------
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """How tokens are chosen."""
+        import structgen as sg
+
+        found = self.given.some(OF_SAMPLING)
+        if "strategy" in found:
+            # start-up time: numpy
+            from structgen.engine.strategies.strategy_names import strategy_named
+
+            found["strategy"] = [
+                strategy_named(one, lambda name, option: named(name, option, "module:function"))
+                for one in _listed(found["strategy"])
+            ]
+        if "monitors" in found:
+            from structgen.monitors.monitor_names import monitor_named
+
+            found["monitors"] = [monitor_named(one) for one in _listed(found["monitors"])]
+        if "logit_bias" in found:
+            found["logit_bias"] = _biases(found["logit_bias"])
+        repetition = found.get("repetition", True)
+        if isinstance(repetition, bool):
+            found["repetition"] = sg.Repetitions() if repetition else None
+        elif isinstance(repetition, Mapping):
+            found["repetition"] = sg.Repetitions(**repetition)
+        found.setdefault("temperature", 1.0 if self._draws(found.get("strategy", ())) else 0.0)
+        return sg.Sampling(**found)
+
+    def _draws(self, strategies: Any) -> bool:
+        return self.given.command == "sample" or any(one.draws for one in strategies)
+
+    @cached_property
+    def request_of(self) -> Callable[[str], Request]:
+        """What makes a request of a prompt."""
+        import structgen as sg
+
+        given = self.given
+        options = given.some((*OF_REQUEST, "logprobs"))
+        if given.command == "generate":  # how many draws are made is no matter of one request
+            options |= given.some(("n",))
+        options["speculation"] = self._speculation()
+        if isinstance(options.get("thinking"), Mapping):
+            options["thinking"] = sg.Thinking(**options["thinking"])
+        options = {"choices": "whole", "sampling": self.sampling, **options}
+        grammar = self.grammar
+        return lambda text: sg.Request(text, grammar, **options)
+
+    def _speculation(self) -> Any:
+        """Return what a request says about guesses."""
+        said = self.given.get("speculation", "auto")
+        if isinstance(said, Mapping) or "edit" in self.given or "draft_model" in self.given:
+            # start-up time: numpy
+            from structgen.speculation.speculation_options import Speculation
+
+            if isinstance(said, Mapping):
+                return Speculation(**said)
+            file = self.given.get("edit")
+            text = "" if file is None else self._edited
+            return Speculation(edit=text, draft_model=self.given.get("draft_model"))
+        return said
+
+    @cached_property
+    def _edited(self) -> str:
+        return read_input(Path(self.given.get("edit")), self.given.spelled("edit"))
+
+    def engine(self) -> Engine:
+        """Return the model, loaded. A draft model that does not fit is told once, and not for each prompt."""
+        import structgen as sg
+
+        made = sg.Engine(self.model, **self.given.some(OF_ENGINE))
+        speculation = self.request_of("x").speculation
+        if not isinstance(speculation, str):
+            from structgen.engine.draft_models import check_speculation
+
+            check_speculation(speculation, made.tokenizer)
+        return made
+
+    def hint(self) -> None:
+        """Print to stderr that a small model was not trained for this."""
+        if not self.is_embedded:
+            return
+        if "tools" in self.given:
+            echo("Hint: this small model was not trained for tools: its calls are valid, no more.", err=True)
+        elif self.grammar is None:
+            echo(
+                "Hint: this small model knows JSON alone. Give --schema FILE, or --type module:Class.",
+                err=True,
+            )
+        elif ("grammar" in self.given or "ebnf" in self.given) and not _has_json(self.grammar):
+            echo(
+                "Hint: this small model was trained on JSON documents of outlines alone. What it writes of "
+                "another grammar is valid, and makes little sense.",
+                err=True,
+            )
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _pairs(value: Any) -> list[str]:
+    """Return texts NAME=VALUE, from such texts or from a table."""
+    if isinstance(value, Mapping):
+        return [f"{name}={one}" for name, one in value.items()]
+    return _listed(value)
+
+
+def _biases(value: Any) -> Any:
+    """Return the biases of a table, or of texts TOKEN=NUMBER."""
+    found: dict[str, Any] = {}
+    for one in _listed(value):
+        if isinstance(one, Mapping):
+            found |= one
+            continue
+        token, _equals, number = str(one).partition("=")
+        try:
+            found[str(int(token))] = float(number)
+        except ValueError:
+            raise OptionError(
+                f"{one!r} is no bias.",
+                where="-o logit_bias",
+                cure="Write -o logit_bias=TOKEN=NUMBER, as in 42=-100.",
+            ) from None
+    return found
+
+
+def _tools(option: str) -> tuple[list[Any], str]:
+    """Return the tools that a file or a text of JSON lists, and its name."""
+    is_text = option.lstrip().startswith(("[", "{"))
+    name = "--tools" if is_text else option
+    text = option if is_text else read_input(Path(option), "--tools")
+    cure = 'Write [{"type": "function", "function": {"name": ..., "parameters": {...}}}].'
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        place = (
+            f", line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        )
+        what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise OptionError(f"It is no JSON: {what}.", where=f"{name}{place}", cure=cure) from error
+    if isinstance(found, dict) and found.keys() == {"tools"}:
+        found = found["tools"]
+    if not isinstance(found, list):
+        raise OptionError(f"It is a {type(found).__name__}, not a list of tools.", where=name, cure=cure)
+    return found, name
+
+
+def _has_json(grammar: Any) -> bool:
+    """Return whether a text of a text grammar may begin as a JSON object or array does."""
+    language = grammar.language(grammar.limits)
+    return any(language.step(language.start(), byte) is not None for byte in b"{[")

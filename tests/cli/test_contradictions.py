@@ -1,0 +1,209 @@
+"""Options of `generate`, `sample` and `bulk`: each name arrives; each pair goes, or is refused by name."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from structgen.cli import app
+from structgen.cli.named_options import Given, read_options
+from structgen.cli.option_names import LANGUAGES, LISTS, NAMES
+from structgen.cli.wanted_texts import WantedTexts
+from structgen.errors import OptionError, StructgenError
+
+VALUES: dict[str, Any] = {
+    "model": "structgen/extract",
+    "schema": '{"type": "integer"}',
+    "type": "builtins:int",
+    "grammar": "g.lark",
+    "ebnf": "g.gbnf",
+    "regex": "a+",
+    "tools": '[{"name": "f", "parameters": {"type": "object"}}]',
+    "prompt": "x",
+    "start": "start",
+    "import_paths": ["."],
+    "postlex": "python",
+    "bind": ["B=b.json"],
+    "lexer": "contextual",
+    "draft": "2020-12",
+    "whitespace": "compact",
+    "property_order": "declared",
+    "numbers": "plain",
+    "escapes": "utf8",
+    "formats": "annotate",
+    "max_string": 4,
+    "max_items": 4,
+    "any_value": "scalar",
+    "resources": ["u:x=b.json"],
+    "strict": True,
+    "tool_choice": "required",
+    "parallel": False,
+    "tool_format": "hermes",
+    "device": "cpu",
+    "dtype": "float32",
+    "max_rows": 2,
+    "device_masks": False,
+    "graphs": False,
+    "cache_bytes": 1 << 20,
+    "temperature": 0.5,
+    "seed": 3,
+    "top_p": 0.9,
+    "top_k": 5,
+    "min_p": 0.1,
+    "repetition_penalty": 1.1,
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "logit_bias": ["42=-1"],
+    "min_tokens": 1,
+    "strategy": ["mirostat:tau=3"],
+    "monitors": ["python-names"],
+    "banned": ["zzz"],
+    "repetition": False,
+    "max_tokens": 9,
+    "steer_early": 1,
+    "stop": ["."],
+    "timeout": 9.0,
+    "thinking": {"until": "</think>", "max_tokens": 4},
+    "speculation": "off",
+    "outline": True,
+    "chat": False,
+    "canonical": True,
+    "healing": True,
+    "choices": "tokens",
+    "without": ["zzz"],
+    "wrap": True,
+    "edit": "b.json",
+    "draft_model": "structgen/extract-draft",
+    "n": 2,
+    "attempts": 2,
+    "stream": True,
+    "json": True,
+    "trace": "t.html",
+    "logprobs": 2,
+    "usage": True,
+    "method": "cars",
+    "budget": 9,
+    "seconds": 1.0,
+    "standard_error": 0.1,
+    "particles": 4,
+    "resampling_threshold": 0.5,
+    "tree": "t.npz",
+    "weights": True,
+    "out": "o",
+    "prompts": "p",
+    "start_over": True,
+    "ray": True,
+    "workers": 2,
+    "engine": "vllm",
+    "engine_options": {"a": 1},
+    "shard_size": 4,
+}
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "g.lark").write_text('start: "a"+\n%declare B')
+    (tmp_path / "g.gbnf").write_text('root ::= "a"\nstart ::= "b"')
+    (tmp_path / "b.json").write_text('{"type": "integer"}')
+    monkeypatch.chdir(tmp_path)
+
+
+def commands() -> dict[str, Any]:
+    return {name: get_command(app()).commands[name] for name in NAMES}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_a_command_has_at_most_fifteen_flags(command: str) -> None:
+    own = [one.opts for one in commands()[command].params if one.opts[0] != "--help"]
+    assert len(own) <= 15, own
+    assert ["-o"] in own and ["--options"] in own
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_each_name_stands_in_the_help_or_has_a_flag(command: str) -> None:
+    told = " ".join(CliRunner().invoke(app(), [command, "--help"], terminal_width=200).stdout.split())
+    for name in NAMES[command]:
+        assert f"--{name.replace('_', '-')}" in told or f" {name}" in told, name
+
+
+def given(command: str, *names: str) -> Given:
+    """Return the options of some names, with those that the command cannot be without."""
+    usual = {
+        "generate": ("model", "prompt"),
+        "sample": ("model", "prompt", "method", "n"),
+        "bulk": ("model", "prompts", "out"),
+    }
+    values = {name: VALUES[name] for name in (*usual[command], *names)}
+    return Given(command, (), values)
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_each_pair_of_options_is_refused_by_name_or_makes_a_request(command: str) -> None:
+    """With a schema, a Lark grammar or none beside them: a StructgenError names an option and a cure."""
+    pytest.importorskip("torch")
+    refused = 0
+    for pair in combinations(NAMES[command], 2):
+        language = [] if set(pair) & {*LANGUAGES, "tools"} else ["schema"]
+        try:
+            WantedTexts(given(command, *pair, *language)).check()
+        except StructgenError as error:
+            refused += 1
+            assert error.where and error.cure, (pair, error)
+    assert 0 < refused < len(NAMES[command]) ** 2 / 4
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_a_file_and_the_command_line_give_the_same_options(command: str, tmp_path: Path) -> None:
+    """JSON is TOML for these values but for tables, which stand in lines of their own."""
+    names = [name for name in NAMES[command] if not isinstance(VALUES[name], dict)]
+    file = tmp_path / "options.toml"
+    file.write_text("".join(f"{name} = {json.dumps(VALUES[name])}\n" for name in names))
+    of_file = read_options(command, {}, None, file).values
+    typed: list[str] = []
+    for name in names:
+        listed = VALUES[name] if name in LISTS else [VALUES[name]]
+        typed += [f"{name}={one if isinstance(one, str) else json.dumps(one)}" for one in listed]
+    assert read_options(command, {}, typed, None).values == of_file == {name: VALUES[name] for name in names}
+
+
+def test_the_command_line_goes_before_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text('seed = 1\ntop_p = 0.5\nstop = ["a"]\nmax-tokens = 5')
+    found = read_options("generate", {"seed": 2, "stream": False, "n": None}, ["stop=b", "stop=c"], file)
+    assert found.values == {"seed": 2, "top_p": 0.5, "stop": ["b", "c"], "max_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("top_p", "Write -o NAME=VALUE"),
+        ("topp=1", "Write top_p="),
+        ("method=cars", "It is one of structgen sample"),
+        ("n=3", "given twice"),
+        ("=3", "has no option ''"),
+    ],
+)
+def test_a_named_option_that_is_wrong_is_told(named: str, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        read_options("generate", {"n": 2}, [named], None)
+
+
+@pytest.mark.parametrize("text", ["seed = ", "seed", "[sampling]\nseed = 1", "seed = 1\nseed = 2", "\0"])
+def test_a_file_that_is_wrong_is_told_by_its_name(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(text)
+    with pytest.raises(OptionError, match=r"wrong\.toml"):
+        read_options("generate", {}, None, file)
+
+
+def test_a_flag_of_another_command_or_without_a_dash_names_what_to_write() -> None:
+    told = CliRunner().invoke(app(), ["generate", "--prompt", "x", "--top-p", "0.5"]).stderr
+    assert "Write -o top_p=VALUE" in told
+    told = CliRunner().invoke(app(), ["generate", "--prompt", "x", "--method", "cars"]).stderr
+    assert "It is an option of structgen sample" in told
