@@ -50,7 +50,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
                 where="start",
                 cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
             )
-    unused = set(read.lines).difference(reached(read.rules, start))
+    unused = set(read.lines).difference(reached(read.rules, [start]))
     remarks = Remarks(unused_rules=tuple(sorted(unused)))
     made = RulesGrammar(read.rules, read.terminals, start, limits=limits, remarks=remarks)
     made.load_ms = 1000 * (perf_counter() - before)

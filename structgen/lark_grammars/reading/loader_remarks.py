@@ -8,6 +8,7 @@ from typing import Any
 
 from structgen.language.remarks import Conflict, Remarks
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
+from structgen.text_grammars.context_free.rules import reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +71,27 @@ def unused(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the rules of a grammar (lark's `Grammar`) that the start does not reach, and the terminals that
     no reached rule uses. `made`: the rules that lark expanded; `kept`: terminals with another use."""
-    followed: dict[str, set[str]] = {}
-    for rule in made:
-        names = {symbol.name for symbol in rule.expansion if not symbol.is_term}
-        followed.setdefault(rule.origin.name, set()).update(names)
-    reached, pending = {start}, [start]
-    while pending:
-        for name in followed.get(pending.pop(), ()):
-            if name not in reached:
-                reached.add(name)
-                pending.append(name)
+    plain = [
+        (rule.origin.name, tuple(one.name for one in rule.expansion if not one.is_term)) for rule in made
+    ]
+    reach = reached(plain, [start])
     # an instance of a template is a rule `name{arguments}`
-    used = {rule_as_written(name).partition("{")[0] for name in reached}
+    used = {rule_as_written(name).partition("{")[0] for name in reach}
     rules = tuple(sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used))
 
     kept = kept | {
         symbol.name
         for rule in made
-        if rule.origin.name in reached
+        if rule.origin.name in reach
         for symbol in rule.expansion
         if symbol.is_term
     }
     # lark has inlined the trees of terminals into the trees that name them
     trees = {id(tree): str(name) for name, (tree, _priority) in grammar.term_defs if tree is not None}
-    parts: dict[str, set[str]] = {
-        str(name): set()
+    parts = {
+        str(name): ()
         if tree is None
-        else {trees[id(one)] for one in tree.iter_subtrees() if id(one) in trees}
+        else tuple(trees[id(one)] for one in tree.iter_subtrees() if id(one) in trees)
         for name, (tree, _priority) in grammar.term_defs
     }
-    pending = sorted(kept & parts.keys())
-    while pending:
-        for name in parts.get(pending.pop(), ()):
-            if name not in kept:
-                kept.add(name)
-                pending.append(name)
-    return rules, tuple(sorted(name for name in parts if name not in kept))
+    return rules, tuple(sorted(parts.keys() - reached(parts.items(), kept & parts.keys())))

@@ -7,16 +7,14 @@ bounds. Rules are counted here on the trees that lark has read; nothing is copie
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from heapq import heappop, heappush
 from typing import Any, Final
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
+from structgen.text_grammars.context_free.productive_symbols import least_lengths
 
 _COPIED: Final = 50
 """Fewer copies than so many are written in place (lark's REPEAT_BREAK_THRESHOLD)."""
@@ -135,36 +133,11 @@ class _RuleCounter:
 
 def check_shortest(rules: Iterable[Any], start: str, limits: Limits, where: str) -> None:
     """Raise LimitError if each text of lark's compiled rules has more than `limits.oracle_steps` terminals:
-    completions are written out. Cost: that of Knuth's generalisation of Dijkstra's algorithm."""
-    users: defaultdict[str, list[_Unread]] = defaultdict(list)
-    heap: list[tuple[int, str]] = []
+    completions are written out. Cost: that of `least_lengths`."""
+    plain, terminals = [], dict[str, int]()
     for rule in rules:
-        parts = [str(one.name) for one in rule.expansion if not one.is_term]
-        one = _Unread(str(rule.origin.name), len(parts), len(rule.expansion) - len(parts))
-        for part in parts:
-            users[part].append(one)
-        if not parts:
-            heappush(heap, (one.length, one.name))
-    lengths: dict[str, int] = {}
-    while heap:
-        length, name = heappop(heap)
-        if name in lengths:
-            continue
-        lengths[name] = length
-        for one in users[name]:
-            one.left, one.length = one.left - 1, one.length + length
-            if not one.left:
-                heappush(heap, (one.length, one.name))
-    if lengths.get(start, 0) > limits.oracle_steps:
-        raise LimitError(
-            f"Its shortest text has {lengths[start]:,} terminals.", limit="oracle_steps", where=where
-        )
-
-
-@dataclass(slots=True)
-class _Unread:
-    """A rule, how many of its nonterminals have no length yet, and the length of all else."""
-
-    name: str
-    left: int
-    length: int
+        terminals |= {str(one.name): 1 for one in rule.expansion if one.is_term}
+        plain.append((str(rule.origin.name), tuple(str(one.name) for one in rule.expansion)))
+    least = least_lengths(plain, terminals).get(start, 0)
+    if least > limits.oracle_steps:
+        raise LimitError(f"Its shortest text has {least:,} terminals.", limit="oracle_steps", where=where)

@@ -60,12 +60,13 @@ def prepare(
     return _Preparation(rules, terminals, start, ignored).result()
 
 
-def reached(rules: Iterable[tuple[S, tuple[S, ...]]], start: S) -> set[S]:
-    """Return the symbols that are reachable from a start, itself included."""
+def reached(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> set[S]:
+    """Return the symbols that are reachable from some, these included."""
     of: dict[S, list[tuple[S, ...]]] = {}
     for left, right in rules:
         of.setdefault(left, []).append(right)
-    found, todo = {start}, [start]
+    todo = [*starts]
+    found = set(todo)
     while todo:
         for right in of.get(todo.pop(), ()):
             for symbol in right:
@@ -189,7 +190,7 @@ class _Preparation:
         """Keep the rules whose symbols are all productive and reachable."""
         found = productive(self.rules, (n for n in range(self.count) if n not in self.dead))
         rules = [rule for rule in self.rules if found.issuperset(rule[1])]
-        led = reached(rules, self.start)
+        led = reached(rules, [self.start])
         self.rules = list(dict.fromkeys(rule for rule in rules if rule[0] in led))
 
     def without_empty(self) -> bool:
