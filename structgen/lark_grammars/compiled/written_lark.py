@@ -44,7 +44,7 @@ def of_grammar(answers: LarkAnswers, grown: GrowingTables, start: int) -> tuple[
     numbers = {name: int(grown.context[word_of(L.LarkContext, name)]) for name in WORDS}
     numbers |= {"start": -1, "lexeme": int(grown.rows(NODES)[start, L.LarkState.lexeme])}
     none = np.empty(0, np.int32)
-    said = {"said:lexer": lexer, "said:dense": none, "said:crcs": none}
+    said: Arrays = {"said:lexer": lexer, "said:dense": none, "said:crcs": none}
     return numbers, said | {f"array:{name}": one for name, one in arrays.items()}
 
 

@@ -74,7 +74,7 @@ class Lexer:
         """`is_local`: no lexeme looks behind its beginning. `kept`: what another process has kept. Cost:
         that of the patterns' instructions; where they are kept, 4 us for each kept state."""
         self.tables, self.is_local, self.effort = tables, is_local, effort
-        self.instructions = Instructions(tables, kept and kept[0])
+        self.instructions = Instructions(tables, None if kept is None else kept[0])
         self.items = LexerItems(self.instructions, effort)
         self.classes, self.width = self.instructions.classes, self.items.width
         self.states: list[LexerState] = []

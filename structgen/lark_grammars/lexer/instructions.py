@@ -64,11 +64,11 @@ class Instructions:
 
     def __init__(self, tables: ParserTables, kept: dict[str, Any] | None = None) -> None:
         """`kept`: what another process has kept of the same tables; the cost is a tenth then."""
+        self.code: list[Instruction] = []
         if kept is not None:
             vars(self).update(kept)
             self.code = list(starmap(Instruction, kept["code"]))
             return
-        self.code: list[Instruction] = []
         self.looks: list[tuple[int, int]] = []
         """The first instruction and the end of each look-behind."""
         self._look_of: dict[Node, int] = {}
@@ -259,7 +259,7 @@ class Instructions:
         number_of = self._node_of
         nodes = [one for one in number_of if one is not None and one is not DONE]
         for node in nodes:  # the list grows meanwhile
-            more = [one for one in dict.fromkeys(node.after) if one not in number_of]
+            more = [one for one in dict.fromkeys(node.after) if one is not None and one not in number_of]
             number_of.update({one: len(number_of) + at for at, one in enumerate(more)})
             nodes += more
         leads = [next(size for end, size in _LEADS if byte < end) if self.looks else 0 for byte in range(256)]
