@@ -263,15 +263,15 @@ class Instructions:
             number_of.update({one: len(number_of) + at for at, one in enumerate(more)})
             nodes += more
         leads = [next(size for end, size in _LEADS if byte < end) if self.looks else 0 for byte in range(256)]
-        numbers: dict[tuple[object, ...], int] = {}
+        numbers: dict[tuple[Any, ...], int] = {}
         columns = zip(leads, *(one.after for one in nodes), strict=True)
         self.classes = [numbers.setdefault(column, len(numbers)) for column in columns]
         """The class of each byte."""
         self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))]
         """A byte of each class."""
-        rows = [[number_of[one.after[byte]] for byte in self.bytes_of] for one in nodes]
+        rows = zip(*(map(number_of.__getitem__, column[1:]) for column in numbers), strict=True)
         none = [NO_NODE] * len(self.bytes_of)
-        self.rows = [none, none, *rows]
+        self.rows = [none, none, *map(list, rows)]
         """By nodes: the node behind each class of bytes."""
         self.rests = {number_of[one] for one in rests_of_characters() if one in number_of}
         """The nodes at which any rest of a character may follow, as behind the first byte of any one."""
