@@ -14,6 +14,7 @@ from lark.indenter import PythonIndenter
 
 import structgen as sg
 from structgen.lark_grammars import lark_grammar
+from structgen.lark_grammars import lark_grammar
 from structgen.lark_grammars.kept import kept_grammars
 from structgen.lark_grammars.reading.lark_loader import load
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
@@ -78,6 +79,18 @@ def test_what_is_read_is_what_was_made(text: str, postlex: Any, loads: list[str]
     assert_equal(made.tables, read.tables)
     assert (made.digest, made.is_local) == (read.digest, read.is_local)
     assert made == read
+
+
+def test_what_is_read_lacks_the_bytes_that_are_missing(
+    monkeypatch: pytest.MonkeyPatch, loads: list[str]
+) -> None:
+    found = []
+    for _ in range(2):
+        monkeypatch.setattr(lark_grammar, "_LEFT", {})  # as in another process
+        found.append(sg.lark(DANGLING).without_bytes(frozenset(b"xyz")))
+    assert len(loads) == 2, "with the bytes, and without"
+    assert found[0].tables.available == found[1].tables.available == frozenset(range(256)) - {*b"xyz"}
+    assert found[0].digest == found[1].digest
 
 
 def test_a_grammar_of_more_rules_than_terminals_compiles_with_a_store(tmp_path: Path) -> None:
