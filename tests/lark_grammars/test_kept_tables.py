@@ -14,7 +14,6 @@ from lark.indenter import PythonIndenter
 
 import structgen as sg
 from structgen.lark_grammars import lark_grammar
-from structgen.lark_grammars import lark_grammar
 from structgen.lark_grammars.kept import kept_grammars
 from structgen.lark_grammars.reading.lark_loader import load
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
