@@ -145,7 +145,7 @@ class LarkAnswers:
 
     @property
     def parts(self) -> LexerParts:
-        """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 50 ms."""
+        """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 100 ms."""
         if self._parts is None:
             assert self._kept is not None
             with uncollected():

@@ -110,7 +110,8 @@ class Lexer:
 
     @property
     def kept(self) -> tuple[Any, ...]:
-        """The states, carries, and which of these are alike, as plain values. Rows are made again."""
+        """The instructions, items, states and carries, and which carries are alike, as plain values. Rows are
+        made again."""
         carries = [(guards, _plain(behind)) for guards, behind in self.carries]
         states = [(*one[:4], _plain(one.behind), *one[5:]) for one in self.states]
         told = ({_plain(key): of for key, of in some.items()} for some in (self._alike, self._sign_of))
