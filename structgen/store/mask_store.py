@@ -201,9 +201,10 @@ class MaskStore:
     came again.
 
     `path`: a folder for compiled Lark grammars, made when first written, which many processes may share; they
-    are written after they are dropped and when the process ends, their lexers at once. None: they stay in memory. A damaged file is
-    deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves them in
-    memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it the oldest files go.
+    are written after they are dropped and when the process ends, their lexers at once. None: they stay in
+    memory. A damaged file is deleted, with a StoreWarning, and what it held made anew; a folder that cannot
+    be written leaves them in memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it
+    the oldest files go.
     """
 
     def __init__(
