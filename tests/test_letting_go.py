@@ -57,7 +57,7 @@ def test_the_thread_that_lets_go_encodes_and_writes_nothing(
     tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: dict[str, set[str]] = {}
-    steps: list[tuple[type, str]] = [(LarkKeeper, "encode"), (grammar_files.GrammarFiles, "write")]
+    steps: list[tuple[type, str]] = [(LarkKeeper, "encode"), (grammar_files.GrammarWriter, "write")]
     for owner, name in steps:
         plain = getattr(owner, name)
 

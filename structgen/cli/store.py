@@ -72,11 +72,12 @@ def files_of(folder: Path) -> Iterator[File]:
     from structgen.automata.unicode import cached_sets
     from structgen.lark_grammars.kept.kept_grammars import FOLDER
     from structgen.lark_grammars.kept.kept_grammars import SUFFIX as LARK_SUFFIX
-    from structgen.store.grammar_files import GRAMMAR_SUFFIX, OLD_SUFFIXES
+    from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX, OLD_SUFFIXES
 
     suffixes = {
         ("vocabularies", ".arrays"): Kind.VOCABULARIES,
         ("masks", GRAMMAR_SUFFIX): Kind.COMPILED,
+        ("masks", LEXER_SUFFIX): Kind.COMPILED,
         **{("masks", suffix): Kind.OLDER for suffix in OLD_SUFFIXES},
         (FOLDER, LARK_SUFFIX): Kind.GRAMMARS,
         (cached_sets.FOLDER, cached_sets.SUFFIX): Kind.CHARACTERS,

@@ -1,4 +1,5 @@
-"""The entries of compiled Lark grammars: one for each grammar and vocabulary, read and written whole.
+"""The entries of compiled Lark grammars, read and written whole: one for each grammar, of what no vocabulary
+changes, and one for each grammar and vocabulary.
 
 The folder is bounded in bytes; what was used least recently goes first. A missing grammar costs time.
 """
@@ -28,10 +29,12 @@ from structgen.system.cache import warn
 from structgen.system.fork_locks import QUEUES, WRITING, new_lock, tell
 
 GRAMMAR_SUFFIX: Final = ".grammar"
-"""Of the entries."""
+"""Of the entries of grammars and vocabularies."""
+LEXER_SUFFIX: Final = ".lexer"
+"""Of the entries of grammars alone."""
 OLD_SUFFIXES: Final = (".masks", ".row")
 """Of files that earlier versions wrote."""
-SUFFIXES: Final = (GRAMMAR_SUFFIX, *OLD_SUFFIXES)
+SUFFIXES: Final = (GRAMMAR_SUFFIX, LEXER_SUFFIX, *OLD_SUFFIXES)
 """Of all files of a store."""
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
@@ -88,11 +91,11 @@ class Keeper(Protocol):
 
 
 class GrammarFiles:
-    """The files of one vocabulary's grammars. Safe for many threads and processes."""
+    """The files of grammars in one folder. Safe for many threads and processes."""
 
-    def __init__(self, path: Path, writer: GrammarWriter) -> None:
+    def __init__(self, path: Path, writer: GrammarWriter, suffix: str) -> None:
         self.path, self.writer = path, writer
-        self._grammars = CacheEntries(path, GRAMMAR_SUFFIX)
+        self._grammars = CacheEntries(path, suffix)
 
     def read(self, kind: str, key: str) -> ArrayFile | None:
         """Return a grammar; None where there is none. See `CacheEntries.read`."""
@@ -133,15 +136,19 @@ class GrammarWriter:
         _Queue.get().flush()
 
     def write(self, keeper: Keeper, patience: float = _PATIENCE) -> None:
-        """Write what is new of a grammar. A folder that does not take it is given up, with one StoreWarning.
-        Waits for each of two locks `patience` seconds, and leaves the grammar out then."""
-        if self.gave_up:
-            return
-        written = keeper.encode(patience)
-        if written is None or not self._writing.acquire(timeout=patience):
+        """Write what is new of a grammar. Waits for its lock `patience` seconds, and for another one (`put`);
+        leaves the grammar out then."""
+        written = None if self.gave_up else keeper.encode(patience)
+        if written is not None:
+            self.put(keeper.files, written, patience)
+
+    def put(self, files: GrammarFiles, written: WrittenGrammar, patience: float = _PATIENCE) -> None:
+        """Write a file now. A folder that does not take it is given up, with one StoreWarning. Waits for who
+        writes already `patience` seconds, and leaves the file out then."""
+        if self.gave_up or not self._writing.acquire(timeout=patience):
             return
         try:
-            size = keeper.files.write(written)
+            size = files.write(written)
         except (OSError, StoreWarning):
             # said already, or where warnings are errors
             self.gave_up = True

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from structgen.errors import OptionError, fields_named
 from structgen.native.bit_rows import add_tokens
 from structgen.native.lazy_memory import room
-from structgen.store.grammar_files import GrammarFiles, GrammarWriter
+from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX, GrammarFiles, GrammarWriter
 from structgen.store.recent_grammars import RecentGrammars
 from structgen.store.terminal_records import Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
@@ -201,9 +201,10 @@ class MaskStore:
     came again.
 
     `path`: a folder for compiled Lark grammars, made when first written, which many processes may share; they
-    are written after they are dropped and when the process ends. None: they stay in memory. A damaged file is
-    deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves them in
-    memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it the oldest files go.
+    are written after they are dropped and when the process ends, their lexers at once. None: they stay in
+    memory. A damaged file is deleted, with a StoreWarning, and what it held made anew; a folder that cannot
+    be written leaves them in memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it
+    the oldest files go.
     """
 
     def __init__(
@@ -222,6 +223,8 @@ class MaskStore:
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
         self._writer = None if self.path is None else GrammarWriter(self.path, disk)
+        self.lexers = self._files(LEXER_SUFFIX)
+        """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
         """Return the part of the store for a vocabulary."""
@@ -230,15 +233,14 @@ class MaskStore:
             with self._lock:
                 part = self._parts.get(vocabulary)
                 if part is None:
-                    files = self._grammar_files(vocabulary)
+                    files = self._files(GRAMMAR_SUFFIX, vocabulary.fingerprint, "grammars")
                     part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory, files)
         return part
 
-    def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
+    def _files(self, suffix: str, *below: str) -> GrammarFiles | None:
         if self.path is None or self._writer is None:
             return None
-        path = self.path / package_digest() / vocabulary.fingerprint / "grammars"
-        return GrammarFiles(path, self._writer)
+        return GrammarFiles(self.path.joinpath(package_digest(), *below), self._writer, suffix)
 
     def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
         """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their

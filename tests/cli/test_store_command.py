@@ -19,6 +19,7 @@ FILES = {
     "masks/code/print/1.masks": 100,
     "masks/code/print/2.masks": 50,
     "masks/code/print/grammars/a.grammar": 3,
+    "masks/code/a.lexer": 8,
     "masks/code/print/grammars/b.row": 4,
     "grammars/a.lark-tables": 5,
     "characters/w.ranges": 6,
@@ -49,7 +50,7 @@ def test_files_are_counted_by_kind() -> None:
     found: Any = json.loads(run("--json").stdout)["kinds"]
     assert {kind: (one["files"], one["bytes"]) for kind, one in found.items()} == {
         "vocabularies": (1, 10),
-        "compiled": (1, 3),
+        "compiled": (2, 11),
         "grammars": (1, 5),
         "characters": (1, 6),
         "downloads": (1, 7),
@@ -64,14 +65,14 @@ def test_a_person_sees_a_line_a_kind(folder: Path) -> None:
     assert [line.split()[0] for line in lines[2:]] == [
         "vocabularies", "compiled", "grammars", "characters", "downloads", "older", "all",
     ]  # fmt: skip
-    assert lines[-1].split()[1] == "8"
+    assert lines[-1].split()[1] == "9"
     assert max(map(len, lines[1:])) <= 80
 
 
 def test_clear_asks_and_deletes_only_files_of_ours(folder: Path) -> None:
     refused = run("clear", answer="n\n")
     assert refused.exit_code == 1
-    assert "Delete 8 files" in refused.stdout
+    assert "Delete 9 files" in refused.stdout
     assert left(folder) == {*FILES, *OTHERS}
     assert run("clear", answer="y\n").exit_code == 0
     assert left(folder) == set(OTHERS)

@@ -80,6 +80,18 @@ def test_what_is_read_is_what_was_made(text: str, postlex: Any, loads: list[str]
     assert made == read
 
 
+def test_what_is_read_lacks_the_bytes_that_are_missing(
+    monkeypatch: pytest.MonkeyPatch, loads: list[str]
+) -> None:
+    found = []
+    for _ in range(2):
+        monkeypatch.setattr(lark_grammar, "_LEFT", {})  # as in another process
+        found.append(sg.lark(DANGLING).without_bytes(frozenset(b"xyz")))
+    assert len(loads) == 2, "with the bytes, and without"
+    assert found[0].tables.available == found[1].tables.available == frozenset(range(256)) - {*b"xyz"}
+    assert found[0].digest == found[1].digest
+
+
 def test_a_grammar_of_more_rules_than_terminals_compiles_with_a_store(tmp_path: Path) -> None:
     tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
     compiled = sg.compile(sg.lark(MORE_RULES_THAN_TERMINALS), tokenizer, store=tmp_path / "store")

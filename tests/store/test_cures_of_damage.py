@@ -78,10 +78,15 @@ def last_mask(tokenizer: sg.Tokenizer, folder: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("how", [*DAMAGES, "folder"])
-def test_a_damaged_file_of_masks_has_its_own_cure(tokenizer: sg.Tokenizer, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("suffix", [".grammar", ".lexer"])
+def test_a_damaged_file_of_masks_or_of_a_lexer_has_its_own_cure(
+    tokenizer: sg.Tokenizer, tmp_path: Path, how: str, suffix: str
+) -> None:
     mask = last_mask(tokenizer, tmp_path)
-    (path,) = tmp_path.rglob("*.grammar")
+    (path,) = tmp_path.rglob(f"*{suffix}")
     damaged(path, how)
+    if suffix == ".lexer":  # it is read where there is no file of the vocabulary
+        next(tmp_path.rglob("*.grammar")).unlink()
     found: list[list[int]] = []
     said = told(lambda: found.append(last_mask(tokenizer, tmp_path)))
     assert found == [mask]

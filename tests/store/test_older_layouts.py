@@ -14,7 +14,7 @@ from structgen.errors import StoreWarning
 from structgen.lark_grammars.kept import kept_grammars
 from structgen.native import array_file, cache_entries
 from structgen.store import mask_store
-from structgen.store.grammar_files import GRAMMAR_SUFFIX
+from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX
 from structgen.tokens import vocabulary
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -38,6 +38,11 @@ def of_lark(folder: Path) -> object:
     return masks(sg.lark(LARK), sg.MaskStore(folder / "masks"), b"ab,c")
 
 
+def of_lexer(folder: Path) -> object:
+    compiled = sg.compile(sg.lark(LARK), TOKENIZER, store=sg.MaskStore(folder / "masks"))
+    return compiled.sizes["lexer_states"]  # no mask is asked for: nothing of the vocabulary is written
+
+
 def of_vocabulary(folder: Path) -> object:
     return Vocabulary.of(TOKENIZER).nodes.tolist()
 
@@ -57,6 +62,7 @@ def of_set(folder: Path) -> object:
 KINDS = {
     "vocabulary": (of_vocabulary, ".arrays"),
     "compiled Lark grammar": (of_lark, GRAMMAR_SUFFIX),
+    "lexer of a Lark grammar": (of_lexer, LEXER_SUFFIX),
     "Lark tables": (of_tables, kept_grammars.SUFFIX),
     "Lark rules": (of_rules, kept_grammars.SUFFIX),
     "code points": (of_set, cached_sets.SUFFIX),

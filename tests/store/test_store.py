@@ -96,7 +96,7 @@ def test_the_oldest_files_go_when_the_folder_is_full_those_of_earlier_versions_t
         path.write_bytes(bytes(100))
         os.utime(path, (number, number))
     evict(tmp_path, 350, grammar_files.SUFFIXES)
-    assert sorted(int(path.stem) for path in tmp_path.iterdir()) == [3, 4, 5]
+    assert sorted(int(path.stem) for path in tmp_path.iterdir()) == [5, 6, 7]
 
 
 def test_schemas_and_their_masks_leave_no_file(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:

@@ -14,11 +14,11 @@ from structgen.core.dfa import explicit_of_parser
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.beaten import beaten_in
-from structgen.lark_grammars.compiled.kept_lark import KeptParts, identity_of, read
+from structgen.lark_grammars.compiled.kept_lark import KIND, KeptParts, identity_of, read
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers, scratch_of
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests
 from structgen.lark_grammars.compiled.lark_expected import Expectations
-from structgen.lark_grammars.compiled.written_lark import LarkKeeper, records_of
+from structgen.lark_grammars.compiled.written_lark import LarkKeeper, of_grammar, records_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.cells import usable_rules
@@ -31,6 +31,7 @@ from structgen.machine_core.growing_tables import NODES
 from structgen.machine_core.layout import FINISHED
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
+from structgen.store.grammar_files import WrittenGrammar
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
@@ -67,9 +68,11 @@ class CompiledLark(CompiledGrammar):
         has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
         self._effort = Effort(self.limits)
-        files = self._masks.grammars
-        key = identity_of(grammar.digest, tokenizer, self.limits) if files else ""
-        kept = self._kept = before or (read(files, key) if files else None)
+        files, lexers = self._masks.grammars, self.store.lexers
+        key = identity_of(grammar.digest, self.limits, tokenizer.fingerprint) if files else ""
+        of_all = identity_of(grammar.digest, self.limits) if lexers else ""
+        self._kept = before or (read(files, key) if files else None)
+        kept = self._kept or (read(lexers, of_all) if lexers else None)
         with self.lock, self._effort.begin():
             if kept is not None:
                 kept.load(self._tables)
@@ -82,6 +85,9 @@ class CompiledLark(CompiledGrammar):
                 self._start = self._first_state(None if kept is None else kept.numbers["lexeme"])
                 if needs_text and kept is None:
                     self.check_text()
+            if lexers and kept is None:
+                numbers, found = of_grammar(self._answers, self._tables, self._start)
+                lexers.writer.put(lexers, WrittenGrammar(of_all, KIND, found, numbers))
         if files:
             keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
             files.writer.watch(self, keeper)

@@ -1,4 +1,5 @@
 """The file of a grammar and a vocabulary: the arrays of a compiled grammar as they lie, for another process.
+The file of a grammar alone has those that no vocabulary changes; each of the two is whole by itself.
 
 Compiled code reads them at once. The lexer and the letters, which make what is not in them, are read when
 somebody first asks for that: their states and all that these name, with the same numbers, as plain values in
@@ -20,7 +21,6 @@ from structgen.native.cache_entries import entry_key
 from structgen.native.typed_blocks import word_of
 from structgen.store.grammar_files import GrammarFiles
 from structgen.store.mask_store import VocabularyStore
-from structgen.tokens.tokenizer import Tokenizer
 
 KIND: Final = "lark-machine-2"
 WORDS: Final[tuple[str, ...]] = (
@@ -32,9 +32,9 @@ TOKEN_LIST: Final = word_of(L.LarkNode, "token_list")
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-def identity_of(digest: str, tokenizer: Tokenizer, limits: Limits) -> str:
-    """Return the key of a grammar's file. `digest`: of its tables."""
-    return entry_key(KIND, tokenizer.fingerprint, repr(limits), digest)
+def identity_of(digest: str, limits: Limits, vocabulary: str = "") -> str:
+    """Return the key of a grammar's file. `digest`: of its tables; `vocabulary`: its fingerprint."""
+    return entry_key(KIND, vocabulary, repr(limits), digest)
 
 
 class KeptRows:

@@ -111,8 +111,8 @@ class LarkAnswers:
         effort: Effort,
         kept: KeptParts | None = None,
     ) -> None:
-        """`kept`: the arrays of a file (`kept`); else they are made. Cost: the lexer's automaton and the
-        liveness, 10 ms to 2 s. Raises LimitError."""
+        """`kept`: the arrays of a file, of the grammar alone or of the vocabulary too; else they are made.
+        Cost: the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
         self._tables, self._grown, self._store, self._lock, self.effort = tables, grown, store, lock, effort
         self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
         self._needs = grown.needs
@@ -129,6 +129,8 @@ class LarkAnswers:
                 self._put(name, array)
             for name, value in kept.words.items():
                 self._put_word(name, value)
+            if not kept.tables:
+                self._put_vocabulary(vocabulary)
             self._told_states = kept.states
             for name, count in (("marks_of_states", kept.states), ("marks_of_classes", kept.classes)):
                 self._put(name, np.zeros(count, np.int32))
@@ -143,7 +145,7 @@ class LarkAnswers:
 
     @property
     def parts(self) -> LexerParts:
-        """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 50 ms."""
+        """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 100 ms."""
         if self._parts is None:
             assert self._kept is not None
             with uncollected():
@@ -435,8 +437,10 @@ class LarkAnswers:
     # --- for a file -----------------------------------------------------------------------------------------
 
     def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
-        """Return copies of all arrays by the names of their fields, and the lexer and its letters."""
-        arrays = {name: one for name, one in self._held.items() if not name.startswith("marks_")}
+        """Return copies of the arrays that no vocabulary changes, by the names of their fields, and the lexer
+        and its letters."""
+        left_out = ("marks_of_states", "marks_of_classes", *self.of_vocabulary)
+        arrays = {name: one for name, one in self._held.items() if name not in left_out}
         if self._parts is None:
             assert self._kept is not None
             lexer = self._kept.said["lexer"]
@@ -450,6 +454,11 @@ class LarkAnswers:
         return {
             name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
         }, lexer
+
+    @property
+    def of_vocabulary(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of the vocabulary's tokens, which stay as they are."""
+        return {name: self._held[name] for name in ("first_byte", "by_first", "by_first_at")}
 
     def kept_rows(
         self, of_states: npt.NDArray[np.int64], of_groups: npt.NDArray[np.int64]

@@ -18,7 +18,7 @@ from structgen.lark_grammars.compiled.kept_lark import (
 )
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.machine import lark_layout as L
-from structgen.machine_core.growing_tables import LISTS, GrowingTables
+from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables
 from structgen.machine_core.layout import FINISHED
 from structgen.native.array_file import ArrayFile
 from structgen.native.typed_blocks import word_of
@@ -37,25 +37,36 @@ _OF_RECORDS: Final = (
 _GROUPS: Final = word_of(L.LarkContext, "groups")
 
 
+def of_grammar(answers: LarkAnswers, grown: GrowingTables, start: int) -> tuple[dict[str, int], Arrays]:
+    """Return numbers and copies of arrays: what no vocabulary changes. `start`: the first state. The
+    grammar's lock is held."""
+    arrays, lexer = answers.kept_arrays()
+    numbers = {name: int(grown.context[word_of(L.LarkContext, name)]) for name in WORDS}
+    numbers |= {"start": -1, "lexeme": int(grown.rows(NODES)[start, L.LarkState.lexeme])}
+    none = np.empty(0, np.int32)
+    said: Arrays = {"said:lexer": lexer, "said:dense": none, "said:crcs": none}
+    return numbers, said | {f"array:{name}": one for name, one in arrays.items()}
+
+
 def contents(
     answers: LarkAnswers, grown: GrowingTables, start: int, most: int | None = None
 ) -> tuple[dict[str, int], Arrays]:
     """Return numbers and copies of arrays: all of a compiled grammar. `start`: its first state; `most`: bytes
     of states and places, with more of which these are left out. The grammar's lock is held."""
-    arrays, lexer = answers.kept_arrays()
+    numbers, found = of_grammar(answers, grown, start)
+    found |= {f"array:{name}": one for name, one in answers.of_vocabulary.items()}
     tables, slots = Arrays(), Arrays()
     for name in (*_OF_STATES, *_OF_RECORDS):
         table = word_of(L.LarkContext, name)
         tables[name] = grown.rows(table)[: grown.count(table)].copy()
         if L.LARK_TABLES.slots[table]:
-            slots[f"slots.{name}"] = grown.slots(table).copy()
-    lexeme = int(tables["nodes"][start, L.LarkState.lexeme])
+            slots[f"said:slots.{name}"] = grown.slots(table).copy()
     most = _MOST_STATES if most is None else most
     if sum(int(tables[name].nbytes) for name in _OF_STATES) > most:
         start = -1
         for name in _OF_STATES:
             tables[name] = tables[name][:0]
-            slots.pop(f"slots.{name}", None)
+            slots.pop(f"said:slots.{name}", None)
     nodes, groups = tables["nodes"], tables["groups"]
     masked = np.full((len(nodes), 2), -1, np.int32)
     has_row = (nodes[:, DENSE_ROW] >= 0) & (nodes[:, L.LarkState.mode] != FINISHED)
@@ -67,12 +78,10 @@ def contents(
     column = groups[:, L.Group.dense_row]
     column[:] = [one if one == -1 else -2 - numbered[one] for one in column.tolist()]
     ends = np.flatnonzero(nodes[:, L.LarkState.mode] == FINISHED)
-    numbers = {"start": start, "finished": int(ends[0]) if len(ends) else -1, "lexeme": lexeme}
-    numbers |= {name: int(grown.context[word_of(L.LarkContext, name)]) for name in WORDS}
-    said: Arrays = {"lexer": lexer, "masked": masked, "dense": rows, **slots}
-    said["crcs"] = np.array([crc_of(row) for row in rows], np.uint32)
-    parts = ("array", arrays), ("table", tables), ("said", said)
-    return numbers, {f"{kind}:{name}": one for kind, some in parts for name, one in some.items()}
+    numbers |= {"start": start, "finished": int(ends[0]) if len(ends) else -1}
+    crcs = np.array([crc_of(row) for row in rows], np.uint32)
+    found |= slots | {"said:masked": masked, "said:dense": rows, "said:crcs": crcs}
+    return numbers, found | {f"table:{name}": one for name, one in tables.items()}
 
 
 def records_of(answers: LarkAnswers, grown: GrowingTables, start: int) -> KeptParts:

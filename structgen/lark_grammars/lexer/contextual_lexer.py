@@ -72,9 +72,9 @@ class Lexer:
         self, tables: ParserTables, is_local: bool, effort: Effort, kept: Sequence[Any] | None = None
     ) -> None:
         """`is_local`: no lexeme looks behind its beginning. `kept`: what another process has kept. Cost:
-        that of the patterns' instructions, and 4 us for each kept state."""
+        that of the patterns' instructions; where they are kept, 4 us for each kept state."""
         self.tables, self.is_local, self.effort = tables, is_local, effort
-        self.instructions = Instructions(tables)
+        self.instructions = Instructions(tables, None if kept is None else kept[0])
         self.items = LexerItems(self.instructions, effort)
         self.classes, self.width = self.instructions.classes, self.items.width
         self.states: list[LexerState] = []
@@ -98,7 +98,7 @@ class Lexer:
         self.first = self.nothing if is_local else self._carry(FREE, self.items.behind_start())
         """The carry before the text."""
         if kept is not None:
-            numbered, carries, states, *alike = kept
+            _instructions, numbered, carries, states, *alike = kept
             self.items.load(*numbered)
             self.carries = [Carry(guards, behind and Behind(*behind)) for guards, behind in carries]
             self._carry_of = {one: number for number, one in enumerate(self.carries)}
@@ -110,13 +110,15 @@ class Lexer:
 
     @property
     def kept(self) -> tuple[Any, ...]:
-        """The states, carries, and which of these are alike, as plain values. Rows are made again."""
+        """The instructions, items, states and carries, and which carries are alike, as plain values. Rows are
+        made again."""
         carries = [(guards, _plain(behind)) for guards, behind in self.carries]
         states = [(*one[:4], _plain(one.behind), *one[5:]) for one in self.states]
         told = ({_plain(key): of for key, of in some.items()} for some in (self._alike, self._sign_of))
         alike, sign_of = told
         signs = {_plain(key): sign for key, sign in self._signs.items() if isinstance(sign, int)}
-        return self.items.kept, carries, states, self._alike_of, alike, signs, sign_of
+        numbered = self.instructions.kept, self.items.kept
+        return *numbered, carries, states, self._alike_of, alike, signs, sign_of
 
     def _carry(self, guards: Guards, behind: Behind | None) -> int:
         key = Carry(guards, behind)

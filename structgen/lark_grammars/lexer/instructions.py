@@ -9,6 +9,7 @@ terminal's pattern, FOUND the pattern of a look-around.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import starmap
 from typing import Any, Final, NamedTuple
 
 from structgen.automata.regex.python_syntax import parse_python
@@ -32,8 +33,12 @@ CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, EOF, FOUND = range(8)
 """Kinds of instructions."""
 NO_TERMINAL: Final = -1
 """In place of a terminal."""
+NO_NODE, WHOLE = range(2)
+"""Numbers of nodes: no such character, and a character that is complete."""
 MOST_INSTRUCTIONS: Final = 1 << 18
 """The most instructions of one grammar: counted repetitions are written out."""
+_OF_MAKING: Final = ("_tables", "_look_of", "_node_of")
+"""What is not kept: only making the instructions needs it."""
 _LEADS: Final = ((0x80, 0), (0xC0, 1), (0xE0, 2), (0xF0, 3), (0x100, 4))
 """Look-behinds begin at characters: first bytes of other lengths are classes of their own."""
 
@@ -44,8 +49,8 @@ class Instruction(NamedTuple):
     kind: int
     to: list[int]
     """The next instructions, best first."""
-    node: ByteNode | None = None
-    """What the rest of a character may be (CHAR)."""
+    node: int = NO_NODE
+    """What the rest of a character may be (CHAR): a row of `Instructions.rows`."""
     number: int = -1
     """The terminal (MATCH), the number of the look-behind (BEHIND), the first instruction of the look-ahead
     (AHEAD)."""
@@ -57,14 +62,19 @@ class Instructions:
     """The instructions of the terminals that a lexer may meet. Cost: some 3 us an instruction. Raises
     RegexError for an atomic group, LimitError (automaton_states) past MOST_INSTRUCTIONS."""
 
-    def __init__(self, tables: ParserTables) -> None:
+    def __init__(self, tables: ParserTables, kept: dict[str, Any] | None = None) -> None:
+        """`kept`: what another process has kept of the same tables; the cost is a tenth then."""
         self.code: list[Instruction] = []
+        if kept is not None:
+            vars(self).update(kept)
+            self.code = list(starmap(Instruction, kept["code"]))
+            return
         self.looks: list[tuple[int, int]] = []
         """The first instruction and the end of each look-behind."""
         self._look_of: dict[Node, int] = {}
-        self._inner: dict[tuple[ByteNode, int], int] = {}
-        self.begun: list[tuple[int, int]] = []
-        """Of which instruction, and behind which byte, those were made that are inside of characters."""
+        self._inner: dict[tuple[int, int], int] = {}
+        """Those that are inside of characters, by their node and what is next."""
+        self._node_of: dict[ByteNode | None, int] = {None: NO_NODE, DONE: WHOLE}
         self._tables = tables
         contexts = tables.contexts
         words = {word for one in contexts for _terminal, of in one.unless for word in of}
@@ -85,6 +95,12 @@ class Instructions:
         self._reach_back()
         self._count_classes()
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """All that is asked for, as plain values."""
+        found = {name: one for name, one in vars(self).items() if name not in _OF_MAKING}
+        return found | {"code": list(map(tuple, self.code))}
+
     def put(self, instruction: Instruction) -> int:
         """Add an instruction; return its number."""
         if len(self.code) >= MOST_INSTRUCTIONS:
@@ -97,17 +113,13 @@ class Instructions:
         self.code.append(instruction)
         return len(self.code) - 1
 
-    def inside(self, at: int, byte: int) -> int:
-        """Return the instruction that waits for the rest of a character, behind a byte of one that waits for
-        more of it."""
-        one = self.code[at]
-        assert one.node is not None
-        node, to = one.node.after[byte], one.to[0]
-        assert node is not None
+    def inside(self, at: int, node: int) -> int:
+        """Return the instruction that waits for a rest of a character, where another one waits for all of
+        it."""
+        to = self.code[at].to[0]
         number = self._inner.get((node, to))
         if number is None:
             number = self._inner[node, to] = self.put(Instruction(CHAR, [to], node))
-            self.begun.append((at, byte))
             self.looks_behind.append(self.looks_behind[to])
             self.ends_as.append(self.ends_as[to])
         return number
@@ -201,7 +213,9 @@ class Instructions:
         available = self._tables.available
         left = node if available is None else written_with(node, available)
         # without a way nothing matches
-        return self.put(Instruction(SPLIT, []) if left is None else Instruction(CHAR, [to], left))
+        if left is None:
+            return self.put(Instruction(SPLIT, []))
+        return self.put(Instruction(CHAR, [to], self._node_of.setdefault(left, len(self._node_of))))
 
     def _look(self, of: Node, where: str) -> int:
         if of not in self._look_of:
@@ -242,52 +256,32 @@ class Instructions:
     # --- classes of bytes -----------------------------------------------------------------------------------
 
     def _count_classes(self) -> None:
-        nodes: dict[ByteNode, None] = {}
-        pending: list[ByteNode] = [one.node for one in self.code if one.node is not None]
-        while pending:
-            node = pending.pop()
-            if node not in nodes:
-                nodes[node] = None
-                pending += _rests(node.after)
+        number_of = self._node_of
+        nodes = [one for one in number_of if one is not None and one is not DONE]
+        for node in nodes:  # the list grows meanwhile
+            more = [one for one in dict.fromkeys(node.after) if one is not None and one not in number_of]
+            number_of.update({one: len(number_of) + at for at, one in enumerate(more)})
+            nodes += more
         leads = [next(size for end, size in _LEADS if byte < end) if self.looks else 0 for byte in range(256)]
-        numbers: dict[tuple[object, ...], int] = {}
+        numbers: dict[tuple[Any, ...], int] = {}
         columns = zip(leads, *(one.after for one in nodes), strict=True)
         self.classes = [numbers.setdefault(column, len(numbers)) for column in columns]
         """The class of each byte."""
         self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))]
         """A byte of each class."""
-        self._rows: dict[ByteNode, list[int]] = {}
-        self.nodes: list[ByteNode | None] = [None, DONE]
-        """Nodes by number; number 0: none."""
-        self._node_of: dict[ByteNode | None, int] = {None: 0, DONE: 1}
-
-    def row_of(self, node: ByteNode) -> list[int]:
-        """Return the number of what follows a node, for each class."""
-        row = self._rows.get(node)
-        if row is None:
-            found = []
-            for byte in self.bytes_of:
-                after = node.after[byte]
-                if after not in self._node_of:
-                    self._node_of[after] = len(self.nodes)
-                    self.nodes.append(after)
-                found.append(self._node_of[after])
-            row = self._rows[node] = found
-        return row
-
-
-def _rests(after: Iterable[ByteNode | None]) -> list[ByteNode]:
-    """Return the nodes inside characters among some nodes."""
-    return [one for one in set(after) if one is not None and one is not DONE]
+        rows = zip(*(map(number_of.__getitem__, column[1:]) for column in numbers), strict=True)
+        none = [NO_NODE] * len(self.bytes_of)
+        self.rows = [none, none, *map(list, rows)]
+        """By nodes: the node behind each class of bytes."""
+        self.rests = {number_of[one] for one in rests_of_characters() if one in number_of}
+        """The nodes at which any rest of a character may follow, as behind the first byte of any one."""
 
 
 def rests_of_characters() -> frozenset[ByteNode]:
-    """Return the nodes at which any rest of a character may follow, as behind the first byte of any
-    character."""
-    found: set[ByteNode] = set()
-    pending = [node_of(((0, 0x10FFFF),))]
-    while pending:
-        more = set(_rests(pending.pop().after)) - found
-        found |= more
-        pending += more
-    return frozenset(found)
+    """Return the nodes inside characters in the automaton of all of them."""
+    found = {node_of(((0, 0x10FFFF),)): None}
+    for node in (pending := list(found)):  # the list grows meanwhile
+        more = [one for one in dict.fromkeys(node.after) if one is not None and one is not DONE]
+        pending += [one for one in more if one not in found]
+        found |= dict.fromkeys(more)
+    return frozenset(pending[1:])
