@@ -295,6 +295,11 @@ class LexerItems:
             found.add(joined)
         return frozenset(found)
 
+    def barred(self, guards: Guards) -> set[int]:
+        """Return the instructions of items that never reach their end under guards: it must not come."""
+        never = (self.items[item] for one in guards if not self.guards[one].holds for item in self.guards[one].items)
+        return {at for at, held in never if not held}
+
     # --- items without reading ------------------------------------------------------------------------------
 
     def closure(self, at: int, guards: Guards, behind: Behind | None) -> tuple[int, ...]:
