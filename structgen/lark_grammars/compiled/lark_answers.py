@@ -25,7 +25,7 @@ from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.forgetting import forget
 from structgen.lark_grammars.machine.memo import find_proof
-from structgen.lark_grammars.machine.records import MERGING_WORDS, MOST_DENSE, make_record
+from structgen.lark_grammars.machine.records import FOUND_WORDS, MERGING_WORDS, MOST_DENSE, make_record, scan_record
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
 from structgen.machine_core.layout import QUESTION_ROOM
@@ -68,7 +68,7 @@ class Scratch:
         self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
         self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
         self.arrays = (
-            room(12 * self.crossings),
+            room(4 * FOUND_WORDS * self.crossings),
             room(40 * self.crossings),
             room(8 * 8 * MERGING_WORDS),
             room(8 * L.WALK_WORDS * (DEEPEST + 2)),
@@ -349,9 +349,7 @@ class LarkAnswers:
             self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
 
     def _make_record(self, trie: int, state: int) -> None:
-        number = self._call(make_record, trie, state)
-        if number < 0:
-            return
+        number = self._call(make_record, trie, state, self._call(scan_record, trie, state))
         _trie, _state, first, last, _left, _left_end = self._grown.rows(_RECORDS)[number].tolist()
         groups = self._grown.rows(_GROUPS)
         for group in range(first, last):

@@ -38,7 +38,7 @@ _DENSE = 800
 bits."""
 MOST_DENSE = 64
 """Dense groups of one record; further ones are listed."""
-CROSSING_WORDS = 5
+CROSSING_WORDS, FOUND_WORDS = 5, 4
 MERGING_LINKS, MERGING_PATHS = 4 * (LARGE_TRIE + 1), 16 * (LARGE_TRIE + 1)
 MERGING_WORDS = MERGING_PATHS + 4 * (DEEPEST + 2)
 MOST_LINKS = 6 * (LARGE_TRIE + 1)
@@ -64,9 +64,13 @@ def tokens_of(c: LarkContext, trie: Trie) -> Int32s:
 
 
 @jit
-def find_like(c: LarkContext, state: int) -> None:
+def find_like(c: LarkContext, state: int) -> bool:
     """Note the state to which most bytes lead, if that goes on as this one behind many bytes: below these
-    bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name."""
+    bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name. Return whether
+    the rows of both are known; else they are asked for."""
+    if c.moves[state * c.width] == UNKNOWN:
+        ask(c, ASK_ROW, state, 0, 0)
+        return False
     width, best, most, marks = c.width, -1, 0, c.marks_of_states
     for kind in range(width):
         after = c.moves[state * width + kind]
@@ -82,8 +86,11 @@ def find_like(c: LarkContext, state: int) -> None:
     for i in range(4):
         bits[i] = 0
     c.like[state] = -1
-    if best < 0 or best == state or c.moves[best * width] == UNKNOWN:
-        return
+    if best < 0 or best == state:
+        return True
+    if c.moves[best * width] == UNKNOWN:
+        ask(c, ASK_ROW, best, 0, 0)
+        return False
     alike = 0
     for byte in range(256):
         kind = c.classes[byte]
@@ -96,9 +103,10 @@ def find_like(c: LarkContext, state: int) -> None:
         at = c.like[at]
     if alike >= _ALIKE and at != state:  # else each would wait for the other
         c.like[state] = best
-        return
+        return True
     for i in range(4):
         bits[i] = 0
+    return True
 
 
 @jit
@@ -109,7 +117,7 @@ def has_byte(bits: Int64s, byte: int) -> bool:
 
 @jit
 def scan(c: LarkContext, number: int, state: int) -> int:
-    """Find what the tokens of a trie do in a state: (slot, class of endings, shift) of those that stay
+    """Find what the tokens of a trie do in a state: (slot, state behind it, shift) of those that stay
     inside, in `found`, and the nodes where others end the lexeme, in `crossings`. Returns how many stay
     inside; ASKED; FULL past the room. The number of crossings is `crossed_count`."""
     trie = c.tries[number]
@@ -153,16 +161,11 @@ def scan(c: LarkContext, number: int, state: int) -> int:
             continue
         slot, after_shift = slot_of(word), shift_after(c, shift, byte) if c.may_break[after] else 0
         if slot:
-            end_class = c.end_class[after]
-            if end_class < 0:
-                ask(c, ASK_CLASS, after, 0, 0)
-                is_asked = True
-            elif end_class > 0:  # 0: the lexeme never ends
-                if tokens == c.most_crossings:
-                    return FULL
-                found[3 * tokens], found[3 * tokens + 1] = slot - 1, end_class
-                found[3 * tokens + 2] = after_shift if c.keeps_column else 0
-                tokens += 1
+            if tokens == c.most_crossings:
+                return FULL
+            one = skip(found, FOUND_WORDS * tokens)
+            one[0], one[1], one[2] = slot - 1, after, after_shift if c.keeps_column else 0
+            tokens += 1
         depths[2 * depth], depths[2 * depth + 1] = after, after_shift
         node += 1
     c.crossed_count = crossed
@@ -171,8 +174,8 @@ def scan(c: LarkContext, number: int, state: int) -> int:
 
 @jit
 def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
-    """Append the groups of the tokens that `scan` found inside. Returns 0, or ASKED where there is no room.
-    The rows of dense groups are in `dense`, their numbers there in `dense_row`, as -2 - number."""
+    """Append the groups of the tokens that `scan` found inside. Returns 0, or ASKED: for room, or for classes
+    of endings. The rows of dense groups are in `dense`, their numbers there in `dense_row`, as -2 - number."""
     found, slots, ids, marks, words = (
         c.found,
         slots_of(c, trie),
@@ -180,10 +183,21 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
         c.marks_of_classes,
         c.vocabulary.mask_words,
     )
-    sizes, groups, total = c.merging, 0, 0
+    sizes, groups, total, is_asked = c.merging, 0, 0, False
     for i in range(tokens):
-        end_class, size = found[3 * i + 1], slots[found[3 * i] + 1] - slots[found[3 * i]]
-        shift, at = found[3 * i + 2], marks[end_class] - 1
+        state = found[FOUND_WORDS * i + 1]
+        if c.end_class[state] < 0:
+            ask(c, ASK_CLASS, state, 0, 0)
+            is_asked = True
+    if is_asked:
+        return ASKED
+    for i in range(tokens):
+        one = skip(found, FOUND_WORDS * i)
+        end_class, size = c.end_class[one[1]], slots[one[0] + 1] - slots[one[0]]
+        one[3] = -1
+        if end_class == 0:  # the lexeme never ends
+            continue
+        shift, at = one[2], marks[end_class] - 1
         while at >= 0 and (sizes[4 * at] != end_class or sizes[4 * at + 3] != shift):
             at -= 1
         if at < 0:
@@ -192,7 +206,7 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
             marks[end_class] = groups
             sizes[4 * at], sizes[4 * at + 1], sizes[4 * at + 3] = end_class, 0, shift
         sizes[4 * at + 1] = sizes[4 * at + 1] + size
-        found[3 * i + 1] = at
+        one[3] = at
         total += size
     for at in range(groups):
         marks[sizes[4 * at]] = 0
@@ -220,7 +234,9 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
             listed.count = listed.count + size
             group.last = listed.count
     for i in range(tokens):
-        slot, at = found[3 * i], found[3 * i + 1]
+        slot, at = found[FOUND_WORDS * i], found[FOUND_WORDS * i + 3]
+        if at < 0:
+            continue
         to = sizes[4 * at + 2]
         for j in range(slots[slot], slots[slot + 1]):
             token = ids[j]
@@ -246,7 +262,7 @@ def take_crossings(c: LarkContext, first: int, terminal: int, carry: int, shift:
     for i in range(first, c.crossed_count):
         one = skip(c.crossings, CROSSING_WORDS * i)
         if has_key(one, terminal, carry, shift):
-            one[0] = -1
+            one[0] = -1 - one[0]
 
 
 @jit
@@ -431,16 +447,23 @@ def left_over(c: LarkContext, number: int, first: int, terminal: int, carry: int
 
 
 @entry("int64(int64, int64, int64)")
-def make_record(address: int, number: int, state: int) -> int:
-    """Make the record of a trie in a state. Returns its number; ASKED; FULL where tokens end in too many
-    ways. The rows of its dense groups are to be put into the store (`put_groups`)."""
+def scan_record(address: int, number: int, state: int) -> int:
+    """As `scan`, for `make_record`; FULL where tokens end in too many ways."""
     c = LarkContext(address)
-    if number == 0:
-        find_like(c, state)
+    if number == 0 and not find_like(c, state):
+        return ASKED
+    return scan(c, number, state)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def make_record(address: int, number: int, state: int, tokens: int) -> int:
+    """Make the record of a trie in a state, of what `scan_record` found last. Returns its number, or ASKED.
+    The rows of its dense groups are to be put into the store (`put_groups`)."""
+    c = LarkContext(address)
     c.dense_count = 0
-    tokens = scan(c, number, state)
-    if tokens < 0:
-        return tokens
+    for i in range(c.crossed_count):  # that were taken away by a call before
+        one = skip(c.crossings, CROSSING_WORDS * i)
+        one[0] = max(one[0], -1 - one[0])
     leftovers, code, done = c.leftovers.count, 0, 0
     while code == 0 and done < c.crossed_count:
         one = skip(c.crossings, CROSSING_WORDS * done)
