@@ -357,7 +357,7 @@ class LarkAnswers:
 
     def _make_record(self, trie: int, state: int) -> None:
         number = self._call(make_record, trie, state, self._call(scan_record, trie, state))
-        first, last = self._grown.rows(_RECORDS)[number, [L.LarkRecord.groups, L.LarkRecord.groups_end]].tolist()
+        _trie, _state, first, last, *_rest = self._grown.rows(_RECORDS)[number].tolist()
         groups = self._grown.rows(_GROUPS)
         for group in range(first, last):
             dense = int(groups[group, L.Group.dense_row])

@@ -297,8 +297,8 @@ class LexerItems:
 
     def barred(self, guards: Guards) -> set[int]:
         """Return the instructions of items that never reach their end under guards: it must not come."""
-        never = (self.items[item] for one in guards if not self.guards[one].holds for item in self.guards[one].items)
-        return {at for at, held in never if not held}
+        never = (self.guards[one].items for one in guards if not self.guards[one].holds)
+        return {self.items[one].at for some in never for one in some if not self.items[one].guards}
 
     # --- items without reading ------------------------------------------------------------------------------
 

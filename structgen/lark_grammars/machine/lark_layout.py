@@ -310,7 +310,7 @@ class LarkContext(Core):
     """1: more readings than there may be."""
     # scratch
     depths: Int64s
-    """For each depth of a walk a state of the lexer, a shift of the column, and the state that is compared."""
+    """For each depth of a walk a state of the lexer, a shift of the column, the state it is compared to."""
     found: Int32s
     crossings: Int64s
     most_crossings: int

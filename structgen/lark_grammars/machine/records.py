@@ -134,7 +134,8 @@ def scan(c: LarkContext, number: int, state: int) -> int:
     last one of `wanted_rows`."""
     trie = c.tries[number]
     nodes, width, ranges = nodes_of(c, trie), c.width, skip(c.ranges.numbers, trie.ranges)
-    slots, ids, alike = slots_of(c, trie), tokens_of(c, trie), skip(c.wanted_rows.numbers, c.wanted_rows.count)
+    slots, ids, table = slots_of(c, trie), tokens_of(c, trie), c.wanted_rows
+    alike = skip(table.numbers, table.count)
     depths, found, crossings = c.depths, c.found, c.crossings
     tokens, crossed, is_asked, part, node, last, base = 0, 0, False, -1, 0, 0, 0
     depths[0], depths[1], depths[2] = state, 0, c.like[state]
@@ -186,8 +187,9 @@ def scan(c: LarkContext, number: int, state: int) -> int:
             one = skip(found, FOUND_WORDS * tokens)
             one[0], one[1], one[2] = slot - 1, after, after_shift if c.keeps_column else 0
             tokens += 1
-        # shifts of newlines are one state's alone
-        here[0], here[1], here[2] = after, after_shift, -1 if same >= 0 and (c.may_break[after] or c.may_break[same]) else same
+        if same >= 0 and (c.may_break[after] or c.may_break[same]):
+            same = -1  # what bytes do to a newline's column may differ
+        here[0], here[1], here[2] = after, after_shift, same
         node += 1
     c.crossed_count = crossed
     return ASKED if is_asked else tokens
@@ -196,7 +198,7 @@ def scan(c: LarkContext, number: int, state: int) -> int:
 @jit
 def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
     """Append the groups of the tokens that `scan` found inside. Returns 0, or ASKED: for room, or for classes
-    of endings. The rows of dense groups are in `dense`, their numbers there in `dense_row`, as -2 - number."""
+    of endings. The rows of dense groups are in `dense`, their numbers in `dense_row`, as -2 - number."""
     found, slots, ids, marks, words = (
         c.found,
         slots_of(c, trie),
