@@ -161,7 +161,7 @@ def scan(c: LarkContext, number: int, state: int) -> int:
             is_asked = True
         if depth > 1:
             if same >= 0 and (ends_before(c, before, kind) or ends_before(c, other, kind)):
-                same = -1
+                same = -1  # a leftover of one record alone would have tokens from below
             for i in range(c.lexeme_end_at[2 * before], c.lexeme_end_at[2 * before + 1]):
                 terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
                 move = c.carry_moves[carry * width + kind]
@@ -184,8 +184,8 @@ def scan(c: LarkContext, number: int, state: int) -> int:
         if slot:
             if tokens == c.most_crossings:
                 return FULL
-            one = skip(found, FOUND_WORDS * tokens)
-            one[0], one[1], one[2] = slot - 1, after, after_shift if c.keeps_column else 0
+            inside = skip(found, FOUND_WORDS * tokens)
+            inside[0], inside[1], inside[2] = slot - 1, after, after_shift if c.keeps_column else 0
             tokens += 1
         if same >= 0 and (c.may_break[after] or c.may_break[same]):
             same = -1  # what bytes do to a newline's column may differ
