@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,34 @@ def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
     except sg.GrammarError:
         pytest.skip("it has no text")
     hold_tokens(compiled)
+
+
+def test_a_token_is_allowed_where_its_bytes_are_beside_keywords() -> None:
+    words = ["".join(one) for size in (1, 2, 3) for one in itertools.product("selctd (1", repeat=size)]
+    held = dict.fromkeys([*map(chr, range(128)), *words, *(" " + one for one in words)])
+    tokens = sg.Tokenizer.from_bytes([*(one.encode() for one in held), None], eos_token_id=len(held))
+    compiled = machine(
+        'start: ("select" item | "set" NAME item | "led" "(" item)*\nitem: NAME | "else" NUMBER\n'
+        'NAME: /[a-z_]+[a-z0-9_]*/\nNUMBER: /[0-9]+(?!e)/\n%ignore " "\n',
+        tokens,
+    )
+    for text in (
+        "",
+        "se",
+        "select",
+        "select ",
+        "select e",
+        "set",
+        "set t",
+        "led(",
+        "select else 1",
+        "select d",
+    ):
+        state = compiled.step_bytes(compiled.start, text.encode())
+        assert state is not None
+        allowed = set(compiled.allowed(state)) - {len(held)}
+        known = {at for at, one in enumerate(held) if compiled.step_bytes(state, one.encode()) is not None}
+        assert allowed == known, text
 
 
 def test_a_fork_goes_on_apart_and_a_rollback_comes_back() -> None:

@@ -25,7 +25,14 @@ from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.forgetting import forget
 from structgen.lark_grammars.machine.memo import find_proof
-from structgen.lark_grammars.machine.records import MERGING_WORDS, MOST_DENSE, make_record
+from structgen.lark_grammars.machine.records import (
+    DEPTH_WORDS,
+    FOUND_WORDS,
+    MERGING_WORDS,
+    MOST_DENSE,
+    make_record,
+    scan_record,
+)
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
 from structgen.machine_core.layout import QUESTION_ROOM
@@ -68,7 +75,7 @@ class Scratch:
         self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
         self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
         self.arrays = (
-            room(12 * self.crossings),
+            room(4 * FOUND_WORDS * self.crossings),
             room(40 * self.crossings),
             room(8 * 8 * MERGING_WORDS),
             room(8 * L.WALK_WORDS * (DEEPEST + 2)),
@@ -76,7 +83,7 @@ class Scratch:
             self.mask,
             self.dense,
             np.zeros(2 * L.READING_WORDS * (L.MOST_READINGS + 1), np.int64),
-            np.zeros(2 * (DEEPEST + 2), np.int64),
+            np.zeros(DEPTH_WORDS * (DEEPEST + 2), np.int64),
         )
         self.pointers = [address_of(array) for array in self.arrays]
 
@@ -249,7 +256,7 @@ class LarkAnswers:
         self._put("by_first_at", np.searchsorted(first[order], np.arange(257)).astype(np.int32))
         ranges = self._grown.extend(_RANGES, np.array([[0], [len(vocabulary.nodes)], [0]]), L.RANGE_WORDS)
         self._grown.append(_TRIES, (-1, len(vocabulary.nodes), 0, 0, ranges, 1))
-        self._grown.load(_WANTED, np.array([[-1, -1, -1, -1, -1, 0]], np.int64))
+        self._grown.load(_WANTED, np.array([[-1, -1, -1, -1, 0, -1]], np.int64))
 
     def _put_liveness(self, made: Liveness) -> None:
         letters = self.letters
@@ -351,10 +358,8 @@ class LarkAnswers:
             self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
 
     def _make_record(self, trie: int, state: int) -> None:
-        number = self._call(make_record, trie, state)
-        if number < 0:
-            return
-        _trie, _state, first, last, _left, _left_end = self._grown.rows(_RECORDS)[number].tolist()
+        number = self._call(make_record, trie, state, self._call(scan_record, trie, state))
+        _trie, _state, first, last, *_rest = self._grown.rows(_RECORDS)[number].tolist()
         groups = self._grown.rows(_GROUPS)
         for group in range(first, last):
             dense = int(groups[group, L.Group.dense_row])
@@ -496,7 +501,8 @@ class LarkAnswers:
                 if (trie, state) not in known:
                     self._make_record(trie, state)
                     known[trie, state] = self._grown.count(_RECORDS) - 1
-                after = [*self._behind(trie, state), *self._left_over(known[trie, state])]
+                like = int(self._grown.rows(_RECORDS)[known[trie, state], L.LarkRecord.like])
+                after = [(trie, like), *self._behind(trie, state), *self._left_over(known[trie, state])]
             done += 1
             if progress is not None:
                 progress(done)

@@ -222,7 +222,7 @@ class Lexer:
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
         seen: dict[int, list[Guards]] = {}
-        cost = len(found)
+        cost, barred = len(found), of.barred(owed)
         better: Guards | None = FREE
         """That no end with open guards, which is better than what follows, comes true."""
         for one in found:
@@ -244,7 +244,7 @@ class Lexer:
                 if better is None:
                     break
                 continue
-            if any(other <= guards for other in seen.get(at, ())):
+            if at in barred or any(other <= guards for other in seen.get(at, ())):
                 continue
             seen.setdefault(at, []).append(guards)
             live.append(one)

@@ -292,6 +292,11 @@ class LexerItems:
             found.add(joined)
         return frozenset(found)
 
+    def barred(self, guards: Guards) -> set[int]:
+        """Return the instructions of items that never reach their end under guards: it must not come."""
+        never = (self.guards[one].items for one in guards if not self.guards[one].holds)
+        return {self.items[one].at for some in never for one in some if not self.items[one].guards}
+
     # --- items without reading ------------------------------------------------------------------------------
 
     def closure(self, at: int, guards: Guards, behind: Behind | None) -> tuple[int, ...]:

@@ -78,7 +78,6 @@ class LexerTables:
         self._may_break = grown("may_break", 1, np.uint8, 0)
         self._end_class = grown("end_class", 1, np.int32, UNKNOWN)
         self._like = grown("like", 1, np.int32, UNKNOWN)
-        self._like_bytes = grown("like_bytes", 4, np.int64, 0)
         self._starts = grown("starts", self.contexts, np.int32, UNKNOWN)
         self._carry_moves = grown("carry_moves", width, np.uint8, UNASKED)
         self._carry_bytes = grown("carry_bytes", 8, np.int64, 0)
@@ -98,7 +97,7 @@ class LexerTables:
             ("lexeme_ends", self._ends, ends), ("last_at", self._last_at, states),
             ("lasts", self._lasts, self._last_count), ("may_break", self._may_break, states),
             ("end_class", self._end_class, states), ("like", self._like, states),
-            ("like_bytes", self._like_bytes, states), ("starts", self._starts, carries),
+            ("starts", self._starts, carries),
             ("carry_moves", self._carry_moves, carries), ("carry_bytes", self._carry_bytes, carries),
         )  # fmt: skip
         return {name: one.rows[:count] for name, one, count in grown} | {"classes": self.classes}
@@ -195,7 +194,6 @@ class LexerTables:
         for one in (self._moves, self._end_at, self._last_at, self._may_break, self._end_class):
             one.reserve(count)
         self._like.reserve(count)
-        self._like_bytes.reserve(count)
         self._reserve_carries()
         while self._noted < count:
             state, number = lexer.states[self._noted], self._noted

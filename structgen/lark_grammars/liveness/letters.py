@@ -371,7 +371,6 @@ class Letters:
         """Return the same, by following states from this one on."""
         nothing, before, found = self.lexer.nothing, {state: -1}, set[int]()
         few = max(_FOLLOWED, _MOST_STARTS // (4 * self.rows.contexts))
-        most = few if self.lexer.states[state].owed else _FOLLOWED_FIRST
         order, pending, is_settled, fresh = list[int](), 0, True, [state]
         while True:
             for one in fresh:
@@ -387,7 +386,7 @@ class Letters:
                     order.append(one)
             if pending == len(order):
                 break
-            if pending > most or (pending > few and found - {-1}):
+            if pending > (few if found - {-1} else _FOLLOWED_FIRST):
                 is_settled = False
                 break
             here = order[pending]

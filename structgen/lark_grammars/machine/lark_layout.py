@@ -138,6 +138,10 @@ class LarkRecord(Block):
     groups_end: int
     leftovers: int
     leftovers_end: int
+    like: int
+    """The state of the lexer whose record has the other tokens, those of a row; -1: none."""
+    like_row: int
+    """Where that begins in `wanted_rows`."""
 
 
 class Group(Block):
@@ -174,12 +178,13 @@ class Merged(Block):
 
 
 class LarkWanted(Block):
-    """A set of first bytes, as 256 bits."""
+    """Tokens by their first bytes, as 256 bits; or those of a row that are in another set as well."""
 
     bytes: Annotated[Int64s, 4]
+    """Of a row, in the first two: where it begins in `wanted_rows`, and the number of the other set."""
+    is_row: int
     row: int
-    """Where the row of tokens that begin so lies in `wanted_rows`; -1: not made."""
-    spare: int
+    """Where the row of the tokens lies in `wanted_rows`; -1: not made."""
 
 
 EVERY_BYTE: Final = 0
@@ -278,7 +283,6 @@ class LarkContext(Core):
     may_break: Bytes
     end_class: Int32s
     like: Int32s
-    like_bytes: Int64s
     starts: Int32s
     carry_moves: Bytes
     carry_bytes: Int64s
@@ -306,7 +310,7 @@ class LarkContext(Core):
     """1: more readings than there may be."""
     # scratch
     depths: Int64s
-    """For each depth of a walk a state of the lexer and a shift of the column."""
+    """For each depth of a walk a state of the lexer, a shift of the column, the state it is compared to."""
     found: Int32s
     crossings: Int64s
     most_crossings: int
@@ -325,7 +329,7 @@ class LarkContext(Core):
 
 
 CELL_KEY, PLACE_KEY, STEP_KEY, PROOF_KEY, RECORD_KEY, MERGED_KEY, WANTED_KEY, UNIT_KEY, RESULT_KEY = (
-    2, 3, 3, 3, 2, 3, 4, 3, 3
+    2, 3, 3, 3, 2, 3, 5, 3, 3
 )  # fmt: skip
 """How many words of a row tell it from others."""
 READING_WORDS: Final = 3

@@ -58,7 +58,7 @@ def narrowed(c: LarkContext, wanted: int, one: Int64s, two: Int64s) -> int:
         is_any = is_any or row.words[i] != 0
     if not is_any:
         return -1
-    row.words[4], row.words[5] = -1, 0
+    row.words[4], row.words[5] = 0, -1
     found = intern(c, c.wanted, WANTED_KEY, row)
     return found if found >= 0 else ASKED
 
@@ -71,16 +71,29 @@ def wanted_row(c: LarkContext, wanted: int) -> int:
         if table.count + words > table.capacity:
             ask_room(c, table, words)
             return ASKED
+        other = c.wanted[one.bytes[1]].row if one.is_row else 0
         row = skip(table.numbers, table.count)
         for i in range(words):
-            row[i] = 0
-        for byte in range(256):
+            row[i] = table[one.bytes[0] + i] & table[other + i] if one.is_row else 0
+        for byte in range(0 if one.is_row else 256):
             if has_byte(one.bytes, byte):
                 first = c.by_first_at[byte]
                 set_bits(row, skip(c.by_first, first), c.by_first_at[byte + 1] - first)
         one.row = table.count
         table.count = table.count + words
     return one.row
+
+
+@jit
+def of_row(c: LarkContext, wanted: int, at: int) -> int:
+    """Return the number of the wanted tokens that are in a row of `wanted_rows` as well; or ASKED."""
+    row = c.work
+    if wanted != EVERY_BYTE and wanted_row(c, wanted) < 0:
+        return ASKED
+    row.words[0], row.words[1], row.words[2], row.words[3] = at, wanted, 0, 0
+    row.words[4], row.words[5] = 1, at if wanted == EVERY_BYTE else -1
+    found = intern(c, c.wanted, WANTED_KEY, row)
+    return found if found >= 0 else ASKED
 
 
 @jit
@@ -104,17 +117,21 @@ def add_row(c: LarkContext, row: int, wanted: int) -> int:
 
 
 @jit
-def add_tokens(c: LarkContext, first: int, last: int, wanted: int) -> None:
-    """Add the wanted ones of some tokens to the mask."""
-    mask = c.mask
+def add_tokens(c: LarkContext, first: int, last: int, wanted: int) -> int:
+    """Add the wanted ones of some tokens to the mask. Returns 0, or ASKED."""
+    mask, one = c.mask, c.wanted[wanted]
     if wanted == EVERY_BYTE:
         set_bits(mask, skip(c.tokens.numbers, first), last - first)
-        return
-    bits = c.wanted[wanted].bytes
+        return 0
+    at = wanted_row(c, wanted) if one.is_row else 0
+    if at < 0:
+        return ASKED
+    only = skip(c.wanted_rows.numbers, at)
     for i in range(first, last):
         token = c.tokens[i]
-        if has_byte(bits, c.first_byte[token]):
+        if (only[token >> 5] >> (token & 31)) & 1 if one.is_row else has_byte(one.bytes, c.first_byte[token]):
             mask[token >> 5] = mask[token >> 5] | (1 << (token & 31))
+    return 0
 
 
 # --- small tries are walked on the real stack ---------------------------------------------------------------
@@ -183,8 +200,7 @@ def add_walked(c: LarkContext, number: int, place: int, state: int, column: int,
     last = known
     while listed[last] >= 0:
         last += 1
-    add_tokens(c, known, last, wanted)
-    return 0
+    return add_tokens(c, known, last, wanted)
 
 
 # --- a reading's mask ---------------------------------------------------------------------------------------
@@ -266,14 +282,13 @@ def collect(c: LarkContext, place: int, state: int, column: int) -> int:
             is_asked = True
             continue
         record = c.records[found]
-        if number == 0 and c.like[state] >= 0:
-            bits = skip(c.like_bytes, 4 * state)
-            less = narrowed(c, wanted, bits, bits)
+        if record.like >= 0:
+            less = of_row(c, wanted, record.like_row)
             is_asked = is_asked or less == ASKED
             if less >= 0:
                 if count == MOST_PENDING:
                     return FULL
-                count = put(pending, count, place, c.like[state], column, 0, -1 - less)
+                count = put(pending, count, place, record.like, column, number, -1 - less)
         for i in range(record.groups, record.groups_end):
             group = c.groups[i]
             alive = class_lives(c, place, group.end_class, shifted(column, group.shift))
@@ -285,7 +300,7 @@ def collect(c: LarkContext, place: int, state: int, column: int) -> int:
                     ask(c, ASK_DENSE, i, 0, 0)
                     is_asked = True
                 else:
-                    add_tokens(c, group.first, group.last, wanted)
+                    is_asked = add_tokens(c, group.first, group.last, wanted) == ASKED or is_asked
         for i in range(record.leftovers, record.leftovers_end):
             left = c.leftovers[i]
             after = read(c, place, left.terminal, shifted(column, left.shift))

@@ -27,6 +27,7 @@ from structgen.lark_grammars.machine.parser import shift_after
 from structgen.machine_core.growing_tables import DEEPEST
 from structgen.machine_core.interning import ask, ask_room, find, intern
 from structgen.machine_core.layout import ASKED
+from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Int32s, Int64s, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
@@ -38,7 +39,7 @@ _DENSE = 800
 bits."""
 MOST_DENSE = 64
 """Dense groups of one record; further ones are listed."""
-CROSSING_WORDS = 5
+CROSSING_WORDS, FOUND_WORDS, DEPTH_WORDS = 5, 4, 3
 MERGING_LINKS, MERGING_PATHS = 4 * (LARGE_TRIE + 1), 16 * (LARGE_TRIE + 1)
 MERGING_WORDS = MERGING_PATHS + 4 * (DEEPEST + 2)
 MOST_LINKS = 6 * (LARGE_TRIE + 1)
@@ -64,10 +65,16 @@ def tokens_of(c: LarkContext, trie: Trie) -> Int32s:
 
 
 @jit
-def find_like(c: LarkContext, state: int) -> None:
+def find_like(c: LarkContext, state: int) -> bool:
     """Note the state to which most bytes lead, if that goes on as this one behind many bytes: below these
-    bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name."""
+    bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name. Return whether
+    that is known; else rows are asked for."""
     width, best, most, marks = c.width, -1, 0, c.marks_of_states
+    if c.like[state] != UNKNOWN:
+        return True
+    if c.moves[state * width] == UNKNOWN:
+        ask(c, ASK_ROW, state, 0, 0)
+        return False
     for kind in range(width):
         after = c.moves[state * width + kind]
         if after >= 0:
@@ -78,27 +85,18 @@ def find_like(c: LarkContext, state: int) -> None:
         after = c.moves[state * width + kind]
         if after >= 0:
             marks[after] = 0
-    bits = skip(c.like_bytes, 4 * state)
-    for i in range(4):
-        bits[i] = 0
-    c.like[state] = -1
-    if best < 0 or best == state or c.moves[best * width] == UNKNOWN:
-        return
-    alike = 0
-    for byte in range(256):
-        kind = c.classes[byte]
-        after = c.moves[state * width + kind]
-        if after >= 0 and after == c.moves[best * width + kind]:
-            bits[byte >> 6] = bits[byte >> 6] | numba.int64(numba.uint64(1) << numba.uint64(byte & 63))
-            alike += 1
-    at = best
+    if best >= 0 and c.moves[best * width] == UNKNOWN:
+        ask(c, ASK_ROW, best, 0, 0)
+        return False
+    alike, at = 0, best
+    for byte in range(256 if best >= 0 else 0):
+        after = c.moves[state * width + c.classes[byte]]
+        alike += 1 if after >= 0 and after == c.moves[best * width + c.classes[byte]] else 0
     while at >= 0 and at != state:
         at = c.like[at]
-    if alike >= _ALIKE and at != state:  # else each would wait for the other
-        c.like[state] = best
-        return
-    for i in range(4):
-        bits[i] = 0
+    # else each would wait for the other
+    c.like[state] = best if alike >= _ALIKE and at != state else -1
+    return True
 
 
 @jit
@@ -108,15 +106,41 @@ def has_byte(bits: Int64s, byte: int) -> bool:
 
 
 @jit
+def ends_before(c: LarkContext, state: int, kind: int) -> bool:
+    """Return whether a lexeme may end in a state before a byte, at most."""
+    for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
+        terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
+        if c.carry_moves[carry * c.width + kind] != 0 and c.begins[terminal * c.width + kind]:
+            return True
+    return False
+
+
+@jit
+def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s) -> None:
+    """Add all tokens below a node to a row."""
+    last, first = slot_of(trie[end_of(trie[node]) - 1]), node
+    while slot_of(trie[first]) == 0:
+        first += 1
+    begin = slots[slot_of(trie[first]) - 1]
+    set_bits(row, skip(ids, begin), slots[last] - begin)
+
+
+@jit
 def scan(c: LarkContext, number: int, state: int) -> int:
-    """Find what the tokens of a trie do in a state: (slot, class of endings, shift) of those that stay
+    """Find what the tokens of a trie do in a state: (slot, state behind it, shift) of those that stay
     inside, in `found`, and the nodes where others end the lexeme, in `crossings`. Returns how many stay
-    inside; ASKED; FULL past the room. The number of crossings is `crossed_count`."""
+    inside; ASKED; FULL past the room. The number of crossings is `crossed_count`. Nodes below which another
+    state goes on in the same way (`find_like`) are left out: their tokens are put into a row behind the
+    last one of `wanted_rows`."""
     trie = c.tries[number]
     nodes, width, ranges = nodes_of(c, trie), c.width, skip(c.ranges.numbers, trie.ranges)
-    depths, found, crossings, like = c.depths, c.found, c.crossings, skip(c.like_bytes, 4 * state)
+    slots, ids, table = slots_of(c, trie), tokens_of(c, trie), c.wanted_rows
+    alike = skip(table.numbers, table.count)
+    depths, found, crossings = c.depths, c.found, c.crossings
     tokens, crossed, is_asked, part, node, last, base = 0, 0, False, -1, 0, 0, 0
-    depths[0], depths[1] = state, 0
+    depths[0], depths[1], depths[2] = state, 0, c.like[state]
+    for i in range(c.vocabulary.mask_words if c.like[state] >= 0 else 0):
+        alike[i] = 0
     while True:
         if node >= last:
             part += 1
@@ -126,8 +150,18 @@ def scan(c: LarkContext, number: int, state: int) -> int:
             base = ranges[RANGE_WORDS * part + 2]
         word = nodes[node]
         byte, depth = byte_of(word), depth_of(word) - base
-        before, kind, shift = depths[2 * depth - 2], c.classes[byte], depths[2 * depth - 1]
-        if depth > 1 or number > 0:
+        above, here = skip(depths, DEPTH_WORDS * (depth - 1)), skip(depths, DEPTH_WORDS * depth)
+        before, shift, other, kind = above[0], above[1], above[2], c.classes[byte]
+        after, same = c.moves[before * width + kind], c.moves[other * width + kind] if other >= 0 else -1
+        if after == UNKNOWN:
+            ask(c, ASK_ROW, before, 0, 0)
+            is_asked = True
+        if same == UNKNOWN:
+            ask(c, ASK_ROW, other, 0, 0)
+            is_asked = True
+        if depth > 1:
+            if same >= 0 and (ends_before(c, before, kind) or ends_before(c, other, kind)):
+                same = -1  # a leftover of one record alone would have tokens from below
             for i in range(c.lexeme_end_at[2 * before], c.lexeme_end_at[2 * before + 1]):
                 terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
                 move = c.carry_moves[carry * width + kind]
@@ -141,29 +175,21 @@ def scan(c: LarkContext, number: int, state: int) -> int:
                     one[0], one[1], one[2] = node, terminal, 0 if move == 1 else carry
                     one[3] = shift if terminal == c.newline else 0
                     crossed += 1
-        elif has_byte(like, byte):
-            node = end_of(word)
-            continue
-        after = c.moves[before * width + kind]
-        if after == UNKNOWN:
-            ask(c, ASK_ROW, before, 0, 0)
-            is_asked = True
-        if after < 0:
+        if after < 0 or after == same:
+            if after >= 0:
+                take_below(nodes, slots, ids, node, alike)
             node = end_of(word)
             continue
         slot, after_shift = slot_of(word), shift_after(c, shift, byte) if c.may_break[after] else 0
         if slot:
-            end_class = c.end_class[after]
-            if end_class < 0:
-                ask(c, ASK_CLASS, after, 0, 0)
-                is_asked = True
-            elif end_class > 0:  # 0: the lexeme never ends
-                if tokens == c.most_crossings:
-                    return FULL
-                found[3 * tokens], found[3 * tokens + 1] = slot - 1, end_class
-                found[3 * tokens + 2] = after_shift if c.keeps_column else 0
-                tokens += 1
-        depths[2 * depth], depths[2 * depth + 1] = after, after_shift
+            if tokens == c.most_crossings:
+                return FULL
+            inside = skip(found, FOUND_WORDS * tokens)
+            inside[0], inside[1], inside[2] = slot - 1, after, after_shift if c.keeps_column else 0
+            tokens += 1
+        if same >= 0 and (c.may_break[after] or c.may_break[same]):
+            same = -1  # what bytes do to a newline's column may differ
+        here[0], here[1], here[2] = after, after_shift, same
         node += 1
     c.crossed_count = crossed
     return ASKED if is_asked else tokens
@@ -171,8 +197,8 @@ def scan(c: LarkContext, number: int, state: int) -> int:
 
 @jit
 def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
-    """Append the groups of the tokens that `scan` found inside. Returns 0, or ASKED where there is no room.
-    The rows of dense groups are in `dense`, their numbers there in `dense_row`, as -2 - number."""
+    """Append the groups of the tokens that `scan` found inside. Returns 0, or ASKED: for room, or for classes
+    of endings. The rows of dense groups are in `dense`, their numbers in `dense_row`, as -2 - number."""
     found, slots, ids, marks, words = (
         c.found,
         slots_of(c, trie),
@@ -180,10 +206,21 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
         c.marks_of_classes,
         c.vocabulary.mask_words,
     )
-    sizes, groups, total = c.merging, 0, 0
+    sizes, groups, total, is_asked = c.merging, 0, 0, False
     for i in range(tokens):
-        end_class, size = found[3 * i + 1], slots[found[3 * i] + 1] - slots[found[3 * i]]
-        shift, at = found[3 * i + 2], marks[end_class] - 1
+        state = found[FOUND_WORDS * i + 1]
+        if c.end_class[state] < 0:
+            ask(c, ASK_CLASS, state, 0, 0)
+            is_asked = True
+    if is_asked:
+        return ASKED
+    for i in range(tokens):
+        one = skip(found, FOUND_WORDS * i)
+        end_class, size = c.end_class[one[1]], slots[one[0] + 1] - slots[one[0]]
+        one[3] = -1
+        if end_class == 0:  # the lexeme never ends
+            continue
+        shift, at = one[2], marks[end_class] - 1
         while at >= 0 and (sizes[4 * at] != end_class or sizes[4 * at + 3] != shift):
             at -= 1
         if at < 0:
@@ -192,7 +229,7 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
             marks[end_class] = groups
             sizes[4 * at], sizes[4 * at + 1], sizes[4 * at + 3] = end_class, 0, shift
         sizes[4 * at + 1] = sizes[4 * at + 1] + size
-        found[3 * i + 1] = at
+        one[3] = at
         total += size
     for at in range(groups):
         marks[sizes[4 * at]] = 0
@@ -220,7 +257,9 @@ def put_groups(c: LarkContext, trie: Trie, tokens: int) -> int:
             listed.count = listed.count + size
             group.last = listed.count
     for i in range(tokens):
-        slot, at = found[3 * i], found[3 * i + 1]
+        slot, at = found[FOUND_WORDS * i], found[FOUND_WORDS * i + 3]
+        if at < 0:
+            continue
         to = sizes[4 * at + 2]
         for j in range(slots[slot], slots[slot + 1]):
             token = ids[j]
@@ -246,7 +285,7 @@ def take_crossings(c: LarkContext, first: int, terminal: int, carry: int, shift:
     for i in range(first, c.crossed_count):
         one = skip(c.crossings, CROSSING_WORDS * i)
         if has_key(one, terminal, carry, shift):
-            one[0] = -1
+            one[0] = -1 - one[0]
 
 
 @jit
@@ -431,16 +470,27 @@ def left_over(c: LarkContext, number: int, first: int, terminal: int, carry: int
 
 
 @entry("int64(int64, int64, int64)")
-def make_record(address: int, number: int, state: int) -> int:
-    """Make the record of a trie in a state. Returns its number; ASKED; FULL where tokens end in too many
-    ways. The rows of its dense groups are to be put into the store (`put_groups`)."""
+def scan_record(address: int, number: int, state: int) -> int:
+    """As `scan`, for `make_record`; FULL where tokens end in too many ways."""
     c = LarkContext(address)
-    if number == 0:
-        find_like(c, state)
+    if not find_like(c, state):
+        return ASKED
+    words = c.vocabulary.mask_words if c.like[state] >= 0 else 0
+    if c.wanted_rows.count + words > c.wanted_rows.capacity:
+        ask_room(c, c.wanted_rows, words)
+        return ASKED
+    return scan(c, number, state)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def make_record(address: int, number: int, state: int, tokens: int) -> int:
+    """Make the record of a trie in a state, of what `scan_record` found last. Returns its number, or ASKED.
+    The rows of its dense groups are to be put into the store (`put_groups`)."""
+    c = LarkContext(address)
     c.dense_count = 0
-    tokens = scan(c, number, state)
-    if tokens < 0:
-        return tokens
+    for i in range(c.crossed_count):  # that were taken away by a call before
+        one = skip(c.crossings, CROSSING_WORDS * i)
+        one[0] = max(one[0], -1 - one[0])
     leftovers, code, done = c.leftovers.count, 0, 0
     while code == 0 and done < c.crossed_count:
         one = skip(c.crossings, CROSSING_WORDS * done)
@@ -464,9 +514,13 @@ def make_record(address: int, number: int, state: int) -> int:
         code = put_groups(c, c.tries[number], tokens)
     row = c.work
     row.words[0], row.words[1], row.words[2], row.words[3] = number, state, groups, c.groups.count
-    row.words[4], row.words[5] = leftovers, c.leftovers.count
+    row.words[4], row.words[5], row.words[6], row.words[7] = leftovers, c.leftovers.count, c.like[state], -1
+    if c.like[state] >= 0:
+        row.words[7] = c.wanted_rows.count
     found = intern(c, c.records, RECORD_KEY, row) if code == 0 else -1
     if found < 0:
         c.groups.count, c.leftovers.count = groups, leftovers
         return ASKED
+    if c.like[state] >= 0:
+        c.wanted_rows.count = c.wanted_rows.count + c.vocabulary.mask_words
     return found
