@@ -217,8 +217,8 @@ def given_prompt(name: str, value: Any) -> GivenPrompt:
     return checks.encodable(name, value) if isinstance(value, str) else checks.tokens(name, value)
 
 
-def check_given_model(name: str, value: Any) -> None:
-    """Raise OptionError for what names no model."""
+def given_model(name: str, value: Any) -> GivenModel:
+    """Return what names a model. Raises OptionError for what names none."""
     is_pair = isinstance(value, tuple) and len(value) == 2
     if not (isinstance(value, str | PathLike) and str(value)) and not is_pair:
         raise OptionError(
@@ -226,6 +226,8 @@ def check_given_model(name: str, value: Any) -> None:
             where=name,
             cure="Give its name or folder, or a pair of a model object and its tokenizer.",
         )
+    found: GivenModel = value
+    return found
 
 
 def bounded(scores: Scores) -> Scores:

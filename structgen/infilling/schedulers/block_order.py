@@ -8,10 +8,11 @@ The law of a draw is exact where that of the inner scheduler is (see the package
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 
-from structgen.engine import checks
+from structgen.engine.checks import Whole, check_fields
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
 
@@ -24,11 +25,9 @@ class Blocks:
     32."""
 
     inner: Scheduler = field(default_factory=LowConfidence)
-    length: int | None = None
+    length: Annotated[int, Whole(1)] | None = None
 
-    def __post_init__(self) -> None:
-        if self.length is not None:
-            checks.whole("length", self.length, 1)
+    __post_init__ = check_fields
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return what the other scheduler chooses in the first block with a masked slot."""

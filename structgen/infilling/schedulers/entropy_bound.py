@@ -10,10 +10,11 @@ choice does not depend on the drawn tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from structgen.engine import checks
+from structgen.engine.checks import Number, check_fields
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
@@ -21,11 +22,10 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 class EntropyBound:
     """The most slots, least entropy first, whose entropies without the greatest sum to at most `bound`."""
 
-    bound: float = 0.1
+    bound: Annotated[float, Number(0.0, 1e9, "a number of nats, at least 0")] = 0.1
     """In nats."""
 
-    def __post_init__(self) -> None:
-        checks.number("bound", self.bound, 0.0, 1e9, "a number of nats, at least 0")
+    __post_init__ = check_fields
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots within the bound; one at least."""

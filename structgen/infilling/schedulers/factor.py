@@ -10,10 +10,11 @@ drawn again (see the package). At temperature 0 nothing is drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from structgen.engine import checks
+from structgen.engine.checks import Number, check_fields
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
@@ -21,10 +22,9 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 class Factor:
     """The most slots n with (n + 1) (1 - c_n) < `factor`, where c_n is the n-th greatest confidence."""
 
-    factor: float = 1.0
+    factor: Annotated[float, Number(1e-9, 1e9, "a number above 0")] = 1.0
 
-    def __post_init__(self) -> None:
-        checks.number("factor", self.factor, 1e-9, 1e9, "a number above 0")
+    __post_init__ = check_fields
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots that may be committed together."""

@@ -10,8 +10,9 @@ temperature: a step's random numbers depend on its number only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from structgen.engine import checks
+from structgen.engine.checks import Whole, check_fields
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
 
@@ -21,10 +22,9 @@ class FreeDave:
     """Another scheduler; `drafts` of its next canvases are read in the same pass."""
 
     inner: Scheduler = field(default_factory=LowConfidence)
-    drafts: int = 4
+    drafts: Annotated[int, Whole(1, 64)] = 4
 
-    def __post_init__(self) -> None:
-        checks.whole("drafts", self.drafts, 1, 64)
+    __post_init__ = check_fields
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return what the other scheduler chooses; the denoising loop makes the drafts."""

@@ -9,8 +9,9 @@ drawn again (see the package). At temperature 0 nothing is drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from structgen.engine import checks
+from structgen.engine.checks import Number, check_fields
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
@@ -18,10 +19,9 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 class Threshold:
     """Slots with a constrained probability of at least `least`."""
 
-    least: float = 0.9
+    least: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.9
 
-    def __post_init__(self) -> None:
-        checks.number("least", self.least, 0.0, 1.0, "a number from 0 to 1")
+    __post_init__ = check_fields
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots that are sure enough."""
