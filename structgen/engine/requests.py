@@ -13,16 +13,11 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.engine.checks import By, Instance, Number, OneOf, Whole, check_fields
+from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING, refuse
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
-from structgen.engine.strategies.strategy import (
-    Mixture,
-    SearchStrategy,
-    Strategy,
-    check_beside,
-    checked_strategies,
-)
+from structgen.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError, StructgenError, fields_named
+from structgen.errors import StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
@@ -122,9 +117,8 @@ class Sampling:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        plain = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
-        filters = [name for name, value in plain.items() if getattr(self, name) != value]
-        check_beside(self.strategies, self.temperature, filters, self.min_tokens)
+        if self.strategy:
+            refuse(OF_SAMPLING, self)
 
     @property
     def strategies(self) -> tuple[Strategy, ...]:
@@ -232,62 +226,7 @@ class Request:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.stop and self.grammar is not None:
-            raise OptionError(
-                "A stop string would cut a text of the grammar short: it would be none of its texts.",
-                where="stop",
-                cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
-                "comes before the string.",
-            )
-        if self.chosen_by.watching and self.grammar is None:
-            raise OptionError(
-                "Monitors narrow the masks of a grammar, and free text has none.",
-                where="monitors",
-                cure="Give a grammar; sg.text() is that of any text.",
-            )
-        if self.canonical and self.grammar is None:
-            raise OptionError(
-                "Free text has no forced parts.",
-                where="canonical",
-                cure="Leave it out, or give a grammar.",
-            )
-        if self.canonical and any(isinstance(one, int) for one in self.chosen_by.bans):
-            raise OptionError(
-                "The tokenizer's own tokens are some of those that are banned, or may be.",
-                where="canonical",
-                cure="Leave out canonical, or ban texts in place of tokens.",
-            )
-        if self.healing and self.thinking is not None:
-            raise OptionError(
-                "What follows the prompt are thoughts, and the text begins behind their closing tag.",
-                where="healing",
-                cure="Leave out healing or thinking.",
-            )
-        if self.healing and any(
-            isinstance(one, Mixture | SearchStrategy) for one in self.chosen_by.strategies
-        ):
-            raise OptionError(
-                "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
-                where="healing",
-                cure="Leave out healing or the strategy.",
-            )
-        self._check_ends()
-
-    def _check_ends(self) -> None:
-        """Raise OptionError for options of the text's end that contradict a grammar."""
-        least = self.chosen_by.min_tokens
-        if least and self.grammar is not None:
-            raise OptionError(
-                "min_tokens would have a text of the grammar go on where only blanks may come.",
-                where="min_tokens",
-                cure="Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.",
-            )
-        if least > self.most_tokens:
-            raise OptionError(
-                f"min_tokens={least:,} is more than max_tokens={self.most_tokens:,}.",
-                where="min_tokens",
-                cure="Give fewer.",
-            )
+        refuse(OF_REQUESTS, self, self.chosen_by)
 
     @property
     def most_tokens(self) -> int:
