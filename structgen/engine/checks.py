@@ -1,7 +1,7 @@
 """Checks of options. Each returns the normalised value, or raises OptionError with a cure.
 
 A dataclass says its checks in its annotations: `k: Annotated[int, Whole(1)] = 3`, and with `| None` behind it
-where None is kept as it is. Its `__post_init__` is `check_fields`.
+where None is kept as it is. Its `__post_init__` calls `check_fields`.
 Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here.
 """
 

@@ -30,7 +30,8 @@ class Thinking:
     max_tokens: Annotated[int, Whole(0)] = 1024
     """The most tokens of the thoughts. After them the tag is forced."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def _until(name: str, value: Any) -> str | int:

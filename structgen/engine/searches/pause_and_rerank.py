@@ -48,7 +48,8 @@ class PauseAndRerank(SearchStrategy, Planner):
     depth: Annotated[int, Whole(0)] = 5
     """How many tokens follow each candidate; 0 is greedy."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @staticmethod
     def learnt(engine: Engine, examples: Sequence[tuple[Request, str]]) -> PauseAndRerank:

@@ -53,7 +53,8 @@ class Superposed(SearchStrategy):
     temperature: Annotated[float, Number(1e-6, 1e6, "a number above 0")] = 0.06
     """Of the law in the scores; the paper's."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
         """Return what plans. Cost: some microseconds for each token of the texts, once for the latest few of

@@ -28,7 +28,8 @@ class Guidance(Mixture):
     scale: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 1.5
     """1 is the prompt's own law, 0 the other's; the paper's best is 2."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:

@@ -39,7 +39,8 @@ class Mirostat(Narrowing):
     eta: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
     """How much of the error of a token changes the bound."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def begin(self, prompt: Sequence[int]) -> MirostatState:
         """Return the state of a text, with the bound 2 tau."""

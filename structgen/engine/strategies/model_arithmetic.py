@@ -36,7 +36,8 @@ class ContrastiveDecoding(Mixture):
     weight: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 0.5
     floor: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:
@@ -61,7 +62,8 @@ class ProxyTuning(Mixture):
     weight: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 1.0
     """How much of the difference is added; 0 changes nothing."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:

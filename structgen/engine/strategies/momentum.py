@@ -46,7 +46,8 @@ class Momentum(Narrowing):
     k: Annotated[int, Whole(1)] = 5
     """How many of the likeliest tokens are candidates."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def begin(self, prompt: Sequence[int]) -> MomentumState:
         """Return the state of a text. Cost: some microseconds for each token of the prompt."""

@@ -97,7 +97,8 @@ class Repetitions:
     """Where `max_tokens` is at most `length`, a run is long enough, too, if it takes this share of them (0:
     never). Codes, digits in JSON, signs alone and rows of numbers are left out."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def needed(self, period: bytes, last: int = 0) -> int:
         """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the

@@ -27,7 +27,8 @@ class Blocks:
     inner: Scheduler = field(default_factory=LowConfidence)
     length: Annotated[int, Whole(1)] | None = None
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return what the other scheduler chooses in the first block with a masked slot."""

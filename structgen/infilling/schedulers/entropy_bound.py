@@ -25,7 +25,8 @@ class EntropyBound:
     bound: Annotated[float, Number(0.0, 1e9, "a number of nats, at least 0")] = 0.1
     """In nats."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots within the bound; one at least."""

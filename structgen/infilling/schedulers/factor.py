@@ -24,7 +24,8 @@ class Factor:
 
     factor: Annotated[float, Number(1e-9, 1e9, "a number above 0")] = 1.0
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots that may be committed together."""

@@ -24,7 +24,8 @@ class FreeDave:
     inner: Scheduler = field(default_factory=LowConfidence)
     drafts: Annotated[int, Whole(1, 64)] = 4
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return what the other scheduler chooses; the denoising loop makes the drafts."""

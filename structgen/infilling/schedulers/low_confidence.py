@@ -22,7 +22,8 @@ class LowConfidence:
 
     tokens_per_step: Annotated[int, Whole(1)] = 1
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the surest slots."""

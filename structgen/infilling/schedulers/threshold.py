@@ -21,7 +21,8 @@ class Threshold:
 
     least: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.9
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots that are sure enough."""

@@ -34,7 +34,8 @@ class Truncation:
     min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
     """Those with at least this share of the greatest probability."""
 
-    __post_init__ = check_fields
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def is_none(self) -> bool:
