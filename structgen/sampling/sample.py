@@ -52,8 +52,8 @@ _OTHER_LAWS: Final = frozenset(
 _SEEDS: Final = 1 << 64
 
 
-class SampleOptions(TypedDict, total=False):
-    """The keywords of `sample`; see there."""
+class DrawOptions(TypedDict, total=False):
+    """The keywords of `sample` that typed functions have too; see there."""
 
     method: str
     budget: int | None
@@ -61,13 +61,8 @@ class SampleOptions(TypedDict, total=False):
     standard_error: float | None
     seed: int
     temperature: float
-    max_tokens: int
     checkers: Sequence[Checker]
     tree: PrefixTree | Sequence[PrefixTree] | None
-    tokenizer: Tokenizer | Any | None
-    name: str
-    outline: bool | None
-    chat: bool | None
     progress: Callable[[RunProgress], None] | bool | None
     top_k: int
     top_p: float
@@ -75,6 +70,16 @@ class SampleOptions(TypedDict, total=False):
     particles: int | None
     resampling_threshold: float
     proposal: Proposal | None
+
+
+class SampleOptions(DrawOptions, total=False):
+    """The keywords of `sample`; see there."""
+
+    max_tokens: int
+    tokenizer: Tokenizer | Any | None
+    name: str
+    outline: bool | None
+    chat: bool | None
 
 
 @overload
@@ -150,13 +155,8 @@ def sample(
     standard_error: float | None = None,
     seed: int = 0,
     temperature: float = 1.0,
-    max_tokens: int = 256,
     checkers: Sequence[Checker] = (),
     tree: PrefixTree | Sequence[PrefixTree] | None = None,
-    tokenizer: Tokenizer | Any | None = None,
-    name: str = "",
-    outline: bool | None = None,
-    chat: bool | None = None,
     progress: Callable[[RunProgress], None] | bool | None = None,
     top_k: int = 0,
     top_p: float = 1.0,
@@ -164,6 +164,11 @@ def sample(
     particles: int | None = None,
     resampling_threshold: float = THRESHOLD,
     proposal: Proposal | None = None,
+    max_tokens: int = 256,
+    tokenizer: Tokenizer | Any | None = None,
+    name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
     **others: Any,
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, conditioned on the text being valid.
