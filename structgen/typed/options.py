@@ -127,5 +127,8 @@ class TypedOptions:
         return redrawn(self.sampling, attempt)
 
 
-OPTION_DEFAULTS: Final = {one.name: one.default for one in fields(TypedOptions) if one.default is not MISSING}
+OPTION_DEFAULTS: Final = {
+    "strategy": (),
+    **{one.name: one.default for one in fields(TypedOptions) if one.default is not MISSING},
+}
 """The defaults that `help` shows; those that are not here are None."""
