@@ -20,7 +20,7 @@ class Contradiction(NamedTuple):
     """Takes the options; returns what is true where they contradict one another."""
     where: str
     text: str
-    """What is wrong; `{}` stands for what was found."""
+    """What is wrong. In both, `{}` stands for what was found."""
     cure: str
     keyword: str = ""
     """Of what is not offered at all: the keyword of its UnsupportedError. "": it is an OptionError."""
@@ -31,10 +31,10 @@ def refuse(rows: Iterable[Contradiction], *options: Any) -> None:
     for row in rows:
         found = row.found(*options)
         if found:
-            text = row.text.format(found)
+            text, where = row.text.format(found), row.where.format(found)
             if row.keyword:
-                raise UnsupportedError(text, keyword=row.keyword, where=row.where, cure=row.cure)
-            raise OptionError(text, where=row.where, cure=row.cure)
+                raise UnsupportedError(text, keyword=row.keyword, where=where, cure=row.cure)
+            raise OptionError(text, where=where, cure=row.cure)
 
 
 # --- sampling, of which every row is about a strategy -------------------------------------------------------
@@ -44,73 +44,54 @@ def _names(how: Any, is_meant: Callable[[Any], bool]) -> list[str]:
     return [one.name for one in how.strategy if is_meant(one)]
 
 
-def _first(is_meant: Callable[[Any], bool], beside: Callable[[Any], object]) -> Callable[[Any], str]:
-    """Return the test for a strategy beside something else; it finds the strategy's name."""
-    return lambda how: [*_names(how, is_meant), ""][0] if beside(how) else ""
-
-
-def _two(kind: type) -> Callable[[Any], str]:
-    """Return the test for two strategies of one kind."""
-
-    def found(how: Any) -> str:
-        same = _names(how, lambda one: isinstance(one, kind))
-        return " and ".join(same[:2]) if len(same) > 1 else ""
-
-    return found
-
-
-def _search_and_other(how: Any) -> tuple[str, str] | None:
-    searches = _names(how, lambda one: isinstance(one, SearchStrategy)) if len(how.strategy) > 1 else []
+def _pair(how: Any) -> tuple[str, str, str] | None:
+    """Return the names of two strategies that exclude one another, and why they do."""
+    for kind, why in (
+        (Mixture, "each makes another law of the model's own"),
+        (Narrowing, "each decides alone which of the allowed tokens stay"),
+    ):
+        same = _names(how, lambda one, kind=kind: isinstance(one, kind))
+        if len(same) > 1:
+            return same[0], same[1], why
+    searches = _names(how, lambda one: isinstance(one, SearchStrategy))
+    if not searches or len(how.strategy) == 1:
+        return None
     others = [name for name in _names(how, bool) if name not in searches]
-    return (searches[0], [*others, searches[-1]][0]) if searches else None
+    return searches[0], [*others, searches[-1]][0], f"{searches[0]} reads ahead by the model's own law"
+
+
+def _truncated(how: Any) -> tuple[str, str] | None:
+    """Return a strategy that truncates, and another truncation."""
+    given = {"top_k": how.top_k != 0, "top_p": how.top_p != 1.0, "min_p": how.min_p != 0.0}
+    both = [
+        *_names(how, lambda one: one.truncates)[:1],
+        *(name for name, is_given in given.items() if is_given),
+    ]
+    return (both[0], both[1]) if len(both) > 1 and both[0] not in given else None
 
 
 OF_SAMPLING: Final = (
+    Contradiction(_pair, "strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one."),
     Contradiction(
-        _two(Mixture),
-        "strategy",
-        "{} exclude one another: each makes another law of the model's own.",
-        "Give one.",
-    ),
-    Contradiction(
-        _two(Narrowing),
-        "strategy",
-        "{} exclude one another: each decides alone which of the allowed tokens stay.",
-        "Give one.",
-    ),
-    Contradiction(
-        _search_and_other,
-        "strategy",
-        "{0[0]} and {0[1]} exclude one another: {0[0]} reads ahead by the model's own law.",
-        "Give one.",
-    ),
-    Contradiction(
-        _first(lambda one: one.is_greedy, lambda how: how.temperature != 0),
+        lambda how: how.temperature != 0 and ", ".join(_names(how, lambda one: one.is_greedy)),
         "temperature",
         "{} takes the best token and draws none.",
         "Give temperature=0.",
     ),
     Contradiction(
-        _first(lambda one: one.draws, lambda how: how.temperature == 0),
+        lambda how: how.temperature == 0 and ", ".join(_names(how, lambda one: one.draws)),
         "temperature",
         "{} is about draws, and nothing is drawn at temperature 0.",
         "Give a temperature above 0.",
     ),
-    *(
-        Contradiction(
-            _first(lambda one: one.truncates, beside),
-            name,
-            f"{{}} is a truncation itself, and {name} another.",
-            "Leave one of them out.",
-        )
-        for name, beside in (
-            ("top_k", lambda how: how.top_k != 0),
-            ("top_p", lambda how: how.top_p != 1.0),
-            ("min_p", lambda how: how.min_p != 0.0),
-        )
+    Contradiction(
+        _truncated,
+        "{0[1]}",
+        "{0[0]} is a truncation itself, and {0[1]} another.",
+        "Leave one of them out.",
     ),
     Contradiction(
-        _first(lambda one: isinstance(one, Mixture), lambda how: how.min_tokens),
+        lambda how: how.min_tokens and ", ".join(_names(how, lambda one: isinstance(one, Mixture))),
         "min_tokens",
         "{} may drop all tokens but the end token.",
         "Leave one of them out.",

@@ -8,11 +8,10 @@ The law of a draw is exact where that of the inner scheduler is (see the package
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import numpy as np
 
-from structgen.engine.checks import Whole, check_fields
+from structgen.engine import checks
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
 
@@ -25,10 +24,11 @@ class Blocks:
     32."""
 
     inner: Scheduler = field(default_factory=LowConfidence)
-    length: Annotated[int, Whole(1)] | None = None
+    length: int | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        if self.length is not None:
+            checks.whole("length", self.length, 1)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return what the other scheduler chooses in the first block with a masked slot."""

@@ -10,11 +10,10 @@ choice does not depend on the drawn tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 
-from structgen.engine.checks import Number, check_fields
+from structgen.engine import checks
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
@@ -22,11 +21,11 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 class EntropyBound:
     """The most slots, least entropy first, whose entropies without the greatest sum to at most `bound`."""
 
-    bound: Annotated[float, Number(0.0, 1e9, "a number of nats, at least 0")] = 0.1
+    bound: float = 0.1
     """In nats."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        checks.number("bound", self.bound, 0.0, 1e9, "a number of nats, at least 0")
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots within the bound; one at least."""

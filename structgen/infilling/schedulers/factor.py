@@ -10,11 +10,10 @@ drawn again (see the package). At temperature 0 nothing is drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 
-from structgen.engine.checks import Number, check_fields
+from structgen.engine import checks
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
@@ -22,10 +21,10 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 class Factor:
     """The most slots n with (n + 1) (1 - c_n) < `factor`, where c_n is the n-th greatest confidence."""
 
-    factor: Annotated[float, Number(1e-9, 1e9, "a number above 0")] = 1.0
+    factor: float = 1.0
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        checks.number("factor", self.factor, 1e-9, 1e9, "a number above 0")
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots that may be committed together."""

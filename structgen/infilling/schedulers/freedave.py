@@ -10,9 +10,8 @@ temperature: a step's random numbers depend on its number only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
 
-from structgen.engine.checks import Whole, check_fields
+from structgen.engine import checks
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
 
@@ -22,10 +21,10 @@ class FreeDave:
     """Another scheduler; `drafts` of its next canvases are read in the same pass."""
 
     inner: Scheduler = field(default_factory=LowConfidence)
-    drafts: Annotated[int, Whole(1, 64)] = 4
+    drafts: int = 4
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        checks.whole("drafts", self.drafts, 1, 64)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return what the other scheduler chooses; the denoising loop makes the drafts."""

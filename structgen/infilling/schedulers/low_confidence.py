@@ -10,9 +10,8 @@ drawn again (see the package). At temperature 0 nothing is drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from structgen.engine.checks import Whole, check_fields
+from structgen.engine import checks
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
@@ -20,10 +19,10 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 class LowConfidence:
     """The static schedule: a canvas of L masked slots takes ceil(L / tokens_per_step) steps at most."""
 
-    tokens_per_step: Annotated[int, Whole(1)] = 1
+    tokens_per_step: int = 1
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        checks.whole("tokens_per_step", self.tokens_per_step, 1)
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the surest slots."""

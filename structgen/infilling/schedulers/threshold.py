@@ -9,9 +9,8 @@ drawn again (see the package). At temperature 0 nothing is drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from structgen.engine.checks import Number, check_fields
+from structgen.engine import checks
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
@@ -19,10 +18,10 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 class Threshold:
     """Slots with a constrained probability of at least `least`."""
 
-    least: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.9
+    least: float = 0.9
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        checks.number("least", self.least, 0.0, 1.0, "a number from 0 to 1")
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return the slots that are sure enough."""
