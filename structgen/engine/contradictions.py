@@ -7,6 +7,7 @@ What has fewer options than an engine, such as a server, has rows of this form (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import UnionType
 from typing import Any, Final, NamedTuple
 
 from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy
@@ -40,8 +41,14 @@ def refuse(rows: Iterable[Contradiction], *options: Any) -> None:
 # --- sampling, of which every row is about a strategy -------------------------------------------------------
 
 
-def _names(how: Any, is_meant: Callable[[Any], bool]) -> list[str]:
-    return [one.name for one in how.strategy if is_meant(one)]
+def _are(how: Any, property: str) -> list[str]:
+    """Return the names of the strategies with a property of their class."""
+    return [one.name for one in how.strategy if getattr(one, property)]
+
+
+def _of(how: Any, kind: type | UnionType) -> list[str]:
+    """Return the names of the strategies of a kind."""
+    return [one.name for one in how.strategy if isinstance(one, kind)]
 
 
 def _pair(how: Any) -> tuple[str, str, str] | None:
@@ -50,48 +57,46 @@ def _pair(how: Any) -> tuple[str, str, str] | None:
         (Mixture, "each makes another law of the model's own"),
         (Narrowing, "each decides alone which of the allowed tokens stay"),
     ):
-        same = _names(how, lambda one, kind=kind: isinstance(one, kind))
+        same = _of(how, kind)
         if len(same) > 1:
             return same[0], same[1], why
-    searches = _names(how, lambda one: isinstance(one, SearchStrategy))
+    searches = _of(how, SearchStrategy)
     if not searches or len(how.strategy) == 1:
         return None
-    others = [name for name in _names(how, bool) if name not in searches]
+    others = [one.name for one in how.strategy if one.name not in searches]
     return searches[0], [*others, searches[-1]][0], f"{searches[0]} reads ahead by the model's own law"
 
 
-def _truncated(how: Any) -> tuple[str, str] | None:
-    """Return a strategy that truncates, and another truncation."""
-    given = {"top_k": how.top_k != 0, "top_p": how.top_p != 1.0, "min_p": how.min_p != 0.0}
-    both = [
-        *_names(how, lambda one: one.truncates)[:1],
-        *(name for name, is_given in given.items() if is_given),
-    ]
-    return (both[0], both[1]) if len(both) > 1 and both[0] not in given else None
+def _truncations(how: Any) -> tuple[str, str] | None:
+    """Return a strategy that truncates, and a truncation beside it."""
+    plain = (("top_k", 0), ("top_p", 1.0), ("min_p", 0.0))
+    given = [name for name, neutral in plain if getattr(how, name) != neutral]
+    named = _are(how, "truncates")
+    return (named[0], given[0]) if named and given else None
 
 
 OF_SAMPLING: Final = (
     Contradiction(_pair, "strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one."),
     Contradiction(
-        lambda how: how.temperature != 0 and ", ".join(_names(how, lambda one: one.is_greedy)),
+        lambda how: how.temperature != 0 and ", ".join(_are(how, "is_greedy")),
         "temperature",
         "{} takes the best token and draws none.",
         "Give temperature=0.",
     ),
     Contradiction(
-        lambda how: how.temperature == 0 and ", ".join(_names(how, lambda one: one.draws)),
+        lambda how: how.temperature == 0 and ", ".join(_are(how, "draws")),
         "temperature",
         "{} is about draws, and nothing is drawn at temperature 0.",
         "Give a temperature above 0.",
     ),
     Contradiction(
-        _truncated,
+        _truncations,
         "{0[1]}",
         "{0[0]} is a truncation itself, and {0[1]} another.",
         "Leave one of them out.",
     ),
     Contradiction(
-        lambda how: how.min_tokens and ", ".join(_names(how, lambda one: isinstance(one, Mixture))),
+        lambda how: how.min_tokens and ", ".join(_of(how, Mixture)),
         "min_tokens",
         "{} may drop all tokens but the end token.",
         "Leave one of them out.",
@@ -133,9 +138,7 @@ OF_REQUESTS: Final = (
         "Leave out healing or thinking.",
     ),
     Contradiction(
-        lambda asked, how: (
-            asked.healing and _names(how, lambda one: isinstance(one, Mixture | SearchStrategy))
-        ),
+        lambda asked, how: asked.healing and _of(how, Mixture | SearchStrategy),
         "healing",
         "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
         "Leave out healing or the strategy.",
