@@ -7,7 +7,6 @@ What has fewer options than an engine, such as a server, has rows of this form (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import UnionType
 from typing import Any, Final, NamedTuple
 
 from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy
@@ -46,8 +45,8 @@ def _are(how: Any, property: str) -> list[str]:
     return [one.name for one in how.strategy if getattr(one, property)]
 
 
-def _of(how: Any, kind: type | UnionType) -> list[str]:
-    """Return the names of the strategies of a kind."""
+def _of(how: Any, kind: Any) -> list[str]:
+    """Return the names of the strategies of a class, or of one of several."""
     return [one.name for one in how.strategy if isinstance(one, kind)]
 
 

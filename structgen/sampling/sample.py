@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.engine.checks import Number, OneOf, Whole, check_fields
+from structgen.engine.contradictions import Contradiction, refuse
 from structgen.errors import OptionError, StructgenError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
@@ -48,11 +49,9 @@ GivenModel: TypeAlias = "Engine | str | Path | Callable[[list[int]], Any] | Any"
 GivenGrammar: TypeAlias = Grammar | CompiledGrammar | TypedGrammar | Any
 OnePrompt: TypeAlias = str | Sequence[int]
 ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
-_OTHER_LAWS: Final = frozenset(
-    (
-        *("strategy", "monitors", "banned"),
-        *("repetition_penalty", "presence_penalty", "frequency_penalty"),
-    )
+_OTHER_LAWS: Final = (
+    *("strategy", "monitors", "banned"),
+    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
 )
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
@@ -87,6 +86,47 @@ class SampleOptions(DrawOptions, total=False):
     chat: bool | None
 
 
+def _temperature(name: str, value: Any) -> float:
+    if value == 0:
+        raise OptionError(
+            "At temperature 0 the model has one text, and no distribution.",
+            where=name,
+            cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
+        )
+    return checks.number(name, value, *_ABOVE_ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSettings:
+    """The options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
+    Python's: a fingerprint and a seed need that."""
+
+    n: Annotated[int, Whole(1)]
+    method: str = "auto"
+    budget: Annotated[int, Whole(1)] | None = None
+    seconds: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
+    standard_error: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
+    seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
+    temperature: Annotated[float, _temperature] = 1.0
+    checkers: Sequence[Checker] = ()
+    tree: PrefixTree | Sequence[PrefixTree] | None = None
+    progress: Callable[[RunProgress], None] | bool | None = None
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    particles: Annotated[int, Whole(1, 1 << 20)] | None = None
+    resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = THRESHOLD
+    proposal: Proposal | None = None
+    max_tokens: Annotated[int, Whole(1)] = 256
+    tokenizer: Tokenizer | Any | None = None
+    name: str = ""
+    outline: bool | None = None
+    chat: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
 @overload
 def sample(
     model: GivenModel, prompt: OnePrompt, grammar: RegularGrammar, n: int, **options: Unpack[SampleOptions]
@@ -111,34 +151,20 @@ def sample(
 def sample(
     model: GivenModel, prompt: ManyPrompts, grammar: GivenGrammar, n: int, **options: Unpack[SampleOptions]
 ) -> list[Samples[Any]]: ...
-@options_named("sg.sample(model, prompt, grammar, n)")
+@options_named(
+    "sg.sample(model, prompt, grammar, n)",
+    dict.fromkeys(
+        _OTHER_LAWS, "Leave it out: it changes the law; sg.Engine takes it for other texts than draws"
+    ),
+    options=SampleOptions,
+    defaults={one.name: one.default for one in fields(SampleSettings)},
+)
 def sample(
     model: GivenModel,
     prompt: OnePrompt | ManyPrompts,
     grammar: GivenGrammar | type[Any],
     n: int,
-    *,
-    method: str = "auto",
-    budget: int | None = None,
-    seconds: float | None = None,
-    standard_error: float | None = None,
-    seed: int = 0,
-    temperature: float = 1.0,
-    checkers: Sequence[Checker] = (),
-    tree: PrefixTree | Sequence[PrefixTree] | None = None,
-    progress: Callable[[RunProgress], None] | bool | None = None,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    particles: int | None = None,
-    resampling_threshold: float = THRESHOLD,
-    proposal: Proposal | None = None,
-    max_tokens: int = 256,
-    tokenizer: Tokenizer | Any | None = None,
-    name: str = "",
-    outline: bool | None = None,
-    chat: bool | None = None,
-    **others: Any,
+    **options: Unpack[SampleOptions],
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, conditioned on the text being valid.
 
@@ -197,26 +223,20 @@ def sample(
     Raises OptionError for an option that has no meaning here (top_p and the like change the law);
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
-    _refuse_others(others)
-    method = OneOf(METHODS)("method", method)
-    settings = SampleSettings(n, method, budget, seconds, standard_error, seed, temperature, max_tokens)
+    settings = SampleSettings(n, **options)
+    OneOf(METHODS)("method", settings.method)
     began = time.monotonic()
-    problem = Problem(model, grammar, tokenizer, name, outline, chat)
+    problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)
     several = prompts_of(prompt)
     prompts = [
         problem.ids(one, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
         for at, one in enumerate([prompt] if several is None else several)
     ]
-    wanted = Wanted(
-        problem,
-        settings,
-        listed(checkers),
-        Truncation(top_k, top_p, min_p),
-        _particles(method, particles, resampling_threshold, proposal),
-    )
-    trees = _trees(tree, None if several is None else len(prompts))
+    truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
+    wanted = Wanted(problem, settings, listed(settings.checkers), truncation, _particles(settings))
+    trees = _trees(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
-    with stop.listening(), listener(progress) as told:
+    with stop.listening(), listener(settings.progress) as told:
         if several is not None:
             return _drawn_for_each(wanted, prompts, trees, began, told, stop)
         (rows,) = problem.rows(prompts)
@@ -227,32 +247,25 @@ def sample(
         return found
 
 
-def _temperature(name: str, value: Any) -> float:
-    if value == 0:
-        raise OptionError(
-            "At temperature 0 the model has one text, and no distribution.",
-            where=name,
-            cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
+_OF_PARTICLES: Final = (
+    *(
+        Contradiction(
+            lambda how, name=name, plain=plain: (
+                getattr(how, name) != plain and how.method not in OF_PARTICLES and how.method
+            ),
+            name,
+            "{} has no particles.",
+            'Leave it out, or give method="smc".',
         )
-    return checks.number(name, value, *_ABOVE_ZERO)
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSettings:
-    """The options that are numbers, checked; and the method. Numpy's numbers become Python's: a fingerprint
-    and a seed need that."""
-
-    n: Annotated[int, Whole(1)]
-    method: str
-    budget: Annotated[int, Whole(1)] | None = None
-    seconds: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
-    standard_error: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
-    seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
-    temperature: Annotated[float, _temperature] = 1.0
-    max_tokens: Annotated[int, Whole(1)] = 256
-
-    def __post_init__(self) -> None:
-        check_fields(self)
+        for name, plain in (("particles", None), ("resampling_threshold", THRESHOLD))
+    ),
+    Contradiction(
+        lambda how: how.proposal is not None and (how.method != "smc" or not callable(how.proposal)),
+        "proposal",
+        "A proposal is a function for the particles of smc.",
+        'Leave it out, or give method="smc".',
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,24 +478,10 @@ def _nothing(method: str) -> Samples[Any]:
     )
 
 
-def _particles(method: str, particles: int | None, threshold: float, proposal: Proposal | None) -> Particles:
+def _particles(settings: SampleSettings) -> Particles:
     """Return how particles run. Raises OptionError for options that the method does not have."""
-    given = {"particles": particles is not None, "resampling_threshold": threshold != THRESHOLD}
-    for option, is_given in given.items():
-        if is_given and method not in OF_PARTICLES:
-            raise OptionError(
-                f"{method} has no particles.", where=option, cure='Leave it out, or give method="smc".'
-            )
-    if proposal is not None and (method != "smc" or not callable(proposal)):
-        raise OptionError(
-            "A proposal is a function for the particles of smc.",
-            where="proposal",
-            cure='Leave it out, or give method="smc".',
-        )
-    if particles is not None:
-        particles = checks.whole("particles", particles, 1, 1 << 20)
-    threshold = checks.number("resampling_threshold", threshold, 0.0, 1.0, "a number from 0 to 1")
-    return Particles(particles, threshold, proposal)
+    refuse(_OF_PARTICLES, settings)
+    return Particles(settings.particles, settings.resampling_threshold, settings.proposal)
 
 
 def _method(name: str) -> ModuleType:
@@ -518,15 +517,3 @@ def _trees(
             "One tree is given for two prompts.", where="tree", cure="Give each prompt a tree of its own."
         )
     return given
-
-
-def _refuse_others(others: dict[str, Any]) -> None:
-    """Raise OptionError for an option that has no meaning here, TypeError for one that there is not."""
-    if changed := sorted(_OTHER_LAWS & others.keys()):
-        raise OptionError(
-            f"{changed[0]} changes the law that is sampled from.",
-            where=changed[0],
-            cure="Leave it out; sg.Engine takes it for texts that are not meant as draws.",
-        )
-    if others:
-        raise TypeError(f"sample() got an unexpected keyword argument {next(iter(others))!r}")
