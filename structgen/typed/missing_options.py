@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Final
 
 from structgen.engine.contradictions import Contradiction
@@ -11,40 +12,37 @@ from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
 from structgen.typed.options import TypedOptions
 
 
-def _given(name: str) -> Callable[..., bool]:
-    """Return the test whether a typed function's option is not its default."""
-    plain = TypedOptions.__dataclass_fields__[name].default
-    return lambda options: getattr(options, name) != plain
+def _each(
+    names: str, text: str, cure: str, kind: type[TypedOptions | Sampling] = TypedOptions, where: str = ""
+) -> tuple[Contradiction, ...]:
+    """Return the rows of options that are refused wherever they are not the default. `kind`: `Sampling` for
+    the options of the sampling; `where`: "" for their own names."""
 
+    plain = {one.name: one.default for one in fields(kind)}
 
-def _sampled(name: str) -> Callable[..., bool]:
-    """Return the test whether an option of the sampling is not its default."""
-    plain = Sampling.__dataclass_fields__[name].default
-    return lambda options: getattr(options.sampling, name) != plain
+    def found(name: str) -> Callable[..., str]:
+        if kind is Sampling:
+            return lambda options: name if getattr(options.sampling, name) != plain[name] else ""
+        return lambda options: name if getattr(options, name) != plain[name] else ""
+
+    return tuple(Contradiction(found(name), where or name, text, cure) for name in names.split())
 
 
 OF_SERVERS: Final = (
-    *(
-        Contradiction(_sampled(name), "sampling", f"{name} is not in OpenAI's protocol.", "Leave it out.")
-        for name in "top_k min_p repetition_penalty min_tokens strategy monitors banned repetition".split()
+    *_each(
+        "top_k min_p repetition_penalty min_tokens strategy monitors banned repetition",
+        "{} is not in OpenAI's protocol.",
+        "Leave it out.",
+        Sampling,
+        "sampling",
     ),
-    *(
-        Contradiction(
-            _given(name), name, f"{name} cannot be had from a server.", "Leave it out, or use an engine."
-        )
-        for name in ("thinking", "policies", "chat")
+    *_each("thinking policies chat", "{} cannot be had from a server.", "Leave it out, or use an engine."),
+    *_each(
+        "canonical healing",
+        "A server chooses its tokens itself, so {} cannot be had from it.",
+        "Leave it out, or use an engine.",
     ),
-    *(
-        Contradiction(
-            _given(name),
-            name,
-            f"A server chooses its tokens itself, so {name} cannot be had from it.",
-            "Leave it out, or use an engine.",
-        )
-        for name in ("canonical", "healing")
-    ),
-    Contradiction(
-        _given("speculation"),
+    *_each(
         "speculation",
         "Whether a server speculates is the server's own affair.",
         "Leave it out, or use an engine.",
@@ -52,16 +50,17 @@ OF_SERVERS: Final = (
 )
 """Of a typed function's options."""
 OF_SERVER_FIELDS: Final = (
-    *(
-        Contradiction(
-            lambda options, server, name=name, plain=plain: (
-                name in server.leave_out and getattr(options.sampling, name) != plain
-            ),
-            name,
-            f"{name} is given, and sg.Server leaves it out.",
-            "Take it out of one of them.",
-        )
-        for name, plain in (("temperature", 0.0), ("seed", 0))
+    Contradiction(
+        lambda options, server: "temperature" in server.leave_out and options.sampling.temperature != 0,
+        "temperature",
+        "temperature is given, and sg.Server leaves it out.",
+        "Take it out of one of them.",
+    ),
+    Contradiction(
+        lambda options, server: "seed" in server.leave_out and options.sampling.seed != 0,
+        "seed",
+        "seed is given, and sg.Server leaves it out.",
+        "Take it out of one of them.",
     ),
     Contradiction(
         lambda options, server: options.max_tokens is not None and server.max_tokens_field is None,
@@ -87,35 +86,27 @@ OF_SERVER_FORMS: Final = (
 )
 """Of a typed function's options, and the form of what is wanted from a server."""
 OF_INFILLING: Final = (
-    *(
-        Contradiction(
-            _sampled(name),
-            "sampling",
-            f"{name} is about the next token behind those before it; slots are filled in any order.",
-            "Leave it out; temperature and seed are there.",
-        )
-        for name in (*OF_TOKENS_BEFORE, "logit_bias", "strategy", "monitors", "banned", "repetition")
+    *_each(
+        " ".join((*OF_TOKENS_BEFORE, "logit_bias strategy monitors banned repetition")),
+        "{} is about the next token behind those before it; slots are filled in any order.",
+        "Leave it out; temperature and seed are there.",
+        Sampling,
+        "sampling",
     ),
-    Contradiction(
-        _given("stop"),
+    *_each(
         "stop",
         "A stop string ends a text that is written from left to right; slots are filled in any order.",
         "Leave it out; the grammar says where the document ends.",
     ),
-    Contradiction(
-        _given("thinking"),
+    *_each(
         "thinking",
         "A masked-diffusion model writes no thoughts before the document.",
         "Leave it out, or give the type a field for them.",
     ),
-    *(
-        Contradiction(
-            _given(name),
-            name,
-            f"{name} is about texts that are written from left to right; slots are filled in any order.",
-            "Leave it out.",
-        )
-        for name in ("canonical", "healing")
+    *_each(
+        "canonical healing",
+        "{} is about texts that are written from left to right; slots are filled in any order.",
+        "Leave it out.",
     ),
     Contradiction(
         lambda options: options.speculation not in ("auto", "off"),
@@ -172,13 +163,9 @@ OF_DRAWS: Final = (
     ),
 )
 """Of a typed function's options, the form of what is wanted, and the kind of its writer."""
-OF_TOOLS: Final = tuple(
-    Contradiction(
-        _given(name),
-        name,
-        f"{name} has no meaning beside tools.",
-        "Leave it out: the prompt tells the tools, and their format where a reply ends.",
-    )
-    for name in ("outline", "stop", "wrap")
+OF_TOOLS: Final = _each(
+    "outline stop wrap",
+    "{} has no meaning beside tools.",
+    "Leave it out: the prompt tells the tools, and their format where a reply ends.",
 )
 """Of the options of a call beside tools."""
