@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final
 from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine import checks
-from structgen.engine.checks import By, Instance, Number, OneOf, Whole, check_fields
-from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING, refuse
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import By, Instance, Number, OneOf, Whole, check_fields
+from structgen.engine.request_options.contradictions import OF_REQUESTS, OF_SAMPLING, refuse
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.engine.thinking import Thinking

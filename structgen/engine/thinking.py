@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 from structgen.core.matcher import Matcher
-from structgen.engine import checks
-from structgen.engine.checks import Whole, check_fields
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import Whole, check_fields
 from structgen.errors import OptionError, fields_named
 from structgen.tokens.tokenizer import Tokenizer
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine import checks
-from structgen.engine.checks import Number, OneOf, Whole, check_fields
-from structgen.engine.contradictions import Contradiction, refuse
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import Number, OneOf, Whole, check_fields
+from structgen.engine.request_options.contradictions import Exclusion, refuse
 from structgen.errors import OptionError, StructgenError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
@@ -56,7 +56,7 @@ _OTHER_LAWS: Final = (
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
 
-class DrawOptions(TypedDict, total=False):
+class TypedSampleOptions(TypedDict, total=False):
     """The keywords of `sample` that typed functions have too; see there."""
 
     method: str
@@ -76,7 +76,7 @@ class DrawOptions(TypedDict, total=False):
     proposal: Proposal | None
 
 
-class SampleOptions(DrawOptions, total=False):
+class SampleOptions(TypedSampleOptions, total=False):
     """The keywords of `sample`; see there."""
 
     max_tokens: int
@@ -249,7 +249,7 @@ def sample(
 
 _OF_PARTICLES: Final = (
     *(
-        Contradiction(
+        Exclusion(
             lambda how, name=name, plain=plain: (
                 getattr(how, name) != plain and how.method not in OF_PARTICLES and how.method
             ),
@@ -259,7 +259,7 @@ _OF_PARTICLES: Final = (
         )
         for name, plain in (("particles", None), ("resampling_threshold", THRESHOLD))
     ),
-    Contradiction(
+    Exclusion(
         lambda how: how.proposal is not None and (how.method != "smc" or not callable(how.proposal)),
         "proposal",
         "A proposal is a function for the particles of smc.",

@@ -13,7 +13,7 @@ import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import PASS, Tokens
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.sampling.checkers import Checker

@@ -36,7 +36,7 @@ from structgen.typed.typed_draws import Sampler, check_names, drawn
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
-    from structgen.sampling.sample import DrawOptions
+    from structgen.sampling.sample import TypedSampleOptions
     from structgen.sampling.samples import Samples
 
 P = ParamSpec("P")
@@ -420,11 +420,15 @@ class TypedFunction(_Common[P, R]):
     # of the two overloads, which meet in functions without parameters, the first is meant
     @overload
     def sample(  # type: ignore[overload-overlap]
-        self: TypedFunction[[], R], n: int, *, max_tokens: int | None = None, **options: Unpack[DrawOptions]
+        self: TypedFunction[[], R],
+        n: int,
+        *,
+        max_tokens: int | None = None,
+        **options: Unpack[TypedSampleOptions],
     ) -> Samples[R]: ...
     @overload
     def sample(
-        self, n: int, *, max_tokens: int | None = None, **options: Unpack[DrawOptions]
+        self, n: int, *, max_tokens: int | None = None, **options: Unpack[TypedSampleOptions]
     ) -> Sampler[P, Samples[R]]: ...
     def sample(self, n: int, **options: Any) -> Any:
         """Return draws from the model's own distribution, given that the type accepts the document.
@@ -503,11 +507,11 @@ class AsyncTypedFunction(_Common[P, R]):
         n: int,
         *,
         max_tokens: int | None = None,
-        **options: Unpack[DrawOptions],
+        **options: Unpack[TypedSampleOptions],
     ) -> Coroutine[Any, Any, Samples[R]]: ...
     @overload
     def sample(
-        self, n: int, *, max_tokens: int | None = None, **options: Unpack[DrawOptions]
+        self, n: int, *, max_tokens: int | None = None, **options: Unpack[TypedSampleOptions]
     ) -> Sampler[P, Coroutine[Any, Any, Samples[R]]]: ...
     def sample(self, n: int, **options: Any) -> Any:
         """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,

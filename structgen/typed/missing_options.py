@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Final
 
-from structgen.engine.contradictions import Contradiction
+from structgen.engine.request_options.contradictions import Exclusion
 from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
 from structgen.typed.options import TypedOptions
 
 
 def _each(
     names: str, text: str, cure: str, kind: type[TypedOptions | Sampling] = TypedOptions, where: str = ""
-) -> tuple[Contradiction, ...]:
+) -> tuple[Exclusion, ...]:
     """Return the rows of options that are refused wherever they are not the default. `kind`: `Sampling` for
     the options of the sampling; `where`: "" for their own names."""
 
@@ -25,7 +25,7 @@ def _each(
             return lambda options: name if getattr(options.sampling, name) != plain[name] else ""
         return lambda options: name if getattr(options, name) != plain[name] else ""
 
-    return tuple(Contradiction(found(name), where or name, text, cure) for name in names.split())
+    return tuple(Exclusion(found(name), where or name, text, cure) for name in names.split())
 
 
 OF_SERVERS: Final = (
@@ -50,19 +50,19 @@ OF_SERVERS: Final = (
 )
 """Of a typed function's options."""
 OF_SERVER_FIELDS: Final = (
-    Contradiction(
+    Exclusion(
         lambda options, server: "temperature" in server.leave_out and options.sampling.temperature != 0,
         "temperature",
         "temperature is given, and sg.Server leaves it out.",
         "Take it out of one of them.",
     ),
-    Contradiction(
+    Exclusion(
         lambda options, server: "seed" in server.leave_out and options.sampling.seed != 0,
         "seed",
         "seed is given, and sg.Server leaves it out.",
         "Take it out of one of them.",
     ),
-    Contradiction(
+    Exclusion(
         lambda options, server: options.max_tokens is not None and server.max_tokens_field is None,
         "max_tokens",
         "max_tokens is given, and sg.Server has no field for it.",
@@ -71,13 +71,13 @@ OF_SERVER_FIELDS: Final = (
 )
 """Of a typed function's options, and an `sg.Server`."""
 OF_SERVER_FORMS: Final = (
-    Contradiction(
+    Exclusion(
         lambda options, form: form.tools is not None and form.tools.thinking is not False,
         "thinking",
         "thinking cannot be had from a server.",
         "Leave it out: what a server sends of thoughts is in reply.thinking.",
     ),
-    Contradiction(
+    Exclusion(
         lambda options, form: options.stop and form.grammar is not None,
         "stop",
         "A stop string would cut a document short.",
@@ -108,7 +108,7 @@ OF_INFILLING: Final = (
         "{} is about texts that are written from left to right; slots are filled in any order.",
         "Leave it out.",
     ),
-    Contradiction(
+    Exclusion(
         lambda options: options.speculation not in ("auto", "off"),
         "speculation",
         "Speculation guesses next tokens, and infilling has none.",
@@ -117,7 +117,7 @@ OF_INFILLING: Final = (
 )
 """Of a typed function's options."""
 OF_DRAWS: Final = (
-    Contradiction(
+    Exclusion(
         lambda options, form, kind: kind == "infilling",
         "model",
         "A masked-diffusion model gives no probabilities of whole documents, so its own distribution cannot "
@@ -126,7 +126,7 @@ OF_DRAWS: Final = (
         "causal model.",
         keyword="sample",
     ),
-    Contradiction(
+    Exclusion(
         lambda options, form, kind: kind == "server",
         "model",
         "A server gives texts, not the probability of each token behind each prefix, so the model's own "
@@ -134,28 +134,28 @@ OF_DRAWS: Final = (
         "Load the model in this process: a folder, structgen/extract, or an sg.Engine.",
         keyword="openai:",
     ),
-    Contradiction(
+    Exclusion(
         lambda options, form, kind: form.items,
         "return",
         "A draw is a whole document, and an Iterator hands out its items one by one.",
         "Annotate list[T].",
         keyword="Iterator",
     ),
-    Contradiction(
+    Exclusion(
         lambda options, form, kind: form.tools is not None,
         "return",
         "Draws of a typed function are documents, and replies that may call tools are texts.",
         "Draw from sg.sample(model, prompt, sg.tools(...), n), and read with sg.parse_calls.",
         keyword="tools",
     ),
-    Contradiction(
+    Exclusion(
         lambda options, form, kind: form.grammar is None,
         "return",
         "Free text is not conditioned on anything: the model's own texts are draws already.",
         "Annotate a type that has a schema, or call the function with a temperature of 1.",
         keyword="str",
     ),
-    Contradiction(
+    Exclusion(
         lambda options, form, kind: options.thinking is not None,
         "thinking",
         "Draws have no thoughts before the document.",

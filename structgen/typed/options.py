@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Annotated, Any, Final, Literal, TypedDict
 
-from structgen.engine import checks
-from structgen.engine.checks import By, Instance, OneOf, Whole, check_fields
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import By, Instance, OneOf, Whole, check_fields
 from structgen.engine.requests import A_SAMPLING, IN_SAMPLING, Sampling, redrawn, with_strategy
 from structgen.engine.strategies.strategy import Strategy
 from structgen.engine.thinking import Thinking

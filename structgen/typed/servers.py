@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.errors import OptionError, fields_named
 
 SCHEMA = "response_format"

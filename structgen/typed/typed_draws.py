@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from structgen.engine.contradictions import refuse
+from structgen.engine.request_options.contradictions import refuse
 from structgen.errors import unknown_option
 from structgen.typed.forms import WantedForm
 from structgen.typed.local import Local
@@ -37,9 +37,9 @@ class Sampler(Generic[P, D]):
 
 def check_names(given: Mapping[str, Any]) -> None:
     """Raise OptionError for an option of draws that there is not."""
-    from structgen.sampling.sample import DrawOptions  # start-up: few functions are drawn from
+    from structgen.sampling.sample import TypedSampleOptions  # start-up: few functions are drawn from
 
-    known = ["max_tokens", *DrawOptions.__annotations__]
+    known = ["max_tokens", *TypedSampleOptions.__annotations__]
     for name in given:
         if name not in known:
             raise unknown_option("sample", name, known)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from structgen.engine.asking import ModelPrompts
-from structgen.engine.contradictions import refuse
+from structgen.engine.request_options.contradictions import refuse
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.tool_calls.tool_replies import Reply

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 import structgen as sg
-from structgen.engine.contradictions import Contradiction, refuse
+from structgen.engine.request_options.contradictions import Exclusion, refuse
 from structgen.engine.requests import Request, Sampling
 from structgen.monitors.monitor import Monitor
 
@@ -136,10 +136,10 @@ def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> 
 
 
 def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsupported() -> None:
-    refuse([Contradiction(lambda number: number > 3, "number", "{} is many.", "Give less.")], 3)
+    refuse([Exclusion(lambda number: number > 3, "number", "{} is many.", "Give less.")], 3)
     with pytest.raises(sg.UnsupportedError, match=r"^number: 4 is many\. Give less\.") as refused:
         refuse(
-            [Contradiction(lambda number: number > 3 and number, "number", "{} is many.", "Give less.", "x")],
+            [Exclusion(lambda number: number > 3 and number, "number", "{} is many.", "Give less.", "x")],
             4,
         )
     assert refused.value.keyword == "x"

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 from structgen.core.events import EventKind, TerminalKind
-from structgen.engine import checks
-from structgen.engine.checks import Number, Whole, check_fields
 from structgen.engine.model_protocol import Model
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace, entropy
 from structgen.engine.strategies.json_events import events_since
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy

@@ -19,8 +19,8 @@ from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 
-from structgen.engine.checks import Whole
 from structgen.engine.model_protocol import Model
+from structgen.engine.request_options.checks import Whole
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import Tokens
 from structgen.engine.searches.rewards import RewardedSearch, Rewards

@@ -21,9 +21,9 @@ from typing import Annotated, ClassVar, Final
 import numpy as np
 import torch
 
-from structgen.engine import checks
-from structgen.engine.checks import Number, Whole, check_fields
 from structgen.engine.model_protocol import Model, ReadsEmbeddings
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, fields_named

@@ -16,9 +16,9 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from structgen.engine.checks import Number, Whole
 from structgen.engine.draft_models import SharedModel, shared_model
 from structgen.engine.model_protocol import Model
+from structgen.engine.request_options.checks import Number, Whole
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.engine.searches.rewards import RewardedSearch, Rewards

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from structgen.engine.checks import Number, check_fields
+from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import (
     GivenModel,
     Mixture,

@@ -30,7 +30,7 @@ from typing import Annotated, Any, Final
 
 from structgen.core.events import EventLog, JsonError
 from structgen.core.matcher import Matcher
-from structgen.engine.checks import Number, Whole, check_fields
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.errors import fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 

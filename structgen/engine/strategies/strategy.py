@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.errors import OptionError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrat
 from structgen.errors import OptionError, UnsupportedError
 
 
-class Contradiction(NamedTuple):
+class Exclusion(NamedTuple):
     """One row."""
 
     found: Callable[..., Any]
@@ -26,7 +26,7 @@ class Contradiction(NamedTuple):
     """Of what is not offered at all: the keyword of its UnsupportedError. "": it is an OptionError."""
 
 
-def refuse(rows: Iterable[Contradiction], *options: Any) -> None:
+def refuse(rows: Iterable[Exclusion], *options: Any) -> None:
     """Raise the error of the first row that holds for some options. Cost: some 200 ns a row."""
     for row in rows:
         found = row.found(*options)
@@ -75,26 +75,26 @@ def _truncations(how: Any) -> tuple[str, str] | None:
 
 
 OF_SAMPLING: Final = (
-    Contradiction(_pair, "strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one."),
-    Contradiction(
+    Exclusion(_pair, "strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one."),
+    Exclusion(
         lambda how: how.temperature != 0 and ", ".join(_are(how, "is_greedy")),
         "temperature",
         "{} takes the best token and draws none.",
         "Give temperature=0.",
     ),
-    Contradiction(
+    Exclusion(
         lambda how: how.temperature == 0 and ", ".join(_are(how, "draws")),
         "temperature",
         "{} is about draws, and nothing is drawn at temperature 0.",
         "Give a temperature above 0.",
     ),
-    Contradiction(
+    Exclusion(
         _truncations,
         "{0[1]}",
         "{0[0]} is a truncation itself, and {0[1]} another.",
         "Leave one of them out.",
     ),
-    Contradiction(
+    Exclusion(
         lambda how: how.min_tokens and ", ".join(_of(how, Mixture)),
         "min_tokens",
         "{} may drop all tokens but the end token.",
@@ -105,50 +105,50 @@ OF_SAMPLING: Final = (
 # --- a request, and its sampling with all defaults ----------------------------------------------------------
 
 OF_REQUESTS: Final = (
-    Contradiction(
+    Exclusion(
         lambda asked, how: asked.stop and asked.grammar is not None,
         "stop",
         "A stop string would cut a text of the grammar short: it would be none of its texts.",
         "Leave stop out: the text ends where the grammar ends it; or say in the grammar what comes before "
         "the string.",
     ),
-    Contradiction(
+    Exclusion(
         lambda asked, how: how.monitors and asked.grammar is None,
         "monitors",
         "Monitors narrow the masks of a grammar, and free text has none.",
         "Give a grammar; sg.text() is that of any text.",
     ),
-    Contradiction(
+    Exclusion(
         lambda asked, how: asked.canonical and asked.grammar is None,
         "canonical",
         "Free text has no forced parts.",
         "Leave it out, or give a grammar.",
     ),
-    Contradiction(
+    Exclusion(
         lambda asked, how: asked.canonical and any(isinstance(one, int) for one in how.banned),
         "canonical",
         "The tokenizer's own tokens are some of those that are banned, or may be.",
         "Leave out canonical, or ban texts in place of tokens.",
     ),
-    Contradiction(
+    Exclusion(
         lambda asked, how: asked.healing and asked.thinking is not None,
         "healing",
         "What follows the prompt are thoughts, and the text begins behind their closing tag.",
         "Leave out healing or thinking.",
     ),
-    Contradiction(
+    Exclusion(
         lambda asked, how: asked.healing and _of(how, Mixture | SearchStrategy),
         "healing",
         "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
         "Leave out healing or the strategy.",
     ),
-    Contradiction(
+    Exclusion(
         lambda asked, how: how.min_tokens and asked.grammar is not None,
         "min_tokens",
         "min_tokens would have a text of the grammar go on where only blanks may come.",
         "Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.",
     ),
-    Contradiction(
+    Exclusion(
         lambda asked, how: how.min_tokens > asked.most_tokens and (how.min_tokens, asked.most_tokens),
         "min_tokens",
         "min_tokens={0[0]:,} is more than max_tokens={0[1]:,}.",
