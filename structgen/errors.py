@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Final, ParamSpec, TypeVar
+from typing import ClassVar, Final, ForwardRef, ParamSpec, TypeVar
 
 from structgen.printable import printable
 
@@ -221,12 +221,19 @@ _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def options_named(
-    example: str, elsewhere: Mapping[str, str] = _NOWHERE, name: str = ""
+    example: str,
+    elsewhere: Mapping[str, str] = _NOWHERE,
+    name: str = "",
+    options: type | None = None,
+    defaults: Mapping[str, object] = _NOWHERE,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator for a public function or method. Unknown options, missing options and surplus
     positional arguments then raise OptionError, not TypeError. `example`: a correct call; `elsewhere`: names
     that options have in other functions or libraries, and what to write here; `name`: as people write it, by
-    default `sg.` and the function's. Cost: some 100 ns a call."""
+    default `sg.` and the function's. `options`: the TypedDict of a function with `**options: Unpack[...]`,
+    whose signature then shows them with their `defaults`, None where there is none. Cost: some 100 ns a
+    call."""
+    unpacked = {} if options is None else options.__annotations__
 
     def decorated(function: Callable[P, R]) -> Callable[P, R]:
         shown = name or f"sg.{function.__name__}"
@@ -238,7 +245,7 @@ def options_named(
             except TypeError:
                 import inspect  # start-up: a call with a fault
 
-                signature = inspect.signature(function)
+                signature = inspect.signature(checked)
                 try:
                     signature.bind(*args, **kwargs)
                 except TypeError as error:
@@ -251,9 +258,27 @@ def options_named(
                     raise OptionError(what, where=place, cure=f"Write {example}.") from None
                 raise
 
+        if unpacked:
+            setattr(checked, "__signature__", _shown_signature(function, unpacked, defaults))  # noqa: B010
         return checked
 
     return decorated
+
+
+def _shown_signature(
+    function: Callable[..., object], unpacked: Mapping[str, ForwardRef], defaults: Mapping[str, object]
+) -> object:
+    """Return a signature with the options of a TypedDict in place of `**options`."""
+    import inspect  # start-up: most functions name their options themselves
+
+    signature = inspect.signature(function)
+    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    more = [
+        inspect.Parameter(name, kind, default=defaults.get(name), annotation=hint.__forward_arg__)
+        for name, hint in unpacked.items()
+    ]
+    return signature.replace(parameters=[*own, *more])
 
 
 def fields_named(example: str, elsewhere: Mapping[str, str] = _NOWHERE) -> Callable[[type[T]], type[T]]:

@@ -24,7 +24,6 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.driver import Driver, foreign_handle
@@ -32,6 +31,7 @@ from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
+from structgen.engine.request_options import checks
 from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.searches.whole_values import comparing

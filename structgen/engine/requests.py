@@ -6,22 +6,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine import checks
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import By, Instance, Number, OneOf, Whole, check_fields
+from structgen.engine.request_options.contradictions import OF_REQUESTS, OF_SAMPLING, refuse
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
-from structgen.engine.strategies.strategy import (
-    Mixture,
-    SearchStrategy,
-    Strategy,
-    check_beside,
-    checked_strategies,
-)
+from structgen.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError, StructgenError, fields_named
+from structgen.errors import StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
@@ -67,6 +63,11 @@ DEFAULT_MAX_TOKENS = 512
 """The default of max_tokens; fewer if the model's context leaves fewer."""
 _MOST_SAMPLES = 65_536
 """The most samples of a request: each takes a few thousand bytes before its first token."""
+_A_REPETITION = Instance(
+    Repetitions | None, "Pass sg.Repetitions(length=..., times=..., digits=..., share=...), or None."
+)
+_A_GRAMMAR = Instance(Grammar | CompiledGrammar, "Make a grammar of a schema with sg.json_schema(schema).")
+_A_THINKING = Instance(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
 
 
 @fields_named(
@@ -79,67 +80,45 @@ class Sampling:
     draw. With temperature 0 the likeliest token is taken. A strategy acts before the penalties or after the
     mask (docs/strategies.md)."""
 
-    temperature: float = 1.0
-    top_p: float = 1.0
+    temperature: Annotated[float, Number(*_TEMPERATURE, besides=0.0)] = 1.0
+    top_p: Annotated[float, Number(*_ABOVE_ZERO)] = 1.0
     """Keep the likeliest allowed tokens whose mass reaches this (the nucleus, Holtzman et al. 2020)."""
-    top_k: int = 0
+    top_k: Annotated[int, Whole(0)] = 0
     """Keep so many of the likeliest allowed tokens; 0: all."""
-    min_p: float = 0.0
+    min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
     """Keep tokens with at least this share of the likeliest token's probability (Nguyen et al. 2024)."""
-    repetition_penalty: float = 1.0
+    repetition_penalty: Annotated[float, Number(*_FACTOR)] = 1.0
     """Divides the logits of tokens in prompt and text; negative logits are multiplied (Keskar et al.
     2019)."""
-    presence_penalty: float = 0.0
+    presence_penalty: Annotated[float, Number(*_PENALTY)] = 0.0
     """Subtracted from the logits of tokens that are in the text."""
-    frequency_penalty: float = 0.0
+    frequency_penalty: Annotated[float, Number(*_PENALTY)] = 0.0
     """Subtracted once for each occurrence in the text."""
-    seed: int = 0
-    logit_bias: Mapping[int, float] | tuple[tuple[int, float], ...] = ()
+    seed: Annotated[int, Whole()] = 0
+    logit_bias: Annotated[Mapping[int, float] | tuple[tuple[int, float], ...], checks.biases] = ()
     """Added to the logits of tokens, by id, after the penalties, as on servers: -100 usually bans a token,
     100 usually forces one. The grammar's mask applies whatever the bias. Kept as a tuple of pairs."""
-    min_tokens: int = 0
+    min_tokens: Annotated[int, Whole(0)] = 0
     """A free text has at least so many tokens. With a grammar, the grammar decides where its texts may
     end."""
-    strategy: Strategy | Sequence[Strategy] = ()
+    strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
     """A published change of the law of the next token, or two that agree: `sg.Mirostat()` and others. Kept as
     a tuple."""
-    monitors: Monitor | Sequence[Monitor] = ()
+    monitors: Annotated[Monitor | Sequence[Monitor], By(checked_monitors)] = ()
     """Advice on the next identifiers, such as `sg.monitors.python_attributes()`: their masks narrow the
     grammar's (docs/strategies.md). Kept as a tuple."""
-    banned: int | str | Sequence[int | str] = ()
+    banned: Annotated[int | str | Sequence[int | str], By(checked_bans)] = ()
     """Texts that are in no text, in whichever tokens (in a document of JSON: in no string and no key), and
     tokens, by id, that are not used. Kept as a tuple."""
 
-    repetition: Repetitions | None = ENDS
+    repetition: Annotated[Repetitions | None, _A_REPETITION] = ENDS
     """When a value that repeats itself is closed, and how many digits a number has; None: never. Of texts
     with a grammar; not beside a search."""
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("temperature", checks.number("temperature", self.temperature, *_TEMPERATURE, besides=0.0)),
-            ("top_p", checks.number("top_p", self.top_p, *_ABOVE_ZERO)),
-            ("top_k", checks.whole("top_k", self.top_k, 0)),
-            ("min_p", checks.number("min_p", self.min_p, 0.0, 1.0, "a number from 0 to 1")),
-            ("repetition_penalty", checks.number("repetition_penalty", self.repetition_penalty, *_FACTOR)),
-            ("presence_penalty", checks.number("presence_penalty", self.presence_penalty, *_PENALTY)),
-            ("frequency_penalty", checks.number("frequency_penalty", self.frequency_penalty, *_PENALTY)),
-            ("seed", checks.whole("seed", self.seed)),
-            ("logit_bias", checks.biases("logit_bias", self.logit_bias)),
-            ("min_tokens", checks.whole("min_tokens", self.min_tokens, 0)),
-            ("strategy", checked_strategies(self.strategy)),
-            ("monitors", checked_monitors(self.monitors)),
-            ("banned", checked_bans(self.banned)),
-        ):
-            object.__setattr__(self, name, value)
-        if not isinstance(self.repetition, Repetitions | None):
-            raise OptionError(
-                f"repetition is a {type(self.repetition).__name__}.",
-                where="repetition",
-                cure="Pass sg.Repetitions(length=..., times=..., digits=..., share=...), or None.",
-            )
-        plain = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
-        filters = [name for name, value in plain.items() if getattr(self, name) != value]
-        check_beside(self.strategies, self.temperature, filters, self.min_tokens)
+        check_fields(self)
+        if self.strategy:
+            refuse(OF_SAMPLING, self)
 
     @property
     def strategies(self) -> tuple[Strategy, ...]:
@@ -179,6 +158,7 @@ def redrawn(how: Sampling, attempt: int) -> Sampling:
     return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt, strategy=drawing)
 
 
+A_SAMPLING: Final = Instance(Sampling, "Pass sg.Sampling(temperature=..., seed=...).")
 IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__}
 """For calls that take a `Sampling`: its options, and what to write there."""
 
@@ -191,164 +171,62 @@ IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name i
 class Request:
     """A request for one text, or for `n` samples of it."""
 
-    prompt: str | Sequence[int]
+    prompt: Annotated[str | Sequence[int], checks.prompt]
     """Text, or token ids (kept as a tuple)."""
-    grammar: Grammar | CompiledGrammar | None = None
+    grammar: Annotated[Grammar | CompiledGrammar, _A_GRAMMAR] | None = None
     """The engine compiles it, unless it is compiled for the same tokenizer."""
-    sampling: Sampling | None = None
+    sampling: Annotated[Sampling, A_SAMPLING] | None = None
     """None: greedy for a document of a JSON Schema (n = 1), else draws at temperature 1."""
-    max_tokens: int | None = None
+    max_tokens: Annotated[int, Whole(1)] | None = None
     """The most tokens of each sample, without the end token. With a grammar the text is complete within them.
     None: 512, or fewer if the model's context leaves fewer."""
-    steer_early: int = 0
+    steer_early: Annotated[int, Whole(0)] = 0
     """The shortest completion is taken when at most so many spare tokens are left, so that the text does not
     end abruptly at the last tokens."""
-    stop: str | Sequence[str] = ()
+    stop: Annotated[str | Sequence[str], checks.texts] = ()
     """A string at which a free text ends, or several (kept as a tuple); the text does not include it.
     Thoughts are not searched. Not allowed with a grammar, which decides where a text ends."""
-    n: int = 1
-    timeout: float | None = None
+    n: Annotated[int, Whole(1, _MOST_SAMPLES)] = 1
+    timeout: Annotated[float | None, checks.seconds] = None
     """Seconds since submission."""
-    logprobs: int = 0
+    logprobs: Annotated[int, Whole(0)] = 0
     """How many of the likeliest tokens of each step are recorded (`Step.likeliest`,
     `Step.likeliest_allowed`)."""
-    thinking: Thinking | None = None
+    thinking: Annotated[Thinking, _A_THINKING] | None = None
     """Free text before the document, with its own budget of tokens."""
-    speculation: str | Speculation = "auto"
+    speculation: Annotated[str | Speculation, By(checked_speculation)] = "auto"
     """How the next tokens are drafted, so that one pass of the model verifies many: "auto", "off" (one token
     a pass), or an `sg.Speculation`. It changes the time of a text, never its tokens."""
-    outline: bool | None = None
+    outline: Annotated[bool | None, checks.flag] = None
     """Whether a prompt that is text gets the outline of the schema; None: for the embedded models only."""
-    chat: bool | None = None
+    chat: Annotated[bool | None, checks.flag] = None
     """Whether a prompt that is text gets the chat template; None: if the model has one. Token ids are used
     unchanged."""
-    canonical: bool = False
+    canonical: Annotated[bool, checks.switch] = False
     """Whether forced text is written in the tokenizer's own tokens. It changes the law of the tokens, not the
     texts (docs/engine.md)."""
-    healing: bool = False
+    healing: Annotated[bool, checks.switch] = False
     """Whether the last tokens of the prompt may be written again, so that one token crosses the border of
     prompt and text. The text does not include their bytes."""
-    special_texts: bool = False
+    special_texts: Annotated[bool, checks.switch] = False
     """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. No
     warning then tells that the grammar names one."""
-    refused: tuple[str, str] | None = None
+    refused: Annotated[tuple[str, str] | None, checks.refusal] = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
-    strategy: Strategy | Sequence[Strategy] = ()
+    strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
     """A decoding strategy, such as `sg.Cautious()`: the same as in `Sampling`, beside the default sampling
     too. Kept as a tuple."""
-    choices: str | None = None
+    choices: Annotated[str, OneOf(CHOICES)] | None = None
     """How a greedy text is chosen where the grammar lists at most 64 values: "whole" writes the value that is
     the likeliest as a whole, "tokens" chooses token by token. None: "whole" where no `sampling` and no
     `strategy` are given, else "tokens". The embedded models write token by token."""
-    shortened: str = ""
+    shortened: Annotated[str, checks.encodable] = ""
     """Of a prompt of token ids: what `Usage.outline` tells of the outline in it."""
 
     def __post_init__(self) -> None:
-        is_text = isinstance(self.prompt, str)
-        for name, value in (
-            (
-                "prompt",
-                checks.text("prompt", self.prompt) if is_text else checks.tokens("prompt", self.prompt),
-            ),
-            (
-                "max_tokens",
-                None if self.max_tokens is None else checks.whole("max_tokens", self.max_tokens, 1),
-            ),
-            ("refused", checks.refusal("refused", self.refused)),
-            ("shortened", self.shortened and checks.text("shortened", self.shortened)),
-            ("outline", checks.flag("outline", self.outline)),
-            ("chat", checks.flag("chat", self.chat)),
-            ("canonical", checks.flag("canonical", self.canonical) or False),
-            ("healing", checks.flag("healing", self.healing) or False),
-            ("special_texts", checks.flag("special_texts", self.special_texts) or False),
-            ("steer_early", checks.whole("steer_early", self.steer_early, 0)),
-            ("stop", checks.texts("stop", self.stop)),
-            ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
-            ("logprobs", checks.whole("logprobs", self.logprobs, 0)),
-            ("timeout", checks.seconds("timeout", self.timeout)),
-            ("speculation", checked_speculation(self.speculation)),
-            ("strategy", checked_strategies(self.strategy)),
-        ):
-            object.__setattr__(self, name, value)
-        if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
-            raise OptionError(
-                f"grammar is a {type(self.grammar).__name__}.",
-                where="grammar",
-                cure="Make a grammar of a schema with sg.json_schema(schema).",
-            )
-        if self.choices not in (None, *CHOICES):
-            raise OptionError(
-                f"choices={self.choices!r}.", where="choices", cure=f"Choose from {', '.join(CHOICES)}."
-            )
-        if self.sampling is not None and not isinstance(self.sampling, Sampling):
-            raise OptionError(
-                f"sampling is a {type(self.sampling).__name__}.",
-                where="sampling",
-                cure="Pass sg.Sampling(temperature=..., seed=...).",
-            )
-        if not isinstance(self.thinking, Thinking | None):
-            raise OptionError(
-                f"thinking is a {type(self.thinking).__name__}.",
-                where="thinking",
-                cure="Pass sg.Thinking(until=..., max_tokens=...).",
-            )
-        if self.stop and self.grammar is not None:
-            raise OptionError(
-                "A stop string would cut a text of the grammar short: it would be none of its texts.",
-                where="stop",
-                cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
-                "comes before the string.",
-            )
-        if self.chosen_by.watching and self.grammar is None:
-            raise OptionError(
-                "Monitors narrow the masks of a grammar, and free text has none.",
-                where="monitors",
-                cure="Give a grammar; sg.text() is that of any text.",
-            )
-        if self.canonical and self.grammar is None:
-            raise OptionError(
-                "Free text has no forced parts.",
-                where="canonical",
-                cure="Leave it out, or give a grammar.",
-            )
-        if self.canonical and any(isinstance(one, int) for one in self.chosen_by.bans):
-            raise OptionError(
-                "The tokenizer's own tokens are some of those that are banned, or may be.",
-                where="canonical",
-                cure="Leave out canonical, or ban texts in place of tokens.",
-            )
-        if self.healing and self.thinking is not None:
-            raise OptionError(
-                "What follows the prompt are thoughts, and the text begins behind their closing tag.",
-                where="healing",
-                cure="Leave out healing or thinking.",
-            )
-        if self.healing and any(
-            isinstance(one, Mixture | SearchStrategy) for one in self.chosen_by.strategies
-        ):
-            raise OptionError(
-                "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
-                where="healing",
-                cure="Leave out healing or the strategy.",
-            )
-        self._check_ends()
-
-    def _check_ends(self) -> None:
-        """Raise OptionError for options of the text's end that contradict a grammar."""
-        least = self.chosen_by.min_tokens
-        if least and self.grammar is not None:
-            raise OptionError(
-                "min_tokens would have a text of the grammar go on where only blanks may come.",
-                where="min_tokens",
-                cure="Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.",
-            )
-        if least > self.most_tokens:
-            raise OptionError(
-                f"min_tokens={least:,} is more than max_tokens={self.most_tokens:,}.",
-                where="min_tokens",
-                cure="Give fewer.",
-            )
+        check_fields(self)
+        refuse(OF_REQUESTS, self, self.chosen_by)
 
     @property
     def most_tokens(self) -> int:

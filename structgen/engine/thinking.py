@@ -7,9 +7,11 @@ import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated, Any
 
 from structgen.core.matcher import Matcher
-from structgen.engine import checks
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import Whole, check_fields
 from structgen.errors import OptionError, fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -23,21 +25,17 @@ class Thinking:
     """Free text before the document: `sg.Request(..., thinking=sg.Thinking())`. It is in
     `Result.thoughts`."""
 
-    until: str | int = "</think>"
+    until: Annotated[str | int, _until] = "</think>"
     """The closing tag: a text of one or more tokens, or a special token, given by its text or its id."""
-    max_tokens: int = 1024
+    max_tokens: Annotated[int, Whole(0)] = 1024
     """The most tokens of the thoughts. After them the tag is forced."""
 
     def __post_init__(self) -> None:
-        until = self.until
-        for name, value in (
-            (
-                "until",
-                checks.text("until", until) if isinstance(until, str) else checks.whole("until", until, 0),
-            ),
-            ("max_tokens", checks.whole("max_tokens", self.max_tokens, 0)),
-        ):
-            object.__setattr__(self, name, value)
+        check_fields(self)
+
+
+def _until(name: str, value: Any) -> str | int:
+    return checks.text(name, value) if isinstance(value, str) else checks.whole(name, value, 0)
 
 
 def most_tokens(thinking: Thinking | None) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
+from structgen.engine.request_options import checks
 from structgen.errors import (
     LimitError,
     OptionError,

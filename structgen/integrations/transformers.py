@@ -25,11 +25,11 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.checks import flag
 from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
+from structgen.engine.request_options.checks import flag
 from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.python_types.type_hints import TypeReader, read_type

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine import checks
 from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
+from structgen.engine.request_options import checks
 from structgen.engine.requests import Request
 from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.errors import OptionError

@@ -6,7 +6,7 @@ import copy
 import pickle
 from typing import Any, Final, Literal, Self
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.checkers import Checker, Closed, Written
 from structgen.sampling.constraints import methods_of

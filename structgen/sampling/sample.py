@@ -8,18 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine import checks
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import Number, OneOf, Whole, check_fields
+from structgen.engine.request_options.contradictions import Exclusion, refuse
 from structgen.errors import OptionError, StructgenError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
@@ -43,17 +45,19 @@ if TYPE_CHECKING:
     from structgen.text_grammars.regular import RegularGrammar
 
 T = TypeVar("T")
-_OTHER_LAWS: Final = frozenset(
-    (
-        *("strategy", "monitors", "banned"),
-        *("repetition_penalty", "presence_penalty", "frequency_penalty"),
-    )
+GivenModel: TypeAlias = "Engine | str | Path | Callable[[list[int]], Any] | Any"
+GivenGrammar: TypeAlias = Grammar | CompiledGrammar | TypedGrammar | Any
+OnePrompt: TypeAlias = str | Sequence[int]
+ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
+_OTHER_LAWS: Final = (
+    *("strategy", "monitors", "banned"),
+    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
 )
-_SEEDS: Final = 1 << 64
+_ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
 
-class SampleOptions(TypedDict, total=False):
-    """The keywords of `sample`; see there."""
+class TypedSampleOptions(TypedDict, total=False):
+    """The keywords of `sample` that typed functions have too; see there."""
 
     method: str
     budget: int | None
@@ -61,13 +65,8 @@ class SampleOptions(TypedDict, total=False):
     standard_error: float | None
     seed: int
     temperature: float
-    max_tokens: int
     checkers: Sequence[Checker]
     tree: PrefixTree | Sequence[PrefixTree] | None
-    tokenizer: Tokenizer | Any | None
-    name: str
-    outline: bool | None
-    chat: bool | None
     progress: Callable[[RunProgress], None] | bool | None
     top_k: int
     top_p: float
@@ -77,94 +76,95 @@ class SampleOptions(TypedDict, total=False):
     proposal: Proposal | None
 
 
+class SampleOptions(TypedSampleOptions, total=False):
+    """The keywords of `sample`; see there."""
+
+    max_tokens: int
+    tokenizer: Tokenizer | Any | None
+    name: str
+    outline: bool | None
+    chat: bool | None
+
+
+def _temperature(name: str, value: Any) -> float:
+    if value == 0:
+        raise OptionError(
+            "At temperature 0 the model has one text, and no distribution.",
+            where=name,
+            cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
+        )
+    return checks.number(name, value, *_ABOVE_ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSettings:
+    """The options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
+    Python's: a fingerprint and a seed need that."""
+
+    n: Annotated[int, Whole(1)]
+    method: str = "auto"
+    budget: Annotated[int, Whole(1)] | None = None
+    seconds: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
+    standard_error: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
+    seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
+    temperature: Annotated[float, _temperature] = 1.0
+    checkers: Sequence[Checker] = ()
+    tree: PrefixTree | Sequence[PrefixTree] | None = None
+    progress: Callable[[RunProgress], None] | bool | None = None
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    particles: Annotated[int, Whole(1, 1 << 20)] | None = None
+    resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = THRESHOLD
+    proposal: Proposal | None = None
+    max_tokens: Annotated[int, Whole(1)] = 256
+    tokenizer: Tokenizer | Any | None = None
+    name: str = ""
+    outline: bool | None = None
+    chat: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
 @overload
 def sample(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: str | Sequence[int],
-    grammar: RegularGrammar,
-    n: int,
-    **options: Unpack[SampleOptions],
+    model: GivenModel, prompt: OnePrompt, grammar: RegularGrammar, n: int, **options: Unpack[SampleOptions]
 ) -> Samples[str]: ...
-
-
 @overload
 def sample(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: str | Sequence[int],
-    grammar: type[T],
-    n: int,
-    **options: Unpack[SampleOptions],
+    model: GivenModel, prompt: OnePrompt, grammar: type[T], n: int, **options: Unpack[SampleOptions]
 ) -> Samples[T]: ...
-
-
 @overload
 def sample(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: str | Sequence[int],
-    grammar: Grammar | CompiledGrammar | TypedGrammar | Any,
-    n: int,
-    **options: Unpack[SampleOptions],
+    model: GivenModel, prompt: OnePrompt, grammar: GivenGrammar, n: int, **options: Unpack[SampleOptions]
 ) -> Samples[Any]: ...
-
-
 @overload
 def sample(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: list[str] | Sequence[Sequence[int]],
-    grammar: RegularGrammar,
-    n: int,
-    **options: Unpack[SampleOptions],
+    model: GivenModel, prompt: ManyPrompts, grammar: RegularGrammar, n: int, **options: Unpack[SampleOptions]
 ) -> list[Samples[str]]: ...
-
-
 @overload
 def sample(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: list[str] | Sequence[Sequence[int]],
-    grammar: type[T],
-    n: int,
-    **options: Unpack[SampleOptions],
+    model: GivenModel, prompt: ManyPrompts, grammar: type[T], n: int, **options: Unpack[SampleOptions]
 ) -> list[Samples[T]]: ...
-
-
 @overload
 def sample(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: list[str] | Sequence[Sequence[int]],
-    grammar: Grammar | CompiledGrammar | TypedGrammar | Any,
+    model: GivenModel, prompt: ManyPrompts, grammar: GivenGrammar, n: int, **options: Unpack[SampleOptions]
+) -> list[Samples[Any]]: ...
+@options_named(
+    "sg.sample(model, prompt, grammar, n)",
+    dict.fromkeys(
+        _OTHER_LAWS, "Leave it out: it changes the law; sg.Engine takes it for other texts than draws"
+    ),
+    options=SampleOptions,
+    defaults={one.name: one.default for one in fields(SampleSettings)},
+)
+def sample(
+    model: GivenModel,
+    prompt: OnePrompt | ManyPrompts,
+    grammar: GivenGrammar | type[Any],
     n: int,
     **options: Unpack[SampleOptions],
-) -> list[Samples[Any]]: ...
-
-
-@options_named("sg.sample(model, prompt, grammar, n)")
-def sample(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: str | Sequence[int] | list[str] | Sequence[Sequence[int]],
-    grammar: Grammar | CompiledGrammar | TypedGrammar | type[Any] | Any,
-    n: int,
-    *,
-    method: str = "auto",
-    budget: int | None = None,
-    seconds: float | None = None,
-    standard_error: float | None = None,
-    seed: int = 0,
-    temperature: float = 1.0,
-    max_tokens: int = 256,
-    checkers: Sequence[Checker] = (),
-    tree: PrefixTree | Sequence[PrefixTree] | None = None,
-    tokenizer: Tokenizer | Any | None = None,
-    name: str = "",
-    outline: bool | None = None,
-    chat: bool | None = None,
-    progress: Callable[[RunProgress], None] | bool | None = None,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    particles: int | None = None,
-    resampling_threshold: float = THRESHOLD,
-    proposal: Proposal | None = None,
-    **others: Any,
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, conditioned on the text being valid.
 
@@ -223,39 +223,49 @@ def sample(
     Raises OptionError for an option that has no meaning here (top_p and the like change the law);
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
-    check(n, method, budget, seconds, standard_error, seed, temperature, max_tokens, others)
-    # numpy numbers become Python's: a fingerprint and a seed need that
-    n, seed, max_tokens, temperature = int(n), int(seed), int(max_tokens), float(temperature)
-    budget = None if budget is None else int(budget)
-    seconds = None if seconds is None else float(seconds)
+    settings = SampleSettings(n, **options)
+    OneOf(METHODS)("method", settings.method)
     began = time.monotonic()
-    problem = Problem(model, grammar, tokenizer, name, outline, chat)
+    problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)
     several = prompts_of(prompt)
     prompts = [
-        problem.ids(one, "prompt" if several is None else f"prompt[{at}]", max_tokens)
+        problem.ids(one, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
         for at, one in enumerate([prompt] if several is None else several)
     ]
-    wanted = Wanted(
-        problem,
-        n,
-        method,
-        budget,
-        standard_error,
-        temperature,
-        max_tokens,
-        listed(checkers),
-        Truncation(top_k, top_p, min_p),
-        _particles(method, particles, resampling_threshold, proposal),
-    )
-    trees = _trees(tree, None if several is None else len(prompts))
+    truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
+    wanted = Wanted(problem, settings, listed(settings.checkers), truncation, _particles(settings))
+    trees = _trees(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
-    with stop.listening(), listener(progress) as told:
+    with stop.listening(), listener(settings.progress) as told:
         if several is not None:
-            return _drawn_for_each(wanted, prompts, trees, seed, began, seconds, told, stop)
+            return _drawn_for_each(wanted, prompts, trees, began, told, stop)
         (rows,) = problem.rows(prompts)
-        found = drawn_for(wanted, rows, prompts[0], trees[0], seed, began, seconds, told, stop)
-        _refuse_impossible(found, max_tokens)
+        found = drawn_for(
+            wanted, rows, prompts[0], trees[0], settings.seed, began, settings.seconds, told, stop
+        )
+        _refuse_impossible(found, settings.max_tokens)
         return found
+
+
+_OF_PARTICLES: Final = (
+    *(
+        Exclusion(
+            lambda how, name=name, plain=plain: (
+                getattr(how, name) != plain and how.method not in OF_PARTICLES and how.method
+            ),
+            name,
+            "{} has no particles.",
+            'Leave it out, or give method="smc".',
+        )
+        for name, plain in (("particles", None), ("resampling_threshold", THRESHOLD))
+    ),
+    Exclusion(
+        lambda how: how.proposal is not None and (how.method != "smc" or not callable(how.proposal)),
+        "proposal",
+        "A proposal is a function for the particles of smc.",
+        'Leave it out, or give method="smc".',
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +273,7 @@ class Wanted:
     """The options that all prompts share."""
 
     problem: Problem
-    n: int
-    method: str
-    budget: int | None
-    standard_error: float | None
-    temperature: float
-    max_tokens: int
+    settings: SampleSettings
     checkers: tuple[Checker, ...]
     truncation: Truncation = NO_TRUNCATION
     particles: Particles = USUAL
@@ -310,14 +315,13 @@ def _drawn_for_each(
     wanted: Wanted,
     prompts: list[list[int]],
     trees: Sequence[PrefixTree | None],
-    seed: int,
     began: float,
-    seconds: float | None,
     told: Listener | None,
     stop: Interruption,
 ) -> list[Samples[Any]]:
     """Return the draws for each of several prompts, one run after another."""
     found: list[Samples[Any]] = []
+    seconds = wanted.settings.seconds
     count, together = len(prompts), wanted.problem.together
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
@@ -327,7 +331,7 @@ def _drawn_for_each(
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
-            found.append(_nothing(wanted.method))
+            found.append(_nothing(wanted.settings.method))
             continue
         left = None if seconds is None else max(began + seconds - time.monotonic(), 0.0) / (count - at)
         found.append(
@@ -336,7 +340,7 @@ def _drawn_for_each(
                 waiting.pop(0),
                 ids,
                 trees[at],
-                _seed_of(seed, at),
+                _seed_of(wanted.settings.seed, at),
                 time.monotonic(),
                 left,
                 None if told is None else _numbered(told, at, count),
@@ -367,12 +371,13 @@ def drawn_for(
     stop: Interruption,
 ) -> Samples[Any]:
     """Return the draws of one run."""
+    settings = wanted.settings
     target = wanted.problem.target(
-        rows, wanted.temperature, wanted.max_tokens, wanted.checkers, wanted.truncation
+        rows, settings.temperature, settings.max_tokens, wanted.checkers, wanted.truncation
     )
-    if target.has_weights and wanted.method not in WEIGHTED:
+    if target.has_weights and settings.method not in WEIGHTED:
         raise OptionError(
-            f"{wanted.method} does not draw from a target with weights (`weigh`).",
+            f"{settings.method} does not draw from a target with weights (`weigh`).",
             where="method",
             cure=f"Choose from {', '.join(WEIGHTED)}.",
         )
@@ -380,12 +385,12 @@ def drawn_for(
     run = SamplingRun(
         target,
         shared,
-        wanted.n,
+        settings.n,
         seed,
         wanted.problem.width,
-        wanted.budget,
+        settings.budget,
         seconds,
-        wanted.standard_error,
+        settings.standard_error,
         told,
         began=began,
         particles=wanted.particles,
@@ -398,7 +403,7 @@ def drawn_for(
         rows.is_over = partial(_is_over, run, reasons)
     try:
         with shared.used("" if tree is None else fingerprint(ids, target)):
-            found: Drawn = _method(wanted.method).draw(run)
+            found: Drawn = _method(settings.method).draw(run)
     finally:
         target.close()
     if reasons:
@@ -408,7 +413,7 @@ def drawn_for(
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
-    return _samples(wanted.method, run, found, known_fingerprint(ids, target))
+    return _samples(settings.method, run, found, known_fingerprint(ids, target))
 
 
 def _is_over(run: SamplingRun, reasons: list[str]) -> bool:
@@ -473,24 +478,10 @@ def _nothing(method: str) -> Samples[Any]:
     )
 
 
-def _particles(method: str, particles: int | None, threshold: float, proposal: Proposal | None) -> Particles:
+def _particles(settings: SampleSettings) -> Particles:
     """Return how particles run. Raises OptionError for options that the method does not have."""
-    given = {"particles": particles is not None, "resampling_threshold": threshold != THRESHOLD}
-    for option, is_given in given.items():
-        if is_given and method not in OF_PARTICLES:
-            raise OptionError(
-                f"{method} has no particles.", where=option, cure='Leave it out, or give method="smc".'
-            )
-    if proposal is not None and (method != "smc" or not callable(proposal)):
-        raise OptionError(
-            "A proposal is a function for the particles of smc.",
-            where="proposal",
-            cure='Leave it out, or give method="smc".',
-        )
-    if particles is not None:
-        particles = checks.whole("particles", particles, 1, 1 << 20)
-    threshold = checks.number("resampling_threshold", threshold, 0.0, 1.0, "a number from 0 to 1")
-    return Particles(particles, threshold, proposal)
+    refuse(_OF_PARTICLES, settings)
+    return Particles(settings.particles, settings.resampling_threshold, settings.proposal)
 
 
 def _method(name: str) -> ModuleType:
@@ -526,47 +517,3 @@ def _trees(
             "One tree is given for two prompts.", where="tree", cure="Give each prompt a tree of its own."
         )
     return given
-
-
-def check(
-    n: int,
-    method: str,
-    budget: int | None,
-    seconds: float | None,
-    standard_error: float | None,
-    seed: int,
-    temperature: float,
-    max_tokens: int,
-    others: dict[str, Any],
-) -> None:
-    """Raise OptionError for an option that has no meaning here."""
-    if changed := sorted(_OTHER_LAWS & others.keys()):
-        raise OptionError(
-            f"{changed[0]} changes the law that is sampled from.",
-            where=changed[0],
-            cure="Leave it out; sg.Engine takes it for texts that are not meant as draws.",
-        )
-    if others:
-        raise TypeError(f"sample() got an unexpected keyword argument {next(iter(others))!r}")
-    if method not in METHODS:
-        raise OptionError(
-            f"{method!r} is no method.", where="method", cure=f"Choose from {', '.join(METHODS)}."
-        )
-    checks.whole("n", n, 1)
-    checks.whole("max_tokens", max_tokens, 1)
-    checks.whole("seed", seed, 0, _SEEDS - 1)
-    if budget is not None:
-        checks.whole("budget", budget, 1)
-    if temperature == 0:
-        raise OptionError(
-            "At temperature 0 the model has one text, and no distribution.",
-            where="temperature",
-            cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
-        )
-    for option, value in (
-        ("temperature", temperature),
-        ("seconds", seconds),
-        ("standard_error", standard_error),
-    ):
-        if value is not None:
-            checks.number(option, value, 1e-30, 1e30, "a number above 0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,14 +13,14 @@ import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import PASS, Tokens
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.estimates import log
 from structgen.sampling.problem import Problem, known_fingerprint
-from structgen.sampling.sample import Interruption, Wanted, check, drawn_for
+from structgen.sampling.sample import Interruption, SampleSettings, Wanted, drawn_for
 from structgen.sampling.samples import Samples
 from structgen.sampling.target import Floats, Target, scaled
 from structgen.sampling.types import TypedGrammar
@@ -102,9 +102,7 @@ def score(
     Cost: a model row for each distinct prefix of the valid texts, read once; no row for the others. Raises
     OptionError for an option that has no meaning here, StructgenError if the model's logits are not numbers.
     """
-    check(1, "auto", budget, None, None, seed, temperature, max_tokens, {})
-    seed, max_tokens, temperature = int(seed), int(max_tokens), float(temperature)
-    budget = None if budget is None else int(budget)
+    settings = SampleSettings(1, "beams", budget, seed=seed, temperature=temperature, max_tokens=max_tokens)
     wanted = _texts(texts)
     if samples is not None and budget is not None:
         raise OptionError(
@@ -119,10 +117,10 @@ def score(
             cure='Draw with method="auto", "cars", "importance", "smc" or "rejection".',
         )
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
-    ids = problem.ids(prompt, "prompt", max_tokens)
+    ids = problem.ids(prompt, "prompt", settings.max_tokens)
     (rows,) = problem.rows([ids])
-    settings = Wanted(problem, budget or 1, "beams", budget, None, temperature, max_tokens, listed(checkers))
-    target = problem.target(rows, temperature, max_tokens, settings.checkers)
+    all_checkers = listed(checkers)
+    target = problem.target(rows, settings.temperature, settings.max_tokens, all_checkers)
     if samples is not None and samples.target and samples.target != (known_fingerprint(ids, target) or None):
         raise OptionError(
             "The samples are of another model, prompt, grammar, temperature, max_tokens or checkers.",
@@ -134,10 +132,11 @@ def score(
     finally:
         target.close()
     logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
-    if budget is not None:
+    if settings.budget is not None:
         stop = Interruption()
         with stop.listening():
-            samples = drawn_for(settings, rows, ids, None, seed, time.monotonic(), None, None, stop)
+            estimate = Wanted(problem, replace(settings, n=settings.budget), all_checkers)
+            samples = drawn_for(estimate, rows, ids, None, settings.seed, time.monotonic(), None, None, stop)
     log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_bounds)
     # The scored texts are valid, so Z is at least the sum of their probabilities.
     low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))

@@ -7,24 +7,19 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from structgen.engine.asking import Message
-from structgen.engine.requests import Sampling, with_strategy
-from structgen.engine.strategies.strategy import Strategy
-from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError, options_named
-from structgen.speculation.speculation_options import Speculation
-from structgen.tool_calls.tool_format import ToolFormat
-from structgen.typed.forms import WantedForm, check_wrap, form_of_calls, form_of_type
+from structgen.typed.forms import WantedForm, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
-from structgen.typed.infilled import Infilling, is_infilling, no_calls, no_stream
-from structgen.typed.options import NAMED_ELSEWHERE, TARGETS, TypedOptions
+from structgen.typed.infilled import Infilling, is_infilling, no_stream
+from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.prompts import Template
 from structgen.typed.servers import Server
-from structgen.typed.tool_use import ToolOptions, thinking_of
-from structgen.typed.writers import wrapping_of, writer_of
+from structgen.typed.writers import Preparation
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -59,29 +54,14 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
     '@sg.generate(model="structgen/extract"), with the parentheses',
     NAMED_ELSEWHERE
     | dict.fromkeys(TARGETS, "Annotate the return type instead: `-> Person`; sg.run takes schemas"),
+    options=CallOptions,
+    defaults=OPTION_DEFAULTS,
 )
 def generate(
     *,
     model: str | Path | Engine | Infilling | Server,
     tools: Iterable[Any] | None = None,
-    tool_choice: Any = None,
-    parallel: bool | int | None = None,
-    tool_format: str | ToolFormat | Any = None,
-    sampling: Sampling | None = None,
-    strategy: Strategy | Sequence[Strategy] = (),
-    max_tokens: int | None = None,
-    attempts: int = 3,
-    outline: bool | None = None,
-    chat: bool | None = None,
-    timeout: float | None = None,
-    policies: Mapping[str, Any] | None = None,
-    thinking: Thinking | bool | Literal["auto"] | None = None,
-    speculation: str | Speculation = "auto",
-    canonical: bool = False,
-    healing: bool = False,
-    stop: str | Sequence[str] = (),
-    wrap: bool | None = None,
-    choices: str = "whole",
+    **options: Unpack[CallOptions],
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
 
@@ -151,36 +131,7 @@ def generate(
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
     """
-    asked_tools = ToolOptions(tools, tool_choice, parallel, tool_format)
-    asked_tools.check_given()
-    bounded, thoughts = thinking_of(thinking, asked_tools)
-    options = TypedOptions(
-        with_strategy(sampling, strategy, 0.0),
-        max_tokens,
-        attempts,
-        outline,
-        chat,
-        timeout,
-        policies,
-        bounded,
-        speculation,
-        stop,
-        wrap,
-        choices,
-        canonical=canonical,
-        healing=healing,
-    )
-    writer, streams = writer_of(model, options), not is_infilling(model)
-    if tools is not None and not streams:
-        raise no_calls()
-    wrapping = wrapping_of(model, wrap)
-
-    def form_of_hint(hint: Any) -> WantedForm:
-        if tools is not None:
-            return form_of_calls(asked_tools, thoughts, options, hint)
-        form = form_of_type(hint, options.policies, wrapping)
-        check_wrap(form, wrap)
-        return form
+    asked, streams = Preparation(model, tools, options), not is_infilling(model)
 
     frame = sys._getframe(2)  # of the caller; 1 is the check of the options
 
@@ -194,11 +145,10 @@ def generate(
         signature = inspect.signature(function)
         docstring = function.__doc__
         template = Template(docstring, signature) if docstring and docstring.strip() else None
-        form = _form(function, frame.f_locals, form_of_hint, streams)
-        asked = Asked(function, template, form, writer, options)
-        if inspect.iscoroutinefunction(function):
-            return AsyncTypedFunction(asked)
-        return TypedFunction(asked)
+        read = partial(asked.form, read=form_of_type)
+        form = _form(function, frame.f_locals, read, streams)
+        made = Asked(function, template, form, asked.writer, asked.options)
+        return AsyncTypedFunction(made) if inspect.iscoroutinefunction(function) else TypedFunction(made)
 
     return decorated
 

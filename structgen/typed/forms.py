@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from structgen.core.grammar import Grammar
+from structgen.engine.request_options.contradictions import refuse
 from structgen.engine.requests import Result
 from structgen.engine.searches.listed_values import listed, listed_values
 from structgen.errors import GenerationError, OptionError, UnsupportedError
@@ -24,6 +25,7 @@ from structgen.request_reading.grammar_forms import requested
 from structgen.request_reading.request_reader import ReadRequest
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.text_grammars.regular import RegularGrammar
+from structgen.typed.missing_options import OF_TOOLS
 from structgen.typed.options import TypedOptions
 from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
 from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped
@@ -201,13 +203,7 @@ def form_of(
 def form_of_calls(given: ToolOptions, thinking: Any, options: TypedOptions, hint: Any) -> WantedForm:
     """Return the form of a reply that may call tools. Errors: those of `tool_use`; OptionError for options
     that have no meaning beside tools."""
-    for name, value in (("outline", options.outline), ("stop", options.stop or None), ("wrap", options.wrap)):
-        if value is not None:
-            raise OptionError(
-                f"{name} has no meaning beside tools.",
-                where=name,
-                cure="Leave it out: the prompt tells the tools, and their format where a reply ends.",
-            )
+    refuse(OF_TOOLS, options)
     return WantedForm(hint, tools=tool_use(given, thinking, options.policies, hint))
 
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 import inspect
 import pickle
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import GenerationError, OptionError, ShortenedWarning, ValidatorError
@@ -20,14 +32,12 @@ from structgen.typed.forms import WantedForm, failed
 from structgen.typed.options import TypedOptions
 from structgen.typed.partial import Partial, PartialDocument, PartialReply
 from structgen.typed.prompts import PromptSource, Template, source_of
-from structgen.typed.typed_draws import Sampler, TypedDrawOptions, drawn
+from structgen.typed.typed_draws import Sampler, check_names, drawn
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
-    from structgen.sampling.checkers import Checker
-    from structgen.sampling.run_limits import RunProgress as RunProgress
+    from structgen.sampling.sample import TypedSampleOptions
     from structgen.sampling.samples import Samples
-    from structgen.sampling.tree import PrefixTree
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -85,23 +95,17 @@ class Outcome(Generic[R]):
         return self.result.usage
 
 
+@dataclass(slots=True, eq=False)
 class Asked:
     """What a typed function is made of: its template, its form, its model and its options."""
 
-    __slots__ = ("form_now", "function", "has_warned", "model", "options", "part", "template")
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        template: Template | None,
-        form: Callable[[], WantedForm],
-        model: Callable[[], Writer],
-        options: TypedOptions,
-    ) -> None:
-        self.function, self.template, self.model, self.options = function, template, model, options
-        self.form_now = form
-        self.part: TypePart | None = None
-        self.has_warned = False
+    function: Callable[..., Any]
+    template: Template | None
+    form_now: Callable[[], WantedForm]
+    model: Callable[[], Writer]
+    options: TypedOptions
+    part: TypePart | None = None
+    has_warned: bool = False
 
     @property
     def form(self) -> WantedForm:
@@ -176,6 +180,46 @@ def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError
         return Outcome(tried, attempts, error, None)
 
 
+class _Call:
+    """The attempts of a call, until an object comes of one. Whoever holds it writes them."""
+
+    def __init__(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> None:
+        self._form, self._options = form, options
+        self.source, self.attempt = source, 0
+        """What the next attempt is asked, and its number."""
+        self.outcome: Outcome[Any] | None = None
+
+    def takes(self, tried: Result) -> bool:
+        """Take an attempt; tells whether there is a next one. It holds the refused answer and what the
+        validators said."""
+        best = None if self.outcome is None else self.outcome.error
+        self.attempt += 1
+        self.outcome = judged(self._form, tried, self.attempt, best)
+        error = self.outcome.error
+        if error is None or not isinstance(error.__cause__, ValidatorError):
+            return False
+        if self.attempt == self._options.attempts:
+            return False
+        self.source = replace(self.source, refused=(tried.text, str(error.__cause__)))
+        return True
+
+    def ended(self, writer: Writer, *, detailed: bool) -> Outcome[Any]:
+        """Return the outcome. `detailed`: it also tells its prompt, which is made again, and the
+        probabilities of listed values."""
+        found, form, options = self.outcome, self._form, self._options
+        assert found is not None, "there is at least one attempt"
+        if not detailed:
+            return found
+        states = () if options.sampling.strategies else (step.state for step in found.result.steps)
+        shares = next((state for state in states if state), ())
+        compared = 0 < len(shares) == len(form.choices)
+        return replace(
+            found,
+            probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},
+            prompt=writer.prompt(form, self.source, options),
+        )
+
+
 def obtained(
     writer: Writer,
     form: WantedForm,
@@ -188,20 +232,12 @@ def obtained(
     """Return the outcome of a call: attempts until an object comes of one. `first` is an attempt made;
     `detailed`: whether the outcome also tells its prompt and probabilities, for which a prompt is made
     again."""
-    outcome: Outcome[Any] | None = None
-    asked = source
-    for attempt in range(options.attempts):
-        asked = source
-        if first is not None and attempt == 0:
-            tried = first
-        else:
-            (tried,) = writer.write(form, [source], options, attempt)
-        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
-        if not _may_try_again(outcome):
-            break
-        source = _asked_again(source, tried, outcome)
-    assert outcome is not None, "there is at least one attempt"
-    return _told(outcome, writer, form, asked, options) if detailed else outcome
+    call = _Call(form, source, options)
+    goes_on = first is None or call.takes(first)
+    while goes_on:
+        (tried,) = writer.write(form, [call.source], options, call.attempt)
+        goes_on = call.takes(tried)
+    return call.ended(writer, detailed=detailed)
 
 
 async def aobtained(
@@ -213,42 +249,10 @@ async def aobtained(
     detailed: bool = False,
 ) -> Outcome[Any]:
     """Return the outcome of a call, as `obtained` does."""
-    outcome: Outcome[Any] | None = None
-    asked = source
-    for attempt in range(options.attempts):
-        asked = source
-        tried = await writer.awrite(form, source, options, attempt)
-        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
-        if not _may_try_again(outcome):
-            break
-        source = _asked_again(source, tried, outcome)
-    assert outcome is not None, "there is at least one attempt"
-    return _told(outcome, writer, form, asked, options) if detailed else outcome
-
-
-def _told(
-    outcome: Outcome[R], writer: Writer, form: WantedForm, asked: PromptSource, options: TypedOptions
-) -> Outcome[R]:
-    """Return an outcome that tells its prompt, and the probabilities of listed values."""
-    states = () if options.sampling.strategies else (step.state for step in outcome.result.steps)
-    shares = next((state for state in states if state), ())
-    compared = 0 < len(shares) == len(form.choices)
-    return replace(
-        outcome,
-        probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},
-        prompt=writer.prompt(form, asked, options),
-    )
-
-
-def _asked_again(source: PromptSource, tried: Result, outcome: Outcome[Any]) -> PromptSource:
-    """Return the source of the next attempt, which holds the refused answer and what the validators said."""
-    error = outcome.error
-    why = "" if error is None else str(error.__cause__ or error)
-    return replace(source, refused=(tried.text, why))
-
-
-def _may_try_again(outcome: Outcome[Any]) -> bool:
-    return outcome.error is not None and isinstance(outcome.error.__cause__, ValidatorError)
+    call = _Call(form, source, options)
+    while call.takes(await writer.awrite(form, call.source, options, call.attempt)):
+        pass
+    return call.ended(writer, detailed=detailed)
 
 
 def _found(module: str, name: str) -> Any:
@@ -299,20 +303,22 @@ class _Common(Generic[P, R]):
         """What the model's place costs in guarantees: () for an engine of this process."""
         return self._asked.model().lost
 
-    def _arguments(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    def _source(self, returned: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
+        """Return the source of a call whose body returned a prompt, or None for the docstring."""
         bound = self._whole.bind(*self._bound, *arguments, **named)
         bound.apply_defaults()
-        return bound.arguments
+        return source_of(returned, self._asked.template, bound.arguments)
 
-    def _returned(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
-        """Return what the body returns: a prompt, or None for the docstring."""
-        try:
-            return self._asked.function(*self._bound, *arguments, **named)
-        except FilledPrompt as filled:
-            return filled.prompt
+    def _of(self, instance: object) -> _Common[Any, R]:
+        """Return the method of an instance; the function itself, asked of its class."""
+        return self if instance is None else type(self)(self._asked, (instance,))
 
-    def _source(self, returned: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
-        return source_of(returned, self._asked.template, self._arguments(arguments, named))
+    def _sampler(self, draw: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
+        """Return what draws, or, of a function without parameters, what it returns."""
+        check_names(options)
+        how = {**options, "n": n}
+        sampler: Sampler[..., Any] = Sampler(lambda *args, **kwargs: draw(how, args, kwargs), self._said)
+        return sampler if self._parameters else sampler()
 
     @classmethod
     def _calls_of(cls, calls: Iterable[Any]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -353,10 +359,9 @@ class TypedFunction(_Common[P, R]):
         refused every attempt; OptionError for a prompt that cannot be made; BudgetError where no document
         fits.
         """
-        asked = self._asked
-        source = self._source(self._returned(args, kwargs), args, kwargs)
+        asked, source = self._asked, self._prompted(args, kwargs)
         if asked.form.items:
-            return cast("R", self._aitems(source) if asked.form.asynchronous else self._items(source))
+            return cast("R", _aitems(asked, source) if asked.form.asynchronous else _items(asked, source))
         outcome: Outcome[R] = obtained(asked.model(), asked.form, source, asked.options)
         asked.warn_if_shortened(outcome.result)
         return outcome.value
@@ -366,8 +371,7 @@ class TypedFunction(_Common[P, R]):
 
         Of Iterator[T], the value is the list of all items.
         """
-        asked = self._asked
-        source = self._source(self._returned(args, kwargs), args, kwargs)
+        asked, source = self._asked, self._prompted(args, kwargs)
         return obtained(asked.model(), asked.form, source, asked.options, detailed=True)
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Partial[R]]:
@@ -375,8 +379,7 @@ class TypedFunction(_Common[P, R]):
 
         Errors: GenerationError as soon as a part that closes is refused by its type; there is one attempt.
         """
-        source = self._source(self._returned(args, kwargs), args, kwargs)
-        return self._stream(source)
+        return self._stream(self._prompted(args, kwargs))
 
     def _stream(self, source: PromptSource) -> Iterator[Partial[R]]:
         asked, ended = self._asked, list[Result]()
@@ -384,25 +387,6 @@ class TypedFunction(_Common[P, R]):
         for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
             yield progress.add(piece)
         yield _ended(asked, progress, ended[0])
-
-    def _items(self, source: PromptSource) -> Iterator[Any]:
-        asked, ended = self._asked, list[Result]()
-        progress, known = asked.document(), 0
-        for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
-            progress.add(piece)
-            items, known = progress.closed_items(known)
-            yield from items
-        _ended(asked, progress, ended[0])
-
-    async def _aitems(self, source: PromptSource) -> AsyncIterator[Any]:
-        asked, ended = self._asked, list[Result]()
-        progress, known = asked.document(), 0
-        async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
-            progress.add(piece)
-            items, known = progress.closed_items(known)
-            for item in items:
-                yield item
-        _ended(asked, progress, ended[0])
 
     @overload
     def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
@@ -415,8 +399,7 @@ class TypedFunction(_Common[P, R]):
         first error once all are done, or "return" errors in the places of objects.
         """
         asked = self._asked
-        prepared = self._calls_of(calls)
-        sources = [self._source(self._returned(*call), *call) for call in prepared]
+        sources = [self._prompted(*call) for call in self._calls_of(calls)]
         writer = asked.model()
         firsts = writer.write(asked.form, sources, asked.options) if sources else []
         outcomes = [
@@ -432,8 +415,7 @@ class TypedFunction(_Common[P, R]):
     def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text, the outline and the chat template applied."""
         asked = self._asked
-        source = self._source(self._returned(args, kwargs), args, kwargs)
-        return asked.model().prompt(asked.form, source, asked.options)
+        return asked.model().prompt(asked.form, self._prompted(args, kwargs), asked.options)
 
     # of the two overloads, which meet in functions without parameters, the first is meant
     @overload
@@ -441,78 +423,37 @@ class TypedFunction(_Common[P, R]):
         self: TypedFunction[[], R],
         n: int,
         *,
-        method: str = "auto",
-        budget: int | None = None,
-        seconds: float | None = None,
-        standard_error: float | None = None,
-        seed: int = 0,
-        temperature: float = 1.0,
         max_tokens: int | None = None,
-        checkers: Sequence[Checker] = (),
-        tree: PrefixTree | None = None,
-        progress: Callable[[RunProgress], None] | None = None,
+        **options: Unpack[TypedSampleOptions],
     ) -> Samples[R]: ...
     @overload
     def sample(
-        self,
-        n: int,
-        *,
-        method: str = "auto",
-        budget: int | None = None,
-        seconds: float | None = None,
-        standard_error: float | None = None,
-        seed: int = 0,
-        temperature: float = 1.0,
-        max_tokens: int | None = None,
-        checkers: Sequence[Checker] = (),
-        tree: PrefixTree | None = None,
-        progress: Callable[[RunProgress], None] | None = None,
+        self, n: int, *, max_tokens: int | None = None, **options: Unpack[TypedSampleOptions]
     ) -> Sampler[P, Samples[R]]: ...
-    def sample(
-        self,
-        n: int,
-        *,
-        method: str = "auto",
-        budget: int | None = None,
-        seconds: float | None = None,
-        standard_error: float | None = None,
-        seed: int = 0,
-        temperature: float = 1.0,
-        max_tokens: int | None = None,
-        checkers: Sequence[Checker] = (),
-        tree: PrefixTree | None = None,
-        progress: Callable[[RunProgress], None] | None = None,
-    ) -> Any:
+    def sample(self, n: int, **options: Any) -> Any:
         """Return draws from the model's own distribution, given that the type accepts the document.
 
         Of a function without parameters these are the draws: `verdict.sample(100)`. Of any other it is what
         takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`; so no option of the
-        sampler can be taken for a parameter of the function. The options are those of `sg.sample`; the
-        decorator's `sampling` is of calls, and not used here.
+        sampler can be taken for a parameter of the function. The options are those of `sg.sample`, but for
+        what is said of the model; `max_tokens` is by default that of a call. The decorator's `sampling` is of
+        calls, and not used here.
 
         Errors: those of `sg.sample`; UnsupportedError for a model on a server, whose distribution cannot be
         asked for, for `Iterator[T]`, and for free text.
         """
-        how = TypedDrawOptions(
-            n,
-            method,
-            budget,
-            seconds,
-            standard_error,
-            seed,
-            temperature,
-            max_tokens,
-            tuple(checkers),
-            tree,
-            progress,
-        )
-        sampler = Sampler(lambda *args, **kwargs: self._drawn(how, args, kwargs), self._said)
-        return sampler if self._parameters else sampler()
+        return self._sampler(self._drawn, n, options)
 
-    def _drawn(self, how: TypedDrawOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Samples[Any]:
+    def _drawn(self, how: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Samples[R]:
         asked = self._asked
-        source = self._source(self._returned(args, kwargs), args, kwargs)
-        return drawn(asked.model(), asked.form, source, asked.options, how)
+        return drawn(asked.model(), asked.form, self._prompted(args, kwargs), asked.options, how)
+
+    def _prompted(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
+        try:
+            returned = self._asked.function(*self._bound, *arguments, **named)
+        except FilledPrompt as filled:
+            returned = filled.prompt
+        return self._source(returned, arguments, named)
 
     @overload
     def __get__(self, instance: None, owner: type) -> TypedFunction[P, R]: ...
@@ -522,7 +463,7 @@ class TypedFunction(_Common[P, R]):
     ) -> TypedFunction[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an instance."""
-        return self if instance is None else TypedFunction(self._asked, (instance,))
+        return self._of(instance)
 
 
 class AsyncTypedFunction(_Common[P, R]):
@@ -530,121 +471,66 @@ class AsyncTypedFunction(_Common[P, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object, as `TypedFunction.__call__` does; other calls share its batches."""
-        source = await self._asource(args, kwargs)
-        asked = self._asked
+        asked, source = self._asked, await self._prompted(args, kwargs)
         if asked.form.items:
-            return cast("R", TypedFunction[Any, Any](asked)._aitems(source))
+            return cast("R", _aitems(asked, source))
         outcome: Outcome[R] = await aobtained(asked.model(), asked.form, source, asked.options)
         asked.warn_if_shortened(outcome.result)
         return outcome.value
 
     async def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`."""
-        source, asked = await self._asource(args, kwargs), self._asked
+        asked, source = self._asked, await self._prompted(args, kwargs)
         return await aobtained(asked.model(), asked.form, source, asked.options, detailed=True)
 
     async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result."""
-        source = await self._asource(args, kwargs)
-        asked, ended = self._asked, list[Result]()
-        progress = asked.progress()
+        asked, source = self._asked, await self._prompted(args, kwargs)
+        progress, ended = asked.progress(), list[Result]()
         async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
             yield progress.add(piece)
         yield _ended(asked, progress, ended[0])
 
     async def batch(self, calls: Iterable[Any]) -> list[R]:
         """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
-        import asyncio
-
         prepared = self._calls_of(calls)
         return list(await asyncio.gather(*(self(*args, **named) for args, named in prepared)))
 
     async def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text."""
-        source = await self._asource(args, kwargs)
-        return self._asked.model().prompt(self._asked.form, source, self._asked.options)
-
-    async def _asource(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
-        running: Coroutine[Any, Any, Any] = self._asked.function(*self._bound, *arguments, **named)
-        try:
-            returned = await running
-        except FilledPrompt as filled:
-            returned = filled.prompt
-        return self._source(returned, arguments, named)
+        asked, source = self._asked, await self._prompted(args, kwargs)
+        return asked.model().prompt(asked.form, source, asked.options)
 
     @overload
     def sample(  # type: ignore[overload-overlap]
         self: AsyncTypedFunction[[], R],
         n: int,
         *,
-        method: str = "auto",
-        budget: int | None = None,
-        seconds: float | None = None,
-        standard_error: float | None = None,
-        seed: int = 0,
-        temperature: float = 1.0,
         max_tokens: int | None = None,
-        checkers: Sequence[Checker] = (),
-        tree: PrefixTree | None = None,
-        progress: Callable[[RunProgress], None] | None = None,
+        **options: Unpack[TypedSampleOptions],
     ) -> Coroutine[Any, Any, Samples[R]]: ...
     @overload
     def sample(
-        self,
-        n: int,
-        *,
-        method: str = "auto",
-        budget: int | None = None,
-        seconds: float | None = None,
-        standard_error: float | None = None,
-        seed: int = 0,
-        temperature: float = 1.0,
-        max_tokens: int | None = None,
-        checkers: Sequence[Checker] = (),
-        tree: PrefixTree | None = None,
-        progress: Callable[[RunProgress], None] | None = None,
+        self, n: int, *, max_tokens: int | None = None, **options: Unpack[TypedSampleOptions]
     ) -> Sampler[P, Coroutine[Any, Any, Samples[R]]]: ...
-    def sample(
-        self,
-        n: int,
-        *,
-        method: str = "auto",
-        budget: int | None = None,
-        seconds: float | None = None,
-        standard_error: float | None = None,
-        seed: int = 0,
-        temperature: float = 1.0,
-        max_tokens: int | None = None,
-        checkers: Sequence[Checker] = (),
-        tree: PrefixTree | None = None,
-        progress: Callable[[RunProgress], None] | None = None,
-    ) -> Any:
+    def sample(self, n: int, **options: Any) -> Any:
         """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,
         or `await size.sample(9)("Ada")`. The draws are made in a thread."""
-        how = TypedDrawOptions(
-            n,
-            method,
-            budget,
-            seconds,
-            standard_error,
-            seed,
-            temperature,
-            max_tokens,
-            tuple(checkers),
-            tree,
-            progress,
-        )
-        sampler = Sampler(lambda *args, **kwargs: self._drawn(how, args, kwargs), self._said)
-        return sampler if self._parameters else sampler()
+        return self._sampler(self._drawn, n, options)
 
     async def _drawn(
-        self, how: TypedDrawOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Samples[Any]:
-        import asyncio
-
-        asked = self._asked
-        source = await self._asource(args, kwargs)
+        self, how: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Samples[R]:
+        asked, source = self._asked, await self._prompted(args, kwargs)
         return await asyncio.to_thread(drawn, asked.model(), asked.form, source, asked.options, how)
+
+    async def _prompted(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
+        running: Coroutine[Any, Any, Any] = self._asked.function(*self._bound, *arguments, **named)
+        try:
+            returned = await running
+        except FilledPrompt as filled:
+            returned = filled.prompt
+        return self._source(returned, arguments, named)
 
     @overload
     def __get__(self, instance: None, owner: type) -> AsyncTypedFunction[P, R]: ...
@@ -654,7 +540,28 @@ class AsyncTypedFunction(_Common[P, R]):
     ) -> AsyncTypedFunction[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an instance."""
-        return self if instance is None else AsyncTypedFunction(self._asked, (instance,))
+        return self._of(instance)
+
+
+def _items(asked: Asked, source: PromptSource) -> Iterator[Any]:
+    """Yield the items of a list as they close."""
+    progress, known, ended = asked.document(), 0, list[Result]()
+    for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
+        progress.add(piece)
+        items, known = progress.closed_items(known)
+        yield from items
+    _ended(asked, progress, ended[0])
+
+
+async def _aitems(asked: Asked, source: PromptSource) -> AsyncIterator[Any]:
+    """Yield the same in an event loop."""
+    progress, known, ended = asked.document(), 0, list[Result]()
+    async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
+        progress.add(piece)
+        items, known = progress.closed_items(known)
+        for item in items:
+            yield item
+    _ended(asked, progress, ended[0])
 
 
 def _ended(asked: Asked, progress: PartialDocument | PartialReply, result: Result) -> Partial[Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.engine.asking import ModelPrompts
-from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Result, Sampling, Usage
+from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import OptionError, UnsupportedError, fields_named
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
@@ -60,6 +60,7 @@ class Infilling:
 class Infiller:
     """A masked-diffusion model, and how it is asked."""
 
+    kind: Final = "infilling"
     lost: tuple[str, ...] = (
         "Streams: no part of a document is final before the whole is.",
         "Log-probabilities of tokens, and draws from the model's own distribution of documents.",
@@ -226,43 +227,6 @@ def no_stream() -> UnsupportedError:
         cure="Call the function for the whole, with list[T] in place of Iterator[T]; sg.infill(listen=...) "
         "tells each canvas.",
     )
-
-
-def check_options(options: TypedOptions) -> None:
-    """Raise OptionError for an option that infilling does not have."""
-    plain = Sampling()
-    for name in (*OF_TOKENS_BEFORE, "logit_bias", "strategy", "monitors", "banned", "repetition"):
-        if getattr(options.sampling, name) != getattr(plain, name):
-            raise OptionError(
-                f"{name} is about the next token behind those before it; slots are filled in any order.",
-                where="sampling",
-                cure="Leave it out; temperature and seed are there.",
-            )
-    if options.stop:
-        raise OptionError(
-            "A stop string ends a text that is written from left to right; slots are filled in any order.",
-            where="stop",
-            cure="Leave it out; the grammar says where the document ends.",
-        )
-    if options.thinking is not None:
-        raise OptionError(
-            "A masked-diffusion model writes no thoughts before the document.",
-            where="thinking",
-            cure="Leave it out, or give the type a field for them.",
-        )
-    for name in ("canonical", "healing"):
-        if getattr(options, name):
-            raise OptionError(
-                f"{name} is about texts that are written from left to right; slots are filled in any order.",
-                where=name,
-                cure="Leave it out.",
-            )
-    if options.speculation not in ("auto", "off"):
-        raise OptionError(
-            "Speculation guesses next tokens, and infilling has none.",
-            where="speculation",
-            cure='Leave it out; sg.Infilling(model, scheduler="freedave") saves passes of the model.',
-        )
 
 
 @lru_cache(maxsize=_MOST_MODELS)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from structgen.engine.models import check_folder
@@ -32,6 +32,7 @@ MOST_ENGINES = 4
 class Local:
     """An engine, and how its model is asked."""
 
+    kind: Final = "engine"
     lost: tuple[str, ...] = ()
     bound = "max_tokens"
 

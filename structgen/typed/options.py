@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Annotated, Any, Final, Literal, TypedDict
 
-from structgen.engine import checks
-from structgen.engine.requests import IN_SAMPLING, Sampling, redrawn
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import By, Instance, OneOf, Whole, check_fields
+from structgen.engine.requests import A_SAMPLING, IN_SAMPLING, Sampling, redrawn, with_strategy
+from structgen.engine.strategies.strategy import Strategy
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, unknown_option
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.speculation.speculation_options import Speculation, checked_speculation
+from structgen.tool_calls.tool_format import ToolFormat
 
 TARGETS: Final = ("schema", "response_model", "response_format", "output_type")
 """What other libraries call the type or schema of an answer."""
@@ -36,70 +39,96 @@ NAMED_ELSEWHERE: Final = {
 """Names that other libraries, or other functions of this one, give to options; and what to write here."""
 
 
+class _EachOptions(TypedDict, total=False):
+    """What calls with and without tools take; `sg.generate` says what each means."""
+
+    sampling: Sampling | None
+    strategy: Strategy | Sequence[Strategy]
+    max_tokens: int | None
+    attempts: int
+    outline: bool | None
+    chat: bool | None
+    timeout: float | None
+    policies: Mapping[str, Any] | None
+    speculation: str | Speculation
+    canonical: bool
+    healing: bool
+    stop: str | Sequence[str]
+    wrap: bool | None
+    choices: str
+
+
+class RunOptions(_EachOptions, total=False):
+    """The options of `sg.run` without tools."""
+
+    thinking: Thinking | None
+
+
+class CallOptions(_EachOptions, total=False):
+    """The options of `sg.generate`, and of `sg.run` with tools."""
+
+    thinking: Thinking | bool | Literal["auto"] | None
+    tool_choice: Any
+    parallel: bool | int | None
+    tool_format: str | ToolFormat | Any
+
+
+def _policies(where: str, policies: Any) -> Mapping[str, Any]:
+    """Return a mapping whose keys are options of `sg.json_schema`."""
+    if not isinstance(policies, Mapping):
+        raise OptionError(
+            f"policies is a {type(policies).__name__}.",
+            where=where,
+            cure='Pass a dict, such as policies={"max_string": 80}.',
+        )
+    known = list(inspect.signature(json_schema).parameters)[1:]
+    for name in policies:
+        if name not in known:
+            raise unknown_option("sg.json_schema", str(name), known, where=where)
+    return policies
+
+
+_A_THINKING = Instance(
+    Thinking, 'Pass sg.Thinking(until=..., max_tokens=...); True and "auto" are said beside tools.'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class TypedOptions:
     """Options of `sg.generate` and `sg.run`, with their defaults."""
 
-    sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))
-    max_tokens: int | None = None
-    attempts: int = 3
-    outline: bool | None = None
-    chat: bool | None = None
-    timeout: float | None = None
-    policies: Mapping[str, Any] | None = None
-    thinking: Thinking | None = None
-    speculation: str | Speculation = "auto"
-    stop: str | Sequence[str] = ()
-    wrap: bool | None = None
-    choices: str = "whole"
-    canonical: bool = False
-    healing: bool = False
+    sampling: Annotated[Sampling, A_SAMPLING] = field(default_factory=lambda: Sampling(temperature=0.0))
+    max_tokens: Annotated[int, Whole(1)] | None = None
+    attempts: Annotated[int, Whole(1)] = 3
+    outline: Annotated[bool | None, checks.flag] = None
+    chat: Annotated[bool | None, checks.flag] = None
+    timeout: Annotated[float | None, checks.seconds] = None
+    policies: Annotated[Mapping[str, Any], _policies] | None = None
+    thinking: Annotated[Thinking, _A_THINKING] | None = None
+    speculation: Annotated[str | Speculation, By(checked_speculation)] = "auto"
+    stop: Annotated[str | Sequence[str], checks.texts] = ()
+    wrap: Annotated[bool | None, checks.flag] = None
+    choices: Annotated[str, OneOf(CHOICES)] = "whole"
+    canonical: Annotated[bool, checks.switch] = False
+    healing: Annotated[bool, checks.switch] = False
 
     def __post_init__(self) -> None:
-        for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):
-            if value is None and name == "max_tokens":
-                continue
-            object.__setattr__(self, name, checks.whole(name, value, 1))
-        for name in ("canonical", "healing"):
-            object.__setattr__(self, name, checks.flag(name, getattr(self, name)) or False)
-        object.__setattr__(self, "timeout", checks.seconds("timeout", self.timeout))
-        object.__setattr__(self, "stop", checks.texts("stop", self.stop))
-        checks.flag("wrap", self.wrap)
-        if self.choices not in CHOICES:
-            raise OptionError(
-                f"choices={self.choices!r}.", where="choices", cure=f"Choose from {', '.join(CHOICES)}."
-            )
-        checked_speculation(self.speculation)
-        if not isinstance(self.thinking, Thinking | None):
-            raise OptionError(
-                f"thinking is a {type(self.thinking).__name__}.",
-                where="thinking",
-                cure='Pass sg.Thinking(until=..., max_tokens=...); True and "auto" are said beside tools.',
-            )
-        if not isinstance(self.sampling, Sampling):
-            raise OptionError(
-                f"sampling is a {type(self.sampling).__name__}.",
-                where="sampling",
-                cure="Pass sg.Sampling(temperature=..., seed=...).",
-            )
+        check_fields(self)
 
-        if self.policies is not None:
-            _check_policies(self.policies)
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> TypedOptions:
+        """Return the options of a call, which may name a `strategy` apart. Errors: OptionError."""
+        others = dict(given)
+        how = with_strategy(others.pop("sampling", None), others.pop("strategy", ()), 0.0)
+        return cls(how, **others)
 
     def sampling_of(self, attempt: int) -> Sampling:
         """Return how tokens are chosen at an attempt, from 0 (`redrawn`)."""
         return redrawn(self.sampling, attempt)
 
 
-def _check_policies(policies: Mapping[str, Any]) -> None:
-    """Raise OptionError unless all keys are options of `sg.json_schema`."""
-    if not isinstance(policies, Mapping):
-        raise OptionError(
-            f"policies is a {type(policies).__name__}.",
-            where="policies",
-            cure='Pass a dict, such as policies={"max_string": 80}.',
-        )
-    known = list(inspect.signature(json_schema).parameters)[1:]
-    for name in policies:
-        if name not in known:
-            raise unknown_option("sg.json_schema", str(name), known, where="policies")
+OPTION_DEFAULTS: Final = {
+    "strategy": (),
+    **{one.name: one.default for one in fields(TypedOptions) if one.default is not MISSING},
+}
+"""The defaults that `help` shows; those that are not here are None."""

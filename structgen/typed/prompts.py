@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from structgen.engine import checks
 from structgen.engine.asking import ModelQuestion, Prompt
+from structgen.engine.request_options import checks
 from structgen.engine.thinking import text_behind
 from structgen.errors import OptionError
 from structgen.typed.forms import WantedForm

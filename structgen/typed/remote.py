@@ -14,18 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Sampling, Usage
-from structgen.errors import OptionError, StructgenError, UnsupportedError, ValidatorError
+from structgen.engine.request_options.contradictions import refuse
+from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
+from structgen.errors import StructgenError, UnsupportedError, ValidatorError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
+from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, read_reply
@@ -54,6 +56,7 @@ _URL_CURE = "Check that the URL is that of an OpenAI-compatible server: it mostl
 class Remote:
     """A model on a server."""
 
+    kind: Final = "server"
     lost = LOST
     bound = "max_tokens"
 
@@ -105,7 +108,7 @@ class Remote:
     def _body(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
     ) -> dict[str, Any]:
-        check_options(options, form)
+        refuse(OF_SERVER_FORMS, options, form)
         how = options.sampling_of(attempt)
         body: dict[str, Any] = {
             "model": self.name,
@@ -125,12 +128,6 @@ class Remote:
         if how.logit_bias:
             body["logit_bias"] = {str(token): bias for token, bias in dict(how.logit_bias).items()}
         if options.stop:
-            if form.grammar is not None:
-                raise OptionError(
-                    "A stop string would cut a document short.",
-                    where="stop",
-                    cure="Leave it out, or return str.",
-                )
             body["stop"] = list(options.stop)
         if options.timeout is not None:
             body["timeout"] = options.timeout
@@ -528,38 +525,6 @@ class _Arriving:
                 cure="Call the function itself, without .stream, or ask for the document alone.",
             )
         return result, ""
-
-
-def check_options(options: TypedOptions, form: WantedForm | None = None) -> None:
-    """Raise OptionError for an option that servers do not have."""
-    if form is not None and form.tools is not None and form.tools.thinking is not False:
-        raise OptionError(
-            "thinking cannot be had from a server.",
-            where="thinking",
-            cure="Leave it out: what a server sends of thoughts is in reply.thinking.",
-        )
-    how, plain = options.sampling, Sampling()
-    for name in "top_k min_p repetition_penalty min_tokens strategy monitors banned repetition".split():
-        if getattr(how, name) != getattr(plain, name):
-            raise OptionError(f"{name} is not in OpenAI's protocol.", where="sampling", cure="Leave it out.")
-    for name in ("thinking", "policies", "chat"):
-        if getattr(options, name) is not None:
-            raise OptionError(
-                f"{name} cannot be had from a server.", where=name, cure="Leave it out, or use an engine."
-            )
-    for name in ("canonical", "healing"):
-        if getattr(options, name):
-            raise OptionError(
-                f"A server chooses its tokens itself, so {name} cannot be had from it.",
-                where=name,
-                cure="Leave it out, or use an engine.",
-            )
-    if options.speculation != "auto":
-        raise OptionError(
-            "Whether a server speculates is the server's own affair.",
-            where="speculation",
-            cure="Leave it out, or use an engine.",
-        )
 
 
 def _document(form: WantedForm, text: str) -> str | None:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from structgen.core.grammar import Grammar
 from structgen.engine.asking import Message
-from structgen.engine.requests import Sampling, with_strategy
-from structgen.engine.strategies.strategy import Strategy
-from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, options_named
 from structgen.schema.reading.policies import JSON_DUMPS
-from structgen.speculation.speculation_options import Speculation
-from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.forms import check_wrap, form_of, form_of_calls
+from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained, warn_if_shortened
-from structgen.typed.infilled import Infilling, is_infilling, no_calls
-from structgen.typed.options import NAMED_ELSEWHERE, TARGETS, TypedOptions
+from structgen.typed.infilled import Infilling, is_infilling
+from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions, RunOptions
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
-from structgen.typed.tool_use import ToolOptions, thinking_of
-from structgen.typed.writers import wrapping_of, writer_of
+from structgen.typed.writers import Preparation
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -38,21 +33,7 @@ def run(
     target: type[T],
     *,
     detailed: Literal[False] = False,
-    sampling: Sampling | None = None,
-    strategy: Strategy | Sequence[Strategy] = (),
-    max_tokens: int | None = None,
-    attempts: int = 3,
-    outline: bool | None = None,
-    chat: bool | None = None,
-    timeout: float | None = None,
-    policies: Mapping[str, Any] | None = None,
-    thinking: Thinking | None = None,
-    speculation: str | Speculation = "auto",
-    canonical: bool = False,
-    healing: bool = False,
-    stop: str | Sequence[str] = (),
-    wrap: bool | None = None,
-    choices: str = "whole",
+    **options: Unpack[RunOptions],
 ) -> T: ...
 @overload
 def run(
@@ -61,21 +42,7 @@ def run(
     target: type[T],
     *,
     detailed: Literal[True],
-    sampling: Sampling | None = None,
-    strategy: Strategy | Sequence[Strategy] = (),
-    max_tokens: int | None = None,
-    attempts: int = 3,
-    outline: bool | None = None,
-    chat: bool | None = None,
-    timeout: float | None = None,
-    policies: Mapping[str, Any] | None = None,
-    thinking: Thinking | None = None,
-    speculation: str | Speculation = "auto",
-    canonical: bool = False,
-    healing: bool = False,
-    stop: str | Sequence[str] = (),
-    wrap: bool | None = None,
-    choices: str = "whole",
+    **options: Unpack[RunOptions],
 ) -> Outcome[T]: ...
 @overload
 def run(
@@ -84,25 +51,8 @@ def run(
     target: None = None,
     *,
     tools: Iterable[Any],
-    tool_choice: Any = None,
-    parallel: bool | int | None = None,
-    tool_format: str | ToolFormat | Any = None,
     detailed: Literal[False] = False,
-    sampling: Sampling | None = None,
-    strategy: Strategy | Sequence[Strategy] = (),
-    max_tokens: int | None = None,
-    attempts: int = 3,
-    outline: bool | None = None,
-    chat: bool | None = None,
-    timeout: float | None = None,
-    policies: Mapping[str, Any] | None = None,
-    thinking: Thinking | bool | Literal["auto"] | None = None,
-    speculation: str | Speculation = "auto",
-    canonical: bool = False,
-    healing: bool = False,
-    stop: str | Sequence[str] = (),
-    wrap: bool | None = None,
-    choices: str = "whole",
+    **options: Unpack[CallOptions],
 ) -> Reply: ...
 @overload
 def run(
@@ -111,29 +61,14 @@ def run(
     target: Grammar | Mapping[str, Any] | object = None,
     *,
     tools: Iterable[Any] | None = None,
-    tool_choice: Any = None,
-    parallel: bool | int | None = None,
-    tool_format: str | ToolFormat | Any = None,
     detailed: bool = False,
-    sampling: Sampling | None = None,
-    strategy: Strategy | Sequence[Strategy] = (),
-    max_tokens: int | None = None,
-    attempts: int = 3,
-    outline: bool | None = None,
-    chat: bool | None = None,
-    timeout: float | None = None,
-    policies: Mapping[str, Any] | None = None,
-    thinking: Thinking | bool | Literal["auto"] | None = None,
-    speculation: str | Speculation = "auto",
-    canonical: bool = False,
-    healing: bool = False,
-    stop: str | Sequence[str] = (),
-    wrap: bool | None = None,
-    choices: str = "whole",
+    **options: Unpack[CallOptions],
 ) -> Any: ...
 @options_named(
     'sg.run("structgen/extract", "Ada is 36.", Person)',
     NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target"),
+    options=CallOptions,
+    defaults=OPTION_DEFAULTS,
 )
 def run(
     model: str | Path | Engine | Infilling | Server,
@@ -141,25 +76,8 @@ def run(
     target: Any = None,
     *,
     tools: Iterable[Any] | None = None,
-    tool_choice: Any = None,
-    parallel: bool | int | None = None,
-    tool_format: str | ToolFormat | Any = None,
     detailed: bool = False,
-    sampling: Sampling | None = None,
-    strategy: Strategy | Sequence[Strategy] = (),
-    max_tokens: int | None = None,
-    attempts: int = 3,
-    outline: bool | None = None,
-    chat: bool | None = None,
-    timeout: float | None = None,
-    policies: Mapping[str, Any] | None = None,
-    thinking: Thinking | bool | Literal["auto"] | None = None,
-    speculation: str | Speculation = "auto",
-    canonical: bool = False,
-    healing: bool = False,
-    stop: str | Sequence[str] = (),
-    wrap: bool | None = None,
-    choices: str = "whole",
+    **options: Unpack[CallOptions],
 ) -> Any:
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
 
@@ -178,44 +96,20 @@ def run(
     Errors: OptionError for a target of no known shape, or with keys that are not known;
     UnsupportedError for what is not offered; those of a typed function's call.
     """
-    asked_tools = ToolOptions(tools, tool_choice, parallel, tool_format)
-    asked_tools.check_given()
-    bounded, thoughts = thinking_of(thinking, asked_tools)
-    options = TypedOptions(
-        with_strategy(sampling, strategy, 0.0),
-        max_tokens,
-        attempts,
-        outline,
-        chat,
-        timeout,
-        policies,
-        bounded,
-        speculation,
-        stop,
-        wrap,
-        choices,
-        canonical=canonical,
-        healing=healing,
-    )
-    writer = writer_of(model, options)
+    asked = Preparation(model, tools, options)
     name = str(model) if isinstance(model, str | Path) else model.name
     # what the embedded models were trained to write, and what sg.infill fills
     as_dumps = name.startswith("structgen/") or is_infilling(model)
     usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
-    if tools is None:
-        form = form_of(target, policies, usual, wrapping_of(model, wrap))
-        check_wrap(form, wrap)
-    elif is_infilling(model):
-        raise no_calls()
-    else:
-        form = form_of_calls(asked_tools, thoughts, options, Reply if target is None else target)
+    wanted = Reply if target is None and tools is not None else target
+    form = asked.form(wanted, partial(form_of, usual=usual))
     if form.items:
         raise OptionError(
             "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."
         )
-    answering = writer()
-    outcome = obtained(answering, form, given_source(prompt), options, detailed=detailed)
+    writer = asked.writer()
+    outcome = obtained(writer, form, given_source(prompt), asked.options, detailed=detailed)
     if detailed:
         return outcome
-    warn_if_shortened("sg.run", answering, outcome.result)
+    warn_if_shortened("sg.run", writer, outcome.result)
     return outcome.value

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from structgen.engine import checks
-from structgen.engine.requests import Sampling
+from structgen.engine.request_options import checks
 from structgen.errors import OptionError, fields_named
-from structgen.typed.options import TypedOptions
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
@@ -83,24 +81,6 @@ class Server:
                     where="leave_out",
                     cure=f"Choose from {', '.join(_OPTIONAL)}; max_tokens_field=None leaves out max_tokens.",
                 )
-
-    def check_options(self, options: TypedOptions) -> None:
-        """Raise OptionError for an option that would go along in a field that is left out."""
-        how, plain = options.sampling, TypedOptions().sampling
-        given = {"temperature": how.temperature != plain.temperature, "seed": how.seed != Sampling().seed}
-        for field in self.leave_out:
-            if given.get(field):
-                raise OptionError(
-                    f"{field} is given, and sg.Server leaves it out.",
-                    where=field,
-                    cure="Take it out of one of them.",
-                )
-        if options.max_tokens is not None and self.max_tokens_field is None:
-            raise OptionError(
-                "max_tokens is given, and sg.Server has no field for it.",
-                where="max_tokens",
-                cure='Leave it out, or write max_tokens_field="max_completion_tokens".',
-            )
 
 
 def server_of(name: str) -> Server:

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from structgen.errors import OptionError, UnsupportedError
+from structgen.engine.request_options.contradictions import refuse
+from structgen.errors import unknown_option
 from structgen.typed.forms import WantedForm
-from structgen.typed.infilled import Infiller
 from structgen.typed.local import Local
+from structgen.typed.missing_options import OF_DRAWS
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
-    from structgen.sampling.checkers import Checker
-    from structgen.sampling.run_limits import RunProgress
     from structgen.sampling.samples import Samples
-    from structgen.sampling.tree import PrefixTree
 
 P = ParamSpec("P")
 D = TypeVar("D")
-
-
-@dataclass(frozen=True, slots=True)
-class TypedDrawOptions:
-    """How draws are made: the options of `sg.sample`, by its names."""
-
-    n: int
-    method: str = "auto"
-    budget: int | None = None
-    seconds: float | None = None
-    standard_error: float | None = None
-    seed: int = 0
-    temperature: float = 1.0
-    max_tokens: int | None = None
-    """None: as many as a call of the function has."""
-    checkers: tuple[Checker, ...] = ()
-    tree: PrefixTree | None = None
-    progress: Callable[[RunProgress], None] | None = None
 
 
 class Sampler(Generic[P, D]):
@@ -55,86 +35,34 @@ class Sampler(Generic[P, D]):
         return f"<Sampler of {self._said}: call it with these arguments>"
 
 
-def _checked(writer: object, form: WantedForm, options: TypedOptions) -> Local:
-    """Return the writer as an engine of this process.
+def check_names(given: Mapping[str, Any]) -> None:
+    """Raise OptionError for an option of draws that there is not."""
+    from structgen.sampling.sample import TypedSampleOptions  # start-up: few functions are drawn from
 
-    Raises UnsupportedError for infilling, a server, items one by one, free text and thoughts: of none of
-    these is the law that `sg.sample` draws from.
-    """
-    if isinstance(writer, Infiller):
-        raise UnsupportedError(
-            "A masked-diffusion model gives no probabilities of whole documents, so its own distribution "
-            "cannot be drawn from.",
-            keyword="sample",
-            where="model",
-            cure="Call the function with sampling=sg.Sampling(temperature=1.0, seed=...) for each draw, "
-            "or use a causal model.",
-        )
-    if not isinstance(writer, Local):
-        raise UnsupportedError(
-            "A server gives texts, not the probability of each token behind each prefix, so the model's own "
-            "distribution cannot be drawn from.",
-            keyword="openai:",
-            where="model",
-            cure="Load the model in this process: a folder, structgen/extract, or an sg.Engine.",
-        )
-    if form.items:
-        raise UnsupportedError(
-            "A draw is a whole document, and an Iterator hands out its items one by one.",
-            keyword="Iterator",
-            where="return",
-            cure="Annotate list[T].",
-        )
-    if form.tools is not None:
-        raise UnsupportedError(
-            "Draws of a typed function are documents, and replies that may call tools are texts.",
-            keyword="tools",
-            where="return",
-            cure="Draw from sg.sample(model, prompt, sg.tools(...), n), and read with sg.parse_calls.",
-        )
-    if form.grammar is None:
-        raise UnsupportedError(
-            "Free text is not conditioned on anything: the model's own texts are draws already.",
-            keyword="str",
-            where="return",
-            cure="Annotate a type that has a schema, or call the function with a temperature of 1.",
-        )
-    if options.thinking is not None:
-        raise OptionError(
-            "Draws have no thoughts before the document.", where="thinking", cure="Leave thinking out."
-        )
-    return writer
+    known = ["max_tokens", *TypedSampleOptions.__annotations__]
+    for name in given:
+        if name not in known:
+            raise unknown_option("sample", name, known)
 
 
 def drawn(
-    writer: object, form: WantedForm, source: PromptSource, options: TypedOptions, how: TypedDrawOptions
+    writer: Writer, form: WantedForm, source: PromptSource, options: TypedOptions, how: Mapping[str, Any]
 ) -> Samples[Any]:
-    """Return objects drawn from the model's distribution of documents that the type accepts.
+    """Return objects drawn from the model's distribution of documents that the type accepts. `how`: `n` and
+    other options of `sg.sample`; without max_tokens, those of a call count.
 
     Raises UnsupportedError for what has no such distribution, and what `sg.sample` raises.
     """
     from structgen.sampling.sample import sample
     from structgen.sampling.types import TypedGrammar
 
-    local = _checked(writer, form, options)
-    request = local.request(form, source, options)
-    assert form.grammar is not None and form.reader is not None
+    refuse(OF_DRAWS, options, form, writer.kind)
+    assert isinstance(writer, Local) and form.grammar is not None and form.reader is not None
+    request = writer.request(form, source, options)
     # The documents of the function's policies, read and checked as the type has it.
+    grammar = TypedGrammar(form.reader, form.grammar)
+    most = {"max_tokens": request.most_tokens} if how.get("max_tokens") is None else {}
     found: Samples[Any] = sample(
-        local.engine,
-        request.prompt,
-        TypedGrammar(form.reader, form.grammar),
-        how.n,
-        method=how.method,
-        budget=how.budget,
-        seconds=how.seconds,
-        standard_error=how.standard_error,
-        seed=how.seed,
-        temperature=how.temperature,
-        max_tokens=request.most_tokens if how.max_tokens is None else how.max_tokens,
-        checkers=how.checkers,
-        tree=how.tree,
-        name=local.name,
-        progress=how.progress,
+        writer.engine, request.prompt, grammar, **{**how, **most, "name": writer.name}
     )
     return found

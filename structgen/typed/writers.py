@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from structgen.engine.asking import ModelPrompts
+from structgen.engine.request_options.contradictions import refuse
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.forms import WantedForm
-from structgen.typed.infilled import Infilling, check_options, infiller_of, is_infilling
+from structgen.typed.forms import WantedForm, check_wrap, form_of_calls
+from structgen.typed.infilled import Infilling, infiller_of, is_infilling, no_calls
 from structgen.typed.local import Local, check_name, local_model
+from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.servers import Server, server_of
+from structgen.typed.tool_use import ToolOptions, thinking_of
 from structgen.typed.wrapping import Wrapping
 
 
 class Writer(Protocol):
     """Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
     where another attempt may help."""
+
+    @property
+    def kind(self) -> Literal["engine", "infilling", "server"]:
+        """What it writes with."""
+        ...
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -90,23 +98,23 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     if isinstance(model, str) and model.startswith("openai:"):
         model = server_of(model)
     if isinstance(model, Server):
-        from structgen.typed import remote  # start-up: most models are no servers
+        from structgen.typed.remote import Remote  # start-up: most models are no servers
 
-        remote.check_options(options)
-        model.check_options(options)
-        asked = remote.Remote(model)
+        refuse(OF_SERVERS, options)
+        refuse(OF_SERVER_FIELDS, options, model)
+        asked = Remote(model)
         return lambda: asked
     if isinstance(model, str | Path):
         name = str(model)
         check_name(name)
         if is_infilling(name):
-            check_options(options)
+            refuse(OF_INFILLING, options)
             return lambda: infiller_of(name)
         return lambda: local_model(name)
     if isinstance(model, Infilling):
         if model.name:
             check_name(model.name)
-        check_options(options)
+        refuse(OF_INFILLING, options)
         filler = infiller_of(model)
         return lambda: filler
     from structgen.engine import Engine
@@ -127,3 +135,31 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         where="model",
         cure=cure,
     )
+
+
+class Preparation:
+    """What the options of a typed function, or of `sg.run`, say: which text of which model is wanted, and how
+    it is made."""
+
+    def __init__(self, model: object, tools: Any, given: Mapping[str, Any]) -> None:
+        """`given`: `options.CallOptions`. Errors: those of `writer_of`, `TypedOptions` and `ToolOptions`;
+        UnsupportedError for tools with infilling."""
+        others = dict(given)
+        names = ("tool_choice", "parallel", "tool_format")
+        self._tools = ToolOptions(tools, *(others.pop(name, None) for name in names))
+        self._tools.check_given()
+        others["thinking"], self._thoughts = thinking_of(others.get("thinking"), self._tools)
+        self.options = TypedOptions.read(others)
+        self.writer = writer_of(model, self.options)
+        if tools is not None and is_infilling(model):
+            raise no_calls()
+        self._wrapping = wrapping_of(model, self.options.wrap)
+
+    def form(self, target: Any, read: Callable[..., WantedForm]) -> WantedForm:
+        """Return the form of what is wanted: `read` is `form_of` or `form_of_type`, and not asked where there
+        are tools. Errors: its own, and those of `form_of_calls`."""
+        if self._tools.tools is not None:
+            return form_of_calls(self._tools, self._thoughts, self.options, target)
+        form = read(target, self.options.policies, wrap=self._wrapping)
+        check_wrap(form, self.options.wrap)
+        return form

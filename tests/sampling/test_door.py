@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import itertools
 import json
@@ -16,7 +17,7 @@ from exact import Bigram, tokenizer
 
 import structgen as sg
 from structgen.sampling.methods import METHODS
-from structgen.sampling.sample import SampleOptions, sample
+from structgen.sampling.sample import SampleOptions, SampleSettings, sample
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -81,15 +82,16 @@ def test_a_prompt_that_is_none_is_refused(prompt):
 
 
 def test_the_typed_options_are_the_keywords():
-    """The overloads name the keywords in a TypedDict, the function itself names them one by one."""
-    keywords = inspect.signature(sample).parameters.values()
-    assert [one.name for one in keywords if one.kind is one.KEYWORD_ONLY] == list(
-        SampleOptions.__annotations__
-    )
+    """Type checkers read a TypedDict, the function a dataclass that checks them."""
+    named = [one.name for one in dataclasses.fields(SampleSettings)]
+    assert named == ["n", *SampleOptions.__annotations__]
+    shown = inspect.signature(sample).parameters
+    assert all(shown[name].kind is inspect.Parameter.KEYWORD_ONLY for name in SampleOptions.__annotations__)
+    assert shown["max_tokens"].default == 256
 
 
-def test_a_keyword_that_does_not_exist_is_a_type_error():
-    with pytest.raises(TypeError, match="metod"):
+def test_a_keyword_that_does_not_exist_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(sg.OptionError, match=r"no option 'metod'\. Write method=\."):
         draw(metod="cars")
 
 

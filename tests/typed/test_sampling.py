@@ -131,7 +131,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
         "progress": print,
     }
     verdict.sample(7, checkers=[checker], **options)  # type: ignore[call-overload]
-    assert seen == {**options, "n": 7, "checkers": (checker,), "name": MODEL}
+    assert seen == {**options, "n": 7, "checkers": [checker], "name": MODEL}
 
 
 def test_a_tree_keeps_what_was_learnt() -> None:
@@ -180,5 +180,10 @@ def test_what_has_no_such_law_is_refused(function: Any, options: Any, said: str)
 def test_options_that_mean_nothing_are_refused() -> None:
     with pytest.raises(sg.OptionError, match="temperature"):
         verdict.sample(3, temperature=0)
-    with pytest.raises(TypeError, match="top_p"):
-        verdict.sample(3, top_p=0.9)  # type: ignore[call-overload]
+    with pytest.raises(sg.OptionError, match=r"sample has no option 'metod'\. Write method=\."):
+        lamps.sample(3, metod="cars")  # type: ignore[call-arg]
+
+
+def test_a_truncation_of_the_law_is_an_option_of_draws() -> None:
+    found = verdict.sample(20, top_k=1, seed=4)
+    assert len(set(found.texts)) == 1

@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from structgen.engine import checks
 from structgen.engine.composed_models.byte_frontier import ByteFrontier, Covering, TokenRanges
 from structgen.engine.composed_models.byte_trie import ByteTrie, Places, TrieNode, Walks
 from structgen.engine.composed_models.parts import GivenPart, part_of
 from structgen.engine.model_protocol import Released
+from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import Floats, ModelRows, numbers
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import options_named

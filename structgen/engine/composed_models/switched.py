@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structgen.engine import checks
 from structgen.engine.composed_models.parts import GivenPart, part_of, read_on
 from structgen.engine.model_protocol import Model, Released
+from structgen.engine.request_options import checks
 from structgen.errors import OptionError, options_named
 
 _FROM_LAW = -1.0

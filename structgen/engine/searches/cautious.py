@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from structgen.core.events import EventKind, TerminalKind
-from structgen.engine import checks
 from structgen.engine.model_protocol import Model
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace, entropy
 from structgen.engine.strategies.json_events import events_since
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
@@ -25,7 +26,6 @@ from structgen.errors import fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
 _STOPS: Final = tuple(b".,\n?!:;)]}"[at : at + 1] for at in range(10))
-_NATS: Final = (0.0, 1e6, "nats, from 0")
 
 
 @fields_named("sg.Cautious(trials=10)")
@@ -35,16 +35,15 @@ class Cautious(SearchStrategy, Planner):
 
     name: ClassVar[str] = "cautious"
     draws: ClassVar[bool] = True
-    trials: int = 10
+    trials: Annotated[int, Whole(1, 1024)] = 10
     """The most continuations; 1 is plain drawing."""
-    low: float = 0.01
+    low: Annotated[float, Number(0.0, 1e6, "nats, from 0")] = 0.01
     """The entropy, in nats, up to which one continuation is enough."""
     high: float = 1.5
     """The entropy from which on there are `trials`."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trials", checks.whole("trials", self.trials, 1, 1024))
-        object.__setattr__(self, "low", checks.number("low", self.low, *_NATS))
+        check_fields(self)
         takes = "nats, more than low"
         object.__setattr__(self, "high", checks.number("high", self.high, self.low + 1e-9, 1e6, takes))
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
-from structgen.engine import checks
 from structgen.engine.model_protocol import Model
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace, entropy
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
 from structgen.errors import fields_named
@@ -40,19 +40,16 @@ class PauseAndRerank(SearchStrategy, Planner):
 
     name: ClassVar[str] = "pause"
     is_greedy: ClassVar[bool] = True
-    tau: float = _EXTRACT_TAU
+    tau: Annotated[float, Number(0.0, 1e6, "nats, from 0, or infinity", math.inf)] = _EXTRACT_TAU
     """The entropy, in nats, above which to pause; infinity: never. The default is that of
     `structgen/extract`."""
-    beams: int = 3
+    beams: Annotated[int, Whole(1, 1024)] = 3
     """How many candidates; 1 is greedy."""
-    depth: int = 5
+    depth: Annotated[int, Whole(0)] = 5
     """How many tokens follow each candidate; 0 is greedy."""
 
     def __post_init__(self) -> None:
-        tau = checks.number("tau", self.tau, 0.0, 1e6, "nats, from 0, or infinity", math.inf)
-        object.__setattr__(self, "tau", tau)
-        object.__setattr__(self, "beams", checks.whole("beams", self.beams, 1, 1024))
-        object.__setattr__(self, "depth", checks.whole("depth", self.depth, 0))
+        check_fields(self)
 
     @staticmethod
     def learnt(engine: Engine, examples: Sequence[tuple[Request, str]]) -> PauseAndRerank:

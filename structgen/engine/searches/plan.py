@@ -15,12 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 
-from structgen.engine import checks
 from structgen.engine.model_protocol import Model
+from structgen.engine.request_options.checks import Whole
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import Tokens
 from structgen.engine.searches.rewards import RewardedSearch, Rewards
@@ -38,14 +38,10 @@ class Plan(RewardedSearch):
 
     name: ClassVar[str] = "plan"
     is_greedy: ClassVar[bool] = True
-    k: int = 3
+    k: Annotated[int, Whole(1)] = 3
     """How many tokens are tried after a prefix."""
-    rollouts: int = 256
+    rollouts: Annotated[int, Whole(1)] = 256
     """The most texts that are judged; 1 is greedy."""
-
-    def __post_init__(self) -> None:
-        k, rollouts = checks.whole("k", self.k, 1), checks.whole("rollouts", self.rollouts, 1)
-        self.checked(k=k, rollouts=rollouts)
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
         """Return what plans; it has the process of the reward."""

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
-from structgen.engine import checks
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.errors import OptionError
 from structgen.system.worker_process import NotStartedError, WorkerProcess
@@ -32,16 +32,14 @@ class RewardedSearch(SearchStrategy):
 
     reward: Reward | None = field(default=None, repr=False)
     """From the value of a JSON document, or from a text, to a number; must be given. 1 is the best."""
-    seconds: float = 1.0
+    seconds: Annotated[float, Number(1e-3, 1e6, "seconds, from 0.001")] = 1.0
     """The limit of one call of the reward."""
-    megabytes: int = 512
+    megabytes: Annotated[int, Whole(16)] = 512
     """Memory that the reward may take."""
     named: str = field(default="", init=False)
     """The name of the reward."""
 
-    def checked(self, **own: Any) -> None:
-        """Set checked options: those of a search, and the limits. Raises OptionError for a reward that cannot
-        be called, and for limits out of range."""
+    def __post_init__(self) -> None:
         if not callable(self.reward):
             kind = type(self.reward).__name__
             raise OptionError(
@@ -49,11 +47,8 @@ class RewardedSearch(SearchStrategy):
                 where="reward",
                 cure="Give a function from a value, or a text, to a number; in a command module:function.",
             )
-        seconds = checks.number("seconds", self.seconds, 1e-3, 1e6, "seconds, from 0.001")
-        megabytes = checks.whole("megabytes", self.megabytes, 16)
-        own |= {"seconds": seconds, "megabytes": megabytes, "named": named_reward(self.reward)}
-        for name, value in own.items():
-            object.__setattr__(self, name, value)
+        check_fields(self)
+        object.__setattr__(self, "named", named_reward(self.reward))
 
     def rewards(self) -> Rewards:
         """Return the rewards of a request; they have a process."""

@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import torch
 
-from structgen.engine import checks
 from structgen.engine.model_protocol import Model, ReadsEmbeddings
+from structgen.engine.request_options import checks
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, fields_named
@@ -41,26 +42,19 @@ class Superposed(SearchStrategy):
 
     name: ClassVar[str] = "superposed"
     is_greedy: ClassVar[bool] = True
-    k: int = 3
+    k: Annotated[int, Whole(1, 1024)] = 3
     """How many drafts; 1 is greedy."""
-    texts: str | Sequence[str] = field(default=(), repr=False)
+    texts: Annotated[str | Sequence[str], checks.texts] = field(default=(), repr=False)
     """Texts whose n-grams say how a draft goes on; without them p alone counts. Kept as a tuple."""
-    a: float = 0.02
+    a: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.02
     """The weight of the n-grams, 0 to 1; fitted to `structgen/extract`. The paper's, for Llama 2, is 0.54."""
-    candidates: int = 9
+    candidates: Annotated[int, Whole(1)] = 9
     """How many tokens of each draft are looked at."""
-    temperature: float = 0.06
+    temperature: Annotated[float, Number(1e-6, 1e6, "a number above 0")] = 0.06
     """Of the law in the scores; the paper's."""
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("k", checks.whole("k", self.k, 1, 1024)),
-            ("texts", checks.texts("texts", self.texts)),
-            ("a", checks.number("a", self.a, 0.0, 1.0, "a number from 0 to 1")),
-            ("candidates", checks.whole("candidates", self.candidates, 1)),
-            ("temperature", checks.number("temperature", self.temperature, 1e-6, 1e6, "a number above 0")),
-        ):
-            object.__setattr__(self, name, value)
+        check_fields(self)
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
         """Return what plans. Cost: some microseconds for each token of the texts, once for the latest few of

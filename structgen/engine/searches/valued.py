@@ -12,13 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from structgen.engine import checks
 from structgen.engine.draft_models import SharedModel, shared_model
 from structgen.engine.model_protocol import Model
+from structgen.engine.request_options.checks import Number, Whole
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.engine.searches.rewards import RewardedSearch, Rewards
@@ -27,7 +27,7 @@ from structgen.engine.strategies.strategy import (
     GivenModel,
     Planner,
     Scores,
-    check_given_model,
+    given_model,
     log_softmax,
 )
 from structgen.errors import fields_named
@@ -40,24 +40,14 @@ class Valued(RewardedSearch):
     """Tokens by their probability and by the reward of the texts behind them."""
 
     name: ClassVar[str] = "valued"
-    alpha: float = 0.2
+    alpha: Annotated[float, Number(1e-9, 1e9, "a number above 0, or infinity", math.inf)] = 0.2
     """How much reward a nat of probability is worth; infinity: plain decoding."""
-    k: int = 10
+    k: Annotated[int, Whole(1)] = 10
     """How many tokens are tried at a place."""
-    continuations: int = 1
+    continuations: Annotated[int, Whole(1, 65_536)] = 1
     """Texts behind each; more than one need a temperature above 0."""
-    baseline: GivenModel | None = None
+    baseline: Annotated[GivenModel, given_model] | None = None
     """The model that continues, with the same tokenizer; None: the model itself."""
-
-    def __post_init__(self) -> None:
-        takes = "a number above 0, or infinity"
-        if self.baseline is not None:
-            check_given_model("baseline", self.baseline)
-        self.checked(
-            alpha=checks.number("alpha", self.alpha, 1e-9, 1e9, takes, math.inf),
-            k=checks.whole("k", self.k, 1),
-            continuations=checks.whole("continuations", self.continuations, 1, 65_536),
-        )
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
         """Load the baseline, and return what decides; it has the process of the reward. Raises OptionError

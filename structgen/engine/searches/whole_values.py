@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.model_protocol import Model, TakesBack
+from structgen.engine.request_options import checks
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, listed

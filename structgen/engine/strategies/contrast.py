@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from structgen.engine import checks
+from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import (
     GivenPrompt,
     Mixture,
@@ -37,13 +37,13 @@ class Contrast(Mixture):
     """Less of what a prompt without examples would have too, where the model is unsure."""
 
     name: ClassVar[str] = "contrast"
-    lame: GivenPrompt | None = None
+    lame: Annotated[GivenPrompt, given_prompt] | None = None
     """The prompt without its examples; must be given. It is read as the prompt is."""
-    weight: float = 0.5
+    weight: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 0.5
     """How much of the difference is added; 0 changes nothing. Not from the paper."""
-    gate: float = 0.8
+    gate: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.8
     """Contrast where the sum of the squared probabilities of allowed tokens is below it; 0: never."""
-    floor: float = 0.1
+    floor: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
     """The least probability of a token that stays, as a share of the likeliest one's."""
 
     def __post_init__(self) -> None:
@@ -53,13 +53,7 @@ class Contrast(Mixture):
                 where="lame",
                 cure='Give lame="the prompt without its examples".',
             )
-        for name, value in (
-            ("lame", given_prompt("lame", self.lame)),
-            ("weight", checks.number("weight", self.weight, 0.0, 100.0, "a number from 0 to 100")),
-            ("gate", checks.number("gate", self.gate, 0.0, 1.0, "a number from 0 to 1")),
-            ("floor", checks.number("floor", self.floor, 0.0, 1.0, "a number from 0 to 1")),
-        ):
-            object.__setattr__(self, name, value)
+        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from structgen.engine import checks
+from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import GivenPrompt, Mixture, Scores, Second, bounded, given_prompt
 from structgen.errors import fields_named
 
@@ -22,16 +22,14 @@ class Guidance(Mixture):
     """More of what the prompt has and `without` has not."""
 
     name: ClassVar[str] = "guidance"
-    without: GivenPrompt = ""
+    without: Annotated[GivenPrompt, given_prompt] = ""
     """The other prompt: the prompt without a part of it, or "" (for token ids: at least one). It is read as
     the prompt is, with outline and chat template."""
-    scale: float = 1.5
+    scale: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 1.5
     """1 is the prompt's own law, 0 the other's; the paper's best is 2."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "without", given_prompt("without", self.without))
-        scale = checks.number("scale", self.scale, 0.0, 100.0, "a number from 0 to 100")
-        object.__setattr__(self, "scale", scale)
+        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
-from structgen.engine import checks
+from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 from structgen.errors import fields_named
 
@@ -34,15 +34,13 @@ class Mirostat(Narrowing):
     name: ClassVar[str] = "mirostat"
     draws: ClassVar[bool] = True
     truncates: ClassVar[bool] = True
-    tau: float = 3.0
+    tau: Annotated[float, Number(1e-6, 1e6, "bits, from 0.000001, or infinity", math.inf)] = 3.0
     """The mean surprise of the tokens that are a choice, in bits; infinity drops no token."""
-    eta: float = 0.1
+    eta: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
     """How much of the error of a token changes the bound."""
 
     def __post_init__(self) -> None:
-        tau = checks.number("tau", self.tau, 1e-6, 1e6, "bits, from 0.000001, or infinity", math.inf)
-        object.__setattr__(self, "tau", tau)
-        object.__setattr__(self, "eta", checks.number("eta", self.eta, 0.0, 1.0, "a number from 0 to 1"))
+        check_fields(self)
 
     def begin(self, prompt: Sequence[int]) -> MirostatState:
         """Return the state of a text, with the bound 2 tau."""

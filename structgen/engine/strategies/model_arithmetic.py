@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from structgen.engine import checks
+from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import (
     GivenModel,
     Mixture,
     Scores,
     Second,
     bounded,
-    check_given_model,
+    given_model,
     without_unlikely,
 )
 from structgen.errors import fields_named
@@ -31,17 +31,13 @@ class ContrastiveDecoding(Mixture):
     `floor` of the likeliest one's probability."""
 
     name: ClassVar[str] = "contrastive"
-    small: GivenModel | None = None
+    small: Annotated[GivenModel | None, given_model] = None
     """The small model; must be given: a name or a folder, or a pair of a model object and its tokenizer."""
-    weight: float = 0.5
-    floor: float = 0.1
+    weight: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 0.5
+    floor: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
 
     def __post_init__(self) -> None:
-        check_given_model("small", self.small)
-        weight = checks.number("weight", self.weight, 0.0, 100.0, "a number from 0 to 100")
-        object.__setattr__(self, "weight", weight)
-        floor = checks.number("floor", self.floor, 0.0, 1.0, "a number from 0 to 1")
-        object.__setattr__(self, "floor", floor)
+        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:
@@ -59,18 +55,15 @@ class ProxyTuning(Mixture):
     """What tuning changed in a small model, added to the law of the model."""
 
     name: ClassVar[str] = "proxy"
-    tuned: GivenModel | None = None
+    tuned: Annotated[GivenModel | None, given_model] = None
     """The small model that was tuned; must be given, as `ContrastiveDecoding.small`."""
-    untuned: GivenModel | None = None
+    untuned: Annotated[GivenModel | None, given_model] = None
     """The same one before it was tuned; must be given."""
-    weight: float = 1.0
+    weight: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 1.0
     """How much of the difference is added; 0 changes nothing."""
 
     def __post_init__(self) -> None:
-        check_given_model("tuned", self.tuned)
-        check_given_model("untuned", self.untuned)
-        weight = checks.number("weight", self.weight, 0.0, 100.0, "a number from 0 to 100")
-        object.__setattr__(self, "weight", weight)
+        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
 from structgen.core.events import EventKind, TerminalKind
-from structgen.engine import checks
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.strategies.json_events import events_since
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 from structgen.errors import fields_named
@@ -41,15 +41,13 @@ class Momentum(Narrowing):
 
     name: ClassVar[str] = "momentum"
     is_greedy: ClassVar[bool] = True
-    alpha: float = 0.2
+    alpha: Annotated[float, Number(0.0, 1e6, "a number from 0 to 1,000,000")] = 0.2
     """How much probability a unit of resistance costs; 0 is greedy."""
-    k: int = 5
+    k: Annotated[int, Whole(1)] = 5
     """How many of the likeliest tokens are candidates."""
 
     def __post_init__(self) -> None:
-        alpha = checks.number("alpha", self.alpha, 0.0, 1e6, "a number from 0 to 1,000,000")
-        object.__setattr__(self, "alpha", alpha)
-        object.__setattr__(self, "k", checks.whole("k", self.k, 1))
+        check_fields(self)
 
     def begin(self, prompt: Sequence[int]) -> MomentumState:
         """Return the state of a text. Cost: some microseconds for each token of the prompt."""

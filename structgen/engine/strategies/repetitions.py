@@ -26,11 +26,11 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from structgen.core.events import EventLog, JsonError
 from structgen.core.matcher import Matcher
-from structgen.engine import checks
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.errors import fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 
@@ -86,21 +86,19 @@ class Repetitions:
     ones 128 times, or twice the `length`.
     """
 
-    length: int = 256
+    length: Annotated[int, Whole(32)] = 256
     """The characters of a run, at least. In JSON the run may be of a string, a key, or items of a list."""
-    times: int = 20
+    times: Annotated[int, Whole(2)] = 20
     """How often the period of the run is repeated, at least."""
-    digits: int = 17
+    digits: Annotated[int, Whole(1)] = 17
     """The significant digits of a number in JSON; more where its schema names a number of more digits. An
     integer of 64 bits may have more, unless its last digits repeat a short period."""
-    share: float = 0.5
+    share: Annotated[float, Number(0, 1, "a number from 0 to 1")] = 0.5
     """Where `max_tokens` is at most `length`, a run is long enough, too, if it takes this share of them (0:
     never). Codes, digits in JSON, signs alone and rows of numbers are left out."""
 
     def __post_init__(self) -> None:
-        for name, least in (("length", 32), ("times", 2), ("digits", 1)):
-            object.__setattr__(self, name, checks.whole(name, getattr(self, name), least))
-        object.__setattr__(self, "share", checks.number("share", self.share, 0, 1, "a number from 0 to 1"))
+        check_fields(self)
 
     def needed(self, period: bytes, last: int = 0) -> int:
         """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the

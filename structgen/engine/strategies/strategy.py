@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.errors import OptionError
 
 if TYPE_CHECKING:
@@ -151,8 +151,7 @@ class NarrowingState(ABC):
 
 
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
-    """Return the strategies of one request as a tuple. Raises OptionError for what is none, and for two that
-    exclude one another."""
+    """Return the strategies of one request as a tuple. Raises OptionError for what is none."""
     given = (value,) if isinstance(value, Strategy) else value
     if not isinstance(given, Sequence) or not all(isinstance(one, Strategy) for one in given):
         raise OptionError(
@@ -160,56 +159,7 @@ def checked_strategies(value: Any) -> tuple[Strategy, ...]:
             where="strategy",
             cure="Give one, such as sg.Mirostat(), or a tuple of them (docs/strategies.md).",
         )
-    for kind, why in (
-        (Mixture, "each makes another law of the model's own"),
-        (Narrowing, "each decides alone which of the allowed tokens stay"),
-    ):
-        same = [one.name for one in given if isinstance(one, kind)]
-        if len(same) > 1:
-            raise OptionError(
-                f"{same[0]} and {same[1]} exclude one another: {why}.", where="strategy", cure="Give one."
-            )
-    looking = [one.name for one in given if isinstance(one, SearchStrategy)]
-    if looking and len(given) > 1:
-        other = next((one.name for one in given if one.name not in looking), looking[-1])
-        raise OptionError(
-            f"{looking[0]} and {other} exclude one another: {looking[0]} reads ahead by the model's own law.",
-            where="strategy",
-            cure="Give one.",
-        )
     return tuple(given)
-
-
-def check_beside(
-    strategies: Sequence[Strategy], temperature: float, filters: Sequence[str], min_tokens: int
-) -> None:
-    """Raise OptionError for a strategy beside options of sampling that contradict it. `filters`: the names of
-    the truncations that are set."""
-    for one in strategies:
-        if one.is_greedy and temperature != 0:
-            raise OptionError(
-                f"{one.name} takes the best token and draws none.",
-                where="temperature",
-                cure="Give temperature=0.",
-            )
-        if one.draws and temperature == 0:
-            raise OptionError(
-                f"{one.name} is about draws, and nothing is drawn at temperature 0.",
-                where="temperature",
-                cure="Give a temperature above 0.",
-            )
-        if one.truncates and filters:
-            raise OptionError(
-                f"{one.name} is a truncation itself, and {filters[0]} another.",
-                where=filters[0],
-                cure="Leave one of them out.",
-            )
-        if isinstance(one, Mixture) and min_tokens:
-            raise OptionError(
-                f"{one.name} may drop all tokens but the end token.",
-                where="min_tokens",
-                cure="Leave one of them out.",
-            )
 
 
 def given_prompt(name: str, value: Any) -> GivenPrompt:
@@ -217,8 +167,8 @@ def given_prompt(name: str, value: Any) -> GivenPrompt:
     return checks.encodable(name, value) if isinstance(value, str) else checks.tokens(name, value)
 
 
-def check_given_model(name: str, value: Any) -> None:
-    """Raise OptionError for what names no model."""
+def given_model(name: str, value: Any) -> GivenModel:
+    """Return what names a model. Raises OptionError for what names none."""
     is_pair = isinstance(value, tuple) and len(value) == 2
     if not (isinstance(value, str | PathLike) and str(value)) and not is_pair:
         raise OptionError(
@@ -226,6 +176,8 @@ def check_given_model(name: str, value: Any) -> None:
             where=name,
             cure="Give its name or folder, or a pair of a model object and its tokenizer.",
         )
+    found: GivenModel = value
+    return found
 
 
 def bounded(scores: Scores) -> Scores:

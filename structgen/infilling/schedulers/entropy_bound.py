@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 

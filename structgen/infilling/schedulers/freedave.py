@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import Floats, Tokens
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import OptionError, options_named

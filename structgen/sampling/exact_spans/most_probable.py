@@ -21,12 +21,12 @@ import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.problem import Problem
-from structgen.sampling.sample import check
+from structgen.sampling.sample import SampleSettings
 from structgen.sampling.target import END, Prefix, Target
 from structgen.sampling.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer
@@ -100,7 +100,7 @@ def most_probable(
     pass, and memory for the likely tokens after each of them. Raises OptionError for an option that has no
     meaning here, StructgenError if the model's logits are not numbers.
     """
-    check(1, "auto", budget, None, None, 0, 1.0, max_tokens, {})
+    settings = SampleSettings(1, "auto", budget, max_tokens=max_tokens)
     k = checks.whole("k", k, 1, _MOST_TEXTS)
     together = checks.whole("together", together, 1)
     if tokenisation not in _TOKENISATIONS:
@@ -110,12 +110,12 @@ def most_probable(
             cure='Give "canonical" or "any".',
         )
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
-    ids = problem.ids(prompt, "prompt", int(max_tokens))
+    ids = problem.ids(prompt, "prompt", settings.max_tokens)
     (rows,) = problem.rows([ids])
-    target = problem.target(rows, 1.0, int(max_tokens), listed(checkers))
+    target = problem.target(rows, 1.0, settings.max_tokens, listed(checkers))
     search = _Search(target, k, is_canonical=tokenisation == "canonical")
     try:
-        is_over = search.run(math.inf if budget is None else int(budget), together)
+        is_over = search.run(math.inf if settings.budget is None else settings.budget, together)
         texts = [search.told(edge) for edge in search.best()]
     finally:
         target.close()

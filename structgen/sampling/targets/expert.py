@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.engine import checks
+from structgen.engine.request_options import checks
 from structgen.errors import OptionError
 from structgen.sampling.checkers import Written
 from structgen.sampling.problem import Problem

@@ -11,11 +11,12 @@ Sources: top-k Fan et al. 2018; top-p Holtzman et al. 2020; min-p Nguyen et al. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine import checks
+from structgen.engine.request_options.checks import Number, Whole, check_fields
 
 Floats = npt.NDArray[np.float64]
 _ROUNDING = 1e-12
@@ -26,17 +27,15 @@ _ROUNDING = 1e-12
 class Truncation:
     """Which tokens of a law stay. The options act one after another, in the order of the fields."""
 
-    top_k: int = 0
+    top_k: Annotated[int, Whole(0)] = 0
     """So many of the likeliest tokens; 0: all. Of equally likely tokens those with the smaller ids."""
-    top_p: float = 1.0
+    top_p: Annotated[float, Number(5e-324, 1.0, "a number above 0, at most 1")] = 1.0
     """The fewest likeliest tokens whose probabilities reach this."""
-    min_p: float = 0.0
+    min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
     """Those with at least this share of the greatest probability."""
 
     def __post_init__(self) -> None:
-        checks.whole("top_k", self.top_k, 0)
-        checks.number("top_p", self.top_p, 5e-324, 1.0, "a number above 0, at most 1")
-        checks.number("min_p", self.min_p, 0.0, 1.0, "a number from 0 to 1")
+        check_fields(self)
 
     @property
     def is_none(self) -> bool:

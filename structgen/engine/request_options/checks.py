@@ -1,22 +1,86 @@
 """Checks of options. Each returns the normalised value, or raises OptionError with a cure.
 
+A dataclass says its checks in its annotations: `k: Annotated[int, Whole(1)] = 3`, and with `| None` behind it
+where None is kept as it is. Its `__post_init__` calls `check_fields`.
 Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from structgen.errors import OptionError
 
-T = TypeVar("T")
+Check: TypeAlias = Callable[[str, Any], Any]
+"""From an option's name and its value to the value that is kept. Raises OptionError."""
 
 _GREATEST = 1.7e308
 _SHOWN = 60
 """The most characters of a wrong value in a message."""
+
+
+def check_fields(made: object) -> None:
+    """Check the fields of a new dataclass, in their order, and keep the normalised values. Raises OptionError
+    for the first that is wrong. Cost: some 200 ns beside each check."""
+    kind: Any = type(made)
+    for name, check, keeps_none in _checks_of(kind):
+        value = getattr(made, name)
+        if value is not None or not keeps_none:
+            object.__setattr__(made, name, check(name, value))
+
+
+@cache
+def _checks_of(kind: type) -> tuple[tuple[str, Check, bool], ...]:
+    """Return the fields of a class that have a check, the check, and whether None passes by it."""
+    return tuple(
+        (name, part.__metadata__[0], part is not hint)
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+        for part in (hint, *get_args(hint))
+        if get_origin(part) is Annotated
+    )
+
+
+def Whole(least: int | None = None, most: int | None = None) -> Check:
+    """Return the check of whole numbers between two inclusive bounds."""
+    return lambda name, value: whole(name, value, least, most)
+
+
+def Number(least: float, most: float, takes: str, besides: float | None = None) -> Check:
+    """Return the check of numbers as `number` has them."""
+    return lambda name, value: number(name, value, least, most, takes, besides)
+
+
+def Instance(kind: type | UnionType, cure: str) -> Check:
+    """Return the check of objects of a class, or of one of several. None is one of them where `kind` has
+    it."""
+
+    def check(name: str, value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=cure)
+
+    return check
+
+
+def OneOf(values: Sequence[str]) -> Check:
+    """Return the check of texts that are one of a few."""
+
+    def check(name: str, value: Any) -> str:
+        if isinstance(value, str) and value in values:
+            return value
+        raise OptionError(f"{name}={value!r}.", where=name, cure=f"Choose from {', '.join(values)}.")
+
+    return check
+
+
+def By(check: Callable[[Any], Any]) -> Check:
+    """Return the check of a function that knows the option's name."""
+    return lambda name, value: check(value)
 
 
 def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
@@ -55,6 +119,11 @@ def flag(name: str, value: Any) -> bool | None:
     return value
 
 
+def switch(name: str, value: Any) -> bool:
+    """Return True or False; False if it is not given."""
+    return flag(name, value) or False
+
+
 def seconds(name: str, value: Any) -> float | None:
     """Return seconds, or None for no limit."""
     takes = "seconds, at least 0, or None for no limit"
@@ -68,8 +137,10 @@ def text(name: str, value: Any) -> str:
     return encodable(name, value)
 
 
-def encodable(name: str, value: str) -> str:
-    """Return a text that UTF-8 can encode."""
+def encodable(name: str, value: Any) -> str:
+    """Return a text that UTF-8 can encode; it may be empty."""
+    if not isinstance(value, str):
+        raise _wrong(name, value, "a text")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -97,6 +168,11 @@ def refusal(name: str, value: Any) -> tuple[str, str] | None:
     if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(one, str) for one in value):
         raise _wrong(name, value, "a pair of texts, the answer and why it was refused")
     return encodable(name, value[0]), encodable(name, value[1])
+
+
+def prompt(name: str, value: Any) -> str | tuple[int, ...]:
+    """Return a prompt: a text that is not empty, or token ids."""
+    return text(name, value) if isinstance(value, str) else tokens(name, value)
 
 
 def tokens(name: str, value: Any) -> tuple[int, ...]:

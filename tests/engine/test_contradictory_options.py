@@ -1,0 +1,145 @@
+"""Every two options of a request either go together, or are refused with the place and the cure."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, Final
+
+import pytest
+
+pytest.importorskip("torch")
+
+import structgen as sg
+from structgen.engine.request_options.contradictions import Exclusion, refuse
+from structgen.engine.requests import Request, Sampling
+from structgen.monitors.monitor import Monitor
+
+
+class _Silent(Monitor):
+    """Advice that never comes."""
+
+    def trigger(self, text: str) -> bool:
+        return False
+
+    def suggest(self, text: str) -> None:
+        return None
+
+
+REQUEST: Final[dict[str, Any]] = {
+    "prompt": [5, 6],
+    "grammar": sg.regex("a+"),
+    "max_tokens": 3,
+    "steer_early": 1,
+    "stop": "b",
+    "n": 2,
+    "timeout": 5.0,
+    "logprobs": 1,
+    "thinking": sg.Thinking(),
+    "speculation": "off",
+    "outline": True,
+    "chat": False,
+    "canonical": True,
+    "healing": True,
+    "special_texts": True,
+    "refused": ("b", "no a"),
+    "choices": "tokens",
+    "shortened": "less",
+}
+SAMPLING: Final[dict[str, Any]] = {
+    "temperature": 0.0,
+    "top_p": 0.5,
+    "top_k": 3,
+    "min_p": 0.1,
+    "repetition_penalty": 1.5,
+    "presence_penalty": 0.5,
+    "frequency_penalty": 0.5,
+    "seed": 3,
+    "logit_bias": {3: 1.0},
+    "min_tokens": 5,
+    "strategy": sg.Mirostat(),
+    "monitors": [_Silent()],
+    "banned": [7],
+    "repetition": None,
+}
+EXCLUDED: Final = {
+    "grammar": {"stop", "min_tokens"},
+    "max_tokens": {"min_tokens"},
+    "thinking": {"healing"},
+    "banned": {"canonical"},
+    "strategy": {"temperature", "top_p", "top_k", "min_p"},
+}
+"""What each excludes. A grammar is given wherever one is needed (`NEEDS_GRAMMAR`)."""
+NEEDS_GRAMMAR: Final = {"canonical", "monitors"}
+
+
+def _made(options: dict[str, Any]) -> Request:
+    how = Sampling(**{name: value for name, value in options.items() if name in SAMPLING})
+    others = {name: value for name, value in options.items() if name in REQUEST}
+    return Request(**{"prompt": "x", "sampling": how, **others})
+
+
+def test_every_option_is_walked() -> None:
+    of_requests = set(REQUEST) | {"sampling", "strategy"}
+    assert of_requests == set(Request.__dataclass_fields__)
+    assert set(SAMPLING) == set(Sampling.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("pair", [*combinations([*REQUEST, *SAMPLING], 2)], ids="-".join)
+def test_two_options_go_together_or_are_refused(pair: tuple[str, str]) -> None:
+    options = {name: {**REQUEST, **SAMPLING}[name] for name in pair}
+    if set(pair) & NEEDS_GRAMMAR:
+        options["grammar"] = REQUEST["grammar"]
+    named = set(options)
+    excluded = any(first in named and named & others for first, others in EXCLUDED.items())
+    if not excluded:
+        _made(options)
+        return
+    with pytest.raises(sg.OptionError) as refused:
+        _made(options)
+    assert refused.value.where in named
+    assert refused.value.cure.endswith(".") and refused.value.cure in str(refused.value)
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_GRAMMAR))
+def test_what_needs_a_grammar_is_refused_without_one(name: str) -> None:
+    with pytest.raises(sg.OptionError, match=f"^{name}: .*(G|g)ive a grammar"):
+        _made({name: {**REQUEST, **SAMPLING}[name]})
+
+
+@pytest.mark.parametrize("strategy", [sg.Guidance(without="y"), sg.Cautious()], ids=["mixture", "search"])
+def test_a_strategy_that_reads_further_rows_excludes_healing(strategy: Any) -> None:
+    with pytest.raises(sg.OptionError, match=r"^healing: .*Leave out healing or the strategy\."):
+        Request("x", strategy=strategy, healing=True)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "others", "where"),
+    [
+        (sg.PauseAndRerank(), {"temperature": 0.5}, "temperature"),
+        (sg.Mirostat(), {"temperature": 0.0}, "temperature"),
+        (sg.Guidance(without="y"), {"min_tokens": 2}, "min_tokens"),
+        ((sg.Guidance(without="y"), sg.Guidance(without="z")), {}, "strategy"),
+        ((sg.Mirostat(), sg.Momentum()), {"temperature": 0.0}, "strategy"),
+        ((sg.Cautious(), sg.Mirostat()), {}, "strategy"),
+        ((sg.Cautious(), sg.Cautious()), {}, "strategy"),
+    ],
+)
+def test_what_a_strategy_excludes_is_refused(strategy: Any, others: dict[str, Any], where: str) -> None:
+    with pytest.raises(sg.OptionError) as refused:
+        Sampling(strategy=strategy, **others)
+    assert refused.value.where == where and refused.value.cure
+
+
+def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> None:
+    with pytest.raises(sg.OptionError, match="mirostat and momentum exclude one another"):
+        Request("x", sampling=Sampling(strategy=sg.Mirostat()), strategy=sg.Momentum())
+
+
+def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsupported() -> None:
+    refuse([Exclusion(lambda number: number > 3, "number", "{} is many.", "Give less.")], 3)
+    with pytest.raises(sg.UnsupportedError, match=r"^number: 4 is many\. Give less\.") as refused:
+        refuse(
+            [Exclusion(lambda number: number > 3 and number, "number", "{} is many.", "Give less.", "x")],
+            4,
+        )
+    assert refused.value.keyword == "x"

@@ -1,0 +1,109 @@
+"""Every option of a typed function, alone and beside every other, is one of its model or is refused with the
+place and the cure."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, Final
+
+import pytest
+
+pytest.importorskip("torch")
+
+import structgen as sg
+from structgen.typed.options import CallOptions, RunOptions, TypedOptions
+from structgen.typed.writers import writer_of
+
+GIVEN: Final[dict[str, Any]] = {
+    "sampling": sg.Sampling(temperature=0.5, seed=3),
+    "strategy": sg.Cautious(),
+    "max_tokens": 9,
+    "attempts": 2,
+    "outline": False,
+    "chat": False,
+    "timeout": 5.0,
+    "policies": {"max_string": 8},
+    "thinking": sg.Thinking(),
+    "speculation": sg.Speculation(nodes=3),
+    "canonical": True,
+    "healing": True,
+    "stop": "b",
+    "wrap": True,
+    "choices": "tokens",
+}
+MISSING: Final = {
+    "server": {
+        "strategy": "sampling",
+        **{name: name for name in ("chat", "policies", "thinking", "speculation", "canonical", "healing")},
+    },
+    "infilling": {
+        "strategy": "sampling",
+        **{name: name for name in ("thinking", "speculation", "canonical", "healing", "stop")},
+    },
+    "engine": {},
+}
+"""The options that a model does not have, and where their errors are."""
+MODELS: Final = {
+    "engine": "structgen/extract",
+    "infilling": "structgen/infill",
+    "server": "openai:http://127.0.0.1:9/v1#none",
+}
+
+
+def _read(model: str, options: dict[str, Any]) -> None:
+    if model == "server":
+        pytest.importorskip("openai")
+    writer_of(MODELS[model], TypedOptions.read(options))
+
+
+def test_every_option_is_walked() -> None:
+    assert set(GIVEN) == set(RunOptions.__annotations__)
+    assert set(CallOptions.__annotations__) - set(GIVEN) == {"tool_choice", "parallel", "tool_format"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("pair", [*((one,) for one in GIVEN), *combinations(GIVEN, 2)], ids="-".join)
+def test_options_are_taken_or_refused(model: str, pair: tuple[str, ...]) -> None:
+    missing = MISSING[model]
+    options = {name: GIVEN[name] for name in pair}
+    if not missing.keys() & set(pair):
+        _read(model, options)
+        return
+    with pytest.raises(sg.OptionError) as refused:
+        _read(model, options)
+    assert refused.value.where in {missing[name] for name in pair if name in missing}
+    assert refused.value.cure.startswith("Leave it out")
+
+
+@pytest.mark.parametrize(
+    ("server", "options", "where"),
+    [
+        ({"leave_out": "temperature"}, {"sampling": sg.Sampling(temperature=0.5)}, "temperature"),
+        ({"leave_out": "seed"}, {"sampling": sg.Sampling(temperature=0.0, seed=1)}, "seed"),
+        ({"max_tokens_field": None}, {"max_tokens": 5}, "max_tokens"),
+    ],
+)
+def test_what_a_server_leaves_out_cannot_be_given(server: Any, options: Any, where: str) -> None:
+    pytest.importorskip("openai")
+    named = sg.Server("http://127.0.0.1:9/v1", "none", **server)
+    writer_of(named, TypedOptions())
+    with pytest.raises(sg.OptionError) as refused:
+        writer_of(named, TypedOptions.read(options))
+    assert refused.value.where == where and refused.value.cure
+
+
+@pytest.mark.parametrize("name", ["outline", "stop", "wrap"])
+def test_what_means_nothing_beside_tools_is_refused(name: str) -> None:
+    with pytest.raises(sg.OptionError, match=f"^{name}: .*beside tools") as refused:
+        sg.run(MODELS["engine"], "x", tools=[int], **{name: GIVEN[name]})
+    assert refused.value.cure.startswith("Leave it out")
+
+
+def test_a_signature_shows_every_option_with_its_default() -> None:
+    import inspect
+
+    for call in (sg.run, sg.generate):
+        shown = inspect.signature(call).parameters
+        assert set(CallOptions.__annotations__) <= set(shown)
+        assert shown["attempts"].default == 3 and shown["strategy"].default == ()
+        assert shown["max_tokens"].annotation == "int | None"
