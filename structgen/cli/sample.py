@@ -74,23 +74,14 @@ def sample(
     """
     flags = locals()
     # start-up time: numpy
-    from structgen.sampling.sample import check
+    from structgen.sampling.sample import SampleSettings
 
     with refusing(json_):
         wanted = WantedTexts(read_options("sample", flags, named, options))
         asked = prompt_of(wanted)
         wanted.check()
-        check(
-            n,
-            method,
-            budget,
-            wanted.given.get("seconds"),
-            wanted.given.get("standard_error"),
-            wanted.sampling.seed,
-            wanted.sampling.temperature,
-            max_tokens or 1,
-            {},
-        )
+        how = wanted.sampling
+        SampleSettings(n, method, seed=how.seed, temperature=how.temperature, **wanted.given.some(_OF_SAMPLE))
         if wanted.grammar is None:
             raise OptionError(
                 "A str is free text: the model's own texts are draws already.",

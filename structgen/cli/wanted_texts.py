@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.cli.contradictions import check
 from structgen.cli.language_options import lark_grammar, named, text_grammar
 from structgen.cli.named_options import Given
 from structgen.cli.option_names import OF_ENGINE, OF_LARK, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
@@ -37,7 +36,11 @@ class WantedTexts:
     def check(self) -> None:
         """Raise OptionError for options that exclude one another, and the errors of all parts but the model:
         they are told before it is loaded."""
-        check(self.given)
+        # start-up time: numpy
+        from structgen.cli.flag_exclusions import OF_FLAGS
+        from structgen.engine.request_options.contradictions import refuse
+
+        refuse(OF_FLAGS, self.given)
         self.request_of("x")
 
     @property
@@ -53,7 +56,7 @@ class WantedTexts:
     @property
     def attempts(self) -> int:
         """How often a text is asked for that a type's validators refuse."""
-        from structgen.engine import checks
+        from structgen.engine.request_options import checks
 
         return checks.whole("attempts", self.given.get("attempts", 3), 1)
 

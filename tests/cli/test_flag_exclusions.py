@@ -158,6 +158,72 @@ def test_each_pair_of_options_is_refused_by_name_or_makes_a_request(command: str
     assert 0 < refused < len(NAMES[command]) ** 2 / 4
 
 
+LARK = {"import_paths", "postlex", "bind", "lexer"}
+OF_SCHEMAS = {
+    *("draft", "whitespace", "property_order", "numbers", "escapes", "formats", "max_string", "max_items"),
+    *("any_value", "resources", "strict"),
+}
+
+
+def lacks(name: str, other: str) -> bool:
+    """Return whether an option says something of a schema, a grammar, tools or workers that are not there,
+    where a regular expression says which texts are valid."""
+    return (
+        (name in LARK and other != "grammar")
+        or (name == "start" and other not in ("grammar", "ebnf"))
+        or (name in OF_SCHEMAS and other not in ("schema", "type", "tools"))
+        or (name in ("tool_choice", "parallel", "tool_format") and other != "tools")
+        or (name == "wrap" and other != "type")
+        or (name in ("workers", "engine", "engine_options", "shard_size") and other != "ray")
+    )
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command: str) -> None:
+    pytest.importorskip("torch")
+    tried = 0
+    for name in NAMES[command]:
+        for other in ("regex", "temperature", "grammar", "schema"):
+            if not lacks(name, other):
+                continue
+            language = [] if other in LANGUAGES else ["regex"]
+            with pytest.raises(OptionError) as caught:
+                WantedTexts(given(command, name, other, *language)).check()
+            assert caught.value.where == f"-o {name}", (name, other)
+            tried += 1
+    assert tried > 40
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_two_languages_are_refused(command: str) -> None:
+    pytest.importorskip("torch")
+    for one, two in combinations(LANGUAGES, 2):
+        with pytest.raises(OptionError, match="Only one of"):
+            WantedTexts(given(command, one, two)).check()
+
+
+SERVED = {
+    "logprobs",
+    "trace",
+    "edit",
+    "draft_model",
+    "strategy",
+    "monitors",
+    "device",
+    "choices",
+    "steer_early",
+}
+
+
+@pytest.mark.parametrize("name", sorted(SERVED))
+def test_a_server_has_no_option_of_single_tokens(name: str) -> None:
+    asked = given("generate", name, "schema")
+    served = Given("generate", (), {**asked.values, "model": "openai:http://127.0.0.1:9/v1#m"})
+    with pytest.raises(OptionError, match="no meaning for a model on a server") as caught:
+        WantedTexts(served).check()
+    assert caught.value.where == f"-o {name}"
+
+
 @pytest.mark.parametrize("command", NAMES)
 def test_a_file_and_the_command_line_give_the_same_options(command: str, tmp_path: Path) -> None:
     """JSON is TOML for these values but for tables, which stand in lines of their own."""
