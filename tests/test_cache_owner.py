@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import subprocess
 import sys
 import warnings
@@ -167,9 +168,19 @@ def _used(folder: Path, how: str) -> tuple[list[str], list[str]]:
     return lines[:3], lines[3:]
 
 
-def test_a_full_disk_and_a_folder_that_cannot_be_made_cost_one_warning_and_no_answer(tmp_path: Path) -> None:
-    masks, told = _used(tmp_path / "well", "")
+@pytest.fixture(scope="module")
+def well(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Return a folder that a process has filled, and the masks that it found."""
+    folder = tmp_path_factory.mktemp("well")
+    masks, told = _used(folder, "")
     assert not told
+    return folder, masks
+
+
+def test_a_full_disk_and_a_folder_that_cannot_be_made_cost_one_warning_and_no_answer(
+    tmp_path: Path, well: tuple[Path, list[str]]
+) -> None:
+    masks = well[1]
     (tmp_path / "file").write_bytes(b"")
     for folder, how, why in (
         (tmp_path / "full", "full", errno.ENOSPC),
@@ -203,12 +214,11 @@ def _of_another_key(path: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("fault", [_flipped, _cut_off, _made_foreign, _of_another_key])
 def test_damaged_foreign_and_other_files_change_no_answer(
-    tmp_path_factory: pytest.TempPathFactory, fault: Callable[[Path, Path], None]
+    tmp_path: Path, well: tuple[Path, list[str]], fault: Callable[[Path, Path], None]
 ) -> None:
     """The promise of docs/cache.md, for every file that the grammars of all kinds leave."""
-    folder = tmp_path_factory.mktemp("folder")
-    masks, told = _used(folder, "")
-    assert not told
+    masks, folder = well[1], tmp_path / "folder"
+    shutil.copytree(well[0], folder)
     left = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     assert {path.suffix for path in left} >= {
         ".arrays",

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,22 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import house  # noqa: E402
 
-HOUSE = house.read()
-NUMBERS = house.numbers(HOUSE)
 CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
     "tool"
 ]["importlinter"]["contracts"]
 LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"] == "layers"}
+
+
+@cache
+def package() -> Any:
+    """Return the parsed files of the package: many seconds, which a worker without these tests saves."""
+    return house.read()
+
+
+@cache
+def numbers() -> Any:
+    return house.numbers(package())
+
 
 NO_REASONS = {
     "structgen.cli",  # each command imports what it needs when it runs: start-up, the whole room
@@ -53,7 +64,7 @@ def floor_of(container: str, module: str) -> tuple[int, str] | None:
 @pytest.mark.parametrize("container", LAYERS)
 def test_every_import_points_down_those_inside_functions_and_for_types_too(container: str) -> None:
     upwards = set()
-    for one in HOUSE.imports:
+    for one in package().imports:
         above, below = floor_of(container, one.source), floor_of(container, one.target)
         if above and below and above[1] != below[1] and above[0] <= below[0]:
             upwards.add((one.source, one.target))
@@ -61,29 +72,29 @@ def test_every_import_points_down_those_inside_functions_and_for_types_too(conta
 
 
 def test_no_room_imports_a_room_that_imports_it() -> None:
-    arrows = {(house.outer_room(one.source), house.outer_room(one.target)) for one in HOUSE.imports}
+    arrows = {(house.outer_room(one.source), house.outer_room(one.target)) for one in package().imports}
     assert house.circles(arrow for arrow in arrows if "structgen" not in arrow) == []
 
 
 def test_no_file_imports_itself_through_others_deferred_and_typing_imports_too() -> None:
-    assert NUMBERS["circles of files"] == []
+    assert numbers()["circles of files"] == []
 
 
 def test_a_function_that_imports_says_why() -> None:
-    found = house.imports_without_reason(HOUSE)
+    found = house.imports_without_reason(package())
     assert [one for one in found if house.outer_room(one.partition(":")[0]) not in NO_REASONS] == []
 
 
 def test_the_root_has_four_files_and_a_room_at_most_twenty_five() -> None:
-    rooms = NUMBERS["files a room"]
+    rooms = numbers()["files a room"]
     assert rooms["structgen"] <= 4
     assert max(rooms.values()) <= 25
 
 
 def test_names_of_modules_are_unique_but_for_two_and_those_of_public_classes_all() -> None:
     # a command has the name of what it calls; families have a default; each machine has its layout
-    assert set(NUMBERS["module names used twice"]) <= {"auto", "infill", "layout", "sample"}
-    assert NUMBERS["public class names used twice"] == {}
+    assert set(numbers()["module names used twice"]) <= {"auto", "infill", "layout", "sample"}
+    assert numbers()["public class names used twice"] == {}
 
 
 def test_circles_and_floors_are_found() -> None:
@@ -93,7 +104,7 @@ def test_circles_and_floors_are_found() -> None:
 
 
 def test_every_room_says_what_it_is_for() -> None:
-    for name, path in HOUSE.paths.items():
+    for name, path in package().paths.items():
         if path.name == "__init__.py":
             said = path.read_text(encoding="utf-8").split('"""')[1]
             assert len(said) > 30, name
@@ -157,7 +168,7 @@ def test_public_names_are_what_they_were_after_every_module_was_imported() -> No
 
 
 def test_no_module_hides_a_public_name() -> None:
-    at_root = {name.split(".")[1] for name in HOUSE.paths if "." in name}
+    at_root = {name.split(".")[1] for name in package().paths if "." in name}
     assert at_root & set(structgen.__all__) == {"integrations", "monitors"}
 
 

@@ -128,7 +128,7 @@ SHORT = short()
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings().max_examples // 2, deadline=None)
 @given(
     spec=specs | free_specs,
     texts=st.lists(numerals() | st.sampled_from(NUMBERS + SHORT), min_size=20, max_size=40),
@@ -143,7 +143,7 @@ def test_a_numeral_ends_as_the_twin_says(policy: str, spec: ir.Spec, texts: list
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples // 4, deadline=None)
 @given(spec=specs | free_specs, seed=st.integers(0, 1 << 30))
 def test_every_character_that_is_allowed_begins_the_shortest_rest_of_a_numeral(
     policy: str, spec: ir.Spec, seed: int
@@ -483,7 +483,7 @@ def test_a_multiple_between_bounds_of_four_thousand_digits_is_found(numbers: str
         ir.Not(ir.Multiple(Decimal("0.30000000000000004"))),
         ir.All((ir.Multiple(Decimal("7" * 17)), interval("1e30", None))),
         ir.All(tuple(ir.Multiple(Decimal(n)) for n in (7, 11, 13, 17, 19, 23, 29))),
-        ir.Points(frozenset(range(10**17, 10**17 + 2**17))),
+        ir.Points(frozenset(range(10**17, 9 * 10**17, 72_727_272_727_279))),
     ],
     ids=["denied", "far", "seven-divisors", "long-list"],
 )

@@ -591,6 +591,16 @@ SLOW: frozenset[str] = frozenset(
         "300 objects that the last of their keys tells apart",
         "all of 1,000 different items",
         "1,000 required keys and a pattern of names",
+        "200 overlapping branches of oneOf on numbers",
+        "else 300 deep",
+        "one of ten formats and no other",
+        "each of 300 keys requires all",
+        "(a?){500}a{500}",
+        "union: optional constant, other columns, 100",
+        "union: optional pattern, 1,000",
+        "union: optional range, 1,000",
+        "union: if and then, 1,000",
+        "a union of 3,000 objects, told apart by what they require",
     }
 )
 """More than a second or so: not in every run of the tests."""

@@ -76,7 +76,7 @@ def combined(chance: random.Random, depth: int) -> Any:
             return {keyword: [inner() for _ in range(chance.randint(2, 3))]}
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**40).map(random.Random), st.booleans())
 def test_choices_as_clauses_mean_the_same(chance: random.Random, rest: bool) -> None:
     schema: dict[str, Any] = {

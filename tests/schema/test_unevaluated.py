@@ -163,10 +163,13 @@ LISTS = (
 
 
 def combinations(parts: tuple[Any, ...], keyword: str) -> Iterator[Any]:
+    for one, other in itertools.combinations(parts, 2):
+        # the order of two alternatives says nothing
+        for combined in ({"anyOf": [one, other]}, {"oneOf": [other, one]}):
+            yield {**combined, keyword: False}
+            yield {"not": {**combined, keyword: {"const": 1}}}
     for one, other in itertools.permutations(parts, 2):
         for combined in (
-            {"anyOf": [one, other]},
-            {"oneOf": [one, other]},
             {"if": one, "then": other},
             {"if": one, "else": other},
             {"anyOf": [{"anyOf": [one, {"allOf": [other], keyword: False}]}, other]},

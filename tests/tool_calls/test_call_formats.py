@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -102,8 +103,13 @@ SIGNS = {
 """Pieces of chat templates as their authors write them."""
 
 
+@lru_cache(4)
+def _compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
+    return sg.compile(grammar, byte_tokenizer(), store=False)
+
+
 def takes(grammar: sg.Grammar, text: str) -> bool:
-    compiled = sg.compile(grammar, byte_tokenizer(), store=False)
+    compiled = _compiled(grammar)
     state = compiled.step_bytes(compiled.start, text.encode())
     return state is not None and compiled.accepts_end(state)
 
