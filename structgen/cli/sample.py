@@ -74,6 +74,7 @@ def sample(
     """
     flags = locals()
     # start-up time: numpy
+    from structgen.engine.request_options.checks import OneOf
     from structgen.sampling.sample import SampleSettings
 
     with refusing(json_):
@@ -81,6 +82,7 @@ def sample(
         asked = prompt_of(wanted)
         wanted.check()
         how = wanted.sampling
+        OneOf(METHODS)("method", method)
         SampleSettings(n, method, seed=how.seed, temperature=how.temperature, **wanted.given.some(_OF_SAMPLE))
         if wanted.grammar is None:
             raise OptionError(

@@ -102,7 +102,7 @@ class SampleSettings:
     Python's: a fingerprint and a seed need that."""
 
     n: Annotated[int, Whole(1)]
-    method: Annotated[str, OneOf(METHODS)] = "auto"
+    method: str = "auto"
     budget: Annotated[int, Whole(1)] | None = None
     seconds: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
     standard_error: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
@@ -224,6 +224,7 @@ def sample(
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
     settings = SampleSettings(n, **options)
+    OneOf(METHODS)("method", settings.method)
     began = time.monotonic()
     problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)
     several = prompts_of(prompt)

@@ -45,7 +45,7 @@ def strategy_named(told: str, object_of: Callable[[str, str], Any] | None = None
             where="strategy",
             cure=f"Write {near}." if near else f"Choose from {', '.join(STRATEGIES)}.",
         )
-    types = {one.name: str(one.type) for one in fields(kind) if one.init}
+    types = {one.name: _plain(str(one.type)) for one in fields(kind) if one.init}
     given: dict[str, Any] = {}
     for option in _NEXT_OPTION.split(rest) if rest else ():
         key, equals, value = option.partition("=")
@@ -61,6 +61,11 @@ def strategy_named(told: str, object_of: Callable[[str, str], Any] | None = None
             given[key] = value
     made: Strategy = kind(**given)
     return made
+
+
+def _plain(annotation: str) -> str:
+    """Return the type that an annotation begins with, without the check beside it."""
+    return annotation.removeprefix("Annotated[").partition(",")[0]
 
 
 def _number(name: str, value: str) -> float:
