@@ -47,7 +47,7 @@ def bulk(
             show_default=False,
         ),
     ],
-    model: ModelName = "structgen/extract",
+    model: ModelName = None,
     schema: SchemaFile = None,
     type_: TypeName = None,
     grammar: GrammarFile = None,
@@ -90,7 +90,7 @@ def bulk(
         wanted.check()
         wanted.hint()
         try:
-            _shown(_on_ray(wanted) if ray else _here(wanted))
+            _shown(_on_ray(wanted) if "ray" in wanted.given else _here(wanted))
         except KeyboardInterrupt:
             echo(f"Stopped. The same command without --start-over goes on from {out}.", err=True)
             raise

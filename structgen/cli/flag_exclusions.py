@@ -28,11 +28,6 @@ def _needs(names: Iterable[str], others: Iterable[str], text: str, cure: str) ->
     return _row(lambda given: "" if given.some(others) else _first(given, names), text, cure)
 
 
-def is_served(given: Given) -> bool:
-    """Return whether the model is on a server."""
-    return str(given.get("model", "")).startswith("openai:")
-
-
 def _second_language(given: Given) -> str:
     named = [given.spelled(name) for name in LANGUAGES if name in given]
     return named[1] if len(named) > 1 else ""
@@ -93,12 +88,12 @@ OF_FLAGS: Final = (
         "Leave one of them out.",
     ),
     _row(
-        lambda given: _first(given, ["model"]) if is_served(given) and given.command != "generate" else "",
+        lambda given: _first(given, ["model"]) if given.is_served and given.command != "generate" else "",
         "A server gives neither rows of probabilities nor files of results.",
         "Use structgen generate, or name a model of this machine.",
     ),
     _row(
-        lambda given: _first(given, _NOT_OF_SERVERS) if is_served(given) else "",
+        lambda given: _first(given, _NOT_OF_SERVERS) if given.is_served else "",
         "It has no meaning for a model on a server, which chooses the tokens itself.",
         "Leave it out, or name a model of this machine.",
     ),

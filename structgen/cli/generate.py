@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def generate(
-    model: ModelName = "structgen/extract",
+    model: ModelName = None,
     schema: SchemaFile = None,
     type_: TypeName = None,
     grammar: GrammarFile = None,
@@ -71,8 +71,8 @@ def generate(
         wanted.check()
         request = wanted.request_of(asked())
         wanted.hint()
-        if model.startswith("openai:"):
-            failed = ask(model, request, wanted.form, wanted.attempts, given)
+        if given.is_served:
+            failed = ask(wanted.model, request, wanted.form, wanted.attempts, given)
         elif "tools" in given:
             failed = ask(wanted.engine(), request, wanted.form, wanted.attempts, given)
         else:
@@ -136,7 +136,7 @@ def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
             echo(f"{type(fault).__name__}: {fault}", err=True)
         for said in filter(None, (result.usage.outline, result.usage.choices)):
             echo(f"Hint: {said}", err=True)
-        if given.get("usage"):
+        if "usage" in given:
             echo(f"{result.usage.tokens:,} tokens, {speculation_told(result.usage)}", err=True)
         if trace is not None:
             title = f"structgen generate: {result.finish_reason.value}"

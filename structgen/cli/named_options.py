@@ -16,15 +16,16 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from structgen.cli.option_names import LISTS, NAMES, TEXTS
+from structgen.cli.option_names import DEFAULTS, LISTS, NAMES, SWITCHES, TEXTS
 from structgen.cli.schema_options import read_input
 from structgen.errors import OptionError, unknown_option
 
 ModelName: TypeAlias = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="The folder of a model of transformers; structgen/extract, which is included; or "
-        "openai:URL#NAME, a model on a server."
+        "openai:URL#NAME, a model on a server.  [default: structgen/extract]",
+        show_default=False,
     ),
 ]
 PromptText: TypeAlias = Annotated[
@@ -92,6 +93,11 @@ class Given:
     def __contains__(self, name: str) -> bool:
         return name in self.values
 
+    @property
+    def is_served(self) -> bool:
+        """Whether the model is on a server."""
+        return str(self.get("model", "")).startswith("openai:")
+
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of an option; `default` where it was not given."""
         return self.values.get(name, default)
@@ -127,7 +133,13 @@ def read_options(
         else:
             found[name] = value
     of_file = {} if file is None else _of_file(command, file)
-    return Given(command, own.keys(), {**of_file, **found, **lists})
+    values = {**DEFAULTS[command], **of_file, **found, **lists}
+    for name in SWITCHES & values.keys():
+        if not isinstance(values[name], bool):
+            raise OptionError(f"It is {values[name]!r}.", where=name, cure="Give true or false.")
+        if not values[name]:
+            del values[name]
+    return Given(command, own.keys(), values)
 
 
 def _named(command: str, text: str) -> tuple[str, Any]:

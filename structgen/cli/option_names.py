@@ -43,6 +43,14 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 """The options of each command."""
+DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
+    "generate": {"model": "structgen/extract"},
+    "sample": {"model": "structgen/extract", "n": 10, "method": "auto"},
+    "bulk": {"model": "structgen/extract"},
+}
+"""What holds where neither the command line nor a file of options says anything."""
+SWITCHES: Final = frozenset(("stream", "json", "usage", "weights", "start_over", "ray"))
+"""Options that are on or off; one that is off counts as not given."""
 LISTS: Final = frozenset(
     ("stop", "without", "strategy", "monitors", "banned", "import_paths", "bind", "logit_bias", "resources")
 )

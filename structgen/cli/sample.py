@@ -43,14 +43,19 @@ _OF_SAMPLE = (
 
 
 def sample(
-    model: ModelName = "structgen/extract",
+    model: ModelName = None,
     schema: SchemaFile = None,
     type_: TypeName = None,
     grammar: GrammarFile = None,
     regex: RegexPattern = None,
     prompt: PromptText = None,
-    n: Annotated[int, typer.Option(min=1, help="How many draws.")] = 10,
-    method: Annotated[str, typer.Option(help=f"{', '.join(METHODS)} (docs/samplers.md).")] = "auto",
+    n: Annotated[
+        int | None, typer.Option(min=1, help="How many draws.  [default: 10]", show_default=False)
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(METHODS)} (docs/samplers.md).  [default: auto]", show_default=False),
+    ] = None,
     budget: Annotated[
         int | None, typer.Option(min=1, help="The most rows of logits that are read.", show_default=False)
     ] = None,
@@ -81,9 +86,10 @@ def sample(
         wanted = WantedTexts(read_options("sample", flags, named, options))
         asked = prompt_of(wanted)
         wanted.check()
-        how = wanted.sampling
+        given, how = wanted.given, wanted.sampling
+        n, method = given.get("n"), given.get("method")
         OneOf(METHODS)("method", method)
-        SampleSettings(n, method, seed=how.seed, temperature=how.temperature, **wanted.given.some(_OF_SAMPLE))
+        SampleSettings(n, method, seed=how.seed, temperature=how.temperature, **given.some(_OF_SAMPLE))
         if wanted.grammar is None:
             raise OptionError(
                 "A str is free text: the model's own texts are draws already.",
@@ -158,7 +164,7 @@ def _print(found: Samples[Any], given: Given, is_wrapped: bool) -> None:
         text = unwrapped(said["text"]) if is_wrapped else said["text"]
         if "json" in given:
             echo_json_text(said)
-        elif given.get("weights"):
+        elif "weights" in given:
             numbers = f"{said['weight']:.6g}\t{said['log_weight']:.6g}\t{said['logprob']:.6g}\t"
             payload(f"{numbers}{text}")
         else:

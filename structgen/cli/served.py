@@ -60,7 +60,7 @@ def ask(
         if error is not None:
             failed = True
             echo(f"{type(error).__name__}: {error}", err=True)
-        if given.get("usage"):
+        if "usage" in given:
             echo(f"{result.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
     return failed
 

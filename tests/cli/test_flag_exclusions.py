@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from structgen.cli import app
 from structgen.cli.named_options import Given, read_options
-from structgen.cli.option_names import LANGUAGES, LISTS, NAMES
+from structgen.cli.option_names import LANGUAGES, LISTS, NAMES, SWITCHES
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
 
@@ -242,7 +242,28 @@ def test_the_command_line_goes_before_a_file(tmp_path: Path) -> None:
     file = tmp_path / "options.toml"
     file.write_text('seed = 1\ntop_p = 0.5\nstop = ["a"]\nmax-tokens = 5')
     found = read_options("generate", {"seed": 2, "stream": False, "n": None}, ["stop=b", "stop=c"], file)
-    assert found.values == {"seed": 2, "top_p": 0.5, "stop": ["b", "c"], "max_tokens": 5}
+    wanted = {"seed": 2, "top_p": 0.5, "stop": ["b", "c"], "max_tokens": 5, "model": "structgen/extract"}
+    assert found.values == wanted
+
+
+@pytest.mark.parametrize(("command", "name", "value"), [("generate", "model", "folder"), ("sample", "n", 3)])
+def test_a_file_goes_before_a_default(tmp_path: Path, command: str, name: str, value: object) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text(f"{name} = {json.dumps(value)}")
+    assert read_options(command, {name: None}, None, file).get(name) == value
+    assert read_options(command, {name: "typed"}, None, file).get(name) == "typed"
+
+
+@pytest.mark.parametrize("name", sorted(SWITCHES))
+def test_a_switch_that_is_off_is_not_given(tmp_path: Path, name: str) -> None:
+    (command, *_others) = (one for one in NAMES if name in NAMES[one])
+    file = tmp_path / "options.toml"
+    file.write_text(f"{name} = false")
+    assert name not in read_options(command, {name: False}, None, file)
+    assert name not in read_options(command, {}, [f"{name}=false"], None)
+    assert name in read_options(command, {name: True}, None, file)
+    with pytest.raises(OptionError, match="true or false"):
+        read_options(command, {}, [f"{name}=perhaps"], None)
 
 
 @pytest.mark.parametrize(
