@@ -31,7 +31,6 @@ from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
-from structgen.engine.request_options import checks
 from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.searches.whole_values import comparing
@@ -41,6 +40,7 @@ from structgen.engine.strategies.law_making import law_maker
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitored_text import MonitoredText

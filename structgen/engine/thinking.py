@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 from structgen.core.matcher import Matcher
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Whole, check_fields
 from structgen.errors import OptionError, fields_named
+from structgen.language import checks
+from structgen.language.checks import Whole, check_fields
 from structgen.tokens.tokenizer import Tokenizer
 
 TAG_TOKENS = 16

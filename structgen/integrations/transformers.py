@@ -29,9 +29,9 @@ from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
-from structgen.engine.request_options.checks import flag
 from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.json_grammars.schema_grammar import json_schema
+from structgen.language.checks import flag
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer

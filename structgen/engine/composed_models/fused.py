@@ -28,10 +28,10 @@ from structgen.engine.composed_models.byte_frontier import ByteFrontier, Coverin
 from structgen.engine.composed_models.byte_trie import ByteTrie, Places, TrieNode, Walks
 from structgen.engine.composed_models.parts import GivenPart, part_of
 from structgen.engine.model_protocol import Released
-from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import Floats, ModelRows, numbers
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import options_named
+from structgen.language import checks
 
 _CACHED = 1 << 26
 """The most bytes of caches of the second model that a text keeps."""
