@@ -33,8 +33,8 @@ A step begins and ends with all rows `read`. Exceptions:
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
   driver of event loops takes another step, and ends the batch with the error if that fails too. The decided
   tokens (`texts`) are still valid; all other state is discarded. The next step, in whichever thread, compiles
-  the grammars again, makes matchers and characters from the tokens (`TextSequence.restart`), takes new memory
-  for the masks, and reads all rows as if they had waited.
+  the grammars again, makes sequences of the decided tokens (`TextSequence.restarted`), takes new memory for
+  the masks, and reads all rows as if they had waited.
 - The same happens after a machine failed in an unforeseen way, once its sequence has the error.
 
 Noise is a function of the position in the text (`noise`), so a token that is chosen again is the same token.
@@ -214,14 +214,14 @@ class Loop:
         """End sequences without a step. Returns whether there were any."""
         self.check_driver()
         with self._lock:
-            ended = [text for text in list(self._texts) if is_over(text)]
-            if not ended:
+            if not any(is_over(text) for text in list(self._texts)):
                 return False
             try:
                 self._driver = threading.get_ident()
                 if self._is_cut:
                     self._mend()
                 self._is_cut = True
+                ended = [text for text in list(self._texts) if is_over(text)]
                 for text in ended:
                     self._finish(text, text.reason() or FinishReason.CANCELLED)
                 self._rows = [row for row in self._rows if row not in ended]
@@ -246,9 +246,9 @@ class Loop:
         self._mask_rows.close(wait=False)
         self._mask_rows = BatchMasks(self._max_rows, self._tokenizer.vocab_size)
         self._there = self._reading.ahead = None
-        for text in texts:
+        for at, text in enumerate(texts):
             release(text)
-            text.restart()
+            self._texts[at] = text.restarted()
         self._rows = []
 
     def _admit(self) -> None:
@@ -338,7 +338,7 @@ class Loop:
         for model in models.values():
             own = [(row, text) for text in wanted for row in text.seconds if row.model is model]
             try:
-                read_on(model, [(row, text.read_by_seconds) for row, text in own])
+                read_on(model, [(row, text.written) for row, text in own])
             except Exception as error:  # any error of the model: it is unknown what the caches hold
                 for _row, text in own:
                     text.error = text.error or failed(error)

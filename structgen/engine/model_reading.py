@@ -86,7 +86,7 @@ class ModelReading:
     def _read_again(self, text: TextSequence) -> tuple[Tensor, Any]:
         """Return the logits and the cache after a sequence that was begun, for a model that keeps its prompt
         apart: it reads the tokens one by one."""
-        logits, cache = self.model.prefill(text.prompt)
+        logits, cache = self.model.prefill(text.start.prompt)
         for token in text.thought:
             (logits,) = self._decoded([token], [cache])
         for step in text.steps:
