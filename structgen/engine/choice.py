@@ -7,7 +7,7 @@ for other logits, with Triton kernels on a GPU and torch operations elsewhere. B
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -210,26 +210,27 @@ def _adjusted(
 
 def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
     """Return logits [V] with the penalties and biases of a row."""
-    scores: npt.NDArray[np.float64] = _penalised(torch.tensor(raw), row).numpy()
+    scores = raw.astype(np.float64)
+    _penalise(scores, row, lambda numbers: numbers, np.where)
     return scores
 
 
-def _penalised(logits: Tensor, row: ChoiceRow) -> Tensor:
-    """Return logits [V] with the penalties and biases of a row, in float64."""
-    how, device, scores = row.sampling, logits.device, logits.to(torch.float64, copy=True)
-    if how.repetition_penalty != 1.0 and (row.prompt or row.text):
-        seen = torch.tensor(sorted({*row.prompt, *row.text}), device=device)
+def _penalise(
+    scores: Any, row: ChoiceRow, there: Callable[[npt.NDArray[Any]], Any], where: Callable[..., Any]
+) -> None:
+    """Change scores [V] in float64, an array or a tensor, by the penalties and biases of a row. `there`
+    brings an array to where they are; `where` is their library's."""
+    how = row.sampling
+    if how.repetition_penalty != 1.0:
+        seen = there(np.unique(np.array([*row.prompt, *row.text], np.int64)))
         old = scores[seen]
-        scores[seen] = torch.where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
+        scores[seen] = where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
     if (how.presence_penalty or how.frequency_penalty) and row.text:
-        ids, counts = torch.unique(torch.tensor(list(row.text), device=device), return_counts=True)
-        scores[ids] -= how.presence_penalty + how.frequency_penalty * counts.double()
+        ids, counts = np.unique(np.array(row.text, np.int64), return_counts=True)
+        scores[there(ids)] -= there(how.presence_penalty + how.frequency_penalty * counts)
     changed, amounts = row.biases()
     if changed:
-        scores[torch.tensor(changed, device=device)] += torch.tensor(
-            amounts, dtype=torch.float64, device=device
-        )
-    return scores
+        scores[there(np.array(changed, np.int64))] += there(np.array(amounts, np.float64))
 
 
 def with_laws(
@@ -303,7 +304,9 @@ def draw_penalised(figures: Tensor, some: Sequence[int], logits: Tensor, rows: S
         column.to(logits.device) for column in (torch.tensor(list(some)), *_columns(rows))
     )
     noise = torch.tensor([(row.stream, row.position) for row in rows], device=logits.device)
-    scores = torch.stack([_penalised(one, row) for one, row in zip(logits, rows, strict=True)])
+    scores = logits.double()
+    for one, row in zip(scores, rows, strict=True):
+        _penalise(one, row, lambda numbers: torch.from_numpy(numbers).to(logits.device), torch.where)
     scores = filtered(scores, heat, top_k.long(), top_p, min_p)
     tokens = draw(scores, heat, position_keys(*noise.unbind(-1)))
     figures[0, at] = torch.where(figures[0, at] < 0, -1.0, tokens.double())
