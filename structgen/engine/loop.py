@@ -60,7 +60,6 @@ from structgen.engine.choice import (
     candidates,
     choose,
     choose_along,
-    choose_anywhere,
     with_laws,
 )
 from structgen.engine.device_choice import DeviceChoice
@@ -449,10 +448,7 @@ class Loop:
 
     def _chosen_under_narrow(self, text: TextSequence) -> Chosen:
         """Return the choice for one sequence under the mask in `_narrow`."""
-        logits = self._reading.logits_of(text)[None]
-        if self._there is not None:
-            return choose_anywhere(logits, self._narrow.array, [text.row])
-        return choose(logits, self._narrow.array, [text.row])
+        return choose(self._reading.logits_of(text)[None], self._narrow.array, [text.row])
 
     def _take(self, text: TextSequence, step: Step) -> None:
         """Take one token of one sequence. The sequence may end; or a different token is chosen, so that the
@@ -462,26 +458,22 @@ class Loop:
         if matcher is not None and text.run is not None:
             data = self._tokenizer.token_bytes[step.token] or b""
             if text.run.has_too_many_digits(data):
-                step = self._instead(
-                    text,
-                    matcher,
-                    step,
-                    "a number of too many digits",
-                    lambda data: not data or data[:1] not in NUMERAL,
+                told = "a number of too many digits"
+                again = self._again(
+                    text, matcher, text.room, told, lambda data: not data or data[:1] not in NUMERAL
                 )
+                step = again or step
             if text.run.is_long:
                 awaited = text.run.awaited(matcher)
                 if not awaited:
                     text.take(self._towards_end(text, matcher, text.run, step))
                     return
                 if len(data) > len(awaited) and data.startswith(awaited):
-                    step = self._instead(
-                        text,
-                        matcher,
-                        step,
-                        text.run.told,
-                        lambda data: bool(data) and awaited.startswith(data),
+                    told = text.run.told
+                    again = self._again(
+                        text, matcher, text.room, told, lambda data: data != b"" and awaited.startswith(data)
                     )
+                    step = again or step
         if matcher is not None and matcher.budget_suffices(text.spare):
             matcher.advance(step.token)
             text.least = None
@@ -490,7 +482,9 @@ class Loop:
             text.least = self._least_after(matcher, step.token)
             if text.least > room - 1:
                 matcher.rollback(1)
-                step = self._steered(text, matcher, room)
+                again = self._again(text, matcher, room)
+                assert again is not None
+                step, step.steered = again, True
                 text.least = self._least_after(matcher, step.token)
         text.take(step)
 
@@ -500,25 +494,29 @@ class Loop:
         matcher.advance(token)
         return -1 if token in self._ends else matcher.tokens_to_finish()
 
-    def _steered(self, text: TextSequence, matcher: Matcher, room: int) -> Step:
-        """Choose again among the tokens after which the document can be completed in time. The noise is the
-        same, so the choice is what that mask would have given."""
-        matcher.fill_mask(self._narrow, budget=room)
-        again = self._chosen_under_narrow(text)
-        step = self._step(text, again, 0, self._narrow.array[0])
-        step.steered = True
-        return step
-
-    def _instead(
-        self, text: TextSequence, matcher: Matcher, step: Step, told: str, is_wanted: Callable[[bytes], bool]
-    ) -> Step:
-        """Choose again among the tokens whose bytes are wanted (b"" for an end token), for what is told;
-        where none may come, return the step."""
-        matcher.fill_mask(self._narrow, budget=text.room)
-        if not self._keep(is_wanted):
-            return step
+    def _again(
+        self,
+        text: TextSequence,
+        matcher: Matcher,
+        budget: int,
+        closed: str = "",
+        is_wanted: Callable[[bytes], bool] | None = None,
+    ) -> Step | None:
+        """Choose again, for what is `closed`, among the tokens after which the document can be completed in
+        `budget` tokens; of these, among those whose bytes are wanted (b"" for an end token). Return None if
+        none is. The noise is the same, so the choice is what that mask would have given. Cost: 0.1 us for
+        each token that is asked whether it is wanted."""
+        matcher.fill_mask(self._narrow, budget=budget)
+        if is_wanted is not None:
+            known = self._tokenizer.token_bytes
+            kept = [token for token in self._narrow.allowed(0).tolist() if is_wanted(known[token] or b"")]
+            if not kept:
+                return None
+            bits = np.zeros(32 * self._narrow.words, np.bool_)
+            bits[kept] = True
+            self._narrow.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
         step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
-        step.closed = told
+        step.closed = closed
         return step
 
     def _towards_end(self, text: TextSequence, matcher: Matcher, run: OpenRun, step: Step) -> Step:
@@ -538,24 +536,12 @@ class Loop:
             is_away = is_longer or (stage > 1 and data[:1] != end)
         if is_away:
             matcher.rollback(1)
-            matcher.fill_mask(self._narrow, budget=min(room, least + (not is_last)))
-            if not is_last:
-                self._keep(lambda data: data[:1] == end)
-            step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
-            step.closed = run.told
+            budget = min(room, least + (not is_last))
+            begins = None if is_last else lambda data: data[:1] == end
+            again = self._again(text, matcher, budget, run.told, begins)
+            step = again or self._again(text, matcher, budget, run.told) or step
             text.least = self._least_after(matcher, step.token)
         return step
-
-    def _keep(self, is_wanted: Callable[[bytes], bool]) -> bool:
-        """Keep those tokens of the narrow mask whose bytes are wanted (b"" for an end token), if there are
-        any. Return whether there are. Cost: 0.1 us for each allowed token."""
-        known = self._tokenizer.token_bytes
-        kept = [token for token in self._narrow.allowed(0).tolist() if is_wanted(known[token] or b"")]
-        if kept:
-            bits = np.zeros(32 * self._narrow.words, np.bool_)
-            bits[kept] = True
-            self._narrow.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
-        return bool(kept)
 
     def _settle(self) -> None:
         """Finish the sequences that ended, failed, were cancelled or timed out."""
