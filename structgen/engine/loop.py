@@ -142,7 +142,10 @@ class Loop:
         """
         self.check_driver()
         with self._lock:
-            return self._step_alone()
+            if not self._texts:
+                return False
+            self._alone(self._advance)
+        return True
 
     @property
     def count(self) -> int:
@@ -190,43 +193,39 @@ class Loop:
                 cure="Submit there, and drive elsewhere.",
             )
 
-    def _step_alone(self) -> bool:
-        if not self._texts:
-            return False
+    def _alone(self, work: Callable[[], None]) -> None:
+        """Do some work as a step: after one that was cut short, first make all states again."""
         try:
             self._driver = threading.get_ident()
             if self._is_cut:
                 self._mend()
             self._is_cut = True
-            self._admit()
-            if self._rows:
-                self._decide()
-                self._run()
+            work()
             self._is_cut = self._mask_rows.has_fault
         except _Fault:
             pass  # the sequence has its error, and the step counts as interrupted
         finally:
             self._driver = 0
-        return True
+
+    def _advance(self) -> None:
+        self._admit()
+        if self._rows:
+            self._decide()
+            self._run()
 
     def _end(self, is_over: Callable[[TextSequence], bool]) -> bool:
         """End sequences without a step. Returns whether there were any."""
+
+        def finish() -> None:
+            for text in list(filter(is_over, self._texts)):
+                self._finish(text, text.reason() or FinishReason.CANCELLED)
+            self._rows = [row for row in self._rows if row.handle.result is None]
+
         self.check_driver()
         with self._lock:
-            if not any(is_over(text) for text in list(self._texts)):
+            if not any(map(is_over, list(self._texts))):
                 return False
-            try:
-                self._driver = threading.get_ident()
-                if self._is_cut:
-                    self._mend()
-                self._is_cut = True
-                ended = [text for text in list(self._texts) if is_over(text)]
-                for text in ended:
-                    self._finish(text, text.reason() or FinishReason.CANCELLED)
-                self._rows = [row for row in self._rows if row not in ended]
-                self._is_cut = False
-            finally:
-                self._driver = 0
+            self._alone(finish)
         return True
 
     def _mend(self) -> None:
