@@ -1,4 +1,4 @@
-"""What was shown on models of our own, shown on a published chat model, SmolLM2 (docs/published-model.md).
+"""What was shown on our own models, shown on a published one, SmolLM2 (docs/inside/published-model.md).
 
     python bench/bench_published.py start engine speculation samplers strategies search
     python bench/bench_published.py quality --maskbench FOLDER [--count 300]
