@@ -79,7 +79,7 @@ def sample(
     """
     flags = locals()
     # start-up time: numpy
-    from structgen.engine.request_options.checks import OneOf
+    from structgen.language.checks import OneOf
     from structgen.sampling.sample import SampleSettings
 
     with refusing(json_):

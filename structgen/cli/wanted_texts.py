@@ -38,7 +38,7 @@ class WantedTexts:
         they are told before it is loaded."""
         # start-up time: numpy
         from structgen.cli.flag_exclusions import OF_FLAGS
-        from structgen.engine.request_options.contradictions import refuse
+        from structgen.engine.contradictions import refuse
 
         refuse(OF_FLAGS, self.given)
         self.request_of("x")
@@ -56,7 +56,7 @@ class WantedTexts:
     @property
     def attempts(self) -> int:
         """How often a text is asked for that a type's validators refuse."""
-        from structgen.engine.request_options import checks
+        from structgen.language import checks
 
         return checks.whole("attempts", self.given.get("attempts", 3), 1)
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Number, OneOf, Whole, check_fields
-from structgen.engine.request_options.contradictions import Exclusion, refuse
+from structgen.engine.contradictions import Exclusion, refuse
 from structgen.errors import OptionError, StructgenError, options_named
+from structgen.language import checks
+from structgen.language.checks import Number, OneOf, Whole, check_fields
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.described import described

@@ -17,12 +17,12 @@ from typing import Annotated, ClassVar, Final
 
 from structgen.core.events import EventKind, TerminalKind
 from structgen.engine.model_protocol import Model
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace, entropy
 from structgen.engine.strategies.json_events import events_since
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
 from structgen.errors import fields_named
+from structgen.language import checks
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.tokens.tokenizer import Tokenizer
 
 _STOPS: Final = tuple(b".,\n?!:;)]}"[at : at + 1] for at in range(10))

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 import numpy as np
 
 from structgen.engine.model_protocol import Model
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace, entropy
 from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
 from structgen.errors import fields_named
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

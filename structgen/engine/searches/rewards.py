@@ -16,9 +16,9 @@ from functools import partial
 from numbers import Real
 from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.errors import OptionError
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.system.worker_process import NotStartedError, WorkerProcess
 
 Reward: TypeAlias = Callable[[Any], float]

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 import numpy as np
 
 from structgen.core.events import EventKind, TerminalKind
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.strategies.json_events import events_since
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 from structgen.errors import fields_named
+from structgen.language.checks import Number, Whole, check_fields
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import Floats, Tokens
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.sampling.problem import Problem
 from structgen.sampling.rows import PrefixRows
 from structgen.sampling.target import scaled
