@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.language_options import GrammarFile, RegexPattern, TypeName
 from structgen.cli.named_options import (
+    GrammarFile,
     MaxTokens,
     ModelName,
     Named,
     OptionsFile,
+    RegexPattern,
+    SchemaFile,
     Seed,
     Temperature,
+    TypeName,
     read_options,
 )
 from structgen.cli.output import console, echo, refusing
-from structgen.cli.schema_options import SchemaFile
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError
 

@@ -23,7 +23,7 @@ import typer
 from typer.core import TyperGroup
 
 from structgen.cli.command_words import meant_by
-from structgen.cli.option_names import NAMES
+from structgen.cli.option_names import NAMES, RENAMED
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
@@ -117,6 +117,23 @@ def standard_input() -> BinaryIO:
 def has_piped_input() -> bool:
     """Return whether standard input is there and is no terminal: a pipe, a file, or empty."""
     return sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
+
+
+def read_input(file: Path, option: str) -> str:
+    """Return the text of a file, or of standard input for `-`. Raises OptionError where it cannot be read or
+    is not UTF-8, which names the option."""
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        data = standard_input().read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except OSError as error:
+        raise unreadable(error, name, option) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"Byte {error.start} of {name} is not UTF-8: 0x{error.object[error.start]:02x}.",
+            where=option,
+            cure="Save the text as UTF-8 (iconv -f LATIN1 -t UTF-8 converts one).",
+        ) from error
 
 
 def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
@@ -214,15 +231,16 @@ def _readable() -> Iterator[None]:
 def _hint_of_option(text: str, context: Any) -> str:
     """Return which option takes a text that stands alone on the command line; "" if the command has none."""
     has = {name for parameter in context.command.params for name in parameter.opts} if context else ()
-    of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--ebnf", ".ebnf": "--ebnf"}
+    of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--grammar", ".ebnf": "--grammar"}
     option = of_suffix.get(Path(text).suffix, "--prompt")
     return f". Write {option} {shlex.quote(text)}" if option in has else ""
 
 
 def _hint_of_name(option: str, context: Any) -> str:
     """Return how an option is given that has no flag here, or which command has it; "" if none has."""
-    name = option.lstrip("-").replace("-", "_").removeprefix("no_")
     command = str(getattr(context, "info_name", ""))
+    name = option.lstrip("-").replace("-", "_").removeprefix("no_")
+    name = RENAMED.get(name, name)
     if name in NAMES.get(command, ()):
         return f". Write -o {name}=VALUE."
     has = [other for other in NAMES if name in NAMES[other]]

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from structgen.cli.generate import prompt_of
-from structgen.cli.language_options import GrammarFile, RegexPattern, TypeName
 from structgen.cli.named_options import (
     AsJson,
     Given,
+    GrammarFile,
     MaxTokens,
     ModelName,
     Named,
     OptionsFile,
     PromptText,
+    RegexPattern,
+    SchemaFile,
     Seed,
+    TypeName,
     read_options,
 )
 from structgen.cli.output import console, echo, echo_fact, echo_json_text, payload, refuse, refusing
-from structgen.cli.schema_options import SchemaFile
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.methods import METHODS
