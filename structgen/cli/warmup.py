@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import typer
 
 from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
 from structgen.cli.named_options import Named, OptionsFile, read_options
-from structgen.cli.output import console, echo, refusing
+from structgen.cli.output import echo, progress, refusing
 from structgen.cli.wanted_language import WantedLanguage, listed
 from structgen.errors import OptionError, TokenError
 from structgen.native.first_use import processors
@@ -22,9 +21,6 @@ from structgen.native.first_use import processors
 if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
     from structgen.tokens.tokenizer import Tokenizer
-
-_EVERY = 10.0
-"""Seconds between two lines of progress where there is no terminal."""
 
 
 def warmup(
@@ -95,7 +91,7 @@ def warmup(
             _write_target(str(given.get("target")), given.get("output"), processes)
             return
         echo("Compiling the inner loops (about a minute, once after an installation) ...")
-        with _progress() as done:
+        with _modules() as done:
             compile_all(processes, done)
         structgen.preload()
         compiled = time.perf_counter()
@@ -133,7 +129,7 @@ def _write_target(target: str, output: str | Path | None, jobs: int) -> None:
     begun = time.perf_counter()
     echo(f"Writing machine code for {level} (up to a minute) ...")
     try:
-        with _progress() as done:
+        with _modules() as done:
             size = write_for(level, folder, jobs, done)
     except OSError as error:
         raise OptionError(
@@ -148,24 +144,11 @@ def _write_target(target: str, output: str | Path | None, jobs: int) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Yield what is called with each module that was compiled: it shows their number on a terminal, and
-    elsewhere every ten seconds."""
+def _modules() -> Iterator[Callable[[str], None]]:
+    """Yield what is called with each module that was compiled, and shows their number."""
     finished, count = itertools.count(1), len(modules_to_compile())
-    if sys.stderr.isatty():
-        with console(stderr=True).status("Compiling ...") as status:
-            yield lambda name: status.update(f"Compiled {next(finished)} of {count} modules")
-        return
-    told = time.monotonic()
-
-    def tell(name: str) -> None:
-        nonlocal told
-        done = next(finished)
-        if time.monotonic() - told >= _EVERY:
-            told = time.monotonic()
-            echo(f"warmup: compiled {done} of {count} modules", err=True)
-
-    yield tell
+    with progress("warmup", "modules") as tell:
+        yield lambda name: tell(next(finished), count)
 
 
 def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = ()) -> int:
@@ -176,8 +159,8 @@ def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = 
     from structgen.store.mask_store import default_store
 
     compiled = structgen.compile(grammar, tokenizer)
-    with _counted() as progress:
-        compiled.prepare(progress=progress)
+    with progress("warmup", "states of lexemes") as tell:
+        compiled.prepare(progress=tell)
     mask = structgen.allocate_mask(1, tokenizer.vocab_size)
     masks = 0
     for path, text in [
@@ -197,19 +180,3 @@ def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = 
             masks += 1
     default_store().flush()
     return masks
-
-
-@contextmanager
-def _counted() -> Iterator[Callable[[int], None]]:
-    """Yield what is called with the number of states worked out so far: it shows that on a terminal;
-    elsewhere, every thousand is told. Both go to stderr."""
-    if sys.stderr.isatty():
-        with console(stderr=True).status("States of lexemes ...") as status:
-            yield lambda done: status.update(f"States of lexemes: {done:,}")
-        return
-
-    def tell(done: int) -> None:
-        if done % 1000 == 0:
-            echo(f"warmup: {done:,} states of lexemes", err=True)
-
-    yield tell

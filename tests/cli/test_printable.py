@@ -23,7 +23,7 @@ from structgen.system import cache
 
 EVIL = "a\x1b[2J\x07\u202e\x9b31m\u2028\x7fz"
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff]")
-RICH = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[hl]|\r\x1b\[2K")
+RICH = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[hl]|\r(?:\x1b\[1A)?\x1b\[2K")
 """What rich writes itself on a terminal: colours, and lines that are drawn anew."""
 
 
