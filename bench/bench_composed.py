@@ -19,7 +19,6 @@ microseconds.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import time
@@ -32,10 +31,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from bench_grammars import accepted
 from grammar_engines import LlguidanceOfLark, Times, replay
-from records import add_results, load, version, write
+from records import arguments, load, show, version, write
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import structgen as sg
 from structgen.maskbench import vocabularies
@@ -162,15 +160,12 @@ def jobs(tokenizer: sg.Tokenizer, drawn: list[Path]) -> Iterator[Job]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--maskbench", type=Path)
     parser.add_argument("--glob", default="*.json")
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--only", help="these cases, behind the rows that the day has")
-    add_results(parser)
     options = parser.parse_args()
     tokenizer = vocabularies.load(options.tokenizer)
     ours = Ours(tokenizer)
@@ -204,10 +199,7 @@ def main() -> None:
     rows = [
         row(*key, of, refused.get(key, 0)) for key, of in sorted(times.items()) if any(t.masks for t in of)
     ]
-    table = Table(*COLUMNS)
-    for one in rows:
-        table.add_row(*map(str, one))
-    Console(width=190).print(table)
+    show(COLUMNS, rows)
     about = {"tokenizer": options.tokenizer, "load": f"{before} {load()}"}
     versions = ", ".join(f"{name} {of}" for name, of in names.items())
     print(write(options.results, "composed", {**about, "versions": versions}, COLUMNS, rows, more=bool(only)))

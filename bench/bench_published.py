@@ -48,7 +48,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from bench_answers import Answer, Bench, figures, function, ours, processor_seconds, serving
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 
 import structgen as sg
 
@@ -835,9 +835,7 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Setting], Rows]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("parts", nargs="+", choices=PARTS)
     parser.add_argument("--rounds", type=int, default=5, help="at most so many")
     parser.add_argument("--seeds", type=int, default=20, help="of samplers")
@@ -850,7 +848,6 @@ def main() -> None:
         "--float32", type=Path, default=Path("build/smollm2-float32.gguf"), help="written for llama"
     )
     parser.add_argument("--answers", type=Path, help="a file for every answer of strategies and quality")
-    add_results(parser)
     where = Setting(parser.parse_args())
     torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

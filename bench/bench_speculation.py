@@ -86,7 +86,7 @@ def counts(options: argparse.Namespace) -> int:
     print("\nThe same with passes that run, in the engine\n")
     ran = engine_counts.measure(options.path, 2 if options.quick else options.engine_answers)
     _write(options, "engine-counts", engine_counts.COLUMNS, ran)
-    print(engine_counts.markdown(ran))
+    print(records.markdown(engine_counts.COLUMNS, ran))
     return sum(int(str(row[-1])) for row in ran)
 
 
@@ -218,9 +218,7 @@ def _versions() -> str:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = records.arguments(__doc__)
     known = os.environ.get("STRUCTGEN_MASKBENCH")
     parser.add_argument("path", nargs="?", type=Path, default=Path(known) if known else None)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
@@ -244,7 +242,6 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", default="random-1b", choices=("random-1b",), help="on another device")
     parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"), help="the same")
-    records.add_results(parser)
     options = parser.parse_args(argv)
     options.load = records.load()
     return options

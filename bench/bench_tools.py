@@ -42,7 +42,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from bench_composed import schemas
 from grammar_engines import LlguidanceOfLark
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -237,9 +237,7 @@ def drawn(folder: Path, count: int, seed: int, tokenizer: sg.Tokenizer) -> Itera
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("maskbench", type=Path)
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--count", type=int, default=236)
@@ -250,7 +248,6 @@ def main() -> None:
         "--only", choices=("documents", "turns", "sets"), help="these rows, behind those that the day has"
     )
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
-    add_results(parser)
     options = parser.parse_args()
     if options.worker:
         work(options)
