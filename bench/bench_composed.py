@@ -24,14 +24,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from bench_grammars import accepted
 from grammar_engines import LlguidanceOfLark, Times, replay
-from records import arguments, load, show, version, write
+from records import arguments, load, show, versions, write
 from rich.console import Console
 from rich.progress import track
 
@@ -174,7 +173,6 @@ def main() -> None:
         "xgrammar": Xgrammar(EngineConfig("xgrammar", ""), tokenizer).compile_case,
         "llguidance": Llguidance(EngineConfig("llguidance", ""), tokenizer).compile_case,
     }
-    names = {"structgen": version(), **{name: version_of(name) for name in ("xgrammar", "llguidance")}}
     drawn = sorted(options.maskbench.glob(options.glob)) if options.maskbench else []
     random.Random(0).shuffle(drawn)
     only = options.only and options.only.split(",")
@@ -201,8 +199,8 @@ def main() -> None:
     ]
     show(COLUMNS, rows)
     about = {"tokenizer": options.tokenizer, "load": f"{before} {load()}"}
-    versions = ", ".join(f"{name} {of}" for name, of in names.items())
-    print(write(options.results, "composed", {**about, "versions": versions}, COLUMNS, rows, more=bool(only)))
+    about["versions"] = versions("xgrammar", "llguidance")
+    print(write(options.results, "composed", about, COLUMNS, rows, more=bool(only)))
 
 
 def row(case: str, name: str, of: list[Times], refused: int) -> tuple[object, ...]:

@@ -24,7 +24,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import records
@@ -43,6 +42,7 @@ ALLOWED = 0.001, 0.5, 0.999
 SECTOR = 32
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 HEAT = 0.8
+VERSIONS = f"CUDA {torch.version.cuda}, {records.versions('torch', 'triton', 'xgrammar', 'llguidance')}"
 COMPARED = 64
 """Rows of which the tokens are compared with the twin's."""
 
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = table(place, options.dtypes)
     about = {
         "device": "CPU (smoke)" if options.smoke else torch.cuda.get_device_name(),
-        "versions": versions(),
+        "versions": VERSIONS,
     }
     rows = ([f"{one:.3f}" if isinstance(one, float) else one for one in astuple(row)] for row in found)
     question = "kernels-smoke" if options.smoke else "kernels"
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def table(place: Place, dtypes: Iterable[str]) -> list[Row]:
     """Measure and print all cases, and what they amount to."""
-    print(f"{place.name}, {versions()}, V = {place.width:,}, medians of {place.runs} runs")
+    print(f"{place.name}, {VERSIONS}, V = {place.width:,}, medians of {place.runs} runs")
     peers = masking_peers(place)
     found: list[Row] = []
     for name in dtypes:
@@ -353,20 +353,6 @@ def moved(place: Place, mask: Tensor, size: int) -> int:
     kept = bits.reshape(len(bits), -1, each).sum(-1, dtype=np.uint8)
     whole, part = int((kept == 0).sum()), int(((kept > 0) & (kept < each)).sum())
     return mask.numel() * 4 + SECTOR * (whole + 2 * part)
-
-
-# --- results ----------------------------------------------------------------------------------------------
-
-
-def versions() -> str:
-    """Return the versions of what is measured, and the commit."""
-    found = [f"CUDA {torch.version.cuda}"]
-    for package in ("torch", "triton", "xgrammar", "llguidance"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join([*found, f"structgen {records.version()}"])
 
 
 if __name__ == "__main__":

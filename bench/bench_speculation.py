@@ -33,7 +33,6 @@ import platform
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -200,21 +199,11 @@ def _write(
     about = {
         "load": f"{options.load} -> {records.load()}",
         "python": platform.python_version(),
-        "versions": _versions(),
+        "versions": records.versions("torch", "numpy", "numba", "transformers", "llguidance"),
         "quick": "yes" if options.quick else "",
     }
     lines = [[f"{one:.5g}" if isinstance(one, float) else one for one in row] for row in table]
     records.write(options.results, f"speculation-{part}", about, columns, lines, more=options.more)
-
-
-def _versions() -> str:
-    found = [f"structgen {records.version()}"]
-    for name in ("torch", "numpy", "numba", "transformers", "llguidance"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"no {name}")
-    return ", ".join(found)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

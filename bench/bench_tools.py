@@ -32,7 +32,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib.metadata import version as version_of
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,10 +41,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from bench_composed import schemas
 from grammar_engines import LlguidanceOfLark
-from records import arguments, load, version, write
+from records import arguments, load, show, versions, write
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import structgen as sg
 from structgen.maskbench import vocabularies
@@ -282,15 +280,9 @@ def main() -> None:
     if options.only in (None, "sets"):
         rows += set_rows(texts, options)
     names = ("engine", "way", "tools", "p50", "p90", "p99", "mean", "mask_us", "cpu_ms", "refused", "stopped")
-    table = Table(*names)
-    for one in rows:
-        table.add_row(*map(str, one))
-    Console(width=170).print(table)
-    versions = ", ".join(
-        [f"structgen {version()}", *(f"{one} {version_of(one)}" for one in ("llguidance", "xgrammar"))]
-    )
+    show(names, rows)
     about = {"tokenizer": options.tokenizer, "seed": options.seed, "load": f"{before} {load()}"}
-    about["versions"] = versions
+    about["versions"] = versions("llguidance", "xgrammar")
     print(write(options.results, "tools", about, names, rows, more=options.only is not None))
 
 

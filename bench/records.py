@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import IO
 
@@ -45,6 +46,17 @@ def revision() -> str:
 def version() -> str:
     """Return our version, and the commit that is measured."""
     return f"{structgen.__version__} {revision()}".strip()
+
+
+def versions(*packages: str) -> str:
+    """Return our version and those of other packages, `no NAME` where one is not installed."""
+    found = [f"structgen {version()}"]
+    for name in packages:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            found.append(f"no {name}")
+    return ", ".join(found)
 
 
 def arguments(described: str | None) -> argparse.ArgumentParser:
