@@ -40,15 +40,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version as version_of
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from bench_answers import Answer, Bench, figures, function, ours, processor_seconds, serving
-from records import add_results, load, version, write
+from records import arguments, load, versions, write
 
 import structgen as sg
 
@@ -80,16 +78,11 @@ class Setting:
         for row in rows:
             done.append(tuple(f"{one:.4g}" if isinstance(one, float) else one for one in row))
             print(" | ".join(map(str, done[-1])), flush=True)
-            about = {"load": load(), "versions": versions()}
+            about = {
+                "load": load(),
+                "versions": versions("torch", "transformers", "llguidance", "xgrammar", "xllamacpp"),
+            }
             write(self.asked.results, f"published-{part}", about, names, done)
-
-
-def versions() -> str:
-    """Return what is measured."""
-    listed = [
-        name for name in ("torch", "transformers", "llguidance", "xgrammar", "xllamacpp") if find_spec(name)
-    ]
-    return ", ".join([f"structgen {version()}", *(f"{name} {version_of(name)}" for name in listed)])
 
 
 def processor(act: Callable[[], Any]) -> tuple[float, Any]:
@@ -835,9 +828,7 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Setting], Rows]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("parts", nargs="+", choices=PARTS)
     parser.add_argument("--rounds", type=int, default=5, help="at most so many")
     parser.add_argument("--seeds", type=int, default=20, help="of samplers")
@@ -850,7 +841,6 @@ def main() -> None:
         "--float32", type=Path, default=Path("build/smollm2-float32.gguf"), help="written for llama"
     )
     parser.add_argument("--answers", type=Path, help="a file for every answer of strategies and quality")
-    add_results(parser)
     where = Setting(parser.parse_args())
     torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

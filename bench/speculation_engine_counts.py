@@ -135,16 +135,3 @@ class _Engine:
         )
         self.tokens = len(tokens)
         return result.usage.calls + 1, with_end(result, tokenizer) != tokens
-
-
-def markdown(found: Sequence[Sequence[object]]) -> str:
-    """Return the table."""
-    lines = [
-        "| " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |",
-        "|---" * len(COLUMNS) + "|",
-    ]
-    for row in found:
-        lines.append(
-            "| " + " | ".join(f"{one:.3f}" if isinstance(one, float) else str(one) for one in row) + " |"
-        )
-    return "\n".join(lines)

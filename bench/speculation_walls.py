@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import records
 import torch
 from speculation_models import Recorded
 from speculation_workloads import CHANGED, DUMPS, HELD_OUT, SAME, TWENTY, Item, Workload
@@ -406,11 +407,7 @@ def markdown(found: Sequence[Sequence[object]]) -> str:
     """Return the table."""
     shown = [name for name in COLUMNS if name not in ("rounds", "notes", "drafted_per_token")]
     places = [COLUMNS.index(name) for name in shown]
-    lines = ["| " + " | ".join(name.replace("_", " ") for name in shown) + " |", "|---" * len(shown) + "|"]
-    for row in found:
-        cells = [f"{row[at]:.3f}" if isinstance(row[at], float) else str(row[at]) for at in places]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return records.markdown(shown, ([row[at] for at in places] for row in found))
 
 
 def partings(cells: Iterable[Cell]) -> int:
