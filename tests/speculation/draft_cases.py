@@ -67,6 +67,27 @@ def answer(value: Any) -> list[int]:
     return [*tokenizer().encode(json.dumps(value).encode()), tokenizer().eos_token_ids[0]]
 
 
+class Fixed:
+    """Proposes the same draft in each pass."""
+
+    name = "fixed"
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+
+    def begin(self, facts: Facts) -> None:
+        pass
+
+    def propose(self, view: View, most: int) -> Draft:
+        return self.draft
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
 def paths(draft: Draft) -> set[tuple[int, ...]]:
     """Return the paths to all nodes."""
     return {tuple(draft.path(node)) for node in range(len(draft))}

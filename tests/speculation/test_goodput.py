@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from structgen.speculation.planning.goodput import LONGEST_WAIT, Goodput
+from structgen.speculation.planning.speculator import LONGEST_WAIT, Goodput
 
 Pass = Callable[[int, bool], tuple[int, float]]
 """The tokens and seconds of a pass, by its number and whether it has drafts."""

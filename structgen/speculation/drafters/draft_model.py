@@ -186,7 +186,7 @@ class DraftModel:
             return NO_DRAFT
         best = sorted(range(len(tree)), key=lambda node: (-paths[node][0], node))[:most]
         # a child's path is no likelier than its parent's, and comes later: the best nodes form a tree
-        return tree.shared().part(best)
+        return tree.draft().part(best)
 
     def _children(
         self,

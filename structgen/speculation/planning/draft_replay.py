@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from structgen.core.matcher import Matcher
 from structgen.speculation.drafts.drafter import Drafter, Facts, View
-from structgen.speculation.drafts.planner import plan
 from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.planning.speculator import plan
 
 
 @dataclass(frozen=True, slots=True)
