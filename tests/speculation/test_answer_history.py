@@ -12,8 +12,8 @@ import pytest
 from draft_cases import answer, facts, tokenizer
 
 import structgen as sg
-from structgen.speculation.drafters.answer_history import AnswerHistory
 from structgen.native.array_file import encode_arrays
+from structgen.speculation.drafters.answer_history import AnswerHistory
 from structgen.speculation.planning.drafting import Drafting
 
 

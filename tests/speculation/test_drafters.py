@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
-from draft_cases import COSTS, PERSON, answer, compiled, facts, of_machine, paths, tokenizer, view
+from draft_cases import COSTS, PERSON, Fixed, answer, compiled, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.drafters.answer_history import AnswerHistory
@@ -354,25 +354,21 @@ def test_a_replay_whose_rows_are_dear_is_plain_decoding() -> None:
     assert found.drafted == 0 and found.calls == len(tokens)
 
 
-def test_what_comes_behind_the_guesses_of_others_is_guessed_too() -> None:
-    """The key is forced, and its value stands in the prompt behind the same key."""
-    known = facts(b'Before: {"name": "Marta Ortiz", "kind": "supplier"}. Now: ')
-    matcher, wanted = sg.Matcher(compiled(PERSON)), answer({**PEOPLE[0], "kind": "supplier"})
-    for token in wanted[:1]:
-        matcher.advance(token)
-    alone = Drafting([ForcedBytes()], known)
-    alone.observe(wanted[:1], 0)
-    joined = Drafting([ForcedBytes(), KnownTexts()], known)
-    joined.observe(wanted[:1], 0)
-    forced = alone.candidates(view(matcher, wanted[:1]), 16).accepted(wanted[1:])
-    draft = joined.candidates(view(matcher, wanted[:1]), 16)
-    assert draft.accepted(wanted[1:]) > forced + 2
-    for path in paths(draft):
-        assert matcher.accepts(path) == len(path)
-    taken = wanted[1 : 2 + draft.accepted(wanted[1:])]
-    guessed = [joined.sources(token) for token in taken[:-1]]
-    assert all(guessed) and "forced" in guessed[0] and guessed[-1] == ["suffix"]
-    joined.observe(taken, len(taken) - 1)
-    assert joined.saved == len(taken) - 1
-    assert joined.accepted["forced"] == forced
-    assert forced + joined.accepted["suffix"] >= len(taken) - 1
+def test_who_proposed_a_token_is_told_in_order() -> None:
+    one, other = Fixed(Draft.chain([101, 102, 103])), Fixed(Draft.chain([101, 104]))
+    other.name = "other"
+    drafting = Drafting([one, other], facts())
+    drafting.candidates(view(None), 16)
+    guessed = [drafting.sources(token) for token in (101, 102, 999, 103)]
+    assert guessed == [["fixed", "other"], ["fixed"], [], []]
+    drafting.observe([101, 102, 999], 2)
+    assert drafting.accepted == {"fixed": 2, "other": 1} and drafting.saved == 2
+
+
+@pytest.mark.parametrize("knows", [False, True])
+def test_a_drafter_that_is_never_right_does_not_crowd_out_the_others(knows: bool) -> None:
+    """It is sure of sixteen tokens in each pass; without trust they would take all rows."""
+    wrong = Fixed(Draft.chain([2047] * 16))
+    tokens, known = answer(PEOPLE), facts(json.dumps(PEOPLE).encode())
+    alone = replay(tokens, [KnownTexts()], known, None, COSTS, 16).calls
+    assert replay(tokens, [KnownTexts(), *[wrong] * knows], known, None, COSTS, 16).calls <= alone + 3

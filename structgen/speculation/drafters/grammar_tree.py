@@ -51,32 +51,23 @@ class GrammarTree:
     def propose(self, view: View, most: int) -> Draft:
         """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
         met before; else a step of the grammar for each byte, and a call of the tokenizer for each text."""
-        return self.propose_behind(view, (), most)
-
-    def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return the tree after a path."""
         matcher, tokenizer = view.matcher, self._tokenizer
         if matcher is None or tokenizer is None or matcher.is_finished:
             return NO_DRAFT
         memo, layout = memo_of(matcher.compiled), None
         if self.skips_white and memo.has_open_space and matcher.compiled.has_events:
-            layout = self._laid_out(view, path, tokenizer)
+            layout = self._laid_out(view, tokenizer)
         key = self.name, self._widest, self._work, view.start, None if layout is None else layout.key
         return memo.of(key, lambda: self._grown(view, memo, tokenizer, layout))
 
-    def _laid_out(self, view: View, path: Sequence[int], tokenizer: Tokenizer) -> JsonLayout:
-        """Return the layout of the text so far, after a path."""
+    def _laid_out(self, view: View, tokenizer: Tokenizer) -> JsonLayout:
+        """Return the layout of the text so far."""
         if self._read > len(view.tokens):
             self._layout, self._read = JsonLayout(), 0
         for token in view.tokens[self._read :]:
             self._layout.read(tokenizer.token_bytes[token] or b"")
         self._read = len(view.tokens)
-        if not path:
-            return self._layout
-        layout = self._layout.copy()
-        for token in path:
-            layout.read(tokenizer.token_bytes[token] or b"")
-        return layout
+        return self._layout
 
     def _grown(self, view: View, memo: GrammarMemo, tokenizer: Tokenizer, layout: JsonLayout | None) -> Draft:
         assert view.matcher is not None

@@ -42,8 +42,6 @@ class View:
     """How many more tokens the text may have, by its budget and by the model's context."""
     ends: frozenset[int]
     """The tokens that end a text."""
-    state: int | None = None
-    """The number of the state from which to draft; None: the matcher's."""
     _memo: GrammarMemo | None = field(init=False, repr=False, compare=False)
     """What is known of the grammar, from all its documents."""
 
@@ -53,8 +51,6 @@ class View:
     @property
     def start(self) -> int:
         """The number of the state from which to draft, an argument of `after`."""
-        if self.state is not None:
-            return self.state
         return _FREE if self.matcher is None else self.matcher.state_index
 
     def after(self, state: int, token: int) -> int:
@@ -81,14 +77,11 @@ class Drafter(Protocol):
     constructor.
 
     Order of calls: `begin` once; then `propose` and `observe` for each forward pass; `end` once. A drafter
-    that raises, or returns no `Draft`, is not used again for this request. A drafter that saves less time
-    than it takes is not asked in every pass; it still observes all tokens.
+    that raises, or returns no `Draft`, is not used again for this request. Where drafts save no time it is
+    not asked; it still observes all tokens.
 
     What the grammar refuses is left out of its drafts. Optional attribute `first_trust`: the initial
     acceptance rate of its guesses, 0.75 by default.
-
-    Optional method `propose_behind(view, path, most)`, for drafters that can continue other drafters'
-    guesses: `path` are the guessed tokens, and `view` is the view after them, except for its `tokens`.
     """
 
     @property
@@ -99,8 +92,8 @@ class Drafter(Protocol):
         """Receive the facts of the request."""
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return a draft of at most `most` nodes. Chances of siblings are shares: they divide the drafter's
-        guess. Its overall acceptance rate is learnt from the model's choices."""
+        """Return a draft; at most the `most` likeliest nodes are of use. A chance is a share of the drafter's
+        guess: its acceptance rate is learnt from the model's choices."""
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Receive the tokens that the text has taken; the first `accepted` of them were drafted (by any

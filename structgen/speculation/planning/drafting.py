@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from structgen.errors import LimitError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
@@ -24,11 +24,10 @@ class _Member:
     if the model chose one of them, whether or not the planner took it.
     """
 
-    __slots__ = ("bad", "behind", "drafter", "good")
+    __slots__ = ("bad", "drafter", "good")
 
     def __init__(self, drafter: Drafter) -> None:
         self.drafter = drafter
-        self.behind: Any = getattr(drafter, "propose_behind", None)
         likely = min(max(float(getattr(drafter, "first_trust", 0.75)), 0.01), 0.99)
         self.good, self.bad = _FIRST * likely, _FIRST * (1.0 - likely)
 
@@ -54,9 +53,9 @@ class _JointTree(DraftTree):
         """Of the root, node 0, node 1, ..."""
         self.owners: list[list[_Member]] = [[]]
 
-    def graft(self, draft: Draft, owner: _Member, at: int) -> None:
-        """Add the draft of an owner below a node."""
-        places, trust = {-1: at}, owner.trust
+    def graft(self, draft: Draft, owner: _Member) -> None:
+        """Add the draft of an owner."""
+        places, trust = {-1: -1}, owner.trust
         rows = zip(draft.tokens.tolist(), draft.parents.tolist(), draft.chances.tolist(), strict=True)
         for i, (token, parent, chance) in enumerate(rows):
             above = places.get(parent)
@@ -71,14 +70,6 @@ class _JointTree(DraftTree):
                 self.owners.append([])
             node = places[i] = self.add(above, token, min(trust * chance, _SUREST))
             self.owners[node + 1].append(owner)
-
-    def path(self, node: int) -> list[int]:
-        """Return the tokens from the root to a node."""
-        found = list[int]()
-        while node >= 0:
-            found.append(self.tokens[node])
-            node = self.parents[node]
-        return found[::-1]
 
     def likeliest(self, most: int, *, chain: bool) -> Draft:
         """Return the draft of the likeliest nodes; with `chain`, of the likeliest child of each."""
@@ -105,7 +96,7 @@ def worths(parents: Sequence[int], chances: Sequence[float]) -> list[float]:
 class Drafting:
     """Belongs to one request, never to a row of a batch.
 
-    For each forward pass: `candidates`; `planned` over those of all requests; then, when the model has
+    For each forward pass: `candidates`; `plan` over those of all requests; then, when the model has
     chosen, `sources` of each token, and `observe`.
     """
 
@@ -144,33 +135,17 @@ class Drafting:
             return NO_DRAFT
         tree = self._tree = _JointTree(view)
         for member in self._members.copy():
-            self._ask(member, tree, view, -1, most)
-        if len(tree):
-            # drafters continue the guesses of others: a value after a forced key, a key after a value
-            worth = worths(tree.parents, tree.chances)
-            leaves = [node for node, below in enumerate(tree.children[1:]) if not below]
-            leaf = max(leaves, key=worth.__getitem__)
-            room = view.room - tree.depths[leaf + 1]
-            if room > 0 and tree.tokens[leaf] not in view.ends:
-                there = View(view.tokens, view.matcher, room, view.ends, tree.states[leaf + 1])
-                for member in self._members.copy():
-                    if member.behind is not None:
-                        self._ask(member, tree, there, leaf, most)
+            try:
+                draft = member.drafter.propose(view, most)
+                if not isinstance(draft, Draft):
+                    raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
+            except LimitError:  # a limit of the grammar is reached; it may be compiled again later
+                continue
+            except Exception as error:  # as above
+                self._drop(member.drafter, error)
+                continue
+            tree.graft(draft, member)
         return tree.likeliest(most, chain=self._chain) if len(tree) else NO_DRAFT
-
-    def _ask(self, member: _Member, tree: _JointTree, view: View, at: int, most: int) -> None:
-        """Add the proposal of a drafter below a node."""
-        try:
-            propose = member.drafter.propose
-            draft = propose(view, most) if at < 0 else member.behind(view, tree.path(at), most)
-            if not isinstance(draft, Draft):
-                raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
-        except LimitError:  # a limit of the grammar is reached; it may be compiled again later
-            return
-        except Exception as error:  # as above
-            self._drop(member.drafter, error)
-            return
-        tree.graft(draft, member, at)
 
     def sources(self, token: int) -> list[str]:
         """Return the names of the drafters that proposed a token. Call it for each token since `candidates`,

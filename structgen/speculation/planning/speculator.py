@@ -159,8 +159,8 @@ class PassCosts:
         self._last: dict[int, int] = {}
         """For each size, the number of its last pass."""
         self._passes = 0
-        rows = np.arange(1, MOST_ROWS + 1)
-        self._guess: npt.NDArray[np.float64] = _FIRST_SECONDS * (1.0 + _DEARER * (rows - 1.0))
+        rows = np.arange(MOST_ROWS, dtype=np.float64)
+        self._guess = np.asarray(_FIRST_SECONDS * (1.0 + _DEARER * rows), np.float64)
         self.curve: npt.NDArray[np.float64] = self._guess + overhead
         """Seconds of a pass of 1, 2, 3, ... rows, overhead included: finite, above 0, never falling."""
 
