@@ -206,7 +206,7 @@ def counted(
                 drafters = one.make(history)
                 made = [Chain(drafters)] if one.chain else drafters
                 matcher = sg.Matcher(compiled)
-                found = replay(tokens, made, facts, matcher, [1.0] * (one.nodes + 1), one.nodes)
+                found = replay(tokens, made, facts, matcher, one.nodes)
                 if found.dropped:
                     raise RuntimeError(f"{answer.name}, {spelling}, {one.title}: {found.dropped}")
                 yield Count(*about, one.title, found.tokens, found.calls, found.drafted)

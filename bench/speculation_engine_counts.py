@@ -25,7 +25,7 @@ import structgen as sg
 from structgen.maskbench import vocabularies
 from structgen.speculation.drafters.answer_history import AnswerHistory
 from structgen.speculation.drafts.draft import NO_DRAFT
-from structgen.speculation.planning.speculator import Speculator, plan
+from structgen.speculation.planning.speculator import Speculator
 from structgen.speculation.speculation_options import Speculation
 
 MODES: Final[dict[tuple[str, str], Callable[[str, AnswerHistory], str | Speculation]]] = {
@@ -57,7 +57,7 @@ class FreeRows(Speculator):
             if drafting is None or view is None:
                 found.append(NO_DRAFT)
             else:
-                found += plan([drafting.candidates(view, most)], [1.0] * (most + 1), most)
+                found.append(drafting.candidates(view, most))
         return found
 
     def ran(self, rows: int, seconds: float) -> None:

@@ -182,7 +182,6 @@ def test_the_engine_writes_the_recorded_answer_and_takes_the_calls_that_replay_c
         [counts.PromptLookup()],
         Facts([*prompt, recorded[0]], tokenizer),
         _behind(compiled, recorded[0]),
-        [1.0] * 11,
         10,
     )
     assert result.usage.calls == view.calls < len(recorded) - 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import COSTS, GRAMMARS, answer, facts, of_machine, paths, tokenizer, view
+from draft_cases import GRAMMARS, ROW, answer, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.drafters.draft_model import DraftModel
@@ -225,7 +225,7 @@ def test_a_model_that_fails_is_dropped_and_the_text_goes_on() -> None:
             raise MemoryError("no room")
 
     matcher = sg.Matcher(of_machine("JSON"))
-    found = replay(TEXTS["JSON"], [DraftModel(Broken())], facts(b"x"), matcher, COSTS, 8)
+    found = replay(TEXTS["JSON"], [DraftModel(Broken())], facts(b"x"), matcher, 8, ROW)
     assert found.dropped == {"model": "MemoryError: no room"} and found.calls == found.tokens
 
 
@@ -270,8 +270,8 @@ def test_masked_drafts_are_accepted_more_than_unmasked_ones() -> None:
                 [kind(model)],
                 Facts(engine.tokenizer.encode(text.encode()), engine.tokenizer),
                 sg.Matcher(compiled),
-                COSTS,
                 5,
+                ROW,
             )
             for text, result in zip(texts, results, strict=True)
         ]

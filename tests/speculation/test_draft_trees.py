@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import COSTS, GRAMMARS, Fixed, facts, of_machine, paths, tokenizer, view
+from draft_cases import GRAMMARS, Fixed, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
@@ -131,8 +131,8 @@ def test_of_more_nodes_than_are_wanted_the_likeliest_are_kept() -> None:
     assert paths(chain.candidates(view(None), 9)) == {(6,), (6, 7), (6, 7, 8)}
 
 
-def best_rate(trees: list[Draft], costs: list[float], most: int) -> float:
-    """Return the most expected tokens for their cost, over all parts of the trees."""
+def best_rate(trees: list[Draft], seconds: float, row: float) -> float:
+    """Return the most expected tokens for their time, over all parts of the trees."""
 
     def gain(tree: Draft, nodes: tuple[int, ...]) -> float:
         chances: dict[int, float] = {-1: 1.0}
@@ -151,55 +151,42 @@ def best_rate(trees: list[Draft], costs: list[float], most: int) -> float:
                 if (found := gain(tree, nodes)) >= 0.0:
                     parts.append((size, found))
         of_each.append(parts)
-    best = 0.0
-    for chosen in itertools.product(*of_each):
-        size = sum(one[0] for one in chosen)
-        rows = len(trees) + size
-        if size <= most and rows <= len(costs):
-            best = max(best, (len(trees) + sum(one[1] for one in chosen)) / costs[rows - 1])
-    return best
+    return max(
+        (len(trees) + sum(one[1] for one in chosen)) / (seconds + row * sum(one[0] for one in chosen))
+        for chosen in itertools.product(*of_each)
+    )
 
 
-def rate_of(drafts: list[Draft], costs: list[float]) -> float:
+def rate_of(drafts: list[Draft], seconds: float, row: float) -> float:
     expected = float(len(drafts))
     for draft in drafts:
         reached = [1.0]
         for parent, chance in zip(draft.parents.tolist(), draft.chances.tolist(), strict=True):
             reached.append(reached[parent + 1] * chance)
         expected += sum(reached) - 1.0
-    return expected / costs[len(drafts) + sum(map(len, drafts)) - 1]
+    return expected / (seconds + row * sum(map(len, drafts)))
 
 
 def test_the_plan_is_the_best_of_all_parts() -> None:
     chooser = random.Random(3)
     sizes = set()
     for _ in range(120):
-        requests = chooser.choice([1, 1, 2])
-        trees = [random_draft(chooser, chooser.randrange(7), 3) for _ in range(requests)]
-        costs, cost = [], 1.0
-        for _ in range(chooser.randrange(requests, 10)):
-            costs.append(cost)
-            cost += chooser.choice([0.0, 0.05, 0.2, 0.6])  # a curve with steps: not convex
-        most = chooser.randrange(8)
-        found = plan(trees, costs, most)
-        assert sum(map(len, found)) <= most
+        trees = [random_draft(chooser, chooser.randrange(7), 3) for _ in range(chooser.choice([1, 1, 2]))]
+        seconds, row = chooser.uniform(0.5, 2.0), chooser.choice([0.0, 0.05, 0.2, 0.6])
+        found = plan(trees, seconds, row)
         assert all(paths(part) <= paths(tree) for part, tree in zip(found, trees, strict=True))
-        assert rate_of(found, costs) == pytest.approx(best_rate(trees, costs, most), rel=1e-6)
+        assert rate_of(found, seconds, row) == pytest.approx(best_rate(trees, seconds, row), rel=1e-6)
         sizes.add(sum(map(len, found)))
     assert {0, 1, 2, 3, 4} <= sizes
 
 
 def test_there_is_no_draft_where_rows_are_dear() -> None:
     draft = Draft.chain([1, 2, 3], 0.9)
-    assert [len(one) for one in plan([draft], COSTS, 8)] == [3]
-    assert [len(one) for one in plan([draft], [1.0, 2.0, 3.0, 4.0], 8)] == [0]
-    # the same curve is flat at first: alone a request drafts, among many it does not
-    curve = [1.0] * 4 + [1.0 + rows for rows in range(1, 40)]
-    assert [len(one) for one in plan([draft], curve, 8)] == [3]
-    assert [len(one) for one in plan([draft] * 8, curve, 8)] == [0] * 8
-    # more requests than the curve knows
-    assert [len(one) for one in plan([draft] * 3, [1.0, 1.0], 8)] == [0] * 3
-    assert plan([], COSTS, 8) == []
+    assert [len(one) for one in plan([draft], 1.0, 0.01)] == [3]
+    assert [len(one) for one in plan([draft], 1.0, 1.0)] == [0]
+    # of many requests each row brings less beside the pass
+    assert [len(one) for one in plan([draft] * 8, 1.0, 0.12)] == [0] * 8
+    assert plan([], 1.0, 0.1) == []
 
 
 def test_trust_is_the_mean_of_what_was_right() -> None:

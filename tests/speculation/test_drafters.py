@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
-from draft_cases import COSTS, PERSON, Fixed, answer, compiled, facts, of_machine, paths, tokenizer, view
+from draft_cases import PERSON, ROW, Fixed, answer, compiled, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.drafters.answer_history import AnswerHistory
@@ -297,7 +297,7 @@ def test_trust_is_learnt_for_each_drafter() -> None:
 
 
 def calls(drafters: Sequence[Drafter], known: Facts, tokens: Sequence[int], most: int = 16) -> float:
-    found = replay(tokens, drafters, known, sg.Matcher(compiled(RECORDS)), COSTS, most)
+    found = replay(tokens, drafters, known, sg.Matcher(compiled(RECORDS)), most, ROW)
     assert found.tokens == len(tokens) and not found.dropped
     assert found.calls <= len(tokens)
     return found.calls_per_token
@@ -341,16 +341,15 @@ def test_a_replay_takes_fewer_calls_the_more_is_known() -> None:
 def test_texts_that_are_no_json_are_drafted_too(machine: str, written: bytes) -> None:
     tokens = [*tokenizer().encode(written), tokenizer().eos_token_ids[0]]
     drafters = [ForcedBytes(), KnownTexts(), GrammarTree()]
-    found = replay(tokens, drafters, facts(), sg.Matcher(of_machine(machine)), COSTS, 16)
+    found = replay(tokens, drafters, facts(), sg.Matcher(of_machine(machine)), 16, ROW)
     assert not found.dropped
     assert found.calls < 0.7 * len(tokens)
 
 
 def test_a_replay_whose_rows_are_dear_is_plain_decoding() -> None:
     tokens = answer(PEOPLE)
-    costs = [float(rows) for rows in range(1, 40)]
     known = facts(json.dumps(PEOPLE).encode())
-    found = replay(tokens, [ForcedBytes(), KnownTexts()], known, sg.Matcher(compiled(RECORDS)), costs, 16)
+    found = replay(tokens, [ForcedBytes(), KnownTexts()], known, sg.Matcher(compiled(RECORDS)), 16, 1.0)
     assert found.drafted == 0 and found.calls == len(tokens)
 
 
@@ -370,5 +369,5 @@ def test_a_drafter_that_is_never_right_does_not_crowd_out_the_others(knows: bool
     """It is sure of sixteen tokens in each pass; without trust they would take all rows."""
     wrong = Fixed(Draft.chain([2047] * 16))
     tokens, known = answer(PEOPLE), facts(json.dumps(PEOPLE).encode())
-    alone = replay(tokens, [KnownTexts()], known, None, COSTS, 16).calls
-    assert replay(tokens, [KnownTexts(), *[wrong] * knows], known, None, COSTS, 16).calls <= alone + 3
+    alone = replay(tokens, [KnownTexts()], known, None, 16, ROW).calls
+    assert replay(tokens, [KnownTexts(), *[wrong] * knows], known, None, 16, ROW).calls <= alone + 3

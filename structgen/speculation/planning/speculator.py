@@ -1,7 +1,7 @@
 """`Speculator`: drafts for all texts of a batch for the next pass, as far as they save time.
 
-Two things are learnt while an engine runs: the time of a pass by its rows (`PassCosts`), and whether batches
-are faster with drafts or without, everything included (`Goodput`).
+What is learnt while an engine runs, for each kind of batch (`Goodput`): the time of a pass and of one more
+row in it, and whether drafts are faster, everything included.
 """
 
 from __future__ import annotations
@@ -9,24 +9,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, median, median_low
-from typing import Final
+from statistics import fmean, median
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import View
 from structgen.speculation.planning.drafting import Drafting, worths
 
-MOST_ROWS: Final = 512
-"""The most rows of a pass whose time is known."""
+MOST_TEXTS: Final = 512
+"""The most texts of a batch that is drafted for."""
 _MOST_KINDS: Final = 64
 """The most kinds of batches (by size and drafters) that are distinguished; the oldest is dropped."""
 
 
 class Speculator:
-    """Belongs to one engine: the cost of a pass is learnt from all of its texts.
+    """Belongs to one engine: what passes cost is learnt from all of its texts.
 
     For each pass: `wants_drafts`; if so, `propose`; the pass runs; `ran` with its rows and seconds; the texts
     take tokens, and each text's own `Drafting.observe` is called; `took` with all seconds of the pass. Not
@@ -39,7 +38,7 @@ class Speculator:
 
     def __init__(self, overhead: float = 1.5e-4) -> None:
         """`overhead`: seconds of a pass outside the model, in the loop."""
-        self.costs = PassCosts(overhead)
+        self._overhead = overhead
         self._goodputs: dict[Hashable, Goodput] = {}
         self._pass: _Pass | None = None
         """The pass to be accounted for when the texts have taken their tokens."""
@@ -50,8 +49,8 @@ class Speculator:
         if self._pass is not None:
             last, self._pass = self._pass, None
             saved = sum(drafting.saved - before for drafting, before in last.texts)
-            last.goodput.learn(last.is_drafting, last.count + saved, last.seconds)
-        if count > MOST_ROWS:
+            last.goodput.learn(last.is_drafting, last.count + saved, last.seconds, last.rows, last.ran)
+        if count > MOST_TEXTS:
             return False
         kind = count.bit_length(), drafters
         goodput = self._goodputs.get(kind)
@@ -75,11 +74,13 @@ class Speculator:
             if drafting is not None and view is not None and most > 0 and not is_enough:
                 self._pass.texts.append((drafting, drafting.saved))
                 drafts[i] = drafting.candidates(view, most)
-        return plan(drafts, self.costs.curve, sum(mosts))
+        one, more = self._pass.goodput.of_rows()
+        return plan(drafts, self._overhead + one, more)
 
     def ran(self, rows: int, seconds: float) -> None:
         """Note the seconds and rows of the model's pass."""
-        self.costs.learn(rows, seconds)
+        if self._pass is not None and not self._pass.ran:
+            self._pass.rows, self._pass.ran = rows - self._pass.count, seconds
 
     def took(self, seconds: float) -> None:
         """Add seconds of the pass for any other work, before or after the model's."""
@@ -98,101 +99,35 @@ class _Pass:
     """Its texts."""
     texts: list[tuple[Drafting, int]] = field(default_factory=list)
     """The texts whose drafters were asked, each with the tokens that drafts had saved it before."""
+    rows: int = 0
+    """The rows of its drafts."""
+    ran: float = 0.0
+    """Seconds of the model."""
     seconds: float = 0.0
     """Seconds of the pass so far."""
 
 
-def plan(trees: Sequence[Draft], costs: Sequence[float] | npt.NDArray[np.float64], most: int) -> list[Draft]:
-    """Return for each request the part of its tree that is worth verifying; together at most `most` nodes.
+def plan(trees: Sequence[Draft], seconds: float, row: float) -> list[Draft]:
+    """Return for each request the part of its tree that is worth verifying.
 
-    `costs[i]` is the cost of a pass of i + 1 rows, in any unit, above 0; each request has one row without a
-    guess, and one more for each node. Of all parts of the trees, the result has the most expected tokens for
-    its cost (best-first: DySpec, Xiong et al. 2024; goodput: SmartSpec, Liu et al. 2024); of equally good
-    ones it is the smallest. So there is no draft if rows are expensive: with many requests at once, and
-    beyond the end of `costs`. Cost: 20 us, and 1 us a node.
+    A pass without guesses takes so many seconds, and each node one row more. Of all parts of the trees, the
+    result has the most expected tokens for its time (best-first: DySpec, Xiong et al. 2024; goodput:
+    SmartSpec, Liu et al. 2024); of equally good ones it is the smallest. So there is no draft if rows are
+    expensive: with many requests at once. Cost: 20 us, and 1 us a node.
     """
-    count = len(trees)
-    if not (1 <= count <= len(costs) and any(map(len, trees))):
-        return [NO_DRAFT] * count
     ranked: list[tuple[float, int, int]] = []
     for text, tree in enumerate(trees):
         worth = worths(tree.parents.tolist(), tree.chances.tolist())
         ranked += [(-one, text, node) for node, one in enumerate(worth)]
     # no node is worth more than its parent, and of equal ones the parent is the first
-    ranked = sorted(ranked)[: max(min(most, len(costs) - count), 0)]
-    expected = count - np.cumsum([0.0, *(worth for worth, _, _ in ranked)])
-    best = int(np.argmax(expected / np.asarray(costs)[count - 1 : count + len(ranked)]))
+    ranked.sort()
+    expected = len(trees) - np.cumsum([0.0, *(worth for worth, _, _ in ranked)])
+    best = int(np.argmax(expected / (seconds + row * np.arange(len(ranked) + 1))))
     nodes: list[list[int]] = [[] for _ in trees]
     for _, text, node in ranked[:best]:
         nodes[text].append(node)
     return [tree.part(own) for tree, own in zip(trees, nodes, strict=True)]
 
-
-# --- the time of a pass -------------------------------------------------------------------------------------
-
-KEPT: Final = 8
-"""How many passes of one size are kept."""
-LASTS: Final = 512
-"""A size is forgotten after so many passes of other sizes: the planner does not run a size that it considers
-expensive, so nobody would notice if it became cheap."""
-_UPDATED: Final = 16
-"""Passes between two updates of the curve. A size that is new to it does not wait."""
-_DEARER: Final = 0.08
-"""First guess: the cost of each further row, in passes of one row."""
-_FIRST_SECONDS: Final = 1e-3
-"""First guess: seconds of a pass of one row."""
-_DOUBTED: Final = 2.0
-"""The first measurement of a size counts for at most twice what the curve said: the pass may have waited for
-another process."""
-
-
-class PassCosts:
-    """Seconds of a pass for each number of rows: of measured sizes the median of their last passes; between
-    them interpolated. The curve never falls, because unneeded rows can be added to a pass.
-
-    `overhead` is the fixed cost of a pass in seconds, for the loop around the model. A draft saves that too.
-    """
-
-    def __init__(self, overhead: float) -> None:
-        self._overhead = overhead
-        self._sizes: dict[int, deque[float]] = {}
-        self._last: dict[int, int] = {}
-        """For each size, the number of its last pass."""
-        self._passes = 0
-        rows = np.arange(MOST_ROWS, dtype=np.float64)
-        self._guess = np.asarray(_FIRST_SECONDS * (1.0 + _DEARER * rows), np.float64)
-        self.curve: npt.NDArray[np.float64] = self._guess + overhead
-        """Seconds of a pass of 1, 2, 3, ... rows, overhead included: finite, above 0, never falling."""
-
-    def learn(self, rows: int, seconds: float) -> None:
-        """Note a pass. Times that are not above 0, and sizes beyond the curve, are ignored. Cost: 1 us, and
-        50 us every 16 passes."""
-        if not (1 <= rows <= MOST_ROWS and 0.0 < seconds < float("inf")):
-            return
-        self._passes += 1
-        step = 1 << max(rows.bit_length() - 4, 0)
-        size = -(-rows // step) * step  # 16 rows and more: eight sizes for each doubling
-        seconds *= float(self._guess[size - 1] / self._guess[rows - 1])
-        kept = self._sizes.get(size)
-        if kept is None:
-            kept = self._sizes[size] = deque(maxlen=KEPT)
-            if len(self._sizes) > 1:
-                seconds = min(seconds, _DOUBTED * float(self.curve[size - 1] - self._overhead))
-        kept.append(seconds)
-        self._last[size] = self._passes
-        if len(kept) == 1 or self._passes % _UPDATED == 0:
-            self._update()
-
-    def _update(self) -> None:
-        for size in [size for size, last in self._last.items() if self._passes - last > LASTS]:
-            del self._sizes[size], self._last[size]
-        sizes = sorted(self._sizes)
-        ratios = [median_low(self._sizes[size]) / self._guess[size - 1] for size in sizes]
-        found = self._guess * np.interp(np.arange(1, MOST_ROWS + 1), sizes, ratios)
-        self.curve = np.maximum.accumulate(found) + self._overhead
-
-
-# --- drafts or no drafts ------------------------------------------------------------------------------------
 
 TRIED: Final = 6
 """Passes of a trial with one text; fewer with several, because each text gives a measurement."""
@@ -206,6 +141,8 @@ _REMEMBERED: Final = 32
 """Passes of a mode that are remembered."""
 _GAIN: Final = 0.03
 """The share of the time that drafts must save to be used, so that noise does not switch modes."""
+_ROW: Final = 0.08
+"""First guess: the time of one more row for a text, in passes without drafts."""
 
 
 class Goodput:
@@ -218,8 +155,9 @@ class Goodput:
     def __init__(self, texts: int = 1) -> None:
         """`texts`: the number of texts in a batch."""
         self._shortest, self._tried = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 1)
-        self._passes = {mode: deque[tuple[int, float]](maxlen=_REMEMBERED) for mode in (False, True)}
-        """The tokens and seconds of the latest passes without drafts, and with."""
+        self._texts = texts
+        self._passes = {mode: deque[_Taken](maxlen=_REMEMBERED) for mode in (False, True)}
+        """The latest passes without drafts, and with."""
         self._is_warm = {False: False, True: False}
         self.is_drafting = False
         """Whether the next pass drafts. The first passes do not, for comparison."""
@@ -232,13 +170,13 @@ class Goodput:
         """Whether no pass has drafted yet."""
         return not self._is_warm[True]
 
-    def learn(self, drafting: bool, tokens: int, seconds: float) -> None:
-        """Note a pass with its tokens and seconds, and choose the mode of the next one. The first pass of a
-        mode is ignored: it loads code."""
+    def learn(self, drafting: bool, tokens: int, seconds: float, rows: int = 0, ran: float = 0.0) -> None:
+        """Note a pass with its tokens and seconds, the rows of its drafts and the seconds of the model, and
+        choose the mode of the next one. The first pass of a mode is ignored: it loads code."""
         if tokens < 1 or not 0.0 < seconds < float("inf"):
             return
         if self._is_warm[drafting]:
-            self._passes[drafting].append((tokens, seconds))
+            self._passes[drafting].append(_Taken(tokens, seconds, rows, ran))
             self._spent, self._written = self._spent + seconds, self._written + tokens
         self._is_warm[drafting] = True
         self._left -= 1
@@ -265,8 +203,26 @@ class Goodput:
 
     def _of_pass(self, drafting: bool) -> float:
         """Return the median seconds of a pass, which ignores one that waited for another process."""
-        return median(seconds for _, seconds in self._passes[drafting])
+        return median(one.seconds for one in self._passes[drafting])
 
     def _rate(self, drafting: bool) -> float:
         """Return seconds a token. A pass takes about as long however many guesses were accepted."""
-        return self._of_pass(drafting) / fmean(tokens for tokens, _ in self._passes[drafting])
+        return self._of_pass(drafting) / fmean(one.tokens for one in self._passes[drafting])
+
+    def of_rows(self) -> tuple[float, float]:
+        """Return the model's seconds of a pass without drafts, and those of one more row: the median over the
+        latest passes with drafts, so that a pass that waited for another process changes little."""
+        one = median(one.ran for one in self._passes[False])
+        more = [max(taken.ran - one, 0.0) / taken.rows for taken in self._passes[True] if taken.rows]
+        return one, median(more) if more else _ROW * one / self._texts
+
+
+class _Taken(NamedTuple):
+    """A pass that is over."""
+
+    tokens: int
+    seconds: float
+    rows: int
+    """Of its drafts."""
+    ran: float
+    """Seconds of the model."""
