@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
+from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import StructgenError
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import CheckerStanding, Constraints
@@ -300,6 +301,11 @@ def scaled(logits: Floats, temperature: float, at: int) -> Floats:
         )
     found -= most
     return found
+
+
+def log_law(logits: Floats, temperature: float, at: int) -> Floats:
+    """Return the log-probabilities [V] of the token after token `at`. Raises StructgenError as `scaled`."""
+    return log_softmax(scaled(logits, temperature, at))
 
 
 T = TypeVar("T")
