@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from os.path import commonprefix
+from itertools import pairwise, takewhile
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -229,7 +229,7 @@ def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Token
     one reads its row, for all of them.
     """
     ordered = sorted(set(texts))
-    known = [-1, *(len(commonprefix(pair)) for pair in pairwise(ordered))]
+    known = [-1, *(sum(takewhile(bool, map(eq, one, other))) for one, other in pairwise(ordered))]
     """How many tokens a text begins with as the one before it: rows up to there are read."""
     edges = [np.zeros(len(tokens) + 1) for tokens in ordered]
     """The log-probabilities of each text's tokens and its end."""
