@@ -24,11 +24,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.engine.searches.cursor import Cursor
-from structgen.engine.searches.prefix_rows import Floats
-from structgen.engine.strategies.strategy import Ids, log_softmax
+from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import StructgenError
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import CheckerStanding, Constraints
@@ -44,6 +44,9 @@ _MOST_MASSES: Final = 1 << 18
 """The most prefixes whose mass is kept, about 100 bytes each. Draws through other prefixes have no masses."""
 _REMEMBERED: Final = 1 << 14
 """The most prefixes of which it is remembered what the checkers say."""
+
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
