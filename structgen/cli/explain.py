@@ -73,8 +73,8 @@ def explain(
     import structgen
     from structgen.compilation.grammar_explanation import told_of_grammar
     from structgen.compilation.schema_explanation import SHOWN_LINES, told_of_schema
-    from structgen.language import checks
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+    from structgen.language import checks
     from structgen.schema.explaining.outline import MOST_LINES
 
     found: Grammar | None = None

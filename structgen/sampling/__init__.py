@@ -8,9 +8,8 @@ another
 4. `walk`: one walk from the empty prefix to the end of a text. It may ignore the ratio of two bounds, accept
    with that probability, or use it as a weight: five methods share this procedure.
 5. `beam`: many prefixes of one length in parallel. `lookahead` estimates where valid texts are.
-6. `methods/`: a file for each method, with the paper it is from. `smc` and `awrs` resample particles; `auto`
-runs
-   beams.
+6. `methods/`: the methods, with the papers they are from. `walks` has five; `smc` and `awrs` resample
+   particles; `auto` runs beams.
 7. `samples`: texts with weights, estimates of log Z and of expectations. `run_limits`: the bounds on a run.
 8. `problem`: a model, its tokenizer and a grammar. `sample`: the public function. `score`: the probability of
 given

@@ -3,14 +3,13 @@ run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from structgen.sampling.prefix_node import Node
 from structgen.sampling.run_limits import SamplingRun
-from structgen.sampling.target import Masses
 
 
 def described(run: SamplingRun, drawn: Sequence[tuple[int, ...]]) -> dict[str, Any]:
@@ -33,7 +32,9 @@ def described(run: SamplingRun, drawn: Sequence[tuple[int, ...]]) -> dict[str, A
     }
 
 
-def _masses(known: Masses, tokens: tuple[int, ...], root: Node | None) -> tuple[float, ...] | None:
+def _masses(
+    known: Mapping[int, float], tokens: tuple[int, ...], root: Node | None
+) -> tuple[float, ...] | None:
     """Return z at each prefix of a text, from the empty one to the whole text; None if one of them is
     unknown. `root` is the tree's root: it knows texts that earlier runs found.
 
@@ -41,7 +42,7 @@ def _masses(known: Masses, tokens: tuple[int, ...], root: Node | None) -> tuple[
     """
     node, found = root, []
     for depth in range(len(tokens) + 1):
-        mass = known.of(tokens[:depth])
+        mass = known.get(hash(tokens[:depth]))
         if mass is None:
             if node is None:
                 return None

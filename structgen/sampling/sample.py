@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
@@ -27,7 +27,7 @@ from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.described import described
 from structgen.sampling.estimates import Statistics, clamped
-from structgen.sampling.methods import METHODS, OF_PARTICLES, WEIGHTED
+from structgen.sampling.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
 from structgen.sampling.methods.proposals import Proposal
 from structgen.sampling.methods.smc import THRESHOLD
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
@@ -403,7 +403,7 @@ def drawn_for(
         rows.is_over = partial(_is_over, run, reasons)
     try:
         with shared.used("" if tree is None else fingerprint(ids, target)):
-            found: Drawn = _method(settings.method).draw(run)
+            found = _draw(settings.method, run)
     finally:
         target.close()
     if reasons:
@@ -484,9 +484,12 @@ def _particles(settings: SampleSettings) -> Particles:
     return Particles(settings.particles, settings.resampling_threshold, settings.proposal)
 
 
-def _method(name: str) -> ModuleType:
-    """Import and return the module of a method."""
-    return import_module(f"structgen.sampling.methods.{name}")
+def _draw(method: str, run: SamplingRun) -> Drawn:
+    """Return the draws of a method: of a walk, or of a module of its own."""
+    if method in walks.WALKS:
+        return walks.draw(run, method)
+    found: Drawn = import_module(f"structgen.sampling.methods.{method}").draw(run)
+    return found
 
 
 def prompts_of(prompt: Any) -> list[Any] | None:
