@@ -49,13 +49,14 @@ def sample_report(
     """
     try:
         from structgen.sampling.report import report
-        from structgen.sampling.report_page import write_page
+        from structgen.sampling.report_page import page_of
         from structgen.sampling.samples import Samples
+        from structgen.system.html_pages import write_page
 
         others = None if masked is None else Samples.from_jsonl(masked)
         found = report(Samples.from_jsonl(file), false_accepts, others)
         if html is not None:
-            write_page(found, html)
+            write_page(html, page_of(found))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     if as_json:

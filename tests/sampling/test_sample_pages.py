@@ -16,7 +16,8 @@ from exact import Bigram, law, tokenizer
 import structgen as sg
 from structgen.sampling.estimates import quantile
 from structgen.sampling.report import Estimate, TokenPosition, ceiling_of, report
-from structgen.sampling.report_page import page_of, write_page
+from structgen.sampling.report_page import page_of
+from structgen.system.html_pages import write_page
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -151,7 +152,7 @@ def test_a_share_of_false_accepts_that_is_none_is_refused(share):
 def test_a_page_of_any_run(method, tmp_path):
     """One file: nothing in it is loaded from elsewhere, and all numbers are numbers."""
     found = report(draw(5, "rejection", budget=1) if method == "none" else draw(30, method), 0.02)
-    write_page(found, tmp_path / "page.html")
+    write_page(tmp_path / "page.html", page_of(found))
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for forbidden in ("<script", "src=", "href=", "@import", "url(", "nan", "inf<", "NaN"):
         assert forbidden not in page.replace("inference", ""), forbidden
@@ -212,12 +213,12 @@ def test_draws_of_another_target_are_no_comparison(options, said):
 def test_the_plots_name_their_axes_and_a_grammar_that_removes_nothing_is_told():
     found = report(draw(50))
     page = page_of(found)
-    assert "<text x=0 y=16>mass removed</text>" in page and ">token of the text</text>" in page
-    assert "<text x=0 y=16>share</text>" in page and ">weight, in times the mean weight</text>" in page
+    assert ">mass removed</small>" in page and ">token of the text</small>" in page
+    assert ">share</small>" in page and ">weight, in times the mean weight</small>" in page
     nothing = TokenPosition(0, Estimate(1e-9, 0.0, 1e-6), 1.0)
     page = page_of(dataclasses.replace(found, positions=[nothing]))
     assert "Nowhere: the grammar removes less than 0.05% of the model's mass" in page
-    assert ">token of the text</text>" not in page
+    assert ">token of the text</small>" not in page
 
 
 def test_the_page_needs_no_network_and_has_dark_colours():
@@ -238,7 +239,7 @@ def test_labels_stay_inside_their_boxes(tmp_path, width):
         for field, value in zip(found.fields, top, strict=True)
     ]
     page = tmp_path / "page.html"
-    write_page(dataclasses.replace(found, fields=fields), page)
+    write_page(page, page_of(dataclasses.replace(found, fields=fields)))
     boxes = "[...document.querySelectorAll('.field, .card')]"
     asked = f"document.title = {boxes}.every(e => e.scrollWidth <= e.clientWidth)"
     page.write_text(page.read_text() + f"<script>{asked}</script>")
