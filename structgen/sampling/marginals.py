@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.estimates import NORMAL, Draws, half_width
+from structgen.sampling.draws import Draws
+from structgen.sampling.estimates import NORMAL, half_width
 from structgen.sampling.target import Floats
 
 ABSENT: Final = "(absent)"
@@ -40,7 +41,7 @@ class Marginal:
         return self.low, self.high
 
 
-def marginals(samples: Draws, field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
+def marginals(samples: Draws[Any], field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
     """Return the likeliest values of a field; see `Samples.marginals`."""
     if most < 1:
         raise OptionError(f"most={most!r} lists nothing.", where="most", cure="Give at least 1.")
@@ -67,7 +68,7 @@ def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
     return places
 
 
-def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal]:
+def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
     """Return the share of each value, given the draws that have it. Cost: a standard error for each."""
     weights, masses = samples.weights, np.where(is_first(samples), np.exp(samples.logprobs), 0.0)
     marginals = []
@@ -80,7 +81,7 @@ def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal
     return marginals
 
 
-def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tuple[float, float]:
+def _interval(samples: Draws[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
     """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
     independent draws that would have the same standard error; cut to the proven bounds. These alone,
     if the draws do not tell their error.
@@ -103,7 +104,7 @@ def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tupl
     return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
 
 
-def is_first(samples: Draws) -> npt.NDArray[np.bool_]:
+def is_first(samples: Draws[Any]) -> npt.NDArray[np.bool_]:
     """Return bool [n]: whether no earlier draw has the same tokens."""
     first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
     return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)
