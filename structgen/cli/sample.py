@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,14 +21,13 @@ from structgen.cli.named_options import (
     Seed,
     read_options,
 )
-from structgen.cli.output import console, echo, echo_fact, echo_json_text, payload, refuse, refusing
+from structgen.cli.output import echo, echo_fact, echo_json_text, payload, refuse, refusing
 from structgen.cli.schema_options import SchemaFile
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.methods import METHODS
 
 if TYPE_CHECKING:
-    from structgen.sampling.run_limits import RunProgress
     from structgen.sampling.samples import Samples
 
 INTERRUPTED = 130
@@ -115,21 +112,20 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
     file = Path(given.get("tree")) if "tree" in given else None
     tree = None if file is None else sg.PrefixTree.load(file) if file.exists() else sg.PrefixTree()
     try:
-        with _progress() as tell:
-            return drawn(
-                engine,
-                engine.prompt_tokens(request),
-                # the validators of a type are part of the law
-                grammar if form is None or form.reader is None else TypedGrammar(form.reader, grammar),
-                given.get("n"),
-                method=given.get("method"),
-                seed=wanted.sampling.seed,
-                temperature=wanted.sampling.temperature,
-                max_tokens=request.most_tokens,
-                tree=tree,
-                progress=tell,
-                **given.some(_OF_SAMPLE),
-            )
+        return drawn(
+            engine,
+            engine.prompt_tokens(request),
+            # the validators of a type are part of the law
+            grammar if form is None or form.reader is None else TypedGrammar(form.reader, grammar),
+            given.get("n"),
+            method=given.get("method"),
+            seed=wanted.sampling.seed,
+            temperature=wanted.sampling.temperature,
+            max_tokens=request.most_tokens,
+            tree=tree,
+            progress=sys.stderr.isatty(),
+            **given.some(_OF_SAMPLE),
+        )
     except OptionError:
         raise
     except StructgenError as error:
@@ -169,30 +165,3 @@ def _print(found: Samples[Any], given: Given, is_wrapped: bool) -> None:
             payload(f"{numbers}{text}")
         else:
             payload(text)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[RunProgress], None] | None]:
-    """Lend what shows on a terminal how far a run has come; None elsewhere."""
-    screen = console(stderr=True, highlight=False)
-    if not screen.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn())
-    with Bar(*columns, console=screen, transient=True) as bar:
-        task, begun = bar.add_task("draws", total=None, said=""), time.monotonic()
-
-        def tell(now: RunProgress) -> None:
-            lower, upper = now.bracket
-            rate = now.model_rows / max(time.monotonic() - begun, 1e-9)
-            bar.update(
-                task,
-                total=now.wanted,
-                completed=now.accepted,
-                said=f"{now.model_rows:,} rows, {rate:,.0f}/s; Z from {lower:.3g} to {upper:.3g}",
-            )
-
-        yield tell

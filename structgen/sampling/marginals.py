@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.draws import Draws
-from structgen.sampling.estimates import NORMAL, half_width
+from structgen.sampling.estimates import half_width, interval_of_share
 from structgen.sampling.target import Floats
 
 ABSENT: Final = "(absent)"
@@ -82,9 +81,8 @@ def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Mar
 
 
 def _interval(samples: Draws[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
-    """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
-    independent draws that would have the same standard error; cut to the proven bounds. These alone,
-    if the draws do not tell their error.
+    """Return the interval of 95 % of a share, cut to the proven bounds; these alone, if the draws do not tell
+    their error.
 
     `masses`: the probability of each draw under the model, 0 for repeated draws. All valid texts together
     have at most the mass `bracket[1]`, so the mass of the draws with the value proves a lower bound on its
@@ -94,14 +92,8 @@ def _interval(samples: Draws[Any], masses: Floats, has: Floats, share: float) ->
     most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
     if not (samples.is_biased or samples.is_exact or samples.knows_error):
         return min(max(least, 0.0), share), max(min(most, 1.0), share)
-    deviation = half_width(samples.contributions(has - share))
-    inside = share * (1 - share)
-    # If all draws agree, their variance is 0; the number of draws bounds the share.
-    agree = inside < 1e-12 or not deviation
-    square = NORMAL**2 / samples.worth if agree or deviation is None else deviation**2 / inside
-    middle = (share + square / 2) / (1 + square)
-    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
-    return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
+    low, high = interval_of_share(share, half_width(samples.contributions(has - share)), samples.worth)
+    return min(max(low, least, 0.0), share), max(min(high, most, 1.0), share)
 
 
 def is_first(samples: Draws[Any]) -> npt.NDArray[np.bool_]:
