@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.sampling.report import NOTHING, DrawsReport, Estimate, ceiling_of
+from structgen.sampling.report import NOTHING, DrawsReport, ValueShare, ceiling_of
 from structgen.sampling.samples import Samples, between
 from structgen.system.html_pages import Column, counted, number, percent, rendered
 
@@ -76,10 +76,10 @@ above counts how well shares are known.
 is close to the model's own distribution.</p>
 {% else %}
 <p>At each token, the share of the model's mass that may not follow, on average over the valid texts that come so far (grey:
-how many do). The most is lost at token {{ worst.index + 1 }}: {{ worst.removed.value|percent }}.
+how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.removed.value|percent }}.
 {% if found.divergence is not none %}
 Masking divides the rest back to 1 at every token and so distorts the distribution: its Kullback-Leibler divergence from the
-target is {{ "{0.value:.3f} nats (95 %: {0.low:.3f} to {0.high:.3f})".format(found.divergence) }}.
+target, in nats, is {{ found.divergence.told(number) }}.
 {% if found.divergence.high < small %}
 That is little: masking alone is close to the model's own distribution here.
 {% else %}
@@ -110,16 +110,17 @@ To see what masking would say, draw the same with --method masked, and give that
 {% endif %}</p>
 {{ key(("blue", "share, with its interval"), ("amber", "under masking")) }}
 <div class=fields>{% for field in found.fields %}
-<div class=field><strong>{{ field.name }}</strong><table>{% for one, masked in zip(field.top, field.masked) %}
-<tr title="{{ hint(one, masked) }}"><td class=cut><code>{{ said(one.value) }}</code></td><td>
-{{ bar(parts(one, masked), masked.value if masked else none, "amber") }}</td>
-<td class=number>{{ one.share|percent }}{% if masked %} <small>mask {{ masked.value|percent }}</small>{% endif %}</td></tr>
+<div class=field><strong>{{ field.field }}</strong><table>{% for one in field.values %}{% set masked = one.masked %}
+<tr title="{{ one.share.told() }}, in {{ one.draws|counted("draw") }}
+{%- if masked %}; under masking {{ masked.told() }}{% endif %}"><td class=cut><code>{{ said(one.value) }}</code></td><td>
+{{ bar(parts(one), masked.value if masked else none, "amber") }}</td>
+<td class=number>{{ one.share.value|percent }}{% if masked %} <small>mask {{ masked.value|percent }}</small>{% endif %}</td></tr>
 {% endfor %}</table>
-{% if field.distinct > field.top|length %}
-<small>and {{ "{:,}".format(field.distinct - field.top|length) }} other values</small>
+{% if field.distinct > field.values|length %}
+<small>and {{ "{:,}".format(field.distinct - field.values|length) }} other values</small>
 {% endif %}
 {% if field.mean is not none and field.distinct > 1 %}
-<small>mean {{ "{0.value:,.4g} ({0.low:,.4g} to {0.high:,.4g})".format(field.mean) }}</small>
+<small>mean {{ field.mean.told(number) }}</small>
 {% endif %}</div>{% endfor %}</div>
 {% if found.fields_left_out %}
 <p class=faint>{{ "{:,}".format(found.fields_left_out) }} more fields are not shown.</p>
@@ -131,10 +132,9 @@ To see what masking would say, draw the same with --method masked, and give that
 <p>The checker passes {{ ceiling.false_accepts|percent }} of the wrong texts. Drawing until it says yes then has a ceiling that
 no number of draws lifts: <strong>P(right | accepted) = a / (a + (1 &minus; a) f)</strong>, a being the share of right texts
 among the model's own.
-{% if ceiling.reached is not none %}
+{% if ceiling.right_given_accepted is not none %}
 Of the model's texts a share Z is accepted, so if every right text is, a = (Z &minus; f) / (1 &minus; f) =
-{{ ceiling.right.value|percent }} ({{ range(ceiling.right) }}), and of the accepted texts at most
-{{ ceiling.reached.value|percent }} ({{ range(ceiling.reached) }}) are right.
+{{ ceiling.right.told() }}, and of the accepted texts at most {{ ceiling.right_given_accepted.told() }} are right.
 {% else %}
 Less than that share of the model's texts is accepted at all (Z), which cannot be where the texts are checked by it alone: f
 is lower than was said, or the grammar refuses most of what the checker would pass.
@@ -169,14 +169,12 @@ def page_of(found: DrawsReport) -> str:
         **_z(samples),
         **_weights(samples),
         **_removed(found),
-        has_masked=any(other is not None for field in found.fields for other in field.masked),
-        zip=zip,
+        has_masked=any(one.masked is not None for field in found.fields for one in field.values),
         said=lambda value: (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         ),
-        hint=_hint,
         parts=_parts,
-        range=_range,
+        number="{:,.4g}".format,
         ceiling=found.ceiling,
         ceiling_columns=_ceiling_columns(found),
         texts=shares[:_TEXTS],
@@ -212,10 +210,10 @@ def _cards(found: DrawsReport) -> list[tuple[str, str, str]]:
         z = number(math.exp(samples.log_z))
         cards += [(z, "Z: the model's text is valid", f"95 %: {between(low, high)}")]
     if found.divergence is not None:
-        nats = f"95 %: {found.divergence.low:.3f} to {found.divergence.high:.3f}"
+        nats = found.divergence.interval("{:.3f}".format)
         cards += [(f"{found.divergence.value:.3f}", "nats: KL of masking against the target", nats)]
-    if found.ceiling is not None and (reached := found.ceiling.reached) is not None:
-        cards += [(percent(reached.value), "ceiling: right, given accepted", _range(reached))]
+    if found.ceiling is not None and (reached := found.ceiling.right_given_accepted) is not None:
+        cards += [(percent(reached.value), "ceiling: right, given accepted", reached.interval())]
     rows = f"{done.model_rows / len(samples.texts):,.1f} for each draw" if samples.texts else "no draw yet"
     return [*cards, (f"{done.model_rows:,}", "model rows", rows)]
 
@@ -293,8 +291,8 @@ def _removed(found: DrawsReport) -> dict[str, Any]:
         Column(
             one.removed.value,
             at + 0.5,
-            f"{one.index + 1}" if at == 0 or (one.index + 1) % step == 0 else "",
-            f"token {one.index + 1}: {percent(one.removed.value)} removed ({_range(one.removed)}); "
+            f"{one.position + 1}" if at == 0 or (one.position + 1) % step == 0 else "",
+            f"token {one.position + 1}: {percent(one.removed.value)} removed ({one.removed.interval()}); "
             f"{percent(one.reached)} of the texts come here",
             one.removed.low,
             min(one.removed.high, most),
@@ -340,20 +338,7 @@ def _ceiling_columns(found: DrawsReport) -> list[Column]:
     ]
 
 
-def _parts(one: Any, masked: Estimate | None) -> list[tuple[Any, ...]]:
+def _parts(one: ValueShare) -> list[tuple[Any, ...]]:
     """Return the parts of a value's bar: its share, its interval, and that under masking."""
-    parts = [(0.0, one.share, "blue"), (one.low, one.high, "ink", "line")]
-    return parts if masked is None else [*parts, (masked.low, masked.high, "amber", "line")]
-
-
-def _hint(one: Any, masked: Estimate | None) -> str:
-    said = f"{_spread(one, one.share)}, in {counted(one.draws, 'draw')}"
-    return said if masked is None else f"{said}; under masking {_spread(masked, masked.value)}"
-
-
-def _spread(one: Any, value: float) -> str:
-    return f"{percent(value)} ({percent(one.low)} to {percent(one.high)})"
-
-
-def _range(one: Estimate) -> str:
-    return f"95 %: {between(percent(one.low), percent(one.high))}"
+    parts = [(0.0, one.share.value, "blue"), (one.share.low, one.share.high, "ink", "line")]
+    return parts if one.masked is None else [*parts, (one.masked.low, one.masked.high, "amber", "line")]
