@@ -10,7 +10,6 @@ import typer
 
 from structgen.cli.output import WIDTH, console, echo, echo_fact, echo_json, refuse
 from structgen.errors import StructgenError
-from structgen.system.html_pages import percent
 
 if TYPE_CHECKING:
     from structgen.sampling.report import DrawsReport, TokenPosition
@@ -71,6 +70,8 @@ def sample_report(
 
 def _tell(found: DrawsReport) -> None:
     """Print the tables."""
+    from structgen.system.html_pages import percent  # start-up: numpy
+
     for name, said in found.samples.facts():
         echo_fact(name, said)
     if found.divergence is not None:
@@ -107,6 +108,7 @@ def _tell(found: DrawsReport) -> None:
 def _tell_removed(positions: Sequence[TokenPosition]) -> None:
     """Print the tokens at which the grammar removes the most mass."""
     from structgen.sampling.report import NOTHING  # start-up: of the samplers
+    from structgen.system.html_pages import percent
 
     worst = sorted(positions, key=lambda one: -one.removed.value * one.reached)[:_WORST]
     worst = [one for one in worst if one.removed.value >= NOTHING]

@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -228,7 +228,7 @@ def _made(kind: Any, value: Any, name: str) -> Any:
             return tuple([_made(one, inner, name) for one, inner in zip(each, value, strict=True)])
     if of is dict and isinstance(value, dict) and (parts[0] is str or all(map(str.isdecimal, value))):
         return {parts[0](key): _made(parts[1], inner, name) for key, inner in value.items()}
-    if is_dataclass(kind):
+    if hasattr(kind, "__dataclass_fields__"):
         if not isinstance(value, dict):
             raise _Damaged(f"{name} is no object")
         for one in fields(kind):
