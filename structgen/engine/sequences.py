@@ -419,10 +419,9 @@ class TextSequence:
             self.matcher,
             numbers(logits),
             self.start.tokenizer,
-            self.start.grammar,
             self.cache,
         )
-        return SearchRun(law.search, place, model, logits)
+        return SearchRun(law.search, law.held, place, model, logits)
 
     def decide(self, decision: Decision) -> None:
         """Take the decision of the search."""

@@ -112,12 +112,8 @@ class InProcess:
             raise
 
     def _asked(self, method: str, argument: Any) -> Any:
-        answer, self._state = self._worker.ask(
-            (method, argument, self._state),
-            self._seconds,
-            method,
-            'Give InProcess a larger limit, or on_timeout="refuse" to count it as False.',
-        )
+        told = method, argument, self._state
+        answer, self._state = self._worker.ask(told, self._seconds, method, _LATE)
         return answer
 
 

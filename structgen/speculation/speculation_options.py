@@ -13,16 +13,13 @@ from structgen.errors import OptionError, fields_named
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Whole, check_fields, shown, wrong
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.caller_text import CallerText
 from structgen.speculation.drafters.draft_model import CausalModel, DraftModel
-from structgen.speculation.drafters.earlier_answers import EarlierAnswers
-from structgen.speculation.drafters.forced_bytes import ForcedBytes
-from structgen.speculation.drafters.grammar_tree import GrammarTree
-from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
+from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafts.drafter import Drafter
 
 DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
-    {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": SuffixIndex}
+    {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts}
 )
 """The drafters that need only the request, by name."""
 MOST_NODES: Final = 256
@@ -128,9 +125,9 @@ class Speculation:
         """
         made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in self.drafters]
         if self.edit:
-            made.append(CallerText())
+            made.append(callers_text())
         if self.history is not None:
-            made.append(EarlierAnswers(self.history))
+            made.append(self.history.drafter())
         if self.draft_model is not None:
             if model is None:
                 raise OptionError(
