@@ -2,8 +2,8 @@
 
 Four things are decided and never taken back: the tokens of the thoughts (`thought`), the steps (`steps`), the
 `error`, and the tokens that a search has chosen (`decided`). One assignment decides. All other state follows
-from these and from the `SequenceStart`: the matcher, the characters, the logits, the cache. A restart is another
-`TextSequence` of the same decided tokens. So an exception at any line loses nothing.
+from these and from the `SequenceStart`: the matcher, the characters, the logits, the cache. A restart is
+another `TextSequence` of the same decided tokens. So an exception at any line loses nothing.
 """
 
 from __future__ import annotations
