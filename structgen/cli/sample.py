@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from structgen.cli.generate import prompt_of
-from structgen.cli.language_options import GrammarFile, RegexPattern, TypeName
 from structgen.cli.named_options import (
     AsJson,
     Given,
+    GrammarFile,
     MaxTokens,
     ModelName,
     Named,
     OptionsFile,
     PromptText,
+    RegexPattern,
+    SchemaFile,
     Seed,
+    TypeName,
     read_options,
 )
-from structgen.cli.output import console, echo, echo_fact, echo_json_text, payload, refuse, refusing
-from structgen.cli.schema_options import SchemaFile
+from structgen.cli.output import echo, echo_fact, echo_json_text, payload, progress, refuse, refusing
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.methods import METHODS
@@ -79,7 +79,7 @@ def sample(
     """
     flags = locals()
     # start-up time: numpy
-    from structgen.engine.request_options.checks import OneOf
+    from structgen.language.checks import OneOf
     from structgen.sampling.sample import SampleSettings
 
     with refusing(json_):
@@ -115,7 +115,15 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
     file = Path(given.get("tree")) if "tree" in given else None
     tree = None if file is None else sg.PrefixTree.load(file) if file.exists() else sg.PrefixTree()
     try:
-        with _progress() as tell:
+        with progress("sample", "draws") as tell:
+            begun = time.monotonic()
+
+            def told(now: RunProgress) -> None:
+                lower, upper = now.bracket
+                rate = now.model_rows / max(time.monotonic() - begun, 1e-9)
+                rows = f"{now.model_rows:,} rows, {rate:,.0f}/s; Z from {lower:.3g} to {upper:.3g}"
+                tell(now.accepted, now.wanted, rows)
+
             return drawn(
                 engine,
                 engine.prompt_tokens(request),
@@ -127,7 +135,7 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
                 temperature=wanted.sampling.temperature,
                 max_tokens=request.most_tokens,
                 tree=tree,
-                progress=tell,
+                progress=told,
                 **given.some(_OF_SAMPLE),
             )
     except OptionError:
@@ -169,30 +177,3 @@ def _print(found: Samples[Any], given: Given, is_wrapped: bool) -> None:
             payload(f"{numbers}{text}")
         else:
             payload(text)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[RunProgress], None] | None]:
-    """Lend what shows on a terminal how far a run has come; None elsewhere."""
-    screen = console(stderr=True, highlight=False)
-    if not screen.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn())
-    with Bar(*columns, console=screen, transient=True) as bar:
-        task, begun = bar.add_task("draws", total=None, said=""), time.monotonic()
-
-        def tell(now: RunProgress) -> None:
-            lower, upper = now.bracket
-            rate = now.model_rows / max(time.monotonic() - begun, 1e-9)
-            bar.update(
-                task,
-                total=now.wanted,
-                completed=now.accepted,
-                said=f"{now.model_rows:,} rows, {rate:,.0f}/s; Z from {lower:.3g} to {upper:.3g}",
-            )
-
-        yield tell

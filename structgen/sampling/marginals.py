@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.estimates import NORMAL, Draws, half_width
+from structgen.sampling.draws import Draws
+from structgen.sampling.estimates import half_width, interval_of_share
 from structgen.sampling.target import Floats
 
 ABSENT: Final = "(absent)"
@@ -40,7 +40,7 @@ class Marginal:
         return self.low, self.high
 
 
-def marginals(samples: Draws, field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
+def marginals(samples: Draws[Any], field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
     """Return the likeliest values of a field; see `Samples.marginals`."""
     if most < 1:
         raise OptionError(f"most={most!r} lists nothing.", where="most", cure="Give at least 1.")
@@ -67,7 +67,7 @@ def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
     return places
 
 
-def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal]:
+def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
     """Return the share of each value, given the draws that have it. Cost: a standard error for each."""
     weights, masses = samples.weights, np.where(is_first(samples), np.exp(samples.logprobs), 0.0)
     marginals = []
@@ -80,10 +80,9 @@ def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal
     return marginals
 
 
-def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tuple[float, float]:
-    """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
-    independent draws that would have the same standard error; cut to the proven bounds. These alone,
-    if the draws do not tell their error.
+def _interval(samples: Draws[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
+    """Return the interval of 95 % of a share, cut to the proven bounds; these alone, if the draws do not tell
+    their error.
 
     `masses`: the probability of each draw under the model, 0 for repeated draws. All valid texts together
     have at most the mass `bracket[1]`, so the mass of the draws with the value proves a lower bound on its
@@ -93,17 +92,11 @@ def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tupl
     most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
     if not (samples.is_biased or samples.is_exact or samples.knows_error):
         return min(max(least, 0.0), share), max(min(most, 1.0), share)
-    deviation = half_width(samples.contributions(has - share))
-    inside = share * (1 - share)
-    # If all draws agree, their variance is 0; the number of draws bounds the share.
-    agree = inside < 1e-12 or not deviation
-    square = NORMAL**2 / samples.worth if agree or deviation is None else deviation**2 / inside
-    middle = (share + square / 2) / (1 + square)
-    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
-    return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
+    low, high = interval_of_share(share, half_width(samples.contributions(has - share)), samples.worth)
+    return min(max(low, least, 0.0), share), max(min(high, most, 1.0), share)
 
 
-def is_first(samples: Draws) -> npt.NDArray[np.bool_]:
+def is_first(samples: Draws[Any]) -> npt.NDArray[np.bool_]:
     """Return bool [n]: whether no earlier draw has the same tokens."""
     first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
     return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)

@@ -6,8 +6,8 @@ import copy
 import pickle
 from typing import Any, Final, Literal, Self
 
-from structgen.engine.request_options import checks
 from structgen.errors import OptionError, StructgenError
+from structgen.language import checks
 from structgen.sampling.checkers import Checker, Closed, Written
 from structgen.sampling.constraints import methods_of
 from structgen.system.worker_process import LateError, WorkerProcess

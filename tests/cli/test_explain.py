@@ -42,10 +42,10 @@ def test_the_whole_of_a_small_schema(tmp_path: Path) -> None:
     assert lines[0] == f"{tmp_path / 'schema.json'}: JSON Schema draft 2020-12"
     start = lines.index("A document is")
     assert lines[start + 1 : start + 5] == [
-        "the document     an object  (#)",
-        '├─ "name"        a string of at most 9 characters  (#/properties/name)',
-        '└─ "tags"?       an array  (#/properties/tags)',
-        "   └─ each item  a string  (#/properties/tags/items)",
+        "the document       an object  (#)",
+        '├── "name"         a string of at most 9 characters  (#/properties/name)',
+        '└── "tags"?        an array  (#/properties/tags)',
+        "    └── each item  a string  (#/properties/tags/items)",
     ]
     text = result.stdout
     assert "#  x-mine: unknown in draft 2020-12" in text
@@ -80,10 +80,10 @@ def test_a_bad_schema_has_status_2(tmp_path: Path, schema: str) -> None:
 
 def test_policies_are_those_of_check(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"b": {}, "a": {}}, "required": ["a", "b"]}
-    text = explain(tmp_path, schema, "--whitespace", "2", "--property-order", "declared").stdout
+    text = explain(tmp_path, schema, "-o", "whitespace=2", "-o", "property_order=declared").stdout
     assert "property_order=declared" in text
     assert '  {\n    "b": 0,\n    "a": 0\n  }' in text
-    assert explain(tmp_path, schema, "--numbers", "roman").exit_code == 2
+    assert explain(tmp_path, schema, "-o", "numbers=roman").exit_code == 2
 
 
 def test_json_has_all_of_it(tmp_path: Path) -> None:

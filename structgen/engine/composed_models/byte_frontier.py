@@ -13,7 +13,7 @@ Coverings below a share `prune` of P(s) are dropped; `dropped` bounds what that 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,14 +45,6 @@ class TokenRanges:
     def longer(self, data: bytes) -> slice:
         """Return the place of the tokens that begin with some bytes and are longer."""
         return slice(self.exactly(data).stop, self.beginning(data).stop)
-
-    def going_on(self, data: bytes) -> Iterator[bytes]:
-        """Yield some bytes with each byte that follows them in tokens, ascending."""
-        longer = self.longer(data)
-        at = longer.start
-        while at < longer.stop:
-            yield self.data[at][: len(data) + 1]
-            at = self.beginning(self.data[at][: len(data) + 1]).stop
 
 
 @dataclass(slots=True, eq=False)

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from structgen.engine.composed_models.parts import GivenPart, part_of, read_on
 from structgen.engine.model_protocol import Model, Released
-from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.strategies.strategy import entropy, log_softmax
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 
 _FROM_LAW = -1.0
 """For a token of which nobody told an entropy: that of the whole law counts."""

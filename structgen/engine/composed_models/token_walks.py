@@ -1,9 +1,12 @@
-"""The walks of one vocabulary's tokens along another's, byte by byte."""
+"""How the tokens of one vocabulary go through the bytes of another one's."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +14,14 @@ import numpy.typing as npt
 from structgen.engine.composed_models.byte_frontier import TokenRanges
 
 Places: TypeAlias = npt.NDArray[np.int64]
+_MOST_WALKS: Final = 1024
+"""The most walks that are kept: nearly all are of a few tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walks:
-    """How the tokens of another vocabulary walk along ours. Numbers of tokens are their places in the order
-    of bytes (`TokenRanges`)."""
+    """Tokens of theirs that go on with some bytes of ours. Numbers are places in the order of bytes
+    (`TokenRanges`)."""
 
     rows: Places
     """A number of theirs for each of our tokens that it passes,"""
@@ -24,46 +29,39 @@ class Walks:
     """and that token."""
     ends: Places
     """The numbers of those that end inside longer tokens of ours,"""
-    insides: list[bytes]
-    """what each of these has written of those tokens,"""
+    heads: list[bytes]
+    """the bytes of ours up to there,"""
     begins: Places
-    """and their numbers."""
+    """and the range of our tokens that are longer."""
     stops: Places
 
 
-def walks_along(ours: TokenRanges, theirs: TokenRanges, start: bytes, rest: bytes) -> Walks:
-    """Return the walks of their tokens that begin with `rest`, by their bytes behind it, along our tokens
-    behind `start`. Cost: some microseconds for each step that both take."""
-    rows: list[Places] = []
-    passed: list[Places] = []
-    ends: list[int] = []
-    insides: list[bytes] = []
-    below: list[tuple[int, int]] = []
-    stack = [(start, rest)]
-    while stack:
-        above, before = stack.pop()
-        for own in ours.going_on(above):
-            data = before + own[-1:]
-            other = theirs.beginning(data)
-            if other.start == other.stop:
-                continue
-            exact, longer = ours.exactly(own), ours.longer(own)
-            for token in range(exact.start, exact.stop):
-                rows.append(np.arange(other.start, other.stop))
-                passed.append(np.full(other.stop - other.start, ours.tokens[token]))
-            if longer.stop > longer.start:
-                ended = theirs.exactly(data)
-                ends += range(ended.start, ended.stop)
-                insides += [own] * (ended.stop - ended.start)
-                below += [(longer.start, longer.stop)] * (ended.stop - ended.start)
-                stack.append((own, data))
-    none = np.empty(0, np.int64)
-    begins, stops = np.array(below, np.int64).reshape(-1, 2).T
-    return Walks(
-        np.concatenate([none, *rows]),
-        np.concatenate([none, *passed]),
-        np.array(ends, np.int64),
-        insides,
-        begins,
-        stops,
-    )
+class TokenWalks:
+    """The walks of others' tokens in ours."""
+
+    def __init__(self, ours: TokenRanges, others: TokenRanges) -> None:
+        self._ours, self._others = ours, others
+        self._tokens: defaultdict[bytes, list[int]] = defaultdict(list)
+        for data, token in zip(ours.data, ours.tokens.tolist(), strict=True):
+            self._tokens[data].append(token)
+        self.walks: Callable[[bytes, bytes], Walks] = lru_cache(maxsize=_MOST_WALKS)(self._walked)
+        """Returns the walks behind the bytes `head` of ours, of the others' tokens that begin with `rest` and
+        are longer, by their bytes behind it."""
+        self.order = ours.tokens
+        """Our tokens; those that begin with the same bytes are adjacent."""
+
+    def _walked(self, head: bytes, rest: bytes) -> Walks:
+        """Cost: a microsecond for each byte of these tokens."""
+        passed, ends, heads = [], [], []
+        longer = self._others.longer(rest)
+        for at in range(longer.start, longer.stop):
+            data = head + self._others.data[at][len(rest) :]
+            for end in range(len(head) + 1, len(data) + 1):
+                passed += [(at, token) for token in self._tokens.get(data[:end], ())]
+            below = self._ours.longer(data)
+            if below.start < below.stop:
+                ends.append((at, below.start, below.stop))
+                heads.append(data)
+        rows, tokens = np.array(passed, np.int64).reshape(-1, 2).T
+        places, begins, stops = np.array(ends, np.int64).reshape(-1, 3).T
+        return Walks(rows, tokens, places, heads, begins, stops)

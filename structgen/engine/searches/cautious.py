@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 from structgen.core.events import EventKind
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.strategies.json_events import events_since, is_in_string
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, entropy
 from structgen.errors import fields_named
+from structgen.language import checks
+from structgen.language.checks import Number, Whole, check_fields
 
 _STOPS: Final = tuple(b".,\n?!:;)]}"[at : at + 1] for at in range(10))
 

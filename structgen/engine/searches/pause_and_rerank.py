@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, entropy
 from structgen.errors import fields_named
+from structgen.language.checks import Number, Whole, check_fields
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine

@@ -17,9 +17,9 @@ from numbers import Real
 from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 from structgen.engine.model_protocol import Model
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.errors import OptionError
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.system.worker_process import NotStartedError, WorkerProcess
 from structgen.tokens.tokenizer import Tokenizer
 

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 
 from structgen.engine.model_protocol import Model, ReadsEmbeddings
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import Tokens
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, fields_named
+from structgen.language import checks
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.tokens.tokenizer import Tokenizer
 
 _WEIGHTS: Final = {2: 0.01, 3: 0.04, 4: 0.15, 5: 0.18, 6: 0.12}

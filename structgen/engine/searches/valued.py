@@ -18,7 +18,6 @@ import numpy as np
 
 from structgen.engine.draft_models import SharedModel, shared_model
 from structgen.engine.model_protocol import Model
-from structgen.engine.request_options.checks import Number, Whole
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.engine.searches.rewards import RewardedSearch, Rewards
@@ -30,6 +29,7 @@ from structgen.engine.strategies.strategy import (
     log_softmax,
 )
 from structgen.errors import fields_named
+from structgen.language.checks import Number, Whole
 from structgen.tokens.tokenizer import Tokenizer
 
 

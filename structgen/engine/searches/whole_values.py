@@ -22,13 +22,13 @@ import torch
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.model_protocol import Model, TakesBack
-from structgen.engine.request_options import checks
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, listed
 from structgen.engine.searches.prefix_rows import ModelRows, Tokens
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, TokenizerError
+from structgen.language import checks
 from structgen.tokens.tokenizer import Tokenizer
 
 _Spelling: TypeAlias = tuple[Tokens, bool]

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.strategies.json_events import is_in_string
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 from structgen.errors import fields_named
+from structgen.language.checks import Number, Whole, check_fields
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher

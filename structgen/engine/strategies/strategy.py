@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.request_options import checks
 from structgen.errors import OptionError
+from structgen.language import checks
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher

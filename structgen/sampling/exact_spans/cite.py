@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import Tokens
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.sampling.problem import Problem
 from structgen.sampling.rows import PrefixRows
 from structgen.sampling.target import log_law

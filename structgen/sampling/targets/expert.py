@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.engine.request_options import checks
 from structgen.errors import OptionError
+from structgen.language import checks
 from structgen.sampling.checkers import Written
 from structgen.sampling.problem import Problem
 from structgen.sampling.target import log_law
