@@ -92,6 +92,9 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 <h1>{{ title }}</h1>
 """
 
+NOTHING: Final = 0.0005
+"""A share that counts as none: it would be shown as 0.0 %."""
+
 
 class Column(NamedTuple):
     """A column of a plot."""
@@ -130,6 +133,7 @@ def rendered(title: str, template: str, **values: Any) -> str:
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
+    environment.globals["NOTHING"] = NOTHING
     environment.filters |= {"css": _css, "percent": percent, "number": number, "counted": counted}
     return environment.from_string(f"{_HEAD}{template}</html>\n").render(title=title, **values)
 
@@ -143,9 +147,9 @@ def percent(share: float) -> str:
     """Return a share as a percentage."""
     if share <= 0 or share > 1 - 1e-12:
         return f"{share:.0%}"
-    if share < 0.0005:
+    if share < NOTHING:
         return "< 0.1%"
-    return f"{share:.1%}" if share < 0.9995 else "> 99.9%"
+    return f"{share:.1%}" if share < 1 - NOTHING else "> 99.9%"
 
 
 def number(value: float) -> str:
