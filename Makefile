@@ -37,7 +37,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -222,9 +222,6 @@ bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers besi
 
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers
 	$(BIN)/python bench/bench_kernels.py
-
-bench-draft-masks: $(VENV)/.installed-dev ## masks of draft trees, in one compiled call and node by node
-	$(BIN)/python bench/bench_draft_masks.py
 
 bench-first-use: $(VENV)/.installed-dev ## the first mask after an installation: one process, two, shipped machine code, kept
 	$(BIN)/python bench/bench_first_use.py

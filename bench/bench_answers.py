@@ -55,7 +55,7 @@ from answer_tasks import (
     read_tasks,
     tools,
 )
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 
 import structgen as sg
 from structgen.python_types.type_hints import read_type
@@ -482,9 +482,7 @@ def kept(bench: Bench, row: str, answers: Sequence[Answer]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--half", choices=HALVES, default="open")
     parser.add_argument("--wording", choices=WORDINGS, default="first")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
@@ -494,7 +492,6 @@ def main() -> None:
     parser.add_argument("--peers", default=sys.executable, help="the interpreter of the other libraries")
     parser.add_argument("--answers", type=Path, help="a file for every answer (of the open half)")
     parser.add_argument("--more", action="store_true", help="add to the day's file, not in its place")
-    add_results(parser)
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the processes that this one started end too
     tasks = read_tasks(asked.half)

@@ -38,7 +38,7 @@ from typing import Any, ClassVar
 from bench_walks import Worker, read_progress, run
 from budget_masks import BudgetMasks
 from least import least_tokens
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 from walks import Judge, Outcome, Subject, subjects
 
 import structgen as sg
@@ -220,7 +220,7 @@ def _label(fault: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("paths", nargs="*", type=Path, help="default: STRUCTGEN_MASKBENCH")
     parser.add_argument("--sample", type=int, default=200, help="schemas, drawn by the seed")
     parser.add_argument("--texts", type=int, default=10, help="documents of each schema")
@@ -236,7 +236,6 @@ def main() -> int:
     parser.add_argument(
         "--tokenizer", default="llama3", help="of --masks and --near: llama3, qwen, or a path"
     )
-    add_results(parser)
     options = parser.parse_args()
     if not options.paths and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.paths = [Path(os.environ["STRUCTGEN_MASKBENCH"])]

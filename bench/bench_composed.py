@@ -19,23 +19,20 @@ microseconds.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from bench_grammars import accepted
 from grammar_engines import LlguidanceOfLark, Times, replay
-from records import add_results, load, version, write
+from records import arguments, load, show, versions, write
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import structgen as sg
 from structgen.maskbench import vocabularies
@@ -162,15 +159,12 @@ def jobs(tokenizer: sg.Tokenizer, drawn: list[Path]) -> Iterator[Job]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--maskbench", type=Path)
     parser.add_argument("--glob", default="*.json")
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--only", help="these cases, behind the rows that the day has")
-    add_results(parser)
     options = parser.parse_args()
     tokenizer = vocabularies.load(options.tokenizer)
     ours = Ours(tokenizer)
@@ -179,7 +173,6 @@ def main() -> None:
         "xgrammar": Xgrammar(EngineConfig("xgrammar", ""), tokenizer).compile_case,
         "llguidance": Llguidance(EngineConfig("llguidance", ""), tokenizer).compile_case,
     }
-    names = {"structgen": version(), **{name: version_of(name) for name in ("xgrammar", "llguidance")}}
     drawn = sorted(options.maskbench.glob(options.glob)) if options.maskbench else []
     random.Random(0).shuffle(drawn)
     only = options.only and options.only.split(",")
@@ -204,13 +197,10 @@ def main() -> None:
     rows = [
         row(*key, of, refused.get(key, 0)) for key, of in sorted(times.items()) if any(t.masks for t in of)
     ]
-    table = Table(*COLUMNS)
-    for one in rows:
-        table.add_row(*map(str, one))
-    Console(width=190).print(table)
+    show(COLUMNS, rows)
     about = {"tokenizer": options.tokenizer, "load": f"{before} {load()}"}
-    versions = ", ".join(f"{name} {of}" for name, of in names.items())
-    print(write(options.results, "composed", {**about, "versions": versions}, COLUMNS, rows, more=bool(only)))
+    about["versions"] = versions("xgrammar", "llguidance")
+    print(write(options.results, "composed", about, COLUMNS, rows, more=bool(only)))
 
 
 def row(case: str, name: str, of: list[Times], refused: int) -> tuple[object, ...]:

@@ -9,7 +9,6 @@ nothing is measured. Every schema is compiled under the widest policies and ever
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import os
@@ -18,16 +17,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from records import add_results, version, write
+from records import arguments, version, write
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("path", nargs="?", type=Path, help="MaskBench; default STRUCTGEN_MASKBENCH")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--timeout", type=float, default=30.0)
     parser.add_argument("--failures", type=Path, help="write each failure here, a JSON object a line")
-    add_results(parser)
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
     if path == Path():

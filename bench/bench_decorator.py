@@ -16,7 +16,6 @@ Prints a table and writes bench/results/decorator-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -27,7 +26,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, TypeAdapter
-from records import add_results, load, write
+from records import arguments, load, write
 
 import structgen as sg
 from structgen.python_types.type_hints import read_type
@@ -168,13 +167,10 @@ def of_streams(calls: int, repeats: int) -> list[tuple[str, float, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--only", choices=("types", "calls", "streams"))
-    add_results(parser)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     parts: dict[str, Callable[[], list[tuple[str, float, str]]]] = {

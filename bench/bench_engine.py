@@ -32,7 +32,7 @@ from typing import Any
 import engine_device
 import torch
 from engine_runs import FREE, HARD, ORDINARY, Ours, Setting, Theirs, nbytes, near_ties, peers, setting
-from records import add_results, load, write
+from records import arguments, load, write
 from records import version as our_version
 from rich.console import Console
 from rich.table import Table
@@ -145,7 +145,7 @@ def show(console: Console, found: Figures, told: list[tuple[str, float, str, boo
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
     parser.add_argument("--only", choices=("loop", "device"), help="one of the two parts")
     parser.add_argument(
@@ -157,7 +157,6 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, help="of torch; default: torch's own choice")
-    add_results(parser)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -17,7 +17,6 @@ Prints a table and writes bench/results/first-use-DATE.csv, a row a way and sche
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -27,11 +26,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numba
-from records import add_results, version
+from records import arguments, show, version
 from records import load as load_averages
 from records import write as write_rows
-from rich.console import Console
-from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ("first_mask_s", "first_mask_cpu_s", "document_s", "document_cpu_s")
@@ -86,11 +83,8 @@ def first(way: str, schema: str, folder: Path, code: Path) -> list[float]:
 
 def main() -> None:
     """Run all ways in turn, print the table and write the rows."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    add_results(parser)
     options = parser.parse_args()
     taken: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as temporary:
@@ -108,13 +102,11 @@ def main() -> None:
                     folder = Path(temporary, f"{number}-{title}-{name}")
                     taken[title, way].append(first(way, schema, folder, code))
                     print(f"run {number + 1}, {title}, {way}: {taken[title, way][-1]}", file=sys.stderr)
-    table = Table("schema", "way", *FIGURES)
     rows = []
     for (title, way), runs in taken.items():
         medians = [f"{statistics.median(values):.2f}" for values in zip(*runs, strict=True)]
-        table.add_row(title, way, *medians)
         rows.append((title, way, *medians))
-    Console().print(table)
+    show(("schema", "way", *FIGURES), rows)
     about = {"load": load_averages(), "version": version(), "numba": numba.__version__, "runs": options.runs}
     print(write_rows(options.results, "first-use", about, ("schema", "way", *FIGURES), rows))
 

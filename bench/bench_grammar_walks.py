@@ -13,7 +13,6 @@ bench/results/grammar-walks-DATE.csv. The exit status is 1 where there was anyth
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import time
@@ -22,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from grammar_cases import SAMPLES, case, judge
-from records import add_results, version, write
+from records import arguments, version, write
 from records import load as load_averages
 from walks import KINDS, Stuck, Vocabulary, Walker
 
@@ -68,13 +67,12 @@ def walk(
 
 def main() -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--walks", type=int, default=1000, help="of each grammar")
     parser.add_argument("--tokens", type=int, default=60, help="free tokens of a walk, at most")
     parser.add_argument("--only", default=",".join(SAMPLES), help="names of grammars, comma-separated")
     parser.add_argument("--tokenizer", default="small")
     parser.add_argument("--seed", type=int, default=0)
-    add_results(parser)
     options = parser.parse_args()
     vocabulary = Vocabulary(load(options.tokenizer))
     about = {

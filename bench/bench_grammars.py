@@ -34,9 +34,7 @@ from typing import Any
 import numpy as np
 from grammar_cases import LARKS, Case, case, go_text, of_syncode
 from grammar_engines import MAKERS, PREPARING, Times, Worker
-from records import add_results, load, version, write
-from rich.console import Console
-from rich.table import Table
+from records import arguments, load, show, version, write
 
 from structgen.maskbench import vocabularies
 from structgen.system import resources
@@ -162,19 +160,9 @@ def installed(package: str) -> str:
         return "not installed"
 
 
-def show(rows: list[tuple[object, ...]]) -> None:
-    """Print the table."""
-    table = Table(title="Masks under Lark grammars, cold (microseconds)")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in ("grammar", "engine", "note") else "right")
-    for row in rows:
-        table.add_row(*map(str, row))
-    Console(width=200).print(table)
-
-
 def main() -> None:
     """Run the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--files", type=int, default=8, help="of code, for each language")
     parser.add_argument("--bytes", type=int, default=6000, help="of a file of code, at most")
@@ -184,7 +172,6 @@ def main() -> None:
     parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
     parser.add_argument("--go", type=Path, help="a folder with files of Go")
     parser.add_argument("--java", type=Path, help="a folder with files of Java")
-    add_results(parser)
     options = parser.parse_args()
     before = load()
     rows: list[tuple[object, ...]] = []
@@ -192,7 +179,7 @@ def main() -> None:
         for row in measure(one, held, options):
             rows.append(row)
             print(*row, sep="; ", flush=True)
-    show(rows)
+    show(COLUMNS, rows, "Masks under Lark grammars, cold (microseconds)")
     about: dict[str, Any] = {
         "load": f"{before} -> {load()}",
         "tokenizer": options.tokenizer,

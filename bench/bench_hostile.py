@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import add_results, machine, version
+from records import arguments, machine, version
 from records import load as load_averages
 from records import write as write_rows
 from rich.console import Console
@@ -240,14 +240,13 @@ def at_hand(spec: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("names", nargs="*", help="parts of names; default all")
     parser.add_argument("--tokenizer", default="small", help="small, llama3, qwen, or a path")
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--mib", type=float, default=1024.0)
     parser.add_argument("--calls-tokenizer", default="llama3")
     parser.add_argument("--calls-seconds", type=float, default=4.0)
-    add_results(parser)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:

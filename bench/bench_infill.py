@@ -36,7 +36,6 @@ import os
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import argparse
 import time
 from collections.abc import Callable
 from importlib.metadata import version as package_version
@@ -47,7 +46,7 @@ from typing import Any
 import infill_examination
 import numpy as np
 from infill_examination import by_confidence, end_tokens, hand_written, said, templated, weights
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 
 import structgen as sg
 from structgen.infilling.automata_of_grammars import language_of
@@ -328,9 +327,7 @@ def scheduler_rows(count: int, asked: list[str]) -> list[list[object]]:
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--only", choices=("lattice", "schedulers", "examination"))
     parser.add_argument("--vocabulary", type=Path, help="a tokenizer.json in place of tekken")
     parser.add_argument("--quick", action="store_true", help="few prompts: does it work?")
@@ -340,7 +337,6 @@ def main() -> None:
     parser.add_argument("--hand-written", type=int, help="of the examination (80)")
     parser.add_argument("--scheduler", choices=infill_examination.SCHEDULERS, default="left-to-right")
     parser.add_argument("--part", default="1/1", help="of the examination: ask only every Nth question, K/N")
-    add_results(parser)
     options = parser.parse_args()
     about = {"version": version()}
     if options.only in (None, "lattice"):

@@ -318,10 +318,7 @@ def measured(options: argparse.Namespace) -> Iterator[tuple[object, ...]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    records.add_results(parser)
+    parser = records.arguments(__doc__)
     # mcmc needs eleven texts a draw, and gives log Z alone: it is asked for by name.
     usual = [name for name in METHODS if name not in ("mcmc", "asap", "masked")]
     parser.add_argument("--methods", nargs="+", default=usual, choices=METHODS)

@@ -11,7 +11,6 @@ row for each to bench/results/items-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import random
 import sys
@@ -19,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from records import add_results, version, write
+from records import arguments, version, write
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load
@@ -65,11 +64,10 @@ def shown(times: list[float]) -> tuple[int, int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--items", type=int, default=100)
     parser.add_argument("--arrays", type=int, default=5)
     parser.add_argument("--tokenizer", default="llama3")
-    add_results(parser)
     options = parser.parse_args()
     tokenizer, store, draw = load(options.tokenizer), sg.MaskStore(path=None), random.Random(0)
     gc.disable()

@@ -19,19 +19,14 @@ measures nothing.
 
 from __future__ import annotations
 
-import argparse
-import csv
-import datetime
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
+import records
 import torch
 from structgen_kernels import (
     advance,
@@ -47,6 +42,7 @@ ALLOWED = 0.001, 0.5, 0.999
 SECTOR = 32
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 HEAT = 0.8
+VERSIONS = f"CUDA {torch.version.cuda}, {records.versions('torch', 'triton', 'xgrammar', 'llguidance')}"
 COMPARED = 64
 """Rows of which the tokens are compared with the twin's."""
 
@@ -92,12 +88,11 @@ class Row:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = records.arguments(__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=[1, 4, 16, 64, 256, 1024])
     parser.add_argument("--dtypes", nargs="*", choices=[*DTYPES], default=[*DTYPES])
     parser.add_argument("--quick", action="store_true", help="20 runs of each instead of 200")
     parser.add_argument("--smoke", action="store_true", help="run each code path once on the CPU")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args(argv)
     if options.smoke:
         with torch.compiler.set_stance("force_eager"):
@@ -108,14 +103,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         place = Place(torch.device("cuda"), 128_256, tuple(options.rows), 20 if options.quick else 200)
         found = table(place, options.dtypes)
-    name = "CPU (smoke)" if options.smoke else torch.cuda.get_device_name()
-    print(f"written: {write(options.results, 'kernels-smoke' if options.smoke else 'kernels', name, found)}")
+    about = {
+        "device": "CPU (smoke)" if options.smoke else torch.cuda.get_device_name(),
+        "versions": VERSIONS,
+    }
+    rows = ([f"{one:.3f}" if isinstance(one, float) else one for one in astuple(row)] for row in found)
+    question = "kernels-smoke" if options.smoke else "kernels"
+    names = [field.name for field in fields(Row)]
+    print(f"written: {records.write(options.results, question, about, names, rows)}")
     return 0 if all(row.right for row in found) else 1
 
 
 def table(place: Place, dtypes: Iterable[str]) -> list[Row]:
     """Measure and print all cases, and what they amount to."""
-    print(f"{place.name}, {versions()}, V = {place.width:,}, medians of {place.runs} runs")
+    print(f"{place.name}, {VERSIONS}, V = {place.width:,}, medians of {place.runs} runs")
     peers = masking_peers(place)
     found: list[Row] = []
     for name in dtypes:
@@ -352,40 +353,6 @@ def moved(place: Place, mask: Tensor, size: int) -> int:
     kept = bits.reshape(len(bits), -1, each).sum(-1, dtype=np.uint8)
     whole, part = int((kept == 0).sum()), int(((kept > 0) & (kept < each)).sum())
     return mask.numel() * 4 + SECTOR * (whole + 2 * part)
-
-
-# --- results ----------------------------------------------------------------------------------------------
-
-
-def versions() -> str:
-    """Return the versions of what is measured, and the commit."""
-    found = [f"CUDA {torch.version.cuda}"]
-    for package in ("torch", "triton", "xgrammar", "llguidance"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
-    try:
-        said = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-        found.append(f"structgen {said}")
-    except (OSError, subprocess.CalledProcessError):
-        found.append("structgen of no checkout")
-    return ", ".join(found)
-
-
-def write(folder: Path, question: str, device: str, found: list[Row]) -> Path:
-    """Write the rows, and in each what it was measured on. Returns the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{question}-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.csv"
-    about = (path.stem[-10:], device, versions())
-    with path.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("date", "device", "versions", *(field.name for field in fields(Row))))
-        for row in found:
-            values = asdict(row).values()
-            out.writerow((*about, *(f"{v:.3f}" if isinstance(v, float) else v for v in values)))
-    return path
 
 
 if __name__ == "__main__":

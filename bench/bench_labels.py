@@ -27,7 +27,6 @@ Prints the table and writes bench/results/labels-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,7 +35,7 @@ from pathlib import Path
 
 from contract_rules import GRAMMAR, Finding, Machine, findings
 from lark import LarkError
-from records import add_results, load, write
+from records import arguments, load, write
 
 import structgen as sg
 
@@ -162,12 +161,9 @@ def measures(found: Sequence[Completion], plain: Sequence[Completion]) -> Iterat
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--programs", type=int, default=300)
     parser.add_argument("--model", default="structgen/labels", help="another model of such programs")
-    add_results(parser)
     options = parser.parse_args()
     engine, cut = sg.Engine(options.model), cut_programs(options.programs)
     rows: list[tuple[object, ...]] = []

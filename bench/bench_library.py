@@ -12,7 +12,6 @@ bench/results/library-DATE.csv. The exit status is 1 where anything differs, or 
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import time
@@ -20,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from grammar_cases import LARKS, Case, case, library
-from records import add_results, version, write
+from records import arguments, version, write
 from records import load as load_averages
 
 import structgen as sg
@@ -83,13 +82,12 @@ def attempt(one: Case, paths: list[Path], tokenizer: sg.Tokenizer, every: int) -
 
 def main() -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--files", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--masks", type=int, default=16, help="a mask before every so many tokens")
     parser.add_argument("--only", choices=("lark", "grammars"), help="lark's own grammar, or ours, alone")
-    add_results(parser)
     options = parser.parse_args()
     paths = library()
     random.Random(options.seed).shuffle(paths)

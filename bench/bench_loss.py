@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loss import FAULTS, VERDICTS, Subject, TimeUpError, Verdict, at_most
-from records import add_results, version
+from records import arguments, version
 from records import write as write_rows
 
 import structgen as sg
@@ -92,7 +92,7 @@ def outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("path", nargs="?", type=Path, help="MaskBench; default STRUCTGEN_MASKBENCH")
     parser.add_argument("--sample", type=int, default=500, help="this many schemas, drawn by the seed")
     parser.add_argument("--seed", type=int, default=0)
@@ -100,7 +100,6 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=400, help="keywords of one schema")
     parser.add_argument("--seconds", type=float, default=2.0, help="for one keyword")
     parser.add_argument("--failures", type=Path, help="write what is not plain here, a JSON object a line")
-    add_results(parser)
     options = parser.parse_args()
     if options.path is None and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.path = Path(os.environ["STRUCTGEN_MASKBENCH"])

@@ -16,7 +16,6 @@ Prints tables and writes bench/results/masks-POLICY-DATE.csv, a row for each eng
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import sys
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import back_to_back as back_to_back_runs
 from back_to_back import Figures
-from records import add_results, load, revision, write
+from records import arguments, load, revision, write
 from rich.console import Console
 
 import structgen
@@ -78,7 +77,7 @@ def back_to_back(found: dict[str, Figures], versions: dict[str, str]) -> Iterato
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("path", nargs="?", type=Path, help="MaskBench; default STRUCTGEN_MASKBENCH")
     parser.add_argument("--engines", default=ENGINES)
     parser.add_argument("--tokenizer", default="llama3", help="llama3, qwen, or a path")
@@ -86,7 +85,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds a compilation, and an instance")
     parser.add_argument("--policy", choices=("default", "widest"), default="default")
-    add_results(parser)
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
     if path == Path():

@@ -11,12 +11,11 @@ bench/results/memory-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import time
 
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 
 import structgen as sg
 from structgen.system.resources import small_tokenizer
@@ -45,10 +44,9 @@ def written(limits: sg.Limits, documents: int, members: int) -> list[tuple[int, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--documents", type=int, default=3 * EACH)
     parser.add_argument("--members", type=int, default=10)
-    add_results(parser)
     options = parser.parse_args()
     before = load()
     rows = []

@@ -21,7 +21,6 @@ Prints the tables and writes bench/results/monitors-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import importlib
 import random
@@ -36,7 +35,7 @@ from typing import Any
 
 from lark.indenter import PythonIndenter
 from ngram_model import BYTES, NgramModel
-from records import add_results, load, write
+from records import arguments, load, write
 
 import structgen as sg
 from structgen.monitors.analysis import analyst_of
@@ -159,13 +158,10 @@ def compiles(code: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--dereferences", type=int, default=300)
     parser.add_argument("--texts", type=int, default=100)
     parser.add_argument("--lines", type=int, default=60)
-    add_results(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rng = random.Random(44)

@@ -1,4 +1,4 @@
-"""What was shown on models of our own, shown on a published chat model, SmolLM2 (docs/published-model.md).
+"""What was shown on our own models, shown on a published one, SmolLM2 (docs/inside/published-model.md).
 
     python bench/bench_published.py start engine speculation samplers strategies search
     python bench/bench_published.py quality --maskbench FOLDER [--count 300]
@@ -40,15 +40,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version as version_of
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from bench_answers import Answer, Bench, figures, function, ours, processor_seconds, serving
-from records import add_results, load, version, write
+from records import arguments, load, versions, write
 
 import structgen as sg
 
@@ -80,16 +78,11 @@ class Setting:
         for row in rows:
             done.append(tuple(f"{one:.4g}" if isinstance(one, float) else one for one in row))
             print(" | ".join(map(str, done[-1])), flush=True)
-            about = {"load": load(), "versions": versions()}
+            about = {
+                "load": load(),
+                "versions": versions("torch", "transformers", "llguidance", "xgrammar", "xllamacpp"),
+            }
             write(self.asked.results, f"published-{part}", about, names, done)
-
-
-def versions() -> str:
-    """Return what is measured."""
-    listed = [
-        name for name in ("torch", "transformers", "llguidance", "xgrammar", "xllamacpp") if find_spec(name)
-    ]
-    return ", ".join([f"structgen {version()}", *(f"{name} {version_of(name)}" for name in listed)])
 
 
 def processor(act: Callable[[], Any]) -> tuple[float, Any]:
@@ -290,16 +283,15 @@ SPECULATION = (
 
 def speculation(where: Setting) -> Rows:
     """Measure calls and seconds a token by drafters; all ways must write the same tokens."""
+    from speculation_counts import PromptLookup
     from speculation_workloads import DUMPS, HELD_OUT, SAME, workloads
-
-    from structgen.speculation.drafters.suffix_index import SuffixIndex
 
     ways: dict[str, Any] = {
         "off": "off",
         "auto": "auto",
         "forced bytes": sg.Speculation(["forced"]),
         "grammar tree": sg.Speculation(["grammar"]),
-        "prompt lookup": sg.Speculation([SuffixIndex.prompt_lookup], nodes=10),
+        "prompt lookup": sg.Speculation([PromptLookup], nodes=10),
         "own n-grams": sg.Speculation(["suffix"]),
         "all three": sg.Speculation(),
         "all three, chain of 5": sg.Speculation(nodes=5, chain=True),
@@ -835,9 +827,7 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Setting], Rows]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("parts", nargs="+", choices=PARTS)
     parser.add_argument("--rounds", type=int, default=5, help="at most so many")
     parser.add_argument("--seeds", type=int, default=20, help="of samplers")
@@ -850,7 +840,6 @@ def main() -> None:
         "--float32", type=Path, default=Path("build/smollm2-float32.gguf"), help="written for llama"
     )
     parser.add_argument("--answers", type=Path, help="a file for every answer of strategies and quality")
-    add_results(parser)
     where = Setting(parser.parse_args())
     torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -564,10 +564,7 @@ def panels(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    records.add_results(parser)
+    parser = records.arguments(__doc__)
     parser.add_argument("--tasks", nargs="+", default=list(GOALS), choices=list(GOALS))
     usual = [name for name in methods() if name != "rejection"]  # never the best: asked for by name
     parser.add_argument("--methods", nargs="+", default=usual, choices=methods())

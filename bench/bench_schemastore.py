@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from records import add_results, load, revision, write
+from records import arguments, load, revision, write
 from rich.console import Console
 from rich.table import Table
 
@@ -245,7 +245,7 @@ def show(table: Sequence[Sequence[object]]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="SchemaStore; default STRUCTGEN_SCHEMASTORE")
     parser.add_argument("--sample", type=int, help="this many schemas, drawn by the seed")
     parser.add_argument("--seed", type=int, default=0)
@@ -255,7 +255,6 @@ def main() -> int:
     parser.add_argument("--gib", type=float, default=6.0, help="memory that a worker may map")
     parser.add_argument("--tokenizer", default="small")
     parser.add_argument("--failures", type=Path, help="write each schema that is not right here, a line each")
-    add_results(parser)
     options = parser.parse_args()
     folder = options.folder or Path(os.environ.get("STRUCTGEN_SCHEMASTORE", ""))
     if folder == Path():

@@ -33,7 +33,6 @@ import platform
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,7 @@ def counts(options: argparse.Namespace) -> int:
     print("\nThe same with passes that run, in the engine\n")
     ran = engine_counts.measure(options.path, 2 if options.quick else options.engine_answers)
     _write(options, "engine-counts", engine_counts.COLUMNS, ran)
-    print(engine_counts.markdown(ran))
+    print(records.markdown(engine_counts.COLUMNS, ran))
     return sum(int(str(row[-1])) for row in ran)
 
 
@@ -200,27 +199,15 @@ def _write(
     about = {
         "load": f"{options.load} -> {records.load()}",
         "python": platform.python_version(),
-        "versions": _versions(),
+        "versions": records.versions("torch", "numpy", "numba", "transformers", "llguidance"),
         "quick": "yes" if options.quick else "",
     }
     lines = [[f"{one:.5g}" if isinstance(one, float) else one for one in row] for row in table]
     records.write(options.results, f"speculation-{part}", about, columns, lines, more=options.more)
 
 
-def _versions() -> str:
-    found = [f"structgen {records.version()}"]
-    for name in ("torch", "numpy", "numba", "transformers", "llguidance"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"no {name}")
-    return ", ".join(found)
-
-
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = records.arguments(__doc__)
     known = os.environ.get("STRUCTGEN_MASKBENCH")
     parser.add_argument("path", nargs="?", type=Path, default=Path(known) if known else None)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
@@ -244,7 +231,6 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", default="random-1b", choices=("random-1b",), help="on another device")
     parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"), help="the same")
-    records.add_results(parser)
     options = parser.parse_args(argv)
     options.load = records.load()
     return options

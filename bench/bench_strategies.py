@@ -31,7 +31,6 @@ Prints all tables and writes bench/results/strategies-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -45,7 +44,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from records import add_results, load, write
+from records import arguments, load, write
 from strategy_tasks import planned_and_drawn
 
 import structgen as sg
@@ -268,15 +267,12 @@ def disagreement(examples: list[dict[str, Any]], results: list[Result], large: E
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--sentences", type=int, default=10_000, help="at most so many of each set")
     parser.add_argument("--only", default="", help="ways whose names contain this, beside the plain ones")
     parser.add_argument("--without", default=(), nargs="*", help="ways whose names begin so are left out")
     parser.add_argument("--sets", default=tuple(SETS), nargs="*", choices=SETS, help="sets of sentences")
     parser.add_argument("--tasks", type=int, default=200, help="programs to be found")
-    add_results(parser)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     engine = Engine(LARGE)

@@ -14,7 +14,6 @@ one that is right after all is to be taken off the list.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import multiprocessing
@@ -30,7 +29,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from records import add_results, put, version, write
+from records import arguments, put, version, write
 from rich.console import Console
 from rich.table import Table
 from suite import (
@@ -83,7 +82,7 @@ class Judged:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("path", nargs="?", type=Path, help="the suite; default STRUCTGEN_SUITE")
     parser.add_argument("--drafts", default=",".join(DRAFTS), help="only these folders, as draft7,v1")
     parser.add_argument("--parts", default=",".join(GROUPS), help="only these parts, as required,format")
@@ -93,7 +92,6 @@ def main() -> int:
     parser.add_argument("--failures", type=Path, help="write each test not right here, a JSON object a line")
     parser.add_argument("--json", action="store_true", help="print the counts of each file as JSON")
     parser.add_argument("--csv", action="store_true", help="print the counts of each file as CSV")
-    add_results(parser)
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_SUITE", ""))
     if path == Path():

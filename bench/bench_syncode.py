@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from grammar_cases import case, go_text, judge, library
-from records import add_results, version, write
+from records import arguments, version, write
 from records import load as load_averages
 
 import structgen as sg
@@ -198,7 +198,7 @@ def written(
 
 def main() -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--outputs", type=int, default=200, help="of each model, language and way")
     parser.add_argument("--tokens", type=int, default=300, help="of an output, at most")
     parser.add_argument("--files", type=int, default=400, help="of the standard library, to train on")
@@ -209,7 +209,6 @@ def main() -> int:
     parser.add_argument("--gofmt", default="gofmt", help="the program")
     parser.add_argument("--models", default="n-gram,structgen/extract")
     parser.add_argument("--seed", type=int, default=0)
-    add_results(parser)
     options = parser.parse_args()
     chosen = options.only.split(",") if options.only else [*LANGUAGES, *([GO] if options.go else [])]
     if GO in chosen and not options.go:

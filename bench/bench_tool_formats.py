@@ -14,7 +14,6 @@ formats are named, their rows are added to those of the day.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import random
@@ -26,7 +25,7 @@ from importlib import metadata
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 from rich.console import Console
 from rich.table import Table
 
@@ -422,12 +421,11 @@ def read_back(text: str, format: ToolFormat, thinking: bool | str) -> sg.Reply:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = arguments(__doc__)
     parser.add_argument("formats", nargs="*", help="names; all if there is none")
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--walks", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    add_results(parser)
     options = parser.parse_args()
     console = Console()
     table = Table(*COLUMNS)

@@ -32,7 +32,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib.metadata import version as version_of
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,10 +41,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from bench_composed import schemas
 from grammar_engines import LlguidanceOfLark
-from records import add_results, load, version, write
+from records import arguments, load, show, versions, write
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import structgen as sg
 from structgen.maskbench import vocabularies
@@ -237,9 +235,7 @@ def drawn(folder: Path, count: int, seed: int, tokenizer: sg.Tokenizer) -> Itera
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("maskbench", type=Path)
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--count", type=int, default=236)
@@ -250,7 +246,6 @@ def main() -> None:
         "--only", choices=("documents", "turns", "sets"), help="these rows, behind those that the day has"
     )
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
-    add_results(parser)
     options = parser.parse_args()
     if options.worker:
         work(options)
@@ -285,15 +280,9 @@ def main() -> None:
     if options.only in (None, "sets"):
         rows += set_rows(texts, options)
     names = ("engine", "way", "tools", "p50", "p90", "p99", "mean", "mask_us", "cpu_ms", "refused", "stopped")
-    table = Table(*names)
-    for one in rows:
-        table.add_row(*map(str, one))
-    Console(width=170).print(table)
-    versions = ", ".join(
-        [f"structgen {version()}", *(f"{one} {version_of(one)}" for one in ("llguidance", "xgrammar"))]
-    )
+    show(names, rows)
     about = {"tokenizer": options.tokenizer, "seed": options.seed, "load": f"{before} {load()}"}
-    about["versions"] = versions
+    about["versions"] = versions("llguidance", "xgrammar")
     print(write(options.results, "tools", about, names, rows, more=options.only is not None))
 
 

@@ -12,7 +12,6 @@ Prints a table in Markdown and writes bench/results/types-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import contextlib
 import json
@@ -26,7 +25,7 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from records import add_results, write
+from records import arguments, write
 from typed_cases import CASES
 
 import structgen as sg
@@ -181,11 +180,8 @@ def instructor(count: int) -> Callable[[Any], str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--texts", type=int, default=20)
-    add_results(parser)
     options = parser.parse_args()
     count = options.texts
     warnings.simplefilter("ignore")

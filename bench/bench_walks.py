@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from attacks import DOCUMENT, attack, random_subjects
-from records import add_results, version
+from records import arguments, version
 from records import load as load_averages
 from records import write as write_rows
 from walks import BAD, DOUBTFUL, KINDS, POLICIES, Outcome, Subject, Vocabulary, attempt, subjects
@@ -209,7 +209,7 @@ def write(outcomes: Iterable[Outcome], options: argparse.Namespace) -> Path:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("paths", nargs="*", type=Path, help="default: STRUCTGEN_MASKBENCH")
     parser.add_argument("--sample", type=int, help="this many schemas of each path, drawn by the seed")
     parser.add_argument("--random", type=int, default=0, help="this many random schemas")
@@ -233,7 +233,6 @@ def main() -> int:
         "--progress", type=Path, help="a line for each schema; those that it has are left out"
     )
     parser.add_argument("--again", nargs="*", default=[], help="verdicts and faults that are walked again")
-    add_results(parser)
     options = parser.parse_args()
     usual = {"walks": 3, "seconds": 2.0, "timeout": 60.0} if options.random else USUAL
     for name, bound in usual.items():

@@ -20,7 +20,6 @@ bench/results/without-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
@@ -31,10 +30,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from records import add_results, load, version, write
+from records import arguments, load, show, version, write
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import structgen as sg
 from structgen.maskbench import vocabularies
@@ -162,15 +160,12 @@ def spelled(schema: str, banned: list[str]) -> sg.Grammar:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--maskbench", type=Path, required=True)
     parser.add_argument("--glob", default="*.json")
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--most", type=int, default=6, help="masks that are timed under & ~regex; 0: none")
-    add_results(parser)
     options = parser.parse_args()
     tokenizer = vocabularies.load(options.tokenizer)
     drawn = sorted(options.maskbench.glob(options.glob))
@@ -191,10 +186,7 @@ def main() -> None:
         for case in track(mine, way.name, console=Console(stderr=True)):
             way.run(case)
     rows = [way.row() for way, _ in ways]
-    table = Table(*COLUMNS)
-    for one in rows:
-        table.add_row(*map(str, one))
-    Console(width=220).print(table)
+    show(COLUMNS, rows)
     about = {"tokenizer": options.tokenizer, "load": f"{before} {load()}", "version": version()}
     print(write(options.results, "without", about, COLUMNS, rows))
 

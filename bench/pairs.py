@@ -22,7 +22,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from records import add_results, load, write
+from records import arguments, load, write
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = "structgen:cold"
@@ -94,16 +94,13 @@ def measured(checkout: Path, options: argparse.Namespace) -> Measured:
 
 def main() -> None:
     """Run the pairs."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path, nargs="?", default=ROOT)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--sample", type=int, default=60, help="schemas of MaskBench")
     parser.add_argument("--maskbench", type=Path, help="default STRUCTGEN_MASKBENCH; without it no schemas")
     parser.add_argument("--grammars", default="json,arithmetic", help="empty: none")
-    add_results(parser)
     options = parser.parse_args()
     if options.maskbench is None and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.maskbench = Path(os.environ["STRUCTGEN_MASKBENCH"])

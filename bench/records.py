@@ -9,23 +9,23 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import IO
 
+from rich.console import Console
+from rich.table import Table
+
 import structgen
+from structgen.maskbench import citation
 
 
 def machine() -> str:
     """Return the processor, its number of cores, the memory and the system, in one line."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-        gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-        memory = f"{gib:.0f} GiB"
-    except (OSError, StopIteration, ValueError):
-        memory = "memory unknown"
-    return f"{model}, {os.cpu_count()} cores, {memory}, {platform.system()} {platform.release()}"
+    found = citation.machine()
+    memory = found["memory_bytes"]
+    gib = "memory unknown" if memory is None else f"{memory / (1 << 30):.0f} GiB"
+    return f"{found['cpu']}, {os.cpu_count()} cores, {gib}, {platform.system()} {platform.release()}"
 
 
 def load() -> str:
@@ -48,9 +48,39 @@ def version() -> str:
     return f"{structgen.__version__} {revision()}".strip()
 
 
-def add_results(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where results go."""
+def versions(*packages: str) -> str:
+    """Return our version and those of other packages, `no NAME` where one is not installed."""
+    found = [f"structgen {version()}"]
+    for name in packages:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            found.append(f"no {name}")
+    return ", ".join(found)
+
+
+def arguments(described: str | None) -> argparse.ArgumentParser:
+    """Return the reader of a bench's options, with that which says where results go. `described`: its
+    docstring, which --help shows."""
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=described, formatter_class=shape)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    return parser
+
+
+def show(names: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", width: int = 200) -> None:
+    """Print rows as a table for people."""
+    table = Table(*names, title=title or None)
+    for row in rows:
+        table.add_row(*map(str, row))
+    Console(width=width).print(table)
+
+
+def markdown(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as a table of a page: floats with three digits."""
+    lines = [[name.replace("_", " ") for name in names], ["---"] * len(names)]
+    lines += [[f"{one:.3f}" if isinstance(one, float) else str(one) for one in row] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write(

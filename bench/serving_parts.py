@@ -11,7 +11,6 @@ bench/results/published-serving-parts-DATE.csv.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import statistics
@@ -21,7 +20,7 @@ from typing import Any
 
 import torch
 from bench_serving import short_documents, written_model
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 from transformers import AutoTokenizer
 from vllm.sampling_params import SamplingParams, StructuredOutputsParams
 from vllm.v1.structured_output.backend_guidance import GuidanceBackend, validate_guidance_grammar
@@ -59,11 +58,8 @@ def configuration() -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--count", type=int, default=96)
-    add_results(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(written_model())

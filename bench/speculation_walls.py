@@ -23,13 +23,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import records
 import torch
+from speculation_counts import PromptLookup
 from speculation_models import Recorded
 from speculation_workloads import CHANGED, DUMPS, HELD_OUT, SAME, TWENTY, Item, Workload
 
 import structgen as sg
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.suffix_index import SuffixIndex
 from structgen.speculation.speculation_options import Speculation
 
 OFF, AUTO = "off", "auto"
@@ -49,7 +50,7 @@ def modes(workload: str, draft_model: str = "") -> list[Mode]:
     """Return the modes that a workload is measured in: off, auto, and explicit settings that fit it."""
     usual = [Mode(OFF, lambda *_: "off"), Mode(AUTO, lambda *_: "auto")]
     chain = Mode("chain of 5", lambda *_: Speculation(nodes=5, chain=True))
-    lookup = Mode("prompt lookup", lambda *_: Speculation([SuffixIndex.prompt_lookup], nodes=10))
+    lookup = Mode("prompt lookup", lambda *_: Speculation([PromptLookup], nodes=10))
     forced = Mode("forced tokens", lambda *_: Speculation(["forced"]))
     fitting = {
         CHANGED: [
@@ -406,11 +407,7 @@ def markdown(found: Sequence[Sequence[object]]) -> str:
     """Return the table."""
     shown = [name for name in COLUMNS if name not in ("rounds", "notes", "drafted_per_token")]
     places = [COLUMNS.index(name) for name in shown]
-    lines = ["| " + " | ".join(name.replace("_", " ") for name in shown) + " |", "|---" * len(shown) + "|"]
-    for row in found:
-        cells = [f"{row[at]:.3f}" if isinstance(row[at], float) else str(row[at]) for at in places]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return records.markdown(shown, ([row[at] for at in places] for row in found))
 
 
 def partings(cells: Iterable[Cell]) -> int:

@@ -11,7 +11,6 @@ Writes bench/results/vocabularies-DATE.csv, a row for each vocabulary and measur
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import sys
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from records import add_results, load, version, write
+from records import arguments, load, version, write
 
 import structgen as sg
 from structgen.maskbench.readers import Case, select
@@ -107,11 +106,10 @@ def measure(case: Case, tokenizer: sg.Tokenizer, times: dict[str, list[int]]) ->
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("path", nargs="?", type=Path, help="MaskBench; default STRUCTGEN_MASKBENCH")
     parser.add_argument("--sample", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
-    add_results(parser)
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
     if path == Path():

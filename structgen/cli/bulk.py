@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.language_options import GrammarFile, RegexPattern, TypeName
 from structgen.cli.named_options import (
+    GrammarFile,
     MaxTokens,
     ModelName,
     Named,
     OptionsFile,
+    RegexPattern,
+    SchemaFile,
     Seed,
     Temperature,
+    TypeName,
     read_options,
 )
-from structgen.cli.output import console, echo, refusing
-from structgen.cli.schema_options import SchemaFile
+from structgen.cli.output import echo, progress, refusing
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError
 
@@ -139,33 +141,12 @@ def _on_ray(wanted: WantedTexts) -> _Work:
 
 def _shown(work: _Work) -> None:
     """Do the work, and show its progress."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    begun = time.perf_counter()
 
-    screen, begun = console(stderr=True), time.perf_counter()
+    def rate(now: BulkProgress) -> str:
+        return f"{now.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
 
-    def rate(progress: BulkProgress) -> str:
-        return f"{progress.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
-
-    if screen.is_terminal:
-        columns = (
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-        )
-        with Bar(*columns, console=screen) as bar:
-            task = bar.add_task("texts", total=None, rate="")
-            last = work(lambda now: bar.update(task, total=now.total, completed=now.done, rate=rate(now)))
-    else:
-        said = begun
-
-        def tell(progress: BulkProgress) -> None:
-            nonlocal said
-            if time.perf_counter() - said >= 10:
-                said = time.perf_counter()
-                echo(f"bulk: {progress.done:,} of {progress.total:,}", err=True)
-
-        last = work(tell)
+    with progress("bulk", "texts") as tell:
+        last = work(lambda now: tell(now.done, now.total, rate(now)))
     before = f", {last.before:,} of them before" if last.before else ""
-    screen.print(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", highlight=False)
+    echo(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", err=True)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 
 import typer
 
-from structgen.cli.language_options import TextOptions
+from structgen.cli.named_options import (
+    GrammarFile,
+    Named,
+    OptionsFile,
+    RegexPattern,
+    SchemaFile,
+    TypeName,
+    read_options,
+)
 from structgen.cli.output import (
     Color,
     Colours,
@@ -24,7 +32,7 @@ from structgen.cli.output import (
     tell,
     unreadable,
 )
-from structgen.cli.schema_options import takes
+from structgen.cli.wanted_language import WantedLanguage
 from structgen.errors import StructgenError
 from structgen.printable import printable
 
@@ -102,9 +110,11 @@ def found(following: bytes) -> str | None:
     return f"\\x{following[0]:02x}"
 
 
-@takes(TextOptions)
 def check(
-    options: TextOptions,
+    schema: SchemaFile = None,
+    type_: TypeName = None,
+    grammar: GrammarFile = None,
+    regex: RegexPattern = None,
     text: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -113,6 +123,8 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")] = False,
     color: Color = Colours.AUTO,
+    options: OptionsFile = None,
+    named: Named = None,
 ) -> None:
     """Validate files against a schema, a grammar or a regular expression.
 
@@ -123,12 +135,17 @@ def check(
     Exit status: 0 all files are valid; 1 one is not; 2 wrong usage, or a file, the schema or the grammar is
     not usable. A file that cannot be read is told, and the others are checked.
     """
+    flags = locals()
     import structgen
     from structgen.tokens.tokenizer import byte_tokenizer
 
     texts, status, colours = text or [Path("-")], 0, color.wanted
     try:
-        compiled = structgen.compile(options.read(), byte_tokenizer())
+        wanted = WantedLanguage(read_options("check", flags, named, options))
+        wanted.check()
+        assert wanted.grammar is not None, "checked before"
+        compiled = structgen.compile(wanted.grammar, byte_tokenizer())
+        is_json = bool(wanted.given.some(("schema", "type")))
         for one in texts:
             name = "standard input" if str(one) == "-" else str(one)
             try:
@@ -151,9 +168,9 @@ def check(
                 echo_painted(f"{shown} {painted('valid', colours, fg='green')}")
             else:
                 shown = printable(name, lines=False)
-                echo_painted(_message(shown, stop, expected, options.schema is not None, colours))
+                echo_painted(_message(shown, stop, expected, is_json, colours))
                 if stop.following == b"\n" and compiled.accepts_end(stop.state):
-                    echo(_line_feed_hint(options.regex))
+                    echo(_line_feed_hint(wanted.given.get("regex")))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(status)

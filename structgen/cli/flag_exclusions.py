@@ -1,4 +1,4 @@
-"""What the options of `generate`, `sample` and `bulk` exclude and need: rows as those of Python's options.
+"""What the options of a command exclude and need: rows as those of Python's options.
 
 A row's test returns the option that the error names, as it is spelled on the command line, or "".
 Each pair of options is tried in tests/cli/test_flag_exclusions.py.
@@ -12,7 +12,7 @@ from typing import Final
 
 from structgen.cli.named_options import Given
 from structgen.cli.option_names import LANGUAGES, OF_LARK, OF_TOOLS, POLICIES
-from structgen.engine.request_options.contradictions import Exclusion
+from structgen.engine.contradictions import Exclusion
 
 
 def _first(given: Given, names: Iterable[str]) -> str:
@@ -38,6 +38,7 @@ def _folder_is_missing(given: Given) -> str:
     return _first(given, (name for name, path in files.items() if not Path(path).parent.is_dir()))
 
 
+_OF_A_LANGUAGE: Final = ("check", "explain")
 _GUESSES: Final = ("edit", "draft_model")
 _NOT_OF_SERVERS: Final = (
     *("logprobs", "trace", "speculation", *_GUESSES, "strategy", "monitors", "banned", "device", "dtype"),
@@ -107,6 +108,18 @@ OF_FLAGS: Final = (
         lambda given: _first(given, ["device_masks", "graphs", "cache_bytes"]) if "ray" in given else "",
         "It is not an option of workers on Ray.",
         "Leave it out.",
+    ),
+    _row(
+        lambda given: "--schema" if given.command in _OF_A_LANGUAGE and not given.some(LANGUAGES) else "",
+        "One of --schema, --type, --grammar, -o ebnf and --regex is needed.",
+        "Give one: --schema FILE, for example.",
+    ),
+    _needs(["text"], ["grammar"], "It needs a Lark grammar.", "Name its file: --grammar FILE."),
+    _needs(["output"], ["target"], "It is the folder of --target.", "Add --target generic."),
+    _row(
+        lambda given: "--target" if "target" in given and given.some(["grammar", "tokenizer"]) else "",
+        "--target writes machine code alone.",
+        "Leave out --grammar and --tokenizer, or prepare them by a second call without --target.",
     ),
     _row(
         lambda given: "--schema" if given.command == "sample" and not given.some(LANGUAGES) else "",

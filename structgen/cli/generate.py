@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.cli.language_options import GrammarFile, RegexPattern, TypeName
 from structgen.cli.named_options import (
     AsJson,
+    GrammarFile,
     MaxTokens,
     ModelName,
     Named,
     OptionsFile,
     PromptText,
+    RegexPattern,
+    SchemaFile,
     Seed,
     Temperature,
     ToolsFile,
+    TypeName,
     read_options,
 )
-from structgen.cli.output import echo, echo_json_text, has_piped_input, payload, refusing
-from structgen.cli.schema_options import SchemaFile, read_input
+from structgen.cli.output import echo, echo_json_text, has_piped_input, payload, read_input, refusing
 from structgen.cli.served import ask
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError, ValidatorError

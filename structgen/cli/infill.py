@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from structgen.cli.language_options import (
-    EbnfFile,
+from structgen.cli.named_options import (
     GrammarFile,
+    Named,
+    OptionsFile,
     RegexPattern,
-    Start,
-    lark_grammar,
-    text_grammar,
+    SchemaFile,
+    Seed,
+    read_options,
 )
-from structgen.cli.output import echo, echo_json, payload, refuse
-from structgen.cli.schema_options import read_input, schema_of
+from structgen.cli.output import echo, echo_json, payload, read_input, refuse
+from structgen.cli.wanted_language import WantedLanguage, bound, listed, schema_of
+from structgen.cli.wanted_language import named as class_named
 from structgen.errors import OptionError, StructgenError
 from structgen.system.resources import embedded_model
 
@@ -29,30 +31,32 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
+_OF_INFILL: Final = (
+    *("length", "scheduler", "tokens_per_step", "temperature", "seed", "depth", "max_states", "timeout"),
+    *("prompt", "outline", "chat"),
+)
+"""Options that go to `sg.infill` as they are."""
+
+
 def infill(
     model: Annotated[
-        str,
-        typer.Option(help="A folder with a masked-diffusion model, or structgen/infill, which is embedded."),
-    ] = "structgen/infill",
+        str | None,
+        typer.Option(
+            help="A folder with a masked-diffusion model, or structgen/infill, which is embedded.  [default: "
+            "structgen/infill]",
+            show_default=False,
+        ),
+    ] = None,
     template: Annotated[
         Path | None,
         typer.Option(
             help="A file of text with holes: {name: int}, {name: /regex/, 8}; {name} with --schema, "
-            "--grammar or --hole; - is standard input.",
+            "--grammar or -o holes; - is standard input.",
             show_default=False,
         ),
     ] = None,
-    schema: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|JSON",
-            help="The whole text is a document of this JSON Schema: a file, or the text {...}.",
-            show_default=False,
-        ),
-    ] = None,
+    schema: SchemaFile = None,
     grammar: GrammarFile = None,
-    start: Start = None,
-    ebnf: EbnfFile = None,
     regex: RegexPattern = None,
     given: Annotated[
         Path | None,
@@ -61,16 +65,7 @@ def infill(
             show_default=False,
         ),
     ] = None,
-    hole: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=FILE",
-            help="The type of a hole: a schema (.json), a Lark grammar (.lark), EBNF (.gbnf, .ebnf). May be "
-            "given several times.",
-            show_default=False,
-        ),
-    ] = None,
-    prompt: Annotated[str, typer.Option(help="The prompt.")] = "",
+    prompt: Annotated[str | None, typer.Option(help="The prompt.", show_default=False)] = None,
     slots: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,86 +75,46 @@ def infill(
             show_default=False,
         ),
     ] = None,
-    length: Annotated[
-        str, typer.Option(help="at most, exact, log z: how many of the slots are used.")
-    ] = "at most",
     scheduler: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="auto (it is confident-prefix), confident-prefix, low-confidence, left-to-right, blocks, "
-            "threshold, factor, entropy-bound, prophet, freedave, first-hitting (docs/infilling.md)."
-        ),
-    ] = "auto",
-    tokens_per_step: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="With low-confidence, left-to-right, blocks, freedave: slots of a step.",
+            "threshold, factor, entropy-bound, prophet, freedave, first-hitting (docs/infilling.md).  "
+            "[default: auto]",
             show_default=False,
         ),
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most probable filling.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same canvas.")] = 0,
-    depth: Annotated[
-        int | None,
-        typer.Option(min=0, help="Recursion is cut behind so many open brackets.", show_default=False),
-    ] = None,
-    max_states: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="States of an automaton, at most.  [default: 50000; of Lark and EBNF grammars without "
-            "--depth 3000]",
-            show_default=False,
-        ),
-    ] = None,
-    timeout: Annotated[
+    temperature: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Seconds; the rest is then filled at once.", show_default=False),
+        typer.Option(min=0.0, help="0 takes the most probable filling.  [default: 0]", show_default=False),
     ] = None,
+    seed: Seed = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Print the canvas behind each step, on stderr.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object with text, values and usage.")
     ] = False,
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write a page that shows the canvas being filled, step by step.", show_default=False
-        ),
-    ] = None,
+    options: OptionsFile = None,
+    named: Named = None,
 ) -> None:
     """Fill the holes of a template, or the open fields of a document, with a masked-diffusion model.
 
     The holes are filled in any order, and the whole text is always in the schema or grammar. The model
     structgen/infill also reads an outline of the schema.
 
+    -o holes=NAME=FILE gives the type of a hole by a schema (.json), a Lark grammar (.lark) or EBNF (.gbnf,
+    .ebnf).
+
     Exit status: 0 done; 2 no text fits into the slots, or wrong usage.
     """
+    flags = locals()
     try:
-        found = _filled(
-            model,
-            _read(template),
-            _grammar(schema, grammar, start, ebnf, regex),
-            None if given is None else _json(given),
-            prompt,
-            stream,
-            {
-                "slots": _slots(slots or []),
-                "length": length,
-                "scheduler": scheduler,
-                "tokens_per_step": tokens_per_step,
-                "temperature": temperature,
-                "seed": seed,
-                "holes": _holes(hole or []),
-                "depth": depth,
-                "max_states": max_states,
-                "timeout": timeout,
-            },
-        )
-        if trace is not None:
-            found.write_trace(trace)
+        wanted = WantedLanguage(read_options("infill", flags, named, options))
+        wanted.check()
+        found = _filled(wanted)
+        if "trace" in wanted.given:
+            found.write_trace(Path(wanted.given.get("trace")))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     if as_json:
@@ -178,19 +133,23 @@ def infill(
         payload(found.text)
 
 
-def _filled(
-    model: str,
-    template: str | None,
-    grammar: Any,
-    given: Any,
-    prompt: str,
-    stream: bool,
-    options: dict[str, Any],
-) -> Infilled:
+def _filled(wanted: WantedLanguage) -> Infilled:
     import structgen as sg
 
-    if given is not None and not isinstance(given, dict):
+    given = wanted.given
+    model, known = str(given.get("model")), given.get("given")
+    template = None
+    if "template" in given:
+        file = Path(given.get("template"))
+        template = read_input(file, f"--template {file}").removesuffix("\n")
+    if known is not None and not isinstance(known, Mapping):
+        known = _json(Path(known))
+    if known is not None and not isinstance(known, Mapping):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
+    options = given.some(_OF_INFILL)
+    options["holes"] = bound(given.get("holes"), "-o holes", _schema)
+    options["slots"] = _slots(given.get("slots"))
+    grammar = _grammar(wanted)
 
     @cache
     def tokenizer() -> sg.Tokenizer:
@@ -201,15 +160,15 @@ def _filled(
         said = "".join(_slot(token, tokenizer()) for token in step.canvas)
         echo(f"{step.number:>4}  {said}", err=True)
 
-    options["listen"] = listen if stream else None
+    options["listen"] = listen if "stream" in given else None
     if template is not None and grammar is None:
         _check_types(template, options["holes"])
     try:
-        return sg.infill(model, template, grammar=grammar, given=given, prompt=prompt, **options)
+        return sg.infill(model, template, grammar=grammar, given=known, **options)
     except sg.NoFillingError as error:
         if not error.slots:
             raise
-        is_whole = template is None and given is None
+        is_whole = template is None and known is None
         option = f"--slots {error.slots}" if is_whole else f"--slots {error.where}={error.slots}"
         raise OptionError(
             error.what, where=error.where, cure=f"Give it at least {error.slots}: {option}."
@@ -228,8 +187,8 @@ def _check_types(template: str, types: Mapping[str, Any]) -> None:
             raise OptionError(
                 f"The hole {one.name!r} has no type.",
                 where="--template",
-                cure=f"Write {{{one.name}: str}} or the like, or add --hole {one.name}=FILE; or give "
-                "--schema or --grammar for the whole text.",
+                cure=f"Write {{{one.name}: str}} or the like, or add -o holes={one.name}=FILE; or "
+                "give --schema or --grammar for the whole text.",
             )
 
 
@@ -239,50 +198,15 @@ def _slot(token: int, tokenizer: Tokenizer) -> str:
     return str(tokenizer.decode([token]).decode("utf-8", "replace"))
 
 
-def _read(template: Path | None) -> str | None:
-    if template is None:
-        return None
-    return read_input(template, f"--template {template}").removesuffix("\n")
-
-
-def _grammar(
-    schema: str | None, grammar: Path | None, start: str | None, ebnf: Path | None, regex: str | None
-) -> Any:
-    """Return the grammar of the whole text, a schema as a dict; None where there is none."""
-    if sum(one is not None for one in (schema, grammar, ebnf, regex)) > 1:
-        raise OptionError(
-            "Only one of --schema, --grammar, --ebnf and --regex may be given.",
-            where="--schema",
-            cure="Give one.",
-        )
-    if schema is not None:
-        return _schema(schema_of(schema))
-    if grammar is not None:
-        return lark_grammar(grammar, start, None, None)
-    return text_grammar(ebnf, regex, start) if ebnf is not None or regex is not None else None
-
-
-def _holes(options: list[str]) -> dict[str, Any]:
-    """Return the types that --hole says, schemas as dicts."""
-    import structgen as sg
-
-    found: dict[str, Any] = {}
-    for option in options:
-        name, _equals, file = option.partition("=")
-        match Path(file).suffix:
-            case ".json":
-                found[name] = _schema(Path(file))
-            case ".lark":
-                found[name] = sg.lark(Path(file))
-            case ".gbnf" | ".ebnf":
-                found[name] = sg.ebnf(Path(file))
-            case _:
-                raise OptionError(
-                    f"{option!r} says no type of a hole.",
-                    where="--hole",
-                    cure="Write NAME=FILE; the file's name ends in .json, .lark, .gbnf or .ebnf.",
-                )
-    return found
+def _grammar(wanted: WantedLanguage) -> Any:
+    """Return the language of the whole text, a schema as a dict and a type as it is, whose known fields
+    `sg.infill` finds; None where there is none."""
+    given = wanted.given
+    if "schema" in given:
+        return _schema(schema_of(str(given.get("schema"))))
+    if "type" in given:
+        return class_named(str(given.get("type")), "-o type", "module:Class")
+    return wanted.grammar
 
 
 def _schema(source: Path | str) -> dict[str, Any]:
@@ -305,12 +229,14 @@ def _json(file: Path) -> Any:
         raise OptionError(f"It is not JSON: {error}.", where=str(file), cure="Mend the file.") from error
 
 
-def _slots(options: list[str]) -> int | dict[str, int] | None:
+def _slots(said: Any) -> int | dict[str, int] | None:
     """Return what --slots says: a number for all holes, or numbers by name; None where it is not given."""
+    if isinstance(said, Mapping):
+        return dict(said)
     found: dict[str, int] = {}
-    for option in options:
+    for option in map(str, listed(said)):
         name, equals, count = option.rpartition("=")
-        if not count.isdecimal() or bool(name) != bool(equals) or (not name and len(options) > 1):
+        if not count.isdecimal() or bool(name) != bool(equals) or (not name and len(listed(said)) > 1):
             raise OptionError(
                 f"{option!r} says no number of slots.",
                 where="--slots",

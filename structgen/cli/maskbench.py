@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from structgen.cli.output import console, echo, payload
+from structgen.cli.output import console, echo, payload, progress
 from structgen.errors import StructgenError
 from structgen.printable import printable
 
 if TYPE_CHECKING:
     from structgen.maskbench.measurements import CaseResult
-    from structgen.maskbench.readers import Case, Selection
-
-
-_SECONDS_A_LINE = 10.0
-"""How often the progress is told where there is no terminal."""
+    from structgen.maskbench.readers import Case
 
 
 class Policy(StrEnum):
@@ -134,7 +129,14 @@ def maskbench(
         if out is not None:
             bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
         with bench as run, _failure_file(failures) as write:
-            with _progress(selection, sum(name.endswith(":same-process") for name in names)) as tick:
+            with progress("maskbench") as tell:
+                # a process of the same name runs all schemas once before
+                total = len(selection) * (1 + sum(name.endswith(":same-process") for name in names))
+                done = count(1)
+
+                def tick() -> None:
+                    tell(next(done), total)
+
                 run.prepare(selection.cases, tick)
                 if set(names) <= set(run.unavailable):
                     _none_runs(run.unavailable)
@@ -215,35 +217,3 @@ def _failure_file(path: Path | None) -> Iterator[Any]:
             file.flush()
 
         yield write
-
-
-@contextmanager
-def _progress(selection: Selection, fillings: int) -> Iterator[Any]:
-    """Yield what is called once a schema: it moves a bar on a terminal; elsewhere a line each ten seconds.
-
-    Both go to stderr. `fillings` is how many processes run all schemas once before.
-    """
-    total = len(selection) * (1 + fillings)
-    if sys.stderr.isatty():
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        with Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console(stderr=True),
-            transient=True,
-        ) as bar:
-            task = bar.add_task("", total=total)
-            yield lambda: bar.advance(task)
-        return
-    told, done = monotonic(), 0
-
-    def tick() -> None:
-        nonlocal told, done
-        done += 1
-        if monotonic() - told >= _SECONDS_A_LINE:
-            told = monotonic()
-            echo(f"maskbench: {done} of {total}", err=True)
-
-    yield tick

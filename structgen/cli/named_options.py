@@ -1,8 +1,8 @@
-"""The options of the commands that let a model write: `generate`, `sample` and `bulk`.
+"""The options of the commands, and the one reader of them.
 
-At most fifteen of them are flags of the command line. All have the names that they have in Python, and are
-given as `-o NAME=VALUE` or in a file of TOML (`--options FILE`). So an option has one name, one meaning and
-one place where its value is read.
+At most fifteen of a command's options are flags of the command line. All have the names that they have in
+Python, and are given as `-o NAME=VALUE` or in a file of TOML (`--options FILE`). So an option has one name,
+one meaning and one place where its value is read.
 """
 
 from __future__ import annotations
@@ -17,9 +17,39 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from structgen.cli.option_names import DEFAULTS, LISTS, NAMES, SWITCHES, TEXTS
-from structgen.cli.schema_options import read_input
+from structgen.cli.output import read_input
 from structgen.errors import OptionError, unknown_option
 
+SchemaFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--schema",
+        metavar="FILE|JSON",
+        help="The JSON Schema: its file, or its text: {...}, true, false.",
+        show_default=False,
+    ),
+]
+TypeName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--type", help="In place of a schema: a Python type, module:Class.", show_default=False),
+]
+GrammarFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--grammar",
+        help="In place of a schema: a Lark grammar; a file .gbnf or .ebnf: such rules.",
+        show_default=False,
+    ),
+]
+RegexPattern: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--regex",
+        metavar="PATTERN",
+        help="In place of a schema: a Python regular expression for the whole text.",
+        show_default=False,
+    ),
+]
 ModelName: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -114,16 +144,18 @@ class Given:
 def read_options(
     command: str, flags: Mapping[str, Any], named: Iterable[str] | None, file: Path | None
 ) -> Given:
-    """Return the options of a command. `flags`: the command's parameters, None or False where they were not
-    given; `named`: texts NAME=VALUE; `file`: a file of TOML, whose options give way to the others.
+    """Return the options of a command. `flags`: the command's parameters, None, False or [] where they were
+    not given; `named`: texts NAME=VALUE; `file`: a file of TOML, whose options give way to the others.
 
     Raises OptionError for a name that the command does not have, a second value of an option that takes one,
     and a file that cannot be read.
     """
     own = {name.rstrip("_"): value for name, value in flags.items()}
     own = {name: value for name, value in own.items() if name in NAMES[command]}
-    found = {name: value for name, value in own.items() if value is not None and value is not False}
-    lists: dict[str, list[Any]] = {}
+    found = {
+        name: value for name, value in own.items() if not (value is None or value is False or value == [])
+    }
+    lists: dict[str, list[Any]] = {name: list(found[name]) for name in LISTS & found.keys()}
     for text in named or ():
         name, value = _named(command, text)
         if name in LISTS:
@@ -133,7 +165,7 @@ def read_options(
         else:
             found[name] = value
     of_file = {} if file is None else _of_file(command, file)
-    values = {**DEFAULTS[command], **of_file, **found, **lists}
+    values = {**DEFAULTS.get(command, {}), **of_file, **found, **lists}
     for name in SWITCHES & values.keys():
         if not isinstance(values[name], bool):
             raise OptionError(f"It is {values[name]!r}.", where=name, cure="Give true or false.")

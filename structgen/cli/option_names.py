@@ -1,4 +1,4 @@
-"""The names of the options of `structgen generate`, `sample` and `bulk`: those that they have in Python."""
+"""The names of the options of commands that have `-o`: those that they have in Python."""
 
 from __future__ import annotations
 
@@ -41,18 +41,43 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         *(*_SHARED, "prompts", "out", "start_over", "logprobs"),
         *("ray", "workers", "engine", "engine_options", "shard_size"),
     ),
+    "check": (*LANGUAGES, *OF_LARK, *POLICIES),
+    "explain": (
+        *(*LANGUAGES, *OF_LARK, *POLICIES),
+        *("lines", "openai", "prove", "sentences", "seed", "tokenizer"),
+    ),
+    "infill": (
+        *("model", "template", *LANGUAGES, *OF_LARK, "given", "holes", "prompt", "outline", "chat"),
+        *("slots", "length", "scheduler", "tokens_per_step", "temperature", "seed", "depth", "max_states"),
+        *("timeout", "stream", "trace"),
+    ),
+    "serve": (
+        *("model", "host", "port", "name", "api_key_file", "tool_format", "chat_template", "thinking"),
+        *("thinking_tokens", "max_rows", "max_waiting", "timeout", "cache_bytes", "max_body", "grace"),
+        "device",
+    ),
+    "warmup": ("tokenizer", "grammar", *OF_LARK, "text", "jobs", "target", "output"),
 }
 """The options of each command."""
+RENAMED: Final[Mapping[str, str]] = {
+    "import_path": "import_paths", "resource": "resources", "hole": "holes", "monitor": "monitors",
+}  # fmt: skip
+"""Flags of before by the names that their options have in Python."""
 DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
     "generate": {"model": "structgen/extract"},
     "sample": {"model": "structgen/extract", "n": 10, "method": "auto"},
     "bulk": {"model": "structgen/extract"},
+    "infill": {"model": "structgen/infill"},
+    "serve": {"host": "127.0.0.1", "port": 8000, "max_rows": 32, "max_waiting": 256, "timeout": 600.0},
 }
 """What holds where neither the command line nor a file of options says anything."""
-SWITCHES: Final = frozenset(("stream", "json", "usage", "weights", "start_over", "ray"))
+SWITCHES: Final = frozenset(("stream", "json", "usage", "weights", "start_over", "ray", "openai", "prove"))
 """Options that are on or off; one that is off counts as not given."""
 LISTS: Final = frozenset(
-    ("stop", "without", "strategy", "monitors", "banned", "import_paths", "bind", "logit_bias", "resources")
+    (
+        *("stop", "without", "strategy", "monitors", "banned", "import_paths", "bind", "logit_bias"),
+        *("resources", "holes", "slots", "text"),
+    )
 )
 """Options that may be given several times."""
 TEXTS: Final = frozenset(
@@ -60,7 +85,9 @@ TEXTS: Final = frozenset(
         *("model", *LANGUAGES, "tools", "tool_choice", "tool_format", "start", "postlex", "lexer", "draft"),
         *("property_order", "numbers", "escapes", "formats", "device", "dtype", "prompt", "stop", "without"),
         *("strategy", "monitors", "import_paths", "bind", "resources", "choices", "edit", "draft_model"),
-        *("trace", "method", "tree", "prompts", "out", "engine"),
+        *("trace", "method", "tree", "prompts", "out", "engine", "template", "given", "holes", "length"),
+        *("scheduler", "host", "name", "api_key_file", "chat_template", "tokenizer", "text", "target"),
+        "output",
     )
 )
 """Options whose values are texts, whatever they look like."""
@@ -75,7 +102,8 @@ def named_below(command: str, flags: Collection[str]) -> str:
         shown = [name for name in names if name in NAMES[command] and name not in flags]
         if shown:
             lines.append(f"{title}: {', '.join(shown)}")
-    return f"Names of -o and --options (docs/engine.md). Of {'; of '.join(lines)}."
+    page = _PAGES.get(command, "engine")
+    return f"Names of -o and --options (docs/{page}.md). Of {'; of '.join(lines)}."
 
 
 _GROUPS: Final[dict[str, Iterable[str]]] = {
@@ -86,3 +114,11 @@ _GROUPS: Final[dict[str, Iterable[str]]] = {
     "sg.tools": OF_TOOLS,
     "sg.Engine": OF_ENGINE,
 }
+_PAGES: Final = {
+    "check": "json-schema",
+    "explain": "json-schema",
+    "infill": "infilling",
+    "serve": "serving",
+    "warmup": "cache",
+}
+"""The page of docs that says what the options mean, where it is not the engine's."""

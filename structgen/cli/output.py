@@ -13,7 +13,8 @@ import re
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -23,12 +24,14 @@ import typer
 from typer.core import TyperGroup
 
 from structgen.cli.command_words import meant_by
-from structgen.cli.option_names import NAMES
+from structgen.cli.option_names import NAMES, RENAMED
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
 WIDTH = 80
 """Columns of a table, at most."""
+_SECONDS_A_LINE = 10.0
+"""Between two lines of progress where there is no terminal."""
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,6 +110,30 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
     return Printable(stderr=stderr, highlight=highlight, emoji=False)
 
 
+@contextmanager
+def progress(command: str, unit: str = "") -> Iterator[Callable[..., None]]:
+    """Yield what shows on stderr how far a command has come: `tell(done, total=None, said="")`. A terminal
+    has a bar until the end; elsewhere a line is printed each ten seconds, as in `bulk: 3 of 9 texts`."""
+    screen, told = console(stderr=True, highlight=False), time.monotonic()
+    if screen.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (MofNCompleteColumn(), TextColumn("{task.description} {task.fields[said]}"))
+        with Progress(BarColumn(), *columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
+            task = bar.add_task(unit, total=None, said="")
+            yield lambda done, total=None, said="": bar.update(task, completed=done, total=total, said=said)
+        return
+
+    def tell(done: int, total: int | None = None, said: str = "") -> None:
+        nonlocal told
+        if time.monotonic() - told >= _SECONDS_A_LINE:
+            told = time.monotonic()
+            of = "" if total is None else f" of {total:,}"
+            echo(f"{command}: {done:,}{of} {unit}".rstrip(), err=True)
+
+    yield tell
+
+
 def standard_input() -> BinaryIO:
     """Return the bytes of standard input. On a terminal, print to stderr that they are waited for."""
     if sys.stdin.isatty():
@@ -117,6 +144,23 @@ def standard_input() -> BinaryIO:
 def has_piped_input() -> bool:
     """Return whether standard input is there and is no terminal: a pipe, a file, or empty."""
     return sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
+
+
+def read_input(file: Path, option: str) -> str:
+    """Return the text of a file, or of standard input for `-`. Raises OptionError where it cannot be read or
+    is not UTF-8, which names the option."""
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        data = standard_input().read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except OSError as error:
+        raise unreadable(error, name, option) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"Byte {error.start} of {name} is not UTF-8: 0x{error.object[error.start]:02x}.",
+            where=option,
+            cure="Save the text as UTF-8 (iconv -f LATIN1 -t UTF-8 converts one).",
+        ) from error
 
 
 def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
@@ -214,15 +258,16 @@ def _readable() -> Iterator[None]:
 def _hint_of_option(text: str, context: Any) -> str:
     """Return which option takes a text that stands alone on the command line; "" if the command has none."""
     has = {name for parameter in context.command.params for name in parameter.opts} if context else ()
-    of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--ebnf", ".ebnf": "--ebnf"}
+    of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--grammar", ".ebnf": "--grammar"}
     option = of_suffix.get(Path(text).suffix, "--prompt")
     return f". Write {option} {shlex.quote(text)}" if option in has else ""
 
 
 def _hint_of_name(option: str, context: Any) -> str:
     """Return how an option is given that has no flag here, or which command has it; "" if none has."""
-    name = option.lstrip("-").replace("-", "_").removeprefix("no_")
     command = str(getattr(context, "info_name", ""))
+    name = option.lstrip("-").replace("-", "_").removeprefix("no_")
+    name = RENAMED.get(name, name)
     if name in NAMES.get(command, ()):
         return f". Write -o {name}=VALUE."
     has = [other for other in NAMES if name in NAMES[other]]

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from structgen.cli.generate import prompt_of
-from structgen.cli.language_options import GrammarFile, RegexPattern, TypeName
 from structgen.cli.named_options import (
     AsJson,
     Given,
+    GrammarFile,
     MaxTokens,
     ModelName,
     Named,
     OptionsFile,
     PromptText,
+    RegexPattern,
+    SchemaFile,
     Seed,
+    TypeName,
     read_options,
 )
-from structgen.cli.output import echo, echo_fact, echo_json_text, payload, refuse, refusing
-from structgen.cli.schema_options import SchemaFile
+from structgen.cli.output import echo, echo_fact, echo_json_text, payload, progress, refuse, refusing
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.methods import METHODS
 
 if TYPE_CHECKING:
+    from structgen.sampling.run_limits import RunProgress
     from structgen.sampling.samples import Samples
 
 INTERRUPTED = 130
@@ -76,7 +79,7 @@ def sample(
     """
     flags = locals()
     # start-up time: numpy
-    from structgen.engine.request_options.checks import OneOf
+    from structgen.language.checks import OneOf
     from structgen.sampling.sample import SampleSettings
 
     with refusing(json_):
@@ -112,20 +115,29 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
     file = Path(given.get("tree")) if "tree" in given else None
     tree = None if file is None else sg.PrefixTree.load(file) if file.exists() else sg.PrefixTree()
     try:
-        return drawn(
-            engine,
-            engine.prompt_tokens(request),
-            # the validators of a type are part of the law
-            grammar if form is None or form.reader is None else TypedGrammar(form.reader, grammar),
-            given.get("n"),
-            method=given.get("method"),
-            seed=wanted.sampling.seed,
-            temperature=wanted.sampling.temperature,
-            max_tokens=request.most_tokens,
-            tree=tree,
-            progress=sys.stderr.isatty(),
-            **given.some(_OF_SAMPLE),
-        )
+        with progress("sample", "draws") as tell:
+            begun = time.monotonic()
+
+            def told(now: RunProgress) -> None:
+                lower, upper = now.bracket
+                rate = now.model_rows / max(time.monotonic() - begun, 1e-9)
+                rows = f"{now.model_rows:,} rows, {rate:,.0f}/s; Z from {lower:.3g} to {upper:.3g}"
+                tell(now.accepted, now.wanted, rows)
+
+            return drawn(
+                engine,
+                engine.prompt_tokens(request),
+                # the validators of a type are part of the law
+                grammar if form is None or form.reader is None else TypedGrammar(form.reader, grammar),
+                given.get("n"),
+                method=given.get("method"),
+                seed=wanted.sampling.seed,
+                temperature=wanted.sampling.temperature,
+                max_tokens=request.most_tokens,
+                tree=tree,
+                progress=told,
+                **given.some(_OF_SAMPLE),
+            )
     except OptionError:
         raise
     except StructgenError as error:

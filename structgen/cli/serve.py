@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import sys
@@ -11,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from structgen.cli.output import echo, refuse
-from structgen.errors import OptionError, SchemaWarning, StructgenError
-from structgen.limits import CACHE_BYTES
+from structgen.cli.named_options import Given, Named, OptionsFile, read_options
+from structgen.cli.output import echo, refusing
+from structgen.errors import OptionError, SchemaWarning
 from structgen.system.text_files import read_text
 from structgen.tool_calls.format_rows import FORMATS
 
@@ -26,9 +27,15 @@ def serve(
         ),
     ],
     host: Annotated[
-        str, typer.Option(help="The address; 0.0.0.0: reachable from other machines.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: one that is free.")] = 8000,
+        str | None,
+        typer.Option(
+            help="The address; 0.0.0.0: reachable from other machines.  [default: 127.0.0.1]",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="0: one that is free.  [default: 8000]", show_default=False)
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -76,20 +83,24 @@ def serve(
         ),
     ] = None,
     max_rows: Annotated[
-        int, typer.Option(min=1, help="The most texts that are written at the same time.")
-    ] = 32,
+        int | None,
+        typer.Option(
+            help="The most texts that are written at the same time.  [default: 32]", show_default=False
+        ),
+    ] = None,
     max_waiting: Annotated[
-        int, typer.Option(min=0, help="The most texts that wait; past it requests get status 429.")
-    ] = 256,
-    timeout: Annotated[float, typer.Option(min=0.1, help="The most seconds of a text.")] = 600.0,
-    cache_bytes: Annotated[
-        int, typer.Option(min=0, help="The most bytes that compiled grammars may hold for later requests.")
-    ] = CACHE_BYTES,
-    max_body: Annotated[int, typer.Option(min=1, help="The most megabytes of a request.")] = 8,
-    grace: Annotated[
-        int, typer.Option(min=0, help="Seconds that texts may go on after the server was told to stop.")
-    ] = 30,
+        int | None,
+        typer.Option(
+            help="The most texts that wait; past it requests get status 429.  [default: 256]",
+            show_default=False,
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="The most seconds of a text.  [default: 600]", show_default=False)
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
+    options: OptionsFile = None,
+    named: Named = None,
 ) -> None:
     """Serve a model: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages.
 
@@ -98,31 +109,12 @@ def serve(
 
     Exit status: 0 stopped by Ctrl-C or SIGTERM; 2 wrong usage, or the model cannot be loaded.
     """
-    try:
-        _run(
-            model,
-            host,
-            port,
-            name,
-            api_key_file,
-            (tool_format, chat_template, thinking, thinking_tokens),
-            (max_rows, max_waiting, device, cache_bytes),
-            (timeout, max_body, grace),
-        )
-    except (StructgenError, OSError) as error:
-        refuse(error, False)
+    flags = locals()
+    with refusing(False):
+        _run(read_options("serve", flags, named, options))
 
 
-def _run(
-    model: str,
-    host: str,
-    port: int,
-    name: str | None,
-    api_key_file: Path | None,
-    format: tuple[str | None, Path | None, str | None, int | None],
-    rows: tuple[int, int, str | None, int],
-    limits: tuple[float, int, int],
-) -> None:
+def _run(given: Given) -> None:
     try:
         import uvicorn  # optional: serve
 
@@ -134,25 +126,30 @@ def _run(
             cure="pip install 'structgen-toolkit[serve]'",
         ) from None
     from structgen.engine import Engine
+    from structgen.language import checks
     from structgen.serving.served_model import ServedModel
     from structgen.serving.server_options import ServerOptions, read_keys
 
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
-    (tool_format, chat_template, thinking, thinking_tokens), (timeout, max_body, grace) = format, limits
-    max_rows, max_waiting, device, cache_bytes = rows
-    keys = read_keys(api_key_file)
+    model, name, host = (given.get(one) for one in ("model", "name", "host"))
+    port = checks.whole("port", given.get("port"), 0, 65_535)
+    max_body = checks.whole("max_body", given.get("max_body", 8), 1)
+    grace = checks.whole("grace", given.get("grace", 30), 0)
+    thoughts = given.some(("tool_format", "thinking", "thinking_tokens"))
+    if "thinking_tokens" in thoughts:
+        checks.whole("thinking_tokens", thoughts["thinking_tokens"], 0)
+    file = given.get("api_key_file")
+    keys = read_keys(None if file is None else Path(file))
     path = f"structgen/{model}" if model == "extract" else model
-    engine = Engine(path, max_rows=max_rows, max_waiting=max_waiting, device=device, cache_bytes=cache_bytes)
-    if chat_template is not None:
-        engine.prompts.use_template(read_text(chat_template))
+    engine = Engine(path, **given.some(("max_rows", "max_waiting", "device", "cache_bytes")))
+    if "chat_template" in given:
+        engine.prompts.use_template(read_text(Path(given.get("chat_template"))))
     served = ServedModel(
         engine,
         name or model,
-        tool_format=tool_format,
-        thinking=thinking,
-        thinking_tokens=thinking_tokens,
-        seconds=timeout,
+        seconds=checks.number("timeout", given.get("timeout"), 0.1, math.inf, "seconds, at least 0.1"),
+        **thoughts,
     )
     app = make_app(served, ServerOptions(keys, max_body << 20))
     listening = socket.create_server(

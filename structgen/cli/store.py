@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -17,54 +15,25 @@ from structgen.cli.output import echo, echo_json, refuse
 from structgen.errors import OptionError
 from structgen.printable import printable
 
-
-class Kind(StrEnum):
-    """What a file of the cache folder holds."""
-
-    VOCABULARIES = "vocabularies"
-    COMPILED = "compiled"
-    GRAMMARS = "grammars"
-    CHARACTERS = "characters"
-    DOWNLOADS = "downloads"
-    OLDER = "older"
-
-
-def _meaning(kind: Kind) -> str:
-    match kind:
-        case Kind.VOCABULARIES:
-            return "tables of tokenizers"
-        case Kind.COMPILED:
-            return "compiled Lark grammars"
-        case Kind.GRAMMARS:
-            return "parser tables of Lark"
-        case Kind.CHARACTERS:
-            return "sets of characters"
-        case Kind.DOWNLOADS:
-            return "downloaded vocabularies"
-        case Kind.OLDER:
-            return "masks of earlier versions"
+KINDS: Final = {
+    "vocabularies": "tables of tokenizers",
+    "compiled": "compiled Lark grammars",
+    "grammars": "parser tables of Lark",
+    "characters": "sets of characters",
+    "downloads": "downloaded vocabularies",
+    "older": "masks of earlier versions",
+}
+"""Kinds of files in the cache folder, and what they hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A file of the cache folder."""
 
     path: Path
-    kind: Kind
+    kind: str
     size: int
     used: float
     """Seconds since 1970 when it was written, or marked as used again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What there is of one kind."""
-
-    kind: Kind
-    files: int
-    bytes: int
-    used: str | None
-    """When the latest was written or used; None where there is none."""
 
 
 def files_of(folder: Path) -> Iterator[File]:
@@ -75,12 +44,12 @@ def files_of(folder: Path) -> Iterator[File]:
     from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX, OLD_SUFFIXES
 
     suffixes = {
-        ("vocabularies", ".arrays"): Kind.VOCABULARIES,
-        ("masks", GRAMMAR_SUFFIX): Kind.COMPILED,
-        ("masks", LEXER_SUFFIX): Kind.COMPILED,
-        **{("masks", suffix): Kind.OLDER for suffix in OLD_SUFFIXES},
-        (FOLDER, LARK_SUFFIX): Kind.GRAMMARS,
-        (cached_sets.FOLDER, cached_sets.SUFFIX): Kind.CHARACTERS,
+        ("vocabularies", ".arrays"): "vocabularies",
+        ("masks", GRAMMAR_SUFFIX): "compiled",
+        ("masks", LEXER_SUFFIX): "compiled",
+        **{("masks", suffix): "older" for suffix in OLD_SUFFIXES},
+        (FOLDER, LARK_SUFFIX): "grammars",
+        (cached_sets.FOLDER, cached_sets.SUFFIX): "characters",
     }
     for top in ("vocabularies", "masks", FOLDER, cached_sets.FOLDER):
         for where, _folders, names in os.walk(folder / top):
@@ -88,23 +57,22 @@ def files_of(folder: Path) -> Iterator[File]:
                 path = Path(where, name)
                 kind = suffixes.get((top, path.suffix))
                 if kind is None and top == "vocabularies" and path.parent != folder / top:
-                    kind = Kind.DOWNLOADS
+                    kind = "downloads"
                 if kind is not None:
                     with suppress(OSError):
                         facts = path.stat()
                         yield File(path, kind, facts.st_size, facts.st_mtime)
 
 
-def held(files: list[File]) -> list[Held]:
-    """Return what there is of each kind."""
-    found = []
-    for kind in Kind:
-        mine = [file for file in files if file.kind is kind]
-        latest = max((file.used for file in mine), default=None)
-        used = (
-            None if latest is None else datetime.fromtimestamp(latest).astimezone().isoformat("T", "seconds")
-        )
-        found.append(Held(kind, len(mine), sum(file.size for file in mine), used))
+def held(files: list[File]) -> dict[str, dict[str, Any]]:
+    """Return what there is of each kind: files, bytes, and when the latest was written or used; None where
+    there is none."""
+    found = {}
+    for kind in KINDS:
+        mine = [file for file in files if file.kind == kind]
+        latest = max((datetime.fromtimestamp(file.used).astimezone() for file in mine), default=None)
+        used = None if latest is None else latest.isoformat("T", "seconds")
+        found[kind] = {"files": len(mine), "bytes": sum(file.size for file in mine), "used": used}
     return found
 
 
@@ -135,37 +103,37 @@ def show(
     folder = cache_folder()
     found = held(list(files_of(folder)))
     if as_json:
-        kinds = {one.kind.value: {**asdict(one), "kind": one.kind.value} for one in found}
+        kinds = {kind: {"kind": kind, **one} for kind, one in found.items()}
         echo_json({"folder": str(folder), "kinds": kinds})
         return
     echo(str(folder))
     echo(f"{'kind':<14}{'files':>7}{'size':>12}  {'last used':<18}content")
-    for one in found:
-        used = "-" if one.used is None else one.used[:16].replace("T", " ")
-        echo(f"{one.kind:<14}{one.files:>7,}{_size(one.bytes):>12}  {used:<18}{_meaning(one.kind)}")
-    total = sum(one.bytes for one in found)
-    echo(f"{'all':<14}{sum(one.files for one in found):>7,}{_size(total):>12}")
+    for kind, one in found.items():
+        used = "-" if one["used"] is None else one["used"][:16].replace("T", " ")
+        echo(f"{kind:<14}{one['files']:>7,}{_size(one['bytes']):>12}  {used:<18}{KINDS[kind]}")
+    files, size = (sum(one[name] for one in found.values()) for name in ("files", "bytes"))
+    echo(f"{'all':<14}{files:>7,}{_size(size):>12}")
 
 
-def _kind(name: str) -> Kind:
-    """Return the kind of a name."""
+def _kind(name: str) -> str:
+    """Return a kind. Exits for what is none."""
     if name == "masks":
         error = OptionError(
             "Masks are in no file any more.", where="--kind", cure="Clear those of earlier versions: older."
         )
         refuse(error, False)
-    if name not in list(Kind):
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(Kind)}.")
-    return Kind(name)
+    if name not in KINDS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(KINDS)}.")
+    return name
 
 
 def clear(
     kind: Annotated[
-        list[Kind] | None,
+        list[str] | None,
         typer.Option(
             metavar="KIND",
             parser=_kind,
-            help=f"Clear this alone: {', '.join(Kind)}. May be given several times.",
+            help=f"Clear this alone: {', '.join(KINDS)}. May be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -185,7 +153,7 @@ def clear(
         echo(f"Nothing to delete in {folder}.")
         return
     size = _size(sum(file.size for file in files))
-    what = ", ".join(one.kind.value for one in held(files) if one.files)
+    what = ", ".join(kind for kind, one in held(files).items() if one["files"])
     if not yes:
         typer.confirm(printable(f"Delete {len(files):,} files ({size}: {what}) in {folder}?"), abort=True)
     left = 0

@@ -7,40 +7,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from structgen.cli.language_options import lark_grammar, named, text_grammar
-from structgen.cli.named_options import Given
-from structgen.cli.option_names import OF_ENGINE, OF_LARK, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
-from structgen.cli.output import echo
-from structgen.cli.schema_options import number_or_word, read_input, resources_of, schema_of, warnings_told
+from structgen.cli.option_names import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS
+from structgen.cli.output import echo, read_input
+from structgen.cli.wanted_language import WantedLanguage, listed, named
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
-    from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request
     from structgen.engine.requests import Sampling
     from structgen.typed.forms import WantedForm
 
-_EBNF: Final = (".ebnf", ".gbnf")
-"""Endings of files that `--grammar` reads as EBNF."""
-
 
 @dataclass(frozen=True)
-class WantedTexts:
-    """What the options ask for. Each part is made when it is first needed; its errors are StructgenErrors,
-    and OSErrors of files."""
-
-    given: Given
+class WantedTexts(WantedLanguage):
+    """What the options ask a model for."""
 
     def check(self) -> None:
         """Raise OptionError for options that exclude one another, and the errors of all parts but the model:
         they are told before it is loaded."""
-        # start-up time: numpy
-        from structgen.cli.flag_exclusions import OF_FLAGS
-        from structgen.engine.request_options.contradictions import refuse
-
-        refuse(OF_FLAGS, self.given)
+        super().check()
         self.request_of("x")
 
     @property
@@ -56,11 +43,19 @@ class WantedTexts:
     @property
     def attempts(self) -> int:
         """How often a text is asked for that a type's validators refuse."""
-        from structgen.engine.request_options import checks
+        from structgen.language import checks
 
         return checks.whole("attempts", self.given.get("attempts", 3), 1)
 
     # --- which texts ----------------------------------------------------------------------------------------
+
+    @property
+    def usual(self) -> Mapping[str, Any]:
+        """Documents as the embedded models were trained to write them, and as sg.run has them; those of other
+        models under the policies of `sg.json_schema`."""
+        import structgen as sg
+
+        return {**sg.JSON_DUMPS, "escapes": "utf8"} if self.is_embedded else {}
 
     @cached_property
     def form(self) -> WantedForm | None:
@@ -74,42 +69,9 @@ class WantedTexts:
 
         wrap = self.given.get("wrap")
         hint = named(str(self.given.get("type")), "--type", "module:Class")
-        form = form_of_type(hint, self._policies, wrapping_of(self.model, wrap))
+        form = form_of_type(hint, self.policies, wrapping_of(self.model, wrap))
         check_wrap(form, wrap)
         return form
-
-    @cached_property
-    def grammar(self) -> Grammar | None:
-        """The grammar of the texts; None for free text."""
-        import structgen as sg
-
-        given, found = self.given, None
-        if self.form is not None:
-            found = self.form.grammar
-        elif "schema" in given:
-            # documents as the embedded models were trained to write them, and as sg.run has them
-            usual: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if self.is_embedded else {}
-            with warnings_told():
-                found = sg.json_schema(schema_of(str(given.get("schema"))), **{**usual, **self._policies})
-        elif "grammar" in given and Path(given.get("grammar")).suffix not in _EBNF:
-            start, paths, postlex, bind, lexer = map(given.get, OF_LARK)
-            found = lark_grammar(
-                Path(given.get("grammar")), start, _listed(paths), postlex, lexer, _pairs(bind)
-            )
-        elif "regex" in given:
-            found = text_grammar(None, given.get("regex"), None)
-        elif "grammar" in given or "ebnf" in given:
-            found = text_grammar(Path(given.get("ebnf") or given.get("grammar")), None, given.get("start"))
-        return None if found is None else sg.without(found, _listed(given.get("without")) or ())
-
-    @property
-    def _policies(self) -> dict[str, Any]:
-        found = self.given.some(POLICIES)
-        for name in {"whitespace", "any_value"} & found.keys():
-            found[name] = number_or_word(str(found[name]))
-        if "resources" in found:
-            found["resources"] = resources_of(_pairs(found["resources"]))
-        return found
 
     def _form_of_tools(self) -> WantedForm:
         """Return what tools want. Errors: OptionError, and those of `sg.tools`, with the option or the place
@@ -119,10 +81,10 @@ class WantedTexts:
         from structgen.typed.options import TypedOptions
         from structgen.typed.tool_use import ToolOptions
 
-        listed, name = _tools(str(self.given.get("tools")))
-        options = ToolOptions(listed, *map(self.given.get, OF_TOOLS))
+        tools, name = _tools(str(self.given.get("tools")))
+        options = ToolOptions(tools, *map(self.given.get, OF_TOOLS))
         try:
-            return form_of_calls(options, False, TypedOptions(policies=self._policies or None), Reply)
+            return form_of_calls(options, False, TypedOptions(policies=self.policies or None), Reply)
         except StructgenError as error:
             root = error.where.partition("/")[0]
             option = {"format": "tool_format"}.get(root, root)
@@ -145,12 +107,12 @@ class WantedTexts:
 
             found["strategy"] = [
                 strategy_named(one, lambda name, option: named(name, option, "module:function"))
-                for one in _listed(found["strategy"])
+                for one in listed(found["strategy"])
             ]
         if "monitors" in found:
             from structgen.monitors.monitor_names import monitor_named
 
-            found["monitors"] = [monitor_named(one) for one in _listed(found["monitors"])]
+            found["monitors"] = [monitor_named(one) for one in listed(found["monitors"])]
         if "logit_bias" in found:
             found["logit_bias"] = _biases(found["logit_bias"])
         repetition = found.get("repetition", True)
@@ -229,21 +191,10 @@ class WantedTexts:
             )
 
 
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else value if isinstance(value, list) else [value]
-
-
-def _pairs(value: Any) -> list[str]:
-    """Return texts NAME=VALUE, from such texts or from a table."""
-    if isinstance(value, Mapping):
-        return [f"{name}={one}" for name, one in value.items()]
-    return _listed(value)
-
-
 def _biases(value: Any) -> Any:
     """Return the biases of a table, or of texts TOKEN=NUMBER."""
     found: dict[str, Any] = {}
-    for one in _listed(value):
+    for one in listed(value):
         if isinstance(one, Mapping):
             found |= one
             continue

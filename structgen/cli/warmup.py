@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,17 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
-from structgen.cli.language_options import ImportPath, PostLex, Start, lark_grammar
-from structgen.cli.output import console, echo, refuse
-from structgen.errors import OptionError, StructgenError, TokenError
+from structgen.cli.named_options import Named, OptionsFile, read_options
+from structgen.cli.output import echo, progress, refusing
+from structgen.cli.wanted_language import WantedLanguage, listed
+from structgen.errors import OptionError, TokenError
 from structgen.native.first_use import processors
 
 if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
     from structgen.tokens.tokenizer import Tokenizer
-
-_EVERY = 10.0
-"""Seconds between two lines of progress where there is no terminal."""
 
 
 def warmup(
@@ -48,9 +45,6 @@ def warmup(
             show_default=False,
         ),
     ] = None,
-    start: Start = None,
-    import_path: ImportPath = None,
-    postlex: PostLex = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Processes that compile; the processors, at most 4.", show_default=False),
@@ -70,6 +64,8 @@ def warmup(
             show_default=False,
         ),
     ] = None,
+    options: OptionsFile = None,
+    named: Named = None,
 ) -> None:
     """Compile the inner loops ahead, so that the first mask is fast.
 
@@ -80,62 +76,44 @@ def warmup(
 
     Exit status: 0 done; 2 the tokenizer, the grammar or a text cannot be read, or the grammar rejects a text.
     """
+    flags = locals()
     import structgen
+    from structgen.language import checks
     from structgen.tokens.tokenizer import byte_tokenizer
 
-    if grammar is None and (start is not None or import_path or postlex is not None or text):
-        refuse(
-            OptionError(
-                "These options need --grammar.",
-                where="--start, --import-path, --postlex, --text",
-                cure="Add --grammar FILE, or leave them out.",
-            ),
-            False,
-        )
-    jobs = jobs or min(processors(), 4)
     begun = time.perf_counter()
-    try:
-        if target is not None:
-            _write_target(target, output, jobs, grammar, tokenizer)
+    with refusing(False):
+        wanted = WantedLanguage(read_options("warmup", flags, named, options))
+        wanted.check()
+        given = wanted.given
+        processes = checks.whole("jobs", given.get("jobs", min(processors(), 4)), 1)
+        if "target" in given:
+            _write_target(str(given.get("target")), given.get("output"), processes)
             return
-        if output is not None:
-            raise OptionError(
-                "--output is the folder of --target.", where="--output", cure="Add --target generic."
-            )
         echo("Compiling the inner loops (about a minute, once after an installation) ...")
-        with _progress() as done:
-            compile_all(jobs, done)
+        with _modules() as done:
+            compile_all(processes, done)
         structgen.preload()
         compiled = time.perf_counter()
         echo(f"The inner loops are ready: {compiled - begun:.1f} s.")
         vocabulary = byte_tokenizer()
-        if tokenizer is not None:
-            vocabulary = structgen.Tokenizer.from_huggingface(tokenizer)
+        if "tokenizer" in given:
+            file = given.get("tokenizer")
+            vocabulary = structgen.Tokenizer.from_huggingface(file)
             structgen.preload("json", tokenizer=vocabulary)
-            echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
-        if grammar is not None:
-            loading = time.perf_counter()
-            made = lark_grammar(grammar, start, import_path, postlex)
-            masks = first_masks(made, vocabulary, text or ())
-            echo(f"{grammar} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
-    except (StructgenError, OSError) as error:
-        refuse(error, False)
+            echo(f"The tables of {file} are ready: {time.perf_counter() - compiled:.1f} s.")
+        loading = time.perf_counter()
+        if wanted.grammar is not None:
+            masks = first_masks(wanted.grammar, vocabulary, [Path(one) for one in listed(given.get("text"))])
+            echo(f"{wanted.name} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
 
 
-def _write_target(
-    target: str, output: Path | None, jobs: int, grammar: Path | None, tokenizer: Path | None
-) -> None:
+def _write_target(target: str, output: str | Path | None, jobs: int) -> None:
     """Write machine code for a level of processors (`--target`). Raises OptionError."""
     from structgen.native import shipped_code  # start-up: numba
 
     here = shipped_code.architecture()
     level = shipped_code.GENERIC.get(here, "generic") if target == "generic" else target
-    if grammar is not None or tokenizer is not None:
-        raise OptionError(
-            "--target writes machine code alone.",
-            where="--target",
-            cure="Leave out --grammar and --tokenizer, or prepare them by a second call without --target.",
-        )
     known = [name for name, (kind, _, _) in shipped_code.LEVELS.items() if kind == here]
     if level not in known:
         elsewhere = level in shipped_code.LEVELS
@@ -147,11 +125,11 @@ def _write_target(
             cure=(f"Use generic, {', '.join(known)}." if known else "Run structgen warmup without --target.")
             + (f" Write {level} on a machine of that kind." if elsewhere else ""),
         )
-    folder = shipped_code.BESIDE_THE_PACKAGE if output is None else output
+    folder = shipped_code.BESIDE_THE_PACKAGE if output is None else Path(output)
     begun = time.perf_counter()
     echo(f"Writing machine code for {level} (up to a minute) ...")
     try:
-        with _progress() as done:
+        with _modules() as done:
             size = write_for(level, folder, jobs, done)
     except OSError as error:
         raise OptionError(
@@ -166,24 +144,11 @@ def _write_target(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Yield what is called with each module that was compiled: it shows their number on a terminal, and
-    elsewhere every ten seconds."""
+def _modules() -> Iterator[Callable[[str], None]]:
+    """Yield what is called with each module that was compiled, and shows their number."""
     finished, count = itertools.count(1), len(modules_to_compile())
-    if sys.stderr.isatty():
-        with console(stderr=True).status("Compiling ...") as status:
-            yield lambda name: status.update(f"Compiled {next(finished)} of {count} modules")
-        return
-    told = time.monotonic()
-
-    def tell(name: str) -> None:
-        nonlocal told
-        done = next(finished)
-        if time.monotonic() - told >= _EVERY:
-            told = time.monotonic()
-            echo(f"warmup: compiled {done} of {count} modules", err=True)
-
-    yield tell
+    with progress("warmup", "modules") as tell:
+        yield lambda name: tell(next(finished), count)
 
 
 def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = ()) -> int:
@@ -194,8 +159,8 @@ def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = 
     from structgen.store.mask_store import default_store
 
     compiled = structgen.compile(grammar, tokenizer)
-    with _counted() as progress:
-        compiled.prepare(progress=progress)
+    with progress("warmup", "states of lexemes") as tell:
+        compiled.prepare(progress=tell)
     mask = structgen.allocate_mask(1, tokenizer.vocab_size)
     masks = 0
     for path, text in [
@@ -215,19 +180,3 @@ def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = 
             masks += 1
     default_store().flush()
     return masks
-
-
-@contextmanager
-def _counted() -> Iterator[Callable[[int], None]]:
-    """Yield what is called with the number of states worked out so far: it shows that on a terminal;
-    elsewhere, every thousand is told. Both go to stderr."""
-    if sys.stderr.isatty():
-        with console(stderr=True).status("States of lexemes ...") as status:
-            yield lambda done: status.update(f"States of lexemes: {done:,}")
-        return
-
-    def tell(done: int) -> None:
-        if done % 1000 == 0:
-            echo(f"warmup: {done:,} states of lexemes", err=True)
-
-    yield tell

@@ -201,13 +201,18 @@ def replay(session: Session, tokens: Sequence[int], probe: Probe, *, filled: boo
                 f"token {token} at position {position} is in the mask, and refused. {session.error()}"
             )
     if not (filled and not tokens):
-        enter(WorkerPhase.MASK)
-        begin = clock()
-        fill()
-        end = clock()
-        record(end - begin)
+        _timed(probe, WorkerPhase.MASK, fill)
         record(NOT_MEASURED)
     return len(tokens)
+
+
+def _timed(probe: Probe, phase: WorkerPhase, call: Callable[[], object]) -> object:
+    """Make a call of the engine and record its time; `replay` does so in line, for its figures."""
+    probe.enter(phase)
+    begin = perf_counter_ns()
+    found = call()
+    probe.record(perf_counter_ns() - begin)
+    return found
 
 
 class MaskMismatch(Exception):
@@ -255,11 +260,7 @@ def _walk(session: Session, tokenizer: Tokenizer, case: Case, probe: Probe) -> _
     ends = set(session.end_tokens)
     for position in range(WALK_MOST):
         if position:
-            probe.enter(WorkerPhase.MASK)
-            begin = perf_counter_ns()
-            session.fill()
-            end = perf_counter_ns()
-            probe.record(end - begin)
+            _timed(probe, WorkerPhase.MASK, session.fill)
         else:
             probe.record(NOT_MEASURED)
         may_end = session.end_allowed()
@@ -276,12 +277,7 @@ def _walk(session: Session, tokenizer: Tokenizer, case: Case, probe: Probe) -> _
                 return _judge(case, bytes(text))
             return Verdict.DEAD_END, len(text), "", f"after {bytes(text[-80:])!r}"
         token = allowed[draw.randrange(len(allowed))]
-        probe.enter(WorkerPhase.COMMIT)
-        begin = perf_counter_ns()
-        taken = session.commit(token)
-        end = perf_counter_ns()
-        probe.record(end - begin)
-        if taken is False:
+        if _timed(probe, WorkerPhase.COMMIT, partial(session.commit, token)) is False:
             raise MaskMismatch(
                 f"token {token} at position {position} is in the mask, and refused. {session.error()}"
             )

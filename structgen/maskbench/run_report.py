@@ -6,20 +6,19 @@ import csv
 import io
 import json
 import textwrap
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, SchemaOutcome, Verdict
+from structgen.maskbench.measurements import CaseResult, SchemaOutcome, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 ALL: Final = "all"
 _PERMILLES: Final = (("p25", 250), ("p50", 500), ("p75", 750), ("p90", 900), ("p95", 950), ("p99", 990))
-_MEASURES: Final = ("first mask", "mask", "commit", "mask + commit")
 _SLOWEST: Final = 20
 """Schemas that are named with their times."""
 _COUNTS: Final = (
@@ -90,102 +89,87 @@ class Counts:
     instances: Counter[str] = field(default_factory=Counter)
     """Instances by verdict, and `skipped`: after one that crashed or timed out."""
 
-    def add(self, result: CaseResult) -> None:
-        """Count one schema."""
-        outcome, verdicts = result.outcome, Counter(result.verdicts)
-        self.schemas += 1
-        self.passing += outcome is SchemaOutcome.PASSING
-        self.policy += outcome is SchemaOutcome.POLICY or bool(verdicts[Verdict.POLICY])
-        self.crashed += outcome is SchemaOutcome.CRASHED
-        self.timed_out += outcome is SchemaOutcome.TIMED_OUT
-        self.valid_refused += bool(verdicts[Verdict.VALID_REFUSED])
-        self.invalid_accepted += bool(verdicts[Verdict.INVALID_ACCEPTED])
-        self.dead_ends += bool(verdicts[Verdict.DEAD_END])
-        if outcome is SchemaOutcome.REFUSED:
-            self.refused += 1
-            self.reasons[result.reason] += 1
-        self.instances.update({verdict.value: count for verdict, count in verdicts.items()})
-        if result.skipped:
-            self.instances["skipped"] += result.skipped
+    @classmethod
+    def of(cls, results: Collection[CaseResult]) -> Counts:
+        """Return the counts of some schemas."""
+        outcomes = Counter(one.outcome for one in results)
+        having = Counter(verdict for one in results for verdict in set(one.verdicts))
+        by_policy = (one.outcome is SchemaOutcome.POLICY or Verdict.POLICY in one.verdicts for one in results)
+        instances = Counter(verdict.value for one in results for verdict in one.verdicts)
+        return cls(
+            schemas=len(results),
+            passing=outcomes[SchemaOutcome.PASSING],
+            refused=outcomes[SchemaOutcome.REFUSED],
+            valid_refused=having[Verdict.VALID_REFUSED],
+            policy=sum(by_policy),
+            invalid_accepted=having[Verdict.INVALID_ACCEPTED],
+            dead_ends=having[Verdict.DEAD_END],
+            crashed=outcomes[SchemaOutcome.CRASHED],
+            timed_out=outcomes[SchemaOutcome.TIMED_OUT],
+            reasons=Counter(one.reason for one in results if one.outcome is SchemaOutcome.REFUSED),
+            instances=instances + Counter(skipped=sum(one.skipped for one in results)),
+        )
 
 
 class Tally:
-    """The results of a run as they come in; times are kept as plain arrays, 16 bytes a position."""
+    """The results of a run as they come in; their times are plain arrays, 16 bytes a position."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], Counts] = {}
-        self._first: dict[str, dict[str, int]] = {}
-        self._pairs: dict[str, dict[str, array[int]]] = {}
-        self._compiled: dict[str, set[str]] = {}
-        self._faults: dict[str, int] = {}
+        self._results: dict[str, list[CaseResult]] = {}
 
     def add(self, results: Iterable[CaseResult]) -> None:
         """Take in the results of one case."""
         for result in results:
-            engine, name = result.engine, result.name
-            for split in {ALL, result.split}:
-                self._counts.setdefault((engine, split), Counts()).add(result)
-            if result.first_ns is not None:
-                self._first.setdefault(engine, {})[name] = result.first_ns
-                # A compilation that was cut short counts as one, with the time it had taken: to leave it out
-                # would make an engine faster by its slowest schema.
-                self._compiled.setdefault(engine, set()).add(name)
-            self._pairs.setdefault(engine, {})[name] = result.pairs
-            if result.outcome not in (SchemaOutcome.PASSING, SchemaOutcome.POLICY):
-                self._faults[engine] = self._faults.get(engine, 0) + 1
+            self._results.setdefault(result.engine, []).append(result)
 
     def faults(self, engine: str) -> int:
         """Return how many schemas of an engine neither pass nor are held up by a policy alone."""
-        return self._faults.get(engine, 0)
+        fine = (SchemaOutcome.PASSING, SchemaOutcome.POLICY)
+        return sum(one.outcome not in fine for one in self._results.get(engine, ()))
 
     def engines(self) -> list[str]:
         """Return the engines that have results, in the order of the run."""
-        return list(dict.fromkeys(engine for engine, _ in self._counts))
+        return list(self._results)
 
     def splits(self) -> list[str]:
         """Return the splits, sorted."""
-        return sorted({split for _, split in self._counts if split != ALL})
+        return sorted({one.split for results in self._results.values() for one in results} - {ALL})
 
     def counts(self, engine: str, split: str = ALL) -> Counts:
         """Return the counts of an engine in a split, or in all."""
-        return self._counts.get((engine, split), Counts())
+        results = self._results.get(engine, ())
+        return Counts.of([one for one in results if split in (ALL, one.split)])
 
     def common(self) -> set[str]:
-        """Return the names of the schemas that every engine compiled, or was compiling when time was up."""
-        sets = [self._compiled.get(engine, set()) for engine in self.engines()]
+        """Return the names of the schemas that every engine compiled, or was compiling when time was up: to
+        leave out a compilation that was cut short would make an engine faster by its slowest schema."""
+        sets = [{one.name for one in found if one.first_ns is not None} for found in self._results.values()]
         return set.intersection(*sets) if sets else set()
 
     def timings(self, engine: str, names: set[str] | None = None) -> dict[str, Timing]:
         """Return an engine's times by measure, over the schemas of these names, or over all."""
-        times: dict[str, list[int]] = {measure: [] for measure in _MEASURES}
-        for name, first in self._first.get(engine, {}).items():
-            if names is None or name in names:
-                times["first mask"].append(first)
-        for name, pairs in self._pairs.get(engine, {}).items():
-            if names is None or name in names:
-                whole = CaseResult(name, "", engine, pairs=pairs)
-                times["mask"].extend(whole.masks())
-                times["commit"].extend(whole.commits())
-                times["mask + commit"].extend(whole.sums())
-        return {
-            measure: figures
-            for measure, values in times.items()
-            if (figures := Timing.of(values)) is not None
+        chosen = [one for one in self._results.get(engine, ()) if names is None or one.name in names]
+        times: dict[str, Iterable[int]] = {
+            "first mask": (one.first_ns for one in chosen if one.first_ns is not None),
+            "mask": chain.from_iterable(one.masks() for one in chosen),
+            "commit": chain.from_iterable(one.commits() for one in chosen),
+            "mask + commit": chain.from_iterable(one.sums() for one in chosen),
         }
+        figures = {measure: Timing.of(values) for measure, values in times.items()}
+        return {measure: found for measure, found in figures.items() if found is not None}
 
     def slowest(self, engine: str, count: int) -> dict[str, list[tuple[str, int]]]:
         """Return the schemas of an engine with the greatest times, slowest first: name and ns of the first
         mask, of the slowest mask, and of the token that was slowest to take."""
-        found = {"first mask": self._first.get(engine, {})}
-        for at, measure in enumerate(("mask", "commit")):
-            found[measure] = {
-                name: max((ns for ns in pairs[at::2] if ns != NOT_MEASURED), default=NOT_MEASURED)
-                for name, pairs in self._pairs.get(engine, {}).items()
-            }
+        results = self._results.get(engine, ())
+        found = {
+            "first mask": [(one.name, one.first_ns) for one in results],
+            "mask": [(one.name, max(one.masks(), default=None)) for one in results],
+            "commit": [(one.name, max(one.commits(), default=None)) for one in results],
+        }
         return {
             measure: sorted(
-                ((name, ns) for name, ns in times.items() if ns != NOT_MEASURED),
-                key=lambda pair: (-pair[1], pair[0]),
+                ((name, ns) for name, ns in times if ns is not None), key=lambda pair: (-pair[1], pair[0])
             )[:count]
             for measure, times in found.items()
         }
@@ -297,7 +281,7 @@ _MEASURED: Final = {
 def _speed(engines: Iterable[str], timings: Callable[[str], Mapping[str, Timing]]) -> list[list[str]]:
     by_engine = {engine: timings(engine) for engine in engines}
     rows = []
-    for measure in _MEASURES:
+    for measure in _MEASURED:
         for engine, found in by_engine.items():
             if measure in found:
                 t = found[measure]

@@ -6,10 +6,11 @@ import multiprocessing
 import queue
 import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
@@ -312,31 +313,32 @@ class BenchRun:
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
         """
-        if self.jobs == 1:
-            lane = self._lane()
-            for case in cases:
-                yield case, [process.run(case) for process in lane]
-            # for the next call
-            self._idle = {config.name: process for config, process in zip(self._configs, lane, strict=True)}
-            return
-        todo: queue.Queue[Case | None] = queue.Queue(2 * self.jobs)
-        done: queue.Queue[tuple[Case, list[CaseResult]] | BaseException | None] = queue.Queue()
-        threads = [
-            threading.Thread(target=_serve, args=(self._lane(), todo, done), daemon=True)
-            for _ in range(self.jobs)
-        ]
-        feeder = threading.Thread(target=_feed, args=(cases, todo, done, self.jobs), daemon=True)
-        for thread in (*threads, feeder):
-            thread.start()
-        running = self.jobs
-        while running:
-            item = done.get()
-            if item is None:
-                running -= 1
-            elif isinstance(item, BaseException):
-                raise item
-            else:
-                yield item
+        lanes = [self._lane() for _ in range(self.jobs)]
+        free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
+        for lane in lanes:
+            free.put(lane)
+
+        def work(case: Case) -> tuple[Case, list[CaseResult]]:
+            lane = free.get()
+            try:
+                return case, [process.run(case) for process in lane]
+            finally:
+                free.put(lane)
+
+        source, running = iter(cases), set[Future[tuple[Case, list[CaseResult]]]]()
+        with ThreadPoolExecutor(self.jobs) as pool:
+            try:
+                while running := running | {
+                    pool.submit(work, case) for case in islice(source, self.jobs - len(running))
+                }:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (one.result() for one in done)
+            except BaseException:  # nobody waits for the answers
+                for process in chain.from_iterable(lanes):
+                    process.kill()
+                raise
+        # for the next call
+        self._idle = {config.name: process for config, process in zip(self._configs, lanes[0], strict=True)}
 
     def _lane(self) -> list[EngineProcess]:
         lane = []
@@ -353,24 +355,3 @@ class BenchRun:
 
 def _leave(_process: EngineProcess) -> None:
     """Nothing is to be filled yet."""
-
-
-def _feed(cases: Iterable[Case], todo: queue.Queue[Any], done: queue.Queue[Any], jobs: int) -> None:
-    try:
-        for case in cases:
-            todo.put(case)
-    except BaseException as error:
-        done.put(error)
-    finally:
-        for _ in range(jobs):
-            todo.put(None)
-
-
-def _serve(lane: list[EngineProcess], todo: queue.Queue[Any], done: queue.Queue[Any]) -> None:
-    try:
-        while (case := todo.get()) is not None:
-            done.put((case, [process.run(case) for process in lane]))
-    except BaseException as error:
-        done.put(error)
-    finally:
-        done.put(None)

@@ -1,22 +1,20 @@
-"""attrs classes among type hints, which pydantic does not know: each is read through a model of its fields.
+"""attrs classes among type hints, which pydantic does not know: each is read as an object of its fields.
 
-In hints they are replaced by their models. In the fields of dataclasses, typed dicts and named tuples
-pydantic asks them for a schema while it reads those (`answering`); pydantic models, whose schemas are made,
-hold them as instances of any class, and there the schema is replaced (`filled_in`).
+pydantic asks them for a schema while it reads a hint (`answering`). Only pydantic models, whose schemas are
+made, hold them as instances of any class: there the schema is replaced (`filled_in`).
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, create_model
-from pydantic_core import SchemaValidator
+from pydantic import TypeAdapter
+from pydantic_core import SchemaValidator, core_schema
 
 from structgen.errors import StructgenError, UnsupportedError
 
@@ -31,124 +29,87 @@ def is_attrs_class(hint: object) -> bool:
     return isinstance(hint, type) and "__attrs_attrs__" in vars(hint)
 
 
-class AttrsClasses:
-    """Rewrites hints so that pydantic can read the attrs classes in them; one for each hint that is read."""
+@contextmanager
+def answering(classes: Sequence[type]) -> Iterator[None]:
+    """Have attrs classes tell pydantic their schemas, for so long."""
+    asked = [cls for cls in classes if not hasattr(cls, _ASKED)]
+    with _LOCK:
+        open_: set[type] = set()
+        try:
+            for cls in asked:
+                setattr(cls, _ASKED, staticmethod(_answer_of(cls, open_)))
+            yield
+        finally:
+            for cls in asked:
+                if _ASKED in vars(cls):
+                    delattr(cls, _ASKED)
 
-    def __init__(self) -> None:
-        self.models: dict[type, type[BaseModel]] = {}
-        self._open: dict[type, str] = {}
-        self._names: dict[str, Any] = {}
 
-    def rewritten(self, hint: Any) -> Any:
-        """Return a hint with each attrs class replaced by its model and the way back.
+def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
+    """Return what a class answers: an object of its fields, and the way back. `open_`: classes whose fields
+    are being read; inside those they are referred to.
 
-        Looked for in the hint, in the arguments of generic types, and in the fields of attrs classes. Errors:
-        `UnsupportedError` for a field without a type.
-        """
-        if is_attrs_class(hint):
-            return self._class(hint)
-        origin, arguments = get_origin(hint), get_args(hint)
-        if not arguments or origin is typing.Literal:
-            return hint
-        if origin is Annotated:
-            inner = self.rewritten(arguments[0])
-            return hint if inner is arguments[0] else Annotated[(inner, *arguments[1:])]
-        inner_hints = tuple(
-            [self.rewritten(one) for one in argument]
-            if isinstance(argument, list)
-            else self.rewritten(argument)
-            for argument in arguments
+    Errors: `UnsupportedError` for a field without a type.
+    """
+    ref = f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
+
+    def answer(_source: Any, handler: Any) -> Any:
+        if cls in open_:
+            return core_schema.definition_reference_schema(ref)
+        hints, fields = _hints(cls), dict[str, Any]()
+        open_.add(cls)
+        try:
+            for field in vars(cls)["__attrs_attrs__"]:
+                if not field.init:
+                    continue
+                if field.name not in hints:
+                    raise UnsupportedError(
+                        f"The field {field.name!r} of {cls.__name__} has no type.",
+                        keyword="attrs",
+                        where="type",
+                        cure="Annotate it.",
+                    )
+                is_required = field.default is sys.modules["attr"].NOTHING
+                inner = handler.generate_schema(hints[field.name])
+                fields[field.alias] = core_schema.typed_dict_field(inner, required=is_required)
+        finally:
+            open_.discard(cls)
+        members = core_schema.typed_dict_schema(
+            fields, extra_behavior="forbid", config=core_schema.CoreConfig(title=cls.__name__)
         )
-        if all(a is b for a, b in zip(inner_hints, arguments, strict=True)):
-            return hint
-        if origin in (Union, types.UnionType):
-            return Union[inner_hints]
-        return origin[inner_hints]
+        return core_schema.no_info_after_validator_function(_maker(cls), members, ref=ref)
 
-    @contextmanager
-    def answering(self, classes: Sequence[type]) -> Iterator[None]:
-        """Have attrs classes tell pydantic their schemas, as the fields of others; for so long."""
+    return answer
 
-        def answer_of(cls: type) -> Any:
-            return staticmethod(lambda source, handler: handler.generate_schema(self.rewritten(cls)))
 
-        asked = [cls for cls in classes if not hasattr(cls, _ASKED)]
-        with _LOCK:
-            answers = [(cls, answer_of(cls)) for cls in asked]
-            try:
-                for cls, answer in answers:
-                    setattr(cls, _ASKED, answer)
-                yield
-            finally:
-                for cls in asked:
-                    if _ASKED in vars(cls):
-                        delattr(cls, _ASKED)
+def filled_in(core: Any, classes: Sequence[type]) -> Any | None:
+    """Return a copy of pydantic's schema in which attrs classes, of which it takes instances alone, are
+    read; None where it takes instances of none."""
+    known: dict[type, Any] = {}
+    definitions: dict[str, Any] = {}
 
-    def filled_in(self, core: Any, classes: Sequence[type]) -> Any | None:
-        """Return a copy of pydantic's schema in which attrs classes, of which it takes instances alone, are
-        read; None where it takes instances of none."""
-        known: dict[type, Any] = {}
-        definitions: dict[str, Any] = {}
+    def opened(schema: Any) -> Any:
+        if schema["type"] != "definitions":
+            return schema
+        definitions.update((one["ref"], one) for one in schema["definitions"])
+        return schema["schema"]
 
-        def opened(schema: Any) -> Any:
-            if schema["type"] != "definitions":
-                return schema
-            definitions.update((one["ref"], one) for one in schema["definitions"])
-            return schema["schema"]
+    def copied(node: Any) -> Any:
+        if isinstance(node, list | tuple):
+            return type(node)(map(copied, node))
+        if not isinstance(node, dict):
+            return node
+        cls: Any = node.get("cls")
+        if node.get("type") == "is-instance" and cls in classes:
+            if cls not in known:
+                known[cls] = opened(TypeAdapter(cls).core_schema)
+            return known[cls]
+        return {key: value if key == "metadata" else copied(value) for key, value in node.items()}
 
-        def copied(node: Any) -> Any:
-            if isinstance(node, list | tuple):
-                return type(node)(map(copied, node))
-            if not isinstance(node, dict):
-                return node
-            cls: Any = node.get("cls")
-            if node.get("type") == "is-instance" and cls in classes:
-                if cls not in known:
-                    known[cls] = opened(TypeAdapter(self.rewritten(cls)).core_schema)
-                return known[cls]
-            return {key: value if key == "metadata" else copied(value) for key, value in node.items()}
-
-        filled = opened(copied(core))
-        if known and definitions:
-            return {"type": "definitions", "schema": filled, "definitions": list(definitions.values())}
-        return filled if known else None
-
-    def _class(self, cls: type) -> Any:
-        name = f"{cls.__qualname__.replace('.', '_').replace('<locals>', '')}_{id(cls):x}"
-        if cls in self.models:
-            return Annotated[self.models[cls], AfterValidator(_maker(cls))]
-        if cls in self._open:
-            return Annotated[ForwardRef(name), AfterValidator(_maker(cls))]
-        self._open[cls] = name
-        fields: dict[str, Any] = {}
-        hints = _hints(cls)
-        for field in vars(cls)["__attrs_attrs__"]:
-            if not field.init:
-                continue
-            if field.name not in hints:
-                raise UnsupportedError(
-                    f"The field {field.name!r} of {cls.__name__} has no type.",
-                    keyword="attrs",
-                    where="type",
-                    cure="Annotate it.",
-                )
-            default = ... if field.default is sys.modules["attr"].NOTHING else None
-            # a leading underscore is attrs's for private attributes, and pydantic takes no such name
-            python_name = f"field_{len(fields)}"
-            fields[python_name] = (self.rewritten(hints[field.name]), Field(default, alias=field.alias))
-        model = create_model(
-            name,
-            __config__=ConfigDict(title=cls.__name__, extra="forbid", arbitrary_types_allowed=True),
-            __doc__=None,
-            **fields,
-        )
-        self._names[name] = model
-        del self._open[cls]
-        self.models[cls] = model
-        if not self._open:
-            for one in self.models.values():
-                one.model_rebuild(force=True, _types_namespace=self._names)
-        return Annotated[model, AfterValidator(_maker(cls))]
+    filled = opened(copied(core))
+    if known and definitions:
+        return {"type": "definitions", "schema": filled, "definitions": list(definitions.values())}
+    return filled if known else None
 
 
 class FilledAdapter:
@@ -210,14 +171,12 @@ def _hints(cls: type) -> dict[str, Any]:
         ) from error
 
 
-def _maker(cls: type) -> Callable[[BaseModel], Any]:
-    """Return what makes an instance of an attrs class from the model of its fields."""
+def _maker(cls: type) -> Callable[[dict[str, Any]], Any]:
+    """Return what makes an instance of an attrs class from its fields."""
 
-    def made(found: BaseModel) -> Any:
-        fields = type(found).model_fields
-        given = {fields[name].alias or name: getattr(found, name) for name in found.model_fields_set}
+    def made(found: dict[str, Any]) -> Any:
         try:
-            return cls(**given)
+            return cls(**found)
         except TypeError as error:  # attrs's own validators raise it, and pydantic lets it through
             raise ValueError(str(error)) from error
 

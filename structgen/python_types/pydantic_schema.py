@@ -303,8 +303,11 @@ class TypeSchema(GenerateJsonSchema):
         return _closed(super().dataclass_schema(schema))
 
     def typed_dict_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of a TypedDict; keys that it would ignore are not written."""
-        return _closed(super().typed_dict_schema(schema))
+        """Return the schema of a TypedDict, or of an attrs class; keys that it would ignore are not
+        written."""
+        made = _closed(super().typed_dict_schema(schema))
+        title = schema.get("config", {}).get("title")
+        return made if title is None else {"title": title, **made}
 
     def dataclass_args_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of the fields that a dataclass is made with."""

@@ -126,15 +126,14 @@ def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | Non
 def _adapter_with_attrs(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
     """Return pydantic's adapter of a hint in which there may be attrs classes."""
     # optional: attrs
-    from structgen.python_types.attrs_classes import AttrsClasses, FilledAdapter, attrs_inside
+    from structgen.python_types.attrs_classes import FilledAdapter, answering, attrs_inside, filled_in
 
     found = attrs_inside(hint)
     if not found:
         return _adapter(made, refused, hint, config)
-    classes = AttrsClasses()
-    with classes.answering(found):
-        adapter = _adapter(made, refused, classes.rewritten(hint), config)
-        core = classes.filled_in(adapter.core_schema, found)
+    with answering(found):
+        adapter = _adapter(made, refused, hint, config)
+        core = filled_in(adapter.core_schema, found)
     return adapter if core is None else FilledAdapter(core)
 
 

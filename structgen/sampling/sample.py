@@ -6,27 +6,27 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Number, OneOf, Whole, check_fields
-from structgen.engine.request_options.contradictions import Exclusion, refuse
+from structgen.engine.contradictions import Exclusion, refuse
 from structgen.errors import OptionError, StructgenError, options_named
+from structgen.language import checks
+from structgen.language.checks import Number, OneOf, Whole, check_fields
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.estimates import Statistics, clamped
-from structgen.sampling.methods import METHODS, OF_PARTICLES, WEIGHTED
+from structgen.sampling.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
 from structgen.sampling.methods.proposals import Proposal
 from structgen.sampling.methods.smc import THRESHOLD
 from structgen.sampling.prefix_node import Node
@@ -35,7 +35,6 @@ from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, PrefixRows
 from structgen.sampling.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
 from structgen.sampling.samples import Samples
-from structgen.sampling.target import Masses
 from structgen.sampling.targets.truncation import NO_TRUNCATION, Truncation
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.types import TypedGrammar
@@ -404,7 +403,7 @@ def drawn_for(
         rows.is_over = partial(_is_over, run, reasons)
     try:
         with shared.used("" if tree is None else fingerprint(ids, target)):
-            found: Drawn = _method(settings.method).draw(run)
+            found = _draw(settings.method, run)
     finally:
         target.close()
     if reasons:
@@ -484,7 +483,9 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
     )
 
 
-def _masses(known: Masses, tokens: tuple[int, ...], root: Node | None) -> tuple[float, ...] | None:
+def _masses(
+    known: Mapping[int, float], tokens: tuple[int, ...], root: Node | None
+) -> tuple[float, ...] | None:
     """Return z at each prefix of a text, from the empty one to the whole text; None if one of them is
     unknown. `root` is the tree's root: it knows texts that earlier runs found.
 
@@ -492,7 +493,7 @@ def _masses(known: Masses, tokens: tuple[int, ...], root: Node | None) -> tuple[
     """
     node, found = root, []
     for depth in range(len(tokens) + 1):
-        mass = known.of(tokens[:depth])
+        mass = known.get(hash(tokens[:depth]))
         if mass is None:
             if node is None:
                 return None
@@ -519,9 +520,12 @@ def _particles(settings: SampleSettings) -> Particles:
     return Particles(settings.particles, settings.resampling_threshold, settings.proposal)
 
 
-def _method(name: str) -> ModuleType:
-    """Import and return the module of a method."""
-    return import_module(f"structgen.sampling.methods.{name}")
+def _draw(method: str, run: SamplingRun) -> Drawn:
+    """Return the draws of a method: of a walk, or of a module of its own."""
+    if method in walks.WALKS:
+        return walks.draw(run, method)
+    found: Drawn = import_module(f"structgen.sampling.methods.{method}").draw(run)
+    return found
 
 
 def prompts_of(prompt: Any) -> list[Any] | None:

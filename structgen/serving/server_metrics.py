@@ -43,7 +43,7 @@ class ServerMetrics:
             "texts_now": ("Texts that are written or wait", lambda: engine.count),
             "grammars_now": ("Compiled grammars that are kept", lambda: engine.held_grammars),
             "cache_bytes": ("Bytes that kept grammars and masks hold", lambda: engine.held_bytes),
-            "cache_bytes_most": ("The most of them, by --cache-bytes", lambda: engine.cache_bytes),
+            "cache_bytes_most": ("The most of them, by -o cache_bytes", lambda: engine.cache_bytes),
         }
         for name, (what, told) in now.items():
             Gauge(f"structgen_{name}", what, registry=registry).set_function(told)

@@ -99,15 +99,15 @@ def test_byte_order_mark_is_explained(schema: Path) -> None:
 def test_policies_are_the_widest_unless_told(schema: Path) -> None:
     text = b'{"total":1,' + b" " * 100 + b'"n\\u0061me":"x"}'
     assert check(schema, text).exit_code == 0
-    assert check(schema, text, "--whitespace", "compact").exit_code == 1
-    assert check(schema, text, "--property-order", "declared").exit_code == 1
-    assert check(schema, text, "--escapes", "canonical").exit_code == 1
+    assert check(schema, text, "-o", "whitespace=compact").exit_code == 1
+    assert check(schema, text, "-o", "property_order=declared").exit_code == 1
+    assert check(schema, text, "-o", "escapes=canonical").exit_code == 1
 
 
 def test_whitespace_takes_an_indent(schema: Path) -> None:
     text = json.dumps({"name": "x", "total": 1}, indent=3).encode()
-    assert check(schema, text, "--whitespace", "3").exit_code == 0
-    assert check(schema, text, "--whitespace", "2").exit_code == 1
+    assert check(schema, text, "-o", "whitespace=3").exit_code == 0
+    assert check(schema, text, "-o", "whitespace=2").exit_code == 1
 
 
 def test_deep_document_is_walked(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_missing_file_has_status_2(schema: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_option_has_status_2(schema: Path) -> None:
-    assert check(schema, b"1", "--numbers", "some").exit_code == 2
+    assert check(schema, b"1", "-o", "numbers=some").exit_code == 2
     assert check(schema, b"1", "--colour", "red").exit_code == 2
 
 
@@ -151,12 +151,12 @@ def test_a_reference_leads_to_a_file_that_an_option_names(tmp_path: Path) -> Non
     schema, other = tmp_path / "schema.json", tmp_path / "other.json"
     schema.write_text(json.dumps({"items": {"$ref": "https://example.com/other?v=2"}}))
     other.write_text('{"type": "null"}')
-    option = ("--resource", f"https://example.com/other?v=2={other}")
+    option = ("-o", f"resources=https://example.com/other?v=2={other}")
     assert check(schema, b"[null]", *option).exit_code == 0
     assert check(schema, b"[1]", *option).exit_code == 1
     without = check(schema, b"[null]")
     assert (without.exit_code, "resources" in without.stderr) == (2, True)
-    wrong = check(schema, b"[null]", "--resource", str(other))
+    wrong = check(schema, b"[null]", "-o", f"resources={other}")
     assert (wrong.exit_code, "URI=FILE" in wrong.stderr) == (2, True)
 
 

@@ -63,16 +63,16 @@ def test_json_is_an_object_for_each_text(tmp_path: Path) -> None:
 
 
 def test_start_chooses_the_rule() -> None:
-    assert check("1*2", "--grammar", SUM, "--start", "product").exit_code == 0
-    assert check("1+2", "--grammar", SUM, "--start", "product").exit_code == 1
+    assert check("1*2", "--grammar", SUM, "-o", "start=product").exit_code == 0
+    assert check("1+2", "--grammar", SUM, "-o", "start=product").exit_code == 1
 
 
 def test_the_lexer_may_be_left_out(tmp_path: Path) -> None:
     path = tmp_path / "swallow.lark"
     path.write_text('start: "if" N "then" N\nN: /[a-z]+/\n%ignore " "\n')
-    assert check("ifathenb", "--grammar", str(path), "--lexer", "characters").exit_code == 0
+    assert check("ifathenb", "--grammar", str(path), "-o", "lexer=characters").exit_code == 0
     assert check("ifathenb", "--grammar", str(path)).exit_code == 1
-    assert "is not offered" in check("x", "--grammar", str(path), "--lexer", "basic").stderr
+    assert "is not offered" in check("x", "--grammar", str(path), "-o", "lexer=basic").stderr
 
 
 def test_imports_are_looked_for_in_the_folders_given(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_imports_are_looked_for_in_the_folders_given(tmp_path: Path) -> None:
     main.parent.mkdir()
     main.write_text("%import words.WORD\nstart: WORD\n")
     assert check("abc", "--grammar", str(main)).exit_code == 2
-    assert check("abc", "--grammar", str(main), "--import-path", str(tmp_path)).exit_code == 0
+    assert check("abc", "--grammar", str(main), "-o", f"import_paths={tmp_path}").exit_code == 0
 
 
 def test_a_terminal_may_be_bound_to_a_file(tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_a_terminal_may_be_bound_to_a_file(tmp_path: Path) -> None:
     (tmp_path / "rules.gbnf").write_text('root ::= "true"\n')
     for name in ("schema.json", "inner.lark", "rules.gbnf"):
         bound = f"J={tmp_path / name}"
-        assert check("f(true)", "--grammar", str(path), "--bind", bound).exit_code == 0
-        assert check("f(1)", "--grammar", str(path), "--bind", bound).exit_code == 1
-    assert "binds nothing" in check("", "--grammar", str(path), "--bind", "J=x.txt").stderr
+        assert check("f(true)", "--grammar", str(path), "-o", f"bind={bound}").exit_code == 0
+        assert check("f(1)", "--grammar", str(path), "-o", f"bind={bound}").exit_code == 1
+    assert "binds nothing" in check("", "--grammar", str(path), "-o", "bind=J=x.txt").stderr
     assert "nothing makes it" in check("", "--grammar", str(path)).stderr
 
 
@@ -109,7 +109,7 @@ def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     for option in ("python", "my_blocks:Blocks"):
-        arguments = ("--grammar", "blocks.lark", "--postlex", option)
+        arguments = ("--grammar", "blocks.lark", "-o", f"postlex={option}")
         assert check("a\n b\n c\nd\n", *arguments).exit_code == 0
         assert check("a\n  b\n c\n", *arguments).exit_code == 1
 
@@ -117,29 +117,29 @@ def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "One of --schema, --grammar, --ebnf and --regex is needed."),
+        ([], "One of --schema, --type, --grammar, -o ebnf and --regex is needed."),
         (
             ["--grammar", SUM, "--schema", "x.json"],
-            "One of --schema, --grammar, --ebnf and --regex may be given.",
+            "--grammar: Only one of --schema, --type, --grammar, -o ebnf and --regex may be given.",
         ),
         (
-            ["--grammar", SUM, "--whitespace", "compact"],
-            "--whitespace: The option does not apply to a grammar.",
+            ["--grammar", SUM, "-o", "whitespace=compact"],
+            "-o whitespace: It needs a schema or a type.",
         ),
-        (["--grammar", SUM, "--max-string", "0"], "--max-string: The option does not apply to a grammar."),
-        (["--schema", "x.json", "--start", "a"], "--start: The option does not apply to a schema."),
-        (["--schema", "x.json", "--lexer", "characters"], "--lexer: The option does not apply to a schema."),
+        (["--grammar", SUM, "-o", "max_string=0"], "-o max_string: It needs a schema or a type."),
+        (["--schema", "x.json", "-o", "start=a"], "-o start: It needs a grammar."),
+        (["--schema", "x.json", "-o", "lexer=characters"], "-o lexer: It needs a Lark grammar."),
         (
-            ["--schema", "x.json", "--import-path", "a"],
-            "--import-path: The option does not apply to a schema.",
+            ["--schema", "x.json", "-o", "import_paths=a"],
+            "-o import_paths: It needs a Lark grammar.",
         ),
-        (["--grammar", SUM, "--start", "nowhere"], "Pass start= one of its rules: atom, power, product"),
+        (["--grammar", SUM, "-o", "start=nowhere"], "Pass start= one of its rules: atom, power, product"),
         (
-            ["--grammar", SUM, "--postlex", "perl"],
+            ["--grammar", SUM, "-o", "postlex=perl"],
             "'perl' is not the name of a class. Write python, or module:Class.",
         ),
-        (["--grammar", SUM, "--postlex", "no_such:X"], "'no_such:X' is not there"),
-        (["--grammar", SUM, "--postlex", "json:JSONDecoder"], "cannot be followed"),
+        (["--grammar", SUM, "-o", "postlex=no_such:X"], "'no_such:X' is not there"),
+        (["--grammar", SUM, "-o", "postlex=json:JSONDecoder"], "cannot be followed"),
         (["--grammar", "no/such.lark"], "cannot be read"),
         (["--grammar", SUM, "no_such_text"], "no_such_text"),
     ],

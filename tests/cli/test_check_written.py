@@ -1,4 +1,4 @@
-"""`structgen check` and `structgen generate` with --regex and --ebnf, as a person meets them."""
+"""`structgen check` and `structgen generate` with --regex and rules, as a person meets them."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ def test_a_line_feed_at_the_end_is_named() -> None:
 def test_a_text_is_held_to_rules(tmp_path: Path) -> None:
     rules = tmp_path / "list.gbnf"
     rules.write_text('root ::= item ("," item)*\nitem ::= [0-9]+', "utf-8")
-    assert check("1,23,4", "--ebnf", str(rules)).exit_code == 0
-    result = check("1,,4", "--ebnf", str(rules), "--json")
+    assert check("1,23,4", "--grammar", str(rules)).exit_code == 0
+    result = check("1,,4", "--grammar", str(rules), "--json")
     assert result.exit_code == 1
     said = json.loads(result.stdout)
     assert (said["byte"], said["expected"][0]["what"]) == (2, "/[0-9]+/")
-    assert check("7", "--ebnf", str(rules), "--start", "item").exit_code == 0
+    assert check("7", "--grammar", str(rules), "-o", "start=item").exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--regex", "a("], "column 2"),
-        (["--regex", "a", "--start", "x"], "--start"),
-        (["--regex", "a", "--grammar", "g.lark"], "--grammar"),
-        (["--regex", "a", "--ebnf", "g.gbnf"], "exclude each other"),
-        (["--regex", "a", "--whitespace", "compact"], "--whitespace"),
-        (["--ebnf", "none.gbnf"], "cannot be read"),
+        (["--regex", "a", "-o", "start=x"], "-o start"),
+        (["--regex", "a", "--grammar", "g.lark"], "--regex: Only one of"),
+        (["--regex", "a", "-o", "ebnf=g.gbnf"], "Only one of"),
+        (["--regex", "a", "-o", "whitespace=compact"], "-o whitespace"),
+        (["--grammar", "none.gbnf"], "cannot be read"),
     ],
 )
 def test_bad_options_are_refused(options: list[str], said: str) -> None:

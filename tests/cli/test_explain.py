@@ -80,10 +80,10 @@ def test_a_bad_schema_has_status_2(tmp_path: Path, schema: str) -> None:
 
 def test_policies_are_those_of_check(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"b": {}, "a": {}}, "required": ["a", "b"]}
-    text = explain(tmp_path, schema, "--whitespace", "2", "--property-order", "declared").stdout
+    text = explain(tmp_path, schema, "-o", "whitespace=2", "-o", "property_order=declared").stdout
     assert "property_order=declared" in text
     assert '  {\n    "b": 0,\n    "a": 0\n  }' in text
-    assert explain(tmp_path, schema, "--numbers", "roman").exit_code == 2
+    assert explain(tmp_path, schema, "-o", "numbers=roman").exit_code == 2
 
 
 def test_json_has_all_of_it(tmp_path: Path) -> None:

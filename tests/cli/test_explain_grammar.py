@@ -85,16 +85,16 @@ def test_json_has_all_of_it(faulty: Path) -> None:
             "A grammar of texts has no outline and no keywords.",
         ),
         (
-            ["--grammar", str(grammar("json")), "--numbers", "plain"],
-            "The option does not apply to a grammar.",
+            ["--grammar", str(grammar("json")), "-o", "numbers=plain"],
+            "-o numbers: It needs a schema or a type.",
         ),
         (
             ["--schema", "examples/book.schema.json", "--sentences", "3"],
             "Random texts are of grammars of texts.",
         ),
         (["--regex", "a", "--prove"], "A grammar of texts has no outline and no keywords."),
-        (["--regex", "a", "--lexer", "characters"], "It does not go with --regex."),
-        ([], "One of --schema, --grammar, --ebnf, --regex and --type is needed."),
+        (["--regex", "a", "-o", "lexer=characters"], "-o lexer: It needs a Lark grammar."),
+        ([], "One of --schema, --type, --grammar, -o ebnf and --regex is needed."),
     ],
 )
 def test_what_says_nothing_is_refused(arguments: list[str], said: str) -> None:
@@ -118,7 +118,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def test_ebnf_is_told_by_its_rules(rules: Path) -> None:
-    result = CliRunner().invoke(app(), ["explain", "--ebnf", str(rules), "--sentences", "2"])
+    result = CliRunner().invoke(app(), ["explain", "--grammar", str(rules), "--sentences", "2"])
     assert result.exit_code == 1
     assert result.stdout.startswith(f"{rules}: a grammar of rules\n")
     for section in (
@@ -134,13 +134,13 @@ def test_ebnf_is_told_by_its_rules(rules: Path) -> None:
 
 def test_an_error_in_ebnf_has_its_line_and_column(rules: Path) -> None:
     rules.write_text('root ::= "a"\n  | item)\nitem ::= "b"\n')
-    result = CliRunner().invoke(app(), ["explain", "--ebnf", str(rules)])
+    result = CliRunner().invoke(app(), ["explain", "--grammar", str(rules)])
     assert result.exit_code == 2
     assert "line 2, column 9" in result.stderr
 
 
 def test_a_lark_grammar_over_characters(faulty: Path) -> None:
-    result = explain(faulty, "--lexer", "characters", "--json")
+    result = explain(faulty, "-o", "lexer=characters", "--json")
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert (found["unused_rules"], found["unproductive"], found["shortest"]) == (["idle"], ["endless"], "0")

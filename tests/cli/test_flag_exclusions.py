@@ -1,4 +1,4 @@
-"""Options of `generate`, `sample` and `bulk`: each name arrives; each pair goes, or is refused by name."""
+"""Options of commands: each name arrives; each pair goes, or is refused by name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from structgen.cli import app
 from structgen.cli.named_options import Given, read_options
 from structgen.cli.option_names import LANGUAGES, LISTS, NAMES, SWITCHES
+from structgen.cli.wanted_language import WantedLanguage
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
 
@@ -103,6 +104,40 @@ VALUES: dict[str, Any] = {
     "engine": "vllm",
     "engine_options": {"a": 1},
     "shard_size": 4,
+    "lines": 9,
+    "openai": True,
+    "prove": True,
+    "sentences": 2,
+    "tokenizer": "bytes",
+    "template": "t.txt",
+    "given": "b.json",
+    "holes": ["a=b.json"],
+    "slots": [4],
+    "length": "exact",
+    "scheduler": "blocks",
+    "tokens_per_step": 2,
+    "depth": 2,
+    "max_states": 99,
+    "host": "127.0.0.1",
+    "port": 0,
+    "name": "me",
+    "api_key_file": "keys",
+    "chat_template": "chat.jinja",
+    "thinking_tokens": 9,
+    "max_waiting": 4,
+    "max_body": 4,
+    "grace": 1,
+    "text": ["x"],
+    "jobs": 1,
+    "target": "generic",
+    "output": "o",
+}
+WRITERS = ("generate", "sample", "bulk")
+READERS = ("check", "explain", "infill")
+USUAL = {
+    "generate": ("model", "prompt"),
+    "sample": ("model", "prompt", "method", "n"),
+    "bulk": ("model", "prompts", "out"),
 }
 
 
@@ -134,16 +169,17 @@ def test_each_name_stands_in_the_help_or_has_a_flag(command: str) -> None:
 
 def given(command: str, *names: str) -> Given:
     """Return the options of some names, with those that the command cannot be without."""
-    usual = {
-        "generate": ("model", "prompt"),
-        "sample": ("model", "prompt", "method", "n"),
-        "bulk": ("model", "prompts", "out"),
-    }
-    values = {name: VALUES[name] for name in (*usual[command], *names)}
-    return Given(command, (), values)
+    return Given(command, (), {name: VALUES[name] for name in (*USUAL.get(command, ()), *names)})
 
 
-@pytest.mark.parametrize("command", NAMES)
+def asked(command: str, *names: str) -> None:
+    """Read the options of some names as the command does, up to its model."""
+    wanted = (WantedTexts if command in WRITERS else WantedLanguage)(given(command, *names))
+    wanted.check()
+    _ = wanted.grammar
+
+
+@pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_each_pair_of_options_is_refused_by_name_or_makes_a_request(command: str) -> None:
     """With a schema, a Lark grammar or none beside them: a StructgenError names an option and a cure."""
     pytest.importorskip("torch")
@@ -151,11 +187,13 @@ def test_each_pair_of_options_is_refused_by_name_or_makes_a_request(command: str
     for pair in combinations(NAMES[command], 2):
         language = [] if set(pair) & {*LANGUAGES, "tools"} else ["schema"]
         try:
-            WantedTexts(given(command, *pair, *language)).check()
+            asked(command, *pair, *language)
         except StructgenError as error:
             refused += 1
             assert error.where and error.cure, (pair, error)
-    assert 0 < refused < len(NAMES[command]) ** 2 / 4
+    # of what reads texts alone, nearly all options say something of one kind of language
+    most = 1 / 4 if command in WRITERS else 1 / 3
+    assert 0 < refused < most * len(NAMES[command]) ** 2
 
 
 LARK = {"import_paths", "postlex", "bind", "lexer"}
@@ -178,7 +216,7 @@ def lacks(name: str, other: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("command", NAMES)
+@pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command: str) -> None:
     pytest.importorskip("torch")
     tried = 0
@@ -188,18 +226,18 @@ def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command
                 continue
             language = [] if other in LANGUAGES else ["regex"]
             with pytest.raises(OptionError) as caught:
-                WantedTexts(given(command, name, other, *language)).check()
+                asked(command, name, other, *language)
             assert caught.value.where == f"-o {name}", (name, other)
             tried += 1
-    assert tried > 40
+    assert tried > (10 if command == "infill" else 40)
 
 
-@pytest.mark.parametrize("command", NAMES)
+@pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_two_languages_are_refused(command: str) -> None:
     pytest.importorskip("torch")
     for one, two in combinations(LANGUAGES, 2):
         with pytest.raises(OptionError, match="Only one of"):
-            WantedTexts(given(command, one, two)).check()
+            asked(command, one, two)
 
 
 SERVED = {
@@ -217,8 +255,8 @@ SERVED = {
 
 @pytest.mark.parametrize("name", sorted(SERVED))
 def test_a_server_has_no_option_of_single_tokens(name: str) -> None:
-    asked = given("generate", name, "schema")
-    served = Given("generate", (), {**asked.values, "model": "openai:http://127.0.0.1:9/v1#m"})
+    values = given("generate", name, "schema").values
+    served = Given("generate", (), {**values, "model": "openai:http://127.0.0.1:9/v1#m"})
     with pytest.raises(OptionError, match="no meaning for a model on a server") as caught:
         WantedTexts(served).check()
     assert caught.value.where == f"-o {name}"
@@ -292,5 +330,30 @@ def test_a_file_that_is_wrong_is_told_by_its_name(tmp_path: Path, text: str) -> 
 def test_a_flag_of_another_command_or_without_a_dash_names_what_to_write() -> None:
     told = CliRunner().invoke(app(), ["generate", "--prompt", "x", "--top-p", "0.5"]).stderr
     assert "Write -o top_p=VALUE" in told
+    told = CliRunner().invoke(app(), ["infill", "--hole", "a=b.json"]).stderr
+    assert "Write -o holes=VALUE" in told
     told = CliRunner().invoke(app(), ["generate", "--prompt", "x", "--method", "cars"]).stderr
     assert "It is an option of structgen sample" in told
+
+
+@pytest.mark.parametrize(
+    ("names", "where"),
+    [
+        (("start",), "-o start"),
+        (("text",), "-o text"),
+        (("output",), "-o output"),
+        (("target", "tokenizer"), "--target"),
+        (("target", "grammar"), "--target"),
+    ],
+)
+def test_warmup_refuses_what_says_something_of_what_is_not_there(names: tuple[str, ...], where: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        asked("warmup", *names)
+    assert caught.value.where == where and caught.value.cure
+
+
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_a_command_that_reads_texts_needs_a_language(command: str) -> None:
+    with pytest.raises(OptionError, match=r"One of .* is needed") as caught:
+        asked(command)
+    assert caught.value.where == "--schema"

@@ -152,7 +152,7 @@ def test_explain_reads_a_type_of_python() -> None:
     assert shown.exit_code == 0 and shown.stdout.startswith("datetime:date: JSON Schema")
     assert max(map(len, shown.stdout.splitlines())) < 400
     wrong = run("explain", "--type", "datetime:date", "--schema", "true")
-    assert wrong.exit_code == 2 and "does not go with --type" in wrong.stderr
+    assert wrong.exit_code == 2 and "--type: Only one of" in wrong.stderr
     assert "free text" in run("explain", "--type", "builtins:str").stderr
 
 

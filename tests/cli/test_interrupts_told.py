@@ -34,7 +34,7 @@ COMMANDS = {
         "--out",
         "out",
     ],
-    "structgen.infill": ["infill", "--schema", "s.json", "--prompt", "x", "--trace", "t.html"],
+    "structgen.infill": ["infill", "--schema", "s.json", "--prompt", "x", "-o", "trace=t.html"],
     "structgen.sampling.report.report": ["sample-report", "d.jsonl", "--html", "t.html"],
     "structgen.cli.warmup.compile_all": ["warmup"],
     "structgen.maskbench.readers.select": ["maskbench", "."],

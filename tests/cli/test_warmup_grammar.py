@@ -53,8 +53,8 @@ def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--start", "sum"], "These options need --grammar."),
-        (["--text", "some.txt"], "These options need --grammar."),
+        (["-o", "start=sum"], "-o start: It needs a grammar."),
+        (["--text", "some.txt"], "--text: It needs a Lark grammar."),
         (["--grammar", "no/such.lark"], "cannot be read"),
     ],
 )

@@ -37,13 +37,13 @@ def test_the_page_shows_each_step_and_escapes_what_the_model_wrote(tmp_path: Pat
     ("options", "said"),
     [
         (["--slots", "a"], "says no number of slots"),
-        (["--schema", "s.json", "--regex", "x"], "Only one of --schema"),
+        (["--schema", "s.json", "--regex", "x"], "--regex: Only one of"),
         (["--model", "structgen/extract", "--regex", "x"], "causal"),
         (["--template", "t.txt", "--scheduler", "quick"], "no scheduler"),
-        (["--template", "t.txt", "--hole", "a=x.txt"], "says no type of a hole"),
-        (["--template", "t.txt", "--hole", "b=s.json"], "no hole 'b'"),
+        (["--template", "t.txt", "-o", "holes=a=x.txt"], "-o holes: 'a=x.txt' binds nothing."),
+        (["--template", "t.txt", "-o", "holes=b=s.json"], "no hole 'b'"),
         (["--template", "b.txt"], "is not UTF-8"),
-        (["--regex", "[ab]*", "--max-states", "1", "--depth", "2"], "Leave it out"),
+        (["--regex", "[ab]*", "-o", "max_states=1", "-o", "depth=2"], "Leave it out"),
     ],
 )
 def test_wrong_options_are_refused(
@@ -61,7 +61,7 @@ def test_the_command_fills_a_template(tmp_path: Path) -> None:
     pytest.importorskip("structgen.infilling.presets")
     file, page = tmp_path / "t.txt", tmp_path / "page.html"
     file.write_text('{"age": {age: int, 2}}\n')
-    options = ["--template", str(file), "--prompt", "Ada is 36.\n", "--stream", "--trace", str(page)]
+    options = ["--template", str(file), "--prompt", "Ada is 36.\n", "--stream", "-o", f"trace={page}"]
     result = CliRunner().invoke(app(), ["infill", *options])
     assert result.exit_code == 0, result.output
     assert re.search(r'\{"age": -?\d+\}\n$', result.stdout)
@@ -83,7 +83,7 @@ def test_the_command_fills_holes_with_types_from_files_under_a_grammar_of_the_wh
     }.items():
         (tmp_path / name).write_text(text)
     options = ["--template", str(tmp_path / "t.txt"), "--regex", r'\{"size": 1.*, "kind": "..?"\}', "--json"]
-    options += ["--hole", f"n={tmp_path / 'n.json'}", "--hole", f"kind={tmp_path / 'kind.lark'}"]
+    options += ["-o", f"holes=n={tmp_path / 'n.json'}", "-o", f"holes=kind={tmp_path / 'kind.lark'}"]
     result = CliRunner().invoke(app(), ["infill", *options, "--prompt", "Eleven. ", "--slots", "4"])
     assert result.exit_code == 0, result.output
     values = json.loads(result.stdout)["values"]

@@ -63,7 +63,7 @@ def test_an_error_of_notation_has_its_line_and_column() -> None:
     ("name", "text", "cure"),
     [
         ("s.json", '{"type": "object"}', "--schema FILE."),
-        ("it.gbnf", 'root ::= "a"', "--ebnf FILE."),
+        ("it.gbnf", 'root ::= "a"', "-o ebnf=FILE."),
         ("it.lark", 'start: "a', 'Close the text with ".'),
     ],
 )

@@ -140,7 +140,7 @@ def test_the_command_line_says_it_in_a_line_and_refuses_it_if_strict(tmp_path: A
     run = CliRunner().invoke(app(), ["check", "--schema", str(schema), str(text)])
     assert run.exit_code == 0
     assert "SchemaWarning: #/maxLenght: maxLenght is unknown" in run.output
-    run = CliRunner().invoke(app(), ["check", "--strict", "--schema", str(schema), str(text)])
+    run = CliRunner().invoke(app(), ["check", "-o", "strict=true", "--schema", str(schema), str(text)])
     assert run.exit_code == 2
     assert ", #/maxLenght: " in run.output
     run = CliRunner().invoke(

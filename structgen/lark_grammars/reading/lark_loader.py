@@ -282,8 +282,8 @@ def _bounded_parser(limits: Limits, start: str) -> type:
 
 _READERS: Final = {
     ".json": "Read a JSON Schema with sg.json_schema; in the shell: --schema FILE.",
-    ".gbnf": "Read GBNF with sg.ebnf; in the shell: --ebnf FILE.",
-    ".ebnf": "Read EBNF with sg.ebnf; in the shell: --ebnf FILE.",
+    ".gbnf": "Read GBNF with sg.ebnf; in the shell: -o ebnf=FILE.",
+    ".ebnf": "Read EBNF with sg.ebnf; in the shell: -o ebnf=FILE.",
 }
 """The cure by the ending of a file that is probably in another language."""
 

@@ -1,0 +1,205 @@
+"""From the options that say which texts are valid to a grammar: a schema, a type, Lark, EBNF, a pattern."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.cli.named_options import Given
+from structgen.cli.option_names import LANGUAGES, OF_LARK, POLICIES
+from structgen.cli.output import echo, read_input
+from structgen.errors import OptionError, SchemaWarning
+
+if TYPE_CHECKING:
+    from structgen.core.grammar import Grammar
+    from structgen.typed.forms import WantedForm
+
+_EBNF: Final = (".ebnf", ".gbnf")
+"""Endings of files that `--grammar` reads as EBNF."""
+
+
+@dataclass(frozen=True)
+class WantedLanguage:
+    """What the options ask for. Each part is made when it is first needed; its errors are StructgenErrors,
+    and OSErrors of files."""
+
+    given: Given
+
+    def check(self) -> None:
+        """Raise OptionError for options that exclude one another."""
+        # start-up time: numpy
+        from structgen.cli.flag_exclusions import OF_FLAGS
+        from structgen.engine.contradictions import refuse
+
+        refuse(OF_FLAGS, self.given)
+
+    @property
+    def name(self) -> str:
+        """The name in what is printed: the file, the type or the pattern."""
+        said = next(iter(self.given.some(LANGUAGES).values()))
+        return "the schema" if "schema" in self.given and isinstance(schema_of(said), str) else str(said)
+
+    @property
+    def usual(self) -> Mapping[str, Any]:
+        """The policies of a schema where the options name no others: each JSON text of a valid value is
+        valid."""
+        import structgen as sg
+
+        return sg.WIDEST
+
+    @cached_property
+    def form(self) -> WantedForm | None:
+        """What a type wants; None without one. Its schema is read as `sg.run` reads it; `check` takes any
+        blanks and order of keys."""
+        if "type" not in self.given:
+            return None
+        from structgen.typed.forms import form_of_type
+
+        hint = named(str(self.given.get("type")), "--type", "module:Class")
+        usual = self.usual if self.given.command == "check" else {}
+        form = form_of_type(hint, {**usual, **self.policies})
+        if form.grammar is None:
+            raise OptionError("A str is free text.", where="--type", cure="Name a type with a schema.")
+        return form
+
+    @cached_property
+    def grammar(self) -> Grammar | None:
+        """The grammar of the texts, without the banned ones; None for free text."""
+        import structgen as sg
+
+        found = self._written()
+        banned = listed(self.given.get("without"))
+        return found if found is None or not banned else sg.without(found, banned)
+
+    def _written(self) -> Grammar | None:
+        import structgen as sg
+
+        given = self.given
+        if self.form is not None:
+            return self.form.grammar
+        if "schema" in given:
+            with warnings_told():
+                return sg.json_schema(schema_of(str(given.get("schema"))), **{**self.usual, **self.policies})
+        if "regex" in given:
+            return sg.regex(given.get("regex"))
+        file = given.get("grammar")
+        if "ebnf" in given or (file is not None and Path(file).suffix in _EBNF):
+            return sg.ebnf(Path(given.get("ebnf", file)), start=given.get("start", "root"))
+        return None if file is None else self._lark(Path(file))
+
+    def _lark(self, file: Path) -> Grammar:
+        import structgen as sg
+
+        options = self.given.some(OF_LARK)
+        if "import_paths" in options:
+            options["import_paths"] = tuple(map(str, listed(options["import_paths"])))
+        if "postlex" in options:
+            options["postlex"] = _indenter(options["postlex"])
+        if "bind" in options:
+            options["bind"] = bound(options["bind"], "-o bind", sg.json_schema)
+        found: Grammar = sg.lark(file, **options)
+        return found
+
+    @property
+    def policies(self) -> dict[str, Any]:
+        """The policies that are given, as `sg.json_schema` takes them."""
+        found = self.given.some(POLICIES)
+        for name in {"whitespace", "any_value"} & found.keys():
+            said = str(found[name])  # digits are the indent, or a depth
+            found[name] = int(said) if said.isdecimal() else said
+        if "resources" in found:
+            where, cure = "-o resources", "Write URI=FILE, as in http://a/b=c.json."
+            files = pairs(found["resources"], where, cure)
+            found["resources"] = {uri: read_input(path, where) for uri, path in files}
+        return found
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Print the schema warnings of a block to stderr, a line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SchemaWarning)
+        yield
+    for one in caught:
+        echo(f"{one.category.__name__}: {one.message}", err=True)
+
+
+def schema_of(option: str) -> Path | str:
+    """Return what `--schema` says, as `sg.json_schema` takes it: a schema's text, if it begins with { or is
+    true or false, else a file (write ./true for one of that name)."""
+    text = option.strip()
+    return text if text.startswith("{") or text in ("true", "false") else Path(option)
+
+
+def listed(value: Any) -> list[Any]:
+    """Return the values of an option that may be given several times."""
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def pairs(value: Any, option: str, cure: str) -> Iterator[tuple[str, Path]]:
+    """Yield names and files, from texts NAME=FILE or from a table. Raises OptionError."""
+    if isinstance(value, Mapping):
+        value = [f"{name}={file}" for name, file in value.items()]
+    for one in listed(value):
+        # A URI may hold "=", in a query; a file seldom does.
+        name, _equals, file = str(one).rpartition("=")
+        if not name:
+            raise OptionError(f"{one!r} binds nothing.", where=option, cure=cure)
+        yield name, Path(file)
+
+
+def bound(value: Any, option: str, of_schema: Callable[[Path], Any]) -> dict[str, Any]:
+    """Return the languages by name that texts NAME=FILE or a table say: a file's name says what it holds.
+    `of_schema` reads a schema. Raises OptionError."""
+    import structgen as sg
+
+    readers: dict[str, Callable[[Path], Any]] = {
+        ".json": of_schema,
+        ".lark": sg.lark,
+        ".gbnf": sg.ebnf,
+        ".ebnf": sg.ebnf,
+    }
+    cure = f"Write NAME=FILE; the file's name ends in {', '.join(readers)}."
+    found = {}
+    for name, path in pairs(value, option, cure):
+        if path.suffix not in readers:
+            raise OptionError(f"{f'{name}={path}'!r} binds nothing.", where=option, cure=cure)
+        found[name] = readers[path.suffix](path)
+    return found
+
+
+def _indenter(option: str) -> Any:
+    if option != "python":
+        return named(option, "-o postlex", "python, or module:Class")
+    from lark.indenter import PythonIndenter
+
+    return PythonIndenter
+
+
+def named(name: str, option: str, cure: str) -> Any:
+    """Return what `module:Class` names, looked for in the current folder too; `cure`: what to write."""
+    module, colon, path = name.partition(":")
+    if not (module and colon and path):
+        raise OptionError(f"{name!r} is not the name of a class.", where=option, cure=f"Write {cure}.")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found: Any = import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise OptionError(f"{name!r} is not there: {error}.", where=option, cure="Check the name.") from error
+    except Exception as error:  # whatever the person's own module raises when it is imported
+        raise OptionError(
+            f"Importing {module} failed: {type(error).__name__}: {error}.",
+            where=option,
+            cure=f"Make `python -c 'import {module}'` work.",
+        ) from error
+    return found
