@@ -45,6 +45,8 @@ NULL: Final = -2
 _NOWHERE: Final = -3
 """In place of a class: the slot is fixed to a token that stands in no text."""
 
+_TOGETHER: Final = 1 << 17
+"""Edges of some slots that are weighed together: as many as fit into a processor's cache."""
 _MOST_BYTES: Final = 4 << 30
 """The most memory of one lattice."""
 
@@ -93,8 +95,6 @@ class _Weights:
 
     labels: Floats
     """[rows, labels]: of class sets and of nulls; minus infinity for a null where none may be."""
-    edges: Floats
-    """[rows, edges]: that of an edge's label."""
     ahead: Floats
     """[rows + 1, nodes + 1]: of all ways from a node to the end; minus infinity in the last column."""
 
@@ -138,7 +138,7 @@ class Lattice:
         if count and self._nullable[-1] and not self._closes[-1]:
             raise OptionError("The last slot may be empty and closes no hole.", where="closes")
         # Values of nodes and of edges in some semirings, and scores for two temperatures.
-        room = count * (automaton.states * 96 + automaton.classes * 64 + len(automaton.source) * 32)
+        room = count * (automaton.states * 96 + automaton.classes * 64 + len(automaton.source) * 2)
         if room > _MOST_BYTES:
             raise OptionError(
                 f"{count:,} slots times {automaton.states:,} states and {automaton.classes:,} token classes "
@@ -402,12 +402,12 @@ class Lattice:
         with np.errstate(divide="ignore"):  # the logarithm of 0
             sets = ring.plus(scores[:, a.set_classes], a.classes_by_set) if a.sets else scores[:, :0]
             labels = np.concatenate((sets, self._nulls[self.open_slots] * scale), axis=1)
-            edges, ahead = labels[:, a.label], np.full((len(labels) + 1, 2 * a.states + 1), -math.inf)
+            ahead = np.full((len(labels) + 1, 2 * a.states + 1), -math.inf)
             ahead[-1, : a.states][a.accepting] = 0.0
             for row in range(len(labels) - 1, -1, -1):
                 slot = int(self.open_slots[row])
-                ahead[row, :-1] = self._before(ring, slot, ahead[row + 1], edges[row])
-        return _Weights(labels, edges, ahead)
+                ahead[row, :-1] = self._before(ring, slot, ahead[row + 1], labels[row, a.label])
+        return _Weights(labels, ahead)
 
     def _sums(self, scale: float = 1.0) -> _Weights:
         """Return the weights whose `ahead` is the logarithm of the summed weight of all ways."""
@@ -454,18 +454,23 @@ class Lattice:
         self._checked_log_z()
         a, w = self.automaton, self._sums()
         chances, nulls = np.zeros((len(self), a.classes)), np.zeros(len(self))
-        jumps = [self._jumps[slot + 1][a.target] for slot in self.open_slots.tolist()]
-        # The probability of each edge, given that a path is at its source; then with that.
-        before = np.where(w.ahead == -math.inf, 0.0, w.ahead)[:-1]  # no path is at these nodes
-        after = np.array([w.ahead[row + 1, jump] for row, jump in enumerate(jumps)]).reshape(w.edges.shape)
-        shares = np.exp(w.edges + after - before[:, a.source])
+        labels = np.zeros_like(w.labels)
+        order, runs = a.edges_by_label
         here = np.zeros(2 * a.states + 1)
         here[self._jumps[0][a.start]] = 1.0
-        for share, jump in zip(shares, jumps, strict=True):
-            share *= here[a.source]
-            here = np.bincount(jump + 1, share, len(here) + 1)[1:]  # without those at the node -1
-        order, runs = a.edges_by_label
-        labels = np.add.reduceat(shares[:, order], runs.first, axis=1)
+        together = max(1, _TOGETHER // len(order))
+        for first in range(0, len(labels), together):
+            rows = slice(first, min(first + together, len(labels)))
+            jumps = np.array([self._jumps[slot + 1][a.target] for slot in self.open_slots[rows].tolist()])
+            # The probability of each edge, given that a path is at its source; then with that.
+            before = w.ahead[rows][:, a.source]
+            before[before == -math.inf] = 0.0  # no path is at these nodes
+            after = np.take_along_axis(w.ahead[1:][rows], jumps, axis=1)
+            shares = np.exp(w.labels[rows][:, a.label] + after - before)
+            for share, jump in zip(shares, jumps, strict=True):
+                share *= here[a.source]
+                here = np.bincount(jump + 1, share, len(here) + 1)[1:]  # without those at the node -1
+            labels[rows] = np.add.reduceat(shares[:, order], runs.first, axis=1)
         nulls[self.open_slots] = np.minimum(labels[:, -2:].sum(axis=1), 1.0)
         sets, runs = a.sets_by_class
         if len(sets):
@@ -521,7 +526,7 @@ class Lattice:
         for row, slot in enumerate(self.open_slots.tolist()):
             first, end = np.searchsorted(a.source, (node, node + 1))
             targets = self._jumps[slot + 1][a.target[first:end]]
-            edge = _drawn(w.edges[row, first:end] + w.ahead[row + 1, targets], uniforms[slot, 0])
+            edge = _drawn(w.labels[row, a.label[first:end]] + w.ahead[row + 1, targets], uniforms[slot, 0])
             node, label = targets[edge], int(a.label[first + edge])
             if label >= a.sets:
                 drawn[slot] = NULL
@@ -598,8 +603,9 @@ class Lattice:
     def _best_token(self, slot: int, column: int, banned: Collection[int]) -> tuple[float, int]:
         """Return the best token of a class that is not banned, after its logit; the lowest of equal ones."""
         tokens = self.automaton.tokens_of(column)
-        logits = self._rows[slot][tokens].astype(np.float64)
-        logits[np.isin(tokens, list(banned))] = -math.inf
+        logits = self._rows[slot][tokens]
+        for one in banned:
+            logits[tokens == one] = -math.inf
         at = int(logits.argmax())
         return float(logits[at]), int(tokens[at])
 
