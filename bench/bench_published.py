@@ -1,4 +1,4 @@
-"""What was shown on models of our own, shown on a published chat model, SmolLM2 (docs/published-model.md).
+"""What was shown on our own models, shown on a published one, SmolLM2 (docs/inside/published-model.md).
 
     python bench/bench_published.py start engine speculation samplers strategies search
     python bench/bench_published.py quality --maskbench FOLDER [--count 300]
@@ -283,16 +283,15 @@ SPECULATION = (
 
 def speculation(where: Setting) -> Rows:
     """Measure calls and seconds a token by drafters; all ways must write the same tokens."""
+    from speculation_counts import PromptLookup
     from speculation_workloads import DUMPS, HELD_OUT, SAME, workloads
-
-    from structgen.speculation.drafters.suffix_index import SuffixIndex
 
     ways: dict[str, Any] = {
         "off": "off",
         "auto": "auto",
         "forced bytes": sg.Speculation(["forced"]),
         "grammar tree": sg.Speculation(["grammar"]),
-        "prompt lookup": sg.Speculation([SuffixIndex.prompt_lookup], nodes=10),
+        "prompt lookup": sg.Speculation([PromptLookup], nodes=10),
         "own n-grams": sg.Speculation(["suffix"]),
         "all three": sg.Speculation(),
         "all three, chain of 5": sg.Speculation(nodes=5, chain=True),

@@ -31,11 +31,8 @@ from speculation_answers import Answer
 import structgen as sg
 from structgen.maskbench import vocabularies
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.caller_text import CallerText
-from structgen.speculation.drafters.earlier_answers import EarlierAnswers
-from structgen.speculation.drafters.forced_bytes import ForcedBytes
-from structgen.speculation.drafters.grammar_tree import GrammarTree
-from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
+from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import Drafter, Facts, View
 from structgen.speculation.planning.draft_replay import replay
@@ -86,22 +83,55 @@ class Chain:
             self._drafting.end()
 
 
+class PromptLookup:
+    """Prompt lookup (Saxena 2023): copies from the first occurrence of the last three tokens, or of fewer."""
+
+    name = "prompt lookup"
+
+    def begin(self, facts: Facts) -> None:
+        """Take the prompt."""
+        self._text = list(facts.prompt)
+        self._first: dict[tuple[int, ...], int] = {}
+        """Behind each run of at most three tokens, the place where it stood first."""
+        self._seen = 0
+
+    def propose(self, view: View, most: int) -> Draft:
+        """Return what followed."""
+        text = self._text
+        for end in range(self._seen + 1, len(text)):
+            for size in (3, 2, 1):
+                self._first.setdefault(tuple(text[max(end - size, 0) : end]), end)
+        self._seen = max(len(text) - 1, 0)
+        for size in (3, 2, 1):
+            at = self._first.get(tuple(text[-size:])) if size <= len(text) else None
+            if at is not None:
+                return Draft.chain(text[at : at + most])
+        return NO_DRAFT
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        """Take the tokens."""
+        self._text += taken
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
 def _usual() -> list[Drafter]:
     """Return the drafters of `speculation="auto"`."""
-    return [ForcedBytes(), GrammarTree(), SuffixIndex()]
+    return [ForcedBytes(), GrammarTree(), KnownTexts()]
 
 
 SETS: Final = (
     Drafters("forced tokens", lambda _: [ForcedBytes()], 64),
-    Drafters("prompt lookup, 5 tokens", lambda _: [SuffixIndex.prompt_lookup()], 5),
-    Drafters(LOOKUP, lambda _: [SuffixIndex.prompt_lookup()], 10, False, (SAME, CHANGED)),
-    Drafters("prompt lookup, 16 tokens", lambda _: [SuffixIndex.prompt_lookup()], 16),
+    Drafters("prompt lookup, 5 tokens", lambda _: [PromptLookup()], 5),
+    Drafters(LOOKUP, lambda _: [PromptLookup()], 10, False, (SAME, CHANGED)),
+    Drafters("prompt lookup, 16 tokens", lambda _: [PromptLookup()], 16),
     Drafters("chain of 5", lambda _: _usual(), 5, True),
     Drafters("tree of 16", lambda _: _usual(), 16, False, (SAME, CHANGED)),
-    Drafters("chain of 5, earlier answer", lambda known: [*_usual(), EarlierAnswers(known)], 5, True),
-    Drafters("tree of 16, earlier answer", lambda known: [*_usual(), EarlierAnswers(known)], 16),
-    Drafters("tree of 16, caller's text", lambda _: [*_usual(), CallerText()], 16, False, (CHANGED,)),
-    Drafters("tree of 32, caller's text", lambda _: [*_usual(), CallerText()], 32, False, (CHANGED,)),
+    Drafters("chain of 5, earlier answer", lambda known: [*_usual(), known.drafter()], 5, True),
+    Drafters("tree of 16, earlier answer", lambda known: [*_usual(), known.drafter()], 16),
+    Drafters("tree of 16, caller's text", lambda _: [*_usual(), callers_text()], 16, False, (CHANGED,)),
+    Drafters("tree of 32, caller's text", lambda _: [*_usual(), callers_text()], 32, False, (CHANGED,)),
 )
 TITLES: Final = ("none", LLGUIDANCE, *(one.title for one in SETS))
 GOALS: Final[dict[tuple[str, str], tuple[float, float, float]]] = {
@@ -176,7 +206,7 @@ def counted(
                 drafters = one.make(history)
                 made = [Chain(drafters)] if one.chain else drafters
                 matcher = sg.Matcher(compiled)
-                found = replay(tokens, made, facts, matcher, [1.0] * (one.nodes + 1), one.nodes)
+                found = replay(tokens, made, facts, matcher, one.nodes)
                 if found.dropped:
                     raise RuntimeError(f"{answer.name}, {spelling}, {one.title}: {found.dropped}")
                 yield Count(*about, one.title, found.tokens, found.calls, found.drafted)

@@ -17,23 +17,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import speculation_answers as answers
-from speculation_counts import CHANGED, LOOKUP, SAME, SETS, counted, facts_of
+from speculation_counts import CHANGED, LOOKUP, SAME, SETS, PromptLookup, counted, facts_of
 from speculation_models import Recorded, llama_small
 from speculation_walls import with_end
 
 import structgen as sg
 from structgen.maskbench import vocabularies
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.suffix_index import SuffixIndex
 from structgen.speculation.drafts.draft import NO_DRAFT
-from structgen.speculation.drafts.planner import plan
 from structgen.speculation.planning.speculator import Speculator
 from structgen.speculation.speculation_options import Speculation
 
 MODES: Final[dict[tuple[str, str], Callable[[str, AnswerHistory], str | Speculation]]] = {
     (SAME, "none"): lambda *_: "off",
     (SAME, "forced tokens"): lambda *_: Speculation(["forced"], nodes=64),
-    (SAME, LOOKUP): lambda *_: Speculation([SuffixIndex.prompt_lookup], nodes=10),
+    (SAME, LOOKUP): lambda *_: Speculation([PromptLookup], nodes=10),
     (SAME, "chain of 5"): lambda *_: Speculation(nodes=5, chain=True),
     (SAME, "tree of 16"): lambda *_: Speculation(nodes=16),
     (SAME, "tree of 16, earlier answer"): lambda _, known: Speculation(history=known, tenant="bench"),
@@ -59,7 +57,7 @@ class FreeRows(Speculator):
             if drafting is None or view is None:
                 found.append(NO_DRAFT)
             else:
-                found += plan([drafting.candidates(view, most)], [1.0] * (most + 1), most)
+                found.append(drafting.candidates(view, most))
         return found
 
     def ran(self, rows: int, seconds: float) -> None:

@@ -25,12 +25,12 @@ from typing import Any, Final
 
 import records
 import torch
+from speculation_counts import PromptLookup
 from speculation_models import Recorded
 from speculation_workloads import CHANGED, DUMPS, HELD_OUT, SAME, TWENTY, Item, Workload
 
 import structgen as sg
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.suffix_index import SuffixIndex
 from structgen.speculation.speculation_options import Speculation
 
 OFF, AUTO = "off", "auto"
@@ -50,7 +50,7 @@ def modes(workload: str, draft_model: str = "") -> list[Mode]:
     """Return the modes that a workload is measured in: off, auto, and explicit settings that fit it."""
     usual = [Mode(OFF, lambda *_: "off"), Mode(AUTO, lambda *_: "auto")]
     chain = Mode("chain of 5", lambda *_: Speculation(nodes=5, chain=True))
-    lookup = Mode("prompt lookup", lambda *_: Speculation([SuffixIndex.prompt_lookup], nodes=10))
+    lookup = Mode("prompt lookup", lambda *_: Speculation([PromptLookup], nodes=10))
     forced = Mode("forced tokens", lambda *_: Speculation(["forced"]))
     fitting = {
         CHANGED: [

@@ -123,7 +123,7 @@ tags: [structgen, json, information-extraction]
 
 {shape.layers} layers, width {shape.width}, heads of 64, {weights:,} weights in bfloat16 (computed in
 float32 on a CPU), vocabulary {shape.vocabulary:,}, tied embeddings. The prompt and the tokenizer:
-docs/models.md of structgen.
+docs/inside/models.md of structgen.
 
 ## Data
 Sentences made by models/data of the structgen repository from templates and word lists, from a seed; no text

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make demo` shows. docs/demo.md has the output. With --list it prints the sentences and the commands alone.
+# What `make demo` shows. docs/inside/demo.md has the output. With --list it prints the sentences and the commands alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BIN=${BIN:-.venv/bin}

@@ -1,8 +1,8 @@
-"""Run what README.md and docs/*.md show, and compare it with what they say is printed.
+"""Run what README.md, docs/*.md and docs/inside/*.md show, and compare it with what they say is printed.
 
     python scripts/pages.py                       compare all pages; exit status 1 and a diff if one differs
     python scripts/pages.py --write               write into the pages what was printed
-    python scripts/pages.py docs/demo.md --write  the same for one page (--times: also times)
+    python scripts/pages.py docs/inside/demo.md --write  the same for one page (--times: also times)
 
 A block marked `python` is executed; the unmarked block after it is its output. A block that imports structgen
 stands alone; any other goes on with the names of the block before it. An expression followed by `# -> value`
@@ -34,7 +34,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+PAGES = [
+    "README.md",
+    *(
+        str(page.relative_to(ROOT))
+        for folder in ("docs", "docs/inside")
+        for page in sorted((ROOT / folder).glob("*.md"))
+    ),
+]
 
 NOT_RUN = {
     r"python scripts/pages\.py": "it runs the pages themselves",
@@ -51,7 +58,7 @@ NOT_RUN = {
 
 SKETCHES = {
     "docs/bulk-on-ray.md": "it needs ray[data]",
-    "docs/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
+    "docs/inside/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
     "docs/serving-engines.md": "it needs a server of an engine; scripts/serving_engines.py runs it",
 }
 """Pages with blocks marked `python sketch`, and why they are not executed."""
@@ -335,7 +342,9 @@ def write(page: str, found: list[Finding], *, times: bool = False) -> None:
 def main() -> None:
     """Compare pages, or write them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("pages", nargs="*", default=PAGES, help="default: README.md and docs/*.md")
+    parser.add_argument(
+        "pages", nargs="*", default=PAGES, help="default: README.md, docs/*.md, docs/inside/*.md"
+    )
     parser.add_argument("--write", action="store_true", help="write into the pages what was printed")
     parser.add_argument("--times", action="store_true", help="with --write: also where times alone differ")
     parser.add_argument("--smollm2", action="store_true", help="run what asks SmolLM2, and nothing else")

@@ -119,22 +119,22 @@ MUTANTS = (
     Mutant(
         "texts may have one token more",
         "target.py",
-        "left = self.max_tokens - len(prefix.tokens)",
-        "left = self.max_tokens - len(prefix.tokens) + 1",
+        "left=max_tokens,",
+        "left=max_tokens + 1,",
         (LISTED,),
     ),
     Mutant(
         "texts may have one token less",
         "target.py",
-        "left = self.max_tokens - len(prefix.tokens)",
-        "left = self.max_tokens - len(prefix.tokens) - 1",
+        "left=max_tokens,",
+        "left=max_tokens - 1,",
         (LISTED,),
     ),
     Mutant(
         "two tokens before the last, only what completes the text is allowed",
         "target.py",
-        "if left == 1:",
-        "if left <= 2:",
+        "if prefix.left == 1:",
+        "if prefix.left <= 2:",
         (LISTED,),
     ),
     Mutant(
@@ -162,7 +162,7 @@ MUTANTS = (
     Mutant(
         "a checker's last word is not asked for",
         "constraints.py",
-        'return not self.final or self._call(state, "final", value.get(), _shown(value.text))',
+        'return not self.final or self._call(state, "final", read(text), _shown(text))',
         "return True",
         (LISTED,),
     ),
@@ -204,8 +204,8 @@ MUTANTS = (
     Mutant(
         "the bound at the root is left out of the weight",
         "walk.py",
-        "return walk.ended(walk.start * walk.weight)",
-        "return walk.ended(walk.weight)",
+        "return walk.ended(walk.start * walk.weight *",
+        "return walk.ended(walk.weight *",
         (LISTED,),
     ),
     Mutant(

@@ -18,8 +18,8 @@ MUTANTS = (
     Mutant(
         "branches take the budget of the whole text",
         "searches/branches.py",
-        "self.matcher.fill_mask(mask, budget=budget)",
-        "self.matcher.fill_mask(mask)",
+        "compiled.fill_within(self.state, mask, 0, budget)",
+        "compiled.fill_index(self.state, mask, 0)",
         ("test_rewarded.py::test_rollouts_are_whole_texts_within_the_budget",),
     ),
     Mutant(
@@ -77,8 +77,8 @@ MUTANTS = (
     Mutant(
         "values weigh by alpha and not by its inverse",
         "searches/valued.py",
-        "heat * (law[order] + q / how.alpha)",
-        "heat * (law[order] + q * how.alpha)",
+        "heat * (law[order] + q / self.alpha)",
+        "heat * (law[order] + q * self.alpha)",
         ("test_rewarded.py::test_the_law_is_that_of_exact_values",),
     ),
     Mutant(

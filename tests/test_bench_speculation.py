@@ -23,7 +23,6 @@ import speculation_workloads as workloads  # noqa: E402
 import torch  # noqa: E402
 from speculation_models import Recorded, random_llama  # noqa: E402
 
-from structgen.speculation.drafters.suffix_index import SuffixIndex  # noqa: E402
 from structgen.speculation.drafts.drafter import Facts  # noqa: E402
 from structgen.speculation.planning.row_trial import RowTrial  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
@@ -170,7 +169,7 @@ def test_the_engine_writes_the_recorded_answer_and_takes_the_calls_that_replay_c
     compiled = sg.compile(sg.json_schema(SCHEMA, **sg.JSON_DUMPS), tokenizer)
     engine: Any = sg.Engine(Recorded(model, [(prompt, recorded)]), tokenizer, max_rows=1)
     engine._loop._speculator = engine_counts.FreeRows()
-    how = Speculation([SuffixIndex.prompt_lookup], nodes=10)
+    how = Speculation([counts.PromptLookup], nodes=10)
     greedy = sg.Sampling(temperature=0.0)
     for speculation in ("off", how):
         (result,) = engine.generate(
@@ -180,10 +179,9 @@ def test_the_engine_writes_the_recorded_answer_and_takes_the_calls_that_replay_c
     # the first token is the prompt's pass's: replay drafts for it, the engine cannot
     view = counts.replay(
         recorded[1:],
-        [SuffixIndex.prompt_lookup()],
+        [counts.PromptLookup()],
         Facts([*prompt, recorded[0]], tokenizer),
         _behind(compiled, recorded[0]),
-        [1.0] * 11,
         10,
     )
     assert result.usage.calls == view.calls < len(recorded) - 1

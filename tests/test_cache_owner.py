@@ -216,7 +216,7 @@ def _of_another_key(path: Path, other: Path) -> None:
 def test_damaged_foreign_and_other_files_change_no_answer(
     tmp_path: Path, well: tuple[Path, list[str]], fault: Callable[[Path, Path], None]
 ) -> None:
-    """The promise of docs/cache.md, for every file that the grammars of all kinds leave."""
+    """The promise of docs/inside/cache.md, for every file that the grammars of all kinds leave."""
     masks, folder = well[1], tmp_path / "folder"
     shutil.copytree(well[0], folder)
     left = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)

@@ -115,11 +115,11 @@ def test_the_page_of_the_demo_has_the_commands_and_sentences_of_the_script() -> 
     parts = done.stdout.strip().split("\n\n")
     listed = [" ".join(re.findall(r"^# (.*)$", part, re.MULTILINE)) for part in parts]
     commands = re.findall(r"^\$ ((?:.*\\\n)*.*)$", done.stdout, re.MULTILINE)
-    page = TEXTS["docs/demo.md"]
+    page = TEXTS["docs/inside/demo.md"]
     prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
     said = [" ".join(part.split()) for part in prose.split("\n\n") if part.strip()]
     assert said[-len(listed) :] == listed
-    assert [piece.code for piece in PIECES["docs/demo.md"]] == commands
+    assert [piece.code for piece in PIECES["docs/inside/demo.md"]] == commands
 
 
 # --- scripts/pages.py itself -----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 It is a package of its own and imports nothing of structgen. It needs torch. Its kernels need Triton (`pip
 install 'structgen-toolkit[triton]'`); without Triton, torch operations compute the same, slower.
-docs/kernels.md explains layouts and has drawings of the tiles.
+docs/inside/kernels.md explains layouts and has drawings of the tiles.
 """
 
 from structgen_kernels.automata import advance

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,9 +13,6 @@ from structgen.cli.wanted_language import WantedLanguage
 from structgen.errors import StructgenError, UnsatisfiableSchema, UnsupportedError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from structgen.compilation.explanation_text import TextLine
     from structgen.compilation.grammar_explanation import GrammarExplanation
     from structgen.compilation.schema_explanation import Explanation
     from structgen.core.grammar import Grammar
@@ -44,10 +40,11 @@ def explain(
     dead end, a refusal with --openai); 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
+    from structgen.compilation.explanation_text import plain_text
     from structgen.compilation.grammar_explanation import told_of_grammar
     from structgen.compilation.schema_explanation import SHOWN_LINES, told_of_schema
-    from structgen.engine.request_options import checks
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+    from structgen.language import checks
     from structgen.schema.explaining.outline import MOST_LINES
 
     found: Grammar | None = None
@@ -85,23 +82,9 @@ def explain(
             if isinstance(explanation, structgen.GrammarExplanation)
             else told_of_schema(explanation, wanted.name, shown)
         )
-        _show(console(highlight=False), told)
-    raise typer.Exit(int(explanation.has_faults))
-
-
-def _show(console: Console, told: Iterable[TextLine]) -> None:
-    """Print an explanation: in columns and colours on a terminal, else as plain lines, unwrapped."""
-    from rich.table import Table
-    from rich.text import Text
-
-    for line in told:
-        if not console.is_terminal:
-            console.print(line.plain, soft_wrap=True, markup=False)
-        elif not line.head:
-            console.print(Text.assemble(*line.body))
+        screen = console(highlight=False)
+        if screen.is_terminal:
+            screen.print(*told, sep="\n")
         else:
-            columns = Table.grid()
-            columns.add_column(no_wrap=True)
-            columns.add_column(overflow="fold")
-            columns.add_row(Text.assemble(*line.head), Text.assemble(*line.body))
-            console.print(columns)
+            echo(plain_text(told))
+    raise typer.Exit(int(explanation.has_faults))

@@ -43,7 +43,7 @@ def sample(given: Given) -> None:
     Ctrl-C.
     """
     # start-up time: numpy
-    from structgen.engine.request_options.checks import OneOf
+    from structgen.language.checks import OneOf
     from structgen.sampling.sample import SampleSettings
 
     wanted = WantedTexts(given)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.output import WIDTH, echo, echo_fact, echo_json, refuse
+from structgen.cli.output import WIDTH, console, echo, echo_fact, echo_json, refuse
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
-    from structgen.sampling.report import DrawsReport, Estimate, FieldShares, TokenPosition
+    from structgen.sampling.report import DrawsReport, TokenPosition
 
 
 def sample_report(
@@ -49,13 +49,14 @@ def sample_report(
     """
     try:
         from structgen.sampling.report import report
-        from structgen.sampling.report_page import write_page
+        from structgen.sampling.report_page import page_of
         from structgen.sampling.samples import Samples
+        from structgen.system.html_pages import write_page
 
         others = None if masked is None else Samples.from_jsonl(masked)
         found = report(Samples.from_jsonl(file), false_accepts, others)
         if html is not None:
-            write_page(found, html)
+            write_page(html, page_of(found))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     if as_json:
@@ -65,60 +66,74 @@ def sample_report(
 
 
 def _tell(found: DrawsReport) -> None:
-    """Print the table."""
+    """Print the tables."""
+    from structgen.system.html_pages import percent  # start-up: numpy
+
     for name, said in found.samples.facts():
         echo_fact(name, said)
     if found.divergence is not None:
-        echo_fact("KL(target || masked)", f"{_shown(found.divergence, '.4f')} nats")
+        echo_fact("KL(target || masked)", f"{found.divergence.told('{:.4f}'.format)} nats")
     if found.ceiling is not None:
-        reached, right = found.ceiling.reached, found.ceiling.right
+        reached, right = found.ceiling.right_given_accepted, found.ceiling.right
         said = "none: less than that share of the model's texts is accepted at all"
         if reached is not None and right is not None:
-            said = f"{_shown(reached, '.1%')} right, given accepted, where {_shown(right, '.1%')} are right"
+            said = f"{reached.told()} right, given accepted, where {right.told()} are right"
         echo_fact("ceiling", said)
-    if found.positions:
-        _tell_removed(found.positions)
+    _tell_removed(found.positions)
     for field in found.fields:
-        _tell_field(field)
+        has_masked = any(one.masked is not None for one in field.values)
+        _table(
+            field.field,
+            ("share", *["under masking"] * has_masked, "value"),
+            [
+                (
+                    one.share.told(),
+                    *[percent(one.masked.value) if one.masked else ""] * has_masked,
+                    str(one.value),
+                )
+                for one in field.values
+            ],
+        )
+        if field.distinct > len(field.values):
+            echo(f"and {field.distinct - len(field.values):,} other values")
+        if field.mean is not None and field.distinct > 1:
+            echo(f"mean {field.mean.told('{:,.4g}'.format)}")
     if found.fields_left_out:
         echo(f"\n{found.fields_left_out:,} more fields")
 
 
 def _tell_removed(positions: Sequence[TokenPosition]) -> None:
     """Print the tokens at which the grammar removes the most mass."""
-    from structgen.sampling.report import NOTHING  # start-up: of the samplers
+    from structgen.system.html_pages import NOTHING, percent  # start-up: numpy
 
     worst = sorted(positions, key=lambda one: -one.removed.value * one.reached)[:5]
     worst = [one for one in worst if one.removed.value >= NOTHING]
-    if not worst:
+    if positions and not worst:
         echo(f"\nThe grammar removes less than {NOTHING:.2%} of the model's mass at each token.")
-        return
-    echo("\nmass that the grammar removes, at the tokens that lose the most")
-    echo(f"  {'token':>5}  {'removed (95 % interval)':<32}  share of the texts that come so far")
-    for one in sorted(worst, key=lambda one: one.index):
-        echo(f"  {one.index + 1:>5}  {_shown(one.removed, '.1%'):<32}  {one.reached:.1%}")
+    if worst:
+        _table(
+            "mass that the grammar removes, at the tokens that lose the most",
+            ("token", "removed", "texts that come so far"),
+            [
+                (
+                    str(one.position + 1),
+                    one.removed.told(),
+                    percent(one.reached),
+                )
+                for one in sorted(worst, key=lambda one: one.position)
+            ],
+        )
 
 
-def _tell_field(field: FieldShares) -> None:
-    """Print the shares of a field's values, and those under masking where they are known."""
-    has_masked = any(one is not None for one in field.masked)
-    echo(f"\n{field.name}")
-    echo(f"  {'share (95 % interval)':<27}{'under masking  ' if has_masked else ''}value")
-    room = WIDTH - (44 if has_masked else 29)
-    for value, masked in zip(field.top, field.masked, strict=True):
-        share = f"{_share(value.share):>7} ({_share(value.low)} to {_share(value.high)})"
-        other = f"{'' if masked is None else _share(masked.value):<15}" if has_masked else ""
-        said = str(value.value)
-        echo(f"  {share:<27}{other}{said if len(said) <= room else said[: room - 3] + '...'}")
-    if field.distinct > len(field.top):
-        echo(f"  and {field.distinct - len(field.top):,} other values")
-    if field.mean is not None and field.distinct > 1:
-        echo(f"  mean {_shown(field.mean, '.4g')}")
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of at most 80 columns: the last one is cut."""
+    from rich.table import Table
+    from rich.text import Text
 
-
-def _share(share: float) -> str:
-    return "< 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
-
-
-def _shown(one: Estimate, form: str) -> str:
-    return f"{one.value:{form}} (95 %: {one.low:{form}} to {one.high:{form}})"
+    table = Table(box=None, pad_edge=False)
+    for name, *cells in zip(columns, *rows, strict=True):
+        widest = 0 if name == columns[-1] else max(map(len, (name, *cells)))
+        table.add_column(name, no_wrap=True, min_width=widest)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console(highlight=False).print(Text(f"\n{title}"), table, width=WIDTH)

@@ -50,7 +50,7 @@ def serve(
             cure="pip install 'structgen-toolkit[serve]'",
         ) from None
     from structgen.engine import Engine
-    from structgen.engine.request_options import checks
+    from structgen.language import checks
     from structgen.serving.served_model import ServedModel
     from structgen.serving.server_options import ServerOptions, read_keys
 

@@ -36,7 +36,7 @@ class WantedLanguage:
         """Raise OptionError for options that exclude one another."""
         # start-up time: numpy
         from structgen.cli.flag_exclusions import OF_FLAGS
-        from structgen.engine.request_options.contradictions import refuse
+        from structgen.engine.contradictions import refuse
 
         refuse(OF_FLAGS, self.given)
 

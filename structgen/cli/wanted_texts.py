@@ -43,7 +43,7 @@ class WantedTexts(WantedLanguage):
     @property
     def attempts(self) -> int:
         """How often a text is asked for that a type's validators refuse."""
-        from structgen.engine.request_options import checks
+        from structgen.language import checks
 
         return checks.whole("attempts", self.given.get("attempts", 3), 1)
 

@@ -34,7 +34,7 @@ def warmup(given: Given) -> None:
     Exit status: 0 done; 2 the tokenizer, the grammar or a text cannot be read, or the grammar rejects a text.
     """
     import structgen
-    from structgen.engine.request_options import checks
+    from structgen.language import checks
     from structgen.tokens.tokenizer import byte_tokenizer
 
     begun = time.perf_counter()

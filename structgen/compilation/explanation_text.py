@@ -1,55 +1,37 @@
-"""Lines of an explanation: what `structgen explain` and `print(sg.explain(grammar))` print."""
+"""Parts of an explanation: what `structgen explain` and `print(sg.explain(grammar))` print, by rich."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from io import StringIO
+from typing import Final
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.text import Text
 
 from structgen.printable import named_bytes
 
-_MOST_LISTED = 50
+_MOST_LISTED: Final = 50
 """Findings of one sort that are listed."""
-_SHORTEST = 2_000
+_SHORTEST: Final = 2_000
 """Characters of the shortest text that are printed."""
-
-StyledText: TypeAlias = tuple[str, str]
-"""Text, and the style that a terminal may give it."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextLine:
-    """A line of two columns: a terminal wraps the second beside the first."""
-
-    head: tuple[StyledText, ...]
-    body: tuple[StyledText, ...]
-
-    @property
-    def plain(self) -> str:
-        """The line without styles."""
-        return "".join(text for text, _style in (*self.head, *self.body)).rstrip()
-
-
-def line(*body: StyledText, left: int = 0) -> TextLine:
-    """Return a line with so many blanks before it."""
-    return TextLine(((" " * left, ""),) if left else (), body)
 
 
 def section(
-    title: str, rows: Sequence[TextLine], style: str = "bold", most: int = _MOST_LISTED
-) -> Iterator[TextLine]:
-    """Yield a title and at most `most` of some lines below it; nothing where there are no lines."""
+    title: str, rows: Sequence[Text], style: str = "bold", most: int = _MOST_LISTED
+) -> Iterator[RenderableType]:
+    """Yield a title and at most `most` of some rows below it; nothing where there are no rows."""
     if rows:
-        yield line()
-        yield line((title, style))
-        yield from rows[:most]
+        yield Text(f"\n{title}", style)
+        yield from (Padding(row, (0, 0, 0, 2), expand=False) for row in rows[:most])
     if len(rows) > most:
-        yield line((f"and {len(rows) - most:,} more (--json has all)", "dim"), left=2)
+        yield Text(f"  and {len(rows) - most:,} more (--json has all)", "dim")
 
 
-def indented(texts: Iterable[str]) -> list[TextLine]:
-    """Return texts as the lines of a section; a text of several lines is several."""
-    return [line((one, ""), left=2) for text in texts for one in text.split("\n")]
+def rows_of(texts: Iterable[str]) -> list[Text]:
+    """Return texts as the rows of a section; a text of several lines is several."""
+    return [Text(one) for text in texts for one in text.split("\n")]
 
 
 def shortened(text: str) -> str:
@@ -57,12 +39,14 @@ def shortened(text: str) -> str:
     return text if len(text) <= _SHORTEST else text[:_SHORTEST] + " …"
 
 
-def missing(some: Sequence[int]) -> Iterator[TextLine]:
+def missing(some: Sequence[int]) -> Iterator[RenderableType]:
     """Yield what is said of the bytes that no token of a vocabulary writes."""
     title = "Bytes that no token writes by itself: texts have none of them but inside longer tokens"
-    yield from section(title, indented([named_bytes(some)] * bool(some)))
+    yield from section(title, rows_of([named_bytes(some)] * bool(some)))
 
 
-def plain_text(lines: Iterable[TextLine]) -> str:
-    """Return the lines as text, not wrapped."""
-    return "\n".join(one.plain for one in lines)
+def plain_text(parts: Iterable[RenderableType]) -> str:
+    """Return an explanation as text, not wrapped."""
+    out, no_wrap = StringIO(), 1_000_000
+    Console(file=out, width=no_wrap, color_system=None, highlight=False, emoji=False).print(*parts, sep="\n")
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))

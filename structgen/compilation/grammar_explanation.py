@@ -8,15 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
 
-from structgen.compilation.explanation_text import (
-    TextLine,
-    indented,
-    line,
-    missing,
-    plain_text,
-    section,
-    shortened,
-)
+from rich.console import RenderableType
+from rich.text import Text
+
+from structgen.compilation.explanation_text import missing, plain_text, rows_of, section, shortened
 from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.language.remarks import NO_REMARKS, Conflict
 from structgen.lark_grammars.bound.bound_lark import BoundLark
@@ -101,16 +96,13 @@ class GrammarExplanation:
         return asdict(self)
 
 
-def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator[TextLine]:
+def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator[RenderableType]:
     """Yield what is said of a grammar of texts. `name`: of its file, if any."""
     costs, shortest = explanation.costs, explanation.shortest
-    head = [(name, "bold"), (": ", "")] if name else []
-    yield line(*head, (explanation.kind, ""))
+    yield Text.assemble((name, "bold"), ": " * bool(name), explanation.kind)
     if costs.rules:
         lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
-        yield line(
-            (f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer if costs.contexts else ''}", "")
-        )
+        yield Text(f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer if costs.contexts else ''}")
     conflicts = []
     for conflict in explanation.conflicts:
         conflicts += [
@@ -118,7 +110,7 @@ def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator
             *(f"    {one}" for one in conflict.kept),
         ]
         conflicts += ["  and does not reduce by", *(f"    {one}" for one in conflict.dropped)]
-    yield from section("Conflicts that lark resolves", indented(conflicts), most=_MOST_OF_CONFLICTS)
+    yield from section("Conflicts that lark resolves", rows_of(conflicts), most=_MOST_OF_CONFLICTS)
     never_win = [
         f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}"
         for one in explanation.beaten
@@ -130,18 +122,17 @@ def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator
         ("Terminals that never come: they are declared, and nothing makes them", explanation.never_made),
         ("Terminals that can never win", never_win),
     ):
-        yield from section(title, indented(found))
+        yield from section(title, rows_of(found))
     yield from missing(explanation.missing_bytes)
     if shortest is None:
-        yield line()
-        yield line(("It accepts no text.", ""))
+        yield Text("\nIt accepts no text.")
     else:
         size = f"{len(shortest.encode()):,} bytes"
-        yield from section(f"A shortest text ({size})", indented([repr(shortened(shortest))]))
-    sentences = indented(map(repr, explanation.sentences))
+        yield from section(f"A shortest text ({size})", rows_of([repr(shortened(shortest))]))
+    sentences = rows_of(map(repr, explanation.sentences))
     yield from section("Random texts", sentences, most=len(sentences))
     took = f"{costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
-    yield from section("What it costs", indented([took]))
+    yield from section("What it costs", rows_of([took]))
 
 
 def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:

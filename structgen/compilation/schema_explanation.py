@@ -6,15 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from structgen.compilation.explanation_text import (
-    TextLine,
-    indented,
-    line,
-    missing,
-    plain_text,
-    section,
-    shortened,
-)
+from rich.console import RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from structgen.compilation.explanation_text import missing, plain_text, rows_of, section, shortened
 from structgen.printable import printable
 from structgen.schema.explaining.impossible import Impossible
 from structgen.schema.explaining.keyword_report import KeywordReport
@@ -94,23 +90,26 @@ class Explanation:
         }
 
 
-def told_of_schema(explained: Explanation, name: str = "", most: int = SHOWN_LINES) -> Iterator[TextLine]:
+def told_of_schema(
+    explained: Explanation, name: str = "", most: int = SHOWN_LINES
+) -> Iterator[RenderableType]:
     """Yield what is said of a schema, at most `most` lines of its outline. `name`: of its file, if any."""
     report, costs, smallest = explained.report, explained.costs, explained.smallest
-    head = [(name, "bold"), (": ", "")] if name else []
-    yield line(*head, (f"JSON Schema draft {report.draft}", ""))
+    yield Text.assemble((name, "bold"), ": " * bool(name), f"JSON Schema draft {report.draft}")
     policies = report.to_json()["policies"]
     # a caller's formats by name: their patterns fill a screen
     policies["custom_formats"] = "|".join(dict(policies["custom_formats"]))
     shown = ", ".join(
         f"{option}={value}" for option, value in policies.items() if value not in (None, "", ())
     )
-    yield line((f"under {shown}", "dim"))
+    yield Text(f"under {shown}", "dim")
 
     lines = explained.outline.lines
-    yield from section("A document is", list(_tree(lines[:most])), most=most)
+    if lines:
+        yield Text("\nA document is", "bold")
+        yield _tree(lines[:most])
     if len(lines) > most:
-        yield line((f"and {len(lines) - most:,} more lines (--lines)", "dim"))
+        yield Text(f"and {len(lines) - most:,} more lines (--lines)", "dim")
 
     never = [_at(part.pointer, f"{part.what}: {part.why}") for part in explained.impossible]
     yield from section("What can never hold", never, "bold red")
@@ -119,7 +118,7 @@ def told_of_schema(explained: Explanation, name: str = "", most: int = SHOWN_LIN
     refused = [_at(one.pointer, one.why) for one in explained.openai]
     yield from section("What a server for OpenAI's strict structured outputs refuses", refused, "bold red")
     if not explained.complete:
-        yield line(("The schema is larger than what was searched for parts that cannot hold.", "yellow"))
+        yield Text("The schema is larger than what was searched for parts that cannot hold.", "yellow")
 
     idle: dict[str, list[str]] = {}
     for finding in (*report.annotations, *report.redundant):
@@ -129,43 +128,49 @@ def told_of_schema(explained: Explanation, name: str = "", most: int = SHOWN_LIN
     for words, pointers in idle.items():
         more = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
         rows.append(_at(", ".join(pointers[:3]) + more, words))
-    yield from section("What says nothing here", [*indented(report.notes), *rows])
+    yield from section("What says nothing here", [*rows_of(report.notes), *rows])
     plain = sorted({one.keyword for one in report.annotations if not one.why})
     if plain:
-        yield line((f"Annotations: {', '.join(plain)}", "dim"))
+        yield Text(f"Annotations: {', '.join(plain)}", "dim")
 
     yield from missing(explained.missing_bytes)
     size = f"{len(smallest.encode()):,} bytes"
-    written = indented([shortened(smallest)])
+    written = rows_of([shortened(smallest)])
     yield from section(f"The smallest one ({size})", written, most=len(written))
     several = "s" * (costs.subschemas != 1)
     took = (
         f"{costs.subschemas:,} subschema{several}, {costs.compile_ms:.1f} ms to compile, "
         f"{costs.table_bytes / 1024:,.0f} KiB of tables for its first masks"
     )
-    yield from section("What it costs", indented([took]))
+    yield from section("What it costs", rows_of([took]))
 
 
-def _at(pointer: str, words: str = "") -> TextLine:
-    return line((pointer, "cyan"), (f"  {words}", ""), left=2)
+def _at(pointer: str, words: str = "") -> Text:
+    return Text.assemble((pointer, "cyan"), f"  {words}")
 
 
-def _tree(lines: Sequence[Line]) -> Iterator[TextLine]:
-    """Yield the lines of an outline, each behind the branches of the tree, of at most _LEVELS levels."""
-    labels = [_label(one) + "?" * (one.need == "optional") for one in lines]
-    guides = list(_guides(lines))
-    longest = max((len(guide) + len(label) for guide, label in zip(guides, labels, strict=True)), default=0)
-    width = min(longest, _LABEL)
-    for one, guide, label in zip(lines, guides, labels, strict=True):
+def _tree(lines: Sequence[Line]) -> Tree:
+    """Return the lines of an outline as a tree, of at most _LEVELS levels."""
+    depths = [min(one.depth, _LEVELS) for one in lines]
+    labels = [
+        f"(level {one.depth}) " * (one.depth > _LEVELS) + _label(one) + "?" * (one.need == "optional")
+        for one in lines
+    ]
+    # rich draws four columns before a line for each level
+    rooms = [4 * depth + len(label) for depth, label in zip(depths, labels, strict=True)]
+    width = min(max(rooms, default=0), _LABEL)
+    above: list[Tree] = []
+    for one, depth, label, room in zip(lines, depths, labels, rooms, strict=True):
         style = "dim" if one.need == "never" else "italic" if not one.label and one.parent >= 0 else ""
         what = "never" if one.need == "never" else one.what
         if one.same_as >= 0:
             what += f", as {' of '.join(_path(lines[one.same_as], lines)) or 'the document'}"
         more = ", …" if len(one.sources) > 2 else ""
         source = f"  ({', '.join(one.sources[:2])}{more})" if one.sources else ""
-        gap = " " * (width - len(guide) - len(label)) + "  "
-        head = ((guide, "dim"), (label, _NEED_STYLES[one.need]), (gap, ""))
-        yield TextLine(head, ((what, style), (source, "dim")))
+        gap = " " * (width - room) + "  "
+        text = Text.assemble((label, _NEED_STYLES[one.need]), gap, (what, style), (source, "dim"))
+        above[depth:] = [above[depth - 1].add(text) if depth else Tree(text, guide_style="dim")]
+    return above[0]
 
 
 def _label(one: Line) -> str:
@@ -180,19 +185,3 @@ def _path(one: Line, lines: Sequence[Line]) -> Iterator[str]:
             told += 1
             yield _label(one)
         one = lines[one.parent]
-
-
-def _guides(lines: Sequence[Line]) -> Iterator[str]:
-    """Yield what is drawn before each line."""
-    last = {line.parent: index for index, line in enumerate(lines)}
-    going: list[bool] = []
-    for index, one in enumerate(lines):
-        if one.parent < 0:
-            yield ""
-            continue
-        ends = last[one.parent] == index
-        del going[one.depth - 1 :]
-        above = "".join("│  " if more else "   " for more in going[:_LEVELS])
-        deep = f"(level {one.depth}) " if one.depth > _LEVELS else ""
-        yield above + ("└─ " if ends else "├─ ") + deep
-        going.append(not ends)

@@ -7,7 +7,7 @@ for other logits, with Triton kernels on a GPU and torch operations elsewhere. B
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
-from structgen_kernels import masked_sample
-from structgen_kernels.reference import draw, filtered, position_keys, sample_key
+from structgen_kernels import apply_mask_, masked_sample
+from structgen_kernels.reference import NEVER, allowed_of, draw, filtered, position_keys, sample_key
 from torch import Tensor
 
 from structgen.engine.drawing import draw_along
@@ -24,7 +24,6 @@ from structgen.engine.guesses import Guesses
 from structgen.engine.requests import Sampling
 from structgen.engine.strategies.row_law import RowLaw
 
-NEVER = float("-inf")
 BANNED = -1e30
 """Added to the logit of a banned token: finite, so that no sum is NaN."""
 Words: TypeAlias = npt.NDArray[np.int32]
@@ -211,17 +210,27 @@ def _adjusted(
 
 def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
     """Return logits [V] with the penalties and biases of a row."""
-    how, logits = row.sampling, raw.astype(np.float64)
+    scores = raw.astype(np.float64)
+    _penalise(scores, row, lambda numbers: numbers, np.where)
+    return scores
+
+
+def _penalise(
+    scores: Any, row: ChoiceRow, there: Callable[[npt.NDArray[Any]], Any], where: Callable[..., Any]
+) -> None:
+    """Change scores [V] in float64, an array or a tensor, by the penalties and biases of a row. `there`
+    brings an array to where they are; `where` is their library's."""
+    how = row.sampling
     if how.repetition_penalty != 1.0:
-        seen = np.unique(np.array([*row.prompt, *row.text], np.int64))
-        old = logits[seen]
-        logits[seen] = np.where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
+        seen = there(np.unique(np.array([*row.prompt, *row.text], np.int64)))
+        old = scores[seen]
+        scores[seen] = where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
     if (how.presence_penalty or how.frequency_penalty) and row.text:
         ids, counts = np.unique(np.array(row.text, np.int64), return_counts=True)
-        logits[ids] -= how.presence_penalty + how.frequency_penalty * counts
+        scores[there(ids)] -= there(how.presence_penalty + how.frequency_penalty * counts)
     changed, amounts = row.biases()
-    logits[changed] += amounts
-    return logits
+    if changed:
+        scores[there(np.array(changed, np.int64))] += there(np.array(amounts, np.float64))
 
 
 def with_laws(
@@ -248,78 +257,71 @@ def with_laws(
 # --- on any device ------------------------------------------------------------------------------------------
 
 
-def allowed_of(mask: Tensor, size: int) -> Tensor:
-    """Return the bits of a mask as bool [rows, size]. The mask is int32 [rows, words] on the device of the
-    logits."""
-    bits = torch.arange(32, dtype=torch.int32, device=mask.device)
-    allowed = ((mask.unsqueeze(-1) >> bits) & 1).ne(0).flatten(1)[:, :size]
-    return torch.nn.functional.pad(allowed, (0, size - allowed.shape[1]))
-
-
 def choose_anywhere(
     logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow], places: Sequence[int] | None = None
 ) -> Chosen:
     """Choose as `choose` does, on any device, for the rows `places` of the logits (None: all rows).
 
-    Cost on a GPU: one read of the logits; three if a row has a filter; about twenty more passes for a row
+    Cost on a GPU: one read of the logits; three if a row has a filter; about twenty more passes for rows
     with penalties.
     """
-    device = logits.device
     every = list(range(len(logits)))
     at = every if places is None else list(places)
     raw = logits if at == every else logits[at]
-    options = torch.tensor([row.options for row in rows], dtype=torch.float64).reshape(len(rows), 4)
-    heat, top_p, min_p, top_k = options.unbind(-1)
+    words = None if mask is None else torch.from_numpy(np.ascontiguousarray(mask)).to(logits.device)
+    heat, top_p, min_p, top_k = _columns(rows)
     filters: dict[str, Tensor] = {}
     if any(row.is_filtered for row in rows):
         filters = {"top_k": top_k.long(), "top_p": top_p, "min_p": min_p}
     keys = torch.tensor([row.stream for row in rows], dtype=torch.int64)
     position = torch.tensor([row.position for row in rows], dtype=torch.int64)
-    words = None if mask is None else torch.from_numpy(np.ascontiguousarray(mask)).to(device)
-    found = masked_sample(raw, words, temperature=heat, seed=keys, position=position, **filters)
-    likeliest = found.likeliest.clamp(min=0)
-    faulty = found.tokens < 0
-    tokens = torch.where(faulty, likeliest, found.tokens)
-    for i, row in enumerate(rows):
-        if row.is_penalised:
-            one = slice(i, i + 1)
-            tokens[i] = _penalised_token(raw[i], None if words is None else words[one], row, options[one])
-    taken = raw.gather(1, tokens.unsqueeze(1)).squeeze(1).double()
-    left = found.log_z_allowed
-    removed = (-torch.expm1(left - found.log_z)).clamp(0, 1) + 0.0
-    figures = torch.stack((taken - found.log_z, taken - left, removed)).masked_fill(faulty, float("nan"))
-    chosen, sizes, wanted, faults = torch.stack((tokens, found.allowed, likeliest, faulty.long())).tolist()
-    logprob, constrained, shares = figures.tolist()
-    ends = list(range(1, len(rows) + 1))
-    told = Chosen(chosen, logprob, constrained, shares, sizes, wanted, faults, at, ends)
-    return with_laws(told, logits, mask, rows, at, range(len(rows)))
+    figures = figures_of(raw, mask=words, temperature=heat, seed=keys, position=position, **filters)
+    if some := [i for i, row in enumerate(rows) if row.is_penalised]:
+        own = raw[some].float()
+        own = own if words is None else apply_mask_(own, words[some])
+        draw_penalised(figures, some, own, [rows[i] for i in some])
+    return with_laws(chosen_of(figures, at), logits, mask, rows, at, range(len(rows)))
 
 
-def _penalised_token(raw: Tensor, mask: Tensor | None, row: ChoiceRow, options: Tensor) -> Tensor:
-    """Return the token of a row with penalties, computed in float64; an arbitrary one if none is possible."""
-    scores = raw.float().double()
-    if mask is not None:
-        scores.masked_fill_(~allowed_of(mask, len(scores))[0], NEVER)
-    _penalise(scores, row)
-    heat, top_p, min_p, top_k = options.to(raw.device).unbind(-1)
-    seeds, positions = (
-        torch.tensor([one], dtype=torch.int64, device=raw.device) for one in (row.stream, row.position)
+def _columns(rows: Sequence[ChoiceRow]) -> Sequence[Tensor]:
+    """Return the options of rows: temperatures, top_p, min_p and top_k, all float64."""
+    return list(torch.tensor([row.options for row in rows], dtype=torch.float64).reshape(-1, 4).T)
+
+
+def figures_of(logits: Tensor, **options: Any) -> Tensor:
+    """Return float64 [6, n] of `masked_sample`: the token (-1 for a faulty row), log Z over all tokens, log Z
+    over the allowed ones, the token's log-probability, the number of allowed tokens, and the likeliest token
+    of all."""
+    found = masked_sample(logits, **options)
+    parts = found.tokens, found.log_z, found.log_z_allowed, found.log_probs, found.allowed, found.likeliest
+    return torch.stack([part.double() for part in parts])
+
+
+def draw_penalised(figures: Tensor, some: Sequence[int], logits: Tensor, rows: Sequence[ChoiceRow]) -> None:
+    """Write into the columns `some` of figures the tokens of rows with penalties, drawn in float64. `logits`
+    are the float32 logits of these rows under their masks; all other figures stay those of before."""
+    at, heat, top_p, min_p, top_k = (
+        column.to(logits.device) for column in (torch.tensor(list(some)), *_columns(rows))
     )
-    kept = filtered(scores[None], heat, top_k.long(), top_p, min_p)
-    return draw(kept, heat, position_keys(seeds, positions))[0]
+    noise = torch.tensor([(row.stream, row.position) for row in rows], device=logits.device)
+    scores = logits.double()
+    for one, row in zip(scores, rows, strict=True):
+        _penalise(one, row, lambda numbers: torch.from_numpy(numbers).to(logits.device), torch.where)
+    scores = filtered(scores, heat, top_k.long(), top_p, min_p)
+    tokens = draw(scores, heat, position_keys(*noise.unbind(-1)))
+    figures[0, at] = torch.where(figures[0, at] < 0, -1.0, tokens.double())
+    figures[3, at] = logits.gather(1, tokens[:, None]).squeeze(1).double() - figures[1, at]
 
 
-def _penalise(logits: Tensor, row: ChoiceRow) -> None:
-    how = row.sampling
-    if how.repetition_penalty != 1.0:
-        seen = torch.tensor(sorted({*row.prompt, *row.text}), device=logits.device)
-        if len(seen):
-            old = logits[seen]
-            logits[seen] = torch.where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
-    if (how.presence_penalty or how.frequency_penalty) and row.text:
-        ids, counts = torch.unique(torch.tensor(list(row.text), device=logits.device), return_counts=True)
-        logits[ids] -= how.presence_penalty + how.frequency_penalty * counts
-    changed, amounts = row.biases()
-    if changed:
-        at = torch.tensor(changed, device=logits.device)
-        logits[at] += torch.tensor(amounts, device=logits.device, dtype=logits.dtype)
+def chosen_of(figures: Tensor, places: Sequence[int]) -> Chosen:
+    """Return the choices that figures say, one token a row. It waits for the device, once."""
+    token, whole, left, logprob, allowed, likeliest = figures.cpu().numpy()
+    faulty, wanted = token < 0, likeliest.clip(min=0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        removed = (-np.expm1(left - whole)).clip(0.0, 1.0) + 0.0
+        shares = np.where(faulty, np.nan, (logprob, logprob + whole - left, removed))
+    numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty)).astype(np.int64)
+    logprobs, constrained, lost = shares.tolist()
+    tokens, sizes, likeliest, faults = numbers.tolist()
+    ends = list(range(1, len(places) + 1))
+    return Chosen(tokens, logprobs, constrained, lost, sizes, likeliest, faults, list(places), ends)

@@ -13,15 +13,14 @@ step then writes its inputs and replays the graph.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
-from structgen_kernels import masked_sample
+from structgen_kernels import apply_store_mask_
 from torch import Tensor
 
-from structgen.engine.choice import ChoiceRow, Chosen, _penalise
+from structgen.engine.choice import ChoiceRow, Chosen, chosen_of, draw_penalised, figures_of
 from structgen.engine.cuda_graphs import Graphs, bucket
 from structgen.engine.device_masks import Choices, DeviceMasks
 
@@ -52,8 +51,7 @@ class DeviceChoice:
         `lines[i]`.
 
         `stays`: the logits have the same address in each step of as many texts, with space for the next power
-        of two of rows. A text's penalties are applied first. Cost: that of `masked_sample`; with penalties
-        twice that, and a copy of the logits.
+        of two of rows. Cost: that of `masked_sample`; twenty more passes over the rows with penalties.
         """
         masks, count, every = self._masks, len(rows), list(range(len(rows)))
         masks.wait()
@@ -65,16 +63,18 @@ class DeviceChoice:
             else:
                 at = _index(places, logits) if list(places) != every or len(logits) != count else None
                 which = slice(count) if in_order else _index(lines, logits)
-                figures = _figures(logits, at, self._options(Choices(*(part[which] for part in choices))))
+                figures = figures_of(
+                    logits, rows=at, **self._options(Choices(*(part[which] for part in choices)))
+                )
             some = [i for i, row in enumerate(rows) if row.is_penalised]
             if some:
-                own = Choices(*(part[_index([lines[i] for i in some], logits)] for part in choices))
-                own_rows = _index([places[i] for i in some], logits)
+                own = choices.indices[_index([lines[i] for i in some], logits)]
+                own_logits = logits[_index([places[i] for i in some], logits)].float()
+                if masks.is_masked:
+                    apply_store_mask_(own_logits, masks.table.rows, own, masks.overlays)
                 figures = figures.clone()
-                figures[:, _index(some, logits)] = _figures_after_penalties(
-                    logits[own_rows], [rows[i] for i in some], self._options(own)
-                )
-        return _chosen(figures, places)
+                draw_penalised(figures, some, own_logits, [rows[i] for i in some])
+        return chosen_of(figures, places)
 
     def _options(self, choices: Choices) -> _Options:
         """Return the options of the draw. Filters and masks are left out if no row has one."""
@@ -101,52 +101,8 @@ class DeviceChoice:
         key = count, masks.is_filtered, masks.is_masked, logits.data_ptr()
         wide = logits.as_strided((count, logits.shape[1]), logits.stride())
         options = self._options(Choices(*(part[:count] for part in masks.choices)))
-        return self._graphs.run(key, lambda: _figures(wide, None, options))
+        return self._graphs.run(key, lambda: figures_of(wide, **options))
 
 
 def _index(numbers: Sequence[int], like: Tensor) -> Tensor:
     return torch.tensor(list(numbers), dtype=torch.int64).to(like.device, non_blocking=True)
-
-
-def _figures(logits: Tensor, at: Tensor | None, options: _Options) -> Tensor:
-    """Return float64 [6, n] for the rows `at` of the logits (None: all): the token, log Z over all tokens,
-    log Z over the allowed ones, the token's log-probability, the number of allowed tokens, and the likeliest
-    token of all."""
-    found = masked_sample(logits, rows=at, **options)
-    parts = found.tokens, found.log_z, found.log_z_allowed, found.log_probs, found.allowed, found.likeliest
-    return torch.stack([part.double() for part in parts])
-
-
-def _figures_after_penalties(logits: Tensor, rows: Sequence[ChoiceRow], options: _Options) -> Tensor:
-    """Return the same figures, with a token drawn from the logits after penalties. The figures themselves are
-    from the logits before penalties."""
-    scores = logits.float().clone()
-    for score, row in zip(scores, rows, strict=True):
-        if row.is_penalised:
-            _penalise(score, row)
-    figures = _figures(logits, None, {**options, "temperature": 0.0})
-    tokens = masked_sample(scores, **options).tokens
-    taken = logits[torch.arange(len(tokens), device=logits.device), tokens.clamp(min=0)]
-    figures[0], figures[3] = tokens, taken.double() - figures[1]
-    return figures
-
-
-def _chosen(figures: Tensor, places: Sequence[int]) -> Chosen:
-    tokens, every, some, logprob, allowed, likeliest = figures.tolist()
-    return Chosen(
-        [int(token) for token in tokens],
-        logprob,
-        [share + whole - left for share, whole, left in zip(logprob, every, some, strict=True)],
-        [_removed(left, whole) for left, whole in zip(some, every, strict=True)],
-        [int(count) for count in allowed],
-        [int(token) for token in likeliest],
-        [int(token < 0) for token in tokens],
-        list(places),
-        list(range(1, len(places) + 1)),
-    )
-
-
-def _removed(some: float, every: float) -> float:
-    """Return the probability mass of the tokens that are not allowed, from two log-sums."""
-    share = -math.expm1(some - every)
-    return share if math.isnan(share) else min(max(share, 0.0), 1.0) + 0.0

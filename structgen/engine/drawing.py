@@ -13,7 +13,7 @@ the leading ones of their uniform number.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,32 @@ TEMPERATURE, TOP_P, MIN_P, TOP_K = range(4)
 TOP, SUM, ALLOWED_TOP, ALLOWED_SUM = range(4)
 """Rows of a tile's numbers: the maximum logit, the sum of e^(logit - maximum), and both for the allowed
 tokens. The maximum is minus infinity if no token is possible."""
+
+
+class Row(NamedTuple):
+    """What a token is chosen from: logits, a mask (empty: all are allowed), the logits after penalties if
+    there are any, the key of the noise, and the options."""
+
+    raw: Array
+    words: Array
+    scores: Array
+    has_scores: bool
+    key: Any
+    how: Array
+
+
+class DrawScratch(NamedTuple):
+    """Memory for one row after another: of a tile, in single precision twice and in double; the numbers of
+    all tiles; the mask that filters leave; candidates and their scores."""
+
+    part: Array
+    logits: Array
+    scores: Array
+    tiles: Array
+    kept: Array
+    ids: Array
+    found: Array
+
 
 _LN2 = math.log(2.0)
 _EVERY = np.int32(-1)
@@ -347,8 +373,9 @@ def allowed_sum(
 
 
 @jit
-def sum_tiles(raw: Array, words: Array, part: Array, these: Array, tiles: Array) -> Any:
+def sum_tiles(row: Row, scratch: DrawScratch) -> Any:
     """Write the numbers of each tile of a row of logits; return the number of allowed tokens."""
+    raw, words, part, tiles = row.raw, row.words, scratch.part, scratch.tiles
     size, count = len(raw), 0
     for tile in range(tiles.shape[1]):
         start = tile * TILE
@@ -376,7 +403,7 @@ def sum_tiles(raw: Array, words: Array, part: Array, these: Array, tiles: Array)
             tiles[ALLOWED_TOP, tile] = -np.inf
         elif some <= _FAINT * every:
             tiles[ALLOWED_TOP, tile], tiles[ALLOWED_SUM, tile] = allowed_sum(
-                raw, words, start, length, 1.0, part, these
+                raw, words, start, length, 1.0, part, scratch.logits
             )
     return count
 
@@ -429,14 +456,12 @@ def drawn_tile(key: Any, tops: Array, sums: Array) -> Any:
 
 
 @jit
-def candidates(
-    raw: Array, words: Array, scores: Array, has_scores: bool, first: int, last: int, ids: Array, out: Array
-) -> Any:
-    """List the allowed tokens from `first` (the first of a word) to `last`, and their scores (the raw logits
-    if `has_scores` is false); return their number."""
-    count = 0
+def candidates(row: Row, first: int, last: int, ids: Array, out: Array) -> Any:
+    """List the allowed tokens from `first` (the first of a word) to `last`, and their scores divided by the
+    temperature (the raw logits if there are no others); return their number."""
+    raw, scores, has_scores, count = row.raw, row.scores, row.has_scores, 0
     for start in range(first, last, _WORD):
-        bits = bits_of(words, start >> 5)
+        bits = bits_of(row.words, start >> 5)
         if bits == 0:
             continue
         length = min(_WORD, last - start)
@@ -462,15 +487,11 @@ def candidates(
             ids[count] = token
             out[count] = scores[token] if has_scores else np.float64(raw[token])
             count += (bits >> np.int32(i)) & np.int32(1)
-    return count
-
-
-@jit
-def cool(scores: Array, count: int, heat: Real) -> None:
-    """Divide the first `count` scores by a temperature."""
-    if heat != 1.0:
+    heat = row.how[TEMPERATURE]
+    if heat != 1.0 and heat > 0.0:
         for i in range(count):
-            scores[i] /= heat
+            out[i] /= heat
+    return count
 
 
 @jit
@@ -482,62 +503,37 @@ def narrow(ids: Array, count: int, words: Array) -> None:
 
 
 @jit
-def drawn(
-    raw: Array,
-    words: Array,
-    scores_of: Array,
-    has_scores: bool,
-    key: Any,
-    how: Array,
-    room: Any,
-    tiles: Array,
-    kept: Array,
-    ids: Array,
-    scores: Array,
-) -> Any:
-    """Draw a token of a row, for `draw_row`. At least one token is possible, and the tiles hold the numbers
-    of the logits."""
-    size, heat = len(raw), how[TEMPERATURE]
-    is_new = has_scores or heat != 1.0
-    if how[TOP_K] > 0.0 or how[TOP_P] < 1.0 or how[MIN_P] > 0.0:
-        found = candidates(raw, words, scores_of, has_scores, 0, size, ids, scores)
-        cool(scores, found, heat)
-        narrow(ids, filtered(how, ids, scores, found), kept)
-        words, is_new = kept, True
-    part, logits_here, scores_here = room
-    if is_new and has_scores:
-        heat_tiles(scores_of, words, heat, False, part, scores_here, tiles)
+def drawn_under_mask(row: Row, scratch: DrawScratch, is_new: bool) -> Any:
+    """Draw a token of a row without its filters. `is_new`: the tiles hold the numbers of other scores, or of
+    another temperature or mask."""
+    heat, tiles = row.how[TEMPERATURE], scratch.tiles
+    if is_new and row.has_scores:
+        heat_tiles(row.scores, row.words, heat, False, scratch.part, scratch.scores, tiles)
     elif is_new:
-        heat_tiles(raw, words, heat, True, part, logits_here, tiles)
-    start = TILE * drawn_tile(key, tiles[ALLOWED_TOP], tiles[ALLOWED_SUM])
-    found = candidates(raw, words, scores_of, has_scores, start, min(start + TILE, size), ids, scores)
-    cool(scores, found, heat)
-    return drawn_token(key, ids, scores, found)
+        heat_tiles(row.raw, row.words, heat, True, scratch.part, scratch.logits, tiles)
+    start = TILE * drawn_tile(row.key, tiles[ALLOWED_TOP], tiles[ALLOWED_SUM])
+    found = candidates(row, start, min(start + TILE, len(row.raw)), scratch.ids, scratch.found)
+    return drawn_token(row.key, scratch.ids, scratch.found, found)
 
 
 @jit
-def draw_row(
-    raw: Array,
-    words: Array,
-    scores_of: Array,
-    has_scores: bool,
-    key: Any,
-    how: Array,
-    room: Any,
-    tiles: Array,
-    kept: Array,
-    ids: Array,
-    scores: Array,
-    numbers: Array,
-    figures: Array,
-) -> Any:
-    """Choose a token of a row of logits, write its figures, and return it.
+def drawn(row: Row, scratch: DrawScratch) -> Any:
+    """Draw a token of a row, for `draw_row`. At least one token is possible, and the tiles hold the numbers
+    of the logits."""
+    how, ids, scores = row.how, scratch.ids, scratch.found
+    if how[TOP_K] > 0.0 or how[TOP_P] < 1.0 or how[MIN_P] > 0.0:
+        found = candidates(row, 0, len(row.raw), ids, scores)
+        narrow(ids, filtered(how, ids, scores, found), scratch.kept)
+        left = Row(row.raw, scratch.kept, row.scores, row.has_scores, row.key, how)
+        return drawn_under_mask(left, scratch, True)
+    return drawn_under_mask(row, scratch, row.has_scores or how[TEMPERATURE] != 1.0)
 
-    Inputs: `words` is the mask, `scores_of` the logits after penalties if `has_scores`, `key` the key of the
-    noise, `how` the options. Scratch memory: `room`, `tiles`, `kept`, `ids` and `scores`. Outputs: `numbers`
-    and `figures`.
-    """
-    count = sum_tiles(raw, words, room[0], room[1], tiles)
+
+@jit
+def draw_row(row: Row, scratch: DrawScratch, numbers: Array, figures: Array) -> Any:
+    """Choose a token of a row of logits, write its `numbers` and `figures`, and return it."""
+    raw, tiles = row.raw, scratch.tiles
+    count = sum_tiles(row, scratch)
     wanted = first_highest(tiles[TOP], tiles.shape[1]) * TILE
     top = highest(tiles[TOP])
     while wanted < len(raw) - 1 and raw[wanted] != top:
@@ -550,11 +546,11 @@ def draw_row(
         whole = left = np.nan
     else:
         removed = max(0.0, -math.expm1(left - whole))
-        if how[TEMPERATURE] > 0.0:
-            token = drawn(raw, words, scores_of, has_scores, key, how, room, tiles, kept, ids, scores)
-        elif has_scores or not is_allowed(words, wanted):
-            found = candidates(raw, words, scores_of, has_scores, 0, len(raw), ids, scores)
-            token = ids[first_highest(scores, found)]
+        if row.how[TEMPERATURE] > 0.0:
+            token = drawn(row, scratch)
+        elif row.has_scores or not is_allowed(row.words, wanted):
+            found = candidates(row, 0, len(raw), scratch.ids, scratch.found)
+            token = scratch.ids[first_highest(scratch.found, found)]
     numbers[TOKEN], numbers[ALLOWED] = token, count
     numbers[WANTED], numbers[FAULTY] = wanted, faulty
     figures[LOGPROB], figures[CONSTRAINED] = raw[token] - whole, raw[token] - left
@@ -599,10 +595,15 @@ def draw_along(
     top-p or penalties up to 20 ns for each allowed token.
     """
     size = logits.shape[1]
-    room = (np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE))
-    tiles = np.empty((4, (size + TILE - 1) // TILE))
-    kept = np.empty((size + _WORD - 1) // _WORD, np.int32)
-    ids, scores = np.empty(size, np.int64), np.empty(size, np.float64)
+    scratch = DrawScratch(
+        np.empty(TILE, np.float32),
+        np.empty(TILE, np.float32),
+        np.empty(TILE),
+        np.empty((4, (size + TILE - 1) // TILE)),
+        np.empty((size + _WORD - 1) // _WORD, np.int32),
+        np.empty(size, np.int64),
+        np.empty(size),
+    )
     at = 0
     for text in range(len(texts)):
         place, line, node = texts[text, PLACE], texts[text, LINE], texts[text, NODE]
@@ -612,11 +613,9 @@ def draw_along(
         while True:
             words = masks[line] if masks.shape[1] > 0 else masks[0]
             key = position_key(noise[text, STREAM], position)
+            row = Row(logits[place], words, penalised[max(which, 0)], which >= 0, key, options[text])
             numbers[at, CHOSEN_AT] = place
-            token = draw_row(
-                logits[place], words, penalised[max(which, 0)], which >= 0, key, options[text],
-                room, tiles, kept, ids, scores, numbers[at], figures[at],
-            )  # fmt: skip
+            token = draw_row(row, scratch, numbers[at], figures[at])
             at += 1
             if which >= 0 or numbers[at - 1, FAULTY] != 0:
                 break

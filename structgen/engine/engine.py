@@ -14,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,16 @@ from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
-from structgen.engine.request_options import checks
 from structgen.engine.request_tokens import RequestTokens, check_budget
-from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.whole_values import comparing
-from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
+from structgen.engine.sequences import NO_BORDER, PromptBorder, SequenceStart, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.law_making import law_maker
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitored_text import MonitoredText
@@ -254,30 +255,36 @@ class Engine:
         compiled, prompt, border = self._forced_text(request, prompt)
         if compiled is not None and request.chosen_by.watching:
             compiled = MonitoredText(compiled, request.chosen_by.watching, border.size)
-        matcher = None if compiled is None else Matcher(compiled)
-        least = 0 if matcher is None else None
-        if matcher is not None and not matcher.budget_suffices(request.most_tokens):
-            least = matcher.tokens_to_finish()
+        least = 0 if compiled is None else None
+        if compiled is not None and not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
+            least = begun.tokens_to_finish()
             check_budget(request, least)
         thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None
         if request.thinking is not None and closing is not None:
             thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)
-        handles = [Handle(request, sample) for sample in range(request.n)]
-        drafting, less = self._drafting(request, prompt, matcher)
+        drafting, less = self._drafting(request, prompt, compiled)
         named = self.specials if request.special_texts else {}
-        specials = {token: text.encode() for text, token in named.items()}
-        law = law_maker(request, prompt, reading, self.model, besides)
+        start = SequenceStart(
+            Handle(request, 0),
+            prompt,
+            self.tokenizer,
+            compiled,
+            least,
+            thoughts,
+            drafting,
+            border,
+            {token: text.encode() for text, token in named.items()},
+            law_maker(request, prompt, reading, self.model, besides),
+        )
+        most_guesses = 0 if request.drafts is None or drafting is None else request.drafts.nodes
+        outline = request.shortened or read.shortened
         texts = []
-        for handle in handles:
-            own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
-            text = TextSequence(
-                handle, prompt, self.tokenizer, own, least, thoughts, drafting, border, specials, law
-            )
-            text.usage.speculation, text.usage.choices = less, token_by_token
-            text.usage.outline = request.shortened or read.shortened
-            texts.append(text)
+        for sample in range(request.n):
+            own = replace(start, handle=Handle(request, sample))
+            usage = Usage(len(prompt), outline=outline, choices=token_by_token, speculation=less)
+            texts.append(TextSequence(own, usage, most_guesses=most_guesses))
         self._loop.add(texts)
-        return handles
+        return [text.handle for text in texts]
 
     def _forced_text(
         self, request: Request, prompt: list[int]
@@ -306,7 +313,7 @@ class Engine:
         return None if is_free and not behind else policy, prompt[:kept], border
 
     def _drafting(
-        self, request: Request, prompt: list[int], matcher: Matcher | None
+        self, request: Request, prompt: list[int], compiled: CompiledGrammar | None
     ) -> tuple[Callable[[], Drafting] | None, str]:
         """Return what begins the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
@@ -320,8 +327,9 @@ class Engine:
         if support.shape == "none":
             return None, support.reason
         # the fingerprint of a large schema takes time, and only a history asks for it
-        compiled = None if matcher is None or request.grammar is None else matcher.compiled
-        schema = "" if how.history is None or compiled is None else compiled.grammar.fingerprint
+        schema = ""
+        if how.history is not None and request.grammar is not None and compiled is not None:
+            schema = compiled.grammar.fingerprint
         facts = Facts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
         chain = how.chain or support.shape == "chain"
         return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason

@@ -33,8 +33,8 @@ A step begins and ends with all rows `read`. Exceptions:
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
   driver of event loops takes another step, and ends the batch with the error if that fails too. The decided
   tokens (`texts`) are still valid; all other state is discarded. The next step, in whichever thread, compiles
-  the grammars again, makes matchers and characters from the tokens (`TextSequence.restart`), takes new memory
-  for the masks, and reads all rows as if they had waited.
+  the grammars again, makes sequences of the decided tokens (`TextSequence.restarted`), takes new memory for
+  the masks, and reads all rows as if they had waited.
 - The same happens after a machine failed in an unforeseen way, once its sequence has the error.
 
 Noise is a function of the position in the text (`noise`), so a token that is chosen again is the same token.
@@ -60,7 +60,6 @@ from structgen.engine.choice import (
     candidates,
     choose,
     choose_along,
-    choose_anywhere,
     with_laws,
 )
 from structgen.engine.device_choice import DeviceChoice
@@ -70,13 +69,12 @@ from structgen.engine.mask_rows import BatchMasks, Filling, forbid
 from structgen.engine.model_protocol import Model
 from structgen.engine.model_reading import ModelReading, failed, release
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
-from structgen.engine.searches.branches import entropy
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.sequences import TextSequence
 from structgen.engine.strategies.repetitions import LAST_STAGE, NUMERAL, OpenRun
 from structgen.engine.strategies.row_law import allowed_ids
 from structgen.engine.strategies.second_rows import read_on
-from structgen.engine.strategies.strategy import log_softmax
+from structgen.engine.strategies.strategy import entropy, log_softmax
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
@@ -143,7 +141,10 @@ class Loop:
         """
         self.check_driver()
         with self._lock:
-            return self._step_alone()
+            if not self._texts:
+                return False
+            self._alone(self._advance)
+        return True
 
     @property
     def count(self) -> int:
@@ -191,43 +192,39 @@ class Loop:
                 cure="Submit there, and drive elsewhere.",
             )
 
-    def _step_alone(self) -> bool:
-        if not self._texts:
-            return False
+    def _alone(self, work: Callable[[], None]) -> None:
+        """Do some work as a step: after one that was cut short, first make all states again."""
         try:
             self._driver = threading.get_ident()
             if self._is_cut:
                 self._mend()
             self._is_cut = True
-            self._admit()
-            if self._rows:
-                self._decide()
-                self._run()
+            work()
             self._is_cut = self._mask_rows.has_fault
         except _Fault:
             pass  # the sequence has its error, and the step counts as interrupted
         finally:
             self._driver = 0
-        return True
+
+    def _advance(self) -> None:
+        self._admit()
+        if self._rows:
+            self._decide()
+            self._run()
 
     def _end(self, is_over: Callable[[TextSequence], bool]) -> bool:
         """End sequences without a step. Returns whether there were any."""
+
+        def finish() -> None:
+            for text in list(filter(is_over, self._texts)):
+                self._finish(text, text.reason() or FinishReason.CANCELLED)
+            self._rows = [row for row in self._rows if row.handle.result is None]
+
         self.check_driver()
         with self._lock:
-            ended = [text for text in list(self._texts) if is_over(text)]
-            if not ended:
+            if not any(map(is_over, list(self._texts))):
                 return False
-            try:
-                self._driver = threading.get_ident()
-                if self._is_cut:
-                    self._mend()
-                self._is_cut = True
-                for text in ended:
-                    self._finish(text, text.reason() or FinishReason.CANCELLED)
-                self._rows = [row for row in self._rows if row not in ended]
-                self._is_cut = False
-            finally:
-                self._driver = 0
+            self._alone(finish)
         return True
 
     def _mend(self) -> None:
@@ -246,9 +243,9 @@ class Loop:
         self._mask_rows.close(wait=False)
         self._mask_rows = BatchMasks(self._max_rows, self._tokenizer.vocab_size)
         self._there = self._reading.ahead = None
-        for text in texts:
+        for at, text in enumerate(texts):
             release(text)
-            text.restart()
+            self._texts[at] = text.restarted()
         self._rows = []
 
     def _admit(self) -> None:
@@ -338,7 +335,7 @@ class Loop:
         for model in models.values():
             own = [(row, text) for text in wanted for row in text.seconds if row.model is model]
             try:
-                read_on(model, [(row, text.read_by_seconds) for row, text in own])
+                read_on(model, [(row, text.written) for row, text in own])
             except Exception as error:  # any error of the model: it is unknown what the caches hold
                 for _row, text in own:
                     text.error = text.error or failed(error)
@@ -449,10 +446,7 @@ class Loop:
 
     def _chosen_under_narrow(self, text: TextSequence) -> Chosen:
         """Return the choice for one sequence under the mask in `_narrow`."""
-        logits = self._reading.logits_of(text)[None]
-        if self._there is not None:
-            return choose_anywhere(logits, self._narrow.array, [text.row])
-        return choose(logits, self._narrow.array, [text.row])
+        return choose(self._reading.logits_of(text)[None], self._narrow.array, [text.row])
 
     def _take(self, text: TextSequence, step: Step) -> None:
         """Take one token of one sequence. The sequence may end; or a different token is chosen, so that the
@@ -462,26 +456,22 @@ class Loop:
         if matcher is not None and text.run is not None:
             data = self._tokenizer.token_bytes[step.token] or b""
             if text.run.has_too_many_digits(data):
-                step = self._instead(
-                    text,
-                    matcher,
-                    step,
-                    "a number of too many digits",
-                    lambda data: not data or data[:1] not in NUMERAL,
+                told = "a number of too many digits"
+                again = self._again(
+                    text, matcher, text.room, told, lambda data: not data or data[:1] not in NUMERAL
                 )
+                step = again or step
             if text.run.is_long:
                 awaited = text.run.awaited(matcher)
                 if not awaited:
                     text.take(self._towards_end(text, matcher, text.run, step))
                     return
                 if len(data) > len(awaited) and data.startswith(awaited):
-                    step = self._instead(
-                        text,
-                        matcher,
-                        step,
-                        text.run.told,
-                        lambda data: bool(data) and awaited.startswith(data),
+                    told = text.run.told
+                    again = self._again(
+                        text, matcher, text.room, told, lambda data: data != b"" and awaited.startswith(data)
                     )
+                    step = again or step
         if matcher is not None and matcher.budget_suffices(text.spare):
             matcher.advance(step.token)
             text.least = None
@@ -490,7 +480,9 @@ class Loop:
             text.least = self._least_after(matcher, step.token)
             if text.least > room - 1:
                 matcher.rollback(1)
-                step = self._steered(text, matcher, room)
+                again = self._again(text, matcher, room)
+                assert again is not None
+                step, step.steered = again, True
                 text.least = self._least_after(matcher, step.token)
         text.take(step)
 
@@ -500,25 +492,29 @@ class Loop:
         matcher.advance(token)
         return -1 if token in self._ends else matcher.tokens_to_finish()
 
-    def _steered(self, text: TextSequence, matcher: Matcher, room: int) -> Step:
-        """Choose again among the tokens after which the document can be completed in time. The noise is the
-        same, so the choice is what that mask would have given."""
-        matcher.fill_mask(self._narrow, budget=room)
-        again = self._chosen_under_narrow(text)
-        step = self._step(text, again, 0, self._narrow.array[0])
-        step.steered = True
-        return step
-
-    def _instead(
-        self, text: TextSequence, matcher: Matcher, step: Step, told: str, is_wanted: Callable[[bytes], bool]
-    ) -> Step:
-        """Choose again among the tokens whose bytes are wanted (b"" for an end token), for what is told;
-        where none may come, return the step."""
-        matcher.fill_mask(self._narrow, budget=text.room)
-        if not self._keep(is_wanted):
-            return step
+    def _again(
+        self,
+        text: TextSequence,
+        matcher: Matcher,
+        budget: int,
+        closed: str = "",
+        is_wanted: Callable[[bytes], bool] | None = None,
+    ) -> Step | None:
+        """Choose again, for what is `closed`, among the tokens after which the document can be completed in
+        `budget` tokens; of these, among those whose bytes are wanted (b"" for an end token). Return None if
+        none is. The noise is the same, so the choice is what that mask would have given. Cost: 0.1 us for
+        each token that is asked whether it is wanted."""
+        matcher.fill_mask(self._narrow, budget=budget)
+        if is_wanted is not None:
+            known = self._tokenizer.token_bytes
+            kept = [token for token in self._narrow.allowed(0).tolist() if is_wanted(known[token] or b"")]
+            if not kept:
+                return None
+            bits = np.zeros(32 * self._narrow.words, np.bool_)
+            bits[kept] = True
+            self._narrow.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
         step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
-        step.closed = told
+        step.closed = closed
         return step
 
     def _towards_end(self, text: TextSequence, matcher: Matcher, run: OpenRun, step: Step) -> Step:
@@ -538,24 +534,12 @@ class Loop:
             is_away = is_longer or (stage > 1 and data[:1] != end)
         if is_away:
             matcher.rollback(1)
-            matcher.fill_mask(self._narrow, budget=min(room, least + (not is_last)))
-            if not is_last:
-                self._keep(lambda data: data[:1] == end)
-            step = self._step(text, self._chosen_under_narrow(text), 0, self._narrow.array[0])
-            step.closed = run.told
+            budget = min(room, least + (not is_last))
+            begins = None if is_last else lambda data: data[:1] == end
+            again = self._again(text, matcher, budget, run.told, begins)
+            step = again or self._again(text, matcher, budget, run.told) or step
             text.least = self._least_after(matcher, step.token)
         return step
-
-    def _keep(self, is_wanted: Callable[[bytes], bool]) -> bool:
-        """Keep those tokens of the narrow mask whose bytes are wanted (b"" for an end token), if there are
-        any. Return whether there are. Cost: 0.1 us for each allowed token."""
-        known = self._tokenizer.token_bytes
-        kept = [token for token in self._narrow.allowed(0).tolist() if is_wanted(known[token] or b"")]
-        if kept:
-            bits = np.zeros(32 * self._narrow.words, np.bool_)
-            bits[kept] = True
-            self._narrow.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
-        return bool(kept)
 
     def _settle(self) -> None:
         """Finish the sequences that ended, failed, were cancelled or timed out."""

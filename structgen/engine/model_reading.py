@@ -86,7 +86,7 @@ class ModelReading:
     def _read_again(self, text: TextSequence) -> tuple[Tensor, Any]:
         """Return the logits and the cache after a sequence that was begun, for a model that keeps its prompt
         apart: it reads the tokens one by one."""
-        logits, cache = self.model.prefill(text.prompt)
+        logits, cache = self.model.prefill(text.start.prompt)
         for token in text.thought:
             (logits,) = self._decoded([token], [cache])
         for step in text.steps:
@@ -116,11 +116,10 @@ class ModelReading:
     def begin(self, rows: Sequence[TextSequence], tokens: Sequence[int]) -> None:
         """Start the forward pass of chosen tokens before they are committed, so that both overlap. A sequence
         may end, or take another token; `read` handles both. For a model that takes tokens back."""
-        read = [max(token, 0) for token in tokens]  # -1: a row with faulty logits has no token
         try:
-            self.ahead = _Ahead(rows, read, self._decoded(read, [text.cache for text in rows]))
+            self.ahead = _Ahead(rows, tokens, self._decoded(tokens, [text.cache for text in rows]))
         except Exception as error:  # any error of the model: handled after the commit
-            self.ahead = _Ahead(rows, read, error)
+            self.ahead = _Ahead(rows, tokens, error)
 
     def read(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> None:
         """Have the logits stand after the last tokens of sequences and after their guesses, sequence by
@@ -208,7 +207,7 @@ class _Ahead:
     """A forward pass of tokens that were not yet committed when it was started."""
 
     rows: Sequence[TextSequence]
-    tokens: list[int]
+    tokens: Sequence[int]
     found: Tensor | Exception
     """The logits, or the error of the model."""
 

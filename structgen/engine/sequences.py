@@ -1,18 +1,17 @@
-"""One sequence of a batch: its decided tokens, the state that follows from them, and how it ends.
+"""One sequence of a batch: what it begins with, its decided tokens, the state that follows, and how it ends.
 
 Four things are decided and never taken back: the tokens of the thoughts (`thought`), the steps (`steps`), the
 `error`, and the tokens that a search has chosen (`decided`). One assignment decides. All other state follows
-from these, the request and the prompt: the matcher, the characters, the logits, the cache. `restart` makes
-that state again. So an exception at any line loses nothing.
+from these and from the `SequenceStart`: the matcher, the characters, the logits, the cache. A restart is
+another `TextSequence` of the same decided tokens. So an exception at any line loses nothing.
 """
 
 from __future__ import annotations
 
 import codecs
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -51,185 +50,149 @@ class PromptBorder:
 
 
 NO_BORDER = PromptBorder(0, b"", False)
-NO_TEXTS: Mapping[int, bytes] = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class SequenceStart:
+    """What is known of a text before its first token. It outlives a restart."""
+
+    handle: Handle
+    prompt: list[int]
+    tokenizer: Tokenizer
+    grammar: CompiledGrammar | None
+    """None: free text. Behind a border that is free text, the grammar of the border alone."""
+    least: int | None
+    """The length of the shortest text, in tokens (None: not counted yet)."""
+    thoughts: Callable[[Matcher | None], ThoughtPhase] | None
+    """Returns the thoughts before a document, which hold its matcher; None: there are none."""
+    drafting: Callable[[], Drafting] | None
+    """Makes the drafters; None: there are none."""
+    border: PromptBorder
+    specials: Mapping[int, bytes]
+    """What the text has for tokens without bytes."""
+    law: Callable[[], RowLaw] | None
+    """Makes the state of the strategies; None: there are none."""
+    began: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True, eq=False)
 class TextSequence:
-    """One sequence. `least`: the length of its shortest completion, in tokens (None: not counted yet).
+    """One sequence. Made of tokens that are decided, it stands after them, and the model has read nothing.
 
-    It begins with a matcher at the start of the grammar (None: free text), and with the thoughts that
-    `thoughts` returns for the matcher, if any. `drafting` makes its drafters (None: it has none). Behind a
-    `border` that is free text, the matcher is one of the border alone. `specials`: what the text has for
-    tokens without bytes. `law`: makes the state of its strategies (None: it has none).
+    Cost: taking all tokens, some microseconds each. Raises whatever the machines and strategies raise.
     """
 
-    __slots__ = (
-        "_border",
-        "_border_left",
-        "_compiled",
-        "_drafting_of",
-        "_half",
-        "_held",
-        "_law_of",
-        "_least",
-        "_max_tokens",
-        "_specials",
-        "_stops",
-        "_thoughts",
-        "_thoughts_of",
-        "_tokenizer",
-        "began",
-        "cache",
-        "closed",
-        "decided",
-        "decoder",
-        "drafting",
-        "error",
-        "filled",
-        "guesses",
-        "handle",
-        "kind",
-        "last",
-        "least",
-        "line",
-        "logits",
-        "matcher",
-        "most_guesses",
-        "observed",
-        "phase",
-        "place",
-        "prompt",
-        "ran",
-        "row",
-        "run",
-        "search",
-        "steered",
-        "steps",
-        "stop",
-        "sure",
-        "text",
-        "thought",
-        "tokens",
-        "usage",
-    )
+    start: SequenceStart
+    usage: Usage
+    thought: list[int] = field(default_factory=list)
+    """The tokens of the thoughts so far."""
+    steps: list[Step] = field(default_factory=list)
+    error: StructgenError | None = None
+    decided: tuple[int, Decision] | None = None
+    """The last decision of its search, and the number of tokens before it."""
+    most_guesses: int = 0
+    """The most nodes of a draft."""
+    kind: Hashable = field(init=False)
+    """The kind of its drafts, whatever its text."""
+    ran: float = field(init=False, default=0.0)
+    """Seconds of the forward pass before the next token."""
+    filled: float = field(init=False, default=0.0)
+    """Seconds of filling the masks of that batch."""
+    least: int | None = field(init=False)
+    """The length of the shortest completion, in tokens (None: not counted yet)."""
+    cache: Any = field(init=False, default=None)
+    logits: Tensor | None = field(init=False, default=None)
+    """The logits after the prompt, while `place` is -1."""
+    place: int = field(init=False, default=-1)
+    """The sequence's row in the logits of the last step."""
+    line: int = field(init=False, default=0)
+    """The sequence's first row of the batch's masks."""
+    drafting: Drafting | None = field(init=False, default=None)
+    """The drafters, once a draft was asked for."""
+    guesses: Guesses | None = field(init=False, default=None)
+    """The draft that is being verified."""
+    observed: int = field(init=False, default=0)
+    """How many tokens the drafters have been told."""
+    phase: ThoughtPhase | None = field(init=False, default=None)
+    """The thoughts, until they are closed; they hold the matcher until then."""
+    thoughts: str = field(init=False, default="")
+    """The text of closed thoughts."""
+    matcher: Matcher | None = field(init=False)
+    last: int = field(init=False, default=0)
+    """The token that the model reads next."""
+    tokens: list[int] = field(init=False, default_factory=list)
+    """The tokens of the text, without an end token."""
+    row: ChoiceRow = field(init=False)
+    search: SearchRun | None = field(init=False, default=None)
+    """A decision of its search under way; the sequence waits for it."""
+    run: OpenRun | None = field(init=False, default=None)
+    """What repeats itself at the end of the text; None: nothing is closed."""
+    decoder: codecs.IncrementalDecoder = field(init=False)
+    text: str = field(init=False, default="")
+    sure: int = field(init=False, default=0)
+    """How many characters cannot be part of a stop string any more."""
+    stop: FinishReason | None = field(init=False, default=None)
+    _border_left: int = field(init=False)
+    _half: bytes = field(init=False)
 
-    def __init__(
-        self,
-        handle: Handle,
-        prompt: list[int],
-        tokenizer: Tokenizer,
-        matcher: Matcher | None,
-        least: int | None,
-        thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None,
-        drafting: Callable[[], Drafting] | None = None,
-        border: PromptBorder = NO_BORDER,
-        specials: Mapping[int, bytes] = NO_TEXTS,
-        law: Callable[[], RowLaw] | None = None,
-    ) -> None:
-        request = handle.request
-        self.handle, self.prompt, self._tokenizer = handle, prompt, tokenizer
-        self._compiled = None if matcher is None else matcher.compiled
-        self._least, self._thoughts_of, self._drafting_of = least, thoughts, drafting
-        self._border, self._specials, self._law_of = border, specials, law
-        self.began = time.monotonic()
-        self.thought: list[int] = []
-        """The tokens of the thoughts so far."""
-        self.steps: list[Step] = []
-        self.error: StructgenError | None = None
-        self.decided: tuple[int, Decision] | None = None
-        """The last decision of its search, and the number of tokens before it. It outlives a restart."""
-        self.usage = Usage(prompt_tokens=len(prompt))
-        self.ran = self.filled = 0.0
-        self.most_guesses = 0 if request.drafts is None or drafting is None else request.drafts.nodes
-        """The most nodes of a draft."""
+    def __post_init__(self) -> None:
+        start, request, compiled = self.start, self.start.handle.request, self.compiled
         self.kind = None if request.drafts is None else request.drafts.kind
-        self._max_tokens = request.most_tokens
-        self._stops = request.stops
-        self._held = max((len(stop) for stop in self._stops), default=1) - 1
-        """How many of the last characters may still be the beginning of a stop string."""
-        self._begin(matcher)
-
-    def _begin(self, matcher: Matcher | None) -> None:
-        """Set the state that follows from decided tokens to what it is before the first token."""
-        self.least: int | None = self._least
-        self.cache: Any = None
-        self.logits: Tensor | None = None
-        """The logits after the prompt, while `place` is -1."""
-        self.place = -1
-        """The sequence's row in the logits of the last step."""
-        self.drafting: Drafting | None = None
-        """The drafters, once a draft was asked for."""
-        self.guesses: Guesses | None = None
-        """The draft that is being verified."""
-        self.observed = 0
-        """How many tokens the drafters have been told."""
-        self.line = 0
-        """The sequence's first row of the batch's masks."""
-        self.phase: ThoughtPhase | None = None
-        """The thoughts, until they are closed; they hold the matcher until then."""
-        self.matcher: Matcher | None = matcher
-        if self._thoughts_of is not None:
-            self.phase, self.matcher = self._thoughts_of(matcher), None
-        self.last = 0
-        """The token that the model reads next."""
-        self.tokens: list[int] = []
-        self.row = ChoiceRow(
-            self.handle.request.chosen_by,
-            self.handle.sample,
-            0,
-            self.prompt,
-            self.tokens,
-            self._tokenizer.eos_token_ids,
-        )
-        self.search: SearchRun | None = None
-        """A decision of its search under way; the sequence waits for it."""
-        if self.phase is None:
-            self._make_law()
+        self.least = start.least
+        self.matcher = None if compiled is None else Matcher(compiled)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._border_left, self._half = self._border.size, self._border.half
-        self.text = ""
-        self.sure = 0
-        """How many characters cannot be part of a stop string any more."""
-        self.stop: FinishReason | None = None
-        self.steered = self.closed = False
-        self._thoughts = ""
-        how = self.row.sampling
-        self.run: OpenRun | None = None
-        """What repeats itself at the end of the text; None: nothing is closed."""
+        self._border_left, self._half = start.border.size, start.border.half
+        how = request.chosen_by
+        ends = start.tokenizer.eos_token_ids
+        self.row = ChoiceRow(how, start.handle.sample, 0, start.prompt, self.tokens, ends)
         is_searched = any(isinstance(one, SearchStrategy) for one in how.strategies)
-        if how.repetition is not None and self.handle.request.grammar is not None and not is_searched:
-            self.run = OpenRun(how.repetition, self.handle.request.schema, self._max_tokens)
+        if how.repetition is not None and request.grammar is not None and not is_searched:
+            self.run = OpenRun(how.repetition, request.schema, request.most_tokens)
+        if start.thoughts is not None:
+            self.phase, self.matcher = start.thoughts(self.matcher), None
+        else:
+            self._make_law()
+        for token in self.thought:
+            assert self.phase is not None
+            self.phase.forced()
+            self.phase.take(token, request.most_tokens)
+            self._follow_thought(token)
+        for step in self.steps:
+            if self.matcher is not None:
+                self.matcher.advance(step.token)
+            self._follow(step)
+        if self.matcher is not None and self.steps:
+            self.least = None
 
-    def restart(self) -> None:
-        """Make the state again that follows from the decided tokens; the model has then read nothing.
-
-        Cost: taking all tokens again, some microseconds each. A failure is the error of this sequence.
-        """
+    def restarted(self) -> TextSequence:
+        """Return the sequence as it is after its decided tokens, with nothing read. Where that fails, it is
+        this one, which has the error."""
         try:
-            compiled = self.compiled
-            self._begin(None if compiled is None else Matcher(compiled))
-            for token in self.thought:
-                assert self.phase is not None
-                self.phase.forced()
-                self.phase.take(token, self._max_tokens)
-                self._follow_thought(token)
-            for step in self.steps:
-                if self.matcher is not None:
-                    self.matcher.advance(step.token)
-                self._follow(step)
-            if self.matcher is not None and self.steps:
-                self.least = None
+            return TextSequence(
+                self.start,
+                self.usage,
+                self.thought,
+                self.steps,
+                self.error,
+                self.decided,
+                self.most_guesses,
+            )
         except Exception as error:  # any error of a machine: the other sequences continue
             self.error = self.error or fault_of(error, "The text could not be read again")
+            return self
+
+    @property
+    def handle(self) -> Handle:
+        """What the caller holds of the text."""
+        return self.start.handle
 
     def begin_drafting(self) -> Drafting | None:
         """Return the drafters, told of all tokens so far; None if there are none. Cost: the first time, the
         drafters read the prompt; later, the tokens that are new to them."""
-        if self.drafting is None and self._drafting_of is not None:
+        if self.drafting is None and self.start.drafting is not None:
             try:
-                drafting = self._drafting_of()
+                drafting = self.start.drafting()
             except Exception as error:  # any error of a drafter: the sequence continues without drafts
-                self._drafting_of = None
                 self.forgo_drafts(f"no drafter could be made: {type(error).__name__}: {error}")
                 return None
             self.observed = 0
@@ -247,8 +210,7 @@ class TextSequence:
         """Tell the drafters the tokens that are new to them."""
         if self.drafting is None:
             return
-        every = [*self.thought, *self.tokens] if self.thought else self.tokens
-        taken = every[self.observed :]
+        taken = self.written[self.observed :]
         if taken:
             self.drafting.observe(taken, 0 if self.guesses is None else self.guesses.count)
             self.observed += len(taken)
@@ -262,7 +224,7 @@ class TextSequence:
             self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])
             self.drafting = None
         how = self.handle.request.drafts
-        compiled = None if self.handle.request.grammar is None else self._compiled
+        compiled = None if self.handle.request.grammar is None else self.start.grammar
         if how is not None and how.history is not None and compiled is not None and reason in COMPLETE:
             try:
                 how.history.add(how.tenant, compiled.grammar.fingerprint, [step.token for step in self.steps])
@@ -272,9 +234,7 @@ class TextSequence:
     def view(self, ends: frozenset[int]) -> View:
         """Return the drafters' view of the sequence. `ends`: the end tokens."""
         # the engine has checked that prompt, thoughts and max_tokens fit into the context together
-        room = self._max_tokens - len(self.tokens)
-        tokens = [*self.thought, *self.tokens] if self.thought else self.tokens
-        return View(tokens, self.matcher, room, ends)
+        return View(self.written, self.matcher, self._left, ends)
 
     def go_on(self) -> bool:
         """If the last token was a guess, go to its node. Returns whether the next token can be chosen there
@@ -300,7 +260,8 @@ class TextSequence:
     @property
     def compiled(self) -> CompiledGrammar | None:
         """The compiled grammar for a restart; None: free text."""
-        return None if self._compiled is None else self._compiled.generation.newest(self._compiled)
+        compiled = self.start.grammar
+        return None if compiled is None else compiled.generation.newest(compiled)
 
     @property
     def is_begun(self) -> bool:
@@ -323,12 +284,17 @@ class TextSequence:
 
     @property
     def _left(self) -> int:
-        return self._max_tokens - len(self.tokens)
+        return self.handle.request.most_tokens - len(self.tokens)
+
+    @property
+    def written(self) -> list[int]:
+        """The tokens of thoughts and text."""
+        return [*self.thought, *self.tokens] if self.thought else self.tokens
 
     @property
     def read(self) -> list[int]:
         """All tokens that the model must have read before the next choice."""
-        return [*self.prompt, *self.thought, *self.tokens]
+        return [*self.start.prompt, *self.written]
 
     def think(self, token: int) -> None:
         """Decide a token of the thoughts. If it closes them, the document begins."""
@@ -342,7 +308,7 @@ class TextSequence:
         self.row.position += 1
         self.handle.think(phase.told)
         if phase.is_over:
-            self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
+            self.matcher, self.phase, self.thoughts = phase.matcher, None, phase.thoughts
             if self.matcher is not None:
                 self.least = self.matcher.tokens_to_finish()
             self._make_law()
@@ -350,8 +316,8 @@ class TextSequence:
 
     def _make_law(self) -> None:
         """Make the state of the strategies."""
-        if self._law_of is not None:
-            self.row.law = self._law_of()
+        if self.start.law is not None:
+            self.row.law = self.start.law()
             self.row.law.decision = self.decided
 
     def take(self, step: Step) -> None:
@@ -365,23 +331,22 @@ class TextSequence:
         """Append the token's characters to the text, and note whether the text ends."""
         if self.row.law is not None:
             self.row.law.follow(step.token, step.state, self.matcher)
-        self.steered = self.steered or step.steered
-        if step.closed:
-            self.closed = True
-            if self.run is not None and self.run.is_long:
-                self.run.count_closing()
-        if step.token in self._tokenizer.eos_token_ids:
+        if step.closed and self.run is not None and self.run.is_long:
+            self.run.count_closing()
+        if step.token in self.start.tokenizer.eos_token_ids:
             self.stop = FinishReason.STOP
         else:
             self.tokens.append(step.token)
             self.last = step.token
             self.row.position += 1
-            written = self._tokenizer.token_bytes[step.token]
-            self._write(self._behind_border(written or self._specials.get(step.token, b"")))
+            written = self.start.tokenizer.token_bytes[step.token]
+            self._write(self._behind_border(written or self.start.specials.get(step.token, b"")))
         if self.stop is not None:
-            if self.matcher is not None and (self.steered or self.closed):
-                self.stop = FinishReason.STEERED if self.steered else FinishReason.REPETITION
-        elif len(self.tokens) >= self._max_tokens:
+            if self.matcher is not None and any(one.steered for one in self.steps):
+                self.stop = FinishReason.STEERED
+            elif self.matcher is not None and any(one.closed for one in self.steps):
+                self.stop = FinishReason.REPETITION
+        elif self._left <= 0:
             # with a grammar the document is complete, though the end token was not chosen
             is_free = self.handle.request.grammar is None
             self.stop = FinishReason.MAX_TOKENS if is_free else FinishReason.STEERED
@@ -389,11 +354,11 @@ class TextSequence:
     def _behind_border(self, written: bytes) -> bytes:
         """Return the bytes of a token that belong to the text. Behind the border a free text has no
         matcher; if it completes the prompt's last character, it has the whole character."""
-        if self._border is NO_BORDER:
+        if self.start.border is NO_BORDER:
             return written
         cut = min(self._border_left, len(written))
         self._border_left -= cut
-        if self._border.is_free and not self._border_left:
+        if self.start.border.is_free and not self._border_left:
             self.matcher = None
         written = written[cut:]
         if not written:
@@ -403,16 +368,17 @@ class TextSequence:
 
     def _write(self, written: bytes) -> None:
         """Append characters to the text, and find stop strings."""
-        before = len(self.text)
+        before, stops, held = len(self.text), self.handle.request.stops, 0
         self.text += self.decoder.decode(written)
         if self.run is not None:
             self.run.write(written)
-        if self._stops:
-            start = max(before - self._held, 0)
-            ends = [at for at in (self.text.find(stop, start) for stop in self._stops) if at >= 0]
+        if stops:
+            held = max(map(len, stops)) - 1  # so many of the last characters may begin a stop string
+            start = max(before - held, 0)
+            ends = [at for at in (self.text.find(stop, start) for stop in stops) if at >= 0]
             if ends:
                 self.text, self.stop = self.text[: min(ends)], FinishReason.STOP
-        self.sure = len(self.text) if self.stop is not None else max(len(self.text) - self._held, self.sure)
+        self.sure = len(self.text) if self.stop is not None else max(len(self.text) - held, self.sure)
 
     def tell(self) -> None:
         """Tell listeners the characters that cannot change any more. Raises StructgenError if a listener
@@ -424,11 +390,6 @@ class TextSequence:
     def seconds(self) -> list[SecondRow]:
         """The further rows that strategies read beside the text."""
         return [] if self.row.law is None else self.row.law.seconds
-
-    @property
-    def read_by_seconds(self) -> list[int]:
-        """The tokens that further rows read after their prompt: thoughts and text."""
-        return [*self.thought, *self.tokens] if self.thought else self.tokens
 
     def release_seconds(self) -> None:
         """Release the caches of the further rows, and what a search holds."""
@@ -452,16 +413,15 @@ class TextSequence:
         place = TextPlace(
             self.handle.request,
             self.handle.sample,
-            [*self.prompt, *self.thought],
+            [*self.start.prompt, *self.thought],
             list(self.tokens),
             written,
             self.matcher,
             numbers(logits),
-            self._tokenizer,
-            self._compiled,
+            self.start.tokenizer,
             self.cache,
         )
-        return SearchRun(law.search, place, model, logits)
+        return SearchRun(law.search, law.held, place, model, logits)
 
     def decide(self, decision: Decision) -> None:
         """Take the decision of the search."""
@@ -478,7 +438,7 @@ class TextSequence:
         if self.handle.cancelled:
             return FinishReason.CANCELLED
         timeout = self.handle.request.timeout
-        if timeout is not None and time.monotonic() - self.began > timeout:
+        if timeout is not None and time.monotonic() - self.start.began > timeout:
             self.error = StructgenError(
                 f"The text was not complete after {timeout} s.", where="timeout", cure="Allow more time."
             )
@@ -488,10 +448,10 @@ class TextSequence:
     def _value(self, reason: FinishReason) -> Any:
         """Return what the text stands for: itself, where it is no complete JSON document, or one that Python
         cannot read (an integer of more than 4,300 digits)."""
-        if self._compiled is None or reason not in COMPLETE:
+        if self.start.grammar is None or reason not in COMPLETE:
             return self.text
         try:
-            return self._compiled.value(self.text.encode("utf-8", "surrogatepass"))
+            return self.start.grammar.value(self.text.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError):
             return self.text
 
@@ -503,9 +463,8 @@ class TextSequence:
             others = sum(int(row.cache.nbytes) for row in self.seconds if row.cache is not None)
             self.usage.cache_bytes = int(self.cache.nbytes) + others
         self._end_drafting(reason)
-        how = self.handle.request.chosen_by
         self.usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
-        self.usage.strategy = told(how.strategies, [step.state for step in self.steps])
+        self.usage.strategy = told(self.row.sampling.strategies, [step.state for step in self.steps])
         if self.matcher is not None and isinstance(self.matcher.compiled, MonitoredText):
             self.usage.monitors = self.matcher.compiled.uses(self.matcher)
         self.release_seconds()
@@ -520,6 +479,6 @@ class TextSequence:
                 self.handle.sample,
                 self.error,
                 self._value(reason),
-                self._thoughts if self.phase is None else self.phase.thoughts,
+                self.thoughts if self.phase is None else self.phase.thoughts,
             )
         )

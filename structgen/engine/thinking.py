@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 from structgen.core.matcher import Matcher
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Whole, check_fields
 from structgen.errors import OptionError, fields_named
+from structgen.language import checks
+from structgen.language.checks import Whole, check_fields
 from structgen.tokens.tokenizer import Tokenizer
 
 TAG_TOKENS = 16
@@ -91,7 +91,6 @@ class ThoughtPhase:
 
     __slots__ = (
         "_closing",
-        "_decoder",
         "_forced",
         "_most",
         "_tokenizer",
@@ -100,7 +99,6 @@ class ThoughtPhase:
         "matcher",
         "rest",
         "tokens",
-        "told",
     )
 
     def __init__(
@@ -116,9 +114,6 @@ class ThoughtPhase:
         self.is_over = False
         self.rest = b""
         """The bytes after the tag in the token that closed the thoughts."""
-        self.told = ""
-        """The beginning of `thoughts` that no later token changes."""
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -159,15 +154,9 @@ class ThoughtPhase:
             return False
         if self._forced:
             del self._forced[0]
-        held = self._begun_tag()
         self.tokens.append(token)
         self.data += written
         self.is_over, self.rest = over, rest if rest.strip() else b""
-        if over:
-            self.told = self.thoughts
-        else:
-            sure = bytes(self.data[len(self.data) - len(written) - held : len(self.data) - self._begun_tag()])
-            self.told += self._decoder.decode(sure)
         return True
 
     def _begin(self, rest: bytes, room: int) -> bool:
@@ -180,6 +169,14 @@ class ThoughtPhase:
             return False
         self.matcher = Matcher(compiled, state)
         return True
+
+    @property
+    def told(self) -> str:
+        """The beginning of `thoughts` that no later token changes. Cost: linear in them."""
+        if self.is_over:
+            return self.thoughts
+        sure = self.data[: len(self.data) - self._begun_tag()]
+        return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(sure))
 
     @property
     def thoughts(self) -> str:

@@ -14,7 +14,6 @@ from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
-from structgen.engine.request_options import checks
 from structgen.errors import (
     LimitError,
     OptionError,
@@ -45,6 +44,7 @@ from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
 from structgen.json_grammars.prompting import ModelPrompt, schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.language import checks
 from structgen.tokens.tokenizer import Tokenizer
 
 Length = Literal["at most", "exact", "log z"]

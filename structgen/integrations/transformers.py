@@ -17,6 +17,7 @@ except ImportError as error:
         f"{error.name} is not installed, and structgen.integrations.transformers needs it.",
         cure="pip install torch transformers",
     ) from error
+from structgen_kernels.reference import NEVER, allowed_of
 from torch import Tensor
 
 from structgen.compilation.compiler import compile
@@ -25,13 +26,12 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
-from structgen.engine.request_options.checks import flag
 from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.json_grammars.schema_grammar import json_schema
+from structgen.language.checks import flag
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer

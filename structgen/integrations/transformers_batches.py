@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from structgen_kernels.reference import NEVER, allowed_of
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.choice import NEVER, allowed_of
 from structgen.errors import OptionError
 from structgen.integrations.engine_grammars import EngineText, TextBudget, check_room
 from structgen.tokens.token_mask import allocate_mask

@@ -2,21 +2,19 @@
 
 1. `target`: the target law, the normalising constant Z and the function h. `rows` gives the model's logits.
 2. `checkers`: constraints that no grammar expresses. `constraints` calls them, `processes` runs one in
-another
-   process, and `types` makes one of a Python type.
+   another process, and `types` makes one of a Python type.
 3. `tree`: the prefix tree, with proven bounds on h that only tighten.
 4. `walk`: one walk from the empty prefix to the end of a text. It may ignore the ratio of two bounds, accept
    with that probability, or use it as a weight: five methods share this procedure.
 5. `beam`: many prefixes of one length in parallel. `lookahead` estimates where valid texts are.
-6. `methods/`: a file for each method, with the paper it is from. `smc` and `awrs` resample particles; `auto`
-runs
-   beams.
-7. `samples`: texts with weights, estimates of log Z and of expectations. `run_limits`: the bounds on a run.
+6. `methods/`: the methods, with the papers they are from. `walks` has five; `smc` and `awrs` resample
+   particles; `auto` runs beams. `run_limits`: the bounds on a run.
+7. `draws`: texts with weights, and whether their errors are known. `samples`: expectations and marginals of
+   them. `estimates`: all intervals.
 8. `problem`: a model, its tokenizer and a grammar. `sample`: the public function. `score`: the probability of
-given
-   texts. `progress`: a progress line in the terminal.
+   given texts. `progress`: a progress line in the terminal.
 9. `marginals`, `report` and `report_page`: statistics of the draws and of the allowed mass at each token.
-   `estimates`: intervals, and the fields of draws. `samples_file`: draws in a file.
+   `samples_file`: draws in a file.
 
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
 above `structgen.engine`, beside `structgen.infilling`.

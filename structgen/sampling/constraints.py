@@ -93,9 +93,8 @@ class Constraints:
             return True
         # A blank after the document closes a top-level number. It changes nothing else.
         closed = [] if standing.log is None else _closed(standing.log.copy(), b" ")
-        value = _Value(self._read, text)
-        pairs = list(zip(self._asked, standing.states, strict=True))
-        if not all(asked.passed(state, closed, value) for asked, state in pairs):
+        pairs = zip(self._asked, standing.states, strict=True)
+        if not all(asked.passed(state, closed, text, self._read) for asked, state in pairs):
             return False
         self._probe(text)
         return True
@@ -130,10 +129,9 @@ class Constraints:
 
     def log_weight(self, standing: CheckerStanding, text: Written) -> float:
         """Return the sum of the log-weights of a whole text; `text` without its value."""
-        value = _Value(self._read, text.text)
         pairs = zip(self._asked, standing.states, strict=True)
         return sum(
-            asked.weight(state, "weigh", text._replace(value=value.get()))
+            asked.weight(state, "weigh", text._replace(value=self._read(text.text)))
             for asked, state in pairs
             if asked.weigh
         )
@@ -142,17 +140,6 @@ class Constraints:
         """Return the sum of the guesses at the log-weights of the texts that begin with a prefix."""
         pairs = zip(self._asked, standing.states, strict=True)
         return sum(asked.weight(state, "guess", prefix) for asked, state in pairs if asked.guess)
-
-
-class _Value:
-    """The value of a text, parsed at the first use."""
-
-    def __init__(self, read: Read, text: bytes) -> None:
-        self._read, self.text = read, text
-
-    def get(self) -> Any:
-        # Each checker gets a value of its own: a change by one must not affect the next.
-        return self._read(self.text)
 
 
 class _Asked:
@@ -194,8 +181,9 @@ class _Asked:
                 return None
         return state
 
-    def passed(self, state: Any, closed: Sequence[Closed], value: _Value) -> bool:
-        """Return whether the checker accepts a whole text; `closed`: the values that its end closes."""
+    def passed(self, state: Any, closed: Sequence[Closed], text: bytes, read: Read) -> bool:
+        """Return whether the checker accepts a whole text; `closed`: the values that its end closes. Each
+        checker reads a value of its own: a change by one must not affect the next."""
         if not self.final and not closed:
             return True
         state = self._copied(state)
@@ -203,7 +191,7 @@ class _Asked:
             self._call(state, "closed", event, _event_shown(event)) for event in closed
         ):
             return False
-        return not self.final or self._call(state, "final", value.get(), _shown(value.text))
+        return not self.final or self._call(state, "final", read(text), _shown(text))
 
     def masked(self, state: Any, written: Written, size: int) -> npt.NDArray[np.bool_] | None:
         """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""

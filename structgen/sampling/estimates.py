@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -52,60 +51,6 @@ class Statistics:
     """Rows that came from the prefix tree instead of the model."""
     reread_positions: int = 0
     """Positions that the model read again because their keys and values had been dropped."""
-
-
-class Draws(Protocol):
-    """Weighted draws of one run, as marginals and files need them: `samples.Samples`."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def texts(self) -> list[str]: ...
-    @property
-    def values(self) -> list[Any]: ...
-    @property
-    def token_ids(self) -> list[tuple[int, ...]]: ...
-    @property
-    def logprobs(self) -> Floats: ...
-    @property
-    def log_weights(self) -> Floats: ...
-    @property
-    def is_exact(self) -> bool: ...
-    @property
-    def is_biased(self) -> bool: ...
-    @property
-    def log_z(self) -> float: ...
-    @property
-    def log_z_interval(self) -> tuple[float, float] | None: ...
-    @property
-    def log_z_of_clouds(self) -> Floats: ...
-    @property
-    def bracket(self) -> tuple[float, float]: ...
-    @property
-    def statistics(self) -> Statistics: ...
-    @property
-    def contributions(self) -> Callable[[Floats], Floats]: ...
-    @property
-    def masses(self) -> list[tuple[float, ...] | None]: ...
-    @property
-    def is_json(self) -> bool: ...
-    @property
-    def about(self) -> Mapping[str, Any]: ...
-    @property
-    def pieces(self) -> Mapping[int, str]: ...
-    @property
-    def target(self) -> str: ...
-    @property
-    def knows_error(self) -> bool: ...
-    @property
-    def weights(self) -> Floats:
-        """The normalised weights, float64 [n]."""
-        ...
-
-    @property
-    def worth(self) -> float:
-        """The number of independent draws with equal standard errors."""
-        ...
 
 
 def quantile(parts: float) -> float:
@@ -162,6 +107,65 @@ def clamped(
     if low == high:
         return low, (low, low)
     return cut(log_z), None if interval is None else (cut(interval[0]), cut(interval[1]))
+
+
+def log_z_of_coins(
+    inverses: Floats, accepted: int, stopped: bool
+) -> tuple[float, tuple[float, float] | None]:
+    """Return log Z and its interval from attempts that were accepted with probability Z / bound, given
+    1 / bound of each; `stopped`: whether the last one ended the run.
+
+    The number of accepted attempts less Z times the sum of 1 / bound is a martingale with the variance
+    sum of Z / bound (1 - Z / bound), whatever the bounds learn and wherever the run stops. So the estimate is
+    accepted / sum of 1 / bound, and the interval has each Z whose deviation is within 1.96 standard
+    deviations: for equal bounds it is Wilson's (1927). There is none from fewer than `FEWEST` accepted
+    ones.
+    """
+    if not accepted:
+        return -math.inf if len(inverses) else math.nan, None
+    sums, squares, normal = float(inverses.sum()), float(inverses @ inverses), NORMAL * NORMAL
+    estimate = (accepted - 1) / (sums - inverses[-1]) if stopped else accepted / sums
+    if accepted < FEWEST:
+        return math.log(estimate), None
+    middle, scale = sums * (2 * accepted + normal), 2 * (sums * sums + normal * squares)
+    off = math.sqrt(max(middle**2 - 2 * scale * accepted**2, 0.0))
+    low, high = (middle - off) / scale, (middle + off) / scale
+    return math.log(estimate), (math.log(low), math.log(max(high, estimate)))
+
+
+def interval_of_weights(weights: Floats, log_z: float) -> tuple[float, float] | None:
+    """Return the interval of log Z from the weights of independent attempts; None for fewer than `FEWEST`.
+
+    The variance has one more term than the weights show: that of one more attempt of weight 0.
+    """
+    if len(weights) < FEWEST or log_z == -math.inf:
+        return None
+    parts = (weights - weights.mean()) / weights.sum()
+    return around(log_z, half_width(parts, unseen=1 / len(weights) ** 2))
+
+
+def interval_of_share(share: float, half: float | None, worth: float) -> tuple[float, float]:
+    """Return the interval of 95 % of a share, given half the width of the normal one: Wilson's (1927), which
+    stays within 0 and 1, with the number of independent draws that would have the same standard error.
+    `worth`: that number where all draws agree or the error is unknown."""
+    inside = share * (1 - share)
+    # If all draws agree, their variance is 0; the number of draws bounds the share.
+    square = NORMAL**2 / worth if inside < 1e-12 or not half else half**2 / inside
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
+    return middle - half, middle + half
+
+
+def mean_of(estimates: Floats) -> tuple[float, float]:
+    """Return the log of the mean of independent estimates of Z, and the relative standard error of that mean.
+    NaN without an estimate; minus infinity if all are 0."""
+    if not len(estimates):
+        return math.nan, math.inf
+    mean = float(estimates.mean())
+    if not mean > 0:
+        return -math.inf, math.inf
+    error = float(estimates.std(ddof=1)) / math.sqrt(len(estimates)) if len(estimates) > 1 else math.inf
+    return math.log(mean), error / mean
 
 
 def log(value: float) -> float:

@@ -26,35 +26,24 @@ _PRIOR: Final = 1.0
 """The weight of the mean over all tokens of a state, in estimates of one token."""
 
 
-class _State:
-    """The means after one state of the grammar."""
-
-    __slots__ = ("count", "counts", "mean", "means", "stale", "tokens", "values")
-
-    def __init__(self) -> None:
-        self.means: dict[int, float] = {}
-        self.counts: dict[int, float] = {}
-        self.mean = self.count = 0.0
-        self.tokens: Ids = np.empty(0, np.int64)
-        self.values: Floats = np.empty(0)
-        self.stale = False
+_WHOLE: Final = -1
+"""In place of a token: the mean over all tokens of a state."""
 
 
 class LookAhead:
     """Means of estimates of h by grammar state and token."""
 
     def __init__(self) -> None:
-        self._states: dict[int, _State] = {}
+        self._states: dict[int, dict[int, tuple[float, float]]] = {}
+        """Of a state and a token, how many estimates its mean remembers, and the mean."""
 
     def learn(self, state: int, token: int, estimate: float) -> None:
         """Note an estimate of h after a token in a state."""
-        found = self._states.setdefault(state, _State())
-        count = min(found.counts.get(token, 0.0) + 1.0, _MEMORY)
-        mean = found.means.get(token, 0.0)
-        found.counts[token], found.means[token] = count, mean + (estimate - mean) / count
-        found.count = min(found.count + 1.0, _MEMORY)
-        found.mean += (estimate - found.mean) / found.count
-        found.stale = True
+        found = self._states.setdefault(state, {})
+        for key in (token, _WHOLE):
+            count, mean = found.get(key, (0.0, 0.0))
+            count = min(count + 1.0, _MEMORY)
+            found[key] = count, mean + (estimate - mean) / count
 
     def guess(self, state: int, tokens: Ids, otherwise: float) -> Floats:
         """Return an estimate of h, above 0, after each of some tokens in a state; `otherwise` if no token was
@@ -62,16 +51,13 @@ class LookAhead:
         found = self._states.get(state)
         if found is None:
             return np.full(len(tokens), otherwise)
-        if found.stale:
-            found.tokens = np.array(sorted(found.means), np.int64)
-            means = np.array([found.means[token] for token in found.tokens.tolist()])
-            counts = np.array([found.counts[token] for token in found.tokens.tolist()])
-            found.values = (counts * means + _PRIOR * found.mean) / (counts + _PRIOR)
-            found.stale = False
-        at = np.minimum(np.searchsorted(found.tokens, tokens), len(found.tokens) - 1)
-        return np.where(found.tokens[at] == tokens, found.values[at], found.mean)
+        unknown = 0.0, found[_WHOLE][1]
+        pairs = np.array([found.get(token, unknown) for token in tokens.tolist()]).reshape(-1, 2)
+        counts, means = pairs[:, 0], pairs[:, 1]
+        guesses: Floats = (counts * means + _PRIOR * unknown[1]) / (counts + _PRIOR)
+        return guesses
 
     def rest(self, state: int, otherwise: float) -> float:
         """Return an estimate of h after an unknown token."""
         found = self._states.get(state)
-        return otherwise if found is None else found.mean
+        return otherwise if found is None else found[_WHOLE][1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.estimates import NORMAL, Draws, half_width
+from structgen.sampling.draws import Draws
+from structgen.sampling.estimates import half_width, interval_of_share
 from structgen.sampling.target import Floats
 
 ABSENT: Final = "(absent)"
@@ -40,7 +40,7 @@ class Marginal:
         return self.low, self.high
 
 
-def marginals(samples: Draws, field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
+def marginals(samples: Draws[Any], field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
     """Return the likeliest values of a field; see `Samples.marginals`."""
     if most < 1:
         raise OptionError(f"most={most!r} lists nothing.", where="most", cure="Give at least 1.")
@@ -52,7 +52,7 @@ def marginals(samples: Draws, field: str | Callable[[Any], Any], most: int = 10)
         path = _parsed(field)
         found = [values_at(value, path) for value in samples.values]
     else:
-        found = [_names(field(value)) for value in samples.values]
+        found = [_named([field(value)]) for value in samples.values]
     places, weights = listed(found), samples.weights
     top = sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
     return shares(samples, top)
@@ -67,7 +67,7 @@ def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
     return places
 
 
-def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal]:
+def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
     """Return the share of each value, given the draws that have it. Cost: a standard error for each."""
     weights, masses = samples.weights, np.where(is_first(samples), np.exp(samples.logprobs), 0.0)
     marginals = []
@@ -80,10 +80,9 @@ def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal
     return marginals
 
 
-def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tuple[float, float]:
-    """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
-    independent draws that would have the same standard error; cut to the proven bounds. These alone,
-    if the draws do not tell their error.
+def _interval(samples: Draws[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
+    """Return the interval of 95 % of a share, cut to the proven bounds; these alone, if the draws do not tell
+    their error.
 
     `masses`: the probability of each draw under the model, 0 for repeated draws. All valid texts together
     have at most the mass `bracket[1]`, so the mass of the draws with the value proves a lower bound on its
@@ -93,17 +92,11 @@ def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tupl
     most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
     if not (samples.is_biased or samples.is_exact or samples.knows_error):
         return min(max(least, 0.0), share), max(min(most, 1.0), share)
-    deviation = half_width(samples.contributions(has - share))
-    inside = share * (1 - share)
-    # If all draws agree, their variance is 0; the number of draws bounds the share.
-    agree = inside < 1e-12 or not deviation
-    square = NORMAL**2 / samples.worth if agree or deviation is None else deviation**2 / inside
-    middle = (share + square / 2) / (1 + square)
-    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
-    return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
+    low, high = interval_of_share(share, half_width(samples.contributions(has - share)), samples.worth)
+    return min(max(low, least, 0.0), share), max(min(high, most, 1.0), share)
 
 
-def is_first(samples: Draws) -> npt.NDArray[np.bool_]:
+def is_first(samples: Draws[Any]) -> npt.NDArray[np.bool_]:
     """Return bool [n]: whether no earlier draw has the same tokens."""
     first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
     return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)
@@ -153,8 +146,11 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
 
 
 def values_at(value: Any, path: Path) -> dict[Any, Any]:
-    """Return the values of a draw at a path, by `_name`."""
-    return _names(_found(value, path))
+    """Return the values of a draw at a path, by `_name`: several for a path through lists."""
+    found = [value]
+    for step in path:
+        found = [inner for one in found for inner in _inner(one, step)]
+    return _named(found if PathStep.ITEM in path else found[:1] or [ABSENT])
 
 
 def _parsed(text: str) -> Path:
@@ -167,18 +163,6 @@ def _parsed(text: str) -> Path:
         path += [bare] if bare else []
         path += [PathStep.ITEM] * ((len(name) - len(bare)) // 2)
     return tuple(path)
-
-
-def _found(value: Any, path: Path) -> Any:
-    """Return the value at a path; ABSENT if there is none."""
-    found = [value]
-    for step in path:
-        found = [inner for one in found for inner in _inner(one, step)]
-    return _Several(found) if PathStep.ITEM in path else (found[0] if found else ABSENT)
-
-
-class _Several(list[Any]):
-    """The values of a draw at a path through lists."""
 
 
 def _inner(value: Any, step: str | PathStep) -> list[Any]:
@@ -194,10 +178,8 @@ def _inner(value: Any, step: str | PathStep) -> list[Any]:
     return [getattr(value, step)] if hasattr(value, step) else []
 
 
-def _names(found: Any) -> dict[Any, Any]:
-    if isinstance(found, _Several):
-        return {_name(one): _plain(one) for one in found}
-    return {_name(found): _plain(found)}
+def _named(found: list[Any]) -> dict[Any, Any]:
+    return {_name(one): _plain(one) for one in found}
 
 
 def _plain(value: Any) -> Any:

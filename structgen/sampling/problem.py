@@ -12,10 +12,10 @@ from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
-from structgen.engine.request_options import checks
 from structgen.engine.requests import Request
 from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.errors import OptionError
+from structgen.language import checks
 from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, PrefixRows
 from structgen.sampling.target import Target

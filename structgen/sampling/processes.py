@@ -6,8 +6,8 @@ import copy
 import pickle
 from typing import Any, Final, Literal, Self
 
-from structgen.engine.request_options import checks
 from structgen.errors import OptionError, StructgenError
+from structgen.language import checks
 from structgen.sampling.checkers import Checker, Closed, Written
 from structgen.sampling.constraints import methods_of
 from structgen.system.worker_process import LateError, WorkerProcess
@@ -112,12 +112,8 @@ class InProcess:
             raise
 
     def _asked(self, method: str, argument: Any) -> Any:
-        answer, self._state = self._worker.ask(
-            (method, argument, self._state),
-            self._seconds,
-            method,
-            'Give InProcess a larger limit, or on_timeout="refuse" to count it as False.',
-        )
+        told = method, argument, self._state
+        answer, self._state = self._worker.ask(told, self._seconds, method, _LATE)
         return answer
 
 

@@ -1,4 +1,4 @@
-"""Progress of a run as a line on the screen."""
+"""Progress of a run on the screen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
     if progress is None or progress is False:
         yield None
     elif progress is True:
-        with _line() as tell:
+        with _bar() as tell:
             yield tell
     elif callable(progress):
         yield progress
@@ -31,30 +31,22 @@ def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
 
 
 @contextmanager
-def _line() -> Iterator[Listener]:
-    """Show a progress line during a run; its last state stays."""
+def _bar() -> Iterator[Listener]:
+    """Show the progress of a run; its last state stays."""
     # optional: rich
     from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     # Refreshed by hand, without a thread; a run reports a few times a second.
-    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(None), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
+        task = bar.add_task("", total=None)
 
-    def line(said: str) -> Text:
-        return Text(said, no_wrap=True, overflow="ellipsis")
+        def tell(now: RunProgress) -> None:
+            low, high = now.bracket
+            begin = f"prompt {now.prompt + 1} of {now.prompts}: " if now.prompts > 1 else ""
+            said = f"{begin}{now.accepted:,} of {now.wanted:,} texts, {now.model_rows:,} rows, "
+            said += f"{low:.3g} <= Z <= {high:.3g}"
+            bar.update(task, total=now.wanted, completed=now.accepted, description=said, refresh=True)
 
-    with Live(line(""), console=console, auto_refresh=False) as live:
-        yield lambda progress: live.update(line(described(progress)), refresh=True)
-    if not console.is_terminal:
-        console.line()  # in a file rich writes only the last state, without a newline
-
-
-def described(progress: RunProgress) -> str:
-    """Return the progress line."""
-    low, high = progress.bracket
-    begin = f"prompt {progress.prompt + 1} of {progress.prompts}: " if progress.prompts > 1 else ""
-    return (
-        f"{begin}{progress.accepted:,} of {progress.wanted:,} texts, {progress.model_rows:,} rows, "
-        f"{low:.3g} <= Z <= {high:.3g}, {progress.seconds:.1f} s"
-    )
+        yield tell

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from structgen.errors import OptionError
 from structgen.sampling.estimates import half_width
 from structgen.sampling.marginals import (
-    Marginal,
     is_first,
     listed,
     paths_of,
@@ -25,32 +24,38 @@ from structgen.sampling.marginals import (
     shown,
     values_at,
 )
-from structgen.sampling.samples import Samples
+from structgen.sampling.samples import Samples, between
 from structgen.sampling.target import Floats
+from structgen.system.html_pages import percent
 
 _MOST_VALUES: Final = 8
 _MOST_FIELDS: Final = 40
 _LENGTH: Final = "length of the text"
-NOTHING: Final = 0.0005
-"""A share of the mass that counts as none: it would be shown as 0.0 %."""
 _COVERED: Final = 0.8
 """The share of masking's law that must be known for a comparison."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """A number with its interval of 95 %."""
 
     value: float
     low: float
     high: float
 
+    def told(self, form: Callable[[float], str] = percent) -> str:
+        """Return the number and its interval in words; `form` writes a number."""
+        return f"{form(self.value)} ({self.interval(form)})"
+
+    def interval(self, form: Callable[[float], str] = percent) -> str:
+        """Return the interval in words."""
+        return f"95 %: {between(form(self.low), form(self.high))}"
+
 
 @dataclass(frozen=True, slots=True)
 class TokenPosition:
     """A token position: the mass that the grammar forbids there, on average under the target."""
 
-    index: int
+    position: int
     removed: Estimate
     """The share of the model's mass that is forbidden, among texts that reach the position."""
     reached: float
@@ -58,19 +63,29 @@ class TokenPosition:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueShare:
+    """A value of a field, with its share under the target."""
+
+    value: Any
+    share: Estimate
+    masked: Estimate | None
+    """Its share under masking: from draws by masking, with an interval of 95 %; or with proven bounds, if
+    these draws cover enough of masking's law."""
+    draws: int
+    """The number of draws with this value."""
+
+
+@dataclass(frozen=True, slots=True)
 class FieldShares:
     """The distribution of a field under the target."""
 
-    name: str
-    top: list[Marginal]
-    """The likeliest values."""
-    masked: list[Estimate | None]
-    """The shares of the same values under masking: from draws by masking, with intervals of 95 %; or with
-    proven bounds, if these draws cover enough of masking's law."""
+    field: str
     distinct: int
     """The number of different values among the draws."""
     mean: Estimate | None
     """The mean; None for a field that is not numeric."""
+    values: list[ValueShare]
+    """The likeliest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +98,7 @@ class Ceiling:
     right: Estimate | None
     """a: the share of right texts among the model's own, from the accepted share Z = a + (1 - a) f. This
     assumes that all right texts are accepted. None if f > Z, which contradicts that."""
-    reached: Estimate | None
-    """P(right | accepted)."""
+    right_given_accepted: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,48 +119,26 @@ class DrawsReport:
     ceiling: Ceiling | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as JSON values; NaN and infinity as None."""
+        """Return the numbers as JSON values, an estimate as three; NaN and infinity as None."""
         samples = self.samples
-        said = {
-            "method": samples.method,
-            "kind": samples.kind,
-            "draws": len(samples.texts),
-            "effective_sample_size": samples.effective_draws,
-            "kish_sample_size": samples.effective_size,
-            "accept_rate": samples.accept_rate,
-            "log_z": [samples.log_z, *samples.log_z_bounds],
-            "bracket": list(samples.bracket),
-            "model_rows": samples.statistics.model_rows,
-            "divergence_of_masking": _listed(self.divergence),
-            "masked_covered": self.masked_covered,
-            "removed_by_position": [
-                {"position": one.index, "removed": _listed(one.removed), "reached": one.reached}
-                for one in self.positions
-            ],
-            "fields": [
-                {
-                    "field": field.name,
-                    "distinct": field.distinct,
-                    "mean": _listed(field.mean),
-                    "values": [
-                        {
-                            "value": one.value,
-                            "share": [one.share, one.low, one.high],
-                            "masked": _listed(other),
-                        }
-                        for one, other in zip(field.top, field.masked, strict=True)
-                    ],
-                }
-                for field in self.fields
-            ],
-        }
-        if self.ceiling is not None:
-            said["ceiling"] = {
-                "false_accepts": self.ceiling.false_accepts,
-                "right": _listed(self.ceiling.right),
-                "right_given_accepted": _listed(self.ceiling.reached),
+        found: dict[str, Any] = _finite(
+            {
+                "method": samples.method,
+                "kind": samples.kind,
+                "draws": len(samples.texts),
+                "effective_sample_size": samples.effective_draws,
+                "kish_sample_size": samples.effective_size,
+                "accept_rate": samples.accept_rate,
+                "log_z": [samples.log_z, *samples.log_z_bounds],
+                "bracket": samples.bracket,
+                "model_rows": samples.statistics.model_rows,
+                "divergence_of_masking": self.divergence,
+                "masked_covered": self.masked_covered,
+                "removed_by_position": list(map(asdict, self.positions)),
+                "fields": list(map(asdict, self.fields)),
+                **({} if self.ceiling is None else {"ceiling": asdict(self.ceiling)}),
             }
-        found: dict[str, Any] = _finite(said)
+        )
         return found
 
 
@@ -170,14 +162,13 @@ def report(
         _check_comparable(samples, masked)
     masks = _masks(samples)
     probabilities = np.zeros(len(samples.texts)) if masks is None else _masked(samples, masks)
-    comparison = _Comparison(masked, probabilities)
-    fields, left_out = _fields(samples, comparison)
+    fields, left_out = _fields(samples, masked, probabilities)
     return DrawsReport(
         samples,
         [] if masks is None else _positions(samples, masks),
         fields,
         left_out,
-        comparison.covered,
+        float(probabilities.sum()),
         0 if masked is None else len(masked.texts),
         None if masks is None else _divergence(samples, masks),
         None if false_accepts is None else _ceiling(samples, false_accepts),
@@ -254,24 +245,26 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     )
 
 
-def _fields(samples: Samples[Any], comparison: _Comparison) -> tuple[list[FieldShares], int]:
-    """Return the fields of the draws, and the number of fields left out."""
+def _fields(
+    samples: Samples[Any], masked: Samples[Any] | None, probabilities: Floats
+) -> tuple[list[FieldShares], int]:
+    """Return the fields of the draws, and the number of fields left out. `probabilities`: of each draw under
+    masking, 0 for a repeated draw."""
     if not samples.texts:
         return [], 0
-    others = comparison.draws
-    values, other_values = _values(samples), _values(others) if others is not None else []
-    found: list[FieldShares] = []
-
-    def add(name: str, read: Callable[[Any], dict[Any, Any]]) -> None:
-        masked = [read(value) for value in other_values]
-        found.append(_field(name, samples, comparison, [read(value) for value in values], masked))
-
-    if not samples.is_json:
-        add("text", lambda value: {value[0]: value[0]})
+    values, others = _values(samples), [] if masked is None else _values(masked)
     paths = paths_of([document for _, document in values]) if samples.is_json else []
-    for path in paths[:_MOST_FIELDS]:
-        add(shown(path) or "value", lambda value, path=path: values_at(value[1], path))  # type: ignore[misc]
-    add(_LENGTH, lambda value: {len(value[0]): len(value[0])})
+    reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
+        shown(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
+        for path in paths[:_MOST_FIELDS]
+    }
+    if not samples.is_json:
+        reads["text"] = lambda value: {value[0]: value[0]}
+    reads[_LENGTH] = lambda value: {len(value[0]): len(value[0])}
+    found = [
+        _field(name, samples, masked, probabilities, list(map(read, values)), list(map(read, others)))
+        for name, read in reads.items()
+    ]
     return found, len(paths[_MOST_FIELDS:])
 
 
@@ -283,43 +276,31 @@ def _values(samples: Samples[Any]) -> list[tuple[str, Any]]:
 def _field(
     name: str,
     samples: Samples[Any],
-    comparison: _Comparison,
+    masked: Samples[Any] | None,
+    probabilities: Floats,
     found: list[dict[Any, Any]],
-    masked: list[dict[Any, Any]],
+    others: list[dict[Any, Any]],
 ) -> FieldShares:
-    """Return a field. `found` and `masked`: for each draw, and each draw by masking, its values."""
-    places, others = listed(found), listed(masked)
-    weights = samples.weights
+    """Return a field. `found` and `others`: for each draw, and each draw by masking, its values."""
+    places, other_places = listed(found), listed(others)
+    weights, covered = samples.weights, float(probabilities.sum())
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
-    for key, (_, draws) in others.items():
-        mass[key] = max(mass.get(key, 0.0), len(draws) / len(masked))
+    for key, (_, draws) in other_places.items():
+        mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
     top = sorted(mass, key=lambda key: -mass[key])[:_MOST_VALUES]
-    pairs = [places.get(key) or (others[key][0], []) for key in top]
+    pairs = [places.get(key) or (other_places[key][0], []) for key in top]
     compared: list[Estimate | None] = [None] * len(top)
-    if comparison.draws is not None:
-        ready = shares(comparison.draws, [(None, others[key][1] if key in others else []) for key in top])
+    if masked is not None:
+        ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
         compared = [Estimate(one.share, one.low, one.high) for one in ready]
-    elif comparison.covered >= _COVERED:
-        compared = [comparison.share(draws) for _, draws in pairs]
-    return FieldShares(name, shares(samples, pairs), compared, len(mass), _mean(samples, found))
-
-
-@dataclass(frozen=True, slots=True)
-class _Comparison:
-    """Shares under masking: from draws by masking, or from its probability of these draws."""
-
-    draws: Samples[Any] | None
-    probabilities: Floats
-    """float64 [n]: the probability of each draw under masking; 0 for a repeated draw."""
-
-    @property
-    def covered(self) -> float:
-        return float(self.probabilities.sum())
-
-    def share(self, draws: list[int]) -> Estimate:
-        """Return the share of some draws under masking, with proven bounds."""
-        share, covered = float(self.probabilities[draws].sum()), self.covered
-        return Estimate(share / covered, share, min(share + 1 - covered, 1.0))
+    elif covered >= _COVERED:
+        known = [float(probabilities[draws].sum()) for _, draws in pairs]
+        compared = [Estimate(one / covered, one, min(one + 1 - covered, 1.0)) for one in known]
+    values = [
+        ValueShare(one.value, Estimate(one.share, one.low, one.high), other, one.draws)
+        for one, other in zip(shares(samples, pairs), compared, strict=True)
+    ]
+    return FieldShares(name, len(mass), _mean(samples, found), values)
 
 
 def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None:
@@ -363,13 +344,9 @@ def _estimate(value: float, half: float, least: float, most: float) -> Estimate:
     return Estimate(value, max(value - half, least), min(value + half, most))
 
 
-def _listed(one: Estimate | None) -> list[float] | None:
-    return None if one is None else [one.value, one.low, one.high]
-
-
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,11 +13,10 @@ import numpy as np
 from structgen.errors import LimitError
 from structgen.sampling.estimates import (
     CUT_SHORT,
-    FEWEST,
-    NORMAL,
-    around,
-    half_width,
+    interval_of_weights,
     log_sum,
+    log_z_of_coins,
+    mean_of,
     normalised,
 )
 from structgen.sampling.target import Floats, Target
@@ -221,13 +220,14 @@ def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated
     log_z, interval = math.nan, None
     if not weighted:
         if estimated:
-            log_z, interval = _log_z_of_coins(attempts, len(valid), stopped)
+            inverses = 1.0 / np.array([attempt.bound for attempt in attempts])
+            log_z, interval = log_z_of_coins(inverses, len(valid), stopped)
         log_weights = np.full(len(valid), (log_z if estimated else 0.0) - math.log(max(len(valid), 1)))
     else:
         count = len(valid) * (len(attempts) - 1) / (len(valid) - 1) if stopped else max(len(attempts), 1)
         log_weights = np.log([attempt.weight for attempt in valid]) - math.log(count)
         log_z = log_sum(log_weights) if attempts else math.nan
-        interval = interval_of_weights(attempts, log_z)
+        interval = interval_of_weights(np.array([attempt.weight for attempt in attempts]), log_z)
     weights = normalised(log_weights)
     return Drawn(
         [attempt.tokens for attempt in valid],
@@ -238,51 +238,3 @@ def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated
         interval,
         lambda found: (weights * found.T).T,
     )
-
-
-def _log_z_of_coins(
-    attempts: Sequence[Attempt], accepted: int, stopped: bool
-) -> tuple[float, tuple[float, float] | None]:
-    """Return log Z and its interval from attempts that were accepted with probability Z / bound.
-
-    The number of accepted attempts less Z times the sum of 1 / bound is a martingale with the variance
-    sum of Z / bound (1 - Z / bound), whatever the bounds learn and wherever the run stops. So the estimate is
-    accepted / sum of 1 / bound, and the interval has each Z whose deviation is within 1.96 standard
-    deviations: for equal bounds it is Wilson's (1927). There is none from fewer than `FEWEST` accepted
-    ones.
-    """
-    if not accepted:
-        return -math.inf if attempts else math.nan, None
-    inverses = 1.0 / np.array([attempt.bound for attempt in attempts])
-    sums, squares, normal = float(inverses.sum()), float(inverses @ inverses), NORMAL * NORMAL
-    estimate = (accepted - 1) / (sums - inverses[-1]) if stopped else accepted / sums
-    if accepted < FEWEST:
-        return math.log(estimate), None
-    middle, scale = sums * (2 * accepted + normal), 2 * (sums * sums + normal * squares)
-    off = math.sqrt(max(middle**2 - 2 * scale * accepted**2, 0.0))
-    low, high = (middle - off) / scale, (middle + off) / scale
-    return math.log(estimate), (math.log(low), math.log(max(high, estimate)))
-
-
-def interval_of_weights(attempts: Sequence[Attempt], log_z: float) -> tuple[float, float] | None:
-    """Return the interval of log Z from the weights of independent attempts; None for fewer than `FEWEST`.
-
-    The variance has one more term than the weights show: that of one more attempt of weight 0.
-    """
-    if len(attempts) < FEWEST or log_z == -math.inf:
-        return None
-    weights = np.array([attempt.weight for attempt in attempts])
-    parts = (weights - weights.mean()) / weights.sum()
-    return around(log_z, half_width(parts, unseen=1 / len(weights) ** 2))
-
-
-def mean_of(estimates: Floats) -> tuple[float, float]:
-    """Return the log of the mean of independent estimates of Z, and the relative standard error of that mean.
-    NaN without an estimate; minus infinity if all are 0."""
-    if not len(estimates):
-        return math.nan, math.inf
-    mean = float(estimates.mean())
-    if not mean > 0:
-        return -math.inf, math.inf
-    error = float(estimates.std(ddof=1)) / math.sqrt(len(estimates)) if len(estimates) > 1 else math.inf
-    return math.log(mean), error / mean

@@ -6,30 +6,30 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Number, OneOf, Whole, check_fields
-from structgen.engine.request_options.contradictions import Exclusion, refuse
+from structgen.engine.contradictions import Exclusion, refuse
 from structgen.errors import OptionError, StructgenError, options_named
+from structgen.language import checks
+from structgen.language.checks import Number, OneOf, Whole, check_fields
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
-from structgen.sampling.described import described
 from structgen.sampling.estimates import Statistics, clamped
-from structgen.sampling.methods import METHODS, OF_PARTICLES, WEIGHTED
+from structgen.sampling.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
 from structgen.sampling.methods.proposals import Proposal
 from structgen.sampling.methods.smc import THRESHOLD
+from structgen.sampling.prefix_node import Node
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, PrefixRows
@@ -403,7 +403,7 @@ def drawn_for(
         rows.is_over = partial(_is_over, run, reasons)
     try:
         with shared.used("" if tree is None else fingerprint(ids, target)):
-            found: Drawn = _method(settings.method).draw(run)
+            found = _draw(settings.method, run)
     finally:
         target.close()
     if reasons:
@@ -436,14 +436,15 @@ def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
 
 
 def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
-    texts = [run.target.text(tokens) for tokens in found.tokens]
+    target = run.target
+    texts = [target.text(tokens) for tokens in found.tokens]
     # a tree bounds the mass of the valid texts, and tells nothing of their weights
-    bracket = (0.0, math.inf) if run.target.has_weights else run.tree.bracket
+    bracket = (0.0, math.inf) if target.has_weights else run.tree.bracket
     log_z, interval = clamped(found.log_z, found.log_z_interval, bracket)
     return Samples(
         method,
         [text.decode("utf-8", "replace") for text in texts],
-        [run.target.value(text) for text in texts],
+        [target.value(text) for text in texts],
         found.tokens,
         found.logprobs,
         found.log_weights,
@@ -458,15 +459,50 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
             run.model_rows,
             time.monotonic() - run.began,
             run.stopped or "n",
-            checks=run.target.checks,
+            checks=target.checks,
             tree_rows=run.tree_rows,
-            reread_positions=run.target.rows.reread,
+            reread_positions=target.rows.reread,
         ),
         found.contributions,
-        target=mark,
+        masses=[_masses(target.masses, tokens, run.tree.root) for tokens in found.tokens],
+        is_json=target.compiled.has_events,
+        about={
+            "model": target.rows.name,
+            "temperature": float(target.temperature),
+            "max_tokens": target.max_tokens,
+            "checkers": len(target.checkers),
+            "n": run.n,
+            "seed": run.seed,
+        },
+        pieces={
+            token: target.text((token,)).decode("utf-8", "replace")
+            for token in set[int]().union(*found.tokens)
+        },
         log_z_of_clouds=found.log_z_of_clouds,
-        **described(run, found.tokens),
+        target=mark,
     )
+
+
+def _masses(
+    known: Mapping[int, float], tokens: tuple[int, ...], root: Node | None
+) -> tuple[float, ...] | None:
+    """Return z at each prefix of a text, from the empty one to the whole text; None if one of them is
+    unknown. `root` is the tree's root: it knows texts that earlier runs found.
+
+    Cost: O(L^2) for a text of L tokens, about 0.1 ms for 256.
+    """
+    node, found = root, []
+    for depth in range(len(tokens) + 1):
+        mass = known.get(hash(tokens[:depth]))
+        if mass is None:
+            if node is None:
+                return None
+            mass = float(node.probabilities.sum()) + node.end + node.rest
+        found.append(mass)
+        if node is not None and depth < len(tokens):
+            slots = np.flatnonzero(node.tokens == tokens[depth])
+            node = node.children.get(int(slots[0])) if len(slots) else None
+    return tuple(found)
 
 
 def _nothing(method: str) -> Samples[Any]:
@@ -484,9 +520,12 @@ def _particles(settings: SampleSettings) -> Particles:
     return Particles(settings.particles, settings.resampling_threshold, settings.proposal)
 
 
-def _method(name: str) -> ModuleType:
-    """Import and return the module of a method."""
-    return import_module(f"structgen.sampling.methods.{name}")
+def _draw(method: str, run: SamplingRun) -> Drawn:
+    """Return the draws of a method: of a walk, or of a module of its own."""
+    if method in walks.WALKS:
+        return walks.draw(run, method)
+    found: Drawn = import_module(f"structgen.sampling.methods.{method}").draw(run)
+    return found
 
 
 def prompts_of(prompt: Any) -> list[Any] | None:

@@ -1,14 +1,11 @@
-"""Draws in a file of JSON lines: the first line describes the run, each other line is a draw.
+"""Draws in a file of JSON lines: the first line describes the run (`_Run`), each other is a draw (`_Draw`).
 
-The first line is an object: the version of the format, the method, log Z with its interval, the bracket, the
-statistics, the parameters (model, temperature, ...), and the number of draws. A draw has its text, token ids,
-log-probability, log weight and normalised weight; the allowed masses z if they are known; and its
-`error_parts`, from which standard errors of means can be computed.
+Numbers that JSON does not have are texts: "nan", "inf", "-inf".
 
-The error parts are batch means. `Samples.contributions` splits a weighted mean into uncorrelated parts, one
-for each attempt or run of particles. Here they are summed into at most 50 batches, which are uncorrelated
-too, so that their squares estimate the same variance. The file has one number for each draw and each batch in
-which it has a share.
+The error parts, from which standard errors of means are computed, are batch means. `Samples.contributions`
+splits a weighted mean into uncorrelated parts, one for each attempt or run of particles. Here they are summed
+into at most 50 batches, which are uncorrelated too, so that their squares estimate the same variance. The
+file has one number for each draw and each batch in which it has a share.
 """
 
 from __future__ import annotations
@@ -16,14 +13,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import MISSING, asdict, fields
+from contextlib import contextmanager
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from types import UnionType
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from structgen.errors import StructgenError
-from structgen.sampling.estimates import Draws, Statistics
+from structgen.sampling.draws import Draws
+from structgen.sampling.estimates import Statistics
 from structgen.sampling.target import Floats
 from structgen.system.cache import writing
 
@@ -31,59 +32,79 @@ _FORMAT: Final = "structgen samples 1"
 _BATCHES: Final = 50
 """Uncorrelated parts of a mean in a file. With 50 parts the variance is known to about a fifth."""
 _BLOCK: Final = 256
+_ROUNDED: Final = 1 + 1e-6
+"""The most that an allowed mass may be: 1, and what rounding adds."""
+_NO_NUMBERS: Final = ("nan", "inf", "-inf")
 
 
-def lines_of(samples: Draws) -> Iterator[dict[str, Any]]:
-    """Yield the object of each draw, without its error parts."""
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The first line: fields of `Samples`, and two counts."""
+
+    format: str
+    method: str
+    draws: int
+    is_exact: bool
+    is_biased: bool
+    is_json: bool
+    log_z: float
+    log_z_interval: tuple[float, float] | None
+    bracket: tuple[float, float]
+    statistics: Statistics
+    worth: float
+    target: str
+    error_parts: int
+    about: dict[str, Any]
+    pieces: dict[int, str]
+    log_z_of_clouds: tuple[float, ...] = ()
+    """Not there in files of earlier versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """A draw; its shares of the error parts; and the allowed masses z, if they are known."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprob: float
+    log_weight: float
+    weight: float
+    """The normalised weight, for readers; it follows from the log weights."""
+    error_parts: dict[int, float]
+    masses: tuple[float, ...] | None = None
+
+
+def lines_of(samples: Draws[Any], parts: Floats | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the object of each draw, with its error parts if they are given."""
     weights = samples.weights
-    for at in range(len(samples.texts)):
-        yield _line_of(samples, weights, at)
+    for at, text in enumerate(samples.texts):
+        said: dict[str, Any] = {
+            "text": text,
+            "token_ids": list(samples.token_ids[at]),
+            "logprob": float(samples.logprobs[at]),
+            "log_weight": float(samples.log_weights[at]),
+            "weight": float(weights[at]),
+        }
+        if samples.masses and (masses := samples.masses[at]) is not None:
+            said["masses"] = [float(f"{mass:.9g}") for mass in masses]
+        if parts is not None:
+            said["error_parts"] = {str(i): float(parts[i, at]) for i in np.flatnonzero(parts[:, at])}
+        yield said
 
 
-def _line_of(samples: Draws, weights: Floats, at: int) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "text": samples.texts[at],
-        "token_ids": list(samples.token_ids[at]),
-        "logprob": float(samples.logprobs[at]),
-        "log_weight": float(samples.log_weights[at]),
-        "weight": float(weights[at]),
-    }
-    masses = samples.masses[at] if samples.masses else None
-    if masses is not None:
-        said["masses"] = [float(f"{mass:.9g}") for mass in masses]
-    return said
-
-
-def write_samples(samples: Draws, path: Path) -> None:
+def write_samples(samples: Draws[Any], path: Path) -> None:
     """Write draws to a file atomically. Raises OSError."""
     parts = error_parts(samples)
-    interval = samples.log_z_interval
-    header = {
-        "format": _FORMAT,
-        "method": samples.method,
-        "draws": len(samples.texts),
-        "is_exact": samples.is_exact,
-        "is_biased": samples.is_biased,
-        "is_json": samples.is_json,
-        "log_z": _written(samples.log_z),
-        "log_z_interval": None if interval is None else [_written(end) for end in interval],
-        "bracket": [_written(end) for end in samples.bracket],
-        "log_z_of_clouds": [_written(one) for one in samples.log_z_of_clouds],
-        "statistics": asdict(samples.statistics),
-        "worth": _written(samples.worth),
-        "target": samples.target,
-        "error_parts": len(parts),
-        "about": dict(samples.about),
-        "pieces": {str(token): piece for token, piece in sorted(samples.pieces.items())},
-    }
+    shared: dict[str, Any] = {one: getattr(samples, one) for one in (*_SHARED, "worth")}
+    shared["log_z_of_clouds"] = tuple(samples.log_z_of_clouds.tolist())
+    run = _Run(format=_FORMAT, draws=len(samples.texts), error_parts=len(parts), **shared)
     with writing(path) as file:
-        file.write(_line(header))
-        for at, said in enumerate(lines_of(samples)):
-            shares = {str(i): float(parts[i, at]) for i in np.flatnonzero(parts[:, at])}
-            file.write(_line({**said, "error_parts": shares}))
+        file.write(_line(_written(asdict(run))))
+        for said in lines_of(samples, parts):
+            file.write(_line(said))
 
 
-def error_parts(samples: Draws) -> Floats:
+def error_parts(samples: Draws[Any]) -> Floats:
     """Return float64 [k, n], k at most 50: the batches of the linear map `samples.contributions`.
 
     Cost: one call of the map, on a matrix, for each 256 draws.
@@ -102,220 +123,126 @@ def error_parts(samples: Draws) -> Floats:
     return found
 
 
-class SamplesContents(NamedTuple):
-    """The contents of a file of draws."""
-
-    fields: dict[str, Any]
-    """The fields of `samples.Samples`."""
-    worth: float
-    """`Samples.worth` as the run computed it."""
-
-
-def read_samples(path: Path) -> SamplesContents:
-    """Return the draws of a file; the values are those of the JSON texts, or the texts.
+def read_samples(path: Path) -> tuple[dict[str, Any], float]:
+    """Return the fields of `Samples`, and its `worth` as the run computed it. The values are those of the
+    JSON texts, or the texts.
 
     Raises StructgenError, which names the line, if the file is damaged or not ours; OSError.
     """
-    lines = path.read_bytes().split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    header = _Line(path, 1, lines[0] if lines else b"")
-    if header.said.get("format") != _FORMAT:
-        header.refuse(
-            f"it is of the format {header.said.get('format')!r}, and this version reads {_FORMAT!r}"
-        )
-    count = header.whole("draws")
-    if len(lines) != count + 1:
+    head, *lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    with _naming(f"{path}, line 1"):
+        said = json.loads(head)
+        if isinstance(said, dict) and said.get("format") != _FORMAT:
+            raise _Damaged(f"it is of the format {said.get('format')!r}, and this version reads {_FORMAT!r}")
+        run = _made(_Run, said, "it")
+        _hold(not math.isnan(sum(run.bracket)), "bracket")
+    if len(lines) != run.draws:
         raise StructgenError(
-            f"The first line says that {count:,} draws follow, and {len(lines) - 1:,} lines do.",
-            where=f"{path}, line {min(len(lines) + 1, count + 2)}",
+            f"The first line says that {run.draws:,} draws follow, and {len(lines):,} lines do.",
+            where=f"{path}, line {min(len(lines), run.draws) + 2}",
             cure="Take a file as to_jsonl or --out wrote it.",
         )
-    draws = [_Line(path, number, line) for number, line in enumerate(lines[1:], 2)]
-    batches = header.whole("error_parts")
-    is_json = header.flag("is_json")
-    parts = np.zeros((batches, count))
-    masses: list[tuple[float, ...] | None] = []
-    for at, draw in enumerate(draws):
-        for batch, value in draw.parts(batches).items():
-            parts[batch, at] = value
-        masses.append(draw.masses())
-    bracket = header.interval("bracket")
-    if bracket is None or math.isnan(bracket[0] + bracket[1]):
-        header.refuse("'bracket' does not list 2 numbers")
-    lower, upper = bracket
-    clouds = header.logs("log_z_of_clouds")
-    texts = [draw.text("text") for draw in draws]
-    found: dict[str, Any] = {
-        "method": header.text("method"),
-        "texts": texts,
-        "values": [draw.value(text) if is_json else text for draw, text in zip(draws, texts, strict=True)],
-        "token_ids": [draw.tokens() for draw in draws],
-        "logprobs": np.array([draw.number("logprob") for draw in draws], np.float64),
-        "log_weights": np.array([draw.number("log_weight") for draw in draws], np.float64),
-        "is_exact": header.flag("is_exact"),
-        "is_biased": header.flag("is_biased"),
-        "log_z": header.any_number("log_z"),
-        "log_z_interval": header.interval("log_z_interval"),
-        "bracket": (lower, upper),
-        "log_z_of_clouds": np.array(clouds, np.float64),
-        "statistics": header.statistics(),
+    draws, values, parts = [], [], np.zeros((run.error_parts, run.draws))
+    for at, line in enumerate(lines):
+        with _naming(f"{path}, line {at + 2}"):
+            draw = _made(_Draw, json.loads(line), "it")
+            _check(draw, run)
+            draws.append(draw)
+            values.append(json.loads(draw.text) if run.is_json else draw.text)
+            parts[list(draw.error_parts), at] = list(draw.error_parts.values())
+    return {
+        **{name: getattr(run, name) for name in _SHARED},
+        "texts": [draw.text for draw in draws],
+        "values": values,
+        "token_ids": [draw.token_ids for draw in draws],
+        "logprobs": np.array([draw.logprob for draw in draws], np.float64),
+        "log_weights": np.array([draw.log_weight for draw in draws], np.float64),
+        "log_z_of_clouds": np.array(run.log_z_of_clouds, np.float64),
         "contributions": lambda found: np.asarray(parts @ found, np.float64),
-        "masses": masses,
-        "is_json": is_json,
-        "about": header.table("about"),
-        "pieces": header.pieces(),
-        "target": header.text("target"),
-    }
-    return SamplesContents(found, header.any_number("worth"))
+        "masses": [draw.masses for draw in draws],
+    }, run.worth
 
 
-def _written(value: float) -> float | str:
-    """Return a number for JSON; NaN and infinity as text."""
-    return value if math.isfinite(value) else str(value)
+_SHARED: Final = tuple({one.name for one in fields(_Run)} & {one.name for one in fields(Draws)})
 
 
-def _line(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+class _Damaged(Exception):
+    """A line does not say what it should."""
 
 
-class _Line:
-    """A line of a file, with methods that read its fields or refuse it."""
-
-    def __init__(self, path: Path, number: int, line: bytes) -> None:
-        self._path, self._number = path, number
-        try:
-            said = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            self.refuse(f"it is not JSON: {error}")
-        if not isinstance(said, dict):
-            self.refuse("it is no object")
-        self.said: dict[str, Any] = said
-
-    def refuse(self, why: str) -> NoReturn:
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Raise what is wrong with a line as StructgenError, with its place."""
+    try:
+        yield
+    except (_Damaged, ValueError, RecursionError) as error:
+        why = str(error) if isinstance(error, _Damaged) else f"it is not JSON: {error}"
         raise StructgenError(
             f"No draws can be read from it: {why}.",
-            where=f"{self._path}, line {self._number}",
+            where=where,
             cure="Take a file as to_jsonl or --out wrote it, or draw anew.",
-        )
+        ) from error
 
-    def text(self, key: str) -> str:
-        value = self.said.get(key)
-        if not isinstance(value, str):
-            self.refuse(f"{key!r} is no text")
+
+def _check(draw: _Draw, run: _Run) -> None:
+    """Raise _Damaged for numbers that no draw of the run has."""
+    _hold(math.isfinite(draw.logprob), "logprob")
+    _hold(math.isfinite(draw.log_weight), "log_weight")
+    for part, share in draw.error_parts.items():
+        _hold(part < run.error_parts and math.isfinite(share), f"error_parts/{part}")
+    if draw.masses is not None:
+        _hold(len(draw.masses) == len(draw.token_ids) + 1, "masses")
+        _hold(all(0 < mass <= _ROUNDED for mass in draw.masses), "masses")
+
+
+def _hold(valid: bool, name: str) -> None:
+    if not valid:
+        raise _Damaged(f"{name!r} is out of range")
+
+
+_hints = cache(get_type_hints)
+
+
+def _made(kind: Any, value: Any, name: str) -> Any:
+    """Return a JSON value as an annotation says: a dataclass, a tuple, a dict with numbers or texts as keys,
+    a text, a flag, a whole number from 0 on, a number; None where it may be. Raises _Damaged."""
+    if kind is Any or (type(value) is kind and not (kind is int and value < 0)):
         return value
-
-    def flag(self, key: str) -> bool:
-        value = self.said.get(key)
-        if not isinstance(value, bool):
-            self.refuse(f"{key!r} is neither true nor false")
-        return value
-
-    def whole(self, key: str) -> int:
-        value = self.said.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            self.refuse(f"{key!r} is no whole number, at least 0")
-        return value
-
-    def number(self, key: str) -> float:
-        """Return a finite number."""
-        return self._finite(key, self.said.get(key))
-
-    def any_number(self, key: str) -> float:
-        """Return a number that may be infinite, or NaN."""
-        return self._number_of(key, self.said.get(key))
-
-    def numbers(self, key: str, count: int) -> list[float]:
-        value = self.said.get(key)
-        if not isinstance(value, list) or len(value) != count:
-            self.refuse(f"{key!r} does not list {count} numbers")
-        return [self._finite(key, one) for one in value]
-
-    def interval(self, key: str) -> tuple[float, float] | None:
-        """Return two numbers that may be infinite, or None."""
-        value = self.said.get(key)
-        if value is None and key in self.said:
-            return None
-        if not isinstance(value, list) or len(value) != 2:
-            self.refuse(f"{key!r} does not list 2 numbers")
-        return self._number_of(key, value[0]), self._number_of(key, value[1])
-
-    def table(self, key: str) -> dict[str, Any]:
-        value = self.said.get(key)
-        if not isinstance(value, dict):
-            self.refuse(f"{key!r} is no object")
-        return value
-
-    def tokens(self) -> tuple[int, ...]:
-        value = self.said.get("token_ids")
-        if not isinstance(value, list) or not all(type(one) is int and one >= 0 for one in value):
-            self.refuse("'token_ids' does not list whole numbers, at least 0")
-        return tuple(value)
-
-    def masses(self) -> tuple[float, ...] | None:
-        if "masses" not in self.said:
-            return None
-        found = self.numbers("masses", len(self.tokens()) + 1)
-        if not all(0 < one <= 1 + 1e-6 for one in found):
-            self.refuse("'masses' are not from 0 to 1")
-        return tuple(found)
-
-    def parts(self, batches: int) -> dict[int, float]:
-        found = {}
-        for key, value in self.table("error_parts").items():
-            if not (key.isdecimal() and int(key) < batches):
-                self.refuse(f"'error_parts' has the key {key!r}, and there are {batches} parts")
-            found[int(key)] = self._finite("error_parts", value)
-        return found
-
-    def pieces(self) -> dict[int, str]:
-        found = {}
-        for token, piece in self.table("pieces").items():
-            if not (token.isdecimal() and isinstance(piece, str)):
-                self.refuse("'pieces' holds something else than texts of tokens")
-            found[int(token)] = piece
-        return found
-
-    def value(self, text: str) -> Any:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            self.refuse(f"'text' is not JSON: {error}")
-
-    def statistics(self) -> Statistics:
-        said = self.table("statistics")
-        known = {one.name: one for one in fields(Statistics)}
-        found = {}
-        for name, one in known.items():
-            if name not in said:
-                if one.default is MISSING:
-                    self.refuse(f"'statistics' has no {name!r}")
-                continue
-            value = said[name]
-            if isinstance(value, str) is not (name == "stopped") or isinstance(value, list | dict | bool):
-                self.refuse(f"'statistics' has {name!r} = {value!r}")
-            found[name] = value
-        return Statistics(**found)
-
-    def logs(self, key: str) -> list[float]:
-        """Return a list of numbers that may not be there, in files of earlier versions."""
-        found = self.said.get(key, [])
-        if not isinstance(found, list):
-            self.refuse(f"{key!r} is no list")
-        return [self._number_of(key, one) for one in found]
-
-    def _number_of(self, key: str, value: object) -> float:
-        if isinstance(value, str) and value in ("nan", "inf", "-inf"):
-            return float(value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.refuse(f"{key!r} holds {value!r}, which is no number")
+    if kind is float and type(value) in (int, float):
         try:
             return float(value)
         except OverflowError:
             return math.inf
+    if kind is float and value in _NO_NUMBERS:
+        return float(value)
+    parts, of = get_args(kind), get_origin(kind)
+    if of is UnionType:
+        return None if value is None else _made(parts[0], value, name)
+    if of is tuple and isinstance(value, list):
+        each = parts[:1] * len(value) if ... in parts else parts
+        if len(each) == len(value):
+            return tuple([_made(one, inner, name) for one, inner in zip(each, value, strict=True)])
+    if of is dict and isinstance(value, dict) and (parts[0] is str or all(map(str.isdecimal, value))):
+        return {parts[0](key): _made(parts[1], inner, name) for key, inner in value.items()}
+    if hasattr(kind, "__dataclass_fields__"):
+        if not isinstance(value, dict):
+            raise _Damaged(f"{name} is no object")
+        for one in fields(kind):
+            if one.name not in value and one.default is MISSING:
+                raise _Damaged(f"{one.name!r} is not there")
+        hints = _hints(kind)
+        return kind(**{key: _made(hint, value[key], key) for key, hint in hints.items() if key in value})
+    raise _Damaged(f"{name!r} holds {value!r}")
 
-    def _finite(self, key: str, value: object) -> float:
-        found = self._number_of(key, value)
-        if not math.isfinite(found):
-            self.refuse(f"{key!r} is not finite")
-        return found
+
+def _written(value: Any) -> Any:
+    """Return a value for JSON: NaN and infinity as text."""
+    if isinstance(value, dict):
+        return {key: _written(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_written(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, takewhile
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,16 +15,16 @@ import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import PASS, Tokens
 from structgen.errors import OptionError, TokenizerError, options_named
+from structgen.language import checks
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.estimates import log
 from structgen.sampling.problem import Problem, known_fingerprint
 from structgen.sampling.sample import Interruption, SampleSettings, Wanted, drawn_for
 from structgen.sampling.samples import Samples
-from structgen.sampling.target import Floats, Target, scaled
+from structgen.sampling.target import Target, log_law
 from structgen.sampling.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -219,69 +221,33 @@ def _shown(text: bytes) -> str:
     return f"{'...' if len(text) > _SHOWN else ''}{text[-_SHOWN:]!r}"
 
 
-class _Node:
-    """A common prefix of texts: its edges, and their log-probabilities once they are read."""
-
-    __slots__ = ("children", "end", "is_end", "is_read", "logprobs")
-
-    def __init__(self) -> None:
-        self.children: dict[int, _Node] = {}
-        self.logprobs: dict[int, float] = {}
-        self.is_end = self.is_read = False
-        self.end = -math.inf
-
-
 def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
     """Return log P(tokens, end) of texts.
 
     `width` texts at a time are read in parallel, token by token. Texts are sorted by their tokens, so that
-    neighbours have long common prefixes, whose caches are still kept.
+    neighbours have long common prefixes, whose caches are still kept. Of texts with a common prefix the first
+    one reads its row, for all of them.
     """
-    root = _Node()
-    for tokens in texts:
-        node = root
-        for token in tokens:
-            node = node.children.setdefault(token, _Node())
-        node.is_end = True
-    ends = np.array(sorted(target.compiled.end_tokens), np.int64)
     ordered = sorted(set(texts))
-    for begin in range(0, len(ordered), width):
-        for together in _levels(root, ordered[begin : begin + width]):
-            _read(target, together, ends)
-    return {tokens: _along(root, tokens) for tokens in ordered}
-
-
-def _levels(root: _Node, texts: Sequence[Tokens]) -> Iterator[dict[Tokens, _Node]]:
-    """Yield the unread nodes of texts, by depth."""
-    paths: dict[Tokens, _Node] = {(): root}
-    at = 0
-    while paths:
-        yield {prefix: node for prefix, node in paths.items() if not node.is_read}
-        paths = {text[: at + 1]: paths[text[:at]].children[text[at]] for text in texts if len(text) > at}
-        at += 1
-
-
-def _read(target: Target, nodes: dict[Tokens, _Node], ends: Any) -> None:
-    """Read the rows of nodes, and note the log-probabilities of their edges."""
-    prefixes = list(nodes)
+    known = [-1, *(sum(takewhile(bool, map(eq, one, other))) for one, other in pairwise(ordered))]
+    """How many tokens a text begins with as the one before it: rows up to there are read."""
+    edges = [np.zeros(len(tokens) + 1) for tokens in ordered]
+    """The log-probabilities of each text's tokens and its end."""
+    ends = np.array(sorted(target.compiled.end_tokens), np.int64)
     # At most as many rows at a time as one pass may have: each has the vocabulary's length.
-    together = max(1, PASS // (8 * target.compiled.vocab_size))
-    for begin in range(0, len(prefixes), together):
-        part = prefixes[begin : begin + together]
-        for prefix, row in zip(part, target.rows.read(part), strict=True):
-            node = nodes[prefix]
-            shifted: Floats = scaled(row, target.temperature, len(prefix))
-            total = math.log(float(np.exp(shifted).sum()))
-            node.logprobs = {token: float(shifted[token]) - total for token in node.children}
-            if node.is_end:
-                node.end = float(np.logaddexp.reduce(shifted[ends])) - total
-            node.is_read = True
-
-
-def _along(root: _Node, tokens: Tokens) -> float:
-    """Return the sum of the log-probabilities of a text's tokens and its end."""
-    node, parts = root, []
-    for token in tokens:
-        parts.append(node.logprobs[token])
-        node = node.children[token]
-    return math.fsum([*parts, node.end])
+    most = max(1, PASS // (8 * target.compiled.vocab_size))
+    for begin in range(0, len(ordered), width):
+        side_by_side = range(begin, min(begin + width, len(ordered)))
+        for depth in range(1 + max(len(ordered[at]) for at in side_by_side)):
+            unread = [at for at in side_by_side if known[at] < depth <= len(ordered[at])]
+            for some in (unread[one : one + most] for one in range(0, len(unread), most)):
+                rows = target.rows.read([ordered[at][:depth] for at in some])
+                for at, row in zip(some, rows, strict=True):
+                    law = log_law(row, target.temperature, depth)
+                    one = at
+                    while one == at or (one < len(ordered) and known[one] >= depth):
+                        tokens = ordered[one]
+                        is_end = depth == len(tokens)
+                        edges[one][depth] = np.logaddexp.reduce(law[ends]) if is_end else law[tokens[depth]]
+                        one += 1
+    return {tokens: math.fsum(parts) for tokens, parts in zip(ordered, edges, strict=True)}

@@ -21,12 +21,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
+from structgen.engine.searches.cursor import Cursor
+from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import StructgenError
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import CheckerStanding, Constraints
@@ -41,23 +43,25 @@ END: Final = -1
 _MOST_MASSES: Final = 1 << 18
 """The most prefixes whose mass is kept, about 100 bytes each. Draws through other prefixes have no masses."""
 _REMEMBERED: Final = 1 << 14
-"""The most prefixes whose checker answers are remembered."""
+"""The most prefixes of which it is remembered what the checkers say."""
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
-    """A viable prefix: its tokens, and the states after them. Prefixes with equal tokens are equal."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prefix(Cursor):
+    """A viable prefix, with what the checkers say of it."""
 
-    tokens: tuple[int, ...]
-    state: int
-    """The state of the grammar."""
-    text: bytes = field(default=b"", compare=False, repr=False)
-    """The bytes of the tokens."""
     standing: CheckerStanding | None = field(default=None, compare=False, repr=False)
     """The states of the checkers; None without checkers."""
+    answers: dict[str, float] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What checkers have answered about this prefix, by the question."""
+
+    @property
+    def written(self) -> Written:
+        """The tokens and bytes, as checkers see them."""
+        return Written(self.tokens, self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +81,6 @@ class TargetStep:
     def mass(self) -> float:
         """The total probability of the allowed tokens; its usual symbol is z."""
         return float(self.probabilities.sum()) + self.end
-
-
-class Masses:
-    """The allowed mass z of the prefixes that were read: the share of the model's distribution that the
-    grammar allows there.
-
-    Masking divides by z at every token: under masking a draw x has the probability P(x) / product of z. The
-    products are the importance weights; each factor says how much model and grammar disagree at one token.
-    """
-
-    __slots__ = ("_known", "_most")
-
-    def __init__(self, most: int = _MOST_MASSES) -> None:
-        self._known: dict[int, float] = {}
-        self._most = most
-
-    def note(self, tokens: tuple[int, ...], mass: float) -> None:
-        """Store the mass of a prefix, if there is room; the first value stays."""
-        if len(self._known) < self._most:
-            self._known.setdefault(hash(tokens), mass)
-
-    def of(self, tokens: tuple[int, ...]) -> float | None:
-        """Return the mass of a prefix; None if it is unknown."""
-        return self._known.get(hash(tokens))
 
 
 class Target:
@@ -125,10 +105,18 @@ class Target:
         self._read, self.truncation = read, truncation
         self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
         self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
-        self._passed: OrderedDict[tuple[int, ...], bool] = OrderedDict()
-        self._guesses: OrderedDict[tuple[int, ...], float] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
-        self.masses = Masses()
+        self._start = Prefix(
+            tokenizer=compiled.tokenizer,
+            compiled=compiled,
+            state=compiled.start.index,
+            left=max_tokens,
+            standing=self._constraints.start() if self._constraints else None,
+        )
+        self.masses: dict[int, float] = {}
+        """The allowed mass z of the prefixes that were read, by the hash of their tokens: the share of the
+        model's distribution that the grammar allows there. Under masking a draw x has the probability P(x) /
+        product of z; each factor says how much model and grammar disagree at one token."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
         self._mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
@@ -140,8 +128,7 @@ class Target:
 
     def start(self) -> Prefix:
         """Return the empty prefix."""
-        standing = self._constraints.start() if self._constraints else None
-        return Prefix((), self.compiled.start.index, b"", standing)
+        return self._start
 
     def text(self, tokens: Sequence[int]) -> bytes:
         """Return the bytes of text tokens."""
@@ -160,15 +147,15 @@ class Target:
         found = self.rows.read([prefix.tokens for prefix in prefixes])
         steps = [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
         for prefix, step in zip(prefixes, steps, strict=True):
-            self.masses.note(prefix.tokens, step.mass)
+            if len(self.masses) < _MOST_MASSES:
+                self.masses.setdefault(hash(prefix.tokens), step.mass)
         return steps
 
     def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
         probabilities = self._probabilities(prefix, logits)
         allowed, ends = self._allowed(prefix), self._ends
         if self._constraints.has_masks and prefix.standing is not None:
-            written = Written(prefix.tokens, prefix.text)
-            mask = self._constraints.allowed(prefix.standing, written, self.compiled.vocab_size)
+            mask = self._constraints.allowed(prefix.standing, prefix.written, self.compiled.vocab_size)
             if mask is not None:
                 allowed, ends = allowed[mask[allowed]], ends[mask[ends]]
         end = float(probabilities[ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
@@ -187,13 +174,12 @@ class Target:
         before it only those that complete the text. `tokens_to_finish` is an upper bound and would forbid
         texts that fit.
         """
-        left = self.max_tokens - len(prefix.tokens)
-        if left <= 0:
+        if prefix.left <= 0:
             return np.empty(0, np.int64)
         self.compiled.fill_index(prefix.state, self._mask, 0)
         tokens = self._mask.allowed(0).astype(np.int64)
         tokens = tokens[~np.isin(tokens, self._ends)]
-        if left == 1:
+        if prefix.left == 1:
             after = (self.compiled.next_index(prefix.state, int(token)) for token in tokens)
             tokens = tokens[np.fromiter(map(self.compiled.may_end, after), np.bool_, len(tokens))]
         return tokens
@@ -205,32 +191,32 @@ class Target:
         from here, the checkers are asked about it at once: if they refuse it, no row is read on the way to
         it.
         """
-        tokens = (*prefix.tokens, token)
         if prefix.standing is None:
-            return Prefix(tokens, self._after(prefix, token), prefix.text + (self._texts[token] or b""))
-        try:
+            return prefix.after(token)
+        tokens = (*prefix.tokens, token)
+        if tokens in self._extended:
             self._extended.move_to_end(tokens)
-            return self._extended[tokens]
-        except KeyError:
-            return _remember(self._extended, tokens, self._checked(prefix, tokens, prefix.standing))
+        else:
+            self._extended[tokens] = self._checked(prefix.after(token), len(prefix.text), prefix.standing)
+            if len(self._extended) > _REMEMBERED:
+                self._extended.popitem(last=False)
+        return self._extended[tokens]
 
-    def _after(self, prefix: Prefix, token: int) -> int:
-        return self.compiled.next_index(prefix.state, token)
-
-    def _checked(self, prefix: Prefix, tokens: tuple[int, ...], standing: CheckerStanding) -> Prefix | None:
-        text = prefix.text + (self._texts[tokens[-1]] or b"")
-        after = self._constraints.extend(standing, len(prefix.text), text)
-        if after is None:
+    def _checked(self, after: Prefix, before: int, standing: CheckerStanding) -> Prefix | None:
+        """Return a prefix with the states of the checkers, from those after its first `before` bytes; None if
+        a checker refuses it."""
+        text = after.text
+        found = self._constraints.extend(standing, before, text)
+        if found is None:
             return None
-        state = self._after(prefix, tokens[-1])
-        rest = None if after.is_decided else self._rest(state)
+        rest = None if found.is_decided else self._rest(after.state)
         if rest is not None:
-            end = self._constraints.extend(after, len(text), text + rest) if rest else after
+            end = self._constraints.extend(found, len(text), text + rest) if rest else found
             if end is None or not self._constraints.passes(end, text + rest):
                 return None
             plain = not (self._constraints.has_masks or self._constraints.has_weights)
-            after = replace(after, is_decided=plain)
-        return Prefix(tokens, state, text, after)
+            found = replace(found, is_decided=plain)
+        return replace(after, standing=found)
 
     def _rest(self, state: int) -> bytes | None:
         """Return the bytes up to the end of the text if the grammar leaves no choice of them, else None."""
@@ -251,12 +237,9 @@ class Target:
         """Return whether every checker accepts a text that ends here."""
         if prefix.standing is None:
             return True
-        try:
-            self._passed.move_to_end(prefix.tokens)
-            return self._passed[prefix.tokens]
-        except KeyError:
-            passed = self._constraints.passes(prefix.standing, prefix.text)
-            return _remember(self._passed, prefix.tokens, passed)
+        if "passes" not in prefix.answers:
+            prefix.answers["passes"] = self._constraints.passes(prefix.standing, prefix.text)
+        return bool(prefix.answers["passes"])
 
     @property
     def has_weights(self) -> bool:
@@ -267,18 +250,15 @@ class Target:
         """Return the log-weight of a valid text that ends here; 0 where nothing weighs it."""
         if prefix.standing is None or not self._constraints.has_weights:
             return 0.0
-        return self._constraints.log_weight(prefix.standing, Written(prefix.tokens, prefix.text))
+        return self._constraints.log_weight(prefix.standing, prefix.written)
 
     def guess(self, prefix: Prefix) -> float:
         """Return the guess at the log-weight of texts with a prefix; 0 where nothing guesses."""
         if prefix.standing is None or not self._constraints.has_guesses:
             return 0.0
-        try:
-            self._guesses.move_to_end(prefix.tokens)
-            return self._guesses[prefix.tokens]
-        except KeyError:
-            found = self._constraints.guess(prefix.standing, Written(prefix.tokens, prefix.text))
-            return _remember(self._guesses, prefix.tokens, found)
+        if "guess" not in prefix.answers:
+            prefix.answers["guess"] = self._constraints.guess(prefix.standing, prefix.written)
+        return prefix.answers["guess"]
 
     def close(self) -> None:
         """End the checkers' processes. The target may still be used."""
@@ -302,12 +282,6 @@ def scaled(logits: Floats, temperature: float, at: int) -> Floats:
     return found
 
 
-T = TypeVar("T")
-
-
-def _remember(answers: OrderedDict[tuple[int, ...], T], tokens: tuple[int, ...], answer: T) -> T:
-    """Store an answer; drop the oldest one if there are too many."""
-    answers[tokens] = answer
-    if len(answers) > _REMEMBERED:
-        answers.popitem(last=False)
-    return answer
+def log_law(logits: Floats, temperature: float, at: int) -> Floats:
+    """Return the log-probabilities [V] of the token after token `at`. Raises StructgenError as `scaled`."""
+    return log_softmax(scaled(logits, temperature, at))

@@ -3,12 +3,11 @@
 What comes in: the text so far, the matcher. What goes out: a draft tree, reduced to the nodes that are worth
 a row of the forward pass.
 
-1. `drafts` has the values: `draft.Draft` (a flat tree of tokens), the `Drafter` protocol, the planner.
-2. `drafters` has a file for each drafter: forced bytes, small choices of the grammar, suffixes of prompt and
-   answer, earlier answers, the caller's text, a small model.
+1. `drafts` has the values: `draft.Draft` (a flat tree of tokens), and the `Drafter` protocol.
+2. `drafters`: forced bytes and small choices of the grammar; texts that are known (prompt and answer, the
+   caller's text, earlier answers); a small model.
 3. `planning` joins the drafters of one text, learns their acceptance rates and the cost of a pass, and
-decides
-   whether to draft at all.
+   decides whether to draft at all.
 4. `speculation_options.Speculation` has the options of a request.
 
 The engine verifies drafts. This package needs numpy and matchers, not torch (docs/speculation.md).

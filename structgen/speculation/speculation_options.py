@@ -4,30 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from os import PathLike
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from structgen.errors import OptionError, fields_named
+from structgen.language import checks
+from structgen.language.checks import By, Instance, Whole, check_fields, shown, wrong
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.caller_text import CallerText
 from structgen.speculation.drafters.draft_model import CausalModel, DraftModel
-from structgen.speculation.drafters.earlier_answers import EarlierAnswers
-from structgen.speculation.drafters.forced_bytes import ForcedBytes
-from structgen.speculation.drafters.grammar_tree import GrammarTree
-from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
+from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafts.drafter import Drafter
 
 DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
-    {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": SuffixIndex}
+    {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts}
 )
 """The drafters that need only the request, by name."""
 MOST_NODES: Final = 256
 """The most nodes of a draft: the rows of one text delay all the others of its batch."""
 MOST_EDIT: Final = 1 << 20
 """The most characters of a caller's text."""
+_A_HISTORY = Instance(AnswerHistory | None, "Make one with sg.AnswerHistory(tokenizer).")
+
+
+def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
+    given = (value,) if isinstance(value, str) else value
+    if not isinstance(given, Sequence) or isinstance(given, bytes | bytearray):
+        raise wrong("drafters", value, f"Give a sequence of names ({', '.join(DRAFTERS)}) or of functions.")
+    for at, one in enumerate(given):
+        if isinstance(one, str):
+            if one not in DRAFTERS:
+                raise wrong(f"drafters[{at}]", one, _known_names())
+        elif not callable(one):
+            # a drafter holds the state of one text, so one object cannot serve several requests
+            raise wrong(f"drafters[{at}]", one, "Give a name, or a function that makes a drafter.")
+        if one in given[:at]:
+            raise OptionError(
+                f"{shown(one)} is there twice.", where=f"drafters[{at}]", cure="Name each drafter once."
+            )
+    return tuple(given)
+
+
+def _known_names() -> str:
+    return (
+        f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
+        "earlier answers and a draft model have the options edit, history and draft_model."
+    )
+
+
+def _edit(value: Any) -> str:
+    if len(checks.encodable("edit", value)) > MOST_EDIT:
+        raise OptionError(
+            f"It has {len(value):,} characters.",
+            where="edit",
+            cure=f"Give at most {MOST_EDIT:,}: the part of the text that is rewritten.",
+        )
+    return str(value)
+
+
+def _draft_model(value: Any) -> Any:
+    is_pair = isinstance(value, tuple) and len(value) == 2 and all(one is not None for one in value)
+    if not is_pair and (not isinstance(value, str | PathLike) or not str(value)):
+        raise wrong("draft_model", value, "Give a name, a folder, or a pair of a model and its tokenizer.")
+    return value
 
 
 @fields_named("sg.Speculation(edit=old_text)")
@@ -40,40 +81,30 @@ class Speculation:
     the field, for a value that is not allowed.
     """
 
-    drafters: Sequence[str | Callable[[], Drafter]] = ("forced", "grammar", "suffix")
+    drafters: Annotated[Sequence[str | Callable[[], Drafter]], By(_drafters)] = (
+        "forced",
+        "grammar",
+        "suffix",
+    )
     """Names (`forced`, `grammar`, `suffix`), or functions (a class, for example) that make a `Drafter` for
     one text. A single name is allowed. Kept as a tuple."""
-    nodes: int = 16
+    nodes: Annotated[int, Whole(1, MOST_NODES)] = 16
     """The most guessed tokens that are checked in one forward pass, 1 to 256."""
-    chain: bool = False
+    chain: Annotated[bool, Instance(bool, "Give True or False.")] = False
     """Whether a draft is a single chain of guesses, without alternatives."""
-    edit: str = ""
+    edit: Annotated[str, By(_edit)] = ""
     """The text of which the answer is an edited version; the draft follows it. At most 1,048,576
     characters."""
-    history: AnswerHistory | None = None
+    history: Annotated[AnswerHistory | None, _A_HISTORY] = None
     """Earlier answers to the same grammar. A complete answer is added to it."""
-    tenant: str = ""
+    tenant: Annotated[str, checks.encodable] = ""
     """The owner of the earlier answers. No tenant's drafts come from another tenant's answers."""
-    draft_model: str | PathLike[str] | tuple[Any, Any] | None = None
+    draft_model: Annotated[str | PathLike[str] | tuple[Any, Any], By(_draft_model)] | None = None
     """A small model with the same tokenizer, which drafts under the grammar's mask: a name or a folder as for
     `sg.Engine`, or a pair of a model object and its tokenizer."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "drafters", _drafters(self.drafters))
-        object.__setattr__(self, "nodes", _nodes(self.nodes))
-        if not isinstance(self.chain, bool):
-            raise _wrong("chain", self.chain, "Give True or False.")
-        for name in ("edit", "tenant"):
-            _text(name, getattr(self, name))
-        if len(self.edit) > MOST_EDIT:
-            raise OptionError(
-                f"It has {len(self.edit):,} characters.",
-                where="edit",
-                cure=f"Give at most {MOST_EDIT:,}: the part of the text that is rewritten.",
-            )
-        if not isinstance(self.history, AnswerHistory | None):
-            raise _wrong("history", self.history, "Make one with sg.AnswerHistory(tokenizer).")
-        _check_draft_model(self.draft_model)
+        check_fields(self)
 
     @property
     def kind(self) -> Hashable:
@@ -94,9 +125,9 @@ class Speculation:
         """
         made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in self.drafters]
         if self.edit:
-            made.append(CallerText())
+            made.append(callers_text())
         if self.history is not None:
-            made.append(EarlierAnswers(self.history))
+            made.append(self.history.drafter())
         if self.draft_model is not None:
             if model is None:
                 raise OptionError(
@@ -113,60 +144,7 @@ def checked_speculation(value: Any) -> str | Speculation:
     `Speculation`."""
     if isinstance(value, Speculation) or (isinstance(value, str) and value in ("auto", "off")):
         return value
-    raise _wrong("speculation", value, 'Give "auto", "off" or sg.Speculation(...).')
-
-
-def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
-    given = (value,) if isinstance(value, str) else value
-    if not isinstance(given, Sequence) or isinstance(given, bytes | bytearray):
-        raise _wrong("drafters", value, f"Give a sequence of names ({', '.join(DRAFTERS)}) or of functions.")
-    for at, one in enumerate(given):
-        if isinstance(one, str):
-            if one not in DRAFTERS:
-                raise _wrong(f"drafters[{at}]", one, _known_names())
-        elif not callable(one):
-            # a drafter holds the state of one text, so one object cannot serve several requests
-            raise _wrong(f"drafters[{at}]", one, "Give a name, or a function that makes a drafter.")
-        if one in given[:at]:
-            raise OptionError(
-                f"{_shown(one)} is there twice.", where=f"drafters[{at}]", cure="Name each drafter once."
-            )
-    return tuple(given)
-
-
-def _known_names() -> str:
-    return (
-        f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
-        "earlier answers and a draft model have the options edit, history and draft_model."
-    )
-
-
-def _nodes(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= MOST_NODES:
-        raise _wrong("nodes", value, f'Give a whole number from 1 to {MOST_NODES}, or speculation="off".')
-    return int(value)
-
-
-def _text(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise _wrong(name, value, "Give a text.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise OptionError(
-            f"Character {error.start}, {value[error.start]!r}, is half of a surrogate pair: no text.",
-            where=name,
-            cure="Take it out, or write the character whole.",
-        ) from error
-
-
-def _check_draft_model(value: Any) -> None:
-    cure = "Give a name, a folder, or a pair of a model and its tokenizer."
-    if isinstance(value, tuple):
-        if len(value) != 2 or value[0] is None or value[1] is None:
-            raise _wrong("draft_model", value, cure)
-    elif value is not None and (not isinstance(value, str | PathLike) or not str(value)):
-        raise _wrong("draft_model", value, cure)
+    raise wrong("speculation", value, 'Give "auto", "off" or sg.Speculation(...).')
 
 
 def _made(make: Callable[[], Drafter]) -> Drafter:
@@ -191,15 +169,6 @@ def _made(make: Callable[[], Drafter]) -> Drafter:
 
 def _name_of(make: Callable[[], Drafter]) -> str:
     return str(getattr(make, "__qualname__", type(make).__qualname__))
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}..."
-
-
-def _wrong(name: str, value: Any, cure: str) -> OptionError:
-    return OptionError(f"{_shown(value)} is not allowed.", where=name, cure=cure)
 
 
 AUTO: Final = Speculation()

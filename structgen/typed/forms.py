@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from structgen.core.grammar import Grammar
-from structgen.engine.request_options.contradictions import refuse
+from structgen.engine.contradictions import refuse
 from structgen.engine.requests import Result
 from structgen.engine.searches.listed_values import listed, listed_values
 from structgen.errors import GenerationError, OptionError, UnsupportedError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Final
 
-from structgen.engine.request_options.contradictions import Exclusion
+from structgen.engine.contradictions import Exclusion
 from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
 from structgen.typed.options import TypedOptions
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Annotated, Any, Final, Literal, TypedDict
 
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import By, Instance, OneOf, Whole, check_fields
 from structgen.engine.requests import A_SAMPLING, IN_SAMPLING, Sampling, redrawn, with_strategy
 from structgen.engine.strategies.strategy import Strategy
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, unknown_option
 from structgen.json_grammars.schema_grammar import json_schema
+from structgen.language import checks
+from structgen.language.checks import By, Instance, OneOf, Whole, check_fields
 from structgen.speculation.speculation_options import Speculation, checked_speculation
 from structgen.tool_calls.tool_format import ToolFormat
 

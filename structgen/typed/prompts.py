@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from structgen.engine.asking import ModelQuestion, Prompt
-from structgen.engine.request_options import checks
 from structgen.engine.thinking import text_behind
 from structgen.errors import OptionError
+from structgen.language import checks
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 

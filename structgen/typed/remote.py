@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.request_options.contradictions import refuse
+from structgen.engine.contradictions import refuse
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, UnsupportedError, ValidatorError
 from structgen.json_grammars.schema_grammar import unwarned_schema

@@ -13,14 +13,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
-from structgen.engine.request_options import checks
 from structgen.errors import OptionError, fields_named
+from structgen.language import checks
+from structgen.language.checks import By, OneOf, check_fields
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
 _OTHER = MappingProxyType({"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"})
+_A_FIELD = OneOf(tuple(_OTHER), ", or None to send none; how many, say sg.generate and sg.run")
 _OPTIONAL = ("temperature", "seed", SCHEMA, "parallel_tool_calls")
 _NAMED = re.compile(
     r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed|parallel_tool_calls)"
@@ -39,6 +41,21 @@ _THIS_SCHEMA = re.compile(r"invalid schema|schema (?:contains|conversion)|parse 
 _ADDRESS = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 
 
+def _address(value: Any) -> str:
+    if not checks.text("url", value).startswith(("http://", "https://")):
+        raise OptionError(
+            f"{value!r} is no address of a server.",
+            where="url",
+            cure="Write it with http:// or https://, such as http://localhost:8000/v1.",
+        )
+    return str(value)
+
+
+def _left_out(value: Any) -> tuple[str, ...]:
+    check = OneOf(_OPTIONAL, "; max_tokens_field=None leaves out max_tokens")
+    return tuple(check("leave_out", field) for field in checks.texts("leave_out", value))
+
+
 @fields_named('sg.Server("http://localhost:8000/v1", "llama")')
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -48,39 +65,18 @@ class Server:
     Nobody has to say what a server refuses by name: the request is sent again without it, once in a process.
     """
 
-    url: str
+    url: Annotated[str, By(_address)]
     """The address, which mostly ends in /v1."""
-    name: str
+    name: Annotated[str, checks.text]
     """The model's name on the server."""
-    max_tokens_field: str | None = "max_tokens"
+    max_tokens_field: Annotated[str, _A_FIELD] | None = "max_tokens"
     """The field for the most tokens, `max_tokens` or `max_completion_tokens`; None: it is not sent."""
-    leave_out: str | Sequence[str] = ()
+    leave_out: Annotated[str | Sequence[str], By(_left_out)] = ()
     """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`, and
     `response_format`, without which the schema stands in the prompt."""
 
     def __post_init__(self) -> None:
-        checks.text("name", self.name)
-        if not checks.text("url", self.url).startswith(("http://", "https://")):
-            raise OptionError(
-                f"{self.url!r} is no address of a server.",
-                where="url",
-                cure="Write it with http:// or https://, such as http://localhost:8000/v1.",
-            )
-        if self.max_tokens_field is not None and self.max_tokens_field not in tuple(_OTHER):
-            raise OptionError(
-                f"{self.max_tokens_field!r} is no field for the most tokens.",
-                where="max_tokens_field",
-                cure=f"Choose from {', '.join(_OTHER)}, or None to send none; how many, say sg.generate and "
-                "sg.run.",
-            )
-        object.__setattr__(self, "leave_out", checks.texts("leave_out", self.leave_out))
-        for field in self.leave_out:
-            if field not in _OPTIONAL:
-                raise OptionError(
-                    f"{field!r} is no field that can be left out.",
-                    where="leave_out",
-                    cure=f"Choose from {', '.join(_OPTIONAL)}; max_tokens_field=None leaves out max_tokens.",
-                )
+        check_fields(self)
 
 
 def server_of(name: str) -> Server:

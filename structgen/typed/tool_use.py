@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
+from structgen.engine.contradictions import Exclusion
 from structgen.engine.thinking import Thinking
 from structgen.errors import LooseCallError, OptionError, UnsupportedError, ValidatorError
 from structgen.json_grammars.schema_grammar import unwarned_schema
@@ -46,16 +47,17 @@ class ToolOptions(NamedTuple):
     tools: Any
     tool_choice: Any = None
     parallel: Any = None
-    format: Any = None
+    tool_format: Any = None
 
-    def check_given(self) -> None:
-        """Raise OptionError for options of tools where there are none."""
-        for name, value in self._asdict().items():
-            if name != "tools" and value is not None and self.tools is None:
-                name = "tool_format" if name == "format" else name
-                raise OptionError(
-                    f"{name} is given, and no tools.", where=name, cure="Give tools=[...], or leave it out."
-                )
+
+WITHOUT_TOOLS: Final = Exclusion(
+    lambda given: (
+        given.tools is None and [name for name, value in given._asdict().items() if value is not None]
+    ),
+    "{0[0]}",
+    "{0[0]} is given, and no tools.",
+    "Give tools=[...], or leave it out.",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +177,7 @@ def tool_use(given: ToolOptions, thinking: Any, policies: Mapping[str, Any] | No
             where="parallel",
             cure="Leave parallel out, or annotate list[Call].",
         )
-    format = None if given.format is None else format_of(given.format)
+    format = None if given.tool_format is None else format_of(given.tool_format)
     return ToolUse(tools, read, parallel, format, thinking, dict(policies or {}), taken)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from structgen.engine.request_options.contradictions import refuse
+from structgen.engine.contradictions import refuse
 from structgen.errors import unknown_option
 from structgen.typed.forms import WantedForm
 from structgen.typed.local import Local

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from structgen.engine.asking import ModelPrompts
-from structgen.engine.request_options.contradictions import refuse
+from structgen.engine.contradictions import refuse
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.tool_calls.tool_replies import Reply
@@ -18,7 +18,7 @@ from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_S
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.servers import Server, server_of
-from structgen.typed.tool_use import ToolOptions, thinking_of
+from structgen.typed.tool_use import WITHOUT_TOOLS, ToolOptions, thinking_of
 from structgen.typed.wrapping import Wrapping
 
 
@@ -145,9 +145,8 @@ class Preparation:
         """`given`: `options.CallOptions`. Errors: those of `writer_of`, `TypedOptions` and `ToolOptions`;
         UnsupportedError for tools with infilling."""
         others = dict(given)
-        names = ("tool_choice", "parallel", "tool_format")
-        self._tools = ToolOptions(tools, *(others.pop(name, None) for name in names))
-        self._tools.check_given()
+        self._tools = ToolOptions(tools, *(others.pop(name, None) for name in ToolOptions._fields[1:]))
+        refuse([WITHOUT_TOOLS], self._tools)
         others["thinking"], self._thoughts = thinking_of(others.get("thinking"), self._tools)
         self.options = TypedOptions.read(others)
         self.writer = writer_of(model, self.options)

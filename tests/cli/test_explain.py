@@ -42,10 +42,10 @@ def test_the_whole_of_a_small_schema(tmp_path: Path) -> None:
     assert lines[0] == f"{tmp_path / 'schema.json'}: JSON Schema draft 2020-12"
     start = lines.index("A document is")
     assert lines[start + 1 : start + 5] == [
-        "the document     an object  (#)",
-        '├─ "name"        a string of at most 9 characters  (#/properties/name)',
-        '└─ "tags"?       an array  (#/properties/tags)',
-        "   └─ each item  a string  (#/properties/tags/items)",
+        "the document       an object  (#)",
+        '├── "name"         a string of at most 9 characters  (#/properties/name)',
+        '└── "tags"?        an array  (#/properties/tags)',
+        "    └── each item  a string  (#/properties/tags/items)",
     ]
     text = result.stdout
     assert "#  x-mine: unknown in draft 2020-12" in text

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 import structgen as sg
-from structgen.engine.request_options.contradictions import Exclusion, refuse
+from structgen.engine.contradictions import Exclusion, refuse
 from structgen.engine.requests import Request, Sampling
 from structgen.monitors.monitor import Monitor
 

@@ -263,7 +263,7 @@ class Scripted:
         for token in self._tokens[self._at : self._at + self._deep]:
             tree.add(node, (token + 7) % TOKENIZER.vocab_size, 0.1)
             node = tree.add(node, token, 0.8)
-        return tree.shared() if len(tree) else NO_DRAFT
+        return tree.draft() if len(tree) else NO_DRAFT
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         self._at += len(taken)

@@ -128,8 +128,7 @@ def test_a_folder_that_transformers_reads_drafts_too(tmp_path: Path, monkeypatch
     tokens = [step.token for step in result.steps]
     (one,) = drafters_of(speculation, tokenizer())
     facts = sg.Facts(tokenizer().encode(b"x"), tokenizer())
-    costs = [1 + 0.01 * rows for rows in range(32)]
-    found = replay(tokens, [one], facts, sg.Matcher(engine.compiled(grammar)), costs, 16)
+    found = replay(tokens, [one], facts, sg.Matcher(engine.compiled(grammar)), 16, 0.01)
     assert not found.dropped and found.calls <= len(tokens) / 2
 
 

@@ -87,7 +87,7 @@ class Scripted:
             if wrong:
                 tree.add(wrong[0], self._draw.randrange(1400), 0.5)
             node = tree.add(node, token, 0.8)
-        return tree.shared() if len(tree) else NO_DRAFT
+        return tree.draft() if len(tree) else NO_DRAFT
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         self._at += len(taken)

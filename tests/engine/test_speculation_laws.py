@@ -86,7 +86,7 @@ class Listing:
             for token in text:
                 if len(tree) < most:
                     node = tree.add(node, token, 0.5)
-        return tree.shared()
+        return tree.draft()
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         pass

@@ -1,4 +1,4 @@
 """Digests of what structgen answers, for a few hundred cases; `make golden` compares them with `digests.txt`.
 
-docs/testing.md says how to read a difference, and how to bless one that is meant.
+docs/inside/testing.md says how to read a difference, and how to bless one that is meant.
 """

@@ -13,7 +13,7 @@ Line = dict[str, str]
 DIGESTS = Path(__file__).with_name("digests.txt")
 _TRAIL = re.compile("[0-9a-f]{8}:([-_A-Za-z0-9]+)")
 _HEAD = """\
-# What structgen answers, as digests: written by `make golden BLESS=1`, explained in docs/testing.md.
+# What structgen answers, as digests: written by `make golden BLESS=1`, explained in docs/inside/testing.md.
 """
 
 

@@ -13,7 +13,9 @@ from .answers import KINDS, Answer, Place
 DIGESTS = Path(__file__).with_name("digests.txt")
 SIZE = 8
 """Bytes of a digest."""
-_HEAD = "# What Lark grammars answer: written by `make lark-oracle BLESS=1`, explained in docs/testing.md.\n"
+_HEAD = (
+    "# Digests of Lark grammars' answers: `make lark-oracle BLESS=1` writes them (docs/inside/testing.md).\n"
+)
 
 
 class Line(NamedTuple):

@@ -12,7 +12,7 @@ from tasks import PROMPT, Even, Task, Without
 from test_laws import chi_square
 
 import structgen as sg
-from structgen.sampling.methods import cars
+from structgen.sampling.methods import walks
 from structgen.sampling.run_limits import SamplingRun
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Finish, Walker
@@ -146,7 +146,7 @@ def test_the_first_and_each_later_text_of_cars_are_draws_from_the_target(width):
     task = LARGER[2]
     target, by_place = task.target(), [[] for _ in range(4)]
     for seed in range(200):
-        found = cars.draw(SamplingRun(target, PrefixTree(), 4, seed, width))
+        found = walks.draw(SamplingRun(target, PrefixTree(), 4, seed, width), "cars")
         for place, tokens in zip(by_place, found.tokens, strict=True):
             place.append(tokens)
     for place in by_place:

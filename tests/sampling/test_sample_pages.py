@@ -16,7 +16,8 @@ from exact import Bigram, law, tokenizer
 import structgen as sg
 from structgen.sampling.estimates import quantile
 from structgen.sampling.report import Estimate, TokenPosition, ceiling_of, report
-from structgen.sampling.report_page import page_of, write_page
+from structgen.sampling.report_page import page_of
+from structgen.system.html_pages import write_page
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -70,9 +71,9 @@ def test_the_law_of_masking_is_whole():
 def test_mass_removed_is_averaged_under_the_target():
     found = report(draw())
     for one in found.positions:
-        reached = {tokens: p for tokens, p in LAW.items() if len(tokens) >= one.index}
+        reached = {tokens: p for tokens, p in LAW.items() if len(tokens) >= one.position}
         mass = sum(reached.values())
-        removed = sum(p * (1 - z_at(tokens[: one.index])) for tokens, p in reached.items()) / mass
+        removed = sum(p * (1 - z_at(tokens[: one.position])) for tokens, p in reached.items()) / mass
         assert one.removed.value == pytest.approx(removed)
         assert one.reached == pytest.approx(mass / Z)
 
@@ -94,23 +95,24 @@ def test_the_divergence_is_estimated_from_draws_of_each_method(method):
 
 def test_fields_have_their_shares_under_both_laws():
     found = report(draw())
-    (texts,) = [field for field in found.fields if field.name == "text"]
+    (texts,) = [field for field in found.fields if field.field == "text"]
     assert found.masked_covered == pytest.approx(1)
-    for one, masked in zip(texts.top, texts.masked, strict=True):
+    for one in texts.values:
+        masked = one.masked
         same = [tokens for tokens in LAW if text_of(tokens).decode() == one.value]
-        assert one.share == pytest.approx(sum(LAW[tokens] for tokens in same) / Z)
+        assert one.share.value == pytest.approx(sum(LAW[tokens] for tokens in same) / Z)
         assert (masked.low, masked.high) == pytest.approx([sum(MASKED[tokens] for tokens in same)] * 2)
 
 
 def test_what_masking_would_say_is_left_out_where_little_of_it_is_known():
     found = report(draw(2, "rejection"))
     assert found.masked_covered < 0.8
-    assert all(one is None for field in found.fields for one in field.masked)
+    assert all(one.masked is None for field in found.fields for one in field.values)
 
 
 def test_the_mean_of_a_field_of_numbers():
     exact = sum(p * len(text_of(tokens)) for tokens, p in LAW.items()) / Z
-    (length,) = [field for field in report(draw()).fields if field.name == "length of the text"]
+    (length,) = [field for field in report(draw()).fields if field.field == "length of the text"]
     assert length.mean.value == pytest.approx(exact)
 
 
@@ -130,13 +132,14 @@ def test_the_ceiling_is_that_of_bayes():
         draw(), log_z=math.log(0.37), log_z_interval=(math.log(0.36), math.log(0.38)), bracket=(0.3, 0.4)
     )
     ceiling = report(found, 0.1).ceiling
+    reached = ceiling.right_given_accepted
     assert ceiling.right.value == pytest.approx(0.3)
-    assert ceiling.reached.value == pytest.approx(300 / 370)
-    assert ceiling.reached.low < ceiling.reached.value < ceiling.reached.high
+    assert reached.value == pytest.approx(300 / 370)
+    assert reached.low < reached.value < reached.high
 
 
 def test_more_false_accepts_than_accepted_texts_have_no_ceiling():
-    assert report(draw(), min(0.999, Z + 0.01)).ceiling.reached is None
+    assert report(draw(), min(0.999, Z + 0.01)).ceiling.right_given_accepted is None
 
 
 @pytest.mark.parametrize("share", [-0.1, 1, math.nan])
@@ -151,7 +154,7 @@ def test_a_share_of_false_accepts_that_is_none_is_refused(share):
 def test_a_page_of_any_run(method, tmp_path):
     """One file: nothing in it is loaded from elsewhere, and all numbers are numbers."""
     found = report(draw(5, "rejection", budget=1) if method == "none" else draw(30, method), 0.02)
-    write_page(found, tmp_path / "page.html")
+    write_page(tmp_path / "page.html", page_of(found))
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for forbidden in ("<script", "src=", "href=", "@import", "url(", "nan", "inf<", "NaN"):
         assert forbidden not in page.replace("inference", ""), forbidden
@@ -173,12 +176,12 @@ def test_texts_are_escaped_in_the_page():
 def test_draws_by_masking_stand_beside():
     """Their shares are those of masking's law; a value that only they have is shown too."""
     found = report(draw(2, "rejection"), masked=draw(600, "masked"))
-    (texts,) = [field for field in found.fields if field.name == "text"]
+    (texts,) = [field for field in found.fields if field.field == "text"]
     assert found.masked_draws == 600
-    assert any(one.draws == 0 and one.share == 0.0 for one in texts.top)
-    for one, masked in zip(texts.top, texts.masked, strict=True):
+    assert any(one.draws == 0 and one.share.value == 0.0 for one in texts.values)
+    for one in texts.values:
         exact = sum(p for tokens, p in MASKED.items() if text_of(tokens).decode() == one.value)
-        assert abs(masked.value - exact) < 4 * math.sqrt(exact / 600)
+        assert abs(one.masked.value - exact) < 4 * math.sqrt(exact / 600)
 
 
 def test_draws_behind_another_prompt_are_no_comparison():
@@ -212,12 +215,12 @@ def test_draws_of_another_target_are_no_comparison(options, said):
 def test_the_plots_name_their_axes_and_a_grammar_that_removes_nothing_is_told():
     found = report(draw(50))
     page = page_of(found)
-    assert "<text x=0 y=16>mass removed</text>" in page and ">token of the text</text>" in page
-    assert "<text x=0 y=16>share</text>" in page and ">weight, in times the mean weight</text>" in page
+    assert ">mass removed</small>" in page and ">token of the text</small>" in page
+    assert ">share</small>" in page and ">weight, in times the mean weight</small>" in page
     nothing = TokenPosition(0, Estimate(1e-9, 0.0, 1e-6), 1.0)
     page = page_of(dataclasses.replace(found, positions=[nothing]))
     assert "Nowhere: the grammar removes less than 0.05% of the model's mass" in page
-    assert ">token of the text</text>" not in page
+    assert ">token of the text</small>" not in page
 
 
 def test_the_page_needs_no_network_and_has_dark_colours():
@@ -232,13 +235,12 @@ def test_labels_stay_inside_their_boxes(tmp_path, width):
     """The longest labels that there are: a share above 99.9 %, beside the same under masking."""
     one = Estimate(0.9999, 0.9998, 0.99995)
     found = report(draw())
-    top = [dataclasses.replace(field.top[0], share=0.9999) for field in found.fields]
     fields = [
-        dataclasses.replace(field, top=[value], masked=[one])
-        for field, value in zip(found.fields, top, strict=True)
+        dataclasses.replace(field, values=[dataclasses.replace(field.values[0], share=one, masked=one)])
+        for field in found.fields
     ]
     page = tmp_path / "page.html"
-    write_page(dataclasses.replace(found, fields=fields), page)
+    write_page(page, page_of(dataclasses.replace(found, fields=fields)))
     boxes = "[...document.querySelectorAll('.field, .card')]"
     asked = f"document.title = {boxes}.every(e => e.scrollWidth <= e.clientWidth)"
     page.write_text(page.read_text() + f"<script>{asked}</script>")

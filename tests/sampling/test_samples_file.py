@@ -158,7 +158,12 @@ def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
         (5, {"log_weight": "-inf"}, "line 5: .*'log_weight'"),
         (5, {"logprob": 10**400}, "line 5: .*'logprob'"),
         (5, {"masses": [0.5]}, "line 5: .*'masses'"),
-        (5, {"error_parts": {"99": 1.0}}, "line 5: .*'99'"),
+        (5, {"error_parts": {"99": 1.0}}, "line 5: .*'error_parts/99'"),
+        (5, {"error_parts": {"x": 1.0}}, "line 5: .*'error_parts'"),
+        (5, {"error_parts": {"0": "nan"}}, "line 5: .*'error_parts/0'"),
+        (5, {"token_ids": [True]}, "line 5: .*'token_ids'"),
+        (1, {"pieces": {"0": 1}}, "line 1: .*'pieces'"),
+        (1, {"bracket": [0, "nan"]}, "line 1: .*'bracket'"),
     ],
 )
 def test_a_damaged_file_is_refused_with_its_line(line, change, said, written, tmp_path):

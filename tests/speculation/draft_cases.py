@@ -13,8 +13,8 @@ from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.drafter import Facts, View
 
 ROOT = Path(__file__).parent.parent.parent
-COSTS = [1.0 + 0.01 * rows for rows in range(64)]
-"""A pass whose rows cost next to nothing: every guess is worth one."""
+ROW = 0.01
+"""The cost of one more row in passes, next to nothing: every guess is worth one."""
 PERSON: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -65,6 +65,27 @@ def view(matcher: sg.Matcher | None, tokens: Sequence[int] = (), room: int = 100
 def answer(value: Any) -> list[int]:
     """Return a document as json.dumps writes it, as tokens, with the end token."""
     return [*tokenizer().encode(json.dumps(value).encode()), tokenizer().eos_token_ids[0]]
+
+
+class Fixed:
+    """Proposes the same draft in each pass."""
+
+    name = "fixed"
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+
+    def begin(self, facts: Facts) -> None:
+        pass
+
+    def propose(self, view: View, most: int) -> Draft:
+        return self.draft
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
 
 
 def paths(draft: Draft) -> set[tuple[int, ...]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from draft_cases import answer, facts, tokenizer
 
 import structgen as sg
+from structgen.native.array_file import encode_arrays
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.earlier_answers import EarlierAnswers
 from structgen.speculation.planning.drafting import Drafting
 
 
@@ -61,7 +62,7 @@ def test_tenants_and_schemas_are_apart(tmp_path: Path) -> None:
     other.save("b")
     (place,) = (one for one in tmp_path.glob("*/*.answers") if one != path)
     place.write_bytes(path.read_bytes())
-    with pytest.raises(sg.StructgenError, match="another tenant"):
+    with pytest.raises(sg.StructgenError, match="schema or tenant"):
         AnswerHistory(tokenizer(), tmp_path).answers("b", "s")
 
 
@@ -98,39 +99,42 @@ def test_a_damaged_file_is_refused_wherever_it_is_damaged(tmp_path: Path) -> Non
     assert history.answers("a", "s") == []
 
 
+def written(path: Path, tokenizer_: str = "", tenant: str = "a", schema: str = "s", **arrays: object) -> None:
+    """Write a file whose checksum is right: by default one that is read."""
+    digests = [blake2b(name.encode(), digest_size=16).hexdigest() for name in (tenant, schema)]
+    held = {"ends": np.array([2, 3], "<i8"), "tokens": np.array([5, 6, 7], "<i4")}
+    held |= {name: np.array(value, held[name].dtype) for name, value in arrays.items()}
+    about = " ".join([tokenizer_ or tokenizer().fingerprint, *digests])
+    path.write_bytes(encode_arrays("answers 2", about, {}, held))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema": "t"}, "another schema"),
-        ({"tenant": "b"}, "another tenant"),
-        ({"tokenizer": "0" * 40}, "another tokenizer"),
-        ({"lengths": None}, "lengths"),
-        ({"lengths": [True]}, "lengths"),
-        ({"lengths": [-1, 2]}, "lengths"),
-        ({"lengths": [1 << 40]}, "add up to"),
-        ("[]", "no object"),
-        ("[" * 100_000, "not JSON"),
+        ({"schema": "t"}, "of another version, tokenizer, schema or tenant"),
+        ({"tenant": "b"}, "of another version, tokenizer, schema or tenant"),
+        ({"tokenizer_": "0" * 40}, "of another version, tokenizer, schema or tenant"),
+        ({"ends": []}, "do not add up"),
+        ({"ends": [2]}, "do not add up"),
+        ({"ends": [-1, 3]}, "do not add up"),
+        ({"ends": [3, 3]}, "do not add up"),
+        ({"ends": [2, 1 << 40]}, "do not add up"),
+        ({"tokens": [5, 6, 1 << 20]}, "none of the tokenizer's"),
+        ({"tokens": [5, -6, 7]}, "none of the tokenizer's"),
     ],
 )
 def test_a_file_of_something_else_is_refused_though_its_sum_is_right(
-    tmp_path: Path, change: dict[str, object] | str, said: str
+    tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     path = saved(tmp_path)
-    first, header, rest = path.read_bytes().split(b"\n", 2)
-    line = change if isinstance(change, str) else json.dumps(json.loads(header) | change)
-    content = first + b"\n" + line.encode() + b"\n" + rest[:-16]
-    path.write_bytes(content + blake2b(content, digest_size=16).digest())
-    with pytest.raises(sg.StructgenError, match=said):
+    written(path)
+    assert AnswerHistory(tokenizer(), tmp_path).answers("a", "s") == [[5, 6], [7]]
+    written(path, **change)
+    with pytest.raises(sg.StructgenError, match=rf"{said}.*Delete it with"):
         AnswerHistory(tokenizer(), tmp_path).answers("a", "s")
 
 
-def test_tokens_out_of_range_are_refused(tmp_path: Path) -> None:
-    path = saved(tmp_path)
-    content = path.read_bytes()[:-16]
-    content = content[:-4] + (1 << 20).to_bytes(4, "little")
-    path.write_bytes(content + blake2b(content, digest_size=16).digest())
-    with pytest.raises(sg.StructgenError, match="none of the tokenizer's"):
-        AnswerHistory(tokenizer(), tmp_path).answers("a", "s")
+def test_tokens_out_of_range_are_refused() -> None:
     with pytest.raises(sg.OptionError, match="none of the tokenizer's"):
         AnswerHistory(tokenizer()).add("a", "s", [1 << 20])
 
@@ -138,7 +142,7 @@ def test_tokens_out_of_range_are_refused(tmp_path: Path) -> None:
 def test_a_file_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     other = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] * 9 + [None], 256 * 9)
-    with pytest.raises(sg.StructgenError, match="another tokenizer"):
+    with pytest.raises(sg.StructgenError, match="another version, tokenizer"):
         AnswerHistory(other, tmp_path).answers("a", "s")
 
 
@@ -151,7 +155,7 @@ def test_a_file_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
 
 def test_a_refused_file_drops_the_drafter_and_nothing_else(tmp_path: Path) -> None:
     saved(tmp_path).write_bytes(b"")
-    drafting = Drafting([EarlierAnswers(AnswerHistory(tokenizer(), tmp_path))], facts(schema="s", tenant="a"))
+    drafting = Drafting([AnswerHistory(tokenizer(), tmp_path).drafter()], facts(schema="s", tenant="a"))
     assert "No earlier answers can be read" in drafting.dropped["earlier"]
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import COSTS, GRAMMARS, answer, facts, of_machine, paths, tokenizer, view
+from draft_cases import GRAMMARS, ROW, answer, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.drafter import Facts, View
 from structgen.speculation.planning.draft_replay import replay
+from structgen.speculation.planning.drafting import Drafting
 
 TEXTS = {
     "JSON": answer({"name": "Marta Ortiz", "kind": "supplier", "active": True}),
@@ -98,13 +99,12 @@ def test_a_chain_is_the_small_models_own_greedy_text_under_the_grammar(machine: 
 def test_a_tree_is_what_the_grammar_allows_and_no_larger_than_asked(machine: str) -> None:
     """The oracle is Matcher.accepts; the matcher stays where it is."""
     chooser = np.random.default_rng(5)
-    one = DraftModel(Small(), depth=4, branches=3, width=2, least=0.001)
-    one.begin(facts(b"A prompt."))
+    one = Drafting([DraftModel(Small(), depth=4, branches=3, least=0.001)], facts(b"A prompt."))
     matcher, written, proposed = sg.Matcher(of_machine(machine)), list[int](), 0
     for token in TEXTS[machine]:
         most, room = int(chooser.integers(0, 12)), int(chooser.choice([0, 1, 2, 1000]))
         before = matcher.tokens, matcher.state
-        draft = one.propose(view(matcher, written, room), most)
+        draft = one.candidates(view(matcher, written, room), most)
         assert (matcher.tokens, matcher.state) == before
         assert len(draft) <= most
         for path in paths(draft):
@@ -154,12 +154,12 @@ def test_after_any_tokens_the_drafts_are_those_of_a_fresh_start(make: Any) -> No
     chooser = np.random.default_rng(3)
     model = make()
     compiled, asked, text = of_machine("JSON"), facts(b"Marta Ortiz is a supplier."), TEXTS["JSON"]
-    one = DraftModel(model, depth=4, branches=2, width=2, least=0.0)
+    one = DraftModel(model, depth=4, branches=2, least=0.0)
     one.begin(asked)
     at, matcher = 0, sg.Matcher(compiled)
     while at < len(text):
         draft = one.propose(view(matcher, text[:at]), 16)
-        fresh = DraftModel(model, depth=4, branches=2, width=2, least=0.0)
+        fresh = DraftModel(model, depth=4, branches=2, least=0.0)
         fresh.begin(Facts([*asked.prompt, *text[:at]], tokenizer()))
         assert _same(draft, fresh.propose(view(matcher, text[:at]), 16)), at
         taken = text[at : at + int(chooser.integers(1, 5))]
@@ -225,11 +225,11 @@ def test_a_model_that_fails_is_dropped_and_the_text_goes_on() -> None:
             raise MemoryError("no room")
 
     matcher = sg.Matcher(of_machine("JSON"))
-    found = replay(TEXTS["JSON"], [DraftModel(Broken())], facts(b"x"), matcher, COSTS, 8)
+    found = replay(TEXTS["JSON"], [DraftModel(Broken())], facts(b"x"), matcher, 8, ROW)
     assert found.dropped == {"model": "MemoryError: no room"} and found.calls == found.tokens
 
 
-@pytest.mark.parametrize("wrong", [{"depth": 0}, {"depth": 65}, {"branches": 0}, {"width": 0}, {"least": 2}])
+@pytest.mark.parametrize("wrong", [{"depth": 0}, {"depth": 65}, {"branches": 0}, {"least": 2}])
 def test_wrong_settings_are_refused(wrong: Any) -> None:
     with pytest.raises(sg.OptionError, match=f"{next(iter(wrong))}="):
         DraftModel(Small(), **wrong)
@@ -237,8 +237,6 @@ def test_wrong_settings_are_refused(wrong: Any) -> None:
 
 class Unmasked(DraftModel):
     """The same drafter, which does not know the grammar; what the grammar refuses is cut off its drafts."""
-
-    cuts_itself = False
 
     def propose(self, view: View, most: int) -> Draft:
         return super().propose(View(view.tokens, None, view.room, view.ends), most)
@@ -272,8 +270,8 @@ def test_masked_drafts_are_accepted_more_than_unmasked_ones() -> None:
                 [kind(model)],
                 Facts(engine.tokenizer.encode(text.encode()), engine.tokenizer),
                 sg.Matcher(compiled),
-                COSTS,
                 5,
+                ROW,
             )
             for text, result in zip(texts, results, strict=True)
         ]

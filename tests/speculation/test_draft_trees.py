@@ -8,21 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import COSTS, GRAMMARS, PERSON, compiled, of_machine, paths, tokenizer, view
+from draft_cases import GRAMMARS, Fixed, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafts.drafter import allowed_part
-from structgen.speculation.drafts.planner import fuse, plan
-from structgen.speculation.planning.trust import Trust
+from structgen.speculation.planning.drafting import Drafting, worths
+from structgen.speculation.planning.speculator import plan
 
 
 def random_draft(chooser: random.Random, nodes: int, vocabulary: int) -> Draft:
-    tree = DraftTree()
+    tree, left = DraftTree(), dict.fromkeys(range(-1, nodes), 1.0)
     for _ in range(nodes):
-        parent = chooser.randrange(-1, len(tree)) if len(tree) else -1
-        tree.add(parent, chooser.randrange(vocabulary), chooser.uniform(0.05, 1.0))
-    return tree.shared()
+        parent, token = chooser.randrange(-1, len(tree)) if len(tree) else -1, chooser.randrange(vocabulary)
+        if 100 + token not in tree.children[parent + 1]:
+            chance = left[parent] * chooser.uniform(0.3, 0.95)
+            left[parent] -= chance
+            tree.add(parent, 100 + token, chance)
+    return tree.draft()
 
 
 @pytest.mark.parametrize(
@@ -82,9 +84,9 @@ def test_what_is_kept_is_what_the_matcher_takes(machine: str) -> None:
             pool = likely if parent < 0 else range(tokenizer().vocab_size)
             token = chooser.choice(pool) if chooser.random() < 0.7 else chooser.randrange(2100)
             tree.add(parent, token, 0.1)
-        draft = tree.shared()
+        draft = tree.draft()
         tokens, state = matcher.tokens, matcher.state
-        found = allowed_part(draft, view(matcher, room=3))
+        found = Drafting([Fixed(draft)], facts()).candidates(view(matcher, room=3), 99)
         assert (matcher.tokens, matcher.state) == (tokens, state)
         expected = set()
         for path in paths(draft):
@@ -96,33 +98,41 @@ def test_what_is_kept_is_what_the_matcher_takes(machine: str) -> None:
     assert kept > 50 and refused > 50
 
 
-def test_a_share_of_refused_siblings_goes_to_the_others() -> None:
-    ends = frozenset([9])
-    free = view(None)
-    free = type(free)((), None, 10, ends)
-    draft = Draft(np.array([9, 3, 4]), np.array([-1, 0, -1]), np.array([0.5, 1.0, 0.5]))
-    assert paths(allowed_part(draft, free)) == {(9,), (4,)}  # nothing comes behind the end
-    matcher = sg.Matcher(compiled(PERSON))
-    start = compiled(PERSON).allowed(matcher.state)[0]
-    both = Draft(np.array([start, 0]), np.array([-1, -1]), np.array([0.25, 0.75]))
-    found = allowed_part(both, view(matcher))
-    assert found.tokens.tolist() == [start] and found.chances.tolist() == [1.0]
+def test_nothing_comes_behind_the_end() -> None:
+    end = tokenizer().eos_token_ids[0]
+    draft = Draft(np.array([end, 3, 4]), np.array([-1, 0, -1]), np.array([0.5, 1.0, 0.5]))
+    assert paths(Drafting([Fixed(draft)], facts()).candidates(view(None), 9)) == {(end,), (4,)}
 
 
 def test_a_fused_tree_is_the_union_of_its_drafts() -> None:
     chooser = random.Random(2)
     for _ in range(200):
         drafts = [random_draft(chooser, chooser.randrange(8), 3) for _ in range(3)]
-        fused = fuse(drafts, [0.9, 0.5, 0.1])
+        fused = Drafting([Fixed(draft) for draft in drafts], facts()).candidates(view(None), 99)
         assert paths(fused) == set().union(*map(paths, drafts))
-        sums: dict[int, float] = {}
-        for parent, chance in zip(fused.parents.tolist(), fused.chances.tolist(), strict=True):
-            sums[parent] = sums.get(parent, 0.0) + chance
-        assert all(total <= 1.0 + 1e-6 for total in sums.values())
 
 
-def best_rate(trees: list[Draft], costs: list[float], most: int) -> float:
-    """Return the most expected tokens for their cost, over all parts of the trees."""
+def test_siblings_are_together_no_likelier_than_their_parent() -> None:
+    chooser = random.Random(2)
+    for _ in range(200):
+        parents = [chooser.randrange(-1, node) if node else -1 for node in range(9)]
+        found = worths(parents, [chooser.uniform(0.05, 1.0) for _ in parents])
+        sums = dict.fromkeys(parents, 0.0)
+        for parent, worth in zip(parents, found, strict=True):
+            sums[parent] += worth
+        assert all(total <= ([*found, 1.0])[parent] + 1e-9 for parent, total in sums.items())
+
+
+def test_of_more_nodes_than_are_wanted_the_likeliest_are_kept() -> None:
+    draft = Draft(np.array([5, 6, 7, 8]), np.array([-1, -1, 1, 2]), np.array([0.3, 0.6, 0.9, 0.9]))
+    drafting = Drafting([Fixed(draft)], facts())
+    assert paths(drafting.candidates(view(None), 2)) == {(6,), (6, 7)}
+    chain = Drafting([Fixed(draft)], facts(), chain=True)
+    assert paths(chain.candidates(view(None), 9)) == {(6,), (6, 7), (6, 7, 8)}
+
+
+def best_rate(trees: list[Draft], seconds: float, row: float) -> float:
+    """Return the most expected tokens for their time, over all parts of the trees."""
 
     def gain(tree: Draft, nodes: tuple[int, ...]) -> float:
         chances: dict[int, float] = {-1: 1.0}
@@ -141,69 +151,58 @@ def best_rate(trees: list[Draft], costs: list[float], most: int) -> float:
                 if (found := gain(tree, nodes)) >= 0.0:
                     parts.append((size, found))
         of_each.append(parts)
-    best = 0.0
-    for chosen in itertools.product(*of_each):
-        size = sum(one[0] for one in chosen)
-        rows = len(trees) + size
-        if size <= most and rows <= len(costs):
-            best = max(best, (len(trees) + sum(one[1] for one in chosen)) / costs[rows - 1])
-    return best
+    return max(
+        (len(trees) + sum(one[1] for one in chosen)) / (seconds + row * sum(one[0] for one in chosen))
+        for chosen in itertools.product(*of_each)
+    )
 
 
-def rate_of(drafts: list[Draft], costs: list[float]) -> float:
+def rate_of(drafts: list[Draft], seconds: float, row: float) -> float:
     expected = float(len(drafts))
     for draft in drafts:
         reached = [1.0]
         for parent, chance in zip(draft.parents.tolist(), draft.chances.tolist(), strict=True):
             reached.append(reached[parent + 1] * chance)
         expected += sum(reached) - 1.0
-    return expected / costs[len(drafts) + sum(map(len, drafts)) - 1]
+    return expected / (seconds + row * sum(map(len, drafts)))
 
 
 def test_the_plan_is_the_best_of_all_parts() -> None:
     chooser = random.Random(3)
     sizes = set()
     for _ in range(120):
-        requests = chooser.choice([1, 1, 2])
-        trees = [random_draft(chooser, chooser.randrange(7), 3) for _ in range(requests)]
-        costs, cost = [], 1.0
-        for _ in range(chooser.randrange(requests, 10)):
-            costs.append(cost)
-            cost += chooser.choice([0.0, 0.05, 0.2, 0.6])  # a curve with steps: not convex
-        most = chooser.randrange(8)
-        found = plan(trees, costs, most)
-        assert sum(map(len, found)) <= most
+        trees = [random_draft(chooser, chooser.randrange(7), 3) for _ in range(chooser.choice([1, 1, 2]))]
+        seconds, row = chooser.uniform(0.5, 2.0), chooser.choice([0.0, 0.05, 0.2, 0.6])
+        found = plan(trees, seconds, row)
         assert all(paths(part) <= paths(tree) for part, tree in zip(found, trees, strict=True))
-        assert rate_of(found, costs) == pytest.approx(best_rate(trees, costs, most), rel=1e-6)
+        assert rate_of(found, seconds, row) == pytest.approx(best_rate(trees, seconds, row), rel=1e-6)
         sizes.add(sum(map(len, found)))
     assert {0, 1, 2, 3, 4} <= sizes
 
 
 def test_there_is_no_draft_where_rows_are_dear() -> None:
     draft = Draft.chain([1, 2, 3], 0.9)
-    assert [len(one) for one in plan([draft], COSTS, 8)] == [3]
-    assert [len(one) for one in plan([draft], [1.0, 2.0, 3.0, 4.0], 8)] == [0]
-    # the same curve is flat at first: alone a request drafts, among many it does not
-    curve = [1.0] * 4 + [1.0 + rows for rows in range(1, 40)]
-    assert [len(one) for one in plan([draft], curve, 8)] == [3]
-    assert [len(one) for one in plan([draft] * 8, curve, 8)] == [0] * 8
-    # more requests than the curve knows
-    assert [len(one) for one in plan([draft] * 3, [1.0, 1.0], 8)] == [0] * 3
-    assert plan([], COSTS, 8) == []
-
-
-@pytest.mark.parametrize("costs", [[1.0, 0.0], [float("nan")], [1.0, float("inf")]])
-def test_a_cost_curve_that_is_none_is_refused(costs: list[float]) -> None:
-    with pytest.raises(sg.OptionError, match=r"costs.*finite numbers above 0\."):
-        plan([NO_DRAFT], costs, 8)
+    assert [len(one) for one in plan([draft], 1.0, 0.01)] == [3]
+    assert [len(one) for one in plan([draft], 1.0, 1.0)] == [0]
+    # of many requests each row brings less beside the pass
+    assert [len(one) for one in plan([draft] * 8, 1.0, 0.12)] == [0] * 8
+    assert plan([], 1.0, 0.1) == []
 
 
 def test_trust_is_the_mean_of_what_was_right() -> None:
-    trust = Trust(3.0, 1.0)
-    draft = Draft.chain([1, 2, 3])
-    trust.learn(draft, [1, 2, 9])  # two right, one wrong
-    assert trust.mean == pytest.approx(5 / 7)
-    trust.learn(draft, [1, 2, 3, 4])  # behind its end the draft guesses nothing
-    assert trust.mean == pytest.approx(8 / 10)
-    trust.learn(NO_DRAFT, [1])
-    assert trust.mean == pytest.approx(8 / 10)
+    drafter = Fixed(Draft.chain([101, 102, 103]))
+    drafting = Drafting([drafter], facts())
+
+    def trust_after(taken: list[int]) -> float:
+        drafting.candidates(view(None), 9)
+        drafting.observe(taken, 0)
+        return drafting.trusts["fixed"]
+
+    assert trust_after([101, 102, 109]) == pytest.approx(
+        5 / 7
+    )  # three of four at first; two right, one wrong
+    assert trust_after([101, 102, 103, 104]) == pytest.approx(
+        8 / 10
+    )  # behind its end the draft guesses nothing
+    drafter.draft = NO_DRAFT
+    assert trust_after([101]) == pytest.approx(8 / 10)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from structgen.speculation.planning.goodput import LONGEST_WAIT, Goodput
+from structgen.speculation.planning.speculator import LONGEST_WAIT, Goodput
 
 Pass = Callable[[int, bool], tuple[int, float]]
 """The tokens and seconds of a pass, by its number and whether it has drafts."""
@@ -58,3 +58,41 @@ def test_a_pass_without_tokens_or_time_says_nothing() -> None:
     for tokens, seconds in ((0, 1.0), (1, 0.0), (1, float("nan")), (1, float("inf"))):
         goodput.learn(False, tokens, seconds)
     assert not goodput.is_drafting
+
+
+def rows_of(passes: list[tuple[int, float]], texts: int = 1) -> tuple[float, float]:
+    """Return the model's seconds of a pass and of a row, after passes of 1 ms without drafts and with."""
+    goodput = Goodput(texts)
+    while not goodput.is_drafting:
+        goodput.learn(False, texts, 1e-3, 0, 1e-3)
+    goodput.learn(True, texts, 1e-3, 5, 1.0)  # it loads code
+    for rows, seconds in passes:
+        goodput.learn(True, texts, 1e-3, rows, seconds)
+    return goodput.of_rows()
+
+
+@pytest.mark.parametrize("texts", [1, 4])
+def test_before_anything_was_measured_rows_cost_a_little(texts: int) -> None:
+    assert rows_of([], texts) == pytest.approx((1e-3, 8e-5 / texts))
+    assert rows_of([(0, 1e-3)], texts) == pytest.approx((1e-3, 8e-5 / texts))
+
+
+def test_the_cost_of_a_row_is_what_was_measured() -> None:
+    assert rows_of([(4, 1.8e-3), (8, 2.6e-3), (2, 1.4e-3)]) == pytest.approx((1e-3, 2e-4))
+
+
+def test_one_pass_that_waited_for_another_process_changes_no_cost() -> None:
+    assert rows_of([(4, 1.8e-3), (8, 0.3), (2, 1.4e-3)]) == pytest.approx((1e-3, 2e-4))
+
+
+def test_rows_that_are_free_cost_nothing_and_never_less() -> None:
+    assert rows_of([(4, 0.9e-3)]) == pytest.approx((1e-3, 0.0))
+
+
+def test_what_rows_cost_long_ago_is_forgotten_when_drafts_are_tried_again() -> None:
+    goodput = Goodput()
+    for number in range(3 * LONGEST_WAIT):
+        drafting = goodput.is_drafting
+        ran = 1e-3 + (4 * (1e-3 if number < 500 else 1e-5) if drafting else 0.0)
+        goodput.learn(drafting, 5 if drafting else 1, ran, 4 * drafting, ran)
+    assert goodput.is_drafting and goodput.of_rows() == pytest.approx((1e-3, 1e-5))

@@ -9,10 +9,10 @@ from itertools import pairwise
 import pytest
 from draft_cases import facts, view
 
+from structgen.speculation.drafters.ngrams import KnownTexts
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import Facts, View
 from structgen.speculation.planning.drafting import Drafting
-from structgen.speculation.planning.pace import LONGEST_WAIT, Pace
 from structgen.speculation.planning.speculator import Speculator
 
 OVERHEAD = 1.5e-4
@@ -84,9 +84,9 @@ def written(
     """Write texts together as an engine does; return the time that plain decoding takes, over this one."""
     begun = world.now
     plain = length * (overhead + world.cost(texts))
-    speculator = speculator or Speculator(overhead, world.clock)
+    speculator = speculator or Speculator(overhead)
     drafters = [Guesser(world, seconds, knows, guesses) for _ in range(texts)]
-    draftings = [Drafting([one], facts(), world.clock) for one in drafters]
+    draftings = [Drafting([one], facts()) for one in drafters]
     tokens: list[list[int]] = [[] for _ in range(texts)]
     while going := [at for at in range(texts) if len(tokens[at]) < length]:
         views, started = [view(None, tokens[at], length - len(tokens[at])) for at in going], world.now
@@ -130,7 +130,7 @@ def test_where_rows_are_dear_drafting_costs_next_to_nothing(texts: int) -> None:
 
 def test_new_texts_of_a_loaded_batch_pay_no_new_credit() -> None:
     world = World(dear)
-    speculator = Speculator(OVERHEAD, world.clock)
+    speculator = Speculator(OVERHEAD)
     written(world, 100, 32, speculator=speculator)
     for _ in range(4):
         assert written(world, 20, 32, speculator=speculator, knows=lambda _: True) > 0.98
@@ -146,13 +146,13 @@ def test_behind_a_part_that_cannot_be_guessed_drafting_comes_back() -> None:
     ratio = written(world, 1500, knows=lambda at: at >= 600)
     assert ratio > 1.6
     waited = [after - before for before, after in pairwise(world.asked)]
-    assert 16 <= max(waited) <= 2 * LONGEST_WAIT
+    assert 16 <= max(waited) <= 128
 
 
 def test_a_machine_whose_rows_have_become_cheap_is_noticed() -> None:
     """At first rows are dear, so none is run; nothing but a trial can show that they are not any more."""
     world = World(dear)
-    speculator = Speculator(OVERHEAD, world.clock)
+    speculator = Speculator(OVERHEAD)
     written(world, 1500, speculator=speculator, knows=lambda _: True)
     world.cost = cheap
     world.sizes.clear()
@@ -161,11 +161,13 @@ def test_a_machine_whose_rows_have_become_cheap_is_noticed() -> None:
 
 def test_each_text_has_no_more_nodes_than_its_own_bound() -> None:
     world = World(lambda rows: SMALL)
-    speculator = Speculator(OVERHEAD, world.clock)
-    draftings = [Drafting([Guesser(world, 0.0, lambda _: True)], facts(), world.clock) for _ in range(3)]
+    speculator = Speculator(OVERHEAD)
+    draftings = [Drafting([Guesser(world, 0.0, lambda _: True)], facts()) for _ in range(3)]
     views = [view(None) for _ in range(3)]
     assert speculator.propose(draftings, views, [1, 0, 9]) == [NO_DRAFT] * 3
-    while not speculator.wants_drafts(3, "guesser"):
+    asked = 0
+    while asked < 2:  # the first pass with drafts loads code, and asks the drafters of one text
+        asked += speculator.wants_drafts(3, "guesser")
         speculator.ran(3, SMALL)
         speculator.took(SMALL)
     assert [len(one) for one in speculator.propose(draftings, views, [1, 0, 9])] == [1, 0, 4]
@@ -176,83 +178,12 @@ def test_each_text_has_no_more_nodes_than_its_own_bound() -> None:
 
 def test_a_text_that_begins_anew_knows_all_its_tokens() -> None:
     """A drafter that was cut anywhere is replaced: the new one observes what the text has taken so far."""
-    from structgen.speculation.drafters.suffix_index import SuffixIndex
-
-    old = Drafting([SuffixIndex()], facts())
+    old = Drafting([KnownTexts()], facts())
     for token in [5, 6, 7, 5, 6]:
         old.candidates(view(None), 8)
         old.observe([token], 0)
     old.candidates(view(None), 8)  # cut: nothing observes this pass
-    new = Drafting([SuffixIndex()], facts())
+    new = Drafting([KnownTexts()], facts())
     new.observe([5, 6, 7, 5, 6], 2)
     assert new.candidates(view(None), 8).tokens.tolist() == old.candidates(view(None), 8).tokens.tolist()
-    assert new.accepted == {} and new.saved == 0
-
-
-def test_a_question_that_never_pays_is_asked_ever_more_rarely() -> None:
-    pace, asked = Pace(credit=0.0), []
-    for at in range(1000):
-        if pace.is_due(at):
-            asked.append(at)
-            pace.asked(0.0, 0.1, at)
-    waits = [after - before - 1 for before, after in pairwise(asked)]
-    assert waits[:7] == [1, 2, 4, 8, 16, 32, 64]
-    assert set(waits[7:]) == {LONGEST_WAIT}
-
-
-def test_an_answer_that_pays_ends_the_waiting() -> None:
-    pace = Pace(credit=0.0)
-    for _ in range(5):
-        pace.asked(0.0, 0.1, 0)
-    assert not pace.is_due(16) and pace.is_due(17)
-    pace.asked(1.0, 0.1, 17)
-    assert pace.is_due(18)
-    # whatever was lost before, the waiting begins anew
-    for _ in range(6):
-        pace.asked(0.0, 1.0, 20)
-    pace.asked(1.0, 0.1, 200)
-    pace.asked(0.0, 0.1, 201)
-    assert pace.is_due(203)
-    # long success buys no long failure
-    for _ in range(1000):
-        pace.asked(1.0, 0.1, 300)
-    failures = 0
-    while pace.is_due(300):
-        pace.asked(0.0, 0.5, 300)
-        failures += 1
-    assert failures < 10
-
-
-def test_a_drafter_is_paid_for_what_no_earlier_one_had_proposed() -> None:
-    """Two drafters guess the same, and the second takes long for it: it is asked rarely."""
-    world = World()
-    first = Guesser(world, 1e-6, lambda _: True)
-    second = Guesser(world, 3e-4, lambda _: True)
-    first.name, second.name = "first", "second"
-    drafting = Drafting([first, second], facts(), world.clock)
-    tokens: list[int] = []
-    asked = 0
-    for _ in range(100):
-        before = world.now
-        draft = drafting.candidates(view(None, tokens), 4)
-        asked += world.now - before > 2e-4
-        drafting.priced(5e-4, 1e-5, 4e-5)
-        taken = list(range(100 + len(tokens), 105 + len(tokens)))
-        assert draft.accepted(taken) == 4
-        tokens += taken
-        drafting.observe(taken, 4)
-    assert asked < 15
-    assert drafting.saved == 400
-
-
-@pytest.mark.parametrize(("is_right", "least", "most"), [(True, 50, 50), (False, 5, 15)])
-def test_who_is_right_unheard_is_asked_again(is_right: bool, least: int, most: int) -> None:
-    """The planner takes none of the guesses; where they were right it will soon."""
-    world = World()
-    drafting = Drafting([Guesser(world, 1e-4, lambda _: is_right)], facts(), world.clock)
-    for at in range(50):
-        world.passes = at
-        drafting.candidates(view(None, [100 + i for i in range(at)]), 4)
-        drafting.priced(5e-4, 1e-5, 0.0)
-        drafting.observe([100 + at], 0)
-    assert least <= len(world.asked) <= most
+    assert new.accepted == {"suffix": 0} and new.saved == 0

@@ -42,9 +42,8 @@ def decided(
         matcher,
         numbers(model.logits([0, *tokens])),
         LETTERS,
-        compiled,
     )
-    steps, answer = search.begin(model, LETTERS).plan(place), None
+    steps, answer = search.plan(place, search.begin(model, LETTERS)), None
     while True:
         try:
             asked = steps.send(answer)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from strategy_models import LETTERS, Table, scrambled  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
 from structgen.engine.model_protocol import DraftSupport  # noqa: E402
+from structgen.engine.searches.cursor import Cursor  # noqa: E402
 from structgen.engine.strategies.strategy import Mixture, SearchStrategy, Strategy  # noqa: E402
 from structgen.engine.strategies.strategy_names import STRATEGIES, strategy_named  # noqa: E402
 
@@ -223,6 +224,26 @@ def test_texts_are_the_same_where_masks_are_on_the_device(name: str) -> None:
     here = _results(scrambled(9), EACH[name])
     there = _results(scrambled(9), EACH[name], device_masks=True)
     assert [one.tokens for one in here] == [one.tokens for one in there]
+
+
+@pytest.mark.parametrize("name", ["cautious", "pause", "plan", "valued"])
+def test_a_limit_that_other_documents_used_up_begins_the_decision_again(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(SMALL, LETTERS)
+    request = Request([0], engine.compiled(TEXTS), _sampling(EACH[name]), max_tokens=10)
+    (plain,) = engine.generate(request)
+    after, met = Cursor.after, [0]
+
+    def used_up(self: Cursor, token: int) -> Cursor:
+        if self.compiled is request.grammar and len(self.tokens) == 1:
+            met[0] += 1
+            raise sg.LimitError("It is full.", limit="parser_states")
+        return after(self, token)
+
+    monkeypatch.setattr(Cursor, "after", used_up)
+    (again,) = engine.generate(request)
+    assert (again.tokens, again.finish_reason, met[0]) == (plain.tokens, plain.finish_reason, 1)
 
 
 @pytest.mark.parametrize("name", sorted(EACH))

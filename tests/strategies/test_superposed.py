@@ -14,7 +14,7 @@ from torch import Tensor  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
-from structgen.engine.searches.superposed import _NGrams  # noqa: E402
+from structgen.engine.searches.superposed import _log_q, _ngrams  # noqa: E402
 
 TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
 MOST = 10
@@ -123,12 +123,19 @@ def test_a_drafts_mask_takes_no_candidate_from_another() -> None:
 
 
 def test_ngrams_are_the_stated_mixture() -> None:
-    grams = _NGrams(["abc", "ab"], LETTERS)
+    grams = _ngrams(("abc", "ab"), LETTERS)
     tokens = LETTERS.encode(b"abc")
     assert tokens == [3, 2]  # ab c
-    assert grams.log([3], 2) == pytest.approx(math.log(0.01 * 1.0))
-    assert grams.log([1], 2) == -200.0
-    assert _NGrams([], LETTERS).log([3], 2) == 0.0
+    assert _log_q(grams, (3,), 2) == pytest.approx(math.log(0.01 * 1.0))
+    assert _log_q(grams, (1,), 2) == -200.0
+
+
+def test_without_texts_their_weight_has_no_effect() -> None:
+    model = scrambled(39)
+    plain, weighted = (_drafts(model, sg.Superposed(temperature=0.5, a=a)) for a in (0.0, 0.9))
+    assert [one.tokens for one in plain] == [one.tokens for one in weighted]
+    states = [[step.state for one in drafts for step in one.steps] for drafts in (plain, weighted)]
+    assert states[0] == states[1]
 
 
 def test_texts_change_the_drafts() -> None:

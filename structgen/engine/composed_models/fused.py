@@ -25,13 +25,13 @@ import torch
 from torch import Tensor
 
 from structgen.engine.composed_models.byte_frontier import ByteFrontier, Covering, TokenRanges
-from structgen.engine.composed_models.byte_trie import ByteTrie, Places, TrieNode, Walks
 from structgen.engine.composed_models.parts import GivenPart, part_of
+from structgen.engine.composed_models.token_walks import Places, TokenWalks, Walks
 from structgen.engine.model_protocol import Released
-from structgen.engine.request_options import checks
 from structgen.engine.searches.prefix_rows import Floats, ModelRows, numbers
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import options_named
+from structgen.language import checks
 
 _CACHED = 1 << 26
 """The most bytes of caches of the second model that a text keeps."""
@@ -39,6 +39,8 @@ _LEAST = -1e4
 """Nats. A token that the second model never writes stays possible, and comes last."""
 _TOGETHER = 16
 """Coverings that are read ahead in one pass."""
+_MOST_WALKS = 1024
+"""The most walks that are kept: nearly all are of a few tokens."""
 
 
 class Fused:
@@ -70,7 +72,7 @@ class Fused:
         self._first, self.tokenizer, self.asked_as = part_of("first", first)
         self._second, others, _ = part_of("second", second)
         self._ranges = TokenRanges(others)
-        self._trie = ByteTrie(self.tokenizer.token_bytes, self._ranges)
+        self._walks = TokenWalks(TokenRanges(self.tokenizer), self._ranges)
         self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)
         tokens = enumerate(self.tokenizer.token_bytes)
         self._without_bytes = np.array(
@@ -136,7 +138,7 @@ class Fused:
         whole = cache.frontier.logprob
         if not np.isfinite(whole):
             return logits  # the second model cannot write this text, and has no say
-        ahead = _Ahead(cache.frontier, self._trie, own)
+        ahead = _Ahead(cache.frontier, self._walks, own)
         cache.unread = ahead.read(0 if self.approximate else self.most_rows, whole, self.unread)
         other = ahead.logprobs() - whole
         other[self._ends] = cache.frontier.end_logprob() - whole
@@ -175,7 +177,7 @@ class FusedCache:
 
 @dataclass(slots=True)
 class _Spread:
-    """What a covering says of the tokens below a node."""
+    """What a covering says of the tokens that begin with some bytes."""
 
     covering: Covering
     walks: Walks
@@ -186,14 +188,14 @@ class _Spread:
 class _Ahead:
     """P_B(s + t) for all tokens t of the first model, from below, and what is not read."""
 
-    def __init__(self, frontier: ByteFrontier, trie: ByteTrie, own: Floats) -> None:
-        self._frontier, self._trie, self._own = frontier, trie, np.exp(own)
+    def __init__(self, frontier: ByteFrontier, walks: TokenWalks, own: Floats) -> None:
+        self._frontier, self._walks, self._own = frontier, walks, np.exp(own)
         self._found = np.zeros(len(own))
         self._spreads: list[_Spread] = []
         frontier.read(frontier.coverings)
         self._scale = max((one.logprob for one in frontier.coverings), default=0.0)
         for one in frontier.coverings:
-            self._spread(one, trie.root)
+            self._spread(one, b"")
 
     def read(self, most: int, whole: float, least: float) -> float:
         """Read ahead until the share `least` of P_B(s), or `most` rows; return the share that is unread."""
@@ -205,11 +207,11 @@ class _Ahead:
             most -= count
             wanted = list(self._taken(best))
             self._frontier.read(one for one, _ in wanted)
-            for one, node in wanted:
-                self._spread(one, node)
+            for one, head in wanted:
+                self._spread(one, head)
         return float(min(left / total, 1.0))
 
-    def _taken(self, numbers: Places) -> Iterator[tuple[Covering, TrieNode]]:
+    def _taken(self, numbers: Places) -> Iterator[tuple[Covering, bytes]]:
         """Yield unread coverings, by their numbers in all spreads one after another, as new coverings."""
         ranges, begin = self._frontier.ranges, 0
         for spread in list(self._spreads):
@@ -220,14 +222,14 @@ class _Ahead:
                 spread.masses[at] = 0.0
                 yield (
                     Covering((*one.tokens, token), one.logprob + float(law[token]), b""),
-                    spread.walks.nodes[at],
+                    spread.walks.heads[at],
                 )
             begin += len(spread.masses)
 
-    def _spread(self, one: Covering, start: TrieNode) -> None:
-        """Add what a covering says of the tokens below a node."""
+    def _spread(self, one: Covering, head: bytes) -> None:
+        """Add what a covering says of the tokens that begin with some bytes."""
         assert one.law is not None
-        walks, tokens = self._trie.walks(start, one.rest), self._frontier.ranges.tokens
+        walks, tokens = self._walks.walks(head, one.rest), self._frontier.ranges.tokens
         before = one.logprob - self._scale
         masses = np.exp(before + one.law[tokens[walks.rows]])
         self._found += np.bincount(walks.passed, masses, len(self._found))
@@ -235,7 +237,7 @@ class _Ahead:
 
     def logprobs(self) -> Floats:
         """Return log P_B(s + t); what is unread below some bytes is divided as the first model divides it."""
-        order = self._trie.order
+        order = self._walks.order
         shares = self._own[order]
         sums = np.concatenate(([0.0], np.cumsum(shares)))
         slopes = np.zeros(len(order) + 1)

@@ -24,8 +24,10 @@ from torch import Tensor
 
 from structgen.engine.composed_models.parts import GivenPart, part_of, read_on
 from structgen.engine.model_protocol import Model, Released
-from structgen.engine.request_options import checks
+from structgen.engine.searches.prefix_rows import numbers
+from structgen.engine.strategies.strategy import entropy, log_softmax
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 
 _FROM_LAW = -1.0
 """For a token of which nobody told an entropy: that of the whole law counts."""
@@ -100,8 +102,8 @@ class Switched:
     def hear(self, entropies: Sequence[float | None], caches: Sequence[SwitchedCache]) -> None:
         """Take the entropies (bits) of the laws from which the next tokens are drawn; None where there is one
         token alone (`HearsEntropy`)."""
-        for entropy, cache in zip(entropies, caches, strict=True):
-            cache.heard = entropy
+        for bits, cache in zip(entropies, caches, strict=True):
+            cache.heard = bits
 
     def _row(self, cache: SwitchedCache) -> Tensor:
         """Return the logits of the model in charge, which reads what it missed."""
@@ -141,9 +143,11 @@ class SwitchedCache:
 
     def take(self, token: int, tau: float, least: int) -> None:
         """Take a token, and decide which model is in charge of the next one."""
-        entropy = _entropy(self.row) if self.heard == _FROM_LAW else self.heard
-        if entropy is not None:
-            self.window.append(entropy)
+        bits = self.heard
+        if bits == _FROM_LAW:
+            bits = entropy(log_softmax(numbers(self.row))) / math.log(2)
+        if bits is not None:
+            self.window.append(bits)
         self.tokens.append(token)
         self.since += 1
         wants_large = (sum(self.window) / len(self.window) if self.window else 0.0) > tau
@@ -172,9 +176,3 @@ class SwitchedCache:
         for part in self.parts:
             if isinstance(part, Released):
                 part.release()
-
-
-def _entropy(row: Tensor) -> float:
-    """Return the entropy of a law, in bits."""
-    law = torch.log_softmax(row.double(), -1)
-    return float(-(law.exp() * law).nan_to_num(0.0).sum()) / math.log(2)

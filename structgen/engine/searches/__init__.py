@@ -5,7 +5,7 @@ tokens (`strategies.strategy.Decision`), which the engine then takes one by one,
 step.
 
 1. `prefix_rows` reads the model after prefixes, many in one pass, over shared pages.
-2. `branches` has what a search reads ahead: a continuation, its mask, its law and its noise.
+2. `cursor` is a prefix and what may follow it; `branches` adds mask, law and noise.
 3. `search_run` is one decision under way. A step of the loop reads one pass for it; other texts go on.
 4. `cautious` and the files beside it are the searches.
 """

@@ -1,6 +1,5 @@
 """A place of a text, and the branches that a search reads ahead from it.
 
-A branch is a continuation of the text: its tokens, a fork of the matcher, and the tokens that may follow.
 Each branch ends as a text of the request: the mask takes the budget of tokens into account.
 """
 
@@ -8,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,11 @@ import torch
 from structgen_kernels.reference import sample_key
 
 from structgen.core.batch import allow_all
-from structgen.core.compiled import CompiledGrammar
 from structgen.core.matcher import Matcher
 from structgen.engine.choice import ChoiceRow, choose, penalised_scores
 from structgen.engine.requests import Request
-from structgen.engine.searches.prefix_rows import Floats, Tokens
+from structgen.engine.searches.cursor import Cursor
+from structgen.engine.searches.prefix_rows import Floats
 from structgen.engine.strategies.row_law import allowed_ids
 from structgen.engine.strategies.strategy import Ids, Scores, log_softmax
 from structgen.tokens.token_mask import TokenMask, allocate_mask
@@ -40,11 +40,10 @@ class TextPlace:
     text: bytes
     """The text."""
     matcher: Matcher | None
+    """None: free text."""
     logits: Floats
     """The model's logits [V] here."""
     tokenizer: Tokenizer
-    compiled: CompiledGrammar | None
-    """The grammar; None: free text."""
     cache: Any = None
     """What the model has read up to here. A search that reads rows by itself copies it."""
     passes: int = 0
@@ -58,15 +57,24 @@ class TextPlace:
 
     def root(self, stream: int = 0) -> Branch:
         """Return the branch without tokens. `stream` tells its noise from that of other branches."""
-        return Branch(self, (), self.matcher, self.text, stream)
+        matcher = self.matcher
+        return Branch(
+            tokenizer=self.tokenizer,
+            compiled=None if matcher is None else matcher.compiled,
+            state=0 if matcher is None else matcher.state_index,
+            text=self.text,
+            left=self.request.most_tokens - len(self.tokens),
+            place=self,
+            stream=stream,
+        )
 
     def value(self, branch: Branch) -> Any:
         """Return what a complete text stands for: the value of a JSON document, else the text."""
-        if self.compiled is not None:
+        if branch.compiled is not None:
             try:
-                return self.compiled.value(branch.text)
+                return branch.compiled.value(branch.text)
             except (ValueError, RecursionError):  # an integer of more digits than Python reads
-                return branch.text.decode("utf-8", "replace")
+                pass
         return branch.text.decode("utf-8", "replace")
 
     def drawn(self, branches: Sequence[Branch], logits: Sequence[Floats]) -> list[int]:
@@ -76,30 +84,13 @@ class TextPlace:
         return choose(raw, words, [branch.row() for branch in branches]).tokens
 
 
-class Branch:
+@dataclass(frozen=True, kw_only=True)
+class Branch(Cursor):
     """A continuation of a text from a place."""
 
-    __slots__ = ("_ids", "_words", "is_ended", "matcher", "place", "stream", "text", "tokens")
-
-    def __init__(
-        self,
-        place: TextPlace,
-        tokens: Tokens,
-        matcher: Matcher | None,
-        text: bytes,
-        stream: int,
-        is_ended: bool = False,
-    ) -> None:
-        self.place, self.tokens, self.matcher, self.text = place, tokens, matcher, text
-        self.stream, self.is_ended = stream, is_ended
-        """Whether its last token is an end token."""
-        self._words: npt.NDArray[np.int32] | None = None
-        self._ids: Ids | None = None
-
-    @property
-    def left(self) -> int:
-        """How many tokens may follow."""
-        return self.place.request.most_tokens - len(self.place.tokens) - len(self.tokens)
+    place: TextPlace = field(compare=False, repr=False)
+    stream: int = 0
+    """It tells the noise of this branch from that of others."""
 
     @property
     def is_over(self) -> bool:
@@ -109,35 +100,31 @@ class Branch:
         stops = self.place.request.stops
         return bool(stops) and any(stop.encode() in self.text for stop in stops)
 
-    @property
+    @cached_property
     def words(self) -> npt.NDArray[np.int32]:
         """The mask of the tokens after which the text can still be completed in time."""
-        if self._words is None:
-            mask = self.place.scratch
-            if self.matcher is None:
-                allow_all(mask, 0)
-            else:
-                budget, early = self.left, self.place.request.steer_early
-                if early:
-                    least = self.matcher.tokens_to_finish()
-                    budget = budget if budget - least > early else least
-                self.matcher.fill_mask(mask, budget=budget)
-            self._words = mask.array[0].copy()
-        return self._words
+        mask, compiled = self.place.scratch, self.compiled
+        if compiled is None:
+            allow_all(mask, 0)
+        else:
+            budget, early = self.left, self.place.request.steer_early
+            if early:
+                least = compiled.cost(self.state)
+                budget = budget if budget - least > early else least
+            compiled.fill_within(self.state, mask, 0, budget)
+        return mask.array[0].copy()
 
-    @property
+    @cached_property
     def allowed(self) -> Ids:
         """The tokens that may follow, ascending."""
-        if self._ids is None:
-            self._ids = allowed_ids(self.words, self.place.tokenizer.vocab_size)
-        return self._ids
+        return allowed_ids(self.words, self.tokenizer.vocab_size)
 
     def row(self) -> ChoiceRow:
         """Return what the choice of its next token needs beside the logits."""
         place = self.place
         text = [*place.tokens, *self.tokens]
-        ends = place.tokenizer.eos_token_ids
         position = len(place.prompt) + len(text)
+        ends = self.tokenizer.eos_token_ids
         row = ChoiceRow(place.request.chosen_by, place.sample, position, place.prompt, text, ends)
         # the noise of a branch is neither that of the text nor that of another place's branches
         row.stream = sample_key(row.stream, (self.stream << 32) + len(place.tokens) + 1)
@@ -153,27 +140,3 @@ class Branch:
         0)."""
         scores: Scores = self.scores(logits)[self.allowed]
         return log_softmax(scores / (self.place.request.chosen_by.temperature or 1.0))
-
-    def best(self, law: Scores) -> int:
-        """Return the likeliest token of a law."""
-        return int(self.allowed[int(law.argmax())])
-
-    def after(self, token: int, stream: int | None = None) -> Branch:
-        """Return the branch with one more token."""
-        tokenizer = self.place.tokenizer
-        matcher = None if self.matcher is None else self.matcher.fork()
-        if matcher is not None:
-            matcher.advance(token)
-        return Branch(
-            self.place,
-            (*self.tokens, token),
-            matcher,
-            self.text + (tokenizer.token_bytes[token] or b""),
-            self.stream if stream is None else stream,
-            token in tokenizer.eos_token_ids,
-        )
-
-
-def entropy(law: Scores) -> float:
-    """Return the entropy of log-probabilities, in nats."""
-    return float(-(np.exp(law) * np.where(np.isfinite(law), law, 0.0)).sum())

@@ -15,22 +15,20 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
-from structgen.core.events import EventKind, TerminalKind
-from structgen.engine.model_protocol import Model
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Number, Whole, check_fields
-from structgen.engine.searches.branches import Branch, TextPlace, entropy
-from structgen.engine.strategies.json_events import events_since
-from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
+from structgen.core.events import EventKind
+from structgen.engine.searches.branches import Branch, TextPlace
+from structgen.engine.strategies.json_events import events_since, is_in_string
+from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, entropy
 from structgen.errors import fields_named
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.language import checks
+from structgen.language.checks import Number, Whole, check_fields
 
 _STOPS: Final = tuple(b".,\n?!:;)]}"[at : at + 1] for at in range(10))
 
 
 @fields_named("sg.Cautious(trials=10)")
 @dataclass(frozen=True, slots=True)
-class Cautious(SearchStrategy, Planner):
+class Cautious(SearchStrategy):
     """Draws up to `trials` continuations where the model is unsure, and takes the likeliest."""
 
     name: ClassVar[str] = "cautious"
@@ -52,11 +50,7 @@ class Cautious(SearchStrategy, Planner):
         share = min(max((nats - self.low) / (self.high - self.low), 0.0), 1.0)
         return int(1 + (self.trials - 1) * share)
 
-    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
-        """Return itself: it keeps nothing of a text."""
-        return self
-
-    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(self, place: TextPlace, held: None) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the best of some continuations; one token where one is enough. Cost: a row for each token of
         each continuation but its last one; a pass for each token of the longest."""
         count = self.count(entropy(place.root().law(place.logits)))
@@ -87,7 +81,12 @@ class _Trial:
     def __init__(self, branch: Branch) -> None:
         self.branch, self.is_over = branch, False
         self._sum, self._free = 0.0, 0
-        self._is_inside = _is_inside(branch, False, 0)
+        own = branch.place.matcher
+        self._matcher, self._is_inside = None, False
+        """Of a JSON document: it tells what begins and closes."""
+        if own is not None and own.compiled.has_events:
+            self._is_inside = is_in_string(own, False, 0)  # `own` keeps what it has scanned
+            self._matcher = own.fork()
 
     @property
     def loss(self) -> float:
@@ -96,28 +95,18 @@ class _Trial:
 
     def take(self, token: int, logits: Scores) -> None:
         before = self.branch
-        if len(before.allowed) > 1:
-            self._sum -= float(before.law(logits)[before.allowed.searchsorted(token)])
+        allowed = before.allowed
+        if len(allowed) > 1:
+            self._sum -= float(before.law(logits)[allowed.searchsorted(token)])
             self._free += 1
         self.branch = branch = before.after(token)
-        written = (branch.place.tokenizer.token_bytes[token] or b"").rstrip(b" ")
+        written = (branch.tokenizer.token_bytes[token] or b"").rstrip(b" ")
         has_ended = written.endswith(_STOPS)
-        if branch.matcher is not None and branch.matcher.compiled.has_events:
+        if self._matcher is not None:
+            self._matcher.advance(token)
             at = len(branch.place.tokens) + len(branch.tokens) - 1
             ends = (EventKind.VALUE_END, EventKind.ITEM_END)
-            self._is_inside = _is_inside(branch, self._is_inside, at)
-            has_closed = any(event.kind in ends for event in events_since(branch.matcher, at))
+            self._is_inside = is_in_string(self._matcher, self._is_inside, at)
+            has_closed = any(event.kind in ends for event in events_since(self._matcher, at))
             has_ended = has_closed or (has_ended and self._is_inside)
         self.is_over = has_ended or branch.is_over
-
-
-def _is_inside(branch: Branch, before: bool, since: int) -> bool:
-    """Return whether a branch stands inside the string of a JSON value, from whether it did before its tokens
-    from `since` on."""
-    if branch.matcher is None or not branch.matcher.compiled.has_events:
-        return False
-    found = before
-    for event in events_since(branch.matcher, since):
-        if event.kind in (EventKind.TERMINAL_BEGIN, EventKind.TERMINAL_END):
-            found = event.kind is EventKind.TERMINAL_BEGIN and event.terminal is TerminalKind.STRING
-    return found

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
-from structgen.engine.model_protocol import Model
-from structgen.engine.request_options.checks import Number, Whole, check_fields
-from structgen.engine.searches.branches import Branch, TextPlace, entropy
-from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy
+from structgen.engine.searches.branches import Branch, TextPlace
+from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, entropy
 from structgen.errors import fields_named
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.language.checks import Number, Whole, check_fields
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -35,7 +33,7 @@ _EXTRACT_TAU: Final = 0.053
 
 @fields_named("sg.PauseAndRerank(tau=0.5)")
 @dataclass(frozen=True, slots=True)
-class PauseAndRerank(SearchStrategy, Planner):
+class PauseAndRerank(SearchStrategy):
     """Greedy, but with a look ahead where the model is unsure."""
 
     name: ClassVar[str] = "pause"
@@ -61,11 +59,7 @@ class PauseAndRerank(SearchStrategy, Planner):
 
         return PauseAndRerank(tau=learnt_tau(*places_along(engine, examples)))
 
-    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
-        """Return itself: it keeps nothing of a text."""
-        return self
-
-    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(self, place: TextPlace, held: None) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the best candidate; the likeliest token where the model is sure. Cost of a pause: `depth`
         passes of `beams` rows."""
         root = place.root()
@@ -87,7 +81,7 @@ class PauseAndRerank(SearchStrategy, Planner):
                 if len(after) > 1:
                     sums[at] += after.max()
                     counts[at] += 1
-                branches[at] = branch.after(branch.best(after))
+                branches[at] = branch.after(int(branch.allowed[after.argmax()]))
         best = int(np.argmax(sums / counts))
         return Decision((tokens[best],), states=((nats, 1.0),))
 

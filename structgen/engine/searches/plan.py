@@ -19,14 +19,12 @@ from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 
-from structgen.engine.model_protocol import Model
-from structgen.engine.request_options.checks import Whole
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import Tokens
 from structgen.engine.searches.rewards import RewardedSearch, Rewards
-from structgen.engine.strategies.strategy import Decision, Planner, Scores
+from structgen.engine.strategies.strategy import Decision, Scores
 from structgen.errors import fields_named
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.language.checks import Whole
 
 _Reading: TypeAlias = Generator[Sequence[Branch], list[Scores], Branch]
 
@@ -43,9 +41,17 @@ class Plan(RewardedSearch):
     rollouts: Annotated[int, Whole(1)] = 256
     """The most texts that are judged; 1 is greedy."""
 
-    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
-        """Return what plans; it has the process of the reward."""
-        return _Planning(self, self.rewards())
+    def plan(self, place: TextPlace, held: Rewards) -> Generator[Sequence[Branch], list[Scores], Decision]:
+        """Return the rest of the best text. Cost: at most a row for each token of each rollout, and a call of
+        the reward for each text that is new."""
+        if self.rollouts == 1:
+            return Decision()
+        tree = _Tree(self, place, held)
+        while tree.count < self.rollouts and tree.reward < 1:
+            yield from tree.roll_out()
+            yield []  # other texts go on, and the text may be cancelled
+        state = tree.reward, float(tree.count), float(tree.failures)
+        return Decision(tree.best.tokens, states=(state,))
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the best reward, and how many rollouts there were."""
@@ -54,25 +60,6 @@ class Plan(RewardedSearch):
         reward, rollouts, failures = states[-1]
         told = f"plan: the best of {rollouts:.0f} rollouts has the reward {reward:g}"
         return told + (f"; {failures:.0f} of their rewards failed, and counted as 0" if failures else "")
-
-
-class _Planning(Planner):
-    """The plans of one request."""
-
-    def __init__(self, how: Plan, rewards: Rewards) -> None:
-        self._how, self._rewards = how, rewards
-
-    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
-        """Return the rest of the best text. Cost: at most a row for each token of each rollout, and a call of
-        the reward for each text that is new."""
-        if self._how.rollouts == 1:
-            return Decision()
-        tree = _Tree(self._how, place, self._rewards)
-        while tree.count < self._how.rollouts and tree.reward < 1:
-            yield from tree.roll_out()
-            yield []  # other texts go on, and the text may be cancelled
-        state = tree.reward, float(tree.count), float(tree.failures)
-        return Decision(tree.best.tokens, states=(state,))
 
 
 class _Node:

@@ -16,10 +16,12 @@ from functools import partial
 from numbers import Real
 from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
-from structgen.engine.request_options.checks import Number, Whole, check_fields
+from structgen.engine.model_protocol import Model
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.errors import OptionError
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.system.worker_process import NotStartedError, WorkerProcess
+from structgen.tokens.tokenizer import Tokenizer
 
 Reward: TypeAlias = Callable[[Any], float]
 """From the value of a JSON document, or a text, to a number."""
@@ -50,7 +52,7 @@ class RewardedSearch(SearchStrategy):
         check_fields(self)
         object.__setattr__(self, "named", named_reward(self.reward))
 
-    def rewards(self) -> Rewards:
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
         """Return the rewards of a request; they have a process."""
         assert self.reward is not None
         return Rewards(self.reward, self.seconds, self.megabytes)

@@ -13,26 +13,30 @@ step has the model's figures. `n` samples are the best n drafts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 import numpy as np
 import torch
 
 from structgen.engine.model_protocol import Model, ReadsEmbeddings
-from structgen.engine.request_options import checks
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
+from structgen.engine.searches.prefix_rows import Tokens
+from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, fields_named
+from structgen.language import checks
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.tokens.tokenizer import Tokenizer
 
 _WEIGHTS: Final = {2: 0.01, 3: 0.04, 4: 0.15, 5: 0.18, 6: 0.12}
 """Of the n-grams, by n, from the paper's code."""
 _UNKNOWN: Final = -200.0
 """What a token loses that no n-gram knows."""
+_Ngrams: TypeAlias = tuple[Counter[Tokens], Counter[Tokens]]
+"""How often each n-gram is in some texts, and how often its tokens but the last one go on in them."""
 
 
 @fields_named("sg.Superposed(k=3)")
@@ -56,9 +60,9 @@ class Superposed(SearchStrategy):
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
-        """Return what plans. Cost: some microseconds for each token of the texts, once for the latest few of
-        them. Raises OptionError for a model that does not read embeddings."""
+    def begin(self, model: Model, tokenizer: Tokenizer) -> tuple[ReadsEmbeddings, _Ngrams]:
+        """Return the model, and the n-grams of the texts. Cost: microseconds for each token of the texts,
+        once for the latest few of them. Raises OptionError for a model that does not read embeddings."""
         if not isinstance(model, ReadsEmbeddings):
             raise OptionError(
                 f"A {type(model).__name__} does not read the mean of some tokens.",
@@ -66,67 +70,29 @@ class Superposed(SearchStrategy):
                 cure="Use a Llama of a name such as structgen/extract; for other models sg.Cautious tries "
                 "several texts too.",
             )
-        return _Superposing(self, model, _ngrams(tuple(self.texts), tokenizer))
+        return model, _ngrams(tuple(self.texts), tokenizer)
 
-
-@lru_cache(maxsize=4)
-def _ngrams(texts: tuple[str, ...], tokenizer: Tokenizer) -> _NGrams:
-    """Return the n-grams of texts: the requests of a batch share them."""
-    return _NGrams(texts, tokenizer)
-
-
-class _NGrams:
-    """How often tokens followed others in some texts."""
-
-    def __init__(self, texts: Sequence[str], tokenizer: Tokenizer) -> None:
-        self._counts: dict[tuple[int, ...], dict[int, int]] = {}
-        for text in texts:
-            tokens = tokenizer.encode(text.encode())
-            for at, token in enumerate(tokens):
-                for n in _WEIGHTS:
-                    if at + 1 >= n:
-                        own = self._counts.setdefault(tuple(tokens[at + 1 - n : at]), {})
-                        own[token] = own.get(token, 0) + 1
-        self._sums = {before: sum(own.values()) for before, own in self._counts.items()}
-
-    def log(self, before: Sequence[int], token: int) -> float:
-        """Return log q of a token behind others; 0 without texts."""
-        if not self._counts:
-            return 0.0
-        q = 0.0
-        for n, weight in _WEIGHTS.items():
-            context = tuple(before[len(before) + 1 - n :]) if len(before) + 1 >= n else None
-            own = None if context is None else self._counts.get(context)
-            if own is not None and context is not None:
-                q += weight * own.get(token, 0) / self._sums[context]
-        return float(np.log(q)) if q > 0 else _UNKNOWN
-
-
-class _Superposing(Planner):
-    """The plans of one request."""
-
-    def __init__(self, how: Superposed, model: ReadsEmbeddings, grams: _NGrams) -> None:
-        self._how, self._model, self._grams = how, model, grams
-
-    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(
+        self, place: TextPlace, held: tuple[ReadsEmbeddings, _Ngrams]
+    ) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the rest of the draft with the number of the sample. Cost: one row for each token of the
         longest draft."""
-        how = self._how
-        if how.k == 1:
+        if self.k == 1:
             return Decision()
+        model, grams = held
         drafts, ended = [(place.root(), 0.0)], list[tuple[Branch, float]]()
         logits, cache = place.logits, place.cache.copy()
         while True:
-            drafts = self._best(drafts, logits, how.k - len(ended))
+            drafts = self._best(drafts, logits, self.k - len(ended), grams)
             ended += [one for one in drafts if one[0].is_over]
             drafts = [one for one in drafts if not one[0].is_over]
-            if not drafts or len(ended) >= how.k:
+            if not drafts or len(ended) >= self.k:
                 break
             shares = torch.from_numpy(np.exp(log_softmax(np.array([score for _, score in drafts]))))
             last = torch.tensor([branch.tokens[-1] for branch, _ in drafts])
-            rows = self._model.embedding[last]
+            rows = model.embedding[last]
             mean = (shares.to(rows)[:, None] * rows).sum(0)
-            logits = self._model.decode_embedded(mean[None], [cache])[0].double().cpu().numpy()
+            logits = model.decode_embedded(mean[None], [cache])[0].double().cpu().numpy()
             place.passes += 1
             place.rows += 1
             yield []
@@ -135,18 +101,42 @@ class _Superposing(Planner):
         return Decision(branch.tokens, states=((score, float(len(ended))),))
 
     def _best(
-        self, drafts: Sequence[tuple[Branch, float]], logits: Scores, count: int
+        self, drafts: Sequence[tuple[Branch, float]], logits: Scores, count: int, grams: _Ngrams
     ) -> list[tuple[Branch, float]]:
         """Return the best continuations of some drafts, each under its own mask."""
-        how = self._how
-        a = how.a if how.texts else 0.0
+        a = self.a if self.texts else 0.0
         found: list[tuple[float, int, int]] = []
         for at, (branch, score) in enumerate(drafts):
-            law = log_softmax(branch.scores(logits)[branch.allowed] / how.temperature)
-            order = np.argsort(-law, kind="stable")[: how.candidates]
-            before = [*branch.place.tokens, *branch.tokens] if a else []
+            law = log_softmax(branch.scores(logits)[branch.allowed] / self.temperature)
+            order = np.argsort(-law, kind="stable")[: self.candidates]
+            before = (*branch.place.tokens, *branch.tokens)
             for token, logprob in zip(branch.allowed[order].tolist(), law[order].tolist(), strict=True):
-                gram = self._grams.log(before, token) if a else 0.0
+                gram = _log_q(grams, before, token) if a else 0.0
                 found.append((score + (1 - a) * logprob + a * gram, at, token))
         found.sort(key=lambda one: -one[0])
         return [(drafts[at][0].after(token), score) for score, at, token in found[:count]]
+
+
+@lru_cache(maxsize=4)
+def _ngrams(texts: tuple[str, ...], tokenizer: Tokenizer) -> _Ngrams:
+    """Return how often the tokens of texts follow others, and how often anything does: the requests of a
+    batch share them."""
+    runs, contexts = Counter[Tokens](), Counter[Tokens]()
+    for text in texts:
+        tokens = tuple(tokenizer.encode(text.encode()))
+        for n in _WEIGHTS:
+            found = [tokens[at : at + n] for at in range(len(tokens) + 1 - n)]
+            runs.update(found)
+            contexts.update(run[:-1] for run in found)
+    return runs, contexts
+
+
+def _log_q(grams: _Ngrams, before: Tokens, token: int) -> float:
+    """Return log q of a token behind others."""
+    runs, contexts = grams
+    q = 0.0
+    for n, weight in _WEIGHTS.items():
+        context = before[len(before) + 1 - n :]
+        if len(before) + 1 >= n and context in contexts:
+            q += weight * runs[*context, token] / contexts[context]
+    return float(np.log(q)) if q > 0 else _UNKNOWN

@@ -11,26 +11,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from structgen.engine.draft_models import SharedModel, shared_model
 from structgen.engine.model_protocol import Model
-from structgen.engine.request_options.checks import Number, Whole
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.engine.searches.rewards import RewardedSearch, Rewards
 from structgen.engine.strategies.strategy import (
     Decision,
     GivenModel,
-    Planner,
     Scores,
     given_model,
     log_softmax,
 )
 from structgen.errors import fields_named
+from structgen.language.checks import Number, Whole
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -49,11 +48,41 @@ class Valued(RewardedSearch):
     baseline: Annotated[GivenModel, given_model] | None = None
     """The model that continues, with the same tokenizer; None: the model itself."""
 
-    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
-        """Load the baseline, and return what decides; it has the process of the reward. Raises OptionError
-        for a baseline of another tokenizer."""
+    def begin(self, model: Model, tokenizer: Tokenizer) -> tuple[Rewards, SharedModel | None]:
+        """Return the rewards, which have a process, and the baseline, loaded. Raises OptionError for a
+        baseline of another tokenizer."""
         baseline = None if self.baseline is None else shared_model(self.baseline, tokenizer, "baseline")
-        return _Valuing(self, baseline, self.rewards())
+        return RewardedSearch.begin(self, model, tokenizer), baseline
+
+    def plan(
+        self, place: TextPlace, held: tuple[Rewards, SharedModel | None]
+    ) -> Generator[Sequence[Branch], list[Scores], Decision]:
+        """Return the scores of the likeliest tokens. Cost: a row for each token of `k * continuations` texts,
+        and a call of the reward for each that is new."""
+        if self.alpha == math.inf:
+            return Decision()
+        rewards, baseline = held
+        root = place.root()
+        law = root.law(place.logits)
+        order = np.argsort(-law, kind="stable")[: self.k]
+        begun = [
+            replace(root.after(int(token)), stream=1 + at * self.continuations + one)
+            for at, token in enumerate(root.allowed[order])
+            for one in range(self.continuations)
+        ]
+        ended = yield from _completed(place, begun, baseline)
+        worth: list[float | None] = []
+        for branch in ended:
+            worth.append(rewards.of(branch.text, place.value(branch)))
+            yield []  # other texts go on, and the text may be cancelled
+        q = np.array([one or 0.0 for one in worth]).reshape(-1, self.continuations).mean(1)
+        scores = np.full(len(place.logits), -np.inf)
+        heat = place.request.chosen_by.temperature or 1.0
+        scores[root.allowed[order]] = heat * (law[order] + q / self.alpha)
+        law_after = log_softmax(law[order] + q / self.alpha)
+        distance = float((np.exp(law_after) * (law_after - law[order])).sum())
+        state = distance, float(worth.count(None))
+        return Decision(scores=scores, states=(state,))
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return how far the law of the text is from the model's under the mask, and how many rewards
@@ -61,41 +90,6 @@ class Valued(RewardedSearch):
         failures = sum(state[1] for state in states)
         told = f"valued: {sum(state[0] for state in states):.2f} nats from the model's law (Kullback-Leibler)"
         return told + (f"; {failures:.0f} rewards failed, and counted as 0" if failures else "")
-
-
-class _Valuing(Planner):
-    """The decisions of one request."""
-
-    def __init__(self, how: Valued, baseline: SharedModel | None, rewards: Rewards) -> None:
-        self._how, self._baseline, self._rewards = how, baseline, rewards
-
-    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
-        """Return the scores of the likeliest tokens. Cost: a row for each token of `k * continuations` texts,
-        and a call of the reward for each that is new."""
-        how = self._how
-        if how.alpha == math.inf:
-            return Decision()
-        root = place.root()
-        law = root.law(place.logits)
-        order = np.argsort(-law, kind="stable")[: how.k]
-        begun = [
-            root.after(int(token), stream=1 + at * how.continuations + one)
-            for at, token in enumerate(root.allowed[order])
-            for one in range(how.continuations)
-        ]
-        ended = yield from _completed(place, begun, self._baseline)
-        worth: list[float | None] = []
-        for branch in ended:
-            worth.append(self._rewards.of(branch.text, place.value(branch)))
-            yield []  # other texts go on, and the text may be cancelled
-        q = np.array([one or 0.0 for one in worth]).reshape(-1, how.continuations).mean(1)
-        scores = np.full(len(place.logits), -np.inf)
-        heat = place.request.chosen_by.temperature or 1.0
-        scores[root.allowed[order]] = heat * (law[order] + q / how.alpha)
-        law_after = log_softmax(law[order] + q / how.alpha)
-        distance = float((np.exp(law_after) * (law_after - law[order])).sum())
-        state = distance, float(worth.count(None))
-        return Decision(scores=scores, states=(state,))
 
 
 def _completed(

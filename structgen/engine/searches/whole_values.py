@@ -22,13 +22,13 @@ import torch
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.model_protocol import Model, TakesBack
-from structgen.engine.request_options import checks
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, listed
 from structgen.engine.searches.prefix_rows import ModelRows, Tokens
-from structgen.engine.strategies.strategy import Decision, Planner, Scores, SearchStrategy, log_softmax
+from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, TokenizerError
+from structgen.language import checks
 from structgen.tokens.tokenizer import Tokenizer
 
 _Spelling: TypeAlias = tuple[Tokens, bool]
@@ -42,6 +42,7 @@ class WholeValues(SearchStrategy):
 
     name: ClassVar[str] = "whole"
     is_greedy: ClassVar[bool] = True
+    looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
     texts: tuple[str, ...] = ()
     """The texts as the grammar has them, such as `'"positive"'`; at most 64. One that the grammar refuses is
     not written."""
@@ -64,53 +65,15 @@ class WholeValues(SearchStrategy):
         if self.neutral:
             object.__setattr__(self, "neutral", checks.tokens("neutral", self.neutral))
 
-    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
-        """Return what compares the texts for one request."""
-        return _Comparison(self, model)
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Model:
+        """Return the model: it reads spellings that the grammar does not have."""
+        return model
 
-    def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return the share of the text that was written."""
-        shares = next((state for state in states if state), ())
-        return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
-
-
-def comparing(
-    request: Request, model: Model, prompts: ModelPrompts, neutral: Sequence[int] = ()
-) -> tuple[Request, str]:
-    """Return the request that compares whole values, where the likeliest text of a few listed ones is asked
-    for and nothing else is said of the choice; else the request itself. And why listed values are not
-    compared where they are to be; else "". The embedded models were trained to write token by token."""
-    said = request.sampling is not None or bool(request.strategy)
-    is_wanted = request.choices == "whole" or (request.choices is None and not said)
-    how = request.chosen_by
-    if not is_wanted or prompts.is_embedded or replace(how, seed=0) != Sampling(temperature=0.0):
-        return request, ""
-    grammar = request.grammar
-    found = listed(grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar)
-    if found.are_many:
-        what = f"{len(found.values):,} listed values are chosen token by token"
-        return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
-    if not found.texts or request.healing:
-        return request, ""
-    if isinstance(model, TakesBack):
-        return request, "Listed values are chosen token by token: the model has room for the texts alone."
-    strategy = WholeValues(found.texts, tuple(neutral), found.before, found.behind)
-    return replace(request, sampling=replace(how, strategy=strategy), strategy=()), ""
-
-
-class _Comparison(Planner):
-    """The comparison of one request."""
-
-    looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
-
-    def __init__(self, how: WholeValues, model: Model) -> None:
-        self._how, self._model = how, model
-
-    def plan(self, place: TextPlace) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(self, place: TextPlace, held: Model) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the tokens of the likeliest text. Cost: a pass for each token of the longest spelling, and a
         row for each beginning that spellings have; as much again for the neutral prompt."""
         begun, allowed = tuple(place.tokens), dict[str, Tokens]()
-        for text in self._how.texts:
+        for text in self.texts:
             rest = self._rest(place, text, begun)
             if rest is not None and (whole := self._whole(place, rest)):
                 allowed[text] = whole
@@ -118,23 +81,22 @@ class _Comparison(Planner):
             return Decision()
         spelt = {text: self._spellings(place, text, begun) for text in allowed}
         read = ModelRows(
-            self._model, [*place.prompt, *begun], "", begun=(torch.from_numpy(place.logits), place.cache)
+            held, [*place.prompt, *begun], "", begun=(torch.from_numpy(place.logits), place.cache)
         )
         worth = yield from self._weighed(place, read, spelt)
-        if self._how.neutral:
-            apart = ModelRows(self._model, [*self._how.neutral, *begun], "")
+        if self.neutral:
+            apart = ModelRows(held, [*self.neutral, *begun], "")
             neutral = yield from self._weighed(place, apart, spelt)
             worth = {text: one - neutral[text] for text, one in worth.items()}
-        shares = np.exp(log_softmax(np.array([worth.get(text, -np.inf) for text in self._how.texts])))
+        shares = np.exp(log_softmax(np.array([worth.get(text, -np.inf) for text in self.texts])))
         best = max(worth, key=lambda text: worth[text])
         return Decision(allowed[best], states=(tuple(map(float, shares)),))
 
     def _spellings(self, place: TextPlace, text: str, begun: Tokens) -> list[_Spelling]:
         """Return the ways in which a model may write a value: the text, without what closes it unless another
         value goes on from there; a spelling that is another value is that one's alone."""
-        how = self._how
-        value = _value(how, text)
-        others = {_value(how, other) for other in how.texts} - {value}
+        value = _value(self, text)
+        others = {_value(self, other) for other in self.texts} - {value}
         closing = '"' if len(value) > 1 and value[0] == value[-1] == '"' else ""
         goes_on = any(other.startswith(value.removesuffix(closing)) for other in others)
         found: dict[_Spelling, None] = {}
@@ -142,8 +104,8 @@ class _Comparison(Planner):
             if one in others:
                 continue
             written = one if goes_on else one.removesuffix(closing)
-            behind = how.behind if goes_on and not closing else ""
-            rest = self._rest(place, f"{how.before}{written}{behind}", begun)
+            behind = self.behind if goes_on and not closing else ""
+            rest = self._rest(place, f"{self.before}{written}{behind}", begun)
             if rest is not None and len(rest) <= place.root().left:
                 found[rest, goes_on and not closing + behind] = None
         return list(found)
@@ -192,6 +154,35 @@ class _Comparison(Planner):
             branch = branch.after(token)
         end = [token for token in map(int, branch.allowed) if token in place.tokenizer.eos_token_ids]
         return (*tokens, *end[:1])
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return the share of the text that was written."""
+        shares = next((state for state in states if state), ())
+        return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
+
+
+def comparing(
+    request: Request, model: Model, prompts: ModelPrompts, neutral: Sequence[int] = ()
+) -> tuple[Request, str]:
+    """Return the request that compares whole values, where the likeliest text of a few listed ones is asked
+    for and nothing else is said of the choice; else the request itself. And why listed values are not
+    compared where they are to be; else "". The embedded models were trained to write token by token."""
+    said = request.sampling is not None or bool(request.strategy)
+    is_wanted = request.choices == "whole" or (request.choices is None and not said)
+    how = request.chosen_by
+    if not is_wanted or prompts.is_embedded or replace(how, seed=0) != Sampling(temperature=0.0):
+        return request, ""
+    grammar = request.grammar
+    found = listed(grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar)
+    if found.are_many:
+        what = f"{len(found.values):,} listed values are chosen token by token"
+        return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
+    if not found.texts or request.healing:
+        return request, ""
+    if isinstance(model, TakesBack):
+        return request, "Listed values are chosen token by token: the model has room for the texts alone."
+    strategy = WholeValues(found.texts, tuple(neutral), found.before, found.behind)
+    return replace(request, sampling=replace(how, strategy=strategy), strategy=()), ""
 
 
 def spellings(text: str) -> list[str]:

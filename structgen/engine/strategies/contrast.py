@@ -17,7 +17,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import (
     GivenPrompt,
     Mixture,
@@ -29,6 +28,7 @@ from structgen.engine.strategies.strategy import (
     without_unlikely,
 )
 from structgen.errors import OptionError, fields_named
+from structgen.language.checks import Number, check_fields
 
 
 @fields_named('sg.Contrast(lame="the prompt without its examples")')

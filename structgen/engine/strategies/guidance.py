@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import GivenPrompt, Mixture, Scores, Second, bounded, given_prompt
 from structgen.errors import fields_named
+from structgen.language.checks import Number, check_fields
 
 
 @fields_named('sg.Guidance(without="", scale=1.5)')

@@ -29,10 +29,10 @@ def law_maker(
     mixture = next((one for one in strategies if isinstance(one, Mixture)), None)
     narrowing = next((one for one in strategies if isinstance(one, Narrowing)), None)
     search = next((one for one in strategies if isinstance(one, SearchStrategy)), None)
-    planner = None
+    held = None
     if search is not None:
         _check_rows(model, "strategy")
-        planner = search.begin(model, reading.tokenizer)
+        held = search.begin(model, reading.tokenizer)
     seconds = (
         []
         if mixture is None
@@ -41,7 +41,7 @@ def law_maker(
 
     def made() -> RowLaw:
         state = None if narrowing is None else narrowing.begin(prompt)
-        return RowLaw(mixture, [second() for second in seconds], state, planner)
+        return RowLaw(mixture, [second() for second in seconds], state, search, held)
 
     return made
 

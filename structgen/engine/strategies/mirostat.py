@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
-from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 from structgen.errors import fields_named
+from structgen.language.checks import Number, check_fields
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from structgen.engine.request_options.checks import Number, check_fields
 from structgen.engine.strategies.strategy import (
     GivenModel,
     Mixture,
@@ -22,6 +21,7 @@ from structgen.engine.strategies.strategy import (
     without_unlikely,
 )
 from structgen.errors import fields_named
+from structgen.language.checks import Number, check_fields
 
 
 @fields_named('sg.ContrastiveDecoding(small="structgen/extract-draft")')

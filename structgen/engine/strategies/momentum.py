@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
-from structgen.core.events import EventKind, TerminalKind
-from structgen.engine.request_options.checks import Number, Whole, check_fields
-from structgen.engine.strategies.json_events import events_since
+from structgen.engine.strategies.json_events import is_in_string
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 from structgen.errors import fields_named
+from structgen.language.checks import Number, Whole, check_fields
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
@@ -98,9 +97,5 @@ class MomentumState(NarrowingState):
         """Take a decided token, and look where in a JSON document the text is."""
         self._add(token)
         if matcher is not None and matcher.compiled.has_events:
-            self._is_inside = bool(self._is_inside)
-            for event in events_since(matcher, self._count):
-                if event.kind in (EventKind.TERMINAL_BEGIN, EventKind.TERMINAL_END):
-                    begins = event.kind is EventKind.TERMINAL_BEGIN
-                    self._is_inside = begins and event.terminal is TerminalKind.STRING
+            self._is_inside = is_in_string(matcher, bool(self._is_inside), self._count)
         self._count += 1

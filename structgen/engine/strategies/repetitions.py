@@ -30,9 +30,9 @@ from typing import Annotated, Any, Final
 
 from structgen.core.events import EventLog, JsonError
 from structgen.core.matcher import Matcher
-from structgen.engine.request_options.checks import Number, Whole, check_fields
 from structgen.errors import fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.language.checks import Number, Whole, check_fields
 
 _NEEDLE: Final = 32
 """The last bytes that are looked for before the end: where they stand again, a period may begin."""

@@ -17,7 +17,6 @@ from structgen.engine.strategies.strategy import (
     Mixture,
     Narrowing,
     NarrowingState,
-    Planner,
     Scores,
     SearchStrategy,
     Strategy,
@@ -36,7 +35,9 @@ class RowLaw:
     seconds: list[SecondRow]
     """The further rows of the mixture."""
     narrowing: NarrowingState | None
-    search: Planner | None = None
+    search: SearchStrategy | None = None
+    held: Any = None
+    """What the search holds."""
     decision: tuple[int, Decision] | None = None
     """The last decision of the search, and the number of tokens of the text before it."""
     count: int = 0

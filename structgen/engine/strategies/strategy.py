@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.request_options import checks
 from structgen.errors import OptionError
+from structgen.language import checks
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
@@ -89,30 +89,25 @@ class SearchStrategy(Strategy):
 
     __slots__ = ()
 
+    looks_over_forced: ClassVar[bool] = False
+    """Whether it also decides where one token alone is allowed."""
+
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
+        """Return what the search holds for the texts of one request, such as another model or a process; None
+        where it holds nothing. Raises OptionError for a model that it cannot use."""
+        return None
+
     @abstractmethod
-    def begin(self, model: Model, tokenizer: Tokenizer) -> Planner:
-        """Return what decides for the texts of a request. Raises OptionError for a model that it cannot
-        use."""
+    def plan(self, place: Any, held: Any) -> Generator[Sequence[Any], list[Scores], Decision]:
+        """Return the next tokens at a place with two or more allowed tokens, by what `begin` returned. The
+        types are a `TextPlace` and `Branch`es of `searches.branches`, which knows this module: hence Any.
+        Each `yield` of branches returns the logits [V] after each, of one forward pass where each is one
+        token longer than a branch that was read. The decision follows from the place alone. The generator is
+        closed where the text ends early."""
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return what a user should know of a text, from the states of its tokens; "" if nothing."""
         return ""
-
-
-class Planner(ABC):
-    """What decides the next tokens for the texts of one request."""
-
-    __slots__ = ()
-    looks_over_forced: ClassVar[bool] = False
-    """Whether it also decides where one token alone is allowed."""
-
-    @abstractmethod
-    def plan(self, place: Any) -> Generator[Sequence[Any], list[Scores], Decision]:
-        """Return the next tokens at a place with two or more allowed tokens. The types are a `TextPlace` and
-        `Branch`es of `searches.branches`, which knows this module: hence Any. Each `yield` of branches
-        returns the logits [V] after each, of one forward pass where each is one token longer than a branch
-        that was read. The decision follows from the place alone. The generator is closed where the text ends
-        early."""
 
 
 class Narrowing(Strategy):
@@ -196,3 +191,8 @@ def log_softmax(scores: Scores) -> Scores:
     """Return the log-probabilities of tokens by their scores."""
     shifted = scores - scores.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+
+
+def entropy(law: Scores) -> float:
+    """Return the entropy of log-probabilities, in nats."""
+    return float(-(np.exp(law) * np.where(np.isfinite(law), law, 0.0)).sum())

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from structgen.engine.request_options import checks
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
+from structgen.language import checks
 
 _USUAL = 32
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from structgen.engine.request_options import checks
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
+from structgen.language import checks
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from structgen.engine.request_options import checks
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
+from structgen.language import checks
 
 
 @dataclass(frozen=True, slots=True)

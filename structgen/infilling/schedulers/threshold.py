@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from structgen.engine.request_options import checks
 from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
+from structgen.language import checks
 
 
 @dataclass(frozen=True, slots=True)

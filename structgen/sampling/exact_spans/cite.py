@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from structgen.engine.request_options import checks
-from structgen.engine.searches.prefix_rows import Floats, Tokens
-from structgen.engine.strategies.strategy import log_softmax
+from structgen.engine.searches.prefix_rows import Tokens
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.sampling.problem import Problem
 from structgen.sampling.rows import PrefixRows
-from structgen.sampling.target import scaled
+from structgen.sampling.target import log_law
 from structgen.text_grammars.substrings import substring_of
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -122,7 +121,7 @@ def _ranked(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) -> list[tu
         found = rows.read(list(open_))
         after: dict[Tokens, tuple[float, list[int]]] = {}
         for (prefix, (total, members)), row in zip(open_.items(), found, strict=True):
-            law = _log_law(row, len(prefix))
+            law = log_law(row, 1.0, len(prefix))
             for token in dict.fromkeys(sentences[at][len(prefix)] for at in members):
                 own = [at for at in members if sentences[at][len(prefix)] == token]
                 after[(*prefix, token)] = total + float(law[token]), own
@@ -163,7 +162,7 @@ def _ends(
     read = problem.rows([[*ids, *tokens] for _, tokens in candidates])
     ends = np.array(sorted(problem.compiled.end_tokens), np.int64)
     scores = [
-        float(np.logaddexp.reduce(_log_law(rows.read([()])[0], len(tokens))[ends]))
+        float(np.logaddexp.reduce(log_law(rows.read([()])[0], 1.0, len(tokens))[ends]))
         for rows, (_, tokens) in zip(read, candidates, strict=True)
     ]
     found, begin = [], 0
@@ -172,10 +171,6 @@ def _ends(
         found.append(candidates[begin + int(np.argmax(part))][0])
         begin += size
     return found
-
-
-def _log_law(row: Floats, at: int) -> Floats:
-    return log_softmax(scaled(row, 1.0, at))
 
 
 def _joined(spans: Sequence[Span], text: str) -> list[Span]:

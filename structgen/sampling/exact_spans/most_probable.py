@@ -21,8 +21,8 @@ import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.request_options import checks
 from structgen.errors import OptionError, TokenizerError, options_named
+from structgen.language import checks
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.problem import Problem

@@ -1,7 +1,7 @@
-"""The sampling methods, a file each, with the paper that each is from.
+"""The sampling methods, with the paper that each is from.
 
 What comes in: a `SamplingRun` (the target, the prefix tree, the limits). What goes out: `Drawn`. A method is
-a module with a function `draw(run)`; its name in METHODS is the name of its file. To add one, add a file here
+a row of `walks`, or a module of its name with a function `draw(run)`. To add one, add the row or the file,
 and its name to METHODS, which `sg.sample`, `structgen sample` and the tests of all methods read.
 `beams` is not listed: it is what `auto` and `sg.score` do, except that `auto` has another way for few texts.
 """

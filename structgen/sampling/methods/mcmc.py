@@ -15,14 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from structgen.sampling.run_limits import (
-    CUTS,
-    Drawn,
-    SamplingRun,
-    drawn,
-    interval_of_weights,
-    mean_of,
-)
+from structgen.sampling.estimates import interval_of_weights, mean_of
+from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun, drawn
 from structgen.sampling.walk import Attempt, Finish, Walker
 
 STEPS: Final = 10
@@ -52,8 +46,9 @@ def draw(run: SamplingRun) -> Drawn:
     states = [_last(proposals[i * per_draw : (i + 1) * per_draw], run.seed, i) for i in range(chains)]
     found = drawn(states, run.n, weighted=False, estimated=False)
     found.attempts = len(proposals)
-    found.log_z, _ = mean_of(np.array([one.weight for one in proposals]))
-    found.log_z_interval = interval_of_weights(proposals, found.log_z)
+    weights = np.array([one.weight for one in proposals])
+    found.log_z, _ = mean_of(weights)
+    found.log_z_interval = interval_of_weights(weights, found.log_z)
     found.is_biased = True
     return found
 

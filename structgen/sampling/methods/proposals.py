@@ -62,7 +62,7 @@ def proposed_by(proposal: Proposal) -> Propose:
         masses = np.append(step.probabilities, step.end)
         if not masses.sum() > 0:
             return None
-        shares = _checked(proposal(Written(prefix.tokens, prefix.text), step.tokens, masses.copy()), masses)
+        shares = _checked(proposal(prefix.written, step.tokens, masses.copy()), masses)
         sums = np.cumsum(shares)
         edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
         edge = min(edge, int(np.flatnonzero(shares)[-1]))

@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 
-from structgen.sampling.estimates import FEWEST, around, half_width, log, normalised
+from structgen.sampling.estimates import FEWEST, around, half_width, log, mean_of, normalised
 from structgen.sampling.methods.proposals import Propose, TakenEdge, masked, proposed_by
-from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun, mean_of
+from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun
 from structgen.sampling.target import Floats, Ids, Prefix, Target, TargetStep
 
 PARTICLES: Final = 16

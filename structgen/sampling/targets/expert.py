@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.engine.request_options import checks
 from structgen.errors import OptionError
+from structgen.language import checks
 from structgen.sampling.checkers import Written
 from structgen.sampling.problem import Problem
-from structgen.sampling.target import scaled
+from structgen.sampling.target import log_law
 from structgen.text_grammars.free_text import text
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -86,8 +86,7 @@ class Expert:
             (logits,) = self._rows.read([tokens])
             if len(logits) < self.tokenizer.vocab_size:
                 raise OptionError("The row is too short.", where="model", cure="Give the model's tokenizer.")
-            found = scaled(logits, 1.0, len(tokens))
-            found = found - np.logaddexp.reduce(found)
+            found = log_law(logits, 1.0, len(tokens))
             if len(self._next) >= 64:
                 self._next.clear()
             self._next[tokens] = found

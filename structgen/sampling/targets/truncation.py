@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.request_options.checks import Number, Whole, check_fields
+from structgen.language.checks import Number, Whole, check_fields
 
 Floats = npt.NDArray[np.float64]
 _ROUNDING = 1e-12

@@ -1,7 +1,6 @@
 """Drafters, a file each.
 
-`forced_bytes` and `grammar_tree` draft where the grammar leaves no or little choice (`canonical_tokens`,
-`json_layout`). `suffix_index` copies from prompt and answer (`earlier_places`);
-`earlier_answers` from a tenant's earlier answers (`answer_history`); `caller_text` from the
-text that is being edited. `draft_model` runs a small model.
+`grammar_tree` drafts where the grammar leaves no or little choice (`json_layout`); `ngrams` from texts that
+are known: prompt and answer, the caller's text, earlier answers (`answer_history`). `draft_model` runs a
+small model.
 """

@@ -1,7 +1,8 @@
-"""Drafts of all continuations that a grammar allows, if they are few: the values of an enum, one of some
-keys.
+"""Drafts of all continuations that a grammar allows, if they are few: forced bytes, the values of an enum.
 
-The tree is grown over bytes, best-first; each of its texts is split as the tokenizer splits it.
+The tree is grown over bytes, best-first; each of its texts is split as the tokenizer splits it. Other engines
+insert forced bytes without asking the model. That changes the tokenisation, and so the model's next tokens.
+Here they are a draft, which the model confirms.
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-import numpy as np
-
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.matcher import Matcher
 from structgen.errors import OptionError
-from structgen.speculation.drafters.canonical_tokens import canonical_tokens
 from structgen.speculation.drafters.json_layout import START, WHITE, JsonLayout, moved
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafts.drafter import Facts, View, allowed_part, part_of
+from structgen.speculation.drafts.drafter import REFUSED, Facts, View
 from structgen.speculation.drafts.grammar_memo import GrammarMemo, memo_of
+from structgen.tokens.token_prefixes import tokens_behind
 from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.vocabulary import Vocabulary
 
 
 class GrammarTree:
@@ -30,8 +29,9 @@ class GrammarTree:
     """
 
     name = "grammar"
-    cuts_itself = True
     first_trust = 0.8
+    skips_white = True
+    """Whether white space counts as no choice where something else may come, too."""
 
     def __init__(self, widest: int = 3, work: int = 96) -> None:
         if widest < 1 or work < 1:
@@ -40,7 +40,6 @@ class GrammarTree:
             )
         self._widest, self._work = widest, work
         self._tokenizer: Tokenizer | None = None
-        self._kind = ("grammar", widest, work)
         self._layout, self._read = JsonLayout(), 0
         """The layout of the text, and how many of its tokens were read for it."""
 
@@ -52,119 +51,118 @@ class GrammarTree:
     def propose(self, view: View, most: int) -> Draft:
         """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
         met before; else a step of the grammar for each byte, and a call of the tokenizer for each text."""
-        matcher = view.matcher
-        if matcher is None or self._tokenizer is None or most < 1 or view.room < 1:
-            return NO_DRAFT
-        memo = memo_of(matcher.compiled)
-        layout = self._laid_out(view, matcher.compiled) if memo.has_open_space else None
-        return self._drafted(view, matcher, self._tokenizer, layout, most)
-
-    def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return the tree after a path."""
         matcher, tokenizer = view.matcher, self._tokenizer
-        if matcher is None or tokenizer is None or most < 1:
+        if matcher is None or tokenizer is None or matcher.is_finished:
             return NO_DRAFT
-        layout = None
-        if memo_of(matcher.compiled).has_open_space and matcher.compiled.has_events:
-            layout = self._layout.copy()
-            for token in path:
-                layout.read(tokenizer.token_bytes[token] or b"")
-        return self._drafted(view, matcher, tokenizer, layout, most)
+        memo, layout = memo_of(matcher.compiled), None
+        if self.skips_white and memo.has_open_space and matcher.compiled.has_events:
+            layout = self._laid_out(view, tokenizer)
+        key = self.name, self._widest, self._work, view.start, None if layout is None else layout.key
+        return memo.of(key, lambda: self._grown(view, memo, tokenizer, layout))
 
-    def _drafted(
-        self, view: View, matcher: Matcher, tokenizer: Tokenizer, layout: JsonLayout | None, most: int
-    ) -> Draft:
-        compiled, state = matcher.compiled, view.start
-        memo = memo_of(compiled)
-        key: object = (state, None if layout is None else layout.key)
-        drafts = memo.drafts(self._kind)
-        draft = drafts.get((key, most))
-        if draft is None:
-            if matcher.is_finished:
-                return NO_DRAFT
-            whole = drafts.get(key)
-            if whole is None:
-                whole = self._grown(view, compiled, tokenizer, layout)
-                memo.keep_draft(self._kind, key, whole)
-            draft = part_of(whole, np.zeros(len(whole), np.int64), most) if len(whole) > most else whole
-            memo.keep_draft(self._kind, (key, most), draft)
-        return draft if len(draft) <= view.room else allowed_part(draft, view)
-
-    def _laid_out(self, view: View, compiled: CompiledGrammar) -> JsonLayout | None:
-        """Return the layout of the text so far; None if the texts are not JSON."""
-        if not compiled.has_events or self._tokenizer is None:
-            return None
+    def _laid_out(self, view: View, tokenizer: Tokenizer) -> JsonLayout:
+        """Return the layout of the text so far."""
         if self._read > len(view.tokens):
             self._layout, self._read = JsonLayout(), 0
-        known = self._tokenizer.token_bytes
         for token in view.tokens[self._read :]:
-            self._layout.read(known[token] or b"")
+            self._layout.read(tokenizer.token_bytes[token] or b"")
         self._read = len(view.tokens)
         return self._layout
 
-    def _grown(
-        self, view: View, compiled: CompiledGrammar, tokenizer: Tokenizer, layout: JsonLayout | None
-    ) -> Draft:
-        texts = self._texts(view.start, compiled, layout)
+    def _grown(self, view: View, memo: GrammarMemo, tokenizer: Tokenizer, layout: JsonLayout | None) -> Draft:
+        assert view.matcher is not None
         tree = DraftTree()
-        shares: dict[tuple[int, int], float] = {}
-        paths: list[tuple[float, list[int]]] = [
-            (chance, canonical_tokens(view, tokenizer, text)) for chance, text in texts
-        ]
-        for chance, tokens in paths:
+        for share, text in self._texts(view.start, memo, view.matcher.compiled, layout):
             node = -1
-            for token in tokens:
-                node = tree.add(node, token, 1.0)
-                shares[tree.parents[node], token] = shares.get((tree.parents[node], token), 0.0) + chance
-        sums: dict[int, float] = {}
-        for (parent, _), share in shares.items():
-            sums[parent] = sums.get(parent, 0.0) + share
-        for node, (parent, token) in enumerate(zip(tree.parents, tree.tokens, strict=True)):
-            tree.chances[node] = shares[parent, token] / sums[parent]
-        return tree.shared()
+            for token in canonical_tokens(view, tokenizer, text):
+                node = tree.add(node, token, 0.0)
+                tree.chances[node] += share
+        sums = [sum(tree.chances[node] for node in below.values()) for below in tree.children]
+        tree.chances = [
+            chance / sums[parent + 1] for chance, parent in zip(tree.chances, tree.parents, strict=True)
+        ]
+        return tree.draft() if len(tree) else NO_DRAFT
 
     def _texts(
-        self, start: int, compiled: CompiledGrammar, layout: JsonLayout | None
+        self, start: int, memo: GrammarMemo, compiled: CompiledGrammar, layout: JsonLayout | None
     ) -> list[tuple[float, bytes]]:
-        """Return the continuations up to the first open position, with their chances."""
-        memo, most = memo_of(compiled), self._widest + len(WHITE)
+        """Return the continuations up to the first open position, with their shares."""
+        most = self._widest + (len(WHITE) if self.skips_white else 0)
         found: list[tuple[float, bytes]] = []
         waiting = [(-1.0, b"", start, START if layout is None else layout.place)]
         for _ in range(self._work):
             if not waiting:
                 break
-            chance, text, state, place = heapq.heappop(waiting)
+            share, text, state, place = heapq.heappop(waiting)
             allowed = memo.next_bytes(compiled, state)
             following = [byte for byte in allowed if byte not in WHITE] if len(allowed) <= most else []
-            is_open = 0 < len(following) < len(allowed)
-            if not following:
+            is_open = self.skips_white and 0 < len(following) < len(allowed)
+            if not is_open:
                 following = list(allowed)
             if not 1 <= len(following) <= self._widest or memo.may_end(compiled, state):
-                found.append((-chance, text))
+                found.append((-share, text))
                 continue
             memo.has_open_space |= is_open
             for byte in following:
                 data = bytes((byte,))
                 if is_open and layout is not None:
                     data = layout.before(place, byte, not text) + data
-                after = self._after(memo, compiled, state, data)
+                after = state
+                for one in data:
+                    after = memo.byte_after(compiled, after, one) if after >= 0 else after
                 if after < 0:  # the grammar refuses white space of this layout
-                    data = data[-1:]
-                    after = memo.byte_after(compiled, state, byte)
-                heapq.heappush(waiting, (chance / len(following), text + data, after, moved(place, byte)))
-        found += [(-chance, text) for chance, text, _, _ in waiting]
-        return found
-
-    @staticmethod
-    def _after(memo: GrammarMemo, compiled: CompiledGrammar, state: int, data: bytes) -> int:
-        for byte in data:
-            state = memo.byte_after(compiled, state, byte)
-            if state < 0:
-                break
-        return state
+                    data, after = data[-1:], memo.byte_after(compiled, state, byte)
+                heapq.heappush(waiting, (share / len(following), text + data, after, moved(place, byte)))
+        return [*found, *((-share, text) for share, text, _, _ in waiting)]
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Do nothing: the state determines the draft."""
 
     def end(self) -> None:
         """Do nothing: the memo belongs to the compiled grammar."""
+
+
+class ForcedBytes(GrammarTree):
+    """Drafts a chain: the bytes that the grammar forces, punctuation, required keys, the rest of a value."""
+
+    name = "forced"
+    first_trust = 0.98
+    skips_white = False
+
+    def __init__(self) -> None:
+        super().__init__(widest=1, work=512)
+
+
+def canonical_tokens(view: View, tokenizer: Tokenizer, data: bytes) -> list[int]:
+    """Return the tokens of bytes that must come next, as the tokenizer splits them, or in the tokens in which
+    the request has them written (`core.forced_text`).
+
+    The last token is left out if the grammar allows a longer token that begins with it, because the model
+    might write that one. If only the end can follow, the end token is added; for empty `data` the result is
+    that end token, or nothing. Cost: a call of the tokenizer, and 1 us a token.
+    """
+    if view.matcher is None:
+        return []
+    compiled = view.matcher.compiled
+    memo = memo_of(compiled)
+    tokens = list(compiled.planned_tokens(view.start))
+    if not data or tokenizer.decode(tokens) != data:
+        tokens = list(tokenizer.encode(data)) if data else []
+    state = view.start
+    for at, token in enumerate(tokens):
+        state = view.after(state, token)
+        if state == REFUSED:  # the bytes are allowed, but not as these tokens
+            return tokens[:at]
+
+    def step(before: int, byte: int) -> int | None:
+        found = memo.byte_after(compiled, before, byte)
+        return None if found < 0 else found
+
+    if tokens:
+        # of a longer token in its place the rest must be allowed after it
+        last = tokenizer.token_bytes[tokens[-1]] or b""
+        if next(tokens_behind(Vocabulary.of(tokenizer), last, state, step), None) is not None:
+            return tokens[:-1]
+    if memo.may_end(compiled, state) and not memo.next_bytes(compiled, state):
+        tokens.append(tokenizer.eos_token_ids[0])
+    return tokens

@@ -60,13 +60,6 @@ class JsonLayout:
         self.signature: object = ()
         """Layouts with equal signatures put the same white space in equal positions."""
 
-    def copy(self) -> JsonLayout:
-        """Return an independent copy."""
-        made = JsonLayout()
-        made.place, made._run, made._unit = self.place, self._run, self._unit
-        made._known, made.signature = dict(self._known), self.signature
-        return made
-
     def read(self, data: bytes) -> None:
         """Learn from the next bytes of the text. Cost: 0.2 us a byte."""
         for byte in data:

@@ -1,5 +1,5 @@
-"""Draft trees, the protocol of drafters, and the choice of nodes that are worth a row.
+"""The values of speculation.
 
-`draft` is the tree and its builder, `flat_trees` its compiled loops, `drafter` the protocol of drafters and
-its arguments, `planner` the choice over many trees, `grammar_memo` a memo of each compiled grammar.
+`draft` is the tree and its builder, `drafter` the protocol of drafters and what they are told; `grammar_memo`
+keeps what drafters know of a grammar.
 """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from structgen.core.matcher import Matcher
 from structgen.speculation.drafts.drafter import Drafter, Facts, View
-from structgen.speculation.drafts.planner import plan
 from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.planning.speculator import plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,22 @@ def replay(
     drafters: Sequence[Drafter],
     facts: Facts,
     matcher: Matcher | None,
-    costs: Sequence[float],
     most: int,
+    row: float = 0.0,
     room: int = 1 << 20,
 ) -> Replayed:
     """Return the counts that the drafters would give if the model had chosen exactly these tokens.
 
     `matcher` stands before the first token, and is advanced; `most` bounds the nodes of a draft, `room` the
-    tokens of the text; `costs` is as in `plan`. Raises StructgenError if the grammar refuses the tokens.
+    tokens of the text; `row` is the time of one more row, in passes without a draft. Raises StructgenError if
+    the grammar refuses the tokens.
     """
     drafting = Drafting(drafters, facts)
     ends = frozenset(facts.tokenizer.eos_token_ids)
     calls = drafted = at = 0
     while at < len(tokens):
         view = View(tokens[:at], matcher, room - at, ends)
-        (draft,) = plan([drafting.candidates(view, most)], costs, most)
+        (draft,) = plan([drafting.candidates(view, most)], 1.0, row)
         accepted = draft.accepted(tokens[at:])
         taken = list(tokens[at : at + accepted + 1])
         if matcher is not None:

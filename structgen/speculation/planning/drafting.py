@@ -2,126 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from time import perf_counter
+from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from structgen.errors import LimitError
-from structgen.speculation.drafts.draft import NO_DRAFT, Draft
-from structgen.speculation.drafts.drafter import Drafter, Facts, View, allowed_part
-from structgen.speculation.drafts.planner import fuse
-from structgen.speculation.planning.pace import Pace
-from structgen.speculation.planning.trust import Trust
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
+from structgen.speculation.drafts.drafter import REFUSED, Drafter, Facts, View
 
 _FIRST: Final = 4.0
-"""The weight of the initial trust in a rank, in guesses."""
-_LEAVES: Final = 1
-"""How many leaves of a tree are extended by asking the drafters again."""
-MOST_RANKS: Final = 32
-"""The most ranks of one drafter that are distinguished."""
-
-
-_LATEST: Final = 0.25
-"""The weight of the latest pass in the mean of accepted tokens."""
+"""The weight of the initial acceptance rate, in guesses."""
+_REMEMBERED: Final = 32.0
+"""About how many guesses count; older ones have less weight."""
+_SUREST: Final = 0.999
+"""The highest chance of a guess."""
 
 
 class _Member:
-    """One drafter of a request: its acceptance rate, and whether it saves time."""
+    """One drafter of a request, and its acceptance rate: the mean of a beta distribution.
 
-    __slots__ = ("_trusts", "behind", "cuts_itself", "drafter", "pace", "right", "trust")
+    A guess is a position that the text has reached and for which the drafter had proposed tokens. It is right
+    if the model chose one of them, whether or not the planner took it.
+    """
+
+    __slots__ = ("bad", "drafter", "good")
 
     def __init__(self, drafter: Drafter) -> None:
-        self.drafter, self.pace = drafter, Pace()
-        self.right = 0.0
-        """Accepted tokens in a pass: an exponential moving average."""
-        self._trusts: dict[int, Trust] = {}
-        self.trust = self.trust_now()
-        """The trust in drafts of the last draft's rank."""
-        self.cuts_itself: bool = getattr(drafter, "cuts_itself", False) is True
-        self.behind: Callable[[View, Sequence[int], int], Draft] | None
-        self.behind = getattr(drafter, "propose_behind", None)
+        self.drafter = drafter
+        likely = min(max(float(getattr(drafter, "first_trust", 0.75)), 0.01), 0.99)
+        self.good, self.bad = _FIRST * likely, _FIRST * (1.0 - likely)
 
-    def trust_now(self) -> Trust:
-        """Return the trust in drafts of the drafter's present rank."""
-        rank = int(getattr(self.drafter, "rank", 0)) % MOST_RANKS
-        found = self._trusts.get(rank)
-        if found is None:
-            likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
-            found = self._trusts[rank] = Trust(_FIRST * likely, _FIRST * (1.0 - likely))
-        self.trust = found
-        return found
+    @property
+    def trust(self) -> float:
+        return self.good / (self.good + self.bad)
+
+    def learn(self, *, is_right: bool) -> None:
+        kept = min(_REMEMBERED / (self.good + self.bad + 1.0), 1.0)
+        self.good, self.bad = kept * (self.good + is_right), kept * (self.bad + (not is_right))
 
 
-def _by_right(member: _Member) -> float:
-    return -member.right
+class _JointTree(DraftTree):
+    """The union of the drafts for one pass, as far as the grammar allows them and there is room (RASD: trees
+    are fused by prefix, Quan et al. 2025). A chance is the largest over the drafters of a node."""
+
+    __slots__ = ("depths", "owners", "states", "view")
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self.view = view
+        self.states, self.depths = [view.start], [0]
+        """Of the root, node 0, node 1, ..."""
+        self.owners: list[list[_Member]] = [[]]
+
+    def graft(self, draft: Draft, owner: _Member) -> None:
+        """Add the draft of an owner."""
+        places, trust = {-1: -1}, owner.trust
+        rows = zip(draft.tokens.tolist(), draft.parents.tolist(), draft.chances.tolist(), strict=True)
+        for i, (token, parent, chance) in enumerate(rows):
+            above = places.get(parent)
+            if above is None:  # its parent is refused
+                continue
+            if token not in self.children[above + 1]:
+                after = self.view.after(self.states[above + 1], token)
+                if after == REFUSED or self.depths[above + 1] >= self.view.room:
+                    continue
+                self.states.append(after)
+                self.depths.append(self.depths[above + 1] + 1)
+                self.owners.append([])
+            node = places[i] = self.add(above, token, min(trust * chance, _SUREST))
+            self.owners[node + 1].append(owner)
+
+    def likeliest(self, most: int, *, chain: bool) -> Draft:
+        """Return the draft of the likeliest nodes; with `chain`, of the likeliest child of each."""
+        if not chain:
+            worth = worths(self.parents, self.chances)
+            return self.draft().part(sorted(range(len(self)), key=lambda node: -worth[node])[:most])
+        nodes, node = list[int](), -1
+        while below := self.children[node + 1].values():
+            nodes.append(node := max(below, key=self.chances.__getitem__))
+        return self.draft().part(nodes[:most])
 
 
-@dataclass(slots=True)
-class _Proposal:
-    """A drafter's draft for a pass, after a path of guesses."""
-
-    member: _Member
-    draft: Draft
-    trust: Trust
-    seconds: float
-    """The time of the call."""
-    path: Sequence[int] = ()
-    followed: int = 0
-    """How many tokens of `path` were compared with the text so far."""
-    node: int | None = -1
-    """The draft's node that the text has reached; None: the text left the draft."""
-    children: list[dict[int, int]] | None = None
-    """`Draft.children`, once it was needed."""
-
-    def follow(self, token: int) -> bool:
-        """Return whether one more token of the text is in the draft."""
-        if self.node is None:
-            return False
-        if self.followed < len(self.path):
-            self.node = -1 if self.path[self.followed] == token else None
-            self.followed += 1
-            return False
-        if self.children is None:
-            self.children = self.draft.children()
-        self.node = self.children[self.node + 1].get(token)
-        return self.node is not None
+def worths(parents: Sequence[int], chances: Sequence[float]) -> list[float]:
+    """Return for each node of a tree the probability that the model reaches it, never above its parent's.
+    Chances of siblings that add up to more than 1 are scaled down to 1."""
+    sums, found = [0.0] * (len(parents) + 1), list[float]()
+    for parent, chance in zip(parents, chances, strict=True):
+        sums[parent + 1] += chance
+    for parent, chance in zip(parents, chances, strict=True):
+        found.append((1.0 if parent < 0 else found[parent]) * chance / max(sums[parent + 1], 1.0))
+    return found
 
 
 class Drafting:
     """Belongs to one request, never to a row of a batch.
 
-    For each forward pass: `candidates`; `planner.plan` over those of all requests; then, when the model has
-    chosen, `observe`. `priced`, in between, tells the cost of a pass; a drafter that does not save time is
-    then asked more and more rarely.
+    For each forward pass: `candidates`; `plan` over those of all requests; then, when the model has
+    chosen, `sources` of each token, and `observe`.
     """
 
-    def __init__(
-        self,
-        drafters: Sequence[Drafter],
-        facts: Facts,
-        clock: Callable[[], float] = perf_counter,
-        *,
-        chain: bool = False,
-    ) -> None:
-        """Begin all drafters. A drafter that raises, here or later, is dropped; `dropped` says why. `clock`
-        returns seconds. `chain`: `candidates` returns drafts in which each node has at most one child."""
+    def __init__(self, drafters: Sequence[Drafter], facts: Facts, *, chain: bool = False) -> None:
+        """Begin all drafters. A drafter that raises, here or later, is dropped; `dropped` says why. `chain`:
+        `candidates` returns drafts in which each node has at most one child."""
         self._chain = chain
         self.dropped: dict[str, str] = {}
-        self.accepted: dict[str, int] = {}
+        self.accepted: dict[str, int] = {one.name: 0 for one in drafters}
         """Accepted tokens by drafter; a token that several had proposed counts for each."""
         self.saved = 0
         """Accepted tokens, each counted once."""
-        self._clock = clock
         self._members: list[_Member] = []
-        self._deeper = Pace()
-        """Whether extending the likeliest leaves saves time."""
-        self._asked: list[_Proposal] = []
-        """The proposals for this pass; those after guesses come last."""
-        self._passes = 0
-        self._token = self._row = self._rows = 0.0
+        self._tree: _JointTree | None = None
+        """All proposals for this pass."""
+        self._reached: int | None = -1
+        """The node of the last token that `sources` was asked for."""
         for drafter in drafters:
             try:
                 drafter.begin(facts)
@@ -132,124 +124,57 @@ class Drafting:
 
     @property
     def trusts(self) -> dict[str, float]:
-        """The trust in each drafter."""
-        return {member.drafter.name: member.trust.mean for member in self._members}
+        """The acceptance rate of each drafter."""
+        return {member.drafter.name: member.trust for member in self._members}
 
     def candidates(self, view: View, most: int) -> Draft:
-        """Return the fused proposals of all drafters, as far as the grammar allows them. Each proposes at
-        most `most` nodes; a drafter that does not save time is not asked in every pass."""
-        self._asked = []
-        self._token = 0.0
+        """Return the fused proposals of all drafters, as far as the grammar allows them: the likeliest
+        `most` nodes."""
+        self._tree, self._reached = None, -1
         if most <= 0 or view.room <= 0:
             return NO_DRAFT
-        # the drafter with the most accepted tokens first: others are credited only for additional ones
-        for member in sorted(self._members, key=_by_right):
-            if not member.pace.is_due(self._passes):
+        tree = self._tree = _JointTree(view)
+        for member in self._members.copy():
+            try:
+                draft = member.drafter.propose(view, most)
+                if not isinstance(draft, Draft):
+                    raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
+            except LimitError:  # a limit of the grammar is reached; it may be compiled again later
                 continue
-            begun = self._clock()
-            draft = self._proposal(member, view, most)
-            if draft is not None:
-                trust = member.trust_now()
-                self._asked.append(_Proposal(member, draft, trust, self._clock() - begun))
-        fused = self._fused()
-        if len(fused) and most > 1 and self._deeper.is_due(self._passes):
-            self._ask_behind(fused, view, most)
-            if self._asked[-1].path:
-                fused = self._fused()
-        return fused.likeliest_chain() if self._chain else fused
-
-    def _fused(self) -> Draft:
-        found = [one for one in self._asked if len(one.draft)]
-        if not found:
-            return NO_DRAFT
-        drafts = [one.draft.behind(one.path) if one.path else one.draft for one in found]
-        return fuse(drafts, [one.trust.mean for one in found])
-
-    def _ask_behind(self, fused: Draft, view: View, most: int) -> None:
-        """Ask the drafters to extend the likeliest leaves of the tree."""
-        able = [one.member for one in self._asked if one.member.behind is not None]
-        if not able:
-            return
-        for leaf in fused.leaves(_LEAVES):
-            path = fused.path(leaf)
-            there = view.behind(path)
-            if there is None:
+            except Exception as error:  # as above
+                self._drop(member.drafter, error)
                 continue
-            for member in able:
-                begun = self._clock()
-                draft = self._proposal(member, there, most, path)
-                if draft is not None and len(draft):
-                    trust = member.trust_now()
-                    self._asked.append(_Proposal(member, draft, trust, self._clock() - begun, path))
+            tree.graft(draft, member)
+        return tree.likeliest(most, chain=self._chain) if len(tree) else NO_DRAFT
 
     def sources(self, token: int) -> list[str]:
         """Return the names of the drafters that proposed a token. Call it for each token since `candidates`,
         in order."""
-        return list(dict.fromkeys([one.member.drafter.name for one in self._asked if one.follow(token)]))
-
-    def _proposal(self, member: _Member, view: View, most: int, path: Sequence[int] = ()) -> Draft | None:
-        """Return a drafter's proposal after a path, cut to what the grammar allows; None if it has none."""
-        try:
-            if not path:
-                draft = member.drafter.propose(view, most)
-            else:
-                assert member.behind is not None
-                draft = member.behind(view, path, most)
-            if not isinstance(draft, Draft):
-                raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
-        except LimitError:  # a limit of the grammar is reached; it may be compiled again later
-            return None
-        except Exception as error:  # as above
-            self._drop(member.drafter, error)
-            return None
-        if len(draft) > most:
-            draft = draft.part(range(most))
-        return draft if member.cuts_itself else allowed_part(draft, view)
-
-    def priced(self, token: float, row: float, rows: float) -> None:
-        """Set the value of this pass's drafts in seconds: the time of a token without drafts, the time of one
-        more row, and the time of the rows of this text's guesses (0: it has none)."""
-        self._token, self._row, self._rows = token, row, rows
+        if self._tree is None or self._reached is None:
+            return []
+        self._reached = self._tree.children[self._reached + 1].get(token)
+        if self._reached is None:
+            return []
+        return list(dict.fromkeys(one.drafter.name for one in self._tree.owners[self._reached + 1]))
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Note the tokens that the text has taken since `candidates`; the first `accepted` were drafted.
         Without a preceding `candidates`: tokens that were not drafted here."""
-        proposed = sum(len(one.draft) for one in self._asked)
-        tokens = np.array(taken, np.int32)
-        known, spent_behind, by_name = 0, 0.0, dict[str, int]()
-        """Accepted tokens of earlier proposals: they are not credited again."""
-        first = 0
-        for one in self._asked:
-            size = len(one.path)
-            if tuple(taken[:size]) == tuple(one.path):
-                right = size + one.trust.learn(one.draft, tokens[size:])
-            else:
-                right = 0
-            if not size:
-                one.member.right += _LATEST * (right - one.member.right)
-            used = min(right, accepted)
-            name = one.member.drafter.name
-            by_name[name] = by_name.get(name, 0) + max(used - size, 0)
-            if self._token > 0.0:
-                spent = one.seconds + (self._rows * len(one.draft) / proposed if proposed else 0.0)
-                spent /= self._token
-                if one.path:
-                    spent_behind += spent
-                else:
-                    one.member.pace.asked(float(max(used - known, 0)), spent, self._passes)
-                    if right > used and right * (self._token - self._row) > one.seconds:
-                        one.member.pace.hope()
-            known = max(known, used)
-            if not one.path:
-                first = known
-        if self._token > 0.0 and self._asked and self._asked[-1].path:
-            self._deeper.asked(float(known - first), spent_behind, self._passes)
-        for name, count in by_name.items():
-            self.accepted[name] = self.accepted.get(name, 0) + count
-        if self._asked:
+        tree, self._tree = self._tree, None
+        if tree is not None:
             self.saved += accepted
-        self._asked = []
-        self._passes += 1
+            node = -1
+            for at, token in enumerate(taken):
+                below = tree.children[node + 1]
+                chosen = below.get(token)
+                right = [] if chosen is None else tree.owners[chosen + 1]
+                for member in self._members:
+                    if any(member in tree.owners[one + 1] for one in below.values()):
+                        member.learn(is_right=member in right)
+                        self.accepted[member.drafter.name] += member in right and at < accepted
+                if chosen is None:
+                    break
+                node = chosen
         for member in self._members.copy():
             try:
                 member.drafter.observe(taken, accepted)
@@ -263,8 +188,8 @@ class Drafting:
                 member.drafter.end()
             except Exception as error:  # as above
                 self._drop(member.drafter, error)
-        self._members, self._asked = [], []
+        self._members, self._tree = [], None
 
     def _drop(self, drafter: Drafter, error: Exception) -> None:
         self.dropped[drafter.name] = f"{type(error).__name__}: {error}"
-        self._members = [member for member in self._members if member.drafter is not drafter]
+        self._members = [one for one in self._members if one.drafter is not drafter]

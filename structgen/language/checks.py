@@ -67,13 +67,13 @@ def Instance(kind: type | UnionType, cure: str) -> Check:
     return check
 
 
-def OneOf(values: Sequence[str]) -> Check:
-    """Return the check of texts that are one of a few."""
+def OneOf(values: Sequence[str], more: str = "") -> Check:
+    """Return the check of texts that are one of a few. `more`: what the cure says behind them."""
 
     def check(name: str, value: Any) -> str:
         if isinstance(value, str) and value in values:
             return value
-        raise OptionError(f"{name}={value!r}.", where=name, cure=f"Choose from {', '.join(values)}.")
+        raise OptionError(f"{name}={value!r}.", where=name, cure=f"Choose from {', '.join(values)}{more}.")
 
     return check
 
@@ -89,10 +89,10 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
     if least is not None:
         takes += f", at least {least:,}" if most is None else f" from {least:,} to {most:,}"
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise _wrong(name, value, takes)
+        raise wrong(name, value, f"Give {takes}.")
     found = int(value)
     if (least is not None and found < least) or (most is not None and found > most):
-        raise _wrong(name, value, takes)
+        raise wrong(name, value, f"Give {takes}.")
     return found
 
 
@@ -102,20 +102,20 @@ def number(
     """Return a number between two inclusive bounds, or the value `besides`. `takes` describes the allowed
     values for the message."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise _wrong(name, value, takes)
+        raise wrong(name, value, f"Give {takes}.")
     try:
         found = float(value)
     except OverflowError:
         found = math.inf
     if not (found == besides or least <= found <= most):
-        raise _wrong(name, value, takes)
+        raise wrong(name, value, f"Give {takes}.")
     return found
 
 
 def flag(name: str, value: Any) -> bool | None:
     """Return True or False, or None if it is not given."""
     if value is not None and not isinstance(value, bool):
-        raise _wrong(name, value, "True or False, or leave it out")
+        raise wrong(name, value, "Give True or False, or leave it out.")
     return value
 
 
@@ -133,14 +133,14 @@ def seconds(name: str, value: Any) -> float | None:
 def text(name: str, value: Any) -> str:
     """Return a non-empty text that UTF-8 can encode."""
     if not isinstance(value, str) or not value:
-        raise _wrong(name, value, "a text that is not empty")
+        raise wrong(name, value, "Give a text that is not empty.")
     return encodable(name, value)
 
 
 def encodable(name: str, value: Any) -> str:
     """Return a text that UTF-8 can encode; it may be empty."""
     if not isinstance(value, str):
-        raise _wrong(name, value, "a text")
+        raise wrong(name, value, "Give a text.")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -157,7 +157,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
-        raise _wrong(name, value, "a text, or a sequence of texts")
+        raise wrong(name, value, "Give a text, or a sequence of texts.")
     return tuple(text(name, one) for one in value)
 
 
@@ -166,7 +166,7 @@ def refusal(name: str, value: Any) -> tuple[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(one, str) for one in value):
-        raise _wrong(name, value, "a pair of texts, the answer and why it was refused")
+        raise wrong(name, value, "Give a pair of texts, the answer and why it was refused.")
     return encodable(name, value[0]), encodable(name, value[1])
 
 
@@ -180,7 +180,7 @@ def tokens(name: str, value: Any) -> tuple[int, ...]:
     takes = "a text, or a sequence of token ids (whole numbers), at least one"
     listed = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview) or not listed:
-        raise _wrong(name, value, takes)
+        raise wrong(name, value, f"Give {takes}.")
     if not all(type(token) is int and token >= 0 for token in listed):
         for at, token in enumerate(listed):
             whole(f"{name}[{at}]", token, 0)
@@ -195,7 +195,7 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
         pairs = list((value.items() if isinstance(value, Mapping) else value) or ())
         found = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
     except (TypeError, ValueError):
-        raise _wrong(name, value, takes) from None
+        raise wrong(name, value, f"Give {takes}.") from None
     return tuple(
         sorted(
             (whole(f"{name}[{token!r}]", token, 0), number(f"{name}[{token!r}]", bias, -1e6, 1e6, takes))
@@ -204,8 +204,12 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     )
 
 
-def _wrong(name: str, value: Any, takes: str) -> OptionError:
-    shown = repr(value)
-    if len(shown) > _SHOWN:
-        shown = f"{shown[:_SHOWN]}..."
-    return OptionError(f"{shown} is not allowed.", where=name, cure=f"Give {takes}.")
+def shown(value: Any) -> str:
+    """Return a value for a message: the beginning of its `repr`."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def wrong(name: str, value: Any, cure: str) -> OptionError:
+    """Return the error for a value that an option does not take."""
+    return OptionError(f"{shown(value)} is not allowed.", where=name, cure=cure)

@@ -1,1 +1,0 @@
-"""Options of whatever asks a model: checks of values, and which options exclude one another."""
