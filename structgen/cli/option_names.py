@@ -119,6 +119,6 @@ _PAGES: Final = {
     "explain": "json-schema",
     "infill": "infilling",
     "serve": "serving",
-    "warmup": "cache",
+    "warmup": "inside/cache",
 }
 """The page of docs that says what the options mean, where it is not the engine's."""
