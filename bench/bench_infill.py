@@ -51,6 +51,7 @@ from records import arguments, load, version, write
 import structgen as sg
 from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.lattice import OPEN, Lattice
+from structgen.infilling.lattice_loops import class_scores
 from structgen.infilling.presets import load_masked_model
 from structgen.infilling.token_automaton import TokenAutomaton
 
@@ -129,13 +130,15 @@ def lattice_rows(tokenizer: sg.Tokenizer) -> list[list[object]]:
 
 def _measured(automaton: TokenAutomaton, logits: np.ndarray) -> dict[str, list[float]]:
     fresh = [Lattice(automaton, [OPEN] * SLOTS) for _ in range(9)]
-    found = {"Boolean, first": times(lambda: fresh.pop().is_feasible, 8)}
+    found = {"Boolean, first": times(lambda: fresh.pop().forced(), 8)}
     lattice = fresh[0]
     for slot in range(SLOTS):
         lattice.set_logits(slot, logits[slot])
+    lattice.marginals()  # so that logits are scores in what follows
+    masks = lattice.class_mask(0), lattice.class_mask(SLOTS // 2)
     ways: dict[str, Callable[[np.ndarray], object]] = {
-        "logits to classes, a slot": lambda row: lattice._reduce(SLOTS // 2, row),
-        "the same, the first slot": lambda row: lattice._reduce(0, row),
+        "logits to classes, a slot": lambda row: class_scores(automaton, row, 1.0, masks[1]),
+        "the same, the first slot": lambda row: class_scores(automaton, row, 1.0, masks[0]),
         "one sum, a slot": lambda row: row.sum(),
         "one maximum, a slot": lambda row: row.max(),
         "one log-sum-exp, a slot": lambda row: np.log(np.exp(row - row.max()).sum()),
@@ -145,16 +148,13 @@ def _measured(automaton: TokenAutomaton, logits: np.ndarray) -> dict[str, list[f
             # 37: so that no way finds a row in the cache that another has just read
             row = logits[(turn + 37 * number) % SLOTS]
             found.setdefault(what, []).extend(times(lambda run=run, row=row: run(row), 1))  # type: ignore[misc]
-    for slot in (0, SLOTS // 2):
-        lattice._reduce(slot, logits[slot])
 
     def sums() -> None:
-        lattice._stale[:] = 1
-        lattice._forward, lattice._backward = 0, SLOTS
+        lattice._weights.clear()
         lattice.marginals()
 
     def best(k: int) -> None:
-        lattice._best_forward = 0
+        lattice._weights.clear()
         lattice.best(k)
 
     found["marginals"] = times(sums, 5)
@@ -168,7 +168,7 @@ def _measured(automaton: TokenAutomaton, logits: np.ndarray) -> dict[str, list[f
     def step() -> None:
         slot = next(order)
         lattice.commit(slot, int(filling[slot]))
-        lattice._settle()
+        lattice.forced()
 
     found["Boolean, a step"] = times(step, 64)
     return found

@@ -148,7 +148,7 @@ EXAMPLES: Final = {
 
 def _below(name: str, command: Callable[..., None]) -> str:
     """Return what stands below a command's options: the names of its further ones, and examples."""
-    flags = {one.rstrip("_") for one in inspect.signature(command).parameters}
+    flags = inspect.signature(command).parameters.keys()
     return (f"{named_below(name, flags)}\n\n" if name in NAMES else "") + _examples(name)
 
 

@@ -7,25 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from structgen.cli.named_options import (
-    GrammarFile,
-    MaxTokens,
-    ModelName,
-    Named,
-    OptionsFile,
-    RegexPattern,
-    SchemaFile,
-    Seed,
-    Temperature,
-    TypeName,
-    read_options,
-)
-from structgen.cli.output import echo, progress, refusing
+from structgen.cli.flags import reads
+from structgen.cli.named_options import Given
+from structgen.cli.output import echo, progress
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError
 
@@ -33,52 +19,11 @@ if TYPE_CHECKING:
     from structgen.engine.bulk import BulkProgress
 
 
-def bulk(
-    prompts: Annotated[
-        Path,
-        typer.Option(
-            help="A file of prompts: on each line a JSON string or object, or the prompt itself.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="The file of results, with --ray the folder of results. A second call goes on where the "
-            "first one stopped; FILE.run keeps the options, and other options are refused.",
-            show_default=False,
-        ),
-    ],
-    model: ModelName = None,
-    schema: SchemaFile = None,
-    type_: TypeName = None,
-    grammar: GrammarFile = None,
-    regex: RegexPattern = None,
-    start_over: Annotated[
-        bool, typer.Option("--start-over", help="Delete the results that are there.")
-    ] = False,
-    ray: Annotated[
-        bool,
-        typer.Option(
-            "--ray",
-            help="Work on Ray, on the cluster of RAY_ADDRESS or on this machine. Each worker writes shards "
-            "into the folder --out; the next call does the shards that are missing.",
-        ),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="With --ray: how many workers load the model.  [default: one for each GPU or processor]",
-            show_default=False,
-        ),
-    ] = None,
-    temperature: Temperature = None,
-    max_tokens: MaxTokens = None,
-    seed: Seed = None,
-    options: OptionsFile = None,
-    named: Named = None,
-) -> None:
+@reads(
+    *("prompts", "out", "model", "schema", "type", "grammar", "regex", "start_over", "ray", "workers"),
+    *("temperature", "max_tokens", "seed"),
+)
+def bulk(given: Given) -> None:
     """Let a model write a document or a text for each prompt of a file.
 
     The prompts are asked as `structgen generate` asks one. After a kill or Ctrl-C the same command goes on:
@@ -86,16 +31,15 @@ def bulk(
 
     Exit status: 0 done; 2 wrong usage, or the model, schema or grammar is not usable; 130 Ctrl-C.
     """
-    flags = locals()
-    with refusing(False):
-        wanted = WantedTexts(read_options("bulk", flags, named, options))
-        wanted.check()
-        wanted.hint()
-        try:
-            _shown(_on_ray(wanted) if "ray" in wanted.given else _here(wanted))
-        except KeyboardInterrupt:
-            echo(f"Stopped. The same command without --start-over goes on from {out}.", err=True)
-            raise
+    wanted = WantedTexts(given)
+    wanted.check()
+    wanted.hint()
+    try:
+        _shown(_on_ray(wanted) if "ray" in given else _here(wanted))
+    except KeyboardInterrupt:
+        out = given.get("out")
+        echo(f"Stopped. The same command without --start-over goes on from {out}.", err=True)
+        raise
 
 
 _Work = Callable[["Callable[[BulkProgress], None]"], "BulkProgress"]

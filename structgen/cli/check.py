@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 
 import typer
 
-from structgen.cli.named_options import (
-    GrammarFile,
-    Named,
-    OptionsFile,
-    RegexPattern,
-    SchemaFile,
-    TypeName,
-    read_options,
-)
+from structgen.cli.flags import reads
+from structgen.cli.named_options import Given
 from structgen.cli.output import (
     Color,
     Colours,
@@ -110,11 +103,9 @@ def found(following: bytes) -> str | None:
     return f"\\x{following[0]:02x}"
 
 
+@reads("schema", "type", "grammar", "regex")
 def check(
-    schema: SchemaFile = None,
-    type_: TypeName = None,
-    grammar: GrammarFile = None,
-    regex: RegexPattern = None,
+    given: Given,
     text: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -123,8 +114,6 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")] = False,
     color: Color = Colours.AUTO,
-    options: OptionsFile = None,
-    named: Named = None,
 ) -> None:
     """Validate files against a schema, a grammar or a regular expression.
 
@@ -135,17 +124,16 @@ def check(
     Exit status: 0 all files are valid; 1 one is not; 2 wrong usage, or a file, the schema or the grammar is
     not usable. A file that cannot be read is told, and the others are checked.
     """
-    flags = locals()
     import structgen
     from structgen.tokens.tokenizer import byte_tokenizer
 
     texts, status, colours = text or [Path("-")], 0, color.wanted
     try:
-        wanted = WantedLanguage(read_options("check", flags, named, options))
+        wanted = WantedLanguage(given)
         wanted.check()
         assert wanted.grammar is not None, "checked before"
         compiled = structgen.compile(wanted.grammar, byte_tokenizer())
-        is_json = bool(wanted.given.some(("schema", "type")))
+        is_json = bool(given.some(("schema", "type")))
         for one in texts:
             name = "standard input" if str(one) == "-" else str(one)
             try:
@@ -170,7 +158,7 @@ def check(
                 shown = printable(name, lines=False)
                 echo_painted(_message(shown, stop, expected, is_json, colours))
                 if stop.following == b"\n" and compiled.accepts_end(stop.state):
-                    echo(_line_feed_hint(wanted.given.get("regex")))
+                    echo(_line_feed_hint(given.get("regex")))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(status)

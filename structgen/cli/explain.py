@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.cli.named_options import (
-    GrammarFile,
-    Named,
-    OptionsFile,
-    RegexPattern,
-    SchemaFile,
-    TypeName,
-    read_options,
-)
+from structgen.cli.flags import reads
+from structgen.cli.named_options import Given
 from structgen.cli.output import console, echo, echo_json, refuse
 from structgen.cli.wanted_language import WantedLanguage
 from structgen.errors import StructgenError, UnsatisfiableSchema, UnsupportedError
@@ -26,31 +18,13 @@ if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
 
 
+@reads(
+    *("schema", "type", "grammar", "regex", "lines", "openai", "prove", "sentences", "seed"),
+    "tokenizer",
+)
 def explain(
-    schema: SchemaFile = None,
-    type_: TypeName = None,
-    grammar: GrammarFile = None,
-    regex: RegexPattern = None,
+    given: Given,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    lines: Annotated[
-        int | None, typer.Option(min=1, help="Lines that tell what a document is.  [default: 400]")
-    ] = None,
-    openai: Annotated[
-        bool, typer.Option("--openai", help="Also what a server for OpenAI's strict outputs refuses.")
-    ] = False,
-    prove: Annotated[
-        bool,
-        typer.Option("--prove", help="Also look for constraints that the rest of the schema makes idle."),
-    ] = False,
-    sentences: Annotated[
-        int | None, typer.Option(min=0, help="Random texts of a grammar.  [default: 0]")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same texts.")] = None,
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="Also which bytes this tokenizer lacks: a file or folder.")
-    ] = None,
-    options: OptionsFile = None,
-    named: Named = None,
 ) -> None:
     """Explain what a schema, a Python type or a grammar accepts.
 
@@ -65,7 +39,6 @@ def explain(
     Exit status: 0 no fault was found; 1 there is a fault (no document, a part that can never hold, a possible
     dead end, a refusal with --openai); 2 wrong usage, or the schema or grammar is not usable.
     """
-    flags = locals()
     import structgen
     from structgen.compilation.explanation_text import plain_text
     from structgen.compilation.grammar_explanation import told_of_grammar
@@ -77,7 +50,6 @@ def explain(
     found: Grammar | None = None
     explanation: Explanation | GrammarExplanation
     try:
-        given = read_options("explain", flags, named, options)
         wanted = WantedLanguage(given)
         wanted.check()
         shown = checks.whole("lines", given.get("lines", SHOWN_LINES), 1)

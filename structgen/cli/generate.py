@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from structgen.cli.named_options import (
-    AsJson,
-    GrammarFile,
-    MaxTokens,
-    ModelName,
-    Named,
-    OptionsFile,
-    PromptText,
-    RegexPattern,
-    SchemaFile,
-    Seed,
-    Temperature,
-    ToolsFile,
-    TypeName,
-    read_options,
-)
-from structgen.cli.output import echo, echo_json_text, has_piped_input, payload, read_input, refusing
+from structgen.cli.flags import reads
+from structgen.cli.named_options import Given
+from structgen.cli.output import echo, echo_json_text, has_piped_input, payload, read_input
 from structgen.cli.served import ask
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError, ValidatorError
@@ -34,25 +20,11 @@ if TYPE_CHECKING:
     from structgen.python_types.type_hints import TypeReader
 
 
-def generate(
-    model: ModelName = None,
-    schema: SchemaFile = None,
-    type_: TypeName = None,
-    grammar: GrammarFile = None,
-    regex: RegexPattern = None,
-    tools: ToolsFile = None,
-    prompt: PromptText = None,
-    n: Annotated[
-        int | None, typer.Option(min=1, help="Texts of the prompt.  [default: 1]", show_default=False)
-    ] = None,
-    temperature: Temperature = None,
-    max_tokens: MaxTokens = None,
-    seed: Seed = None,
-    stream: Annotated[bool, typer.Option("--stream", help="Print the text as it comes.")] = False,
-    json_: AsJson = False,
-    options: OptionsFile = None,
-    named: Named = None,
-) -> None:
+@reads(
+    *("model", "schema", "type", "grammar", "regex", "tools", "prompt", "n", "temperature", "max_tokens"),
+    *("seed", "stream", "json"),
+)
+def generate(given: Given) -> None:
     """Let a model write a document of a schema, a text of a grammar or a regular expression, or tool calls.
 
     The model is asked as in Python: with its chat template if it has one, and then the outline of the schema
@@ -66,21 +38,19 @@ def generate(
     Exit status: 0 done; 1 a text ended in an error; 2 wrong usage, or the model, schema or grammar is not
     usable; 130 Ctrl-C.
     """
-    flags = locals()
-    with refusing(json_):
-        wanted = WantedTexts(read_options("generate", flags, named, options))
-        given, asked = wanted.given, prompt_of(wanted)
-        wanted.check()
-        request = wanted.request_of(asked())
-        wanted.hint()
-        if given.is_served:
-            failed = ask(wanted.model, request, wanted.form, wanted.attempts, given)
-        elif "tools" in given:
-            failed = ask(wanted.engine(), request, wanted.form, wanted.attempts, given)
-        else:
-            if request.n > 1 and request.chosen_by.temperature == 0:
-                echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)
-            failed = _write(wanted.engine(), request, wanted)
+    wanted = WantedTexts(given)
+    asked = prompt_of(wanted)
+    wanted.check()
+    request = wanted.request_of(asked())
+    wanted.hint()
+    if given.is_served:
+        failed = ask(wanted.model, request, wanted.form, wanted.attempts, given)
+    elif "tools" in given:
+        failed = ask(wanted.engine(), request, wanted.form, wanted.attempts, given)
+    else:
+        if request.n > 1 and request.chosen_by.temperature == 0:
+            echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)
+        failed = _write(wanted.engine(), request, wanted)
     raise typer.Exit(int(failed))
 
 

@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from structgen.cli.named_options import (
-    GrammarFile,
-    Named,
-    OptionsFile,
-    RegexPattern,
-    SchemaFile,
-    Seed,
-    read_options,
-)
-from structgen.cli.output import echo, echo_json, payload, read_input, refuse
-from structgen.cli.wanted_language import WantedLanguage, bound, listed, schema_of
-from structgen.cli.wanted_language import named as class_named
-from structgen.errors import OptionError, StructgenError
+from structgen.cli.flags import reads
+from structgen.cli.named_options import Given
+from structgen.cli.output import echo, echo_json, payload, read_input
+from structgen.cli.wanted_language import WantedLanguage, bound, listed, named, schema_of
+from structgen.errors import OptionError
 from structgen.system.resources import embedded_model
 
 if TYPE_CHECKING:
@@ -38,65 +30,15 @@ _OF_INFILL: Final = (
 """Options that go to `sg.infill` as they are."""
 
 
+@reads(
+    *("model", "template", "schema", "grammar", "regex", "given", "prompt", "slots", "scheduler"),
+    *("temperature", "seed", "stream"),
+)
 def infill(
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A folder with a masked-diffusion model, or structgen/infill, which is embedded.  [default: "
-            "structgen/infill]",
-            show_default=False,
-        ),
-    ] = None,
-    template: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file of text with holes: {name: int}, {name: /regex/, 8}; {name} with --schema, "
-            "--grammar or -o holes; - is standard input.",
-            show_default=False,
-        ),
-    ] = None,
-    schema: SchemaFile = None,
-    grammar: GrammarFile = None,
-    regex: RegexPattern = None,
-    given: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --schema: a JSON file with the fields that are known; the others are holes.",
-            show_default=False,
-        ),
-    ] = None,
-    prompt: Annotated[str | None, typer.Option(help="The prompt.", show_default=False)] = None,
-    slots: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="N|NAME=N",
-            help="Tokens that each hole, or the one of that name, has room for. May be given several times.  "
-            "[default: 64, fewer where the context leaves fewer]",
-            show_default=False,
-        ),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="auto (it is confident-prefix), confident-prefix, low-confidence, left-to-right, blocks, "
-            "threshold, factor, entropy-bound, prophet, freedave, first-hitting (docs/infilling.md).  "
-            "[default: auto]",
-            show_default=False,
-        ),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="0 takes the most probable filling.  [default: 0]", show_default=False),
-    ] = None,
-    seed: Seed = None,
-    stream: Annotated[
-        bool, typer.Option("--stream", help="Print the canvas behind each step, on stderr.")
-    ] = False,
+    given: Given,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object with text, values and usage.")
     ] = False,
-    options: OptionsFile = None,
-    named: Named = None,
 ) -> None:
     """Fill the holes of a template, or the open fields of a document, with a masked-diffusion model.
 
@@ -108,15 +50,11 @@ def infill(
 
     Exit status: 0 done; 2 no text fits into the slots, or wrong usage.
     """
-    flags = locals()
-    try:
-        wanted = WantedLanguage(read_options("infill", flags, named, options))
-        wanted.check()
-        found = _filled(wanted)
-        if "trace" in wanted.given:
-            found.write_trace(Path(wanted.given.get("trace")))
-    except (StructgenError, OSError) as error:
-        refuse(error, as_json)
+    wanted = WantedLanguage(given)
+    wanted.check()
+    found = _filled(wanted)
+    if "trace" in given:
+        found.write_trace(Path(given.get("trace")))
     if as_json:
         usage = {name: getattr(found.usage, name) for name in found.usage.__slots__}
         echo_json(
@@ -205,7 +143,7 @@ def _grammar(wanted: WantedLanguage) -> Any:
     if "schema" in given:
         return _schema(schema_of(str(given.get("schema"))))
     if "type" in given:
-        return class_named(str(given.get("type")), "-o type", "module:Class")
+        return named(str(given.get("type")), "-o type", "module:Class")
     return wanted.grammar
 
 

@@ -12,103 +12,11 @@ import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
-
-import typer
+from typing import Any
 
 from structgen.cli.option_names import DEFAULTS, LISTS, NAMES, SWITCHES, TEXTS
 from structgen.cli.output import read_input
 from structgen.errors import OptionError, unknown_option
-
-SchemaFile: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--schema",
-        metavar="FILE|JSON",
-        help="The JSON Schema: its file, or its text: {...}, true, false.",
-        show_default=False,
-    ),
-]
-TypeName: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--type", help="In place of a schema: a Python type, module:Class.", show_default=False),
-]
-GrammarFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--grammar",
-        help="In place of a schema: a Lark grammar; a file .gbnf or .ebnf: such rules.",
-        show_default=False,
-    ),
-]
-RegexPattern: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--regex",
-        metavar="PATTERN",
-        help="In place of a schema: a Python regular expression for the whole text.",
-        show_default=False,
-    ),
-]
-ModelName: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="The folder of a model of transformers; structgen/extract, which is included; or "
-        "openai:URL#NAME, a model on a server.  [default: structgen/extract]",
-        show_default=False,
-    ),
-]
-PromptText: TypeAlias = Annotated[
-    str | None,
-    typer.Option(help="The prompt; - is standard input, and so is a pipe.", show_default=False),
-]
-MaxTokens: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Documents are complete within it.  [default: 512, or what the context leaves]",
-        show_default=False,
-    ),
-]
-Temperature: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        min=0.0,
-        help="0 takes the likeliest token.  [default: 0; with a strategy that draws, 1]",
-        show_default=False,
-    ),
-]
-Seed: TypeAlias = Annotated[
-    int | None, typer.Option(help="The same seed gives the same texts.  [default: 0]", show_default=False)
-]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")]
-OptionsFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--options", help="A file of TOML with options by name; -o goes before it.", show_default=False
-    ),
-]
-Named: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-o",
-        metavar="NAME=VALUE",
-        help="An option by its name in Python, as in -o top_p=0.9 (listed below); a list is given by "
-        "several, or as JSON.",
-        show_default=False,
-    ),
-]
-
-ToolsFile: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--tools",
-        metavar="FILE|JSON",
-        help="In place of a schema: what the model may call, in OpenAI's or MCP's shape: a list of tools, or "
-        'an object with the member "tools". Nothing is called.',
-        show_default=False,
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -150,8 +58,7 @@ def read_options(
     Raises OptionError for a name that the command does not have, a second value of an option that takes one,
     and a file that cannot be read.
     """
-    own = {name.rstrip("_"): value for name, value in flags.items()}
-    own = {name: value for name, value in own.items() if name in NAMES[command]}
+    own = {name: value for name, value in flags.items() if name in NAMES[command]}
     found = {
         name: value for name, value in own.items() if not (value is None or value is False or value == [])
     }

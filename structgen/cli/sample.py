@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from structgen.cli.flags import reads
 from structgen.cli.generate import prompt_of
-from structgen.cli.named_options import (
-    AsJson,
-    Given,
-    GrammarFile,
-    MaxTokens,
-    ModelName,
-    Named,
-    OptionsFile,
-    PromptText,
-    RegexPattern,
-    SchemaFile,
-    Seed,
-    TypeName,
-    read_options,
-)
-from structgen.cli.output import echo, echo_fact, echo_json_text, payload, progress, refuse, refusing
+from structgen.cli.named_options import Given
+from structgen.cli.output import echo, echo_fact, echo_json_text, payload, progress, refuse
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.methods import METHODS
@@ -42,33 +29,11 @@ _OF_SAMPLE = (
 """Options that go to `sg.sample` as they are."""
 
 
-def sample(
-    model: ModelName = None,
-    schema: SchemaFile = None,
-    type_: TypeName = None,
-    grammar: GrammarFile = None,
-    regex: RegexPattern = None,
-    prompt: PromptText = None,
-    n: Annotated[
-        int | None, typer.Option(min=1, help="How many draws.  [default: 10]", show_default=False)
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join(METHODS)} (docs/samplers.md).  [default: auto]", show_default=False),
-    ] = None,
-    budget: Annotated[
-        int | None, typer.Option(min=1, help="The most rows of logits that are read.", show_default=False)
-    ] = None,
-    max_tokens: MaxTokens = None,
-    seed: Seed = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The file of the draws (structgen sample-report reads it).", show_default=False),
-    ] = None,
-    json_: AsJson = False,
-    options: OptionsFile = None,
-    named: Named = None,
-) -> None:
+@reads(
+    *("model", "schema", "type", "grammar", "regex", "prompt", "n", "method", "budget", "max_tokens"),
+    *("seed", "out", "json"),
+)
+def sample(given: Given) -> None:
     """Draw texts from the model's own distribution, given that they are valid.
 
     The texts are printed one a line, and a summary goes to stderr. Ctrl-C ends the run and prints the draws
@@ -77,27 +42,25 @@ def sample(
     Exit status: 0 done; 1 there is no draw; 2 wrong usage, or the model, schema or grammar is not usable; 130
     Ctrl-C.
     """
-    flags = locals()
     # start-up time: numpy
     from structgen.language.checks import OneOf
     from structgen.sampling.sample import SampleSettings
 
-    with refusing(json_):
-        wanted = WantedTexts(read_options("sample", flags, named, options))
-        asked = prompt_of(wanted)
-        wanted.check()
-        given, how = wanted.given, wanted.sampling
-        n, method = given.get("n"), given.get("method")
-        OneOf(METHODS)("method", method)
-        SampleSettings(n, method, seed=how.seed, temperature=how.temperature, **given.some(_OF_SAMPLE))
-        if wanted.grammar is None:
-            raise OptionError(
-                "A str is free text: the model's own texts are draws already.",
-                where="--type",
-                cure="Take structgen generate --temperature 1.",
-            )
-        found = _drawn(wanted, asked())
-        _show(wanted, found)
+    wanted = WantedTexts(given)
+    asked = prompt_of(wanted)
+    wanted.check()
+    how = wanted.sampling
+    n, method = given.get("n"), given.get("method")
+    OneOf(METHODS)("method", method)
+    SampleSettings(n, method, seed=how.seed, temperature=how.temperature, **given.some(_OF_SAMPLE))
+    if wanted.grammar is None:
+        raise OptionError(
+            "A str is free text: the model's own texts are draws already.",
+            where="--type",
+            cure="Take structgen generate --temperature 1.",
+        )
+    found = _drawn(wanted, asked())
+    _show(wanted, found)
     if found.statistics.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if found.texts else 1)

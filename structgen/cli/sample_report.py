@@ -14,9 +14,6 @@ from structgen.errors import StructgenError
 if TYPE_CHECKING:
     from structgen.sampling.report import DrawsReport, TokenPosition
 
-_WORST = 5
-"""Tokens that are listed."""
-
 
 def sample_report(
     file: Annotated[
@@ -107,10 +104,9 @@ def _tell(found: DrawsReport) -> None:
 
 def _tell_removed(positions: Sequence[TokenPosition]) -> None:
     """Print the tokens at which the grammar removes the most mass."""
-    from structgen.sampling.report import NOTHING  # start-up: of the samplers
-    from structgen.system.html_pages import percent
+    from structgen.system.html_pages import NOTHING, percent  # start-up: numpy
 
-    worst = sorted(positions, key=lambda one: -one.removed.value * one.reached)[:_WORST]
+    worst = sorted(positions, key=lambda one: -one.removed.value * one.reached)[:5]
     worst = [one for one in worst if one.removed.value >= NOTHING]
     if positions and not worst:
         echo(f"\nThe grammar removes less than {NOTHING:.2%} of the model's mass at each token.")

@@ -12,95 +12,25 @@ from typing import Annotated
 
 import typer
 
-from structgen.cli.named_options import Given, Named, OptionsFile, read_options
-from structgen.cli.output import echo, refusing
+from structgen.cli.flags import reads
+from structgen.cli.named_options import Given
+from structgen.cli.output import echo
 from structgen.errors import OptionError, SchemaWarning
 from structgen.system.text_files import read_text
-from structgen.tool_calls.format_rows import FORMATS
 
 
+@reads(
+    *("host", "port", "name", "api_key_file", "tool_format", "chat_template", "thinking", "thinking_tokens"),
+    *("max_rows", "max_waiting", "timeout", "device"),
+)
 def serve(
+    given: Given,
     model: Annotated[
         str,
         typer.Argument(
             help="The folder of a model; structgen/extract, which is included, or extract for it."
         ),
     ],
-    host: Annotated[
-        str | None,
-        typer.Option(
-            help="The address; 0.0.0.0: reachable from other machines.  [default: 127.0.0.1]",
-            show_default=False,
-        ),
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="0: one that is free.  [default: 8000]", show_default=False)
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            help="The name under which requests ask for the model.  [default: MODEL]", show_default=False
-        ),
-    ] = None,
-    api_key_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file with a key on each line; the variable STRUCTGEN_API_KEY has one too. Requests need "
-            "one of them.",
-            show_default=False,
-        ),
-    ] = None,
-    tool_format: Annotated[
-        str | None,
-        typer.Option(
-            help=f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat "
-            "template]",
-            show_default=False,
-        ),
-    ] = None,
-    chat_template: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file with the chat template, in jinja.  [default: the model's own; where it has none, a "
-            "line for each message behind its role]",
-            show_default=False,
-        ),
-    ] = None,
-    thinking: Annotated[
-        str | None,
-        typer.Option(
-            help="The closing tag of thoughts, such as </think>: each reply begins with thoughts.  [default: "
-            "only where the chat template opens some]",
-            show_default=False,
-        ),
-    ] = None,
-    thinking_tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="The most tokens of thoughts.  [default: 1024, or a fourth of the context]",
-            show_default=False,
-        ),
-    ] = None,
-    max_rows: Annotated[
-        int | None,
-        typer.Option(
-            help="The most texts that are written at the same time.  [default: 32]", show_default=False
-        ),
-    ] = None,
-    max_waiting: Annotated[
-        int | None,
-        typer.Option(
-            help="The most texts that wait; past it requests get status 429.  [default: 256]",
-            show_default=False,
-        ),
-    ] = None,
-    timeout: Annotated[
-        float | None, typer.Option(help="The most seconds of a text.  [default: 600]", show_default=False)
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
-    options: OptionsFile = None,
-    named: Named = None,
 ) -> None:
     """Serve a model: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages.
 
@@ -109,12 +39,6 @@ def serve(
 
     Exit status: 0 stopped by Ctrl-C or SIGTERM; 2 wrong usage, or the model cannot be loaded.
     """
-    flags = locals()
-    with refusing(False):
-        _run(read_options("serve", flags, named, options))
-
-
-def _run(given: Given) -> None:
     try:
         import uvicorn  # optional: serve
 
@@ -132,7 +56,7 @@ def _run(given: Given) -> None:
 
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
-    model, name, host = (given.get(one) for one in ("model", "name", "host"))
+    name, host = given.get("name"), given.get("host")
     port = checks.whole("port", given.get("port"), 0, 65_535)
     max_body = checks.whole("max_body", given.get("max_body", 8), 1)
     grace = checks.whole("grace", given.get("grace", 30), 0)

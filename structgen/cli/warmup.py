@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from structgen.cli.flags import reads
 from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
-from structgen.cli.named_options import Named, OptionsFile, read_options
-from structgen.cli.output import echo, progress, refusing
+from structgen.cli.named_options import Given
+from structgen.cli.output import echo, progress
 from structgen.cli.wanted_language import WantedLanguage, listed
 from structgen.errors import OptionError, TokenError
 from structgen.native.first_use import processors
@@ -23,50 +22,8 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
-def warmup(
-    tokenizer: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also build and keep this tokenizer's tables: a tokenizer.json, a tekken.json, a "
-            "SentencePiece model, or a folder with one of them."
-        ),
-    ] = None,
-    grammar: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also load this Lark grammar, and work out what its masks are made of for the tokenizer.",
-            show_default=False,
-        ),
-    ] = None,
-    text: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Also fill the masks along this text of the grammar, and keep them; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes that compile; the processors, at most 4.", show_default=False),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            help="Write machine code for other machines: generic (x86-64-v3 or armv8), x86-64-v2, x86-64-v3, "
-            "x86-64-v4 or armv8.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where --target writes; default: into the package, from where a wheel takes it along.",
-            show_default=False,
-        ),
-    ] = None,
-    options: OptionsFile = None,
-    named: Named = None,
-) -> None:
+@reads("tokenizer", "grammar", "text", "jobs", "target", "output")
+def warmup(given: Given) -> None:
     """Compile the inner loops ahead, so that the first mask is fast.
 
     Run it once after installation, or while an image is built. A second call only checks that the compiled
@@ -76,36 +33,33 @@ def warmup(
 
     Exit status: 0 done; 2 the tokenizer, the grammar or a text cannot be read, or the grammar rejects a text.
     """
-    flags = locals()
     import structgen
     from structgen.language import checks
     from structgen.tokens.tokenizer import byte_tokenizer
 
     begun = time.perf_counter()
-    with refusing(False):
-        wanted = WantedLanguage(read_options("warmup", flags, named, options))
-        wanted.check()
-        given = wanted.given
-        processes = checks.whole("jobs", given.get("jobs", min(processors(), 4)), 1)
-        if "target" in given:
-            _write_target(str(given.get("target")), given.get("output"), processes)
-            return
-        echo("Compiling the inner loops (about a minute, once after an installation) ...")
-        with _modules() as done:
-            compile_all(processes, done)
-        structgen.preload()
-        compiled = time.perf_counter()
-        echo(f"The inner loops are ready: {compiled - begun:.1f} s.")
-        vocabulary = byte_tokenizer()
-        if "tokenizer" in given:
-            file = given.get("tokenizer")
-            vocabulary = structgen.Tokenizer.from_huggingface(file)
-            structgen.preload("json", tokenizer=vocabulary)
-            echo(f"The tables of {file} are ready: {time.perf_counter() - compiled:.1f} s.")
-        loading = time.perf_counter()
-        if wanted.grammar is not None:
-            masks = first_masks(wanted.grammar, vocabulary, [Path(one) for one in listed(given.get("text"))])
-            echo(f"{wanted.name} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
+    wanted = WantedLanguage(given)
+    wanted.check()
+    processes = checks.whole("jobs", given.get("jobs", min(processors(), 4)), 1)
+    if "target" in given:
+        _write_target(str(given.get("target")), given.get("output"), processes)
+        return
+    echo("Compiling the inner loops (about a minute, once after an installation) ...")
+    with _modules() as done:
+        compile_all(processes, done)
+    structgen.preload()
+    compiled = time.perf_counter()
+    echo(f"The inner loops are ready: {compiled - begun:.1f} s.")
+    vocabulary = byte_tokenizer()
+    if "tokenizer" in given:
+        file = given.get("tokenizer")
+        vocabulary = structgen.Tokenizer.from_huggingface(file)
+        structgen.preload("json", tokenizer=vocabulary)
+        echo(f"The tables of {file} are ready: {time.perf_counter() - compiled:.1f} s.")
+    loading = time.perf_counter()
+    if wanted.grammar is not None:
+        masks = first_masks(wanted.grammar, vocabulary, [Path(one) for one in listed(given.get("text"))])
+        echo(f"{wanted.name} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
 
 
 def _write_target(target: str, output: str | Path | None, jobs: int) -> None:

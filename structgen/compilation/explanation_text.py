@@ -16,8 +16,6 @@ _MOST_LISTED: Final = 50
 """Findings of one sort that are listed."""
 _SHORTEST: Final = 2_000
 """Characters of the shortest text that are printed."""
-_WIDE: Final = 1_000_000
-"""Columns in which no line is wrapped."""
 
 
 def section(
@@ -49,6 +47,6 @@ def missing(some: Sequence[int]) -> Iterator[RenderableType]:
 
 def plain_text(parts: Iterable[RenderableType]) -> str:
     """Return an explanation as text, not wrapped."""
-    out = StringIO()
-    Console(file=out, width=_WIDE, color_system=None, highlight=False, emoji=False).print(*parts, sep="\n")
+    out, no_wrap = StringIO(), 1_000_000
+    Console(file=out, width=no_wrap, color_system=None, highlight=False, emoji=False).print(*parts, sep="\n")
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))

@@ -21,8 +21,6 @@ SHOWN_LINES = 400
 """Lines of the outline that are printed."""
 _LEVELS = 24
 """Levels that are drawn; what lies deeper stands at the last of them, with its depth."""
-_GUIDE = 4
-"""Columns before a line, for each level."""
 _LABEL = 44
 """Columns after which the words about a value begin at the latest."""
 _NEED_STYLES = {"required": "bold green", "optional": "green", "never": "dim strike", "": "cyan"}
@@ -158,7 +156,8 @@ def _tree(lines: Sequence[Line]) -> Tree:
         f"(level {one.depth}) " * (one.depth > _LEVELS) + _label(one) + "?" * (one.need == "optional")
         for one in lines
     ]
-    rooms = [_GUIDE * depth + len(label) for depth, label in zip(depths, labels, strict=True)]
+    # rich draws four columns before a line for each level
+    rooms = [4 * depth + len(label) for depth, label in zip(depths, labels, strict=True)]
     width = min(max(rooms, default=0), _LABEL)
     above: list[Tree] = []
     for one, depth, label, room in zip(lines, depths, labels, rooms, strict=True):

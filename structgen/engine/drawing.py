@@ -55,7 +55,7 @@ class Row(NamedTuple):
     how: Array
 
 
-class Scratch(NamedTuple):
+class DrawScratch(NamedTuple):
     """Memory for one row after another: of a tile, in single precision twice and in double; the numbers of
     all tiles; the mask that filters leave; candidates and their scores."""
 
@@ -373,7 +373,7 @@ def allowed_sum(
 
 
 @jit
-def sum_tiles(row: Row, scratch: Scratch) -> Any:
+def sum_tiles(row: Row, scratch: DrawScratch) -> Any:
     """Write the numbers of each tile of a row of logits; return the number of allowed tokens."""
     raw, words, part, tiles = row.raw, row.words, scratch.part, scratch.tiles
     size, count = len(raw), 0
@@ -503,7 +503,7 @@ def narrow(ids: Array, count: int, words: Array) -> None:
 
 
 @jit
-def drawn_under_mask(row: Row, scratch: Scratch, is_new: bool) -> Any:
+def drawn_under_mask(row: Row, scratch: DrawScratch, is_new: bool) -> Any:
     """Draw a token of a row without its filters. `is_new`: the tiles hold the numbers of other scores, or of
     another temperature or mask."""
     heat, tiles = row.how[TEMPERATURE], scratch.tiles
@@ -517,7 +517,7 @@ def drawn_under_mask(row: Row, scratch: Scratch, is_new: bool) -> Any:
 
 
 @jit
-def drawn(row: Row, scratch: Scratch) -> Any:
+def drawn(row: Row, scratch: DrawScratch) -> Any:
     """Draw a token of a row, for `draw_row`. At least one token is possible, and the tiles hold the numbers
     of the logits."""
     how, ids, scores = row.how, scratch.ids, scratch.found
@@ -530,7 +530,7 @@ def drawn(row: Row, scratch: Scratch) -> Any:
 
 
 @jit
-def draw_row(row: Row, scratch: Scratch, numbers: Array, figures: Array) -> Any:
+def draw_row(row: Row, scratch: DrawScratch, numbers: Array, figures: Array) -> Any:
     """Choose a token of a row of logits, write its `numbers` and `figures`, and return it."""
     raw, tiles = row.raw, scratch.tiles
     count = sum_tiles(row, scratch)
@@ -595,7 +595,7 @@ def draw_along(
     top-p or penalties up to 20 ns for each allowed token.
     """
     size = logits.shape[1]
-    scratch = Scratch(
+    scratch = DrawScratch(
         np.empty(TILE, np.float32),
         np.empty(TILE, np.float32),
         np.empty(TILE),

@@ -35,7 +35,7 @@ from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.whole_values import comparing
-from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence, TextStart
+from structgen.engine.sequences import NO_BORDER, PromptBorder, SequenceStart, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.law_making import law_maker
 from structgen.engine.strategies.strategy import SearchStrategy
@@ -264,7 +264,7 @@ class Engine:
             thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)
         drafting, less = self._drafting(request, prompt, compiled)
         named = self.specials if request.special_texts else {}
-        start = TextStart(
+        start = SequenceStart(
             Handle(request, 0),
             prompt,
             self.tokenizer,

@@ -2,8 +2,8 @@
 
 Four things are decided and never taken back: the tokens of the thoughts (`thought`), the steps (`steps`), the
 `error`, and the tokens that a search has chosen (`decided`). One assignment decides. All other state follows
-from these and from the `TextStart`: the matcher, the characters, the logits, the cache. A restart is another
-`TextSequence` of the same decided tokens. So an exception at any line loses nothing.
+from these and from the `SequenceStart`: the matcher, the characters, the logits, the cache. A restart is
+another `TextSequence` of the same decided tokens. So an exception at any line loses nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ NO_BORDER = PromptBorder(0, b"", False)
 
 
 @dataclass(frozen=True, slots=True)
-class TextStart:
+class SequenceStart:
     """What is known of a text before its first token. It outlives a restart."""
 
     handle: Handle
@@ -82,7 +82,7 @@ class TextSequence:
     Cost: taking all tokens, some microseconds each. Raises whatever the machines and strategies raise.
     """
 
-    start: TextStart
+    start: SequenceStart
     usage: Usage
     thought: list[int] = field(default_factory=list)
     """The tokens of the thoughts so far."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from structgen.engine.requests import Result, Step, Usage
-from structgen.system.html_pages import Column, rendered, write_page
+from structgen.system.html_pages import NOTHING, Column, rendered, write_page
 from structgen.tokens.tokenizer import Tokenizer
 
 # ruff: noqa: E501 (markup)
@@ -17,8 +17,6 @@ _COLOURS: Final = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072
 """Those that colour-blind readers distinguish (Okabe and Ito, Color universal design, 2008)."""
 _LINES: Final = ("solid", "dashed", "dotted", "double", "wavy")
 """Underlines, so that drafters are distinguished without colours too."""
-_NOTHING: Final = 0.0005
-"""A share of the mass that counts as none: it would be shown as 0.0 %."""
 _KNOWN: Final = ("forced", "grammar", "suffix", "text", "earlier", "model")
 """Drafters that look the same on every page; others are numbered as they come."""
 
@@ -146,7 +144,7 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
 
 def _columns(steps: Sequence[Step]) -> list[Column]:
     """Return the plot of the removed mass; nothing where nothing was removed."""
-    if max((step.removed for step in steps), default=0.0) < _NOTHING:
+    if max((step.removed for step in steps), default=0.0) < NOTHING:
         return []
     ends = (0, len(steps) - 1)
     return [

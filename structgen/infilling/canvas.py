@@ -10,10 +10,9 @@ A token never crosses the edge of a hole; a typed hole takes over the punctuatio
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,23 +64,6 @@ class LatticePart:
 
     lattice: Lattice
     at: npt.NDArray[np.int64]
-    plain: Lattice | None = None
-    """The same lattice at temperature 1, if the first has another temperature."""
-
-    @property
-    def told(self) -> Lattice:
-        """The lattice at temperature 1, up to date, for schedulers: the model's confidence does not depend on
-        the temperature of the draws."""
-        if self.plain is None:
-            return self.lattice
-        tokens, rows = self.lattice.tokens, self.lattice._rows
-        for slot in np.flatnonzero(self.plain.is_open).tolist():
-            row = rows[slot]
-            if tokens[slot] != OPEN:
-                self.plain.commit(slot, int(tokens[slot]))
-            elif row is not None and row is not self.plain._rows[slot]:
-                self.plain.set_logits(slot, row)
-        return self.plain
 
 
 @dataclass
@@ -96,7 +78,8 @@ class Canvas:
     tail: int
     """The first slot of a hole at the very end that may have empty slots; the number of slots if there is
     none."""
-    seconds: float = field(default=0.0, compare=False)
+    scale: float = 1.0
+    """1 / temperature of draws. The model's confidence, for schedulers, does not depend on it."""
 
     @classmethod
     def of(
@@ -116,7 +99,7 @@ class Canvas:
         )
         starts = np.cumsum([0, *map(len, pieces)])
         parts = []
-        ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id, "scale": scale}
+        ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id}
         if whole is not None:
             parts.append(whole_part(pieces, whole, marks, **ends))
         else:
@@ -134,27 +117,14 @@ class Canvas:
                 )
                 at = np.stack([np.arange(starts[one], starts[one] + piece.slots) for one in same])
                 parts.append(LatticePart(lattice, at))
-        if scale != 1.0:
-            for part in parts:
-                part.plain = copied(part.lattice)
-                part.plain.scale = 1.0
         last = pieces[-1]
         tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
-        return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
+        return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail, scale)
 
     def copy(self) -> Canvas:
         """Return an independent copy; logits are shared."""
-        return Canvas(
-            self.prompt,
-            self.pieces,
-            self.conventions,
-            [
-                LatticePart(copied(one.lattice), one.at, None if one.plain is None else copied(one.plain))
-                for one in self.parts
-            ],
-            self.tokens.copy(),
-            self.tail,
-        )
+        parts = [LatticePart(one.lattice.copy(), one.at) for one in self.parts]
+        return replace(self, parts=parts, tokens=self.tokens.copy())
 
     # --- for the model --------------------------------------------------------------------------------------
 
@@ -213,24 +183,25 @@ class Canvas:
         ]
         return [(number, slot) for _, number, slot in sorted(found)]
 
-    def commit(self, part: int, slot: int, token: int) -> None:
-        """Write a token or NULL into a masked slot, in every hole of that name."""
+    def commit(self, part: int, slot: int, token: int) -> int:
+        """Write a token or NULL into a masked slot, in every hole of that name; return its position."""
         self.parts[part].lattice.commit(slot, token)
         self.tokens[self.parts[part].at[:, slot]] = token
+        return int(self.parts[part].at[0, slot])
 
-    def commit_forced(self) -> list[tuple[int, int]]:
-        """Commit the slots that are the same in every valid filling; return (position, token) of each."""
-        written = []
-        for number, part in enumerate(self.parts):
-            for slot, token in part.lattice.forced():
-                self.commit(number, slot, token)
-                written.append((int(part.at[0, slot]), token))
-        return written
+    def commit_forced(self) -> list[tuple[int, int, float]]:
+        """Commit the slots that are the same in every valid filling; return position, token and probability
+        (1) of each."""
+        return [
+            (self.commit(number, slot, token), token, 1.0)
+            for number, part in enumerate(self.parts)
+            for slot, token in part.lattice.forced()
+        ]
 
     def best(self, k: int = 1) -> list[tuple[float, list[Tokens]]]:
         """Return the most probable valid filling, an assignment for each part. With k = 2 also the second
         one, if there is one; it differs from the best in one part."""
-        found = [part.told.best(k) for part in self.parts]
+        found = [part.lattice.best(k) for part in self.parts]
         value = math.fsum(one[0][0] for one in found)
         first = [one[0][1] for one in found]
         result = [(value, first)]
@@ -242,11 +213,11 @@ class Canvas:
 
     def sample(self, chance: np.random.Generator) -> list[Tokens]:
         """Return an exact draw of a valid filling, an assignment for each part."""
-        return [part.lattice.sample(chance.random((len(part.lattice), 3))) for part in self.parts]
+        return [part.lattice.sample(chance.random((len(part.lattice), 3)), self.scale) for part in self.parts]
 
     def marginals(self) -> list[tuple[Floats, Floats]]:
         """Return each part's constrained marginals, at temperature 1."""
-        return [part.told.marginals() for part in self.parts]
+        return [part.lattice.marginals() for part in self.parts]
 
     def log_validity(self) -> float:
         """Return the logarithm of the probability that independent draws from the model's logits are valid,
@@ -297,13 +268,3 @@ def whole_part(
         start += len(piece)
     lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)
     return LatticePart(lattice, np.array(at, np.int64).reshape(1, -1))
-
-
-def copied(lattice: Lattice) -> Lattice:
-    """Return an independent copy of a lattice; the automaton and the rows of logits are shared."""
-    other = copy.copy(lattice)
-    for name, value in vars(lattice).items():
-        if isinstance(value, np.ndarray):
-            setattr(other, name, value.copy())
-    other._rows = list(lattice._rows)
-    return other

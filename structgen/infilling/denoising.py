@@ -20,7 +20,7 @@ from structgen.errors import OptionError
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL, Tokens
 from structgen.infilling.masked_model import MaskedModel
-from structgen.infilling.schedulers.scheduler import Scheduler, SchedulerView
+from structgen.infilling.schedulers import Scheduler, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +86,26 @@ class Denoiser:
 
         `deadline` is on the clock of time.monotonic; a pass that is running is waited for.
         """
+        steps: list[DenoisingStep] = []
+
+        def add(committed: tuple[Committed, ...], gap: float, model_seconds: float, began: float) -> None:
+            took = time.perf_counter() - began
+            usage.lattice_seconds += took
+            contents = tuple(canvas.tokens.tolist())
+            steps.append(DenoisingStep(usage.steps, committed, contents, gap, model_seconds, took))
+            if listen is not None:
+                listen(steps[-1], canvas)
+
         began = time.perf_counter()
         slots = len(canvas.open_slots())
-        sure = tuple(Committed(*one, 1.0) for one in _told(canvas.commit_forced()))
-        usage.lattice_seconds += time.perf_counter() - began
-        steps = [DenoisingStep(0, sure, tuple(canvas.tokens.tolist()), 0.0, 0.0, time.perf_counter() - began)]
-        if listen is not None:
-            listen(steps[0], canvas)
+        add(_committed(canvas.commit_forced()), 0.0, 0.0, began)
         drafts = int(getattr(self.scheduler, "drafts", 0))
         has_logits = False
         while canvas.open_slots():
-            late = deadline is not None and time.monotonic() >= deadline
-            if late:
-                self._finish(canvas, steps, usage, listen)
+            began = time.perf_counter()
+            if deadline is not None and time.monotonic() >= deadline:
+                usage.steps += 1
+                add(self._rest(canvas), 0.0, 0.0, began)
                 return steps, True
             guessed = self._guess(canvas, drafts, usage.steps, slots) if drafts and has_logits else []
             began = time.perf_counter()
@@ -109,14 +116,7 @@ class Denoiser:
                 canvas.read(found, rows)
                 committed, gap = self._step(canvas, usage.steps, slots)
                 usage.steps += 1
-                took = time.perf_counter() - began
-                usage.lattice_seconds += took
-                step = DenoisingStep(
-                    usage.steps, committed, tuple(canvas.tokens.tolist()), gap, seconds, took
-                )
-                steps.append(step)
-                if listen is not None:
-                    listen(step, canvas)
+                add(committed, gap, seconds, began)
                 seconds = 0.0
                 if not canvas.open_slots() or number == len(guessed):
                     break
@@ -136,27 +136,28 @@ class Denoiser:
         proposal = self._proposal(canvas, number)
         marginals = canvas.marginals()
         chances = [
-            part.told.probabilities(one, found)
+            part.lattice.probabilities(one, found)
             for part, one, found in zip(canvas.parts, proposal, marginals, strict=True)
         ]
         where = canvas.open_slots()
-        asked: list[float] = []
+
+        def at(each: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+            return np.array([each[part][slot] for part, slot in where])
+
+        def entropy() -> npt.NDArray[np.float64]:
+            pairs = zip(canvas.parts, marginals, strict=True)
+            return at([part.lattice.entropies(found) for part, found in pairs])
 
         def gap() -> float:
             found = canvas.best(2)
-            asked.append(found[0][0] - found[1][0] if len(found) > 1 else float("inf"))
-            return asked[0]
-
-        def entropy() -> npt.NDArray[np.float64]:
-            all_of = [part.told.entropies(found) for part, found in zip(canvas.parts, marginals, strict=True)]
-            return np.array([all_of[part][slot] for part, slot in where])
+            return found[0][0] - found[1][0] if len(found) > 1 else math.inf
 
         view = SchedulerView(
             number,
             slots,
-            np.array([canvas.parts[part].at[0, slot] for part, slot in where]),
-            np.array([chances[part][slot] for part, slot in where]),
-            np.array([proposal[part][slot] == NULL for part, slot in where]),
+            at([part.at[0] for part in canvas.parts]),
+            at(chances),
+            at(proposal) == NULL,
             entropy,
             gap,
             self._chance(number, 1),
@@ -175,10 +176,8 @@ class Denoiser:
         for (part, slot), is_chosen in zip(where, chosen.tolist(), strict=True):
             if is_chosen:
                 token, chance = int(proposal[part][slot]), float(chances[part][slot])
-                canvas.commit(part, slot, token)
-                committed.append((int(canvas.parts[part].at[0, slot]), token, chance))
-        committed += [(at, token, 1.0) for at, token in canvas.commit_forced()]
-        return _committed(committed), asked[0] if asked else 0.0
+                committed.append((canvas.commit(part, slot, token), token, chance))
+        return _committed([*committed, *canvas.commit_forced()]), vars(view).get("gap", 0.0)
 
     def _lead(self, canvas: Canvas, number: int) -> list[tuple[int, int, float]]:
         """Fill the first masked slot by its own probabilities, among the tokens that leave a valid filling,
@@ -190,19 +189,20 @@ class Denoiser:
         committed: list[tuple[int, int, float]] = []
         for part, slot in canvas.open_slots():
             at = int(canvas.parts[part].at[0, slot])
-            told, null = canvas.parts[part].told.allowed_law(slot)
+            lattice = canvas.parts[part].lattice
+            told, null = lattice.allowed_law(slot)
             if committed and (max(null, told.max()) < sure or at // block != committed[0][0] // block):
                 break
             if self.temperature == 0.0:
                 token = NULL if null > told.max() else int(np.argmax(told))
             else:
-                law, empty = canvas.parts[part].lattice.allowed_law(slot)
+                law, empty = lattice.allowed_law(slot, canvas.scale)
                 sums = np.cumsum(law)
                 drawn = chance.random() * (float(sums[-1]) + empty)
                 token = int(np.searchsorted(sums, drawn, side="right")) if drawn < sums[-1] else NULL
             canvas.commit(part, slot, token)
             committed.append((at, token, null if token == NULL else float(told[token])))
-        return [*committed, *((at, token, 1.0) for at, token in canvas.commit_forced())]
+        return [*committed, *canvas.commit_forced()]
 
     def _proposal(self, canvas: Canvas, number: int) -> list[Tokens]:
         """Return one valid filling: the best, or with a temperature an exact draw."""
@@ -256,33 +256,12 @@ class Denoiser:
         usage.model_seconds += time.perf_counter() - began
         return [(np.asarray(one, np.float32), asked) for one, asked in zip(found, rows, strict=True)]
 
-    def _finish(
-        self,
-        canvas: Canvas,
-        steps: list[DenoisingStep],
-        usage: CanvasUsage,
-        listen: Callable[[DenoisingStep, Canvas], None] | None,
-    ) -> None:
-        """Commit all of the best filling, by the known logits."""
-        began = time.perf_counter()
-        committed = []
-        proposal = canvas.best()[0][1]
-        for part, slot in canvas.open_slots():
-            token = int(proposal[part][slot])
-            canvas.commit(part, slot, token)
-            committed.append((int(canvas.parts[part].at[0, slot]), token))
-        usage.steps += 1
-        took = time.perf_counter() - began
-        usage.lattice_seconds += took
-        told = tuple(Committed(*one, float("nan")) for one in _told(committed))
-        steps.append(DenoisingStep(usage.steps, told, tuple(canvas.tokens.tolist()), 0.0, 0.0, took))
-        if listen is not None:
-            listen(steps[-1], canvas)
+    def _rest(self, canvas: Canvas) -> tuple[Committed, ...]:
+        """Commit all of the best filling, by the known logits; return it, without probabilities (NaN)."""
+        filling = canvas.best()[0][1]
+        chosen = [(part, slot, int(filling[part][slot])) for part, slot in canvas.open_slots()]
+        return _committed([(canvas.commit(*one), one[2], math.nan) for one in chosen])
 
 
 def _committed(written: list[tuple[int, int, float]]) -> tuple[Committed, ...]:
     return tuple(Committed(at, None if token == NULL else token, p) for at, token, p in sorted(written))
-
-
-def _told(written: list[tuple[int, int]]) -> list[tuple[int, int | None]]:
-    return [(at, None if token == NULL else token) for at, token in sorted(written)]

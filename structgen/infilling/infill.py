@@ -37,8 +37,7 @@ from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.no_filling import NoFillingError
 from structgen.infilling.obstacles import refuse
 from structgen.infilling.results import Infilled, text_of
-from structgen.infilling.schedulers import named
-from structgen.infilling.schedulers.scheduler import Scheduler
+from structgen.infilling.schedulers import Scheduler, named
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
@@ -385,7 +384,6 @@ class _Asked:
         for part in found.canvas().parts:
             if not part.lattice.is_feasible:
                 found.refuse()
-            part.lattice.check_room()
         return found
 
     def _ended(

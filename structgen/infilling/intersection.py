@@ -79,10 +79,8 @@ def intersection(
             reached[outer[accepts]] = True
     accepting = np.zeros(count, np.bool_)
     accepting[:own] = whole.accepting
-    found, before, behind = marked_automaton(
-        whole.start, np.concatenate(rows), accepting, token_class, len(types) + 1
-    )
-    return found, Marks(dict(zip(marks.before, before, strict=True)), behind)
+    found, at = marked_automaton(whole.start, np.concatenate(rows), accepting, token_class, len(types) + 1)
+    return found, Marks(dict(zip(marks.before, at[:-1], strict=True)), at[-1])
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:

@@ -52,7 +52,7 @@ def marginals(samples: Draws[Any], field: str | Callable[[Any], Any], most: int 
         path = _parsed(field)
         found = [values_at(value, path) for value in samples.values]
     else:
-        found = [_names(field(value)) for value in samples.values]
+        found = [_named([field(value)]) for value in samples.values]
     places, weights = listed(found), samples.weights
     top = sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
     return shares(samples, top)
@@ -146,8 +146,11 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
 
 
 def values_at(value: Any, path: Path) -> dict[Any, Any]:
-    """Return the values of a draw at a path, by `_name`."""
-    return _names(_found(value, path))
+    """Return the values of a draw at a path, by `_name`: several for a path through lists."""
+    found = [value]
+    for step in path:
+        found = [inner for one in found for inner in _inner(one, step)]
+    return _named(found if PathStep.ITEM in path else found[:1] or [ABSENT])
 
 
 def _parsed(text: str) -> Path:
@@ -160,18 +163,6 @@ def _parsed(text: str) -> Path:
         path += [bare] if bare else []
         path += [PathStep.ITEM] * ((len(name) - len(bare)) // 2)
     return tuple(path)
-
-
-def _found(value: Any, path: Path) -> Any:
-    """Return the value at a path; ABSENT if there is none."""
-    found = [value]
-    for step in path:
-        found = [inner for one in found for inner in _inner(one, step)]
-    return _Several(found) if PathStep.ITEM in path else (found[0] if found else ABSENT)
-
-
-class _Several(list[Any]):
-    """The values of a draw at a path through lists."""
 
 
 def _inner(value: Any, step: str | PathStep) -> list[Any]:
@@ -187,10 +178,8 @@ def _inner(value: Any, step: str | PathStep) -> list[Any]:
     return [getattr(value, step)] if hasattr(value, step) else []
 
 
-def _names(found: Any) -> dict[Any, Any]:
-    if isinstance(found, _Several):
-        return {_name(one): _plain(one) for one in found}
-    return {_name(found): _plain(found)}
+def _named(found: list[Any]) -> dict[Any, Any]:
+    return {_name(one): _plain(one) for one in found}
 
 
 def _plain(value: Any) -> Any:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from structgen.errors import OptionError
 from structgen.sampling.run_limits import RunProgress
 
 Listener = Callable[[RunProgress], None]
-_WIDTH: Final = 10
-"""Columns of the bar."""
 
 
 @contextmanager
@@ -41,7 +38,7 @@ def _bar() -> Iterator[Listener]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     # Refreshed by hand, without a thread; a run reports a few times a second.
-    columns = (TextColumn("{task.description}"), BarColumn(_WIDTH), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(None), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
 

@@ -31,8 +31,6 @@ from structgen.system.html_pages import percent
 _MOST_VALUES: Final = 8
 _MOST_FIELDS: Final = 40
 _LENGTH: Final = "length of the text"
-NOTHING: Final = 0.0005
-"""A share of the mass that counts as none: it would be shown as 0.0 %."""
 _COVERED: Final = 0.8
 """The share of masking's law that must be known for a comparison."""
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.sampling.report import NOTHING, DrawsReport, ValueShare, ceiling_of
+from structgen.sampling.report import DrawsReport, ValueShare, ceiling_of
 from structgen.sampling.samples import Samples, between
 from structgen.system.html_pages import Column, counted, number, percent, rendered
 
@@ -21,12 +21,6 @@ _COLOURED: Final = 3
 """Texts that are shown token by token."""
 _RARE: Final = 0.001
 """Token positions that a smaller share of the texts reaches are not drawn."""
-_SMALL: Final = 0.05
-"""A divergence in nats that is called little."""
-_STEPS: Final = 20
-"""Columns of the plot of a checker's ceiling."""
-_TICKS: Final = 15
-"""About so many names stand below the columns of a plot."""
 
 _TEMPLATE: Final = """\
 <p class=faint>Made by {{ samples.method }}. {{ {
@@ -71,8 +65,8 @@ above counts how well shares are known.
 {% if not positions %}
 <p class=faint>The allowed mass at each token is not known {{ "of draws of another law" if samples.is_biased else
 "of this method" }}.</p>
-{% elif worst.removed.value < nothing %}
-<p>Nowhere: the grammar removes less than {{ "{:.2%}".format(nothing) }} of the model's mass at each token, so masking alone
+{% elif worst.removed.value < NOTHING %}
+<p>Nowhere: the grammar removes less than {{ "{:.2%}".format(NOTHING) }} of the model's mass at each token, so masking alone
 is close to the model's own distribution.</p>
 {% else %}
 <p>At each token, the share of the model's mass that may not follow, on average over the valid texts that come so far (grey:
@@ -80,7 +74,7 @@ how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.remov
 {% if found.divergence is not none %}
 Masking divides the rest back to 1 at every token and so distorts the distribution: its Kullback-Leibler divergence from the
 target, in nats, is {{ found.divergence.told(number) }}.
-{% if found.divergence.high < small %}
+{% if found.divergence.high < 0.05 %}
 That is little: masking alone is close to the model's own distribution here.
 {% else %}
 A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the model's own distribution than under masking.
@@ -286,7 +280,7 @@ def _removed(found: DrawsReport) -> dict[str, Any]:
     positions = [one for one in found.positions if one.reached >= _RARE]
     worst = max(positions, key=lambda one: one.removed.value * one.reached, default=None)
     most = min(1.0, max((1.05 * one.removed.high for one in positions), default=1.0)) or 1.0
-    step = max(1, round(len(positions) / _TICKS))
+    step = max(1, round(len(positions) / 15))
     columns = [
         Column(
             one.removed.value,
@@ -311,8 +305,6 @@ def _removed(found: DrawsReport) -> dict[str, Any]:
     return {
         "positions": positions,
         "worst": worst,
-        "nothing": NOTHING,
-        "small": _SMALL,
         "times": math.exp(min(found.divergence.value, 50)) if found.divergence is not None else None,
         "removed_most": most,
         "removed_columns": columns,
@@ -324,7 +316,7 @@ def _ceiling_columns(found: DrawsReport) -> list[Column]:
     """Return P(right | accepted) for each share of right texts; marked where the share lies."""
     if found.ceiling is None:
         return []
-    right, half = found.ceiling.right, 0.5 / _STEPS
+    right, steps = found.ceiling.right, 20
     return [
         Column(
             reached := ceiling_of(share, found.ceiling.false_accepts),
@@ -332,9 +324,11 @@ def _ceiling_columns(found: DrawsReport) -> list[Column]:
             f"{share:.0%}" if at % 5 == 0 else "",
             f"{share:.0%} right: {percent(reached)} of the accepted",
             beside=share,
-            is_marked=right is not None and right.low - half <= share <= right.high + half,
+            is_marked=right is not None
+            and right.low <= share + 0.5 / steps
+            and share - 0.5 / steps <= right.high,
         )
-        for at, share in enumerate(at / _STEPS for at in range(_STEPS + 1))
+        for at, share in enumerate(at / steps for at in range(steps + 1))
     ]
 
 

@@ -78,22 +78,18 @@ def lines_of(samples: Draws[Any], parts: Floats | None = None) -> Iterator[dict[
     """Yield the object of each draw, with its error parts if they are given."""
     weights = samples.weights
     for at, text in enumerate(samples.texts):
-        masses = samples.masses[at] if samples.masses else None
-        shares = {} if parts is None else {int(i): float(parts[i, at]) for i in np.flatnonzero(parts[:, at])}
-        said = asdict(
-            _Draw(
-                text,
-                samples.token_ids[at],
-                float(samples.logprobs[at]),
-                float(samples.log_weights[at]),
-                float(weights[at]),
-                shares,
-                None if masses is None else tuple(float(f"{mass:.9g}") for mass in masses),
-            )
-        )
-        left_out = {"masses"} if masses is None else set()
-        left_out |= {"error_parts"} if parts is None else set()
-        yield {name: value for name, value in said.items() if name not in left_out}
+        said: dict[str, Any] = {
+            "text": text,
+            "token_ids": list(samples.token_ids[at]),
+            "logprob": float(samples.logprobs[at]),
+            "log_weight": float(samples.log_weights[at]),
+            "weight": float(weights[at]),
+        }
+        if samples.masses and (masses := samples.masses[at]) is not None:
+            said["masses"] = [float(f"{mass:.9g}") for mass in masses]
+        if parts is not None:
+            said["error_parts"] = {str(i): float(parts[i, at]) for i in np.flatnonzero(parts[:, at])}
+        yield said
 
 
 def write_samples(samples: Draws[Any], path: Path) -> None:

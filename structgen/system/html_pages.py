@@ -42,7 +42,7 @@ code, .text, .row, td.token { font-family: ui-monospace, monospace; white-space:
 .card { background: var(--soft); border-radius: 10px; padding: .8rem 1rem; font-size: .85rem; }
 .card b { display: block; font-size: 1.5rem; } .card span, .card i { display: block; font-style: normal; }
 .field { border: 1px solid var(--line); border-radius: 10px; padding: .7rem .9rem; min-width: 0; }
-.field table { table-layout: fixed; } .field td { border: 0; } .field td:first-child { width: 30%; }
+.field table { table-layout: fixed; } .field td { border: 0; } .field > small { display: block; } .field td:first-child { width: 30%; }
 .field td.number { width: 10.5rem; } .cut { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
 td, th { text-align: left; padding: .15rem .5rem; border-bottom: 1px solid var(--line); }
@@ -81,9 +81,9 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 <div class=plot role=img aria-label="{{ label }}"><small class=title>{{ name }}</small>
 <div class=scale>{% for part in (1, 0.5, 0) %}<small class=axis>{{ "%.4g"|format(100 * most * part) }} %</small>{% endfor %}</div>
 <div class=chart>{% for one in columns %}<div title="{{ one.hint }}"{% if one.is_marked %} style="background:var(--soft)"{% endif %}>
-{%- if one.beside is not none %}<i style="left:0;width:100%;height:{{ one.beside|css }};background:var(--grey)"></i>{% endif %}
+{%- if one.beside is not none %}<i style="left:0;width:100%;height:{{ one.beside|css }};background:var(--grey);opacity:.4"></i>{% endif %}
 <i style="left:20%;width:60%;height:{{ (one.share / most)|css }};background:var(--{{ colour }})"></i>
-{%- if one.high > one.low %}<i style="left:45%;width:10%;bottom:{{ (one.low / most)|css -}}
+{%- if one.high > one.low %}<i style="left:50%;width:2px;bottom:{{ (one.low / most)|css -}}
 ;height:{{ ((one.high - one.low) / most)|css }};background:var(--ink)"></i>{% endif %}</div>{% endfor %}</div>
 <div class=ticks>{% for one in columns if one.tick %}
 <span style="left:{{ (one.at / columns|length)|css }}"><small class=axis>{{ one.tick }}</small></span>
@@ -91,6 +91,9 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 {% endmacro %}
 <h1>{{ title }}</h1>
 """
+
+NOTHING: Final = 0.0005
+"""A share that counts as none: it would be shown as 0.0 %."""
 
 
 class Column(NamedTuple):
@@ -130,6 +133,7 @@ def rendered(title: str, template: str, **values: Any) -> str:
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
+    environment.globals["NOTHING"] = NOTHING
     environment.filters |= {"css": _css, "percent": percent, "number": number, "counted": counted}
     return environment.from_string(f"{_HEAD}{template}</html>\n").render(title=title, **values)
 
@@ -143,9 +147,9 @@ def percent(share: float) -> str:
     """Return a share as a percentage."""
     if share <= 0 or share > 1 - 1e-12:
         return f"{share:.0%}"
-    if share < 0.0005:
+    if share < NOTHING:
         return "< 0.1%"
-    return f"{share:.1%}" if share < 0.9995 else "> 99.9%"
+    return f"{share:.1%}" if share < 1 - NOTHING else "> 99.9%"
 
 
 def number(value: float) -> str:

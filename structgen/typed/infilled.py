@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from structgen.infilling.infill import Length
     from structgen.infilling.masked_model import MaskedModel
     from structgen.infilling.results import Infilled
-    from structgen.infilling.schedulers.scheduler import Scheduler
+    from structgen.infilling.schedulers import Scheduler
     from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_MODELS: Final = 2

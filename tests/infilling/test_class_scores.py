@@ -11,6 +11,7 @@ import pytest
 
 from structgen.core.dfa import Dfa
 from structgen.infilling.lattice import OPEN, Lattice
+from structgen.infilling.lattice_loops import class_scores
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
 
 SIZES = (15_000, 3_000, 40, 12, 5, 1)
@@ -46,11 +47,11 @@ def logits(kind: str) -> npt.NDArray[np.float32]:
     return row
 
 
-def read(kind: str) -> tuple[Lattice, npt.NDArray[np.float64]]:
-    """Return a lattice of one slot at temperature 1 / 0.7 that has read a row, and the row as numpy's."""
-    lattice = Lattice(automaton(), [OPEN], scale=0.7)
-    lattice.set_logits(0, logits(kind))
-    return lattice, logits(kind).astype(np.float64) * 0.7
+def read(kind: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the scores of a row at temperature 1 / 0.7 in which every class is allowed, and the row as
+    numpy's."""
+    found = class_scores(automaton(), logits(kind), 0.7, np.ones(len(SIZES), np.bool_))
+    return found, logits(kind).astype(np.float64) * 0.7
 
 
 def tokens_of(column: int) -> npt.NDArray[np.int64]:
@@ -59,45 +60,52 @@ def tokens_of(column: int) -> npt.NDArray[np.int64]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_and_means_of_classes_are_those_of_their_tokens(kind: str) -> None:
-    lattice, row = read(kind)
-    assert automaton().wide_class >= 0
+    (scores, means, tops), row = read(kind)
     for column in range(len(SIZES)):
         values = row[tokens_of(column)]
         top = values.max()
+        assert tops[column] == pytest.approx(top)
         if top == -math.inf:
-            assert lattice._scores[0, column] == -math.inf
+            assert scores[column] == -math.inf
             continue
         shares = np.exp(values - top)
         mean = (shares * np.where(shares > 0.0, values, 0.0)).sum() / shares.sum()
-        assert lattice._scores[0, column] == pytest.approx(top + math.log(shares.sum()), abs=1e-10)
-        assert lattice._means[0, column] == pytest.approx(mean, abs=1e-9)
+        assert scores[column] == pytest.approx(top + math.log(shares.sum()), abs=1e-10)
+        assert means[column] == pytest.approx(mean, abs=1e-9)
+
+
+def only(column: int, kind: str) -> Lattice:
+    """Return a lattice whose first slot, which has read a row, may hold the tokens of one class alone."""
+    lattice = Lattice(automaton(), [OPEN, int(tokens_of(column)[0])])
+    lattice.set_logits(0, logits(kind))
+    return lattice
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("k", [2, 7])
 def test_the_best_tokens_of_each_class_come_by_value_then_by_id(kind: str, k: int) -> None:
-    lattice, row = read(kind)
-    lattice.best(k)
     for column in range(len(SIZES)):
-        tokens = tokens_of(column)
+        tokens, row = tokens_of(column), logits(kind)
         ordered = tokens[np.argsort(-row[tokens], kind="stable")][:k]
         wanted = [int(one) for one in ordered if row[one] > -math.inf]
-        found = [one for one in lattice._top_tokens[0, column].tolist() if one >= 0]
-        assert found == wanted
-        assert lattice._tops[0, column, : len(wanted)] == pytest.approx(row[wanted])
+        if wanted:
+            found = only(column, kind).best(k)
+            assert [int(filling[0]) for _, filling in found] == wanted
+            assert [value for value, _ in found] == pytest.approx(row[wanted].tolist())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_token_is_drawn_where_the_sum_of_shares_passes_the_number(kind: str) -> None:
-    lattice, row = read(kind)
+    _, row = read(kind)
     for column in range(3):
         tokens = tokens_of(column)
         shares = np.exp(row[tokens] - row[tokens].max()) if row[tokens].max() > -math.inf else None
         if shares is None:
             continue
         ahead = np.cumsum(shares) / shares.sum()
+        lattice = only(column, kind)
         for uniform in np.linspace(0.0, 1.0, 97, endpoint=False):
-            drawn = lattice._drawn_token(0, column, float(uniform))
+            drawn = int(lattice.sample(np.full((2, 3), uniform), 0.7)[0])
             at = int(np.searchsorted(tokens, drawn))
             assert tokens[at] == drawn and shares[at] > 0.0
             assert ahead[at] - shares[at] / shares.sum() - 1e-9 <= uniform <= ahead[at] + 1e-9
@@ -113,11 +121,14 @@ def test_a_logit_that_is_no_number_is_found_in_any_class(value: float, column: i
 
 
 def test_classes_that_a_slot_cannot_hold_are_not_scored() -> None:
-    lattice = Lattice(automaton(), [OPEN, int(tokens_of(2)[0])])
-    lattice.set_logits(0, logits("normal"))
-    allowed = lattice.class_mask(0)
-    assert allowed.sum() == 1
-    assert ((lattice._scores[0] > -math.inf) == allowed).all()
+    allowed = np.arange(len(SIZES)) % 2 == 0
+    scores, means, _ = class_scores(automaton(), logits("normal"), 1.0, allowed)
+    assert ((scores > -math.inf) == allowed).all() and ((means > -math.inf) == allowed).all()
+
+
+def test_a_slot_has_the_chances_of_what_it_may_hold() -> None:
+    lattice = only(2, "normal")
+    assert lattice.class_mask(0).tolist() == (np.arange(len(SIZES)) == 2).tolist()
     chances, _ = lattice.marginals()
     assert chances[0].sum() == pytest.approx(1.0)
     assert lattice.entropies(lattice.marginals())[0] >= 0.0

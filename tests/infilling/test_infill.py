@@ -16,10 +16,7 @@ from toy_models import Telling, Toy, byte_tokenizer
 import structgen as sg
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import DenoisingStep
-from structgen.infilling.schedulers import NAMES
-from structgen.infilling.schedulers.freedave import FreeDave
-from structgen.infilling.schedulers.low_confidence import LowConfidence
-from structgen.infilling.schedulers.scheduler import SchedulerView
+from structgen.infilling.schedulers import NAMES, FreeDave, LowConfidence, SchedulerView
 
 SCHEMA = {
     "type": "object",

@@ -11,7 +11,9 @@ from enumerated import Enumerated, random_automaton
 
 from structgen.core.dfa import Dfa
 from structgen.errors import StructgenError
+from structgen.infilling import lattice as lattices
 from structgen.infilling.lattice import NULL, OPEN, Lattice
+from structgen.infilling.lattice_loops import class_scores
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
 
 END, PAD = 5, 6
@@ -184,18 +186,25 @@ def test_any_subset_of_a_valid_assignment_leaves_a_valid_filling() -> None:
                 assert again.is_feasible
 
 
-def test_a_step_reduces_only_the_rows_that_are_new() -> None:
+def test_a_step_reduces_only_the_rows_that_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    reduced: list[float] = []
+
+    def counted(automaton: TokenAutomaton, row: np.ndarray, *more: object) -> np.ndarray:
+        reduced.append(float(row[0]))
+        return class_scores(automaton, row, *more)
+
+    monkeypatch.setattr(lattices, "class_scores", counted)
     lattice, _twin, _ = problem(next(seed for seed in range(40) if len(problem(seed)[1].weights) > 5))
-    assert lattice.slots_reduced == int(lattice.is_open.sum())
-    before = lattice.slots_reduced
     lattice.marginals()
     lattice.best(2)
-    lattice.set_logits(int(np.flatnonzero(lattice.is_open)[0]), np.zeros(WIDTH, np.float32))
+    assert len(reduced) == int(lattice.is_open.sum())
+    lattice.set_logits(int(np.flatnonzero(lattice.is_open)[0]), np.full(WIDTH, 0.25, np.float32))
     lattice.log_z()
-    assert lattice.slots_reduced == before + 1
-    for slot in np.flatnonzero(lattice.is_open).tolist():
-        lattice.set_logits(slot, lattice._rows[slot].copy())
-    assert lattice.slots_reduced == before + 1
+    assert reduced[-1] == 0.25 and len(reduced) == int(lattice.is_open.sum()) + 1
+    slot = int(np.flatnonzero(lattice.is_open)[-1])
+    lattice.commit(slot, int(lattice.best()[0][1][slot]))
+    lattice.marginals()
+    assert len(reduced) == int(lattice.is_open.sum()) + 2
 
 
 @pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "infinity")])

@@ -17,17 +17,20 @@ from enumerated import Enumerated, random_automaton
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
-from structgen.infilling.schedulers.block_order import Blocks
-from structgen.infilling.schedulers.confident_prefix import ConfidentPrefix
-from structgen.infilling.schedulers.entropy_bound import EntropyBound
-from structgen.infilling.schedulers.factor import Factor
-from structgen.infilling.schedulers.first_hitting import FirstHitting
-from structgen.infilling.schedulers.freedave import FreeDave
-from structgen.infilling.schedulers.left_to_right import LeftToRight
-from structgen.infilling.schedulers.low_confidence import LowConfidence
-from structgen.infilling.schedulers.prophet import Prophet
-from structgen.infilling.schedulers.scheduler import Scheduler, SchedulerView
-from structgen.infilling.schedulers.threshold import Threshold
+from structgen.infilling.schedulers import (
+    Blocks,
+    ConfidentPrefix,
+    EntropyBound,
+    Factor,
+    FirstHitting,
+    FreeDave,
+    LeftToRight,
+    LowConfidence,
+    Prophet,
+    Scheduler,
+    SchedulerView,
+    Threshold,
+)
 
 Filling = tuple[int, ...]
 Law = dict[Filling, float]

@@ -346,6 +346,13 @@ REFUSED: dict[str, Any] = {
 }
 
 
+def test_the_schema_of_an_attrs_class_has_its_fields_and_no_default() -> None:
+    found = read_type(Sky).schema["$defs"]["Star"]
+    assert (found["title"], found["required"], found["additionalProperties"]) == ("Star", ["name"], False)
+    assert list(found["properties"]) == ["name", "magnitude", "companions"]
+    assert all("default" not in one for one in found["properties"].values())
+
+
 @pytest.mark.parametrize("hint", REFUSED.values(), ids=REFUSED)
 def test_a_type_without_a_schema_is_refused(hint: Any) -> None:
     with pytest.raises(sg.UnsupportedError) as caught:

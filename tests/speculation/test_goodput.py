@@ -61,7 +61,7 @@ def test_a_pass_without_tokens_or_time_says_nothing() -> None:
 
 
 def rows_of(passes: list[tuple[int, float]], texts: int = 1) -> tuple[float, float]:
-    """Return the model's seconds of a pass and of a row, after passes of 1 ms without drafts and with."""
+    """Return the seconds of a pass and of a row, after passes of 1 ms without drafts and some with."""
     goodput = Goodput(texts)
     while not goodput.is_drafting:
         goodput.learn(False, texts, 1e-3, 0, 1e-3)

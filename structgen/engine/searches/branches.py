@@ -112,8 +112,8 @@ class Branch(Cursor):
                 least = compiled.cost(self.state)
                 budget = budget if budget - least > early else least
             compiled.fill_within(self.state, mask, 0, budget)
-        found: npt.NDArray[np.int32] = mask.array[0].copy()
-        return found
+        words: npt.NDArray[np.int32] = mask.array[0].copy()
+        return words
 
     @cached_property
     def allowed(self) -> Ids:
