@@ -144,6 +144,13 @@ def test_a_product_of_models_has_the_product_of_their_laws(task, power):
     assert (expert.model_rows > 0) == (power != 0)
 
 
+def test_an_expert_weighs_a_text_of_thousands_of_tokens():
+    size = TOKENIZER.vocab_size
+    expert = sg.Expert(lambda ids: np.zeros(size), list(PROMPT), tokenizer=TOKENIZER, name="flat")
+    weight = expert.weigh(Written((0,) * 2000, b""))
+    assert weight == pytest.approx(-2001 * math.log(size) + math.log(len(TOKENIZER.eos_token_ids)))
+
+
 def test_an_expert_of_another_tokenizer_is_refused():
     letters = sg.Tokenizer.from_bytes([b"a", b"b", b"<end>"], eos_token_id=2)
     expert = sg.Expert(lambda ids: np.zeros(3), [0], tokenizer=letters, name="other")

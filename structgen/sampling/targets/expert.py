@@ -71,14 +71,19 @@ class Expert:
         return self
 
     def _law(self, tokens: tuple[int, ...]) -> tuple[float, float]:
-        known = self._laws.get(tokens)
-        if known is None:
-            before = 0.0 if not tokens else self._law(tokens[:-1])[0] + self._row(tokens[:-1])[tokens[-1]]
-            row = self._row(tokens)
-            if len(self._laws) >= _MOST_KEPT:
-                self._laws.clear()
-            known = self._laws[tokens] = before, float(np.logaddexp.reduce(row[self._ends]))
-        return known
+        end = len(tokens)
+        while end and tokens[:end] not in self._laws:
+            end -= 1
+        while tokens not in self._laws:
+            prefix = tokens[:end]
+            if prefix not in self._laws:
+                above = prefix[:-1]
+                before = self._laws[above][0] + self._row(above)[prefix[-1]] if prefix else 0.0
+                if len(self._laws) >= _MOST_KEPT:
+                    self._laws.clear()
+                self._laws[prefix] = before, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
+            end += 1
+        return self._laws[tokens]
 
     def _row(self, tokens: tuple[int, ...]) -> np.ndarray:
         found = self._next.get(tokens)
