@@ -66,7 +66,7 @@ def modes(workload: str, draft_model: str = "") -> list[Mode]:
             ),
             Mode("earlier answers alone", lambda _, known: Speculation([], history=known, tenant=_TENANT)),
         ],
-        TWENTY: [chain, Mode("suffix index", lambda *_: Speculation(["suffix"])), lookup],
+        TWENTY: [chain, Mode("n-grams", lambda *_: Speculation(["suffix"])), lookup],
         HELD_OUT: [chain, forced, lookup],
     }[workload]
     drafted = [Mode("draft model", lambda *_: Speculation(draft_model=draft_model))] if draft_model else []

@@ -27,7 +27,7 @@ from threading import Thread
 
 JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
 AUTOMATA, SHARED, REST = "patterns and numbers", "all grammars", "other grammars"
-ENGINE, GUESSES, INFILLING = "the engine", "guessed tokens", "infilling"
+ENGINE, INFILLING = "the engine", "infilling"
 GROUPS: dict[str, dict[str, float]] = {
     JSON: {
         "structgen.json_machine.masks.state_walk": 7.0,
@@ -58,7 +58,6 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.engine.forward_pass.paged_attention": 0.2,
         "structgen.engine.drawing": 4.5,
     },
-    GUESSES: {"structgen.speculation.drafts.flat_trees": 1.5},
     INFILLING: {"structgen.infilling.lattice_loops": 6.0},
     SHARED: {
         "structgen.machine_core.draft_nodes": 0.2,

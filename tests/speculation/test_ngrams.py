@@ -82,3 +82,12 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert size < 200 * 1500
     one.observe([7, 8, 9, 7, 8], 0)
     assert 9 in [path[0] for path in paths(one.propose(view(None), 8))]
+
+
+def test_of_a_long_text_of_the_callers_the_beginning_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ngrams, "MOST_TOKENS", 9)
+    text = b"one two three four five six seven eight nine ten eleven twelve"
+    tokens = facts().tokenizer.encode(text)
+    one = ngrams.callers_text()
+    one.begin(Facts((), facts().tokenizer, text=text))
+    assert one.propose(view(None), 99).accepted(tokens) == 8

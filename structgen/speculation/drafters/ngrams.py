@@ -115,11 +115,12 @@ class KnownTexts:
 
 
 def callers_text() -> KnownTexts:
-    """Return the drafter of the caller's text, which the answer is an edited version of."""
+    """Return the drafter of the caller's text, which the answer is an edited version of. Of a long text the
+    first `MOST_TOKENS` are known."""
 
     def known(facts: Facts) -> NGrams:
         texts = NGrams()
-        texts.add([START, *facts.tokenizer.encode(facts.text)])
+        texts.add([START, *facts.tokenizer.encode(facts.text)[: MOST_TOKENS - 1]])
         return texts
 
     return KnownTexts("text", known)
