@@ -338,8 +338,7 @@ class Lattice:
     def class_mask(self, slot: int) -> Bools:
         """Return which token classes a masked slot may hold: bool [classes]."""
         found = self._class_masks(self._labels([slot] if self._column[slot] == OPEN else []))
-        mask: Bools = found.any(axis=0)
-        return mask
+        return np.asarray(found.any(axis=0))
 
     def null_allowed(self, slot: int) -> bool:
         """Return whether a masked slot may stay empty."""
@@ -456,17 +455,16 @@ class Lattice:
         chances, nulls = np.zeros((len(self), a.classes)), np.zeros(len(self))
         labels = np.zeros_like(w.labels)
         order, runs = a.edges_by_label
-        here = np.zeros(2 * a.states + 1)
+        here: npt.NDArray[Any] = np.zeros(2 * a.states + 1)
         here[self._jumps[0][a.start]] = 1.0
+        before = np.where(w.ahead == -math.inf, 0.0, w.ahead)  # no path is at these nodes
         together = max(1, _TOGETHER // len(order))
         for first in range(0, len(labels), together):
             rows = slice(first, min(first + together, len(labels)))
             jumps = np.array([self._jumps[slot + 1][a.target] for slot in self.open_slots[rows].tolist()])
             # The probability of each edge, given that a path is at its source; then with that.
-            before = w.ahead[rows][:, a.source]
-            before[before == -math.inf] = 0.0  # no path is at these nodes
             after = np.take_along_axis(w.ahead[1:][rows], jumps, axis=1)
-            shares = np.exp(w.labels[rows][:, a.label] + after - before)
+            shares = np.exp(w.labels[rows][:, a.label] + after - before[rows][:, a.source])
             for share, jump in zip(shares, jumps, strict=True):
                 share *= here[a.source]
                 here = np.bincount(jump + 1, share, len(here) + 1)[1:]  # without those at the node -1

@@ -357,8 +357,11 @@ def named(scheduler: str | Scheduler, *, tokens_per_step: int | None = None) -> 
     """
     cure = f"Choose one of {', '.join(NAMES)}."
     if not isinstance(scheduler, str | Scheduler):
-        what = f"A scheduler is a name or an object with choose(view), not a {type(scheduler).__name__}."
-        raise OptionError(what, where="scheduler", cure=cure)
+        raise OptionError(
+            f"A scheduler is a name or an object with choose(view), not a {type(scheduler).__name__}.",
+            where="scheduler",
+            cure=cure,
+        )
     if isinstance(scheduler, str) and scheduler not in _BY_NAME:
         raise OptionError(f"There is no scheduler {scheduler!r}.", where="scheduler", cure=cure)
     if tokens_per_step is not None and scheduler not in _WITH_RATE:

@@ -197,7 +197,7 @@ def _indexed(
         class_start,
         order,
         sources[by_source],
-        targets[by_source],
+        targets[by_source].astype(np.int64),
         labels[by_source],
         np.cumsum([0, *map(len, members)]).astype(np.int32),
         np.concatenate(members) if members else np.empty(0, np.int32),
