@@ -2,7 +2,7 @@
 
 There are two implementations: compiled code for logits in a CPU's memory (`drawing`), and `structgen_kernels`
 for other logits, with Triton kernels on a GPU and torch operations elsewhere. Both draw as
-`structgen_kernels.reference` defines it (docs/kernels.md, "The draw"); tests compare them.
+`structgen_kernels.reference` defines it (docs/inside/kernels.md, "The draw"); tests compare them.
 """
 
 from __future__ import annotations

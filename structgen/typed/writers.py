@@ -77,7 +77,7 @@ class Writer(Protocol):
 def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
     """Return which documents a model is asked for inside an object: all where `wrap` is True, and those of
     the embedded models, which were trained on objects, and of servers, whose protocol takes nothing else. A
-    chat model gives better numbers, lists and texts as the value of a key (docs/results.md)."""
+    chat model gives better numbers, lists and texts as the value of a key (docs/inside/results.md)."""
     if wrap is not None:
         return "always" if wrap else "never"
     name = str(model if isinstance(model, str | Path) else getattr(model, "name", ""))

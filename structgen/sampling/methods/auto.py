@@ -23,7 +23,7 @@ from structgen.sampling.walk import Attempt, Finish, Walker
 
 FEW_TEXTS: Final = 64
 """A budget that pays for fewer texts is spent on walks. With 50 texts masking has a lower error than beams on
-two tasks of five, with 100 on none (docs/results.md)."""
+two tasks of five, with 100 on none (docs/inside/results.md)."""
 SHARE: Final = 0.95
 """The effective size of tempered draws, as a share of their number. With 0.7 and 0.85 the error on "enum" at
 300 rows was above masking's, by 0.042 and 0.015."""
