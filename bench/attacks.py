@@ -88,7 +88,7 @@ class _Attack:
         try:
             grammar = sg.json_schema(self.schema, strict=None, **self.subject.options)
             compiled = sg.compile(grammar, self.vocabulary.tokenizer, store=False)
-        except sg.UnsatisfiableSchema as error:
+        except sg.errors.UnsatisfiableSchema as error:
             # No document may be valid, then.
             outcome.verdict = type(error).__name__
         except sg.StructgenError as error:
@@ -113,7 +113,7 @@ class _Attack:
         try:
             text = walker.walk(kind, tokens)
         except Stuck as error:
-            label = "limit" if isinstance(error.__cause__, sg.LimitError) else DEAD_END
+            label = "limit" if isinstance(error.__cause__, sg.errors.LimitError) else DEAD_END
             self._fault(kind, f"{label}: {error}", error.text)
         except Exception:
             self._crashed(kind, bytes(walker.text))
@@ -137,7 +137,7 @@ class _Attack:
         self.outcome.walks[DOCUMENT] = self.outcome.walks.get(DOCUMENT, 0) + 1
         try:
             taken = compiled is not None and self._taken(compiled, text)
-        except sg.LimitError as error:
+        except sg.errors.LimitError as error:
             self._fault(DOCUMENT, f"limit: {error}", text)
         except Exception:
             self._crashed(DOCUMENT, text)

@@ -94,7 +94,7 @@ def _named(engine: sg.Engine, grammar: sg.Grammar) -> int:
     """Return the number that the error for a budget of one token names; 1 where one suffices."""
     try:
         engine.submit(sg.Request("?", grammar, max_tokens=1))[0].cancel()
-    except sg.BudgetError as error:
+    except sg.errors.BudgetError as error:
         assert error.minimum is not None
         return error.minimum
     return 1
@@ -116,7 +116,7 @@ def _examined(
     compiled = engine.compiled(grammar)
     try:
         true = least_tokens(compiled, least, options.states, options.seconds)
-    except sg.LimitError:
+    except sg.errors.LimitError:
         true = None
     if true is None:
         yield {"kind": "least", "why": "least not found: the search was too long"}

@@ -130,12 +130,12 @@ def measure(case: Hostile, tokenizer: sg.Tokenizer) -> dict[str, Any]:
         compiled = sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer, store=False)
         compiled_at = time.process_time()
         sg.Matcher(compiled).fill_mask(mask)
-    except sg.LimitError as error:
+    except sg.errors.LimitError as error:
         return {"verdict": f"refused: {error.limit}", "compile_s": time.process_time() - begin}
     masked_at = time.process_time()
     try:
         walk_s, slowest, tokens = walk(compiled, tokenizer, texts, random.Random(case.name))
-    except sg.LimitError as error:
+    except sg.errors.LimitError as error:
         return {"verdict": f"limit met in a walk: {error.limit}", "walk_s": time.process_time() - masked_at}
     return {
         "verdict": "compiled",
@@ -234,7 +234,7 @@ def at_hand(spec: str) -> str:
     """Return a tokenizer's name, or that of the small one where it cannot be had."""
     try:
         return ready(spec)
-    except sg.TokenizerError as error:
+    except sg.errors.TokenizerError as error:
         print(f"{spec}: {error.what} The small vocabulary stands for it.", file=sys.stderr)
         return "small"
 

@@ -31,7 +31,7 @@ import numpy.typing as npt
 import records
 
 import structgen as sg
-from structgen.sampling.methods import METHODS
+from structgen.samplers.methods import METHODS
 
 LETTERS: Final = "abcdefghijklmnopqrst"
 OURS: Final = "abcdefghijklmnop"

@@ -31,7 +31,7 @@ FIGURES = ("files", "bytes", "tokens", "masks", "taken", "not taken", "not UTF-8
 
 
 def replay(
-    compiled: sg.CompiledGrammar, tokens: list[int], mask: sg.TokenMask, every: int, counts: Counter[str]
+    compiled: sg.CompiledGrammar, tokens: list[int], mask: sg.core.TokenMask, every: int, counts: Counter[str]
 ) -> bool:
     """Return whether a text is taken, with a mask before every so many tokens. Raises LimitError."""
     matcher, row = sg.Matcher(compiled), mask.array[0]
@@ -44,7 +44,7 @@ def replay(
                 return False
         try:
             matcher.advance(token)
-        except sg.TokenError:
+        except sg.errors.TokenError:
             return False
     return matcher.is_complete
 
@@ -68,7 +68,7 @@ def attempt(one: Case, paths: list[Path], tokenizer: sg.Tokenizer, every: int) -
         counts["bytes"] += len(data)
         try:
             got = replay(compiled, tokenizer.encode(data), mask, every, counts)
-        except sg.LimitError as error:
+        except sg.errors.LimitError as error:
             counts["limit met"] += 1
             print(f"{one.name}: {path}: {error}", flush=True)
             continue

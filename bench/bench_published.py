@@ -545,15 +545,15 @@ def strategies(where: Setting) -> Rows:
     ways: dict[str, Any] = {
         "defaults (choices compared as whole values)": lambda task: {},
         "greedy": way(lambda task: ()),
-        "guidance 1.5": way(lambda task: sg.Guidance("", 1.5)),
-        "contrast 0.5": way(lambda task: sg.Contrast("", 0.5)),
-        "momentum 0.2": way(lambda task: sg.Momentum()),
-        "pause 0.3": way(lambda task: sg.PauseAndRerank(0.3)),
-        "plan 8": way(lambda task: sg.Plan(reward=reward(task), rollouts=8)),
-        "superposed": way(lambda task: sg.Superposed()),
+        "guidance 1.5": way(lambda task: sg.strategies.Guidance("", 1.5)),
+        "contrast 0.5": way(lambda task: sg.strategies.Contrast("", 0.5)),
+        "momentum 0.2": way(lambda task: sg.strategies.Momentum()),
+        "pause 0.3": way(lambda task: sg.strategies.PauseAndRerank(0.3)),
+        "plan 8": way(lambda task: sg.strategies.PlanningSearch(reward=reward(task), rollouts=8)),
+        "superposed": way(lambda task: sg.strategies.SuperposedDecoding()),
         "temperature 1": way(lambda task: (), temperature=1.0, seed=1),
-        "mirostat 1": way(lambda task: sg.Mirostat(1.0), temperature=1.0, seed=1),
-        "cautious 4": way(lambda task: sg.Cautious(4), temperature=1.0, seed=1),
+        "mirostat 1": way(lambda task: sg.strategies.Mirostat(1.0), temperature=1.0, seed=1),
+        "cautious 4": way(lambda task: sg.strategies.Cautious(4), temperature=1.0, seed=1),
         "voted 5": 5,
     }
     plain = "greedy"
@@ -685,7 +685,7 @@ def asked_for(
             )
             handles.append((name, schema, *where.engine.submit(request)))
         except sg.StructgenError as error:
-            tally["no budget" if isinstance(error, sg.BudgetError) else "refused"] += 1
+            tally["no budget" if isinstance(error, sg.errors.BudgetError) else "refused"] += 1
             note(where, way, name, f"{type(error).__name__}: {error}", "")
     where.engine.drive([one[2] for one in handles])
     tally["schemas"] += len(cases)

@@ -39,7 +39,7 @@ import records
 import sampler_tasks
 
 import structgen as sg
-from structgen.sampling.methods import METHODS
+from structgen.samplers.methods import METHODS
 
 TITLES: Final = {
     "masked": "masking",

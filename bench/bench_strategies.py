@@ -108,63 +108,78 @@ How: TypeAlias = Sampling | Voted | Callable[[dict[str, Any]], Sampling] | parti
 WAYS: dict[str, tuple[str, How]] = {
     "greedy": ("greedy", Sampling(temperature=0.0)),
     **{
-        f"guidance {scale:g}": ("greedy", Sampling(temperature=0.0, strategy=sg.Guidance("", scale)))
+        f"guidance {scale:g}": (
+            "greedy",
+            Sampling(temperature=0.0, strategy=sg.strategies.Guidance("", scale)),
+        )
         for scale in (0.5, 1.5, 2.0, 3.0)
     },
     **{
-        f"contrast {weight:g}": ("greedy", Sampling(temperature=0.0, strategy=sg.Contrast("", weight)))
+        f"contrast {weight:g}": (
+            "greedy",
+            Sampling(temperature=0.0, strategy=sg.strategies.Contrast("", weight)),
+        )
         for weight in (0.25, 0.5, 1.0)
     },
     **{
         f"contrastive {weight:g}": (
             "greedy",
-            Sampling(temperature=0.0, strategy=sg.ContrastiveDecoding(SMALL, weight)),
+            Sampling(temperature=0.0, strategy=sg.strategies.ContrastiveDecoding(SMALL, weight)),
         )
         for weight in (0.25, 0.5, 1.0)
     },
     **{
         f"proxy {weight:g}": (
             "greedy",
-            Sampling(temperature=0.0, strategy=sg.ProxyTuning(LARGE, SMALL, weight)),
+            Sampling(temperature=0.0, strategy=sg.strategies.ProxyTuning(LARGE, SMALL, weight)),
         )
         for weight in (0.25, 1.0)
     },
-    "momentum 0.2": ("greedy", Sampling(temperature=0.0, strategy=sg.Momentum())),
+    "momentum 0.2": ("greedy", Sampling(temperature=0.0, strategy=sg.strategies.Momentum())),
     **{
-        f"pause {tau:g}": ("greedy", Sampling(temperature=0.0, strategy=sg.PauseAndRerank(tau)))
+        f"pause {tau:g}": ("greedy", Sampling(temperature=0.0, strategy=sg.strategies.PauseAndRerank(tau)))
         for tau in (0.05, 0.3, 1.0)
     },
-    **{f"plan {rollouts}": ("greedy", rewarded(sg.Plan, rollouts=rollouts)) for rollouts in (8, 32)},
-    "valued 0.2": ("greedy", rewarded(sg.Valued, k=3)),
+    **{
+        f"plan {rollouts}": ("greedy", rewarded(sg.strategies.PlanningSearch, rollouts=rollouts))
+        for rollouts in (8, 32)
+    },
+    "valued 0.2": ("greedy", rewarded(sg.strategies.ValueGuided, k=3)),
     **{
         f"superposed {heat:g}": (
             "greedy",
-            Sampling(temperature=0.0, strategy=sg.Superposed(temperature=heat)),
+            Sampling(temperature=0.0, strategy=sg.strategies.SuperposedDecoding(temperature=heat)),
         )
         for heat in (0.06, 1.0)
     },
     **{
         f"superposed 0.06, n-grams {a:g}": (
             "greedy",
-            Sampling(temperature=0.0, strategy=sg.Superposed(texts=TRAINING, a=a)),
+            Sampling(temperature=0.0, strategy=sg.strategies.SuperposedDecoding(texts=TRAINING, a=a)),
         )
         for a in (0.02, 0.54)
     },
     **{
-        f"switched {tau:g}": ("greedy", partial(sg.Switched, SMALL, LARGE, tau=tau, window=2, least=1))
+        f"switched {tau:g}": (
+            "greedy",
+            partial(sg.strategies.SwitchedModels, SMALL, LARGE, tau=tau, window=2, least_tokens=1),
+        )
         for tau in (-1.0, 0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
     },
-    "fused 0.2": ("greedy", partial(sg.Fused, LARGE, SMALL)),
-    "fused 0.2 released": ("greedy", partial(sg.Fused, LARGE, SMALL, approximate=True)),
+    "fused 0.2": ("greedy", partial(sg.strategies.FusedModels, LARGE, SMALL)),
+    "fused 0.2 released": ("greedy", partial(sg.strategies.FusedModels, LARGE, SMALL, approximate=True)),
     "temperature 1": ("temperature 1", Sampling(seed=1)),
     **{
-        f"cautious {trials}": ("temperature 1", Sampling(seed=1, strategy=sg.Cautious(trials)))
+        f"cautious {trials}": ("temperature 1", Sampling(seed=1, strategy=sg.strategies.Cautious(trials)))
         for trials in (3, 10)
     },
     "voted 10": ("temperature 1", Voted(Sampling(seed=1), 10)),
-    "cautious 10, voted 10": ("temperature 1", Voted(Sampling(seed=1, strategy=sg.Cautious(10)), 10)),
+    "cautious 10, voted 10": (
+        "temperature 1",
+        Voted(Sampling(seed=1, strategy=sg.strategies.Cautious(10)), 10),
+    ),
     **{
-        f"mirostat {tau:g}": ("temperature 1", Sampling(seed=1, strategy=sg.Mirostat(tau)))
+        f"mirostat {tau:g}": ("temperature 1", Sampling(seed=1, strategy=sg.strategies.Mirostat(tau)))
         for tau in (0.1, 1.0, 3.0)
     },
 }
@@ -202,7 +217,7 @@ def measured(
     engine: Engine, examples: list[dict[str, Any]], how: Any
 ) -> tuple[list[Result], np.ndarray, float]:
     """Return the results, right and asked fields for each sentence, and processor seconds."""
-    if isinstance(how, sg.Switched | sg.Fused):
+    if isinstance(how, sg.strategies.SwitchedModels | sg.strategies.FusedModels):
         engine, how = Engine(how), Sampling(temperature=0.0)
     voted = how if isinstance(how, Voted) else Voted(how, 1)
     how = voted.how
@@ -221,7 +236,7 @@ def measured(
 
 def further_rows(how: Any, results: list[Result]) -> int:
     """Return the rows besides the texts' own: of searches, mixtures, or the second model of a fused one."""
-    if isinstance(how, sg.Fused):
+    if isinstance(how, sg.strategies.FusedModels):
         return how.rows
     return sum(max(one.usage.strategy_rows, one.usage.strategy_calls) for one in results)
 
@@ -308,7 +323,7 @@ def main() -> None:
                 f"calls {row[8]} and {row[9]}, rows {row[10]}  {taken:7.1f} s  errors {row[12]}",
                 flush=True,
             )
-            if isinstance(how, sg.Switched):
+            if isinstance(how, sg.strategies.SwitchedModels):
                 print(f"{'':13} {'':16} large {how.counts[1] / sum(how.counts):.3f} of the rows", flush=True)
                 share_of_large = f"share of rows of the large model, {way}"
                 rows.append((name, share_of_large, count, "", how.counts[1] / sum(how.counts), *[""] * 8))

@@ -61,7 +61,7 @@ def ours(count: int) -> Callable[[Any], str]:
             try:
                 sg.run(engine, "Ada took 3 lamps.", hint, sampling=how, max_tokens=TOKENS, attempts=1)
                 counts["valid"] += 1
-            except sg.GenerationError as error:
+            except sg.errors.GenerationError as error:
                 counts["wrong"] += 1
                 example = example or error.text
         return said(counts, example)

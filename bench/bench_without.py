@@ -110,7 +110,7 @@ class Way:
         self.texts += 1
         try:
             self.refused_texts += not self.replay(cold, tokens, "cold")
-        except sg.LimitError:
+        except sg.errors.LimitError:
             self.refused_texts += 1
         if self.most is not None:
             return

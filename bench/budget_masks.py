@@ -108,7 +108,7 @@ class BudgetMasks:
             since = time.thread_time_ns()
             try:
                 token = self._choice(matcher, left)
-            except sg.BudgetError:
+            except sg.errors.BudgetError:
                 return False
             self.slowest = max(self.slowest, time.thread_time_ns() - since)
             if token in self._tokenizer.eos_token_ids:

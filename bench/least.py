@@ -19,7 +19,7 @@ def least_tokens(compiled: sg.CompiledGrammar, most: int, states: int, seconds: 
     for count in range(most):
         if any(compiled.accepts_end(state) for state in level):
             return count
-        ahead: list[sg.State] = []
+        ahead: list[sg.core.State] = []
         for state in level:
             if time.monotonic() > until:
                 return None

@@ -178,14 +178,14 @@ class Subject:
         except TimeUpError:
             self._late += 1
             self._begin()
-        except sg.LimitError as error:
+        except sg.errors.LimitError as error:
             # Automata that other questions made fill the same room.
             self._begin()
             why = str(error)
         try:
             with at_most(self.seconds):
                 return self._undecided(finding, without, plain, why)
-        except (TimeUpError, sg.LimitError, ValueError):
+        except (TimeUpError, sg.errors.LimitError, ValueError):
             return Verdict(finding.pointer, finding.keyword, UNKNOWN, why)
 
     def _told(self, finding: Finding, without: Any, plain: Any) -> Verdict:
@@ -197,7 +197,7 @@ class Subject:
         )
         try:
             witness = self._witness(without)
-        except sg.SchemaError as error:
+        except sg.errors.SchemaError as error:
             # A schema that only this keyword kept from being wrong: a place that others refer to.
             return found(NEEDED, error.what)
         if witness is not None:
@@ -271,7 +271,7 @@ class Subject:
         """Return a grammar compiled, None where it has no document."""
         try:
             return sg.compile(grammar, self.tokenizer)
-        except sg.UnsatisfiableSchema:
+        except sg.errors.UnsatisfiableSchema:
             return None
 
     def _of_place(self, schema: Any, pointer: str) -> sg.CompiledGrammar | None:

@@ -90,7 +90,9 @@ class NearEnds:
             matcher.advance(token)
             text, left = text + piece, left - 1
 
-    def _judge(self, compiled: sg.CompiledGrammar, state: sg.State, allowed: set[int], left: int) -> None:
+    def _judge(
+        self, compiled: sg.CompiledGrammar, state: sg.core.State, allowed: set[int], left: int
+    ) -> None:
         plain = [token for token in compiled.allowed(state) if self._tokenizer.token_bytes[token]]
         denied = [token for token in plain if token not in allowed]
         for token in (*self._chance.sample(plain, min(len(plain), 6)), *denied[:6]):
@@ -98,7 +100,7 @@ class NearEnds:
             self.counts["tokens judged"] += 1
             assert (need < left) == (token in allowed), f"token {token} with {left} left needs {need}"
 
-    def _need(self, compiled: sg.CompiledGrammar, state: sg.State, token: int) -> int:
+    def _need(self, compiled: sg.CompiledGrammar, state: sg.core.State, token: int) -> int:
         after = compiled.step(state, token)
         assert after is not None, "a token of the mask"
         return -1 if after.is_finished else compiled.tokens_to_finish(after)

@@ -72,7 +72,7 @@ def spelled(value: Any, spelling: str) -> bytes:
 def grammar_of(schema: str, spelling: str) -> sg.Grammar:
     """Return the grammar of a schema's text for a spelling, without warnings of misspelt keywords."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", sg.SchemaWarning)
+        warnings.simplefilter("ignore", sg.errors.SchemaWarning)
         return sg.json_schema(schema, whitespace=_WHITE[spelling])
 
 

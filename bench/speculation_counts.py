@@ -34,7 +34,7 @@ from structgen.speculation.drafters.answer_history import AnswerHistory
 from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
-from structgen.speculation.drafts.drafter import Drafter, Facts, View
+from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
 from structgen.speculation.planning.draft_replay import replay
 from structgen.speculation.planning.drafting import Drafting
 
@@ -64,11 +64,11 @@ class Chain:
         self._drafters = drafters
         self._drafting: Drafting | None = None
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         """Begin the drafters."""
         self._drafting = Drafting(self._drafters, facts, chain=True)
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         """Return the chain."""
         return NO_DRAFT if self._drafting is None else self._drafting.candidates(view, most)
 
@@ -88,14 +88,14 @@ class PromptLookup:
 
     name = "prompt lookup"
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         """Take the prompt."""
         self._text = list(facts.prompt)
         self._first: dict[tuple[int, ...], int] = {}
         """Behind each run of at most three tokens, the place where it stood first."""
         self._seen = 0
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         """Return what followed."""
         text = self._text
         for end in range(self._seen + 1, len(text)):
@@ -162,7 +162,7 @@ class Count:
 
 def facts_of(
     answer: Answer, workload: str, spelling: str, tokenizer: sg.Tokenizer
-) -> tuple[Facts, list[int], list[int]]:
+) -> tuple[RequestFacts, list[int], list[int]]:
     """Return what is known of a request, the tokens of its answer, and those of the earlier answer."""
     end = tokenizer.eos_token_ids[0]
     before = answers.spelled(answer.value, spelling)
@@ -172,7 +172,7 @@ def facts_of(
     else:
         prompt, written = answers.prompt_of(answer), before
     earlier = answers.spelled(answer.earlier, spelling)
-    facts = Facts(
+    facts = RequestFacts(
         tokenizer.encode(prompt.encode()),
         tokenizer,
         text=before if workload == CHANGED else b"",

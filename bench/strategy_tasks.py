@@ -69,7 +69,7 @@ def planned_and_drawn(tasks: int, rollouts: int) -> tuple[int, int, float, float
         atoms = [numbers.choice("xy1") for _ in range(numbers.randint(1, 4))]
         passes = Passes("".join(atoms[:1] + [numbers.choice("+-*") + atom for atom in atoms[1:]]))
         engine = Engine(RandomLaw(number), TOKENS)
-        strategy = sg.Plan(reward=passes, k=6, rollouts=rollouts)
+        strategy = sg.strategies.PlanningSearch(reward=passes, k=6, rollouts=rollouts)
         (one,) = engine.generate(Request([0], PROGRAM, max_tokens=8, strategy=strategy))
         planned += passes(one.text) == 1.0
         left, is_solved, seed = one.usage.strategy_rows, False, 0

@@ -104,7 +104,7 @@ def judge(
     try:
         grammar = unwarned_schema(write(schema), resources=remotes, **options_of(file, schema))
         compiled = sg.compile(grammar, tokenizer, store=False)
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         pass
     except sg.StructgenError as error:
         failure = REFUSED, f"{reason_of(error)}: {error}"

@@ -91,7 +91,7 @@ def measure(case: Case, tokenizer: sg.Tokenizer, times: dict[str, list[int]]) ->
         taken = True
         try:
             tokens = tokenizer.encode(instance.text)
-        except sg.TokenizerError:
+        except sg.errors.TokenizerError:
             continue  # it has a byte that no token has
         for token in tokens:
             begin = clock()

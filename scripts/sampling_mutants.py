@@ -1,8 +1,8 @@
-"""Faults of samplers, seeded one at a time into a copy of structgen/sampling: each must turn a test red.
+"""Faults of samplers, seeded one at a time into a copy of structgen/samplers: each must turn a test red.
 
     python scripts/sampling_mutants.py [name ...]
 
-A mutant that stays green is a test that is missing in tests/sampling. Most are faults of released code, or of
+A mutant that stays green is a test that is missing in tests/samplers. Most are faults of released code, or of
 the kind that leaves every text valid and shifts only how often it comes.
 """
 
@@ -324,4 +324,4 @@ MUTANTS = (
 
 
 if __name__ == "__main__":
-    sys.exit(main(MUTANTS, str(__doc__), "structgen/sampling", "tests/sampling"))
+    sys.exit(main(MUTANTS, str(__doc__), "structgen/samplers", "tests/samplers"))

@@ -179,7 +179,7 @@ class SchemaWarning(UserWarning):
     """A keyword of a schema is not known and looks like one that was meant, or a schema restricts nothing.
 
     `where` is the JSON pointer of the keyword, `likely` the keyword that was probably meant ("" where there
-    is none). `warnings.simplefilter("error", sg.SchemaWarning)` makes it an error; `strict=True` of
+    is none). `warnings.simplefilter("error", sg.errors.SchemaWarning)` makes it an error; `strict=True` of
     `sg.json_schema` refuses such a schema.
     """
 
@@ -196,7 +196,19 @@ class ToolWarning(UserWarning):
         super().__init__(printable(what))
 
 
-class SlotsWarning(UserWarning):
+class NoFillingError(StructgenError):
+    """A template has no valid filling. `fixed` is the fixed text that prevents it; "" if a hole does. `slots`
+    is the number that a hole needs where more slots mend the fault; else 0."""
+
+    def __init__(
+        self, what: str, *, fixed: str = "", slots: int = 0, where: str = "", cure: str = ""
+    ) -> None:
+        self.fixed = fixed
+        self.slots = slots
+        super().__init__(what, where=where, cure=cure)
+
+
+class FullHoleWarning(UserWarning):
     """An infilling left no slot of a hole empty: the text may have been cut short. `hole` is its name."""
 
     def __init__(self, what: str, *, hole: str) -> None:
@@ -283,10 +295,10 @@ def _shown_signature(
 
 def fields_named(example: str, elsewhere: Mapping[str, str] = _NOWHERE) -> Callable[[type[T]], type[T]]:
     """Return a decorator for a public class, whose wrong arguments then raise OptionError as with
-    `options_named`."""
+    `options_named`. `example` begins with the class as people write it."""
 
     def decorated(kind: type[T]) -> type[T]:
-        check = options_named(example, elsewhere, f"sg.{kind.__name__}")
+        check = options_named(example, elsewhere, example.partition("(")[0])
         setattr(kind, "__init__", check(kind.__init__))  # noqa: B010 (mypy refuses the assignment)
         return kind
 
@@ -309,3 +321,10 @@ def unknown_option(
     else:
         cure = f"Write {near}=" if near else f"Choose from {', '.join(known)}"
     return OptionError(f"{function} has no option {wrong!r}.", where=where or wrong, cure=f"{cure}.")
+
+
+def __dir__() -> list[str]:
+    """Return the errors and warnings."""
+    return sorted(
+        name for name, value in globals().items() if isinstance(value, type) and issubclass(value, Exception)
+    )

@@ -23,7 +23,7 @@ import speculation_workloads as workloads  # noqa: E402
 import torch  # noqa: E402
 from speculation_models import Recorded, random_llama  # noqa: E402
 
-from structgen.speculation.drafts.drafter import Facts  # noqa: E402
+from structgen.speculation.drafts.drafter import RequestFacts  # noqa: E402
 from structgen.speculation.planning.row_trial import RowTrial  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
@@ -180,7 +180,7 @@ def test_the_engine_writes_the_recorded_answer_and_takes_the_calls_that_replay_c
     view = counts.replay(
         recorded[1:],
         [counts.PromptLookup()],
-        Facts([*prompt, recorded[0]], tokenizer),
+        RequestFacts([*prompt, recorded[0]], tokenizer),
         _behind(compiled, recorded[0]),
         10,
     )

@@ -69,7 +69,7 @@ HARD = {
 
 @pytest.mark.parametrize("name", HARD)
 def test_all_searches_of_a_call_share_one_count_of_steps(name: str) -> None:
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         compiled = sg.compile(HARD[name](), SMALL, store=False, limits=FEW)
         matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, SMALL.vocab_size)
         for _ in range(4):
@@ -86,11 +86,11 @@ def test_all_searches_of_a_call_share_one_count_of_steps(name: str) -> None:
 def test_a_call_inside_another_spends_from_it_and_the_next_begins_anew() -> None:
     with THIS_CALL.begin():
         THIS_CALL.spend(1_500, FEW, "It")
-        with THIS_CALL.begin(), pytest.raises(sg.LimitError):
+        with THIS_CALL.begin(), pytest.raises(sg.errors.LimitError):
             THIS_CALL.spend(501, FEW, "It")
     with THIS_CALL.begin():
         THIS_CALL.spend(2_000, FEW, "It")
-        with pytest.raises(sg.LimitError):
+        with pytest.raises(sg.errors.LimitError):
             THIS_CALL.spend(1, FEW, "It")
 
 

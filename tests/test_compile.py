@@ -21,7 +21,7 @@ def test_a_vocabulary_that_cannot_write_a_byte_is_refused_by_its_name() -> None:
     tokens = [*BYTES, None]
     tokens[ord("{")] = None
     tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=256)
-    with pytest.raises(sg.TokenizerError, match="0x7b"):
+    with pytest.raises(sg.errors.TokenizerError, match="0x7b"):
         sg.compile(sg.json_schema(SCHEMA), tokenizer)
 
 
@@ -74,7 +74,7 @@ def test_the_store_of_a_folder_goes_with_the_last_who_has_it(tmp_path: Path) -> 
 @pytest.mark.parametrize("store", [True, 3, "", b"masks"], ids=repr)
 def test_what_is_no_store_is_refused(store: Any) -> None:
     tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
-    with pytest.raises(sg.OptionError, match="MaskStore"):
+    with pytest.raises(sg.errors.OptionError, match="MaskStore"):
         sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
 
 
@@ -162,5 +162,5 @@ def test_after_an_end_token_white_space_is_refused_too(whitespace: str) -> None:
         assert matcher.accepts([ord("1"), 256, blank]) == 2
         matcher.advance(ord("1"))
         matcher.advance(256)
-        with pytest.raises(sg.FinishedError):
+        with pytest.raises(sg.errors.FinishedError):
             matcher.advance(blank)

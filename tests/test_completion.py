@@ -45,7 +45,7 @@ def compiled_case(schema: Any, chance: random.Random) -> sg.CompiledGrammar | No
         return None
 
 
-def walk(compiled: sg.CompiledGrammar, chance: random.Random, most: int) -> list[sg.State]:
+def walk(compiled: sg.CompiledGrammar, chance: random.Random, most: int) -> list[sg.core.State]:
     """Return the states of a random walk, which prefers tokens of several bytes and printable ones."""
     states = [compiled.start]
     while len(states) < most:
@@ -139,7 +139,7 @@ def test_a_completion_is_as_long_as_in_a_grammar_that_was_asked_nothing_else(sch
         assert len(fresh.completion(there)) == len(completed(compiled, state))
 
 
-def completed(compiled: sg.CompiledGrammar, state: sg.State) -> bytes:
+def completed(compiled: sg.CompiledGrammar, state: sg.core.State) -> bytes:
     """Return the completion of a state, once it has been seen to complete the document."""
     text = compiled.completion(state)
     end = compiled.step_bytes(state, text)
@@ -147,7 +147,7 @@ def completed(compiled: sg.CompiledGrammar, state: sg.State) -> bytes:
     return text
 
 
-def tokens_to(compiled: sg.CompiledGrammar, states: list[sg.State], last: sg.State) -> list[int]:
+def tokens_to(compiled: sg.CompiledGrammar, states: list[sg.core.State], last: sg.core.State) -> list[int]:
     """Return tokens that lead from each state of a walk to the next, as far as a state."""
     found = []
     for state, after in itertools.pairwise(states[: states.index(last) + 1]):

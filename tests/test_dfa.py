@@ -147,13 +147,13 @@ def test_states_that_can_only_go_too_deep_are_dropped() -> None:
 
 
 def test_no_document_within_the_depth_is_an_error() -> None:
-    with pytest.raises(sg.UnsatisfiableSchema, match="depth"):
+    with pytest.raises(sg.errors.UnsatisfiableSchema, match="depth"):
         byte_compiled({"const": [[1]]}).to_dfa(1_000, depth=1)
 
 
 @pytest.mark.parametrize("schema", [NESTED, {"type": "object"}])
 def test_endless_states_reach_the_limit(schema: object) -> None:
-    with pytest.raises(sg.LimitError, match="max_states") as caught:
+    with pytest.raises(sg.errors.LimitError, match="max_states") as caught:
         byte_compiled(schema).to_dfa(500)
     assert caught.value.limit == "max_states"
 
@@ -162,13 +162,13 @@ def test_the_limit_is_the_number_of_states() -> None:
     grammar = byte_compiled({"type": "boolean"})
     count = len(grammar.to_dfa(100))
     assert len(grammar.to_dfa(count)) == count
-    with pytest.raises(sg.LimitError):
+    with pytest.raises(sg.errors.LimitError):
         grammar.to_dfa(count - 1)
 
 
 @pytest.mark.parametrize("options", [{"max_states": 0}, {"max_states": True}, {"max_states": 9, "depth": -1}])
 def test_limits_are_numbers(options: dict[str, int]) -> None:
-    with pytest.raises(sg.OptionError):
+    with pytest.raises(sg.errors.OptionError):
         byte_compiled(True).to_dfa(**options)
 
 

@@ -34,7 +34,7 @@ def test_corners(schema: str, documents: str, said: str) -> None:
     value = json.loads(schema.strip("`"))
     grammar = sg.json_schema(value, **sg.WIDEST)
     if said.startswith("refused"):
-        with pytest.raises(sg.UnsatisfiableSchema):
+        with pytest.raises(sg.errors.UnsatisfiableSchema):
             sg.compile(grammar, byte_tokenizer())
         return
     compiled = sg.compile(grammar, byte_tokenizer())
@@ -65,3 +65,13 @@ def test_every_limit_is_described_with_its_default() -> None:
     for field in fields(sg.Limits):
         shown = rows[field.name].strip()
         assert shown == (f"{field.default:,}" if isinstance(field.default, int) else f'`"{field.default}"`')
+
+
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+FINDING = ARCHITECTURE.partition("## Where to find it")[2].partition("\n## ")[0]
+
+
+def test_every_file_that_the_architecture_names_for_a_task_is_there() -> None:
+    named = re.findall(r"`(structgen/[\w/]+\.py)`", FINDING)
+    assert len(named) >= 14
+    assert [path for path in named if not (ROOT / path).is_file()] == []

@@ -83,5 +83,5 @@ def test_an_integer_that_is_too_long_to_write_is_told_when_compiled() -> None:
     schema = '{"type": "integer", "minimum": 1e5000}'
     for policies in (sg.WIDEST, {}):
         for draft in ("4", "6"):
-            with pytest.raises(sg.LimitError, match="5,001 digits"):
+            with pytest.raises(sg.errors.LimitError, match="5,001 digits"):
                 sg.compile(sg.json_schema(schema, draft=draft, **policies), TOKENIZER, store=False)

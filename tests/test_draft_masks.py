@@ -70,10 +70,10 @@ def compiled_of(name: str, copy: int = 0) -> sg.CompiledGrammar:
 Tree = tuple[list[int], list[int]]
 
 
-def tree_of(state: sg.State, draw: random.Random, count: int) -> Tree:
+def tree_of(state: sg.core.State, draw: random.Random, count: int) -> Tree:
     """Return a random tree behind a state: mostly allowed tokens, end tokens among them; refused ones, some
     that no vocabulary has; and nodes behind these."""
-    states: list[sg.State | None] = [state]
+    states: list[sg.core.State | None] = [state]
     tokens: list[int] = []
     parents: list[int] = []
     for _ in range(count):
@@ -92,25 +92,25 @@ def tree_of(state: sg.State, draw: random.Random, count: int) -> Tree:
     return tokens, parents
 
 
-def one_by_one(state: sg.State, tree: Tree) -> tuple[list[int], npt.NDArray[np.int32]]:
+def one_by_one(state: sg.core.State, tree: Tree) -> tuple[list[int], npt.NDArray[np.int32]]:
     """Return the statuses and the masks of a tree's places, each worked out for itself."""
-    states: list[sg.State | None] = [state]
+    states: list[sg.core.State | None] = [state]
     for token, parent in zip(*tree, strict=True):
         base = states[parent + 1]
         states.append(None if base is None or not 0 <= token < SIZE else base.compiled.step(base, token))
     statuses, mask = [], sg.allocate_mask(len(states), SIZE)
     for row, one in enumerate(states):
         if one is None:
-            statuses.append(sg.RowStatus.REFUSED)
+            statuses.append(sg.core.RowStatus.REFUSED)
         elif one.is_finished:
-            statuses.append(sg.RowStatus.FINISHED)
+            statuses.append(sg.core.RowStatus.FINISHED)
         else:
             one.compiled.fill(one, mask, row)
-            statuses.append(sg.RowStatus.CONSTRAINED)
+            statuses.append(sg.core.RowStatus.CONSTRAINED)
     return [int(status) for status in statuses], mask.array
 
 
-def wandered(name: str, draw: random.Random, most: int = 12) -> tuple[sg.Matcher, sg.State]:
+def wandered(name: str, draw: random.Random, most: int = 12) -> tuple[sg.Matcher, sg.core.State]:
     """Return a matcher some tokens into a text, and the same place in a grammar that shares nothing."""
     matcher, other = sg.Matcher(compiled_of(name)), sg.Matcher(compiled_of(name, 1))
     for _ in range(draw.randrange(most)):
@@ -135,7 +135,7 @@ def test_the_rows_of_a_tree_are_the_masks_of_its_nodes_one_by_one(name: str) -> 
         for _ in range(2):  # known the second time
             mask = sg.allocate_mask(13, SIZE + 64)
             mask.array[...] = 5
-            found = sg.fill_draft(matcher, *tree, mask, rows)
+            found = sg.core.fill_draft(matcher, *tree, mask, rows)
             assert found.tolist() == statuses, (tree, matcher.tokens)
             assert (mask.array[rows, : masks.shape[1]] == masks).all(), (tree, matcher.tokens)
             assert not mask.array[rows, masks.shape[1] :].any()
@@ -160,7 +160,7 @@ def batch_of(draw: random.Random, names: Sequence[str | None], count: int = 8) -
             everything = sg.allocate_mask(size + 1, SIZE).array
             for token in range(SIZE):
                 everything.view(np.uint32)[:, token // 32] |= np.uint32(1 << token % 32)
-            right: tuple[list[int], Any] = [int(sg.RowStatus.FREE)] * (size + 1), everything
+            right: tuple[list[int], Any] = [int(sg.core.RowStatus.FREE)] * (size + 1), everything
             matchers.append(None)
         else:
             matcher, state = wandered(name, draw)
@@ -184,7 +184,7 @@ def test_a_batch_of_all_machines_is_each_draft_by_itself() -> None:
         matchers, tokens, parents, counts, statuses, masks = batch_of(draw, draw.sample(ALL, 9))
         mask = sg.allocate_mask(len(statuses), SIZE)
         mask.array[...] = 5
-        assert sg.fill_drafts(matchers, tokens, parents, counts, mask).tolist() == statuses
+        assert sg.core.fill_drafts(matchers, tokens, parents, counts, mask).tolist() == statuses
         assert (mask.array == masks).all()
 
 
@@ -213,7 +213,7 @@ def test_what_is_known_takes_one_call_for_each_machine_and_no_step_in_python(cal
     names = ["schema", "schema", "regex", "tagged schema", "contextual", "special token", None, "contextual"]
     matchers, tokens, parents, counts, statuses, masks = batch_of(draw, names)
     mask = sg.allocate_mask(len(statuses), SIZE)
-    sg.fill_drafts(matchers, tokens, parents, counts, mask)
+    sg.core.fill_drafts(matchers, tokens, parents, counts, mask)
     calls.clear()
     mask.array[...] = 5
     known = DraftMasks(matchers, tokens, parents, counts, mask)
@@ -243,7 +243,7 @@ def test_a_grammar_that_another_thread_works_in_is_left_and_not_waited_for() -> 
     matcher, state = wandered("schema", random.Random(7))
     tree = tree_of(state, random.Random(7), 6)
     mask = sg.allocate_mask(7, SIZE)
-    sg.fill_draft(matcher, *tree, mask)
+    sg.core.fill_draft(matcher, *tree, mask)
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -282,7 +282,7 @@ def test_a_limit_is_the_failure_of_its_own_rows_alone(name: str) -> None:
     right, right_masks = one_by_one(sg.compile(grammar(), TOKENIZER, store=False).start, tree)
     size = len(tree[0])
     mask = sg.allocate_mask(size + 1 + len(statuses), SIZE)
-    found = sg.fill_drafts(
+    found = sg.core.fill_drafts(
         [sg.Matcher(small), *matchers],
         [*tree[0], *tokens],
         [*tree[1], *parents],
@@ -290,7 +290,7 @@ def test_a_limit_is_the_failure_of_its_own_rows_alone(name: str) -> None:
         mask,
     )
     assert found[size + 1 :].tolist() == statuses and (mask.array[size + 1 :] == masks).all()
-    own, limit = found[: size + 1].tolist(), sg.RowStatus.LIMIT
+    own, limit = found[: size + 1].tolist(), sg.core.RowStatus.LIMIT
     assert limit in own
     behind = own.index(limit)
     for row, status in enumerate(own):
@@ -310,7 +310,7 @@ def test_the_state_behind_recorded_moves_is_found_after_they_were_forgotten(
         tree = tree_of(state, draw, 10)
         statuses, masks = one_by_one(state, tree)
         mask = sg.allocate_mask(11, SIZE)
-        assert sg.fill_draft(matcher, *tree, mask).tolist() == statuses and (mask.array == masks).all()
+        assert sg.core.fill_draft(matcher, *tree, mask).tolist() == statuses and (mask.array == masks).all()
         assert matcher.compiled._tables.count(layout.T_EDGE) <= 4
 
 
@@ -333,7 +333,7 @@ def test_a_machine_that_fails_stops_no_other_draft(monkeypatch: pytest.MonkeyPat
     assert found.fill_left()[2:].tolist() == statuses and (mask.array[2:] == masks).all()
     assert list(found.faults) == [0] and not mask.array[:2].any()
     with pytest.raises(RuntimeError, match="no memory"):
-        sg.fill_drafts(*whole, mask)
+        sg.core.fill_drafts(*whole, mask)
 
 
 def test_threads_draft_in_one_grammar_at_once() -> None:
@@ -346,7 +346,7 @@ def test_threads_draft_in_one_grammar_at_once() -> None:
         mask = sg.allocate_mask(31, SIZE)
         for _ in range(20):
             mask.array[...] = 5
-            found = sg.fill_draft(sg.Matcher(compiled), *trees[seed], mask)
+            found = sg.core.fill_draft(sg.Matcher(compiled), *trees[seed], mask)
             if found.tolist() != right[seed][0] or (mask.array != right[seed][1]).any():
                 wrong.append(seed)
 
@@ -392,8 +392,8 @@ def test_a_token_that_no_vocabulary_has_is_refused(name: str | None) -> None:
     matcher = None if name is None else sg.Matcher(compiled_of(name))
     tokens = [SIZE, -1, 1 << 40, -(1 << 70), SIZE - 1 + (1 << 32)]
     mask = sg.allocate_mask(6, SIZE)
-    found = sg.fill_drafts([matcher], tokens, [-1] * 5, [5], mask)
-    assert found.tolist()[1:] == [sg.RowStatus.REFUSED] * 5 and not mask.array[1:].any()
+    found = sg.core.fill_drafts([matcher], tokens, [-1] * 5, [5], mask)
+    assert found.tolist()[1:] == [sg.core.RowStatus.REFUSED] * 5 and not mask.array[1:].any()
 
 
 def test_bad_input_is_told_before_anything_is_written() -> None:
@@ -402,28 +402,28 @@ def test_bad_input_is_told_before_anything_is_written() -> None:
     mask.array[...] = 5
     wide = sg.allocate_mask(3, SIZE - 64)
     bad: list[tuple[type[Exception], str, tuple[Any, ...]]] = [
-        (sg.MaskError, "holds", ([97, 98], [-1, 0], [2], wide)),
-        (sg.MaskError, "of 3 rows", ([97, 98, 99], [-1, 0, 0], [3], mask)),
-        (sg.MaskError, "Row 3", ([97, 98], [-1, 0], [2], mask, [0, 3, 1])),
-        (sg.MaskError, "Row -1", ([97, 98], [-1, 0], [2], mask, [0, -1, 1])),
-        (sg.MaskError, "twice", ([97, 98], [-1, 0], [2], mask, [0, 1, 1])),
-        (sg.OptionError, "2 rows for 3 places", ([97, 98], [-1, 0], [2], mask, [0, 1])),
-        (sg.OptionError, "parent of node 1 is 1", ([97, 98], [-1, 1], [2], mask)),
-        (sg.OptionError, "parent of node 0 is -2", ([97, 98], [-(1 << 70), 1], [2], mask)),
-        (sg.OptionError, "for 1 nodes", ([97, 98], [-1, 0], [1], mask)),
-        (sg.OptionError, "by draft", ([97], [-1], [-1], mask)),
-        (sg.OptionError, "integer", ([97.5, 98], [-1, 0], [2], mask)),
-        (sg.OptionError, "integer", ([97, 98], np.zeros(2), [2], mask)),
-        (sg.OptionError, "2 drafts for 1", ([97, 98], [-1, 0], [1, 1], mask)),
+        (sg.errors.MaskError, "holds", ([97, 98], [-1, 0], [2], wide)),
+        (sg.errors.MaskError, "of 3 rows", ([97, 98, 99], [-1, 0, 0], [3], mask)),
+        (sg.errors.MaskError, "Row 3", ([97, 98], [-1, 0], [2], mask, [0, 3, 1])),
+        (sg.errors.MaskError, "Row -1", ([97, 98], [-1, 0], [2], mask, [0, -1, 1])),
+        (sg.errors.MaskError, "twice", ([97, 98], [-1, 0], [2], mask, [0, 1, 1])),
+        (sg.errors.OptionError, "2 rows for 3 places", ([97, 98], [-1, 0], [2], mask, [0, 1])),
+        (sg.errors.OptionError, "parent of node 1 is 1", ([97, 98], [-1, 1], [2], mask)),
+        (sg.errors.OptionError, "parent of node 0 is -2", ([97, 98], [-(1 << 70), 1], [2], mask)),
+        (sg.errors.OptionError, "for 1 nodes", ([97, 98], [-1, 0], [1], mask)),
+        (sg.errors.OptionError, "by draft", ([97], [-1], [-1], mask)),
+        (sg.errors.OptionError, "integer", ([97.5, 98], [-1, 0], [2], mask)),
+        (sg.errors.OptionError, "integer", ([97, 98], np.zeros(2), [2], mask)),
+        (sg.errors.OptionError, "2 drafts for 1", ([97, 98], [-1, 0], [1, 1], mask)),
     ]
     for kind, words, arguments in bad:
         with pytest.raises(kind, match=words):
-            sg.fill_drafts([matcher], *arguments)
+            sg.core.fill_drafts([matcher], *arguments)
         assert (mask.array == 5).all()
-    assert sg.fill_drafts([], [], [], [], mask).tolist() == []
+    assert sg.core.fill_drafts([], [], [], [], mask).tolist() == []
 
 
 def test_statuses_of_compiled_code_are_those_of_python() -> None:
     names = {"KNOWN": "CONSTRAINED"}
     for name in ("KNOWN", "FREE", "FINISHED", "LIMIT", "REFUSED"):
-        assert getattr(compiled_drafts, f"ROW_{name}") == sg.RowStatus[names.get(name, name)]
+        assert getattr(compiled_drafts, f"ROW_{name}") == sg.core.RowStatus[names.get(name, name)]

@@ -64,7 +64,7 @@ def random_schema(chance: random.Random) -> dict[str, Any]:
     return schema
 
 
-def within(compiled: sg.CompiledGrammar, state: sg.State, budget: int) -> list[int]:
+def within(compiled: sg.CompiledGrammar, state: sg.core.State, budget: int) -> list[int]:
     """Return the tokens that a budget allows in a state."""
     mask = sg.allocate_mask(1, len(PIECES) + 1)
     sg.Matcher(compiled, state).fill_mask(mask, budget=budget)
@@ -83,7 +83,7 @@ def test_under_its_count_each_state_ends_in_time(seed: int) -> None:
     try:
         grammar = sg.json_schema(schema, **chance.choice(POLICIES))
         compiled = sg.compile(grammar, TOKENIZER, store=False)
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         return
     paths = [walk(compiled, chance, chance.randint(2, 14)) for _ in range(6)]
     states = [state for path in paths for state in path]
@@ -113,7 +113,7 @@ def test_what_is_decoded_under_a_budget_is_valid(seed: int) -> None:
     try:
         grammar = sg.json_schema(schema, **chance.choice(POLICIES))
         compiled = sg.compile(grammar, TOKENIZER, store=False)
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         return
     for _ in range(3):
         state, text = compiled.start, b""
@@ -137,7 +137,7 @@ def test_a_completion_inside_an_escape_does_not_depend_on_what_was_asked(seed: i
     try:
         grammar = sg.json_schema(schema, **policy)
         compiled = sg.compile(grammar, TOKENIZER, store=False)
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         return
     whole = compiled.completion(compiled.start)
     assert json.loads(whole) is not None

@@ -49,7 +49,7 @@ def test_a_state_of_another_compiled_grammar_is_refused(
     name: str, question: str, tokenizer: sg.Tokenizer
 ) -> None:
     compiled, other = compiled_of(name, tokenizer), compiled_of(name, tokenizer)
-    with pytest.raises(sg.OptionError, match=r"^state: .*matcher\.compiled\.$"):
+    with pytest.raises(sg.errors.OptionError, match=r"^state: .*matcher\.compiled\.$"):
         QUESTIONS[question](compiled, other.start)
     QUESTIONS[question](compiled, compiled.start)
 
@@ -60,12 +60,12 @@ def test_a_state_of_an_earlier_generation_is_refused(question: str, tokenizer: s
     newer = compiled.generation.replace(compiled)
     state = compiled.step_bytes(compiled.start, b'{"a":[')
     assert newer is not compiled and compiled.fresh() is newer
-    with pytest.raises(sg.OptionError, match=r"^state: "):
+    with pytest.raises(sg.errors.OptionError, match=r"^state: "):
         QUESTIONS[question](newer, state)
     QUESTIONS[question](compiled, state)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_what_is_no_state_is_refused(question: str, tokenizer: sg.Tokenizer) -> None:
-    with pytest.raises(sg.OptionError, match=r"^state: A state is a State, not a int\."):
+    with pytest.raises(sg.errors.OptionError, match=r"^state: A state is a State, not a int\."):
         QUESTIONS[question](compiled_of("ebnf", tokenizer), 3)

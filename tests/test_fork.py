@@ -101,7 +101,7 @@ def test_a_child_fills_batches_on_threads_of_its_own(tokenizer: sg.Tokenizer) ->
             for token in tokenizer.encode(TEXTS[number % 3].encode())[: number + 1]:
                 matcher.advance(token)
         mask = sg.allocate_mask(16, tokenizer.vocab_size)
-        sg.fill_masks(matchers, mask)
+        sg.core.fill_masks(matchers, mask)
         return mask.array.tobytes()
 
     before = batch()

@@ -28,6 +28,6 @@ def test_whoever_has_turned_collection_off_finds_it_off() -> None:
 
 
 def test_a_tag_that_is_refused_leaves_collection_on() -> None:
-    with pytest.raises(sg.OptionError):
+    with pytest.raises(sg.errors.OptionError):
         sg.structural_tag({"format": {"type": "sequence", "elements": []}})
     assert gc.isenabled()

@@ -149,21 +149,21 @@ def test_drafts_go_on_too(full: sg.CompiledGrammar, tokenizer: sg.Tokenizer) -> 
     parents = [-1, *range(len(tokens) - 1)]
     found, expected = (sg.allocate_mask(len(tokens) + 1, tokenizer.vocab_size) for _ in range(2))
     matcher = sg.Matcher(full)
-    status = sg.fill_draft(matcher, tokens, parents, found)
-    sg.fill_draft(sg.Matcher(compiled_of(tokenizer, FREE)), tokens, parents, expected)
+    status = sg.core.fill_draft(matcher, tokens, parents, found)
+    sg.core.fill_draft(sg.Matcher(compiled_of(tokenizer, FREE)), tokens, parents, expected)
     assert (found.array == expected.array).all() and matcher.compiled is not full
-    assert set(status.tolist()) == {sg.RowStatus.CONSTRAINED}
+    assert set(status.tolist()) == {sg.core.RowStatus.CONSTRAINED}
 
 
 def test_a_document_that_is_too_large_by_itself_meets_the_bound(tokenizer: sg.Tokenizer) -> None:
     compiled = compiled_of(tokenizer, FREE, parser_states=500)
     write(sg.Matcher(compiled), "{}")
     matcher = sg.Matcher(compiled)
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         write(matcher, next(documents(7, members=200)))
     assert caught.value.limit == "parser_states"
     taken, where = matcher.tokens, matcher.compiled
-    with pytest.raises(sg.LimitError):  # and again, without another attempt
+    with pytest.raises(sg.errors.LimitError):  # and again, without another attempt
         for token in tokenizer.encode(next(documents(7, members=200)).encode())[len(taken) :]:
             matcher.advance(token)
             matcher.fill_mask(sg.allocate_mask(1, tokenizer.vocab_size))
@@ -177,7 +177,7 @@ def test_who_steps_states_asks_for_a_fresh_grammar(tokenizer: sg.Tokenizer) -> N
     for _, text in zip(range(200), documents(8), strict=False):
         compiled = compiled.fresh()
         begun.append(compiled)
-        state: sg.State | None = compiled.start
+        state: sg.core.State | None = compiled.start
         for token in tokenizer.encode(text.encode()):
             assert state is not None
             state = compiled.step(state, token)

@@ -89,7 +89,7 @@ def test_sizes_are_those_of_lark() -> None:
 
 @pytest.mark.parametrize("options", [{"lines": 3}, {"openai": True}, {"sentences": -1}])
 def test_options_of_no_use_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(sg.OptionError):
+    with pytest.raises(sg.errors.OptionError):
         sg.explain(sg.lark('start: "x"'), **options)  # type: ignore[call-overload]
-    with pytest.raises(sg.OptionError):
+    with pytest.raises(sg.errors.OptionError):
         sg.explain(sg.json_schema(True), sentences=1)  # type: ignore[call-overload]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import subprocess
 import sys
+import types
+from pathlib import Path
 
 import pytest
 
@@ -57,31 +60,59 @@ def test_help_takes_at_most_three_tenths_of_a_second() -> None:
     assert best_seconds(sys.executable, "-c", "from structgen.cli import main; main()", "--help") <= 0.3
 
 
-@pytest.mark.parametrize("name", structgen.__all__)
-def test_public_name_is_there_and_is_listed(name: str) -> None:
-    assert getattr(structgen, name) is not None
-    assert name in dir(structgen)
+PAGES = [
+    structgen,
+    *(getattr(structgen, name) for name in ("core", "monitors", "samplers", "speculation", "strategies")),
+]
+"""Modules whose names are loaded when they are first used."""
+PUBLIC = [(page, name) for page in PAGES for name in dir(page)]
 
 
-def test_public_name_is_the_object_of_its_home() -> None:
-    assert structgen.LimitError is importlib.import_module("structgen.errors").LimitError
-    assert structgen.WIDEST is importlib.import_module("structgen.schema.reading.policies").WIDEST
+@pytest.mark.parametrize(("page", "name"), PUBLIC, ids=[f"{page.__name__}.{name}" for page, name in PUBLIC])
+def test_public_name_is_there_and_its_help_names_it(page: types.ModuleType, name: str) -> None:
+    assert getattr(page, name) is not None
+    assert f"`{name}`" in (page.__doc__ or "") or f"`sg.{name}`" in (page.__doc__ or "")
 
 
-def test_every_error_is_public() -> None:
-    errors = importlib.import_module("structgen.errors")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.__name__))
+def test_type_checkers_see_the_public_names_and_no_others(page: types.ModuleType) -> None:
+    tree = ast.parse(Path(str(page.__file__)).read_text(encoding="utf-8"))
+    (typing_only,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.asname: node.module
+        for node in typing_only.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(seen) == set(dir(page))
+    for name, home in seen.items():
+        if home != "structgen":
+            assert getattr(importlib.import_module(str(home)), str(name)) is getattr(page, str(name))
+
+
+def test_at_most_seventy_five_names_stand_at_the_top() -> None:
+    assert len(dir(structgen)) <= 75
+
+
+def test_errors_lists_errors_and_warnings_alone() -> None:
+    errors = structgen.errors
     own = {
         name
         for name, value in vars(errors).items()
-        if isinstance(value, type) and value.__module__ == errors.__name__
+        if isinstance(value, type) and issubclass(value, Exception)
     }
-    assert own <= set(structgen.__all__)
+    assert set(dir(errors)) == own
+    assert structgen.StructgenError is errors.StructgenError
 
 
-def test_only_public_names_are_listed() -> None:
-    assert set(dir(structgen)) == set(structgen.__all__)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.__name__))
+def test_unknown_name_is_an_attribute_error(page: types.ModuleType) -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Compiler'"):
+        page.Compiler  # noqa: B018
 
 
-def test_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Compiler'"):
-        structgen.Compiler  # noqa: B018
+@pytest.mark.parametrize(
+    "old", ["OptionError", "PrefixTree", "Mirostat", "TokenMask", "Fused", "SlotsWarning"]
+)
+def test_a_name_that_moved_has_no_old_spelling(old: str) -> None:
+    assert not hasattr(structgen, old)

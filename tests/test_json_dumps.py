@@ -205,7 +205,7 @@ def test_a_schema_is_met_as_dumps_writes_it() -> None:
 
 
 def test_what_python_cannot_print_is_a_policys_doing() -> None:
-    with pytest.raises(sg.UnsatisfiableUnderPolicy) as caught:
+    with pytest.raises(sg.errors.UnsatisfiableUnderPolicy) as caught:
         sg.compile(
             sg.json_schema('{"type": "number", "minimum": 1e-400, "maximum": 2e-400}', numbers="python"),
             byte_tokenizer(),

@@ -30,7 +30,7 @@ def without(dropped: bytes) -> answers.Room:
         compiled = answers.structgen_room(source, words, **options)
         token, fill = words.token_bytes.index(dropped), compiled.fill
 
-        def less(state: sg.State, mask: sg.TokenMask, row: int = 0) -> None:
+        def less(state: sg.core.State, mask: sg.core.TokenMask, row: int = 0) -> None:
             fill(state, mask, row)
             mask.array[row, token >> 5] &= ~(1 << (token & 31))
 

@@ -213,7 +213,7 @@ def used(title):
 
 def child(path: Path, work: str, before: str = "") -> subprocess.Popen[str]:
     code = _CHILD.format(before=before, work=work)
-    command = [sys.executable, "-W", "error::structgen.StoreWarning", "-c", code, str(path)]
+    command = [sys.executable, "-W", "error::structgen.errors.StoreWarning", "-c", code, str(path)]
     pipe = subprocess.PIPE
     return subprocess.Popen([*command, GRAMMAR, TEXT], text=True, stdin=pipe, stdout=pipe)
 

@@ -57,10 +57,10 @@ def test_a_tokenizer_gets_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_kind_is_refused() -> None:
-    with pytest.raises(sg.OptionError, match="Name some of 'json', 'lark', 'text', or none for all"):
+    with pytest.raises(sg.errors.OptionError, match="Name some of 'json', 'lark', 'text', or none for all"):
         sg.preload("regex")  # type: ignore[arg-type]
 
 
 def test_something_else_than_a_tokenizer_is_refused() -> None:
-    with pytest.raises(sg.OptionError, match="from_huggingface"):
+    with pytest.raises(sg.errors.OptionError, match="from_huggingface"):
         sg.preload("json", tokenizer="gpt2")  # type: ignore[arg-type]

@@ -114,7 +114,7 @@ def test_depth_is_no_matter() -> None:
 
 
 def test_a_schema_too_large_for_a_prompt_is_refused() -> None:
-    with pytest.raises(sg.LimitError, match="100,000"):
+    with pytest.raises(sg.errors.LimitError, match="100,000"):
         schema_outline({"enum": ["x" * MOST_OUTLINE]})
 
 
@@ -124,7 +124,7 @@ def test_a_grammar_is_outlined_like_its_schema() -> None:
 
 
 def test_what_is_no_schema_is_an_error() -> None:
-    with pytest.raises(sg.SchemaError):
+    with pytest.raises(sg.errors.SchemaError):
         schema_outline({"properties": 3})
 
 

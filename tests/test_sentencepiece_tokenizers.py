@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen import Tokenizer, TokenizerError
+from structgen import Tokenizer
+from structgen.errors import TokenizerError
 
 spm = pytest.importorskip("sentencepiece")
 

@@ -21,7 +21,7 @@ from strategies import open_schemas
 from test_completion import END, TOKENIZER, compiled_case, walk
 
 
-def needed(compiled: sg.CompiledGrammar, state: sg.State) -> int:
+def needed(compiled: sg.CompiledGrammar, state: sg.core.State) -> int:
     """Return the least budget that takes nothing from a state's mask, by asking about each token."""
     allowed = [token for token in compiled.allowed(state) if token not in compiled.end_tokens]
     after = [compiled.step(state, token) for token in allowed]
@@ -32,7 +32,7 @@ def needed(compiled: sg.CompiledGrammar, state: sg.State) -> int:
     )
 
 
-def sufficient(compiled: sg.CompiledGrammar, state: sg.State) -> int | None:
+def sufficient(compiled: sg.CompiledGrammar, state: sg.core.State) -> int | None:
     """Return the closest bound; the rough one is never less."""
     compiled.compute(state.index)
     with compiled.lock:

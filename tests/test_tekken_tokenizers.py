@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen import Tokenizer, TokenizerError
+from structgen import Tokenizer
+from structgen.errors import TokenizerError
 from structgen.tokens.tekken import read_tekken
 
 tekken = pytest.importorskip("mistral_common.tokens.tokenizers.tekken")

@@ -14,7 +14,7 @@ from data.phrases import ROLES, Phrases
 from data.values import SCHEMAS, Fact, Value, Values, article_of
 from data.words import Words, plural_of, spelled
 
-Facts: TypeAlias = dict[str, Fact]
+RequestFacts: TypeAlias = dict[str, Fact]
 Attribute: TypeAlias = tuple[str, Value, tuple[str, ...]]
 """A key, its value, and the ways to say it after a name (`{v}`)."""
 
@@ -145,10 +145,10 @@ class Frames:
         self.words, self.values, self.phrases, self.chance = words, values, phrases, words.chance
         self.shares = shares
 
-    def draw(self) -> tuple[Facts, str]:
+    def draw(self) -> tuple[RequestFacts, str]:
         """Return the facts by name, and the sentence."""
-        facts: Facts = {}
-        makers: tuple[Callable[[Facts], str], ...] = (
+        facts: RequestFacts = {}
+        makers: tuple[Callable[[RequestFacts], str], ...] = (
             self._parties, self._rows, self._counts, self._kinds, self._card, self._list,
         )  # fmt: skip
         text = self.chance.choices(makers, self.shares)[0](facts)
@@ -211,7 +211,7 @@ class Frames:
             said = said.rstrip(",") + self.chance.choice(forms).format(v=value.said)
         return said
 
-    def _parties(self, facts: Facts) -> str:
+    def _parties(self, facts: RequestFacts) -> str:
         chance = self.chance
         does, suffers, passive, first, second = chance.choice(_DEALS)
         by_role = chance.random() < 0.3
@@ -245,7 +245,7 @@ class Frames:
         told: list[str],
         by_role: bool,
         verbs: tuple[str, str, str],
-        facts: Facts,
+        facts: RequestFacts,
     ) -> str:
         chance, (one, other) = self.chance, told
         does, suffers, passive = verbs
@@ -279,7 +279,7 @@ class Frames:
 
     # Rows of people.
 
-    def _rows(self, facts: Facts) -> str:
+    def _rows(self, facts: RequestFacts) -> str:
         chance = self.chance
         key = chance.choice(("age", "city", "job", "amount"))
         count = chance.choice((2, 2, 3, 3, 4))
@@ -330,7 +330,7 @@ class Frames:
                 for _ in range(count)]  # fmt: skip
         return list(dict.fromkeys(made))
 
-    def _counts(self, facts: Facts) -> str:
+    def _counts(self, facts: RequestFacts) -> str:
         chance = self.chance
         parts: list[str] = []
         nouns = self._nouns(chance.choice((1, 2, 2, 3, 3, 4)))
@@ -361,7 +361,7 @@ class Frames:
         said = subject.said if subject is not None else self._subject()
         return frame.format(v=joined(parts, chance.choice(("and", "and", "plus", "and also", "but"))), s=said)
 
-    def _kinds(self, facts: Facts) -> str:
+    def _kinds(self, facts: RequestFacts) -> str:
         chance = self.chance
         pool, keys = chance.choice(_ADJECTIVES)
         values = pool.split()
@@ -384,7 +384,7 @@ class Frames:
 
     # Cards and lists.
 
-    def _card(self, facts: Facts) -> str:
+    def _card(self, facts: RequestFacts) -> str:
         """Say who and where in a few words: a line of an address book."""
         chance = self.chance
         name, city, street = self.values.person(), self.values.city(), self.values.street()
@@ -431,7 +431,7 @@ class Frames:
             ("Send it to {n}, {w}", "{n} ({w})", "Contact: {n}, {w}", "Deliver to {n} at {w}")
         ).format(n=", ".join([name.said, *more]), w=where)
 
-    def _list(self, facts: Facts) -> str:
+    def _list(self, facts: RequestFacts) -> str:
         chance = self.chance
         pool, keys, frames = chance.choice(_LISTS)
         count = chance.choices((1, 2, 3, 4, 5), (1, 4, 5, 3, 1))[0]

@@ -42,7 +42,7 @@ _OF_A_LANGUAGE: Final = ("check", "explain")
 _GUESSES: Final = ("edit", "draft_model")
 _NOT_OF_SERVERS: Final = (
     *("logprobs", "trace", "speculation", *_GUESSES, "strategy", "monitors", "banned", "device", "dtype"),
-    *("device_masks", "graphs", "without", "choices", "canonical", "healing", "steer_early", *POLICIES),
+    *("device_masks", "graphs", "without", "choices", "canonical", "healing", "end_margin", *POLICIES),
 )
 
 OF_FLAGS: Final = (

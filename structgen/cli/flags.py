@@ -15,7 +15,7 @@ import typer
 
 from structgen.cli.named_options import read_options
 from structgen.cli.output import refusing
-from structgen.sampling.methods import METHODS
+from structgen.samplers.methods import METHODS
 from structgen.tool_calls.format_rows import FORMATS
 
 

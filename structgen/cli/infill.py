@@ -103,7 +103,7 @@ def _filled(wanted: WantedLanguage) -> Infilled:
         _check_types(template, options["holes"])
     try:
         return sg.infill(model, template, grammar=grammar, given=known, **options)
-    except sg.NoFillingError as error:
+    except sg.errors.NoFillingError as error:
         if not error.slots:
             raise
         is_whole = template is None and known is None

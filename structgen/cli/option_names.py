@@ -19,7 +19,7 @@ OF_SAMPLING: Final = (
     "frequency_penalty", "logit_bias", "min_tokens", "strategy", "monitors", "banned", "repetition",
 )  # fmt: skip
 OF_REQUEST: Final = (
-    "max_tokens", "steer_early", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
+    "max_tokens", "end_margin", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
     "healing", "choices",
 )  # fmt: skip
 _SHARED: Final = (

@@ -14,11 +14,11 @@ from structgen.cli.named_options import Given
 from structgen.cli.output import echo, echo_fact, echo_json_text, payload, progress, refuse
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.methods import METHODS
+from structgen.samplers.methods import METHODS
 
 if TYPE_CHECKING:
-    from structgen.sampling.run_limits import RunProgress
-    from structgen.sampling.samples import Samples
+    from structgen.samplers.run_limits import RunProgress
+    from structgen.samplers.samples import Samples
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
@@ -44,7 +44,7 @@ def sample(given: Given) -> None:
     """
     # start-up time: numpy
     from structgen.language.checks import OneOf
-    from structgen.sampling.sample import SampleSettings
+    from structgen.samplers.sample import SampleSettings
 
     wanted = WantedTexts(given)
     asked = prompt_of(wanted)
@@ -69,14 +69,20 @@ def sample(given: Given) -> None:
 def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
     """Return the draws. The tree of prefixes is saved whatever becomes of the run."""
     import structgen as sg
-    from structgen.sampling.sample import sample as drawn
-    from structgen.sampling.types import TypedGrammar
+    from structgen.samplers.sample import sample as drawn
+    from structgen.samplers.types import TypedGrammar
 
     given, form, request = wanted.given, wanted.form, wanted.request_of(prompt)
     engine, grammar = wanted.engine(), request.grammar
     assert grammar is not None, "checked before"
     file = Path(given.get("tree")) if "tree" in given else None
-    tree = None if file is None else sg.PrefixTree.load(file) if file.exists() else sg.PrefixTree()
+    tree = (
+        None
+        if file is None
+        else sg.samplers.PrefixTree.load(file)
+        if file.exists()
+        else sg.samplers.PrefixTree()
+    )
     try:
         with progress("sample", "draws") as tell:
             begun = time.monotonic()
@@ -128,7 +134,7 @@ def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
 
 def _print(found: Samples[Any], given: Given, is_wrapped: bool) -> None:
     """Print the draws, one a line."""
-    from structgen.sampling.samples_file import lines_of
+    from structgen.samplers.samples_file import lines_of
     from structgen.typed.wrapping import unwrapped
 
     for said in lines_of(found):

@@ -12,7 +12,7 @@ from structgen.cli.output import WIDTH, console, echo, echo_fact, echo_json, ref
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
-    from structgen.sampling.report import DrawsReport, TokenPosition
+    from structgen.samplers.report import DrawsReport, TokenPosition
 
 
 def sample_report(
@@ -48,9 +48,9 @@ def sample_report(
     Exit status: 0 done, 2 the file cannot be read, or wrong usage.
     """
     try:
-        from structgen.sampling.report import report
-        from structgen.sampling.report_page import page_of
-        from structgen.sampling.samples import Samples
+        from structgen.samplers.report import report
+        from structgen.samplers.report_page import page_of
+        from structgen.samplers.samples import Samples
         from structgen.system.html_pages import write_page
 
         others = None if masked is None else Samples.from_jsonl(masked)

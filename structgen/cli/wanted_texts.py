@@ -117,9 +117,9 @@ class WantedTexts(WantedLanguage):
             found["logit_bias"] = _biases(found["logit_bias"])
         repetition = found.get("repetition", True)
         if isinstance(repetition, bool):
-            found["repetition"] = sg.Repetitions() if repetition else None
+            found["repetition"] = sg.strategies.Repetitions() if repetition else None
         elif isinstance(repetition, Mapping):
-            found["repetition"] = sg.Repetitions(**repetition)
+            found["repetition"] = sg.strategies.Repetitions(**repetition)
         found.setdefault("temperature", 1.0 if self._draws(found.get("strategy", ())) else 0.0)
         return sg.Sampling(**found)
 

@@ -12,4 +12,39 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 6. `dfa` writes all states out over token classes.
 7. `events` tells what began and closed in a document that is being written: the one reader of such texts.
    `growing_json` makes values of what it finds; `rawjson` writes values, of any depth.
+
+Public: `State`, `TokenMask`; `RowStatus`, `fill_masks`, `advance_all` of batches; `fill_draft`,
+`fill_drafts` of draft trees; `Event`, `EventKind`, `Expected`; `Dfa`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from structgen.system.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from structgen.core.batch import RowStatus as RowStatus
+    from structgen.core.batch import advance_all as advance_all
+    from structgen.core.batch import fill_masks as fill_masks
+    from structgen.core.compiled import State as State
+    from structgen.core.dfa import Dfa as Dfa
+    from structgen.core.draft_masks import fill_draft as fill_draft
+    from structgen.core.draft_masks import fill_drafts as fill_drafts
+    from structgen.core.events import Event as Event
+    from structgen.core.events import EventKind as EventKind
+    from structgen.language.expectation import Expected as Expected
+    from structgen.tokens.token_mask import TokenMask as TokenMask
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "structgen.core.batch": "RowStatus advance_all fill_masks",
+        "structgen.core.compiled": "State",
+        "structgen.core.dfa": "Dfa",
+        "structgen.core.draft_masks": "fill_draft fill_drafts",
+        "structgen.core.events": "Event EventKind",
+        "structgen.language.expectation": "Expected",
+        "structgen.tokens.token_mask": "TokenMask",
+    },
+)

@@ -106,8 +106,8 @@ class ModelPrompts:
 
     def needs_outline(self, question: ModelQuestion) -> bool:
         """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
-        better where it does not (docs/inside/results.md). Where it was not trained to think first, it would write
-        the document of the outline in place of thoughts."""
+        better where it does not (docs/inside/results.md). Where it was not trained to think first, it would
+        write the document of the outline in place of thoughts."""
         if question.with_outline is not None:
             return question.with_outline
         if self.is_embedded or question.is_choice or not self._is_chat(question):

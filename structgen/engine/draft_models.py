@@ -63,7 +63,7 @@ def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
         raise OptionError(
             "The history holds answers of another tokenizer.",
             where="history",
-            cure="Make it with the engine's own: sg.AnswerHistory(engine.tokenizer).",
+            cure="Make it with the engine's own: sg.speculation.AnswerHistory(engine.tokenizer).",
         )
     draft_model_of(speculation, tokenizer)
 

@@ -2,9 +2,9 @@
 
 A row is read once, in tiles, for two sums of exponentials (all tokens, and the allowed ones) and the
 likeliest token. The draw has two levels: first a tile of 1,024 tokens, then a token of that tile.
-`structgen_kernels.reference` defines it for every device (docs/inside/kernels.md, "The draw"). The only difference:
-a tile's sum is in single precision here, with a relative error of about 2e-6. So a different tile is drawn
-only if the two best scores are that close.
+`structgen_kernels.reference` defines it for every device (docs/inside/kernels.md, "The draw"). The only
+difference: a tile's sum is in single precision here, with a relative error of about 2e-6. So a different
+tile is drawn only if the two best scores are that close.
 
 Gumbel noise costs two logarithms. It is computed only for tokens that can still win, by an upper bound from
 the leading ones of their uniform number.

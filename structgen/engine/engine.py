@@ -45,7 +45,7 @@ from structgen.language import checks
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitored_text import MonitoredText
-from structgen.speculation.drafts.drafter import Facts
+from structgen.speculation.drafts.drafter import RequestFacts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
@@ -330,7 +330,7 @@ class Engine:
         schema = ""
         if how.history is not None and request.grammar is not None and compiled is not None:
             schema = compiled.grammar.fingerprint
-        facts = Facts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
+        facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
         chain = how.chain or support.shape == "chain"
         return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason
 

@@ -2,8 +2,8 @@
 
 The batch has no influence. So a request gives the same tokens alone and in a batch, and a draft is verified
 with the noise of plain decoding. `structgen_kernels.reference` defines keys, words and noise for every device
-(docs/inside/kernels.md, "The draw"); its `sample_key` makes the key of a sample. This module computes the same
-words, bit for bit, for compiled code on a CPU, which cannot call torch.
+(docs/inside/kernels.md, "The draw"); its `sample_key` makes the key of a sample. This module computes the
+same words, bit for bit, for compiled code on a CPU, which cannot call torch.
 """
 
 from __future__ import annotations

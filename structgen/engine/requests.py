@@ -64,7 +64,8 @@ DEFAULT_MAX_TOKENS = 512
 _MOST_SAMPLES = 65_536
 """The most samples of a request: each takes a few thousand bytes before its first token."""
 _A_REPETITION = Instance(
-    Repetitions | None, "Pass sg.Repetitions(length=..., times=..., digits=..., share=...), or None."
+    Repetitions | None,
+    "Pass sg.strategies.Repetitions(length=..., times=..., digits=..., share=...), or None.",
 )
 _A_GRAMMAR = Instance(Grammar | CompiledGrammar, "Make a grammar of a schema with sg.json_schema(schema).")
 _A_THINKING = Instance(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
@@ -102,8 +103,8 @@ class Sampling:
     """A free text has at least so many tokens. With a grammar, the grammar decides where its texts may
     end."""
     strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
-    """A published change of the law of the next token, or two that agree: `sg.Mirostat()` and others. Kept as
-    a tuple."""
+    """A published change of the law of the next token, or two that agree: `sg.strategies.Mirostat()` and
+    others. Kept as a tuple."""
     monitors: Annotated[Monitor | Sequence[Monitor], By(checked_monitors)] = ()
     """Advice on the next identifiers, such as `sg.monitors.python_attributes()`: their masks narrow the
     grammar's (docs/strategies.md). Kept as a tuple."""
@@ -180,7 +181,7 @@ class Request:
     max_tokens: Annotated[int, Whole(1)] | None = None
     """The most tokens of each sample, without the end token. With a grammar the text is complete within them.
     None: 512, or fewer if the model's context leaves fewer."""
-    steer_early: Annotated[int, Whole(0)] = 0
+    end_margin: Annotated[int, Whole(0)] = 0
     """The shortest completion is taken when at most so many spare tokens are left, so that the text does not
     end abruptly at the last tokens."""
     stop: Annotated[str | Sequence[str], checks.texts] = ()
@@ -215,8 +216,8 @@ class Request:
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
     strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
-    """A decoding strategy, such as `sg.Cautious()`: the same as in `Sampling`, beside the default sampling
-    too. Kept as a tuple."""
+    """A decoding strategy, such as `sg.strategies.Cautious()`: the same as in `Sampling`, beside the default
+    sampling too. Kept as a tuple."""
     choices: Annotated[str, OneOf(CHOICES)] | None = None
     """How a greedy text is chosen where the grammar lists at most 64 values: "whole" writes the value that is
     the likeliest as a whole, "tokens" chooses token by token. None: "whole" where no `sampling` and no
@@ -293,8 +294,8 @@ class Step:
     mu after it; () where there was no choice."""
 
     entropy: float | None = None
-    """For a model that asks for it (`sg.Switched`): the entropy of the law among the allowed tokens, in bits.
-    None where one token was allowed, and for other models."""
+    """For a model that asks for it (`sg.strategies.SwitchedModels`): the entropy of the law among the
+    allowed tokens, in bits. None where one token was allowed, and for other models."""
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ from structgen.engine.strategies.strategy import Decision, SearchStrategy
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
 from structgen.monitors.monitored_text import MonitoredText
-from structgen.speculation.drafts.drafter import View
+from structgen.speculation.drafts.drafter import DraftContext
 from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -231,10 +231,10 @@ class TextSequence:
             except Exception as error:  # the answer is complete all the same
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
-    def view(self, ends: frozenset[int]) -> View:
+    def view(self, ends: frozenset[int]) -> DraftContext:
         """Return the drafters' view of the sequence. `ends`: the end tokens."""
         # the engine has checked that prompt, thoughts and max_tokens fit into the context together
-        return View(self.written, self.matcher, self._left, ends)
+        return DraftContext(self.written, self.matcher, self._left, ends)
 
     def go_on(self) -> bool:
         """If the last token was a guess, go to its node. Returns whether the next token can be chosen there
@@ -271,16 +271,16 @@ class TextSequence:
     @property
     def room(self) -> int:
         """The token budget of the rest of the document: the tokens left; or the shortest completion, if at
-        most `steer_early` tokens would be spare."""
+        most `end_margin` tokens would be spare."""
         if self.least is None:
             assert self.matcher is not None, "free text needs no tokens"
             self.least = self.matcher.tokens_to_finish()
-        return self._left if self._left - self.least > self.handle.request.steer_early else self.least
+        return self._left if self._left - self.least > self.handle.request.end_margin else self.least
 
     @property
     def spare(self) -> int:
         """Tokens of which the rest of the document may use all, and `room` is still all that are left."""
-        return self._left - self.handle.request.steer_early - 1
+        return self._left - self.handle.request.end_margin - 1
 
     @property
     def _left(self) -> int:

@@ -17,6 +17,6 @@ logits to scores of classes.
 why there is no filling. `results` and `canvas_trace`: the output, and a page that shows the steps.
 
 What comes in: a model `forward(ids) -> logits`, a template, a grammar. What goes out: a text of the grammar.
-The package is above `structgen.engine`, beside `structgen.sampling`; only some models need torch.
+The package is above `structgen.engine`, beside `structgen.samplers`; only some models need torch.
 Context-free grammars without a depth limit would need a second kind of lattice.
 """

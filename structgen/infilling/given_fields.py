@@ -7,8 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from structgen.errors import OptionError
-from structgen.infilling.no_filling import NoFillingError
+from structgen.errors import NoFillingError, OptionError
 from structgen.infilling.template import FixedText, Hole
 
 Parts = list[FixedText | Hole]

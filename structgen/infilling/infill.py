@@ -15,9 +15,10 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
 from structgen.errors import (
+    FullHoleWarning,
     LimitError,
+    NoFillingError,
     OptionError,
-    SlotsWarning,
     TokenizerError,
     options_named,
     warning_level,
@@ -34,7 +35,6 @@ from structgen.infilling.denoising import CanvasUsage, Denoiser, DenoisingStep
 from structgen.infilling.given_fields import parts_of_given, value_at
 from structgen.infilling.intersection import Marks, intersection
 from structgen.infilling.masked_model import MaskedModel
-from structgen.infilling.no_filling import NoFillingError
 from structgen.infilling.obstacles import refuse
 from structgen.infilling.results import Infilled, text_of
 from structgen.infilling.schedulers import Scheduler, named
@@ -221,7 +221,7 @@ def infill(
     for name, count in full.items():
         what = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
         cure = "Give it more slots (max_tokens of a typed function)."
-        warnings.warn(SlotsWarning(f"{what} {cure}", hole=name), stacklevel=warning_level())
+        warnings.warn(FullHoleWarning(f"{what} {cure}", hole=name), stacklevel=warning_level())
     return sized.result(canvas, steps, usage, is_late, given is not None, tuple(full))
 
 

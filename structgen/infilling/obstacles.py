@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from structgen.errors import NoFillingError
 from structgen.infilling.canvas import Piece, whole_part
-from structgen.infilling.no_filling import NoFillingError
 from structgen.infilling.token_automaton import TokenAutomaton
 
 if TYPE_CHECKING:

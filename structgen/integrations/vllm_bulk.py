@@ -47,7 +47,7 @@ def check_request(request: Request) -> None:
         "logprobs": (request.logprobs > 0, "Lines of results do not have them."),
         "thinking": (request.thinking is not None, "Thoughts with a budget of their own are not offered."),
         "speculation": (isinstance(request.speculation, Speculation), "vLLM has drafters of its own."),
-        "steer_early": (request.steer_early > 0, "vLLM does not know the shortest completion."),
+        "end_margin": (request.end_margin > 0, "vLLM does not know the shortest completion."),
         "healing": (request.healing, "vLLM reads a prompt as it is."),
         "special_texts": (request.special_texts, "Texts are written without special tokens."),
         "temperature": (heat != 0 and not 0.01 <= heat <= 2, "vLLM takes 0, and 0.01 to 2."),

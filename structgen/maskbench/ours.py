@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class StructgenSession(Session):
     """Our matcher: of the engines, the one that tells the exact byte and what was expected there."""
 
-    refusals = (structgen.TokenError, structgen.FinishedError)
+    refusals = (structgen.errors.TokenError, structgen.errors.FinishedError)
 
     def __init__(
         self, compiled: structgen.CompiledGrammar, mask: Any, row: memoryview, end_tokens: Sequence[int]
@@ -76,7 +76,7 @@ class StructgenEngine(MaskEngine):
             raise EngineRefusal(
                 reason_of(error),
                 str(error),
-                by_policy=isinstance(error, structgen.UnsatisfiableUnderPolicy),
+                by_policy=isinstance(error, structgen.errors.UnsatisfiableUnderPolicy),
             ) from error
         return lambda: StructgenSession(compiled, self._mask, self._row, tokenizer.eos_token_ids)
 
@@ -91,8 +91,8 @@ class StructgenEngine(MaskEngine):
 
 def reason_of(error: structgen.StructgenError) -> str:
     """Return the words under which a refusal is counted: the keyword, the limit, or the kind of error."""
-    if isinstance(error, structgen.UnsupportedError):
+    if isinstance(error, structgen.errors.UnsupportedError):
         return f"unsupported: {error.keyword}"
-    if isinstance(error, structgen.LimitError):
+    if isinstance(error, structgen.errors.LimitError):
         return f"limit: {error.limit}"
     return type(error).__name__

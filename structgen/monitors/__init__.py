@@ -10,8 +10,27 @@ an object behind a dot; the mask of the grammar is narrowed to them.
    other.
 4. `python_position` tells where in Python code a text ends; `python_code` has the monitors of Python, on
    jedi. `monitor_names` reads `NAME:option=value` of a command line.
+
+Public: `Monitor`, `MonitorUse`; `python_attributes`, `python_names`, `python_arguments`.
 """
 
-from structgen.monitors.python_code import python_arguments, python_attributes, python_names
+from __future__ import annotations
 
-__all__ = ["python_arguments", "python_attributes", "python_names"]
+from typing import TYPE_CHECKING
+
+from structgen.system.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from structgen.monitors.monitor import Monitor as Monitor
+    from structgen.monitors.monitor import MonitorUse as MonitorUse
+    from structgen.monitors.python_code import python_arguments as python_arguments
+    from structgen.monitors.python_code import python_attributes as python_attributes
+    from structgen.monitors.python_code import python_names as python_names
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "structgen.monitors.monitor": "Monitor MonitorUse",
+        "structgen.monitors.python_code": "python_arguments python_attributes python_names",
+    },
+)

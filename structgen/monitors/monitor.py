@@ -102,7 +102,7 @@ def checked_monitors(given: Any) -> tuple[Monitor, ...]:
             f"monitors={given!r:.60} is no list of monitors.",
             where="monitors",
             cure="Give a list, as in monitors=[sg.monitors.python_attributes()]; a class of yours derives "
-            "from sg.Monitor.",
+            "from sg.monitors.Monitor.",
         )
     for one in found:
         boundary_of(one)

@@ -11,4 +11,29 @@ a row of the forward pass.
 4. `speculation_options.Speculation` has the options of a request.
 
 The engine verifies drafts. This package needs numpy and matchers, not torch (docs/speculation.md).
+
+Public, for drafters of your own: `Drafter`, `Draft`, `RequestFacts`, `DraftContext`; `AnswerHistory` keeps
+answers for later requests.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from structgen.system.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from structgen.speculation.drafters.answer_history import AnswerHistory as AnswerHistory
+    from structgen.speculation.drafts.draft import Draft as Draft
+    from structgen.speculation.drafts.drafter import DraftContext as DraftContext
+    from structgen.speculation.drafts.drafter import Drafter as Drafter
+    from structgen.speculation.drafts.drafter import RequestFacts as RequestFacts
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "structgen.speculation.drafters.answer_history": "AnswerHistory",
+        "structgen.speculation.drafts.draft": "Draft",
+        "structgen.speculation.drafts.drafter": "DraftContext Drafter RequestFacts",
+    },
+)

@@ -26,7 +26,7 @@ MOST_NODES: Final = 256
 """The most nodes of a draft: the rows of one text delay all the others of its batch."""
 MOST_EDIT: Final = 1 << 20
 """The most characters of a caller's text."""
-_A_HISTORY = Instance(AnswerHistory | None, "Make one with sg.AnswerHistory(tokenizer).")
+_A_HISTORY = Instance(AnswerHistory | None, "Make one with sg.speculation.AnswerHistory(tokenizer).")
 
 
 def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
@@ -162,7 +162,7 @@ def _made(make: Callable[[], Drafter]) -> Drafter:
         raise OptionError(
             f"{name} made a {type(made).__name__}, which has no {' and no '.join(lacking)}.",
             where="drafters",
-            cure="Make an object with all five members of sg.Drafter.",
+            cure="Make an object with all five members of sg.speculation.Drafter.",
         )
     return made
 

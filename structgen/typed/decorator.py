@@ -82,7 +82,7 @@ def generate(
     sampling
         how tokens are chosen; by default the likeliest (temperature 0; with a strategy that draws, 1).
     strategy
-        a decoding strategy, such as `sg.Cautious()` (docs/strategies.md). Not for servers or
+        a decoding strategy, such as `sg.strategies.Cautious()` (docs/strategies.md). Not for servers or
         infilling.
     max_tokens
         the most tokens of a document, which is complete within them; by default 512, or what the context

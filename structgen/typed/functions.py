@@ -36,8 +36,8 @@ from structgen.typed.typed_draws import Sampler, check_names, drawn
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
-    from structgen.sampling.sample import TypedSampleOptions
-    from structgen.sampling.samples import Samples
+    from structgen.samplers.sample import TypedSampleOptions
+    from structgen.samplers.samples import Samples
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

@@ -110,8 +110,8 @@ class Infiller:
         raise no_calls()
 
     def _written(self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int) -> Result:
+        from structgen.errors import NoFillingError
         from structgen.infilling.infill import infill
-        from structgen.infilling.no_filling import NoFillingError
 
         if form.grammar is None:
             raise UnsupportedError(

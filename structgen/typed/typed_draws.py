@@ -15,7 +15,7 @@ from structgen.typed.prompts import PromptSource
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
-    from structgen.sampling.samples import Samples
+    from structgen.samplers.samples import Samples
 
 P = ParamSpec("P")
 D = TypeVar("D")
@@ -37,7 +37,7 @@ class Sampler(Generic[P, D]):
 
 def check_names(given: Mapping[str, Any]) -> None:
     """Raise OptionError for an option of draws that there is not."""
-    from structgen.sampling.sample import TypedSampleOptions  # start-up: few functions are drawn from
+    from structgen.samplers.sample import TypedSampleOptions  # start-up: few functions are drawn from
 
     known = ["max_tokens", *TypedSampleOptions.__annotations__]
     for name in given:
@@ -53,8 +53,8 @@ def drawn(
 
     Raises UnsupportedError for what has no such distribution, and what `sg.sample` raises.
     """
-    from structgen.sampling.sample import sample
-    from structgen.sampling.types import TypedGrammar
+    from structgen.samplers.sample import sample
+    from structgen.samplers.types import TypedGrammar
 
     refuse(OF_DRAWS, options, form, writer.kind)
     assert isinstance(writer, Local) and form.grammar is not None and form.reader is not None

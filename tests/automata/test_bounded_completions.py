@@ -24,7 +24,7 @@ END = len(PIECES)
 TOKENIZER = sg.Tokenizer.from_bytes([*PIECES, None], END)
 
 
-def whole(compiled: sg.CompiledGrammar, state: sg.State, text: bytes) -> bool:
+def whole(compiled: sg.CompiledGrammar, state: sg.core.State, text: bytes) -> bool:
     """Return whether a text completes the document from a state."""
     end = compiled.step_bytes(state, text)
     return end is not None and end.is_complete
@@ -43,7 +43,7 @@ def look_at_strings(seed: int, most: int) -> None:
     texts = cases.accepted(schema, most)
     try:
         compiled = sg.compile(sg.json_schema(schema, **policies), cases.BYTES, store=False)
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         assert not texts, (schema, texts[:3])
         return
     for text in chance.sample(texts, min(2, len(texts))):
@@ -98,7 +98,7 @@ def look_at_budgets(seed: int, states: int) -> None:
     grammar = sg.json_schema(schema, **policies)
     try:
         compiled, other = (sg.compile(grammar, TOKENIZER, store=False) for _ in range(2))
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         return
     for _ in range(states):
         matcher, twin = sg.Matcher(compiled), sg.Matcher(other)
@@ -130,7 +130,7 @@ def compare_budgets(matcher: sg.Matcher, twin: sg.Matcher, more: int) -> None:
             costs[token] = other.tokens_to_finish(after)
     assert min(costs[token] for token in allowed) < max(need, 1), about
     for budget in range(1, need):
-        with pytest.raises(sg.BudgetError):
+        with pytest.raises(sg.errors.BudgetError):
             matcher.fill_mask(mask, budget=budget)
     for budget in range(max(need, 1), need + more):
         matcher.fill_mask(mask, budget=budget)

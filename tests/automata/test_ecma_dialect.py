@@ -114,7 +114,7 @@ def test_a_pattern_of_a_schema_means_what_node_reads_where_the_flag_u_has_an_err
     "source", [r"\a", r"\e", r"\-", r"\"", r"\_", r"\8", r"\00", "{", "a}", "]", r"[\d-a]", "(?=a)*"]
 )
 def test_the_ecma_dialect_refuses_what_the_flag_u_refuses(source: str) -> None:
-    with pytest.raises(sg.RegexError, match=r"With the flag u|Nothing to repeat"):
+    with pytest.raises(sg.errors.RegexError, match=r"With the flag u|Nothing to repeat"):
         sg.regex(source, dialect="ecma")
     assert sg.json_schema({"type": "string", "pattern": source})
 

@@ -180,5 +180,5 @@ def test_a_schema_and_a_regular_expression_take_modifiers() -> None:
     "source", ["(?-:a)", "(?ii:a)", "(?i-i:a)", "(?i)a", "(?x:a)", "(?i", "(?-a:b)", "(?im-s"]
 )
 def test_a_modifier_that_ecma_has_not_is_refused(source: str) -> None:
-    with pytest.raises(sg.RegexError):
+    with pytest.raises(sg.errors.RegexError):
         sg.regex(source, dialect="ecma")

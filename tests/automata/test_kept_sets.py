@@ -38,7 +38,7 @@ def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-64] ^= 1
     path.write_bytes(content)
-    with pytest.warns(sg.StoreWarning, match="is damaged"):
+    with pytest.warns(sg.errors.StoreWarning, match="is damaged"):
         assert cached("letters", lambda: RANGES) == RANGES
     assert cached("letters", never) == RANGES
 

@@ -157,10 +157,10 @@ def test_a_model_or_a_device_that_is_not_there(
 @pytest.mark.parametrize(
     ("name", "kind", "where"),
     [
-        ("broken.json", sg.SchemaError, "broken.json, line 1, column 18"),
-        ("wrong.json", sg.SchemaError, "wrong.json, #/type"),
-        ("back.json", sg.RegexError, "back.json, #/pattern"),
-        ("never.json", sg.UnsatisfiableSchema, "never.json"),
+        ("broken.json", sg.errors.SchemaError, "broken.json, line 1, column 18"),
+        ("wrong.json", sg.errors.SchemaError, "wrong.json, #/type"),
+        ("back.json", sg.errors.RegexError, "back.json, #/pattern"),
+        ("never.json", sg.errors.UnsatisfiableSchema, "never.json"),
     ],
 )
 def test_a_schema_that_was_read_from_a_path_is_named_by_the_library(
@@ -174,7 +174,7 @@ def test_a_schema_that_was_read_from_a_path_is_named_by_the_library(
 
 
 def test_a_schema_that_was_no_file_has_its_own_place_alone() -> None:
-    with pytest.raises(sg.SchemaError) as caught:
+    with pytest.raises(sg.errors.SchemaError) as caught:
         sg.json_schema({"type": "objct"})
     assert caught.value.where == "#/type"
 

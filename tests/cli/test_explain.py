@@ -104,5 +104,5 @@ def test_lines_are_cut_and_counted(tmp_path: Path) -> None:
 
 
 def test_other_grammars_are_refused() -> None:
-    with pytest.raises(sg.OptionError, match="not explained"):
+    with pytest.raises(sg.errors.OptionError, match="not explained"):
         sg.explain(object())  # type: ignore[arg-type]

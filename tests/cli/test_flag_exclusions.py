@@ -67,7 +67,7 @@ VALUES: dict[str, Any] = {
     "banned": ["zzz"],
     "repetition": False,
     "max_tokens": 9,
-    "steer_early": 1,
+    "end_margin": 1,
     "stop": ["."],
     "timeout": 9.0,
     "thinking": {"until": "</think>", "max_tokens": 4},
@@ -249,7 +249,7 @@ SERVED = {
     "monitors",
     "device",
     "choices",
-    "steer_early",
+    "end_margin",
 }
 
 

@@ -35,7 +35,7 @@ COMMANDS = {
         "out",
     ],
     "structgen.infill": ["infill", "--schema", "s.json", "--prompt", "x", "-o", "trace=t.html"],
-    "structgen.sampling.report.report": ["sample-report", "d.jsonl", "--html", "t.html"],
+    "structgen.samplers.report.report": ["sample-report", "d.jsonl", "--html", "t.html"],
     "structgen.cli.warmup.compile_all": ["warmup"],
     "structgen.maskbench.readers.select": ["maskbench", "."],
     "structgen.cli.store.files_of": ["store", "clear", "--yes"],
@@ -56,7 +56,7 @@ def test_an_interrupt_is_told_by_the_status_alone(
     (tmp_path / "in.jsonl").write_text('"x"\n')
     monkeypatch.chdir(tmp_path)
     if "report" in place:
-        monkeypatch.setattr("structgen.sampling.samples.Samples.from_jsonl", lambda _: None)
+        monkeypatch.setattr("structgen.samplers.samples.Samples.from_jsonl", lambda _: None)
     monkeypatch.setattr(place, interrupted)
     found = CliRunner().invoke(app(), COMMANDS[place])
     assert found.exit_code == 130

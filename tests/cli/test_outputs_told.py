@@ -93,7 +93,7 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["structgen", "--version"])
     with pytest.raises(SystemExit):
         main()
-    told = warnings.formatwarning("kept is\x1b damaged.", sg.StoreWarning, __file__, 1)
+    told = warnings.formatwarning("kept is\x1b damaged.", sg.errors.StoreWarning, __file__, 1)
     assert told == "StoreWarning: kept is\\x1b damaged.\n"
 
 

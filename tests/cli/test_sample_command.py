@@ -120,7 +120,7 @@ def test_every_option_arrives(run: Callable[..., Any], monkeypatch: pytest.Monke
         seen.update(options, n=n)
         raise sg.StructgenError("Seen.")
 
-    monkeypatch.setattr("structgen.sampling.sample.sample", sample)
+    monkeypatch.setattr("structgen.samplers.sample.sample", sample)
     numbers = {"n": 7, "budget": 11, "seconds": 2.5, "standard_error": 0.1, "seed": 3, "max_tokens": 9}
     options = [
         text
@@ -160,9 +160,9 @@ def test_draws_are_written_to_a_file_in_place_of_printing(run: Callable[..., Any
 def test_a_tree_is_written_and_read_again(run: Callable[..., Any], tmp_path: Path) -> None:
     options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "-o", "tree=tree.npz")
     assert run("sample", *options, "--max-tokens", "30").exit_code == 0
-    before = sg.PrefixTree.load(tmp_path / "tree.npz")
+    before = sg.samplers.PrefixTree.load(tmp_path / "tree.npz")
     assert run("sample", *options, "--max-tokens", "30", "--seed", "1").exit_code == 0
-    after = sg.PrefixTree.load(tmp_path / "tree.npz")
+    after = sg.samplers.PrefixTree.load(tmp_path / "tree.npz")
     assert after.nbytes >= before.nbytes
     assert after.bracket[1] <= before.bracket[1]
     other = run("sample", *options, "--max-tokens", "31")
@@ -178,7 +178,7 @@ def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
 
     def beside(self: ModelRows, prefixes: Any) -> Any:
         if not path.exists():
-            sg.PrefixTree().save(path)
+            sg.samplers.PrefixTree().save(path)
         return read(self, prefixes)
 
     monkeypatch.setattr(ModelRows, "read", beside)
@@ -187,7 +187,7 @@ def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
     assert done.exit_code == 0
     assert len(done.stdout.splitlines()) == 3
     assert "The tree was not saved" in done.stderr and "another process" in done.stderr
-    assert sg.PrefixTree.load(path).root is None
+    assert sg.samplers.PrefixTree.load(path).root is None
 
 
 def test_a_damaged_tree_has_exit_status_2(run: Callable[..., Any], tmp_path: Path) -> None:

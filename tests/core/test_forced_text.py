@@ -47,7 +47,7 @@ def _sequences(compiled: sg.CompiledGrammar) -> set[tuple[int, ...]]:
     """All sequences of tokens that the masks allow, up to the end token."""
     found = set()
 
-    def go_on(state: sg.State, tokens: tuple[int, ...]) -> None:
+    def go_on(state: sg.core.State, tokens: tuple[int, ...]) -> None:
         for token in compiled.allowed(state):
             if token == END:
                 found.add(tokens)
@@ -200,7 +200,7 @@ def test_a_special_token_that_may_come_is_no_forced_text() -> None:
 def test_a_tokenizer_without_rules_is_refused() -> None:
     own = sg.Tokenizer.from_bytes([b"a", b"b", b"ab", None], 3)
     compiled = sg.compile(sg.literal("ab"), own)
-    with pytest.raises(sg.OptionError, match=r"does not say which tokens.*leave canonical out"):
+    with pytest.raises(sg.errors.OptionError, match=r"does not say which tokens.*leave canonical out"):
         with_forced_text(compiled, canonical=True)
     # a border needs none
     policy = with_forced_text(compiled, behind=b"a")
@@ -231,7 +231,7 @@ def test_drafts_have_the_masks_of_their_states(canonical: bool) -> None:
         sg.allocate_mask(1, TOKENIZER.vocab_size),
     )
     matcher = sg.Matcher(policy)
-    sg.fill_draft(matcher, tokens, list(range(-1, len(tokens) - 1)), mask)
+    sg.core.fill_draft(matcher, tokens, list(range(-1, len(tokens) - 1)), mask)
     for row, token in enumerate([*tokens, END]):
         matcher.fill_mask(alone)
         assert mask.allowed(row).tolist() == alone.allowed(0).tolist()

@@ -21,7 +21,9 @@ def compiled() -> sg.CompiledGrammar:
 
 @pytest.mark.parametrize("wrong", [ARRAY, None, {"type": "array"}])
 def test_a_matcher_of_a_grammar_that_is_not_compiled_says_how_to_compile_it(wrong: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"Write sg\.Matcher\(sg\.compile\(grammar, tokenizer\)\)\.$"):
+    with pytest.raises(
+        sg.errors.OptionError, match=r"Write sg\.Matcher\(sg\.compile\(grammar, tokenizer\)\)\.$"
+    ):
         sg.Matcher(wrong)
 
 

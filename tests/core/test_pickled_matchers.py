@@ -60,6 +60,6 @@ def test_states_and_matchers_inside_a_document_say_why_they_cannot_be_pickled() 
     matcher = begun("schema")
     assert copy.deepcopy(matcher.state) == matcher.state
     for one in (matcher.state, sg.Matcher(matcher.compiled, matcher.state)):
-        with pytest.raises(sg.OptionError, match="cannot be pickled") as caught:
+        with pytest.raises(sg.errors.OptionError, match="cannot be pickled") as caught:
             pickle.dumps(one)
         assert "Send the compiled grammar" in caught.value.cure

@@ -80,7 +80,7 @@ def test_a_prompt_that_cannot_be_begun_has_a_line_with_its_error(tmp_path: Path)
 def test_a_line_that_is_no_prompt_is_named_and_nothing_is_written(tmp_path: Path, line: bytes) -> None:
     prompts, out = tmp_path / "p.jsonl", tmp_path / "r.jsonl"
     prompts.write_bytes(b'"fine"\n' + line + b"\n")
-    with pytest.raises(sg.OptionError, match=r"p\.jsonl:2"):
+    with pytest.raises(sg.errors.OptionError, match=r"p\.jsonl:2"):
         run_bulk(Engine(Function(TOKENIZER.vocab_size), TOKENIZER), prompts, out, _request)
     assert not out.exists()
 
@@ -95,7 +95,7 @@ def test_results_of_another_kind_are_left_alone(tmp_path: Path) -> None:
     ):
         out.write_text(text)
         for start_over in (False, True):
-            with pytest.raises(sg.OptionError, match="none of ours"):
+            with pytest.raises(sg.errors.OptionError, match="none of ours"):
                 run_bulk(_engine(), prompts, out, _request, start_over=start_over)
             assert out.read_text() == text and not run_file(out).exists()
 
@@ -146,7 +146,7 @@ OTHERS: dict[str, Callable[[str], Request]] = {
 def test_results_of_another_run_are_refused_with_what_differs(tmp_path: Path, told: str) -> None:
     prompts, out = _half_done(tmp_path)
     before = out.read_bytes(), run_file(out).read_bytes()
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         run_bulk(_engine(), prompts, out, OTHERS[told])
     assert told.strip() in str(caught.value) and "start over" in caught.value.cure
     assert (out.read_bytes(), run_file(out).read_bytes()) == before
@@ -159,9 +159,9 @@ def test_results_of_another_run_are_refused_with_what_differs(tmp_path: Path, to
 def test_results_of_another_model_or_tokenizer_are_refused(tmp_path: Path) -> None:
     first = Engine("structgen/extract", max_rows=1, device="cpu")
     prompts, out = _half_done(tmp_path, first)
-    with pytest.raises(sg.OptionError, match=r"had another model\."):
+    with pytest.raises(sg.errors.OptionError, match=r"had another model\."):
         run_bulk(Engine("structgen/extract-draft", device="cpu"), prompts, out, _request)
-    with pytest.raises(sg.OptionError, match=r"another model and tokenizer\."):
+    with pytest.raises(sg.errors.OptionError, match=r"another model and tokenizer\."):
         run_bulk(_engine(), prompts, out, _request)
     assert run_bulk(first, prompts, out, _request).before == 3
 
@@ -186,12 +186,12 @@ def test_prompts_that_were_changed_are_refused_and_those_that_were_added_are_don
     text = prompts.read_text().rstrip("\n")
     for changed in (text.replace('"p4"', '"p9"'), text.replace("id1", "id7"), text.partition("\n")[0]):
         prompts.write_text(changed)
-        with pytest.raises(sg.OptionError, match=r"another file of prompts\."):
+        with pytest.raises(sg.errors.OptionError, match=r"another file of prompts\."):
             run_bulk(_engine(), prompts, out, _request)
     prompts.write_text(f'{text}\n"p6"\n')
     assert run_bulk(_engine(), prompts, out, _request).done == 7
     prompts.write_text(f'{text}\n"p7"\n')
-    with pytest.raises(sg.OptionError, match="another file of prompts"):
+    with pytest.raises(sg.errors.OptionError, match="another file of prompts"):
         run_bulk(_engine(), prompts, out, _request)
 
 
@@ -199,7 +199,7 @@ def test_results_of_another_version_are_refused(tmp_path: Path, monkeypatch: pyt
     prompts, out = _half_done(tmp_path)
     known = sg.__version__
     monkeypatch.setattr(sg, "__version__", "99.1")
-    with pytest.raises(sg.OptionError, match=rf"another version of structgen \({re.escape(known)}\)"):
+    with pytest.raises(sg.errors.OptionError, match=rf"another version of structgen \({re.escape(known)}\)"):
         run_bulk(_engine(), prompts, out, _request)
 
 
@@ -210,7 +210,7 @@ def test_results_without_a_file_that_says_their_run_are_refused(tmp_path: Path, 
     run_file(out).unlink()
     if damage is not None:
         run_file(out).write_bytes(damage)
-    with pytest.raises(sg.OptionError, match=r"run.*Name another file for the results, or start over"):
+    with pytest.raises(sg.errors.OptionError, match=r"run.*Name another file for the results, or start over"):
         run_bulk(_engine(), prompts, out, _request)
     assert out.read_bytes() == before
     assert run_bulk(_engine(), prompts, out, _request, start_over=True).before == 0

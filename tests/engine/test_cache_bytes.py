@@ -71,5 +71,5 @@ def test_grammars_that_the_mask_store_holds_count_once_and_go_first(engine: sg.E
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, "x", None])
 def test_a_budget_that_is_none_is_refused(wrong: Any) -> None:
-    with pytest.raises(sg.OptionError, match="cache_bytes"):
+    with pytest.raises(sg.errors.OptionError, match="cache_bytes"):
         sg.Engine("structgen/extract", cache_bytes=wrong)

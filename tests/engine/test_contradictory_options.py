@@ -29,7 +29,7 @@ REQUEST: Final[dict[str, Any]] = {
     "prompt": [5, 6],
     "grammar": sg.regex("a+"),
     "max_tokens": 3,
-    "steer_early": 1,
+    "end_margin": 1,
     "stop": "b",
     "n": 2,
     "timeout": 5.0,
@@ -56,7 +56,7 @@ SAMPLING: Final[dict[str, Any]] = {
     "seed": 3,
     "logit_bias": {3: 1.0},
     "min_tokens": 5,
-    "strategy": sg.Mirostat(),
+    "strategy": sg.strategies.Mirostat(),
     "monitors": [_Silent()],
     "banned": [7],
     "repetition": None,
@@ -94,7 +94,7 @@ def test_two_options_go_together_or_are_refused(pair: tuple[str, str]) -> None:
     if not excluded:
         _made(options)
         return
-    with pytest.raises(sg.OptionError) as refused:
+    with pytest.raises(sg.errors.OptionError) as refused:
         _made(options)
     assert refused.value.where in named
     assert refused.value.cure.endswith(".") and refused.value.cure in str(refused.value)
@@ -102,42 +102,44 @@ def test_two_options_go_together_or_are_refused(pair: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("name", sorted(NEEDS_GRAMMAR))
 def test_what_needs_a_grammar_is_refused_without_one(name: str) -> None:
-    with pytest.raises(sg.OptionError, match=f"^{name}: .*(G|g)ive a grammar"):
+    with pytest.raises(sg.errors.OptionError, match=f"^{name}: .*(G|g)ive a grammar"):
         _made({name: {**REQUEST, **SAMPLING}[name]})
 
 
-@pytest.mark.parametrize("strategy", [sg.Guidance(without="y"), sg.Cautious()], ids=["mixture", "search"])
+@pytest.mark.parametrize(
+    "strategy", [sg.strategies.Guidance(without="y"), sg.strategies.Cautious()], ids=["mixture", "search"]
+)
 def test_a_strategy_that_reads_further_rows_excludes_healing(strategy: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"^healing: .*Leave out healing or the strategy\."):
+    with pytest.raises(sg.errors.OptionError, match=r"^healing: .*Leave out healing or the strategy\."):
         Request("x", strategy=strategy, healing=True)
 
 
 @pytest.mark.parametrize(
     ("strategy", "others", "where"),
     [
-        (sg.PauseAndRerank(), {"temperature": 0.5}, "temperature"),
-        (sg.Mirostat(), {"temperature": 0.0}, "temperature"),
-        (sg.Guidance(without="y"), {"min_tokens": 2}, "min_tokens"),
-        ((sg.Guidance(without="y"), sg.Guidance(without="z")), {}, "strategy"),
-        ((sg.Mirostat(), sg.Momentum()), {"temperature": 0.0}, "strategy"),
-        ((sg.Cautious(), sg.Mirostat()), {}, "strategy"),
-        ((sg.Cautious(), sg.Cautious()), {}, "strategy"),
+        (sg.strategies.PauseAndRerank(), {"temperature": 0.5}, "temperature"),
+        (sg.strategies.Mirostat(), {"temperature": 0.0}, "temperature"),
+        (sg.strategies.Guidance(without="y"), {"min_tokens": 2}, "min_tokens"),
+        ((sg.strategies.Guidance(without="y"), sg.strategies.Guidance(without="z")), {}, "strategy"),
+        ((sg.strategies.Mirostat(), sg.strategies.Momentum()), {"temperature": 0.0}, "strategy"),
+        ((sg.strategies.Cautious(), sg.strategies.Mirostat()), {}, "strategy"),
+        ((sg.strategies.Cautious(), sg.strategies.Cautious()), {}, "strategy"),
     ],
 )
 def test_what_a_strategy_excludes_is_refused(strategy: Any, others: dict[str, Any], where: str) -> None:
-    with pytest.raises(sg.OptionError) as refused:
+    with pytest.raises(sg.errors.OptionError) as refused:
         Sampling(strategy=strategy, **others)
     assert refused.value.where == where and refused.value.cure
 
 
 def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> None:
-    with pytest.raises(sg.OptionError, match="mirostat and momentum exclude one another"):
-        Request("x", sampling=Sampling(strategy=sg.Mirostat()), strategy=sg.Momentum())
+    with pytest.raises(sg.errors.OptionError, match="mirostat and momentum exclude one another"):
+        Request("x", sampling=Sampling(strategy=sg.strategies.Mirostat()), strategy=sg.strategies.Momentum())
 
 
 def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsupported() -> None:
     refuse([Exclusion(lambda number: number > 3, "number", "{} is many.", "Give less.")], 3)
-    with pytest.raises(sg.UnsupportedError, match=r"^number: 4 is many\. Give less\.") as refused:
+    with pytest.raises(sg.errors.UnsupportedError, match=r"^number: 4 is many\. Give less\.") as refused:
         refuse(
             [Exclusion(lambda number: number > 3 and number, "number", "{} is many.", "Give less.", "x")],
             4,

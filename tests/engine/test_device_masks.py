@@ -23,7 +23,7 @@ from structgen.engine import device_masks, loop  # noqa: E402
 from structgen.engine.device_choice import DeviceChoice  # noqa: E402
 from structgen.engine.device_masks import DeviceMasks, RowTable  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafts.drafter import Facts, View  # noqa: E402
+from structgen.speculation.drafts.drafter import DraftContext, RequestFacts  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
@@ -146,14 +146,14 @@ def test_no_memory_for_a_table_is_said_once_and_masks_come_from_main_memory(
 def test_a_store_of_another_tokenizer_is_refused() -> None:
     other = sg.Tokenizer([bytes([i]) for i in range(256)] + [None], eos_token_ids=[256])
     masks = DeviceMasks(TOKENIZER, CPU)
-    with pytest.raises(sg.OptionError, match="mask store is of") as caught:
+    with pytest.raises(sg.errors.OptionError, match="mask store is of") as caught:
         masks._store_of(sg.compile(NUMBERS, other))
     assert str(caught.value).endswith("Compile the grammar for the engine's tokenizer.")
 
 
 @pytest.mark.parametrize("wrong", [1, "yes", 0.5])
 def test_the_option_is_true_or_false(wrong: Any) -> None:
-    with pytest.raises(sg.OptionError, match="device_masks"):
+    with pytest.raises(sg.errors.OptionError, match="device_masks"):
         sg.Engine(Wide(), TOKENIZER, device_masks=wrong)
 
 
@@ -239,7 +239,7 @@ def test_drafts_change_no_token(expected: list[sg.Result], monkeypatch: pytest.M
 
 
 def _all_proposed(
-    self: Speculator, draftings: Sequence[Any], views: Sequence[View], mosts: Sequence[int]
+    self: Speculator, draftings: Sequence[Any], views: Sequence[DraftContext], mosts: Sequence[int]
 ) -> list[Draft]:
     return [
         NO_DRAFT if drafting is None else drafting.candidates(view, most)
@@ -255,10 +255,10 @@ class Scripted:
     def __init__(self, tokens: Sequence[int], deep: int) -> None:
         self._tokens, self._deep, self._at = list(tokens), deep, 0
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         self._at = 0
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         tree, node = DraftTree(), -1
         for token in self._tokens[self._at : self._at + self._deep]:
             tree.add(node, (token + 7) % TOKENIZER.vocab_size, 0.1)

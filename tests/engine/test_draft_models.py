@@ -44,7 +44,9 @@ def test_without_a_draft_model_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch
 
 def test_a_draft_model_with_another_tokenizer_is_refused() -> None:
     other = Function(tokenizer().vocab_size), tokenizer()
-    with pytest.raises(sg.OptionError, match=r"^draft_model: It has another tokenizer: token \d+ is") as told:
+    with pytest.raises(
+        sg.errors.OptionError, match=r"^draft_model: It has another tokenizer: token \d+ is"
+    ) as told:
         drafters_of(sg.Speculation(draft_model=other), embedded_tokenizer())
     assert str(told.value).endswith("the tokenizer of the model, or leave draft_model out.")
 
@@ -67,7 +69,7 @@ def test_a_model_and_its_tokenizer_may_be_objects() -> None:
 
 def test_a_model_with_too_few_logits_is_refused() -> None:
     own = tokenizer()
-    with pytest.raises(sg.OptionError, match=r"^draft_model: It has logits for 7 tokens"):
+    with pytest.raises(sg.errors.OptionError, match=r"^draft_model: It has logits for 7 tokens"):
         draft_model_of(sg.Speculation(draft_model=(Function(7), own)), own)
 
 
@@ -80,12 +82,12 @@ def test_a_draft_model_that_is_not_there_is_refused(name: str) -> None:
 def test_a_request_with_a_history_or_a_draft_model_of_another_tokenizer_is_refused() -> None:
     own = tokenizer()
     engine = sg.Engine(Function(own.vocab_size), own)
-    history = sg.AnswerHistory(embedded_tokenizer())
+    history = sg.speculation.AnswerHistory(embedded_tokenizer())
     for wrong in (
         sg.Speculation(history=history),
         sg.Speculation(draft_model="structgen/extract-draft"),
     ):
-        with pytest.raises(sg.OptionError, match=r"^(history|draft_model): .*tokenizer"):
+        with pytest.raises(sg.errors.OptionError, match=r"^(history|draft_model): .*tokenizer"):
             engine.submit(sg.Request("x", speculation=wrong))
     assert not engine.step()
 
@@ -94,7 +96,7 @@ def test_a_request_with_a_history_or_a_draft_model_of_another_tokenizer_is_refus
 def test_a_draft_model_changes_the_calls_and_no_token(
     temperature: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def all_of_them(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[sg.Draft]:
+    def all_of_them(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[sg.speculation.Draft]:
         rows = zip(draftings, views, mosts, strict=True)
         return [NO_DRAFT if one is None else one.candidates(view, most) for one, view, most in rows]
 
@@ -127,7 +129,7 @@ def test_a_folder_that_transformers_reads_drafts_too(tmp_path: Path, monkeypatch
     (result,) = engine.generate(sg.Request("x", grammar, sg.Sampling(temperature=0), speculation="off"))
     tokens = [step.token for step in result.steps]
     (one,) = drafters_of(speculation, tokenizer())
-    facts = sg.Facts(tokenizer().encode(b"x"), tokenizer())
+    facts = sg.speculation.RequestFacts(tokenizer().encode(b"x"), tokenizer())
     found = replay(tokens, [one], facts, sg.Matcher(engine.compiled(grammar)), 16, 0.01)
     assert not found.dropped and found.calls <= len(tokens) / 2
 

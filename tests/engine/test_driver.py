@@ -299,14 +299,14 @@ def test_more_than_max_waiting_texts_are_refused_until_there_is_room() -> None:
 
     async def work() -> None:
         endless = [(await engine.asubmit(ENDLESS))[0] for _ in range(3)]
-        with pytest.raises(sg.BusyError, match="3 may") as caught:
+        with pytest.raises(sg.errors.BusyError, match="3 may") as caught:
             await engine.agenerate(small)
         assert caught.value.where == "max_waiting"
-        with pytest.raises(sg.BusyError):
+        with pytest.raises(sg.errors.BusyError):
             engine.submit(small)
         endless[2].cancel()
         await _until(lambda: endless[2].is_done)
-        with pytest.raises(sg.BusyError):
+        with pytest.raises(sg.errors.BusyError):
             await engine.agenerate(Request("x", max_tokens=3, n=2))
         waiting = asyncio.create_task(engine.agenerate(small))
         await _until(lambda: engine._loop.count == 3)
@@ -325,7 +325,7 @@ def test_requests_that_are_being_read_count_as_waiting(monkeypatch: pytest.Monke
     async def work() -> None:
         reading = asyncio.create_task(engine.agenerate(Request("x", max_tokens=3)))
         await _until(lambda: engine._driver._entering == 1)
-        with pytest.raises(sg.BusyError):
+        with pytest.raises(sg.errors.BusyError):
             await engine.agenerate(Request("y", max_tokens=3))
         go_on.set()
         assert len(await reading) == 1
@@ -377,7 +377,7 @@ def test_a_handle_of_another_engine_is_refused() -> None:
         async for _ in _engine().apieces(handle):
             pass
 
-    with pytest.raises(sg.OptionError, match="another engine"):
+    with pytest.raises(sg.errors.OptionError, match="another engine"):
         _run(work)
 
 

@@ -53,7 +53,7 @@ def test_a_folder_whose_tokenizer_has_another_form_says_how_to_pass_it(tmp_path:
     (tmp_path / "vocab.json").write_text("{}")
     (tmp_path / "merges.txt").write_text("")
     with pytest.raises(
-        sg.TokenizerError, match=r"sg\.Engine\(folder, AutoTokenizer\.from_pretrained\(folder\)\)"
+        sg.errors.TokenizerError, match=r"sg\.Engine\(folder, AutoTokenizer\.from_pretrained\(folder\)\)"
     ):
         sg.Engine(tmp_path)
 
@@ -79,12 +79,12 @@ def engine() -> sg.Engine:
 
 @pytest.mark.parametrize("wrong", ["hello", None, ["hello"], {"prompt": "hello"}])
 def test_what_is_no_request_says_how_to_write_one(engine: sg.Engine, wrong: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"Write sg\.Request\(prompt, grammar\)"):
+    with pytest.raises(sg.errors.OptionError, match=r"Write sg\.Request\(prompt, grammar\)"):
         engine.generate(wrong)
 
 
 def test_a_stream_of_what_is_no_request(engine: sg.Engine) -> None:
-    with pytest.raises(sg.OptionError, match=r"Write sg\.Request"):
+    with pytest.raises(sg.errors.OptionError, match=r"Write sg\.Request"):
         next(engine.stream("hello"))  # type: ignore[arg-type]
 
 

@@ -155,7 +155,7 @@ def test_samples_are_apart() -> None:
 @pytest.mark.parametrize("options", [{"canonical": True}, {"canonical": True, "healing": True}])
 @pytest.mark.parametrize("spare", [0, 1, 3])
 def test_documents_are_complete_within_max_tokens(options: dict[str, bool], spare: int) -> None:
-    with pytest.raises(sg.BudgetError) as caught:
+    with pytest.raises(sg.errors.BudgetError) as caught:
         made(request(PERSON, "A person:", max_tokens=1, **options))
     most = caught.value.minimum + spare
     for seed in range(10):
@@ -297,14 +297,14 @@ def test_an_interrupted_step_loses_nothing() -> None:
     ],
 )
 def test_options_that_are_wrong(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(sg.OptionError, match=message):
+    with pytest.raises(sg.errors.OptionError, match=message):
         sg.Request(**{"prompt": "A text:", "grammar": URL, **options})
 
 
 def test_a_tokenizer_without_rules_is_refused_when_it_is_asked() -> None:
     own = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
     engine = sg.Engine(Function(own.vocab_size), own)
-    with pytest.raises(sg.OptionError, match="does not say which tokens of a text"):
+    with pytest.raises(sg.errors.OptionError, match="does not say which tokens of a text"):
         engine.submit(sg.Request([65], URL, canonical=True))
 
 
@@ -318,5 +318,5 @@ def test_the_options_of_run() -> None:
     assert TOKENIZER.token_bytes[found.result.tokens[0]] == b"://"
     for model in ("openai:http://localhost:1/v1#m", "structgen/infill"):
         for name in ("canonical", "healing"):
-            with pytest.raises(sg.OptionError, match=name):
+            with pytest.raises(sg.errors.OptionError, match=name):
                 sg.run(model, "A text:", int, **{name: True})

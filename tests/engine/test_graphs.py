@@ -260,10 +260,10 @@ def test_memory_that_is_not_there_is_said(weights: Weights) -> None:
 
 
 def test_graphs_are_for_models_that_are_loaded_by_name() -> None:
-    with pytest.raises(sg.OptionError, match="loaded by its name") as caught:
+    with pytest.raises(sg.errors.OptionError, match="loaded by its name") as caught:
         sg.Engine(Wide(), tokenizer(), graphs=True)
     assert "FixedLlama" in str(caught.value)
-    with pytest.raises(sg.OptionError, match="graphs"):
+    with pytest.raises(sg.errors.OptionError, match="graphs"):
         sg.Engine("structgen/extract", graphs="yes")  # type: ignore[arg-type]
 
 

@@ -449,7 +449,7 @@ def test_after_a_fault_of_a_machine_its_grammar_is_compiled_anew_for_the_others(
 
 def test_requests_that_cannot_all_be_begun_leave_none_behind() -> None:
     engine, (fine,) = _engine(), _people(1)
-    with pytest.raises(sg.BudgetError):
+    with pytest.raises(sg.errors.BudgetError):
         engine.generate([fine, Request("x", PERSON, max_tokens=1)])
     model = engine.model
     assert isinstance(model, Remembering)

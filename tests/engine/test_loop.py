@@ -90,7 +90,7 @@ def test_samples_share_their_prompt_and_differ() -> None:
 
 def test_a_budget_that_no_document_fits_is_refused_with_the_least() -> None:
     engine = _engine()
-    with pytest.raises(sg.BudgetError) as caught:
+    with pytest.raises(sg.errors.BudgetError) as caught:
         engine.submit(Request("x", PERSON, max_tokens=3))
     (result,) = engine.generate(Request("x", PERSON, max_tokens=caught.value.minimum))
     assert set(json.loads(result.text)) == {"name", "age"}
@@ -111,7 +111,7 @@ def test_steering_early_ends_with_tokens_to_spare() -> None:
         {"type": "array", "items": {"type": "integer"}, "minItems": 3}, whitespace="compact"
     )
     for seed in range(5):
-        request = Request("x", endless, Sampling(seed=seed), max_tokens=60, steer_early=40)
+        request = Request("x", endless, Sampling(seed=seed), max_tokens=60, end_margin=40)
         (result,) = _engine().generate(request)
         assert len(json.loads(result.text)) >= 3
         assert len(result.tokens) < 40
@@ -129,7 +129,7 @@ def test_while_the_budget_suffices_nobody_counts_and_the_texts_are_the_same(
     monkeypatch.setattr(sg.Matcher, "tokens_to_finish", tokens_to_finish)
     for room, early in ((150, 0), (150, 60), (40, 0), (40, 8), (26, 3)):
         requests = [
-            Request("x", PERSON, Sampling(seed=seed), max_tokens=room, steer_early=early) for seed in range(4)
+            Request("x", PERSON, Sampling(seed=seed), max_tokens=room, end_margin=early) for seed in range(4)
         ]
         asked.clear()
         some = _engine().generate(requests)
@@ -264,12 +264,12 @@ def test_after_a_pass_that_failed_each_prompt_is_read_by_itself() -> None:
 
 def test_a_prompt_longer_than_the_context_is_refused() -> None:
     engine = Engine(Function(TOKENIZER.vocab_size, context=20), TOKENIZER)
-    with pytest.raises(sg.OptionError, match="context"):
+    with pytest.raises(sg.errors.OptionError, match="context"):
         engine.submit(Request("a long prompt that fills it", PERSON, max_tokens=40))
 
 
 def test_a_tokenizer_wider_than_the_model_is_refused() -> None:
-    with pytest.raises(sg.OptionError, match="tokenizer"):
+    with pytest.raises(sg.errors.OptionError, match="tokenizer"):
         Engine(Function(10), TOKENIZER)
 
 
@@ -346,7 +346,7 @@ def test_a_step_whose_texts_all_fail_leaves_those_that_wait_to_the_next() -> Non
 
 def test_handles_of_another_engine_are_refused() -> None:
     handles = _engine().submit(Request("a", PERSON, max_tokens=80))
-    with pytest.raises(sg.OptionError, match="another engine"):
+    with pytest.raises(sg.errors.OptionError, match="another engine"):
         _engine().drive(handles)
 
 
@@ -382,13 +382,13 @@ def test_a_grammar_compiled_for_the_tokenizer_is_taken_and_for_another_refused()
     (result,) = _engine().generate(Request("x", compiled, Sampling(seed=2), max_tokens=80))
     assert result.value == _engine().generate(Request("x", PERSON, Sampling(seed=2), max_tokens=80))[0].value
     other = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [b"</s>"], eos_token_id=256)
-    with pytest.raises(sg.OptionError, match="compiled for"):
+    with pytest.raises(sg.errors.OptionError, match="compiled for"):
         _engine().submit(Request("x", sg.compile(PERSON, other), max_tokens=80))
 
 
 @pytest.mark.parametrize("wrong", [{"type": "string"}, '{"type": "string"}', 7])
 def test_what_is_no_grammar_is_refused(wrong: Any) -> None:
-    with pytest.raises(sg.OptionError, match="json_schema"):
+    with pytest.raises(sg.errors.OptionError, match="json_schema"):
         Request("x", wrong)
 
 

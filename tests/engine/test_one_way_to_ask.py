@@ -21,7 +21,7 @@ from structgen.cli import app
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.infilling.infill import _prompt_tokens
 from structgen.json_grammars.prompting import extraction_prompt, schema_outline
-from structgen.sampling.problem import Problem
+from structgen.samplers.problem import Problem
 from structgen.system.resources import embedded_model
 
 SCHEMA = {
@@ -145,7 +145,7 @@ def test_draws_and_scores_are_of_the_prompt_that_the_engine_reads(engine: sg.Eng
 @pytest.mark.parametrize("option", ["outline", "chat"])
 def test_a_function_has_no_form_of_prompts(option: str) -> None:
     tokenizer = sg.Tokenizer.from_bytes([b"a", None], eos_token_id=1)
-    with pytest.raises(sg.OptionError, match="a function reads the prompt as it is"):
+    with pytest.raises(sg.errors.OptionError, match="a function reads the prompt as it is"):
         sg.sample(
             lambda _: [0.0, 0.0], "a", sg.literal("a"), 1, tokenizer=tokenizer, name="f", **{option: True}
         )

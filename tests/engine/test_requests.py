@@ -36,9 +36,9 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("presence_penalty", (*NO_NUMBER, 1e7, -1e300)),
     ("frequency_penalty", (*NO_NUMBER, 1e7, -1e300)),
     ("seed", NO_WHOLE),
-    ("strategy", (7, "mirostat", True, None, ["mirostat"], (sg.Mirostat(), sg.Momentum()))),
-    ("monitors", (7, "dots", True, None, ["dots"], [sg.Monitor])),
-    ("repetition", (7, True, "off", {"length": 256}, sg.Repetitions)),
+    ("strategy", (7, "mirostat", True, None, ["mirostat"], (sg.strategies.Mirostat(),
+    sg.strategies.Momentum()))), ("monitors", (7, "dots", True, None, ["dots"], [sg.monitors.Monitor])),
+    ("repetition", (7, True, "off", {"length": 256}, sg.strategies.Repetitions)),
     ("banned", (True, None, 1.5, -1, "", [""], [1.5], [True], b"a", {1})),
     ("prompt", ("", "\ud800", "a\udc00", [], (), np.array([], int), None, 7, True, b"ab", bytearray(b"a"))),
     ("prompt", ([1.5], ["a"], [True], [None], [-1], [3, -(10**20)], [[1]], {1: 2}, {1}, np.ones(2))),
@@ -54,7 +54,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("healing", (1, "yes", 0.0)),
     ("special_texts", (1, "yes", 0.0)),
     ("refused", ("ab", ("a",), ("a", 7), ("a", "\ud800"))),
-    ("steer_early", (*NO_WHOLE, -1)),
+    ("end_margin", (*NO_WHOLE, -1)),
     ("stop", (*NO_TEXT[:4], 7, None, b"a", ["a", ""], ["a", 7], [b"a"], {"a": 1}, ["\ud800"])),
     ("n", (*NO_WHOLE, 0, -1, 10**9)),
     ("timeout", ("1", True, NAN, INF, -1, -0.5, [1])),
@@ -70,7 +70,7 @@ SAMPLING = frozenset(Sampling.__dataclass_fields__)
 @pytest.mark.parametrize(("name", "values"), WRONG, ids=[f"{name}_{i}" for i, (name, _) in enumerate(WRONG)])
 def test_wrong_values_are_refused_by_name_and_with_a_cure(name: str, values: tuple[Any, ...]) -> None:
     for value in values:
-        with pytest.raises(sg.OptionError) as caught:
+        with pytest.raises(sg.errors.OptionError) as caught:
             if name in SAMPLING:
                 Sampling(**{name: value})
             else:
@@ -91,7 +91,7 @@ def test_every_option_is_in_the_table() -> None:
     ids=str,
 )  # fmt: skip
 def test_wrong_values_of_thinking_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         sg.Thinking(**wrong)
     assert caught.value.where in wrong and caught.value.cure
 
@@ -110,13 +110,13 @@ def test_numbers_of_numpy_are_numbers_and_kept_as_pythons() -> None:
 def test_ids_that_the_model_does_not_have_are_refused() -> None:
     engine = Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
     for wrong in (TOKENIZER.vocab_size, 10**20):
-        with pytest.raises(sg.OptionError, match=r"^prompt\[1\]: .* Give ids from 0 to"):
+        with pytest.raises(sg.errors.OptionError, match=r"^prompt\[1\]: .* Give ids from 0 to"):
             engine.submit(Request([1, wrong]))
 
 
 @pytest.mark.parametrize("rows", [0, -1, 2.0, True, None, "3", 10.5])
 def test_an_engine_without_rows_is_refused(rows: Any) -> None:
-    with pytest.raises(sg.OptionError, match="max_rows"):
+    with pytest.raises(sg.errors.OptionError, match="max_rows"):
         Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=rows)
 
 
@@ -205,7 +205,7 @@ def test_a_stop_that_is_a_string_is_one_stop_string() -> None:
 @pytest.mark.parametrize("stop", ["a", ("a",), ["ab", "c"]], ids=str)
 @pytest.mark.parametrize("thinking", [None, sg.Thinking()], ids=["plain", "thinking"])
 def test_a_stop_string_beside_a_grammar_is_refused(grammar: Any, stop: Any, thinking: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"^stop: .*Leave stop out"):
+    with pytest.raises(sg.errors.OptionError, match=r"^stop: .*Leave stop out"):
         Request("x", grammar, stop=stop, thinking=thinking)
     Request("x", grammar, stop=(), thinking=thinking)
 

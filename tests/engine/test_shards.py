@@ -162,7 +162,7 @@ def test_results_of_another_run_are_refused_and_start_over_deletes_them(
     out = tmp_path / "out"
     _run(prompts, out)
     before = _lines(out)
-    with pytest.raises(sg.OptionError, match="another sampling or seed"):
+    with pytest.raises(sg.errors.OptionError, match="another sampling or seed"):
         _run(prompts, out, _other_request)
     assert _lines(out) == before
     (out / "notes.txt").write_text("mine\n")
@@ -194,7 +194,7 @@ def test_a_shard_that_was_cut_is_refused(
     _run(prompts, out)
     shard = out / "000000005.jsonl"
     shard.write_bytes(shard.read_bytes()[:-9])
-    with pytest.raises(sg.OptionError, match=r"000000005\.jsonl.*cut"):
+    with pytest.raises(sg.errors.OptionError, match=r"000000005\.jsonl.*cut"):
         _run(prompts, out)
 
 
@@ -203,10 +203,10 @@ def test_a_file_and_a_folder_of_results_are_not_mixed_up(
 ) -> None:
     fake_ray.use(monkeypatch)
     (tmp_path / "out").mkdir()
-    with pytest.raises(sg.OptionError, match="a folder has the results of a run on Ray"):
+    with pytest.raises(sg.errors.OptionError, match="a folder has the results of a run on Ray"):
         run_bulk(_engine(), prompts, tmp_path / "out", _request)
     (tmp_path / "one").write_text("")
-    with pytest.raises(sg.OptionError, match="a file has the results of one process"):
+    with pytest.raises(sg.errors.OptionError, match="a file has the results of one process"):
         _run(prompts, tmp_path / "one")
 
 
@@ -256,7 +256,7 @@ def test_wrong_options_are_refused(
     tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], told: str
 ) -> None:
     ray = fake_ray.use(monkeypatch)
-    with pytest.raises(sg.OptionError, match=told):
+    with pytest.raises(sg.errors.OptionError, match=told):
         _run(prompts, tmp_path / "out", **options)
     assert not ray.is_up
 
@@ -270,7 +270,7 @@ def test_requests_that_cannot_be_sent_are_refused(
         raise TypeError("cannot pickle '_thread.lock' object")
 
     monkeypatch.setattr(ray, "put", unsent)
-    with pytest.raises(sg.OptionError, match=r"cannot be sent.*plain values and grammars"):
+    with pytest.raises(sg.errors.OptionError, match=r"cannot be sent.*plain values and grammars"):
         _run(prompts, tmp_path / "out")
 
 
@@ -292,7 +292,7 @@ def test_without_ray_the_error_says_how_to_install_it(
     tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(sg.OptionError, match="pip install ray"):
+    with pytest.raises(sg.errors.OptionError, match="pip install ray"):
         _run(prompts, tmp_path / "out")
 
 

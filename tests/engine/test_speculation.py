@@ -22,7 +22,7 @@ from structgen.engine import Engine, FinishReason, Handle, Request, Result, Samp
 from structgen.engine.model_protocol import DraftSupport  # noqa: E402
 from structgen.speculation.drafters.answer_history import AnswerHistory  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafts.drafter import Drafter, Facts, View  # noqa: E402
+from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts  # noqa: E402
 from structgen.speculation.planning.drafting import Drafting  # noqa: E402
 from structgen.speculation.planning.row_trial import APART, MOST_ROUNDS, RowTrial  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
@@ -75,10 +75,10 @@ class Scripted:
         self._tokens, self._draw, self._deep = [*tokens, END, END, 7], random.Random(seed), deep
         self._at = 0
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         self._at = 0
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         tree, node = DraftTree(), -1
         for token in self._tokens[self._at : self._at + self._draw.randrange(self._deep + 1)]:
             if len(tree) + 3 > most:
@@ -101,7 +101,7 @@ def keen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every guess verified, whatever it costs."""
 
     def propose(
-        self: Speculator, draftings: Sequence[Any], views: Sequence[View], mosts: Sequence[int]
+        self: Speculator, draftings: Sequence[Any], views: Sequence[DraftContext], mosts: Sequence[int]
     ) -> list[Draft]:
         return [
             NO_DRAFT if drafting is None else drafting.candidates(view, most)
@@ -133,7 +133,7 @@ def _requests(count: int, speculation: Callable[[int], Any]) -> list[Request]:
                 grammar,
                 sampling,
                 max_tokens=draw.randrange(24, 60),
-                steer_early=draw.choice([0, 0, 4]),
+                end_margin=draw.choice([0, 0, 4]),
                 stop=() if grammar is not None else ("e", "zz"),
                 n=2 if i % 9 == 8 else 1,
                 logprobs=draw.choice([0, 0, 2]),
@@ -165,7 +165,7 @@ class Recorder(Scripted):
         super().__init__(())
         self.into = into
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         return NO_DRAFT
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
@@ -495,10 +495,10 @@ class Raising(Scripted):
         if self.where == where:
             raise ZeroDivisionError("of the drafter")
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         self._maybe("begin")
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         self._maybe("propose")
         return super().propose(view, most)
 

@@ -18,7 +18,7 @@ from small_models import TreeFunction, tokenizer  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request, Sampling  # noqa: E402
 from structgen.speculation.drafts.draft import Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafts.drafter import Facts, View  # noqa: E402
+from structgen.speculation.drafts.drafter import DraftContext, RequestFacts  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
@@ -73,10 +73,10 @@ class Listing:
     def __init__(self, most: int) -> None:
         self._most = most
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         pass
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         done = tuple(view.tokens)
         rest = [text[len(done) :] for text in _law() if text[: len(done)] == done]
         rest.sort(key=lambda text: -_law()[(*done, *text)])

@@ -181,13 +181,13 @@ def test_streams_have_the_document_alone() -> None:
 
 @pytest.mark.parametrize("options", [{"until": ""}, {"until": 1.5}, {"max_tokens": -1}, {"max_tokens": True}])
 def test_a_bad_option_is_an_error(options: dict[str, Any]) -> None:
-    with pytest.raises(sg.OptionError):
+    with pytest.raises(sg.errors.OptionError):
         sg.Thinking(**options)
 
 
 def test_thoughts_count_for_the_context() -> None:
     engine = sg.Engine(Function(TOKENIZER.vocab_size, context=64), TOKENIZER)
-    with pytest.raises(sg.OptionError, match="context"):
+    with pytest.raises(sg.errors.OptionError, match="context"):
         engine.submit(sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(max_tokens=60)))
-    with pytest.raises(sg.OptionError, match="no token"):
+    with pytest.raises(sg.errors.OptionError, match="no token"):
         engine.submit(sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(until=10**6, max_tokens=6)))

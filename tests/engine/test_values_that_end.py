@@ -189,7 +189,7 @@ def test_what_a_schema_names_is_counted_as_its_decimals_say() -> None:
 
 
 def test_numbers_are_those_of_json_not_digits_in_strings() -> None:
-    run = OpenRun(sg.Repetitions(), sg.json_schema({}))
+    run = OpenRun(sg.strategies.Repetitions(), sg.json_schema({}))
     run.write(b'{"a 1": "POINT(1, 12345678901234567')
     assert not run.has_too_many_digits(b"8")
     run.write(b'", "n": -12345.678901234567')
@@ -198,7 +198,7 @@ def test_numbers_are_those_of_json_not_digits_in_strings() -> None:
 
 
 def test_numbers_of_calls_end_too() -> None:
-    run = OpenRun(sg.Repetitions(), None)
+    run = OpenRun(sg.strategies.Repetitions(), None)
     run.write(b'<tool_call>{"name": "f", "arguments": {"n": 77777777777777777')
     assert run.has_too_many_digits(b"7")
 
@@ -240,7 +240,7 @@ def _writings(value: Any) -> Iterator[str]:
 def _is_cut(text: str, step: int = 1, most: int = 0) -> bool:
     """Return whether any beginning of a text has a run that would be closed before the text is over. Its
     tokens have `step` bytes; `most` of them are allowed."""
-    run, data = OpenRun(sg.Repetitions(), sg.json_schema({}), most), text.encode()
+    run, data = OpenRun(sg.strategies.Repetitions(), sg.json_schema({}), most), text.encode()
     for at in range(0, len(data), step):
         if run.is_long or run.has_too_many_digits(data[at : at + step]):
             return True
@@ -266,12 +266,12 @@ NEVER = ["certificate", "matrix", "identity", "board", "blanks", "table", "null 
 @pytest.mark.parametrize("name", NEVER)
 def test_codes_digits_signs_and_rows_of_numbers_may_fill_any_budget(name: str) -> None:
     text = json.dumps({"of": PEOPLE[name], "and": 1})
-    most = min(len(text) // 2, sg.Repetitions().length)
+    most = min(len(text) // 2, sg.strategies.Repetitions().length)
     assert not _is_cut(text[: 2 * most], step=2, most=most)
 
 
 def test_a_run_goes_on_until_it_has_its_share_of_the_tokens() -> None:
-    run, text = OpenRun(sg.Repetitions(share=0.75), sg.json_schema({}), 40), b'["' + 40 * b'a", "'
+    run, text = OpenRun(sg.strategies.Repetitions(share=0.75), sg.json_schema({}), 40), b'["' + 40 * b'a", "'
     ends = []
     for at in range(0, len(text), 5):
         run.write(text[at : at + 5])
@@ -308,7 +308,7 @@ def test_no_random_document_of_a_person_is_cut() -> None:
 
 
 def test_a_run_is_found_wherever_it_begins_and_however_it_is_cut() -> None:
-    draw, how = random.Random(5), sg.Repetitions()
+    draw, how = random.Random(5), sg.strategies.Repetitions()
     for _ in range(60):
         period = "".join(draw.choice("ab c,1\n") for _ in range(draw.randrange(1, 40))) + "é "
         times = how.needed(period.encode()) // len(period.encode()) + 3
@@ -330,14 +330,14 @@ def test_the_digits_of_numerals_are_counted_as_their_value_says() -> None:
 
 def test_options_of_repetition_are_checked() -> None:
     for wrong in ({"length": 3}, {"times": 1}, {"digits": 0}, {"digits": 1.5}, {"share": 2}, {"long": 3}):
-        with pytest.raises(sg.OptionError):
-            sg.Repetitions(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(sg.OptionError, match="repetition is a bool"):
+        with pytest.raises(sg.errors.OptionError):
+            sg.strategies.Repetitions(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(sg.errors.OptionError, match="repetition is a bool"):
         Sampling(repetition=True)  # type: ignore[arg-type]
 
 
 def test_a_shorter_length_closes_sooner() -> None:
-    how = Sampling(temperature=0, repetition=sg.Repetitions(length=40, times=3, digits=5))
+    how = Sampling(temperature=0, repetition=sg.strategies.Repetitions(length=40, times=3, digits=5))
     assert len(_result(_of(a=S), '{"a": "', "ha ", how).value["a"]) < 70
     assert _result(_of(n=INTEGER), '{"n": ', "7", how).value["n"] == 77777
 
@@ -348,13 +348,13 @@ def test_a_run_that_takes_half_of_max_tokens_is_closed(name: str) -> None:
     result = _result(schema, before, loop, max_tokens=160)
     assert result.finish_reason is FinishReason.REPETITION
     assert 80 <= len(result.tokens) < 140
-    shareless = Sampling(temperature=0, repetition=sg.Repetitions(share=0))
+    shareless = Sampling(temperature=0, repetition=sg.strategies.Repetitions(share=0))
     assert _result(schema, before, loop, shareless, max_tokens=160).finish_reason is FinishReason.STEERED
 
 
 def test_free_text_and_searches_are_left_alone() -> None:
     (free,) = Engine(Looping("", "ha "), TOKENIZER).generate(Request(PROMPT, None, GREEDY, max_tokens=400))
     assert free.finish_reason is FinishReason.MAX_TOKENS
-    how = Sampling(temperature=0, strategy=sg.PauseAndRerank(tau=0.1))
+    how = Sampling(temperature=0, strategy=sg.strategies.PauseAndRerank(tau=0.1))
     found = _result(_of(a=S), '{"a": "', "a", how, max_tokens=330)
     assert found.finish_reason is FinishReason.STEERED

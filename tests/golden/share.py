@@ -67,7 +67,7 @@ def load(path: Path) -> dict[str, Said]:
 
 def work(part: str, cases: Sequence[Case], folder: Path) -> None:
     """Do one part ("cold" or "kept") of a share, and write what is said to `folder`."""
-    warnings.simplefilter("error", sg.StoreWarning)
+    warnings.simplefilter("error", sg.errors.StoreWarning)
     said = (
         said_cold(cases, folder) if part == "cold" else said_again(cases, folder, load(folder / "cold.jsonl"))
     )

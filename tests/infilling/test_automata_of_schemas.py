@@ -101,7 +101,7 @@ EXAMPLES = {
 
 
 def test_a_schema_that_counts_members_keeps_its_keys_apart_or_is_refused() -> None:
-    with pytest.raises(sg.OptionError, match=r"minProperties.*$"):
+    with pytest.raises(sg.errors.OptionError, match=r"minProperties.*$"):
         language_of(
             {"type": "object", "minProperties": 2}, byte_tokenizer(), "grammar", depth=1, max_states=2_000
         )

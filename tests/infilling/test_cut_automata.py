@@ -21,7 +21,7 @@ def tokenizer() -> sg.Tokenizer:
 
 
 def stated(compiled: CompiledGrammar, text: bytes) -> bool:
-    state: sg.State | None = compiled.start
+    state: sg.core.State | None = compiled.start
     for byte in text:
         state = None if state is None else compiled.step_bytes(state, bytes((byte,)))
     return state is not None and compiled.accepts_end(state)
@@ -105,7 +105,7 @@ def test_a_depth_cuts_a_part_as_it_cuts_the_grammar_by_itself(name: str) -> None
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_without_a_depth_a_recursive_grammar_is_refused_with_the_cure(name: str) -> None:
     make, _ = GRAMMARS[name]
-    with pytest.raises(sg.OptionError, match=r"no automaton of at most 300 states.*Give depth="):
+    with pytest.raises(sg.errors.OptionError, match=r"no automaton of at most 300 states.*Give depth="):
         language_of(make(), tokenizer(), "grammar", max_states=300)
     assert language_of(make(), tokenizer(), "grammar", depth=4).exactness == "depth<=4"
 
@@ -140,7 +140,7 @@ def test_a_minimal_automaton_takes_the_same_tokens() -> None:
 
 def test_a_grammar_with_special_tokens_has_no_automaton() -> None:
     grammar = sg.sequence(sg.literal("a"), sg.special(tokenizer().vocab_size - 2))
-    with pytest.raises(sg.OptionError, match="special tokens"):
+    with pytest.raises(sg.errors.OptionError, match="special tokens"):
         language_of(grammar, tokenizer(), "grammar")
 
 

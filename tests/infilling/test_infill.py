@@ -206,7 +206,7 @@ def test_a_hole_without_an_empty_slot_is_told_if_more_could_be_written(
         warnings.simplefilter("always")
         found = fill(template, model, **options)
     assert found.full == tuple(full)
-    assert [one.category for one in caught] == [sg.SlotsWarning] * len(full)
+    assert [one.category for one in caught] == [sg.errors.FullHoleWarning] * len(full)
     assert [one.message.hole for one in caught] == list(full)
     assert all(f"all its {full[one.message.hole]} slots" in str(one.message) for one in caught)
     assert all(one.filename == __file__ for one in caught)
@@ -257,58 +257,58 @@ def test_a_schema_cuts_recursion_at_a_depth() -> None:
     tree = {"type": "array", "items": {"$ref": "#"}, "maxItems": 2}
     found = fill(grammar=tree, depth=3, slots=12)
     assert found.exactness == "depth<=3" and isinstance(found.value, list)
-    with pytest.raises(sg.OptionError, match=r"no automaton of at most .* Give depth="):
+    with pytest.raises(sg.errors.OptionError, match=r"no automaton of at most .* Give depth="):
         fill(grammar=tree, max_states=500)
 
 
 REFUSED = [
-    ({"template": "{a: str}<|mask|>"}, sg.OptionError, "mask token"),
-    ({"template": "{a: int, 0}"}, sg.OptionError, "no length"),
-    ({"template": "{a: int}", "slots": {"a": 0}}, sg.OptionError, "nothing could stand there"),
-    ({"template": "{a: int}", "slots": 5000}, sg.OptionError, "context"),
-    ({"template": "{a}"}, sg.OptionError, "no type"),
-    ({"template": "{a: text}"}, sg.OptionError, "has the type 'text'"),
-    ({"template": "{a: int, many}"}, sg.OptionError, "is no hole"),
-    ({"template": "nothing"}, sg.OptionError, "no hole"),
-    ({}, sg.OptionError, "Neither a template nor a grammar"),
-    ({"template": "{a: int}{a: str}"}, sg.OptionError, "more than one type"),
-    ({"template": "{a: int, 3}{a: int, 4}"}, sg.OptionError, "3 and 4 slots"),
-    ({"template": "{a}{a}", "grammar": "x*"}, sg.OptionError, "stands twice"),
-    ({"template": "{a: int}", "grammar": "x*"}, sg.NoFillingError, "'a' and is of the hole's type"),
-    ({"template": "xx{a: int, 3}y", "grammar": "x*1{5}y"}, sg.NoFillingError, "3 slots and needs 5"),
-    ({"template": "x{a: /[0-9]{9}/, 2}", "grammar": ".*"}, sg.NoFillingError, "2 slots and needs 5"),
-    ({"grammar": SCHEMA, "given": {"id": 1}, "holes": {"on": "x"}}, sg.OptionError, "the schema says"),
-    ({"template": "{a: int}", "depth": -1}, sg.OptionError, "depth"),
-    ({"template": "{a: int}", "depth": 2.5}, sg.OptionError, "depth"),
-    ({"template": "{a: /x+/}", "depth": 2}, sg.OptionError, "Only brackets .* Leave it out"),
-    ({"template": "{a: int}", "holes": {"b": "x"}}, sg.OptionError, "no hole 'b'"),
-    ({"template": "{a}", "holes": {"a": 3}}, sg.OptionError, "neither a grammar nor a type"),
-    ({"grammar": SCHEMA, "slots": 4}, sg.NoFillingError, "'text' has 4 slots and needs"),
-    ({"template": "{a: /[a-z]{9}[0-9]{9}/, 3}"}, sg.NoFillingError, "3 slots and needs 8"),
-    ({"template": "ab{a}", "grammar": "x[a-z]*"}, sg.NoFillingError, "fixed text 'ab' prevents"),
-    ({"template": "x{a}y", "grammar": "x[a-z]*z"}, sg.NoFillingError, "ends with 'y'"),
-    ({"template": "x{a}", "grammar": "x"}, sg.OptionError, None),
-    ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.NoFillingError, "the schema wants integer"),
-    ({"grammar": SCHEMA, "given": {"other": 1}}, sg.OptionError, "no property"),
-    ({"grammar": "x*", "given": {"other": 1}}, sg.OptionError, "needs the schema"),
-    ({"grammar": SCHEMA, "scheduler": "quick"}, sg.OptionError, "no scheduler"),
-    ({"grammar": SCHEMA, "scheduler": "factor", "tokens_per_step": 2}, sg.OptionError, "fixed number"),
-    ({"grammar": SCHEMA, "length": "long"}, sg.OptionError, "length="),
-    ({"grammar": SCHEMA, "seed": -1}, sg.OptionError, "seed"),
-    ({"grammar": SCHEMA, "temperature": math.nan}, sg.OptionError, "temperature"),
-    ({"grammar": SCHEMA, "given": ["id"]}, sg.OptionError, "given is a list. Give a dict"),
+    ({"template": "{a: str}<|mask|>"}, sg.errors.OptionError, "mask token"),
+    ({"template": "{a: int, 0}"}, sg.errors.OptionError, "no length"),
+    ({"template": "{a: int}", "slots": {"a": 0}}, sg.errors.OptionError, "nothing could stand there"),
+    ({"template": "{a: int}", "slots": 5000}, sg.errors.OptionError, "context"),
+    ({"template": "{a}"}, sg.errors.OptionError, "no type"),
+    ({"template": "{a: text}"}, sg.errors.OptionError, "has the type 'text'"),
+    ({"template": "{a: int, many}"}, sg.errors.OptionError, "is no hole"),
+    ({"template": "nothing"}, sg.errors.OptionError, "no hole"),
+    ({}, sg.errors.OptionError, "Neither a template nor a grammar"),
+    ({"template": "{a: int}{a: str}"}, sg.errors.OptionError, "more than one type"),
+    ({"template": "{a: int, 3}{a: int, 4}"}, sg.errors.OptionError, "3 and 4 slots"),
+    ({"template": "{a}{a}", "grammar": "x*"}, sg.errors.OptionError, "stands twice"),
+    ({"template": "{a: int}", "grammar": "x*"}, sg.errors.NoFillingError, "'a' and is of the hole's type"),
+    ({"template": "xx{a: int, 3}y", "grammar": "x*1{5}y"}, sg.errors.NoFillingError, "3 slots and needs 5"),
+    ({"template": "x{a: /[0-9]{9}/, 2}", "grammar": ".*"}, sg.errors.NoFillingError, "2 slots and needs 5"),
+    ({"grammar": SCHEMA, "given": {"id": 1}, "holes": {"on": "x"}}, sg.errors.OptionError, "the schema says"),
+    ({"template": "{a: int}", "depth": -1}, sg.errors.OptionError, "depth"),
+    ({"template": "{a: int}", "depth": 2.5}, sg.errors.OptionError, "depth"),
+    ({"template": "{a: /x+/}", "depth": 2}, sg.errors.OptionError, "Only brackets .* Leave it out"),
+    ({"template": "{a: int}", "holes": {"b": "x"}}, sg.errors.OptionError, "no hole 'b'"),
+    ({"template": "{a}", "holes": {"a": 3}}, sg.errors.OptionError, "neither a grammar nor a type"),
+    ({"grammar": SCHEMA, "slots": 4}, sg.errors.NoFillingError, "'text' has 4 slots and needs"),
+    ({"template": "{a: /[a-z]{9}[0-9]{9}/, 3}"}, sg.errors.NoFillingError, "3 slots and needs 8"),
+    ({"template": "ab{a}", "grammar": "x[a-z]*"}, sg.errors.NoFillingError, "fixed text 'ab' prevents"),
+    ({"template": "x{a}y", "grammar": "x[a-z]*z"}, sg.errors.NoFillingError, "ends with 'y'"),
+    ({"template": "x{a}", "grammar": "x"}, sg.errors.OptionError, None),
+    ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.errors.NoFillingError, "the schema wants integer"),
+    ({"grammar": SCHEMA, "given": {"other": 1}}, sg.errors.OptionError, "no property"),
+    ({"grammar": "x*", "given": {"other": 1}}, sg.errors.OptionError, "needs the schema"),
+    ({"grammar": SCHEMA, "scheduler": "quick"}, sg.errors.OptionError, "no scheduler"),
+    ({"grammar": SCHEMA, "scheduler": "factor", "tokens_per_step": 2}, sg.errors.OptionError, "fixed number"),
+    ({"grammar": SCHEMA, "length": "long"}, sg.errors.OptionError, "length="),
+    ({"grammar": SCHEMA, "seed": -1}, sg.errors.OptionError, "seed"),
+    ({"grammar": SCHEMA, "temperature": math.nan}, sg.errors.OptionError, "temperature"),
+    ({"grammar": SCHEMA, "given": ["id"]}, sg.errors.OptionError, "given is a list. Give a dict"),
     (
         {"grammar": SCHEMA, "given": {"id": 7, "tag": "", "on": True, "inner": {"x": None}}},
-        sg.OptionError,
+        sg.errors.OptionError,
         "All required fields are given",
     ),
-    ({"template": ("{a: int}",)}, sg.OptionError, "template is a tuple. Give a text, or a list"),
-    ({"template": [7]}, sg.OptionError, "template is a int"),
-    ({"template": "{a}", "holes": "a"}, sg.OptionError, "holes is a str"),
-    ({"template": "{a: int}", "prompt": None}, sg.OptionError, "prompt is a NoneType"),
-    ({"template": "{a: int}", "slots": 2.5}, sg.OptionError, "slots is a float"),
-    ({"template": "{a: int}", "slots": 10**12}, sg.OptionError, "are 1,000,000,000,001 tokens"),
-    ({"template": "{a: int}", "listen": 3}, sg.OptionError, "listen is a int. Give a function"),
+    ({"template": ("{a: int}",)}, sg.errors.OptionError, "template is a tuple. Give a text, or a list"),
+    ({"template": [7]}, sg.errors.OptionError, "template is a int"),
+    ({"template": "{a}", "holes": "a"}, sg.errors.OptionError, "holes is a str"),
+    ({"template": "{a: int}", "prompt": None}, sg.errors.OptionError, "prompt is a NoneType"),
+    ({"template": "{a: int}", "slots": 2.5}, sg.errors.OptionError, "slots is a float"),
+    ({"template": "{a: int}", "slots": 10**12}, sg.errors.OptionError, "are 1,000,000,000,001 tokens"),
+    ({"template": "{a: int}", "listen": 3}, sg.errors.OptionError, "listen is a int. Give a function"),
 ]
 
 
@@ -326,7 +326,7 @@ def test_bad_input_is_refused_before_the_model_is_asked(
 
 
 def test_a_prompt_with_a_mask_is_refused() -> None:
-    with pytest.raises(sg.OptionError, match="is the mask"):
+    with pytest.raises(sg.errors.OptionError, match="is the mask"):
         fill("{a: int}", prompt=[toy().mask_id])
 
 
@@ -337,7 +337,7 @@ def test_a_causal_model_is_refused() -> None:
         def prefill(self) -> None: ...
         def decode(self) -> None: ...
 
-    with pytest.raises(sg.OptionError, match="causal"):
+    with pytest.raises(sg.errors.OptionError, match="causal"):
         fill("{a: int}", Causal())
 
 
@@ -357,12 +357,12 @@ def test_logits_of_another_shape_are_an_error() -> None:
         def forward(self, ids: np.ndarray) -> np.ndarray:
             return super().forward(ids)[None]
 
-    with pytest.raises(sg.OptionError, match="forward returned"):
+    with pytest.raises(sg.errors.OptionError, match="forward returned"):
         fill("{a: str}", Wide(tokenizer()))
 
 
 def test_a_grammar_without_an_automaton_is_refused_by_name() -> None:
-    with pytest.raises(sg.OptionError, match="no automaton"):
+    with pytest.raises(sg.errors.OptionError, match="no automaton"):
         fill(grammar=sg.lark('start: "a" start "b" | "c"'), max_states=300)
 
 
@@ -371,7 +371,7 @@ def test_a_lattice_too_large_for_memory_is_refused_before_it_is_made(monkeypatch
 
     monkeypatch.setattr(lattice, "_MOST_BYTES", 10_000)
     model = toy()
-    with pytest.raises(sg.OptionError, match="MiB"):
+    with pytest.raises(sg.errors.OptionError, match="MiB"):
         fill(model=model, grammar=SCHEMA, slots=60)
     assert model.calls == 0
 
@@ -380,7 +380,7 @@ def test_fixed_text_that_no_tokens_write_is_refused() -> None:
     tokens = list(tokenizer().token_bytes)
     tokens[1] = None
     words = sg.Tokenizer.from_bytes(tokens, tokenizer().eos_token_ids)
-    with pytest.raises(sg.NoFillingError, match="cannot be tokenised"):
+    with pytest.raises(sg.errors.NoFillingError, match="cannot be tokenised"):
         fill("<\x01{a: /[ab]/, 1}", tokenizer=words)
 
 

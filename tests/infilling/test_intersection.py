@@ -163,7 +163,7 @@ def test_a_hole_with_a_json_type_has_a_value_and_the_whole_is_parsed_by_lark() -
 def test_states_of_both_past_the_limit_are_refused_with_their_numbers() -> None:
     asked = {"template": "{a: /([bc]{6})*/, 50}", "grammar": "([bc]{7})*", "length": "exact"}
     with pytest.raises(
-        sg.OptionError, match=r"has 7 states .*'a' a type of 6: .* than the 41 .* max_states="
+        sg.errors.OptionError, match=r"has 7 states .*'a' a type of 6: .* than the 41 .* max_states="
     ):
         fill(**asked, max_states=48, slots={"a": 42})
     assert len(fill(**asked, max_states=49, slots={"a": 42}).text) == 42
@@ -175,5 +175,5 @@ def test_a_depth_goes_to_the_grammars_that_have_anything_to_count() -> None:
     assert re.fullmatch(r"x+ \[.*\]", found.text) and found.exactness == "depth<=2"
     inside = fill('{"k": {b}}', grammar='\\{"k": .*\\}', holes={"b": tree}, depth=2, slots=8)
     assert isinstance(inside.values["b"], list) and inside.exactness == "depth<=2"
-    with pytest.raises(sg.OptionError, match="Only brackets"):
+    with pytest.raises(sg.errors.OptionError, match="Only brackets"):
         fill("{a: /x+/, 3} {b: /y/}", depth=2)

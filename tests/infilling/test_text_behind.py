@@ -71,6 +71,6 @@ def test_the_text_is_the_template_with_texts_of_the_types(
 
 def test_a_hole_has_as_many_slots_for_its_own_text_as_without_punctuation() -> None:
     assert fill("{a: /[a-z]{4}/, 4}>>>", Toy(TOKENIZER)).text.endswith(">>>")
-    with pytest.raises(sg.NoFillingError, match="has 3 slots and needs 4") as raised:
+    with pytest.raises(sg.errors.NoFillingError, match="has 3 slots and needs 4") as raised:
         fill("{a: /[f-z]{4}/, 3}>>>", Toy(TOKENIZER))
     assert raised.value.slots == 4

@@ -117,7 +117,7 @@ def test_an_exception_inside_ends_the_text_and_is_raised_afterwards(
 
 def test_two_texts_in_one_block_are_refused(ours: Any) -> None:
     with (
-        pytest.raises(sg.OptionError, match="another text"),
+        pytest.raises(sg.errors.OptionError, match="another text"),
         ours.constrained(Llama(), sg.regex("ab")) as one,
     ):
         Llama().create_completion([5], 9, one)
@@ -127,13 +127,13 @@ def test_two_texts_in_one_block_are_refused(ours: Any) -> None:
 def test_a_draft_model_is_refused(ours: Any) -> None:
     llama = Llama()
     llama.draft_model = object()  # type: ignore[assignment]
-    with pytest.raises(sg.OptionError, match="draft_model"), ours.constrained(llama, sg.regex("a")):
+    with pytest.raises(sg.errors.OptionError, match="draft_model"), ours.constrained(llama, sg.regex("a")):
         pass
 
 
 def test_a_budget_below_the_shortest_text_is_refused(ours: Any) -> None:
     with (
-        pytest.raises(sg.BudgetError, match="shortest text"),
+        pytest.raises(sg.errors.BudgetError, match="shortest text"),
         ours.constrained(Llama(), sg.json_schema(SCHEMA), max_tokens=4),
     ):
         pass

@@ -102,7 +102,7 @@ def test_the_name_joins_those_of_sglang_once(sglang: SimpleNamespace) -> None:
 
 @pytest.mark.parametrize("sglang", ["0.5.22", "0.5.230", "0.6"], indirect=True)
 def test_an_unknown_release_is_refused_when_it_is_chosen(sglang: SimpleNamespace) -> None:
-    with pytest.raises(sg.OptionError, match=r"does not know sglang .* Install sglang 0\.5\.23"):
+    with pytest.raises(sg.errors.OptionError, match=r"does not know sglang .* Install sglang 0\.5\.23"):
         started(sglang)
 
 
@@ -116,12 +116,12 @@ def test_a_hook_that_changed_is_refused(
     for one in owners:
         owner = getattr(owner, one)
     monkeypatch.setattr(owner, name, lambda self, other: None)
-    with pytest.raises(sg.OptionError, match=r"takes \(self, other\), not \("):
+    with pytest.raises(sg.errors.OptionError, match=r"takes \(self, other\), not \("):
         started(sglang)
 
 
 def test_a_setting_of_another_back_end_is_refused_at_start(sglang: SimpleNamespace) -> None:
-    with pytest.raises(sg.OptionError, match="constrained_json_max_whitespace_cnt"):
+    with pytest.raises(sg.errors.OptionError, match="constrained_json_max_whitespace_cnt"):
         started(sglang, constrained_json_max_whitespace_cnt=3)
 
 
@@ -200,7 +200,7 @@ def test_a_token_that_may_not_come_is_an_error_that_sglang_catches(sglang: Simpl
 
 def test_a_mask_that_cannot_be_filled_ends_that_request_alone(sglang: SimpleNamespace) -> None:
     one, other = admitted(started(sglang), Req(*JSON), Req(*JSON))
-    one.grammar.text.failure = sg.OptionError("It cannot be filled.")
+    one.grammar.text.failure = sg.errors.OptionError("It cannot be filled.")
     logits = masks_of(sglang.base, [one, other], WIDTH)
     assert torch.isfinite(logits[0]).nonzero().flatten().tolist() == [EOS]
     with pytest.raises(ValueError, match="cannot be filled"):

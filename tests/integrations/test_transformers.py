@@ -92,7 +92,7 @@ def test_a_processor_that_forbids_all_that_is_allowed_is_refused_by_name(
     model: Any, other: dict[str, Any], draws: bool
 ) -> None:
     aaa = sg.regex("aaaa")
-    with pytest.raises(sg.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
+    with pytest.raises(sg.errors.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
         model.generate(
             torch.tensor([[5, 6]]),
             logits_processor=[LogitsProcessor(aaa, TOKENIZER)],
@@ -109,7 +109,7 @@ def test_options_of_the_model_itself_are_refused_as_arguments_are(
     config = copy.deepcopy(model.generation_config)
     config.update(**other)
     monkeypatch.setattr(model, "generation_config", config)
-    with pytest.raises(sg.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
+    with pytest.raises(sg.errors.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
         model.generate(
             torch.tensor([[5, 6]]),
             logits_processor=[LogitsProcessor(sg.regex("aaaa"), TOKENIZER)],
@@ -275,7 +275,7 @@ def test_documents_are_complete_within_the_budget(model: Any, budget: int) -> No
 def test_a_budget_that_no_document_fits_is_an_error(model: Any) -> None:
     inputs = batch("one")
     processor = LogitsProcessor(PERSON, TOKENIZER, max_new_tokens=3)
-    with pytest.raises(sg.BudgetError) as caught:
+    with pytest.raises(sg.errors.BudgetError) as caught:
         model.generate(**inputs, logits_processor=[processor], max_new_tokens=3)
     assert caught.value.minimum > 3
 
@@ -335,7 +335,7 @@ class _Own(transformers.StoppingCriteria):
     ],
 )
 def test_what_our_loop_does_not_do_is_refused(model: Any, options: dict[str, Any]) -> None:
-    with pytest.raises(sg.OptionError, match="does not do this"):
+    with pytest.raises(sg.errors.OptionError, match="does not do this"):
         model.generate(
             **batch("one"), custom_generate=custom_generate(PERSON, TOKENIZER), max_new_tokens=32, **options
         )
@@ -362,21 +362,21 @@ def test_a_type_and_a_dict_are_taken_as_their_schemas(model: Any) -> None:
 
 
 def test_a_processor_outside_a_list_says_how_to_pass_it(model: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"Write logits_processor=\[processor\]"):
+    with pytest.raises(sg.errors.OptionError, match=r"Write logits_processor=\[processor\]"):
         model.generate(**batch("a"), logits_processor=LogitsProcessor(PERSON, TOKENIZER), max_new_tokens=8)
 
 
 def test_a_processor_without_a_tokenizer_says_how_to_write_it() -> None:
     wrong: Any = LogitsProcessor
-    with pytest.raises(sg.OptionError, match=r"Write LogitsProcessor\(grammar, tokenizer\)"):
+    with pytest.raises(sg.errors.OptionError, match=r"Write LogitsProcessor\(grammar, tokenizer\)"):
         wrong(PERSON)
 
 
 def test_bad_grammars_are_refused(model: Any) -> None:
-    with pytest.raises(sg.OptionError, match="no grammar"):
+    with pytest.raises(sg.errors.OptionError, match="no grammar"):
         LogitsProcessor(["object"], TOKENIZER)  # type: ignore[list-item]
     two = LogitsProcessor([PERSON, COLOURS], TOKENIZER)
-    with pytest.raises(sg.OptionError, match="3 rows for 2 grammars"):
+    with pytest.raises(sg.errors.OptionError, match="3 rows for 2 grammars"):
         model.generate(**batch("a", "b", "c"), logits_processor=[two], max_new_tokens=8)
 
 
@@ -438,16 +438,16 @@ def test_healed_prompts(how: dict[str, Any], canonical: bool):
 
 def test_healing_needs_the_prompts_that_were_healed():
     inputs = _ids(["The url is http:"])
-    with pytest.raises(sg.OptionError, match=r"Pass healing=True"):
+    with pytest.raises(sg.errors.OptionError, match=r"Pass healing=True"):
         LogitsProcessor(PATH, TOKENIZER).healed(**inputs)
     processor = LogitsProcessor(PATH, TOKENIZER, healing=True)
     processor.healed(**inputs)
-    with pytest.raises(sg.OptionError, match=r"not those that healed\(\) has returned"):
+    with pytest.raises(sg.errors.OptionError, match=r"not those that healed\(\) has returned"):
         made("llama").generate(**inputs, logits_processor=[processor], max_new_tokens=10)
-    with pytest.raises(sg.OptionError, match=r"3 rows for 2 grammars"):
+    with pytest.raises(sg.errors.OptionError, match=r"3 rows for 2 grammars"):
         LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**_ids(["a", "b", "c"]))
     for option in ({"canonical": "yes"}, {"healing": 1}, {"heal": True}):
-        with pytest.raises(sg.OptionError, match=next(iter(option))):
+        with pytest.raises(sg.errors.OptionError, match=next(iter(option))):
             LogitsProcessor(PATH, TOKENIZER, **option)
 
 

@@ -250,11 +250,11 @@ def test_a_killed_worker_does_its_shard_again_and_each_line_is_there_once(
 @pytest.mark.usefixtures("vllm", "ray")
 def test_results_of_another_engine_or_other_options_are_refused(prompts: Path) -> None:
     run(prompts, Asks())
-    with pytest.raises(sg.OptionError, match=r"another model\."):
+    with pytest.raises(sg.errors.OptionError, match=r"another model\."):
         run(prompts, Asks(), engine_options={"max_model_len": 300})
     path = prompts.parent / "out.run"
     path.write_text(path.read_text().replace(" with vllm 0.32.0", ""))
-    with pytest.raises(sg.OptionError, match=r"another version of structgen"):
+    with pytest.raises(sg.errors.OptionError, match=r"another version of structgen"):
         run(prompts, Asks())
 
 
@@ -269,7 +269,7 @@ def test_results_of_another_engine_or_other_options_are_refused(prompts: Path) -
         ("logprobs", {"logprobs": 2}),
         ("thinking", {"thinking": sg.Thinking()}),
         ("speculation", {"speculation": sg.Speculation()}),
-        ("steer_early", {"steer_early": 3}),
+        ("end_margin", {"end_margin": 3}),
         ("healing", {"healing": True}),
         ("special_texts", {"special_texts": True}),
         ("temperature", {"sampling": sg.Sampling(temperature=0.001)}),
@@ -284,15 +284,15 @@ def test_results_of_another_engine_or_other_options_are_refused(prompts: Path) -
 def test_what_vllm_does_otherwise_is_refused_before_anything_is_begun(
     prompts: Path, ray: fake_ray.FakeRay, name: str, options: dict[str, Any]
 ) -> None:
-    with pytest.raises(sg.OptionError, match=f"what {name} asks for here") as caught:
+    with pytest.raises(sg.errors.OptionError, match=f"what {name} asks for here") as caught:
         run(prompts, Asks(**options))
     assert caught.value.where == name and not ray.options and not (prompts.parent / "out").exists()
 
 
 def test_an_engine_that_is_not_known_is_refused_with_those_that_are(prompts: Path) -> None:
-    with pytest.raises(sg.OptionError, match=r"no engine 'tgi'.*structgen, vllm"):
+    with pytest.raises(sg.errors.OptionError, match=r"no engine 'tgi'.*structgen, vllm"):
         run(prompts, Asks(), engine="tgi")
-    with pytest.raises(sg.OptionError, match="engine_options"):
+    with pytest.raises(sg.errors.OptionError, match="engine_options"):
         run(prompts, Asks(), engine="structgen", engine_options={"dtype": "auto"})
 
 

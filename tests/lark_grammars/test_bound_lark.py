@@ -51,7 +51,7 @@ def test_what_never_fits_is_refused() -> None:
     grammar = "start: A J\nA: /a+/\n%declare J\n"
     reference = BoundReference(grammar, {"J": "a+"})
     assert not any(takes(reference, text) for text in texts("ab", 6))
-    with pytest.raises(sg.GrammarError, match="accepts no text"):
+    with pytest.raises(sg.errors.GrammarError, match="accepts no text"):
         sg.lark(grammar, bind={"J": sg.regex("a+")}).language(Limits()).start()
 
 
@@ -162,18 +162,18 @@ def test_a_text_stands_for_itself_and_a_lark_grammar_for_its_texts() -> None:
 )
 @pytest.mark.parametrize("lexer", ["contextual", "characters"])
 def test_names_that_do_not_fit(grammar: str, bind: dict[str, str], said: str, lexer: str) -> None:
-    with pytest.raises(sg.GrammarError, match=said) as caught:
+    with pytest.raises(sg.errors.GrammarError, match=said) as caught:
         sg.lark(grammar, lexer=lexer, bind=bind)  # type: ignore[call-overload]
     assert caught.value.cure
 
 
 def test_a_bound_grammar_of_the_empty_text_is_refused_by_name() -> None:
-    with pytest.raises(sg.GrammarError, match="J is bound to has the empty text"):
+    with pytest.raises(sg.errors.GrammarError, match="J is bound to has the empty text"):
         _language(sg.regex("x*"))
 
 
 @pytest.mark.parametrize("bind", [["J"], {"J": 5}, {5: "x"}])
 def test_what_is_no_grammar(bind: object) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         sg.lark("start: J\n%declare J\n", bind=bind)  # type: ignore[call-overload]
     assert caught.value.where.startswith("bind")

@@ -43,7 +43,7 @@ def test_texts_are_those_of_larks_lexer_and_the_bound_ones(seed: int) -> None:
     try:
         ours = bound(text, pattern).language(Limits())
         assert differences(reference, ours, "abc", 4) == []  # type: ignore[arg-type]
-    except sg.LimitError:
+    except sg.errors.LimitError:
         pytest.skip("a named limit")
 
 

@@ -116,11 +116,11 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
     compiled = CompiledLark(sg.lark(ENDLESS), tokenizer, None, False)
 
     def refused(*_arguments: object) -> None:
-        raise sg.LimitError("Too much.", limit="oracle_steps")
+        raise sg.errors.LimitError("Too much.", limit="oracle_steps")
 
     monkeypatch.setattr(LarkAnswers, "_make_record", refused)
     for _ in range(2):
-        with pytest.raises(sg.LimitError):
+        with pytest.raises(sg.errors.LimitError):
             compiled.allowed(compiled.start)
     monkeypatch.undo()
     slow = CompiledText(sg.lark(ENDLESS), tokenizer, None, False)

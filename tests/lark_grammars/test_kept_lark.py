@@ -234,7 +234,7 @@ def test_a_damaged_file_is_told_and_made_anew(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.warns(sg.StoreWarning, match="damaged"):
+    with pytest.warns(sg.errors.StoreWarning, match="damaged"):
         found, compiled = again(grammar, tmp_path, 10)
     assert found == whole
     assert compiled._kept is None
@@ -298,7 +298,7 @@ def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(tmp_path: P
         changed = folder / path.relative_to(tmp_path / "whole")
         changed.parent.mkdir(parents=True)
         changed.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
-        with pytest.warns(sg.StoreWarning, match="damaged"):
+        with pytest.warns(sg.errors.StoreWarning, match="damaged"):
             found = masks(CompiledLark(sg.lark(CALLS), TOKENS, None, MaskStore(folder)), TEXT)
         assert found == expected
 
@@ -306,7 +306,7 @@ def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(tmp_path: P
 def test_a_file_that_was_cut_off_is_told_at_once(tmp_path: Path) -> None:
     path = written(tmp_path)
     path.write_bytes(path.read_bytes()[:-64])
-    with pytest.warns(sg.StoreWarning, match="damaged"):
+    with pytest.warns(sg.errors.StoreWarning, match="damaged"):
         CompiledLark(sg.lark(CALLS), TOKENS, None, MaskStore(tmp_path))
 
 

@@ -82,7 +82,7 @@ def damage(folder: Path, source: random.Random) -> None:
 def test_vocabularies_answer_in_any_order_as_without_a_file(seed: int, tmp_path: Path) -> None:
     grammar, source = grammar_of(seed), random.Random(seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", sg.StoreWarning)
+        warnings.simplefilter("ignore", sg.errors.StoreWarning)
         for walk in range(8):
             tokens, name = source.choice((TOKENS, OTHER)), f"{seed} {walk}"
             store = MaskStore(tmp_path)
@@ -176,7 +176,7 @@ def test_a_folder_that_takes_no_lexer_is_told_once_and_all_stays_in_memory(
 def test_a_grammar_without_a_text_is_refused_for_each_vocabulary(tmp_path: Path) -> None:
     grammar = sg.lark('start: A B\nA: /a+(?!b)/\nB: "b"\n')
     for tokens in (TOKENS, OTHER):
-        with pytest.raises(sg.GrammarError, match="accepts no text"):
+        with pytest.raises(sg.errors.GrammarError, match="accepts no text"):
             CompiledLark(grammar, tokens, None, MaskStore(tmp_path))
     assert not [*tmp_path.rglob("*.*")]
 
@@ -191,7 +191,7 @@ def test_each_changed_byte_of_a_lexer_is_told_and_the_masks_are_right(tmp_path: 
         changed = folder / path.relative_to(tmp_path / "whole")
         changed.parent.mkdir(parents=True)
         changed.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
-        with pytest.warns(sg.StoreWarning, match="damaged"):
+        with pytest.warns(sg.errors.StoreWarning, match="damaged"):
             found = masks(CompiledLark(grammar, TOKENS, None, MaskStore(folder)), text)
         assert found == expected
         assert len(changed.read_bytes()) == len(whole)

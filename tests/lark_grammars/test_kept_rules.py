@@ -90,7 +90,7 @@ def test_an_imported_file_that_changes_is_read_anew(tmp_path: Path, loads: list[
 def test_what_is_bound_is_part_of_the_name(loads: list[str]) -> None:
     text = 'start: A B?\nB: "b"\n%declare A\n'
     assert rules(text, bind={"A": "x"}) == rules(text, bind={"A": "x"})
-    with pytest.raises(sg.GrammarError, match="A is declared"):
+    with pytest.raises(sg.errors.GrammarError, match="A is declared"):
         rules(text)
     assert len(loads) == 2
 
@@ -99,7 +99,7 @@ def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path, loads: list[st
     rules(TEXTS["cycle"])
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.warns(sg.StoreWarning):
+    with pytest.warns(sg.errors.StoreWarning):
         rules(TEXTS["cycle"])
     rules(TEXTS["cycle"])
     assert len(loads) == 2
@@ -107,5 +107,5 @@ def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path, loads: list[st
 
 def test_limits_hold_for_what_is_read() -> None:
     rules(TEXTS["cycle"])
-    with pytest.raises(sg.LimitError, match="grammar_rules"):
+    with pytest.raises(sg.errors.LimitError, match="grammar_rules"):
         rules(TEXTS["cycle"], limits=sg.Limits(grammar_rules=1))

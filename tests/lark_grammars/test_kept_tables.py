@@ -185,7 +185,7 @@ def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path, loads: list[st
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x10
     path.write_bytes(data)
-    with pytest.warns(sg.StoreWarning):
+    with pytest.warns(sg.errors.StoreWarning):
         sg.lark(DANGLING)
     sg.lark(DANGLING)
     assert len(loads) == 2
@@ -193,7 +193,7 @@ def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path, loads: list[st
 
 def test_limits_hold_for_what_is_read() -> None:
     sg.lark(DANGLING)
-    with pytest.raises(sg.LimitError, match="grammar_rules"):
+    with pytest.raises(sg.errors.LimitError, match="grammar_rules"):
         sg.lark(DANGLING, limits=sg.Limits(grammar_rules=1))
 
 

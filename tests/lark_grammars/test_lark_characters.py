@@ -10,6 +10,7 @@ import lark
 import pytest
 
 import structgen as sg
+from structgen.errors import GrammarError, LimitError, OptionError, RegexError
 from structgen.text_grammars.machine.language import Config
 
 KEYWORD = 'start: "a" NAME "b" | NAME\nNAME: /[ab]+/\n'
@@ -89,14 +90,14 @@ def test_imports_are_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "error", "said"),
     [
-        ("start: x\n", {}, sg.GrammarError, "lark refuses the grammar"),
-        ('start: "x"\n', {"start": "y"}, sg.GrammarError, "There is no rule y. Pass start= one of its rules"),
-        ("start: A\nA: /a*/\n", {}, sg.GrammarError, "column 1: terminal A: It may match the empty text."),
-        ("start: A\n%declare A\n", {}, sg.GrammarError, "The terminal A is declared, and nothing makes it."),
-        ("start: A\nA: /(a)\\1/\n", {}, sg.RegexError, "terminal A"),
-        ('start: "a" | "b" | "c"\n', {"limits": sg.Limits(grammar_rules=2)}, sg.LimitError, "grammar_rules"),
-        ('start: "a"\n', {"postlex": object()}, sg.OptionError, "Without a lexer there is no post-lexer."),
-        ('start: "a" start\n', {}, sg.GrammarError, "No text is derived from start"),
+        ("start: x\n", {}, GrammarError, "lark refuses the grammar"),
+        ('start: "x"\n', {"start": "y"}, GrammarError, "There is no rule y. Pass start= one of its rules"),
+        ("start: A\nA: /a*/\n", {}, GrammarError, "column 1: terminal A: It may match the empty text."),
+        ("start: A\n%declare A\n", {}, GrammarError, "The terminal A is declared, and nothing makes it."),
+        ("start: A\nA: /(a)\\1/\n", {}, RegexError, "terminal A"),
+        ('start: "a" | "b" | "c"\n', {"limits": sg.Limits(grammar_rules=2)}, LimitError, "grammar_rules"),
+        ('start: "a"\n', {"postlex": object()}, OptionError, "Without a lexer there is no post-lexer."),
+        ('start: "a" start\n', {}, GrammarError, "No text is derived from start"),
     ],
 )  # fmt: skip
 def test_bad_input(text: str, options: dict[str, object], error: type[Exception], said: str) -> None:

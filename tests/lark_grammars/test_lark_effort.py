@@ -51,12 +51,12 @@ def test_no_call_takes_more_steps_than_its_limit(
     monkeypatch.setattr(Effort, "spend", counted)
     try:
         compiled = sg.compile(loaded, crowded, limits=Limits(oracle_steps=most), store=False)
-        state: sg.State | None = compiled.start
+        state: sg.core.State | None = compiled.start
         for byte in b"bcabczq" * 2:
             if state is not None:
                 compiled.allowed(state)
                 state = compiled.step_bytes(state, bytes((byte,)))
-    except sg.LimitError as error:
+    except sg.errors.LimitError as error:
         assert error.limit == "oracle_steps"
     assert spent
     # what is counted is the work that was done; past the limit nothing is
@@ -66,7 +66,7 @@ def test_no_call_takes_more_steps_than_its_limit(
 def test_a_limit_that_was_met_says_how_to_mend_it(crowded: sg.Tokenizer) -> None:
     said = set()
     for _ in range(2):
-        with pytest.raises(sg.LimitError) as caught:
+        with pytest.raises(sg.errors.LimitError) as caught:
             compiled = sg.compile(sg.lark(WINDOW), crowded, limits=Limits(oracle_steps=20_000), store=False)
             compiled.allowed(compiled.start)
         said.add(str(caught.value))
@@ -78,7 +78,7 @@ def test_a_limit_that_was_met_says_how_to_mend_it(crowded: sg.Tokenizer) -> None
 
 def test_a_lexer_of_too_many_states_says_how_to_mend_it(crowded: sg.Tokenizer) -> None:
     limits = Limits(automaton_states=4_000, oracle_steps=10_000_000)
-    with pytest.raises(sg.LimitError, match=r"1,000 states.*look-aheads shorter") as caught:
+    with pytest.raises(sg.errors.LimitError, match=r"1,000 states.*look-aheads shorter") as caught:
         compiled = sg.compile(sg.lark(WINDOW), crowded, limits=limits, store=False)
         for text in texts("qrz", 6):
             compiled.step_bytes(compiled.start, text.encode())
@@ -102,7 +102,7 @@ def test_a_call_past_its_limit_leaves_other_states_as_they_are(
                 state = bound.step_bytes(bound.start, text.encode())
                 if state is not None:
                     bound.allowed(state)
-            except sg.LimitError:
+            except sg.errors.LimitError:
                 failed += 1
         state, expected = (one.step_bytes(one.start, text.encode()) for one in (bound, free))
         assert (state is None) == (expected is None)
@@ -133,5 +133,5 @@ def test_a_call_counts_its_own_steps_whatever_ended_the_one_before() -> None:
     with effort.begin():
         with effort.begin():
             effort.spend(7 * step)
-        with pytest.raises(sg.LimitError):
+        with pytest.raises(sg.errors.LimitError):
             effort.spend(3 * step)

@@ -83,7 +83,7 @@ def test_rules_and_terminals_are_extended(folder: Path) -> None:
 
 
 def test_a_folder_that_is_not_given_is_not_read(folder: Path) -> None:
-    with pytest.raises(sg.GrammarError, match="part"):
+    with pytest.raises(sg.errors.GrammarError, match="part"):
         sg.lark("%import part.pair\nstart: pair\n", import_paths=[str(folder / "inner")])
 
 
@@ -91,5 +91,5 @@ def test_a_text_imports_nothing_from_the_working_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    with pytest.raises(sg.GrammarError, match="part"):
+    with pytest.raises(sg.errors.GrammarError, match="part"):
         sg.lark("%import part.pair\nstart: pair\n")

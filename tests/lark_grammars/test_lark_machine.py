@@ -56,9 +56,9 @@ def wrong(text: str, alphabet: str, longest: int, postlex: Any = None) -> list[o
     begun = {one[:size] for one in good for size in range(len(one) + 1)}
     try:
         compiled = machine(text, postlex=postlex)
-    except sg.LimitError:
+    except sg.errors.LimitError:
         return None
-    except sg.GrammarError:
+    except sg.errors.GrammarError:
         return sorted(good)
     found: list[object] = []
     pending = [(b"", compiled.start.index)]
@@ -67,7 +67,7 @@ def wrong(text: str, alphabet: str, longest: int, postlex: Any = None) -> list[o
             found.append(("end", before))
         try:
             rest = bytes(compiled.shortest_rest(index))
-        except sg.LimitError:
+        except sg.errors.LimitError:
             found.append(("no completion", before))
             continue
         if not takes(reference, (before + rest).decode("utf-8", "replace")):
@@ -173,7 +173,7 @@ def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
         pytest.skip("lark refuses it")
     try:
         compiled = machine(text, TOKENS)
-    except sg.GrammarError:
+    except sg.errors.GrammarError:
         pytest.skip("it has no text")
     hold_tokens(compiled)
 
@@ -222,13 +222,13 @@ def test_a_lexer_that_looks_ahead_too_far_ends_in_a_named_limit() -> None:
     grammar = sg.lark(
         "start: A B*\nA: /([a-z](?!.{40}q))+z/\nB: /[a-z]+/\n", limits=sg.Limits(oracle_steps=50_000)
     )
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         CompiledLark(grammar, BYTES, None, False)
     assert caught.value.limit in ("automaton_states", "oracle_steps")
 
 
 def test_a_grammar_without_a_text_is_refused() -> None:
-    with pytest.raises(sg.GrammarError, match="accepts no text"):
+    with pytest.raises(sg.errors.GrammarError, match="accepts no text"):
         machine('start: A B\nA: /a+/\nB: "a"\n')
 
 

@@ -50,7 +50,7 @@ def _refused(grammar: Any, **options: Any) -> sg.StructgenError:
 )
 def test_larks_message_stands_below_ours(grammar: str, said: str) -> None:
     error = _refused(grammar)
-    assert isinstance(error, sg.GrammarError)
+    assert isinstance(error, sg.errors.GrammarError)
     assert "lark refuses the grammar" in str(error)
     assert said in str(error)
 
@@ -118,7 +118,7 @@ def test_a_pattern_that_no_automaton_follows_is_refused_by_its_terminals_name(
     pattern: str, said: str
 ) -> None:
     error = _refused(f'start: "x" GOOD? BAD\nGOOD: "g"\nBAD: /{pattern}/\n')
-    assert isinstance(error, sg.RegexError)
+    assert isinstance(error, sg.errors.RegexError)
     assert "terminal BAD: " in str(error) and said in error.what
 
 
@@ -152,7 +152,7 @@ def test_a_bad_pattern_has_its_place_in_the_file_in_one_line(
     file = tmp_path / "g.lark"
     file.write_text(grammar)
     error = _refused(file, lexer=lexer)
-    assert isinstance(error, sg.RegexError) and "\n" not in str(error)
+    assert isinstance(error, sg.errors.RegexError) and "\n" not in str(error)
     assert error.where == f"{file}, line {place[0]}, column {place[1]}" and error.what.startswith(said)
 
 
@@ -177,7 +177,7 @@ def test_an_import_outside_the_folders_that_are_given(tmp_path: Path) -> None:
 def test_a_large_grammar_is_refused_before_its_table_is_made() -> None:
     many = 'start: "a"\n' + "".join(f'r{number}: "b"\n' for number in range(30))
     grammar = many + "start2: " + " | ".join(f"r{number}" for number in range(30)) + "\n"
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         sg.lark(grammar, start="start2", limits=Limits(grammar_rules=40))
     assert caught.value.limit == "grammar_rules"
 
@@ -185,7 +185,7 @@ def test_a_large_grammar_is_refused_before_its_table_is_made() -> None:
 @pytest.mark.slow
 def test_fifty_thousand_rules_are_refused() -> None:
     rules = "".join(f'r{number}: "b" r{number + 1}\n' for number in range(50_000))
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         sg.lark(f'start: r0\n{rules}r50000: "c"\n')
     assert caught.value.limit == "grammar_rules"
 
@@ -215,12 +215,12 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_options_of_the_wrong_kind(options: dict[str, Any], where: str) -> None:
     error = _refused('start: "a"\n', **options)
-    assert isinstance(error, sg.OptionError)
+    assert isinstance(error, sg.errors.OptionError)
     assert error.where == where
 
 
 def test_a_grammar_of_the_wrong_kind() -> None:
-    assert isinstance(_refused(5), sg.OptionError)
+    assert isinstance(_refused(5), sg.errors.OptionError)
 
 
 class Overriding(Lines):
@@ -316,7 +316,7 @@ def test_grammars_that_differ_are_not_equal() -> None:
     ],
 )
 def test_a_common_slip_is_named_with_its_place_and_cure(text: str, where: str, cure: str) -> None:
-    with pytest.raises(sg.GrammarError) as caught:
+    with pytest.raises(sg.errors.GrammarError) as caught:
         sg.lark(text)
     assert where in caught.value.where
     assert cure in caught.value.cure

@@ -64,7 +64,9 @@ def test_threads_that_share_a_grammar_get_the_masks_of_one_alone() -> None:
     assert [found.get(number) for number in range(len(TEXTS))] == alone
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), sg.LimitError("Enough.", limit="oracle_steps")])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), sg.errors.LimitError("Enough.", limit="oracle_steps")]
+)
 @pytest.mark.parametrize("where", [(LarkAnswers, "answer"), (LarkAnswers, "_make_record"), (Lexer, "_state"),
     (Letters, "class_of"), (Effort, "spend")], ids=lambda where: where[1])  # fmt: skip
 def test_an_answer_that_is_stopped_leaves_a_grammar_that_answers(
@@ -88,7 +90,7 @@ def test_an_answer_that_is_stopped_leaves_a_grammar_that_answers(
     for _ in range(30):
         try:
             masks(grammar, TEXTS[0])
-        except (KeyboardInterrupt, sg.LimitError):
+        except (KeyboardInterrupt, sg.errors.LimitError):
             stops += 1
     monkeypatch.setattr(*where, plain)
     assert stops

@@ -238,7 +238,7 @@ def test_blocks_that_a_rule_opens_and_nothing_closes_are_dead_or_a_named_limit()
     assert ours.step(ours.start(), ord("c")) is not None
     try:
         assert ours.step(ours.start(), ord("a")) is None
-    except sg.LimitError as error:
+    except sg.errors.LimitError as error:
         assert error.limit == "oracle_steps"
 
 

@@ -30,21 +30,23 @@ def beside_main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("lexer", ["contextual", "characters"])
 @pytest.mark.parametrize("line", ["%import .secret.WORD", "%import secret.WORD", "%import .secret (WORD)"])
 def test_a_text_imports_no_file(beside_main: Path, line: str, lexer: Any) -> None:
-    with pytest.raises(sg.GrammarError, match=r"It imports secret, which is not in lark's own library"):
+    with pytest.raises(
+        sg.errors.GrammarError, match=r"It imports secret, which is not in lark's own library"
+    ):
         sg.lark(f"{line}\nstart: WORD\n", text_only=True, lexer=lexer)
 
 
 def test_the_same_text_imports_the_file_without_the_option(beside_main: Path) -> None:
     assert sg.lark("%import .secret.WORD\nstart: WORD\n")
-    with pytest.raises(sg.GrammarError, match="It imports secret"):
+    with pytest.raises(sg.errors.GrammarError, match="It imports secret"):
         sg.lark("%import .secret.WORD\nstart: WORD\n", text_only=True)
 
 
 def test_a_text_is_no_path(beside_main: Path) -> None:
-    with pytest.raises(sg.GrammarError, match="lark refuses"):
+    with pytest.raises(sg.errors.GrammarError, match="lark refuses"):
         sg.lark("secret.lark", text_only=True)
     for path in (Path("secret.lark"), "start: A"):
-        with pytest.raises(sg.OptionError, match="no file is read"):
+        with pytest.raises(sg.errors.OptionError, match="no file is read"):
             sg.lark(path, text_only=True, import_paths=["."] if path == "start: A" else ())
 
 
@@ -57,7 +59,7 @@ def test_no_file_of_the_person_is_opened(beside_main: Path, monkeypatch: pytest.
         return real(file, *args, **more)
 
     monkeypatch.setattr(builtins, "open", watched)
-    with pytest.raises(sg.GrammarError):
+    with pytest.raises(sg.errors.GrammarError):
         sg.lark("%import secret.WORD\nstart: WORD /(/\n", text_only=True)
     assert not [one for one in opened if "secret" in one]
 
@@ -83,7 +85,7 @@ def test_the_library_is_there_and_the_grammar_survives_a_pickle() -> None:
     ],
 )
 def test_a_text_that_doubles_is_refused_before_lark_writes_it_out(text: str, limit: str, lexer: Any) -> None:
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         sg.lark(f'{text}\nA: "a"\nB: "b"\n', text_only=True, lexer=lexer)
     assert caught.value.limit == limit
 
@@ -92,7 +94,7 @@ def test_a_text_that_doubles_is_refused_before_lark_writes_it_out(text: str, lim
     "text", [f"start: r0\n{TWICE}", "start: A~1000000000\n", "start: ((A~999)~999)~999\n"]
 )
 def test_a_grammar_whose_shortest_text_is_endless_is_refused(text: str) -> None:
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         sg.lark(f'{text}\nA: "a"\n')
     assert caught.value.limit == "oracle_steps"
 

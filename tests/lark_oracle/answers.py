@@ -62,7 +62,7 @@ def _along(
 ) -> Iterator[Answer]:
     """Yield the answers before each token of a text and behind the last; then how many bytes are taken."""
     tokens = tokenizer.encode(text)
-    state: sg.State | None = compiled.start
+    state: sg.core.State | None = compiled.start
     read = b""
     for step in range(len(tokens) + 1):
         assert state is not None
@@ -115,7 +115,7 @@ def _walk(compiled: sg.CompiledGrammar, number: int, case: Case, tokenizer: sg.T
         tokens, read = (*tokens, token), read + (texts[token] or b"")
 
 
-def asked(compiled: sg.CompiledGrammar, state: sg.State, *, beside: bool) -> tuple[bytes, bool]:
+def asked(compiled: sg.CompiledGrammar, state: sg.core.State, *, beside: bool) -> tuple[bytes, bool]:
     """Return the digest of what is answered in a state, with counts and completions `beside` the mask, and
     whether the mask was an error."""
     mask = sg.allocate_mask(1, compiled.vocab_size)

@@ -26,7 +26,7 @@ class _Asked:
 
     allowed: frozenset[int] = frozenset()
     compiled: sg.CompiledGrammar | None = None
-    state: sg.State | None = None
+    state: sg.core.State | None = None
     whole: bytes | str = ""
     """The text that the completion makes; what is wrong with it; nothing where the text so far is refused."""
 

@@ -20,7 +20,7 @@ def faults(number: int, walks: int) -> list[str]:
     grammar = sg.json_schema(schema, strict=None, **options)
     try:
         one = lacking.Lacking(grammar, absent, chance)
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         return []
     return [
         f"{schema} {options} {sorted(absent)}: {said}"
@@ -84,7 +84,7 @@ def test_the_shortest_text_is_written_in_a_way_that_is_left(
     ],
 )
 def test_what_cannot_be_written_is_refused_by_its_bytes(schema: Any, absent: bytes, named: str) -> None:
-    with pytest.raises((sg.TokenizerError, sg.UnsatisfiableSchema), match=named):
+    with pytest.raises((sg.errors.TokenizerError, sg.errors.UnsatisfiableSchema), match=named):
         compiled(schema, absent)
 
 

@@ -18,19 +18,19 @@ from structgen.tokens.tokenizer import byte_tokenizer
 @given(any_cases())
 def test_a_batch_fills_what_single_calls_fill(case: Case) -> None:
     system = system_of(case)
-    batch_agrees(system, sg.fill_masks, case.chance)
+    batch_agrees(system, sg.core.fill_masks, case.chance)
 
 
 @MODEST
 @given(any_cases())
 def test_a_budget_that_is_too_small_fails_its_own_row_alone(case: Case) -> None:
-    batch_budgets_agree(system_of(case), sg.fill_masks, case.chance)
+    batch_budgets_agree(system_of(case), sg.core.fill_masks, case.chance)
 
 
 @MODEST
 @given(any_cases())
 def test_a_batch_advances_what_single_calls_advance(case: Case) -> None:
-    advance_all_agrees(system_of(case), sg.advance_all, case.chance)
+    advance_all_agrees(system_of(case), sg.core.advance_all, case.chance)
 
 
 @MODEST
@@ -38,7 +38,7 @@ def test_a_batch_advances_what_single_calls_advance(case: Case) -> None:
 def test_a_draft_tree_is_filled_node_by_node(case: Case) -> None:
     system = system_of(case)
     for _ in range(3):
-        draft_agrees(system, sg.fill_draft, case.chance)
+        draft_agrees(system, sg.core.fill_draft, case.chance)
 
 
 def test_known_masks_are_filled_without_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +49,8 @@ def test_known_masks_are_filled_without_other_threads(monkeypatch: pytest.Monkey
     asked: list[list[int]] = []
     monkeypatch.setattr(batch, "_spread", lambda work, items: asked.append(items) or [*map(work, items)])
     for _ in range(2):
-        sg.fill_masks(matchers, mask, budgets=[30] * 8)
+        sg.core.fill_masks(matchers, mask, budgets=[30] * 8)
     assert asked == [[*range(8)], []]
     matchers[3].advance(ord("a"))
-    sg.fill_masks(matchers, mask, budgets=[30] * 8)
+    sg.core.fill_masks(matchers, mask, budgets=[30] * 8)
     assert asked[2:] == [[3]]

@@ -194,7 +194,7 @@ def tokens_of(text: bytes) -> list[int]:
     return found
 
 
-def said(compiled: sg.CompiledGrammar, state: sg.State) -> tuple[Any, ...]:
+def said(compiled: sg.CompiledGrammar, state: sg.core.State) -> tuple[Any, ...]:
     """Return what a compiled grammar says of a state."""
     return (
         compiled.allowed(state),
@@ -203,7 +203,9 @@ def said(compiled: sg.CompiledGrammar, state: sg.State) -> tuple[Any, ...]:
     )
 
 
-def walk(compiled: sg.CompiledGrammar, tokens: list[int], states: list[sg.State]) -> list[tuple[Any, ...]]:
+def walk(
+    compiled: sg.CompiledGrammar, tokens: list[int], states: list[sg.core.State]
+) -> list[tuple[Any, ...]]:
     """Return what a compiled grammar says before each token and behind the last; the states that were met are
     added to a list."""
     state, found = compiled.start, []
@@ -235,7 +237,7 @@ def hold_cuts(name: str, text: bytes, count: int, seed: int) -> None:
     wrong = []
     for turn in range(count):
         cut = Lines(chance.randrange(1, lines.count), KINDS[turn % len(KINDS)])
-        compiled, states = fresh(), list[sg.State]()
+        compiled, states = fresh(), list[sg.core.State]()
         try:
             with traced(cut):
                 walk(compiled, tokens, states)

@@ -75,7 +75,7 @@ def faults(room: Callable[..., sg.Grammar], one: Drawn) -> list[str]:
     return found
 
 
-def _dead_end(one: Drawn, compiled: sg.CompiledGrammar, state: sg.State, text: bytes) -> list[str]:
+def _dead_end(one: Drawn, compiled: sg.CompiledGrammar, state: sg.core.State, text: bytes) -> list[str]:
     """Return what is wrong with the completion of a text that no short text begins with."""
     try:
         whole = text + compiled.completion(state)
@@ -115,7 +115,7 @@ def test_allowed_is_what_begins_a_text_of_whatever_lark_builds(family: str, seed
     for seed in seeds:
         try:
             found[seed] = faults(ROOM, drawn(family, seed))
-        except sg.LimitError:
+        except sg.errors.LimitError:
             limits.append(seed)
     assert {seed: said for seed, said in found.items() if said} == {}
     assert len(limits) <= 2, limits

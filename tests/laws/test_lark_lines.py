@@ -106,5 +106,5 @@ def test_whatever_lark_builds_of_lines(grammar: str, source: random.Random) -> N
         found = differences(reference, ours, ALPHABET, 4)
         assert not found, found[:5]
         _hold_masks(reference, grammar, accepted, source)
-    except sg.LimitError:
+    except sg.errors.LimitError:
         return

@@ -62,7 +62,7 @@ def _takes(reference: lark.Lark, text: bytes) -> bool:
     return takes(reference, text.decode())
 
 
-def _after(compiled: sg.CompiledGrammar, text: bytes) -> sg.State:
+def _after(compiled: sg.CompiledGrammar, text: bytes) -> sg.core.State:
     state = compiled.start
     for byte in text:
         after = compiled.step(state, byte)
@@ -245,7 +245,7 @@ def test_whatever_lark_builds(grammar: str) -> None:
     try:
         ours = sg.lark(grammar, limits=Limits(oracle_steps=20_000)).language(Limits(oracle_steps=20_000))
         found = differences(reference, ours, ALPHABET, 5)
-    except sg.LimitError:
+    except sg.errors.LimitError:
         return
     assert not found, found[:5]
 
@@ -257,7 +257,7 @@ def test_one_terminal_matches_as_re_does(pattern: str, other: str) -> None:
     reference = _reference(grammar)
     try:
         found = differences(reference, sg.lark(grammar).language(Limits(oracle_steps=20_000)), ALPHABET, 5)
-    except sg.LimitError:
+    except sg.errors.LimitError:
         return
     assert not found, found[:5]
 
@@ -272,7 +272,7 @@ def test_masks_of_whatever_lark_builds(grammar: str) -> None:
     ours = sg.lark(grammar)
     try:
         found = _wrong_masks(reference, sg.compile(ours, _tokenizer(), store=False), accepted, beginnings)
-    except sg.LimitError:
+    except sg.errors.LimitError:
         return
     assert not found, found[:5]
 
@@ -312,7 +312,7 @@ def test_counts_and_budgets_of_whatever_lark_builds(grammar: str, source: random
         compiled = sg.compile(sg.lark(grammar), _tokenizer(), store=False)
         _hold_counts(compiled, accepted, sorted(beginnings, key=len)[:20])
         written = [_walked_within(compiled, source) for _ in range(2)]
-    except sg.LimitError:
+    except sg.errors.LimitError:
         return
     assert all(_takes(reference, text) for text in written), written
 
@@ -339,7 +339,7 @@ def test_masks_that_were_kept_and_prepared_of_whatever_lark_builds(
             fresh = sg.compile(ours, _tokenizer(), store=False)
             asked = source.sample(beginnings, min(10, len(beginnings)))
             assert _masks(second, asked) == _masks(fresh, asked)
-    except sg.LimitError:
+    except sg.errors.LimitError:
         return
 
 

@@ -51,13 +51,13 @@ def _hold(grammar: str, longest: int) -> None:
     try:
         reference = build(grammar)
         ours = sg.lark(grammar)
-    except (lark.exceptions.LarkError, sg.GrammarError):
+    except (lark.exceptions.LarkError, sg.errors.GrammarError):
         return  # a conflict, or nothing that the start rule derives
     assert differences(reference, ours.language(ours.limits), ALPHABET, longest) == []
     tokenizer = sg.Tokenizer([*_TOKENS, None], eos_token_ids=[len(_TOKENS)])
     try:
         compiled = sg.compile(ours, tokenizer, store=False)
-    except sg.GrammarError:
+    except sg.errors.GrammarError:
         return  # no text at all, and that was held to lark above
     pending, met = [(compiled.start, b"")], {compiled.start}
     for state, text in pending:

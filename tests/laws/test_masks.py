@@ -50,7 +50,7 @@ def test_what_is_no_word_is_refused_or_may_not_end(case: Case) -> None:
 @given(cases(empty=True))
 def test_a_language_is_refused_as_unsatisfiable_exactly_when_it_is_empty(case: Case) -> None:
     if case.automaton.empty:
-        with pytest.raises(sg.UnsatisfiableSchema):
+        with pytest.raises(sg.errors.UnsatisfiableSchema):
             system_of(case)
     else:
         system_of(case)
@@ -68,7 +68,7 @@ def hold_to_the_judge(schema: Any, options: Options, some: list[Any], seed: int)
     tokens = vocabulary(chance, texts)
     try:
         system = compiled_system(schema, options, tokens, [tokens.index(None)])
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         language = Language(schema, options)
         assert all(language.holds(text) is not Answer.YES for text in texts), "refused, and it has words"
         assume(False)

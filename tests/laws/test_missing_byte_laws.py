@@ -69,7 +69,7 @@ def obeys(grammar: sg.Grammar, tokens: Sequence[bytes], texts: Iterable[bytes], 
     tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens))
     try:
         compiled = sg.compile(grammar, tokenizer, store=False)
-    except sg.TokenizerError as error:
+    except sg.errors.TokenizerError as error:
         assert not oracle.accepted
         assert "0x" in str(error)
         return
@@ -221,7 +221,7 @@ def test_walks_of_a_library_grammar_come_to_an_end(name: str, kind: str) -> None
         tokenizer = lacking(chance, kind)
         try:
             compiled = sg.compile(grammar, tokenizer, store=False)
-        except sg.TokenizerError:
+        except sg.errors.TokenizerError:
             continue
         state, data = compiled.start, b""
         for _ in range(8):
@@ -248,7 +248,7 @@ def test_texts_of_a_library_grammar_that_tokens_write_are_allowed(name: str, kin
     tokenizer = lacking(chance, kind)
     try:
         compiled = sg.compile(grammar, tokenizer, store=False)
-    except sg.TokenizerError:
+    except sg.errors.TokenizerError:
         return
     ids = {token: number for number, token in enumerate(tokenizer.token_bytes) if token}
     pages = json.loads((GRAMMARS / f"{name}.texts.json").read_text("utf-8"))

@@ -38,7 +38,7 @@ def test_masks_of_long_texts_are_exact_near_the_end(part: int) -> None:
         }
         try:
             compiled, apart = _pair(schema, **options)
-        except sg.UnsatisfiableSchema:
+        except sg.errors.UnsatisfiableSchema:
             continue
         for more in (0, 1, chance.randint(2, 40)):
             for text in (texts(apart, chance, chance.choice([20, 60, 300])) for _ in range(2)):
@@ -52,7 +52,7 @@ def test_documents_end_in_time_and_are_valid() -> None:
     for schema in islice(schemas(chance), 25):
         try:
             compiled, _ = _pair(schema, escapes="any")
-        except sg.UnsatisfiableSchema:
+        except sg.errors.UnsatisfiableSchema:
             continue
         text = texts(compiled, chance, 80)
         document = ended(compiled, text, chance.randint(0, 12), chance)

@@ -112,7 +112,7 @@ def test_masks_are_exact_where_something_is_unevaluated(schema: Any, options: An
     except Unclear:
         assume(False)
     if case.automaton.empty:
-        with pytest.raises(sg.UnsatisfiableSchema):
+        with pytest.raises(sg.errors.UnsatisfiableSchema):
             system_of(case)
         return
     system = system_of(case)

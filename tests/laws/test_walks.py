@@ -38,7 +38,7 @@ def test_walks_of_an_open_schema_end_in_valid_documents(schema: Any, options: Op
     tokens = vocabulary(chance, [b'{"a":1,"b":[true,"ab"]}', b'[null,-1.5,"x0"]'])
     try:
         system = compiled_system(schema, options, tokens, [tokens.index(None)])
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         assume(False)
     language = Language(schema, options)
     for _ in range(3):

@@ -36,7 +36,7 @@ END_ID = len(PIECES)
 ANY = sg.regex("[abcé→. (\\n]*")
 
 
-class Dots(sg.Monitor):
+class Dots(sg.monitors.Monitor):
     """Behind each dot, a random set of words that the text decides."""
 
     name = "dots"

@@ -11,7 +11,9 @@ import structgen as sg
 from structgen.monitors.monitored_text import MonitoredText
 
 
-def _used(monitor: sg.Monitor, texts: list[list[bytes]]) -> tuple[list[sg.MonitorUse], list[set[bytes]]]:
+def _used(
+    monitor: sg.monitors.Monitor, texts: list[list[bytes]]
+) -> tuple[list[sg.monitors.MonitorUse], list[set[bytes]]]:
     compiled = MonitoredText(sg.compile(ANY, TOKENS), [monitor])
     uses, masks = [], []
     for text in texts:
@@ -102,7 +104,7 @@ def test_a_trigger_that_raises_is_an_error_of_the_text() -> None:
     matcher = sg.Matcher(MonitoredText(sg.compile(ANY, TOKENS), [Broken()]))
     try:
         matcher.advance(0)
-    except sg.OptionError as error:
+    except sg.errors.OptionError as error:
         assert "Broken" in str(error) or "dots" in str(error)
     else:
         raise AssertionError("no error")

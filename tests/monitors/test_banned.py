@@ -86,7 +86,7 @@ def test_a_grammar_that_needs_a_banned_text_is_refused() -> None:
 
 @pytest.mark.parametrize("banned", [[4], [99], [True], [""], [-1], [1.5], b"ab"])
 def test_wrong_bans_are_refused(banned: Any) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         engine = sg.Engine(scrambled(6), LETTERS)
         engine.submit(sg.Request([0], TEXTS, sg.Sampling(banned=banned)))
     assert caught.value.where == "banned"

@@ -58,6 +58,6 @@ def test_the_command_line_takes_monitors() -> None:
 
 @pytest.mark.parametrize("option", ["monitors", "banned"])
 def test_draws_from_the_models_own_law_refuse_them(option: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         sg.sample(MODEL, "x", sg.regex("a"), 1, **{option: ["a"]})
     assert caught.value.where == option

@@ -87,7 +87,7 @@ def test_budgets_come_before_advice() -> None:
     monitor.close()
 
 
-def _requests(monitors: list[sg.Monitor], **options: Any) -> list[sg.Request]:
+def _requests(monitors: list[sg.monitors.Monitor], **options: Any) -> list[sg.Request]:
     return [
         sg.Request(
             [0, at % 4], SHORT, sg.Sampling(seed=at, monitors=monitors), **{"max_tokens": 24, **options}
@@ -218,6 +218,6 @@ def test_a_monitored_grammar_pickles(dots: Dots) -> None:
     ids=["a text", "a class", "free text"],
 )
 def test_wrong_monitors_are_refused(grammar: sg.Grammar | None, monitors: Any) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         sg.Request("a", grammar, sg.Sampling(monitors=monitors))
     assert caught.value.where == "monitors"

@@ -214,6 +214,6 @@ def test_arguments_are_split_outside_of_brackets_and_strings() -> None:
     ],
 )
 def test_wrong_names_and_options_are_refused(told: str, where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         monitor_named(told)
     assert caught.value.where == where

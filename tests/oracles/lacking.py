@@ -90,7 +90,7 @@ class Lacking:
         self.whole = sg.compile(grammar, BYTES, store=False)
         try:
             self.left: sg.CompiledGrammar | None = sg.compile(grammar, tokenizer_of(self.tokens), store=False)
-        except sg.TokenizerError:
+        except sg.errors.TokenizerError:
             self.left = None
 
     def faults(self, walks: int, length: int, accepts: Callable[[bytes], bool]) -> Iterator[str]:
@@ -171,7 +171,7 @@ class Lacking:
             state, text = after, text + self.tokens[token]
         yield f"not done within {budget}: {text!r}"
 
-    def _goes_on(self, state: sg.State, text: bytes, token: int) -> Iterator[str]:
+    def _goes_on(self, state: sg.core.State, text: bytes, token: int) -> Iterator[str]:
         assert self.left is not None
         after = self.left.step(state, token)
         if after is None:

@@ -95,7 +95,7 @@ def differences(reference: lark.Lark, ours: Language, alphabet: str, longest: in
     prefixes = {text[:size] for text in accepted for size in range(len(text) + 1)}
     try:
         start = ours.start()
-    except sg.GrammarError:
+    except sg.errors.GrammarError:
         return [f"no text is said to be accepted, lark takes {sorted(accepted)[:3]}"] if accepted else []
     pending = [("", start)]
     while pending:

@@ -97,7 +97,7 @@ HINTS: dict[str, Any] = {
 @pytest.mark.parametrize("name", HINTS)
 def test_a_function_in_a_type_is_refused_by_name(name: str) -> None:
     CALLS.clear()
-    with pytest.raises(sg.UnsupportedError, match="is a function, not a type") as caught:
+    with pytest.raises(sg.errors.UnsupportedError, match="is a function, not a type") as caught:
         read_type(HINTS[name])
     known = "A lambda" if name == "lambda" else "delete"
     assert known in str(caught.value) and "call it yourself" in str(caught.value)
@@ -111,20 +111,20 @@ def test_a_function_in_a_type_is_refused_by_name(name: str) -> None:
 )
 def test_other_things_that_can_be_called_are_refused_too(hint: Any) -> None:
     CALLS.clear()
-    with pytest.raises(sg.UnsupportedError):
+    with pytest.raises(sg.errors.UnsupportedError):
         read_type(hint)
     assert CALLS == []
 
 
 @pytest.mark.parametrize("hint", [ImportString, ImportString[int], list[ImportString]], ids=str)
 def test_a_model_names_no_module_to_import(hint: Any) -> None:
-    with pytest.raises(sg.UnsupportedError, match="ImportString imports"):
+    with pytest.raises(sg.errors.UnsupportedError, match="ImportString imports"):
         read_type(hint)
 
 
 def test_an_adapter_of_a_function_is_no_checker() -> None:
-    with pytest.raises(sg.UnsupportedError, match="delete_account is a function"):
-        sg.TypeChecker(TypeAdapter(delete_account))
+    with pytest.raises(sg.errors.UnsupportedError, match="delete_account is a function"):
+        sg.samplers.TypeChecker(TypeAdapter(delete_account))
 
 
 UserId = NewType("UserId", int)

@@ -355,7 +355,7 @@ def test_the_schema_of_an_attrs_class_has_its_fields_and_no_default() -> None:
 
 @pytest.mark.parametrize("hint", REFUSED.values(), ids=REFUSED)
 def test_a_type_without_a_schema_is_refused(hint: Any) -> None:
-    with pytest.raises(sg.UnsupportedError) as caught:
+    with pytest.raises(sg.errors.UnsupportedError) as caught:
         read_type(hint)
     assert caught.value.cure
 
@@ -384,7 +384,7 @@ class Unfinished(BaseModel):
     ],
 )
 def test_a_type_without_a_schema_has_a_cure_that_holds_here(hint: Any, said: str) -> None:
-    with pytest.raises(sg.UnsupportedError, match=said) as caught:
+    with pytest.raises(sg.errors.UnsupportedError, match=said) as caught:
         read_type(hint)
     assert "arbitrary_types_allowed" not in str(caught.value) and "rebuild" not in str(caught.value)
 
@@ -395,7 +395,7 @@ def test_a_typed_dict_of_typing_names_the_one_to_import(holds: bool) -> None:
     class Trip(typing.TypedDict):
         city: str
 
-    with pytest.raises(sg.UnsupportedError) as caught:
+    with pytest.raises(sg.errors.UnsupportedError) as caught:
         read_type(list[Trip] if holds else Trip)
     assert "has a TypedDict of typing" in str(caught.value)
     assert str(caught.value).endswith(
@@ -416,7 +416,7 @@ def test_a_validator_is_the_last_check() -> None:
 
     reader = read_type(Even)
     assert reader.read('{"number": 2}').number == 2
-    with pytest.raises(sg.ValidatorError, match="is odd") as caught:
+    with pytest.raises(sg.errors.ValidatorError, match="is odd") as caught:
         reader.read('{"number": 3}')
     assert caught.value.where == "/number"
     assert caught.value.count == 1

@@ -191,7 +191,7 @@ def test_what_excludes_or_is_not_known_is_refused_by_name(said: dict[str, Any], 
 
 @pytest.mark.parametrize("wrong", ["text", None, 3, [SCHEMA]])
 def test_what_is_no_dict_is_refused(wrong: Any) -> None:
-    with pytest.raises(sg.OptionError, match="A request is a dict"):
+    with pytest.raises(sg.errors.OptionError, match="A request is a dict"):
         sg.read_request(wrong)
 
 
@@ -218,7 +218,7 @@ def test_a_path_is_no_grammar_and_its_file_is_not_looked_for(
 def test_a_grammar_imports_no_file(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret.lark").write_text('WORD: "hidden"', encoding="utf-8")
-    with pytest.raises(sg.GrammarError, match="not in lark's own library"):
+    with pytest.raises(sg.errors.GrammarError, match="not in lark's own library"):
         sg.read_request({"structured_outputs": {"grammar": f"{line}\nstart: WORD\n"}})
 
 
@@ -251,7 +251,7 @@ def test_a_reference_is_not_fetched(reference: str, monkeypatch: pytest.MonkeyPa
 )
 def test_limits_bound_each_form(form: dict[str, Any], limit: str) -> None:
     small = sg.Limits(schema_places=10, grammar_rules=100)
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         sg.read_request(form, limits=small)
     assert caught.value.limit == limit
     assert sg.read_request(form).answer is not None
@@ -261,7 +261,7 @@ def test_limits_bound_each_form(form: dict[str, Any], limit: str) -> None:
 def test_limits_bound_automata_too(form: dict[str, Any]) -> None:
     read = sg.read_request(form, limits=sg.Limits(automaton_states=10))
     assert read.answer is not None
-    with pytest.raises(sg.LimitError):
+    with pytest.raises(sg.errors.LimitError):
         compiled = sg.compile(read.answer, TOKENIZER)
         compiled.step_bytes(compiled.start, b"a" * 500)
 
@@ -299,7 +299,7 @@ def test_tools_without_a_form_leave_text_free() -> None:
 
 
 def test_tools_without_a_format_are_refused() -> None:
-    with pytest.raises(sg.OptionError, match="how a call is written"):
+    with pytest.raises(sg.errors.OptionError, match="how a call is written"):
         sg.read_request({**WHOLE, "tools": [CLOCK]}).grammar()
     assert sg.read_request({**WHOLE, "tools": [CLOCK], "tool_choice": "none"}).grammar() is None
 

@@ -157,8 +157,8 @@ def test_caps_keep_what_is_within_them_and_let_nothing_invalid_in(chance: random
     }
     try:
         network = network_of(schema, strings=SlowStrings(), property_order="any", **caps)
-    except sg.UnsatisfiableSchema as error:
-        assert not isinstance(error, sg.UnsatisfiableUnderPolicy), "a cap has emptied the language"
+    except sg.errors.UnsatisfiableSchema as error:
+        assert not isinstance(error, sg.errors.UnsatisfiableUnderPolicy), "a cap has emptied the language"
         return
     walker = Walker(network)
     validator = jsonschema_rs.validator_for(schema)
@@ -177,7 +177,7 @@ def test_documents_under_caps_are_valid_and_never_stuck(chance: random.Random) -
     schema = random_schema(chance)
     try:
         network = network_of(schema, strings=SlowStrings(), max_string=1, max_items=1, any_value="scalar")
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         return
     validator = jsonschema_rs.validator_for(schema)
     for _ in range(5):
@@ -206,14 +206,14 @@ def test_what_is_asked_for_is_not_cut() -> None:
 
 def test_a_cap_that_empties_a_language_is_named() -> None:
     schema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "minItems": 2}
-    with pytest.raises(sg.UnsatisfiableUnderPolicy) as caught:
+    with pytest.raises(sg.errors.UnsatisfiableUnderPolicy) as caught:
         sg.compile(sg.json_schema(schema, max_string=0, max_items=0), byte_tokenizer())
     assert caught.value.policies == ("max_string",)
     assert sg.compile(sg.json_schema(schema, max_string=1, max_items=0), byte_tokenizer())
 
 
 def test_the_policy_that_empties_a_language_is_named_alone() -> None:
-    with pytest.raises(sg.UnsatisfiableUnderPolicy) as caught:
+    with pytest.raises(sg.errors.UnsatisfiableUnderPolicy) as caught:
         sg.compile(sg.json_schema({"const": "\ud800"}, max_string=0, max_items=0), byte_tokenizer())
     assert caught.value.policies == ("escapes",)
 
@@ -231,7 +231,7 @@ def test_the_policy_that_empties_a_language_is_named_alone() -> None:
     ],
 )
 def test_bad_caps_are_named(options: dict[str, Any]) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         sg.json_schema(True, **options)
     assert caught.value.where == next(iter(options))
 

@@ -23,12 +23,12 @@ SINGLE_TOO = ("unevaluatedProperties", "unevaluatedItems")
 Chance = random.Random
 
 
-def refusal(schema: Any, limits: sg.Limits | None = None) -> sg.UnsatisfiableSchema | None:
+def refusal(schema: Any, limits: sg.Limits | None = None) -> sg.errors.UnsatisfiableSchema | None:
     """Return the refusal of a schema without documents, else None, with a document checked."""
     grammar = sg.json_schema(schema, strict=None, property_order="any", limits=limits)
     try:
         compiled = sg.compile(grammar, BYTES, store=False)
-    except sg.UnsatisfiableSchema as error:
+    except sg.errors.UnsatisfiableSchema as error:
         return error
     text = compiled.completion(compiled.start)
     assert jsonschema.Draft202012Validator(schema).is_valid(json.loads(text)), (schema, text)
@@ -126,7 +126,7 @@ def some_schema(chance: Chance, depth: int) -> Any:
     return found
 
 
-def contradictory(chance: Chance) -> tuple[Any, sg.UnsatisfiableSchema]:
+def contradictory(chance: Chance) -> tuple[Any, sg.errors.UnsatisfiableSchema]:
     while True:
         schema = some_schema(chance, 2)
         if schema is False:
@@ -136,7 +136,7 @@ def contradictory(chance: Chance) -> tuple[Any, sg.UnsatisfiableSchema]:
             defined.pop("$ref", None)
         schema = {**schema, "$defs": {"d": defined}}
         error = refusal(schema)
-        if error is not None and not isinstance(error, sg.UnsatisfiableUnderPolicy):
+        if error is not None and not isinstance(error, sg.errors.UnsatisfiableUnderPolicy):
             return schema, error
 
 

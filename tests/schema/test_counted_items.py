@@ -42,7 +42,7 @@ def test_an_array_with_counted_items_is_completed_as_shortly_as_can_be(values: l
             compiled = sg.compile(
                 sg.json_schema(schema, whitespace="compact", numbers="plain"), BYTES, store=False
             )
-        except sg.UnsatisfiableSchema:
+        except sg.errors.UnsatisfiableSchema:
             assert expected is None, schema
             continue
         assert compiled.completion(compiled.start) == expected, schema
@@ -84,9 +84,9 @@ def test_many_kinds_of_items_that_must_stand_in_few_places_are_looked_for_togeth
     compiled = sg.compile(sg.json_schema(one), BYTES, store=False)
     assert compiled.step_bytes(compiled.start, b"[12]") is not None
     assert compiled.step_bytes(compiled.start, b"[7") is None
-    with pytest.raises(sg.UnsatisfiableSchema):
+    with pytest.raises(sg.errors.UnsatisfiableSchema):
         sg.compile(sg.json_schema({**one, "allOf": kinds}), BYTES, store=False)
-    with pytest.raises(sg.UnsatisfiableSchema):
+    with pytest.raises(sg.errors.UnsatisfiableSchema):
         sg.compile(sg.json_schema({"type": "array", "items": {"enum": [1, 2]}, "allOf": kinds}), BYTES)
     unique = {"type": "array", "uniqueItems": True, "items": {"enum": [2, 4, 7]}, "allOf": kinds}
     compiled = sg.compile(sg.json_schema(unique), BYTES, store=False)

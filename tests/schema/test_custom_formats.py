@@ -108,10 +108,10 @@ def test_openapi_s_formats_are_annotations_unless_they_are_asked_for() -> None:
     "wrong", [["sku"], {"sku": 1}, {1: "a"}, "sku", {"a": {"type": 1}}, {"a": {"minimum": 0.5}}]
 )
 def test_what_does_not_map_names_to_patterns_is_refused(wrong: object) -> None:
-    with pytest.raises(sg.OptionError, match="custom_formats"):
+    with pytest.raises(sg.errors.OptionError, match="custom_formats"):
         sg.json_schema({}, custom_formats=wrong)  # type: ignore[arg-type]
 
 
 def test_a_faulty_pattern_is_refused_with_its_place() -> None:
-    with pytest.raises(sg.RegexError, match="/items"):
+    with pytest.raises(sg.errors.RegexError, match="/items"):
         sg.compile(sg.json_schema({"items": {"format": "bad"}}, custom_formats={"bad": "("}), _BYTES)

@@ -235,9 +235,9 @@ def test_what_is_denied_is_what_is_surely_not_of_the_format(name: str) -> None:
 
 def test_what_no_document_satisfies_but_for_what_is_cut_is_said_so() -> None:
     cut = "(" * 25 + ")" * 25
-    with pytest.raises(sg.UnsatisfiableSchema, match="but for what is cut from the format regex"):
+    with pytest.raises(sg.errors.UnsatisfiableSchema, match="but for what is cut from the format regex"):
         sg.compile(sg.json_schema({"format": "regex", "enum": [cut]}), byte_tokenizer())
-    with pytest.raises(sg.UnsatisfiableSchema, match="satisfies the schema:"):
+    with pytest.raises(sg.errors.UnsatisfiableSchema, match="satisfies the schema:"):
         sg.compile(sg.json_schema({"format": "date", "enum": [cut]}), byte_tokenizer())
     compiled = sg.compile(sg.json_schema({"not": {"format": "regex"}, "type": "string"}), byte_tokenizer())
     assert compiled.step_bytes(compiled.start, b'"*"') is not None

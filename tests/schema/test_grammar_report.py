@@ -37,7 +37,7 @@ def test_every_keyword_of_every_place_is_listed_once(unhandled: str) -> None:
     }
 
 
-@pytest.mark.filterwarnings("ignore::structgen.SchemaWarning")
+@pytest.mark.filterwarnings("ignore::structgen.errors.SchemaWarning")
 @pytest.mark.parametrize(
     ("schema", "keyword", "why"),
     [

@@ -45,7 +45,7 @@ def test_a_slow_hostile_schema_takes_its_documents_alone(case: Hostile) -> None:
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_what_is_refused_is_refused_by_the_name_of_a_limit(name: str) -> None:
     case = next(case for case in HOSTILE if case.name == name)
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         compiled = sg.compile(sg.json_schema(case.make(), **sg.WIDEST), BYTES, store=False)
         compiled.allowed(compiled.start)
     assert caught.value.limit in ("alternatives", "automaton_states", "oracle_steps")
@@ -62,7 +62,7 @@ def test_what_is_refused_is_refused_by_the_name_of_a_limit(name: str) -> None:
 def test_a_limit_of_automata_names_the_place(union: list[object]) -> None:
     schema = {"type": "object", "properties": {"b": {"anyOf": union}}}
     matcher = sg.Matcher(sg.compile(sg.json_schema(schema), BYTES, store=False))
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         for byte in b'{"b":{"a":"x"}}':
             matcher.fill_mask(sg.allocate_mask(1, BYTES.vocab_size))
             matcher.advance(byte)

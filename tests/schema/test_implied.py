@@ -92,7 +92,7 @@ def test_beside_a_format_that_is_cut_nothing_is_called_redundant() -> None:
 
 def test_what_a_limit_leaves_undecided_is_enforced_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     def met(self: SchemaDifference, other: Document, pointer: str = "#") -> int | None:
-        raise sg.LimitError("too long", limit="oracle_steps")
+        raise sg.errors.LimitError("too long", limit="oracle_steps")
 
     monkeypatch.setattr(SchemaDifference, "difference", met)
     told = report({"minimum": 3})
@@ -109,5 +109,5 @@ def test_the_command_tells_it(tmp_path: Path) -> None:
 
 
 def test_a_lark_grammar_has_no_keywords_to_prove() -> None:
-    with pytest.raises(sg.OptionError, match="no keywords"):
+    with pytest.raises(sg.errors.OptionError, match="no keywords"):
         sg.explain(sg.lark('start: "a"'), prove=True)  # type: ignore[call-overload]

@@ -150,7 +150,7 @@ def test_the_reason_for_a_schema_without_documents_is_in_the_error() -> None:
         "type": "object",
     }
     with pytest.raises(
-        sg.UnsatisfiableSchema,
+        sg.errors.UnsatisfiableSchema,
         match=r"type integer, minimum 3 and maximum 2 \(#/properties/a\) contradict each other",
     ):
         sg.explain(sg.json_schema(schema))
@@ -247,7 +247,7 @@ def test_a_schema_in_two_places_is_no_recursion() -> None:
 
 def refusal(schema: Any) -> str:
     """Return the message with which a schema without any document is refused."""
-    with pytest.raises(sg.UnsatisfiableSchema) as caught:
+    with pytest.raises(sg.errors.UnsatisfiableSchema) as caught:
         sg.compile(sg.json_schema(schema), _BYTES, store=False)
     return str(caught.value)
 

@@ -51,7 +51,7 @@ def accepts(grammar: sg.CompiledGrammar, text: bytes) -> bool:
     return state is not None and END in grammar.allowed(state)
 
 
-def check_state(grammar: sg.CompiledGrammar, state: sg.State, written: bytes, schema: Json) -> None:
+def check_state(grammar: sg.CompiledGrammar, state: sg.core.State, written: bytes, schema: Json) -> None:
     """Check that a state has a completion that is a valid document, and masks that lead to one."""
     completion = grammar.completion(state)
     value = json.loads((written + completion).decode())
@@ -107,7 +107,7 @@ def test_no_listed_word_goes_on_with_a_raw_byte_of_a_surrogate(text: bytes) -> N
     "schema", [{"const": HIGH}, {"const": [HIGH]}, {"const": {HIGH: 1}}, {"enum": [{"a": [LOW]}, [[HIGH]]]}]
 )
 def test_where_none_can_be_written_a_constant_with_one_is_refused(schema: Json, escapes: str) -> None:
-    with pytest.raises(sg.UnsatisfiableUnderPolicy, match="escapes"):
+    with pytest.raises(sg.errors.UnsatisfiableUnderPolicy, match="escapes"):
         compiled(schema, escapes=escapes)
     compiled(schema, escapes="any")
 
@@ -121,7 +121,7 @@ def test_half_of_a_pair_that_no_pattern_takes_cannot_be_begun(last: bytes) -> No
 
 
 def test_two_halves_of_a_pair_are_no_lone_surrogates() -> None:
-    with pytest.raises(sg.UnsatisfiableSchema):
+    with pytest.raises(sg.errors.UnsatisfiableSchema):
         compiled({"const": HIGH + LOW}, **sg.WIDEST)  # no text has this value
     one = compiled({"type": "string", "maxLength": 1, "not": {"const": HIGH}}, **sg.WIDEST)
     assert accepts(one, b'"\\ud83d\\ude00"') and accepts(one, b'"\\ude00"')
@@ -314,7 +314,7 @@ def test_values_are_judged_as_the_validator_does_and_no_walk_is_dead(seed: int) 
 
     try:
         grammar = compiled(schema, **options)
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         assert not any(validator.is_valid(one) and can_be_written(one) for one in values)
         return
     for one in values:
@@ -354,6 +354,6 @@ def test_constants_that_can_be_written_are_alive_without_a_search(monkeypatch: p
     tokenizer = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
     sg.compile(sg.json_schema({"const": [{"a": at} for at in range(50)]}), tokenizer, store=False)
     assert asked == []
-    with pytest.raises(sg.UnsatisfiableUnderPolicy):
+    with pytest.raises(sg.errors.UnsatisfiableUnderPolicy):
         sg.compile(sg.json_schema({"const": [{"a": 0}, {"\ud83d": 1}]}), tokenizer, store=False)
     assert asked

@@ -104,7 +104,7 @@ def test_a_schema_of_the_subset_is_taken_with_its_order() -> None:
 )
 def test_what_is_refused(schema: Any, pointer: str, keyword: str) -> None:
     assert [(one.pointer, one.keyword) for one in refusals(schema)] == [(pointer, keyword)]
-    with pytest.raises(sg.UnsupportedError) as caught:
+    with pytest.raises(sg.errors.UnsupportedError) as caught:
         sg.json_schema(schema, **sg.OPENAI_STRICT)
     assert (caught.value.where, caught.value.keyword) == (pointer, keyword)
 
@@ -124,7 +124,7 @@ def test_limits_are_not_refused(schema: Any) -> None:
 
 def test_all_faults_are_counted_in_the_error_and_listed_in_the_explanation() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"not": {}}}}
-    with pytest.raises(sg.UnsupportedError, match=r"2 more like it"):
+    with pytest.raises(sg.errors.UnsupportedError, match=r"2 more like it"):
         sg.json_schema(schema, subset="openai")
     found = sg.explain(sg.json_schema(schema), openai=True)
     assert [one.keyword for one in found.openai] == ["additionalProperties", "required", "not"]
@@ -132,5 +132,5 @@ def test_all_faults_are_counted_in_the_error_and_listed_in_the_explanation() -> 
 
 
 def test_another_subset_is_named() -> None:
-    with pytest.raises(sg.OptionError, match="subset"):
+    with pytest.raises(sg.errors.OptionError, match="subset"):
         sg.json_schema(True, subset="none")

@@ -114,7 +114,7 @@ def test_schemas_with_large_numbers(schema: Any, good: tuple[str, ...], bad: tup
 
 
 def test_a_bound_of_too_many_digits_is_refused_by_name() -> None:
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         accepts(sg.compile(sg.json_schema('{"type": "integer", "minimum": 1e5000}'), BYTES), "1")
     assert caught.value.limit == "number_chars"
 

@@ -92,7 +92,7 @@ def test_a_suspect_warns_once_and_not_when_it_is_compiled() -> None:
         grammar = sg.json_schema(schema)
         sg.compile(grammar, tokenizer, store=False)
     (one,) = caught
-    assert isinstance(one.message, sg.SchemaWarning)
+    assert isinstance(one.message, sg.errors.SchemaWarning)
     assert (one.message.where, one.message.likely) == ("#/properties/a/maxLenght", "maxLength")
     assert one.filename == __file__
     (said,) = (one for one in grammar.report.annotations if one.keyword == "maxLenght")
@@ -101,14 +101,14 @@ def test_a_suspect_warns_once_and_not_when_it_is_compiled() -> None:
 
 def test_the_warning_can_be_made_an_error() -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", sg.SchemaWarning)
-        with pytest.raises(sg.SchemaWarning, match="#/maxLenght: maxLenght is unknown"):
+        warnings.simplefilter("error", sg.errors.SchemaWarning)
+        with pytest.raises(sg.errors.SchemaWarning, match="#/maxLenght: maxLenght is unknown"):
             sg.json_schema({"maxLenght": 3})
 
 
 @pytest.mark.parametrize("schema", [{"maxLenght": 3}, {"type": "integer", "foo": {}, "anyof": [{}]}])
 def test_strict_refuses_what_is_warned_of(schema: Any) -> None:
-    with pytest.raises(sg.SchemaError, match=r"unknown in draft 2020-12 and restricts nothing"):
+    with pytest.raises(sg.errors.SchemaError, match=r"unknown in draft 2020-12 and restricts nothing"):
         sg.json_schema(schema, strict=True)
     assert sg.json_schema({"type": "integer", "foo": 1, "example": 3}, strict=True)
 
@@ -117,12 +117,12 @@ def test_nothing_is_said_where_strict_is_none() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         sg.json_schema({"type": "string", "maxLenght": 3}, strict=None)
-    with pytest.raises(sg.OptionError, match="Give True, False or None"):
+    with pytest.raises(sg.errors.OptionError, match="Give True, False or None"):
         sg.json_schema({}, strict=1)  # type: ignore[arg-type]
 
 
 def test_a_schema_of_no_keyword_warns() -> None:
-    with pytest.warns(sg.SchemaWarning, match="No key of it restricts anything") as caught:
+    with pytest.warns(sg.errors.SchemaWarning, match="No key of it restricts anything") as caught:
         sg.json_schema({"response_format": {"type": "json_object"}})
     assert len(caught) == 1
     with warnings.catch_warnings():
@@ -162,7 +162,7 @@ def test_the_command_line_says_it_in_a_line_and_refuses_it_if_strict(tmp_path: A
 
 
 def test_a_warning_prints_no_character_that_a_terminal_would_obey():
-    with pytest.warns(sg.SchemaWarning) as caught:
+    with pytest.warns(sg.errors.SchemaWarning) as caught:
         sg.json_schema({"properties": {"a\x1b[2J": {"maxLenght": 3}}, "type": "object"})
     assert str(caught[0].message).isprintable()
 
@@ -176,10 +176,10 @@ def test_a_warning_prints_no_character_that_a_terminal_would_obey():
     ],
 )
 def test_an_anchor_of_another_dialect_is_told(schema: Any, where: str, cure: str) -> None:
-    with pytest.warns(sg.SchemaWarning, match=re.escape(cure)) as found:
+    with pytest.warns(sg.errors.SchemaWarning, match=re.escape(cure)) as found:
         sg.json_schema(schema)
     assert [one.message.where for one in found] == [where]  # type: ignore[union-attr]
-    with pytest.raises(sg.SchemaError, match="is the letter"):
+    with pytest.raises(sg.errors.SchemaError, match="is the letter"):
         sg.json_schema(schema, strict=True)
 
 
@@ -201,17 +201,19 @@ def test_a_backslash_before_a_letter_a_is_no_anchor() -> None:
 )
 def test_a_format_like_a_known_one_is_told_with_its_place(name: str, likely: str) -> None:
     schema = {"properties": {"a": {"type": "string", "format": name}}}
-    with pytest.warns(sg.SchemaWarning, match=f"Write {likely}, if that is meant") as caught:
+    with pytest.warns(sg.errors.SchemaWarning, match=f"Write {likely}, if that is meant") as caught:
         sg.json_schema(schema, custom_formats={"sku-code": "^[a-z]$"})
     assert [(one.message.where, one.message.likely) for one in caught] == [("#/properties/a/format", likely)]  # type: ignore[union-attr]
-    with pytest.raises(sg.SchemaError, match="is an unknown format and restricts nothing"):
+    with pytest.raises(sg.errors.SchemaError, match="is an unknown format and restricts nothing"):
         sg.json_schema({"format": "date-tme"}, strict=True)
 
 
 @pytest.mark.parametrize("key", ["nam", "Name", "nmae"])
 def test_a_required_key_like_a_property_is_told_with_its_place(key: str) -> None:
     schema = {"items": {"type": "object", "properties": {"name": {}, "age": {}}, "required": [key, "age"]}}
-    with pytest.warns(sg.SchemaWarning, match=f"{key!r} is no key of properties. Write name") as caught:
+    with pytest.warns(
+        sg.errors.SchemaWarning, match=f"{key!r} is no key of properties. Write name"
+    ) as caught:
         sg.json_schema(schema)
     assert [(one.message.where, one.message.likely) for one in caught] == [("#/items/required", "name")]  # type: ignore[union-attr]
 

@@ -62,7 +62,7 @@ def written(schema: Any, tangled: bool) -> sg.CompiledGrammar | None:
         patch.setattr(object_frames, "MOST_CLASSES", 0 if tangled else 10_000)
         try:
             return compiled(schema)
-        except sg.UnsatisfiableSchema:
+        except sg.errors.UnsatisfiableSchema:
             return None
 
 

@@ -87,7 +87,7 @@ def test_a_thousand_branches_with_an_optional_tag_are_a_thousand_conjunctions() 
 
 def test_a_thousand_objects_that_no_key_tells_apart_are_refused_when_they_are_compiled() -> None:
     schema = {"type": "object", "oneOf": [{"required": [f"a{at}"]} for at in range(1000)]}
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         compiled(schema, **DECLARED)
     assert caught.value.limit == "alternatives"
 

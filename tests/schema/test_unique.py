@@ -166,9 +166,9 @@ def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
     options: list[Any] = [sg.WIDEST, {}, {"whitespace": "compact", "property_order": "any"}]
     try:
         compiled = sg.compile(sg.json_schema(schema, **chance.choice(options)), tokens, store=False)
-    except sg.UnsatisfiableSchema:
+    except sg.errors.UnsatisfiableSchema:
         return
-    state: sg.State | None = compiled.start
+    state: sg.core.State | None = compiled.start
     for _ in range(8):
         assert state is not None
         compiled.fill(state, mask)

@@ -233,7 +233,7 @@ def test_thoughts_that_the_template_always_opens_are_closed_at_once_where_the_re
 def test_what_the_template_cannot_be_told_is_refused_by_its_place(
     folder: Path, body: Any, place: str
 ) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         thinking_of(served(folder, TEMPLATE), **body)
     assert caught.value.where == place
 
@@ -275,7 +275,7 @@ def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> No
 def test_a_chat_template_is_given_by_its_text(folder: Path) -> None:
     (folder / "chat_template.jinja").unlink(missing_ok=True)
     engine = sg.Engine(folder)
-    with pytest.raises(sg.OptionError, match="chat template"):
+    with pytest.raises(sg.errors.OptionError, match="chat template"):
         engine.prompts.use_template("{% if %}")
     engine.prompts.use_template(TEMPLATE)
     model = ServedModel(engine, "mine")
@@ -293,7 +293,7 @@ def test_a_server_tells_the_format_of_its_replies_or_that_tools_are_refused_and_
     body = {"model": "mine", "messages": HI, "tools": [OPEN_TOOL], "max_tokens": 60}
     try:
         reads = model.read_chat({**body, "tool_choice": "required"}).parts
-    except sg.OptionError:
+    except sg.errors.OptionError:
         reads = None
     if reads is None:
         assert "No format" in model.told() and "--tool-format" in model.told()

@@ -265,9 +265,9 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
     assert read_keys(None, {}) == ()
     file.write_text("\n", encoding="utf-8")
     for wrong in (file, tmp_path / "nowhere", tmp_path):
-        with pytest.raises(sg.OptionError, match="api-key-file"):
+        with pytest.raises(sg.errors.OptionError, match="api-key-file"):
             read_keys(wrong, {})
-    with pytest.raises(sg.OptionError, match="no header"):
+    with pytest.raises(sg.errors.OptionError, match="no header"):
         read_keys(None, {"STRUCTGEN_API_KEY": "a b"})
 
 

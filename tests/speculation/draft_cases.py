@@ -10,7 +10,7 @@ from typing import Any
 
 import structgen as sg
 from structgen.speculation.drafts.draft import Draft
-from structgen.speculation.drafts.drafter import Facts, View
+from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
 
 ROOT = Path(__file__).parent.parent.parent
 ROW = 0.01
@@ -54,12 +54,12 @@ def compiled(schema: Any) -> sg.CompiledGrammar:
     return _compiled(json.dumps(schema))
 
 
-def facts(prompt: bytes = b"", **more: Any) -> Facts:
-    return Facts(tokenizer().encode(prompt), tokenizer(), **more)
+def facts(prompt: bytes = b"", **more: Any) -> RequestFacts:
+    return RequestFacts(tokenizer().encode(prompt), tokenizer(), **more)
 
 
-def view(matcher: sg.Matcher | None, tokens: Sequence[int] = (), room: int = 1000) -> View:
-    return View(tokens, matcher, room, frozenset(tokenizer().eos_token_ids))
+def view(matcher: sg.Matcher | None, tokens: Sequence[int] = (), room: int = 1000) -> DraftContext:
+    return DraftContext(tokens, matcher, room, frozenset(tokenizer().eos_token_ids))
 
 
 def answer(value: Any) -> list[int]:
@@ -75,10 +75,10 @@ class Fixed:
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         pass
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         return self.draft
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:

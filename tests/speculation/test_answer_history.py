@@ -135,7 +135,7 @@ def test_a_file_of_something_else_is_refused_though_its_sum_is_right(
 
 
 def test_tokens_out_of_range_are_refused() -> None:
-    with pytest.raises(sg.OptionError, match="none of the tokenizer's"):
+    with pytest.raises(sg.errors.OptionError, match="none of the tokenizer's"):
         AnswerHistory(tokenizer()).add("a", "s", [1 << 20])
 
 
@@ -215,7 +215,7 @@ def test_threads_may_add_and_read_at_once() -> None:
 
 
 def test_a_history_without_a_folder_cannot_be_saved(tmp_path: Path) -> None:
-    with pytest.raises(sg.OptionError, match="no folder"):
+    with pytest.raises(sg.errors.OptionError, match="no folder"):
         AnswerHistory(tokenizer()).save("a")
     (tmp_path / "file").write_bytes(b"")
     history = AnswerHistory(tokenizer(), tmp_path / "file")

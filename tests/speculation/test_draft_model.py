@@ -13,7 +13,7 @@ from draft_cases import GRAMMARS, ROW, answer, facts, of_machine, paths, tokeniz
 import structgen as sg
 from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafts.draft import Draft
-from structgen.speculation.drafts.drafter import Facts, View
+from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
 from structgen.speculation.planning.draft_replay import replay
 from structgen.speculation.planning.drafting import Drafting
 
@@ -160,7 +160,7 @@ def test_after_any_tokens_the_drafts_are_those_of_a_fresh_start(make: Any) -> No
     while at < len(text):
         draft = one.propose(view(matcher, text[:at]), 16)
         fresh = DraftModel(model, depth=4, branches=2, least=0.0)
-        fresh.begin(Facts([*asked.prompt, *text[:at]], tokenizer()))
+        fresh.begin(RequestFacts([*asked.prompt, *text[:at]], tokenizer()))
         assert _same(draft, fresh.propose(view(matcher, text[:at]), 16)), at
         taken = text[at : at + int(chooser.integers(1, 5))]
         for token in taken:
@@ -231,15 +231,15 @@ def test_a_model_that_fails_is_dropped_and_the_text_goes_on() -> None:
 
 @pytest.mark.parametrize("wrong", [{"depth": 0}, {"depth": 65}, {"branches": 0}, {"least": 2}])
 def test_wrong_settings_are_refused(wrong: Any) -> None:
-    with pytest.raises(sg.OptionError, match=f"{next(iter(wrong))}="):
+    with pytest.raises(sg.errors.OptionError, match=f"{next(iter(wrong))}="):
         DraftModel(Small(), **wrong)
 
 
 class Unmasked(DraftModel):
     """The same drafter, which does not know the grammar; what the grammar refuses is cut off its drafts."""
 
-    def propose(self, view: View, most: int) -> Draft:
-        return super().propose(View(view.tokens, None, view.room, view.ends), most)
+    def propose(self, view: DraftContext, most: int) -> Draft:
+        return super().propose(DraftContext(view.tokens, None, view.room, view.ends), most)
 
 
 def test_masked_drafts_are_accepted_more_than_unmasked_ones() -> None:
@@ -268,7 +268,7 @@ def test_masked_drafts_are_accepted_more_than_unmasked_ones() -> None:
             replay(
                 [step.token for step in result.steps],
                 [kind(model)],
-                Facts(engine.tokenizer.encode(text.encode()), engine.tokenizer),
+                RequestFacts(engine.tokenizer.encode(text.encode()), engine.tokenizer),
                 sg.Matcher(compiled),
                 5,
                 ROW,

@@ -17,7 +17,7 @@ from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafts import grammar_memo
 from structgen.speculation.drafts.draft import Draft
-from structgen.speculation.drafts.drafter import Drafter, Facts, View
+from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
 from structgen.speculation.drafts.grammar_memo import memo_of
 from structgen.speculation.planning.draft_replay import replay
 from structgen.speculation.planning.drafting import Drafting
@@ -97,8 +97,8 @@ def test_a_last_token_that_may_be_longer_is_left_out(more: list[bytes], drafted:
     schema = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
     matcher = sg.Matcher(sg.compile(sg.json_schema(schema, **sg.JSON_DUMPS), own))
     drafter = ForcedBytes()
-    drafter.begin(Facts((), own))
-    found = drafter.propose(View((), matcher, 100, frozenset(own.eos_token_ids)), 99)
+    drafter.begin(RequestFacts((), own))
+    found = drafter.propose(DraftContext((), matcher, 100, frozenset(own.eos_token_ids)), 99)
     assert matcher.forced() == b'{"x": "'
     assert own.decode(found.tokens.tolist()) == drafted
 
@@ -229,10 +229,10 @@ class Faulty:
             self.calls += 1
             raise RuntimeError("broken")
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         self._fail("begin")
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         self._fail("propose")
         if self.where == "tree":
             return [1, 2]  # type: ignore[return-value]
@@ -274,7 +274,7 @@ def test_a_limit_that_is_met_ends_the_draft_and_drops_nobody(
     before = matcher.tokens, matcher.state
 
     def full(*_: object) -> None:
-        raise sg.LimitError("More states are needed.", limit="parser_states")
+        raise sg.errors.LimitError("More states are needed.", limit="parser_states")
 
     with monkeypatch.context() as patch:
         patch.setattr(type(matcher.compiled), where, full)
@@ -296,7 +296,7 @@ def test_trust_is_learnt_for_each_drafter() -> None:
     assert drafting.accepted == {"forced": 2, "faulty": 0}
 
 
-def calls(drafters: Sequence[Drafter], known: Facts, tokens: Sequence[int], most: int = 16) -> float:
+def calls(drafters: Sequence[Drafter], known: RequestFacts, tokens: Sequence[int], most: int = 16) -> float:
     found = replay(tokens, drafters, known, sg.Matcher(compiled(RECORDS)), most, ROW)
     assert found.tokens == len(tokens) and not found.dropped
     assert found.calls <= len(tokens)

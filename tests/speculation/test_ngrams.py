@@ -12,7 +12,7 @@ from draft_cases import facts, paths, view
 
 from structgen.speculation.drafters import ngrams
 from structgen.speculation.drafters.ngrams import CONTEXTS, KnownTexts, NGrams
-from structgen.speculation.drafts.drafter import Facts
+from structgen.speculation.drafts.drafter import RequestFacts
 
 
 def chances_of(text: Sequence[int], context: Sequence[int]) -> dict[int, float]:
@@ -49,7 +49,7 @@ def test_what_follows_a_context_is_what_brute_force_finds() -> None:
 
 def drafter(prompt: Sequence[int]) -> KnownTexts:
     one = KnownTexts()
-    one.begin(Facts(prompt, facts().tokenizer))
+    one.begin(RequestFacts(prompt, facts().tokenizer))
     return one
 
 
@@ -89,5 +89,5 @@ def test_of_a_long_text_of_the_callers_the_beginning_is_known(monkeypatch: pytes
     text = b"one two three four five six seven eight nine ten eleven twelve"
     tokens = facts().tokenizer.encode(text)
     one = ngrams.callers_text()
-    one.begin(Facts((), facts().tokenizer, text=text))
+    one.begin(RequestFacts((), facts().tokenizer, text=text))
     assert one.propose(view(None), 99).accepted(tokens) == 8

@@ -18,11 +18,11 @@ class Own:
 
     name = "own"
 
-    def begin(self, facts: sg.Facts) -> None:
+    def begin(self, facts: sg.speculation.RequestFacts) -> None:
         pass
 
-    def propose(self, view: sg.View, most: int) -> sg.Draft:
-        return sg.Draft.chain([])
+    def propose(self, view: sg.speculation.DraftContext, most: int) -> sg.speculation.Draft:
+        return sg.speculation.Draft.chain([])
 
     def observe(self, taken: Any, accepted: int) -> None:
         pass
@@ -58,20 +58,20 @@ class Own:
     ids=lambda value: ascii(value)[:24],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_field(field: str, value: Any) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         sg.Speculation(**{field: value})
     assert caught.value.where is not None and caught.value.where.startswith(field)
     assert caught.value.cure and len(str(caught.value)) < 400
 
 
 def test_an_unknown_drafter_is_told_the_known_ones() -> None:
-    with pytest.raises(sg.OptionError, match=r"drafters\[1\]: 'speed' .*forced, grammar, suffix"):
+    with pytest.raises(sg.errors.OptionError, match=r"drafters\[1\]: 'speed' .*forced, grammar, suffix"):
         sg.Speculation(drafters=("forced", "speed"))
 
 
 def test_drafters_are_made_anew_for_each_text_in_the_order_of_the_options() -> None:
     speculation = sg.Speculation(
-        drafters=("suffix", Own), edit="old", history=sg.AnswerHistory(tokenizer()), tenant="a"
+        drafters=("suffix", Own), edit="old", history=sg.speculation.AnswerHistory(tokenizer()), tenant="a"
     )
     first, second = speculation.make(), speculation.make()
     assert [one.name for one in first] == ["suffix", "own", "text", "earlier"]
@@ -89,12 +89,12 @@ def _raises() -> Own:
 
 @pytest.mark.parametrize(("make", "told"), [(_raises, "ValueError: no luck"), (dict, "no name and no begin")])
 def test_a_function_that_makes_no_drafter_is_refused(make: Any, told: str) -> None:
-    with pytest.raises(sg.OptionError, match=f"^drafters: .*{told}"):
+    with pytest.raises(sg.errors.OptionError, match=f"^drafters: .*{told}"):
         sg.Speculation(drafters=(make,)).make()
 
 
 def test_a_draft_model_that_is_not_loaded_is_never_left_out_in_silence() -> None:
-    with pytest.raises(sg.OptionError, match="draft_model"):
+    with pytest.raises(sg.errors.OptionError, match="draft_model"):
         sg.Speculation(draft_model="structgen/extract-draft").make()
 
 
@@ -105,16 +105,16 @@ def test_a_request_takes_auto_off_and_options(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["on", "", None, True, {"nodes": 3}, ["auto"]], ids=str)
 def test_a_request_refuses_all_else(value: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r'^speculation: .* Give "auto", "off" or'):
+    with pytest.raises(sg.errors.OptionError, match=r'^speculation: .* Give "auto", "off" or'):
         sg.Request("x", speculation=value)
 
 
 def test_what_a_drafter_of_ones_own_needs_is_public_and_brings_no_torch() -> None:
-    names = "Speculation AnswerHistory Draft Drafter Facts View".split()
+    names = "AnswerHistory Draft Drafter RequestFacts DraftContext".split()
     code = (
-        f"import sys, structgen; [getattr(structgen, name) for name in {names}]; "
+        f"import sys, structgen; [getattr(structgen.speculation, name) for name in {names}]; "
         "structgen.Speculation().make(); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert isinstance(Own(), sg.Drafter)
+    assert isinstance(Own(), sg.speculation.Drafter)

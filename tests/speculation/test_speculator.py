@@ -11,7 +11,7 @@ from draft_cases import facts, view
 
 from structgen.speculation.drafters.ngrams import KnownTexts
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
-from structgen.speculation.drafts.drafter import Facts, View
+from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.planning.speculator import Speculator
 
@@ -54,10 +54,10 @@ class Guesser:
     def __init__(self, world: World, seconds: float, knows: Callable[[int], bool], guesses: int = 4) -> None:
         self.world, self.seconds, self.knows, self.guesses = world, seconds, knows, guesses
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         pass
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         self.world.now += self.seconds
         self.world.asked.append(self.world.passes)
         at = len(view.tokens)

@@ -189,7 +189,7 @@ def test_rows_united_are_the_mask(tokenizer: sg.Tokenizer) -> None:
             matcher.advance(token)
     assert matcher.mask_rows() == named
     matcher.advance(tokenizer.eos_token_ids[0])
-    with pytest.raises(sg.FinishedError):
+    with pytest.raises(sg.errors.FinishedError):
         matcher.mask_rows()
 
 

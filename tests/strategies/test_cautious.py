@@ -66,7 +66,7 @@ def _best_of(model: Table, trials: int) -> dict[tuple[int, ...], float]:
 )
 def test_the_law_is_that_of_the_likeliest_of_the_trials(trials: int, count: int, most: float) -> None:
     model = scrambled(30)
-    strategy = sg.Cautious(trials=trials, low=0.0, high=ALWAYS)
+    strategy = sg.strategies.Cautious(trials=trials, low=0.0, high=ALWAYS)
     exact, plain = _best_of(model, trials), _best_of(model, 1)
     assert 0.5 * sum(abs(exact[one] - plain[one]) for one in exact) > 0.1
     found: dict[tuple[int, ...], int] = {}
@@ -78,12 +78,12 @@ def test_the_law_is_that_of_the_likeliest_of_the_trials(trials: int, count: int,
 
 def test_draws_of_the_engine_have_the_law_too() -> None:
     model = scrambled(30)
-    how = Sampling(seed=3, strategy=sg.Cautious(trials=3, low=0.0, high=ALWAYS))
+    how = Sampling(seed=3, strategy=sg.strategies.Cautious(trials=3, low=0.0, high=ALWAYS))
     assert distance(drawn(model, how, 1500), _best_of(model, 3)) < 0.05
 
 
 def test_the_number_of_trials_follows_the_entropy() -> None:
-    how = sg.Cautious()
+    how = sg.strategies.Cautious()
     assert [how.count(nats) for nats in (0.0, 0.01, 0.1, 0.2, 0.755, 1.4, 1.5, 9.0)] == [
         *(1, 1, 1, 2, 5, 9, 10, 10),
     ]
@@ -100,7 +100,7 @@ def test_trials_end_at_items_and_at_stops_inside_strings() -> None:
     model = Table(
         lambda tokens: [*likely.logits(tokens).tolist(), *[-30.0] * len(others)], size=len(texts), reach=3
     )
-    strategy = sg.Cautious(trials=3, low=0.0, high=ALWAYS)
+    strategy = sg.strategies.Cautious(trials=3, low=0.0, high=ALWAYS)
     results = Engine(model, tokenizer).generate(
         Request([0], grammar, Sampling(seed=2), max_tokens=24, n=40, strategy=strategy)
     )
@@ -121,7 +121,7 @@ def test_trials_end_at_items_and_at_stops_inside_strings() -> None:
 
 def test_free_text_ends_trials_at_stops() -> None:
     tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", b". ", b"c", b"<end>"], eos_token_id=4)
-    strategy = sg.Cautious(trials=3, low=0.0, high=ALWAYS)
+    strategy = sg.strategies.Cautious(trials=3, low=0.0, high=ALWAYS)
     for one in Engine(scrambled(33), tokenizer).generate(
         Request([0], None, Sampling(seed=1), max_tokens=20, n=10, strategy=strategy)
     ):
@@ -131,7 +131,7 @@ def test_free_text_ends_trials_at_stops() -> None:
 
 
 def test_a_stop_string_ends_a_trial() -> None:
-    strategy = sg.Cautious(trials=3, low=0.0, high=ALWAYS)
+    strategy = sg.strategies.Cautious(trials=3, low=0.0, high=ALWAYS)
     (one,) = Engine(scrambled(34), LETTERS).generate(
         Request([0], None, Sampling(seed=1), max_tokens=200, stop="bc", strategy=strategy)
     )
@@ -143,11 +143,13 @@ def test_typed_texts_agree_more_with_trials_than_without() -> None:
     """Self-consistency: the share of the commonest text of several draws."""
     model = scrambled(35, spread=1.0)
 
-    def agreement(strategy: sg.Cautious) -> float:
+    def agreement(strategy: sg.strategies.Cautious) -> float:
         found = [one.text for one in drawn(model, Sampling(seed=5, strategy=strategy), 400, RULE)]
         return max(found.count(text) for text in set(found)) / len(found)
 
-    assert agreement(sg.Cautious(trials=8, low=0.0, high=ALWAYS)) > agreement(sg.Cautious(trials=1))
+    assert agreement(sg.strategies.Cautious(trials=8, low=0.0, high=ALWAYS)) > agreement(
+        sg.strategies.Cautious(trials=1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,17 +157,21 @@ def test_typed_texts_agree_more_with_trials_than_without() -> None:
     [({"trials": 0}, "trials"), ({"low": -1.0}, "low"), ({"low": 2.0}, "high"), ({"high": "x"}, "high")],
 )
 def test_wrong_options_are_refused_by_name(options: dict[str, object], where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
-        sg.Cautious(**options)  # type: ignore[arg-type]
+    with pytest.raises(sg.errors.OptionError) as caught:
+        sg.strategies.Cautious(**options)  # type: ignore[arg-type]
     assert caught.value.where == where
 
 
 def test_what_excludes_a_search_is_refused_with_the_reason() -> None:
-    for other in (sg.Mirostat(), sg.Guidance(""), sg.Plan(reward=len)):
-        with pytest.raises(sg.OptionError, match="exclude one another") as caught:
-            Sampling(strategy=(sg.Cautious(), other))
+    for other in (
+        sg.strategies.Mirostat(),
+        sg.strategies.Guidance(""),
+        sg.strategies.PlanningSearch(reward=len),
+    ):
+        with pytest.raises(sg.errors.OptionError, match="exclude one another") as caught:
+            Sampling(strategy=(sg.strategies.Cautious(), other))
         assert caught.value.where == "strategy"
-    with pytest.raises(sg.OptionError, match="about draws"):
-        Request("x", None, Sampling(temperature=0.0), strategy=sg.Cautious())
-    with pytest.raises(sg.OptionError, match="behind the prompt as it is"):
-        Request("x", RULE, strategy=sg.Cautious(), healing=True)
+    with pytest.raises(sg.errors.OptionError, match="about draws"):
+        Request("x", None, Sampling(temperature=0.0), strategy=sg.strategies.Cautious())
+    with pytest.raises(sg.errors.OptionError, match="behind the prompt as it is"):
+        Request("x", RULE, strategy=sg.strategies.Cautious(), healing=True)

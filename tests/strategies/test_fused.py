@@ -118,30 +118,32 @@ def _formula(first: Table, second: Table, tokens: tuple[int, ...], r: float) -> 
 @pytest.mark.parametrize("r", [0.2, 0.7, 1.0])
 def test_the_law_is_the_formula(r: float) -> None:
     first, second = scrambled(6), scrambled(7, size=12)
-    model = sg.Fused((first, LETTERS), (second, WIDE), r=r, unread=0.0, most_rows=10_000, prune=0.0)
+    model = sg.strategies.FusedModels(
+        (first, LETTERS), (second, WIDE), r=r, unread_share=0.0, most_rows=10_000, prune=0.0
+    )
     for tokens in ((), (0,), (3,), (2, 0), (0, 1, 2), (3, 2, 0)):
         logits, cache = model.prefill(PROMPT)
         for token in tokens:
             (logits,) = model.decode([token], [cache])
         found = torch.log_softmax(logits.double(), -1).numpy()
-        assert cache.unread == 0
+        assert cache.unread_share == 0
         assert found == pytest.approx(_formula(first, second, tokens, r), abs=1e-5)
 
 
 def test_without_weight_it_is_the_first_model_token_for_token() -> None:
     first, second = scrambled(8), scrambled(9, size=12)
-    model = sg.Fused((first, LETTERS), (second, WIDE), r=0.0)
+    model = sg.strategies.FusedModels((first, LETTERS), (second, WIDE), r=0.0)
     requests = [Request([0], TEXTS, Sampling(seed=at), max_tokens=16) for at in range(20)]
     plain = [one.tokens for one in Engine(first, LETTERS).generate(requests)]
     assert [one.tokens for one in Engine(model).generate(requests)] == plain
-    other = sg.Fused((first, LETTERS), (second, WIDE), r=0.8)
+    other = sg.strategies.FusedModels((first, LETTERS), (second, WIDE), r=0.8)
     assert [one.tokens for one in Engine(other).generate(requests)] != plain
 
 
 def test_with_one_tokenizer_and_all_the_weight_it_is_the_second_model() -> None:
     """Tokens of single bytes: there the law of texts is the law of tokens."""
     first, second = scrambled(10, size=4), scrambled(11, size=4)
-    model = sg.Fused((first, BYTES), (second, BYTES), r=1.0, unread=0.0, prune=0.0)
+    model = sg.strategies.FusedModels((first, BYTES), (second, BYTES), r=1.0, unread_share=0.0, prune=0.0)
     for tokens in ((), (0,), (2, 1), (0, 1, 2)):
         logits, cache = model.prefill(PROMPT)
         for token in tokens:
@@ -153,16 +155,20 @@ def test_what_is_not_read_is_told_and_small() -> None:
     first, second = scrambled(12, size=12), scrambled(13)
     shares = []
     for most in (0, 1, 1000):
-        model = sg.Fused((first, WIDE), (second, LETTERS), unread=0.0, most_rows=most, prune=0.0)
+        model = sg.strategies.FusedModels(
+            (first, WIDE), (second, LETTERS), unread_share=0.0, most_rows=most, prune=0.0
+        )
         _, cache = model.prefill(PROMPT)
-        shares.append(cache.unread)
+        shares.append(cache.unread_share)
     assert shares[0] > shares[1] > shares[2] == 0
 
 
 def test_the_released_rule_reads_the_own_tokens_alone() -> None:
     first, second = scrambled(14), scrambled(15, size=12)
     exact, released = (
-        sg.Fused((first, LETTERS), (second, WIDE), approximate=approximate, unread=0.0, prune=0.0)
+        sg.strategies.FusedModels(
+            (first, LETTERS), (second, WIDE), approximate=approximate, unread_share=0.0, prune=0.0
+        )
         for approximate in (False, True)
     )
     caches = [model.prefill(PROMPT)[1] for model in (exact, released)]
@@ -183,7 +189,7 @@ def test_texts_are_the_same_alone_and_in_any_batch_and_after_an_interrupt() -> N
     first, second = scrambled(16), scrambled(17, size=12)
 
     def texts(rows: int, cut_at: int = 0) -> list[list[int]]:
-        model, seen = sg.Fused((first, LETTERS), (second, WIDE), r=0.5), [0]
+        model, seen = sg.strategies.FusedModels((first, LETTERS), (second, WIDE), r=0.5), [0]
         decode = model.decode
 
         def cut(*inputs: Any) -> Any:
@@ -210,9 +216,9 @@ def test_texts_are_the_same_alone_and_in_any_batch_and_after_an_interrupt() -> N
 
 
 def test_searches_run_on_it() -> None:
-    model = sg.Fused((scrambled(18), LETTERS), (scrambled(19, size=12), WIDE))
+    model = sg.strategies.FusedModels((scrambled(18), LETTERS), (scrambled(19, size=12), WIDE))
     (one,) = Engine(model).generate(
-        Request([0], TEXTS, max_tokens=16, strategy=sg.PauseAndRerank(tau=0.1, depth=2))
+        Request([0], TEXTS, max_tokens=16, strategy=sg.strategies.PauseAndRerank(tau=0.1, depth=2))
     )
     assert one.error is None
     assert one.usage.strategy_rows > 0
@@ -222,13 +228,15 @@ def test_searches_run_on_it() -> None:
     ("options", "where"),
     [
         ({"r": 1.5}, "r"),
-        ({"unread": -1}, "unread"),
+        ({"unread_share": -1}, "unread_share"),
         ({"most_rows": -1}, "most_rows"),
         ({"prune": 0.9}, "prune"),
         ({"second": 7}, "second"),
     ],
 )
 def test_wrong_options_are_refused_by_name(options: dict[str, Any], where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
-        sg.Fused(**{"first": (scrambled(1), LETTERS), "second": (scrambled(2, size=12), WIDE), **options})
+    with pytest.raises(sg.errors.OptionError) as caught:
+        sg.strategies.FusedModels(
+            **{"first": (scrambled(1), LETTERS), "second": (scrambled(2, size=12), WIDE), **options}
+        )
     assert caught.value.where == where

@@ -32,7 +32,7 @@ def _surprises(forced: int, count: int) -> list[float]:
     request = Request(
         [0],
         unit.repeat(rounds, rounds),
-        Sampling(seed=5, strategy=sg.Mirostat()),
+        Sampling(seed=5, strategy=sg.strategies.Mirostat()),
         max_tokens=rounds * (forced + 1) + 1,
         n=count // rounds,
         speculation="off",
@@ -67,7 +67,9 @@ def test_a_controller_that_counts_forced_tokens_winds_up(monkeypatch: pytest.Mon
 def test_an_infinite_tau_is_plain_drawing_token_for_token() -> None:
     for how in (Sampling(seed=3), Sampling(seed=3, temperature=0.6, repetition_penalty=1.3)):
         plain = drawn(scrambled(1), how, 200)
-        neutral = drawn(scrambled(1), replace(how, strategy=sg.Mirostat(tau=math.inf, eta=0.0)), 200)
+        neutral = drawn(
+            scrambled(1), replace(how, strategy=sg.strategies.Mirostat(tau=math.inf, eta=0.0)), 200
+        )
         assert [one.tokens for one in plain] == [one.tokens for one in neutral]
 
 
@@ -102,7 +104,7 @@ def _allowed(tokens: tuple[int, ...]) -> list[int]:
 
 @pytest.mark.parametrize("heat", [pytest.param(1.0, marks=pytest.mark.slow), 0.7])
 def test_the_law_is_the_formulas(heat: float) -> None:
-    how = Sampling(seed=1, temperature=heat, strategy=sg.Mirostat(tau=0.9, eta=0.9))
+    how = Sampling(seed=1, temperature=heat, strategy=sg.strategies.Mirostat(tau=0.9, eta=0.9))
     results = drawn(scrambled(11), how)
     assert distance(results, _exact(scrambled(11), 0.9, 0.9, heat)) < 0.02
     assert distance(results, _exact(scrambled(11), 0.9, 0.0, heat)) > 0.02  # a mu that stands still is seen
@@ -110,7 +112,7 @@ def test_the_law_is_the_formulas(heat: float) -> None:
 
 def test_a_tau_above_the_entropy_is_told_and_mu_stays_bounded() -> None:
     engine = Engine(Table(_zipf, 65, 1), WIDE)
-    how = Sampling(seed=1, strategy=sg.Mirostat(tau=9.0))
+    how = Sampling(seed=1, strategy=sg.strategies.Mirostat(tau=9.0))
     request = Request([0], sg.regex("[ -_]{800}"), how, max_tokens=900, n=1)
     (result,) = engine.generate(request)
     assert "tau = 9 cannot be reached" in result.usage.strategy
@@ -118,7 +120,9 @@ def test_a_tau_above_the_entropy_is_told_and_mu_stays_bounded() -> None:
 
 
 def test_forced_tokens_note_nothing() -> None:
-    (result,) = drawn(scrambled(1), Sampling(seed=4, strategy=sg.Mirostat()), 1, sg.regex("ca[abc]c"))
+    (result,) = drawn(
+        scrambled(1), Sampling(seed=4, strategy=sg.strategies.Mirostat()), 1, sg.regex("ca[abc]c")
+    )
     assert [bool(step.state) for step in result.steps] == [step.allowed > 1 for step in result.steps]
     assert END not in result.tokens
 
@@ -126,17 +130,17 @@ def test_forced_tokens_note_nothing() -> None:
 @pytest.mark.parametrize(
     ("make", "where"),
     [
-        (lambda: sg.Mirostat(tau=0.0), "tau"),
-        (lambda: sg.Mirostat(tau=math.nan), "tau"),
-        (lambda: sg.Mirostat(eta=2.0), "eta"),
-        (lambda: Sampling(temperature=0.0, strategy=sg.Mirostat()), "temperature"),
-        (lambda: Sampling(top_k=4, strategy=sg.Mirostat()), "top_k"),
-        (lambda: Sampling(strategy=(sg.Mirostat(), sg.Mirostat())), "strategy"),
+        (lambda: sg.strategies.Mirostat(tau=0.0), "tau"),
+        (lambda: sg.strategies.Mirostat(tau=math.nan), "tau"),
+        (lambda: sg.strategies.Mirostat(eta=2.0), "eta"),
+        (lambda: Sampling(temperature=0.0, strategy=sg.strategies.Mirostat()), "temperature"),
+        (lambda: Sampling(top_k=4, strategy=sg.strategies.Mirostat()), "top_k"),
+        (lambda: Sampling(strategy=(sg.strategies.Mirostat(), sg.strategies.Mirostat())), "strategy"),
         (lambda: Sampling(strategy="mirostat"), "strategy"),  # type: ignore[arg-type]
     ],
     ids=["tau", "nan", "eta", "temperature", "top_k", "twice", "text"],
 )
 def test_bad_options_are_refused_by_name(make: object, where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         make()  # type: ignore[operator]
     assert caught.value.where == where

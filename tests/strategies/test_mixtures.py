@@ -37,12 +37,12 @@ def _guided(scale: float) -> Any:
 
 def _contrasted(weight: float, gate: float, floor: float) -> Any:
     def law(tokens: tuple[int, ...], allowed: list[int]) -> dict[int, float]:
-        own, lame = _law(LARGE, [0], tokens), _law(LARGE, WITHOUT, tokens)
+        own, weak = _law(LARGE, [0], tokens), _law(LARGE, WITHOUT, tokens)
         shares = softmax({one: own[one] for one in allowed})
         if sum(share**2 for share in shares.values()) >= gate:
             return shares
         head = [one for one in allowed if shares[one] >= floor * max(shares.values())]
-        return softmax({one: own[one] + weight * (own[one] - lame[one]) for one in head})
+        return softmax({one: own[one] + weight * (own[one] - weak[one]) for one in head})
 
     return law
 
@@ -65,20 +65,24 @@ def _proxied(weight: float) -> Any:
 
 
 CASES: dict[str, tuple[Mixture, Callable[..., Any], Callable[..., Any]]] = {
-    "guidance": (sg.Guidance(WITHOUT, scale=1.5), _guided(1.5), _guided(1.3)),
-    "guidance_of_the_other": (sg.Guidance(WITHOUT, scale=0.0), _guided(0.0), _guided(0.2)),
-    "contrast": (sg.Contrast(WITHOUT, gate=0.6), _contrasted(0.5, 0.6, 0.1), _contrasted(0.5, 1.1, 0.1)),
+    "guidance": (sg.strategies.Guidance(WITHOUT, scale=1.5), _guided(1.5), _guided(1.3)),
+    "guidance_of_the_other": (sg.strategies.Guidance(WITHOUT, scale=0.0), _guided(0.0), _guided(0.2)),
+    "contrast": (
+        sg.strategies.Contrast(WITHOUT, gate=0.6),
+        _contrasted(0.5, 0.6, 0.1),
+        _contrasted(0.5, 1.1, 0.1),
+    ),
     "contrast_always": (
-        sg.Contrast(WITHOUT, weight=0.7, gate=1.0, floor=0.0),
+        sg.strategies.Contrast(WITHOUT, weight=0.7, gate=1.0, floor=0.0),
         _contrasted(0.7, 2.0, 0.0),
         _contrasted(0.4, 2.0, 0.0),
     ),
     "contrastive": (
-        sg.ContrastiveDecoding((SMALL, LETTERS), weight=0.4, floor=0.2),
+        sg.strategies.ContrastiveDecoding((SMALL, LETTERS), weight=0.4, floor=0.2),
         _contrastive(0.4, 0.2),
         _contrastive(0.4, 0.1),
     ),
-    "proxy": (sg.ProxyTuning((TUNED, LETTERS), (SMALL, LETTERS)), _proxied(1.0), _proxied(0.8)),
+    "proxy": (sg.strategies.ProxyTuning((TUNED, LETTERS), (SMALL, LETTERS)), _proxied(1.0), _proxied(0.8)),
 }
 
 
@@ -99,7 +103,8 @@ def test_the_law_of_texts_is_the_formulas(name: str) -> None:
 
 @pytest.mark.parametrize(
     "strategy",
-    [sg.Contrast([0], weight=w, gate=1.0, floor=0.0) for w in (0.5, 20.0)] + [sg.Guidance([0], scale=2.0)],
+    [sg.strategies.Contrast([0], weight=w, gate=1.0, floor=0.0) for w in (0.5, 20.0)]
+    + [sg.strategies.Guidance([0], scale=2.0)],
     ids=["weight_0.5", "weight_20", "guidance"],
 )
 def test_an_identical_prompt_changes_nothing(strategy: Mixture) -> None:
@@ -110,9 +115,9 @@ def test_an_identical_prompt_changes_nothing(strategy: Mixture) -> None:
 
 def test_vocabulary_that_cannot_come_leaves_the_gate_as_it_is() -> None:
     few = np.array([0.0, -1.0, -1.5])
-    strategy = sg.Contrast([0], gate=0.5)
+    strategy = sg.strategies.Contrast([0], gate=0.5)
     for gate in (0.3, 0.5, 0.8):
-        strategy = sg.Contrast([0], gate=gate)
+        strategy = sg.strategies.Contrast([0], gate=gate)
         many = np.concatenate([few, np.full(10_000, -200.0)])
         small = strategy.mixed(few, [few * 0.3])
         large = strategy.mixed(many, [many * 0.3])
@@ -122,10 +127,10 @@ def test_vocabulary_that_cannot_come_leaves_the_gate_as_it_is() -> None:
 @pytest.mark.parametrize(
     "strategy",
     [
-        sg.Guidance([0], scale=2.0),
-        sg.Contrast([0], gate=1.0),
-        sg.ContrastiveDecoding((SMALL, LETTERS)),
-        sg.ProxyTuning((TUNED, LETTERS), (SMALL, LETTERS)),
+        sg.strategies.Guidance([0], scale=2.0),
+        sg.strategies.Contrast([0], gate=1.0),
+        sg.strategies.ContrastiveDecoding((SMALL, LETTERS)),
+        sg.strategies.ProxyTuning((TUNED, LETTERS), (SMALL, LETTERS)),
     ],
     ids=["guidance", "contrast", "contrastive", "proxy"],
 )
@@ -139,7 +144,7 @@ def test_extreme_logits_stay_numbers(strategy: Mixture) -> None:
 
 
 def test_samples_of_a_prompt_have_further_rows_of_their_own() -> None:
-    how = Sampling(seed=7, strategy=sg.Guidance(WITHOUT, scale=2.0))
+    how = Sampling(seed=7, strategy=sg.strategies.Guidance(WITHOUT, scale=2.0))
     engine = Engine(scrambled(5), LETTERS)
     together = engine.generate(Request([0], RULE, how, max_tokens=9, n=8))
     for at, one in enumerate(together):
@@ -152,7 +157,7 @@ def test_a_further_row_that_fails_ends_its_own_texts_alone() -> None:
         def decode(self, tokens: Any, caches: Any) -> Any:
             raise RuntimeError("no more")
 
-    broken = sg.ContrastiveDecoding((Broken(scrambled(4)._law), LETTERS))
+    broken = sg.strategies.ContrastiveDecoding((Broken(scrambled(4)._law), LETTERS))
     bad, good = Engine(scrambled(5), LETTERS).generate(
         [
             Request([0], RULE, Sampling(strategy=broken), max_tokens=9),
@@ -170,25 +175,25 @@ WORDS = sg.Tokenizer.from_bytes([b"a", b"b", b"d", b"ab", b"<end>"], eos_token_i
 @pytest.mark.parametrize(
     ("make", "where"),
     [
-        (lambda: sg.Contrast(), "lame"),
-        (lambda: sg.Contrast("x", floor=2.0), "floor"),
-        (lambda: sg.Guidance(scale=-1.0), "scale"),
-        (lambda: sg.Guidance(without=3), "without"),  # type: ignore[arg-type]
-        (lambda: sg.ContrastiveDecoding(), "small"),
-        (lambda: sg.ProxyTuning("structgen/extract"), "untuned"),
-        (lambda: sg.Momentum(k=0), "k"),
-        (lambda: Sampling(strategy=sg.Momentum()), "temperature"),
-        (lambda: Sampling(strategy=(sg.Guidance(), sg.Contrast("x"))), "strategy"),
-        (lambda: Sampling(min_tokens=3, strategy=sg.Guidance()), "min_tokens"),
-        (lambda: Request("x", sampling=Sampling(strategy=sg.Guidance()), healing=True), "healing"),
+        (lambda: sg.strategies.Contrast(), "weak_prompt"),
+        (lambda: sg.strategies.Contrast("x", floor=2.0), "floor"),
+        (lambda: sg.strategies.Guidance(scale=-1.0), "scale"),
+        (lambda: sg.strategies.Guidance(without=3), "without"),  # type: ignore[arg-type]
+        (lambda: sg.strategies.ContrastiveDecoding(), "small"),
+        (lambda: sg.strategies.ProxyTuning("structgen/extract"), "untuned"),
+        (lambda: sg.strategies.Momentum(k=0), "k"),
+        (lambda: Sampling(strategy=sg.strategies.Momentum()), "temperature"),
+        (lambda: Sampling(strategy=(sg.strategies.Guidance(), sg.strategies.Contrast("x"))), "strategy"),
+        (lambda: Sampling(min_tokens=3, strategy=sg.strategies.Guidance()), "min_tokens"),
+        (lambda: Request("x", sampling=Sampling(strategy=sg.strategies.Guidance()), healing=True), "healing"),
     ],
     ids=[
-        *("lame", "floor", "scale", "prompt", "small", "untuned", "k", "momentum", "two_mixtures"),
+        *("weak_prompt", "floor", "scale", "prompt", "small", "untuned", "k", "momentum", "two_mixtures"),
         *("min_tokens", "healing"),
     ],
 )
 def test_options_are_refused_by_name(make: Callable[[], object], where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         make()
     assert caught.value.where == where
 
@@ -196,24 +201,30 @@ def test_options_are_refused_by_name(make: Callable[[], object], where: str) -> 
 @pytest.mark.parametrize(
     ("strategy", "where", "said"),
     [
-        (sg.ContrastiveDecoding((scrambled(1), WORDS)), "small", "another tokenizer"),
-        (sg.ProxyTuning((scrambled(1), LETTERS), (scrambled(1), WORDS)), "untuned", "another tokenizer"),
-        (sg.Guidance([0, 77]), "prompt[1]", "none of the model's"),
-        (sg.Guidance([0] * 99_999), "without", "context"),
+        (sg.strategies.ContrastiveDecoding((scrambled(1), WORDS)), "small", "another tokenizer"),
+        (
+            sg.strategies.ProxyTuning((scrambled(1), LETTERS), (scrambled(1), WORDS)),
+            "untuned",
+            "another tokenizer",
+        ),
+        (sg.strategies.Guidance([0, 77]), "prompt[1]", "none of the model's"),
+        (sg.strategies.Guidance([0] * 99_999), "without", "context"),
     ],
     ids=["small", "untuned", "ids", "context"],
 )
 def test_what_does_not_fit_the_model_is_refused_when_submitted(
     strategy: Mixture, where: str, said: str
 ) -> None:
-    with pytest.raises(sg.OptionError, match=said) as caught:
+    with pytest.raises(sg.errors.OptionError, match=said) as caught:
         Engine(scrambled(1), LETTERS).submit(Request([0], RULE, Sampling(strategy=strategy), max_tokens=9))
     assert caught.value.where == where
 
 
 def test_two_kinds_agree_in_one_request() -> None:
     """A mixture before the mask, and a truncation behind it."""
-    how = Sampling(seed=3, strategy=(sg.Guidance(WITHOUT, scale=2.0), sg.Mirostat(tau=1.0)))
+    how = Sampling(
+        seed=3, strategy=(sg.strategies.Guidance(WITHOUT, scale=2.0), sg.strategies.Mirostat(tau=1.0))
+    )
     results = drawn(LARGE, how, 100)
     assert all(step.state for one in results for step in one.steps if step.allowed > 1)
     assert results[0].usage.strategy_calls > 0

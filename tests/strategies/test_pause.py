@@ -71,7 +71,7 @@ def test_texts_are_those_of_a_twin(tau: float, beams: int, depth: int) -> None:
     differing = 0
     for seed in range(12):
         model = scrambled(100 + seed)
-        strategy = sg.PauseAndRerank(tau=tau, beams=beams, depth=depth)
+        strategy = sg.strategies.PauseAndRerank(tau=tau, beams=beams, depth=depth)
         (one,) = Engine(model, LETTERS).generate(Request([0], TEXTS, max_tokens=MOST, strategy=strategy))
         assert tuple(one.tokens) == _twin(model, tau, beams, depth)
         differing += tuple(one.tokens) != _twin(model, math.inf, 1, 0)
@@ -80,7 +80,7 @@ def test_texts_are_those_of_a_twin(tau: float, beams: int, depth: int) -> None:
 
 @pytest.mark.parametrize("options", [{"beams": 1}, {"depth": 0}, {"tau": math.inf}])
 def test_neutral_settings_read_no_rows(options: dict[str, float]) -> None:
-    strategy = sg.PauseAndRerank(**{"tau": 0.0, **options})  # type: ignore[arg-type]
+    strategy = sg.strategies.PauseAndRerank(**{"tau": 0.0, **options})  # type: ignore[arg-type]
     (one,) = Engine(scrambled(40), LETTERS).generate(Request([0], TEXTS, max_tokens=MOST, strategy=strategy))
     assert one.usage.strategy_rows == 0
 
@@ -96,7 +96,7 @@ def test_a_planted_threshold_is_found_again() -> None:
 
 
 def test_answers_that_are_all_alike_teach_nothing() -> None:
-    with pytest.raises(sg.OptionError, match="Give more texts"):
+    with pytest.raises(sg.errors.OptionError, match="Give more texts"):
         learnt_tau([0.1, 0.2], [True, True])
 
 
@@ -104,9 +104,9 @@ def test_a_model_learns_its_own_threshold() -> None:
     engine = Engine(scrambled(41), LETTERS)
     request = Request([0], RULE)
     examples = [(request, text) for text in ("abb", "acb", "bca", "c", "bc", "aa")]
-    strategy = sg.PauseAndRerank.learnt(engine, examples)
-    assert strategy == sg.PauseAndRerank.learnt(engine, examples)
+    strategy = sg.strategies.PauseAndRerank.learnt(engine, examples)
+    assert strategy == sg.strategies.PauseAndRerank.learnt(engine, examples)
     assert 0 <= strategy.tau < math.log(4)
-    with pytest.raises(sg.OptionError, match="no text of the grammar") as caught:
-        sg.PauseAndRerank.learnt(engine, [(request, "cc")])
+    with pytest.raises(sg.errors.OptionError, match="no text of the grammar") as caught:
+        sg.strategies.PauseAndRerank.learnt(engine, [(request, "cc")])
     assert caught.value.where == "examples[0]"

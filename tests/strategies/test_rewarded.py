@@ -58,7 +58,7 @@ def _tasks(count: int) -> list[str]:
 
 
 def _planned(model: Table, reward: Callable[..., float], **options: int) -> Result:
-    strategy = sg.Plan(reward=reward, **options)  # type: ignore[arg-type]
+    strategy = sg.strategies.PlanningSearch(reward=reward, **options)  # type: ignore[arg-type]
     (one,) = Engine(model, SUMS).generate(Request([0], PROGRAM, max_tokens=6, strategy=strategy))
     assert one.error is None
     return one
@@ -99,7 +99,9 @@ def test_a_plan_solves_half_of_the_tasks() -> None:
 
 
 def test_a_plan_of_a_whole_tree_finds_the_best_reward_of_the_enumeration() -> None:
-    strategy = sg.Plan(reward=lambda text: -abs(text.count("b") - 2) - text.count("a") / 4, k=5, rollouts=80)
+    strategy = sg.strategies.PlanningSearch(
+        reward=lambda text: -abs(text.count("b") - 2) - text.count("a") / 4, k=5, rollouts=80
+    )
     texts = ["a" + one + two for one in "abc" for two in ("", "b")]
     texts += ["b" + one + two for one in "ac" for two in ("", "a", "c")] + ["c"]
     best = max(-abs(text.count("b") - 2) - text.count("a") / 4 for text in texts)
@@ -114,7 +116,7 @@ def _is_cut(text: str) -> float:
 def test_rollouts_are_whole_texts_within_the_budget() -> None:
     """The reward finds cut texts best: a plan finds none."""
     for seed in range(6):
-        strategy = sg.Plan(reward=_is_cut, k=5, rollouts=12)
+        strategy = sg.strategies.PlanningSearch(reward=_is_cut, k=5, rollouts=12)
         request = Request([0], sg.regex(LONG), max_tokens=5, strategy=strategy)
         (one,) = Engine(scrambled(90 + seed), LETTERS).generate(request)
         assert one.error is None
@@ -169,7 +171,7 @@ def test_a_plan_is_the_search_by_hand() -> None:
     """The best reward below a child decides where the search goes on, not the last one, nor the mean."""
     for seed in range(16):
         for rollouts in (8, 20):
-            strategy = sg.Plan(reward=_drawn_worth, k=3, rollouts=rollouts)
+            strategy = sg.strategies.PlanningSearch(reward=_drawn_worth, k=3, rollouts=rollouts)
             request = Request([0], LETTERS_OF_FOUR, max_tokens=12, strategy=strategy)
             (one,) = Engine(scrambled(100 + seed), LETTERS).generate(request)
             expected = _by_hand(scrambled(100 + seed), 3, rollouts)
@@ -233,7 +235,7 @@ def _dies(_: str) -> float:
     ids=["hangs", "raises", "memory", "network", "dies", "none", "nan"],
 )
 def test_a_reward_that_fails_counts_as_0_and_is_told(reward: Callable[[str], float]) -> None:
-    strategy = sg.Plan(reward=reward, rollouts=3, seconds=0.3, megabytes=64)
+    strategy = sg.strategies.PlanningSearch(reward=reward, rollouts=3, seconds=0.3, megabytes=64)
     (one,) = Engine(scrambled(52, size=7), SUMS).generate(
         Request([0], PROGRAM, max_tokens=6, strategy=strategy)
     )
@@ -250,7 +252,7 @@ def test_no_process_is_left() -> None:
 
 def test_a_text_that_is_cancelled_ends_in_the_middle_of_a_plan() -> None:
     engine = Engine(scrambled(54, size=7), SUMS)
-    strategy = sg.Plan(reward=Examples("x*y*y"), rollouts=100_000)
+    strategy = sg.strategies.PlanningSearch(reward=Examples("x*y*y"), rollouts=100_000)
     (handle,) = engine.submit(Request([0], PROGRAM, max_tokens=6, strategy=strategy))
     for _ in range(30):
         engine.step()
@@ -263,7 +265,7 @@ def test_a_text_that_is_cancelled_ends_in_the_middle_of_a_plan() -> None:
 
 def test_other_texts_go_on_while_a_plan_is_made() -> None:
     engine = Engine(scrambled(55, size=7), SUMS)
-    strategy = sg.Plan(reward=Examples("x*y*y"), rollouts=1000)
+    strategy = sg.strategies.PlanningSearch(reward=Examples("x*y*y"), rollouts=1000)
     (slow,) = engine.submit(Request([0], PROGRAM, max_tokens=6, strategy=strategy))
     (quick,) = engine.submit(Request([0], PROGRAM, max_tokens=6))
     engine.drive([quick])
@@ -308,7 +310,7 @@ def _exact(model: Table, tokens: tuple[int, ...], alpha: float) -> dict[int, flo
 
 
 def _estimated(model: Table, tokens: tuple[int, ...], alpha: float, count: int, seed: int = 1) -> np.ndarray:
-    strategy = sg.Valued(reward=_worth, alpha=alpha, continuations=count)
+    strategy = sg.strategies.ValueGuided(reward=_worth, alpha=alpha, continuations=count)
     scores = decided(strategy, model, RULE, Sampling(seed=seed), tokens).scores
     assert scores is not None
     return np.exp(scores - np.logaddexp.reduce(scores))
@@ -355,7 +357,7 @@ def test_one_greedy_continuation_is_the_released_rule() -> None:
                 RULE,
                 Sampling(temperature=0.0),
                 max_tokens=12,
-                strategy=sg.Valued(reward=_worth, alpha=0.7),
+                strategy=sg.strategies.ValueGuided(reward=_worth, alpha=0.7),
             )
         )
         assert tuple(one.tokens) == text[:-1]
@@ -365,7 +367,7 @@ def test_a_baseline_continues_in_place_of_the_model() -> None:
     model, baseline = scrambled(80), scrambled(81)
     results = []
     for given in (None, (baseline, LETTERS)):
-        strategy = sg.Valued(reward=_worth, alpha=0.2, continuations=3, baseline=given)
+        strategy = sg.strategies.ValueGuided(reward=_worth, alpha=0.2, continuations=3, baseline=given)
         before = baseline.passes
         found = Engine(model, LETTERS).generate(Request([0], RULE, max_tokens=12, n=20, strategy=strategy))
         results.append([one.tokens for one in found])
@@ -377,25 +379,27 @@ def test_a_baseline_continues_in_place_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("make", "where"),
     [
-        (lambda: sg.Plan(), "reward"),
-        (lambda: sg.Plan(reward="no"), "reward"),
-        (lambda: sg.Plan(reward=len, k=0), "k"),
-        (lambda: sg.Plan(reward=len, rollouts=0), "rollouts"),
-        (lambda: sg.Plan(reward=len, seconds=0), "seconds"),
-        (lambda: sg.Plan(reward=len, megabytes=1), "megabytes"),
-        (lambda: sg.Valued(), "reward"),
-        (lambda: sg.Valued(reward=len, alpha=0), "alpha"),
-        (lambda: sg.Valued(reward=len, continuations=0), "continuations"),
-        (lambda: sg.Valued(reward=len, baseline=7), "baseline"),
+        (lambda: sg.strategies.PlanningSearch(), "reward"),
+        (lambda: sg.strategies.PlanningSearch(reward="no"), "reward"),
+        (lambda: sg.strategies.PlanningSearch(reward=len, k=0), "k"),
+        (lambda: sg.strategies.PlanningSearch(reward=len, rollouts=0), "rollouts"),
+        (lambda: sg.strategies.PlanningSearch(reward=len, seconds=0), "seconds"),
+        (lambda: sg.strategies.PlanningSearch(reward=len, megabytes=1), "megabytes"),
+        (lambda: sg.strategies.ValueGuided(), "reward"),
+        (lambda: sg.strategies.ValueGuided(reward=len, alpha=0), "alpha"),
+        (lambda: sg.strategies.ValueGuided(reward=len, continuations=0), "continuations"),
+        (lambda: sg.strategies.ValueGuided(reward=len, baseline=7), "baseline"),
     ],
 )
 def test_wrong_options_are_refused_by_name(make: Callable[[], object], where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         make()
     assert caught.value.where == where
 
 
 def test_the_name_of_a_reward_is_the_same_in_each_process() -> None:
-    assert repr(sg.Plan(reward=_worth)) == repr(sg.Plan(reward=_worth))
-    assert "_worth" in repr(sg.Valued(reward=_worth))
-    assert "0x" not in repr(sg.Plan(reward=Examples("x")))
+    assert repr(sg.strategies.PlanningSearch(reward=_worth)) == repr(
+        sg.strategies.PlanningSearch(reward=_worth)
+    )
+    assert "_worth" in repr(sg.strategies.ValueGuided(reward=_worth))
+    assert "0x" not in repr(sg.strategies.PlanningSearch(reward=Examples("x")))

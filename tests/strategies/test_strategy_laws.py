@@ -34,30 +34,30 @@ def _sampling(strategy: Strategy, seed: int = 0) -> Sampling:
 
 
 EACH: dict[str, Strategy] = {
-    "mirostat": sg.Mirostat(tau=1.0, eta=0.5),
-    "momentum": sg.Momentum(alpha=0.5, k=2),
-    "guidance": sg.Guidance([3, 2], scale=3.0),
-    "contrast": sg.Contrast([3, 2], weight=3.0),
-    "contrastive": sg.ContrastiveDecoding((SMALL, LETTERS), weight=1.0),
-    "proxy": sg.ProxyTuning((SMALL, LETTERS), (OTHER, LETTERS)),
-    "cautious": sg.Cautious(trials=4, high=0.6),
-    "pause": sg.PauseAndRerank(tau=0.3, depth=3),
-    "plan": sg.Plan(reward=_worth, rollouts=12),
-    "valued": sg.Valued(reward=_worth, k=3, continuations=2),
-    "superposed": sg.Superposed(temperature=0.5, texts=["abcabcabc", "cababc"]),
+    "mirostat": sg.strategies.Mirostat(tau=1.0, eta=0.5),
+    "momentum": sg.strategies.Momentum(alpha=0.5, k=2),
+    "guidance": sg.strategies.Guidance([3, 2], scale=3.0),
+    "contrast": sg.strategies.Contrast([3, 2], weight=3.0),
+    "contrastive": sg.strategies.ContrastiveDecoding((SMALL, LETTERS), weight=1.0),
+    "proxy": sg.strategies.ProxyTuning((SMALL, LETTERS), (OTHER, LETTERS)),
+    "cautious": sg.strategies.Cautious(trials=4, high=0.6),
+    "pause": sg.strategies.PauseAndRerank(tau=0.3, depth=3),
+    "plan": sg.strategies.PlanningSearch(reward=_worth, rollouts=12),
+    "valued": sg.strategies.ValueGuided(reward=_worth, k=3, continuations=2),
+    "superposed": sg.strategies.SuperposedDecoding(temperature=0.5, texts=["abcabcabc", "cababc"]),
 }
 NEUTRAL: dict[str, Strategy] = {
-    "mirostat": sg.Mirostat(tau=math.inf),
-    "momentum": sg.Momentum(alpha=0.0),
-    "guidance": sg.Guidance([3, 2], scale=1.0),
-    "contrast": sg.Contrast([3, 2], weight=0.0),
-    "contrastive": sg.ContrastiveDecoding((SMALL, LETTERS), weight=0.0),
-    "proxy": sg.ProxyTuning((SMALL, LETTERS), (SMALL, LETTERS)),
-    "cautious": sg.Cautious(trials=1),
-    "pause": sg.PauseAndRerank(tau=math.inf),
-    "plan": sg.Plan(reward=_worth, rollouts=1),
-    "valued": sg.Valued(reward=_worth, alpha=math.inf),
-    "superposed": sg.Superposed(k=1, texts=["abcabcabc"]),
+    "mirostat": sg.strategies.Mirostat(tau=math.inf),
+    "momentum": sg.strategies.Momentum(alpha=0.0),
+    "guidance": sg.strategies.Guidance([3, 2], scale=1.0),
+    "contrast": sg.strategies.Contrast([3, 2], weight=0.0),
+    "contrastive": sg.strategies.ContrastiveDecoding((SMALL, LETTERS), weight=0.0),
+    "proxy": sg.strategies.ProxyTuning((SMALL, LETTERS), (SMALL, LETTERS)),
+    "cautious": sg.strategies.Cautious(trials=1),
+    "pause": sg.strategies.PauseAndRerank(tau=math.inf),
+    "plan": sg.strategies.PlanningSearch(reward=_worth, rollouts=1),
+    "valued": sg.strategies.ValueGuided(reward=_worth, alpha=math.inf),
+    "superposed": sg.strategies.SuperposedDecoding(k=1, texts=["abcabcabc"]),
 }
 MOST_ROWS: dict[str, int] = {
     "cautious": 4 * 14 * 14,
@@ -238,7 +238,7 @@ def test_a_limit_that_other_documents_used_up_begins_the_decision_again(
     def used_up(self: Cursor, token: int) -> Cursor:
         if self.compiled is request.grammar and len(self.tokens) == 1:
             met[0] += 1
-            raise sg.LimitError("It is full.", limit="parser_states")
+            raise sg.errors.LimitError("It is full.", limit="parser_states")
         return after(self, token)
 
     monkeypatch.setattr(Cursor, "after", used_up)
@@ -310,15 +310,15 @@ def test_free_text_takes_each_strategy(name: str) -> None:
     ],
 )
 def test_a_wrong_name_or_option_of_the_command_line_is_refused(told: str, where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         strategy_named(told)
     assert caught.value.where == where
 
 
 def test_names_of_the_command_line_make_strategies() -> None:
-    assert strategy_named("mirostat") == sg.Mirostat()
-    assert strategy_named("mirostat:tau=2.5,eta=0.2") == sg.Mirostat(tau=2.5, eta=0.2)
-    assert strategy_named("mirostat:tau=inf") == sg.Mirostat(tau=math.inf)
+    assert strategy_named("mirostat") == sg.strategies.Mirostat()
+    assert strategy_named("mirostat:tau=2.5,eta=0.2") == sg.strategies.Mirostat(tau=2.5, eta=0.2)
+    assert strategy_named("mirostat:tau=inf") == sg.strategies.Mirostat(tau=math.inf)
 
 
 @pytest.mark.parametrize("name", ["cautious", "pause", "plan", "superposed"])
@@ -328,10 +328,10 @@ def test_searches_of_a_llama_over_shared_pages_do_not_depend_on_the_batch(name: 
         **sg.JSON_DUMPS,
     )
     strategy = {
-        "cautious": sg.Cautious(trials=3, low=0.0, high=0.01),
-        "pause": sg.PauseAndRerank(tau=0.001),
-        "plan": sg.Plan(reward=_few_letters, rollouts=5),
-        "superposed": sg.Superposed(temperature=1.0),
+        "cautious": sg.strategies.Cautious(trials=3, low=0.0, high=0.01),
+        "pause": sg.strategies.PauseAndRerank(tau=0.001),
+        "plan": sg.strategies.PlanningSearch(reward=_few_letters, rollouts=5),
+        "superposed": sg.strategies.SuperposedDecoding(temperature=1.0),
     }[name]
     requests = [
         Request(text, grammar, max_tokens=30, strategy=strategy)

@@ -18,8 +18,8 @@ TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
 OTHER = sg.Tokenizer.from_bytes([b"a", b"c", b"b", b"ab", b"<end>"], eos_token_id=4)
 
 
-def _switched(small: Table, large: Table, **options: Any) -> sg.Switched:
-    return sg.Switched((small, LETTERS), (large, LETTERS), **options)
+def _switched(small: Table, large: Table, **options: Any) -> sg.strategies.SwitchedModels:
+    return sg.strategies.SwitchedModels((small, LETTERS), (large, LETTERS), **options)
 
 
 def _tokens(model: Any, count: int = 20, **options: Any) -> list[list[int]]:
@@ -43,14 +43,18 @@ def _entropy(row: Any, allowed: list[int]) -> float:
     return float(-(law * law.log2()).sum())
 
 
-@pytest.mark.parametrize(("tau", "window", "least"), [(0.8, 5, 3), (0.5, 2, 1), (1.1, 3, 0), (0.9, 1, 4)])
-def test_each_row_is_that_of_the_model_that_a_twin_has_in_charge(tau: float, window: int, least: int) -> None:
+@pytest.mark.parametrize(
+    ("tau", "window", "least_tokens"), [(0.8, 5, 3), (0.5, 2, 1), (1.1, 3, 0), (0.9, 1, 4)]
+)
+def test_each_row_is_that_of_the_model_that_a_twin_has_in_charge(
+    tau: float, window: int, least_tokens: int
+) -> None:
     small, large = scrambled(3), scrambled(4)
-    engine = Engine(_switched(small, large, tau=tau, window=window, least=least), LETTERS)
+    engine = Engine(_switched(small, large, tau=tau, window=window, least_tokens=least_tokens), LETTERS)
     compiled, switches = sg.compile(TEXTS, LETTERS), 0
     for seed in range(12):
         (one,) = engine.generate(Request([0, 1], TEXTS, Sampling(seed=seed), max_tokens=16))
-        matcher, read, charge, since = sg.Matcher(compiled), [0, 1], False, least
+        matcher, read, charge, since = sg.Matcher(compiled), [0, 1], False, least_tokens
         entropies: list[float] = []
         for step in one.steps:
             row = (large if charge else small).logits(read)
@@ -67,7 +71,7 @@ def test_each_row_is_that_of_the_model_that_a_twin_has_in_charge(tau: float, win
             read.append(step.token)
             since += 1
             mean = sum(entropies[-window:]) / max(len(entropies[-window:]), 1)
-            if (mean > tau) != charge and since >= least:
+            if (mean > tau) != charge and since >= least_tokens:
                 charge, since, switches = mean > tau, 0, switches + 1
     assert switches > 3
 
@@ -114,7 +118,9 @@ def test_an_interrupt_at_any_pass_changes_nothing() -> None:
 def test_caches_are_those_of_a_fresh_prefill() -> None:
     """With models that read for themselves: the logits of both equal those of reading all tokens at once."""
     grammar = sg.json_schema({"type": "object", "properties": {"what": {"type": "string"}}}, **sg.JSON_DUMPS)
-    model = sg.Switched("structgen/extract-draft", "structgen/extract", tau=0.02, window=2, least=1)
+    model = sg.strategies.SwitchedModels(
+        "structgen/extract-draft", "structgen/extract", tau=0.02, window=2, least_tokens=1
+    )
     engine = Engine(model)
     prompt = engine.prompt_tokens(Request("Nine brooms were sold by Mister Oak, two of them green.", grammar))
     tokens = engine.tokenizer.encode(b'{"what": "brooms of Oak and green ones"}')
@@ -133,7 +139,7 @@ def test_caches_are_those_of_a_fresh_prefill() -> None:
 
 def test_searches_and_samplers_run_on_it() -> None:
     model = _switched(scrambled(9), scrambled(10), tau=0.8)
-    _tokens(model, 3, strategy=sg.Cautious(trials=3, low=0.0, high=0.1))
+    _tokens(model, 3, strategy=sg.strategies.Cautious(trials=3, low=0.0, high=0.1))
     found = sg.sample(Engine(model, LETTERS), [0], TEXTS, 20, method="cars", max_tokens=16)
     assert len(found) == 20
 
@@ -141,14 +147,14 @@ def test_searches_and_samplers_run_on_it() -> None:
 @pytest.mark.parametrize(
     ("make", "where"),
     [
-        (lambda: sg.Switched(7, (scrambled(1), LETTERS)), "small"),
-        (lambda: sg.Switched((scrambled(1), LETTERS), (scrambled(2), OTHER)), "large"),
+        (lambda: sg.strategies.SwitchedModels(7, (scrambled(1), LETTERS)), "small"),
+        (lambda: sg.strategies.SwitchedModels((scrambled(1), LETTERS), (scrambled(2), OTHER)), "large"),
         (lambda: _switched(scrambled(1), scrambled(2), tau=math.nan), "tau"),
         (lambda: _switched(scrambled(1), scrambled(2), window=0), "window"),
-        (lambda: _switched(scrambled(1), scrambled(2), least=-1), "least"),
+        (lambda: _switched(scrambled(1), scrambled(2), least_tokens=-1), "least_tokens"),
     ],
 )
 def test_wrong_options_are_refused_by_name(make: Any, where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         make()
     assert caught.value.where == where

@@ -105,7 +105,7 @@ def test_of_any_schema_either_all_valid_values_are_compared_or_none(seed: int) -
         try:
             grammar = sg.json_schema(schema)
             texts = listed(grammar).texts
-        except sg.SchemaError:
+        except sg.errors.SchemaError:
             continue  # two schemas inside one another define x
         compared += bool(texts)
         known = [json.loads(text) for text in texts]
@@ -140,7 +140,7 @@ def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
     listed = Request([2], sg.json_schema({"enum": ["a", "b"]}))
     assert comparing(listed, model, prompts)[0].chosen_by.strategies
     assert comparing(listed, model, ModelPrompts("structgen/extract"))[0] == listed
-    with pytest.raises(sg.OptionError, match="whole, tokens"):
+    with pytest.raises(sg.errors.OptionError, match="whole, tokens"):
         Request([2], few, choices="best")
 
 
@@ -166,7 +166,7 @@ def test_values_that_begin_one_another_are_compared_by_what_ends_them(seed: int)
         for one in {word, *(other for other in spellings(word) if other not in words)}:
             try:
                 tokens = LETTERS.encode(one.encode())
-            except sg.TokenizerError:
+            except sg.errors.TokenizerError:
                 continue
             goes_on = any(other != word and other.startswith(word) for other in words)
             if len(tokens) <= most:
@@ -235,5 +235,5 @@ def test_a_detailed_result_tells_the_prompt_and_the_probability_of_each_value(tm
     assert outcome.probabilities[outcome.text] == max(outcome.probabilities.values())
     assert outcome.prompt == "Which?\n"
     assert not sg.run(folder, "Which?", Literal["yes", "no"], choices="tokens", detailed=True).probabilities
-    with pytest.raises(sg.OptionError, match="whole, calibrated, tokens"):
+    with pytest.raises(sg.errors.OptionError, match="whole, calibrated, tokens"):
         sg.run(folder, "Which?", Literal["yes", "no"], choices="best")

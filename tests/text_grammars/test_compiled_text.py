@@ -130,7 +130,7 @@ def test_the_end_token_ends_and_nothing_follows() -> None:
     assert matcher.is_complete
     matcher.advance(END)
     assert matcher.is_finished
-    with pytest.raises(sg.FinishedError):
+    with pytest.raises(sg.errors.FinishedError):
         matcher.fill_mask(sg.allocate_mask(1, len(TOKENS)))
     matcher.rollback(2)
     assert matcher.tokens_to_finish() == 1
@@ -157,7 +157,7 @@ def test_a_budget_allows_what_can_still_be_completed() -> None:
     mask = sg.allocate_mask(1, len(TOKENS))
     matcher.fill_mask(mask, budget=2)
     assert mask.allowed().tolist() == [TOKENS.index(text) for text in (b"ab", b"abc", b"aaaa")]
-    with pytest.raises(sg.BudgetError) as caught:
+    with pytest.raises(sg.errors.BudgetError) as caught:
         matcher.fill_mask(mask, budget=1)
     assert caught.value.minimum == 2
 
@@ -204,7 +204,7 @@ def test_events_are_of_json_alone() -> None:
 
 @pytest.mark.parametrize(("token", "said"), [(97, "has a text"), (400, "263 tokens"), (END, "ends a text")])
 def test_special_tokens_that_are_none_of_the_tokenizer_are_refused(token: int, said: str) -> None:
-    with pytest.raises(sg.OptionError, match=said):
+    with pytest.raises(sg.errors.OptionError, match=said):
         _compiled((97, TOKEN + token))
 
 
@@ -213,7 +213,7 @@ class Bounded(Words):
 
     def step(self, config: Any, symbol: int) -> Config | None:
         if config[0] == (97,) and symbol == 98:
-            raise sg.LimitError("Too much.", limit="oracle_steps")
+            raise sg.errors.LimitError("Too much.", limit="oracle_steps")
         return super().step(config, symbol)
 
 
@@ -228,11 +228,11 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it() -> None:
     grammar = BoundedGrammar([tuple(b"abc"), tuple(b"ac")])
     compiled = sg.compile(grammar, TOKENIZER, store=False)
     for _ in range(2):
-        with pytest.raises(sg.LimitError):
+        with pytest.raises(sg.errors.LimitError):
             compiled.allowed(compiled.start)
         state = compiled.step(compiled.start, 97)
         assert state is not None
-        with pytest.raises(sg.LimitError):
+        with pytest.raises(sg.errors.LimitError):
             compiled.step(state, 98)
         assert compiled.step(state, 99) is not None
 

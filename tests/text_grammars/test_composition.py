@@ -24,8 +24,8 @@ ALL = {"".join(word) for size in range(MOST + 1) for word in itertools.product(A
 def words(grammar: TextGrammar) -> set[str]:
     try:
         return words_of(grammar, ALPHABET, MOST)
-    except sg.GrammarError as error:
-        assert type(error) is sg.GrammarError
+    except sg.errors.GrammarError as error:
+        assert type(error) is sg.errors.GrammarError
         return set()
 
 
@@ -166,9 +166,9 @@ def test_a_schema_has_the_operators_of_its_text_grammar() -> None:
     ):
         assert made == meant
     assert accepts("A: " + schema, "A: 12") and not accepts("A: " + schema, "A: 2")
-    with pytest.raises(sg.OptionError, match="complement"):
+    with pytest.raises(sg.errors.OptionError, match="complement"):
         _ = ~schema
-    with pytest.raises(sg.OptionError, match="A bytes is no part of a grammar"):
+    with pytest.raises(sg.errors.OptionError, match="A bytes is no part of a grammar"):
         _ = b"A: " + schema
 
 
@@ -186,7 +186,7 @@ def test_special_tokens_are_letters_of_their_own() -> None:
 
 def test_an_alternative_without_texts_is_left_out() -> None:
     assert words(sg.regex("a(?=b)") | sg.substring_of("b")) == {"b"}
-    with pytest.raises(sg.GrammarError, match="None of the alternatives"):
+    with pytest.raises(sg.errors.GrammarError, match="None of the alternatives"):
         ((sg.text() & sg.regex("(?!)")) | (sg.substring_of("a") & sg.literal("b"))).language(sg.Limits())
 
 
@@ -213,7 +213,7 @@ def test_a_composed_grammar_is_a_value() -> None:
     ],
 )
 def test_bad_operands_are_refused(make: Callable[[], object], said: str) -> None:
-    with pytest.raises(sg.OptionError, match=said):
+    with pytest.raises(sg.errors.OptionError, match=said):
         make()
 
 

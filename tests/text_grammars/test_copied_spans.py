@@ -84,7 +84,7 @@ def test_a_schema_has_the_documents_that_copy_nothing() -> None:
 
 def test_a_schema_that_needs_a_banned_run_is_refused_with_the_run() -> None:
     schema = sg.json_schema({"const": "a quick brown dog"}, whitespace="compact")
-    with pytest.raises(sg.GrammarError, match=r"' quick brown '"):
+    with pytest.raises(sg.errors.GrammarError, match=r"' quick brown '"):
         sg.compile(schema & sg.without_spans_of("the quick brown fox", longest=8), TOKENIZER)
 
 
@@ -158,6 +158,6 @@ def test_the_grammar_can_be_pickled() -> None:
     [(7, 3, "corpus"), ("abc", 0, "longest"), ("abc", True, "longest"), ("abc", 2000, "longest")],
 )
 def test_bad_options_are_refused_by_name(corpus: object, longest: object, where: str) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         sg.without_spans_of(corpus, longest)  # type: ignore[arg-type]
     assert caught.value.where == where

@@ -89,7 +89,7 @@ def test_meets_with_regular_expressions_are_decided() -> None:
     nested = sg.ebnf('root ::= "a" root "b" | ""')
     assert words_of(nested & sg.regex("(?:aa)*(?:bb)*"), "ab", 8) == {"", "aabb", "aaaabbbb"}
     assert words_of(nested - sg.regex("a?b?"), "ab", 6) == {"aabb", "aaabbb"}
-    with pytest.raises(sg.GrammarError, match="No text"):
+    with pytest.raises(sg.errors.GrammarError, match="No text"):
         (nested & sg.regex("a+")).language(sg.Limits())
     language = (nested & sg.regex("a*b{3}")).language(sg.Limits())
     config = language.start()
@@ -114,8 +114,8 @@ def test_random_meets(tree: Tree, pattern: str) -> None:
     ):
         try:
             found = words_of(made, "ab", MOST)
-        except sg.GrammarError as error:
-            assert type(error) is sg.GrammarError
+        except sg.errors.GrammarError as error:
+            assert type(error) is sg.errors.GrammarError
             found = set()
         assert found == expected
 
@@ -175,15 +175,15 @@ def test_grammars_are_values_and_files_are_read(tmp_path: object) -> None:
 
 
 def test_bad_grammars_are_refused(tmp_path: object) -> None:
-    with pytest.raises(sg.GrammarError, match="no rule start"):
+    with pytest.raises(sg.errors.GrammarError, match="no rule start"):
         sg.ebnf('root ::= "a"', start="start")
-    with pytest.raises(sg.GrammarError, match="No text is derived from root"):
+    with pytest.raises(sg.errors.GrammarError, match="No text is derived from root"):
         sg.ebnf("root ::= root").language(sg.Limits())
-    with pytest.raises(sg.OptionError, match="int"):
+    with pytest.raises(sg.errors.OptionError, match="int"):
         sg.ebnf(3)  # type: ignore[arg-type]
-    with pytest.raises(sg.GrammarError, match="cannot be read"):
+    with pytest.raises(sg.errors.GrammarError, match="cannot be read"):
         sg.ebnf(tmp_path / "none.gbnf")  # type: ignore[operator]
     path = tmp_path / "bad.gbnf"  # type: ignore[operator]
     path.write_bytes(b'root ::= "\xff"')
-    with pytest.raises(sg.GrammarError, match="not UTF-8"):
+    with pytest.raises(sg.errors.GrammarError, match="not UTF-8"):
         sg.ebnf(path)

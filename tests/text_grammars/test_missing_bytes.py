@@ -62,7 +62,7 @@ def compare(grammar: sg.Grammar, oracle: Oracle, depth: int) -> None:
     tokens = oracle.tokens
     try:
         compiled = sg.compile(grammar, tokenizer_of(tokens), store=False)
-    except sg.TokenizerError:
+    except sg.errors.TokenizerError:
         assert not oracle.accepted
         return
     assert oracle.accepted, "a grammar without texts is refused"
@@ -294,7 +294,7 @@ def test_the_missing_bytes_are_listed_and_the_shortest_text_is_one_that_tokens_w
 
 
 def test_a_refusal_names_the_bytes_of_the_shortest_text() -> None:
-    with pytest.raises(sg.TokenizerError, match="0x78"):
+    with pytest.raises(sg.errors.TokenizerError, match="0x78"):
         sg.compile(sg.regex("x+"), tokenizer_of(["a"]), store=False)
 
 
@@ -314,7 +314,7 @@ REFUSED = [
 def test_a_grammar_without_a_text_is_refused_with_the_bytes_and_the_place(
     grammar: Callable[[], sg.Grammar], named: str, tokens: list[str]
 ) -> None:
-    with pytest.raises(sg.TokenizerError, match=re.escape(named)) as caught:
+    with pytest.raises(sg.errors.TokenizerError, match=re.escape(named)) as caught:
         sg.compile(grammar(), tokenizer_of(tokens), store=False)
     assert caught.value.cure
 

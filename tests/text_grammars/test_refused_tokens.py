@@ -12,11 +12,11 @@ TOKENIZER = sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END)
 GRAMMAR = 'start: ("b" ";" "\\n" | "ä" ";")*\n'
 
 
-def refusal(tokens: list[int], refused: int) -> sg.TokenError:
+def refusal(tokens: list[int], refused: int) -> sg.errors.TokenError:
     matcher = sg.Matcher(sg.compile(sg.lark(GRAMMAR), TOKENIZER))
     for token in tokens:
         matcher.advance(token)
-    with pytest.raises(sg.TokenError) as caught:
+    with pytest.raises(sg.errors.TokenError) as caught:
         matcher.advance(refused)
     assert matcher.tokens == tuple(tokens)
     return caught.value
@@ -43,13 +43,13 @@ def test_the_place_is_that_of_the_byte_that_leaves_the_grammar(
 def test_a_matcher_that_began_inside_a_text_knows_no_line() -> None:
     compiled = sg.compile(sg.lark(GRAMMAR), TOKENIZER)
     state = compiled.step_bytes(compiled.start, b"b;")
-    with pytest.raises(sg.TokenError) as caught:
+    with pytest.raises(sg.errors.TokenError) as caught:
         sg.Matcher(compiled, state).advance(ord("x"))
     assert caught.value.where == ""
 
 
 def test_json_is_told_as_before() -> None:
     matcher = sg.Matcher(sg.compile(sg.json_schema(True), TOKENIZER))
-    with pytest.raises(sg.TokenError) as caught:
+    with pytest.raises(sg.errors.TokenError) as caught:
         matcher.advance(ord("x"))
     assert caught.value.where == ""

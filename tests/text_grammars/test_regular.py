@@ -49,7 +49,7 @@ def test_ecma_reads_what_python_reads_otherwise() -> None:
     # \d is ASCII's in ECMA-262; `$` there is the end alone
     assert accepts(sg.regex(r"\d"), "\u0663") and not accepts(sg.regex(r"\d", dialect="ecma"), "\u0663")
     assert accepts(sg.regex("a$\\n"), "a\n")
-    with pytest.raises(sg.GrammarError, match="No text"):
+    with pytest.raises(sg.errors.GrammarError, match="No text"):
         sg.regex("a$\\n", dialect="ecma").language(sg.Limits())
     assert words_of(sg.regex("[ab]{1,2}|c", dialect="ecma"), "abc", 3) == matched("[ab]{1,2}|c", "abc", 3)
 
@@ -77,12 +77,12 @@ def _agrees(pattern: str) -> None:
     try:
         expected = matched(pattern, "ab\né", 3)
         grammar = sg.regex(pattern)
-    except (re.error, sg.RegexError):
+    except (re.error, sg.errors.RegexError):
         assume(False)
     if not expected:
         try:
             grammar.language(sg.Limits())
-        except sg.GrammarError:
+        except sg.errors.GrammarError:
             return
     assert words_of(grammar, "ab\né", 3) == expected
 
@@ -137,7 +137,7 @@ def test_counted_repeats_of_counted_repeats_are_one_count_or_refused_by_name() -
         config = after
     assert language.step(config, 97) is None
     assert language.sizes["string_states"] < 1000
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         sg.regex("(a{0,1000}){0,1000}").language(sg.Limits())
     assert caught.value.limit == "automaton_states"
 
@@ -170,16 +170,16 @@ def test_a_literal_and_a_choice_have_their_texts_alone() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "said"),
     [
-        (lambda: sg.regex("a("), sg.RegexError, "column 2"),
-        (lambda: sg.regex(r"(a)\1"), sg.RegexError, "back-reference"),
-        (lambda: sg.regex("a(", dialect="ecma"), sg.RegexError, "group"),
-        (lambda: sg.regex(b"a"), sg.OptionError, "bytes"),
-        (lambda: sg.regex("a", dialect="perl"), sg.OptionError, "perl"),
-        (lambda: sg.regex("a", dialect="ecma", flags=re.I), sg.OptionError, "flags"),
-        (lambda: sg.choice([]), sg.OptionError, "nothing"),
-        (lambda: sg.choice(["a", 1]), sg.OptionError, "int"),
-        (lambda: sg.literal("\ud800"), sg.OptionError, "surrogate"),
-        (lambda: sg.compile(sg.regex("(?!)"), TOKENIZER, store=False), sg.GrammarError, "No text"),
+        (lambda: sg.regex("a("), sg.errors.RegexError, "column 2"),
+        (lambda: sg.regex(r"(a)\1"), sg.errors.RegexError, "back-reference"),
+        (lambda: sg.regex("a(", dialect="ecma"), sg.errors.RegexError, "group"),
+        (lambda: sg.regex(b"a"), sg.errors.OptionError, "bytes"),
+        (lambda: sg.regex("a", dialect="perl"), sg.errors.OptionError, "perl"),
+        (lambda: sg.regex("a", dialect="ecma", flags=re.I), sg.errors.OptionError, "flags"),
+        (lambda: sg.choice([]), sg.errors.OptionError, "nothing"),
+        (lambda: sg.choice(["a", 1]), sg.errors.OptionError, "int"),
+        (lambda: sg.literal("\ud800"), sg.errors.OptionError, "surrogate"),
+        (lambda: sg.compile(sg.regex("(?!)"), TOKENIZER, store=False), sg.errors.GrammarError, "No text"),
     ],
 )
 def test_bad_input_is_refused_by_name(make: object, error: type[Exception], said: str) -> None:

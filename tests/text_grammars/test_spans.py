@@ -31,9 +31,9 @@ def test_spans_are_quoted_in_other_grammars() -> None:
 
 
 def test_bad_documents_are_refused() -> None:
-    with pytest.raises(sg.GrammarError, match="no spans"):
+    with pytest.raises(sg.errors.GrammarError, match="no spans"):
         sg.substring_of("")
-    with pytest.raises(sg.OptionError, match="bytes"):
+    with pytest.raises(sg.errors.OptionError, match="bytes"):
         sg.substring_of(b"ab")  # type: ignore[arg-type]
-    with pytest.raises(sg.OptionError, match="surrogate"):
+    with pytest.raises(sg.errors.OptionError, match="surrogate"):
         sg.substring_of("a\udc00")

@@ -382,13 +382,13 @@ def test_a_tag_of_values_that_json_cannot_write_is_refused(tmp_path: Path) -> No
     file.write_text("{}")
     for style in ("json", "qwen_xml"):
         value = {"type": "json_schema", "json_schema": file, "style": style}
-        with pytest.raises(sg.SchemaError, match="structural_tag/format/json_schema"):
+        with pytest.raises(sg.errors.SchemaError, match="structural_tag/format/json_schema"):
             sg.structural_tag({"format": value})
-    with pytest.raises(sg.SchemaError, match="structures/0/schema"):
+    with pytest.raises(sg.errors.SchemaError, match="structures/0/schema"):
         sg.structural_tag(
             {"structures": [{"begin": "a", "schema": file, "end": "b"}], "triggers": ["a"]},
         )
-    with pytest.raises(sg.OptionError, match="1, 'x': not known here"):
+    with pytest.raises(sg.errors.OptionError, match="1, 'x': not known here"):
         sg.structural_tag({"format": ANY, "x": 0, 1: 0})
 
 
@@ -396,5 +396,5 @@ def test_formats_inside_one_another_are_bounded() -> None:
     value: dict[str, Any] = ANY
     for _ in range(1_000):
         value = {"type": "optional", "content": value}
-    with pytest.raises(sg.OptionError, match="More than 64 formats"):
+    with pytest.raises(sg.errors.OptionError, match="More than 64 formats"):
         sg.structural_tag({"format": value})

@@ -57,7 +57,7 @@ END = len(TOKENS) - 1
 TOKENIZER = sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END)
 
 
-def _after(compiled: sg.CompiledGrammar, *tokens: bytes) -> sg.State:
+def _after(compiled: sg.CompiledGrammar, *tokens: bytes) -> sg.core.State:
     state = compiled.start
     for token in tokens:
         after = compiled.step(state, TOKENS.index(token))
@@ -113,5 +113,5 @@ def test_what_is_left_to_write_is_counted() -> None:
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, object], said: str) -> None:
-    with pytest.raises(sg.OptionError, match=said):
+    with pytest.raises(sg.errors.OptionError, match=said):
         sg.text(**arguments)  # type: ignore[arg-type]

@@ -233,7 +233,9 @@ def masks_are_exact(
     goes on with, and no others; and that what is completed is one of them."""
     beginnings = {document[:at] for document in documents for at in range(len(document) + 1)}
     if not documents:
-        with pytest.raises(sg.GrammarError if isinstance(grammar, TextGrammar) else sg.UnsatisfiableSchema):
+        with pytest.raises(
+            sg.errors.GrammarError if isinstance(grammar, TextGrammar) else sg.errors.UnsatisfiableSchema
+        ):
             compiled(grammar)
         return
     of = compiled(grammar)
@@ -440,7 +442,7 @@ def test_a_key_is_banned_at_every_byte() -> None:
     ],
 )
 def test_a_schema_that_needs_a_banned_text_is_refused(schema: dict[str, Any]) -> None:
-    with pytest.raises(sg.UnsatisfiableSchema, match="or ban fewer texts"):
+    with pytest.raises(sg.errors.UnsatisfiableSchema, match="or ban fewer texts"):
         compiled(sg.without(sg.json_schema(schema), ["foo"]))
 
 
@@ -571,7 +573,7 @@ def test_other_grammars_lose_the_texts_that_hold_a_banned_one(name: str) -> None
         assert isinstance(grammar, TextGrammar)
         try:
             found = words_of(grammar, "abc", 5)
-        except sg.GrammarError:
+        except sg.errors.GrammarError:
             found = set()
         assert found == left, texts
 
@@ -620,7 +622,7 @@ def test_budgets_and_counts_hold_under_a_ban() -> None:
         assert is_valid(json.loads(text), schema) and is_free(json.loads(text), ["  ", " !", "! "])
 
 
-def ids(mask: sg.TokenMask) -> list[int]:
+def ids(mask: sg.core.TokenMask) -> list[int]:
     row = mask.array[0]
     return [token for token in range(END + 1) if row[token >> 5] >> (token & 31) & 1]
 
@@ -661,19 +663,19 @@ def test_a_ban_is_a_value() -> None:
     ],
 )
 def test_what_cannot_be_banned_is_refused(texts: Any, said: str) -> None:
-    with pytest.raises(sg.OptionError, match=said):
+    with pytest.raises(sg.errors.OptionError, match=said):
         sg.without(sg.json_schema({}), texts)
 
 
 def test_a_flag_that_is_none_is_refused() -> None:
-    with pytest.raises(sg.OptionError, match="decoded"):
+    with pytest.raises(sg.errors.OptionError, match="decoded"):
         sg.without(sg.json_schema({}), ["a"], decoded=1)  # type: ignore[arg-type]
 
 
 def test_how_many_texts_are_banned_is_bounded() -> None:
     grammar = sg.json_schema({}, limits=sg.Limits(banned_texts=2))
     assert sg.without(grammar, ["a", "b"]) != grammar
-    with pytest.raises(sg.LimitError) as caught:
+    with pytest.raises(sg.errors.LimitError) as caught:
         sg.without(grammar, ["a", "b", "c"])
     assert caught.value.limit == "banned_texts"
 

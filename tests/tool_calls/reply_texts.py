@@ -122,7 +122,7 @@ def reply(source: random.Random, format: str, calls: int) -> tuple[str, list[tup
         name, arguments = source.choice(NAMES), value(source, SCHEMA)
         try:
             written_calls([sg.Call(name, arguments, "call_0")], row)
-        except sg.OptionError:
+        except sg.errors.OptionError:
             continue  # a string that the format cannot write
         made.append((name, arguments))
     listed = [sg.Call(name, arguments, f"call_{index}") for index, (name, arguments) in enumerate(made)]

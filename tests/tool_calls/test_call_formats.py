@@ -173,13 +173,13 @@ def test_a_format_is_found_by_the_chat_template(format: str) -> None:
 
 
 def test_an_unknown_template_or_name_lists_the_formats() -> None:
-    with pytest.raises(sg.OptionError, match=r"shows none .* hermes, qwen_3, .*ToolFormat"):
+    with pytest.raises(sg.errors.OptionError, match=r"shows none .* hermes, qwen_3, .*ToolFormat"):
         sg.tools(TOOLS, format="{{ messages }}")
-    with pytest.raises(sg.OptionError, match=r"'nope' is not known.*hermes"):
+    with pytest.raises(sg.errors.OptionError, match=r"'nope' is not known.*hermes"):
         sg.tools(TOOLS, format="nope")
-    with pytest.raises(sg.OptionError, match=r"Write 'qwen_3_coder'"):
+    with pytest.raises(sg.errors.OptionError, match=r"Write 'qwen_3_coder'"):
         sg.tools(TOOLS, format="qwen3_coder")
-    with pytest.raises(sg.OptionError, match=r"int has no chat template"):
+    with pytest.raises(sg.errors.OptionError, match=r"int has no chat template"):
         sg.tools(TOOLS, format=3)
 
 
@@ -215,7 +215,7 @@ def test_a_format_of_the_user_s_own_with_raw_strings() -> None:
     ],
 )
 def test_a_wrong_format_is_refused(fields: dict[str, Any], said: str) -> None:
-    with pytest.raises(sg.OptionError, match=said):
+    with pytest.raises(sg.errors.OptionError, match=said):
         sg.ToolFormat("mine", **fields)
 
 
@@ -232,7 +232,7 @@ def test_special_tokens_stand_for_themselves() -> None:
             for part in parts:
                 for token in part.encode() if isinstance(part, str) else (part,):
                     matcher.advance(token)
-        except sg.TokenError:
+        except sg.errors.TokenError:
             return False
         return matcher.is_complete
 

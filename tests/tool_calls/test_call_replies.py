@@ -37,9 +37,9 @@ def test_an_unknown_tool_is_told_and_not_dropped() -> None:
     reply = sg.parse_calls(text, "hermes", tools=TOOLS)
     (call,) = reply.calls
     assert (call.name, call.arguments) == ("format_disk", CALL)
-    assert isinstance(call.error, sg.GenerationError)
+    assert isinstance(call.error, sg.errors.GenerationError)
     assert "'format_disk'" in str(call.error) and "get_weather" in str(call.error)
-    with pytest.raises(sg.GenerationError):
+    with pytest.raises(sg.errors.GenerationError):
         call.value()
     assert reply.problems == [call.error]
     assert sg.parse_calls(text, "hermes").calls[0].error is None
@@ -100,7 +100,7 @@ def test_a_half_written_call_is_partial() -> None:
         {"city": "Os"},
         "call_1",
     )
-    with pytest.raises(sg.GenerationError, match="not written to its end"):
+    with pytest.raises(sg.errors.GenerationError, match="not written to its end"):
         reply.partial.value()
 
 
@@ -146,7 +146,7 @@ def test_results_are_messages() -> None:
     assert other.result({"t": 5})["content"] == '{"t": 5}'
     assert other.result("no such city", error=True)["content"] == '{"error": "no such city"}'
     assert other.result(ValueError("bad"))["content"] == '{"error": "bad"}'
-    with pytest.raises(sg.OptionError, match="no JSON text"):
+    with pytest.raises(sg.errors.OptionError, match="no JSON text"):
         one.result(object())
 
 
@@ -238,5 +238,5 @@ def test_written_calls_are_read_back(format: str) -> None:
 
 
 def test_a_string_that_holds_the_end_of_its_argument_cannot_be_written() -> None:
-    with pytest.raises(sg.OptionError, match="'</parameter>'"):
+    with pytest.raises(sg.errors.OptionError, match="'</parameter>'"):
         written_calls([sg.Call("f", {"a": "x</parameter>"}, "call_0")], "qwen_3_coder")

@@ -99,5 +99,5 @@ def test_a_wrong_grammar_is_refused_when_the_request_is_read(format: Any, where:
 
 def test_the_limits_of_a_request_hold_for_its_tools() -> None:
     format = {"type": "grammar", "syntax": "lark", "definition": 'start: A~1000000\nA: "a"'}
-    with pytest.raises(sg.LimitError):
+    with pytest.raises(sg.errors.LimitError):
         sg.read_request({"tools": [tool_of(format)]}, limits=sg.Limits(grammar_rules=100))

@@ -94,9 +94,9 @@ def check(format: str, source: random.Random, count: int) -> None:
     schema = tool_schema(source)
     tools = [{"name": "odd", "inputSchema": schema}, PLAIN]
     with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", sg.ToolWarning)
+        warnings.simplefilter("always", sg.errors.ToolWarning)
         grammar = sg.tools(tools, format=format, tool_choice="required")
-    row, told = FORMATS[format], [str(one.message) for one in said if one.category is sg.ToolWarning]
+    row, told = FORMATS[format], [str(one.message) for one in said if one.category is sg.errors.ToolWarning]
     assert is_text(grammar, reply_of([sg.Call("plain", {"n": 3}, "call_0")], row))
     if told:
         assert row.member and not row.quote, "JSON writes everything, and so do Gemma's formats"

@@ -74,7 +74,7 @@ def test_a_string_is_taken_exactly_if_what_is_read_is_allowed(text: str, schema:
     (call,) = sg.parse_calls(qwen(text, frame=""), "qwen_3_coder", tools=tools).calls
     try:
         call.value()
-    except sg.ValidatorError:
+    except sg.errors.ValidatorError:
         allowed = False
     else:
         allowed = True
@@ -137,7 +137,7 @@ def test_arguments_in_any_order_are_read_back(format: str, written: tuple[str, s
 def test_what_a_format_cannot_hold_is_refused_by_name(
     format: str, schema: Any, more: dict[str, Any], where: str, keyword: str
 ) -> None:
-    with pytest.raises(sg.UnsupportedError) as caught:
+    with pytest.raises(sg.errors.UnsupportedError) as caught:
         sg.tools(tool(schema, **more), format=format)
     assert where in caught.value.where
     assert caught.value.cure
@@ -153,7 +153,7 @@ def test_a_string_that_can_only_hold_the_closing_tag_has_no_text() -> None:
 
 def test_names_of_arguments_that_a_format_cannot_write() -> None:
     tools = [{"name": "f", "inputSchema": {"type": "object", "properties": {"a>b": {"type": "string"}}}}]
-    with pytest.raises(sg.UnsupportedError, match="cannot write the name 'a>b'"):
+    with pytest.raises(sg.errors.UnsupportedError, match="cannot write the name 'a>b'"):
         sg.tools(tools, format="qwen_3_coder")
     sg.tools(tools, format="hermes")  # JSON can
 
@@ -261,9 +261,9 @@ def written_as(format: str, value: Any) -> str:
 def test_a_tool_that_a_format_cannot_write_is_left_out_alone() -> None:
     good, bad = tool({"type": "string"}), tool({"type": "object", "properties": {"a b": {}}})
     both = [*good, {**bad[0], "name": "g"}]
-    with pytest.warns(sg.ToolWarning, match="the tool g.*#/properties/a"):
+    with pytest.warns(sg.errors.ToolWarning, match="the tool g.*#/properties/a"):
         grammar = sg.tools(both, format="gemma", tool_choice="required")
     assert takes(grammar, '<|tool_call>call:f{a:<|"|>x<|"|>}<tool_call|>')
     assert not takes(grammar, "<|tool_call>call:g{a:{}}<tool_call|>")
-    with pytest.raises(sg.UnsupportedError, match="the tool g"):
+    with pytest.raises(sg.errors.UnsupportedError, match="the tool g"):
         sg.tools(both, format="gemma", tool_choice="g")

@@ -192,7 +192,7 @@ def test_calls_that_models_write_in_their_own_way_are_read_with_a_note(
     read = sg.parse_calls(text, format)
     assert [(call.name, call.arguments) for call in read.calls] == [("f", arguments)]
     assert read.text.strip() == "" and read.calls[0].error is None
-    assert read.problems and all(isinstance(one, sg.LooseCallError) for one in read.problems)
+    assert read.problems and all(isinstance(one, sg.errors.LooseCallError) for one in read.problems)
     assert list(faults(text, format, None)) == []
 
 
@@ -210,7 +210,7 @@ def test_a_call_in_single_quotes_is_read_with_a_note(format: str, quoted: bool) 
     read = sg.parse_calls(text, format)
     assert [(call.name, call.arguments) for call in read.calls] == [("f", arguments)]
     assert read.text.strip() == "" and read.problems
-    assert all(isinstance(one, sg.LooseCallError) for one in read.problems)
+    assert all(isinstance(one, sg.errors.LooseCallError) for one in read.problems)
     assert list(faults(text, format, None)) == []
 
 

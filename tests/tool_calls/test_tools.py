@@ -113,7 +113,7 @@ def test_tools_of_all_shapes(tool: Any, name: str, good: str, bad: str, value: A
     (call,) = sg.parse_calls(hermes(name, good), "hermes", tools=[tool]).calls
     assert call.value() == value
     (wrong,) = sg.parse_calls(hermes(name, bad), "hermes", tools=[tool]).calls
-    with pytest.raises(sg.ValidatorError):
+    with pytest.raises(sg.errors.ValidatorError):
         wrong.value()
 
 

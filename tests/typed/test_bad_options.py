@@ -17,7 +17,7 @@ LOCAL, SERVER = "structgen/extract", "openai:http://127.0.0.1:9/v1#none"
 @pytest.mark.parametrize("model", [LOCAL, SERVER])
 @pytest.mark.parametrize("prompt", ["\ud800", "a\udfff", [{"role": "user", "content": "\ud800"}]], ids=ascii)
 def test_half_of_a_surrogate_pair_in_a_prompt_is_refused(model: str, prompt: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"^prompt: .*surrogate"):
+    with pytest.raises(sg.errors.OptionError, match=r"^prompt: .*surrogate"):
         sg.run(model, prompt, {"type": "string"})
 
 
@@ -27,7 +27,7 @@ def test_half_of_a_surrogate_pair_in_an_argument_is_refused() -> None:
         """{text}"""
         return sg.filled()
 
-    with pytest.raises(sg.OptionError, match=r"^prompt: .*surrogate"):
+    with pytest.raises(sg.errors.OptionError, match=r"^prompt: .*surrogate"):
         size("\ud800")
 
 
@@ -45,6 +45,6 @@ def test_half_of_a_surrogate_pair_in_an_argument_is_refused() -> None:
     ids=str,
 )
 def test_wrong_options_are_refused_by_name(wrong: dict[str, Any]) -> None:
-    with pytest.raises(sg.OptionError) as caught:
+    with pytest.raises(sg.errors.OptionError) as caught:
         sg.run(LOCAL, "x", {"type": "boolean"}, **wrong)
     assert caught.value.where in wrong and caught.value.cure

@@ -83,5 +83,5 @@ def test_the_template_may_be_left_out(folder: Path) -> None:
 def test_an_engine_knows_its_folder(folder: Path) -> None:
     engine = sg.Engine(folder)
     assert isinstance(sg.run(engine, "Count", int, max_tokens=16), int)
-    with pytest.raises(sg.OptionError, match="no chat template"):
+    with pytest.raises(sg.errors.OptionError, match="no chat template"):
         sg.run("structgen/extract", "Count", int, chat=True, outline=False)

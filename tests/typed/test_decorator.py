@@ -224,14 +224,14 @@ def test_attempts_are_bounded_and_the_best_is_kept() -> None:
         """Two even numbers."""
         return sg.filled()
 
-    with pytest.raises(sg.GenerationError, match="is odd") as caught:
+    with pytest.raises(sg.errors.GenerationError, match="is odd") as caught:
         even()
     assert len(model.prompts) == 3
     assert (caught.value.attempts, caught.value.text) == (3, '{"a": 1, "b": 2}')
     assert "after 3 attempts" in str(caught.value)
-    assert isinstance(caught.value.__cause__, sg.ValidatorError)
+    assert isinstance(caught.value.__cause__, sg.errors.ValidatorError)
     (error,) = even.batch([()], errors="return")
-    assert isinstance(error, sg.GenerationError)
+    assert isinstance(error, sg.errors.GenerationError)
 
 
 class Breaking(Told):
@@ -252,7 +252,7 @@ def test_a_failure_of_the_engine_keeps_the_text() -> None:
     outcome = person.detailed()
     assert outcome.error is not None and outcome.error.text.startswith("{")
     assert outcome.attempts == 1
-    with pytest.raises(sg.GenerationError, match="out of memory"):
+    with pytest.raises(sg.errors.GenerationError, match="out of memory"):
         outcome.value  # noqa: B018
 
 
@@ -267,12 +267,12 @@ def test_a_document_is_complete_within_max_tokens() -> None:
     outcome = person.detailed()
     assert isinstance(outcome.value, Person)
     assert outcome.finish_reason is sg.FinishReason.STEERED
-    with pytest.raises(sg.BudgetError):
+    with pytest.raises(sg.errors.BudgetError):
         sg.generate(model=engine, max_tokens=2)(person.__wrapped__)()  # type: ignore[attr-defined]
 
 
 def test_a_prompt_longer_than_the_context_is_the_prompts_fault() -> None:
-    with pytest.raises(sg.OptionError, match=r"^prompt: The prompt has [\d,]+ tokens") as caught:
+    with pytest.raises(sg.errors.OptionError, match=r"^prompt: The prompt has [\d,]+ tokens") as caught:
         sg.run(told("1")[0], "x" * 5000, int)
     assert "max_tokens" not in str(caught.value)
 
@@ -288,7 +288,7 @@ def test_a_prompt_refuses_none_in_place_of_a_text() -> None:
         """The age in: {text!r}"""
         return sg.filled()
 
-    with pytest.raises(sg.OptionError, match=r"^text: The value of \{text\} is None"):
+    with pytest.raises(sg.errors.OptionError, match=r"^text: The value of \{text\} is None"):
         age.batch(["Ada", None], errors="return")
     assert spelled.prompt(None).startswith("The age in: None")
 
@@ -377,12 +377,14 @@ def test_a_model_that_is_not_there_is_an_error_at_once(model: Any) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("max_tokens", 0), ("attempts", 0), ("sampling", 0.5)])
 def test_an_option_out_of_range_is_an_error_at_once(name: str, value: Any) -> None:
-    with pytest.raises(sg.OptionError, match=name):
+    with pytest.raises(sg.errors.OptionError, match=name):
         sg.generate(model="structgen/extract", **{name: value})
 
 
 def test_an_unknown_option_is_an_error_at_once() -> None:
-    with pytest.raises(sg.OptionError, match=r"'temprature'. Write sampling=sg.Sampling\(temperature=...\)"):
+    with pytest.raises(
+        sg.errors.OptionError, match=r"'temprature'. Write sampling=sg.Sampling\(temperature=...\)"
+    ):
         sg.generate(model="structgen/extract", temprature=0.5)  # type: ignore[call-arg]
 
 
@@ -394,7 +396,7 @@ def test_a_value_that_cannot_be_printed_is_an_error_at_the_call() -> None:
         """{value:.2f}"""
         return sg.filled()
 
-    with pytest.raises(sg.OptionError, match=r"\{value\} cannot be printed"):
+    with pytest.raises(sg.errors.OptionError, match=r"\{value\} cannot be printed"):
         number(["x"])
 
 
@@ -405,7 +407,7 @@ def test_no_prompt_at_all_is_an_error_at_the_call() -> None:
     def number() -> int:
         return sg.filled()
 
-    with pytest.raises(sg.OptionError, match="no docstring"):
+    with pytest.raises(sg.errors.OptionError, match="no docstring"):
         number()
 
 
@@ -416,7 +418,7 @@ def test_messages_need_a_chat_template() -> None:
     def number() -> int:
         return sg.filled([{"role": "user", "content": "Count."}])
 
-    with pytest.raises(sg.OptionError, match="no chat template"):
+    with pytest.raises(sg.errors.OptionError, match="no chat template"):
         number()
 
 

@@ -55,5 +55,5 @@ def test_the_example_server_writes_a_free_text(model: str) -> None:
 
 
 def test_the_example_server_says_that_a_request_is_refused(model: str) -> None:
-    with pytest.raises(sg.GenerationError, match="max_tokens"):
+    with pytest.raises(sg.errors.GenerationError, match="max_tokens"):
         sg.run(model, "Ada is 36.", Person, max_tokens=1)

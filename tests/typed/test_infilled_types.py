@@ -128,21 +128,23 @@ def test_a_deadline_leaves_a_whole_document() -> None:
 
 
 def test_recursion_is_refused_and_a_depth_cuts_it() -> None:
-    with pytest.raises(sg.OptionError, match=r"no automaton.*sg\.Infilling\(model, depth=") as refused:
+    with pytest.raises(sg.errors.OptionError, match=r"no automaton.*sg\.Infilling\(model, depth=") as refused:
         sg.run(infilling(max_states=300), "Say", Node)
     assert refused.value.where == "return"
     assert isinstance(sg.run(infilling(depth=2), "Say", Node), Node)
 
 
 def test_too_few_slots_say_how_many_are_needed() -> None:
-    with pytest.raises(sg.NoFillingError, match=r"fits: .*5 slots and needs 29.*max_tokens=") as refused:
+    with pytest.raises(
+        sg.errors.NoFillingError, match=r"fits: .*5 slots and needs 29.*max_tokens="
+    ) as refused:
         sg.run(infilling(), "Say", Answer, max_tokens=5)
     assert refused.value.where == "max_tokens"
     assert isinstance(sg.run(infilling(), "Say", Answer, max_tokens=29), Answer)
 
 
 def test_a_prompt_longer_than_the_context() -> None:
-    with pytest.raises(sg.OptionError, match="context is 40") as refused:
+    with pytest.raises(sg.errors.OptionError, match="context is 40") as refused:
         sg.run(infilling(context=40), "Say " * 20, Answer)
     assert refused.value.where == "prompt"
 
@@ -159,13 +161,13 @@ def test_a_prompt_longer_than_the_context() -> None:
 )
 @pytest.mark.parametrize("model", ["structgen/infill", infilling()], ids=["name", "object"])
 def test_what_cannot_apply_is_refused_at_decoration(model: Any, options: dict[str, Any], where: str) -> None:
-    with pytest.raises(sg.OptionError) as refused:
+    with pytest.raises(sg.errors.OptionError) as refused:
         sg.generate(model=model, **options)
     assert refused.value.where == where
 
 
 def test_streams_are_refused() -> None:
-    with pytest.raises(sg.UnsupportedError, match=r"any order.*list\[T\]"):
+    with pytest.raises(sg.errors.UnsupportedError, match=r"any order.*list\[T\]"):
 
         @sg.generate(model="structgen/infill")
         def people(text: str) -> Iterator[Person]:
@@ -177,25 +179,25 @@ def test_streams_are_refused() -> None:
         """Extract the person from: {text}"""
         return sg.filled()
 
-    with pytest.raises(sg.UnsupportedError, match="any order"):
+    with pytest.raises(sg.errors.UnsupportedError, match="any order"):
         next(person.stream(TEXT))
-    with pytest.raises(sg.UnsupportedError, match="cannot be drawn from"):
+    with pytest.raises(sg.errors.UnsupportedError, match="cannot be drawn from"):
         person.sample(3)(TEXT)
 
 
 def test_free_text_is_refused() -> None:
-    with pytest.raises(sg.UnsupportedError, match="no grammar"):
+    with pytest.raises(sg.errors.UnsupportedError, match="no grammar"):
         sg.run(infilling(), "Say")
 
 
 def test_a_scheduler_that_is_not_known_is_refused_at_once() -> None:
-    with pytest.raises(sg.OptionError) as refused:
+    with pytest.raises(sg.errors.OptionError) as refused:
         infilling(scheduler="fastest")
     assert refused.value.where == "scheduler"
 
 
 def test_a_causal_model_is_refused() -> None:
-    with pytest.raises(sg.OptionError, match="causal"):
+    with pytest.raises(sg.errors.OptionError, match="causal"):
         sg.run(sg.Infilling("structgen/extract"), "Say", Answer)
 
 
@@ -209,5 +211,7 @@ def test_a_folder_of_a_known_family_is_infilled(tmp_path: Path) -> None:
     told = {"architectures": ["DreamModel"], "auto_map": {"AutoModel": "code.py"}}
     (tmp_path / "config.json").write_text(json.dumps(told))
     # its code is not run without being asked, and what to do is said
-    with pytest.raises(sg.OptionError, match=r"Python code in the folder.*sg\.Infilling\(model, tokenizer\)"):
+    with pytest.raises(
+        sg.errors.OptionError, match=r"Python code in the folder.*sg\.Infilling\(model, tokenizer\)"
+    ):
         sg.run(tmp_path, "Say", Answer)

@@ -64,7 +64,7 @@ def test_a_dict_is_any_object_of_json(hint: Any) -> None:
 
 def test_a_free_text_ends_at_a_stop_string() -> None:
     assert sg.run(told("one two. three")[0], "Say", str, stop=".") == "one two"
-    with pytest.raises(sg.OptionError, match="stop"):
+    with pytest.raises(sg.errors.OptionError, match="stop"):
         sg.run(told("1")[0], "Say", int, stop=".")
 
 
@@ -73,7 +73,7 @@ def test_a_free_text_has_at_least_min_tokens() -> None:
     how = sg.Sampling(temperature=0.0, min_tokens=6)
     longer = sg.run(told("Hi")[0], "Say", str, detailed=True, max_tokens=9, sampling=how)
     assert short.usage.tokens < 6 <= longer.usage.tokens
-    with pytest.raises(sg.OptionError, match="minLength"):
+    with pytest.raises(sg.errors.OptionError, match="minLength"):
         sg.run(told("1")[0], "Say", int, sampling=how)
 
 
@@ -84,7 +84,7 @@ def test_a_bias_bans_a_token_and_forces_another_within_the_grammar() -> None:
     for bias in ({a: -100}, {str(b): 100}):
         how = sg.Sampling(temperature=0.0, logit_bias=bias)  # type: ignore[arg-type]
         assert sg.run(told("a")[0], "Which?", choice, sampling=how) == "b"
-    with pytest.raises(sg.OptionError, match="none of the model"):
+    with pytest.raises(sg.errors.OptionError, match="none of the model"):
         sg.run(told("a")[0], "Which?", choice, sampling=sg.Sampling(logit_bias={10**6: 1.0}))
 
 

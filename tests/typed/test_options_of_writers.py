@@ -16,7 +16,7 @@ from structgen.typed.writers import writer_of
 
 GIVEN: Final[dict[str, Any]] = {
     "sampling": sg.Sampling(temperature=0.5, seed=3),
-    "strategy": sg.Cautious(),
+    "strategy": sg.strategies.Cautious(),
     "max_tokens": 9,
     "attempts": 2,
     "outline": False,
@@ -69,7 +69,7 @@ def test_options_are_taken_or_refused(model: str, pair: tuple[str, ...]) -> None
     if not missing.keys() & set(pair):
         _read(model, options)
         return
-    with pytest.raises(sg.OptionError) as refused:
+    with pytest.raises(sg.errors.OptionError) as refused:
         _read(model, options)
     assert refused.value.where in {missing[name] for name in pair if name in missing}
     assert refused.value.cure.startswith("Leave it out")
@@ -87,14 +87,14 @@ def test_what_a_server_leaves_out_cannot_be_given(server: Any, options: Any, whe
     pytest.importorskip("openai")
     named = sg.Server("http://127.0.0.1:9/v1", "none", **server)
     writer_of(named, TypedOptions())
-    with pytest.raises(sg.OptionError) as refused:
+    with pytest.raises(sg.errors.OptionError) as refused:
         writer_of(named, TypedOptions.read(options))
     assert refused.value.where == where and refused.value.cure
 
 
 @pytest.mark.parametrize("name", ["outline", "stop", "wrap"])
 def test_what_means_nothing_beside_tools_is_refused(name: str) -> None:
-    with pytest.raises(sg.OptionError, match=f"^{name}: .*beside tools") as refused:
+    with pytest.raises(sg.errors.OptionError, match=f"^{name}: .*beside tools") as refused:
         sg.run(MODELS["engine"], "x", tools=[int], **{name: GIVEN[name]})
     assert refused.value.cure.startswith("Leave it out")
 

@@ -68,7 +68,7 @@ def test_prompt_and_budget_fit_the_context_or_an_error_names_both(
         assert read.tokens == least.tokens  # nothing is left to leave out
         assert "tells nothing of the schema" in read.shortened
         if most is not None:
-            with pytest.raises(sg.OptionError, match=rf"(?s){len(read.tokens):,} tokens.*{context:,}"):
+            with pytest.raises(sg.errors.OptionError, match=rf"(?s){len(read.tokens):,} tokens.*{context:,}"):
                 engine.submit(request)
         return
     assert bool(read.shortened) is (read.question.outline != whole)
@@ -191,7 +191,7 @@ def test_a_model_of_fixed_rooms_chooses_listed_values_token_by_token(folder: Pat
 def test_a_template_that_raises_is_told_with_its_words(tmp_path: Path, template: str) -> None:
     made = write_llama(tmp_path)
     (made / "chat_template.jinja").write_text(template)
-    with pytest.raises(sg.OptionError, match="chat template refuses") as caught:
+    with pytest.raises(sg.errors.OptionError, match="chat template refuses") as caught:
         sg.run(str(made), "Hi", int, max_tokens=8)
     if "raise" in template:
         assert "No users!" in str(caught.value)
@@ -200,5 +200,5 @@ def test_a_template_that_raises_is_told_with_its_words(tmp_path: Path, template:
 def test_a_model_without_a_template_is_asked_plainly_and_messages_are_refused(tmp_path: Path) -> None:
     made = write_llama(tmp_path)
     assert isinstance(sg.run(str(made), "Hi", bool), bool)
-    with pytest.raises(sg.OptionError, match="no chat template"):
+    with pytest.raises(sg.errors.OptionError, match="no chat template"):
         sg.run(str(made), [{"role": "user", "content": "Hi"}], bool)

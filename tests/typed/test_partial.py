@@ -92,7 +92,7 @@ def test_closed_parts_are_objects_and_open_ones_are_not() -> None:
     assert {"/begin", "/stops/0", "/stops/1/place"} <= partial.closed
     assert "/stops/1" not in partial.closed
     assert "price" not in partial
-    with pytest.raises(sg.OptionError):
+    with pytest.raises(sg.errors.OptionError):
         partial.result  # noqa: B018
 
 
@@ -132,7 +132,7 @@ def test_a_part_that_is_refused_ends_the_stream_with_the_text_so_far() -> None:
         return sg.filled()
 
     seen = []
-    with pytest.raises(sg.GenerationError, match="is young") as caught:
+    with pytest.raises(sg.errors.GenerationError, match="is young") as caught:
         for partial in people.stream():
             seen.append(partial.value)
     assert '"Al"}' in caught.value.text

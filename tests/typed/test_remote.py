@@ -87,13 +87,13 @@ def test_a_choice_and_a_pattern_are_sent_as_schemas_of_a_string(target: Any, sch
 
 
 def test_a_grammar_that_no_schema_says_is_refused() -> None:
-    with serving("x") as server, pytest.raises(sg.UnsupportedError, match="cannot be sent"):
+    with serving("x") as server, pytest.raises(sg.errors.UnsupportedError, match="cannot be sent"):
         sg.run(server.model, "Which?", {"grammar": 'root ::= "a" root "b" | "c"'})
 
 
 def test_attempts_are_bounded() -> None:
     with serving('{"name": "Ada"}') as server:
-        with pytest.raises(sg.GenerationError, match="none of the schema's") as caught:
+        with pytest.raises(sg.errors.GenerationError, match="none of the schema's") as caught:
             asked(server.model, attempts=2)("Ada")
         assert len(server.bodies) == 2
     assert (caught.value.text, caught.value.attempts) == ('{"name": "Ada"}', 2)
@@ -114,7 +114,7 @@ def test_a_failure_is_an_error_with_the_text(answer: dict[str, Any], error: str)
         assert outcome.error is not None
         assert outcome.error.text == (answer.get("content") or "")
         assert len(server.bodies) == 1
-    with pytest.raises(sg.GenerationError, match=error):
+    with pytest.raises(sg.errors.GenerationError, match=error):
         outcome.value  # noqa: B018
 
 
@@ -188,7 +188,7 @@ def test_our_own_patterns_are_checked_here() -> None:
 def test_what_a_server_does_not_have_is_an_error_at_decoration(
     model: str, options: dict[str, Any], error: str
 ) -> None:
-    with pytest.raises(sg.OptionError, match=error):
+    with pytest.raises(sg.errors.OptionError, match=error):
         asked(model, **options)
 
 

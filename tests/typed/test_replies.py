@@ -102,7 +102,7 @@ def test_a_message_in_parts_is_their_text() -> None:
 )
 def test_the_next_attempt_and_the_error_say_what_was_wrong(reply: str, told: str) -> None:
     outcome, bodies = person_from(reply, attempts=2)
-    with pytest.raises(sg.GenerationError, match=told):
+    with pytest.raises(sg.errors.GenerationError, match=told):
         outcome.value  # noqa: B018
     assert "This answer was refused: " in bodies[1]["messages"][-1]["content"]
 
@@ -168,7 +168,10 @@ def test_an_empty_text_is_a_document_in_its_object() -> None:
 
 
 def test_a_list_in_a_sentence_is_refused_as_such() -> None:
-    with serving("See [5].") as server, pytest.raises(sg.GenerationError, match="inside of a sentence"):
+    with (
+        serving("See [5].") as server,
+        pytest.raises(sg.errors.GenerationError, match="inside of a sentence"),
+    ):
         sg.run(server.model, "Which?", list[int], attempts=1)
 
 
@@ -227,7 +230,7 @@ def test_a_stream_that_began_with_another_object_is_an_error(reply: str) -> None
             """Who?"""
             return sg.filled()
 
-        with pytest.raises(sg.GenerationError, match=r"different documents|began with another object"):
+        with pytest.raises(sg.errors.GenerationError, match=r"different documents|began with another object"):
             list(person.stream())
 
 

@@ -116,9 +116,9 @@ def test_keywords_beside_a_key_of_a_wrapper_make_a_schema() -> None:
     "target", ["abc def", "list[int]", b"x", 3, [SCHEMA], (int,), re.compile("a"), Path("a")]
 )
 def test_a_value_that_is_neither_type_nor_grammar_is_refused(target: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"does not say what is wanted.*Pass a type"):
+    with pytest.raises(sg.errors.OptionError, match=r"does not say what is wanted.*Pass a type"):
         form_of(target)
-    with pytest.raises(sg.UnsupportedError, match="is no type"):
+    with pytest.raises(sg.errors.UnsupportedError, match="is no type"):
         form_of_type(target)
 
 
@@ -128,5 +128,5 @@ def test_an_annotation_that_is_no_type_is_refused_where_it_is_decorated(annotati
         """Answer {text}"""
 
     answer.__annotations__["return"] = annotation
-    with pytest.raises(sg.UnsupportedError, match=r"is no (type|expression)"):
+    with pytest.raises(sg.errors.UnsupportedError, match=r"is no (type|expression)"):
         sg.generate(model="structgen/extract")(answer)

@@ -161,7 +161,7 @@ def test_a_shape_that_is_not_known_is_refused(target: Any, error: str) -> None:
 
 def test_policies_are_for_schemas() -> None:
     for target in ({"regex": "a"}, {"type": "text"}, {"choice": ["a"]}):
-        with pytest.raises(sg.OptionError, match="no schema to be written under them"):
+        with pytest.raises(sg.errors.OptionError, match="no schema to be written under them"):
             sg.run(told("a")[0], "Who?", target, policies={"whitespace": "compact"})
     tag = {"type": "structural_tag", "format": {"type": "json_schema", "json_schema": SCHEMA}}
     compact = ADA.replace(" ", "")
@@ -171,13 +171,13 @@ def test_policies_are_for_schemas() -> None:
 
 
 def test_a_grammar_keeps_its_policies() -> None:
-    with pytest.raises(sg.OptionError, match="policies"):
+    with pytest.raises(sg.errors.OptionError, match="policies"):
         sg.run(told(ADA)[0], "Who?", sg.json_schema(SCHEMA), policies={"whitespace": "compact"})
 
 
 @pytest.mark.parametrize("prompt", [3, [], [{"text": "x"}]])
 def test_a_prompt_that_is_none_is_refused(prompt: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"^prompt: .*(not a prompt|is empty|Message 0 has no)"):
+    with pytest.raises(sg.errors.OptionError, match=r"^prompt: .*(not a prompt|is empty|Message 0 has no)"):
         sg.run(told(ADA)[0], prompt, Person)
 
 

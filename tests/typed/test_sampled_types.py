@@ -33,9 +33,9 @@ from typing_extensions import TypedDict  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.python_types.type_hints import read_type  # noqa: E402
 from structgen.python_types.type_places import PlaceValidators, refuses  # noqa: E402
-from structgen.sampling.rows import FunctionRows  # noqa: E402
-from structgen.sampling.target import Target  # noqa: E402
-from structgen.sampling.types import TypedGrammar, understood  # noqa: E402
+from structgen.samplers.rows import FunctionRows  # noqa: E402
+from structgen.samplers.target import Target  # noqa: E402
+from structgen.samplers.types import TypedGrammar, understood  # noqa: E402
 
 END = 256
 TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=END)
@@ -355,7 +355,7 @@ def test_a_validator_that_hangs_is_ended():
         return value
 
     grammar = understood(list[Literal[2, 3]])[0]
-    checker = sg.InProcess(sg.TypeChecker(list[Annotated[int, AfterValidator(hangs)]]), 0.2)
+    checker = sg.samplers.InProcess(sg.samplers.TypeChecker(list[Annotated[int, AfterValidator(hangs)]]), 0.2)
     with pytest.raises(sg.StructgenError, match=r"TypeChecker did not answer closed within 0\.2 seconds"):
         sg.sample(flat, [], grammar, 50, tokenizer=TOKENIZER, name="flat", checkers=[checker], max_tokens=5)
 
@@ -374,7 +374,7 @@ def test_a_checker_of_a_type_serves_a_schema(given):
     reader = read_type(Pair)
     grammar = sg.json_schema(reader.schema, **reader.policies)
     options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 40}
-    found = sg.sample(flat, [], grammar, 1000, checkers=[sg.TypeChecker(given)], **options)
+    found = sg.sample(flat, [], grammar, 1000, checkers=[sg.samplers.TypeChecker(given)], **options)
     typed = sg.sample(flat, [], Pair, 1000, **options)
     assert sorted(found.texts) == sorted(typed.texts)
     assert all(isinstance(value, dict) for value in found.values)
@@ -388,19 +388,19 @@ def test_a_tree_serves_runs_of_one_type_alone():
 
     digit = Literal[0, 1, 2, 3]
     options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 9}
-    tree = sg.PrefixTree()
+    tree = sg.samplers.PrefixTree()
     for _ in range(2):
         sg.sample(flat, [], list[Annotated[digit, AfterValidator(even)]], 3, tree=tree, **options)
-    with pytest.raises(sg.OptionError, match="another model, prompt"):
+    with pytest.raises(sg.errors.OptionError, match="another model, prompt"):
         sg.sample(flat, [], list[Annotated[digit, AfterValidator(odd)]], 3, tree=tree, **options)
 
 
 @pytest.mark.parametrize("given", [{"type": "integer"}, "[0-9]+", None, True, [int], lambda: 1])
 def test_a_value_that_is_neither_a_grammar_nor_a_type_is_refused(given):
-    with pytest.raises(sg.OptionError, match=r"grammar: A \w+ is neither.*sg\.json_schema"):
+    with pytest.raises(sg.errors.OptionError, match=r"grammar: A \w+ is neither.*sg\.json_schema"):
         sg.sample(flat, [], given, 3, tokenizer=TOKENIZER, name="flat")
 
 
 def test_a_type_without_a_schema_is_refused():
-    with pytest.raises(sg.UnsupportedError, match="has no JSON Schema"):
+    with pytest.raises(sg.errors.UnsupportedError, match="has no JSON Schema"):
         sg.sample(flat, [], object(), 3, tokenizer=TOKENIZER, name="flat")

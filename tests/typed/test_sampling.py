@@ -117,8 +117,8 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     def sample(model: Any, prompt: Any, grammar: Any, n: int, **options: Any) -> Any:
         seen.update(options, n=n)
 
-    monkeypatch.setattr("structgen.sampling.sample.sample", sample)
-    checker, tree = object(), sg.PrefixTree()
+    monkeypatch.setattr("structgen.samplers.sample.sample", sample)
+    checker, tree = object(), sg.samplers.PrefixTree()
     options = {
         "method": "smc",
         "budget": 5,
@@ -135,7 +135,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_tree_keeps_what_was_learnt() -> None:
-    tree = sg.PrefixTree()
+    tree = sg.samplers.PrefixTree()
     first = verdict.sample(4, method="cars", tree=tree).statistics.model_rows
     assert verdict.sample(4, method="cars", tree=tree).statistics.model_rows < first
 
@@ -178,9 +178,9 @@ def test_what_has_no_such_law_is_refused(function: Any, options: Any, said: str)
 
 
 def test_options_that_mean_nothing_are_refused() -> None:
-    with pytest.raises(sg.OptionError, match="temperature"):
+    with pytest.raises(sg.errors.OptionError, match="temperature"):
         verdict.sample(3, temperature=0)
-    with pytest.raises(sg.OptionError, match=r"sample has no option 'metod'\. Write method=\."):
+    with pytest.raises(sg.errors.OptionError, match=r"sample has no option 'metod'\. Write method=\."):
         lamps.sample(3, metod="cars")  # type: ignore[call-arg]
 
 

@@ -191,7 +191,7 @@ REFUSED = {
 def test_a_reply_that_breaks_the_tools_is_asked_for_again(
     wrong: Any, options: dict[str, Any], said: str
 ) -> None:
-    with pytest.raises(sg.GenerationError, match=said):
+    with pytest.raises(sg.errors.GenerationError, match=said):
         ask(wrong, attempts=1, **options)
     good = "Sunny." if options.get("tool_choice") == "none" else answer(sent())
     if options.get("tool_choice") == "set_alarm":
@@ -233,7 +233,7 @@ def test_a_call_that_comes_as_text_is_read(text: str, format: Any) -> None:
 
 
 def test_text_that_looks_like_a_call_of_another_is_told_and_not_dropped() -> None:
-    with pytest.raises(sg.GenerationError, match="'format_disk', which is none of the tools"):
+    with pytest.raises(sg.errors.GenerationError, match="'format_disk', which is none of the tools"):
         ask(HERMES.replace("get_weather", "format_disk"), attempts=1)
     found, _ = ask("A <tool_call> begins a call.")
     assert found.text == "A <tool_call> begins a call." and not found.calls
@@ -258,7 +258,7 @@ def test_arguments_that_the_tools_types_refuse_are_asked_for_again() -> None:
 
 
 def test_thoughts_cannot_be_asked_for() -> None:
-    with pytest.raises(sg.OptionError, match=r"thinking: .*reply\.thinking"):
+    with pytest.raises(sg.errors.OptionError, match=r"thinking: .*reply\.thinking"):
         ask("x", thinking=True)
 
 
@@ -326,7 +326,7 @@ def test_a_stream_of_text_and_one_that_breaks_the_tools() -> None:
     assert partials[-1].result.text == "Sunny." and partials[0].value.text == "Sun"
     with (
         serving(answer(sent("format_disk"))) as server,
-        pytest.raises(sg.GenerationError, match="format_disk"),
+        pytest.raises(sg.errors.GenerationError, match="format_disk"),
     ):
         streamed(server.model)
 

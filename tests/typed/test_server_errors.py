@@ -69,7 +69,7 @@ def replying(
 def test_the_cure_is_that_of_the_status(status: int, cure: str) -> None:
     with (
         replying(status, b'{"error": {"message": "no"}}') as model,
-        pytest.raises(sg.GenerationError) as caught,
+        pytest.raises(sg.errors.GenerationError) as caught,
     ):
         sg.run(model, "Ada is 36.", Person)
     assert cure in caught.value.cure and str(caught.value).endswith(caught.value.cure)
@@ -78,7 +78,7 @@ def test_the_cure_is_that_of_the_status(status: int, cure: str) -> None:
 def test_a_server_that_is_not_there_is_told_as_such() -> None:
     with replying(200, b"{}") as model:
         pass
-    with pytest.raises(sg.GenerationError) as caught:
+    with pytest.raises(sg.errors.GenerationError) as caught:
         sg.run(model, "Ada is 36.", Person)
     assert "Check that the server runs" in caught.value.cure
 
@@ -88,7 +88,7 @@ def test_a_server_that_says_nothing_in_time() -> None:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         model = f"openai:http://127.0.0.1:{listening.getsockname()[1]}/v1#small"
-        with pytest.raises(sg.GenerationError) as caught:
+        with pytest.raises(sg.errors.GenerationError) as caught:
             sg.run(model, "Ada is 36.", Person, timeout=0.05, attempts=1)
     assert "timed out" in caught.value.what
     assert caught.value.cure.startswith("Raise timeout=")
@@ -105,7 +105,7 @@ def test_a_server_that_says_nothing_in_time() -> None:
 )
 def test_a_reply_that_misses_a_key_is_told_with_its_name(reply: Any, kind: str, missing: str) -> None:
     body = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
-    with replying(200, body, kind) as model, pytest.raises(sg.GenerationError, match=missing):
+    with replying(200, body, kind) as model, pytest.raises(sg.errors.GenerationError, match=missing):
         sg.run(model, "Ada is 36.", Person)
 
 
@@ -118,7 +118,7 @@ def test_a_reply_that_misses_a_key_is_told_with_its_name(reply: Any, kind: str, 
     ],
 )
 def test_a_stream_that_is_none_is_told(reply: bytes, kind: str, what: str) -> None:
-    with replying(200, reply, kind) as model, pytest.raises(sg.GenerationError, match=what) as caught:
+    with replying(200, reply, kind) as model, pytest.raises(sg.errors.GenerationError, match=what) as caught:
 
         @sg.generate(model=model)
         def person(text: str) -> Person:
@@ -136,7 +136,9 @@ def test_one_object_in_place_of_a_stream_is_told() -> None:
         def person(text: str) -> Person:
             return sg.filled(text)
 
-        with pytest.raises(sg.GenerationError, match="did not stream: it answered with one object") as caught:
+        with pytest.raises(
+            sg.errors.GenerationError, match="did not stream: it answered with one object"
+        ) as caught:
             list(person.stream("Ada is 36."))
     assert caught.value.cure.startswith("Call the function itself")
 
@@ -148,7 +150,7 @@ def test_a_stream_that_breaks_off_is_an_error_with_its_cause() -> None:
         def person(text: str) -> Person:
             return sg.filled(text)
 
-        with pytest.raises(sg.GenerationError, match="The server failed: "):
+        with pytest.raises(sg.errors.GenerationError, match="The server failed: "):
             list(person.stream("Ada is 36."))
 
 
@@ -160,6 +162,6 @@ def test_a_stream_that_breaks_off_is_an_error_with_its_cause() -> None:
     ],
 )
 def test_a_document_that_misses_a_key_is_told_with_its_name(document: str, told: str) -> None:
-    with serving(document) as server, pytest.raises(sg.GenerationError) as caught:
+    with serving(document) as server, pytest.raises(sg.errors.GenerationError) as caught:
         sg.run(server.model, "Ada is 36.", Person, attempts=1)
     assert told in str(caught.value)

@@ -110,7 +110,7 @@ def test_a_status_422_is_read_as_well() -> None:
 )
 def test_a_refusal_that_names_no_field_as_unknown_is_an_error_at_once(message: str | None) -> None:
     with serving({"status": 400, "error": {"message": message}}) as server:
-        with pytest.raises(sg.GenerationError, match="its message says which part"):
+        with pytest.raises(sg.errors.GenerationError, match="its message says which part"):
             ask(server)
         assert len(server.bodies) == 1
 
@@ -118,7 +118,7 @@ def test_a_refusal_that_names_no_field_as_unknown_is_an_error_at_once(message: s
 def test_a_model_whose_name_is_that_of_a_field_is_not_mistaken_for_it() -> None:
     with serving({"status": 400, "error": {"message": "Unknown model 'seed'."}}) as server:
         model = sg.Server(server.model[len("openai:") :].partition("#")[0], "seed")
-        with pytest.raises(sg.GenerationError):
+        with pytest.raises(sg.errors.GenerationError):
             sg.run(model, "Who?", Person)
         assert len(server.bodies) == 1
 
@@ -271,7 +271,7 @@ def test_a_server_that_takes_only_the_older_name_gets_it() -> None:
     ],
 )
 def test_a_wrong_option_of_a_server_is_told_by_name(make: Callable[[], Any], told: str) -> None:
-    with pytest.raises(sg.OptionError, match=told):
+    with pytest.raises(sg.errors.OptionError, match=told):
         make()
 
 
@@ -286,5 +286,5 @@ def test_a_wrong_option_of_a_server_is_told_by_name(make: Callable[[], Any], tol
 def test_what_is_asked_for_and_left_out_is_a_contradiction(
     server: dict[str, Any], options: dict[str, Any], told: str
 ) -> None:
-    with pytest.raises(sg.OptionError, match=told):
+    with pytest.raises(sg.errors.OptionError, match=told):
         sg.run(sg.Server("http://h/v1", "m", **server), "Who?", Person, **options)

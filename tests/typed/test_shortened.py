@@ -35,7 +35,7 @@ def warned(call: Any) -> list[str]:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         call()
-    assert all(one.category is sg.ShortenedWarning and one.filename == __file__ for one in seen)
+    assert all(one.category is sg.errors.ShortenedWarning and one.filename == __file__ for one in seen)
     return [str(one.message) for one in seen]
 
 

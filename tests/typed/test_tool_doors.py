@@ -151,7 +151,7 @@ def test_arguments_that_the_types_refuse_are_asked_for_again() -> None:
     outcome = sg.run(engine, "Which?", tools=[Even], tool_format="hermes", detailed=True)
     assert (outcome.attempts, outcome.value.calls[0].value()) == (2, Even(number=4))
     assert "is odd" in model.prompts[1] and odd in model.prompts[1]
-    with pytest.raises(sg.GenerationError, match=r"Even/number.*is odd"):
+    with pytest.raises(sg.errors.GenerationError, match=r"Even/number.*is odd"):
         sg.run(told(odd)[0], "Which?", tools=[Even], tool_format="hermes", attempts=1)
 
 
@@ -417,7 +417,7 @@ def test_the_budget_closes_a_half_written_call(max_tokens: int) -> None:
 
 
 def test_a_budget_shorter_than_any_call_is_refused_with_the_least() -> None:
-    with pytest.raises(sg.BudgetError) as caught:
+    with pytest.raises(sg.errors.BudgetError) as caught:
         sg.run("structgen/extract", QUESTION, tools=[get_weather], tool_choice="required", max_tokens=3)
     assert caught.value.minimum > 3
 
@@ -434,32 +434,36 @@ def many(*cities: str) -> None:
 
 
 BAD = [
-    ({"tools": [get_weather, get_weather]}, sg.OptionError, "tools/1/name: A second tool is called"),
-    ({"tools": [bare]}, sg.UnsupportedError, "parameter city of bare has no annotation"),
-    ({"tools": [many]}, sg.UnsupportedError, "cities of many has no name"),
+    ({"tools": [get_weather, get_weather]}, sg.errors.OptionError, "tools/1/name: A second tool is called"),
+    ({"tools": [bare]}, sg.errors.UnsupportedError, "parameter city of bare has no annotation"),
+    ({"tools": [many]}, sg.errors.UnsupportedError, "cities of many has no name"),
     (
         {"tools": [sg.Tool("a b", "", {"type": "object"})]},
-        sg.OptionError,
+        sg.errors.OptionError,
         "hermes cannot write the name 'a b'",
     ),
-    ({"tools": [{"name": "f", "parameters": {"type": "string"}}]}, sg.SchemaError, "are an object"),
-    ({"tools": [3]}, sg.OptionError, "tools/0: A int is no tool"),
-    ({"tools": get_weather}, sg.OptionError, "in a list"),
-    ({"tool_choice": "set_clock"}, sg.OptionError, "tool_choice: No tool is called 'set_clock'"),
-    ({"tool_format": "herms"}, sg.OptionError, "Write 'hermes'"),
-    ({"tool_format": None}, sg.OptionError, "tool_format: .*no chat template"),
-    ({"parallel": 0}, sg.OptionError, "parallel is 0"),
-    ({"thinking": True}, sg.OptionError, "hermes has no thoughts"),
-    ({"outline": True}, sg.OptionError, "outline has no meaning beside tools"),
-    ({"stop": "x"}, sg.OptionError, "stop has no meaning beside tools"),
-    ({"wrap": True}, sg.OptionError, "wrap has no meaning beside tools"),
-    ({"target": int}, sg.UnsupportedError, "int says nothing of a reply.*Annotate str | Call"),
-    ({"target": int | sg.Call}, sg.UnsupportedError, "says nothing of a reply"),
-    ({"target": sg.Call, "tool_choice": "auto"}, sg.OptionError, "has no place for one"),
-    ({"target": sg.Call, "parallel": True, "tool_choice": "required"}, sg.OptionError, "takes one"),
-    ({"tools": None}, sg.OptionError, "tool_format is given, and no tools"),
-    ({"tools": None, "tool_format": None, "target": str | sg.Call}, sg.UnsupportedError, "Give tools="),
-    ({"policies": {"colour": 1}}, sg.OptionError, "no option 'colour'"),
+    ({"tools": [{"name": "f", "parameters": {"type": "string"}}]}, sg.errors.SchemaError, "are an object"),
+    ({"tools": [3]}, sg.errors.OptionError, "tools/0: A int is no tool"),
+    ({"tools": get_weather}, sg.errors.OptionError, "in a list"),
+    ({"tool_choice": "set_clock"}, sg.errors.OptionError, "tool_choice: No tool is called 'set_clock'"),
+    ({"tool_format": "herms"}, sg.errors.OptionError, "Write 'hermes'"),
+    ({"tool_format": None}, sg.errors.OptionError, "tool_format: .*no chat template"),
+    ({"parallel": 0}, sg.errors.OptionError, "parallel is 0"),
+    ({"thinking": True}, sg.errors.OptionError, "hermes has no thoughts"),
+    ({"outline": True}, sg.errors.OptionError, "outline has no meaning beside tools"),
+    ({"stop": "x"}, sg.errors.OptionError, "stop has no meaning beside tools"),
+    ({"wrap": True}, sg.errors.OptionError, "wrap has no meaning beside tools"),
+    ({"target": int}, sg.errors.UnsupportedError, "int says nothing of a reply.*Annotate str | Call"),
+    ({"target": int | sg.Call}, sg.errors.UnsupportedError, "says nothing of a reply"),
+    ({"target": sg.Call, "tool_choice": "auto"}, sg.errors.OptionError, "has no place for one"),
+    ({"target": sg.Call, "parallel": True, "tool_choice": "required"}, sg.errors.OptionError, "takes one"),
+    ({"tools": None}, sg.errors.OptionError, "tool_format is given, and no tools"),
+    (
+        {"tools": None, "tool_format": None, "target": str | sg.Call},
+        sg.errors.UnsupportedError,
+        "Give tools=",
+    ),
+    ({"policies": {"colour": 1}}, sg.errors.OptionError, "no option 'colour'"),
 ]
 
 
@@ -473,14 +477,14 @@ def test_bad_input_is_told_with_its_cure(options: dict[str, Any], kind: type[Exc
 
 
 def test_bad_input_is_told_at_decoration() -> None:
-    with pytest.raises(sg.OptionError, match="A second tool"):
+    with pytest.raises(sg.errors.OptionError, match="A second tool"):
 
         @sg.generate(model="structgen/extract", tools=[get_weather, get_weather])
         def twice() -> sg.Call:
             """x"""
             return sg.filled()
 
-    with pytest.raises(sg.UnsupportedError, match="has calls of tools"):
+    with pytest.raises(sg.errors.UnsupportedError, match="has calls of tools"):
 
         @sg.generate(model="structgen/extract")
         def without() -> str | sg.Call:
@@ -490,7 +494,7 @@ def test_bad_input_is_told_at_decoration() -> None:
 
 def test_a_message_whose_call_is_none_is_told() -> None:
     broken = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}
-    with pytest.raises(sg.OptionError, match="A call in message 1"):
+    with pytest.raises(sg.errors.OptionError, match="A call in message 1"):
         sg.run(
             told("x")[0],
             [{"role": "user", "content": "?"}, broken],
@@ -505,7 +509,7 @@ def test_a_closing_tag_inside_a_string_argument_is_data_in_json() -> None:
 
 
 def test_infilling_and_draws_have_no_calls() -> None:
-    with pytest.raises(sg.UnsupportedError, match="writes no calls"):
+    with pytest.raises(sg.errors.UnsupportedError, match="writes no calls"):
         sg.run("structgen/infill", "x", tools=[get_weather])
 
     @sg.generate(model=told("x")[0], tools=[get_weather], tool_format="hermes")
@@ -513,5 +517,5 @@ def test_infilling_and_draws_have_no_calls() -> None:
         """x"""
         return sg.filled()
 
-    with pytest.raises(sg.UnsupportedError, match=re.escape("sg.tools(...)")):
+    with pytest.raises(sg.errors.UnsupportedError, match=re.escape("sg.tools(...)")):
         ask.sample(3)

@@ -67,7 +67,7 @@ def test_a_wrong_value_is_refused_when_it_is_said(wrong: Any) -> None:
         lambda: sg.generate(model="structgen/extract", speculation=wrong),
         lambda: sg.run("structgen/extract", PROMPT, Order, speculation=wrong),
     ):
-        with pytest.raises(sg.OptionError) as caught:
+        with pytest.raises(sg.errors.OptionError) as caught:
             refused()
         assert caught.value.where == "speculation"
 
@@ -75,5 +75,5 @@ def test_a_wrong_value_is_refused_when_it_is_said(wrong: Any) -> None:
 @pytest.mark.parametrize("wanted", ["off", sg.Speculation()], ids=str)
 def test_a_server_is_never_told_of_it_in_silence(wanted: Any) -> None:
     pytest.importorskip("openai")
-    with pytest.raises(sg.OptionError, match=r"^speculation: "):
+    with pytest.raises(sg.errors.OptionError, match=r"^speculation: "):
         sg.generate(model="openai:http://127.0.0.1:9/v1#none", speculation=wanted)

@@ -161,17 +161,17 @@ def test_a_free_text_stays_free() -> None:
 
 @pytest.mark.parametrize("target", [{"type": "integer"}, sg.regex("[0-9]+"), {"choice": ["a"]}, str, None])
 def test_to_wrap_what_is_no_type_is_refused(target: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"nothing to wrap\. Leave wrap out"):
+    with pytest.raises(sg.errors.OptionError, match=r"nothing to wrap\. Leave wrap out"):
         sg.run("structgen/extract", "x", target, wrap=True)
 
 
 def test_a_free_text_is_refused_at_decoration_too() -> None:
-    with pytest.raises(sg.OptionError, match="Free text is no document"):
+    with pytest.raises(sg.errors.OptionError, match="Free text is no document"):
         asked(str, model="structgen/extract", wrap=True)
 
 
 def test_wrap_is_a_truth_value() -> None:
-    with pytest.raises(sg.OptionError, match="wrap"):
+    with pytest.raises(sg.errors.OptionError, match="wrap"):
         asked(int, model="structgen/extract", wrap="yes")
 
 
@@ -276,7 +276,7 @@ def test_thoughts_come_before_the_object() -> None:
 
 def test_the_place_of_a_fault_is_that_of_the_type() -> None:
     engine, model = told('{"value": [2, 4, 5]}')
-    with pytest.raises(sg.GenerationError, match="is odd") as caught:
+    with pytest.raises(sg.errors.GenerationError, match="is odd") as caught:
         asked(list[Even], model=engine, wrap=True, attempts=2)("x")
     assert caught.value.where == "/2"
     assert caught.value.text == '{"value": [2, 4, 5]}'
@@ -297,7 +297,7 @@ def test_a_second_attempt_is_taken() -> None:
 def test_a_stream_ends_at_a_part_that_the_type_refuses() -> None:
     engine, _ = told('{"value": [2, 5, 4]}')
     seen = []
-    with pytest.raises(sg.GenerationError, match="is odd"):
+    with pytest.raises(sg.errors.GenerationError, match="is odd"):
         for item in asked(Iterator[Even], model=engine, wrap=True)("x"):
             seen.append(item)
     assert seen == [2]
@@ -339,12 +339,12 @@ def test_a_draw_is_refused_where_the_bare_one_would_be(
 ) -> None:
     bare = read_type(hint)
     checks = [
-        (sg.TypeChecker(bare), placed(path)),
-        (sg.TypeChecker(WrappedReader(bare)), placed(("value", *path))),
+        (sg.samplers.TypeChecker(bare), placed(path)),
+        (sg.samplers.TypeChecker(WrappedReader(bare)), placed(("value", *path))),
     ]
     for wrong in (True, False):
         text = document if wrong else document.replace("5", "4").replace("3", "4")
-        found = [check.closed(sg.Closed(at, text.encode())) for check, at in checks]
+        found = [check.closed(sg.samplers.ClosedValue(at, text.encode())) for check, at in checks]
         assert found == [not wrong] * 2
 
 

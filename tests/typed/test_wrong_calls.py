@@ -15,7 +15,7 @@ import structgen as sg
 
 def test_the_decorator_without_parentheses_says_how_to_write_it() -> None:
     wrong: Any = sg.generate
-    with pytest.raises(sg.OptionError, match=r'Write @sg\.generate\(model="structgen/extract"\)'):
+    with pytest.raises(sg.errors.OptionError, match=r'Write @sg\.generate\(model="structgen/extract"\)'):
 
         @wrong
         def age(text: str) -> int:
@@ -24,7 +24,7 @@ def test_the_decorator_without_parentheses_says_how_to_write_it() -> None:
 
 def test_the_decorator_without_a_model_says_that_one_is_missing() -> None:
     wrong: Any = sg.generate
-    with pytest.raises(sg.OptionError, match="'model'"):
+    with pytest.raises(sg.errors.OptionError, match="'model'"):
         wrong()
 
 
@@ -33,10 +33,10 @@ def test_the_decorator_without_a_model_says_that_one_is_missing() -> None:
 )
 def test_an_option_that_is_not_there_names_the_one_that_was_meant(name: str, cure: str) -> None:
     wrong: Any = sg.generate
-    with pytest.raises(sg.OptionError, match=f"sg.generate has no option '{name}'. {cure}"):
+    with pytest.raises(sg.errors.OptionError, match=f"sg.generate has no option '{name}'. {cure}"):
         wrong(model="structgen/extract", **{name: None})
     wrong = sg.run
-    with pytest.raises(sg.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
+    with pytest.raises(sg.errors.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
         wrong("structgen/extract", "x", bool, **{name: None})
 
 
@@ -54,13 +54,13 @@ def test_an_option_that_is_not_there_names_the_one_that_was_meant(name: str, cur
 )
 def test_an_option_of_another_name_is_not_taken_for_the_nearest_word(name: str, cure: str) -> None:
     wrong: Any = sg.run
-    with pytest.raises(sg.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
+    with pytest.raises(sg.errors.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
         wrong("structgen/extract", "x", bool, **{name: None})
 
 
 def test_a_schema_of_the_decorator_is_the_return_type() -> None:
     wrong: Any = sg.generate
-    with pytest.raises(sg.OptionError, match="Annotate the return type"):
+    with pytest.raises(sg.errors.OptionError, match="Annotate the return type"):
         wrong(model="structgen/extract", schema={})
 
 
@@ -76,9 +76,9 @@ def test_a_batch_refuses_one_call_in_place_of_a_list(calls: Any) -> None:
         """The age in: {text}"""
         return sg.filled()
 
-    with pytest.raises(sg.OptionError, match=r"Write batch\(\[call\]\)"):
+    with pytest.raises(sg.errors.OptionError, match=r"Write batch\(\[call\]\)"):
         age.batch(calls)
-    with pytest.raises(sg.OptionError, match=r"Write batch\(\[call\]\)"):
+    with pytest.raises(sg.errors.OptionError, match=r"Write batch\(\[call\]\)"):
         asyncio.run(later.batch(calls))
 
 
@@ -131,7 +131,7 @@ def test_what_is_no_model_here_says_how_to_name_one(model: Any, cure: str) -> No
 def test_a_wrong_option_of_a_class_or_a_policy_names_the_right_one(
     call: Callable[[], Any], said: str
 ) -> None:
-    with pytest.raises(sg.OptionError, match=said):
+    with pytest.raises(sg.errors.OptionError, match=said):
         call()
 
 
@@ -141,7 +141,7 @@ def test_a_return_type_that_is_never_defined() -> None:
         """The quest in: {text}"""
         return sg.filled()
 
-    with pytest.raises(sg.UnsupportedError, match=r"'Quest' is not defined\. Define it"):
+    with pytest.raises(sg.errors.UnsupportedError, match=r"'Quest' is not defined\. Define it"):
         quest("x")
 
 
@@ -159,20 +159,21 @@ def test_a_return_type_that_is_never_defined() -> None:
     ],
 )
 def test_what_is_no_prompt_is_told_with_its_fault(prompt: Any, said: str) -> None:
-    with pytest.raises(sg.OptionError, match=said):
+    with pytest.raises(sg.errors.OptionError, match=said):
         sg.run("structgen/extract", prompt, bool)
 
 
 def test_a_type_in_place_of_a_response_format() -> None:
     with pytest.raises(
-        sg.OptionError, match=r"holds the type bool, not a dict\. Pass the type itself as the target: bool"
+        sg.errors.OptionError,
+        match=r"holds the type bool, not a dict\. Pass the type itself as the target: bool",
     ):
         sg.run("structgen/extract", "x", {"response_format": bool})
 
 
 def test_thinking_is_no_flag() -> None:
     wrong: Any = sg.generate
-    with pytest.raises(sg.OptionError, match=r"Pass sg\.Thinking\(until=\.\.\., max_tokens=\.\.\.\)"):
+    with pytest.raises(sg.errors.OptionError, match=r"Pass sg\.Thinking\(until=\.\.\., max_tokens=\.\.\.\)"):
         wrong(model="structgen/extract", thinking=True)
 
 
@@ -190,7 +191,7 @@ def test_a_function_in_place_of_a_type_is_refused_before_a_model_is_asked() -> N
 
     engine, model = told('{"name": "Ada"}')
     for target in (delete_account, list[delete_account]):  # type: ignore[valid-type]
-        with pytest.raises(sg.UnsupportedError, match="delete_account is a function, not a type"):
+        with pytest.raises(sg.errors.UnsupportedError, match="delete_account is a function, not a type"):
             sg.run(engine, "Who?", target)
 
         def answer(text: str) -> Any:
@@ -198,6 +199,6 @@ def test_a_function_in_place_of_a_type_is_refused_before_a_model_is_asked() -> N
             return sg.filled()
 
         answer.__annotations__["return"] = target
-        with pytest.raises(sg.UnsupportedError, match="delete_account is a function, not a type"):
+        with pytest.raises(sg.errors.UnsupportedError, match="delete_account is a function, not a type"):
             sg.generate(model=engine)(answer)
     assert model.prompts == []

@@ -167,7 +167,7 @@ def _parts(
                 "sampling": _told(request.chosen_by),
                 "options": (
                     request.most_tokens,
-                    request.steer_early,
+                    request.end_margin,
                     request.stops,
                     None if thinking is None else astuple(thinking),
                     request.outline,

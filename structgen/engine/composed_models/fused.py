@@ -1,5 +1,6 @@
-"""`Fused`: two models with different tokenizers write one text, joined on bytes (GFD: Hsu et al., "Let's Fuse
-Step by Step: A Generative Fusion Decoding Algorithm with LLMs for Multi-modal Text Recognition", 2024).
+"""`FusedModels`: two models with different tokenizers write one text, joined on bytes (GFD: Hsu et al.,
+"Let's Fuse Step by Step: A Generative Fusion Decoding Algorithm with LLMs for Multi-modal Text Recognition",
+2024).
 
 Behind bytes s the law of the next token t of the first model A is proportional to
 P_A(t)^(1 - r) (P_B(s + t) / P_B(s))^r, where P_B(s) is the probability that B's text begins with s
@@ -7,8 +8,8 @@ P_A(t)^(1 - r) (P_B(s + t) / P_B(s))^r, where P_B(s) is the probability that B's
 other tokens without bytes have A's law alone.
 
 P_B(s + t) is needed for each token t. B reads ahead where the most probability lies, until the share that is
-left unread is at most `unread`, or `most_rows` are read. What is left below some bytes is divided among the
-tokens there as A divides its own.
+left unread is at most `unread_share`, or `most_rows` are read. What is left below some bytes is divided
+among the tokens there as A divides its own.
 
 `approximate=True` is the rule of the paper's code: B's own tokenisation of s alone, and all tokens that may
 stick out of it; B reads nothing ahead.
@@ -43,29 +44,29 @@ _MOST_WALKS = 1024
 """The most walks that are kept: nearly all are of a few tokens."""
 
 
-class Fused:
-    """A model that writes the first model's tokens: `sg.Engine(sg.Fused(first, second))`."""
+class FusedModels:
+    """A model that writes the first model's tokens: `sg.Engine(sg.strategies.FusedModels(first, second))`."""
 
-    @options_named('sg.Fused("structgen/extract", other)', name="sg.Fused")
+    @options_named('sg.strategies.FusedModels("structgen/extract", other)', name="sg.strategies.FusedModels")
     def __init__(
         self,
         first: GivenPart,
         second: GivenPart,
         *,
         r: float = 0.2,
-        unread: float = 0.02,
+        unread_share: float = 0.02,
         most_rows: int = 64,
         prune: float = 1e-4,
         approximate: bool = False,
     ) -> None:
-        """`r`: the weight of the second model, 0 to 1. `unread`: the share of its probability that may stay
-        unread in a step; 0 reads all. `most_rows`: the most rows that it reads ahead for a step. `prune`:
-        coverings of less than this share of P_B(s) are dropped; 0 keeps all.
+        """`r`: the weight of the second model, 0 to 1. `unread_share`: the share of its probability that may
+        stay unread in a step; 0 reads all. `most_rows`: the most rows that it reads ahead for a step.
+        `prune`: coverings of less than this share of P_B(s) are dropped; 0 keeps all.
 
         Raises OptionError for what is no model, and options out of range.
         """
         self.r = checks.number("r", r, 0.0, 1.0, "a number from 0 to 1")
-        self.unread = checks.number("unread", unread, 0.0, 1.0, "a number from 0 to 1")
+        self.unread_share = checks.number("unread_share", unread_share, 0.0, 1.0, "a number from 0 to 1")
         self.most_rows = checks.whole("most_rows", most_rows, 0)
         self.prune = checks.number("prune", prune, 0.0, 0.5, "a number from 0 to 0.5")
         self.approximate = bool(checks.flag("approximate", approximate))
@@ -139,7 +140,7 @@ class Fused:
         if not np.isfinite(whole):
             return logits  # the second model cannot write this text, and has no say
         ahead = _Ahead(cache.frontier, self._walks, own)
-        cache.unread = ahead.read(0 if self.approximate else self.most_rows, whole, self.unread)
+        cache.unread_share = ahead.read(0 if self.approximate else self.most_rows, whole, self.unread_share)
         other = ahead.logprobs() - whole
         other[self._ends] = cache.frontier.end_logprob() - whole
         self.rows += rows.count + rows.reread - before[0]
@@ -155,7 +156,7 @@ class FusedCache:
 
     def __init__(self, part: Any, frontier: ByteFrontier | None) -> None:
         self.part, self.frontier = part, frontier
-        self.unread = 0.0
+        self.unread_share = 0.0
         """The share of the second model's probability that was not read ahead in the last step."""
 
     @property
@@ -166,7 +167,7 @@ class FusedCache:
     def copy(self) -> FusedCache:
         """Return an independent copy; both share what the second model read, which does not change."""
         twin = FusedCache(self.part.copy(), self.frontier)
-        twin.unread = self.unread
+        twin.unread_share = self.unread_share
         return twin
 
     def release(self) -> None:

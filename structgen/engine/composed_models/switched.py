@@ -1,8 +1,8 @@
-"""`Switched`: a small model writes, and a large one where the small one is unsure (EAD: Simonds, "Entropy
-Adaptive Decoding: Dynamic Model Switching for Efficient Inference", 2025).
+"""`SwitchedModels`: a small model writes, and a large one where the small one is unsure (EAD: Simonds,
+"Entropy Adaptive Decoding: Dynamic Model Switching for Efficient Inference", 2025).
 
-The model in charge gives the law of the next token. After at least `least` tokens with one model, the mean
-entropy H = -sum p log2 p of its laws, over the last `window` tokens, decides: above `tau` bits the large
+The model in charge gives the law of the next token. After at least `least_tokens` tokens with one model, the
+mean entropy H = -sum p log2 p of its laws, over the last `window` tokens, decides: above `tau` bits the large
 model is in charge, else the small one. A model that comes back reads the tokens that it missed in one pass.
 
 Under a grammar the entropy is that of the law among the allowed tokens, and a token without an alternative
@@ -33,10 +33,13 @@ _FROM_LAW = -1.0
 """For a token of which nobody told an entropy: that of the whole law counts."""
 
 
-class Switched:
-    """A model of two models with one tokenizer: `sg.Engine(sg.Switched(small, large))`."""
+class SwitchedModels:
+    """A model of two models with one tokenizer: `sg.Engine(sg.strategies.SwitchedModels(small, large))`."""
 
-    @options_named('sg.Switched("structgen/extract-draft", "structgen/extract")', name="sg.Switched")
+    @options_named(
+        'sg.strategies.SwitchedModels("structgen/extract-draft", "structgen/extract")',
+        name="sg.strategies.SwitchedModels",
+    )
     def __init__(
         self,
         small: GivenPart,
@@ -44,7 +47,7 @@ class Switched:
         *,
         tau: float = 1.0,
         window: int = 5,
-        least: int = 3,
+        least_tokens: int = 3,
     ) -> None:
         """`tau`: bits; infinity is the small model, a number below 0 the large one. The defaults are ours.
 
@@ -52,14 +55,15 @@ class Switched:
         """
         self.tau = checks.number("tau", tau, -1e9, 1e9, "bits, or infinity", math.inf)
         self.window = checks.whole("window", window, 1, 100_000)
-        self.least = checks.whole("least", least, 0)
+        self.least_tokens = checks.whole("least_tokens", least_tokens, 0)
         self._small, self.tokenizer, _ = part_of("small", small)
         self._large, others, self.asked_as = part_of("large", large)
         if self.tokenizer != others:
             raise OptionError(
                 f"They have different tokenizers: {self.tokenizer!r} and {others!r}.",
                 where="large",
-                cure="Give models that were trained with one tokenizer; sg.Fused joins others.",
+                cure="Give models that were trained with one tokenizer; sg.strategies.FusedModels joins "
+                "others.",
             )
         self.counts = [0, 0]
         """How many rows the small and the large model gave."""
@@ -80,14 +84,14 @@ class Switched:
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, SwitchedCache]:
         """Return the logits [V] after a prompt, and its cache. The small model is in charge, unless `tau` is
         below 0."""
-        cache = SwitchedCache(list(tokens), self.tau < 0, self.window, self.least)
+        cache = SwitchedCache(list(tokens), self.tau < 0, self.window, self.least_tokens)
         return self._row(cache), cache
 
     def decode(self, tokens: Sequence[int], caches: Sequence[SwitchedCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text, each of the model in charge. The
         rows of a model that have read all but this token share a pass."""
         for token, cache in zip(tokens, caches, strict=True):
-            cache.take(token, self.tau, self.least)
+            cache.take(token, self.tau, self.least_tokens)
         rows: list[Tensor | None] = [None] * len(caches)
         for which, model in enumerate((self._small, self._large)):
             ready = [at for at, one in enumerate(caches) if one.in_charge == which and one.lag(which) == 1]
@@ -141,7 +145,7 @@ class SwitchedCache:
         self.heard: float | None = _FROM_LAW
         """The entropy of the law from which the next token comes."""
 
-    def take(self, token: int, tau: float, least: int) -> None:
+    def take(self, token: int, tau: float, least_tokens: int) -> None:
         """Take a token, and decide which model is in charge of the next one."""
         bits = self.heard
         if bits == _FROM_LAW:
@@ -151,7 +155,7 @@ class SwitchedCache:
         self.tokens.append(token)
         self.since += 1
         wants_large = (sum(self.window) / len(self.window) if self.window else 0.0) > tau
-        if wants_large != self.in_charge and self.since >= least:
+        if wants_large != self.in_charge and self.since >= least_tokens:
             self.in_charge, self.since = wants_large, 0
 
     def lag(self, which: int) -> int:

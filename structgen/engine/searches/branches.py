@@ -107,7 +107,7 @@ class Branch(Cursor):
         if compiled is None:
             allow_all(mask, 0)
         else:
-            budget, early = self.left, self.place.request.steer_early
+            budget, early = self.left, self.place.request.end_margin
             if early:
                 least = compiled.cost(self.state)
                 budget = budget if budget - least > early else least

@@ -26,7 +26,7 @@ from structgen.language.checks import Number, Whole, check_fields
 _STOPS: Final = tuple(b".,\n?!:;)]}"[at : at + 1] for at in range(10))
 
 
-@fields_named("sg.Cautious(trials=10)")
+@fields_named("sg.strategies.Cautious(trials=10)")
 @dataclass(frozen=True, slots=True)
 class Cautious(SearchStrategy):
     """Draws up to `trials` continuations where the model is unsure, and takes the likeliest."""

@@ -1,7 +1,7 @@
 """The cursor: a prefix of a text, and what may follow it.
 
 Whatever reads a model ahead of its texts stands at cursors: searches (`text_place`), samplers and the
-likeliest texts (`structgen.sampling.target`). What a cursor keeps besides is in its subclasses.
+likeliest texts (`structgen.samplers.target`). What a cursor keeps besides is in its subclasses.
 """
 
 from __future__ import annotations

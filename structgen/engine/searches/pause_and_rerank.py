@@ -31,7 +31,7 @@ _EXTRACT_TAU: Final = 0.053
 """Nats; learnt for `structgen/extract` from 2,000 sentences of its training."""
 
 
-@fields_named("sg.PauseAndRerank(tau=0.5)")
+@fields_named("sg.strategies.PauseAndRerank(tau=0.5)")
 @dataclass(frozen=True, slots=True)
 class PauseAndRerank(SearchStrategy):
     """Greedy, but with a look ahead where the model is unsure."""

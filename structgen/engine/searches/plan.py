@@ -29,9 +29,9 @@ from structgen.language.checks import Whole
 _Reading: TypeAlias = Generator[Sequence[Branch], list[Scores], Branch]
 
 
-@fields_named("sg.Plan(reward=tests_passed)")
+@fields_named("sg.strategies.PlanningSearch(reward=tests_passed)")
 @dataclass(frozen=True, slots=True)
-class Plan(RewardedSearch):
+class PlanningSearch(RewardedSearch):
     """The text with the best reward that a tree search finds."""
 
     name: ClassVar[str] = "plan"
@@ -84,7 +84,7 @@ class _Node:
 class _Tree:
     """The tree of one decision."""
 
-    def __init__(self, how: Plan, place: TextPlace, rewards: Rewards) -> None:
+    def __init__(self, how: PlanningSearch, place: TextPlace, rewards: Rewards) -> None:
         self._how, self._place, self._rewards = how, place, rewards
         self._root = _Node(place.root())
         self.best = self._root.branch

@@ -39,9 +39,9 @@ _Ngrams: TypeAlias = tuple[Counter[Tokens], Counter[Tokens]]
 """How often each n-gram is in some texts, and how often its tokens but the last one go on in them."""
 
 
-@fields_named("sg.Superposed(k=3)")
+@fields_named("sg.strategies.SuperposedDecoding(k=3)")
 @dataclass(frozen=True, slots=True)
-class Superposed(SearchStrategy):
+class SuperposedDecoding(SearchStrategy):
     """The best of `k` drafts that share one row; for models that structgen reads itself."""
 
     name: ClassVar[str] = "superposed"
@@ -67,8 +67,8 @@ class Superposed(SearchStrategy):
             raise OptionError(
                 f"A {type(model).__name__} does not read the mean of some tokens.",
                 where="strategy",
-                cure="Use a Llama of a name such as structgen/extract; for other models sg.Cautious tries "
-                "several texts too.",
+                cure="Use a Llama of a name such as structgen/extract; for other models "
+                "sg.strategies.Cautious tries several texts too.",
             )
         return model, _ngrams(tuple(self.texts), tokenizer)
 

@@ -33,9 +33,9 @@ from structgen.language.checks import Number, Whole
 from structgen.tokens.tokenizer import Tokenizer
 
 
-@fields_named("sg.Valued(reward=worth)")
+@fields_named("sg.strategies.ValueGuided(reward=worth)")
 @dataclass(frozen=True, slots=True)
-class Valued(RewardedSearch):
+class ValueGuided(RewardedSearch):
     """Tokens by their probability and by the reward of the texts behind them."""
 
     name: ClassVar[str] = "valued"

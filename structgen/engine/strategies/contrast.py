@@ -1,4 +1,4 @@
-"""Contrast with a lame prompt, where the model is unsure (Wang et al., "USCD: Improving Code Generation of
+"""Contrast with a weak prompt, where the model is unsure (Wang et al., "USCD: Improving Code Generation of
 LLMs by Uncertainty-Aware Selective Contrastive Decoding", 2024).
 
 A second row reads the prompt without its examples. Where the law is uncertain, scores are
@@ -31,13 +31,13 @@ from structgen.errors import OptionError, fields_named
 from structgen.language.checks import Number, check_fields
 
 
-@fields_named('sg.Contrast(lame="the prompt without its examples")')
+@fields_named('sg.strategies.Contrast(weak_prompt="the prompt without its examples")')
 @dataclass(frozen=True, slots=True)
 class Contrast(Mixture):
     """Less of what a prompt without examples would have too, where the model is unsure."""
 
     name: ClassVar[str] = "contrast"
-    lame: Annotated[GivenPrompt, given_prompt] | None = None
+    weak_prompt: Annotated[GivenPrompt, given_prompt] | None = None
     """The prompt without its examples; must be given. It is read as the prompt is."""
     weight: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 0.5
     """How much of the difference is added; 0 changes nothing. Not from the paper."""
@@ -47,18 +47,18 @@ class Contrast(Mixture):
     """The least probability of a token that stays, as a share of the likeliest one's."""
 
     def __post_init__(self) -> None:
-        if self.lame is None:
+        if self.weak_prompt is None:
             raise OptionError(
                 "There is nothing to contrast with.",
-                where="lame",
-                cure='Give lame="the prompt without its examples".',
+                where="weak_prompt",
+                cure='Give weak_prompt="the prompt without its examples".',
             )
         check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:
-        """The row of the lame prompt."""
-        return () if self.weight == 0 or self.gate == 0 else (Second("lame", self.lame),)
+        """The row of the weak prompt."""
+        return () if self.weight == 0 or self.gate == 0 else (Second("weak_prompt", self.weak_prompt),)
 
     def mixed(self, own: Scores, others: Sequence[Scores]) -> Scores | None:
         """Return the contrasted scores; None where the model is sure."""

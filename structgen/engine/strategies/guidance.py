@@ -16,7 +16,7 @@ from structgen.errors import fields_named
 from structgen.language.checks import Number, check_fields
 
 
-@fields_named('sg.Guidance(without="", scale=1.5)')
+@fields_named('sg.strategies.Guidance(without="", scale=1.5)')
 @dataclass(frozen=True, slots=True)
 class Guidance(Mixture):
     """More of what the prompt has and `without` has not."""

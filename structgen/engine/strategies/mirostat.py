@@ -26,7 +26,7 @@ _MOST_MU: Final = 10.0
 """The greatest mu, in tau: a law that is never so surprising would raise it without end."""
 
 
-@fields_named("sg.Mirostat(tau=3.0)")
+@fields_named("sg.strategies.Mirostat(tau=3.0)")
 @dataclass(frozen=True, slots=True)
 class Mirostat(Narrowing):
     """Draws whose surprise is `tau` on average, whatever the temperature: `sg.Sampling(strategy=...)`."""

@@ -24,7 +24,7 @@ from structgen.errors import fields_named
 from structgen.language.checks import Number, check_fields
 
 
-@fields_named('sg.ContrastiveDecoding(small="structgen/extract-draft")')
+@fields_named('sg.strategies.ContrastiveDecoding(small="structgen/extract-draft")')
 @dataclass(frozen=True, slots=True)
 class ContrastiveDecoding(Mixture):
     """Less of what a small model would write too: log p - weight log p_small, for the tokens with at least
@@ -49,7 +49,7 @@ class ContrastiveDecoding(Mixture):
         return without_unlikely(bounded(own) - self.weight * bounded(others[0]), own, self.floor)
 
 
-@fields_named('sg.ProxyTuning(tuned="tuned", untuned="untuned")')
+@fields_named('sg.strategies.ProxyTuning(tuned="tuned", untuned="untuned")')
 @dataclass(frozen=True, slots=True)
 class ProxyTuning(Mixture):
     """What tuning changed in a small model, added to the law of the model."""

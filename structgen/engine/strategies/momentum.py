@@ -33,7 +33,7 @@ _FREE_SHARE: Final = 0.25
 """The least share of allowed tokens in free text."""
 
 
-@fields_named("sg.Momentum(alpha=0.2)")
+@fields_named("sg.strategies.Momentum(alpha=0.2)")
 @dataclass(frozen=True, slots=True)
 class Momentum(Narrowing):
     """The best token, repetitions in free text held against it; needs temperature 0."""

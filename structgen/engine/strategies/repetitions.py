@@ -76,7 +76,7 @@ _LEAD: Final = re.compile(rb"[^\x80-\xbf]")
 """Where a period is taken to begin, so that no character is cut: else at its first lead byte."""
 
 
-@fields_named("sg.Repetitions(length=256, times=20)")
+@fields_named("sg.strategies.Repetitions(length=256, times=20)")
 @dataclass(frozen=True, slots=True)
 class Repetitions:
     """When a value is closed that repeats itself: `sg.Sampling(repetition=...)`.

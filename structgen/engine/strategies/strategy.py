@@ -152,7 +152,7 @@ def checked_strategies(value: Any) -> tuple[Strategy, ...]:
         raise OptionError(
             f"A {type(value).__name__} is no strategy.",
             where="strategy",
-            cure="Give one, such as sg.Mirostat(), or a tuple of them (docs/strategies.md).",
+            cure="Give one, such as sg.strategies.Mirostat(), or a tuple of them (docs/strategies.md).",
         )
     return tuple(given)
 

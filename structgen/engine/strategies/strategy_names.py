@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from structgen.engine.searches.cautious import Cautious
 from structgen.engine.searches.pause_and_rerank import PauseAndRerank
-from structgen.engine.searches.plan import Plan
-from structgen.engine.searches.superposed import Superposed
-from structgen.engine.searches.valued import Valued
+from structgen.engine.searches.plan import PlanningSearch
+from structgen.engine.searches.superposed import SuperposedDecoding
+from structgen.engine.searches.valued import ValueGuided
 from structgen.engine.strategies.contrast import Contrast
 from structgen.engine.strategies.guidance import Guidance
 from structgen.engine.strategies.mirostat import Mirostat
@@ -25,7 +25,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
     one.name: one
     for one in (
         *(Mirostat, Momentum, Guidance, Contrast, ContrastiveDecoding, ProxyTuning),
-        *(Cautious, PauseAndRerank, Plan, Valued, Superposed),
+        *(Cautious, PauseAndRerank, PlanningSearch, ValueGuided, SuperposedDecoding),
     )
 }
 _NEXT_OPTION: Final = re.compile(r",(?=[a-z_]+=)")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from structgen.errors import LimitError, OptionError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafts.drafter import REFUSED, Facts, View
+from structgen.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 
 _Numbers = npt.NDArray[np.float32]
@@ -92,14 +92,14 @@ class DraftModel:
         """The text itself, and the read nodes of the last draft below it, each the child of the one before:
         the token, the cache and the logits after it."""
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         """Note the prompt. It is read for the first draft."""
         self._vocab_size = min(facts.tokenizer.vocab_size, self._model.vocab_size)
         self._mask = allocate_mask(1, facts.tokenizer.vocab_size)
         self._unread, self._length = list(facts.prompt), len(facts.prompt)
         self._read = []
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         """Return the tree; empty after an end token, or if the small model's context is full."""
         depth = min(self._depth, view.room, self._model.context - self._length)
         is_over = view.matcher is not None and view.matcher.is_finished
@@ -151,7 +151,7 @@ class DraftModel:
             logits = self._model.decode([token], [cache])
         return _numbers(logits[0])
 
-    def _grown(self, view: View, most: int, depth: int) -> Draft:
+    def _grown(self, view: DraftContext, most: int, depth: int) -> Draft:
         tree, node, state, chance = DraftTree(), -1, view.start, 1.0
         for level in range(1, depth + 1):
             _, cache, logits = self._read[-1]
@@ -170,7 +170,7 @@ class DraftModel:
             self._read.append((token, cache, _numbers(self._model.decode([token], [cache])[0])))
         return tree.draft() if len(tree) else NO_DRAFT
 
-    def _likeliest(self, logits: _Numbers, state: int, view: View) -> list[tuple[int, float]]:
+    def _likeliest(self, logits: _Numbers, state: int, view: DraftContext) -> list[tuple[int, float]]:
         """Return the likeliest allowed tokens and their probabilities given the mask; nothing if the logits
         are not numbers, or if the mask would exceed a limit of the grammar."""
         allowed = self._allowed(state, view)
@@ -188,7 +188,7 @@ class DraftModel:
         ordered = sorted(best.tolist(), key=lambda at: (-values[at], at))
         return [(int(allowed[at]), float(weights[at]) / total) for at in ordered if weights[at] > 0.0]
 
-    def _allowed(self, state: int, view: View) -> npt.NDArray[np.int64] | None:
+    def _allowed(self, state: int, view: DraftContext) -> npt.NDArray[np.int64] | None:
         """Return the tokens that the grammar allows in a state, ascending; None if that is unknown."""
         if view.matcher is None:
             return np.arange(self._vocab_size)

@@ -14,7 +14,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError
 from structgen.speculation.drafters.json_layout import START, WHITE, JsonLayout, moved
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafts.drafter import REFUSED, Facts, View
+from structgen.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
 from structgen.speculation.drafts.grammar_memo import GrammarMemo, memo_of
 from structgen.tokens.token_prefixes import tokens_behind
 from structgen.tokens.tokenizer import Tokenizer
@@ -43,12 +43,12 @@ class GrammarTree:
         self._layout, self._read = JsonLayout(), 0
         """The layout of the text, and how many of its tokens were read for it."""
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         """Store the tokenizer."""
         self._tokenizer = facts.tokenizer
         self._layout, self._read = JsonLayout(), 0
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
         met before; else a step of the grammar for each byte, and a call of the tokenizer for each text."""
         matcher, tokenizer = view.matcher, self._tokenizer
@@ -60,7 +60,7 @@ class GrammarTree:
         key = self.name, self._widest, self._work, view.start, None if layout is None else layout.key
         return memo.of(key, lambda: self._grown(view, memo, tokenizer, layout))
 
-    def _laid_out(self, view: View, tokenizer: Tokenizer) -> JsonLayout:
+    def _laid_out(self, view: DraftContext, tokenizer: Tokenizer) -> JsonLayout:
         """Return the layout of the text so far."""
         if self._read > len(view.tokens):
             self._layout, self._read = JsonLayout(), 0
@@ -69,7 +69,9 @@ class GrammarTree:
         self._read = len(view.tokens)
         return self._layout
 
-    def _grown(self, view: View, memo: GrammarMemo, tokenizer: Tokenizer, layout: JsonLayout | None) -> Draft:
+    def _grown(
+        self, view: DraftContext, memo: GrammarMemo, tokenizer: Tokenizer, layout: JsonLayout | None
+    ) -> Draft:
         assert view.matcher is not None
         tree = DraftTree()
         for share, text in self._texts(view.start, memo, view.matcher.compiled, layout):
@@ -133,7 +135,7 @@ class ForcedBytes(GrammarTree):
         super().__init__(widest=1, work=512)
 
 
-def canonical_tokens(view: View, tokenizer: Tokenizer, data: bytes) -> list[int]:
+def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> list[int]:
     """Return the tokens of bytes that must come next, as the tokenizer splits them, or in the tokens in which
     the request has them written (`core.forced_text`).
 

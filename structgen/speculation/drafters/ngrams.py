@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafts.drafter import REFUSED, Facts, View
+from structgen.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
 
 START: Final = -1
 """Stands before a text, so that its first tokens have a context too."""
@@ -73,14 +73,16 @@ class KnownTexts:
 
     first_trust = 0.95
 
-    def __init__(self, name: str = "suffix", known: Callable[[Facts], NGrams | None] | None = None) -> None:
+    def __init__(
+        self, name: str = "suffix", known: Callable[[RequestFacts], NGrams | None] | None = None
+    ) -> None:
         self.name, self._known = name, known
         self._texts: NGrams | None = None
         self._answer: list[int] = []
         self._waiting: list[int] = []
         """Tokens that were not learnt yet: a text without drafts costs nothing."""
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         """Note what is known. Errors of `known` go through."""
         if self._known is None:
             self._texts, self._answer = NGrams(), list(facts.prompt)
@@ -88,7 +90,7 @@ class KnownTexts:
         else:
             self._texts, self._answer = self._known(facts), [START]
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         """Return the likeliest continuations that the grammar allows. Cost: 10 us a node."""
         if self._texts is None:
             return NO_DRAFT
@@ -118,7 +120,7 @@ def callers_text() -> KnownTexts:
     """Return the drafter of the caller's text, which the answer is an edited version of. Of a long text the
     first `MOST_TOKENS` are known."""
 
-    def known(facts: Facts) -> NGrams:
+    def known(facts: RequestFacts) -> NGrams:
         texts = NGrams()
         texts.add([START, *facts.tokenizer.encode(facts.text)[: MOST_TOKENS - 1]])
         return texts
@@ -126,7 +128,7 @@ def callers_text() -> KnownTexts:
     return KnownTexts("text", known)
 
 
-def _grown(texts: NGrams, before: list[int], view: View, most: int) -> Draft:
+def _grown(texts: NGrams, before: list[int], view: DraftContext, most: int) -> Draft:
     """Return the tree of the likeliest `most` continuations, grown best-first; of one node at most four."""
     tree = DraftTree()
     waiting: list[tuple[float, int, int, int, float, int, list[int]]] = []

@@ -17,7 +17,7 @@ _FREE, _ENDED = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RequestFacts:
     """Facts about a request before its first token."""
 
     prompt: Sequence[int]
@@ -31,7 +31,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class DraftContext:
     """The state of a text when a draft is requested. Read-only for drafters."""
 
     tokens: Sequence[int]
@@ -88,10 +88,10 @@ class Drafter(Protocol):
     def name(self) -> str:
         """Its name in usage and traces."""
 
-    def begin(self, facts: Facts) -> None:
+    def begin(self, facts: RequestFacts) -> None:
         """Receive the facts of the request."""
 
-    def propose(self, view: View, most: int) -> Draft:
+    def propose(self, view: DraftContext, most: int) -> Draft:
         """Return a draft; at most the `most` likeliest nodes are of use. A chance is a share of the drafter's
         guess: its acceptance rate is learnt from the model's choices."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from structgen.core.matcher import Matcher
-from structgen.speculation.drafts.drafter import Drafter, Facts, View
+from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.planning.speculator import plan
 
@@ -32,7 +32,7 @@ class Replayed:
 def replay(
     tokens: Sequence[int],
     drafters: Sequence[Drafter],
-    facts: Facts,
+    facts: RequestFacts,
     matcher: Matcher | None,
     most: int,
     row: float = 0.0,
@@ -48,7 +48,7 @@ def replay(
     ends = frozenset(facts.tokenizer.eos_token_ids)
     calls = drafted = at = 0
     while at < len(tokens):
-        view = View(tokens[:at], matcher, room - at, ends)
+        view = DraftContext(tokens[:at], matcher, room - at, ends)
         (draft,) = plan([drafting.candidates(view, most)], 1.0, row)
         accepted = draft.accepted(tokens[at:])
         taken = list(tokens[at : at + accepted + 1])

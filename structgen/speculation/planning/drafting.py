@@ -7,7 +7,7 @@ from typing import Final
 
 from structgen.errors import LimitError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafts.drafter import REFUSED, Drafter, Facts, View
+from structgen.speculation.drafts.drafter import REFUSED, DraftContext, Drafter, RequestFacts
 
 _FIRST: Final = 4.0
 """The weight of the initial acceptance rate, in guesses."""
@@ -46,7 +46,7 @@ class _JointTree(DraftTree):
 
     __slots__ = ("depths", "owners", "states", "view")
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: DraftContext) -> None:
         super().__init__()
         self.view = view
         self.states, self.depths = [view.start], [0]
@@ -100,7 +100,7 @@ class Drafting:
     chosen, `sources` of each token, and `observe`.
     """
 
-    def __init__(self, drafters: Sequence[Drafter], facts: Facts, *, chain: bool = False) -> None:
+    def __init__(self, drafters: Sequence[Drafter], facts: RequestFacts, *, chain: bool = False) -> None:
         """Begin all drafters. A drafter that raises, here or later, is dropped; `dropped` says why. `chain`:
         `candidates` returns drafts in which each node has at most one child."""
         self._chain = chain
@@ -127,7 +127,7 @@ class Drafting:
         """The acceptance rate of each drafter."""
         return {member.drafter.name: member.trust for member in self._members}
 
-    def candidates(self, view: View, most: int) -> Draft:
+    def candidates(self, view: DraftContext, most: int) -> Draft:
         """Return the fused proposals of all drafters, as far as the grammar allows them: the likeliest
         `most` nodes."""
         self._tree, self._reached = None, -1

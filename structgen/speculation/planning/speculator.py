@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
-from structgen.speculation.drafts.drafter import View
+from structgen.speculation.drafts.drafter import DraftContext
 from structgen.speculation.planning.drafting import Drafting, worths
 
 MOST_TEXTS: Final = 512
@@ -62,7 +62,7 @@ class Speculator:
         return goodput.is_drafting
 
     def propose(
-        self, draftings: Sequence[Drafting | None], views: Sequence[View | None], mosts: Sequence[int]
+        self, draftings: Sequence[Drafting | None], views: Sequence[DraftContext | None], mosts: Sequence[int]
     ) -> list[Draft]:
         """Return a draft for each text, of at most `mosts[i]` nodes; none for a text without a `Drafting`."""
         drafts = [NO_DRAFT] * len(draftings)

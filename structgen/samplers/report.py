@@ -1,0 +1,352 @@
+"""Statistics of draws: where the grammar removed mass, how fields are distributed, how masking would differ,
+and the accuracy limit of an imperfect checker.
+
+This file computes the numbers; `report_page` makes an HTML page of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from structgen.errors import OptionError
+from structgen.samplers.estimates import half_width
+from structgen.samplers.marginals import (
+    is_first,
+    listed,
+    paths_of,
+    shares,
+    shown,
+    values_at,
+)
+from structgen.samplers.samples import Samples, between
+from structgen.samplers.target import Floats
+from structgen.system.html_pages import percent
+
+_MOST_VALUES: Final = 8
+_MOST_FIELDS: Final = 40
+_LENGTH: Final = "length of the text"
+_COVERED: Final = 0.8
+"""The share of masking's law that must be known for a comparison."""
+
+
+class Estimate(NamedTuple):
+    """A number with its interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+    def told(self, form: Callable[[float], str] = percent) -> str:
+        """Return the number and its interval in words; `form` writes a number."""
+        return f"{form(self.value)} ({self.interval(form)})"
+
+    def interval(self, form: Callable[[float], str] = percent) -> str:
+        """Return the interval in words."""
+        return f"95 %: {between(form(self.low), form(self.high))}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPosition:
+    """A token position: the mass that the grammar forbids there, on average under the target."""
+
+    position: int
+    removed: Estimate
+    """The share of the model's mass that is forbidden, among texts that reach the position."""
+    reached: float
+    """The share of texts that reach the position."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueShare:
+    """A value of a field, with its share under the target."""
+
+    value: Any
+    share: Estimate
+    masked: Estimate | None
+    """Its share under masking: from draws by masking, with an interval of 95 %; or with proven bounds, if
+    these draws cover enough of masking's law."""
+    draws: int
+    """The number of draws with this value."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldShares:
+    """The distribution of a field under the target."""
+
+    field: str
+    distinct: int
+    """The number of different values among the draws."""
+    mean: Estimate | None
+    """The mean; None for a field that is not numeric."""
+    values: list[ValueShare]
+    """The likeliest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The accuracy limit of an imperfect checker for any number of draws (*Inference Scaling fLaws*, Stroebl,
+    Kapoor, Narayanan 2024): P(right | accepted) = a / (a + (1 - a) f)."""
+
+    false_accepts: float
+    """f: the share of wrong texts that the checker accepts."""
+    right: Estimate | None
+    """a: the share of right texts among the model's own, from the accepted share Z = a + (1 - a) f. This
+    assumes that all right texts are accepted. None if f > Z, which contradicts that."""
+    right_given_accepted: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class DrawsReport:
+    """All numbers of a report."""
+
+    samples: Samples[Any]
+    positions: list[TokenPosition]
+    """Empty if the masses of some draw are unknown."""
+    fields: list[FieldShares]
+    fields_left_out: int
+    masked_covered: float
+    """The share of masking's own law that these draws cover."""
+    masked_draws: int
+    """The number of draws by masking that were given for comparison."""
+    divergence: Estimate | None
+    """KL(target || masked) in nats. A dead end of masking counts as an outcome of its own."""
+    ceiling: Ceiling | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as JSON values, an estimate as three; NaN and infinity as None."""
+        samples = self.samples
+        found: dict[str, Any] = _finite(
+            {
+                "method": samples.method,
+                "kind": samples.kind,
+                "draws": len(samples.texts),
+                "effective_sample_size": samples.effective_draws,
+                "kish_sample_size": samples.effective_size,
+                "accept_rate": samples.accept_rate,
+                "log_z": [samples.log_z, *samples.log_z_bounds],
+                "bracket": samples.bracket,
+                "model_rows": samples.statistics.model_rows,
+                "divergence_of_masking": self.divergence,
+                "masked_covered": self.masked_covered,
+                "removed_by_position": list(map(asdict, self.positions)),
+                "fields": list(map(asdict, self.fields)),
+                **({} if self.ceiling is None else {"ceiling": asdict(self.ceiling)}),
+            }
+        )
+        return found
+
+
+def report(
+    samples: Samples[Any], false_accepts: float | None = None, masked: Samples[Any] | None = None
+) -> DrawsReport:
+    """Return the report of draws.
+
+    `masked`: draws with method "masked" from the same target, for comparison. Without them, masking's shares
+    are computed from the draws themselves, if these cover most of its law. Raises OptionError for a wrong
+    share, and for `masked` draws of another target or method. Cost: a standard error for each token position
+    and each value that is shown.
+    """
+    if false_accepts is not None and not 0 <= false_accepts < 1:
+        raise OptionError(
+            f"{false_accepts!r} is no share of false accepts.",
+            where="false_accepts",
+            cure="Give a number from 0, below 1.",
+        )
+    if masked is not None:
+        _check_comparable(samples, masked)
+    masks = _masks(samples)
+    probabilities = np.zeros(len(samples.texts)) if masks is None else _masked(samples, masks)
+    fields, left_out = _fields(samples, masked, probabilities)
+    return DrawsReport(
+        samples,
+        [] if masks is None else _positions(samples, masks),
+        fields,
+        left_out,
+        float(probabilities.sum()),
+        0 if masked is None else len(masked.texts),
+        None if masks is None else _divergence(samples, masks),
+        None if false_accepts is None else _ceiling(samples, false_accepts),
+    )
+
+
+def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
+    if masked.method != "masked" or not masked.texts:
+        raise OptionError(
+            f"It has {len(masked.texts):,} draws by {masked.method}.",
+            where="masked",
+            cure='Give draws that were made with method="masked".',
+        )
+    for name in ("model", "temperature", "max_tokens"):
+        if samples.about.get(name) != masked.about.get(name):
+            raise OptionError(
+                f"Its {name} is {masked.about.get(name)!r}, and that of the draws is "
+                f"{samples.about.get(name)!r}.",
+                where="masked",
+                cure="Give draws from the same target.",
+            )
+    if samples.target != masked.target and samples.target and masked.target:
+        raise OptionError(
+            "Its prompt, grammar or checkers are others than those of the draws.",
+            where="masked",
+            cure="Give draws from the same target.",
+        )
+
+
+def _masks(samples: Samples[Any]) -> list[Floats] | None:
+    """Return the masses of all draws; None if some are unknown, or the draws are from another law."""
+    if samples.is_biased or not samples.texts or not samples.masses:
+        return None
+    found = [np.array(masses) for masses in samples.masses if masses is not None]
+    return found if len(found) == len(samples.texts) else None
+
+
+def _masked(samples: Samples[Any], masks: list[Floats]) -> Floats:
+    """Return the probability of each draw under masking, P(x) / product of z; 0 for a repeated draw. Their
+    sum is the exactly known part of masking's law, at most 1."""
+    logs = np.array([float(np.log(masses).sum()) for masses in masks])
+    found: Floats = np.where(is_first(samples), np.exp(np.minimum(samples.logprobs - logs, 0.0)), 0.0)
+    return found / max(float(found.sum()), 1.0)
+
+
+def _positions(samples: Samples[Any], masks: list[Floats]) -> list[TokenPosition]:
+    weights, found = samples.weights, []
+    for index in range(max(map(len, masks))):
+        reach = np.array([float(len(masses) > index) for masses in masks])
+        removed = np.array([1 - masses[index] if len(masses) > index else 0.0 for masses in masks])
+        reached = float(weights @ reach)
+        if not reached > 0:
+            continue
+        mean = float(weights @ removed) / reached
+        half = _half(samples, (removed - mean * reach) / reached)
+        found.append(TokenPosition(index, _estimate(mean, half, 0.0, 1.0), reached))
+    return found
+
+
+def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
+    """Return E[sum of log z] - log Z under the target; None if log Z has no interval."""
+    if samples.log_z_interval is None:
+        return None
+    logs = np.array([float(np.log(masses).sum()) for masses in masks])
+    mean = float(samples.weights @ logs)
+    low, high = samples.log_z_interval
+    # The correlation of the two errors is unknown: they are added.
+    half = _half(samples, logs - mean)
+    value = mean - samples.log_z
+    return Estimate(
+        max(value, 0.0),
+        max(value - half - (high - samples.log_z), 0.0),
+        max(value + half + (samples.log_z - low), 0.0),
+    )
+
+
+def _fields(
+    samples: Samples[Any], masked: Samples[Any] | None, probabilities: Floats
+) -> tuple[list[FieldShares], int]:
+    """Return the fields of the draws, and the number of fields left out. `probabilities`: of each draw under
+    masking, 0 for a repeated draw."""
+    if not samples.texts:
+        return [], 0
+    values, others = _values(samples), [] if masked is None else _values(masked)
+    paths = paths_of([document for _, document in values]) if samples.is_json else []
+    reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
+        shown(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
+        for path in paths[:_MOST_FIELDS]
+    }
+    if not samples.is_json:
+        reads["text"] = lambda value: {value[0]: value[0]}
+    reads[_LENGTH] = lambda value: {len(value[0]): len(value[0])}
+    found = [
+        _field(name, samples, masked, probabilities, list(map(read, values)), list(map(read, others)))
+        for name, read in reads.items()
+    ]
+    return found, len(paths[_MOST_FIELDS:])
+
+
+def _values(samples: Samples[Any]) -> list[tuple[str, Any]]:
+    """Return the texts, each with its JSON value if it is JSON."""
+    return [(text, json.loads(text) if samples.is_json else None) for text in samples.texts]
+
+
+def _field(
+    name: str,
+    samples: Samples[Any],
+    masked: Samples[Any] | None,
+    probabilities: Floats,
+    found: list[dict[Any, Any]],
+    others: list[dict[Any, Any]],
+) -> FieldShares:
+    """Return a field. `found` and `others`: for each draw, and each draw by masking, its values."""
+    places, other_places = listed(found), listed(others)
+    weights, covered = samples.weights, float(probabilities.sum())
+    mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
+    for key, (_, draws) in other_places.items():
+        mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
+    top = sorted(mass, key=lambda key: -mass[key])[:_MOST_VALUES]
+    pairs = [places.get(key) or (other_places[key][0], []) for key in top]
+    compared: list[Estimate | None] = [None] * len(top)
+    if masked is not None:
+        ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
+        compared = [Estimate(one.share, one.low, one.high) for one in ready]
+    elif covered >= _COVERED:
+        known = [float(probabilities[draws].sum()) for _, draws in pairs]
+        compared = [Estimate(one / covered, one, min(one + 1 - covered, 1.0)) for one in known]
+    values = [
+        ValueShare(one.value, Estimate(one.share, one.low, one.high), other, one.draws)
+        for one, other in zip(shares(samples, pairs), compared, strict=True)
+    ]
+    return FieldShares(name, len(mass), _mean(samples, found), values)
+
+
+def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None:
+    """Return the mean of a field that has one number in every draw."""
+    numbers = [next(iter(names.values())) for names in found if len(names) == 1]
+    if len(numbers) != len(found) or not all(
+        isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e15 for one in numbers
+    ):
+        return None
+    column = np.array(numbers, np.float64)
+    mean = float(samples.weights @ column)
+    return _estimate(mean, _half(samples, column - mean), -math.inf, math.inf)
+
+
+def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
+    low, high = (math.exp(one) for one in samples.log_z_bounds)
+    # Without an estimate, use the middle of the proven bounds.
+    accepted = (low + high) / 2 if math.isnan(samples.log_z) else math.exp(samples.log_z)
+    if accepted <= false_accepts:
+        return Ceiling(false_accepts, None, None)
+    ends = [max((share - false_accepts) / (1 - false_accepts), 0.0) for share in (accepted, low, high)]
+    right = Estimate(ends[0], ends[1], ends[2])
+    reached = [ceiling_of(one, false_accepts) for one in ends]
+    return Ceiling(false_accepts, right, Estimate(reached[0], reached[1], reached[2]))
+
+
+def ceiling_of(right: float, false_accepts: float) -> float:
+    """Return P(right | accepted) = a / (a + (1 - a) f); 1 if nothing wrong is accepted."""
+    wrong = (1 - right) * false_accepts
+    return right / (right + wrong) if wrong > 0 else 1.0
+
+
+def _half(samples: Samples[Any], found: Floats) -> float:
+    """Return half of the interval of 95 % of a weighted mean, given the deviations; infinite if there is only
+    one part, whose error is unknown."""
+    half = half_width(samples.contributions(found))
+    return math.inf if half is None else half
+
+
+def _estimate(value: float, half: float, least: float, most: float) -> Estimate:
+    return Estimate(value, max(value - half, least), min(value + half, most))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

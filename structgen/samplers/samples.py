@@ -1,0 +1,201 @@
+"""`Samples`: texts with weights, and estimates of Z and of expectations."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from structgen.errors import OptionError, StructgenError
+from structgen.samplers.draws import Draws
+from structgen.samplers.estimates import CUT_SHORT, FEWEST_PARTS, NORMAL, effective_parts, half_width
+from structgen.samplers.marginals import Marginal, marginals
+from structgen.samplers.samples_file import read_samples, write_samples
+
+T = TypeVar("T")
+S = TypeVar("S")
+_ENDS: Final = {
+    "n": "with as many draws as were asked for",
+    "budget": "by the budget of model rows",
+    "seconds": "by the time limit",
+    "standard_error": "as log Z was known well enough",
+    "exhausted": "as every valid text is known",
+    "interrupted": "by an interrupt",
+    "fruitless": "as 10,000 attempts in a row gave no text",
+    "limit": "by a limit of the grammar",
+}
+"""Texts for people, by `Statistics.stopped`."""
+_CUT: Final = "; the run was cut before it was done, which favours short texts"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples(Draws[T]):
+    """The draws of one run. len(), iteration and indexing are those of `values`."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.values)
+
+    def __getitem__(self, at: int) -> T:
+        return self.values[at]
+
+    def expectation(self, function: Callable[[T], float]) -> tuple[float, float | None]:
+        """Return the estimate of a function's mean under the target, and its standard error.
+
+        The estimate is the weighted mean; the error is that of a ratio of means (the delta method), enlarged
+        for few draws by Student's quantile: the mean plus and minus 1.96 errors is an interval of 95 %. It is
+        None where it is unknown: the draws do not tell (`why_no_error` says why), or nearly all agree;
+        `marginals` may still have intervals of shares. It is 0 if all valid texts are listed. Raises
+        StructgenError if there is no draw.
+        """
+        if not self.values:
+            raise StructgenError(
+                "There is no draw to take a mean of.",
+                where="expectation",
+                cure="Give a larger budget, or look at `bracket`: the valid texts may have hardly any mass.",
+            )
+        weights = self.weights
+        found = np.array([float(function(value)) for value in self.values])
+        mean = float(weights @ found)
+        if self.lists_all:
+            return mean, 0.0
+        parts = self.contributions(found - mean)
+        half = half_width(parts)
+        if self.why_no_error or half is None:
+            return mean, None
+        return mean, half / NORMAL if np.ptp(found) and effective_parts(parts) >= FEWEST_PARTS else None
+
+    def resample(self, count: int, seed: int = 0) -> list[T]:
+        """Return `count` values drawn by weight, with replacement."""
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise OptionError(f"count={count!r}: it takes a whole number, at least 0.", where="count")
+        if not self.values:
+            raise StructgenError(
+                "There is no draw to resample.", where="resample", cure="Give a larger budget."
+            )
+        draws = np.random.default_rng(seed)
+        return [self.values[at] for at in draws.choice(len(self.values), count, p=self.weights)]
+
+    def marginals(self, field: str | Callable[[T], Any], most: int = 10) -> list[Marginal]:
+        """Return the likeliest values of a field under the target, each with its share of the mass and an
+        interval of 95 %; the interval is the proven one if the draws do not tell their error (`knows_error`).
+        For biased draws, both are those of the law that they are from.
+
+        `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
+        value. Raises StructgenError if there is no draw.
+        """
+        return marginals(self, field, most)
+
+    def with_values(self, read: Callable[[str], S]) -> Samples[S]:
+        """Return the same draws with the values `read(text)`."""
+        return replace(self, values=list(map(read, self.texts)))  # type: ignore[arg-type,return-value]
+
+    def to_jsonl(self, path: str | Path) -> None:
+        """Write the draws to a file of JSON lines, atomically.
+
+        The first line describes the run; each other line is a draw (the format:
+        `structgen.samplers.samples_file`). Raises OSError.
+        """
+        write_samples(self, Path(path))
+
+    @staticmethod
+    def from_jsonl(path: str | Path) -> Samples[Any]:
+        """Return the draws of a file that `to_jsonl` wrote. The values are those of the JSON texts, or the
+        texts; `with_values` makes objects of them.
+
+        Standard errors are those of batch means with at most 50 parts. Raises StructgenError, which names the
+        line, if the file is damaged; OSError.
+        """
+        values, worth = read_samples(Path(path))
+        found: Samples[Any] = Samples(**values)
+        # As the run computed it: batch means would give another estimate.
+        found.__dict__["worth"] = worth
+        return found
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return the main facts as pairs of name and text."""
+        done, size = self.statistics, len(self.texts)
+        kinds = {
+            "exact": "independent draws from the model's distribution of valid texts",
+            "weighted": "with their weights they stand for the model's distribution of valid texts",
+            "biased": "draws from another law than the model's, which no weights mend",
+        }
+        lower, upper = self.bracket
+        rows = f"{done.model_rows:,}"
+        is_more = self.method == "auto" and size > self.about.get("n", size)
+        more = "; auto lists each text that it meets, and n is the least" if is_more else ""
+        if answered := done.tree_rows:
+            rows += f", and {answered:,} answered from the tree"
+        return [
+            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{more}"),
+            ("kind", f"{self.kind}: {kinds[self.kind]}{_CUT if done.stopped in CUT_SHORT else ''}"),
+            ("effective sample size", self._worth),
+            (
+                "log Z",
+                "not estimated by this method"
+                if math.isnan(self.log_z)
+                else f"{self.log_z:.4f} ({self._error})",
+            ),
+            ("Z, proven", between(f"{lower:.4g}", f"{upper:.4g}", "from ")),
+            ("accepted", self._accepted),
+            ("model rows", rows),
+            ("ended", f"{_ENDS.get(done.stopped, done.stopped)}, after {done.seconds:.1f} s"),
+        ]
+
+    def __repr__(self) -> str:
+        z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
+        return (
+            f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, effective sample size "
+            f"{self._worth}{z}, {self.statistics.model_rows:,} model rows>"
+        )
+
+    @property
+    def _accepted(self) -> str:
+        done, rate = self.statistics, self.accept_rate
+        if math.isnan(rate) and done.accepted:
+            return f"{done.accepted:,} texts, in {done.attempts:,} attempts of several texts each"
+        return f"{done.accepted:,} of {done.attempts:,} attempts{_percent(rate)}"
+
+    @property
+    def _error(self) -> str:
+        if self.log_z_interval is None:
+            return f"no interval: {self.why_no_error or 'there is no draw'}"
+        return "95 %: {:.4f} to {:.4f}".format(*self.log_z_interval)
+
+    @property
+    def _worth(self) -> str:
+        known = " (every valid text is known)" if math.isinf(self.worth) else ""
+        return f"{self.effective_draws:,.1f}{known}"
+
+    def _repr_html_(self) -> str:
+        """Return a short summary for a notebook, with the heaviest draws."""
+        facts = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>"
+            for name, said in self.facts()
+        )
+        weights = self.weights
+        first = "".join(
+            f"<tr><td>{weights[at]:.4f}</td><td><code>{html.escape(_short(self.texts[at]))}</code></td></tr>"
+            for at in np.argsort(-weights, kind="stable")[:5]
+        )
+        return f"<table>{facts}</table><table><tr><th>weight</th><th>text</th></tr>{first}</table>"
+
+
+def _percent(share: float) -> str:
+    return "" if math.isnan(share) else f" ({share:.1%})"
+
+
+def _short(text: str, most: int = 120) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def between(low: str, high: str, head: str = "") -> str:
+    """Return the words for an interval with these ends as they are shown; `head` stands before two ends."""
+    return f"{low}, to the digits shown" if low == high else f"{head}{low} to {high}"

@@ -1,0 +1,253 @@
+"""`score`: the probability of given texts under the model, and given that a text is valid."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, takewhile
+from operator import eq
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
+from structgen.engine.searches.prefix_rows import PASS, Tokens
+from structgen.errors import OptionError, TokenizerError, options_named
+from structgen.language import checks
+from structgen.samplers.checkers import Checker
+from structgen.samplers.constraints import listed
+from structgen.samplers.estimates import log
+from structgen.samplers.problem import Problem, known_fingerprint
+from structgen.samplers.sample import Interruption, SampleSettings, Wanted, drawn_for
+from structgen.samplers.samples import Samples
+from structgen.samplers.target import Target, log_law
+from structgen.samplers.types import TypedGrammar
+from structgen.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from structgen.engine.engine import Engine
+
+_SHOWN: Final = 40
+"""The most bytes of a text in a reason."""
+_UNKNOWN: Final = (-math.inf, 0.0)
+"""The proven bounds on log Z without a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The probability of a text in its canonical tokenisation; see `score`."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    """The canonical tokenisation: that of the text alone."""
+    logprob: float
+    """log P(tokens, end) under the model at the temperature; -inf for a text that is not valid."""
+    logprob_given_valid: float
+    """`logprob` - log Z; NaN if log Z was not estimated, -inf for a text that is not valid."""
+    interval: tuple[float, float]
+    """The interval of `logprob_given_valid`: 95 % if log Z was estimated, else proven."""
+    reason: str
+    """Why the text is not valid; "" if it is valid."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the text is valid."""
+        return not self.reason
+
+
+@options_named("sg.score(model, prompt, grammar, texts)")
+def score(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: str | Sequence[int],
+    grammar: Grammar | CompiledGrammar | TypedGrammar | type[Any] | Any,
+    texts: Sequence[str],
+    *,
+    samples: Samples[Any] | None = None,
+    budget: int | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+    max_tokens: int = 256,
+    checkers: Sequence[Checker] = (),
+    tokenizer: Tokenizer | Any | None = None,
+    name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
+) -> list[Score]:
+    """Return the probability of each text, in order.
+
+    The law of `sample` is over token sequences, so each tokenisation of a text has its own probability. This
+    function returns that of the canonical one: the tokenizer's result for the text alone, after the prompt's
+    tokens, with an end token after it. The text's total probability is at least that. The sum over all
+    tokenisations is not offered: it would take a model row for each prefix of each of them, which are
+    exponentially many.
+
+    Model, prompt (only one), grammar, temperature, max_tokens, checkers, tokenizer, name, outline, chat and
+    the meaning of "valid" are those of `sample`. Texts that are not valid have -inf, and a `reason`.
+
+    samples
+        draws of `sample` for the same target; their `log_z` and interval give log P given valid. Draws of
+        another target are refused, unless a part of the target has no name: then this cannot be checked.
+    budget
+        model rows to estimate log Z with method "auto" and `seed`, besides those of the texts. Ctrl-C ends
+        that estimate early.
+
+    Without both, `logprob_given_valid` is NaN, and its interval is what the scored texts prove: Z is at least
+    the sum of their probabilities, and at most 1.
+
+    To rank texts: sorted(scores, key=lambda score: score.logprob, reverse=True). Z is the same for all, so
+    the order given validity is the same.
+
+    Cost: a model row for each distinct prefix of the valid texts, read once; no row for the others. Raises
+    OptionError for an option that has no meaning here, StructgenError if the model's logits are not numbers.
+    """
+    settings = SampleSettings(1, "beams", budget, seed=seed, temperature=temperature, max_tokens=max_tokens)
+    wanted = _texts(texts)
+    if samples is not None and budget is not None:
+        raise OptionError(
+            "Z is taken from samples or estimated with a budget, not both.",
+            where="budget",
+            cure="Leave one of them out.",
+        )
+    if samples is not None and samples.is_biased and math.isnan(samples.log_z):
+        raise OptionError(
+            f"Draws of {samples.method!r} say nothing of Z.",
+            where="samples",
+            cure='Draw with method="auto", "cars", "importance", "smc" or "rejection".',
+        )
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
+    ids = problem.ids(prompt, "prompt", settings.max_tokens)
+    (rows,) = problem.rows([ids])
+    all_checkers = listed(checkers)
+    target = problem.target(rows, settings.temperature, settings.max_tokens, all_checkers)
+    if samples is not None and samples.target and samples.target != (known_fingerprint(ids, target) or None):
+        raise OptionError(
+            "The samples are of another model, prompt, grammar, temperature, max_tokens or checkers.",
+            where="samples",
+            cure="Draw them for the same target, with the same name=.",
+        )
+    try:
+        judged = {text: _judged(target, text) for text in dict.fromkeys(wanted)}
+    finally:
+        target.close()
+    logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
+    if settings.budget is not None:
+        stop = Interruption()
+        with stop.listening():
+            estimate = Wanted(problem, replace(settings, n=settings.budget), all_checkers)
+            samples = drawn_for(estimate, rows, ids, None, settings.seed, time.monotonic(), None, None, stop)
+    log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_bounds)
+    # The scored texts are valid, so Z is at least the sum of their probabilities.
+    low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
+    high = max(high, low)
+    return [_score(text, *judged[text], logprobs, log_z, (low, high)) for text in wanted]
+
+
+def _score(
+    text: str,
+    tokens: Tokens,
+    reason: str,
+    logprobs: dict[Tokens, float],
+    log_z: float,
+    of_log_z: tuple[float, float],
+) -> Score:
+    logprob = -math.inf if reason else logprobs[tokens]
+    if logprob == -math.inf:
+        return Score(text, tokens, logprob, logprob, (logprob, logprob), reason)
+    low, high = logprob - of_log_z[1], min(logprob - of_log_z[0], 0.0)
+    given = math.nan if math.isnan(log_z) else min(max(logprob - log_z, low), high)
+    return Score(text, tokens, logprob, given, (low, high), "")
+
+
+def _texts(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise OptionError(
+            f"A {type(texts).__name__} is no list of texts.", where="texts", cure="Give a list of texts."
+        )
+    for at, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise OptionError(
+                f"A {type(text).__name__} is no text.",
+                where=f"texts[{at}]",
+                cure="Write a value as a text of the grammar, as json.dumps does.",
+            )
+        checks.encodable(f"texts[{at}]", text)
+    return list(texts)
+
+
+def _judged(target: Target, text: str) -> tuple[Tokens, str]:
+    """Return the canonical tokens of a text, and why it is not valid (or "")."""
+    compiled = target.compiled
+    try:
+        tokens = tuple(compiled.tokenizer.encode(text.encode()))
+    except TokenizerError as error:
+        return (), f"no tokens write it: {error.what}"
+    prefix = target.start()
+    for at, token in enumerate(tokens):
+        if compiled.next_index(prefix.state, token) < 0:
+            return tokens, _refusal(target, prefix.state, tokens, at)
+        after = target.extend(prefix, token)
+        if after is None:
+            return tokens, f"a checker rules out what begins with {_shown(target.text(tokens[: at + 1]))}"
+        prefix = after
+    if not compiled.may_end(prefix.state):
+        return tokens, "the grammar does not let the text end there"
+    if len(tokens) > target.max_tokens:
+        return tokens, f"it has {len(tokens):,} tokens, and max_tokens={target.max_tokens:,}"
+    if not target.passes(prefix):
+        return tokens, "a checker refuses the whole text"
+    return tokens, ""
+
+
+def _refusal(target: Target, state: int, tokens: Tokens, at: int) -> str:
+    """Return at which byte of the text the grammar refuses token `at`."""
+    before, token = target.text(tokens[:at]), target.text(tokens[at : at + 1])
+    taken = 0
+    while taken < len(token):
+        state = target.compiled.bytes_index(state, token[taken : taken + 1])
+        if state < 0:
+            break
+        taken += 1
+    place = len(before) + min(taken, len(token) - 1)
+    whole = before + token
+    return f"the grammar refuses byte {place:,}, {whole[place : place + 1]!r}, behind {_shown(whole[:place])}"
+
+
+def _shown(text: bytes) -> str:
+    """Return the last bytes of a text, for a message."""
+    return f"{'...' if len(text) > _SHOWN else ''}{text[-_SHOWN:]!r}"
+
+
+def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
+    """Return log P(tokens, end) of texts.
+
+    `width` texts at a time are read in parallel, token by token. Texts are sorted by their tokens, so that
+    neighbours have long common prefixes, whose caches are still kept. Of texts with a common prefix the first
+    one reads its row, for all of them.
+    """
+    ordered = sorted(set(texts))
+    known = [-1, *(sum(takewhile(bool, map(eq, one, other))) for one, other in pairwise(ordered))]
+    """How many tokens a text begins with as the one before it: rows up to there are read."""
+    edges = [np.zeros(len(tokens) + 1) for tokens in ordered]
+    """The log-probabilities of each text's tokens and its end."""
+    ends = np.array(sorted(target.compiled.end_tokens), np.int64)
+    # At most as many rows at a time as one pass may have: each has the vocabulary's length.
+    most = max(1, PASS // (8 * target.compiled.vocab_size))
+    for begin in range(0, len(ordered), width):
+        side_by_side = range(begin, min(begin + width, len(ordered)))
+        for depth in range(1 + max(len(ordered[at]) for at in side_by_side)):
+            unread = [at for at in side_by_side if known[at] < depth <= len(ordered[at])]
+            for some in (unread[one : one + most] for one in range(0, len(unread), most)):
+                rows = target.rows.read([ordered[at][:depth] for at in some])
+                for at, row in zip(some, rows, strict=True):
+                    law = log_law(row, target.temperature, depth)
+                    one = at
+                    while one == at or (one < len(ordered) and known[one] >= depth):
+                        tokens = ordered[one]
+                        is_end = depth == len(tokens)
+                        edges[one][depth] = np.logaddexp.reduce(law[ends]) if is_end else law[tokens[depth]]
+                        one += 1
+    return {tokens: math.fsum(parts) for tokens, parts in zip(ordered, edges, strict=True)}

@@ -1,0 +1,161 @@
+"""The prefix tree: the model's probabilities as first seen, and bounds on h that never rise.
+
+A node stands for a prefix u that was read. It keeps the likeliest allowed tokens with their probabilities,
+the mass of the others as one number (`rest`), and for each kept token a an upper and a lower bound on h(ua).
+Its own bounds are sums over what may come next:
+
+    upper(u) = P(end | u) end_upper + sum over kept a of P(a | u) upper(ua) + rest
+    lower(u) = P(end | u) end_lower + sum over kept a of P(a | u) lower(ua)
+
+A prefix that was not read has the bounds 1 and 0. A text that is known to be valid has 1 for both, a text
+that a checker refused 0 for both. So lower(root) <= Z <= upper(root) is a certificate, not an estimate. When
+the two are equal, the language is exhausted.
+
+Sources: the upper bound is the expected future grammaticality of ASAp (Park et al., Grammar-Aligned
+Decoding, 2024); the coin flips that make its draws exact are those of adaptive rejection sampling (see
+`cars`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path as FilePath
+
+from structgen.errors import OptionError, fields_named
+from structgen.samplers.prefix_node import CHILD, KEPT, Node, Path
+from structgen.samplers.target import END
+from structgen.samplers.tree_file import read_tree, write_tree
+
+
+@fields_named("sg.samplers.PrefixTree()")
+class PrefixTree:
+    """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
+
+    It holds at most `most` bytes, but at least the root; more is not stored. The first run binds it to its
+    model, prompt, grammar, temperature, length and checkers; a run of another target is refused. Only one run
+    at a time may use it. `save` and `load` keep it in a file (structgen.samplers.tree_file).
+    """
+
+    def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
+        """`kept`: how many tokens a new node keeps."""
+        self.root: Node | None = None
+        self.kept, self.nbytes, self.most = kept, 0, most
+        self.fingerprint = ""
+        """The digest of its target; "" before its first run."""
+        self.saved = ""
+        """The digest of the file that the tree was last loaded from or saved to; "" before."""
+        self._in_use = threading.Lock()
+
+    @contextmanager
+    def used(self, fingerprint: str) -> Iterator[None]:
+        """Lend the tree to one run of a target. Raises OptionError for another target, and if another run is
+        using it."""
+        if not self._in_use.acquire(blocking=False):
+            raise OptionError(
+                "Another run is using this tree.", where="tree", cure="Wait for it, or give each run its own."
+            )
+        try:
+            if self.fingerprint not in ("", fingerprint):
+                raise OptionError(
+                    "The tree is of another model, prompt, grammar, temperature, max_tokens or checkers.",
+                    where="tree",
+                    cure="Give each of them a tree of its own: sg.samplers.PrefixTree().",
+                )
+            self.fingerprint = fingerprint
+            yield
+        finally:
+            self._in_use.release()
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the tree to a file atomically.
+
+        An existing file is replaced only if this tree was loaded from it or last saved to it, or with
+        `overwrite`: it may hold what another process has learnt. Raises OptionError otherwise; OSError.
+        """
+        write_tree(self, FilePath(path), overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PrefixTree:
+        """Return the tree of a file. Raises StructgenError if the file is damaged or holds no tree;
+        OSError."""
+        tree = cls()
+        read_tree(tree, FilePath(path))
+        return tree
+
+    @property
+    def bracket(self) -> tuple[float, float]:
+        """The certified bounds (lower, upper) on Z."""
+        return (0.0, 1.0) if self.root is None else (self.root.lower, self.root.upper)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every valid text is known, so that no draw would be new."""
+        lower, upper = self.bracket
+        return lower == upper
+
+    def known(self) -> Iterator[tuple[tuple[int, ...], float]]:
+        """Yield the texts that are known to be valid, as tokens, each with log P(tokens, end)."""
+        waiting: list[tuple[Node, tuple[int, ...], float]] = []
+        if self.root is not None:
+            waiting.append((self.root, (), 0.0))
+        while waiting:
+            node, tokens, logprob = waiting.pop()
+            if node.end_lower:
+                yield tokens, logprob + math.log(node.end)
+            for slot, child in node.children.items():
+                if node.probabilities[slot] > 0:
+                    after = logprob + math.log(node.probabilities[slot])
+                    waiting.append((child, (*tokens, int(node.tokens[slot])), after))
+
+    def has_room(self, more: int) -> bool:
+        """Return whether the tree may grow by so many bytes."""
+        return self.nbytes + more <= self.most
+
+    def attach(self, path: Path, node: Node) -> None:
+        """Attach a node at the end of a path, if there is room, and update the bounds above it."""
+        if not path:
+            self.attach_under(None, 0, node)
+        elif self._is_attached(path, len(path) - 1) and self.attach_under(*path[-1], node):
+            self.learn(path, node.upper, node.lower)
+
+    def attach_under(self, parent: Node | None, slot: int, node: Node) -> bool:
+        """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.
+        Does not update the bounds above it."""
+        if parent is None:
+            self.root, self.nbytes = node, node.nbytes
+            return True
+        if not self.has_room(node.nbytes + CHILD):
+            return False
+        parent.children[slot] = node
+        self.nbytes += node.nbytes + CHILD
+        return True
+
+    def holds(self, path: Path, node: Node) -> bool:
+        """Return whether the node at the end of a path is in the tree."""
+        return node is self.root if not path else path[-1][0].children.get(path[-1][1]) is node
+
+    def learn(self, path: Path, upper: float, lower: float) -> None:
+        """Store bounds on h after a path, and update those above.
+
+        Nothing is stored below a node that was not attached: the next walk finds that node new, with the
+        bound 1.
+        """
+        for depth in range(len(path) - 1, -1, -1):
+            node, edge = path[depth]
+            if edge == END:
+                node.end_upper, node.end_lower = min(node.end_upper, upper), max(node.end_lower, lower)
+            else:
+                node.uppers[edge] = min(node.uppers[edge], upper)
+                node.lowers[edge] = max(node.lowers[edge], lower)
+            node.settle()
+            upper, lower = node.upper, node.lower
+            if not self._is_attached(path, depth):
+                return
+
+    def _is_attached(self, path: Path, depth: int) -> bool:
+        """Return whether the node at a depth of a path is the root, or attached to the node above it."""
+        return self.holds(path[:depth], path[depth][0])

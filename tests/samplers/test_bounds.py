@@ -1,0 +1,174 @@
+"""What a prefix tree knows, node by node against h by dynamic programming; what it answers for the model; and
+how accepted texts are distributed by their place in a run."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from tasks import PROMPT, Even, Task, Without
+from test_laws import chi_square
+
+import structgen as sg
+from structgen.samplers.methods import walks
+from structgen.samplers.run_limits import SamplingRun
+from structgen.samplers.tree import PrefixTree
+from structgen.samplers.walk import Finish, Walker
+
+LARGER = (
+    Task("tight", "[ab]{0,3}c?(ab|c)", 3, (b"a", b"b", b"c", b"ab", b"aa"), seed=11),
+    Task("warm", "(a|bb|ab){1,3}c", 5, (b"a", b"b", b"c", b"ab", b"ba"), seed=12, temperature=1.7),
+    Task("checker at the end", "[abc]{0,4}", 4, (b"a", b"b", b"c", b"abc"), seed=13, checker=Even()),
+    Task("checker of prefixes", "[abc]{1,4}", 3, (b"a", b"b", b"c", b"cc"), seed=14, checker=Without(b"bc")),
+)
+
+
+def nodes_of(tree):
+    """Yield (tokens, node) of all nodes."""
+    waiting = [((), tree.root)] if tree.root is not None else []
+    while waiting:
+        tokens, node = waiting.pop()
+        yield tokens, node
+        waiting += [((*tokens, int(node.tokens[slot])), child) for slot, child in node.children.items()]
+
+
+def hold_to_h(task, tree, before):
+    """Hold every bound of a tree to h, and to what it was before: tokens -> (upper, lower)."""
+    now = {}
+    for tokens, node in nodes_of(tree):
+        h = task.exact.h(tokens)
+        now[tokens] = node.upper, node.lower
+        for slot, token in enumerate(node.tokens.tolist()):
+            now[*tokens, token, "edge"] = node.uppers[slot], node.lowers[slot]
+            behind = task.exact.h((*tokens, token))
+            assert node.lowers[slot] <= behind * (1 + 1e-12) and behind <= node.uppers[slot] * (1 + 1e-12)
+        assert node.lower <= h * (1 + 1e-12) and h <= node.upper * (1 + 1e-12), tokens
+    for key, (upper, lower) in before.items():
+        assert now[key][0] <= upper and now[key][1] >= lower, key
+    return now
+
+
+@pytest.mark.parametrize("task", LARGER, ids=str)
+@pytest.mark.parametrize(
+    ("finish", "kept"),
+    [
+        (Finish.IGNORE, 64),
+        (Finish.COIN, 64),
+        (Finish.COIN, 2),
+        (Finish.WEIGHT, 1),
+        (Finish.WEIGHT, 64),
+        (Finish.WEIGHT, 2),
+    ],
+)
+def test_every_bound_holds_and_only_ever_tightens(task, finish, kept):
+    tree = PrefixTree(kept=kept)
+    walker = Walker(task.target(), finish, tree, seed=3)
+    bounds = {}
+    for width in [1] * 8 + [2] * 4 + [7] * 3:
+        if walker.is_spent:
+            break
+        walker.attempts(width)
+        bounds = hold_to_h(task, tree, bounds)
+    assert len(bounds) > 10
+
+
+@pytest.mark.parametrize("task", LARGER, ids=str)
+def test_an_exhausted_language_is_given_exactly_and_costs_no_row_more(task):
+    tree = PrefixTree()
+    first = task.sample(100_000, "auto", tree=tree)
+    assert first.statistics.stopped == "exhausted"
+    model = task.model()
+    again = task.sample(100_000, "auto", model, tree=tree, seed=1)
+    assert model.asked == again.statistics.model_rows == 0
+    for found in (first, again):
+        shares = dict(zip(found.token_ids, found.weights, strict=True))
+        assert shares == pytest.approx(
+            {tokens: mass / task.exact.z for tokens, mass in task.law.items()}, rel=1e-12
+        )
+        assert math.exp(found.log_z) == pytest.approx(task.exact.z, rel=1e-12)
+        assert found.bracket[0] == found.bracket[1] == pytest.approx(task.exact.z, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["cars", "importance", "asap", "auto"])
+@pytest.mark.parametrize("kept", [64, 2])
+def test_a_tree_from_a_file_gives_the_draws_that_the_tree_itself_gives(method, kept, tmp_path):
+    task = LARGER[1]
+    tree = PrefixTree(kept=kept)
+    task.sample(25 if method == "auto" else 6, method, tree=tree)
+    tree.save(tmp_path / "tree.npz")
+    read = sg.samplers.PrefixTree.load(tmp_path / "tree.npz")
+    first, second = (task.sample(60, method, tree=one, seed=5) for one in (tree, read))
+    fresh = task.sample(60, method, seed=5)
+    assert first.token_ids == second.token_ids
+    assert first.log_weights.tolist() == second.log_weights.tolist()
+    assert first.statistics.model_rows == second.statistics.model_rows
+    assert kept == 2 or first.statistics.model_rows < fresh.statistics.model_rows
+    assert first.bracket == second.bracket
+
+
+def test_what_a_tree_holds_of_the_model_is_what_was_seen_first():
+    """A model whose rows differ a little each time it is asked: the tree's texts have the probabilities of
+    the first time, so masses still add up."""
+    task = LARGER[1]
+    chance = np.random.default_rng(1)
+
+    class Wavering:
+        def __init__(self):
+            self.model, self.first = task.model(), {}
+
+        def __call__(self, ids):
+            row = self.model(ids) + chance.normal(0, 0.2, size=len(self.model([97])))
+            self.first.setdefault(tuple(ids), row - np.logaddexp.reduce(row))
+            return row
+
+    for kept in (64, 1):
+        model = Wavering()
+        found = task.sample(100_000, "auto", model, tree=PrefixTree(kept=kept))
+        assert found.statistics.stopped == "exhausted"
+        assert sorted(found.token_ids) == sorted(task.law)
+        if kept == 1:
+            continue  # tokens that a node does not keep share what was left at first
+        for tokens, logprob in zip(found.token_ids, found.logprobs, strict=True):
+            wanted = 0.0
+            for at in range(len(tokens) + 1):
+                row = model.first[*PROMPT, *tokens[:at]] / task.temperature
+                row = row - np.logaddexp.reduce(row)
+                wanted += np.logaddexp(row[-1], row[-2]) if at == len(tokens) else row[tokens[at]]
+            assert logprob == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_the_first_and_each_later_text_of_cars_are_draws_from_the_target(width):
+    """By their place in a run, each of which begins with an empty tree. (That the walks of a batch count in
+    the order in which they began is held to by listing all their draws.)"""
+    task = LARGER[2]
+    target, by_place = task.target(), [[] for _ in range(4)]
+    for seed in range(200):
+        found = walks.draw(SamplingRun(target, PrefixTree(), 4, seed, width), "cars")
+        for place, tokens in zip(by_place, found.tokens, strict=True):
+            place.append(tokens)
+    for place in by_place:
+        assert chi_square(place, task.law) < 5
+    assert len(Counter(by_place[0])) > 5
+
+
+def test_runs_that_are_given_no_tree_share_none():
+    """A tree that outlived its run by accident would answer the next one, of another task too."""
+    rows = [LARGER[1].sample(20, "cars").statistics.model_rows for _ in range(2)]
+    assert rows[0] == rows[1] > 0
+    assert set(LARGER[3].sample(20, "cars").token_ids) <= set(LARGER[3].law)
+
+
+@pytest.mark.parametrize(("method", "n"), [("cars", 64), ("importance", 96), ("smc", 192), ("auto", 64)])
+def test_the_standard_error_that_is_stated_is_the_one_that_is_seen(method, n):
+    """Over many runs: the mean of its square is the variance of the estimates, but for chance. For `auto`,
+    which states the error of runs that know little, it may be larger."""
+    all_runs = [LARGER[2].sample(n, method, seed=seed).expectation(len) for seed in range(40)]
+    runs = [(mean, error) for mean, error in all_runs if error is not None]
+    assert len(runs) > 30
+    seen = float(np.var([mean for mean, _ in runs], ddof=1))
+    stated = float(np.mean([error**2 for _, error in runs]))
+    assert stated > 0.5 * seen
+    assert method == "auto" or stated < 2 * seen

@@ -1,0 +1,540 @@
+"""`sg.sample`: what it takes, what it refuses, and what ends a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import json
+import math
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exact import Bigram, tokenizer
+
+import structgen as sg
+from structgen.samplers.methods import METHODS
+from structgen.samplers.sample import SampleOptions, SampleSettings, sample
+
+ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
+TOKENIZER = tokenizer()
+WORDS = sg.regex("[abc]{1,6}")
+
+
+def draw(n=10, model=None, **options):
+    options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 8} | options
+    return sg.sample(model or Bigram(1, ALIVE), "a", WORDS, n, **options)
+
+
+class Never:
+    """No text is valid, and no prefix tells."""
+
+    fingerprint = "never"
+
+    def viable(self, prefix):
+        return True
+
+    def final(self, text):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_k": -5}, "top_k"),
+        ({"min_p": 1.1}, "min_p"),
+        ({"presence_penalty": 1.0}, "presence_penalty"),
+        ({"temperature": 0}, "temperature"),
+        ({"temperature": math.nan}, "temperature"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"method": "cras"}, "method"),
+        ({"budget": 0}, "budget"),
+        ({"budget": 1.5}, "budget"),
+        ({"seconds": 0}, "seconds"),
+        ({"standard_error": math.inf}, "standard_error"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"n": 0}, "n"),
+        ({"n": True}, "n"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 1 << 64}, "seed"),
+        ({"progress": 3}, "progress"),
+        ({"tree": "tree.npz"}, "tree"),
+        ({"name": ""}, "model"),
+        ({"tokenizer": None}, "model"),
+    ],
+)
+def test_an_option_without_a_meaning_is_refused_by_name(options, where):
+    with pytest.raises(sg.StructgenError) as caught:
+        draw(**options)
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    "prompt", [[1.5], [1, "a"], "\ud800", [10**9], [-1], [True], None, 5, b"ab", {"a"}, ["a", 5], [[1.5]]]
+)
+def test_a_prompt_that_is_none_is_refused(prompt):
+    with pytest.raises(sg.errors.OptionError, match="prompt"):
+        sg.sample(Bigram(1, ALIVE), prompt, WORDS, 1, tokenizer=TOKENIZER, name="bigram")
+
+
+def test_the_typed_options_are_the_keywords():
+    """Type checkers read a TypedDict, the function a dataclass that checks them."""
+    named = [one.name for one in dataclasses.fields(SampleSettings)]
+    assert named == ["n", *SampleOptions.__annotations__]
+    shown = inspect.signature(sample).parameters
+    assert all(shown[name].kind is inspect.Parameter.KEYWORD_ONLY for name in SampleOptions.__annotations__)
+    assert shown["max_tokens"].default == 256
+
+
+def test_a_keyword_that_does_not_exist_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(sg.errors.OptionError, match=r"no option 'metod'\. Write method=\."):
+        draw(metod="cars")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_logits_that_are_no_numbers_are_an_error(bad):
+    with pytest.raises(sg.StructgenError, match="logits"):
+        draw(model=lambda ids: np.full(TOKENIZER.vocab_size, bad))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        np.zeros(3),
+        np.zeros((1, TOKENIZER.vocab_size)),
+        0.5,
+        None,
+        "abc",
+        [[1.0], [2.0, 3.0]],
+        np.zeros(TOKENIZER.vocab_size, np.complex128),
+        np.zeros(TOKENIZER.vocab_size, np.bool_),
+    ],
+    ids=["short", "batch", "number", "none", "text", "ragged", "complex", "bool"],
+)
+def test_what_is_no_row_of_the_vocabulary_is_an_error(said):
+    with pytest.raises(sg.errors.OptionError, match="function returned") as caught:
+        draw(model=lambda ids: said)
+    assert caught.value.where == "model"
+
+
+def _float32(row):
+    return row.astype(np.float32)
+
+
+def _tensor(row):
+    return pytest.importorskip("torch").tensor(row, requires_grad=True)
+
+
+def _longer(row):
+    """A model's vocabulary may be wider than its tokenizer's: what no token has is never allowed."""
+    return np.append(row, [-np.inf, -np.inf])
+
+
+@pytest.mark.parametrize("form", [list, _float32, _tensor, _longer])
+def test_rows_may_be_lists_tensors_single_precision_or_longer(form):
+    expected = draw(method="cars", seed=3)
+    found = draw(model=lambda ids: form(Bigram(1, ALIVE)(ids)), method="cars", seed=3)
+    assert found.token_ids == expected.token_ids
+    np.testing.assert_allclose(found.logprobs, expected.logprobs, rtol=1e-5)
+
+
+def test_a_tensor_of_bfloat16_is_a_row():
+    torch = pytest.importorskip("torch")
+    assert draw(1, lambda ids: torch.zeros(TOKENIZER.vocab_size, dtype=torch.bfloat16)).values
+
+
+def test_mass_of_ids_without_a_token_is_not_valid():
+    def model(ids):
+        return np.append(Bigram(1, ALIVE)(ids), 0.0)  # as likely as all tokens together
+
+    found = draw(10_000, model, max_tokens=1, method="auto")
+    one = draw(10_000, max_tokens=1, method="auto")
+    assert found.statistics.stopped == one.statistics.stopped == "exhausted"
+    np.testing.assert_allclose(found.log_z, one.log_z - 2 * math.log(2))  # a token and an end
+
+
+def test_a_function_may_use_its_array_again():
+    own = Bigram(1, ALIVE)
+    buffer = np.zeros(TOKENIZER.vocab_size)
+
+    def model(ids):
+        buffer[:] = own(ids)
+        return buffer
+
+    found, expected = draw(8, model, method="smc"), draw(8, method="smc")
+    assert found.token_ids == expected.token_ids
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_function_raises_reaches_the_caller_and_the_tree_serves_on(method):
+    tree = sg.samplers.PrefixTree()
+    own, asked = Bigram(1, ALIVE), []
+
+    def model(ids):
+        asked.append(ids)
+        if len(asked) == 7:
+            raise RuntimeError("out of order")
+        return own(ids)
+
+    with pytest.raises(RuntimeError, match="out of order"):
+        draw(100, model, method=method, tree=tree)
+    assert draw(20, model, method=method, tree=tree).values
+
+
+def test_a_model_of_transformers_is_no_function():
+    class Module:
+        config = None
+
+        def __call__(self, ids):
+            raise AssertionError("it was asked as a function")
+
+        def get_output_embeddings(self):
+            return None
+
+    with pytest.raises(sg.errors.OptionError, match="no causal language model"):
+        draw(model=Module())
+
+
+def test_a_grammar_of_another_tokenizer_is_refused():
+    other = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
+    with pytest.raises(sg.errors.OptionError, match="compiled for") as caught:
+        sg.sample(Bigram(1, ALIVE), "a", sg.compile(WORDS, other), 1, tokenizer=TOKENIZER, name="bigram")
+    assert caught.value.where == "grammar"
+
+
+def test_an_engine_with_another_tokenizer_than_given_is_refused():
+    pytest.importorskip("torch")
+    with pytest.raises(sg.errors.OptionError, match="The engine has") as caught:
+        sg.sample(sg.Engine("structgen/extract-draft"), "a", WORDS, 1, tokenizer=TOKENIZER)
+    assert caught.value.where == "tokenizer"
+
+
+def test_a_tokenizer_without_an_end_token_is_refused():
+    with pytest.raises(sg.errors.TokenizerError, match="no end token"):
+        sg.Tokenizer.from_bytes([b"a", b"b"], eos_token_id=[])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_budget_too_small_for_a_text_gives_a_bracket(method):
+    found = draw(100, method=method, budget=1)
+    assert (found.values, found.statistics.stopped) == ([], "budget")
+    assert found.bracket[0] == 0.0 < found.bracket[1]
+    low, high = found.log_z_bounds
+    assert found.log_z_interval is None and low == -math.inf and high > -math.inf
+    assert math.isnan(found.log_z)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_number_of_draws_beyond_the_budget_costs_nothing(method):
+    assert draw(10**15, method=method, budget=60).statistics.model_rows <= 60
+
+
+@pytest.mark.parametrize("method", ["auto", "cars", "importance", "asap"])
+def test_with_a_tree_an_empty_language_is_proved(method):
+    with pytest.raises(sg.StructgenError, match=r"Z = 0"):
+        draw(5, method=method, checkers=[Never()], max_tokens=2)
+
+
+@pytest.mark.parametrize("method", ["rejection", "masked", "smc"])
+def test_without_a_tree_an_empty_language_has_no_draws(method, monkeypatch):
+    monkeypatch.setattr("structgen.samplers.run_limits.FRUITLESS", 50)
+    found = draw(5, method=method, checkers=[Never()], max_tokens=2)
+    assert found.values == []
+    assert found.bracket == (0.0, 1.0)
+    assert found.statistics.stopped == ("n" if method == "smc" else "fruitless")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_that_are_all_zero_give_no_draw(method):
+    found = draw(5, method=method, checkers=[Never()], budget=30)
+    low, high = found.log_z_bounds
+    assert low == -math.inf and high == math.log(found.bracket[1])
+    assert (found.values, found.texts, len(found.weights)) == ([], [], 0)
+    with pytest.raises(sg.StructgenError, match="no draw"):
+        found.expectation(len)
+    with pytest.raises(sg.StructgenError, match="no draw"):
+        found.resample(1)
+
+
+def test_a_run_with_a_budget_goes_on_after_many_fruitless_attempts(monkeypatch):
+    monkeypatch.setattr("structgen.samplers.run_limits.FRUITLESS", 5)
+    found = draw(5, method="rejection", checkers=[Never()], budget=500)
+    assert found.statistics.stopped == "budget"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_budget_ends_a_run_with_what_is_known(method):
+    model = Bigram(1, ALIVE)
+    found = draw(100_000, model, method=method, budget=40)
+    assert found.statistics.stopped in ("budget", "exhausted")
+    assert model.asked == found.statistics.model_rows <= 40
+    low, high = found.bracket
+    assert 0 <= low <= high <= 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_seconds_end_a_run_of_a_function_between_two_calls(method, monkeypatch):
+    """The clock goes on with the model alone: a second a call."""
+    own = Bigram(1, ALIVE)
+    monkeypatch.setattr("structgen.samplers.run_limits.time.monotonic", lambda: float(own.asked))
+    found = draw(10**9, own, method=method, max_tokens=40, checkers=[Never()], seconds=100)
+    assert found.statistics.stopped == "seconds"
+    assert own.asked == 100
+
+
+@pytest.mark.parametrize("method", ["cars", "importance", "asap"])
+def test_seconds_end_a_run_that_the_tree_answers_alone(method, monkeypatch):
+    tree = sg.samplers.PrefixTree()
+    draw(10_000, method="auto", max_tokens=2, tree=tree)
+    ticks = iter(range(10**9))
+    monkeypatch.setattr("structgen.samplers.run_limits.time.monotonic", lambda: float(next(ticks)))
+    found = draw(10**9, method=method, max_tokens=2, tree=tree, seconds=50)
+    assert (found.statistics.stopped, found.statistics.model_rows) == ("seconds", 0)
+
+
+class Breaking:
+    """A model that is interrupted at one of its calls."""
+
+    def __init__(self, at, interrupt):
+        self.at, self.asked, self.interrupt, self.own = at, 0, interrupt, Bigram(1, ALIVE)
+
+    def __call__(self, ids):
+        self.asked += 1
+        if self.asked == self.at:
+            self.interrupt()
+        return self.own(ids)
+
+
+def raised():
+    raise KeyboardInterrupt
+
+
+def pressed():
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("most", [24, pytest.param(10**6, marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.parametrize("interrupt", [raised, pressed])
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt, most):
+    """At each call; of many calls (mcmc) at `most` of them, the first and the last among them."""
+    z = math.exp(draw(10_000, method="auto", max_tokens=3).log_z)
+    calls = draw(6, method=method, max_tokens=3).statistics.model_rows
+    for at in sorted(set(np.linspace(1, calls, min(calls, most)).round().astype(int).tolist())):
+        tree = sg.samplers.PrefixTree()
+        found = draw(6, Breaking(at, interrupt), method=method, max_tokens=3, tree=tree)
+        assert found.statistics.stopped == "interrupted"
+        low, high = found.bracket
+        assert low <= z * (1 + 1e-12) and z <= high * (1 + 1e-12)
+        assert np.isfinite(found.log_weights).all()
+        assert len(found.texts) == len(found.token_ids) == len(found.logprobs) == found.statistics.accepted
+        again = draw(3, method=method, max_tokens=3, tree=tree)
+        assert again.bracket[0] <= z * (1 + 1e-12) and z <= again.bracket[1] * (1 + 1e-12)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def places_of(run):
+    """Return the lines of the samplers that a run reaches once it has begun."""
+    folder = Path(sg.__file__).parent / "sampling"
+    reached = {}
+
+    def line(frame, event, arg):
+        if event == "line":
+            reached.setdefault((frame.f_code.co_filename, frame.f_lineno))
+        return line
+
+    def call(frame, event, arg):
+        if reached or frame.f_code.co_name == "drawn_for":
+            return line if Path(frame.f_code.co_filename).is_relative_to(folder) else None
+        return None
+
+    traced(call, run)
+    return list(reached)
+
+
+def traced(tracer, run):
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        return run()
+    finally:
+        sys.settrace(before)
+
+
+def pressing_at(place):
+    """Return a tracer that presses Ctrl-C when a line is reached for the first time."""
+    left = [place]
+
+    def line(frame, event, arg):
+        if event == "line" and left and (frame.f_code.co_filename, frame.f_lineno) == place:
+            left.clear()
+            pressed()
+        return line
+
+    return lambda frame, event, arg: line if left and frame.f_code.co_filename == place[0] else None
+
+
+@pytest.mark.parametrize(
+    ("method", "stride"),
+    [("auto", 7), ("smc", 7), *(pytest.param(method, 1, marks=pytest.mark.slow) for method in METHODS)],
+)
+def test_an_interrupt_at_any_line_of_the_samplers_returns_what_is_known(method, stride):
+    def run():
+        return draw(3, method=method, max_tokens=2)
+
+    places = places_of(run)
+    assert len(places) > 100
+    for place in places[::stride]:
+        try:
+            found = traced(pressing_at(place), run)
+        except KeyboardInterrupt:
+            pytest.fail(f"the interrupt at {place} was not held")
+        assert len(found.texts) == len(found.weights) == found.statistics.accepted, place
+        assert 0 <= found.bracket[0] <= found.bracket[1] <= 1, place
+
+
+def test_a_second_interrupt_does_not_wait_for_the_model():
+    waited = []
+
+    def twice():
+        pressed()
+        pressed()
+        waited.append(True)
+
+    found = draw(30, Breaking(9, twice), method="cars")
+    assert found.statistics.stopped == "interrupted"
+    assert not waited
+
+
+def test_another_handler_of_the_interrupt_is_left_alone():
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        found = draw(30, Breaking(9, pressed), method="cars")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (found.statistics.stopped, len(heard)) == ("n", 1)
+
+
+def test_a_run_ends_once_log_z_is_known_well_enough():
+    found = draw(100_000, method="importance", standard_error=0.05)
+    assert found.statistics.stopped == "standard_error"
+
+
+@pytest.mark.parametrize("method", sorted({*METHODS} - {"auto"}))
+def test_equal_seeds_give_equal_draws_and_others_do_not(method):
+    first, second, third = (draw(30, method=method, seed=seed).token_ids for seed in (4, 4, 5))
+    assert first == second != third
+
+
+BOUNDS = itertools.count(3000)
+
+
+def draw_objects(method, **options):
+    """Each text of free keys takes states of the grammar that stay: a run of days meets any bound. Each call
+    has another bound, so that none finds the states of the one before."""
+    alive = (b"{", b"}", b'"', b":", b"1", b"a", b"b", b",")
+    free = sg.json_schema({"type": "object"}, limits=sg.Limits(parser_states=next(BOUNDS)))
+    options = {"tokenizer": TOKENIZER, "name": "b", "max_tokens": 30} | options
+    return sg.sample(Bigram(2, alive), [97], free, 10**6, method=method, **options)
+
+
+@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+def test_a_bound_of_the_grammar_ends_a_run_with_what_is_known(method):
+    found = draw_objects(method)
+    assert found.statistics.stopped == "limit"
+    assert found.values
+
+
+@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+def test_a_bound_of_the_grammar_before_the_first_text_is_an_error_that_names_it(method):
+    with pytest.raises(sg.errors.LimitError, match="parser states") as caught:
+        draw_objects(method, checkers=[Never()])
+    assert caught.value.limit == "parser_states"
+
+
+def test_options_may_be_numbers_of_numpy():
+    plain = {"max_tokens": 4, "seed": 7, "budget": 500, "temperature": 0.5, "seconds": 100.0}
+    numpy = {
+        "max_tokens": np.int64(4),
+        "seed": np.uint64(7),
+        "budget": np.int32(500),
+        "temperature": np.float32(0.5),
+        "seconds": np.float32(100.0),
+    }
+    for method in METHODS:
+        found = draw(np.int64(9), method=method, tree=sg.samplers.PrefixTree(), **numpy)
+        assert found.token_ids == draw(9, method=method, tree=sg.samplers.PrefixTree(), **plain).token_ids
+
+
+def test_runs_of_particles_are_independent():
+    found = draw(64, method="smc")
+    quarters = [tuple(found.token_ids[at : at + 16]) for at in range(0, 64, 16)]
+    assert len(set(quarters)) == 4
+
+
+def test_progress_is_told():
+    seen = []
+    draw(50, method="cars", progress=seen.append)
+    assert seen[0].wanted == 50
+    assert (seen[-1].accepted, seen[-1].prompt) == (50, 0)
+
+
+def test_progress_is_a_line_on_the_standard_error_output(capsys):
+    draw(50, method="cars", progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.strip("\n").split("\n")
+    assert line.startswith("50 of 50 texts, ") and " rows, " in line and "<= Z <=" in line
+    assert err.endswith("\n")
+
+
+@pytest.mark.parametrize("progress", [None, False])
+def test_without_progress_nothing_is_shown(capsys, progress):
+    draw(50, method="cars", progress=progress)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_statistics_count_what_the_tree_answered_and_what_checkers_were_asked():
+    asked = []
+
+    class Even:
+        fingerprint = "even"
+
+        def viable(self, prefix):
+            asked.append(prefix)
+            return True
+
+        def final(self, text):
+            asked.append(text)
+            return len(text) % 2 == 0
+
+    tree, even = sg.samplers.PrefixTree(), Even()
+    first = draw(30, method="cars", tree=tree, checkers=[even]).statistics
+    assert first.checks == len(asked) > 0
+    assert 0 < first.accepted < first.attempts
+    assert first.tree_rows > 0
+    draw(10_000, method="auto", max_tokens=8, tree=tree, checkers=[even])
+    last = draw(30, method="cars", tree=tree, checkers=[even]).statistics
+    assert (last.model_rows, last.reread_positions) == (0, 0)
+    assert last.tree_rows >= 30
+
+
+def test_draws_are_written_as_lines_of_json(tmp_path):
+    found = draw(20, method="importance")
+    found.to_jsonl(tmp_path / "draws.jsonl")
+    _, *lines = [json.loads(line) for line in (tmp_path / "draws.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in lines] == found.texts
+    assert sum(line["weight"] for line in lines) == pytest.approx(1)
+
+
+def test_resampling_follows_the_weights():
+    found = draw(40, method="importance")
+    texts = found.resample(4000, seed=1)
+    for text in set(found.texts):
+        share = sum(w for w, one in zip(found.weights, found.texts, strict=True) if one == text)
+        assert abs(texts.count(text) / 4000 - share) < 5 * math.sqrt(share / 4000)

@@ -1,0 +1,262 @@
+"""Uncertainty that is true: intervals within proven bounds, and none where the error is unknown."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from exact import TOKENS
+from tasks import Even, Task
+from test_laws import ALIVE
+
+import structgen as sg
+from structgen.samplers.beam import ChanceDraw
+from structgen.samplers.estimates import around, clamped, effective_parts, half_width
+from structgen.samplers.methods import auto
+from structgen.samplers.methods.beams import Spread
+
+TASK = Task("intervals", "[abc]{0,4}(a|cc)", 5, (b"a", b"b", b"c", b"ab"), seed=21)
+
+
+@pytest.mark.parametrize(
+    ("interval", "wanted"),
+    [
+        ((-3.0, -2.5), (-2.0, -2.0)),
+        ((-0.5, -0.2), (-1.0, -1.0)),
+        ((-3.0, -0.2), (-2.0, -1.0)),
+        ((-1.7, -1.3), (-1.7, -1.3)),
+    ],
+)
+def test_an_interval_is_cut_to_both_proven_bounds(interval, wanted):
+    _, found = clamped(-1.5, interval, (math.exp(-2.0), math.exp(-1.0)))
+    assert found == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("method", ["cars", "auto", "importance"])
+def test_no_interval_is_inverted_and_each_lies_within_the_bracket(method):
+    for seed in range(40):
+        found = TASK.sample(70 if method == "importance" else 12, method, seed=seed)
+        low, high = found.log_z_bounds
+        lower, upper = map(math.log, found.bracket)
+        assert lower - 1e-9 <= low <= found.log_z <= high <= upper + 1e-9
+
+
+def test_the_score_interval_of_equal_bounds_is_wilsons():
+    found = TASK.sample(100, "rejection")
+    attempts, q = found.statistics.attempts, 1.96**2
+    middle = (100 + q / 2) / (attempts + q)
+    off = 1.96 / (attempts + q) * math.sqrt(100 * (attempts - 100) / attempts + q / 4)
+    assert np.exp(found.log_z_interval) == pytest.approx([middle - off, middle + off], rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["importance", "smc", "awrs"])
+def test_few_weighted_draws_have_no_interval_and_no_error(method):
+    found = TASK.sample(32, method)
+    assert found.log_z_interval is None
+    assert found.log_z_bounds == tuple(math.log(end) if end else -math.inf for end in found.bracket)
+    assert found.expectation(len)[1] is None
+    assert TASK.sample(64, method).log_z_interval is not None
+
+
+def test_a_mean_over_few_texts_of_beams_has_no_error():
+    wide = Task("many texts", "[abcd]{6}", 6, (b"a", b"b", b"c", b"d"), seed=3)
+    few, many = wide.sample(16, "auto"), wide.sample(64, "auto")
+    assert len(few.texts) < 32 and few.expectation(lambda text: text.count("a"))[1] is None
+    assert many.expectation(lambda text: text.count("a"))[1] is not None
+
+
+@pytest.mark.parametrize("method", ["masked", "asap", "mcmc"])
+def test_draws_of_another_law_have_no_error(method):
+    assert TASK.sample(100, method).expectation(len)[1] is None
+
+
+def test_draws_that_agree_have_no_error():
+    assert TASK.sample(20, "rejection").expectation(lambda text: 1.0)[1] is None
+
+
+def test_a_large_part_among_small_ones_counts_as_few():
+    parts = np.array([1.0, *[0.01] * 99])
+    assert effective_parts(parts) < 4.1
+    assert effective_parts(np.ones(100)) == 100
+    # Student's quantile with three degrees of freedom.
+    assert half_width(parts) == pytest.approx(3.18 * math.sqrt(100 / 99 * parts @ parts), rel=0.02)
+    assert half_width(np.ones(1)) is None and around(-1.0, None) is None
+
+
+def test_importance_that_stops_at_n_draws_is_unbiased():
+    """The mean over all attempts would be too large by a fifth: half of them are refused at their end."""
+    task = Task("even", "[abc]{0,4}", 4, (b"a", b"b", b"c"), seed=13, sharp=0.5, checker=Even())
+    trees = (sg.samplers.PrefixTree(most=0) for _ in range(300))  # a tree that learns nothing: attempts alike
+    runs = [task.sample(2, "importance", seed=seed, tree=tree) for seed, tree in enumerate(trees)]
+    estimates = np.exp([found.log_z for found in runs])
+    error = np.std(estimates, ddof=1) / math.sqrt(len(estimates))
+    naive = [
+        math.exp(found.log_z) / found.statistics.attempts * 2 * (found.statistics.attempts - 1)
+        for found in runs
+    ]
+    assert abs(estimates.mean() - task.exact.z) < 3.5 * error
+    assert np.mean(naive) - task.exact.z > 5 * error
+
+
+@pytest.mark.parametrize("method", ["cars", "rejection"])
+def test_draws_that_a_budget_cut_are_not_called_exact(method):
+    cut = TASK.sample(10_000, method, budget=60)
+    assert (cut.statistics.stopped, cut.is_exact, cut.kind) == ("budget", False, "weighted")
+    assert "favours short texts" in dict(cut.facts())["kind"]
+    assert TASK.sample(20, method).is_exact
+
+
+def test_auto_with_a_budget_for_few_texts_tempers_weights():
+    task = Task("long", "[abc]{8,24}", 24, ALIVE, seed=3, sharp=2.0)
+    found = task.sample(10_000, "auto", budget=300)
+    assert found.is_biased and found.statistics.model_rows <= 300
+    assert found.effective_size >= auto.SHARE * len(found) * (1 - 1e-6)
+    assert np.logaddexp.reduce(found.log_weights) == pytest.approx(found.log_z)
+    assert not task.sample(10_000, "auto", budget=3000).is_biased
+
+
+def test_the_known_texts_of_a_small_language_end_a_run_with_a_small_budget():
+    found = Task("small", "ab|b", 40, (b"a", b"b", b"ab"), seed=3).sample(10**9, "auto", budget=100)
+    assert found.statistics.stopped == "exhausted"
+    assert found.bracket[0] == found.bracket[1]
+
+
+@pytest.mark.parametrize("method", ["cars", "importance"])
+def test_a_vocabulary_of_eight_tokens_needs_no_others(method):
+    texts = [b"a", b"b", b"c", b"d", b"ab", b"cd", b"abc", None]
+    tokenizer = sg.Tokenizer.from_bytes(texts, eos_token_id=7)
+    flat = np.full(8, -math.log(8))
+    found = sg.sample(
+        lambda ids: flat,
+        [],
+        sg.regex("(ab|cd)+"),
+        80,
+        method=method,
+        tokenizer=tokenizer,
+        name="flat",
+        max_tokens=2,
+    )
+    # "ab", "cd" as one token, two tokens, or four texts of two of one token each.
+    z = (2 / 8 + 6 / 64) / 8
+    low, high = found.log_z_bounds
+    assert set(found.texts) <= {"ab", "cd", "abab", "abcd", "cdab", "cdcd"}
+    assert low - 1 < math.log(z) < high + 1
+
+
+EXHAUSTED = Task("pairs", "([ab]c){1,2}", 4, (b"a", b"b", b"c"), seed=9)
+"""A language of six texts, all of which a tree knows after some tens of attempts."""
+
+
+def spelt(tokens: tuple[int, ...]) -> str:
+    return b"".join(TOKENS[token] or b"" for token in tokens).decode()
+
+
+@pytest.mark.parametrize("method", ["importance", "cars"])
+def test_draws_from_an_exhausted_tree_are_draws_still(method):
+    """Their mean is no sum over all texts: it has an error, and the interval holds as often as it says."""
+    tree = sg.samplers.PrefixTree()
+    assert EXHAUSTED.sample(500, "auto", tree=tree).lists_all
+    truth = sum(p * len(spelt(tokens)) for tokens, p in EXHAUSTED.law.items()) / sum(EXHAUSTED.law.values())
+    inside = []
+    for seed in range(40):
+        found = EXHAUSTED.sample(100, method, seed=seed, tree=tree)
+        mean, error = found.expectation(len)
+        assert found.bracket[0] == found.bracket[1] and not found.lists_all and found.worth <= 110
+        assert error
+        inside.append(abs(mean - truth) <= 1.96 * error)
+    assert sum(inside) >= 34  # of 95 %, fewer come in one of 300 trials
+
+
+def test_all_valid_texts_listed_are_known_without_an_error():
+    found = EXHAUSTED.sample(500, "auto")
+    truth = sum(p * len(spelt(tokens)) for tokens, p in EXHAUSTED.law.items()) / sum(EXHAUSTED.law.values())
+    assert found.lists_all and math.isinf(found.worth) and found.why_no_error == ""
+    assert found.expectation(len) == (pytest.approx(truth, abs=1e-12), 0.0)
+
+
+@pytest.mark.parametrize("method", ["importance", "smc", "awrs", "auto"])
+def test_fewer_than_64_effective_draws_give_no_error_and_the_reason(method):
+    given = 0
+    for seed in range(8):
+        found = TASK.sample(96 if method != "auto" else 20, method, seed=seed)
+        size = found.worth if method == "auto" else min(found.worth, found.effective_size)
+        _, error = found.expectation(len)
+        if found.log_z_interval is None:
+            assert (
+                error is None and found.why_no_error == "there are fewer than 64 attempts, particles or texts"
+            )
+        elif size < 64:
+            assert error is None and (
+                "are fewer than 64" in found.why_no_error or "clouds" in found.why_no_error
+            )
+        else:
+            assert found.why_no_error == ""
+            given += 1
+    assert given < 8
+
+
+@pytest.mark.parametrize(
+    ("method", "why"), [("masked", "another law"), ("importance", "fewer than 64 attempts")]
+)
+def test_a_missing_error_has_its_reason_in_the_facts(method, why):
+    found = TASK.sample(20, method)
+    assert why in found.why_no_error
+    assert method == "masked" or f"no interval: {found.why_no_error}" in dict(found.facts())["log Z"]
+
+
+@pytest.mark.parametrize("method", ["cars", "rejection"])
+def test_exact_draws_tell_errors_from_64_on(method):
+    few, enough = TASK.sample(63, method), TASK.sample(64, method)
+    assert few.log_z_interval is None and few.expectation(len)[1] is None and few.why_no_error
+    assert few.log_z_bounds == tuple(math.log(end) if end else -math.inf for end in few.bracket)
+    assert enough.log_z_interval is not None and enough.expectation(len)[1] and not enough.why_no_error
+
+
+def test_a_draw_adds_what_else_could_have_been_kept():
+    """Two draws that differ by 8, and behind one of them two draws with the chance 1/4 that differ by 8."""
+    for chance, variance in (
+        (0.5, (0.5 + 0.5 * 0.75) * 64),
+        (1.0, 0.75 * 64),
+        (0.25, (0.75 + 0.25 * 0.75) * 64),
+    ):
+        draws = [ChanceDraw(1, -1, chance), ChanceDraw(1, -1, chance)]
+        draws += [ChanceDraw(2, 0, 0.25), ChanceDraw(2, 0, 0.25)]
+        parts = np.concatenate(Spread(draws).parts(np.array([0.0, 0.0, 8.0, 0.0])))
+        assert parts @ parts == pytest.approx(variance)
+
+
+def test_the_error_of_beams_is_right_on_average():
+    """The mean of the estimated variances of Z, against the mean square of the errors of Z."""
+    task = Task("many texts", "[abc]{2,6}", 6, (b"a", b"b", b"c"), seed=3, sharp=1.0)
+    errors, squares = [], []
+    for seed in range(60):
+        found = task.sample(16, "auto", seed=seed)
+        ones = found.contributions(np.ones(len(found)))
+        errors.append(math.exp(found.log_z) / task.exact.z - 1)
+        squares.append(float(ones @ ones) * (math.exp(found.log_z) / task.exact.z) ** 2)
+    ratio = np.mean(np.square(errors)) / np.mean(squares)
+    assert 0.45 < ratio < 1.5  # 0.2 to 0.3 where each draw counts as if nothing else could be kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 100, 300])
+@pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc", "awrs"])
+def test_intervals_hold_the_truth_as_often_as_they_say(method, n):
+    """Each cell within the band in which 999 of 1,000 cells of exact intervals lie, or above."""
+    task = Task("even", "[abc]{0,5}", 5, (b"a", b"b", b"c"), seed=13, sharp=0.5, checker=Even())
+    z = sum(task.law.values())
+    truth = sum(p * len(spelt(tokens)) for tokens, p in task.law.items()) / z
+    inside: dict[str, list[bool]] = {"mean": [], "log Z": []}
+    for seed in range(200):
+        found = task.sample(n, method, seed=seed)
+        mean, error = found.expectation(len)
+        if error is not None:
+            inside["mean"].append(abs(mean - truth) <= 1.96 * error + 1e-12)
+        if found.log_z_interval is not None:
+            low, high = found.log_z_interval
+            inside["log Z"].append(low - 1e-12 <= math.log(z) <= high + 1e-12)
+    for answers in inside.values():
+        if answers:
+            band = 3.29 * math.sqrt(0.95 * 0.05 / len(answers)) + 0.5 / len(answers)
+            assert sum(answers) / len(answers) >= 0.95 - band

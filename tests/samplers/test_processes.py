@@ -1,0 +1,244 @@
+"""`sg.samplers.InProcess`: the same answers as in this process, a limit, and no process that is left over."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from exact import Bigram, tokenizer
+from test_checkers import (
+    LISTS,
+    TOKENIZER,
+    WORDS,
+    Digits,
+    Even,
+    NotTwice,
+    NoTwins,
+    exhausted,
+)
+
+import structgen as sg
+from structgen.core.events import Place
+
+ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_over():
+    yield
+    assert multiprocessing.active_children() == []
+
+
+class Hangs:
+    """Hangs at the prefix "ab"; to be slow is not to be busy."""
+
+    def viable(self, prefix):
+        while prefix == b"ab":
+            time.sleep(0.01)
+        return True
+
+
+class Interrupts(Hangs):
+    """Before it hangs, it interrupts the process that asks it."""
+
+    def __init__(self, asking):
+        self.asking = asking
+
+    def viable(self, prefix):
+        if prefix == b"ab":
+            os.kill(self.asking, signal.SIGINT)
+        return super().viable(prefix)
+
+
+def draw(checker, n=5, **options):
+    options = {"tokenizer": tokenizer(), "name": "bigram", "max_tokens": 4, "method": "cars"} | options
+    return sg.sample(Bigram(3, ALIVE), [97], WORDS, n, checkers=[checker], **options)
+
+
+@pytest.mark.parametrize(
+    ("checker", "compiled", "model"),
+    [
+        (NoTwins(), WORDS, Bigram(3, ALIVE)),
+        (Even(), WORDS, Bigram(3, ALIVE)),
+        (NotTwice(), LISTS, Digits(4)),
+        (lambda text: "b" not in text, WORDS, Bigram(3, ALIVE)),
+    ],
+    ids=["viable", "final", "stateful", "function"],
+)
+def test_the_law_is_that_of_the_checker_itself(checker, compiled, model):
+    there = exhausted(compiled, model, sg.samplers.InProcess(checker), max_tokens=5)
+    assert there == exhausted(compiled, model, checker, max_tokens=5)
+
+
+@pytest.mark.slow
+def test_a_fresh_python_serves_where_there_is_no_fork(monkeypatch):
+    monkeypatch.setattr("structgen.system.worker_process.sys", SimpleNamespace(platform="darwin"))
+    with sg.samplers.InProcess(NotTwice()) as checker:
+        first, second = checker.copy(), checker.copy()
+        one = sg.samplers.ClosedValue(Place(Place(None, ""), 0), b"1")
+        assert first.closed(one)
+        assert not first.closed(one)
+        assert second.closed(one)
+
+    class Local(NoTwins):
+        pass
+
+    with pytest.raises(sg.StructgenError, match=r"Local cannot be sent.*Define it at the top"):
+        sg.samplers.InProcess(Local()).viable(b"a")
+
+
+def test_a_late_answer_is_an_error_that_names_the_limit():
+    with pytest.raises(sg.StructgenError, match=r"Hangs did not answer viable within 0\.1 seconds"):
+        draw(sg.samplers.InProcess(Hangs(), seconds=0.1), 200)
+
+
+def test_a_late_answer_may_count_as_a_refusal():
+    found = draw(sg.samplers.InProcess(Hangs(), seconds=0.1, on_timeout="refuse"), 60)
+    assert len(found) == 60
+    assert not any(text.startswith("ab") and len(text) == 2 for text in found.texts)
+
+
+def test_ctrl_c_ends_the_process_of_a_checker_that_hangs():
+    hanging = sg.samplers.InProcess(Interrupts(os.getpid()), seconds=600)
+    assert hanging.viable(b"a")
+    with pytest.raises(KeyboardInterrupt):
+        hanging.viable(b"ab")
+    assert multiprocessing.active_children() == []
+    assert hanging.viable(b"a")  # by another process
+    hanging.close()
+
+
+def test_the_process_ends_with_the_run_with_close_and_with_the_object():
+    class Short:
+        def viable(self, prefix):
+            return len(prefix) < 3
+
+    draw(sg.samplers.InProcess(Short()))
+    assert multiprocessing.active_children() == []
+    with sg.samplers.InProcess(Short()) as checker:
+        assert checker.viable(b"a")
+        assert len(multiprocessing.active_children()) == 1
+    assert multiprocessing.active_children() == []
+    dropped = sg.samplers.InProcess(Short())
+    dropped.viable(b"a")
+    del dropped
+
+
+def test_the_process_ends_where_the_run_raises():
+    def model(ids):
+        raise ValueError("no model")
+
+    checker = sg.samplers.InProcess(NoTwins())
+    checker.viable(b"a")
+    with pytest.raises(ValueError, match="no model"):
+        sg.sample(model, [97], WORDS, 1, tokenizer=TOKENIZER, name="m", checkers=[checker])
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the checker of this test is sent by a fork")
+def test_the_process_ends_when_this_one_is_killed():
+    script = (
+        "import os, signal, sys, structgen as sg, time\n"
+        "checker = sg.samplers.InProcess(lambda value: value == 1 or time.sleep(600), seconds=900)\n"
+        "checker.final(1)\n"
+        "print(checker._worker._process.pid, flush=True)\n"
+        "checker.final(2)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        pid = int(running.stdout.readline())
+        os.kill(pid, 0)
+        running.kill()
+    for _ in range(1000):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        with open(f"/proc/{pid}/stat") as stat:
+            if stat.read().rpartition(")")[2].split()[0] == "Z":
+                return  # ended; it waits for whoever inherits it
+        time.sleep(0.01)
+    pytest.fail("the process of the checker is still there")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_that_lets_go_of_a_checker_leaves_its_process_alone():
+    with sg.samplers.InProcess(NoTwins()) as checker:
+        assert checker.viable(b"a")
+        (process,) = multiprocessing.active_children()
+        child = os.fork()
+        if child == 0:
+            try:
+                checker.close()
+            finally:
+                os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert checker.viable(b"a")
+        assert multiprocessing.active_children() == [process]
+
+
+def test_what_the_checker_raises_is_an_error_that_names_it():
+    class Broken:
+        def viable(self, prefix):
+            return {}[prefix]
+
+    with pytest.raises(sg.StructgenError, match="Broken raised KeyError") as error:
+        draw(sg.samplers.InProcess(Broken()))
+    assert isinstance(error.value.__cause__, KeyError)
+
+
+def test_a_process_that_dies_is_an_error():
+    class Dies:
+        def viable(self, prefix):
+            os._exit(3)
+
+    with pytest.raises(sg.StructgenError, match="process of the checker Dies ended, with exit code 3"):
+        draw(sg.samplers.InProcess(Dies()))
+
+
+def test_state_that_cannot_be_sent_is_an_error():
+    class Stuck(NoTwins):
+        def __init__(self):
+            self.lock = None
+
+        def viable(self, prefix):
+            self.lock = threading.Lock()
+            return True
+
+    with pytest.raises(sg.StructgenError, match=r"state of the checker Stuck cannot be sent.*cannot pickle"):
+        draw(sg.samplers.InProcess(Stuck()))
+
+
+def test_the_fingerprint_is_the_checkers_own():
+    class Marked(NoTwins):
+        fingerprint = "no twins"
+
+    tree = sg.samplers.PrefixTree()
+    first = draw(Marked(), 5, tree=tree)
+    again = draw(sg.samplers.InProcess(Marked()), 5, tree=tree)
+    assert len(first) == len(again) == 5
+    with pytest.raises(sg.errors.OptionError, match="fingerprint"):
+        draw(sg.samplers.InProcess(NoTwins()), tree=sg.samplers.PrefixTree())
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"seconds": 0}, "seconds"),
+        ({"seconds": float("nan")}, "seconds"),
+        ({"on_timeout": "ask"}, "on_timeout"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused(options, where):
+    with pytest.raises(sg.errors.OptionError) as error:
+        sg.samplers.InProcess(NoTwins(), **options)
+    assert error.value.where == where
+    with pytest.raises(sg.errors.OptionError, match="none of the methods"):
+        sg.samplers.InProcess(3)

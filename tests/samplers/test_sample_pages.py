@@ -1,0 +1,251 @@
+"""The report of draws: its numbers are those of the laws, worked out by enumeration."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from exact import Bigram, law, tokenizer
+
+import structgen as sg
+from structgen.samplers.estimates import quantile
+from structgen.samplers.report import Estimate, TokenPosition, ceiling_of, report
+from structgen.samplers.report_page import page_of
+from structgen.system.html_pages import write_page
+
+ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
+TOKENIZER = tokenizer()
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+MODEL = Bigram(1, ALIVE)
+PROMPT = TOKENIZER.encode(b"a")
+
+
+def draw(n=2000, method="auto", **options):
+    options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4} | options
+    return sg.sample(MODEL, "a", sg.regex("[ab]{1,3}"), n, method=method, **options)
+
+
+def accepts(text):
+    return 1 <= len(text) <= 3 and set(text) <= set(b"ab")
+
+
+def viable(text):
+    return len(text) <= 3 and set(text) <= set(b"ab")
+
+
+LAW = law(MODEL, PROMPT, accepts, viable, 4)
+Z = sum(LAW.values())
+
+
+def text_of(tokens):
+    return b"".join(TOKENIZER.token_bytes[token] for token in tokens)
+
+
+def z_at(tokens):
+    """The allowed mass behind a prefix, by brute force."""
+    row = np.exp(MODEL([*PROMPT, *tokens]))
+    text = text_of(tokens)
+    mass = row[261:].sum() if accepts(text) else 0.0
+    for token, more in enumerate(TOKENIZER.token_bytes[:261]):
+        if more is not None and viable(text + more):
+            mass += row[token]
+    return float(mass)
+
+
+MASKED = {
+    tokens: p / math.prod(z_at(tokens[:depth]) for depth in range(len(tokens) + 1))
+    for tokens, p in LAW.items()
+}
+
+
+def test_the_law_of_masking_is_whole():
+    assert sum(MASKED.values()) == pytest.approx(1)
+
+
+def test_mass_removed_is_averaged_under_the_target():
+    found = report(draw())
+    for one in found.positions:
+        reached = {tokens: p for tokens, p in LAW.items() if len(tokens) >= one.position}
+        mass = sum(reached.values())
+        removed = sum(p * (1 - z_at(tokens[: one.position])) for tokens, p in reached.items()) / mass
+        assert one.removed.value == pytest.approx(removed)
+        assert one.reached == pytest.approx(mass / Z)
+
+
+def test_the_divergence_of_masking_is_that_of_the_two_laws():
+    exact = sum(p / Z * math.log(p / Z / MASKED[tokens]) for tokens, p in LAW.items())
+    assert exact > 0.01
+    found = report(draw()).divergence
+    assert (found.value, found.low, found.high) == pytest.approx((exact, exact, exact))
+
+
+@pytest.mark.parametrize("method", ["importance", "cars", "smc"])
+def test_the_divergence_is_estimated_from_draws_of_each_method(method):
+    exact = sum(p / Z * math.log(p / Z / MASKED[tokens]) for tokens, p in LAW.items())
+    found = report(draw(400, method)).divergence
+    assert found.low <= exact <= found.high
+    assert found.high - found.low < 0.4
+
+
+def test_fields_have_their_shares_under_both_laws():
+    found = report(draw())
+    (texts,) = [field for field in found.fields if field.field == "text"]
+    assert found.masked_covered == pytest.approx(1)
+    for one in texts.values:
+        masked = one.masked
+        same = [tokens for tokens in LAW if text_of(tokens).decode() == one.value]
+        assert one.share.value == pytest.approx(sum(LAW[tokens] for tokens in same) / Z)
+        assert (masked.low, masked.high) == pytest.approx([sum(MASKED[tokens] for tokens in same)] * 2)
+
+
+def test_what_masking_would_say_is_left_out_where_little_of_it_is_known():
+    found = report(draw(2, "rejection"))
+    assert found.masked_covered < 0.8
+    assert all(one.masked is None for field in found.fields for one in field.values)
+
+
+def test_the_mean_of_a_field_of_numbers():
+    exact = sum(p * len(text_of(tokens)) for tokens, p in LAW.items()) / Z
+    (length,) = [field for field in report(draw()).fields if field.field == "length of the text"]
+    assert length.mean.value == pytest.approx(exact)
+
+
+@pytest.mark.parametrize(
+    ("parts", "exact"),
+    [(2, 12.706), (3, 4.303), (4, 3.182), (6, 2.571), (11, 2.228), (31, 2.042), (10**6, 1.960)],
+)
+def test_few_parts_make_wide_intervals(parts, exact):
+    """Student's quantiles, from the tables."""
+    assert quantile(parts) == pytest.approx(exact, rel=0.01)
+
+
+def test_the_ceiling_is_that_of_bayes():
+    """Of 1,000 texts 300 are right and accepted, of the 700 others 70 are accepted."""
+    assert ceiling_of(0.3, 0.1) == pytest.approx(300 / 370)
+    found = dataclasses.replace(
+        draw(), log_z=math.log(0.37), log_z_interval=(math.log(0.36), math.log(0.38)), bracket=(0.3, 0.4)
+    )
+    ceiling = report(found, 0.1).ceiling
+    reached = ceiling.right_given_accepted
+    assert ceiling.right.value == pytest.approx(0.3)
+    assert reached.value == pytest.approx(300 / 370)
+    assert reached.low < reached.value < reached.high
+
+
+def test_more_false_accepts_than_accepted_texts_have_no_ceiling():
+    assert report(draw(), min(0.999, Z + 0.01)).ceiling.right_given_accepted is None
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, math.nan])
+def test_a_share_of_false_accepts_that_is_none_is_refused(share):
+    with pytest.raises(sg.errors.OptionError, match="false_accepts"):
+        report(draw(), share)
+
+
+@pytest.mark.parametrize(
+    "method", ["auto", "cars", "importance", "smc", "asap", "rejection", "masked", "none"]
+)
+def test_a_page_of_any_run(method, tmp_path):
+    """One file: nothing in it is loaded from elsewhere, and all numbers are numbers."""
+    found = report(draw(5, "rejection", budget=1) if method == "none" else draw(30, method), 0.02)
+    write_page(tmp_path / "page.html", page_of(found))
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for forbidden in ("<script", "src=", "href=", "@import", "url(", "nan", "inf<", "NaN"):
+        assert forbidden not in page.replace("inference", ""), forbidden
+    assert ("effective sample size" in page, "draws from bigram" in page) == (True, True)
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["draws"] == len(found.samples)
+
+
+def test_texts_are_escaped_in_the_page():
+    found = draw(30).with_values(str)
+    evil = dataclasses.replace(
+        found, texts=["<script>alert(1)</script>\x1b"] * len(found.texts), about={"model": "<b>&\"'"}
+    )
+    page = page_of(report(evil))
+    assert "<script" not in page
+    assert "<b>&" not in page
+    assert "\x1b" not in page
+
+
+def test_draws_by_masking_stand_beside():
+    """Their shares are those of masking's law; a value that only they have is shown too."""
+    found = report(draw(2, "rejection"), masked=draw(600, "masked"))
+    (texts,) = [field for field in found.fields if field.field == "text"]
+    assert found.masked_draws == 600
+    assert any(one.draws == 0 and one.share.value == 0.0 for one in texts.values)
+    for one in texts.values:
+        exact = sum(p for tokens, p in MASKED.items() if text_of(tokens).decode() == one.value)
+        assert abs(one.masked.value - exact) < 4 * math.sqrt(exact / 600)
+
+
+def test_draws_behind_another_prompt_are_no_comparison():
+    other = sg.sample(
+        MODEL,
+        "b",
+        sg.regex("[ab]{1,3}"),
+        3,
+        method="masked",
+        tokenizer=TOKENIZER,
+        name="bigram",
+        max_tokens=4,
+    )
+    with pytest.raises(sg.errors.OptionError, match="prompt"):
+        report(draw(3), masked=other)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"method": "cars"}, "masked: It has 3 draws by cars"),
+        ({"method": "masked", "temperature": 0.5}, "masked: Its temperature is 0.5"),
+        ({"method": "masked", "max_tokens": 3}, "masked: Its max_tokens is 3"),
+    ],
+)
+def test_draws_of_another_target_are_no_comparison(options, said):
+    with pytest.raises(sg.errors.OptionError, match=said):
+        report(draw(3), masked=draw(3, **options))
+
+
+def test_the_plots_name_their_axes_and_a_grammar_that_removes_nothing_is_told():
+    found = report(draw(50))
+    page = page_of(found)
+    assert ">mass removed</small>" in page and ">token of the text</small>" in page
+    assert ">share</small>" in page and ">weight, in times the mean weight</small>" in page
+    nothing = TokenPosition(0, Estimate(1e-9, 0.0, 1e-6), 1.0)
+    page = page_of(dataclasses.replace(found, positions=[nothing]))
+    assert "Nowhere: the grammar removes less than 0.05% of the model's mass" in page
+    assert ">token of the text</small>" not in page
+
+
+def test_the_page_needs_no_network_and_has_dark_colours():
+    page = page_of(report(draw(50)))
+    assert "http:" not in page and "https:" not in page and "<script" not in page
+    assert "@media (prefers-color-scheme: dark)" in page
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser")
+@pytest.mark.parametrize("width", [500, 900, 1000, 1400])
+def test_labels_stay_inside_their_boxes(tmp_path, width):
+    """The longest labels that there are: a share above 99.9 %, beside the same under masking."""
+    one = Estimate(0.9999, 0.9998, 0.99995)
+    found = report(draw())
+    fields = [
+        dataclasses.replace(field, values=[dataclasses.replace(field.values[0], share=one, masked=one)])
+        for field in found.fields
+    ]
+    page = tmp_path / "page.html"
+    write_page(page, page_of(dataclasses.replace(found, fields=fields)))
+    boxes = "[...document.querySelectorAll('.field, .card')]"
+    asked = f"document.title = {boxes}.every(e => e.scrollWidth <= e.clientWidth)"
+    page.write_text(page.read_text() + f"<script>{asked}</script>")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [str(BROWSER), *options, f"--window-size={width},900", "--dump-dom", page.as_uri()]
+    home = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=home)
+    assert "<title>true</title>" in done.stdout
