@@ -42,7 +42,7 @@ MUTANTS = (
     ),
     Mutant(
         "an accepted guess is kept twice",
-        "engine/guesses.py",
+        "engine/verified_draft.py",
         "self.path.append(node + 1)",
         "self.path += [node + 1, node + 1]",
         (SAME, BITS),
@@ -98,7 +98,7 @@ MUTANTS = (
     ),
     Mutant(
         "a draft goes on behind the end of the thoughts, without the grammar",
-        "engine/guesses.py",
+        "engine/verified_draft.py",
         "            or matcher is not self._matcher\n            or phase is not self._phase\n",
         "",
         (SAME,),

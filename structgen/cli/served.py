@@ -11,8 +11,8 @@ from structgen.cli.output import echo, echo_json_text, payload
 if TYPE_CHECKING:
     from structgen.engine import Engine
     from structgen.engine.requests import Request
-    from structgen.typed.forms import WantedForm
     from structgen.typed.functions import Outcome
+    from structgen.typed.wanted_forms import WantedForm
 
 
 def ask(
@@ -26,10 +26,10 @@ def ask(
     `form`: what a type or tools want; None for the request's grammar, or free text."""
     from structgen.core.grammar import Grammar
     from structgen.engine.requests import Request, Result
-    from structgen.typed.forms import WantedForm
     from structgen.typed.functions import judged, obtained
     from structgen.typed.options import TypedOptions
     from structgen.typed.prompts import given_source
+    from structgen.typed.wanted_forms import WantedForm
     from structgen.typed.wrapping import Unwrapping, unwrapped
     from structgen.typed.writers import writer_of
 

@@ -19,7 +19,7 @@ from structgen.errors import OptionError, SchemaWarning
 
 if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
-    from structgen.typed.forms import WantedForm
+    from structgen.typed.wanted_forms import WantedForm
 
 _EBNF: Final = (".ebnf", ".gbnf")
 """Endings of files that `--grammar` reads as EBNF."""
@@ -60,7 +60,7 @@ class WantedLanguage:
         blanks and order of keys."""
         if "type" not in self.given:
             return None
-        from structgen.typed.forms import form_of_type
+        from structgen.typed.wanted_forms import form_of_type
 
         hint = named(str(self.given.get("type")), "--type", "module:Class")
         usual = self.usual if self.given.command == "check" else {}

@@ -17,7 +17,7 @@ from structgen.errors import OptionError, StructgenError
 if TYPE_CHECKING:
     from structgen.engine import Engine, Request
     from structgen.engine.requests import Sampling
-    from structgen.typed.forms import WantedForm
+    from structgen.typed.wanted_forms import WantedForm
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class WantedTexts(WantedLanguage):
             return self._form_of_tools()
         if "type" not in self.given:
             return None
-        from structgen.typed.forms import check_wrap, form_of_type
+        from structgen.typed.wanted_forms import check_wrap, form_of_type
         from structgen.typed.writers import wrapping_of
 
         wrap = self.given.get("wrap")
@@ -77,9 +77,9 @@ class WantedTexts(WantedLanguage):
         """Return what tools want. Errors: OptionError, and those of `sg.tools`, with the option or the place
         in the file."""
         from structgen.tool_calls.tool_replies import Reply
-        from structgen.typed.forms import form_of_calls
         from structgen.typed.options import TypedOptions
         from structgen.typed.tool_use import ToolOptions
+        from structgen.typed.wanted_forms import form_of_calls
 
         tools, name = _tools(str(self.given.get("tools")))
         options = ToolOptions(tools, *map(self.given.get, OF_TOOLS))

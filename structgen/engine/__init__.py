@@ -3,15 +3,15 @@
 What comes in: requests (prompt, grammar, options). What goes out: texts with token ids, log-probabilities,
 reasons.
 
-1. `engine.Engine` is the API; `requests` has requests and results; `asking` makes prompts; `driver` takes
-   steps for event loops; `bulk` works through a file of prompts.
+1. `engine.Engine` is the API; `requests` has requests and results; `model_prompts` makes prompts;
+   `driver` takes steps for event loops; `bulk` works through a file of prompts.
 2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. `sequences`
-   is one text that is being written (`guesses`: its draft, `thinking`: free text before it); `mask_rows`
-   their masks.
-3. `choice` goes from logits to tokens (compiled in `drawing`); `noise` is counter-based, so that a seed means
-   the same in any batch.
+   is one text that is being written (`verified_draft`: its draft, `thinking`: free text before it);
+   `mask_rows` their masks.
+3. `choice` goes from logits to tokens (compiled in `compiled_choice`); `noise` is counter-based, so that
+   a seed means the same in any batch.
 4. `model_protocol` is the protocol of models; `models` finds one: `forward_pass.llama` (our own) and
-`huggingface`.
+   `huggingface`.
 """
 
 from __future__ import annotations

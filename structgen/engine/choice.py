@@ -1,8 +1,8 @@
 """From logits to tokens: penalties, temperature, mask, filters, draw. Rows do not influence each other.
 
-There are two implementations: compiled code for logits in a CPU's memory (`drawing`), and `structgen_kernels`
-for other logits, with Triton kernels on a GPU and torch operations elsewhere. Both draw as
-`structgen_kernels.reference` defines it (docs/inside/kernels.md, "The draw"); tests compare them.
+There are two implementations: compiled code for logits in a CPU's memory (`compiled_choice`), and
+`structgen_kernels` for other logits, with Triton kernels on a GPU and torch operations elsewhere. Both draw
+as `structgen_kernels.reference` defines it (docs/inside/kernels.md, "The draw"); tests compare them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from structgen_kernels import apply_mask_, masked_sample
 from structgen_kernels.reference import NEVER, allowed_of, draw, filtered, position_keys, sample_key
 from torch import Tensor
 
-from structgen.engine.drawing import draw_along
-from structgen.engine.guesses import Guesses
+from structgen.engine.compiled_choice import draw_along
 from structgen.engine.requests import Sampling
-from structgen.engine.strategies.row_law import RowLaw
+from structgen.engine.strategies.text_strategies import RowLaw
+from structgen.engine.verified_draft import Guesses
 
 BANNED = -1e30
 """Added to the logit of a banned token: finite, so that no sum is NaN."""

@@ -25,11 +25,11 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.asking import ModelPrompts
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.driver import Driver, foreign_handle
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
+from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.request_tokens import RequestTokens, check_budget
@@ -37,8 +37,8 @@ from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.whole_values import comparing
 from structgen.engine.sequences import NO_BORDER, PromptBorder, SequenceStart, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
-from structgen.engine.strategies.law_making import law_maker
 from structgen.engine.strategies.strategy import SearchStrategy
+from structgen.engine.strategies.strategy_loading import law_maker
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import OptionError, options_named
 from structgen.language import checks

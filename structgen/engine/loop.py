@@ -72,9 +72,9 @@ from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.sequences import TextSequence
 from structgen.engine.strategies.repetitions import LAST_STAGE, NUMERAL, OpenRun
-from structgen.engine.strategies.row_law import allowed_ids
 from structgen.engine.strategies.second_rows import read_on
 from structgen.engine.strategies.strategy import entropy, log_softmax
+from structgen.engine.strategies.text_strategies import allowed_ids
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from structgen.core.batch import RowStatus, allow_all, fill_masks
 from structgen.core.draft_masks import DraftMasks
 from structgen.core.matcher import Matcher
-from structgen.engine.guesses import Guesses
 from structgen.engine.requests import fault_of
 from structgen.engine.sequences import TextSequence
+from structgen.engine.verified_draft import Guesses
 from structgen.errors import LimitError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.tokens.token_mask import TokenMask, allocate_mask

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from structgen.engine.asking import ModelPrompts, ModelQuestion
+from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import text_behind

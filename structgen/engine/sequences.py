@@ -19,17 +19,17 @@ from torch import Tensor
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.matcher import Matcher
 from structgen.engine.choice import ChoiceRow
-from structgen.engine.guesses import Guesses
 from structgen.engine.model_protocol import Model
 from structgen.engine.requests import COMPLETE, FinishReason, Handle, Result, Step, Usage, fault_of
 from structgen.engine.searches.branches import TextPlace
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.searches.search_run import SearchRun
 from structgen.engine.strategies.repetitions import OpenRun
-from structgen.engine.strategies.row_law import RowLaw, told
 from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.strategies.strategy import Decision, SearchStrategy
+from structgen.engine.strategies.text_strategies import RowLaw, told
 from structgen.engine.thinking import ThoughtPhase
+from structgen.engine.verified_draft import Guesses
 from structgen.errors import StructgenError
 from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import DraftContext

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.asking import ModelPrompts, ModelQuestion
+from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
 from structgen.errors import (
     FullHoleWarning,

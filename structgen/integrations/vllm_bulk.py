@@ -19,10 +19,10 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.asking import ModelPrompts
 from structgen.engine.bulk.bulk_file import answer_line, shown
 from structgen.engine.bulk.bulk_on_ray import AnsweredShard
 from structgen.engine.bulk.bulk_runs import Prompt, folder_digest
+from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Request, Result, Usage
 from structgen.engine.strategies.repetitions import Repetitions

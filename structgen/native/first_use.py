@@ -56,7 +56,7 @@ GROUPS: dict[str, dict[str, float]] = {
     ENGINE: {
         "structgen.engine.forward_pass.forward": 5.0,
         "structgen.engine.forward_pass.paged_attention": 0.2,
-        "structgen.engine.drawing": 4.5,
+        "structgen.engine.compiled_choice": 4.5,
     },
     INFILLING: {"structgen.infilling.lattice_loops": 6.0},
     SHARED: {

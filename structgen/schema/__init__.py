@@ -8,6 +8,6 @@ implements `structgen.language.ir.Network`.
    as integers.
 3. `recogniser` answers the machine: which keys and items may come next (residues), and whether a value exists
    (liveness) with the shortest one.
-4. `explaining` tells people what a schema means, what in it can never hold, and why.
-`schema_grammar` is the door (`json_schema`); `prompting` writes a schema in one line for a prompt.
+4. `explaining` tells people what a schema means, what in it can never hold, and why. `schema_grammar` is
+   the door (`json_schema`); `prompting` writes a schema in one line for a prompt.
 """

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Final
 
-from structgen.engine.asking import ModelQuestion
 from structgen.engine.engine import Engine
+from structgen.engine.model_prompts import ModelQuestion
 from structgen.engine.request_tokens import ReadPrompt
 from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed

@@ -1,8 +1,8 @@
 """Typed functions: decorate, call, get an object.
 
 `decorator` has `sg.generate` and `sg.filled`, `run` has `sg.run`; `functions` is what a decorated function
-becomes. Below them: `forms` (what is wanted, and the way back from a document), `prompts` (the docstring as a
-template), `partial` (what a stream has so far), and the writers: `local` (an engine of this process),
-`infilled` (a masked-diffusion model), `remote` (a server; `servers` has what it takes, `replies` finds the
-document in what it sends). `engine/asking` makes the prompts.
+becomes. Below them: `wanted_forms` (what is wanted, and the way back from a document), `prompts` (the
+docstring as a template), `partial` (what a stream has so far), and the writers: `local` (an engine of this
+process), `infilled` (a masked-diffusion model), `remote` (a server; `servers` has what it takes,
+`server_replies` finds the document in what it sends). `engine/model_prompts` makes the prompts.
 """

@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from structgen.engine.asking import Message
+from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, UnsupportedError, options_named
-from structgen.typed.forms import WantedForm, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.prompts import Template
 from structgen.typed.servers import Server
+from structgen.typed.wanted_forms import WantedForm, form_of_type
 from structgen.typed.writers import Preparation
 
 if TYPE_CHECKING:

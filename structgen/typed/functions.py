@@ -28,11 +28,11 @@ from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import GenerationError, OptionError, ShortenedWarning, ValidatorError
 from structgen.python_types.type_parts import TypePart
 from structgen.tool_calls.tool_replies import Call, Reply
-from structgen.typed.forms import WantedForm, failed
 from structgen.typed.options import TypedOptions
 from structgen.typed.partial import Partial, PartialDocument, PartialReply
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, check_names, drawn
+from structgen.typed.wanted_forms import WantedForm, failed
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:

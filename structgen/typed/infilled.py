@@ -10,13 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.engine.asking import ModelPrompts
+from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import OptionError, UnsupportedError, fields_named
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.wanted_forms import WantedForm
 
 if TYPE_CHECKING:
     from structgen.infilling.infill import Length

@@ -16,11 +16,11 @@ from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.thinking import most_tokens
 from structgen.system.resources import embedded_model
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
 from structgen.typed.tool_use import ToolUse
+from structgen.typed.wanted_forms import WantedForm
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine

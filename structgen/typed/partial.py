@@ -19,7 +19,7 @@ from structgen.core.events import (
 from structgen.core.growing_json import characters, put, value_of
 from structgen.errors import OptionError, ValidatorError
 from structgen.python_types.type_parts import TypePart
-from structgen.typed.forms import failed
+from structgen.typed.wanted_forms import failed
 
 T_co = TypeVar("T_co", covariant=True)
 Parts: TypeAlias = "tuple[str | int, ...]"

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from structgen.engine.asking import ModelQuestion, Prompt
+from structgen.engine.model_prompts import ModelQuestion, Prompt
 from structgen.engine.thinking import text_behind
 from structgen.errors import OptionError
 from structgen.language import checks
-from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
+from structgen.typed.wanted_forms import WantedForm
 
 NEUTRAL: Final = "N/A"
 """A text that says nothing (Zhao et al., "Calibrate Before Use", 2021)."""

@@ -1,8 +1,8 @@
 """Writing with a server that speaks OpenAI's protocol: `openai:URL#NAME`.
 
 The schema goes along as `response_format`; how well the server keeps it is the server's affair. What comes
-back is read (`replies`), held to the grammar and to the type here, and asked for again where it fails. A
-server that takes no schema, or breaks it, finds it in the prompt.
+back is read (`server_replies`), held to the grammar and to the type here, and asked for again where it
+fails. A server that takes no schema, or breaks it, finds it in the prompt.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.forms import WantedForm
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, read_reply
-from structgen.typed.replies import ArrivingObject, ReadReply, first_fault, read
+from structgen.typed.server_replies import ArrivingObject, ReadReply, first_fault, read
 from structgen.typed.servers import SCHEMA, Server, habits_of
 from structgen.typed.tool_use import history
+from structgen.typed.wanted_forms import WantedForm
 from structgen.typed.wrapping import is_object, unwrapped, wrapped, wrapper_of
 
 LOST = (

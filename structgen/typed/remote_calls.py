@@ -20,7 +20,7 @@ from structgen.tool_calls.format_rows import ROWS
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.replies import thoughts_apart
+from structgen.typed.server_replies import thoughts_apart
 from structgen.typed.tool_use import ToolUse
 
 PARALLEL: Final = "parallel_tool_calls"

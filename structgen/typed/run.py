@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from structgen.core.grammar import Grammar
-from structgen.engine.asking import Message
+from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions, RunOptions
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
+from structgen.typed.wanted_forms import form_of
 from structgen.typed.writers import Preparation
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.engine.asking import ModelQuestion
+from structgen.engine.model_prompts import ModelQuestion
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
 from structgen.text_grammars.text_grammar import TextGrammar

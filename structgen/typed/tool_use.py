@@ -27,7 +27,7 @@ from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_grammar import tools as grammar_of
 from structgen.tool_calls.tool_replies import Call, Reply
-from structgen.typed.replies import first_fault
+from structgen.typed.server_replies import first_fault
 
 _CURE: Final = "Annotate str | Call, Call, list[Call], str | list[Call] or Reply (of structgen)."
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from structgen.engine.contradictions import refuse
 from structgen.errors import unknown_option
-from structgen.typed.forms import WantedForm
 from structgen.typed.local import Local
 from structgen.typed.missing_options import OF_DRAWS
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.wanted_forms import WantedForm
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:

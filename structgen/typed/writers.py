@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from structgen.engine.asking import ModelPrompts
 from structgen.engine.contradictions import refuse
+from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.forms import WantedForm, check_wrap, form_of_calls
 from structgen.typed.infilled import Infilling, infiller_of, is_infilling, no_calls
 from structgen.typed.local import Local, check_name, local_model
 from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
@@ -19,6 +18,7 @@ from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.servers import Server, server_of
 from structgen.typed.tool_use import WITHOUT_TOOLS, ToolOptions, thinking_of
+from structgen.typed.wanted_forms import WantedForm, check_wrap, form_of_calls
 from structgen.typed.wrapping import Wrapping
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.engine.asking import ModelPrompts, ModelQuestion
+from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.infilling.infill import _prompt_tokens
 from structgen.json_grammars.prompting import extraction_prompt, schema_outline
 from structgen.samplers.problem import Problem

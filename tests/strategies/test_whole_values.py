@@ -19,7 +19,7 @@ from strategy_models import scrambled  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request  # noqa: E402
-from structgen.engine.asking import ModelPrompts  # noqa: E402
+from structgen.engine.model_prompts import ModelPrompts  # noqa: E402
 from structgen.engine.searches.listed_values import listed, listed_values  # noqa: E402
 from structgen.engine.searches.whole_values import WholeValues, comparing, spellings  # noqa: E402
 

@@ -16,7 +16,7 @@ from openai_server import serving
 from told import TOKENIZER, told
 
 import structgen as sg
-from structgen.typed.forms import form_of_type
+from structgen.typed.wanted_forms import form_of_type
 
 
 def test_a_typed_function_pickles_by_its_name() -> None:

@@ -16,7 +16,7 @@ from openai_server import serving
 from pydantic import BaseModel
 
 import structgen as sg
-from structgen.typed.replies import read
+from structgen.typed.server_replies import read
 
 PAGE = Path(__file__).parents[2] / "docs" / "typed-functions.md"
 ADA = '{"name": "Ada", "age": 36}'

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("pydantic")
 
 import structgen as sg
-from structgen.typed.forms import WantedForm, form_of, form_of_type
+from structgen.typed.wanted_forms import WantedForm, form_of, form_of_type
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 NAMED = {"name": "n", "schema": SCHEMA, "strict": True}

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from structgen.engine.composed_models.byte_frontier import ByteFrontier, Covering, TokenRanges
-from structgen.engine.composed_models.parts import GivenPart, part_of
+from structgen.engine.composed_models.part_models import GivenPart, part_of
 from structgen.engine.composed_models.token_walks import Places, TokenWalks, Walks
 from structgen.engine.model_protocol import Released
 from structgen.engine.searches.prefix_rows import Floats, ModelRows, numbers

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structgen.engine.composed_models.parts import GivenPart, part_of, read_on
+from structgen.engine.composed_models.part_models import GivenPart, part_of, read_on
 from structgen.engine.model_protocol import Model, Released
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.strategies.strategy import entropy, log_softmax

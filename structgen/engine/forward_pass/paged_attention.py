@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.drawing import exponentials, highest, total
+from structgen.engine.compiled_choice import exponentials, highest, total
 from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL, add_weighted, floats_at, listed_product
 from structgen.native.jit import alone, entry, jit
 from structgen.native.raw_memory import load64

@@ -16,8 +16,8 @@ import numpy as np
 from structgen.core.matcher import Matcher
 from structgen.engine.requests import Request
 from structgen.engine.searches.prefix_rows import numbers
-from structgen.engine.strategies.row_law import allowed_ids
 from structgen.engine.strategies.strategy import entropy, log_softmax
+from structgen.engine.strategies.text_strategies import allowed_ids
 from structgen.errors import OptionError
 from structgen.tokens.token_mask import allocate_mask
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.asking import ModelPrompts
+from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.model_protocol import Model, TakesBack
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace

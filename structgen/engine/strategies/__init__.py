@@ -7,7 +7,7 @@ the noise and the figures of a step stay as they are.
 1. `strategy` has the two kinds: a `Mixture` puts logits of further rows into those of the model, before the
    mask; a `Narrowing` keeps some of the allowed tokens, behind it.
 2. `mirostat` and `momentum` narrow; `guidance`, `contrast` and `model_arithmetic` mix.
-3. `row_law` is the strategies of one text while it is written; `second_rows` the further rows that models
-   read for it; `law_making` begins both for a request.
+3. `text_strategies` is the strategies of one text while it is written; `second_rows` the further rows
+   that models read for it; `strategy_loading` begins both for a request.
 4. `strategy_names` reads `NAME:option=value` of a command line.
 """

@@ -8,9 +8,9 @@ from structgen.engine.draft_models import shared_model
 from structgen.engine.model_protocol import Model, TakesBack
 from structgen.engine.request_tokens import RequestTokens
 from structgen.engine.requests import Request
-from structgen.engine.strategies.row_law import RowLaw
 from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy, Second
+from structgen.engine.strategies.text_strategies import RowLaw
 from structgen.errors import OptionError
 
 

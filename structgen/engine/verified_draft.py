@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.core.matcher import Matcher
-from structgen.engine.drawing import GUESS, PARENT, READY
+from structgen.engine.compiled_choice import GUESS, PARENT, READY
 from structgen.engine.thinking import ThoughtPhase
 from structgen.speculation.drafts.draft import Draft
 
@@ -25,8 +25,8 @@ class Guesses:
         self._children = draft.children()
         self._matcher, self._phase = matcher, phase
         self.table: npt.NDArray[np.int32] = np.zeros((len(draft), 3), np.int32)
-        """For each guess: its token, its parent in the draft, and whether its mask is filled. `drawing` has
-        the column names."""
+        """For each guess: its token, its parent in the draft, and whether its mask is filled.
+        `compiled_choice` has the column names."""
         self.table[:, GUESS], self.table[:, PARENT] = draft.tokens, draft.parents
         self.path = [0]
         """The numbers of the nodes on the accepted path, the root first."""
