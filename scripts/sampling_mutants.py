@@ -84,8 +84,8 @@ MUTANTS = (
     Mutant(
         "the weight of the proposal is forgotten by particles",
         "methods/smc.py",
-        "        self.log_weights[i] += math.log(taken.mass)\n",
-        "",
+        "self.log_weights[i] += math.log(taken.mass) + self._potential(i, taken)",
+        "self.log_weights[i] += self._potential(i, taken)",
         (PARTICLES,),
     ),
     Mutant(
@@ -274,13 +274,13 @@ MUTANTS = (
     Mutant(
         "rejected walks are left out of the estimate of Z",
         "run_limits.py",
-        "_log_z_of_coins(attempts, len(valid), stopped)",
-        "_log_z_of_coins(valid, len(valid), stopped)",
+        "np.array([attempt.bound for attempt in attempts])",
+        "np.array([attempt.bound for attempt in valid])",
         ("test_laws.py::test_exact_methods_draw_from_the_target",),
     ),
     Mutant(
         "the last of n texts counts in the estimate of Z",
-        "run_limits.py",
+        "estimates.py",
         "estimate = (accepted - 1) / (sums - inverses[-1]) if stopped else accepted / sums",
         "estimate = accepted / sums",
         ("test_laws.py::test_z_is_not_overestimated_by_stopping_at_the_last_wanted_text",),

@@ -36,8 +36,8 @@ MUTANTS = (
     Mutant(
         "every pass draws with the noise of the first place",
         "engine/choice.py",
-        "(row.stream, row.position) for row in rows",
-        "(row.stream, 0) for row in rows",
+        "np.array([(row.stream, row.position) for row in rows]",
+        "np.array([(row.stream, 0) for row in rows]",
         (LAW,),
     ),
     Mutant(
@@ -120,8 +120,8 @@ MUTANTS = (
     Mutant(
         "a draft goes past the context",
         "engine/sequences.py",
-        "        room = self._max_tokens - len(self.tokens)\n",
-        "        room = 100\n",
+        "return DraftContext(self.written, self.matcher, self._left, ends)",
+        "return DraftContext(self.written, self.matcher, 100, ends)",
         ("engine/test_speculation.py::test_drafts_end_with_the_context",),
     ),
     Mutant(

@@ -42,8 +42,8 @@ MUTANTS = (
     Mutant(
         "a decision is lost in an interrupt",
         "sequences.py",
-        "            self.row.law = self._law_of()\n            self.row.law.decision = self.decided\n",
-        "            self.row.law = self._law_of()\n",
+        "            self.row.law = self.start.law()\n            self.row.law.decision = self.decided\n",
+        "            self.row.law = self.start.law()\n",
         (f"{LAWS}test_an_interrupt_at_any_pass_changes_nothing",),
     ),
     Mutant(
