@@ -1,4 +1,4 @@
-"""Each seeded fault stands once in today's sources: a script that runs for minutes must not find that late."""
+"""Each seeded fault stands once in the sources: a script that runs for minutes must not tell it late."""
 
 from __future__ import annotations
 
