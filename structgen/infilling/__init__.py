@@ -13,9 +13,8 @@ the slots of a canvas (fixed, masked or empty) and the explicit automaton of a g
 4. `canvas`: the model's input, with the lattices over it.
 5. `schedulers`: which slots of a proposed filling are committed in a step.
 6. `denoising`: the loop. Any subset of one valid filling may be committed, so it never meets a dead end.
-7. `template`, `given_fields`: the input of `infill`, which joins all of this. `obstacles` and
-   `no_filling`: why there is no filling. `results` and `canvas_trace`: the output, and a page that shows
-   the steps.
+7. `template`, `given_fields`: the input of `infill`, which joins all of this. `obstacles`: why there is no
+   filling. `results` and `canvas_trace`: the output, and a page that shows the steps.
 
 What comes in: a model `forward(ids) -> logits`, a template, a grammar. What goes out: a text of the grammar.
 The package is above `structgen.engine`, beside `structgen.samplers`; only some models need torch.
