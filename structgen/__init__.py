@@ -2,11 +2,13 @@
 
     import structgen as sg
 
-    @sg.generate
-    def read(text: str) -> Person: ...         # a function that a model answers, with an object
+    @sg.generate(model="structgen/extract")      # a function that a model answers, with an object of a type
+    def read(text: str) -> Person:
+        return sg.filled(text)
 
-    sg.run("Ada is 36.", Person)               # the same as one call
-    sg.run("Ada is 36.", sg.regex("[0-9]+"))   # a text of a grammar
+    read("Ada is 36 years old.")                                      # Person(name='Ada', age=36)
+    sg.run("structgen/extract", "Ada is 36 years old.", Person)       # the same as one call
+    sg.run("structgen/extract", "Is it?", sg.choice(["yes", "no"]))   # a text of a grammar
 
 **Ask a model.** `generate`, `run`, `filled` (a field of a dataclass); `tools` with `Tool`, `Call`, `Reply`,
 `ToolFormat`, `parse_calls`; `infill` and `Infilling` fill the holes of a text (`Infilled`). `Partial` is an
