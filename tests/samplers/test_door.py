@@ -339,7 +339,7 @@ def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt, most)
 
 def places_of(run):
     """Return the lines of the samplers that a run reaches once it has begun."""
-    folder = Path(sg.__file__).parent / "sampling"
+    folder = Path(sg.__file__).parent / "samplers"
     reached = {}
 
     def line(frame, event, arg):
