@@ -92,6 +92,8 @@ class TextSequence:
     """The last decision of its search, and the number of tokens before it."""
     most_guesses: int = 0
     """The most nodes of a draft."""
+    handle: Handle = field(init=False)
+    """What the caller holds of the text."""
     kind: Hashable = field(init=False)
     """The kind of its drafts, whatever its text."""
     ran: float = field(init=False, default=0.0)
@@ -137,6 +139,7 @@ class TextSequence:
 
     def __post_init__(self) -> None:
         start, request, compiled = self.start, self.start.handle.request, self.compiled
+        self.handle = start.handle
         self.kind = None if request.drafts is None else request.drafts.kind
         self.least = start.least
         self.matcher = None if compiled is None else Matcher(compiled)
@@ -180,11 +183,6 @@ class TextSequence:
         except Exception as error:  # any error of a machine: the other sequences continue
             self.error = self.error or fault_of(error, "The text could not be read again")
             return self
-
-    @property
-    def handle(self) -> Handle:
-        """What the caller holds of the text."""
-        return self.start.handle
 
     def begin_drafting(self) -> Drafting | None:
         """Return the drafters, told of all tokens so far; None if there are none. Cost: the first time, the
