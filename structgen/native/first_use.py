@@ -58,7 +58,7 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.engine.forward_pass.paged_attention": 0.2,
         "structgen.engine.compiled_choice": 4.5,
     },
-    INFILLING: {"structgen.infilling.lattice_loops": 6.0},
+    INFILLING: {"structgen.infilling.lattice_loops": 0.8},
     SHARED: {
         "structgen.machine_core.draft_nodes": 0.2,
         "structgen.machine_core.interning": 0.1,
