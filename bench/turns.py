@@ -1,0 +1,152 @@
+"""Has a change made texts slower to write? Two checkouts take turns, call by call, on one machine.
+
+    python bench/turns.py BEFORE [AFTER] [--pairs 60] [--only "engine*"]
+
+BEFORE and AFTER are folders with checkouts of this repository (AFTER: this one). Each has a process of its
+own, which makes the same call when it is asked; who begins changes from pair to pair. A call is counted in
+seconds of processor time of its process, its threads included. Prints a table, and writes
+bench/results/turns-DATE.csv: medians and means of both, their ratios, and the median of the ratios of pairs.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pairs import revision
+from records import arguments, load, show, write
+
+import structgen as sg
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = "structgen/extract"
+COLUMNS = (
+    *("what", "pairs", "before_p50_ms", "after_p50_ms", "p50_ratio", "mean_ratio", "median_of_ratios"),
+)
+
+
+@dataclass
+class Person:
+    """What the decorated function returns."""
+
+    name: str
+    age: int
+
+
+def cases() -> dict[str, Callable[[], object]]:
+    """Return the calls, with names that both checkouts know."""
+    engine = sg.Engine(MODEL)
+    order = sg.json_schema(ROOT / "examples/order.schema.json", **sg.JSON_DUMPS)
+    item = {"properties": {"id": {"type": "integer"}, "tag": {"enum": ["alpha", "beta", "gamma"]}}}
+    item |= {"type": "object", "required": ["id", "tag"]}
+    rows = sg.json_schema({"type": "array", "items": item, "minItems": 12, "maxItems": 12}, **sg.JSON_DUMPS)
+    orders = [
+        f"Zorvik ordered {n} lamps on {n} May 2026 and has paid; deliver to Mandelport." for n in range(1, 9)
+    ]
+
+    def written(speculation: str, count: int) -> Callable[[], object]:
+        asked = [sg.Request(one, order, max_tokens=200, speculation=speculation) for one in orders[:count]]
+        return lambda: engine.generate(asked)
+
+    @sg.generate(model=MODEL)
+    def person(text: str) -> Person:
+        return sg.filled(text)
+
+    drafted = sg.Request(orders[0], rows, max_tokens=400, speculation=sg.Speculation())
+    few = sg.regex("[a-c]{1,4}")
+    return {
+        "engine, one document": written("off", 1),
+        "engine, eight documents": written("off", 8),
+        "speculation auto, one document": written("auto", 1),
+        "speculation auto, eight documents": written("auto", 8),
+        "speculation, a list of 12 objects": lambda: engine.generate(drafted),
+        "decorator, one object": lambda: person("Ada Lovelace is 36 years old."),
+        "sample auto, 16 texts": lambda: sg.sample(engine, "x is", few, 16, seed=1),
+        "sample smc, 16 texts": lambda: sg.sample(engine, "x is", few, 16, seed=1, method="smc"),
+        "infilling, one document": lambda: sg.infill("structgen/infill", grammar=order, prompt=orders[0]),
+    }
+
+
+def answer() -> None:
+    """Make the calls that stdin names, a line each, and print the processor time of each."""
+    warnings.simplefilter("ignore")
+    known = cases()
+    for line in sys.stdin:
+        begun = time.process_time()
+        known[line.rstrip("\n")]()
+        print(time.process_time() - begun, flush=True)
+
+
+class Side:
+    """A checkout, in a process of its own."""
+
+    def __init__(self, checkout: Path) -> None:
+        path = os.pathsep.join((str(checkout), str(checkout / "kernels"), str(Path(__file__).parent)))
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        begin = [sys.executable, "-c", "import turns; turns.answer()"]
+        self._process = subprocess.Popen(
+            begin, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=checkout
+        )
+
+    def seconds(self, case: str) -> float:
+        """Return the processor time of one call."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{case}\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def main() -> None:
+    """Run the pairs."""
+    parser = arguments(__doc__)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path, nargs="?", default=ROOT)
+    parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--only", default="*", help="calls whose names fit, with * and ?")
+    options = parser.parse_args()
+    load_before = load()
+    checkouts = [options.before.resolve(), options.after.resolve()]
+    sides = [Side(one) for one in checkouts]
+    rows: list[list[object]] = []
+    for case in (one for one in cases() if fnmatchcase(one, options.only)):
+        spent: tuple[list[float], list[float]] = [], []
+        for pair in range(-2, options.pairs):  # the first two warm both up, and do not count
+            for side in (0, 1) if pair % 2 else (1, 0):
+                seconds = sides[side].seconds(case)
+                if pair >= 0:
+                    spent[side].append(seconds)
+        middle = [statistics.median(one) for one in spent]
+        means = [statistics.mean(one) for one in spent]
+        ratios = [after / before for before, after in zip(*spent, strict=True)]
+        each = (middle[1] / middle[0], means[1] / means[0], statistics.median(ratios))
+        rows.append(
+            [case, options.pairs, *(f"{one * 1e3:.2f}" for one in middle), *(f"{one:.3f}" for one in each)]
+        )
+        print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
+    for side in sides:
+        side.close()
+    show(COLUMNS, rows)
+    about = {
+        "load": f"{load_before} -> {load()}",
+        "before": revision(checkouts[0]),
+        "after": revision(checkouts[1]),
+    }
+    print(write(options.results, "turns", about, COLUMNS, rows))
+
+
+if __name__ == "__main__":
+    main()
