@@ -72,7 +72,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
 }
 """What holds where neither the command line nor a file of options says anything."""
 SWITCHES: Final = frozenset(("stream", "json", "usage", "weights", "start_over", "ray", "openai", "prove"))
-"""Options that are on or off; one that is off counts as not given."""
+"""Options whose value is true or false; false counts as not given."""
 LISTS: Final = frozenset(
     (
         *("stop", "without", "strategy", "monitors", "banned", "import_paths", "bind", "logit_bias"),

@@ -56,8 +56,8 @@ class WantedLanguage:
 
     @cached_property
     def form(self) -> WantedForm | None:
-        """What a type wants; None without one. Its schema is read as `sg.run` reads it; `check` takes any
-        blanks and order of keys."""
+        """The form of an answer that a type asks for; None without a type. Its schema is read as `sg.run`
+        reads it; `check` takes any blanks and order of keys."""
         if "type" not in self.given:
             return None
         from structgen.typed.wanted_forms import form_of_type

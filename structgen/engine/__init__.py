@@ -16,10 +16,10 @@ reasons.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from structgen.errors import StructgenError
+from structgen.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -29,27 +29,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "FinishReason", "Handle", "Model", "Request", "Result", "Sampling", "load_model"]
 
+_load, __dir__ = lazy_names(
+    __name__,
+    {
+        "structgen.engine.engine": "Engine",
+        "structgen.engine.model_protocol": "Model",
+        "structgen.engine.models": "load_model",
+        "structgen.engine.requests": "FinishReason Handle Request Result Sampling",
+    },
+)
+
 
 def __getattr__(name: str) -> object:
     """Return a public name; what is asked of an engine is told without torch, which the loop loads. Raises
     StructgenError for `Engine` where torch is not installed."""
-    match name:
-        case "Engine":
-            home = "engine"
-        case "Model":
-            home = "model_protocol"
-        case "load_model":
-            home = "models"
-        case "FinishReason" | "Handle" | "Request" | "Result" | "Sampling":
-            home = "requests"
-        case _:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        found: object = getattr(import_module(f"structgen.engine.{home}"), name)
+        return _load(name)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise StructgenError(
             "The engine needs torch, which is not installed.", cure="pip install torch"
         ) from error
-    return found

@@ -114,7 +114,7 @@ class TextSequence:
     guesses: Guesses | None = field(init=False, default=None)
     """The draft that is being verified."""
     observed: int = field(init=False, default=0)
-    """How many tokens the drafters have been told."""
+    """How many tokens of the text the drafters have received."""
     phase: ThoughtPhase | None = field(init=False, default=None)
     """The thoughts, until they are closed; they hold the matcher until then."""
     thoughts: str = field(init=False, default="")

@@ -144,7 +144,7 @@ def _css(share: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage."""
+    """Return a share from 0 to 1 as a percentage with one decimal place."""
     if share <= 0 or share > 1 - 1e-12:
         return f"{share:.0%}"
     if share < NOTHING:
@@ -158,5 +158,5 @@ def number(value: float) -> str:
 
 
 def counted(count: int, name: str) -> str:
-    """Return a number of things, in words."""
+    """Return a count before its noun, in the singular or the plural: `1 draw`, `3 draws`."""
     return f"{count:,} {name}{'' if count == 1 else 's'}"

@@ -36,7 +36,8 @@ _WEIGHTS: Final = {2: 0.01, 3: 0.04, 4: 0.15, 5: 0.18, 6: 0.12}
 _UNKNOWN: Final = -200.0
 """What a token loses that no n-gram knows."""
 _Ngrams: TypeAlias = tuple[Counter[Tokens], Counter[Tokens]]
-"""How often each n-gram is in some texts, and how often its tokens but the last one go on in them."""
+"""The count of each n-gram in some texts, and of the places where a token follows all its tokens but the
+last."""
 
 
 @fields_named("sg.strategies.SuperposedDecoding(k=3)")

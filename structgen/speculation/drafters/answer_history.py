@@ -63,7 +63,7 @@ class AnswerHistory:
         self._tenant_bytes, self._most_bytes = tenant_bytes, most_bytes
         self._lock = new_lock(QUEUES)
         self._held: dict[tuple[Key, bytes], None] = {}
-        """All answers, the oldest first."""
+        """The answers of all tenants, from the oldest to the newest."""
         self._sizes: Counter[str] = Counter()
         """The bytes of each tenant."""
         self._looked: set[Key] = set()
