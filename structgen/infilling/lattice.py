@@ -14,11 +14,11 @@ masked-diffusion model. It is not the model's joint distribution over several st
 
 There is a layer before each masked slot and one after the last; a node is a layer, a state and a flag
 (`token_automaton`). Between masked slots a path has no choice: fixed and empty slots, and the resets of flags
-at the ends of holes, are joined to one *jump* from nodes to nodes. One step, `_before`, takes values of nodes
-over a masked slot from right to left, in one of three semirings. In Booleans it says which nodes have a way
-to the end, and with those reached from the start it gives the masks. Sums of weights (their logarithms) say
-how likely each edge is once a path is at its source, so that marginals and samples follow from left to right.
-Maxima lead `best`.
+at the ends of holes, are joined to one *jump* from nodes to nodes. A step takes values of nodes over a masked
+slot from right to left, in one of three semirings. In Booleans it says which nodes have a way to the end, and
+with those reached from the start it gives the masks. Sums of weights (their logarithms) say how likely each
+edge is once a path is at its source, so that marginals and samples follow from left to right. Maxima lead
+`best`. Weights are taken over a slot by compiled loops (`lattice_loops`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from __future__ import annotations
 import copy
 import heapq
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import count as numbers
 from typing import Any, Final
@@ -35,7 +35,15 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
-from structgen.infilling.lattice_loops import class_scores
+from structgen.infilling.lattice_loops import (
+    class_scores,
+    drawn_logit,
+    find_chances,
+    find_leads,
+    find_live,
+    find_reached,
+    find_weights,
+)
 from structgen.infilling.token_automaton import DEAD, Groups, Numbers, TokenAutomaton
 
 OPEN: Final = -1
@@ -45,8 +53,6 @@ NULL: Final = -2
 _NOWHERE: Final = -3
 """In place of a class: the slot is fixed to a token that stands in no text."""
 
-_TOGETHER: Final = 1 << 17
-"""Edges of some slots that are weighed together: as many as fit into a processor's cache."""
 _MOST_BYTES: Final = 4 << 30
 """The most memory of one lattice."""
 
@@ -60,7 +66,8 @@ def _log_sums(terms: Floats, runs: Groups) -> Floats:
     vanishes: each is taken relative to the greatest of its run."""
     top = np.maximum.reduceat(terms, runs.first, axis=-1)
     top[top == -math.inf] = 0.0
-    found: Floats = top + np.log(np.add.reduceat(np.exp(terms - top[..., runs.of]), runs.first, axis=-1))
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        found: Floats = top + np.log(np.add.reduceat(np.exp(terms - top[..., runs.of]), runs.first, axis=-1))
     return found
 
 
@@ -74,19 +81,6 @@ def _any(terms: Bools, runs: Groups) -> Bools:
     """Return whether some term of each run along the last axis is true."""
     found: Bools = np.logical_or.reduceat(terms, runs.first, axis=-1)
     return found
-
-
-@dataclass(frozen=True)
-class _Semiring:
-    """The weights along a path are joined by `times`, those of several paths by `plus`."""
-
-    times: Callable[[Any, Any], Any]
-    plus: Callable[[Any, Groups], Any]
-
-
-_BOOLEAN = _Semiring(np.logical_and, _any)
-_LOG_SUM = _Semiring(np.add, _log_sums)
-_MAX_PLUS = _Semiring(np.add, _maxima)
 
 
 @dataclass(frozen=True)
@@ -249,22 +243,20 @@ class Lattice:
 
     # --- which tokens fit -----------------------------------------------------------------------------------
 
-    def _before(self, ring: _Semiring, slot: int, after: Any, edges: Any) -> Any:
-        """Return the values of the nodes before a masked slot, from those of the next layer. `edges`: the
-        weights of the slot's edges."""
-        moved = after[self._jumps[slot + 1]][self.automaton.target]
-        return ring.plus(ring.times(moved, edges), self.automaton.edges_by_source)
+    def _edges(self, slot: int) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+        """Return the edges of a masked slot, for compiled loops: `Edges`, and the jump behind the slot."""
+        return *self.automaton.edges, self._jumps[slot + 1]
 
-    def _edges(self, slot: int) -> Any:
-        """Return which edges a masked slot may have: all, or those with tokens."""
-        return True if self._nullable[slot] else self.automaton.has_token
+    def _usable(self, slot: int) -> int:
+        """Return how many labels the edges of a masked slot have: the last two are those of nulls."""
+        return self.automaton.sets + (2 if self._nullable[slot] else 0)
 
     def _lead(self, slot: int) -> None:
         """Find out which nodes have a way to the end, from a masked slot on (`_leads`)."""
         first, end = np.searchsorted(self.open_slots, (slot, self._leads_from))
         after = self._layer(int(end))
         for one in self.open_slots[first:end][::-1].tolist():
-            self._leads[one, :-1] = self._before(_BOOLEAN, one, self._leads[after], self._edges(one))
+            find_leads(*self._edges(one), self._usable(one), self._leads[after], self._leads[one])
             after = one
         self._leads_from = min(self._leads_from, slot)
 
@@ -272,15 +264,14 @@ class Lattice:
         """Find out which nodes are reached from the start, up to a masked slot (`_reached`)."""
         first, end = np.searchsorted(self.open_slots, (self._reached_to, slot), side="right")
         for at in range(first, end):
-            to = self._jumps[0][[self.automaton.start]]
-            if at:
-                before = int(self.open_slots[at - 1])
-                live = self._reached[before][self.automaton.source] & self._edges(before)
-                to = self._jumps[before + 1][self.automaton.target[live]]
             here = self._reached[self.open_slots[at]]
             here[:] = False
-            here[to] = True
-            here[-1] = False
+            if at:
+                before = int(self.open_slots[at - 1])
+                find_reached(*self._edges(before), self._usable(before), self._reached[before], here)
+            else:
+                here[self._jumps[0][self.automaton.start]] = True
+                here[-1] = False
         self._reached_to = max(self._reached_to, slot)
 
     def _layer(self, row: int) -> int:
@@ -304,7 +295,9 @@ class Lattice:
         here = np.array([self.automaton.start])
         for slot in range(len(self)):
             if self._column[slot] == OPEN:
-                to = self.automaton.target[np.isin(self.automaton.source, here) & self._edges(slot)]
+                to = self.automaton.target[
+                    np.isin(self.automaton.source, here) & (self.automaton.label < self._usable(slot))
+                ]
             else:
                 to = self._moved(slot)[here]
             here = np.setdiff1d((self._reset if self._closes[slot] else self._same)[to], [DEAD])
@@ -319,13 +312,11 @@ class Lattice:
             return np.zeros((0, a.sets + 2), np.bool_)
         self._reach(int(at[-1]))
         self._lead(int(at[0]) + 1)
-        live = np.empty((len(at), len(a.source)), np.bool_)
+        found = np.zeros((len(at), a.sets + 2), np.bool_)
         for row, slot in enumerate(at.tolist()):
             after = self._leads[self._layer(int(np.searchsorted(self.open_slots, slot)) + 1)]
-            live[row] = after[self._jumps[slot + 1]][a.target] & self._edges(slot)
-        live &= self._reached[at][:, a.source]
-        order, runs = a.edges_by_label
-        return _any(live[:, order], runs)
+            find_live(*self._edges(slot), self._usable(slot), self._reached[slot], after, found[row])
+        return found
 
     def _class_masks(self, labels: Bools) -> Bools:
         """Return which token classes are in one of some labels: [slots, classes]."""
@@ -395,31 +386,32 @@ class Lattice:
         each = [self._scores[slot][scale] for slot in self.open_slots.tolist()]
         return np.stack(each, axis=1) if each else np.zeros((3, 0, self.automaton.classes))
 
-    def _weighed(self, ring: _Semiring, scores: Floats, scale: float) -> _Weights:
-        """Return the weights in a semiring, from scores of classes [rows, classes]."""
+    def _weighed(self, scores: Floats, scale: float, *, is_sum: bool) -> _Weights:
+        """Return the weights from scores of classes [rows, classes]: of sums, or of maxima."""
         a = self.automaton
-        with np.errstate(divide="ignore"):  # the logarithm of 0
-            sets = ring.plus(scores[:, a.set_classes], a.classes_by_set) if a.sets else scores[:, :0]
-            labels = np.concatenate((sets, self._nulls[self.open_slots] * scale), axis=1)
-            ahead = np.full((len(labels) + 1, 2 * a.states + 1), -math.inf)
-            ahead[-1, : a.states][a.accepting] = 0.0
-            for row in range(len(labels) - 1, -1, -1):
-                slot = int(self.open_slots[row])
-                ahead[row, :-1] = self._before(ring, slot, ahead[row + 1], labels[row, a.label])
+        sets = scores[:, :0]
+        if a.sets:
+            sets = (_log_sums if is_sum else _maxima)(scores[:, a.set_classes], a.classes_by_set)
+        labels = np.concatenate((sets, self._nulls[self.open_slots] * scale), axis=1)
+        ahead = np.full((len(labels) + 1, 2 * a.states + 1), -math.inf)
+        ahead[-1, : a.states][a.accepting] = 0.0
+        for row in range(len(labels) - 1, -1, -1):
+            edges = self._edges(int(self.open_slots[row]))
+            find_weights(*edges, labels[row], ahead[row + 1], is_sum, ahead[row])
         return _Weights(labels, ahead)
 
     def _sums(self, scale: float = 1.0) -> _Weights:
         """Return the weights whose `ahead` is the logarithm of the summed weight of all ways."""
         key = "sums", scale
         if key not in self._weights:
-            self._weights[key] = self._weighed(_LOG_SUM, self._class_scores(scale)[0], scale)
+            self._weights[key] = self._weighed(self._class_scores(scale)[0], scale, is_sum=True)
         return self._weights[key]
 
     def _maxima(self) -> _Weights:
         """Return the weights whose `ahead` is the greatest sum of logits of all ways."""
         key = "maxima", 1.0
         if key not in self._weights:
-            self._weights[key] = self._weighed(_MAX_PLUS, self._class_scores(1.0)[2], 1.0)
+            self._weights[key] = self._weighed(self._class_scores(1.0)[2], 1.0, is_sum=False)
         return self._weights[key]
 
     def log_z(self) -> float:
@@ -454,21 +446,12 @@ class Lattice:
         a, w = self.automaton, self._sums()
         chances, nulls = np.zeros((len(self), a.classes)), np.zeros(len(self))
         labels = np.zeros_like(w.labels)
-        order, runs = a.edges_by_label
-        here: npt.NDArray[Any] = np.zeros(2 * a.states + 1)
+        here: Floats = np.zeros(2 * a.states + 1)
         here[self._jumps[0][a.start]] = 1.0
-        before = np.where(w.ahead == -math.inf, 0.0, w.ahead)  # no path is at these nodes
-        together = max(1, _TOGETHER // len(order))
-        for first in range(0, len(labels), together):
-            rows = slice(first, min(first + together, len(labels)))
-            jumps = np.array([self._jumps[slot + 1][a.target] for slot in self.open_slots[rows].tolist()])
-            # The probability of each edge, given that a path is at its source; then with that.
-            after = np.take_along_axis(w.ahead[1:][rows], jumps, axis=1)
-            shares = np.exp(w.labels[rows][:, a.label] + after - before[rows][:, a.source])
-            for share, jump in zip(shares, jumps, strict=True):
-                share *= here[a.source]
-                here = np.bincount(jump + 1, share, len(here) + 1)[1:]  # without those at the node -1
-            labels[rows] = np.add.reduceat(shares[:, order], runs.first, axis=1)
+        for row, slot in enumerate(self.open_slots.tolist()):
+            there = np.zeros_like(here)
+            find_chances(*self._edges(slot), w.labels[row], w.ahead[row : row + 2], here, there, labels[row])
+            here = there
         nulls[self.open_slots] = np.minimum(labels[:, -2:].sum(axis=1), 1.0)
         sets, runs = a.sets_by_class
         if len(sets):
@@ -532,8 +515,7 @@ class Lattice:
             classes = a.set_classes[a.set_start[label] : a.set_start[label + 1]]
             scores = self._scores[slot][scale][0, classes]
             tokens = a.tokens_of(int(classes[_drawn(scores, uniforms[slot, 1])]))
-            logits = self._rows[slot][tokens].astype(np.float64) * scale
-            drawn[slot] = tokens[_drawn(logits, uniforms[slot, 2])]
+            drawn[slot] = tokens[drawn_logit(self._rows[slot][tokens], scale, uniforms[slot, 2])]
         return drawn
 
     # --- the most probable fillings -------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""The logits of one slot as scores of token classes: the one compiled part of infilling.
+"""The compiled loops of infilling: the logits of one slot as scores of token classes, and weights of paths
+taken over one slot.
 
 A score is the logarithm of the summed exponentials of a class's logits. At 131,072 tokens numpy's
 exponentials in float64 take most of a step's time; here they are vectorised, with a relative error of 6e-11.
@@ -22,6 +23,8 @@ Array: TypeAlias = npt.NDArray[Any]
 
 _FEW = 12
 """For classes of at most so many tokens, exponentials are computed one by one with libm's accuracy."""
+_BLOCK = 1024
+"""Logits that are summed at a time where a token is drawn."""
 _LOG2_E = math.log2(math.e)
 _ROUND = 1.5 * 2.0**52 + 1023
 """Adding this to a number leaves its nearest integer, plus the bias of exponents, in the lowest bits."""
@@ -84,6 +87,33 @@ def _sums(values: Array, scale: float, top: float) -> tuple[Any, Any]:
     return total, moment / _LOG2_E
 
 
+def drawn_logit(logits: npt.NDArray[np.float32], scale: float, uniform: float) -> int:
+    """Return a place drawn by the softmax of logits times `scale`: where the running sum passes `uniform` of
+    the whole. One logit at least is finite. Cost: two passes."""
+    return int(_draw(logits, scale, float(logits.max()) * scale, uniform))
+
+
+@entry("int64(float32[::1], float64, float64, float64)")
+def _draw(values: Array, scale: float, top: float, uniform: float) -> int:
+    """Whole blocks are left behind by their sums. A place without weight is never drawn."""
+    left = uniform * _sums(values, scale, top)[0]
+    for begin in range(0, len(values), _BLOCK):
+        block = values[begin : begin + _BLOCK]
+        total = _sums(block, scale, top)[0]
+        if total <= left:
+            left -= total
+            continue
+        for v in range(len(block)):
+            share = math.exp(block[v] * scale - top)
+            left -= share
+            if share > 0.0 and left < 0.0:
+                return begin + v
+    last = len(values) - 1  # rounding left a rest behind the last weight
+    while values[last] == -math.inf:
+        last -= 1
+    return last
+
+
 @jit
 def _two_to(z: float) -> Any:
     """Return 2^z for z from -1,000 to 1,000, with a relative error of 6e-11.
@@ -101,6 +131,107 @@ def _two_to(z: float) -> Any:
     y = _times_plus(y, rest, 0.693147180556833)
     y = _times_plus(y, rest, 0.9999999999595298)
     return y * _low_bits_as_exponent(rounded)
+
+
+# --- paths over a slot --------------------------------------------------------------------------------------
+#
+# `first`, `target`, `label`: an automaton's edges (`Edges`). `jump`: of each node behind this slot the node
+# before the next masked one; -1 for none. Arrays of nodes have one more element, for the node -1. `usable`:
+# how many labels, the first ones, edges of the slot have.
+
+_EDGES = "int64[::1], int64[::1], int64[::1], int64[::1]"
+
+
+@entry(f"void({_EDGES}, int64, boolean[::1], boolean[::1])")
+def find_leads(
+    first: Array, target: Array, label: Array, jump: Array, usable: int, after: Array, found: Array
+) -> None:
+    """Write which nodes have a way to the end, from which nodes of the next masked slot have one."""
+    for node in range(len(first) - 1):
+        found[node] = False
+        for e in range(first[node], first[node + 1]):
+            if label[e] < usable and after[jump[target[e]]]:
+                found[node] = True
+                break
+
+
+@entry(f"void({_EDGES}, int64, boolean[::1], boolean[::1])")
+def find_reached(
+    first: Array, target: Array, label: Array, jump: Array, usable: int, here: Array, there: Array
+) -> None:
+    """Mark the next masked slot's nodes that are reached from the nodes `here`."""
+    for node in range(len(first) - 1):
+        if here[node]:
+            for e in range(first[node], first[node + 1]):
+                if label[e] < usable and jump[target[e]] >= 0:
+                    there[jump[target[e]]] = True
+
+
+@entry(f"void({_EDGES}, int64, boolean[::1], boolean[::1], boolean[::1])")
+def find_live(
+    first: Array,
+    target: Array,
+    label: Array,
+    jump: Array,
+    usable: int,
+    here: Array,
+    after: Array,
+    live: Array,
+) -> None:
+    """Mark the labels of edges from the nodes `here` to those that have a way to the end (`after`)."""
+    for node in range(len(first) - 1):
+        if here[node]:
+            for e in range(first[node], first[node + 1]):
+                if label[e] < usable and after[jump[target[e]]]:
+                    live[label[e]] = True
+
+
+@entry(f"void({_EDGES}, float64[::1], float64[::1], boolean, float64[::1])")
+def find_weights(
+    first: Array,
+    target: Array,
+    label: Array,
+    jump: Array,
+    weights: Array,
+    after: Array,
+    is_sum: bool,
+    found: Array,
+) -> None:
+    """Write the weight of all ways from each node: the logarithm of their sum, or the greatest. `weights`: of
+    each label; `after`: of the ways from the next masked slot's nodes, minus infinity for the node -1."""
+    for node in range(len(first) - 1):
+        top, total = -math.inf, 0.0
+        for e in range(first[node], first[node + 1]):
+            top = max(top, weights[label[e]] + after[jump[target[e]]])
+        if is_sum and top > -math.inf:
+            for e in range(first[node], first[node + 1]):
+                total += math.exp(weights[label[e]] + after[jump[target[e]]] - top)
+            top += math.log(total)
+        found[node] = top
+
+
+@entry(f"void({_EDGES}, float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1])")
+def find_chances(
+    first: Array,
+    target: Array,
+    label: Array,
+    jump: Array,
+    weights: Array,
+    ahead: Array,
+    here: Array,
+    there: Array,
+    labels: Array,
+) -> None:
+    """Add the probabilities of the next masked slot's nodes, and those of labels, from the probabilities of
+    this slot's nodes (`here`). `ahead`: what `find_weights` found for this slot and for the next one."""
+    for node in range(len(first) - 1):
+        if here[node] > 0.0:
+            for e in range(first[node], first[node + 1]):
+                to = jump[target[e]]
+                if to >= 0:
+                    share = here[node] * math.exp(weights[label[e]] + ahead[1, to] - ahead[0, node])
+                    there[to] += share
+                    labels[label[e]] += share
 
 
 # --- instructions that numba has no name for ----------------------------------------------------------------

@@ -36,6 +36,15 @@ class Groups(NamedTuple):
     """The run of each element."""
 
 
+class Edges(NamedTuple):
+    """The edges of an automaton, ordered by the nodes that they come from."""
+
+    first: Numbers
+    """[nodes + 1]: where the edges of each node begin."""
+    target: Numbers
+    label: Numbers
+
+
 @dataclass(frozen=True, eq=False)
 class TokenAutomaton:
     """A minimal deterministic automaton over token classes, and the edges between the nodes of a lattice."""
@@ -78,21 +87,9 @@ class TokenAutomaton:
         return len(self.set_start) - 1
 
     @cached_property
-    def has_token(self) -> npt.NDArray[np.bool_]:
-        """[edges]: whether an edge has tokens; else it is a null."""
-        found: npt.NDArray[np.bool_] = self.label < self.sets
-        return found
-
-    @cached_property
-    def edges_by_source(self) -> Groups:
-        """The edges of each node; all have some."""
-        return groups(self.source)
-
-    @cached_property
-    def edges_by_label(self) -> tuple[Numbers, Groups]:
-        """The edges ordered by their labels, and the runs of each label; all have some."""
-        order = np.argsort(self.label, kind="stable")
-        return order, groups(self.label[order])
+    def edges(self) -> Edges:
+        """The edges, for compiled loops."""
+        return Edges(np.append(groups(self.source).first, len(self.source)), self.target, self.label)
 
     @cached_property
     def classes_by_set(self) -> Groups:

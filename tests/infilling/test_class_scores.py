@@ -11,7 +11,7 @@ import pytest
 
 from structgen.core.dfa import Dfa
 from structgen.infilling.lattice import OPEN, Lattice
-from structgen.infilling.lattice_loops import class_scores
+from structgen.infilling.lattice_loops import class_scores, drawn_logit
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
 
 SIZES = (15_000, 3_000, 40, 12, 5, 1)
@@ -132,3 +132,19 @@ def test_a_slot_has_the_chances_of_what_it_may_hold() -> None:
     chances, _ = lattice.marginals()
     assert chances[0].sum() == pytest.approx(1.0)
     assert lattice.entropies(lattice.marginals())[0] >= 0.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_place_is_drawn_where_the_running_sum_of_the_softmax_passes_the_number(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    for _ in range(100):
+        count = int(draws.integers(1, 5000))
+        logits = (draws.standard_normal(count) * draws.choice([0.1, 1.0, 5.0, 50.0])).astype(np.float32)
+        logits[1:][draws.random(count - 1) < draws.choice([0.0, 0.5, 0.999])] = -math.inf
+        scale = float(draws.choice([0.5, 1.0, 2.0]))
+        uniform = float(draws.choice([0.0, draws.random(), 1 - 2.0**-53]))
+        weights = np.exp(scale * (logits.astype(np.float64) - logits.max()))
+        ends = np.cumsum(weights) / weights.sum()
+        at = drawn_logit(logits, scale, uniform)
+        assert logits[at] > -math.inf
+        assert ends[at] - weights[at] / weights.sum() - 1e-9 <= uniform <= ends[at] + 1e-9
