@@ -81,7 +81,7 @@ def package(tmp_path: Path) -> Path:
 def answer(package: Path) -> tuple[int, int]:
     """Return what the compiled function says in a new process, and how often it came from the cache."""
     code = (
-        "import sys; sys.dont_write_bytecode = True\n"  # it holds for a second; a module may change within one
+        "import sys; sys.dont_write_bytecode = True\n"  # it holds for a second, and modules change
         "from structgen.machine.user import answer; print(answer(100), sum(answer.stats.cache_hits.values()))"
     )
     done = forked.run(code, env={**os.environ, "PYTHONPATH": str(package.parent)}, cwd=package)
