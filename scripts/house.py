@@ -98,13 +98,22 @@ def _imports_of(name: str, tree: ast.Module, paths: Mapping[str, Path]) -> Itera
             if base.split(".")[0] == PACKAGE:
                 for alias in node.names:
                     yield _module(f"{base}.{alias.name}", paths), when
-        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        elif isinstance(node, ast.If) and _is_for_types(node.test):
             waiting += [(child, TYPING) for child in node.body]
             waiting += [(child, when) for child in node.orelse]
         else:
-            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             deeper = DEFERRED if inside and when == LOADED else when
-            waiting += [(child, deeper) for child in ast.iter_child_nodes(node)]
+            waiting += [(child, deeper) for child in ast.iter_child_nodes(node) if isinstance(child, _BLOCKS)]
+
+
+_BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""Nodes in which an import may stand."""
+
+
+def _is_for_types(test: ast.expr) -> bool:
+    """Return whether a condition is that of imports for types."""
+    return isinstance(test, ast.Name | ast.Attribute) and ast.unparse(test).endswith("TYPE_CHECKING")
 
 
 def _module(dotted: str, paths: Mapping[str, Path]) -> str:

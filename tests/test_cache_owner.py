@@ -6,12 +6,11 @@ import errno
 import os
 import random
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import forked
 import pytest
 
 from structgen.errors import StoreWarning
@@ -114,6 +113,16 @@ def test_the_files_of_others_are_told_of_once(path: Path) -> None:
     assert said.category is StoreWarning and "others may write to it" in str(said.message)
 
 
+_KINDS = """
+import structgen as sg
+import tokenizers
+bytes_alone = sg.Tokenizer.from_bytes([*(bytes([byte]) for byte in range(256)), None], eos_token_id=256)
+for grammar in (sg.json_schema({"const": 1}), sg.lark('start: "a"'), sg.regex("a", dialect="python")):
+    compiled = sg.compile(grammar, bytes_alone, store=False)
+    sg.Matcher(compiled).fill_mask(sg.allocate_mask(1, 257))
+"""
+"""Imports what each kind of grammar needs, for another tokenizer."""
+
 _USE = """
 import errno, os, sys, warnings
 warnings.simplefilter("always")
@@ -155,13 +164,8 @@ print("\\n".join([*found, *caught]))
 
 def _used(folder: Path, how: str) -> tuple[list[str], list[str]]:
     """Return the masks that a process finds, and what it is told."""
-    done = subprocess.run(
-        [sys.executable, "-c", _USE, how],
-        env={**os.environ, "STRUCTGEN_CACHE": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "STRUCTGEN_CACHE": str(folder)}
+    done = forked.run(_USE, how, ahead=_KINDS, env=environment)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     lines = done.stdout.splitlines()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import forked
 import pytest
 from small_package import small_package
 
@@ -52,18 +53,12 @@ def package(tmp_path: Path) -> Path:
 
 
 def process(
-    package: Path, body: str, *, seconds: float = 5.0, cores: int = 2, **environment: str
+    package: Path, body: str, *, seconds: float = 5.0, cores: int = 2, stderr: int | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run statements in a new process that has the three modules as one group."""
     code = GROUP.format(seconds=seconds, cores=cores, body=textwrap.dedent(body))
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(package.parent), **environment},
-        cwd=package,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    return forked.run(code, env=environment, cwd=package, stderr=stderr)
 
 
 WHOLE = """
@@ -180,13 +175,13 @@ def test_a_second_process_waits_for_the_first_and_compiles_nothing(package: Path
         assert line(first) == "3"
 
 
-def said_on_a_terminal(package: Path, seconds: float) -> str:
+def said_on_a_terminal(package: Path, seconds: float, cores: int = 2) -> str:
     """Return what a new process writes on a terminal while it loads the compiled functions."""
     ours, theirs = pty.openpty()
-    code = GROUP.format(seconds=seconds, cores=2, body="loop(1); import sys; sys.stderr.write('.')")
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    body = "loop(1); import sys; sys.stderr.write('.')"
     try:
-        subprocess.run([sys.executable, "-c", code], env=environment, cwd=package, stderr=theirs, check=True)
+        done = process(package, body, seconds=seconds, cores=cores, stderr=theirs)
+        assert done.returncode == 0
         return os.read(ours, 4096).decode().replace("\r\n", "\n")
     finally:
         os.close(theirs)
@@ -202,18 +197,18 @@ def test_a_person_reads_why_how_long_and_the_cure_once(package: Path) -> None:
 
 
 def test_a_short_wait_is_not_worth_a_line(package: Path) -> None:
-    assert said_on_a_terminal(package, 0.1) == "."
+    assert said_on_a_terminal(package, 0.1, cores=1) == "."
 
 
 def test_a_log_reads_it_where_it_asks_for_it(package: Path) -> None:
     logging = (
         "import logging, sys\nlogging.basicConfig(level='INFO', stream=sys.stdout, format='%(message)s')\n"
     )
-    done = process(package, logging + "loop(1)")
+    done = process(package, logging + "loop(1)", cores=1)
     assert "compiling the inner loops of some masks" in done.stdout
     assert done.stderr == ""
     shutil.rmtree(package / "machine" / "__pycache__")
-    quiet = process(package, "loop(1)")
+    quiet = process(package, "loop(1)", cores=1)
     assert quiet.stdout + quiet.stderr == ""
 
 
@@ -226,7 +221,7 @@ def test_where_no_folder_can_be_written_a_warning_says_so_once(package: Path) ->
             kind.ensure_cache_path = refuse
     print(loop(4))
     """
-    done = process(package, refused)
+    done = process(package, refused, cores=1)
     assert done.stdout == "4\n"
     assert done.stderr.count("NUMBA_CACHE_DIR to a folder that can be written") == 1
 

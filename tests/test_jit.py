@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 from small_package import small_package
 
@@ -80,13 +81,10 @@ def package(tmp_path: Path) -> Path:
 def answer(package: Path) -> tuple[int, int]:
     """Return what the compiled function says in a new process, and how often it came from the cache."""
     code = (
+        "import sys; sys.dont_write_bytecode = True\n"  # it holds for a second, and modules change
         "from structgen.machine.user import answer; print(answer(100), sum(answer.stats.cache_hits.values()))"
     )
-    # No bytecode: it holds for a second, and a module may change within one.
-    environment = {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=package, capture_output=True, text=True, check=True
-    )
+    done = forked.run(code, env={**os.environ, "PYTHONPATH": str(package.parent)}, cwd=package)
     value, hits = done.stdout.split()
     return int(value), int(hits)
 
@@ -131,9 +129,7 @@ def test_two_processes_that_compile_one_function_for_two_types_keep_both(package
     assert turns
     (package / "machine" / "user.py").write_text(BOTH_SIGNATURES)
     code = "from structgen.machine.user import *; print(answer(4), sum(helper.stats.cache_hits.values()))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=package, capture_output=True, text=True, check=True
-    )
+    done = forked.run(code, env=environment, cwd=package)
     assert done.stdout == "9.0 2\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Any, Final
 
 import pytest
@@ -84,8 +83,14 @@ def test_every_option_is_walked() -> None:
     assert set(SAMPLING) == set(Sampling.__dataclass_fields__)
 
 
-@pytest.mark.parametrize("pair", [*combinations([*REQUEST, *SAMPLING], 2)], ids="-".join)
-def test_two_options_go_together_or_are_refused(pair: tuple[str, str]) -> None:
+@pytest.mark.parametrize("first", [*REQUEST, *SAMPLING])
+def test_two_options_go_together_or_are_refused(first: str) -> None:
+    names = [*REQUEST, *SAMPLING]
+    for second in names[names.index(first) + 1 :]:
+        _hold((first, second))
+
+
+def _hold(pair: tuple[str, str]) -> None:
     options = {name: {**REQUEST, **SAMPLING}[name] for name in pair}
     if set(pair) & NEEDS_GRAMMAR:
         options["grammar"] = REQUEST["grammar"]

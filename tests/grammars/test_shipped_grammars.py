@@ -11,7 +11,6 @@ from shipped import accepts, labelled, lexemes, parser
 from structgen.errors import StructgenError
 from structgen.system import resources
 
-TEXTS = [(name, text, label) for name in resources.GRAMMARS for text, label in labelled(name)]
 PLAIN = ("arithmetic", "csv", "dates", "json", "markers")
 JOINTS = {"csv": "", "dates": ""}
 """What stands between two lexemes of a random sentence: a space, where white space is ignored."""
@@ -19,16 +18,16 @@ JOINTS = {"csv": "", "dates": ""}
 WORDS = {"markers": {"STRING": ("''", '"3.11"', "'a b'"), "OPERATOR": ("==", "===", "~=", "<", ">=", "!=")}}
 
 
-@pytest.mark.parametrize(("name", "text", "label"), TEXTS)
-def test_label_is_larks_verdict(name: str, text: str, label: bool) -> None:
-    assert accepts(parser(name), text) is label
+@pytest.mark.parametrize("name", resources.GRAMMARS)
+def test_labels_are_larks_verdicts(name: str) -> None:
+    assert [text for text, label in labelled(name) if accepts(parser(name), text) is not label] == []
 
 
-@pytest.mark.parametrize(("name", "text", "label"), TEXTS)
-def test_label_is_the_oracles_verdict(name: str, text: str, label: bool) -> None:
+@pytest.mark.parametrize("name", resources.GRAMMARS)
+def test_labels_are_the_oracles_verdicts(name: str) -> None:
     if name == "go" and GOFMT is None:
         pytest.skip("gofmt is not installed")
-    assert ORACLES[name](text) is label
+    assert [text for text, label in labelled(name) if ORACLES[name](text) is not label] == []
 
 
 @pytest.mark.parametrize("name", resources.GRAMMARS)
