@@ -37,7 +37,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -216,6 +216,10 @@ bench-without: $(VENV)/.installed-dev ## masks under banned texts (MASKBENCH=fol
 
 bench-speculation: $(VENV)/.installed-bench ## r(n), model calls a token, wall time with speculation and without (MASKBENCH=folder SPECULATION="--quick")
 	$(BIN)/python bench/bench_speculation.py $(MASKBENCH) $(SPECULATION)
+
+# Drafters are measured on SmolLM2 too, where it is installed (make smollm2).
+bench-methods: $(VENV)/.installed-bench ## published methods that are one file each (bench/methods): drafters, verifiers and more (METHODS="--only drafters")
+	$(BIN)/python bench/bench_methods.py $(METHODS)
 
 bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals; an examination of 580 prompts (INFILL="--only lattice")
 	$(BIN)/python bench/bench_infill.py $(INFILL)

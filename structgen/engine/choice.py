@@ -141,14 +141,20 @@ def choose_along(
 def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
     """Return the `count` likeliest tokens that a mask [words] allows (None: all tokens), likeliest first,
     with their log-probabilities among the allowed tokens."""
-    raw = logits.float()[None]
-    masked = raw
-    if mask is not None:
-        allowed = allowed_of(torch.from_numpy(mask[None]).to(raw.device), raw.shape[-1])
-        masked = raw.masked_fill(~allowed, NEVER)
-    best, ids = torch.log_softmax(masked[0], -1).topk(min(count, raw.shape[-1]))
+    best, ids = likeliest(logits[None], None if mask is None else mask[None], count)
     kept = int(torch.isfinite(best).sum())
-    return tuple(zip(ids[:kept].tolist(), best[:kept].tolist(), strict=True))
+    return tuple(zip(ids[0, :kept].tolist(), best[0, :kept].tolist(), strict=True))
+
+
+def likeliest(logits: Tensor, mask: Words | None, count: int) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities [rows, count] among the tokens that a mask [rows, words] allows (None: all
+    tokens), and the tokens, likeliest first; -inf where a row has fewer."""
+    masked = logits.float()
+    if mask is not None:
+        allowed = allowed_of(torch.from_numpy(mask).to(masked.device), masked.shape[-1])
+        masked = masked.masked_fill(~allowed, NEVER)
+    best, ids = torch.log_softmax(masked, -1).topk(min(count, masked.shape[-1]))
+    return best, ids
 
 
 # --- in the memory of the CPU -------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ from structgen.engine.choice import (
     candidates,
     choose,
     choose_along,
+    likeliest,
     with_laws,
 )
 from structgen.engine.device_choice import DeviceChoice
@@ -78,6 +79,7 @@ from structgen.engine.strategies.text_strategies import allowed_ids
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.drafter import VerifiedDraft
 from structgen.speculation.planning.row_trial import RowTrial
 from structgen.speculation.planning.speculator import Speculator
 from structgen.tokens.token_mask import TokenMask, allocate_mask
@@ -269,6 +271,7 @@ class Loop:
     def _decide(self) -> None:
         """Choose a token for each sequence, and the next one as long as the chosen token was a guess."""
         began = time.perf_counter()
+        self._tell_drafters()
         going: Sequence[TextSequence] = self._with_searches()
         while going := self._with_seconds(going):
             chosen = self._chosen(going)
@@ -283,6 +286,24 @@ class Loop:
         if not self._reading.keep(self._rows):
             self._settle()
         self._speculator.took(time.perf_counter() - began)
+
+    def _tell_drafters(self) -> None:
+        """Tell the drafters that ask for it what the pass knew, before a choice writes into the logits."""
+        for text in self._rows:
+            drafting, own = text.drafting, text.guesses
+            if drafting is None or not drafting.top or text.place < 0:
+                continue
+            draft = NO_DRAFT if own is None else own.draft
+            rows, lines = (slice(first, first + 1 + len(draft)) for first in (text.place, text.line))
+            is_free = text.matcher is None and text.phase is None and not self._wider
+            words = None if is_free else self._mask_rows.mask.array[lines]
+            best, ids = likeliest(self._reading.logits[rows], words, drafting.top)
+            is_known = torch.isfinite(best).cpu()
+            if own is not None:
+                is_known &= torch.from_numpy(own.ready)[:, None]
+            tokens = ids.cpu().where(is_known, -1).int().numpy()
+            chances = best.cpu().exp().where(is_known, 0.0).numpy()
+            drafting.verified(VerifiedDraft(draft, tokens, chances))
 
     def _with_searches(self) -> Sequence[TextSequence]:
         """Have each search that has to decide read one pass. Returns the sequences that choose now; the
@@ -603,6 +624,7 @@ class Loop:
             self._there is not None
             and self._there[0].knows(text)
             and not (text.handle.request.logprobs or text.row.law is not None)
+            and (text.drafting is None or not text.drafting.top)
         )
 
     def _stage(self) -> None:

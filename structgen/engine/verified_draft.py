@@ -45,6 +45,11 @@ class Guesses:
         """The row of the sequence's node."""
         return self.first + self.path[-1]
 
+    @property
+    def ready(self) -> npt.NDArray[np.bool_]:
+        """For the root and each node of the draft, whether its mask is filled."""
+        return np.concatenate(([True], self.table[:, READY] != 0))
+
     def holds(self, token: int) -> bool:
         """Return whether a token is guessed after the node."""
         return token in self._children[self.path[-1]]

@@ -12,8 +12,8 @@ a row of the forward pass.
 
 The engine verifies drafts. This package needs numpy and matchers, not torch (docs/speculation.md).
 
-Public, for drafters of your own: `Drafter`, `Draft`, `RequestFacts`, `DraftContext`; `AnswerHistory` keeps
-answers for later requests.
+Public, for drafters of your own: `Drafter`, `Draft`, `RequestFacts`, `DraftContext`, `VerifiedDraft`;
+`AnswerHistory` keeps answers for later requests.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from structgen.speculation.drafts.drafter import DraftContext as DraftContext
     from structgen.speculation.drafts.drafter import Drafter as Drafter
     from structgen.speculation.drafts.drafter import RequestFacts as RequestFacts
+    from structgen.speculation.drafts.drafter import VerifiedDraft as VerifiedDraft
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "structgen.speculation.drafters.answer_history": "AnswerHistory",
         "structgen.speculation.drafts.draft": "Draft",
-        "structgen.speculation.drafts.drafter": "DraftContext Drafter RequestFacts",
+        "structgen.speculation.drafts.drafter": "DraftContext Drafter RequestFacts VerifiedDraft",
     },
 )

@@ -22,7 +22,12 @@ from structgen.engine import Engine, FinishReason, Handle, Request, Result, Samp
 from structgen.engine.model_protocol import DraftSupport  # noqa: E402
 from structgen.speculation.drafters.answer_history import AnswerHistory  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts  # noqa: E402
+from structgen.speculation.drafts.drafter import (  # noqa: E402
+    DraftContext,
+    Drafter,
+    RequestFacts,
+    VerifiedDraft,
+)
 from structgen.speculation.planning.drafting import Drafting  # noqa: E402
 from structgen.speculation.planning.row_trial import APART, MOST_ROUNDS, RowTrial  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
@@ -524,6 +529,66 @@ def test_a_drafter_that_raises_is_dropped_and_the_result_says_so(where: str) -> 
     (result,) = _engine().generate(request)
     assert _of(result) == _of(plain)
     assert "ZeroDivisionError: of the drafter" in result.usage.speculation
+
+
+class Knowing(Scripted):
+    """Keeps what it is told, for all samples of its request together."""
+
+    name, top = "knowing", 4
+
+    def begin(self, facts: RequestFacts) -> None:
+        super().begin(facts)
+        self._text, self.prompt = list(facts.prompt), len(facts.prompt)
+        self.kept: list[tuple[list[int], Any]] = facts.shared.setdefault("kept", [])
+
+    def verified(self, seen: VerifiedDraft) -> None:
+        self.kept.append((list(self._text), seen))
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        super().observe(taken, accepted)
+        self._text += taken
+
+
+@pytest.mark.usefixtures("keen")
+@pytest.mark.parametrize("grammar", [PERSON, DATES, None], ids=["JSON", "text", "free"])
+def test_a_drafter_that_asks_is_told_the_likeliest_allowed_tokens_of_each_node(grammar: Any) -> None:
+    made: list[Knowing] = []
+    plain = Request("x", grammar, Sampling(seed=4), max_tokens=40, n=2, speculation="off")
+    texts = _engine().generate([plain])
+
+    def make() -> Drafter:
+        made.append(Knowing(texts[0].tokens))
+        return made[-1]
+
+    found = _engine().generate([dataclasses.replace(plain, speculation=Speculation((make,)))])
+    assert [_of(one) for one in found] == [_of(one) for one in texts]
+    assert made[0].kept is made[1].kept and len(made[0].kept) > 4  # of both samples
+    model, rows = Remembered(TOKENIZER.vocab_size), 0
+    compiled = None if grammar is None else sg.compile(grammar, TOKENIZER)
+    for text, seen in made[0].kept:
+        for node in range(-1, len(seen.draft)):
+            path, ids, chances = seen.draft.path(node), seen.tokens[node + 1], seen.chances[node + 1]
+            logits = model.logits([*text, *path]).double()
+            if compiled is not None:
+                matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, TOKENIZER.vocab_size)
+                taken = [*text[made[0].prompt :], *path]
+                if matcher.accepts(taken) < len(taken):
+                    continue
+                for token in taken:
+                    matcher.advance(token)
+                if matcher.is_finished:
+                    continue
+                matcher.fill_mask(mask)
+                refused = torch.ones(TOKENIZER.vocab_size, dtype=torch.bool)
+                refused[mask.allowed().tolist()] = False
+                logits[refused] = -torch.inf
+            best, wanted = logits.softmax(-1).topk(4)
+            assert ids.tolist() == [
+                int(one) if share > 0 else -1 for one, share in zip(wanted, best, strict=True)
+            ]
+            assert chances.tolist() == pytest.approx(best.tolist(), rel=1e-4)
+            rows += 1
+    assert rows > 20
 
 
 class Failing(Remembered):

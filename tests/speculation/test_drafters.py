@@ -7,7 +7,9 @@ import json
 import random
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 from draft_cases import PERSON, ROW, Fixed, answer, compiled, facts, of_machine, paths, tokenizer, view
 
@@ -17,10 +19,11 @@ from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafts import grammar_memo
 from structgen.speculation.drafts.draft import Draft
-from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
+from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts, VerifiedDraft
 from structgen.speculation.drafts.grammar_memo import memo_of
+from structgen.speculation.planning import drafting as planned_drafting
 from structgen.speculation.planning.draft_replay import replay
-from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.planning.drafting import MOST_BYTES, MOST_DRAFTED, SLOW, Drafting
 
 RECORDS = {"type": "array", "items": PERSON, "minItems": 1}
 PEOPLE = [
@@ -262,6 +265,97 @@ def test_a_drafter_that_raises_is_dropped_and_the_others_go_on(where: str) -> No
     else:
         assert list(drafting.dropped) == ["faulty"]
         assert ("broken" in drafting.dropped["faulty"]) is (where != "tree")
+
+
+class Asking(Faulty):
+    """Asks for some of the likeliest tokens of each node."""
+
+    def __init__(self, top: Any, where: str = "nowhere") -> None:
+        super().__init__(where)
+        self.name, self.top = f"top {top}", top
+        self.seen: list[VerifiedDraft] = []
+
+    def verified(self, seen: VerifiedDraft) -> None:
+        self._fail("verified")
+        self.seen.append(seen)
+
+
+def told(drafting: Drafting) -> None:
+    """Have one pass verified."""
+    matcher = sg.Matcher(compiled(PERSON))
+    draft = drafting.candidates(view(matcher), 8)
+    rows = (len(draft) + 1) * drafting.top
+    tokens = np.arange(rows, dtype=np.int32).reshape(-1, drafting.top or 1)
+    drafting.verified(VerifiedDraft(draft, tokens, tokens.astype(np.float32)))
+    drafting.observe(draft.tokens[:1].tolist(), 1)
+
+
+def test_each_drafter_gets_as_many_likeliest_tokens_as_it_asks_for() -> None:
+    three, one, none = Asking(3), Asking(1), Faulty("nowhere")
+    drafting = Drafting([three, one, none, ForcedBytes()], facts())
+    assert drafting.top == 0  # before a draft was asked for
+    told(drafting)
+    assert drafting.dropped == {} and drafting.top == 0
+    (of_three,), (of_one,) = three.seen, one.seen
+    assert len(of_three.draft) == len(of_three.tokens) - 1 > 0
+    assert of_three.tokens.shape[1] == of_three.chances.shape[1] == 3
+    assert of_one.tokens.tolist() == of_three.tokens[:, :1].tolist()
+
+
+@pytest.mark.parametrize(("top", "said"), [(-1, "ValueError"), (65, "ValueError"), ("8", "ValueError")])
+def test_a_drafter_that_asks_for_rubbish_is_dropped(top: Any, said: str) -> None:
+    drafting = Drafting([Asking(top), ForcedBytes()], facts())
+    assert said in drafting.dropped[f"top {top}"] and drafting.top == 0
+
+
+def test_a_drafter_that_cannot_be_told_is_dropped() -> None:
+    drafter = Faulty("nowhere")
+    drafter.top = 8  # type: ignore[attr-defined]
+    assert "verified" in Drafting([drafter], facts()).dropped["faulty"]
+
+
+def test_a_drafter_that_fails_at_what_was_verified_is_dropped_and_the_others_are_told() -> None:
+    faulty, other = Asking(2, "verified"), Asking(4)
+    drafting = Drafting([faulty, other, ForcedBytes()], facts())
+    told(drafting)
+    told(drafting)
+    assert faulty.calls == 1 and len(other.seen) == 2
+    assert list(drafting.dropped) == ["top 2"] and "broken" in drafting.dropped["top 2"]
+
+
+def test_a_drafter_that_grows_is_dropped() -> None:
+    drafter = Faulty("nowhere")
+    drafter.nbytes = MOST_BYTES  # type: ignore[attr-defined]
+    drafting = Drafting([drafter], facts())
+    drafting.observe([1], 0)
+    assert drafting.dropped == {}
+    drafter.nbytes += 1  # type: ignore[attr-defined]
+    drafting.observe([1], 0)
+    assert "bytes" in drafting.dropped["faulty"]
+
+
+def test_a_drafter_of_a_huge_draft_is_dropped() -> None:
+    huge = Fixed(Draft.chain([1] * (MOST_DRAFTED + 1)))
+    drafting = Drafting([huge, ForcedBytes()], facts())
+    drafting.candidates(view(sg.Matcher(compiled(PERSON))), 8)
+    assert "nodes" in drafting.dropped["fixed"]
+
+
+def test_a_drafter_that_is_slow_twice_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock of its own: the drafter takes as many seconds as are left to it."""
+    now, waits = [0.0], [SLOW + 1, 0.0, SLOW, SLOW + 1, 0.0]
+
+    class Slow(Faulty):
+        def observe(self, taken: Sequence[int], accepted: int) -> None:
+            self.calls += 1
+            now[0] += waits[self.calls - 1]
+
+    monkeypatch.setattr(planned_drafting, "perf_counter", lambda: now[0])
+    slow = Slow("nowhere")
+    drafting = Drafting([slow], facts())
+    for _ in waits:
+        drafting.observe([1], 0)
+    assert slow.calls == 4 and "seconds" in drafting.dropped["faulty"]
 
 
 @pytest.mark.parametrize("where", ["next_index", "forced", "next_bytes"])

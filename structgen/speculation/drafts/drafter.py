@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from structgen.core.matcher import Matcher
 from structgen.errors import StructgenError
@@ -28,6 +31,22 @@ class RequestFacts:
     """The grammar's identity (`Grammar.fingerprint`); empty for a free text."""
     tenant: str = ""
     """The owner of the request. Nothing is learnt from one tenant's answers for another."""
+    shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What the drafters of all samples of the request share, by a name that a drafter chooses:
+    `facts.shared.setdefault(name, made)`. Empty at first; the request alone holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedDraft:
+    """What a pass of the model knew of the draft that it read. Row 0 of the arrays is the end of the text,
+    row i + 1 is node i."""
+
+    draft: Draft
+    tokens: npt.NDArray[np.int32]
+    """[nodes + 1, k]: the likeliest tokens among those that the grammar allows next, likeliest first; -1
+    where there are fewer, and where no mask was made for the node."""
+    chances: npt.NDArray[np.float32]
+    """[nodes + 1, k]: their probabilities among the allowed tokens, at temperature 1, before penalties."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +95,17 @@ class Drafter(Protocol):
     """Guesses the next tokens. An object serves one request; objects that requests share are passed to its
     constructor.
 
-    Order of calls: `begin` once; then `propose` and `observe` for each forward pass; `end` once. A drafter
-    that raises, or returns no `Draft`, is not used again for this request. Where drafts save no time it is
-    not asked; it still observes all tokens.
+    Order of calls: `begin` once; then `propose` and `observe` for each forward pass; `end` once. Where drafts
+    save no time it is not asked; it still observes all tokens. What the grammar refuses is left out of its
+    drafts.
 
-    What the grammar refuses is left out of its drafts. Optional attribute `first_trust`: the initial
-    acceptance rate of its guesses, 0.75 by default.
+    Optional members. `first_trust`: the initial acceptance rate of its guesses, 0.75 by default. `top` (1 to
+    64) and `verified(seen: VerifiedDraft)`: it receives the `top` likeliest tokens of each node that was
+    read, after the pass and before `observe`; not in passes in which no drafter was asked, nor for the
+    prompt. `nbytes`: the bytes that it holds, with what it shares with other samples.
+
+    A drafter that raises, returns no `Draft` or one of more than 4,096 nodes, takes more than 5 seconds for
+    two calls, or holds more than 64 MiB by its own `nbytes`, is not used again for this text.
     """
 
     @property

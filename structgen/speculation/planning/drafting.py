@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from time import perf_counter
+from typing import Any, Final
 
 from structgen.errors import LimitError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafts.drafter import REFUSED, DraftContext, Drafter, RequestFacts
+from structgen.speculation.drafts.drafter import (
+    REFUSED,
+    DraftContext,
+    Drafter,
+    RequestFacts,
+    VerifiedDraft,
+)
 
 _FIRST: Final = 4.0
 """The weight of the initial acceptance rate, in guesses."""
@@ -15,6 +22,15 @@ _REMEMBERED: Final = 32.0
 """About how many guesses count; older ones have less weight."""
 _SUREST: Final = 0.999
 """The highest chance of a guess."""
+MOST_TOP: Final = 64
+"""The most tokens of a node that a drafter may ask for."""
+MOST_DRAFTED: Final = 1 << 12
+"""The most nodes of one drafter's draft, 16 times as many as a pass may check."""
+MOST_BYTES: Final = 1 << 26
+"""The most bytes that a drafter may hold, with what it shares among samples."""
+SLOW: Final = 5.0
+"""Seconds of a call of a drafter that are too many: all texts of the batch wait for it. The first such call
+is forgiven, because it may load code or read a long prompt."""
 
 
 class _Member:
@@ -24,10 +40,10 @@ class _Member:
     if the model chose one of them, whether or not the planner took it.
     """
 
-    __slots__ = ("bad", "drafter", "good")
+    __slots__ = ("bad", "drafter", "good", "slow", "top")
 
     def __init__(self, drafter: Drafter) -> None:
-        self.drafter = drafter
+        self.drafter, self.slow, self.top = drafter, 0, 0
         likely = min(max(float(getattr(drafter, "first_trust", 0.75)), 0.01), 0.99)
         self.good, self.bad = _FIRST * likely, _FIRST * (1.0 - likely)
 
@@ -115,12 +131,13 @@ class Drafting:
         self._reached: int | None = -1
         """The node of the last token that `sources` was asked for."""
         for drafter in drafters:
-            try:
-                drafter.begin(facts)
-            except Exception as error:  # any error of a drafter: the text is written without it
-                self._drop(drafter, error)
-            else:
-                self._members.append(_Member(drafter))
+            self._members.append(member := _Member(drafter))
+            self._ask(member, "begin", facts)
+
+    @property
+    def top(self) -> int:
+        """How many of the likeliest tokens of each node are asked for, in the pass that is verified now."""
+        return 0 if self._tree is None else max((member.top for member in self._members), default=0)
 
     @property
     def trusts(self) -> dict[str, float]:
@@ -135,16 +152,7 @@ class Drafting:
             return NO_DRAFT
         tree = self._tree = _JointTree(view)
         for member in self._members.copy():
-            try:
-                draft = member.drafter.propose(view, most)
-                if not isinstance(draft, Draft):
-                    raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
-            except LimitError:  # a limit of the grammar is reached; it may be compiled again later
-                continue
-            except Exception as error:  # as above
-                self._drop(member.drafter, error)
-                continue
-            tree.graft(draft, member)
+            tree.graft(self._ask(member, "propose", view, most), member)
         return tree.likeliest(most, chain=self._chain) if len(tree) else NO_DRAFT
 
     def sources(self, token: int) -> list[str]:
@@ -156,6 +164,13 @@ class Drafting:
         if self._reached is None:
             return []
         return list(dict.fromkeys(one.drafter.name for one in self._tree.owners[self._reached + 1]))
+
+    def verified(self, seen: VerifiedDraft) -> None:
+        """Tell the drafters that ask for it what the pass knew. Called before `observe`, of a pass whose
+        draft came from `candidates`; `seen` has `top` columns."""
+        for member in [one for one in self._members if one.top]:
+            own = VerifiedDraft(seen.draft, seen.tokens[:, : member.top], seen.chances[:, : member.top])
+            self._ask(member, "verified", own)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Note the tokens that the text has taken since `candidates`; the first `accepted` were drafted.
@@ -176,20 +191,52 @@ class Drafting:
                     break
                 node = chosen
         for member in self._members.copy():
-            try:
-                member.drafter.observe(taken, accepted)
-            except Exception as error:  # as above
-                self._drop(member.drafter, error)
+            self._ask(member, "observe", taken, accepted)
 
     def end(self) -> None:
         """End all drafters."""
         for member in self._members.copy():
-            try:
-                member.drafter.end()
-            except Exception as error:  # as above
-                self._drop(member.drafter, error)
+            self._ask(member, "end")
         self._members, self._tree = [], None
 
-    def _drop(self, drafter: Drafter, error: Exception) -> None:
-        self.dropped[drafter.name] = f"{type(error).__name__}: {error}"
-        self._members = [one for one in self._members if one.drafter is not drafter]
+    def _ask(self, member: _Member, call: str, *given: Any) -> Draft:
+        """Call a drafter; return its draft, if the call is `propose`. A drafter that fails is dropped, and
+        the text is written without it."""
+        drafter, began = member.drafter, perf_counter()
+        try:
+            draft = getattr(drafter, call)(*given)
+            if call == "begin":
+                member.top = _top_of(drafter)
+            elif call == "propose":
+                _check_draft(draft)
+            seconds = perf_counter() - began
+            member.slow += seconds > SLOW
+            if member.slow > 1:
+                raise TimeoutError(f"{call}() took {seconds:.0f} seconds")
+            if (held := getattr(drafter, "nbytes", 0)) > MOST_BYTES:
+                raise MemoryError(f"it holds {held:,} bytes, of at most {MOST_BYTES:,}")
+        except Exception as error:  # any error of a drafter
+            # at a limit of the grammar it stays: the grammar may be compiled again later
+            if call != "propose" or not isinstance(error, LimitError):
+                self.dropped[drafter.name] = f"{type(error).__name__}: {error}"
+                self._members.remove(member)
+            return NO_DRAFT
+        return draft if call == "propose" else NO_DRAFT
+
+
+def _top_of(drafter: Drafter) -> int:
+    """Return how many tokens of each node a drafter asks for; 0: it has no `top`. Raises ValueError for one
+    that is no such number, TypeError where there is no `verified`."""
+    top: Any = getattr(drafter, "top", 0)
+    if not isinstance(top, int) or not 0 <= top <= MOST_TOP:
+        raise ValueError(f"top is {top!r}, not a whole number from 1 to {MOST_TOP}")
+    if top and not callable(getattr(drafter, "verified", None)):
+        raise TypeError(f"top is {top}, but there is no verified()")
+    return top
+
+
+def _check_draft(draft: object) -> None:
+    if not isinstance(draft, Draft):
+        raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
+    if len(draft) > MOST_DRAFTED:
+        raise ValueError(f"propose() gave {len(draft):,} nodes, of at most {MOST_DRAFTED:,}")
