@@ -1,0 +1,1 @@
+"""Published methods, one file each, on the public extension points."""
