@@ -150,13 +150,13 @@ class Canvas:
 
     def rows(self) -> npt.NDArray[np.int64]:
         """Return the rows of the model's logits that predict masked slots, ascending."""
-        row_of = self._row_of()
+        row_of = self.row_of()
         wanted: npt.NDArray[np.int64] = np.unique(row_of[self.tokens == OPEN])
         return wanted
 
     def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
         """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
-        row_of = self._row_of()
+        row_of = self.row_of()
         for part in self.parts:
             for slot in np.flatnonzero(part.lattice.is_open).tolist():
                 found = np.searchsorted(rows, row_of[part.at[:, slot]])
@@ -165,7 +165,7 @@ class Canvas:
                     row = row + logits[other]
                 part.lattice.set_logits(slot, row)
 
-    def _row_of(self) -> npt.NDArray[np.int64]:
+    def row_of(self) -> npt.NDArray[np.int64]:
         """Return the row of the logits that predicts each slot; meaningless for slots outside the input."""
         kept = self._kept()
         row_of = np.full(len(self.tokens), -1)

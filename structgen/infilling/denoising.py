@@ -7,16 +7,18 @@ once.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, StructgenError
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL, Tokens
 from structgen.infilling.masked_model import MaskedModel
@@ -100,21 +102,22 @@ class Denoiser:
         slots = len(canvas.open_slots())
         add(_committed(canvas.commit_forced()), 0.0, 0.0, began)
         drafts = int(getattr(self.scheduler, "drafts", 0))
-        has_logits = False
+        has_logits, state = False, dict[str, Any]()
         while canvas.open_slots():
             began = time.perf_counter()
             if deadline is not None and time.monotonic() >= deadline:
                 usage.steps += 1
                 add(self._rest(canvas), 0.0, 0.0, began)
                 return steps, True
-            guessed = self._guess(canvas, drafts, usage.steps, slots) if drafts and has_logits else []
+            is_ahead = drafts and has_logits
+            guessed = self._guess(canvas, drafts, usage.steps, slots, state) if is_ahead else []
             began = time.perf_counter()
             logits = self._read([canvas, *guessed], usage)
             seconds, has_logits = time.perf_counter() - began, True
             for number, (found, rows) in enumerate(logits):
                 began = time.perf_counter()
-                canvas.read(found, rows)
-                committed, gap = self._step(canvas, usage.steps, slots)
+                canvas.read(self._adjusted(canvas, found, rows, state), rows)
+                committed, gap = self._step(canvas, usage.steps, slots, state)
                 usage.steps += 1
                 add(committed, gap, seconds, began)
                 seconds = 0.0
@@ -124,7 +127,33 @@ class Denoiser:
                     break
         return steps, False
 
-    def _step(self, canvas: Canvas, number: int, slots: int) -> tuple[tuple[Committed, ...], float]:
+    def _adjusted(
+        self,
+        canvas: Canvas,
+        logits: npt.NDArray[np.float32],
+        rows: npt.NDArray[np.int64],
+        state: dict[str, Any],
+    ) -> npt.NDArray[np.float32]:
+        """Return the logits as the scheduler changes them; the same array if it changes none."""
+        scheduler: Any = self.scheduler
+        while not hasattr(scheduler, "adjust") and hasattr(scheduler, "inner"):
+            scheduler = scheduler.inner
+        if not hasattr(scheduler, "adjust"):
+            return logits
+        positions = np.flatnonzero(canvas.is_open)
+        at = np.searchsorted(rows, canvas.row_of()[positions])
+        changed, adjusted = logits.copy(), logits[at]
+        is_sound = adjusted.max() < math.inf  # else the model is to blame, and will be
+        with _blamed(scheduler, "adjust"):
+            scheduler.adjust(adjusted, positions, state)
+        if is_sound and not adjusted.max() < math.inf:
+            raise _wrong(scheduler, "adjust left NaN or infinity among the logits")
+        changed[at] = adjusted
+        return changed
+
+    def _step(
+        self, canvas: Canvas, number: int, slots: int, state: dict[str, Any]
+    ) -> tuple[tuple[Committed, ...], float]:
         """Commit a part of a proposed filling; return the committed slots, and the gap if it was computed."""
         committed: list[tuple[int, int, float]] = []
         leads_alone = getattr(self.scheduler, "leads_alone", None)
@@ -152,25 +181,31 @@ class Denoiser:
             found = canvas.best(2)
             return found[0][0] - found[1][0] if len(found) > 1 else math.inf
 
+        def law(at: int) -> npt.NDArray[np.float64]:
+            part, slot = where[at]
+            return np.append(*canvas.parts[part].lattice.token_marginals(slot, marginals[part]))
+
+        positions, filling = at([part.at[0] for part in canvas.parts]), canvas.tokens.copy()
+        filling[positions] = at(proposal)
         view = SchedulerView(
             number,
             slots,
-            at([part.at[0] for part in canvas.parts]),
+            positions,
             at(chances),
-            at(proposal) == NULL,
+            filling,
             entropy,
             gap,
+            law,
             self._chance(number, 1),
             self.model.block_length,
             leads,
+            state,
         )
-        chosen = np.asarray(self.scheduler.choose(view), np.bool_)
+        with _blamed(self.scheduler, "choose"):
+            chosen = np.array(self.scheduler.choose(view), np.bool_)
         if chosen.shape != (len(where),):
-            raise OptionError(
-                f"The scheduler chose with an array of shape {chosen.shape} among {len(where)} masked slots.",
-                where="scheduler",
-                cure="choose(view) returns a truth value for each masked slot.",
-            )
+            what = f"choose returned an array of shape {chosen.shape} for {len(where)} masked slots"
+            raise _wrong(self.scheduler, what)
         if not chosen.any() and not leads:
             chosen[int(np.argmax(view.confidence))] = True
         for (part, slot), is_chosen in zip(where, chosen.tolist(), strict=True):
@@ -215,13 +250,16 @@ class Denoiser:
         the same alone and in a batch, and a draft predicts the step's draws."""
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, number, purpose])))
 
-    def _guess(self, canvas: Canvas, drafts: int, number: int, slots: int) -> list[Canvas]:
-        """Return the canvases expected for the next steps, by the known logits."""
+    def _guess(
+        self, canvas: Canvas, drafts: int, number: int, slots: int, state: dict[str, Any]
+    ) -> list[Canvas]:
+        """Return the canvases expected for the next steps, by the known logits; the scheduler remembers
+        nothing of them."""
         guessed: list[Canvas] = []
-        last = canvas
+        last, state = canvas, copy.deepcopy(state)
         for ahead in range(drafts):
             last = last.copy()
-            self._step(last, number + ahead, slots)
+            self._step(last, number + ahead, slots, state)
             if not last.open_slots():
                 break
             guessed.append(last)
@@ -261,6 +299,27 @@ class Denoiser:
         filling = canvas.best()[0][1]
         chosen = [(part, slot, int(filling[part][slot])) for part, slot in canvas.open_slots()]
         return _committed([(canvas.commit(*one), one[2], math.nan) for one in chosen])
+
+
+@contextmanager
+def _blamed(scheduler: Scheduler, method: str) -> Iterator[None]:
+    """Raise what a scheduler's method raises as an OptionError; errors of the package as they are."""
+    try:
+        yield
+    except StructgenError:
+        raise
+    except Exception as error:
+        raise _wrong(scheduler, f"{method} raised {type(error).__name__}: {error}") from error
+
+
+def _wrong(scheduler: Scheduler, what: str) -> OptionError:
+    """Return the error for a scheduler that does not do what it should."""
+    return OptionError(
+        f"{type(scheduler).__name__}: {what}.",
+        where="scheduler",
+        cure="choose(view) returns a truth value for each masked slot; adjust(logits, positions, state) "
+        "writes finite numbers, or minus infinity, into logits.",
+    )
 
 
 def _committed(written: list[tuple[int, int, float]]) -> tuple[Committed, ...]:

@@ -460,9 +460,10 @@ class Lattice:
             chances[self.open_slots, : len(runs.first)] = np.add.reduceat(each, runs.first, axis=1)
         return chances, nulls
 
-    def token_marginals(self, slot: int) -> tuple[Floats, float]:
-        """Return the probability of each token [V of the tokenizer], and of a null, at one masked slot."""
-        chances, nulls = self.marginals()
+    def token_marginals(self, slot: int, found: tuple[Floats, Floats]) -> tuple[Floats, float]:
+        """Return the probability of each token [V of the tokenizer], and of a null, at one masked slot;
+        `found` is what `marginals` says."""
+        chances, nulls = found
         column = self.automaton.token_class
         row, scores = self._rows[slot][: len(column)], self._scores[slot][1.0][0]
         return _shares(np.where(column == DEAD, 0.0, chances[slot, column]), row, scores[column]), nulls[slot]

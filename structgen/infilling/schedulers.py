@@ -35,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError
+from structgen.infilling.lattice import NULL
 from structgen.language import checks
 
 Bools = npt.NDArray[np.bool_]
@@ -55,16 +56,37 @@ class SchedulerView:
     """The slots' positions in the canvas, without the prompt."""
     confidence: Floats
     """The probability of the proposed token at its slot, given that the whole canvas is valid."""
-    is_null: Bools
-    """Whether the proposal leaves the slot empty."""
+    filling: npt.NDArray[np.int32]
+    """The proposal: what stands in each slot of the canvas, masked or not, if all of it is committed; a
+    token, or NULL where a slot stays empty."""
     read_entropy: Callable[[], Floats]
     read_gap: Callable[[], float]
+    read_law: Callable[[int], Floats]
     chance: np.random.Generator
     """Random numbers of this step, from the request's seed."""
     block_length: int | None = None
     """The slots of a block, if the model was trained with blocks."""
     led: bool = False
     """Whether this step has already filled a slot; see `Scheduler`."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """The scheduler's own memory of this canvas, empty at step 0; see `Scheduler`."""
+
+    @property
+    def tokens(self) -> npt.NDArray[np.int32]:
+        """The proposed token of each slot; NULL: it stays empty."""
+        return self.filling[self.positions]
+
+    @property
+    def is_null(self) -> Bools:
+        """Whether the proposal leaves the slot empty."""
+        is_null: Bools = self.tokens == NULL
+        return is_null
+
+    def law(self, at: int) -> Floats:
+        """Return the probability of each token [V of the tokenizer] at one of the slots, counted from 0, and
+        as last element that of staying empty; given that the whole canvas is valid. Cost: a pass over the
+        slot's logits."""
+        return self.read_law(at)
 
     @cached_property
     def entropy(self) -> Floats:
@@ -83,9 +105,9 @@ class SchedulerView:
             self,
             positions=self.positions[chosen],
             confidence=self.confidence[chosen],
-            is_null=self.is_null[chosen],
             read_entropy=lambda: self.entropy[chosen],
             read_gap=lambda: self.gap,
+            read_law=lambda at: self.law(int(np.flatnonzero(chosen)[at])),
         )
 
     def most(self, values: Floats, count: int) -> Bools:
@@ -97,14 +119,22 @@ class SchedulerView:
 
 @runtime_checkable
 class Scheduler(Protocol):
-    """Chooses the slots of a step. It has no state between steps; its only input is the view.
+    """Chooses the slots of a step. Its only input is the view; what it remembers of earlier steps it writes
+    into `view.state`, and never into itself: one object serves many canvases. `FreeDave` tries the next steps
+    on guessed canvases with a copy (copy.deepcopy) that it throws away.
 
     Optional attribute `leads_alone`: a step then first fills the first masked slot, by the model's
     probabilities for this slot alone among the tokens that leave a valid filling (the likeliest one, or a
     draw if there is a temperature). If `leads_alone` is true the step ends there; else the rest is proposed
     given that token. Optional attribute `sure`, beside it: the slots after the first are filled in the same
     way, by the logits of the same pass, up to the first whose likeliest token has a lower probability.
-    Optional attribute `drafts`: see `FreeDave`.
+    Optional attribute `drafts`: see `FreeDave`. Optional method `adjust(logits, positions, state)`: it is
+    called once for each true step, before there is a proposal, and may write into the model's logits (float32
+    [masked slots, V]) of the slots at `positions`; `state` is `view.state`. Of a scheduler without one, the
+    scheduler `inner` is asked.
+
+    A scheduler that raises or returns something else ends the call with an OptionError that names it; no text
+    is written without it.
     """
 
     def choose(self, view: SchedulerView) -> Bools:

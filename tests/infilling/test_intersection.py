@@ -109,7 +109,7 @@ def test_masks_sums_and_the_best_filling_are_those_of_all_fillings_of_both(name:
             said = {filling[at[slot]] for filling in wanted}
             assert set(np.flatnonzero(lattice.token_mask(slot)).tolist()) == said - {NULL}
             assert lattice.null_allowed(slot) == (NULL in said)
-            chances, null = lattice.token_marginals(slot)
+            chances, null = lattice.token_marginals(slot, lattice.marginals())
             for token in range(TOKENS):
                 share = math.fsum(math.exp(w - log_z) for f, w in wanted.items() if f[at[slot]] == token)
                 assert chances[token] == pytest.approx(share, abs=1e-6)

@@ -58,7 +58,7 @@ def check(lattice: Lattice, twin: Enumerated) -> None:
     marginals = lattice.marginals()
     entropies = lattice.entropies(marginals)
     for slot in np.flatnonzero(lattice.is_open).tolist():
-        mask, (chances, null) = lattice.token_mask(slot), lattice.token_marginals(slot)
+        mask, (chances, null) = lattice.token_mask(slot), lattice.token_marginals(slot, lattice.marginals())
         known = [twin.marginal(slot, token) for token in range(WIDTH)]
         assert [bool(one) for one in mask] == [
             any(some[slot] == token for some in twin.weights) for token in range(WIDTH)

@@ -80,7 +80,7 @@ def test_a_lattice_of_texts_is_the_list_of_texts_that_fit(pattern: str, fixed: d
     z = math.log(math.fsum(math.exp(one) for one in weights.values()))
     assert lattice.log_z() == pytest.approx(z, rel=1e-9, abs=1e-9)
     for slot in free:
-        chances, _ = lattice.token_marginals(slot)
+        chances, _ = lattice.token_marginals(slot, lattice.marginals())
         for token in range(len(TEXTS)):
             share = math.fsum(math.exp(one - z) for some, one in weights.items() if some[slot] == token)
             assert chances[token] == pytest.approx(share, rel=1e-9, abs=1e-12)

@@ -72,9 +72,10 @@ def law_of(scheduler: Scheduler, joint: Law, done: frozenset[int] = frozenset(),
                 slots,
                 np.array(masked),
                 np.array([marginals[at][filling[slot]] for at, slot in enumerate(masked)]),
-                np.zeros(len(masked), np.bool_),
+                np.zeros(slots, np.int32),
                 lambda: entropies,
                 lambda: ranked[0] - ranked[1],
+                lambda at: np.ones(1),
                 Nth(number),  # type: ignore[arg-type]
             )
             chosen = np.flatnonzero(scheduler.choose(view))

@@ -39,9 +39,10 @@ def view(
         slots or count,
         np.arange(count),
         np.array(confidence),
-        np.zeros(count, np.bool_),
+        np.zeros(count, np.int32),
         lambda: np.array(entropy or [0.0] * count),
         lambda: gap,
+        lambda at: np.ones(1),
         np.random.default_rng(0),
     )
 

@@ -1,0 +1,54 @@
+"""CreditDecoding: a token that was the likeliest of its slot in earlier steps gets credit.
+
+Wang et al., CreditDecoding: Accelerating Parallel Decoding in Diffusion Large Language Models with Trace
+Credits, 2025 (arXiv 2510.06133). In each step, for each masked slot and token, c <- beta c + [the token is
+the slot's likeliest] p^gamma, where p is its probability; then logit <- logit + alpha log(1 + c). Another
+scheduler chooses by the new logits.
+
+What differs here: the logits are changed before the lattice reads them, so that proposal and confidence are
+those of the changed logits given validity. p is the model's own probability, without the grammar. Tokens that
+never were the likeliest have no credit, so a dict of tokens is kept for each slot. Two public
+re-implementations disagree on the constants: `schedulers_rows.py` sweeps them. alpha = 0 is the other
+scheduler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView, Threshold
+
+
+@dataclass(frozen=True)
+class CreditDecoding:
+    """Credit around another scheduler, of which all but the logits are taken."""
+
+    inner: Scheduler = field(default_factory=Threshold)
+    alpha: float = 0.7
+    beta: float = 0.8
+    gamma: float = 0.2
+
+    def __getattr__(self, name: str) -> Any:
+        """`leads_alone`, `sure` and `drafts` are those of the other scheduler."""
+        if name not in ("leads_alone", "sure", "drafts"):
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def adjust(self, logits: np.ndarray, positions: np.ndarray, state: dict[str, Any]) -> None:
+        """Add the credit to the logits, after that of this step."""
+        credits: dict[int, dict[int, float]] = state.setdefault("credit", {})
+        for row, at in zip(logits, positions.tolist(), strict=True):
+            credit = {token: self.beta * c for token, c in credits.get(at, {}).items()}
+            best = int(row.argmax())
+            chance = 1.0 / float(np.exp(row.astype(np.float64) - float(row[best])).sum())
+            credit[best] = credit.get(best, 0.0) + chance**self.gamma
+            credits[at] = credit
+            for token, c in credit.items():
+                row[token] += self.alpha * np.log1p(c)
+
+    def choose(self, view: SchedulerView) -> Bools:
+        """Return what the other scheduler chooses."""
+        return self.inner.choose(view)

@@ -1,0 +1,110 @@
+"""Schedulers from papers beside today's default: steps and right fields of hand-written sentences.
+
+    python bench/methods/schedulers_rows.py [--prompts 60]
+
+structgen/infill fills one canvas for each sentence (infill_examination.hand_written), at temperature 0. Rows:
+steps and passes of the model a canvas, shares of valid documents and of right fields, process CPU seconds a
+canvas.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from infill_examination import Question, hand_written
+
+import structgen as sg
+from methods.ada_block import AdaBlock
+from methods.coherent_contextual import CoherentContextual
+from methods.credit_decoding import CreditDecoding
+from methods.eos_rejection import AscendingSteps, EosRejection
+from methods.local_leap import LocalLeap
+from structgen.infilling.presets import load_masked_model
+from structgen.infilling.schedulers import Blocks, ConfidentPrefix, LowConfidence, Threshold
+
+
+def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
+    """Yield each method, its constants, and the scheduler; first those of structgen that they are compared
+    with."""
+    yield "default", "confident-prefix", ConfidentPrefix()
+    yield "default", "threshold 0.9", Threshold()
+    yield "default", "low-confidence, 4 a step", LowConfidence(4)
+    yield "default", "blocks of 32, threshold", Blocks(Threshold())
+    yield "local-leap", "0.9, 0.75, radius 4", LocalLeap()
+    yield "local-leap", "0.9, 0.5, radius 4", LocalLeap(relaxed=0.5)
+    yield "local-leap", "0.99, 0.9, radius 2", LocalLeap(0.99, 0.9, 2)
+    for alpha in (0.0, 0.3, 0.7, 1.5):
+        for beta, gamma in ((0.8, 0.2), (0.7, 0.5)) if alpha else ((0.8, 0.2),):
+            name = f"alpha {alpha}, beta {beta}, gamma {gamma}"
+            yield "credit-decoding", f"threshold, {name}", CreditDecoding(Threshold(), alpha, beta, gamma)
+    for alpha in (0.3, 0.7):
+        around = CreditDecoding(ConfidentPrefix(), alpha)
+        yield "credit-decoding", f"confident-prefix, alpha {alpha}, beta 0.8, gamma 0.2", around
+    for tau in (0.3, 0.5):
+        yield "ada-block", f"threshold, tau {tau}", AdaBlock(tokenizer, Threshold(), tau)
+    yield "ada-block", "low-confidence 4, tau 0.3", AdaBlock(tokenizer, LowConfidence(4))
+    inners = ("1 a step", LowConfidence()), ("4 a step", LowConfidence(4)), ("ascending", AscendingSteps())
+    for name, inner in (*inners, ("threshold 0.9", Threshold()), ("threshold 0.95", Threshold(0.95))):
+        for least in (0.01, 0.4, 1.0):
+            yield "eos-rejection", f"{name}, g from {least}", EosRejection(inner, least)
+    for steps in (1, 2, 3):
+        for information in (0.01, 0.1) if steps > 1 else (0.1,):
+            name = f"h {steps}, {information} nats"
+            yield "coherent-contextual", name, CoherentContextual(steps, information)
+
+
+def measured(
+    model: Any, tokenizer: sg.Tokenizer, questions: list[Question], scheduler: Any
+) -> dict[str, float]:
+    """Return the figures of a scheduler over all questions."""
+    steps = passes = valid = right = fields = 0
+    began = time.process_time()
+    for one in questions:
+        found = sg.infill(
+            model,
+            grammar=one.grammar,
+            prompt=one.prompt(tokenizer),
+            slots=one.slots(tokenizer),
+            scheduler=scheduler,
+            tokenizer=tokenizer,
+        )
+        good = one.right(found.text)
+        steps, passes = steps + found.usage.steps, passes + found.usage.passes
+        valid, right, fields = valid + one.is_valid(found.text), right + sum(good), fields + len(good)
+    n = len(questions)
+    return {
+        "steps": steps / n,
+        "passes": passes / n,
+        "valid": valid / n,
+        "right_fields": right / fields,
+        "fields": fields,
+        "seconds": (time.process_time() - began) / n,
+    }
+
+
+def rows(prompts: int = 60) -> list[dict[str, Any]]:
+    """Return a row for each scheduler."""
+    model, tokenizer = load_masked_model("structgen/infill")
+    questions = hand_written(prompts)
+    return [
+        {"family": "infilling", "method": method, "case": case}
+        | measured(model, tokenizer, questions, scheduler)
+        for method, case, scheduler in cases(tokenizer)
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompts", type=int, default=60)
+    for row in rows(parser.parse_args().prompts):
+        figures = "".join(
+            f"{row[name]:>9.3f}" for name in ("steps", "passes", "valid", "right_fields", "seconds")
+        )
+        print(f"{row['method']:<22}{row['case']:<56}{figures}")
