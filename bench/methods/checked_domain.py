@@ -1,11 +1,10 @@
 """What the domains of checked sampling share: a task, and the checks that every domain can be asked for.
 
-A domain is a module with `tasks()`, forty tasks that were written by hand, `small()`, a task whose law can be
-enumerated, and `missing()`, the package that it needs and that is not installed. A task has a grammar, which
-is a mask, and a checker, which no grammar expresses. The five domains are those of *Fast Controlled Generation
-from Language Models with Adaptive Weighted Rejection Sampling* (Lipkin et al. 2025): text to SQL, molecules,
-goals of planning problems, patterns, JSON. The tasks are not theirs.
-"""
+A domain is a module with `tasks()`, forty tasks that were written by hand, `small()`, a task whose law can
+be enumerated, and `missing()`, the package that it needs and that is not installed. A task has a grammar,
+which is a mask, and a checker, which no grammar expresses. The five domains are those of *Fast Controlled
+Generation from Language Models with Adaptive Weighted Rejection Sampling* (Lipkin et al. 2025): text to
+SQL, molecules, goals of planning problems, patterns, JSON. The tasks are not theirs."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
 """Goals: what somebody wants of a robot is written as a goal of PDDL.
 
 The grammar is grammars/goals.lark. The checker says whether the goal can hold in the world of the task: the
-objects and predicates are there, with arguments of their types, and no two atoms contradict each other (a block
-is on two others, the hand holds two things, a tower stands on itself). It refuses a prefix as soon as an atom
-that is written to its end does so. At the end the package `pddl` reads the goal in a problem of its world. A
-text is right if its atoms are those of the task, in any order.
+objects and predicates are there, with arguments of their types, and no two atoms contradict each other (a
+block is on two others, the hand holds two things, a tower stands on itself). It refuses a prefix as soon as
+an atom that is written to its end does so. At the end the package `pddl` reads the goal in a problem of its
+world. A text is right if its atoms are those of the task, in any order.
 
-What differs from the paper: theirs are tasks of Planetarium, whose checker runs a given plan; here the checker
-knows the world and no plan, so it tells less of the answer.
+What differs from the paper: theirs are tasks of Planetarium, whose checker runs a given plan; here the
+checker knows the world and no plan, so it tells less of the answer.
 
-`pddl` 0.5.1 asks for lark below 1.2, and structgen for 1.2.2 or later. It runs with 1.3.1, and is installed by
-`pip install --no-deps pddl==0.5.1 click`; so it stands in no extra.
+`pddl` 0.5.1 asks for lark below 1.2, and structgen for 1.2.2 or later. It runs with 1.3.1, and is installed
+by `pip install --no-deps pddl==0.5.1 click`; so it stands in no extra.
 
 Figure: docs/methods.md, the row `goals`.
 """
@@ -41,7 +41,7 @@ _CLAIMS = {
 
 
 def literals(text: str) -> list[tuple[bool, tuple[str, ...]]]:
-    """Return the atoms of a goal or of a prefix that are written to their end, each with whether it is denied."""
+    """Return the atoms of a goal or a prefix that are written to their end, and whether each is denied."""
     body = text.removeprefix("(and ")
     return [(bool(denied), tuple(atom.split(" "))) for denied, atom in _LITERAL.findall(body)]
 

@@ -1,9 +1,9 @@
 """Molecules: after examples of a class of molecules, another one with a given formula is written as SMILES.
 
-The grammar is grammars/smiles.lark. The checker is the package `partialsmiles` (O'Boyle), which reads prefixes:
-it refuses what no molecule begins with, because an atom has more bonds than is usual, or because no Kekulé
-structure is left for what is closed. A text is right if it has the atoms (without hydrogen) and the number of
-rings that the task asks for, and is none of the examples.
+The grammar is grammars/smiles.lark. The checker is the package `partialsmiles` (O'Boyle), which reads
+prefixes: it refuses what no molecule begins with, because an atom has more bonds than is usual, or because
+no Kekulé structure is left for what is closed. A text is right if it has the atoms (without hydrogen) and
+the number of rings that the task asks for, and is none of the examples.
 
 What differs from the paper: they go on with lists of GDB-17 and score drug-likeness (QED, by RDKit); here a
 task has one formula, so that a text is right or wrong, and nothing but the checker's package is needed.
@@ -22,7 +22,9 @@ import structgen as sg
 
 from .checked_domain import DomainTask, lacking, lark, read
 
-_ATOM = re.compile(r"\[[0-9]*([A-Z][a-z]?|se|[bcnops])[^\]]*\]|(Br|Cl|[BCNOPSFI]|[bcnops])|%([0-9]{2})|([1-9])")
+_ATOM = re.compile(
+    r"\[[0-9]*([A-Z][a-z]?|se|[bcnops])[^\]]*\]|(Br|Cl|[BCNOPSFI]|[bcnops])|%([0-9]{2})|([1-9])"
+)
 
 
 class Molecule:

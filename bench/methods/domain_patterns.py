@@ -2,9 +2,9 @@
 
 The grammar is all short codes of letters, digits and dashes. The checker is a pattern of Python's `re` with
 what no regular grammar has: references back to what a group matched, and looks ahead at them ("five letters
-that read the same backwards"). Each item of a pattern takes one character, so a prefix can be asked about: the
-pattern x y z has the prefixes of `x(?:y(?:z)?)?` and the empty text. A text is right if it is of the kind and
-none of the examples.
+that read the same backwards"). Each item of a pattern takes one character, so a prefix can be asked about:
+the pattern x y z has the prefixes of `x(?:y(?:z)?)?` and the empty text. A text is right if it is of the
+kind and none of the examples.
 
 What differs from the paper: its patterns are of a language of its own, with a matcher of prefixes.
 

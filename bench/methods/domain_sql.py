@@ -1,14 +1,14 @@
 """Text to SQL: a question about a small database is answered by a query.
 
-The grammar is grammars/select.lark. The checker is SQLite's `EXPLAIN` on the database in memory: it knows which
-tables and columns there are, which of them a name without a table means, and what a function takes. A query
-may be asked about as soon as its tables are written, since what follows them mends nothing: the part before
-the first of WHERE, GROUP BY, ORDER BY and LIMIT must be explained by itself. Before that, each name that is
-written to its end must be one of the database. A text is right if its rows are those of the question's own
-query, in their order where the question orders them (the execution accuracy of Spider).
+The grammar is grammars/select.lark. The checker is SQLite's `EXPLAIN` on the database in memory: it knows
+which tables and columns there are, which of them a name without a table means, and what a function takes. A
+query may be asked about as soon as its tables are written, since what follows them mends nothing: the part
+before the first of WHERE, GROUP BY, ORDER BY and LIMIT must be explained by itself. Before that, each name
+that is written to its end must be one of the database. A text is right if its rows are those of the
+question's own query, in their order where the question orders them (the execution accuracy of Spider).
 
-What differs from the paper: the questions are ours, over three databases, not Spider's; the grammar is one for
-all databases, where theirs names the tables and columns of each.
+What differs from the paper: the questions are ours, over three databases, not Spider's; the grammar is one
+for all databases, where theirs names the tables and columns of each.
 
 Figure: docs/methods.md, the row `text to SQL`.
 """
@@ -62,9 +62,7 @@ class Explained:
             word = found[0]
             is_whole = found.end() < len(text)
             if word[0] != "'" and not (
-                word in self._names
-                if is_whole
-                else any(name.startswith(word) for name in self._names)
+                word in self._names if is_whole else any(name.startswith(word) for name in self._names)
             ):
                 return False
         tail = _TAIL.search(text)
@@ -91,7 +89,9 @@ def rows(name: str, query: str) -> list[Any]:
 def is_right(name: str, wanted: str, query: str) -> bool:
     """Return whether a query that SQLite explains has the rows of the wanted one."""
     mine, theirs = rows(name, query), rows(name, wanted)
-    return mine == theirs if " ORDER BY " in wanted else Counter(map(repr, mine)) == Counter(map(repr, theirs))
+    return (
+        mine == theirs if " ORDER BY " in wanted else Counter(map(repr, mine)) == Counter(map(repr, theirs))
+    )
 
 
 def _prompt(name: str, question: str) -> str:

@@ -28,7 +28,8 @@ class InProcess:
     one; elsewhere it is a new Python process, and the checker must be picklable.
 
     A checker's state is sent there and back with each call, so the values of its attributes must be
-    picklable, at most `MOST_STATE` bytes in all: a state that has grown larger is an error. If its `copy` returns itself it has no state, and calls are faster. Cost: about 0.1 ms a call.
+    picklable, at most `MOST_STATE` bytes in all: a state that has grown larger is an error. If its `copy`
+    returns itself it has no state, and calls are faster. Cost: about 0.1 ms a call.
     """
 
     def __init__(

@@ -137,7 +137,7 @@ KEYWORDS = ("and", "not", "or", "imply", "forall", "exists", "when")
 
 
 def is_goal(text: str) -> bool:
-    """Return whether a text is an atom, or a conjunction of atoms and denied atoms; a reader of nested lists."""
+    """Return whether a text is an atom, or a conjunction of atoms and denied ones; by nested lists."""
     stack: list[list[object]] = [[]]
     for piece in re.findall(r"[()]|[^()]+", text):
         if piece == "(":

@@ -229,7 +229,7 @@ def test_a_proposal_cannot_change_what_the_particles_share():
         tokens[:] = 0
         return probabilities
 
-    with pytest.raises(sg.StructgenError, match="overwrites raised ValueError.*read-only"):
+    with pytest.raises(sg.StructgenError, match=r"overwrites raised ValueError.*read-only"):
         SMALL[3].sample(4, "smc", proposal=overwrites)
 
 
