@@ -406,9 +406,11 @@ class Remembered:
         return [self._known[one].astype(np.float64) for one in prefixes]
 
 
-def enumerated(model: Remembered, compiled: Any, most: int) -> tuple[dict[str, float], float]:
-    """Return the probability of each valid text under the model, and the mass that was not followed (below
-    a thousandth of the other)."""
+def enumerated(
+    model: Remembered, compiled: Any, most: int, keeps: Callable[[str], bool] = lambda text: True
+) -> tuple[dict[str, float], float]:
+    """Return the probability of each text of the grammar that `keeps` accepts under the model, and the mass
+    that was not followed (below a thousandth of theirs)."""
     from structgen.tokens.token_mask import TokenMask
 
     mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
@@ -419,8 +421,9 @@ def enumerated(model: Remembered, compiled: Any, most: int) -> tuple[dict[str, f
         for (mass, tokens, state), row in zip(some, model.read([one[1] for one in some]), strict=True):
             chances = np.exp(row)
             if compiled.may_end(state):
-                text = b"".join(compiled.tokenizer.token_bytes[token] or b"" for token in tokens)
-                texts[text.decode()] += -mass * float(chances[ends].sum())
+                text = b"".join(compiled.tokenizer.token_bytes[token] or b"" for token in tokens).decode()
+                if keeps(text):
+                    texts[text] += -mass * float(chances[ends].sum())
             if len(tokens) < most:
                 compiled.fill_index(state, mask, 0)
                 for token in mask.allowed(0).tolist():

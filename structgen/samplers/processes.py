@@ -13,6 +13,9 @@ from structgen.samplers.constraints import methods_of
 from structgen.system.worker_process import LateError, WorkerProcess
 
 _REASONS: Final = ("raise", "refuse")
+MOST_STATE: Final = 1 << 16
+"""The most bytes of a checker's state after a prefix: the 16,384 prefixes that a run remembers then take at
+most 1 GiB."""
 _LATE: Final = 'Give InProcess a larger limit, or on_timeout="refuse" to count it as False.'
 
 
@@ -25,7 +28,8 @@ class InProcess:
     one; elsewhere it is a new Python process, and the checker must be picklable.
 
     A checker's state is sent there and back with each call, so the values of its attributes must be
-    picklable. If its `copy` returns itself it has no state, and calls are faster. Cost: about 0.1 ms a call.
+    picklable, at most `MOST_STATE` bytes in all: a state that has grown larger is an error. If its `copy`
+    returns itself it has no state, and calls are faster. Cost: about 0.1 ms a call.
     """
 
     def __init__(
@@ -114,6 +118,13 @@ class InProcess:
     def _asked(self, method: str, argument: Any) -> Any:
         told = method, argument, self._state
         answer, self._state = self._worker.ask(told, self._seconds, method, _LATE)
+        if self._state is not None and len(self._state) > MOST_STATE:
+            raise StructgenError(
+                f"The checker {self.__name__} keeps {len(self._state):,} bytes of state for one prefix, and "
+                f"{MOST_STATE:,} are the most.",
+                where="checkers",
+                cure="Keep in its attributes what the next call needs, and what all prefixes share outside.",
+            )
         return answer
 
 

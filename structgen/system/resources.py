@@ -12,7 +12,19 @@ def schemas() -> Path:
     return _find("schemas", "schemas")
 
 
-GRAMMARS = ("arithmetic", "csv", "dates", "go", "json", "markers", "python", "sql")
+GRAMMARS = (
+    "arithmetic",
+    "csv",
+    "dates",
+    "go",
+    "goals",
+    "json",
+    "markers",
+    "python",
+    "select",
+    "smiles",
+    "sql",
+)
 """The grammars that ship, each beside its page (`NAME.md`) and its texts (`NAME.texts.json`)."""
 
 

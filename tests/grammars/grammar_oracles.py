@@ -133,13 +133,81 @@ def is_marker(text: str) -> bool:
     return True
 
 
+KEYWORDS = ("and", "not", "or", "imply", "forall", "exists", "when")
+
+
+def is_goal(text: str) -> bool:
+    """Return whether a text is an atom, or a conjunction of atoms and denied ones; by nested lists."""
+    stack: list[list[object]] = [[]]
+    for piece in re.findall(r"[()]|[^()]+", text):
+        if piece == "(":
+            stack.append([])
+        elif piece == ")":
+            if len(stack) == 1:
+                return False
+            closed = stack.pop()
+            stack[-1].append(closed)
+        else:
+            stack[-1].append(piece)
+    return len(stack) == 1 and len(stack[0]) == 1 and (_is_atom(stack[0][0]) or _is_conjunction(stack[0][0]))
+
+
+def _is_atom(found: object) -> bool:
+    if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], str):
+        return False
+    names = found[0].split(" ")
+    return all(re.fullmatch("[a-z][a-z0-9_-]*", name) and name not in KEYWORDS for name in names)
+
+
+def _is_conjunction(found: object) -> bool:
+    if not isinstance(found, list) or len(found) < 2 or found[0] != "and ":
+        return False
+    parts, blanks = found[1::2], found[2::2]
+    return len(parts) == len(blanks) + 1 and {*map(str, blanks)} <= {" "} and all(map(_is_literal, parts))
+
+
+def _is_literal(found: object) -> bool:
+    denied = isinstance(found, list) and len(found) == 2 and found[0] == "not "
+    return _is_atom(found[1]) if denied else _is_atom(found)
+
+
+def is_molecule(text: str) -> bool:
+    """Return whether a text is a line of SMILES in the part that `smiles.md` names; read left to right."""
+    at, depth, may_bond, needs_atom, may_close = 0, 0, False, True, False
+    symbols = re.compile(r"Br|Cl|[BCNOPSFIbcnops]|" + _BRACKET)
+    ring = re.compile(r"[-=#:/\\]?(?:[1-9]|%[1-9][0-9])")
+    while at < len(text):
+        if atom := symbols.match(text, at):
+            at, may_bond, needs_atom, may_close = atom.end(), True, False, True
+        elif may_close and (closure := ring.match(text, at)):
+            at = closure.end()
+        elif text[at] in "-=#:/\\" and may_bond:
+            at, may_bond, needs_atom, may_close = at + 1, False, True, False
+        elif text[at] == "(" and not needs_atom:
+            at, depth, may_bond, needs_atom, may_close = at + 1, depth + 1, True, True, False
+        elif text[at] == ")" and depth and not needs_atom:
+            at, depth, may_bond, may_close = at + 1, depth - 1, True, False
+        else:
+            return False
+    return not depth and not needs_atom
+
+
+_BRACKET = (
+    r"\[(?:[1-9][0-9]{0,2})?(?:Br|Cl|Li|Na|Se|Si|[BCFHIKNOPS]|se|[bcnops])@{0,2}(?:H[1-9]?)?"
+    r"(?:\+\+|--|[-+][1-9]?)?\]"
+)
+
+
 ORACLES: dict[str, Callable[[str], bool]] = {
     "arithmetic": is_arithmetic,
     "csv": lambda text: read_csv(text) is not None,
     "dates": is_date,
     "go": is_go,
+    "goals": is_goal,
     "json": is_json,
     "markers": is_marker,
     "python": is_python,
+    "select": is_sql,
+    "smiles": is_molecule,
     "sql": is_sql,
 }

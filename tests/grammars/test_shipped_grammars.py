@@ -11,8 +11,8 @@ from shipped import accepts, labelled, lexemes, parser
 from structgen.errors import StructgenError
 from structgen.system import resources
 
-PLAIN = ("arithmetic", "csv", "dates", "json", "markers")
-JOINTS = {"csv": "", "dates": ""}
+PLAIN = ("arithmetic", "csv", "dates", "goals", "json", "markers", "smiles")
+JOINTS = {"csv": "", "dates": "", "goals": "", "smiles": ""}
 """What stands between two lexemes of a random sentence: a space, where white space is ignored."""
 
 WORDS = {"markers": {"STRING": ("''", '"3.11"', "'a b'"), "OPERATOR": ("==", "===", "~=", "<", ">=", "!=")}}

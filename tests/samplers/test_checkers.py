@@ -4,9 +4,11 @@ goes wrong in one is an error that names it."""
 from __future__ import annotations
 
 import copy
+import gc
 import itertools
 import json
 import math
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from exact import END, OTHER_END, TOKENS, Bigram, law, tokenizer
 
 import structgen as sg
+from structgen.samplers import target as target_module
 from structgen.samplers.rows import FunctionRows
 from structgen.samplers.target import Target
 
@@ -428,3 +431,26 @@ def test_a_checker_that_cannot_be_copied_is_an_error_that_says_how():
 
     with pytest.raises(sg.StructgenError, match=r"Stuck cannot be copied.*Define copy"):
         after(target_of(WORDS, Stuck()), b"a")
+
+
+def test_the_states_that_a_run_keeps_are_bounded_and_end_with_it(monkeypatch):
+    alive, most = weakref.WeakSet(), []
+
+    class Counted:
+        """Its states can be counted."""
+
+        def viable(self, prefix):
+            most.append(len(alive))
+            return True
+
+        def copy(self):
+            alive.add(found := Counted())
+            return found
+
+    monkeypatch.setattr(target_module, "_REMEMBERED", 8)
+    options = {"tokenizer": TOKENIZER, "name": "m", "method": "cars", "max_tokens": 6}
+    sg.sample(Bigram(1, ALIVE), [97], WORDS, 200, checkers=[Counted()], **options)
+    gc.collect()
+    # Those remembered, and those of the walk that is under way and of the question that is being asked.
+    assert 8 <= max(most) <= 8 + 8
+    assert len(alive) == 0

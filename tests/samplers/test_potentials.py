@@ -4,6 +4,7 @@ weight of each text, over all random outcomes, is its probability times the exp 
 from __future__ import annotations
 
 import math
+import time
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -180,6 +181,62 @@ def test_a_wrong_proposal_is_refused(wrong):
     with pytest.raises(sg.StructgenError) as caught:
         SMALL[3].sample(4, "smc", proposal=wrong)
     assert caught.value.where == "proposal"
+
+
+class Learns:
+    """A proposal that is an object: it prefers what it has been asked about less often, and so changes."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seen: dict[int, int] = defaultdict(int)
+        self.calls, self.seconds = 0, seconds
+
+    def __call__(self, text, tokens, probabilities):
+        time.sleep(self.seconds)
+        self.calls += 1
+        for token in tokens:
+            self.seen[int(token)] += 1
+        return probabilities / [*(self.seen[int(token)] for token in tokens), 1]
+
+
+@pytest.mark.parametrize("task", SMALL[:6], ids=str)
+def test_a_proposal_that_learns_has_the_masses_of_the_target(task):
+    target = task.target()
+    found = outcomes(
+        lambda source: _masses(cloud_of(target, 2, source, forced=1, propose=proposed_by(Learns())))
+    )
+    agree(mean_masses(found), task.law)
+
+
+def test_a_proposal_that_raises_is_an_error_that_names_it():
+    class Broken(Learns):
+        def __call__(self, text, tokens, probabilities):
+            return {}["weights"]
+
+    with pytest.raises(sg.StructgenError, match=r"proposal: .*Broken raised KeyError.*behind b''") as caught:
+        SMALL[3].sample(4, "smc", proposal=Broken())
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_proposal_cannot_change_what_the_particles_share():
+    def zeroes(text, tokens, probabilities):
+        given = probabilities.copy()
+        probabilities[:] = 0.0
+        return given
+
+    assert SMALL[3].sample(64, "smc", proposal=zeroes).log_z == SMALL[3].sample(64, "smc").log_z
+
+    def overwrites(text, tokens, probabilities):
+        tokens[:] = 0
+        return probabilities
+
+    with pytest.raises(sg.StructgenError, match=r"overwrites raised ValueError.*read-only"):
+        SMALL[3].sample(4, "smc", proposal=overwrites)
+
+
+def test_a_slow_proposal_ends_with_the_seconds_of_the_run():
+    slow = Learns(seconds=0.02)
+    found = SMALL[3].sample(64, "smc", proposal=slow, seconds=0.01)
+    assert (found.statistics.stopped, slow.calls) == ("seconds", 1)
 
 
 @pytest.mark.parametrize("weight", [True, None, "1", math.nan, math.inf, 301.0])

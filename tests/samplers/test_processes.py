@@ -26,6 +26,7 @@ from test_checkers import (
 
 import structgen as sg
 from structgen.core.events import Place
+from structgen.samplers.processes import MOST_STATE
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 
@@ -214,6 +215,23 @@ def test_state_that_cannot_be_sent_is_an_error():
 
     with pytest.raises(sg.StructgenError, match=r"state of the checker Stuck cannot be sent.*cannot pickle"):
         draw(sg.samplers.InProcess(Stuck()))
+
+
+class Grows:
+    """Keeps more for each byte that it has seen."""
+
+    def __init__(self, each):
+        self.kept, self.each = b"", each
+
+    def viable(self, prefix):
+        self.kept = bytes(self.each * len(prefix))
+        return True
+
+
+def test_a_state_that_keeps_growing_is_an_error_that_says_how_large_it_is():
+    assert len(draw(sg.samplers.InProcess(Grows(MOST_STATE // 8)))) == 5
+    with pytest.raises(sg.StructgenError, match=r"Grows keeps [\d,]+ bytes of state.*65,536 are the most"):
+        draw(sg.samplers.InProcess(Grows(MOST_STATE // 2)))
 
 
 def test_the_fingerprint_is_the_checkers_own():

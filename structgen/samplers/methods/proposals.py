@@ -47,8 +47,10 @@ def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Pref
 
 
 Proposal: TypeAlias = Callable[[GeneratedText, Ids, Floats], Any]
-"""A law of the caller's: from the text so far, the allowed tokens (int64 [k]) and the model's probabilities
-of them and, last, of the end (float64 [k + 1]) to relative weights (float64 [k + 1])."""
+"""A law of the caller's: from the text so far, the allowed tokens (int64 [k], read-only) and the model's
+probabilities of them and, last, of the end (float64 [k + 1], a copy) to relative weights (float64 [k + 1]).
+It is a function, or an object with `__call__`, which may learn from what it is asked: a weight belongs to the
+answer that was given, so the law of weighted draws stays."""
 
 
 def proposed_by(proposal: Proposal) -> Propose:
@@ -62,7 +64,7 @@ def proposed_by(proposal: Proposal) -> Propose:
         masses = np.append(step.probabilities, step.end)
         if not masses.sum() > 0:
             return None
-        shares = _checked(proposal(prefix.written, step.tokens, masses.copy()), masses)
+        shares = _checked(_asked(proposal, prefix, step.tokens, masses), masses)
         sums = np.cumsum(shares)
         edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
         edge = min(edge, int(np.flatnonzero(shares)[-1]))
@@ -70,6 +72,24 @@ def proposed_by(proposal: Proposal) -> Propose:
         return None if after is None else TakenEdge(edge, after, float(masses[edge] / shares[edge]))
 
     return propose
+
+
+def _asked(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> Any:
+    """Return the proposal's answer after a prefix. Raises StructgenError, which names it, if it raises."""
+    shown = tokens.view()
+    shown.flags.writeable = False  # particles at one prefix share them
+    try:
+        return proposal(prefix.written, shown, masses.copy())
+    except StructgenError:
+        raise
+    except Exception as error:
+        name = getattr(proposal, "__name__", None) or type(proposal).__name__
+        raise StructgenError(
+            f"The proposal {name} raised {type(error).__name__}: {error}: asked behind "
+            f"{prefix.text[-60:]!r}.",
+            where="proposal",
+            cure="Return the given probabilities where it has nothing better to say.",
+        ) from error
 
 
 def _checked(found: Any, masses: Floats) -> Floats:

@@ -11,6 +11,7 @@ language models Lew et al. 2023 and Loula et al. 2025. Effective sample size: Ko
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -113,8 +114,9 @@ def _run_together(run: SamplingRun, clouds: list[Cloud]) -> bool:
         if not run.afford(len(wanted)):
             return False
         steps = dict(zip(wanted, run.target.steps(list(wanted)), strict=True))
-        for cloud in clouds:
-            cloud.step(steps)
+        # A proposal or a checker may be slow: the time is checked before each particle.
+        if not all(cloud.step(steps, run.afford) for cloud in clouds):
+            return False
     return True
 
 
@@ -152,9 +154,14 @@ class Cloud:
         """The unbiased estimate of Z."""
         return math.exp(self.log_z) * float(np.exp(self.log_weights).mean())
 
-    def step(self, steps: dict[Prefix, TargetStep]) -> None:
-        """Take a token for each active particle; resample if it is time."""
+    def step(
+        self, steps: dict[Prefix, TargetStep], afford: Callable[[int], bool] = lambda rows: True
+    ) -> bool:
+        """Take a token for each active particle; resample if it is time. False where `afford(0)` says, before
+        a particle, that the run is over."""
         for i in self.active:
+            if not afford(0):
+                return False
             self._extend(i, steps[self.prefixes[i]])
         top = float(self.log_weights.max())
         weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
@@ -165,6 +172,7 @@ class Cloud:
             and total * total < self._threshold * self.count * float(weights @ weights)
         ):
             self._resample(weights / total, math.exp(top) * total / self.count)
+        return True
 
     def _extend(self, i: int, step: TargetStep) -> None:
         taken = self._propose(self._target, self.prefixes[i], step, self._draws)

@@ -118,9 +118,12 @@ NAMED = {
     "csv": ('a,"b ""c""",1\nd,e,f\n', '"a'),
     "dates": ("4 May 2026", "31 February", "2026-05-04"),
     "go": ("package main\n\nfunc f(a int) { return a }\n", "package\n", "func"),
+    "goals": ("(and (on a b) (not (clear b)))", "(and)", "(on a"),
     "json": ('{"a": [1, 2.5, "x", null]}', "[1,", "{1}"),
     "markers": ("# A\n", "**b**"),
     "python": ("def f(x):\n    return x + 1\n", "if a:\nb\n", "x = (1,\n 2)\n"),
+    "select": ("SELECT a, b FROM t WHERE a > 1", "SELECT FROM t"),
+    "smiles": ("CC(=O)Oc1ccccc1", "C()", "[NH4+"),
     "sql": ("SELECT a, b FROM t WHERE a > 1", "SELECT FROM t", "select *"),
 }
 

@@ -1,0 +1,168 @@
+"""Five ways to draw from five domains, at equal model rows: mask alone, rejection, `awrs`, `smc`, `auto`.
+
+    python -m bench.methods.domains_rows [--tasks 8] [--draws 6] [--seeds 8] [--domains sql goals]
+
+The model is SmolLM2-135M-Instruct (`make smollm2`). Each way is asked for so many draws of a task, and has
+the model rows for them: a row for each token of the task's answer and its end, for each draw. Figures of a
+domain and a way, means over its tasks:
+
+    valid       the weight of draws that the checker accepts (below 1 for the mask alone, which does not ask)
+    right       the weight of draws that answer the question
+    answered    the share of tasks with a draw that the checker accepts
+    rows        model rows; `checks`: calls of the checker
+
+and on the small task of a domain, whose law is enumerated with the model's own rows (64 draws, at most 40
+rows for each), means over seeds:
+
+    error       total variation between the draws and the law of the model, given grammar and checker
+    held        the share of intervals of log Z that hold it, a thousandth on either side being rounding;
+                `given`: the share of runs that give an interval
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import json
+import math
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import structgen as sg
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench_published import Remembered, enumerated
+
+from bench.methods.checked_domain import DomainTask, accepts
+
+DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
+WAYS = {"mask alone": "masked", "rejection": "rejection", "awrs": "awrs", "smc": "smc", "auto": "auto"}
+SMALL_DRAWS, SMALL_ROWS = 64, 40
+Model = Callable[[list[int]], Any]
+
+
+def passes(domain: str, task: DomainTask, text: str) -> bool:
+    """Return whether the checker accepts a text; that of receipts reads values as they close."""
+    return bool(task.checker.final(text)) if domain == "receipts" else accepts(task.checker, text)
+
+
+def draw(
+    task: DomainTask, compiled: Any, model: Model, prompt: list[int], way: str, **how: Any
+) -> sg.Samples[Any]:
+    """Return the draws of a way; the mask alone does not ask the checker."""
+    checkers = [] if way == "mask alone" else [task.checker]
+    return sg.sample(
+        model, prompt, compiled, method=WAYS[way], checkers=checkers, max_tokens=task.max_tokens,
+        tokenizer=compiled.tokenizer, name="a domain", **how,
+    )  # fmt: skip
+
+
+def judged(domain: str, task: DomainTask, found: sg.Samples[Any]) -> dict[str, float]:
+    """Return the figures of the draws of one task."""
+    known = {text: passes(domain, task, text) for text in found.texts}
+    right = {text: known[text] and task.is_right(text) for text in known}
+    pairs = list(zip(found.texts, found.weights, strict=True))
+    return {
+        "valid": float(sum(weight for text, weight in pairs if known[text])),
+        "right": float(sum(weight for text, weight in pairs if right[text])),
+        "answered": float(any(known.values())),
+        "rows": found.statistics.model_rows,
+        "checks": found.statistics.checks,
+    }
+
+
+def against_law(task: DomainTask, law: dict[str, float], found: sg.Samples[Any]) -> dict[str, float]:
+    """Return how far draws are from a law, and whether their interval of log Z holds."""
+    z, mine = math.fsum(law.values()), defaultdict[str, float](float)
+    for text, weight in zip(found.texts, found.weights, strict=True):
+        mine[text] += float(weight)
+    error = sum(abs(mine[text] - law.get(text, 0.0) / z) for text in {*mine, *law}) / 2 if mine else 1.0
+    given = found.log_z_interval
+    figures = {"error": error, "given": float(given is not None)}
+    if given is not None:
+        figures["held"] = float(given[0] - 1e-3 <= math.log(z) <= given[1] + 1e-3)
+    return figures
+
+
+def rows(
+    tasks: int = 8, draws: int = 6, seeds: int = 8, domains: tuple[str, ...] = DOMAINS, model: Any = None
+) -> list[dict[str, Any]]:
+    """Return a row for each domain, way and figure. `model`: an engine; SmolLM2 if it is left out. A domain
+    whose package is not installed has one row, which says so."""
+    engine = sg.Engine("smollm2") if model is None else model
+    return [row for name in domains for row in _of_domain(engine, name, tasks, draws, seeds)]
+
+
+def _of_domain(engine: sg.Engine, name: str, count: int, draws: int, seeds: int) -> Iterator[dict[str, Any]]:
+    domain = importlib.import_module(f"bench.methods.domain_{name}")
+    if domain.missing():
+        yield {"family": "domains", "method": f"not measured: no {domain.missing()}", "case": name}
+        return
+    every = domain.tasks()
+    chosen = every[:: max(1, len(every) // count)][:count]
+    figures: dict[str, dict[str, list[float]]] = {way: defaultdict(list) for way in WAYS}
+    for at, task in enumerate(chosen):
+        source, compiled, prompt = _source(engine, task)
+        budget = draws * (len(compiled.tokenizer.encode(task.answer.encode())) + 1)
+        for way in WAYS:
+            found = draw(task, compiled, source, prompt, way, n=draws, budget=budget, seed=at)
+            for figure, value in judged(name, task, found).items():
+                figures[way][figure].append(value)
+    task = domain.small()
+    source, compiled, prompt = _source(engine, task)
+    law, _ = enumerated(source, compiled, task.max_tokens, functools.partial(passes, name, task))
+    for way in WAYS:
+        for seed in range(seeds):
+            limits = {"n": SMALL_DRAWS, "budget": SMALL_DRAWS * SMALL_ROWS, "seed": seed}
+            found = draw(task, compiled, source, prompt, way, **limits)
+            for figure, value in against_law(task, law, found).items():
+                figures[way][figure].append(value)
+    for way in WAYS:
+        means = {figure: statistics.mean(values) for figure, values in figures[way].items()}
+        yield {
+            "family": "domains",
+            "method": way,
+            "case": name,
+            "tasks": len(chosen),
+            "seeds": seeds,
+            **means,
+        }
+
+
+def _source(engine: sg.Engine, task: DomainTask) -> tuple[Any, Any, list[int]]:
+    """Return the model behind a prompt, each of whose rows is computed once; the grammar; the prompt."""
+    prompt = list(engine.prompt_tokens(sg.Request(task.prompt, task.grammar, outline=False)))
+    return Remembered(engine, prompt), engine.compiled(task.grammar), prompt
+
+
+def main() -> None:
+    """Print the rows as lines of JSON, and write bench/results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tasks", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--domains", nargs="+", default=DOMAINS, choices=DOMAINS)
+    asked = parser.parse_args()
+    engine = sg.Engine("smollm2")
+    for name in asked.domains:
+        for row in rows(asked.tasks, asked.draws, asked.seeds, (name,), engine):
+            print(
+                json.dumps(
+                    {key: round(one, 4) if isinstance(one, float) else one for key, one in row.items()}
+                ),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

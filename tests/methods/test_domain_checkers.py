@@ -1,0 +1,208 @@
+"""What each checker of the domains knows that its grammar does not, and what makes an answer right."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+
+from methods import domain_goals, domain_molecules, domain_patterns, domain_receipts, domain_sql
+from methods.checked_domain import accepts
+
+from structgen.core.events import EventLog
+from structgen.samplers.constraints import Constraints
+from structgen.system import resources
+
+
+def labelled(name):
+    """Return the texts of a grammar that ships."""
+    path = resources.grammar(name).with_suffix(".texts.json")
+    return [one["text"] for one in json.loads(path.read_text(encoding="utf-8"))["accepted"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "refused_from"),
+    [
+        ("SELECT name FROM clubs", "SELECT name FROM cl"),
+        ("SELECT title FROM customers", "SELECT t"),
+        ("SELECT product FROM customers WHERE age > 3", "SELECT product FROM customers WHERE "),
+        ("SELECT SUM(*) FROM orders GROUP BY product", "SELECT SUM(*) FROM orders GROUP BY "),
+        ("SELECT name FROM customers WHERE price > 3", None),
+        ("SELECT id FROM customers JOIN orders ON customers.id = orders.customer_id", None),
+    ],
+)
+def test_sqlite_refuses_a_query_as_soon_as_what_is_written_is_wrong(query, refused_from):
+    checker = domain_sql.Explained("shop")
+    assert not checker.final(query)
+    refused = [query[:end] for end in range(len(query)) if not checker.viable(query[:end].encode())]
+    assert next(iter(refused), None) == refused_from
+
+
+def test_a_query_is_right_by_its_rows_and_their_order():
+    wanted = "SELECT name FROM customers ORDER BY age"
+    assert domain_sql.is_right("shop", wanted, "SELECT name FROM customers ORDER BY age ASC")
+    assert not domain_sql.is_right("shop", wanted, "SELECT name FROM customers ORDER BY age DESC")
+    plain = "SELECT city FROM customers WHERE age > 40"
+    assert domain_sql.is_right("shop", plain, "SELECT city FROM customers WHERE age >= 45 ORDER BY city")
+    assert not domain_sql.is_right("shop", plain, "SELECT DISTINCT city FROM customers")
+
+
+@pytest.mark.parametrize(
+    ("text", "refused_from"),
+    [
+        ("C(C)(C)(C)(C)C", "C(C)(C)(C)("),
+        ("FCF", None),
+        ("CFC", "CFC"),
+        ("O=O=O", "O=O="),
+    ],
+)
+def test_a_molecule_is_refused_where_an_atom_has_too_many_bonds(text, refused_from):
+    pytest.importorskip("partialsmiles")
+    checker = domain_molecules.Molecule()
+    refused = [text[:end] for end in range(len(text) + 1) if not checker.viable(text[:end].encode())]
+    assert next(iter(refused), None) == refused_from
+    assert checker.final(text) is (refused_from is None)
+
+
+@pytest.mark.parametrize("text", ["C1CC", "CC(", "c1cccc1"])
+def test_a_molecule_that_may_go_on_is_none_as_it_is(text):
+    pytest.importorskip("partialsmiles")
+    assert domain_molecules.Molecule().viable(text.encode())
+    assert not domain_molecules.Molecule().final(text)
+
+
+def test_partialsmiles_takes_the_syntax_of_the_grammars_texts():
+    partialsmiles = pytest.importorskip("partialsmiles")
+    for text in labelled("smiles"):
+        try:
+            partialsmiles.ParseSmiles(text, partial=True)
+        except partialsmiles.ValenceError:
+            assert text in ("FF(F)F", "[O--]"), text
+
+
+@pytest.mark.parametrize(
+    ("text", "atoms", "rings"),
+    [
+        ("CC(=O)Oc1ccccc1C(=O)O", {"C": 9, "O": 4}, 1),
+        ("C[N+](C)(C)C", {"C": 4, "N": 1}, 0),
+        ("ClCCBr", {"C": 2, "Cl": 1, "Br": 1}, 0),
+        ("C%12CC%12[13CH4][H]", {"C": 4}, 1),
+        ("C12CC1C2", {"C": 4}, 2),
+        ("[nH]1cccc1", {"C": 4, "N": 1}, 1),
+    ],
+)
+def test_atoms_and_rings_are_counted(text, atoms, rings):
+    assert domain_molecules.contents(text) == (Counter(atoms), rings)
+
+
+BLOCKS = domain_goals.CanHold("blocks", {"a": "block", "b": "block", "c": "block"})
+ROOMS = domain_goals.CanHold("rooms", {"x": "ball", "y": "ball", "hall": "room", "shed": "room"})
+
+
+@pytest.mark.parametrize(
+    ("checker", "text", "refused_from"),
+    [
+        (BLOCKS, "(and (on a d) (clear c))", "(and (on a d)"),
+        (BLOCKS, "(on a)", "(on a)"),
+        (BLOCKS, "(under a b)", "(under a b)"),
+        (BLOCKS, "(and (on a b) (on a c))", "(and (on a b) (on a c)"),
+        (BLOCKS, "(and (on a b) (on c b))", "(and (on a b) (on c b)"),
+        (BLOCKS, "(and (on a b) (on b c) (on c a))", "(and (on a b) (on b c) (on c a)"),
+        (BLOCKS, "(on a a)", "(on a a)"),
+        (BLOCKS, "(and (holding a) (handempty))", "(and (holding a) (handempty)"),
+        (BLOCKS, "(and (on a b) (clear b))", "(and (on a b) (clear b)"),
+        (BLOCKS, "(and (clear a) (not (clear a)))", "(and (clear a) (not (clear a)"),
+        (ROOMS, "(and (at x hall) (at x shed))", "(and (at x hall) (at x shed)"),
+        (ROOMS, "(and (carrying x) (carrying y))", "(and (carrying x) (carrying y)"),
+        (ROOMS, "(at hall x)", "(at hall x)"),
+    ],
+)
+def test_a_goal_that_cannot_hold_is_refused_at_the_atom_that_says_so(checker, text, refused_from):
+    refused = [text[:end] for end in range(len(text) + 1) if not checker.viable(text[:end].encode())]
+    assert next(iter(refused), None) == refused_from
+
+
+@pytest.mark.parametrize(
+    ("checker", "text"),
+    [
+        (BLOCKS, "(and (on a b) (on b c) (ontable c) (clear a) (handempty))"),
+        (BLOCKS, "(and (on a b) (on a b) (not (clear b)))"),
+        (ROOMS, "(and (at x hall) (at y hall) (robot-in shed))"),
+    ],
+)
+def test_a_goal_that_can_hold_is_accepted(checker, text):
+    assert checker.viable(text.encode())
+    if not domain_goals.missing():
+        assert checker.final(text)
+
+
+def test_pddl_reads_the_grammars_texts_and_not_what_is_none():
+    pytest.importorskip("pddl")
+    objects = (("a", "block"),)
+    for text in labelled("goals"):
+        assert domain_goals._is_read("blocks", objects, text), text
+    for text in ("(and (on a b)", "(on a (clear b))", "on a b"):
+        assert not domain_goals._is_read("blocks", objects, text), text
+
+
+def test_the_order_of_atoms_is_no_part_of_a_goal():
+    wanted = "(and (on a b) (clear c))"
+    assert domain_goals.is_right(wanted, "(and (clear c) (on a b))")
+    assert not domain_goals.is_right(wanted, "(and (clear c) (not (on a b)))")
+    assert not domain_goals.is_right(wanted, "(clear c)")
+
+
+def test_a_code_is_refused_where_the_pattern_looks_back():
+    checker = domain_patterns.Matching(["([a-z])", r"((?!\1)[a-z])", r"\2", r"\1"])
+    assert accepts(checker, "abba")
+    assert [checker.viable(b"abca"[:end]) for end in range(5)] == [True, True, True, False, False]
+    assert not checker.viable(b"aa")
+    assert not checker.final("abb")
+    assert not checker.viable(b"abbaa")
+
+
+def closing(says, text):
+    """Return where a checker of receipts refuses a document, byte by byte; None if it passes."""
+    constraints = Constraints([domain_receipts.AddsUp(says)], json.loads, are_values=True)
+    standing = constraints.start()
+    assert isinstance(standing.log, EventLog)
+    data = text.encode()
+    for end in range(1, len(data) + 1):
+        found = constraints.extend(standing, end - 1, data[:end])
+        if found is None:
+            return text[:end]
+        standing = found
+    return None if constraints.passes(standing, data) else text
+
+
+LAMP = '{"items": [{"name": "lamp", "count": 2, "price": 30}], "total": '
+
+
+@pytest.mark.parametrize(
+    ("text", "refused_from"),
+    [
+        (LAMP + "60}", None),
+        (LAMP + "61}", LAMP + "61}"),
+        (LAMP.replace("lamp", "sofa") + "60}", LAMP.replace("lamp", "sofa")[: LAMP.index("}") + 1]),
+        (
+            '{"items": [{"name": "lamp", "count": 1, "price": 3}, {"name": "lamp", "count": 1, "price": 4}], '
+            '"total": 7}',
+            '{"items": [{"name": "lamp", "count": 1, "price": 3}, {"name": "lamp", "count": 1, "price": 4}',
+        ),
+    ],
+)
+def test_a_receipt_is_refused_where_a_value_closes(text, refused_from):
+    assert closing("Two lamps at 30 each.", text) == refused_from
+    assert domain_receipts.AddsUp("Two lamps at 30 each.").final(text) is (refused_from is None)
+
+
+def test_the_order_of_items_is_no_part_of_a_receipt():
+    first, second = ({"name": name, "count": 1, "price": 2} for name in ("cup", "mug"))
+    wanted = {"items": [first, second], "total": 4}
+    assert domain_receipts.is_right(wanted, json.dumps({"items": [second, first], "total": 4}))
+    assert not domain_receipts.is_right(wanted, json.dumps({"items": [first], "total": 2}))

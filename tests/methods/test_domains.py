@@ -1,0 +1,159 @@
+"""The domains of checked sampling: forty tasks each, whose answers their grammar, checker and question
+accept; checkers that are monotone, and that refuse what is wrong; the rows that compare the methods."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import structgen as sg
+from structgen.system.resources import small_tokenizer
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+
+from methods import checked_domain
+
+DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
+TOKENIZER = sg.Tokenizer.from_huggingface(small_tokenizer())
+
+
+def domain(name):
+    """Return a domain; skips where its package is not installed."""
+    found = importlib.import_module(f"methods.domain_{name}")
+    if found.missing():
+        pytest.skip(f"{found.missing()} is not installed")
+    return found
+
+
+def verdict(name, checker, text):
+    """Return whether a checker accepts a text; that of receipts is asked about values as they close."""
+    if name != "receipts":
+        return checked_domain.accepts(checker, text)
+    return checker.final(text)
+
+
+def is_of(grammar, text):
+    """Return whether a text is one of a grammar."""
+    compiled = sg.compile(grammar, TOKENIZER)
+    end = compiled.bytes_index(compiled.start.index, text.encode())
+    return end >= 0 and compiled.may_end(end)
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_the_answer_of_each_task_is_of_the_grammar_passes_the_checker_and_is_right(name):
+    tasks = domain(name).tasks()
+    assert len(tasks) == 40
+    assert len({task.prompt for task in tasks}) == 40
+    for task in [*tasks, domain(name).small()]:
+        assert is_of(task.grammar, task.answer), task
+        assert verdict(name, task.checker, task.answer), task
+        assert task.is_right(task.answer), task
+        assert len(TOKENIZER.encode(task.answer.encode())) <= 2 * task.max_tokens
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_no_prompt_tells_the_answer(name):
+    for task in domain(name).tasks():
+        assert task.answer not in task.prompt, task
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_the_answers_of_other_tasks_are_mostly_wrong(name):
+    tasks = domain(name).tasks()
+    wrong = sum(
+        not (verdict(name, task.checker, other.answer) and task.is_right(other.answer))
+        for task in tasks
+        for other in random.Random(5).sample(tasks, 10)
+        if other.answer != task.answer
+    )
+    assert wrong > 360
+
+
+@pytest.mark.parametrize("name", ["sql", "molecules", "goals", "patterns"])
+def test_a_checker_that_refuses_a_prefix_refuses_each_longer_one(name):
+    chance, found = random.Random(3), Counter()
+    tasks = domain(name).tasks()
+    for task in chance.sample(tasks, 12):
+        for other in [*chance.sample(tasks, 12), task, task]:
+            text = list(other.answer)
+            at = chance.randrange(len(text))
+            text[at : at + 1] = chance.choice(["", chance.choice(task.answer), text[at] * 2])
+            data = "".join(text).encode()
+            answers = [task.checker.viable(data[:end]) for end in range(len(data) + 1)]
+            assert answers == sorted(answers, reverse=True), (task, data)
+            found[answers[-1]] += 1
+            if is_of(task.grammar, data.decode()) and task.checker.final(data.decode()):
+                assert answers[-1], (task, data)
+    assert found[False] > 10
+    assert found[True] > 10
+
+
+BYTES = sg.Tokenizer.from_bytes([*(bytes([one]) for one in range(32, 127)), b"<end>"], eos_token_id=95)
+
+
+class ByteModel:
+    """A toy model of bytes that knows a grammar: a tenth of its mass is on any byte, the rest on those that
+    may come. So no text of the grammar is so rare that it cannot be told from none."""
+
+    def __init__(self, grammar):
+        self.compiled = sg.compile(grammar, BYTES)
+
+    def __call__(self, ids):
+        text = bytes(one + 32 for one in ids)
+        state = self.compiled.bytes_index(self.compiled.start.index, text)
+        wanted = [one for one in range(95) if self.compiled.bytes_index(state, bytes([one + 32])) >= 0]
+        wanted += [95] if self.compiled.may_end(state) else []
+        row = np.full(96, 0.1 / 96)
+        row[wanted] += 0.9 * np.random.default_rng([7, *text[-2:]]).dirichlet(np.full(len(wanted), 2.0))
+        return np.log(row)
+
+
+def enumerated_law(task):
+    """Return the probability of each text of the small task that `final` accepts, whatever `viable` says."""
+    model, law = ByteModel(task.grammar), {}
+    waiting = [((), 0.0)]
+    while waiting:
+        ids, logprob = waiting.pop()
+        row = model(ids)
+        text = bytes(one + 32 for one in ids)
+        state = model.compiled.bytes_index(model.compiled.start.index, text)
+        if model.compiled.may_end(state) and task.checker.final(text.decode()):
+            law[text.decode()] = math.exp(logprob + row[95])
+        for token in range(95):
+            if model.compiled.bytes_index(state, bytes([token + 32])) >= 0:
+                waiting.append(((*ids, token), logprob + float(row[token])))
+    return law
+
+
+def small_draws(task, n, method):
+    model = ByteModel(task.grammar)
+    options = {"max_tokens": 80, "tokenizer": BYTES, "name": "bytes", "seed": 4}
+    return sg.sample(model, [], model.compiled, n, method=method, checkers=[task.checker], **options)
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_the_law_of_the_small_task_is_that_of_the_whole_texts_that_the_checker_accepts(name):
+    task = domain(name).small()
+    law = enumerated_law(task)
+    found = small_draws(task, 5000, "auto")
+    assert found.lists_all
+    assert dict(zip(found.texts, np.exp(found.log_weights), strict=True)) == pytest.approx(law)
+    assert task.answer in law
+
+
+@pytest.mark.parametrize("method", ["smc", "awrs"])
+@pytest.mark.parametrize("name", ["sql", "goals", "patterns", "receipts"])
+def test_particles_estimate_how_much_the_grammar_and_the_checker_leave(name, method):
+    task = domain(name).small()
+    z = math.fsum(enumerated_law(task).values())
+    estimates = np.exp(small_draws(task, 1024, method).log_z_of_clouds)
+    error = estimates.std(ddof=1) / math.sqrt(len(estimates))
+    assert error < 0.5 * z
+    assert abs(estimates.mean() - z) < 4 * error
