@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL, Tokens
 from structgen.infilling.masked_model import MaskedModel
-from structgen.infilling.schedulers import Scheduler, SchedulerView
+from structgen.infilling.schedulers import Bools, ConfidentPrefix, Scheduler, SchedulerView
+
+MOST_STATE: Final = 1 << 26
+"""The most bytes that a scheduler may remember of a canvas, by the sizes of the values of its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class CanvasUsage:
     lattice_seconds: float = 0.0
     compile_seconds: float = 0.0
     """Seconds for making automata, before the first step; cached ones cost nothing."""
+    scheduler: str = ""
+    """Why a scheduler of the caller's was dropped, and the default one went on; "" if it was not."""
 
 
 @dataclass(frozen=True)
@@ -101,23 +107,22 @@ class Denoiser:
         began = time.perf_counter()
         slots = len(canvas.open_slots())
         add(_committed(canvas.commit_forced()), 0.0, 0.0, began)
-        drafts = int(getattr(self.scheduler, "drafts", 0))
-        has_logits, state = False, dict[str, Any]()
+        asked, has_logits = _AskedScheduler(self.scheduler), False
         while canvas.open_slots():
             began = time.perf_counter()
             if deadline is not None and time.monotonic() >= deadline:
                 usage.steps += 1
                 add(self._rest(canvas), 0.0, 0.0, began)
                 return steps, True
-            is_ahead = drafts and has_logits
-            guessed = self._guess(canvas, drafts, usage.steps, slots, state) if is_ahead else []
+            guessed = self._guess(canvas, usage.steps, slots, asked.copy()) if has_logits else []
             began = time.perf_counter()
             logits = self._read([canvas, *guessed], usage)
             seconds, has_logits = time.perf_counter() - began, True
             for number, (found, rows) in enumerate(logits):
                 began = time.perf_counter()
-                canvas.read(self._adjusted(canvas, found, rows, state), rows)
-                committed, gap = self._step(canvas, usage.steps, slots, state)
+                canvas.read(asked.adjusted(canvas, found, rows), rows)
+                committed, gap = self._step(canvas, usage.steps, slots, asked)
+                usage.scheduler = asked.failure
                 usage.steps += 1
                 add(committed, gap, seconds, began)
                 seconds = 0.0
@@ -127,39 +132,15 @@ class Denoiser:
                     break
         return steps, False
 
-    def _adjusted(
-        self,
-        canvas: Canvas,
-        logits: npt.NDArray[np.float32],
-        rows: npt.NDArray[np.int64],
-        state: dict[str, Any],
-    ) -> npt.NDArray[np.float32]:
-        """Return the logits as the scheduler changes them; the same array if it changes none."""
-        scheduler: Any = self.scheduler
-        while not hasattr(scheduler, "adjust") and hasattr(scheduler, "inner"):
-            scheduler = scheduler.inner
-        if not hasattr(scheduler, "adjust"):
-            return logits
-        positions = np.flatnonzero(canvas.is_open)
-        at = np.searchsorted(rows, canvas.row_of()[positions])
-        changed, adjusted = logits.copy(), logits[at]
-        is_sound = adjusted.max() < math.inf  # else the model is to blame, and will be
-        with _blamed(scheduler, "adjust"):
-            scheduler.adjust(adjusted, positions, state)
-        if is_sound and not adjusted.max() < math.inf:
-            raise _wrong(scheduler, "adjust left NaN or infinity among the logits")
-        changed[at] = adjusted
-        return changed
-
     def _step(
-        self, canvas: Canvas, number: int, slots: int, state: dict[str, Any]
+        self, canvas: Canvas, number: int, slots: int, asked: _AskedScheduler
     ) -> tuple[tuple[Committed, ...], float]:
         """Commit a part of a proposed filling; return the committed slots, and the gap if it was computed."""
         committed: list[tuple[int, int, float]] = []
-        leads_alone = getattr(self.scheduler, "leads_alone", None)
+        leads_alone = getattr(asked.scheduler, "leads_alone", None)
         leads = leads_alone is not None
         if leads:
-            committed = self._lead(canvas, number)
+            committed = self._lead(canvas, number, float(getattr(asked.scheduler, "sure", math.inf)))
             if leads_alone or not canvas.open_slots():
                 return _committed(committed), 0.0
         proposal = self._proposal(canvas, number)
@@ -199,13 +180,9 @@ class Denoiser:
             self._chance(number, 1),
             self.model.block_length,
             leads,
-            state,
+            asked.state,
         )
-        with _blamed(self.scheduler, "choose"):
-            chosen = np.array(self.scheduler.choose(view), np.bool_)
-        if chosen.shape != (len(where),):
-            what = f"choose returned an array of shape {chosen.shape} for {len(where)} masked slots"
-            raise _wrong(self.scheduler, what)
+        chosen = asked.chosen(view)
         if not chosen.any() and not leads:
             chosen[int(np.argmax(view.confidence))] = True
         for (part, slot), is_chosen in zip(where, chosen.tolist(), strict=True):
@@ -214,12 +191,11 @@ class Denoiser:
                 committed.append((canvas.commit(part, slot, token), token, chance))
         return _committed([*committed, *canvas.commit_forced()]), vars(view).get("gap", 0.0)
 
-    def _lead(self, canvas: Canvas, number: int) -> list[tuple[int, int, float]]:
+    def _lead(self, canvas: Canvas, number: int, sure: float) -> list[tuple[int, int, float]]:
         """Fill the first masked slot by its own probabilities, among the tokens that leave a valid filling,
-        and the slots after it in the same way as long as the scheduler is sure of them. Then commit the slots
-        that have become forced. Return position, token and probability of each."""
+        and the slots after it in the same way as long as the likeliest token has the probability `sure`. Then
+        commit the slots that have become forced. Return position, token and probability of each."""
         chance = self._chance(number, 2)
-        sure = float(getattr(self.scheduler, "sure", math.inf))
         block = self.model.block_length or len(canvas.tokens)
         committed: list[tuple[int, int, float]] = []
         for part, slot in canvas.open_slots():
@@ -250,17 +226,15 @@ class Denoiser:
         the same alone and in a batch, and a draft predicts the step's draws."""
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, number, purpose])))
 
-    def _guess(
-        self, canvas: Canvas, drafts: int, number: int, slots: int, state: dict[str, Any]
-    ) -> list[Canvas]:
-        """Return the canvases expected for the next steps, by the known logits; the scheduler remembers
-        nothing of them."""
+    def _guess(self, canvas: Canvas, number: int, slots: int, asked: _AskedScheduler) -> list[Canvas]:
+        """Return the canvases expected for the next steps, by the known logits, where the scheduler has
+        `drafts`."""
         guessed: list[Canvas] = []
-        last, state = canvas, copy.deepcopy(state)
-        for ahead in range(drafts):
+        last = canvas
+        for ahead in range(int(getattr(asked.scheduler, "drafts", 0))):
             last = last.copy()
-            self._step(last, number + ahead, slots, state)
-            if not last.open_slots():
+            self._step(last, number + ahead, slots, asked)
+            if asked.failure or not last.open_slots():
                 break
             guessed.append(last)
         return guessed
@@ -301,25 +275,64 @@ class Denoiser:
         return _committed([(canvas.commit(*one), one[2], math.nan) for one in chosen])
 
 
-@contextmanager
-def _blamed(scheduler: Scheduler, method: str) -> Iterator[None]:
-    """Raise what a scheduler's method raises as an OptionError; errors of the package as they are."""
-    try:
-        yield
-    except StructgenError:
-        raise
-    except Exception as error:
-        raise _wrong(scheduler, f"{method} raised {type(error).__name__}: {error}") from error
+class _AskedScheduler:
+    """A scheduler and its memory while one canvas is filled. It is asked until it fails; then the default
+    scheduler goes on, and `failure` says why."""
 
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.state: dict[str, Any] = {}
+        self.failure = ""
 
-def _wrong(scheduler: Scheduler, what: str) -> OptionError:
-    """Return the error for a scheduler that does not do what it should."""
-    return OptionError(
-        f"{type(scheduler).__name__}: {what}.",
-        where="scheduler",
-        cure="choose(view) returns a truth value for each masked slot; adjust(logits, positions, state) "
-        "writes finite numbers, or minus infinity, into logits.",
-    )
+    def copy(self) -> _AskedScheduler:
+        """Return another that remembers the same. What happens to it leaves no trace in this one."""
+        other = copy.copy(self)
+        if getattr(self.scheduler, "drafts", 0):
+            other.state = copy.deepcopy(self.state)
+        return other
+
+    def chosen(self, view: SchedulerView) -> Bools:
+        """Return which slots of a view are filled; none where the scheduler fails."""
+        none = np.zeros(len(view.positions), np.bool_)
+        with self._until_it_fails("choose"):
+            chosen = np.array(self.scheduler.choose(view), np.bool_)
+            if chosen.shape != none.shape:
+                raise ValueError(f"an array of shape {chosen.shape} for {len(none)} masked slots")
+            return chosen
+        return none
+
+    def adjusted(
+        self, canvas: Canvas, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Return the logits as the scheduler changes them; the same array if it changes none."""
+        scheduler: Any = self.scheduler
+        while not hasattr(scheduler, "adjust") and hasattr(scheduler, "inner"):
+            scheduler = scheduler.inner
+        if not hasattr(scheduler, "adjust"):
+            return logits
+        positions = np.flatnonzero(canvas.is_open)
+        at = np.searchsorted(rows, canvas.row_of()[positions])
+        changed, adjusted = logits.copy(), logits[at]
+        is_sound = adjusted.max() < math.inf  # else the model is to blame, and will be
+        with self._until_it_fails("adjust"):
+            scheduler.adjust(adjusted, positions, self.state)
+            if is_sound and not adjusted.max() < math.inf:
+                raise ValueError("it left NaN or infinity among the logits")
+            changed[at] = adjusted
+            return changed
+        return logits
+
+    @contextmanager
+    def _until_it_fails(self, method: str) -> Iterator[None]:
+        """Drop the scheduler if a block raises, or leaves too much in its memory."""
+        try:
+            yield
+            held = sum(getattr(one, "nbytes", sys.getsizeof(one)) for one in self.state.values())
+            if held > MOST_STATE:
+                raise MemoryError(f"its state holds {held:,} bytes, of at most {MOST_STATE:,}")
+        except Exception as error:  # any error of a scheduler: the canvas is filled without it
+            self.failure = f"{type(self.scheduler).__name__}.{method}: {type(error).__name__}: {error}"
+            self.scheduler, self.state = ConfidentPrefix(), {}
 
 
 def _committed(written: list[tuple[int, int, float]]) -> tuple[Committed, ...]:

@@ -133,8 +133,8 @@ class Scheduler(Protocol):
     [masked slots, V]) of the slots at `positions`; `state` is `view.state`. Of a scheduler without one, the
     scheduler `inner` is asked.
 
-    A scheduler that raises or returns something else ends the call with an OptionError that names it; no text
-    is written without it.
+    A scheduler that raises, returns something else, or remembers more than 64 MiB of a canvas is not asked
+    again for it: the default scheduler goes on, and `usage.scheduler` says why.
     """
 
     def choose(self, view: SchedulerView) -> Bools:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
-from structgen.errors import OptionError
+from structgen.infilling.denoising import MOST_STATE
 from structgen.infilling.schedulers import Blocks, FreeDave, LowConfidence, SchedulerView
 
 PATTERN = "{a: /[abc]{0,5}|aab[abc]*/, 6}"
@@ -157,16 +158,19 @@ def test_logits_are_adjusted_before_the_proposal_once_a_step_and_for_the_schedul
 @pytest.mark.parametrize(
     ("method", "result", "told"),
     [
-        ("choose", ValueError("no idea"), "Odd: choose raised ValueError: no idea"),
-        ("choose", [True], "Odd: choose returned an array of shape (1,) for 6 masked slots"),
-        ("choose", [[True], []], "Odd: choose raised ValueError"),
-        ("adjust", KeyError("credit"), "Odd: adjust raised KeyError: 'credit'"),
-        ("adjust", math.nan, "Odd: adjust left NaN or infinity among the logits"),
-        ("adjust", math.inf, "Odd: adjust left NaN or infinity among the logits"),
+        ("choose", ValueError("no idea"), "Odd.choose: ValueError: no idea"),
+        ("choose", [True], "Odd.choose: ValueError: an array of shape (1,) for 6 masked slots"),
+        ("choose", [[True], []], "Odd.choose: ValueError"),
+        ("adjust", KeyError("credit"), "Odd.adjust: KeyError: 'credit'"),
+        ("adjust", math.nan, "Odd.adjust: ValueError: it left NaN or infinity among the logits"),
+        ("adjust", math.inf, "Odd.adjust: ValueError: it left NaN or infinity among the logits"),
     ],
 )
-def test_a_scheduler_that_fails_is_named(method: str, result: Any, told: str) -> None:
+def test_without_a_scheduler_that_fails_the_default_one_goes_on(method: str, result: Any, told: str) -> None:
+    asked = []
+
     def run() -> Any:
+        asked.append(method)
         if isinstance(result, Exception):
             raise result
         return result
@@ -179,9 +183,20 @@ def test_a_scheduler_that_fails_is_named(method: str, result: Any, told: str) ->
         def choose(self, view: SchedulerView) -> Any:
             return run() if method == "choose" else LowConfidence().choose(view)
 
-    with pytest.raises(OptionError) as refused:
-        filled(Odd())
-    assert refused.value.where == "scheduler" and refused.value.what.startswith(told)
+    found = filled(Odd())
+    assert found.usage.scheduler.startswith(told) and len(asked) == 1
+    assert re.fullmatch("[abc]{0,5}|aab[abc]*", found.text)
+    assert filled(LowConfidence()).usage.scheduler == ""
+
+
+def test_a_scheduler_that_remembers_too_much_is_dropped() -> None:
+    class Hoards:
+        def choose(self, view: SchedulerView) -> Any:
+            view.state["all"] = np.empty(MOST_STATE + 1, np.uint8)
+            return LowConfidence().choose(view)
+
+    said = filled(Hoards()).usage.scheduler
+    assert said.startswith("Hoards.choose: MemoryError: its state holds 67,108,865 bytes")
 
 
 def test_a_choice_that_cannot_be_written_to_is_taken() -> None:
