@@ -293,13 +293,13 @@ class _AskedScheduler:
 
     def chosen(self, view: SchedulerView) -> Bools:
         """Return which slots of a view are filled; none where the scheduler fails."""
-        none = np.zeros(len(view.positions), np.bool_)
+        chosen = np.zeros(len(view.positions), np.bool_)
         with self._until_it_fails("choose"):
-            chosen = np.array(self.scheduler.choose(view), np.bool_)
-            if chosen.shape != none.shape:
-                raise ValueError(f"an array of shape {chosen.shape} for {len(none)} masked slots")
-            return chosen
-        return none
+            found = np.array(self.scheduler.choose(view), np.bool_)
+            if found.shape != chosen.shape:
+                raise ValueError(f"an array of shape {found.shape} for {len(chosen)} masked slots")
+            chosen = found
+        return chosen
 
     def adjusted(
         self, canvas: Canvas, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
@@ -312,15 +312,15 @@ class _AskedScheduler:
             return logits
         positions = np.flatnonzero(canvas.is_open)
         at = np.searchsorted(rows, canvas.row_of()[positions])
-        changed, adjusted = logits.copy(), logits[at]
+        found, adjusted = logits, logits[at]
         is_sound = adjusted.max() < math.inf  # else the model is to blame, and will be
         with self._until_it_fails("adjust"):
             scheduler.adjust(adjusted, positions, self.state)
             if is_sound and not adjusted.max() < math.inf:
                 raise ValueError("it left NaN or infinity among the logits")
-            changed[at] = adjusted
-            return changed
-        return logits
+            found = logits.copy()
+            found[at] = adjusted
+        return found
 
     @contextmanager
     def _until_it_fails(self, method: str) -> Iterator[None]:
