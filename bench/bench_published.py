@@ -283,7 +283,7 @@ SPECULATION = (
 
 def speculation(where: Setting) -> Rows:
     """Measure calls and seconds a token by drafters; all ways must write the same tokens."""
-    from speculation_counts import PromptLookup
+    from bench_speculation import PromptLookup
     from speculation_workloads import DUMPS, HELD_OUT, SAME, workloads
 
     ways: dict[str, Any] = {
@@ -298,16 +298,16 @@ def speculation(where: Setting) -> Rows:
     }
     frozen, own = workloads(), where.engine
     for name in (HELD_OUT, SAME):
-        items = frozen[name].items[:12]
+        items = frozen[name]
         # the prompt of an embedded model is the outline, a line break, the text
         requests = [
             sg.Request(
-                f"Extract the fields from this text: {item.prompt.partition(chr(10))[2].strip()}",
-                sg.json_schema(item.schema, **DUMPS),
+                f"Extract the fields from this text: {prompt.partition(chr(10))[2].strip()}",
+                sg.json_schema(schema, **DUMPS),
                 GREEDY,
                 max_tokens=120,
             )
-            for item in items
+            for prompt, schema in items
         ]
         found = in_turns(
             {
