@@ -167,8 +167,7 @@ bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the wi
 bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random, PART=device: the GPU's own rows)
 	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)" $(if $(PART),--only $(PART))
 
-bench-budgets: $(VENV)/.installed-dev ## masks near the end; documents within random budgets: each valid, each in time (MASKBENCH=folder)
-	$(BIN)/python bench/bench_budgets.py --near --texts 2 $(MASKBENCH)
+bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
 bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams, return types that are no objects (DECORATOR="--only types")
