@@ -118,19 +118,19 @@ lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark gramm
 	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(ROOM),--room $(ROOM)) $(if $(BESIDE),--beside $(BESIDE)) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(foreach one,$(ONLY),'$(one)')
 
 golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
-	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py golden $(if $(MUTANTS),'$(MUTANTS)')
 
 sampling-mutants: $(VENV)/.installed-dev ## seed faults into a copy of the samplers: each must turn a test red; five minutes (MUTANTS='*tree*')
-	$(BIN)/python scripts/sampling_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py sampling $(if $(MUTANTS),'$(MUTANTS)')
 
 strategy-mutants: $(VENV)/.installed-dev ## seed faults into a copy of searches and models of models: each must turn a test red (MUTANTS='*plan*')
-	$(BIN)/python scripts/strategy_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py strategy $(if $(MUTANTS),'$(MUTANTS)')
 
 kernel-mutants: $(VENV)/.installed-kernels $(VENV)/.installed-dev ## seed faults into a copy of the kernels: each must turn a test red (MUTANTS='*tile*')
-	$(BIN)/python scripts/kernel_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py kernel $(if $(MUTANTS),'$(MUTANTS)')
 
 speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed faults into a copy of the engine and its drafts: each must turn a test red (MUTANTS='*noise*')
-	$(BIN)/python scripts/speculation_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py speculation $(if $(MUTANTS),'$(MUTANTS)')
 
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py \
