@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -107,7 +108,7 @@ def maskbench(
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
     if (ray and (out is None or jobs > 1)) or (not ray and (out is not None or workers is not None)):
         raise typer.BadParameter("--ray takes --out FOLDER and --workers, not --jobs", param_hint="--ray")
-    from structgen.maskbench.citation import DataDigest, citation_lines, machine, now
+    from structgen.maskbench.citation import DataDigest, citation_lines, machine
     from structgen.maskbench.on_ray import RayBenchRun
     from structgen.maskbench.readers import select
     from structgen.maskbench.run_report import Tally, first_use_line, show, tables, to_csv, to_json
@@ -124,7 +125,8 @@ def maskbench(
         configs = [
             engine_config(name, vocabulary, policies, memory=int(memory * (1 << 30))) for name in names
         ]
-        tally, data, date = Tally(), DataDigest(), now()
+        tally, data = Tally(), DataDigest()
+        date = datetime.now(UTC).isoformat(timespec="seconds")
         bench: BenchRun | RayBenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
         if out is not None:
             bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
-import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain, islice
-from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import Any, Final
 
 from structgen.errors import OptionError, StructgenError
-from structgen.maskbench import worker
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Verdict, WorkerPhase
+from structgen.maskbench.measurements import (
+    NOT_MEASURED,
+    REFUSED,
+    CaseResult,
+    Failure,
+    Verdict,
+    WorkerPhase,
+)
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD
+from structgen.maskbench.worker import WorkerDied, WorkerProcess, serve
 
 _SAMPLES: Final = 1 << 14
 _START_SECONDS: Final = 600.0
@@ -64,104 +69,73 @@ class EngineProcess:
         """`timeout`: seconds, for the compilation and each instance; `folder` takes its stderr."""
         self._config, self._timeout = config, timeout
         self._log = folder / f"{config.name.replace(':', '-')}-{id(self)}.log"
-        self._process: Any = None
-        self._pipe: Connection | None = None
+        self._process: WorkerProcess | None = None
         self._shared: Any = None
         self.version = ""
         self.first_use = 0.0
         """Seconds in which the worker loaded its engine, before the first schema."""
 
-    def start(self) -> None:
-        """Start the worker unless it runs. Raises `EngineError`, with the reason, where it cannot run."""
+    def start(self) -> WorkerProcess:
+        """Return the worker, started unless it runs. Raises `EngineError`, with the reason, where it cannot
+        run."""
         if self._process is not None:
-            return
-        context = multiprocessing.get_context("spawn")
-        self._shared = context.RawArray("q", HEAD + _SAMPLES)
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=worker.main, args=(self._config, theirs, self._shared, str(self._log)), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        message = self._receive(_START_SECONDS)
-        if message is None or message[0] != "ready":
-            reason = message[1] if message else self._last_words()
+            return self._process
+        self._shared = multiprocessing.get_context("spawn").RawArray("q", HEAD + _SAMPLES)
+        process = self._process = WorkerProcess(serve, self._config, self._shared, log=self._log)
+        try:
+            kind, *about = process.receive(_START_SECONDS)
+        except WorkerDied as death:
+            kind, about = "died", [str(death)]
+        if kind != "ready":
             self.kill()
-            kind = self._config.name.partition(":")[0]
-            cure = "structgen warmup" if kind == "structgen" else f"pip install {kind}"
-            raise EngineError(reason, where=self._config.name, cure=f"See whether it is there: {cure}")
-        self.version, self.first_use = message[1:]
+            engine = self._config.name.partition(":")[0]
+            cure = "structgen warmup" if engine == "structgen" else f"pip install {engine}"
+            raise EngineError(about[0], where=self._config.name, cure=f"See whether it is there: {cure}")
+        self.version, self.first_use = about
+        return process
 
     def run(self, case: Case) -> CaseResult:
         """Return what came of one case. A worker that hangs is killed, a death is noted; neither raises."""
         result = CaseResult(case.name, case.split, self._config.name)
         if case.problem:
-            result.reason = case.problem
-            result.failures.append(self._failure(case, "refused to compile", detail=case.problem))
+            failure = Failure(case.name, self._config.name, REFUSED, detail=case.problem)
+            result.take(reason=case.problem, failures=[failure])
             return result
-        self.start()
-        assert self._pipe is not None
-        self._pipe.send(case)
-        while True:
-            try:
-                message = self._next()
-            except TimeoutError:
-                self._cut_short(case, result, Verdict.TIMED_OUT, f"no answer within {self._timeout:g} s")
-                return result
-            if message is None:
-                self._cut_short(case, result, Verdict.CRASHED, self._last_words())
-                return result
-            if message[0] == "done":
-                return result
-            self._note(case, result, message)
+        process = self.start()
+        process.send(case)
+        try:
+            while (parts := self._next(process)) is not None:
+                result.take(**parts)
+        except TimeoutError:
+            self._cut_short(case, result, Verdict.TIMED_OUT, f"no answer within {self._timeout:g} s")
+        except WorkerDied as death:
+            self._cut_short(case, result, Verdict.CRASHED, str(death))
+        return result
 
     def close(self) -> None:
-        """End the worker in order, so that what it wants to write at its exit is written."""
-        if self._process is None:
-            return
-        assert self._pipe is not None
-        try:
-            self._pipe.send(None)
-        except OSError:
-            # It is gone already.
-            self.kill()
-            return
-        self._process.join(60)
-        self.kill()
+        """End the worker in order."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
 
     def kill(self) -> None:
         """End the worker at once."""
         if self._process is not None:
             self._process.kill()
-            self._process.join()
-            self._process.close()
             self._process = None
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
 
-    def _receive(self, seconds: float) -> tuple[Any, ...] | None:
-        """Return the next message, or None when the worker has died. Raises TimeoutError."""
-        assert self._pipe is not None
-        try:
-            if not self._pipe.poll(seconds):
-                raise TimeoutError
-            message: tuple[Any, ...] = self._pipe.recv()
-        except (EOFError, ConnectionError):
-            return None
-        return message
+    def _next(self, process: WorkerProcess) -> Any:
+        """Return the next message about a case.
 
-    def _next(self) -> tuple[Any, ...] | None:
-        """Return the next message about a case, or None when the worker has died.
-
-        Raises TimeoutError when the compilation or the instance under way has taken longer than the limit.
-        The limit counts from the moment at which the worker began it, which a busy machine may put off.
+        Raises WorkerDied, and TimeoutError when the compilation or the instance under way has taken longer
+        than the limit, which counts from the moment at which the worker began it: a busy machine may put it
+        off.
         """
         asked = perf_counter_ns()
         limit = self._timeout
         while True:
             try:
-                return self._receive(limit)
+                return process.receive(limit)
             except TimeoutError:
                 now, begun = perf_counter_ns(), self._shared[3]
                 ends = begun + self._timeout * 1e9 if begun else asked + (self._timeout + _LATE_SECONDS) * 1e9
@@ -169,25 +143,6 @@ class EngineProcess:
                     raise
                 # While nothing is begun it is looked at often: what begins now has the whole limit.
                 limit = (ends - now) / 1e9 if begun else min(self._timeout, 0.1)
-
-    def _note(self, case: Case, result: CaseResult, message: tuple[Any, ...]) -> None:
-        match message:
-            case ("compiled", compile_ns, first_ns):
-                result.compiled, result.compile_ns, result.first_ns = True, compile_ns, first_ns
-            case ("times", times):
-                result.pairs.frombytes(times)
-            case ("refused", reason, text, _, by_policy):
-                if by_policy:
-                    result.failures.append(self._failure(case, Verdict.POLICY.value, detail=text))
-                else:
-                    result.reason = reason
-                    result.failures.append(self._failure(case, "refused to compile", detail=text))
-            case ("crashed", text):
-                result.failures.append(self._failure(case, Verdict.CRASHED.value, detail=text))
-            case ("instance", index, verdict, byte, expected, detail):
-                result.verdicts.append(verdict)
-                if verdict is not Verdict.RIGHT:
-                    result.failures.append(self._failure(case, verdict.value, index, byte, expected, detail))
 
     def _cut_short(self, case: Case, result: CaseResult, verdict: Verdict, why: str) -> None:
         """Note a worker that hangs or died: the times that it had not sent, and the call it was in."""
@@ -205,41 +160,13 @@ class EngineProcess:
             WorkerPhase.COMPILE: "compiling",
             WorkerPhase.MASK: "in a mask",
             WorkerPhase.COMMIT: "in a commit",
-        }
-        detail = f"{why} ({doing.get(WorkerPhase(phase), 'between calls')}, {waited / 1e9:.3f} s)"
-        if result.compiled:
-            index = len(result.verdicts)
-            result.verdicts.append(verdict)
-            result.skipped = max(0, len(case.instances) - index - 1)
-            result.failures.append(self._failure(case, verdict.value, index, detail=detail))
-        else:
-            result.skipped = len(case.instances)
-            result.failures.append(self._failure(case, verdict.value, detail=detail))
+        }.get(WorkerPhase(phase), "between calls")
+        index = len(result.verdicts) if result.compiled else None
+        detail = f"{why} ({doing}, {waited / 1e9:.3f} s)"
+        failure = Failure(case.name, self._config.name, verdict.value, index, detail=detail[:2000])
+        result.take(failures=[failure], verdicts=[] if index is None else [verdict])
+        result.skipped = max(0, len(case.instances) - len(result.verdicts))
         self.kill()
-
-    def _failure(
-        self,
-        case: Case,
-        kind: str,
-        index: int | None = None,
-        byte: int | None = None,
-        expected: str = "",
-        detail: str = "",
-    ) -> Failure:
-        return Failure(case.name, self._config.name, kind, index, byte, expected, detail[:2000])
-
-    def _last_words(self) -> str:
-        """Return how a worker died: its signal or status, and the end of what it wrote to stderr."""
-        self._process.join(10)
-        code = self._process.exitcode
-        how = f"exit status {code}"
-        if code is not None and code < 0:
-            how = f"killed by {signal.Signals(-code).name}"
-        try:
-            said = self._log.read_text(errors="replace").strip().splitlines()
-        except OSError:
-            said = []
-        return f"{how}: {said[-1][:300]}" if said else how
 
 
 class BenchRun:
@@ -248,64 +175,44 @@ class BenchRun:
     def __init__(self, configs: Sequence[EngineConfig], *, timeout: float, jobs: int = 1) -> None:
         self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
         self._stack = ExitStack()
+        self._processes: list[list[EngineProcess]] = []
+        """Of each engine that can run, one for each job."""
         self.versions: dict[str, str] = {}
         self.unavailable: dict[str, str] = {}
         self.first_use: dict[str, float] = {}
         """Seconds before the clock started, by engine: its code and tables loaded, its masks known."""
-        self._fill: Callable[[EngineProcess], None] = _leave
-        self._idle: dict[str, EngineProcess] = {}
 
     def __enter__(self) -> BenchRun:
-        self._folder = Path(
-            self._stack.enter_context(tempfile.TemporaryDirectory(prefix="structgen-maskbench-"))
-        )
-        self._configs = [self._with_store(config) for config in self._configs]
+        folder = tempfile.TemporaryDirectory(prefix="structgen-maskbench-")
+        self._folder = Path(self._stack.enter_context(folder))
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def _with_store(self, config: EngineConfig) -> EngineConfig:
-        """Return the config. Where its variant says how its process begins, it has a new cache folder."""
-        if config.variant not in VARIANTS or config.cache:
-            return config
-        cache = self._folder / f"cache-{config.variant}"
-        cache.mkdir()
-        return replace(config, cache=str(cache))
-
     def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
-        """Start each engine once, so that what it builds once is built. One of `same-process` runs the cases
+        """Start each engine once, so that what it builds once is built. Those of `same-process` run the cases
         once before they count: a process that is started again, since one died, does not."""
-
-        def fill(process: EngineProcess) -> None:
-            for case in same():
-                process.run(case)
-                tick()
-
-        self._fill = fill
-        ready = []
         for config in self._configs:
-            # A cold run begins with an empty folder, so the trial is made in another one.
-            trial = replace(config, cache=f"{config.cache}-trial") if config.variant == "cold" else config
-            process = EngineProcess(trial, self._timeout, self._folder)
+            if config.variant in VARIANTS and not config.cache:
+                # how its process begins is told by its name: with a new cache folder
+                config = replace(config, cache=tempfile.mkdtemp(prefix="cache-", dir=self._folder))
+            lane = [EngineProcess(config, self._timeout, self._folder) for _ in range(self.jobs)]
             try:
-                process.start()
+                lane[0].start()
             except EngineError as error:
                 self.unavailable[config.name] = error.what
                 continue
-            self.versions[config.name] = process.version
-            self.first_use[config.name] = process.first_use
-            ready.append(config)
-            if trial is not config:
-                process.close()
-                continue
-            self._stack.callback(process.close)
-            self._idle[config.name] = process
-            if config.variant == "same-process":
-                begun = perf_counter()
-                fill(process)
-                self.first_use[config.name] += perf_counter() - begun
-        self._configs = ready
+            begun = perf_counter()
+            for process in lane:
+                self._stack.callback(process.close)
+                for case in same() if config.variant == "same-process" else ():
+                    process.run(case)
+                    tick()
+            before = perf_counter() - begun if config.variant == "same-process" else 0.0
+            self.versions[config.name] = lane[0].version
+            self.first_use[config.name] = lane[0].first_use + before
+            self._processes.append(lane)
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
         """Yield each case with its results: one engine after another on one case, then the next case.
@@ -313,17 +220,16 @@ class BenchRun:
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
         """
-        lanes = [self._lane() for _ in range(self.jobs)]
         free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
-        for lane in lanes:
-            free.put(lane)
+        for job in range(self.jobs):
+            free.put([processes[job] for processes in self._processes])
 
         def work(case: Case) -> tuple[Case, list[CaseResult]]:
-            lane = free.get()
+            engines = free.get()
             try:
-                return case, [process.run(case) for process in lane]
+                return case, [process.run(case) for process in engines]
             finally:
-                free.put(lane)
+                free.put(engines)
 
         source, running = iter(cases), set[Future[tuple[Case, list[CaseResult]]]]()
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -334,24 +240,6 @@ class BenchRun:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from (one.result() for one in done)
             except BaseException:  # nobody waits for the answers
-                for process in chain.from_iterable(lanes):
+                for process in chain.from_iterable(self._processes):
                     process.kill()
                 raise
-        # for the next call
-        self._idle = {config.name: process for config, process in zip(self._configs, lanes[0], strict=True)}
-
-    def _lane(self) -> list[EngineProcess]:
-        lane = []
-        for config in self._configs:
-            process = self._idle.pop(config.name, None)
-            if process is None:
-                process = EngineProcess(config, self._timeout, self._folder)
-                self._stack.callback(process.close)
-                if config.variant == "same-process":
-                    self._fill(process)
-            lane.append(process)
-        return lane
-
-
-def _leave(_process: EngineProcess) -> None:
-    """Nothing is to be filled yet."""
