@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import random
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from json import JSONDecodeError
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.core.rawjson import read
 from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session
@@ -24,8 +24,8 @@ from structgen.maskbench.readers import Case, Instance
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
-Send = Callable[[Mapping[str, Any]], None]
-"""Takes parts of a `CaseResult`, as `CaseResult.take` reads them."""
+Parts: TypeAlias = dict[str, Any]
+"""Of a `CaseResult`, as `CaseResult.take` reads them."""
 
 HEAD = 4
 WALK_FREE, WALK_MOST, WALK_SEED = 48, 4096, 7
@@ -38,9 +38,9 @@ class Probe:
     instance under way began (ns; 0 between two of them); then the times themselves.
     """
 
-    def __init__(self, view: memoryview, send: Send) -> None:
-        """`view` is of int64; `send` gets the times gathered, when the memory is full and at `take`."""
-        self._view, self._send = view, send
+    def __init__(self, view: memoryview) -> None:
+        """`view` is of int64."""
+        self._view, self._full = view, array("q")
         self._room = (len(view) - HEAD) & ~1
 
     def enter(self, phase: WorkerPhase) -> None:
@@ -61,31 +61,28 @@ class Probe:
         """Append one time; masks and commits alternate, `NOT_MEASURED` standing for one that is missing."""
         used = self._view[2]
         if used == self._room:
-            self.take()
-            used = 0
+            self._full, used = self.take(), 0
         self._view[HEAD + used] = ns
         self._view[2] = used + 1
 
-    def take(self) -> None:
-        """Hand over the times gathered since the last call."""
+    def take(self) -> array[int]:
+        """Return the times gathered since the last call."""
         if self._view[2] % 2:
             # The commit after the last mask raised: it has no time.
             self.record(NOT_MEASURED)
-        used = self._view[2]
-        if used:
-            self._send({"pairs": array("q", self._view[HEAD : HEAD + used])})
-            self._view[2] = 0
+        found = self._full + array("q", self._view[HEAD : HEAD + self._view[2]])
+        self._full, self._view[2] = array("q"), 0
+        return found
 
 
-def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send: Send) -> None:
-    """Run one case and send what comes of it: the compilation, then each instance."""
+def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe) -> Iterator[Parts]:
+    """Run one case and yield what comes of it: the compilation, then each instance."""
 
     def failed(
         kind: str, detail: str, index: int | None = None, byte: int | None = None, expected: str = ""
-    ) -> Any:
+    ) -> list[Failure]:
         return [Failure(case.name, engine.name, kind, index, byte, expected, detail[:2000])]
 
-    engine.prepare()
     probe.enter(WorkerPhase.COMPILE)
     begin = perf_counter_ns()
     try:
@@ -96,18 +93,18 @@ def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send
         first = perf_counter_ns() - begin
     except EngineRefusal as refusal:
         if refusal.by_policy and _fits_widest(engine, case, probe):
-            found: dict[str, Any] = {"failures": failed(Verdict.POLICY.value, str(refusal))}
+            found: Parts = {"failures": failed(Verdict.POLICY.value, str(refusal))}
         else:
             found = {"reason": refusal.reason, "failures": failed(REFUSED, str(refusal))}
         probe.finish()
-        send(found)
+        yield found
         return
     except Exception as error:
         probe.finish()
-        send({"failures": failed(Verdict.CRASHED.value, _describe(error))})
+        yield {"failures": failed(Verdict.CRASHED.value, _describe(error))}
         return
     probe.finish()
-    send({"compiled": True, "compile_ns": compiled, "first_ns": first})
+    yield {"compiled": True, "compile_ns": compiled, "first_ns": first}
     judged = [partial(_walk, session, tokenizer, case, probe)] if case.bare else []
     fresh: Session | None = session
     for instance in case.instances:
@@ -119,10 +116,9 @@ def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send
         except Exception as error:
             verdict, byte, expected, detail = Verdict.CRASHED, None, "", _describe(error)
         probe.finish()
-        probe.take()
         wrong = verdict is not Verdict.RIGHT
         faults = failed(verdict.value, detail, index, byte, expected) if wrong else []
-        send({"verdicts": [verdict], "failures": faults})
+        yield {"pairs": probe.take(), "verdicts": [verdict], "failures": faults}
 
 
 def _judged(
@@ -227,7 +223,7 @@ def _fits_widest(engine: MaskEngine, case: Case, probe: Probe, tokens: Sequence[
         if tokens is None:
             return True
         session = start()
-        silent = Probe(memoryview(bytearray(8 * (HEAD + 2))).cast("q"), lambda parts: None)
+        silent = Probe(memoryview(bytearray(8 * (HEAD + 2))).cast("q"))
         return replay(session, tokens, silent) == len(tokens) and session.end_allowed()
     except EngineRefusal:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -15,7 +16,7 @@ from time import perf_counter, perf_counter_ns
 from typing import Any, Final
 
 from structgen.errors import OptionError, StructgenError
-from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.engines import EngineConfig, Unavailable
 from structgen.maskbench.measurements import (
     NOT_MEASURED,
     REFUSED,
@@ -26,15 +27,15 @@ from structgen.maskbench.measurements import (
 )
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD
-from structgen.maskbench.worker import WorkerDied, WorkerProcess, serve
+from structgen.maskbench.worker import EngineWorker
+from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
-_SAMPLES: Final = 1 << 14
+_SAMPLES: Final = 1 << 17
+"""Times of an instance that are told of though its process hangs."""
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
 VARIANTS: Final = ("cold", "same-process")
 """How a process of ours begins: with an empty cache folder, or after it has run the same cases once."""
-_LATE_SECONDS: Final = 60.0
-"""How late a worker on a busy machine may begin a compilation or an instance, beyond the limit."""
 
 
 class EngineError(StructgenError):
@@ -63,86 +64,71 @@ def engine_config(name: str, tokenizer: str, policies: dict[str, Any], *, memory
 
 
 class EngineProcess:
-    """One engine's worker: started when first needed, and again after it was killed or died."""
+    """One engine's process: started when first needed, and again after it was killed or died."""
 
     def __init__(self, config: EngineConfig, timeout: float, folder: Path) -> None:
         """`timeout`: seconds, for the compilation and each instance; `folder` takes its stderr."""
         self._config, self._timeout = config, timeout
         self._log = folder / f"{config.name.replace(':', '-')}-{id(self)}.log"
-        self._process: WorkerProcess | None = None
-        self._shared: Any = None
+        self._shared: Any = multiprocessing.get_context("spawn").RawArray("q", HEAD + _SAMPLES)
+        worker = EngineWorker(config, self._shared, self._log)
+        self._process = WorkerProcess(worker, f"engine {config.name}", "--engine", is_fresh=True)
         self.version = ""
         self.first_use = 0.0
-        """Seconds in which the worker loaded its engine, before the first schema."""
+        """Seconds in which the process loaded its engine, before the first schema."""
 
-    def start(self) -> WorkerProcess:
-        """Return the worker, started unless it runs. Raises `EngineError`, with the reason, where it cannot
-        run."""
-        if self._process is not None:
-            return self._process
-        self._shared = multiprocessing.get_context("spawn").RawArray("q", HEAD + _SAMPLES)
-        process = self._process = WorkerProcess(serve, self._config, self._shared, log=self._log)
+    def start(self) -> None:
+        """Start the process unless it runs. Raises `EngineError`, with the reason, where it cannot run."""
+        if self._process.is_running:
+            return
+        self._shared[:HEAD] = [0] * HEAD
         try:
-            kind, *about = process.receive(_START_SECONDS)
-        except WorkerDied as death:
-            kind, about = "died", [str(death)]
-        if kind != "ready":
-            self.kill()
+            self.version, self.first_use = self._asked(_START_SECONDS, "start")
+        except Exception as error:
+            self._process.end()
             engine = self._config.name.partition(":")[0]
             cure = "structgen warmup" if engine == "structgen" else f"pip install {engine}"
-            raise EngineError(about[0], where=self._config.name, cure=f"See whether it is there: {cure}")
-        self.version, self.first_use = about
-        return process
+            reason = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
+            if isinstance(error, EndedError):
+                reason = self._last_words(error)
+            raise EngineError(
+                reason, where=self._config.name, cure=f"See whether it is there: {cure}"
+            ) from error
 
     def run(self, case: Case) -> CaseResult:
-        """Return what came of one case. A worker that hangs is killed, a death is noted; neither raises."""
+        """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
         result = CaseResult(case.name, case.split, self._config.name)
         if case.problem:
             failure = Failure(case.name, self._config.name, REFUSED, detail=case.problem)
             result.take(reason=case.problem, failures=[failure])
             return result
-        process = self.start()
-        process.send(case)
+        self.start()
         try:
-            while (parts := self._next(process)) is not None:
+            # The limit counts from when the engine is ready, which a busy machine may put off.
+            self._asked(_START_SECONDS, "prepare", case)
+            while (parts := self._asked(self._timeout, "further")) is not None:
                 result.take(**parts)
-        except TimeoutError:
+        except LateError:
             self._cut_short(case, result, Verdict.TIMED_OUT, f"no answer within {self._timeout:g} s")
-        except WorkerDied as death:
-            self._cut_short(case, result, Verdict.CRASHED, str(death))
+        except EndedError as death:
+            self._cut_short(case, result, Verdict.CRASHED, self._last_words(death))
         return result
 
-    def close(self) -> None:
-        """End the worker in order."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+    def end(self) -> None:
+        """End the process, if there is one."""
+        self._process.end()
 
-    def kill(self) -> None:
-        """End the worker at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
+    def _asked(self, seconds: float, question: str, *given: Any) -> Any:
+        return self._process.ask((question, *given), seconds, f"to {question}", "Give a longer --timeout.")
 
-    def _next(self, process: WorkerProcess) -> Any:
-        """Return the next message about a case.
-
-        Raises WorkerDied, and TimeoutError when the compilation or the instance under way has taken longer
-        than the limit, which counts from the moment at which the worker began it: a busy machine may put it
-        off.
-        """
-        asked = perf_counter_ns()
-        limit = self._timeout
-        while True:
-            try:
-                return process.receive(limit)
-            except TimeoutError:
-                now, begun = perf_counter_ns(), self._shared[3]
-                ends = begun + self._timeout * 1e9 if begun else asked + (self._timeout + _LATE_SECONDS) * 1e9
-                if now >= ends:
-                    raise
-                # While nothing is begun it is looked at often: what begins now has the whole limit.
-                limit = (ends - now) / 1e9 if begun else min(self._timeout, 0.1)
+    def _last_words(self, death: EndedError) -> str:
+        """Return how the process died: its signal or status, and the end of what it wrote to stderr."""
+        code = death.code
+        how = (
+            f"exit status {code}" if code is None or code >= 0 else f"killed by {signal.Signals(-code).name}"
+        )
+        said = self._log.read_text(errors="replace").strip() if self._log.exists() else ""
+        return f"{how}: {said.splitlines()[-1][:300]}" if said else how
 
     def _cut_short(self, case: Case, result: CaseResult, verdict: Verdict, why: str) -> None:
         """Note a worker that hangs or died: the times that it had not sent, and the call it was in."""
@@ -166,7 +152,6 @@ class EngineProcess:
         failure = Failure(case.name, self._config.name, verdict.value, index, detail=detail[:2000])
         result.take(failures=[failure], verdicts=[] if index is None else [verdict])
         result.skipped = max(0, len(case.instances) - len(result.verdicts))
-        self.kill()
 
 
 class BenchRun:
@@ -205,7 +190,7 @@ class BenchRun:
                 continue
             begun = perf_counter()
             for process in lane:
-                self._stack.callback(process.close)
+                self._stack.callback(process.end)
                 for case in same() if config.variant == "same-process" else ():
                     process.run(case)
                     tick()
@@ -241,5 +226,5 @@ class BenchRun:
                     yield from (one.result() for one in done)
             except BaseException:  # nobody waits for the answers
                 for process in chain.from_iterable(self._processes):
-                    process.kill()
+                    process.end()
                 raise

@@ -35,8 +35,9 @@ def played(tokenizer, texts, policies=(), schema=SCHEMA):
     found = CaseResult("c", "s", "ours")
     engine = StructgenEngine(EngineConfig("ours", "", policies=dict(policies)), tokenizer)
     engine.warm_up(tokenizer)
-    probe = Probe(memoryview(array("q", [0] * (HEAD + 64))), lambda times: None)
-    run(engine, tokenizer, case, probe, lambda parts: found.take(**parts))
+    probe = Probe(memoryview(array("q", [0] * (HEAD + 64))))
+    for parts in run(engine, tokenizer, case, probe):
+        found.take(**parts)
     return found
 
 
@@ -102,9 +103,9 @@ def loaded():
 factory = "structgen.maskbench.ours:StructgenEngine"
 engine, tokenizer = create(EngineConfig("ours", factory, "small", dict(sg.WIDEST)))
 before = loaded()
-probe = Probe(memoryview(array("q", [0] * (HEAD + 64))), lambda times: None)
+probe = Probe(memoryview(array("q", [0] * (HEAD + 64))))
 for case in select([Path(path) for path in sys.argv[1:]]).cases():
-    run(engine, tokenizer, case, probe, lambda message: None)
+    list(run(engine, tokenizer, case, probe))
 print(sorted(loaded() - before))
 """
     schemas = [f"schemas/{name}.json" for name in ("access_rule", "calendar_event", "formats", "geometry")]
