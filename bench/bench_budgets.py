@@ -19,17 +19,17 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import functools
 import json
-import multiprocessing.connection
 import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from bench_walks import Worker, read_progress, run
+from bench_walks import read_progress, run
 from least import least_tokens
 from records import arguments, load, version, write
 from walks import Judge, Outcome, Subject, subjects
@@ -119,24 +119,26 @@ def _examined(
         yield {"kind": "least", "why": f"{what}: {least}"}
 
 
-def serve(pipe: multiprocessing.connection.Connection, options: argparse.Namespace) -> None:
-    """Answer subjects with outcomes until None comes."""
-    import torch
+class Writer:
+    """Writes documents, in a process of its own."""
 
-    from structgen.engine import load_model
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
 
-    torch.set_num_threads(1)
-    model, tokenizer = load_model("structgen/extract", device="cpu")
-    sg.Matcher(sg.compile(sg.json_schema({}), tokenizer)).tokens_to_finish()
-    pipe.send(None)
-    while (subject := pipe.recv()) is not None:
-        pipe.send(attempt(subject, model, tokenizer, options))
+    @functools.cached_property
+    def loaded(self) -> Any:
+        """The model and its tokenizer, ready before a schema's time runs."""
+        import torch
 
+        from structgen.engine import load_model
 
-class Writer(Worker):
-    """A process that writes documents."""
+        torch.set_num_threads(1)
+        model, tokenizer = load_model("structgen/extract", device="cpu")
+        sg.Matcher(sg.compile(sg.json_schema({}), tokenizer)).tokens_to_finish()
+        return model, tokenizer
 
-    serve: ClassVar[Callable[..., None]] = staticmethod(serve)
+    def __call__(self, subject: Subject) -> Outcome:
+        return attempt(subject, *self.loaded, self.options)
 
 
 def totals(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from structgen.errors import OptionError, StructgenError
 from structgen.maskbench.engines import EngineConfig, Unavailable
@@ -34,6 +34,7 @@ _SAMPLES: Final = 1 << 17
 """Times of an instance that are told of though its process hangs."""
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
+_Task, _Done = TypeVar("_Task"), TypeVar("_Done")
 VARIANTS: Final = ("cold", "same-process")
 """How a process of ours begins: with an empty cache folder, or after it has run the same cases once."""
 
@@ -216,15 +217,18 @@ class BenchRun:
             finally:
                 free.put(engines)
 
-        source, running = iter(cases), set[Future[tuple[Case, list[CaseResult]]]]()
-        with ThreadPoolExecutor(self.jobs) as pool:
-            try:
-                while running := running | {
-                    pool.submit(work, case) for case in islice(source, self.jobs - len(running))
-                }:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (one.result() for one in done)
-            except BaseException:  # nobody waits for the answers
-                for process in chain.from_iterable(self._processes):
-                    process.end()
-                raise
+        try:
+            yield from as_done(work, cases, self.jobs)
+        except BaseException:  # nobody waits for the answers
+            for process in chain.from_iterable(self._processes):
+                process.end()
+            raise
+
+
+def as_done(work: Callable[[_Task], _Done], tasks: Iterable[_Task], jobs: int) -> Iterator[_Done]:
+    """Yield what comes of tasks as they are done, so many at a time; a task is taken when one can begin."""
+    source, running = iter(tasks), set[Future[_Done]]()
+    with ThreadPoolExecutor(jobs) as pool:
+        while running := running | {pool.submit(work, task) for task in islice(source, jobs - len(running))}:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (one.result() for one in done)
