@@ -34,7 +34,8 @@ _SAMPLES: Final = 1 << 17
 """Times of an instance that are told of though its process hangs."""
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
-_Task, _Done = TypeVar("_Task"), TypeVar("_Done")
+_Task = TypeVar("_Task")
+_Done = TypeVar("_Done")
 VARIANTS: Final = ("cold", "same-process")
 """How a process of ours begins: with an empty cache folder, or after it has run the same cases once."""
 
