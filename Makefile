@@ -37,7 +37,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-without bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -118,19 +118,19 @@ lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark gramm
 	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(ROOM),--room $(ROOM)) $(if $(BESIDE),--beside $(BESIDE)) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(foreach one,$(ONLY),'$(one)')
 
 golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
-	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py golden $(if $(MUTANTS),'$(MUTANTS)')
 
 sampling-mutants: $(VENV)/.installed-dev ## seed faults into a copy of the samplers: each must turn a test red; five minutes (MUTANTS='*tree*')
-	$(BIN)/python scripts/sampling_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py sampling $(if $(MUTANTS),'$(MUTANTS)')
 
 strategy-mutants: $(VENV)/.installed-dev ## seed faults into a copy of searches and models of models: each must turn a test red (MUTANTS='*plan*')
-	$(BIN)/python scripts/strategy_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py strategy $(if $(MUTANTS),'$(MUTANTS)')
 
 kernel-mutants: $(VENV)/.installed-kernels $(VENV)/.installed-dev ## seed faults into a copy of the kernels: each must turn a test red (MUTANTS='*tile*')
-	$(BIN)/python scripts/kernel_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py kernel $(if $(MUTANTS),'$(MUTANTS)')
 
 speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed faults into a copy of the engine and its drafts: each must turn a test red (MUTANTS='*noise*')
-	$(BIN)/python scripts/speculation_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+	$(BIN)/python scripts/mutants.py speculation $(if $(MUTANTS),'$(MUTANTS)')
 
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py \
@@ -167,8 +167,7 @@ bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the wi
 bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random, PART=device: the GPU's own rows)
 	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)" $(if $(PART),--only $(PART))
 
-bench-budgets: $(VENV)/.installed-dev ## masks near the end; documents within random budgets: each valid, each in time (MASKBENCH=folder)
-	$(BIN)/python bench/bench_budgets.py --near --texts 2 $(MASKBENCH)
+bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
 bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams, return types that are no objects (DECORATOR="--only types")
@@ -178,14 +177,11 @@ bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, st
 bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make smollm2`), by options and beside other libraries; an hour (ANSWERS="--rows defaults outline")
 	$(BIN)/python bench/bench_answers.py $(ANSWERS)
 
-bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder --syncode folder")
+bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)
 
 walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="--only sql")
 	$(BIN)/python bench/bench_grammar_walks.py $(WALK)
-
-bench-composed: $(VENV)/.installed-bench ## masks of tool calls and fenced code beside those of their parts, and the peers (MASKBENCH=folder GLOB="BFCL*.json")
-	$(BIN)/python bench/bench_composed.py $(if $(MASKBENCH),--maskbench $(MASKBENCH)) $(if $(GLOB),--glob "$(GLOB)") $(if $(COUNT),--count $(COUNT))
 
 bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end beside their own (MASKBENCH=folder COUNT=200)
 	$(BIN)/python bench/bench_serving.py $(if $(MASKBENCH),--schemas $(MASKBENCH)) $(if $(COUNT),--count $(COUNT))
@@ -193,10 +189,7 @@ bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end besid
 bench-tools: $(VENV)/.installed-bench ## a tool call beside its schema alone and llguidance; first masks of 1 to 128 tools (MASKBENCH=folder COUNT=236)
 	$(BIN)/python bench/bench_tools.py $(MASKBENCH) $(if $(COUNT),--count $(COUNT))
 
-bench-syncode: $(VENV)/.installed-engine $(VENV)/.installed-dev ## syntax errors of an n-gram model and the embedded one, with masks and without (GRAMMARS="--only python")
-	$(BIN)/python bench/bench_syncode.py $(GRAMMARS)
-
-bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000", --embedded, --sygus)
+bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
 	$(BIN)/python bench/bench_samplers.py $(SAMPLERS)
 
 bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, calls, time, intervals (STRATEGIES="--sentences 40 --only guidance")
@@ -211,17 +204,14 @@ bench-labels: $(VENV)/.installed-dev ## a label that is banned: unsafe programs 
 bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on five small targets, 400 seeds; one to two hours (INTERVALS="--n 20 --seeds 100")
 	$(BIN)/python bench/bench_intervals.py $(INTERVALS)
 
-bench-without: $(VENV)/.installed-dev ## masks under banned texts (MASKBENCH=folder)
-	$(BIN)/python bench/bench_without.py --maskbench $(MASKBENCH)
-
-bench-speculation: $(VENV)/.installed-bench ## r(n), model calls a token, wall time with speculation and without (MASKBENCH=folder SPECULATION="--quick")
+bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 recorded answers, by drafters (MASKBENCH=folder SPECULATION="--answers 200")
 	$(BIN)/python bench/bench_speculation.py $(MASKBENCH) $(SPECULATION)
 
 # Drafters are measured on SmolLM2 too, where it is installed (make smollm2).
 bench-methods: $(VENV)/.installed-bench ## published methods that are one file each (bench/methods): drafters, verifiers and more (METHODS="--only drafters")
 	$(BIN)/python bench/bench_methods.py $(METHODS)
 
-bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals; an examination of 580 prompts (INFILL="--only lattice")
+bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
 	$(BIN)/python bench/bench_infill.py $(INFILL)
 
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers

@@ -1,6 +1,6 @@
 """Is every text of the engine valid and within its budget, and is the budget that an error names the least?
 
-    python bench/bench_budgets.py PATH... [--sample 200] [--texts 10] [--progress FILE] [--masks]
+    python bench/bench_budgets.py PATH... [--sample 200] [--texts 10] [--progress FILE]
 
 PATH is a folder, tar or file of MaskBench; without it the environment's STRUCTGEN_MASKBENCH, and without that
 nothing is measured. The embedded model writes `--texts` documents of each of `--sample` schemas, in batches,
@@ -8,12 +8,6 @@ with budgets drawn from the least up to twice as much and 40, at temperatures 0,
 and where it refuses the arbiter of tests/oracles, judges what comes. A budget of one token is asked for, too:
 the number in the error must suffice, and is held to the fewest tokens of any document, by breadth-first
 search over (state, token) as far as that ends within its bounds.
-
-With --masks no model writes: what masks under a budget cost beside plain ones, far from the end, with the
-vocabulary of `--tokenizer` (`budget_masks.py`).
-
-With --near no model writes either: masks near the end of budgets, judged, with that vocabulary, of `--sample`
-generated schemas, those of schemas/ and grammars of text (`near_budgets.py`). Needs no MaskBench.
 
 With --progress each schema is a line of that file; a second run leaves out those that are there. The exit
 status is 1 where a text was invalid, over its budget, or an error; or a number did not suffice, or was more
@@ -25,24 +19,22 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import functools
 import json
-import multiprocessing.connection
 import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from bench_walks import Worker, read_progress, run
-from budget_masks import BudgetMasks
+from bench_walks import read_progress, run
 from least import least_tokens
 from records import arguments, load, version, write
 from walks import Judge, Outcome, Subject, subjects
 
 import structgen as sg
-from structgen.maskbench.vocabularies import load as load_tokenizer
 
 DUMPS = {**sg.JSON_DUMPS, "escapes": "utf8"}
 """What the model was trained to write; and few ways to write a document, so that the search ends."""
@@ -127,24 +119,26 @@ def _examined(
         yield {"kind": "least", "why": f"{what}: {least}"}
 
 
-def serve(pipe: multiprocessing.connection.Connection, options: argparse.Namespace) -> None:
-    """Answer subjects with outcomes until None comes."""
-    import torch
+class Writer:
+    """Writes documents, in a process of its own."""
 
-    from structgen.engine import load_model
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
 
-    torch.set_num_threads(1)
-    model, tokenizer = load_model("structgen/extract", device="cpu")
-    sg.Matcher(sg.compile(sg.json_schema({}), tokenizer)).tokens_to_finish()
-    pipe.send(None)
-    while (subject := pipe.recv()) is not None:
-        pipe.send(attempt(subject, model, tokenizer, options))
+    @functools.cached_property
+    def loaded(self) -> Any:
+        """The model and its tokenizer, ready before a schema's time runs."""
+        import torch
 
+        from structgen.engine import load_model
 
-class Writer(Worker):
-    """A process that writes documents."""
+        torch.set_num_threads(1)
+        model, tokenizer = load_model("structgen/extract", device="cpu")
+        sg.Matcher(sg.compile(sg.json_schema({}), tokenizer)).tokens_to_finish()
+        return model, tokenizer
 
-    serve: ClassVar[Callable[..., None]] = staticmethod(serve)
+    def __call__(self, subject: Subject) -> Outcome:
+        return attempt(subject, *self.loaded, self.options)
 
 
 def totals(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
@@ -160,59 +154,6 @@ def totals(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
             if fault["kind"] != "compile":
                 counts[f"{'least' if fault['kind'] == 'least' else 'texts'}: {_label(fault)}"] += 1
     return sorted(counts.items())
-
-
-def measure_masks(options: argparse.Namespace) -> int:
-    """Write what masks under a budget cost beside plain ones; 1 where a document was over its budget."""
-    before, tokenizer = load(), load_tokenizer(options.tokenizer)
-    masks = BudgetMasks(tokenizer, options.seed)
-    since = time.monotonic()
-    for subject in subjects(options.paths, options.seed, options.sample, frozenset(), frozenset()):
-        if time.monotonic() > since + 60 * options.minutes:
-            break
-        masks.add(json.loads(subject.schema), dict(subject.options), options.texts)
-    about = {
-        "load": f"{before} -> {load()}",
-        "version": version(),
-        "tokenizer": Path(options.tokenizer).name,
-        "documents a schema": options.texts,
-        "seed": options.seed,
-    }
-    for what, count in masks.rows:
-        print(f"{count:>12,} {what}")
-    print(write(options.results, "budget-masks", about, ("what", "count"), masks.rows))
-    return 1 if masks.counts["documents over budget"] else 0
-
-
-def measure_near(options: argparse.Namespace) -> int:
-    """Write what masks near the end of budgets cost; 1 where one was wrong."""
-    from near_budgets import NearEnds
-    from near_budgets import subjects as near_subjects
-
-    before, tokenizer = load(), load_tokenizer(options.tokenizer)
-    ends, since = NearEnds(tokenizer, options.seed), time.monotonic()
-    for name, grammar, schema in near_subjects(options.seed, options.sample):
-        if time.monotonic() > since + 60 * options.minutes:
-            break
-        ends.add(name, grammar, options.texts, schema)
-    for subject in subjects(options.paths, options.seed, options.sample, frozenset(), frozenset()):
-        if time.monotonic() > since + 60 * options.minutes:
-            break
-        schema = json.loads(subject.schema)
-        ends.add(subject.name, sg.json_schema(schema, **dict(subject.options)), options.texts)
-    about = {
-        "load": f"{before} -> {load()}",
-        "version": version(),
-        "tokenizer": Path(options.tokenizer).name,
-        "documents a subject": options.texts,
-        "seed": options.seed,
-    }
-    for fault in ends.faults:
-        print(fault)
-    for what, count in ends.rows:
-        print(f"{count:>12,} {what}")
-    print(write(options.results, "budgets-near", about, ("what", "count"), ends.rows))
-    return 1 if ends.faults else 0
 
 
 def _label(fault: dict[str, Any]) -> str:
@@ -231,21 +172,12 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds after which a schema is left")
     parser.add_argument("--minutes", type=float, default=1e9, help="no schema begins after so long")
     parser.add_argument("--progress", type=Path, help="a line for each schema; those it has are left out")
-    parser.add_argument("--masks", action="store_true", help="measure masks far from the end")
-    parser.add_argument("--near", action="store_true", help="judge and measure masks near the end")
-    parser.add_argument(
-        "--tokenizer", default="llama3", help="of --masks and --near: llama3, qwen, or a path"
-    )
     options = parser.parse_args()
     if not options.paths and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.paths = [Path(os.environ["STRUCTGEN_MASKBENCH"])]
-    if options.near:
-        return measure_near(options)
     if not options.paths:
         print("Nothing written: give the path of MaskBench, or set STRUCTGEN_MASKBENCH to it.")
         return 0
-    if options.masks:
-        return measure_masks(options)
     before, outcomes = load(), read_progress(options.progress)
     waiting = subjects(options.paths, options.seed, options.sample, frozenset(), frozenset(outcomes))
     progress = options.progress.open("a", encoding="utf-8") if options.progress else None

@@ -1,14 +1,12 @@
 """What do masks under a Lark grammar cost, on real texts, cold, beside llguidance and glrmask?
 
     python bench/bench_grammars.py [--tokenizer llama3] [--files 8] [--bytes 6000] [--only json,python]
-        [--json FOLDER] [--syncode FOLDER] [--go FOLDER] [--java FOLDER]
+        [--json FOLDER]
 
 Each grammar is taken as its authors wrote it: ours of JSON, arithmetic and SQL (their accepted texts; JSON's,
-with `--json`, on files below a folder, too), lark's own python.lark and ours (files of the standard library),
-and, where `--syncode` names the unpacked source of SynCode, its grammars of SQL (our texts), Go and Java
-(files below the folders that are named, Go's from their package clause on). Of all texts those are replayed
-that lark takes. An engine compiles a grammar anew, with no store; then texts are replayed token by token: a
-mask, a commit. "Prepared" is structgen where another
+with `--json`, on files below a folder, too), lark's own python.lark and ours (files of the standard library).
+Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with no store; then texts
+are replayed token by token: a mask, a commit. "Prepared" is structgen where another
 process has worked out ahead what masks are put together from (`structgen warmup --grammar`), with no text,
 and left it in a store; "kept" where it has replayed the same texts, "half kept" every other one, and the rest
 is timed. A mask must allow the token that comes; a text with one that does not is counted. Peers read the
@@ -25,16 +23,15 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from grammar_cases import LARKS, Case, case, go_text, of_syncode
+from grammar_cases import LARKS, Case, case
 from grammar_engines import MAKERS, PREPARING, Times, Worker
-from records import arguments, load, show, version, write
+from records import arguments, load, show, versions, write
 
 from structgen.maskbench import vocabularies
 from structgen.system import resources
@@ -42,7 +39,7 @@ from structgen.system import resources
 COLUMNS = ("grammar", "engine", "texts", "masks", "load_ms", "compile_ms", "first_mask_us", "mask_avg_us")
 COLUMNS += ("mask_p50_us", "mask_p99_us", "mask_p999_us", "commit_avg_us", "refused_texts", "note")
 SHORTEST = 500
-"""Bytes of a file of code that is replayed, at least."""
+"""Bytes of a file that is replayed, at least."""
 
 
 def python_texts(files: int, size: int) -> list[str]:
@@ -60,18 +57,12 @@ def accepted(name: str) -> list[str]:
     return [one["text"] if isinstance(one, dict) else one[0] for one in held["accepted"]]
 
 
-def code(folder: Path, suffix: str, files: int, size: int, one: Case) -> list[str]:
-    """Return files of code that lark takes, drawn from those that are not large."""
-    paths = [path for path in sorted(folder.rglob(f"*{suffix}")) if SHORTEST <= path.stat().st_size <= size]
+def json_files(folder: Path, files: int, size: int, one: Case) -> list[str]:
+    """Return files of JSON that lark takes, drawn from those that are not large."""
+    paths = [path for path in sorted(folder.rglob("*.json")) if SHORTEST <= path.stat().st_size <= size]
     random.Random(0).shuffle(paths)
-    found: list[str] = []
-    for path in paths:
-        if len(found) == files:
-            break
-        text = go_text(path) if suffix == ".go" else path.read_text("utf-8", "replace")
-        if one.takes(text):
-            found.append(text)
-    return found
+    texts = (path.read_text("utf-8", "replace") for path in paths)
+    return list(islice(filter(one.takes, texts), files))
 
 
 def cases(options: argparse.Namespace) -> Iterator[tuple[Case, list[str]]]:
@@ -82,20 +73,10 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[Case, list[str]]]:
             yield case(name), accepted(name)
         if name == "json" and options.json is not None and name.startswith(begins):
             one = replace(case(name), name="json (files)")
-            yield one, code(options.json, ".json", options.files, options.bytes, one)
+            yield one, json_files(options.json, options.files, options.bytes, one)
     for name in ("python", LARKS):
         if name.startswith(begins):
             yield case(name), python_texts(options.files, options.bytes)
-    if options.syncode is None:
-        return
-    for language, folder in (("sql", None), ("go", options.go), ("java", options.java)):
-        one = of_syncode(language, options.syncode)
-        if not one.name.startswith(begins):
-            continue
-        if language == "sql":
-            yield one, [text for text in accepted("sql") if one.takes(text)]
-        elif folder is not None:
-            yield one, code(folder, f".{language}", options.files, options.bytes, one)
 
 
 def figures(times: Times) -> list[object]:
@@ -152,26 +133,15 @@ def row_of(one: Case, name: str, texts: int, worker: Worker) -> tuple[object, ..
     return one.name, name, texts, len(times.masks), *figures(times), note
 
 
-def installed(package: str) -> str:
-    """Return the version of a package."""
-    try:
-        return version_of(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def main() -> None:
     """Run the comparison."""
     parser = arguments(__doc__)
     parser.add_argument("--tokenizer", default="llama3")
-    parser.add_argument("--files", type=int, default=8, help="of code, for each language")
-    parser.add_argument("--bytes", type=int, default=6000, help="of a file of code, at most")
+    parser.add_argument("--files", type=int, default=8, help="of Python, and of JSON")
+    parser.add_argument("--bytes", type=int, default=6000, help="of a file, at most")
     parser.add_argument("--only", default="", help="the grammars whose names begin so, comma-separated")
     parser.add_argument("--seconds", type=float, default=120, help="of a compilation, and of a text")
     parser.add_argument("--json", type=Path, help="a folder with files of JSON")
-    parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
-    parser.add_argument("--go", type=Path, help="a folder with files of Go")
-    parser.add_argument("--java", type=Path, help="a folder with files of Java")
     options = parser.parse_args()
     before = load()
     rows: list[tuple[object, ...]] = []
@@ -183,8 +153,7 @@ def main() -> None:
     about: dict[str, Any] = {
         "load": f"{before} -> {load()}",
         "tokenizer": options.tokenizer,
-        "structgen": version(),
-        **{name: installed(name) for name in ("llguidance", "glrmask", "lark", "numba")},
+        "versions": versions("llguidance", "glrmask", "lark", "numba"),
     }
     print(write(options.results, "grammars", about, COLUMNS, rows))
 

@@ -23,11 +23,9 @@ any misses.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import resource
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +41,7 @@ from rich.table import Table
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load, ready
+from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "schema"))
 
@@ -177,8 +176,8 @@ def measure_calls(name: str, tokenizer: sg.Tokenizer) -> dict[str, Any]:
     return {"verdict": verdict, **took, "slowest_mask_s": max(took.values())}
 
 
-def serve(name: str, spec: str) -> None:
-    """Measure one schema, or one of the calls, in this process; print what was found as JSON."""
+def serve(name: str, spec: str) -> dict[str, Any]:
+    """Return the figures of one schema, or of one of the calls, measured in this process."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE_S, PATIENCE_S + 1))
     tokenizer = load(spec)
@@ -190,22 +189,23 @@ def serve(name: str, spec: str) -> None:
             found = measure(next(case for case in HOSTILE if case.name == name), tokenizer)
     except Exception as error:  # whatever it is, it is this schema's result
         found = {"verdict": f"{type(error).__name__}: {error}"[:300]}
-    found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(found))
+    return found | {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def ask(name: str, spec: str) -> dict[str, Any]:
     """Return what a process of its own found of a schema, or of one of the calls."""
-    command = [sys.executable, __file__, "--one", name, "--tokenizer", spec]
+    process = WorkerProcess(serve, name, "", is_fresh=True)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if -done.returncode in (signal.SIGXCPU, signal.SIGKILL):
-            return {"verdict": f"no answer within {PATIENCE_S} s"}
-        found: dict[str, Any] = json.loads(done.stdout)
+        found: dict[str, Any] = process.ask((name, spec), 10.0 * PATIENCE_S, "for its figures", "")
         return found
-    except json.JSONDecodeError:
-        said = done.stderr.strip().splitlines()
-        return {"verdict": f"died: {said[-1] if said else done.returncode}"[:300]}
+    except LateError:
+        return {"verdict": f"no answer within {PATIENCE_S} s"}
+    except EndedError as error:
+        if -(error.code or 0) in (signal.SIGXCPU, signal.SIGKILL):
+            return {"verdict": f"no answer within {PATIENCE_S} s"}
+        return {"verdict": f"died: {error.code}"}
+    finally:
+        process.end()
 
 
 def missed(case: Hostile, found: dict[str, Any], seconds: float, mib: float) -> str:
@@ -247,11 +247,7 @@ def main() -> int:
     parser.add_argument("--mib", type=float, default=1024.0)
     parser.add_argument("--calls-tokenizer", default="llama3")
     parser.add_argument("--calls-seconds", type=float, default=4.0)
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        serve(options.one, options.tokenizer)
-        return 0
     warm_up(
         load(options.tokenizer)
     )  # compiles the inner loop where that has not been done: no schema waits for it

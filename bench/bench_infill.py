@@ -1,8 +1,7 @@
 """How fast is a lattice, and what does a masked-diffusion model write, with a grammar and without?
 
-    python bench/bench_infill.py [--only lattice|schedulers|examination] [--quick] [--vocabulary FILE]
-        [--prompts 60] [--ways confident-prefix,...] [--templated 500] [--hand-written 80]
-        [--scheduler left-to-right|low-confidence] [--part 1/1]
+    python bench/bench_infill.py [--only lattice|schedulers] [--vocabulary FILE] [--prompts 60]
+        [--ways confident-prefix,...]
 
 Lattice: 256 masked slots, one thread, process CPU time, the least and the median of several runs. The
 vocabulary is mistral_common's tekken (131,072 tokens, the largest that is installed with `make dev` tools),
@@ -22,9 +21,9 @@ that no filling makes valid. Columns: tokens a step, steps, passes of the model,
 jsonschema says), of right fields, of dead ends, process CPU seconds a document, and seconds by the clock of
 the lattice, or CPU seconds of the checks.
 
-Examination: see infill_examination.py. All of it takes some 20 minutes of one core.
+How many fields are right on more sentences, with the grammar and without: `models/evaluate.py infill`.
 
-Writes bench/results/infill-lattice-DATE.csv, infill-schedulers-DATE.csv and infill-examination-DATE.csv.
+Writes bench/results/infill-lattice-DATE.csv and infill-schedulers-DATE.csv.
 """
 
 # ruff: noqa: E402 (how many threads numpy has is said before it is imported)
@@ -36,16 +35,16 @@ import os
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import json
+import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version as package_version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import infill_examination
+import jsonschema
 import numpy as np
-from infill_examination import by_confidence, end_tokens, hand_written, said, templated, weights
 from records import arguments, load, version, write
 
 import structgen as sg
@@ -54,6 +53,10 @@ from structgen.infilling.lattice import OPEN, Lattice
 from structgen.infilling.lattice_loops import class_scores
 from structgen.infilling.presets import load_masked_model
 from structgen.infilling.token_automaton import TokenAutomaton
+from structgen.json_grammars.prompting import extraction_prompt
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from evaluate import SENTENCES, closed, hand_written, right_fields
 
 SLOTS = 256
 TEXT = {"type": "string"}
@@ -176,6 +179,21 @@ def _measured(automaton: TokenAutomaton, logits: np.ndarray) -> dict[str, list[f
 
 # --- schedulers ---------------------------------------------------------------------------------------------
 
+SCHEDULED = (
+    "way tokens_per_step steps passes valid right_fields dead_ends seconds own_seconds prompts load".split()
+)
+WAYS: list[tuple[str, int | None]] = [
+    *(("no grammar", rate) for rate in (1, 4, 16)),
+    *(("checked", rate) for rate in (1, 4, 16)),
+    *(("low-confidence", rate) for rate in (1, 4, 16, 128)),
+    *(("left-to-right", rate) for rate in (1, 4)),
+    ("blocks", 4),
+    *((way, None) for way in ("threshold", "factor", "entropy-bound", "prophet")),
+    ("freedave", 1),
+    *((way, None) for way in ("first-hitting", "confident-prefix")),
+]
+"""Each with the tokens of a step; the last one is the default."""
+
 
 class Checked:
     """The published check of a proposal: is a filling left if runs of masks hold any number of tokens?"""
@@ -240,44 +258,74 @@ def checked(
     return canvas, steps, seconds
 
 
+def by_confidence(
+    model: Any, prompt: list[int], slots: int, rate: int, ends: set[int]
+) -> tuple[list[int], int]:
+    """Fill a canvas without a grammar, the `rate` surest slots a step, until no mask stands before the first
+    end token. Return what stands in the slots (OPEN: still masked), and the steps."""
+    canvas, steps = np.full(slots, OPEN), 0
+    while True:
+        at_end = np.flatnonzero(np.isin(canvas, list(ends)))
+        before = canvas[: at_end[0]] if len(at_end) else canvas
+        if not (before == OPEN).any():
+            return canvas.tolist(), steps
+        ids = np.concatenate((np.array(prompt), np.where(canvas == OPEN, model.mask_id, canvas)))
+        rows = np.arange(slots) + len(prompt) - int(model.shift)
+        some = getattr(model, "forward_rows", None)
+        logits = (model.forward(ids)[rows] if some is None else some(ids, rows)).astype(np.float64)
+        logits[:, model.mask_id] = -np.inf
+        top = logits.max(axis=1)
+        chance = 1.0 / np.exp(logits - top[:, None]).sum(axis=1)
+        masked = np.flatnonzero(canvas == OPEN)
+        chosen = masked[np.argsort(-chance[masked], kind="stable")[:rate]]
+        canvas[chosen] = logits[chosen].argmax(axis=1)
+        steps += 1
+
+
+def said(canvas: list[int], ends: set[int], tokenizer: sg.Tokenizer) -> str:
+    """Return the text before the first end token."""
+    end = next((at for at, one in enumerate(canvas) if one in ends), len(canvas))
+    return tokenizer.decode([one for one in canvas[:end] if one >= 0]).decode("utf-8", "replace")
+
+
+def is_valid(schema: Any, text: str) -> bool:
+    """Return whether a text is a document of a schema, as jsonschema says."""
+    try:
+        return jsonschema.Draft202012Validator(schema).is_valid(json.loads(text))
+    except ValueError:
+        return False
+
+
+def drawn_sentences(count: int) -> list[Any]:
+    """Return some sentences written by hand, at equal distances in their file."""
+    every = hand_written(SENTENCES)
+    return [every[at * len(every) // count] for at in range(min(count, len(every)))]
+
+
+def asked_of(example: Any, tokenizer: sg.Tokenizer) -> tuple[Any, list[int], int]:
+    """Return the closed schema of a sentence, the ids of its prompt, and how many slots its canvas has."""
+    prompt = list(tokenizer.encode(extraction_prompt(example.schema, example.text).encode()))
+    answer = tokenizer.encode(json.dumps(example.answer, ensure_ascii=False).encode())
+    slots = next(slots for slots in (64, 96, 128, 192, 256) if len(answer) < slots - 4)
+    return closed(example.schema), prompt, slots
+
+
 def scheduler_rows(count: int, asked: list[str]) -> list[list[object]]:
     """Run every scheduler, or those asked for, over the same prompts."""
     model, tokenizer = load_masked_model("structgen/infill")
-    questions = hand_written(count)
-    ends = end_tokens(model, tokenizer)
-    ways: list[tuple[str, int | None]] = [
-        ("no grammar", 1),
-        ("no grammar", 4),
-        ("no grammar", 16),
-        ("checked", 1),
-        ("checked", 4),
-        ("checked", 16),
-        ("low-confidence", 1),
-        ("low-confidence", 4),
-        ("low-confidence", 16),
-        ("low-confidence", 128),
-        ("left-to-right", 1),
-        ("left-to-right", 4),
-        ("blocks", 4),
-        ("threshold", None),
-        ("factor", None),
-        ("entropy-bound", None),
-        ("prophet", None),
-        ("freedave", 1),
-        ("first-hitting", None),
-        ("confident-prefix", None),  # the default
-    ]
+    questions = drawn_sentences(count)
+    ends = {*tokenizer.eos_token_ids, model.null_id}
     rows: list[list[object]] = []
     heads = ("way", "rate", "steps", "passes", "valid", "fields", "dead", "s", "own s")
     print("".join(f"{head:<16}" if head == "way" else f"{head:>8}" for head in heads))
-    for way, rate in ways:
+    for way, rate in WAYS:
         if asked and way not in asked:
             continue
         steps = passes = valid = right = fields = dead = 0
         own = taken_in_all = 0.0
         for one in questions:
-            prompt, slots = one.prompt(tokenizer), one.slots(tokenizer)
-            automaton = language_of(one.grammar, tokenizer, "schema").automaton
+            schema, prompt, slots = asked_of(one, tokenizer)
+            automaton = language_of(schema, tokenizer, "schema").automaton
             check = Checked(automaton) if way == "checked" else None
             began = time.process_time()
             if way == "no grammar":
@@ -292,7 +340,7 @@ def scheduler_rows(count: int, asked: list[str]) -> list[list[object]]:
                 options: dict[str, Any] = {} if rate is None else {"tokens_per_step": rate}
                 found = sg.infill(
                     model,
-                    grammar=one.grammar,
+                    grammar=schema,
                     prompt=prompt,
                     slots=slots,
                     scheduler=way,
@@ -302,8 +350,8 @@ def scheduler_rows(count: int, asked: list[str]) -> list[list[object]]:
                 text, taken, taken_passes = found.text, found.usage.steps, found.usage.passes
                 own += found.usage.lattice_seconds
             taken_in_all += time.process_time() - began
-            good = one.right(text)
-            steps, passes, valid = steps + taken, passes + taken_passes, valid + one.is_valid(text)
+            good = right_fields(one, text).values()
+            steps, passes, valid = steps + taken, passes + taken_passes, valid + is_valid(schema, text)
             right, fields = right + sum(good), fields + len(good)
         seconds = taken_in_all
         n = len(questions)
@@ -328,53 +376,20 @@ def scheduler_rows(count: int, asked: list[str]) -> list[list[object]]:
 def main() -> None:
     """Measure and write."""
     parser = arguments(__doc__)
-    parser.add_argument("--only", choices=("lattice", "schedulers", "examination"))
+    parser.add_argument("--only", choices=("lattice", "schedulers"))
     parser.add_argument("--vocabulary", type=Path, help="a tokenizer.json in place of tekken")
-    parser.add_argument("--quick", action="store_true", help="few prompts: does it work?")
-    parser.add_argument("--prompts", type=int, help="of the table by scheduler (60)")
+    parser.add_argument("--prompts", type=int, default=60, help="of the table by scheduler")
     parser.add_argument("--ways", help="of that table, with commas between (default: all)")
-    parser.add_argument("--templated", type=int, help="of the examination (500)")
-    parser.add_argument("--hand-written", type=int, help="of the examination (80)")
-    parser.add_argument("--scheduler", choices=infill_examination.SCHEDULERS, default="left-to-right")
-    parser.add_argument("--part", default="1/1", help="of the examination: ask only every Nth question, K/N")
     options = parser.parse_args()
     about = {"version": version()}
-    if options.only in (None, "lattice"):
+    if options.only != "schedulers":
         given = options.vocabulary
         tokenizer = largest_vocabulary() if given is None else sg.Tokenizer.from_huggingface(given)
-        names = ("grammar", "what", "milliseconds", "median", "states", "classes", "vocabulary", "load")
+        names = "grammar what milliseconds median states classes vocabulary load".split()
         write(options.results, "infill-lattice", about, names, lattice_rows(tokenizer))
-    about |= {"weights": weights(), "jsonschema": package_version("jsonschema"), "numpy": np.__version__}
-    if options.only in (None, "schedulers"):
-        names = (
-            "way",
-            "tokens_per_step",
-            "steps",
-            "passes",
-            "valid",
-            "right_fields",
-            "dead_ends",
-            "seconds",
-            "own_seconds",
-            "prompts",
-            "load",
-        )
-        rows = scheduler_rows(
-            options.prompts or (6 if options.quick else 60), options.ways.split(",") if options.ways else []
-        )
-        write(options.results, "infill-schedulers", about, names, rows)
-    if options.only in (None, "examination"):
-        some = 12 if options.quick else 500
-        questions = templated(options.templated or some)
-        questions += hand_written(options.hand_written or (8 if options.quick else 80))
-        number, _, count = options.part.partition("/")
-        model, tokenizer = load_masked_model("structgen/infill")
-        part = int(number), int(count or 1)
-        answers = infill_examination.examine(model, tokenizer, questions, options.scheduler, part)
-        found = infill_examination.rows(answers, options.scheduler)
-        print(infill_examination.table(found))
-        rows = [[*row, load()] for row in found]
-        write(options.results, "infill-examination", about, (*infill_examination.NAMES, "load"), rows)
+    if options.only != "lattice":
+        rows = scheduler_rows(options.prompts, options.ways.split(",") if options.ways else [])
+        write(options.results, "infill-schedulers", about, SCHEDULED, rows)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from records import arguments, version
 from records import write as write_rows
 
 import structgen as sg
-from structgen.maskbench.readers import Case, open_source, select
+from structgen.maskbench.readers import Case, select
 
 LEFT = "left"
 
@@ -81,7 +81,6 @@ def look(case: Case, most: int, seconds: float) -> Outcome:
 
 def outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
     """Yield the outcome of every schema, in no order."""
-    open_source(options.path)
     cases = list(select([options.path], sample=options.sample, seed=options.seed).cases())
     work = functools.partial(look, most=options.most, seconds=options.seconds)
     if options.jobs == 1:

@@ -30,7 +30,7 @@ from rich.console import Console
 import structgen
 from structgen.errors import StructgenError
 from structgen.maskbench.readers import select
-from structgen.maskbench.run_report import Tally, Timing, show, tables
+from structgen.maskbench.run_report import Tally, Timing, show, tables, timing
 from structgen.maskbench.runner import BenchRun, engine_config
 from structgen.maskbench.vocabularies import ready
 
@@ -55,14 +55,18 @@ def rows(tally: Tally, versions: dict[str, str], unavailable: dict[str, str]) ->
     for engine in tally.engines():
         version = versions[engine]
         for name in COUNTS:
-            yield [engine, version, "own", name, getattr(tally.counts(engine), name), *blank]
+            yield [engine, version, "own", name, tally.counts(engine)[name], *blank]
         yield [engine, version, "common", "schemas", len(common), *blank]
         for scope, names in (("own", None), ("common", common)):
-            for measure, timing in tally.timings(engine, names).items():
-                times = [round(getattr(timing, figure) / 1000, 3) for figure in FIGURES[1:]]
-                yield [engine, version, scope, measure, timing.count, *times]
+            for measure, found in tally.timings(engine, names).items():
+                yield [engine, version, scope, measure, *microseconds(found)]
     for engine, reason in unavailable.items():
         yield [engine, "", "", f"not run: {reason}", 0, *blank]
+
+
+def microseconds(found: Timing) -> list[float]:
+    """Return the figures of times: how many, and microseconds."""
+    return [found["count"], *(round(found[figure] / 1000, 3) for figure in FIGURES[1:])]
 
 
 def back_to_back(found: dict[str, Figures], versions: dict[str, str]) -> Iterator[list[object]]:
@@ -70,10 +74,8 @@ def back_to_back(found: dict[str, Figures], versions: dict[str, str]) -> Iterato
     for engine, spent in found.items():
         measures = {"back to back": spent.nanoseconds, "process CPU a schema": spent.processor}
         for measure, times in measures.items():
-            timing = Timing.of(times)
-            if timing is not None:
-                microseconds = [round(getattr(timing, figure) / 1000, 3) for figure in FIGURES[1:]]
-                yield [engine, versions.get(engine, ""), "common", measure, timing.count, *microseconds]
+            if figures := timing(times):
+                yield [engine, versions.get(engine, ""), "common", measure, *microseconds(figures)]
 
 
 def main() -> int:

@@ -283,7 +283,7 @@ SPECULATION = (
 
 def speculation(where: Setting) -> Rows:
     """Measure calls and seconds a token by drafters; all ways must write the same tokens."""
-    from speculation_counts import PromptLookup
+    from bench_speculation import PromptLookup
     from speculation_workloads import DUMPS, HELD_OUT, SAME, workloads
 
     ways: dict[str, Any] = {
@@ -298,16 +298,16 @@ def speculation(where: Setting) -> Rows:
     }
     frozen, own = workloads(), where.engine
     for name in (HELD_OUT, SAME):
-        items = frozen[name].items[:12]
+        items = frozen[name]
         # the prompt of an embedded model is the outline, a line break, the text
         requests = [
             sg.Request(
-                f"Extract the fields from this text: {item.prompt.partition(chr(10))[2].strip()}",
-                sg.json_schema(item.schema, **DUMPS),
+                f"Extract the fields from this text: {prompt.partition(chr(10))[2].strip()}",
+                sg.json_schema(schema, **DUMPS),
                 GREEDY,
                 max_tokens=120,
             )
-            for item in items
+            for prompt, schema in items
         ]
         found = in_turns(
             {
@@ -442,20 +442,10 @@ def shares(texts: Sequence[str], weights: Sequence[float], read: Any) -> dict[An
     return found
 
 
-def distance(one: dict[Any, dict[str, float]], other: dict[Any, dict[str, float]]) -> float:
-    """Return the mean total variation of the fields."""
-    return statistics.mean(
-        sum(
-            abs(one[field].get(value, 0) - other[field].get(value, 0))
-            for value in {*one[field], *other[field]}
-        )
-        / 2
-        for field in one
-    )
-
-
 def samplers(where: Setting) -> Rows:
     """Measure error and intervals of draws."""
+    from sampler_tasks import field_error
+
     most, seeds = 24, where.asked.seeds
     for task, compiled, prompt, read in sampled_tasks(where):
         model = Remembered(where.engine, prompt)
@@ -467,7 +457,7 @@ def samplers(where: Setting) -> Rows:
         for n in (20, 50, 100):
             drawn = [np.random.default_rng(seed).choice(len(names), n, p=chances) for seed in range(seeds)]
             floor = statistics.mean(
-                distance(exact, shares([names[at] for at in one], [1 / n] * n, read)) for one in drawn
+                field_error(exact, shares([names[at] for at in one], [1 / n] * n, read)) for one in drawn
             )
             for method in ("masked", "importance", "smc", "awrs", "cars", "rejection", "auto"):
                 errors, rows, draws, widths, log_z = [], [], [], [], []
@@ -483,7 +473,7 @@ def samplers(where: Setting) -> Rows:
                         empty += 1
                         errors.append(1.0)
                         continue
-                    errors.append(distance(exact, shares(found.texts, found.weights, read)))
+                    errors.append(field_error(exact, shares(found.texts, found.weights, read)))
                     for field in exact:
                         for one in found.with_values(read).marginals(
                             lambda value, field=field: value[field], 3

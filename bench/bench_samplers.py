@@ -2,8 +2,6 @@
 
     python bench/bench_samplers.py                       the five frozen tasks, every method, 20 seeds
     python bench/bench_samplers.py --seeds 3 --rows 3000 --tasks enum checksum --methods auto cars
-    python bench/bench_samplers.py --embedded            error against wall time on the model of the package
-    python bench/bench_samplers.py --sygus               divergence along draws on grammars like ASAp's own
 
 The error of a run is the mean, over the fields of a task, of the total variation between the field's exact
 marginal (sampler_tasks.py) and that of the weighted draws. All methods get the same seeds, and errors are
@@ -421,64 +419,6 @@ def swept(rows: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
     return found
 
 
-# --- pictures -----------------------------------------------------------------------------------------------
-
-
-def _pyplot() -> Any:
-    """Return matplotlib.pyplot, drawing to files; None, with a word on stderr, where it is not installed."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("No pictures: matplotlib is not installed (it is in the extra `bench`).", file=sys.stderr)
-        return None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def pictures(rows: Sequence[dict[str, Any]], folder: Path, name: str) -> list[Path]:
-    """Draw the error against rows and against processor time, a panel a task; return the files."""
-    pyplot = _pyplot()
-    if pyplot is None:
-        return []
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    made = []
-    for key, label, file in (
-        ("model_rows", "model rows", "rows"),
-        ("cpu_s", "processor seconds, the model's time (an n-gram's) included", "time"),
-    ):
-        figure, axes = pyplot.subplots(1, len(tasks), figsize=(3.4 * len(tasks), 3.6), squeeze=False)
-        for axis, task in zip(axes[0], tasks, strict=True):
-            for method in (*TITLES, "ideal"):
-                curve = sorted(
-                    (row for row in rows if (row["task"], row["method"]) == (task, method)),
-                    key=lambda row: row["rows"],
-                )
-                if not curve or (method == "ideal" and key == "cpu_s"):
-                    continue
-                style = {"auto": "k-o", "ideal": "k:"}.get(method, "-o")
-                axis.errorbar(
-                    [row[key] for row in curve],
-                    [row["error"] for row in curve],
-                    yerr=[row["error_se"] if row["seeds"] > 1 else 0.0 for row in curve],
-                    fmt=style,
-                    markersize=3,
-                    linewidth=1.8 if method == "auto" else 1.0,
-                    label=TITLES.get(method, "floor"),
-                )
-            axis.set(xscale="log", yscale="log", title=task, xlabel=label)
-            axis.xaxis.set_minor_formatter("")
-        axes[0][0].set_ylabel("mean total variation of field marginals")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=7)
-        figure.tight_layout(rect=(0, 0.07, 1, 1))
-        made.append(folder / f"{name}-{file}.png")
-        figure.savefig(made[-1], dpi=90)
-        pyplot.close(figure)
-    return made
-
-
 # --- the command --------------------------------------------------------------------------------------------
 
 
@@ -499,68 +439,8 @@ def report(options: argparse.Namespace, outcomes: Iterable[Outcome]) -> None:
     lines = [[written(row[column]) for column in COLUMNS] for row in rows]
     target = records.write(options.results, "samplers", about(), COLUMNS, lines)
     costs = records.write(options.results, "samplers-costs", about(), SWEPT, swept(rows))
-    made = pictures(rows, options.results, target.stem)
     print(markdown(rows, options.rows))
-    print("\n" + "\n".join(str(path) for path in (target, costs, *made)))
-
-
-def report_others(options: argparse.Namespace) -> None:
-    """Measure on the embedded model, or on the grammars of SyGuS; write the file and its picture."""
-    if options.embedded:
-        import sampler_embedded
-
-        left_out = ("mcmc", "rejection")
-        rows = sampler_embedded.run(options, [name for name in options.methods if name not in left_out])
-        question, columns = "samplers-embedded", sampler_embedded.COLUMNS
-        shape = ("task", "seconds", "error", "error_se", "wall seconds", "mean total variation")
-    else:
-        import sampler_sygus
-
-        rows = sampler_sygus.run(options)
-        question, columns = "samplers-sygus", sampler_sygus.COLUMNS
-        shape = ("task", "model_rows", "kl", "kl_se", "model rows", "KL of the draws from the target")
-    lines = [[written(row[column]) for column in columns] for row in rows]
-    target = records.write(options.results, question, about(), columns, lines)
-    made = panels(rows, options.results / f"{target.stem}.png", *shape)
-    for line in lines:
-        print(*line, sep="  ")
-    print("\n".join(str(path) for path in (target, *made)))
-
-
-def panels(
-    rows: Sequence[dict[str, Any]], file: Path, by: str, x: str, y: str, error: str, label: str, scale: str
-) -> list[Path]:
-    """Draw a curve a method, a panel for each value of `by`; return the file, nothing without matplotlib."""
-    pyplot = _pyplot()
-    if pyplot is None:
-        return []
-    names = list(dict.fromkeys(row.get(by, "") for row in rows))
-    figure, axes = pyplot.subplots(1, len(names), figsize=(max(3.4 * len(names), 5), 3.6), squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
-        for method in TITLES:
-            curve = [row for row in rows if (row.get(by, ""), row["method"]) == (name, method)]
-            if curve:
-                axis.errorbar(
-                    [row[x] for row in curve],
-                    [max(row[y], 1e-6) for row in curve],
-                    yerr=[row[error] if row["seeds"] > 1 else 0.0 for row in curve],
-                    fmt="k-o" if method == "auto" else "-o",
-                    markersize=3,
-                    linewidth=1.8 if method == "auto" else 1.0,
-                    label=TITLES[method],
-                )
-        floor = [(row[x], row["floor_kl"]) for row in rows if "floor_kl" in row and row.get(by) == name]
-        if floor:
-            axis.plot(*zip(*sorted(set(floor)), strict=True), "k:", label="floor of ASAp's number of draws")
-        axis.set(xscale="log", yscale="log", title=name, xlabel=label)
-        axis.xaxis.set_minor_formatter("")
-    axes[0][0].set_ylabel(scale)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=7)
-    figure.tight_layout(rect=(0, 0.12, 1, 1))
-    figure.savefig(file, dpi=90)
-    pyplot.close(figure)
-    return [file]
+    print(f"\n{target}\n{costs}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -577,14 +457,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=Path(tempfile.gettempdir()) / "structgen-samplers.jsonl",
         help="where runs are kept",
     )
-    parser.add_argument("--embedded", action="store_true", help="the model of the package, by wall time")
-    parser.add_argument("--sygus", action="store_true", help="grammars like ASAp's own")
-    parser.add_argument("--draws", type=int, default=1_000, help="ASAp's draws, at most (--sygus)")
     options = parser.parse_args(argv)
-    if options.embedded or options.sygus:
-        report_others(options)
-    else:
-        report(options, measured(options))
+    report(options, measured(options))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ from rich.table import Table
 import structgen as sg
 from structgen.maskbench.measurements import CaseResult, Failure, SchemaOutcome, Verdict
 from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.run_report import Timing
+from structgen.maskbench.run_report import Timing, timing
 from structgen.maskbench.runner import BenchRun, engine_config
 from structgen.maskbench.vocabularies import ready
 
@@ -195,8 +195,8 @@ def times(results: Sequence[CaseResult]) -> Iterator[tuple[str, Timing]]:
         "first mask": [result.first_ns for result in results if result.first_ns is not None],
         "longest mask": [max(masks) for result in results if (masks := list(result.masks()))],
     }.items():
-        if (timing := Timing.of(values)) is not None:
-            yield measure, timing
+        if figures := timing(values):
+            yield measure, figures
 
 
 def rows(
@@ -224,9 +224,9 @@ def rows(
     for engine, gathered in results.items():
         both = [result for result in gathered if result.name in common]
         for scope, of in ("", gathered), (" of what both take", both):
-            for measure, timing in times(of):
-                values = [round(getattr(timing, figure) / 1e6, 3) for figure in FIGURES]
-                yield [engine, versions[engine], measure + scope, timing.count, *values, ""]
+            for measure, found_times in times(of):
+                values = [round(found_times[figure] / 1e6, 3) for figure in FIGURES]
+                yield [engine, versions[engine], measure + scope, found_times["count"], *values, ""]
     for one in found:
         if one.outcome != RIGHT:
             yield [*ours, f"{one.outcome}: {one.name}", 1, *blank, one.detail]

@@ -1,240 +1,421 @@
-"""What does speculation save: rows that cost less together, model calls per token, and wall time?
+"""What does speculation save: model calls per output token of recorded answers, by drafters, without a model?
 
-    python bench/bench_speculation.py PATH                      everything; PATH: MaskBench's folder
-    python bench/bench_speculation.py --parts walls             without MaskBench
-    python bench/bench_speculation.py PATH --quick              a smoke test of a minute
-    python bench/bench_speculation.py --device cuda --model random-1b
+    python bench/bench_speculation.py PATH [--answers 200]      PATH: MaskBench's folder
 
-The parts:
+Each answer of speculation_answers.py, its end token included, is written again by `speculation.replay`: the
+model is taken to choose exactly the recorded tokens, and the passes that it would have run are counted. Every
+row of a pass is free here, so each draft has as many nodes as its set may have and as are guessed at all.
 
-    rows      r(n), what n rows of one text cost together beside one row (bench_rows.py)
-    counts    model calls per output token of 800 recorded answers, by drafters (speculation_counts.py), and
-              the same in the engine with passes that really run (speculation_engine_counts.py)
-    walls     wall and CPU seconds of four frozen workloads (speculation_workloads.py) at batch 1, 8 and 32:
-              "off", "auto" and explicit settings in turns, on structgen/extract and at batch 1 on a Llama of
-              100 million random weights that replays; and transformers' own assisted generation
-    pairs     what "auto" costs on structgen/extract at batch 1: many pairs of runs of one text, "off" and
-              "auto" in turns, the median ratio and its interval
+The prompt is the schema's text; for "two fields changed" the document as it was stands behind it, for all
+drafters alike. The earlier answer to the same schema is one: the other instance of the case.
 
-PATH may stand in STRUCTGEN_MASKBENCH instead; without it the counts are left out, and said to be. With
-`--device cuda` only walls are measured, at batch 1, on a Llama of 1.24 billion random weights in bfloat16
-(`--dtype float32`) that replays what structgen/extract wrote on the CPU.
+llguidance is asked itself: at each place `compute_ff_tokens()` gives the tokens that it would inject. They
+are counted as a draft, so that those which the recorded answer has otherwise cost a pass, and do not change
+it.
 
-Run the walls on a machine that does nothing else. Prints tables, and writes
-bench/results/speculation-PART-DATE.csv. The exit status is 1 where a text of our engine is another one with
-speculation than without.
+PATH may stand in STRUCTGEN_MASKBENCH instead; without it nothing is measured. Prints a table, and writes
+bench/results/speculation-counts-DATE.csv. What drafts save on a model that runs: `bench_published.py
+speculation`, and two checkouts beside one another, `turns.py`.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import records
+import speculation_answers as answers
+from records import arguments, load, versions, write
+from speculation_answers import Answer
 
-PARTS = "rows", "counts", "walls", "pairs"
+import structgen as sg
+from structgen.maskbench import vocabularies
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
+from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
+from structgen.speculation.planning.draft_replay import replay
+from structgen.speculation.planning.drafting import Drafting
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    options = _options(argv)
-    different = 0
-    if options.device != "cpu":
-        return min(1, on_device(options))
-    if "rows" in options.parts:
-        rows(options)
-    if "counts" in options.parts:
-        different += counts(options)
-    if "walls" in options.parts:
-        different += walls(options)
-    if "pairs" in options.parts:
-        different += pairs(options)
-    return min(1, different)
-
-
-def rows(options: argparse.Namespace) -> None:
-    """Measure r(n)."""
-    import bench_rows
-
-    print("\nWhat rows of one text cost together\n")
-    found = bench_rows.measure(seconds=2.0 if options.quick else 60.0)
-    _write(options, "rows", bench_rows.Row._fields, found)
-    print(bench_rows.table(found))
+SAME, CHANGED = "answers", "two fields changed"
+LOOKUP: Final = "prompt lookup, 10 tokens"
+"""What ratios are to: prompt lookup as transformers' documentation has it, `prompt_lookup_num_tokens=10`."""
+LLGUIDANCE: Final = "llguidance's fast-forward tokens"
 
 
-def counts(options: argparse.Namespace) -> int:
-    """Count model calls; returns how many texts of the engine were not the recorded ones."""
-    print("\nModel calls per output token, Llama 3's vocabulary\n")
-    if options.path is None:
-        print("not measured: no folder of MaskBench was given")
-        return 0
-    import speculation_counts
-    import speculation_engine_counts as engine_counts
+@dataclass(frozen=True, slots=True)
+class Drafters:
+    """A set of drafters, and how many nodes a draft of theirs may have."""
 
-    count = options.answers or (4 if options.quick else None)
-    counted = speculation_counts.measure(options.path, count, 1 if options.quick else options.processes)
-    table = speculation_counts.rows(counted)
-    _write(options, "counts", speculation_counts.COLUMNS, table)
-    print(speculation_counts.markdown(table))
-    print("\nThe same with passes that run, in the engine\n")
-    ran = engine_counts.measure(options.path, 2 if options.quick else options.engine_answers)
-    _write(options, "engine-counts", engine_counts.COLUMNS, ran)
-    print(records.markdown(engine_counts.COLUMNS, ran))
-    return sum(int(str(row[-1])) for row in ran)
+    title: str
+    make: Callable[[AnswerHistory], list[Drafter]]
+    nodes: int
+    chain: bool = False
+    workloads: tuple[str, ...] = (SAME,)
 
 
-def walls(options: argparse.Namespace) -> int:
-    """Measure wall time; returns how many texts were others with speculation."""
-    import torch
-    from speculation_models import llama_100m
-    from speculation_walls import Bench, Cell, Writer, of_transformers
-    from speculation_workloads import CHANGED, HELD_OUT, NAMES, SAME, TWENTY, workloads
+class Chain:
+    """The likeliest chain of what some drafters propose together, as a drafter."""
 
-    from structgen.engine.models import load_model
-    from structgen.system.resources import embedded_model
+    name = "chain"
 
-    print("\nWall time\n")
-    frozen = workloads()
-    model, tokenizer = load_model("structgen/extract", device="cpu")
-    writer = Writer(model, tokenizer)
-    quick, few = options.quick, max(1, options.rounds // 2)
-    cells: list[Cell] = []
-    if "extract" in options.models:
-        bench = Bench("extract", model, writer, replays=False, draft_model="structgen/extract-draft")
-        if quick:
-            for name in NAMES:
-                cells += bench.measure(frozen[name], 1, 1, 1, 3 if name == TWENTY else None)
-            cells += bench.measure(frozen[HELD_OUT], 8, 8, 1, 3)
-        else:
-            for batch in options.batches:
-                for name in NAMES:
-                    cells += bench.measure(frozen[name], batch, max(8, batch), options.rounds)
-    if "100M" in options.models:
-        bench = Bench("100M", llama_100m(), writer, replays=True)
-        for name in (CHANGED, SAME) if quick else NAMES:
-            # the twenty records are long
-            count = 1 if quick or name == TWENTY else 4
-            cells += bench.measure(frozen[name], 1, count, few, 3 if quick else None)
-    if "transformers" in options.models and find_spec("transformers") is not None:
-        folder, draft = (embedded_model(f"structgen/{one}") for one in ("extract", "extract-draft"))
-        listed = [frozen[name] for name in ((HELD_OUT,) if quick else NAMES)]
-        cells += of_transformers(listed, 1 if quick else 4, few, folder, draft)
-    return _told(options, "walls", cells, torch.get_num_threads())
+    def __init__(self, drafters: Sequence[Drafter]) -> None:
+        self._drafters = drafters
+        self._drafting: Drafting | None = None
+
+    def begin(self, facts: RequestFacts) -> None:
+        """Begin the drafters."""
+        self._drafting = Drafting(self._drafters, facts, chain=True)
+
+    def propose(self, view: DraftContext, most: int) -> Draft:
+        """Return the chain."""
+        return NO_DRAFT if self._drafting is None else self._drafting.candidates(view, most)
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        """Tell the drafters."""
+        if self._drafting is not None:
+            self._drafting.observe(taken, accepted)
+
+    def end(self) -> None:
+        """End the drafters."""
+        if self._drafting is not None:
+            self._drafting.end()
 
 
-def pairs(options: argparse.Namespace) -> int:
-    """Measure what "auto" takes beside "off"; returns how many texts were others."""
-    from speculation_walls import PAIR_COLUMNS, Bench, Writer, pair_rows, partings
-    from speculation_workloads import NAMES, TWENTY, workloads
+class PromptLookup:
+    """Prompt lookup (Saxena 2023): copies from the first occurrence of the last three tokens, or of fewer."""
 
-    from structgen.engine.models import load_model
+    name = "prompt lookup"
 
-    print('\nThe time of "auto" over that of "off", structgen/extract, batch 1\n')
-    frozen = workloads()
-    model, tokenizer = load_model("structgen/extract", device="cpu")
-    bench = Bench("extract", model, Writer(model, tokenizer), replays=False)
-    rounds = 3 if options.quick else options.pairs
-    cells = []
-    for name in NAMES:
-        # the twenty records are replayed: they are not the model's own texts
-        for item in frozen[name].items[: 0 if name == TWENTY else 8]:
-            # a pair is of one text, so that both of its runs meet the same load of the machine
-            cells += bench.measure(replace(frozen[name], items=[item]), 1, 1, rounds, most_modes=2)
-    table = pair_rows(cells)
-    _write(options, "pairs", PAIR_COLUMNS, table)
-    for row in table:
-        print(*(f"{one:.3f}" if isinstance(one, float) else one for one in row), sep=" | ")
-    return partings(cells)
+    def begin(self, facts: RequestFacts) -> None:
+        """Take the prompt."""
+        self._text = list(facts.prompt)
+        self._first: dict[tuple[int, ...], int] = {}
+        """Behind each run of at most three tokens, the place where it stood first."""
+        self._seen = 0
 
+    def propose(self, view: DraftContext, most: int) -> Draft:
+        """Return what followed."""
+        text = self._text
+        for end in range(self._seen + 1, len(text)):
+            for size in (3, 2, 1):
+                self._first.setdefault(tuple(text[max(end - size, 0) : end]), end)
+        self._seen = max(len(text) - 1, 0)
+        for size in (3, 2, 1):
+            at = self._first.get(tuple(text[-size:])) if size <= len(text) else None
+            if at is not None:
+                return Draft.chain(text[at : at + most])
+        return NO_DRAFT
 
-def on_device(options: argparse.Namespace) -> int:
-    """Measure wall time at batch 1 on an accelerator; returns how many texts were others."""
-    import torch
-    from speculation_models import llama_1b
-    from speculation_walls import Bench, Writer
-    from speculation_workloads import NAMES, workloads
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        """Take the tokens."""
+        self._text += taken
 
-    from structgen.engine.models import load_model
-
-    print(f"\nWall time on {options.device}\n")
-    kind = torch.device(options.device).type
-    if kind == "cuda" and not torch.cuda.is_available():
-        print("not measured: torch finds no such device here")
-        return 0
-    model, tokenizer = load_model("structgen/extract", device="cpu")
-    writer = Writer(model, tokenizer)
-    dtype = getattr(torch, options.dtype)
-    large = Bench("1B", llama_1b(options.device, dtype), writer, replays=True)
-    frozen = workloads()
-    cells = []
-    for name in NAMES:
-        cells += large.measure(
-            frozen[name], 1, 1 if options.quick else 4, 1 if options.quick else options.rounds
-        )
-    name = torch.cuda.get_device_name() if kind == "cuda" else options.device
-    return _told(options, f"walls-{kind}", cells, f"{name}, {options.dtype}")
+    def end(self) -> None:
+        """Do nothing."""
 
 
-def _told(options: argparse.Namespace, question: str, cells: list[Any], where: object) -> int:
-    from speculation_walls import markdown, partings
-    from speculation_walls import rows as rows_of
-
-    table = rows_of(cells)
-    from speculation_walls import COLUMNS
-
-    _write(options, question, ("threads_or_device", *COLUMNS), [(where, *row) for row in table])
-    print(markdown(table))
-    return partings(cells)
+def _usual() -> list[Drafter]:
+    """Return the drafters of `speculation="auto"`."""
+    return [ForcedBytes(), GrammarTree(), KnownTexts()]
 
 
-def _write(
-    options: argparse.Namespace, part: str, columns: Sequence[str], table: Iterable[Sequence[object]]
-) -> None:
-    about = {
-        "load": f"{options.load} -> {records.load()}",
-        "python": platform.python_version(),
-        "versions": records.versions("torch", "numpy", "numba", "transformers", "llguidance"),
-        "quick": "yes" if options.quick else "",
-    }
-    lines = [[f"{one:.5g}" if isinstance(one, float) else one for one in row] for row in table]
-    records.write(options.results, f"speculation-{part}", about, columns, lines, more=options.more)
+SETS: Final = (
+    Drafters("forced tokens", lambda _: [ForcedBytes()], 64),
+    Drafters("prompt lookup, 5 tokens", lambda _: [PromptLookup()], 5),
+    Drafters(LOOKUP, lambda _: [PromptLookup()], 10, False, (SAME, CHANGED)),
+    Drafters("prompt lookup, 16 tokens", lambda _: [PromptLookup()], 16),
+    Drafters("chain of 5", lambda _: _usual(), 5, True),
+    Drafters("tree of 16", lambda _: _usual(), 16, False, (SAME, CHANGED)),
+    Drafters("chain of 5, earlier answer", lambda known: [*_usual(), known.drafter()], 5, True),
+    Drafters("tree of 16, earlier answer", lambda known: [*_usual(), known.drafter()], 16),
+    Drafters("tree of 16, caller's text", lambda _: [*_usual(), callers_text()], 16, False, (CHANGED,)),
+    Drafters("tree of 32, caller's text", lambda _: [*_usual(), callers_text()], 32, False, (CHANGED,)),
+)
+TITLES: Final = ("none", LLGUIDANCE, *(one.title for one in SETS))
+GOALS: Final[dict[tuple[str, str], tuple[float, float, float]]] = {
+    (SAME, "chain of 5"): (0.44, 0.51, 0.52),
+    (SAME, "tree of 16"): (0.39, 0.46, 0.39),
+    (SAME, "tree of 16, earlier answer"): (0.20, 0.22, 0.20),
+    (CHANGED, "tree of 16, caller's text"): (0.10, 0.10, 0.10),
+    (CHANGED, "tree of 32, caller's text"): (0.10, 0.10, 0.10),
+}
+"""Calls per token of one line, compact and free white space; indented texts have no goals. They were set on
+another draw of answers, on which prompt lookup had these:"""
+LOOKUP_THEN: Final = (0.51, 0.58, 0.51)
 
 
-def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = records.arguments(__doc__)
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one answer took, in one spelling, with one set of drafters."""
+
+    answer: int
+    """Its place in the frozen list."""
+    spelling: str
+    workload: str
+    drafters: str
+    tokens: int
+    calls: int
+    drafted: int
+
+
+def facts_of(
+    answer: Answer, workload: str, spelling: str, tokenizer: sg.Tokenizer
+) -> tuple[RequestFacts, list[int], list[int]]:
+    """Return what is known of a request, the tokens of its answer, and those of the earlier answer."""
+    end = tokenizer.eos_token_ids[0]
+    before = answers.spelled(answer.value, spelling)
+    if workload == CHANGED:
+        prompt = answers.prompt_of(answer, with_document=before.decode())
+        written = answers.spelled(answer.changed, spelling)
+    else:
+        prompt, written = answers.prompt_of(answer), before
+    earlier = answers.spelled(answer.earlier, spelling)
+    facts = RequestFacts(
+        tokenizer.encode(prompt.encode()),
+        tokenizer,
+        text=before if workload == CHANGED else b"",
+        schema=answer.name,
+        tenant="bench",
+    )
+    return facts, [*tokenizer.encode(written), end], [*tokenizer.encode(earlier), end]
+
+
+def counted(
+    answer: Answer,
+    place: int,
+    sets: Sequence[Drafters] = SETS,
+    spellings: Iterable[str] = tuple(answers.SPELLINGS),
+) -> Iterator[Count]:
+    """Yield the counts of an answer, in all spellings, workloads and sets."""
+    tokenizer = _tokenizer()
+    for spelling in spellings:
+        compiled = sg.compile(answers.grammar_of(answer.schema, spelling), tokenizer)
+        for workload in (SAME, CHANGED):
+            if workload == CHANGED and answer.changed is None:
+                continue
+            facts, tokens, earlier = facts_of(answer, workload, spelling, tokenizer)
+            history = AnswerHistory(tokenizer)
+            history.add(facts.tenant, facts.schema, earlier)
+            about = place, spelling, workload
+            yield Count(*about, "none", len(tokens), len(tokens), 0)
+            for one in sets:
+                if workload not in one.workloads:
+                    continue
+                drafters = one.make(history)
+                made = [Chain(drafters)] if one.chain else drafters
+                matcher = sg.Matcher(compiled)
+                found = replay(tokens, made, facts, matcher, one.nodes)
+                if found.dropped:
+                    raise RuntimeError(f"{answer.name}, {spelling}, {one.title}: {found.dropped}")
+                yield Count(*about, one.title, found.tokens, found.calls, found.drafted)
+            if workload == SAME and find_spec("llguidance") is not None:
+                theirs = _of_llguidance(answer.schema, spelling, tokens)
+                if theirs is not None:
+                    yield Count(*about, LLGUIDANCE, len(tokens), *theirs)
+
+
+# --- llguidance ---------------------------------------------------------------------------------------------
+
+_WHITE: Final[dict[str, dict[str, Any]]] = {
+    "one line": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
+    "compact": {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"},
+    "free": {"whitespace_flexible": True},
+    "indented": {"whitespace_flexible": True},
+}
+
+
+@cache
+def _their_tokenizer() -> Any:
+    from llguidance import LLTokenizer
+    from llguidance._tokenizer import TokenizerWrapper
+
+    from structgen.maskbench.peers import _Vocabulary
+
+    tokenizer = _tokenizer()
+    wrapper: Any = TokenizerWrapper(_Vocabulary(tokenizer))  # type: ignore[arg-type]
+    return LLTokenizer(wrapper, n_vocab=tokenizer.vocab_size, eos_token=list(tokenizer.eos_token_ids))
+
+
+def _of_llguidance(schema: str, spelling: str, tokens: Sequence[int]) -> tuple[int, int] | None:
+    """Return the calls and the injected tokens; None where llguidance refuses the schema or the answer. Its
+    end token costs no call where nothing else can follow."""
+    from llguidance import LLMatcher
+
+    try:
+        grammar = LLMatcher.grammar_from_json_schema(schema, overrides=_WHITE[spelling])
+    except ValueError:
+        return None
+    matcher = LLMatcher(_their_tokenizer(), grammar, log_level=0)
+    calls = drafted = at = 0
+    while at < len(tokens):
+        if matcher.is_stopped() and not matcher.is_error() and at == len(tokens) - 1:
+            break  # it stops by itself where nothing but the end can follow
+        if matcher.is_error() or matcher.is_stopped():
+            return None
+        forced = matcher.compute_ff_tokens()
+        accepted = 0
+        while accepted < min(len(forced), len(tokens) - at) and forced[accepted] == tokens[at + accepted]:
+            accepted += 1
+        taken = list(tokens[at : at + accepted + 1])
+        ends_here = at + len(taken) == len(tokens)
+        if matcher.try_consume_tokens(taken) < len(taken) - ends_here:
+            return None
+        calls, drafted, at = calls + 1, drafted + len(forced), at + len(taken)
+    return calls, drafted
+
+
+# --- all answers --------------------------------------------------------------------------------------------
+
+
+@cache
+def _tokenizer() -> sg.Tokenizer:
+    return vocabularies.load("llama3")
+
+
+@cache
+def _answers(folder: Path, count: int | None) -> list[Answer]:
+    return answers.answers(folder, count)
+
+
+def _counted(folder: Path, count: int | None, place: int) -> list[Count]:
+    try:
+        return list(counted(_answers(folder, count)[place], place))
+    except Exception as error:
+        raise RuntimeError(
+            f"answer {place}, {answers.frozen()['answers'][place]['name']}: {error}"
+        ) from error
+
+
+def measure(folder: Path, count: int | None, processes: int) -> list[Count]:
+    """Return the counts of the first `count` answers (None: all), counted in several processes."""
+    vocabularies.ready("llama3")
+    places = range(len(answers.frozen()["answers"][:count]))
+    found: list[Count] = []
+    if processes == 1:
+        for place in places:
+            found += _counted(folder, count, place)
+        return found
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        size = 10
+        tasks = pool.map(_counted, [folder] * len(places), [count] * len(places), places, chunksize=size)
+        for place, counts in enumerate(tasks):
+            found += counts
+            if (place + 1) % 100 == 0:
+                print(f"{place + 1} of {len(places)} answers", file=sys.stderr, flush=True)
+    return found
+
+
+COLUMNS: Final = (
+    "workload", "spelling", "drafters", "answers", "tokens", "calls", "drafted",
+    "calls_per_token", "mean_of_answers", "ratio_to_prompt_lookup", "goal", "goal_ratio", "reached",
+)  # fmt: skip
+
+
+def rows(counts: Iterable[Count]) -> list[tuple[object, ...]]:
+    """Return a row for each workload, spelling and set; see COLUMNS.
+
+    `calls_per_token` is all calls over all tokens, `mean_of_answers` the mean over answers of their own.
+    llguidance's ratio is to prompt lookup on the answers that it takes. `goal_ratio` is the goal as a share
+    of prompt lookup's calls on the draw that goals were set on; reached where either is.
+    """
+    cells: dict[tuple[str, str, str], dict[int, Count]] = defaultdict(dict)
+    for one in counts:
+        cells[one.workload, one.spelling, one.drafters][one.answer] = one
+    found: list[tuple[object, ...]] = []
+    for workload in (SAME, CHANGED):
+        for title in TITLES:
+            for at, spelling in enumerate(answers.SPELLINGS):
+                mine = cells.get((workload, spelling, title))
+                if not mine:
+                    continue
+                base = cells[workload, spelling, LOOKUP]
+                share = _share(mine.values())
+                ratio = share / _share(base[place] for place in mine)
+                goals = GOALS.get((workload, title))
+                goal = goals[at] if goals and at < len(goals) else None
+                goal_ratio = None if goal is None or workload == CHANGED else goal / LOOKUP_THEN[at]
+                reached = goal is not None and (
+                    share <= goal or (goal_ratio is not None and ratio <= goal_ratio)
+                )
+                found.append(
+                    (
+                        workload, spelling, title, len(mine),
+                        sum(one.tokens for one in mine.values()),
+                        sum(one.calls for one in mine.values()),
+                        sum(one.drafted for one in mine.values()),
+                        share,
+                        sum(one.calls / one.tokens for one in mine.values()) / len(mine),
+                        ratio,
+                        "" if goal is None else goal,
+                        "" if goal_ratio is None else goal_ratio,
+                        "" if goal is None else "yes" if reached else "no",
+                    )
+                )  # fmt: skip
+    return found
+
+
+def _share(counts: Iterable[Count]) -> float:
+    listed = list(counts)
+    return sum(one.calls for one in listed) / sum(one.tokens for one in listed)
+
+
+def markdown(found: Sequence[Sequence[object]]) -> str:
+    """Return the table: a line for each workload and set, the spellings beside one another."""
+    cells = {tuple(row[:3]): dict(zip(COLUMNS, row, strict=True)) for row in found}
+    names = list(answers.SPELLINGS)
+    lines = [
+        f"| calls per token | {' | '.join(names)} | ratio to prompt lookup | goals |",
+        "|---" * (len(names) + 3) + "|",
+    ]
+    for workload in (SAME, CHANGED):
+        for title in TITLES:
+            row = [cells.get((workload, name, title)) for name in names]
+            present = [one for one in row if one is not None]
+            if not present:
+                continue
+            shown = " | ".join("" if one is None else f"{one['calls_per_token']:.3f}" for one in row)
+            ratios = " / ".join(f"{one['ratio_to_prompt_lookup']:.2f}" for one in present)
+            goal = " / ".join(f"{one['goal']}" for one in present if one["goal"] != "")
+            share = " / ".join(f"{one['goal_ratio']:.2f}" for one in present if one["goal_ratio"] != "")
+            told = [one["reached"] for one in present if one["reached"] != ""]
+            verdict = (
+                ""
+                if not goal
+                else f"{goal}{f'; ratio {share}' if share else ''}: {', '.join(map(str, told))}"
+            )
+            only = f" ({present[0]['answers']} texts)" if title in ("none", LLGUIDANCE) else ""
+            lines.append(f"| {workload}: {title}{only} | {shown} | {ratios} | {verdict} |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Count, print and write."""
+    parser = arguments(__doc__)
     known = os.environ.get("STRUCTGEN_MASKBENCH")
     parser.add_argument("path", nargs="?", type=Path, default=Path(known) if known else None)
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
-    parser.add_argument("--quick", action="store_true", help="all parts, small: a smoke test, no figures")
     parser.add_argument("--answers", type=int, help="of the 800, the first so many")
-    parser.add_argument("--engine-answers", type=int, default=60, help="whose passes really run")
-    parser.add_argument("--processes", type=int, default=2, help="that count")
-    parser.add_argument(
-        "--rounds", type=int, default=7, help="in which all modes take turns; half for others"
-    )
-    parser.add_argument("--pairs", type=int, default=24, help="of runs of each text, in the part pairs")
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        default=["extract", "100M", "transformers"],
-        choices=("extract", "100M", "transformers"),
-        help="what is timed",
-    )
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32], help="of structgen/extract")
-    parser.add_argument("--more", action="store_true", help="add to the files of today, in place of anew")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--model", default="random-1b", choices=("random-1b",), help="on another device")
-    parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"), help="the same")
+    parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(argv)
-    options.load = records.load()
-    return options
+    if options.path is None:
+        print("not measured: no folder of MaskBench was given")
+        return
+    before = load()
+    table = rows(measure(options.path, options.answers, options.processes))
+    about = {"load": f"{before} -> {load()}", "versions": versions("llguidance")}
+    lines = [[f"{one:.5g}" if isinstance(one, float) else one for one in row] for row in table]
+    print(markdown(table))
+    print(write(options.results, "speculation-counts", about, COLUMNS, lines))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

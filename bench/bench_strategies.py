@@ -17,16 +17,9 @@ answer: the share of the words of the document's strings that stand in the sente
 both embedded models, a curve of 8 points over tau with the share of the large model's rows; `fused` joins the
 two on bytes. `n-grams` of superposed are those of 5,000 documents of the training, with their weight `a`.
 
-The second table is FS-GEN's measure: at how many of the free tokens of the greedy texts the small model
-(extract-draft), under the same mask, would take another token than the large one, and the mean entropy of
-the large model's masked law where the two agree and where they do not. Contrast and guidance read the outline
-with an empty text as their other prompt.
+Contrast and guidance read the outline with an empty text as their other prompt.
 
-The third table is PG-TD's claim (`strategy_tasks`): on tasks of a small language of arithmetic with
-input-output examples, how often does planning find a program that passes them all, and how often the best of
-as many draws as the same rows buy?
-
-Prints all tables and writes bench/results/strategies-DATE.csv.
+Prints the table and writes bench/results/strategies-DATE.csv.
 """
 
 from __future__ import annotations
@@ -45,18 +38,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from records import arguments, load, write
-from strategy_tasks import planned_and_drawn
 
 import structgen as sg
 from structgen.engine import Engine, Request, Result, Sampling
-from structgen.engine.strategies.strategy import log_softmax
-from structgen.tokens.token_mask import tokens_of
 
 DATA = Path(__file__).parent.parent / "tests" / "data" / "extract"
 SETS = {"hand-written": "hand_written.jsonl", "everyday": "everyday.jsonl"}
 LARGE, SMALL = "structgen/extract", "structgen/extract-draft"
 sys.path.insert(0, str(Path(__file__).parent.parent / "models"))
-from data.sentences import Examples, written  # noqa: E402
+from data.sentences import Example, Examples, written  # noqa: E402
+from evaluate import right_fields  # noqa: E402
 
 _SOURCE = Examples(4242)
 TRAINING = tuple(written(_SOURCE.draw().answer) for _ in range(5000))
@@ -105,83 +96,53 @@ class Voted:
 
 How: TypeAlias = Sampling | Voted | Callable[[dict[str, Any]], Sampling] | partial[Any]
 """How a way chooses tokens: for all sentences, for each one, or greedily with another model."""
+
+
+def greedy(strategy: Any = ()) -> tuple[str, How]:
+    """Return a way that takes the likeliest token, beside the plain one."""
+    return "greedy", Sampling(temperature=0.0, strategy=strategy)
+
+
+def drawn(strategy: Any = ()) -> tuple[str, How]:
+    """Return a way that draws at temperature 1, beside the plain one."""
+    return "temperature 1", Sampling(seed=1, strategy=strategy)
+
+
+_S = sg.strategies
 WAYS: dict[str, tuple[str, How]] = {
-    "greedy": ("greedy", Sampling(temperature=0.0)),
+    "greedy": greedy(),
+    **{f"guidance {scale:g}": greedy(_S.Guidance("", scale)) for scale in (0.5, 1.5, 2.0, 3.0)},
+    **{f"contrast {weight:g}": greedy(_S.Contrast("", weight)) for weight in (0.25, 0.5, 1.0)},
     **{
-        f"guidance {scale:g}": (
-            "greedy",
-            Sampling(temperature=0.0, strategy=sg.strategies.Guidance("", scale)),
-        )
-        for scale in (0.5, 1.5, 2.0, 3.0)
-    },
-    **{
-        f"contrast {weight:g}": (
-            "greedy",
-            Sampling(temperature=0.0, strategy=sg.strategies.Contrast("", weight)),
-        )
+        f"contrastive {weight:g}": greedy(_S.ContrastiveDecoding(SMALL, weight))
         for weight in (0.25, 0.5, 1.0)
     },
+    **{f"proxy {weight:g}": greedy(_S.ProxyTuning(LARGE, SMALL, weight)) for weight in (0.25, 1.0)},
+    "momentum 0.2": greedy(_S.Momentum()),
+    **{f"pause {tau:g}": greedy(_S.PauseAndRerank(tau)) for tau in (0.05, 0.3, 1.0)},
     **{
-        f"contrastive {weight:g}": (
-            "greedy",
-            Sampling(temperature=0.0, strategy=sg.strategies.ContrastiveDecoding(SMALL, weight)),
-        )
-        for weight in (0.25, 0.5, 1.0)
+        f"plan {rollouts}": ("greedy", rewarded(_S.PlanningSearch, rollouts=rollouts)) for rollouts in (8, 32)
     },
+    "valued 0.2": ("greedy", rewarded(_S.ValueGuided, k=3)),
+    **{f"superposed {heat:g}": greedy(_S.SuperposedDecoding(temperature=heat)) for heat in (0.06, 1.0)},
     **{
-        f"proxy {weight:g}": (
-            "greedy",
-            Sampling(temperature=0.0, strategy=sg.strategies.ProxyTuning(LARGE, SMALL, weight)),
-        )
-        for weight in (0.25, 1.0)
-    },
-    "momentum 0.2": ("greedy", Sampling(temperature=0.0, strategy=sg.strategies.Momentum())),
-    **{
-        f"pause {tau:g}": ("greedy", Sampling(temperature=0.0, strategy=sg.strategies.PauseAndRerank(tau)))
-        for tau in (0.05, 0.3, 1.0)
-    },
-    **{
-        f"plan {rollouts}": ("greedy", rewarded(sg.strategies.PlanningSearch, rollouts=rollouts))
-        for rollouts in (8, 32)
-    },
-    "valued 0.2": ("greedy", rewarded(sg.strategies.ValueGuided, k=3)),
-    **{
-        f"superposed {heat:g}": (
-            "greedy",
-            Sampling(temperature=0.0, strategy=sg.strategies.SuperposedDecoding(temperature=heat)),
-        )
-        for heat in (0.06, 1.0)
-    },
-    **{
-        f"superposed 0.06, n-grams {a:g}": (
-            "greedy",
-            Sampling(temperature=0.0, strategy=sg.strategies.SuperposedDecoding(texts=TRAINING, a=a)),
-        )
+        f"superposed 0.06, n-grams {a:g}": greedy(_S.SuperposedDecoding(texts=TRAINING, a=a))
         for a in (0.02, 0.54)
     },
     **{
         f"switched {tau:g}": (
             "greedy",
-            partial(sg.strategies.SwitchedModels, SMALL, LARGE, tau=tau, window=2, least_tokens=1),
+            partial(_S.SwitchedModels, SMALL, LARGE, tau=tau, window=2, least_tokens=1),
         )
         for tau in (-1.0, 0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
     },
-    "fused 0.2": ("greedy", partial(sg.strategies.FusedModels, LARGE, SMALL)),
-    "fused 0.2 released": ("greedy", partial(sg.strategies.FusedModels, LARGE, SMALL, approximate=True)),
-    "temperature 1": ("temperature 1", Sampling(seed=1)),
-    **{
-        f"cautious {trials}": ("temperature 1", Sampling(seed=1, strategy=sg.strategies.Cautious(trials)))
-        for trials in (3, 10)
-    },
+    "fused 0.2": ("greedy", partial(_S.FusedModels, LARGE, SMALL)),
+    "fused 0.2 released": ("greedy", partial(_S.FusedModels, LARGE, SMALL, approximate=True)),
+    "temperature 1": drawn(),
+    **{f"cautious {trials}": drawn(_S.Cautious(trials)) for trials in (3, 10)},
     "voted 10": ("temperature 1", Voted(Sampling(seed=1), 10)),
-    "cautious 10, voted 10": (
-        "temperature 1",
-        Voted(Sampling(seed=1, strategy=sg.strategies.Cautious(10)), 10),
-    ),
-    **{
-        f"mirostat {tau:g}": ("temperature 1", Sampling(seed=1, strategy=sg.strategies.Mirostat(tau)))
-        for tau in (0.1, 1.0, 3.0)
-    },
+    "cautious 10, voted 10": ("temperature 1", Voted(Sampling(seed=1, strategy=_S.Cautious(10)), 10)),
+    **{f"mirostat {tau:g}": drawn(_S.Mirostat(tau)) for tau in (0.1, 1.0, 3.0)},
 }
 """For each way: the plain way that it is compared with."""
 NAMES = (
@@ -201,18 +162,6 @@ def request_of(example: dict[str, Any], how: Sampling, draws: int = 1) -> Reques
     return Request(example["text"], grammar, how, max_tokens=160, n=draws)
 
 
-def right_fields(example: dict[str, Any], value: Any) -> tuple[int, int]:
-    """Return how many fields are right, and how many there are."""
-    right = 0
-    for path in example["kinds"]:
-        wanted, given = example["answer"], value
-        for key in path.split("."):
-            wanted = wanted[key]
-            given = given.get(key, ...) if isinstance(given, dict) else ...
-        right += given == wanted and isinstance(given, bool) == isinstance(wanted, bool)
-    return right, len(example["kinds"])
-
-
 def measured(
     engine: Engine, examples: list[dict[str, Any]], how: Any
 ) -> tuple[list[Result], np.ndarray, float]:
@@ -230,8 +179,11 @@ def measured(
     )
     taken = time.process_time() - began
     groups = [results[at : at + voted.draws] for at in range(0, len(results), voted.draws)]
-    fields = [right_fields(one, voted.value(group)) for one, group in zip(examples, groups, strict=True)]
-    return results, np.array(fields), taken
+    right = [
+        right_fields(Example(**one), json.dumps(voted.value(group))).values()
+        for one, group in zip(examples, groups, strict=True)
+    ]
+    return results, np.array([(sum(one), len(one)) for one in right]), taken
 
 
 def further_rows(how: Any, results: list[Result]) -> int:
@@ -249,45 +201,12 @@ def interval(own: np.ndarray, plain: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def disagreement(examples: list[dict[str, Any]], results: list[Result], large: Engine) -> dict[str, float]:
-    """Return FS-GEN's measure along greedy texts: teacher-forced, both models under the text's own mask."""
-    small = Engine(SMALL)
-    agree: list[float] = []
-    differ: list[float] = []
-    for example, result in zip(examples, results, strict=True):
-        request = request_of(example, Sampling(temperature=0.0))
-        assert request.grammar is not None
-        matcher = sg.Matcher(large.compiled(request.grammar))
-        mask = sg.allocate_mask(1, large.tokenizer.vocab_size)
-        pairs = [one.model.prefill(one.prompt_tokens(request)) for one in (large, small)]
-        laws, caches = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        for token in result.tokens:
-            matcher.fill_mask(mask)
-            ids = tokens_of(mask.array[0])
-            if len(ids) > 1:
-                own, other = (law.float().numpy()[ids].astype(np.float64) for law in laws)
-                surprise = log_softmax(own)
-                entropy = float(-(np.exp(surprise) * surprise).sum() / np.log(2))
-                (agree if own.argmax() == other.argmax() else differ).append(entropy)
-            matcher.advance(token)
-            laws = [
-                one.model.decode([token], [cache])[0]
-                for one, cache in zip((large, small), caches, strict=True)
-            ]
-    return {
-        "share of free tokens where large and small differ": len(differ) / (len(agree) + len(differ)),
-        "entropy where they agree, bits": float(np.mean(agree)) if agree else 0.0,
-        "entropy where they differ, bits": float(np.mean(differ)) if differ else 0.0,
-    }
-
-
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--sentences", type=int, default=10_000, help="at most so many of each set")
     parser.add_argument("--only", default="", help="ways whose names contain this, beside the plain ones")
     parser.add_argument("--without", default=(), nargs="*", help="ways whose names begin so are left out")
     parser.add_argument("--sets", default=tuple(SETS), nargs="*", choices=SETS, help="sets of sentences")
-    parser.add_argument("--tasks", type=int, default=200, help="programs to be found")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     engine = Engine(LARGE)
@@ -327,23 +246,7 @@ def main() -> None:
                 print(f"{'':13} {'':16} large {how.counts[1] / sum(how.counts):.3f} of the rows", flush=True)
                 share_of_large = f"share of rows of the large model, {way}"
                 rows.append((name, share_of_large, count, "", how.counts[1] / sum(how.counts), *[""] * 8))
-            if way == "greedy":
-                for measure, value in disagreement(examples, results, engine).items():
-                    print(f"{name:13} {measure}: {value:.3f}", flush=True)
-                    rows.append((name, measure, count, "", f"{value:.4f}", *[""] * 8))
             write(asked.results, "strategies", about, NAMES, rows)  # an interrupt leaves what is done
-    if asked.tasks and (not asked.only or asked.only in "plan"):
-        for rollouts in (64, 256):
-            planned, drawn, each, draws = planned_and_drawn(asked.tasks, rollouts)
-            print(
-                f"tasks {asked.tasks}, plan {rollouts}: solved {planned}; best of {draws:.0f} draws, with as "
-                f"many rows ({each:.0f}): {drawn}",
-                flush=True,
-            )
-            for way, solved in ((f"plan {rollouts}", planned), (f"best of {draws:.0f} draws", drawn)):
-                share = solved / asked.tasks
-                rows.append(("tasks", way, asked.tasks, "", f"{share:.4f}", *[""] * 5, f"{each:.1f}", "", ""))
-    write(asked.results, "strategies", about, NAMES, rows)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,13 @@ one that is right after all is to be taken off the list.
 from __future__ import annotations
 
 import json
-import math
-import multiprocessing
 import os
 import platform
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,8 +44,10 @@ from suite import (
     replay,
     resources,
 )
+from workers import answered
 
 import structgen as sg
+from structgen.system.worker_process import EndedError, LateError
 
 SKIPPED = "skipped"
 PATIENCE = 20
@@ -163,111 +161,40 @@ def warm_up(tokenizer: sg.Tokenizer) -> None:
 _DATE = {"type": "string", "format": "date"}
 
 
-@dataclass(slots=True)
-class _Worker:
-    """The process that judges one file; another takes over behind a case that hangs or kills it."""
-
-    result: Judged
-    cases: list[dict[str, Any]]
-    case: int
-    """The case that is being judged."""
-    process: Any
-    pipe: Connection
-    until: float
-    """When it is given up though it uses no processor, by time.monotonic."""
-
-
 def run(wanted: Sequence[File], remotes: dict[str, Any], jobs: int, timeout: float) -> list[Judged]:
-    """Return what became of every file's tests, `jobs` files at a time, each in a process of its own."""
+    """Return what became of every file's tests, `jobs` cases at a time, each in a process of its own."""
     # Forked, so that the compiled code that a first schema needs is loaded once, here.
     warm_up(byte_tokenizer())
+    tasks = [(at, file, case) for at, file in enumerate(wanted) for case in file.cases()]
+
+    def seconds(task: Any) -> float:
+        return timeout * max(len(task[-1]["tests"]), 1)
+
+    def judged(numbered: Any) -> list[Outcome]:
+        _, (_, file, case) = numbered
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # compiled code would not see a handler
+        signal.setitimer(signal.ITIMER_PROF, seconds(numbered[1]))
+        found = list(judge(file, case, remotes, byte_tokenizer()))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        return found
+
+    found: dict[int, list[Outcome]] = {}
+    patience = lambda numbered: PATIENCE * seconds(numbered[1])  # noqa: E731
+    answers = answered(lambda: judged, enumerate(tasks), jobs, patience, is_fresh=False)
+    for (number, (_, _, case)), answer in answers:
+        if isinstance(answer, LateError):
+            answer = TIMED_OUT, "it hangs"
+        elif isinstance(answer, EndedError) and answer.code == -signal.SIGPROF:
+            answer = TIMED_OUT, f"{seconds((case,)):g} s of the processor"
+        elif isinstance(answer, Exception):
+            answer = CRASHED, str(answer)
+        if isinstance(answer, tuple):
+            answer = [Outcome(case["description"], test["description"], *answer) for test in case["tests"]]
+        found[number] = answer
     results = [Judged(file) for file in wanted]
-    waiting = iter(results)
-    working: list[_Worker] = []
-    while True:
-        while len(working) < jobs and (result := next(waiting, None)) is not None:
-            working.append(_started(result, result.file.cases(), 0, remotes, timeout))
-        if not working:
-            return results
-        ready = wait([worker.pipe for worker in working], timeout=1.0)
-        for worker in list(working):
-            if worker.pipe in ready:
-                _receive(worker, working, remotes, timeout)
-            elif time.monotonic() > worker.until:
-                worker.process.kill()
-                _give_up(worker, working, TIMED_OUT, "it hangs", remotes, timeout)
-
-
-def _started(
-    result: Judged, cases: list[dict[str, Any]], case: int, remotes: dict[str, Any], timeout: float
-) -> _Worker:
-    here, there = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(
-        target=_work, args=(there, result.file, cases[case:], remotes, timeout)
-    )
-    process.start()
-    there.close()
-    return _Worker(result, cases, case, process, here, _until(cases[case:], timeout))
-
-
-def _seconds(case: Mapping[str, Any], timeout: float) -> float:
-    return timeout * max(len(case["tests"]), 1)
-
-
-def _until(cases: Sequence[Mapping[str, Any]], timeout: float) -> float:
-    """Return when to give up the first of some cases, if there is one."""
-    return time.monotonic() + PATIENCE * _seconds(cases[0], timeout) if cases else math.inf
-
-
-def _work(
-    pipe: Connection, file: File, cases: list[dict[str, Any]], remotes: dict[str, Any], timeout: float
-) -> None:
-    tokenizer = byte_tokenizer()
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # compiled code would not see a handler
-    for case in cases:
-        signal.setitimer(signal.ITIMER_PROF, _seconds(case, timeout))
-        pipe.send(list(judge(file, case, remotes, tokenizer)))
-    pipe.close()
-
-
-def _receive(worker: _Worker, working: list[_Worker], remotes: dict[str, Any], timeout: float) -> None:
-    try:
-        outcomes = worker.pipe.recv()
-    except EOFError:
-        worker.process.join()
-        status = worker.process.exitcode
-        if worker.case < len(worker.cases):
-            if status == -signal.SIGPROF:
-                seconds = _seconds(worker.cases[worker.case], timeout)
-                _give_up(worker, working, TIMED_OUT, f"{seconds:g} s of the processor", remotes, timeout)
-            else:
-                _give_up(worker, working, CRASHED, f"exit status {status}", remotes, timeout)
-        else:
-            working.remove(worker)
-        return
-    worker.result.outcomes.extend(outcomes)
-    worker.case += 1
-    worker.until = _until(worker.cases[worker.case :], timeout)
-
-
-def _give_up(
-    worker: _Worker,
-    working: list[_Worker],
-    verdict: str,
-    detail: str,
-    remotes: dict[str, Any],
-    timeout: float,
-) -> None:
-    """Note the verdict for the tests of the case in work, and go on behind it in a new process."""
-    worker.process.join()
-    worker.pipe.close()
-    working.remove(worker)
-    case = worker.cases[worker.case]
-    worker.result.outcomes.extend(
-        Outcome(case["description"], test["description"], verdict, detail) for test in case["tests"]
-    )
-    if worker.case + 1 < len(worker.cases):
-        working.append(_started(worker.result, worker.cases, worker.case + 1, remotes, timeout))
+    for number, (at, _, _) in enumerate(tasks):
+        results[at].outcomes.extend(found[number])
+    return results
 
 
 def _counted(result: Judged, skips: Mapping[Key, str]) -> dict[str, Any]:

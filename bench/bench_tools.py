@@ -30,7 +30,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -39,7 +39,6 @@ from time import perf_counter_ns, process_time, thread_time_ns
 from typing import Any, TypeAlias
 
 import numpy as np
-from bench_composed import schemas
 from grammar_engines import LlguidanceOfLark
 from records import arguments, load, show, versions, write
 from rich.console import Console
@@ -212,6 +211,15 @@ def measured(config: str, way: str, cases: list[Any], tokenizer: str) -> tuple[l
         without = process(name, way, before, cache, tokenizer)[1]
         found, seconds = process(name, way, [*before, *cases], cache, tokenizer)
     return found[len(before) :], max(0.0, seconds - without)
+
+
+def schemas(paths: list[Path]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield schemas as texts, each with its valid instances."""
+    for path in paths:
+        held = json.loads(path.read_text("utf-8"))
+        valid = [one["data"] for one in held["tests"] if one["valid"]]
+        if valid:
+            yield json.dumps(held["schema"]), valid
 
 
 def drawn(folder: Path, count: int, seed: int, tokenizer: sg.Tokenizer) -> Iterable[tuple[str, str, str]]:

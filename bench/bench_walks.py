@@ -28,25 +28,25 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import functools
 import itertools
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from attacks import DOCUMENT, attack, random_subjects
 from records import arguments, version
 from records import load as load_averages
 from records import write as write_rows
 from walks import BAD, DOUBTFUL, KINDS, POLICIES, Outcome, Subject, Vocabulary, attempt, subjects
+from workers import answered
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load
+from structgen.system.worker_process import LateError
 
 USUAL = {"walks": 20, "seconds": 15.0, "timeout": 300.0}
 """Bounds of a schema where none are given; those of a random one are less."""
@@ -54,86 +54,42 @@ RANDOM = "random"
 COLUMNS = ("kind", "schemas", "walks", "tokens", *BAD, *DOUBTFUL)
 
 
-def serve(pipe: multiprocessing.connection.Connection, options: argparse.Namespace) -> None:
-    """Answer subjects with outcomes until None comes."""
-    vocabulary = Vocabulary(load(options.tokenizer))
-    # The inner loop is compiled, or read from the cache, before a schema's time runs.
-    sg.Matcher(sg.compile(sg.json_schema({}), vocabulary.tokenizer)).tokens_to_finish()
-    pipe.send(None)
-    bounds = options.walks, options.tokens, options.seconds, options.seed
-    while (subject := pipe.recv()) is not None:
-        if subject.attacked:
-            pipe.send(attack(subject, vocabulary, *bounds))
-        else:
-            pipe.send(attempt(subject, vocabulary, options.policies, *bounds))
-
-
-class Worker:
-    """A process that walks (or whatever `serve` does); killed and started anew where a schema takes too
-    long."""
-
-    serve: ClassVar[Callable[..., None]] = staticmethod(serve)
+class Walks:
+    """Walks subjects, in a process of its own."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.subject: Subject | None = None
-        self.start()
 
-    def start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=self.serve, args=(theirs, self.options), daemon=True)
-        self.process.start()
-        theirs.close()
-        self.pipe.recv()
+    @functools.cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary; the inner loop is compiled, or read from the cache, before a schema's time runs."""
+        found = Vocabulary(load(self.options.tokenizer))
+        sg.Matcher(sg.compile(sg.json_schema({}), found.tokenizer)).tokens_to_finish()
+        return found
 
-    def give(self, subject: Subject) -> None:
-        self.subject, self.since = subject, time.monotonic()
-        self.pipe.send(subject)
-
-    def take(self) -> Outcome | None:
-        """Return the outcome if there is one, a failure after too long, None before."""
-        assert self.subject is not None
-        verdict, why = "slow", f"no answer within {self.options.timeout:g} s"
-        try:
-            if self.pipe.poll(0):
-                return self.pipe.recv()  # type: ignore[no-any-return]
-        except (EOFError, ConnectionError):
-            verdict, why = "died", "the process died"
-        waited = time.monotonic() - self.since
-        if verdict == "slow" and waited < self.options.timeout:
-            return None
-        self.process.kill()
-        self.process.join()
-        name = self.subject.name
-        self.start()
-        return Outcome(name, verdict, faults=[{"kind": "run", "why": why}], seconds=waited)
+    def __call__(self, subject: Subject) -> Outcome:
+        options, vocabulary = self.options, self.vocabulary
+        bounds = options.walks, options.tokens, options.seconds, options.seed
+        if subject.attacked:
+            return attack(subject, vocabulary, *bounds)
+        return attempt(subject, vocabulary, options.policies, *bounds)
 
 
 def run(
-    waiting: Iterator[Subject], options: argparse.Namespace, worker: type[Worker] = Worker
+    waiting: Iterator[Subject],
+    options: argparse.Namespace,
+    work: Callable[[argparse.Namespace], Callable[[Subject], Outcome]] = Walks,
 ) -> Iterator[Outcome]:
     """Yield the outcome of every subject, as they come, until the run's time is over."""
     end = time.monotonic() + 60 * options.minutes
-    workers = [worker(options) for _ in range(options.jobs)]
-    busy: list[Worker] = []
-    for one in workers:
-        if (subject := next(waiting, None)) is not None:
-            one.give(subject)
-            busy.append(one)
-    while busy:
-        multiprocessing.connection.wait([one.pipe for one in busy], timeout=0.5)
-        for one in list(busy):
-            outcome = one.take()
-            if outcome is None:
-                continue
-            yield outcome
-            busy.remove(one)
-            if time.monotonic() < end and (subject := next(waiting, None)) is not None:
-                one.give(subject)
-                busy.append(one)
-    for one in workers:
-        one.process.kill()
+    going = itertools.takewhile(lambda _: time.monotonic() < end, waiting)
+    make = functools.partial(work, options)
+    for subject, found in answered(make, going, options.jobs, lambda _: float(options.timeout)):
+        if isinstance(found, Exception):
+            verdict = "slow" if isinstance(found, LateError) else "died"
+            faults = [{"kind": "run", "why": str(found)}]
+            found = Outcome(subject.name, verdict, faults=faults, seconds=options.timeout)
+        yield found
 
 
 def read_progress(path: Path | None) -> dict[str, Outcome]:

@@ -1,11 +1,9 @@
 """genlm-control (SMC with AWRS) beside structgen, on the frozen tasks: the same model, the same grammar.
 
-    python bench/genlm_control.py [--venv folder] [--seeds 5] [--rows 10000] [--tasks enum checksum]
+    python bench/genlm_control.py --peers PYTHON [--seeds 5] [--rows 10000] [--tasks enum checksum]
 
-The script makes a virtual environment of its own (in a temporary folder, unless --venv names one) and
-installs genlm-control from PyPI there: never into the environment that runs it. Where accelerate or
-bitsandbytes do not install, which genlm-control wants and does not use here, empty distributions of these
-names take their place. What could not be installed at all is said in a row of the results.
+PYTHON is the interpreter of an environment that has genlm-control, and what structgen itself needs, since its
+grammars answer there (bench/README.md).
 
 genlm-control answers through its own interface: a `Potential` whose `logw_next` is the task's n-gram model, a
 boolean `Potential` whose `prefix` and `complete` are the grammar and the checkers (each answer a look-up in
@@ -23,68 +21,14 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 import time
-import tomllib
-import venv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
-BY_NAME: Final = ("accelerate", "bitsandbytes")
-"""What genlm-control wants installed and these runs do not use."""
+from records import arguments, write
+
 MARK: Final = "genlm-control outcome: "
-
-
-# --- the environment ----------------------------------------------------------------------------------------
-
-
-def prepared(folder: Path) -> tuple[Path, str]:
-    """Return the interpreter of an environment that has genlm-control, and what was installed how.
-
-    Raises RuntimeError, with pip's last words, where that cannot be had.
-    """
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.EnvBuilder(with_pip=True).create(folder)
-    if said := _version(python):
-        return python, f"genlm-control {said}"
-    # What structgen itself needs, as its grammars answer there.
-    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    common = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt")]
-    wanted = [*common, *ours, "genlm-control"]
-    first = subprocess.run(wanted, capture_output=True, text=True, check=False)
-    if first.returncode == 0 and (said := _version(python)):
-        return python, f"genlm-control {said}"
-    stood_in = [name for name in BY_NAME if _stands_in(common, name)]
-    second = subprocess.run(wanted, capture_output=True, text=True, check=False)
-    if second.returncode == 0 and (said := _version(python)):
-        return python, f"genlm-control {said}, {' and '.join(stood_in) or 'nothing'} by name only"
-    last = [line for line in second.stderr.splitlines() if not line.startswith("WARNING")][-4:]
-    raise RuntimeError(f"pip install genlm-control failed: {' '.join(last)[:600] or 'it cannot be imported'}")
-
-
-def _version(python: Path) -> str:
-    code = "import genlm.control, platformdirs, typer, importlib.metadata as m; "
-    code += "print(m.version('genlm-control'))"
-    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
-    return done.stdout.strip().splitlines()[-1] if done.returncode == 0 else ""
-
-
-def _stands_in(common: Sequence[str], name: str) -> bool:
-    """Install a package; where it does not install, an empty one of its name. Return whether it was that."""
-    if subprocess.run([*common, name], capture_output=True, check=False).returncode == 0:
-        return False
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / name).mkdir()
-        (Path(folder) / name / "__init__.py").write_text("")
-        (Path(folder) / "pyproject.toml").write_text(
-            f'[project]\nname = "{name}"\nversion = "99.0"\n'
-            '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-        )
-        subprocess.run([*common, folder], capture_output=True, check=True)
-    return True
 
 
 # --- inside the environment: genlm-control ------------------------------------------------------------------
@@ -220,11 +164,8 @@ COLUMNS: Final = (
 def outside(options: argparse.Namespace) -> None:
     """Run genlm-control in its environment and our methods in this one; write the rows and print them."""
     import bench_samplers
-    import records
 
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.venv or Path(temporary) / "genlm"
-        theirs, note = _theirs(folder, options)
+    theirs, note = _theirs(options)
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for outcome in theirs:
         found.setdefault((outcome["task"], "genlm-control SMC-16 + AWRS"), []).append(outcome)
@@ -267,21 +208,24 @@ def outside(options: argparse.Namespace) -> None:
         rows.append(tuple(f"{one:.5g}" if isinstance(one, float) else one for one in row))
     if not theirs:
         rows.append(("all", "genlm-control SMC-16 + AWRS", options.rows, 0, *[""] * 8, note))
-    target = records.write(options.results, "samplers-genlm", bench_samplers.about(), COLUMNS, rows)
+    target = write(options.results, "samplers-genlm", bench_samplers.about(), COLUMNS, rows)
     for row in rows:
         print(*row, sep="  ")
     print(target)
 
 
-def _theirs(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+def _theirs(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Return genlm-control's outcomes, and what it is, or why there is none."""
-    try:
-        python, note = prepared(folder)
-    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        return [], f"not measured: {error}"
+    python = str(options.peers)
+    version = "import genlm.control, importlib.metadata as m; print(m.version('genlm-control'))"
+    asked = subprocess.run([python, "-c", version], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        return [], f"not measured: {asked.stderr.strip().splitlines()[-1]}"
+    note = f"genlm-control {asked.stdout.strip().splitlines()[-1]}"
     print(note, file=sys.stderr)
-    command = [str(python), __file__, "--inside", "--seeds", str(options.seeds), "--rows", str(options.rows)]
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "kernels", Path(__file__).parent)))
+    command = [python, __file__, "--inside", "--seeds", str(options.seeds), "--rows", str(options.rows)]
+    root = Path(__file__).resolve().parents[1]
+    paths = os.pathsep.join(map(str, (root, root / "kernels", root / "bench")))
     found: list[dict[str, Any]] = []
     with subprocess.Popen(
         [*command, "--tasks", *options.tasks],
@@ -301,12 +245,9 @@ def _theirs(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, A
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     names = ["enum", "free-text", "unique-per-item", "unique-at-end", "checksum"]
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--venv", type=Path, help="where the environment is, or is to be made")
+    parser.add_argument("--peers", type=Path, default=sys.executable, help="the interpreter of genlm-control")
     parser.add_argument("--tasks", nargs="+", default=names, choices=names)
     parser.add_argument("--methods", nargs="+", default=["auto", "smc"], help="ours, beside genlm-control")
     parser.add_argument("--seeds", type=int, default=5)

@@ -61,18 +61,6 @@ def case(name: str) -> Case:
     return Case(name, resources.grammar(name), arguments)
 
 
-def of_syncode(language: str, folder: Path) -> Case:
-    """Return SynCode's grammar of a language, out of its source distribution."""
-    (path,) = folder.rglob(f"parsers/grammars/{language}.lark")
-    return Case(f"{language} (SynCode's)", path)
-
-
-def go_text(path: Path) -> str:
-    """Return a file of Go from its package clause on: SynCode's grammar has no comment before it."""
-    text = path.read_text("utf-8", "replace")
-    return text[text.find("\npackage ") + 1 :]
-
-
 def judge(name: str) -> Callable[[str], bool]:
     """Return who else says whether a text is one of a sample grammar: `ast.parse`, sqlite3, `json.loads`."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ import structgen as sg
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session, Unavailable
 from structgen.maskbench.peers import GlrmaskEngine, LlguidanceEngine
 from structgen.maskbench.vocabularies import load
+from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
 _STOP_S = 10.0
 
@@ -129,38 +128,30 @@ def replay(session: Session, tokens: list[int], times: Times) -> None:
 
 
 class Worker:
-    """An engine with one grammar. `refused` says why there is none."""
+    """An engine with one grammar, in a process of its own. `refused` says why there is none."""
 
     def __init__(
         self, name: str, case: Case, tokenizer: str, seconds: float, folder: Path | None = None
     ) -> None:
         """Start it, and wait until it has compiled the grammar, `seconds` at most; `folder`: of its store."""
         self.times, self._seconds = Times(), seconds
-        self._pipe, theirs = multiprocessing.get_context("spawn").Pipe()
         # what lark built stays here: it does not go through a pipe
-        plain = Case(case.name, case.path, case.arguments)
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(theirs, name, plain, tokenizer, folder), daemon=True
-        )
-        self._process.start()
-        theirs.close()
+        served = _Served(name, Case(case.name, case.path, case.arguments), tokenizer, folder)
+        self._process = WorkerProcess(served, name, "", is_fresh=True)
         # a vocabulary may take its time
-        self.refused = self._answer(None) or self._answer(seconds)
+        self.refused = self._asked(3600.0, "load") or self._asked(seconds, "compile")
 
     def replay(self, tokens: list[int]) -> None:
         """Replay a text; where it takes too long, the engine is ended, and `refused` says so."""
-        if not self.refused:
-            self._pipe.send(tokens)
-            self.refused = self._answer(self._seconds)
+        self.refused = self.refused or self._asked(self._seconds, "replay", tokens)
 
-    def _answer(self, seconds: float | None) -> str:
+    def _asked(self, seconds: float, question: str, *given: Any) -> str:
         """Wait for the times; return why there are none."""
-        if not self._pipe.poll(seconds):
-            self._process.kill()
-            return f"does not come to an end in {seconds:g} s"
         try:
-            answer = self._pipe.recv()
-        except EOFError:
+            answer = self._process.ask((question, *given), seconds, question, "")
+        except LateError:
+            return f"does not come to an end in {seconds:g} s"
+        except EndedError:
             return "dies"
         if isinstance(answer, str):
             return answer
@@ -168,37 +159,37 @@ class Worker:
         return ""
 
     def stop(self) -> None:
-        """End the process."""
-        self._pipe.close()
-        self._process.join(_STOP_S)
-        self._process.kill()
+        """End the process; what is to be kept is written."""
+        if not self.refused:
+            self._asked(_STOP_S, "close")
+        self._process.end()
 
 
-def _serve(
-    pipe: multiprocessing.connection.Connection, name: str, case: Case, tokenizer: str, folder: Path | None
-) -> None:
-    """Compile a grammar, then replay texts until there are no more; answer with all times so far."""
-    times = Times()
-    try:
-        engine = MAKERS[name](load(tokenizer), folder)
-        pipe.send(times)
-        session = engine.compile(case, times)
-    except Unavailable as error:
-        pipe.send(f"is not here: {error}")
-        return
-    except (EngineRefusal, sg.StructgenError) as error:
-        pipe.send(f"refuses it: {str(error).strip().splitlines()[0]}")
-        return
-    pipe.send(times)
-    while True:
+class _Served:
+    """Answers in a worker's process: with all times so far, or with why there are none."""
+
+    def __init__(self, *about: Any) -> None:
+        self._name, self._case, self._tokenizer, self._folder = about
+        self._times = Times()
+
+    def __call__(self, question: str, *given: Any) -> Times | str:
         try:
-            tokens = pipe.recv()
-        except EOFError:
-            engine.close()
-            return
-        try:
-            replay(session(), tokens, times)
-        except sg.StructgenError as error:
-            pipe.send(f"stops: {error}")
-            return
-        pipe.send(times)
+            getattr(self, question)(*given)
+        except Unavailable as error:
+            return f"is not here: {error}"
+        except (EngineRefusal, sg.StructgenError) as error:
+            said = str(error).strip().splitlines()[0]
+            return f"stops: {error}" if question == "replay" else f"refuses it: {said}"
+        return self._times
+
+    def load(self) -> None:
+        self._engine = MAKERS[self._name](load(self._tokenizer), self._folder)
+
+    def compile(self) -> None:
+        self._session = self._engine.compile(self._case, self._times)
+
+    def replay(self, tokens: list[int]) -> None:
+        replay(self._session(), tokens, self._times)
+
+    def close(self) -> None:
+        self._engine.close()

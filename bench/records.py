@@ -34,9 +34,9 @@ def load() -> str:
     return f"{one:.2f}/{fifteen:.2f}"
 
 
-def revision() -> str:
+def revision(checkout: Path = Path(__file__).parent) -> str:
     """Return the commit that is measured, `+` behind it where files differ from it; "" outside a checkout."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
+    git = ["git", "-C", str(checkout), "describe", "--always", "--exclude=*", "--dirty=+"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -1,99 +1,51 @@
-"""The four frozen workloads of bench_speculation.py's wall times.
+"""Two dozen frozen requests, for what speculation saves on a model (`bench_published.py speculation`).
 
-    two fields changed      an order, of which the caller has the document as it was: in the sentence of the
-                            request two values are others. The document as it was is what the model itself
-                            wrote for the sentence as it was.
-    same schema again       an order, after twelve others of the same tenant and schema
-    twenty records          an array of twenty people from a list of twenty. structgen/extract cannot write it
-                            (trained on at most 320 tokens, it loses its place after some six records): the
-                            right document is replayed, its logits overriding the model's.
     held-out sentences      sentences of tests/data/extract/hand_written.jsonl, each with its own schema
+    same schema again       orders of one schema, whose names are made up by the generator below
 
-In all but the third structgen/extract chooses: its own greedy answers. Names are made up by the generator
-below, so that no sentence is one of the model's training. Everything is drawn from SEED: the digest of all
-prompts is DIGEST, and a test compares it.
+Orders are drawn from SEED: the digest of all prompts is DIGEST, and a test compares it.
 """
 
 from __future__ import annotations
 
+import calendar
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structgen as sg
 from structgen.json_grammars.prompting import extraction_prompt
 
 SEED: Final = 2025
-COUNT: Final = 32
-"""Requests of a workload."""
-EARLIER: Final = 12
-CHANGED, SAME, TWENTY, HELD_OUT = (
-    "two fields changed",
-    "same schema again",
-    "twenty records",
-    "held-out sentences",
-)
-NAMES: Final = (CHANGED, SAME, TWENTY, HELD_OUT)
+COUNT: Final = 12
+"""Requests of a workload; as many orders are drawn before, so that they are those of earlier figures."""
+SAME, HELD_OUT = "same schema again", "held-out sentences"
 DUMPS: Final[dict[str, Any]] = {**sg.JSON_DUMPS, "escapes": "utf8"}
-DIGEST: Final = "faa58d3226ba65ee"
+DIGEST: Final = "9b52af8d091dc32b"
+SENTENCES: Final = Path(__file__).parents[1] / "tests" / "data" / "extract" / "hand_written.jsonl"
+LINES: Final = (104, 267, 38, 188, 65, 326, 184, 142, 320, 130, 236, 208)
+"""The held-out sentences by their lines, the first of which is 0."""
+Item: TypeAlias = tuple[str, dict[str, Any]]
+"""A prompt and a schema."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One request of a workload."""
-
-    prompt: str
-    schema: dict[str, Any]
-    before: str = ""
-    """The prompt of which the model's answer is the caller's text."""
-    answer: str = ""
-    """The document that is replayed; empty: the model chooses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A workload: its requests, and prompts whose answers have come earlier."""
-
-    name: str
-    items: list[Item]
-    earlier: list[Item]
-
-    @property
-    def is_replayed(self) -> bool:
-        """Whether the answers are given."""
-        return bool(self.items[0].answer)
-
-
-def workloads() -> dict[str, Workload]:
-    """Return all four, always the same."""
+def workloads() -> dict[str, list[Item]]:
+    """Return both, always the same."""
     draw = random.Random(SEED)
-    orders = [_order(draw) for _ in range(COUNT + EARLIER)]
-    again = [Item(_asked(one), ORDER) for one in orders]
-    edits = []
-    for _ in range(COUNT):
-        before = _order(draw)
-        after = before | {key: _order(draw)[key] for key in draw.sample(_FREE, 2)}
-        edits.append(Item(_asked(after), ORDER, before=_asked(before)))
+    orders = [_order(draw) for _ in range(2 * COUNT)][COUNT:]
+    lines = SENTENCES.read_text(encoding="utf-8").splitlines()
+    held_out = [json.loads(lines[line]) for line in LINES]
     return {
-        CHANGED: Workload(CHANGED, edits, []),
-        SAME: Workload(SAME, again[EARLIER:], again[:EARLIER]),
-        TWENTY: Workload(TWENTY, [_twenty(draw) for _ in range(COUNT)], []),
-        HELD_OUT: Workload(HELD_OUT, _held_out(draw), []),
+        HELD_OUT: [(extraction_prompt(one["schema"], one["text"]), one["schema"]) for one in held_out],
+        SAME: [(_asked(one), ORDER) for one in orders],
     }
 
 
-def digest(found: dict[str, Workload]) -> str:
+def digest(found: dict[str, list[Item]]) -> str:
     """Return a digest of all that the workloads consist of."""
-    parts = [
-        (name, item.prompt, item.schema, item.before, item.answer)
-        for name, one in found.items()
-        for item in (*one.items, *one.earlier)
-    ]
-    return blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
+    return blake2b(json.dumps(found).encode(), digest_size=8).hexdigest()
 
 
 # --- orders -------------------------------------------------------------------------------------------------
@@ -117,24 +69,8 @@ ORDER: Final = _object(
     paid=_YES,
     gift=_YES,
 )
-_FREE: Final = ["age", "city", "quantity", "price", "deadline"]
-"""The fields of which two are changed."""
-_ITEMS: Final = (
-    "lamp",
-    "chair",
-    "kettle",
-    "bicycle",
-    "blanket",
-    "camera",
-    "guitar",
-    "tent",
-    "mirror",
-    "clock",
-)
-_MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
-)  # fmt: skip
+_ITEMS: Final = "lamp chair kettle bicycle blanket camera guitar tent mirror clock".split()
+_MONTHS: Final = calendar.month_name[1:]
 _STARTS, _MIDDLES, _ENDS = (
     "B D F G H J K L M N P R S T V Z".split(),
     "a e i o u ei or an il ar".split(),
@@ -173,41 +109,3 @@ def _asked(order: dict[str, Any]) -> str:
         f" from {order['seller']} by {day} {month} {year}. The customer {paid}, and {gift}."
     )
     return extraction_prompt(ORDER, told)
-
-
-# --- twenty records -----------------------------------------------------------------------------------------
-
-_PERSON: Final = _object(name=_TEXT, age=_WHOLE, city=_TEXT, member=_YES)
-PEOPLE: Final = {"type": "array", "items": _PERSON, "minItems": 20, "maxItems": 20}
-
-
-def _twenty(draw: random.Random) -> Item:
-    people = [
-        {
-            "name": f"{_name(draw)} {_name(draw)}",
-            "age": draw.randint(19, 88),
-            "city": _name(draw),
-            "member": draw.random() < 0.5,
-        }
-        for _ in range(20)
-    ]
-    told = "; ".join(
-        f"{one['name']}, {one['age']}, of {one['city']}{', a member' if one['member'] else ''}"
-        for one in people
-    )
-    return Item(extraction_prompt(PEOPLE, f"{told}."), PEOPLE, answer=json.dumps(people))
-
-
-# --- held-out sentences -------------------------------------------------------------------------------------
-
-SENTENCES: Final = Path(__file__).parents[1] / "tests" / "data" / "extract" / "hand_written.jsonl"
-
-
-def _held_out(draw: random.Random) -> list[Item]:
-    lines = SENTENCES.read_text(encoding="utf-8").splitlines()
-    return [Item(extraction_prompt(one["schema"], one["text"]), one["schema"]) for one in _drawn(draw, lines)]
-
-
-def _drawn(draw: random.Random, lines: list[str]) -> Iterator[dict[str, Any]]:
-    for line in draw.sample(lines, COUNT):
-        yield json.loads(line)

@@ -1,4 +1,4 @@
-"""Has a change made texts slower to write? Two checkouts take turns, call by call, on one machine.
+"""Has a change made masks or texts slower? Two checkouts take turns, call by call, on one machine.
 
     python bench/turns.py BEFORE [AFTER] [--pairs 60] [--only "engine*"]
 
@@ -6,25 +6,29 @@ BEFORE and AFTER are folders with checkouts of this repository (AFTER: this one)
 own, which makes the same call when it is asked; who begins changes from pair to pair. A call is counted in
 seconds of processor time of its process, its threads included. Prints a table, and writes
 bench/results/turns-DATE.csv: medians and means of both, their ratios, and the median of the ratios of pairs.
+Of masks a call compiles some grammars anew, with no store, and fills the mask before each token of a text of
+each; with STRUCTGEN_MASKBENCH, which names the folder of MaskBench, of 60 schemas of it too.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pairs import revision
-from records import arguments, load, show, write
+from records import arguments, load, revision, show, write
 
 import structgen as sg
+from structgen.maskbench.readers import select
+from structgen.maskbench.vocabularies import load as load_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "structgen/extract"
@@ -41,8 +45,43 @@ class Person:
     age: int
 
 
+def masks(made: Callable[[], Iterable[tuple[sg.Grammar, str]]]) -> Callable[[], None]:
+    """Return a call that compiles grammars, and fills the mask before each token of a text of each."""
+    tokenizer = load_tokenizer("small")
+    mask = sg.allocate_mask(1, tokenizer.vocab_size)
+
+    def call() -> None:
+        for grammar, text in made():
+            matcher = sg.Matcher(sg.compile(grammar, tokenizer, store=False))
+            for token in tokenizer.encode(text.encode()):
+                matcher.fill_mask(mask)
+                matcher.advance(token)
+
+    return call
+
+
+def of_schemas(path: Path, count: int | None) -> Callable[[], Iterable[tuple[sg.Grammar, str]]]:
+    """Return what makes the grammars of schemas, each with its first valid instance."""
+    texts = [
+        (case.schema, next(one.text.decode() for one in case.instances if one.valid))
+        for case in select([path], sample=count).cases()
+        if any(one.valid for one in case.instances)
+    ]
+    return lambda: ((sg.json_schema(schema, **sg.WIDEST), text) for schema, text in texts)
+
+
+def of_lark(name: str) -> Callable[[], Iterable[tuple[sg.Grammar, str]]]:
+    """Return what makes a sample grammar, with four of its accepted texts."""
+    path = ROOT / "grammars" / f"{name}.lark"
+    held = json.loads(path.with_suffix(".texts.json").read_text("utf-8"))
+    texts = [one["text"] if isinstance(one, dict) else one[0] for one in held["accepted"]]
+    return lambda: ((sg.lark(path), text) for text in texts[:4])
+
+
 def cases() -> dict[str, Callable[[], object]]:
     """Return the calls, with names that both checkouts know."""
+    known = os.environ.get("STRUCTGEN_MASKBENCH")
+    of_maskbench = {"masks, 60 schemas of MaskBench": masks(of_schemas(Path(known), 60))} if known else {}
     engine = sg.Engine(MODEL)
     order = sg.json_schema(ROOT / "examples/order.schema.json", **sg.JSON_DUMPS)
     item = {"properties": {"id": {"type": "integer"}, "tag": {"enum": ["alpha", "beta", "gamma"]}}}
@@ -63,6 +102,9 @@ def cases() -> dict[str, Callable[[], object]]:
     drafted = sg.Request(orders[0], rows, max_tokens=400, speculation=sg.Speculation())
     few = sg.regex("[a-c]{1,4}")
     return {
+        "masks, sample schemas": masks(of_schemas(ROOT / "schemas", None)),
+        "masks, Lark's JSON": masks(of_lark("json")),
+        **of_maskbench,
         "engine, one document": written("off", 1),
         "engine, eight documents": written("off", 8),
         "speculation auto, one document": written("auto", 1),

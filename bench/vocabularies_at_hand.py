@@ -23,7 +23,7 @@ from records import arguments, load, version, write
 
 import structgen as sg
 from structgen.maskbench.readers import Case, select
-from structgen.maskbench.run_report import Timing
+from structgen.maskbench.run_report import timing
 from structgen.maskbench.vocabularies import load as load_vocabulary
 
 FIGURES = ("count", "avg", "p50", "p90", "p99", "max")
@@ -133,10 +133,9 @@ def main() -> int:
         for what, count in (("wrong", wrong[name]), ("refused", refused[name])):
             rows.append([*about, what, count, *[""] * (len(FIGURES) - 1)])
         for what, spent in measures.items():
-            timing = Timing.of(spent)
-            if timing is not None:
-                some = [round(getattr(timing, figure) / 1000, 1) for figure in FIGURES[1:]]
-                rows.append([*about, what, timing.count, *some])
+            if found := timing(spent):
+                some = [round(found[figure] / 1000, 1) for figure in FIGURES[1:]]
+                rows.append([*about, what, found["count"], *some])
     about_run = {
         "load": f"{before} -> {load()}",
         "python": platform.python_version(),

@@ -19,7 +19,7 @@ from suite import files, options_of, resources
 
 import structgen as sg
 from structgen.core.rawjson import write
-from structgen.maskbench.readers import CaseSource, open_source
+from structgen.maskbench.readers import CaseSource
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 
@@ -354,7 +354,7 @@ def subjects(
         if (path / "tests").is_dir():
             found = [(subject.name, subject) for subject in _suite(path)]
         else:
-            source = open_source(path)
+            source = CaseSource(path)
             found = [(name, source) for name in source.names()]
         random.Random(seed).shuffle(found)
         listed += found[:sample]

@@ -1,46 +1,12 @@
 """Small faults, seeded one at a time into a copy of structgen: each must turn the golden cases red.
 
-    PYTHONPATH=tests python scripts/golden_mutants.py [name ...]
-
 A mutant that stays green is a case that is missing in tests/golden. Those of compiled code have the inner
 loops compiled anew, some minutes each.
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
-import shutil
-import signal
-import sys
-import tempfile
-import time
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import NamedTuple
-
-from golden.book import DIGESTS, differences, read
-from golden.cases import CASES
-from golden.run import ShareFailed, run
-
-ROOT = Path(__file__).resolve().parent.parent
-
-_PATIENCE = 1800.0
-"""Seconds after which a process that answers no more is red, too."""
-_MEMORY = 16 << 30
-"""Bytes of address space of a process: some faults have a search go on for ever."""
-
-
-class Mutant(NamedTuple):
-    """A fault: in a file of structgen, a text that stands there once, and what is put in its place."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    cases: tuple[str, ...]
-    """Names of the cases that are run, with * and ?."""
-
+from mutants import Mutant
 
 MUTANTS = (
     Mutant(
@@ -184,55 +150,3 @@ MUTANTS = (
         ("text/*", "regex/*"),
     ),
 )
-
-
-def main() -> int:
-    """Return 0 where every mutant is red, 1 where one is green, 2 where one no longer fits its source."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", help="names of mutants, with * and ?; all without one")
-    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
-    options = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
-    chosen = [
-        one for one in MUTANTS if not options.only or any(fnmatchcase(one.name, of) for of in options.only)
-    ]
-    status = 0
-    for mutant in chosen:
-        began = time.monotonic()
-        verdict, why = judge(mutant, options.jobs)
-        status = max(status, {"red": 0, "GREEN": 1, "STALE": 2}[verdict])
-        print(
-            f"{verdict:<6} {mutant.name:<52} {mutant.file:<28} {why}  ({time.monotonic() - began:.0f} s)",
-            flush=True,
-        )
-    return status
-
-
-def judge(mutant: Mutant, jobs: int) -> tuple[str, str]:
-    """Return "red", "GREEN", or "STALE" where the text is not in the source once, and what turned red."""
-    with tempfile.TemporaryDirectory(prefix="golden-mutant-") as temporary:
-        package = Path(temporary)
-        for name in ("structgen", "kernels/structgen_kernels"):
-            shutil.copytree(ROOT / name, package / Path(name).name, symlinks=True)
-        (package / "models").symlink_to(ROOT / "models")
-        file = package / "structgen" / mutant.file
-        source = file.read_text(encoding="utf-8")
-        if source.count(mutant.old) != 1:
-            return "STALE", f"the text stands there {source.count(mutant.old)} times"
-        file.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
-        names = [name for name in CASES if any(fnmatchcase(name, one) for one in mutant.cases)]
-        try:
-            ran = run([CASES[name] for name in names], jobs, package, _PATIENCE)
-        except ShareFailed as failure:
-            return "red", f"a process failed: {str(failure).strip().splitlines()[-1][:60]}"
-    found = differences(read(DIGESTS.read_text(encoding="utf-8")), ran.lines, ran.lines)
-    if not found:
-        return "GREEN", f"{len(ran.lines)} lines are as they were"
-    kinds = sorted({one.kind for one in found})
-    count = len({one.name for one in found})
-    return "red", f"{count} of {len(ran.lines)} lines ({', '.join(kinds)}), first {found[0].name}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,17 +1,12 @@
 """Faults of the kernels, seeded one at a time into a copy of them: each must turn a test red.
 
-    python scripts/kernel_mutants.py [name ...]
-
 A mutant that stays green is a test that is missing. Faults of results are met under Triton's interpreter,
 faults of speed in the assembly; a process does one or the other.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-
-from mutants import Mutant, main
+from mutants import Mutant
 
 MASKS = "interpreted_masking.py::"
 SAMPLES = "interpreted_sampling.py::"
@@ -308,11 +303,3 @@ COMPILED = (
         (f"{ASSEMBLY}test_kernels_compile_for_a_single_line",),
     ),
 )
-
-
-if __name__ == "__main__":
-    where = (str(__doc__), "kernels/structgen_kernels", "tests/kernels")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    status = main(COMPILED, *where)
-    os.environ["TRITON_INTERPRET"] = "1"
-    sys.exit(max(status, main(INTERPRETED, *where)))

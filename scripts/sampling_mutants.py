@@ -1,16 +1,12 @@
 """Faults of samplers, seeded one at a time into a copy of structgen/samplers: each must turn a test red.
 
-    python scripts/sampling_mutants.py [name ...]
-
 A mutant that stays green is a test that is missing in tests/samplers. Most are faults of released code, or of
 the kind that leaves every text valid and shifts only how often it comes.
 """
 
 from __future__ import annotations
 
-import sys
-
-from mutants import Mutant, main
+from mutants import Mutant
 
 LISTED = "test_enumerated.py::test_all_draws_of_two_walks_have_the_masses_of_the_target"
 PARTICLES = "test_enumerated.py::test_all_draws_of_particles_have_the_masses_of_the_target"
@@ -321,7 +317,3 @@ MUTANTS = (
         ("test_door.py::test_resampling_follows_the_weights",),
     ),
 )
-
-
-if __name__ == "__main__":
-    sys.exit(main(MUTANTS, str(__doc__), "structgen/samplers", "tests/samplers"))

@@ -1,16 +1,12 @@
 """Faults of speculation, seeded one at a time into a copy of structgen: each must turn a test red.
 
-    python scripts/speculation_mutants.py [name ...]
-
 A mutant that stays green is a test that is missing. Most are faults that released engines had: guesses that
 are accepted twice, noise that is used again, caches that keep what was refused.
 """
 
 from __future__ import annotations
 
-import sys
-
-from mutants import Mutant, main
+from mutants import Mutant
 
 SAME = "engine/test_speculation.py::test_drafts_of_the_text_itself_change_nothing"
 LAW = "engine/test_speculation_laws.py::test_texts_are_drawn_from_the_law_of_plain_decoding"
@@ -156,7 +152,3 @@ MUTANTS = (
         ),
     ),
 )
-
-
-if __name__ == "__main__":
-    sys.exit(main(MUTANTS, str(__doc__), "structgen", "tests"))

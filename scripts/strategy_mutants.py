@@ -1,16 +1,12 @@
 """Faults of searches and of models made of models, seeded one at a time into a copy: each must turn a test
 red.
 
-    python scripts/strategy_mutants.py [name ...]
-
 A mutant that stays green is a test that is missing in tests/strategies.
 """
 
 from __future__ import annotations
 
-import sys
-
-from mutants import Mutant, main
+from mutants import Mutant
 
 LAWS = "test_strategy_laws.py::"
 
@@ -117,6 +113,3 @@ MUTANTS = (
         ("test_fused.py::test_the_law_is_the_formula",),
     ),
 )
-
-if __name__ == "__main__":
-    sys.exit(main(MUTANTS, str(__doc__), "structgen/engine", "tests/strategies"))

@@ -17,7 +17,6 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 import bench_samplers
-import sampler_sygus
 import sampler_tasks
 
 NAMES = list(sampler_tasks.tasks())
@@ -156,13 +155,3 @@ def test_every_method_runs_on_a_task_with_a_checker(method: str) -> None:
     assert outcome["draws"] > 0 and outcome["model_rows"] <= 400
     assert 0 <= outcome["error"] < 0.6
     assert outcome["masks"] > 0 and outcome["checks"] > 0
-
-
-def test_the_tasks_of_sygus_are_enumerated_whole() -> None:
-    """Z of a short language is what an unbiased sampler finds once it is exhausted."""
-    task = sampler_sygus.Sygus("inv-phases", 4, 7)
-    found = sampler_sygus._drawn(task, "auto", 10**6, 0, None)
-    assert found.statistics.stopped == "exhausted"
-    assert math.exp(found.log_z) == pytest.approx(task.z, rel=1e-9)
-    assert set(found.token_ids) == set(task.law)
-    assert task.divergence(found.token_ids, found.weights) == pytest.approx(0.0, abs=1e-9)

@@ -1,8 +1,7 @@
-"""bench_speculation.py: answers and workloads are the frozen ones, models and tables say what they should."""
+"""bench_speculation.py: answers and workloads are the frozen ones, counts and tables say what they should."""
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from pathlib import Path
@@ -13,18 +12,16 @@ import pytest
 import structgen as sg
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "bench"))
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "engine")]
 pytest.importorskip("torch")
 
+import bench_speculation as counts  # noqa: E402
 import speculation_answers as answers  # noqa: E402
-import speculation_counts as counts  # noqa: E402
-import speculation_walls as walls  # noqa: E402
 import speculation_workloads as workloads  # noqa: E402
-import torch  # noqa: E402
-from speculation_models import Recorded, random_llama  # noqa: E402
+from small_models import TreeFunction  # noqa: E402
 
 from structgen.speculation.drafts.drafter import RequestFacts  # noqa: E402
-from structgen.speculation.planning.row_trial import RowTrial  # noqa: E402
+from structgen.speculation.planning.speculator import Speculator  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 SCHEMA = {
@@ -92,16 +89,8 @@ def test_two_fields_are_changed_where_the_grammar_takes_it() -> None:
 # --- workloads ----------------------------------------------------------------------------------------------
 
 
-def test_workloads_are_made_the_same_twice() -> None:
+def test_workloads_are_the_frozen_ones() -> None:
     assert workloads.digest(workloads.workloads()) == workloads.DIGEST
-    assert workloads.digest(workloads.workloads()) == workloads.DIGEST
-
-
-def test_a_changed_order_has_two_other_values() -> None:
-    for item in workloads.workloads()[workloads.CHANGED].items:
-        words = [prompt.split() for prompt in (item.before, item.prompt)]
-        changed = sum(one != two for one, two in zip(*words, strict=True))
-        assert 1 <= changed <= 4, item  # a date has three words, and a drawn value may be the old one
 
 
 # --- counting -----------------------------------------------------------------------------------------------
@@ -155,129 +144,46 @@ def test_calls_per_token_are_all_calls_over_all_tokens_and_ratios_are_to_the_sam
     assert "| 0.345 |" in counts.markdown(counts.rows(made))
 
 
-# --- a model that is told what to choose --------------------------------------------------------------------
+# --- the engine ---------------------------------------------------------------------------------------------
 
 
-def test_the_engine_writes_the_recorded_answer_and_takes_the_calls_that_replay_counts(
-    tokenizer: sg.Tokenizer,
-) -> None:
-    import speculation_engine_counts as engine_counts
+class FreeRows(Speculator):
+    """Stands in for the engine's `Speculator`: every row of a pass is free, as it is for `replay`."""
 
-    model = random_llama(64, 1, 128, -(-tokenizer.vocab_size // 64) * 64, context=1024)
+    def wants_drafts(self, count: int, drafters: Any) -> bool:
+        return True
+
+    def propose(self, draftings: Any, views: Any, mosts: Any) -> list[Any]:
+        drafted = zip(draftings, views, mosts, strict=True)
+        return [
+            counts.NO_DRAFT if view is None else one.candidates(view, most) for one, view, most in drafted
+        ]
+
+
+def test_the_engine_takes_the_calls_that_replay_counts(tokenizer: sg.Tokenizer) -> None:
     prompt = tokenizer.encode(b"abc abd abc abd")
-    recorded = [*tokenizer.encode(b'{"a": "abc abd abc abd", "n": 12}'), tokenizer.eos_token_ids[0]]
-    compiled = sg.compile(sg.json_schema(SCHEMA, **sg.JSON_DUMPS), tokenizer)
-    engine: Any = sg.Engine(Recorded(model, [(prompt, recorded)]), tokenizer, max_rows=1)
-    engine._loop._speculator = engine_counts.FreeRows()
-    how = Speculation([counts.PromptLookup], nodes=10)
+    grammar = sg.regex("(ab[cd] ){12}")
+    compiled = sg.compile(grammar, tokenizer)
     greedy = sg.Sampling(temperature=0.0)
-    for speculation in ("off", how):
-        (result,) = engine.generate(
-            sg.Request(prompt, compiled, greedy, max_tokens=60, speculation=speculation)
-        )
-        assert walls.with_end(result, tokenizer) == recorded
-    # the first token is the prompt's pass's: replay drafts for it, the engine cannot
-    view = counts.replay(
-        recorded[1:],
-        [counts.PromptLookup()],
-        RequestFacts([*prompt, recorded[0]], tokenizer),
-        _behind(compiled, recorded[0]),
-        10,
+    engine: Any = sg.Engine(TreeFunction(tokenizer.vocab_size), tokenizer, max_rows=1)
+    engine._loop._speculator = FreeRows()
+    how = Speculation([counts.PromptLookup], nodes=10)
+    plain, drafted = (
+        engine.generate(sg.Request(prompt, compiled, greedy, max_tokens=90, speculation=one))[0]
+        for one in ("off", how)
     )
-    assert result.usage.calls == view.calls < len(recorded) - 1
-
-
-def _behind(compiled: Any, token: int) -> sg.Matcher:
+    assert drafted.tokens == plain.tokens
+    # the first token is the prompt's pass's: replay drafts for it, the engine cannot
     matcher = sg.Matcher(compiled)
-    matcher.advance(token)
-    return matcher
+    matcher.advance(plain.tokens[0])
+    facts = RequestFacts([*prompt, plain.tokens[0]], tokenizer)
+    view = counts.replay(plain.tokens[1:], [counts.PromptLookup()], facts, matcher, 10)
+    assert drafted.usage.calls == view.calls < len(plain.tokens) - 1
 
 
-def test_a_text_that_left_its_answer_has_the_models_own_logits() -> None:
-    model = random_llama(64, 1, 128, 64, context=64)
-    told = Recorded(model, [([1, 2], [5, 6, 7, 8])])
-    first, cache = told.prefill([1, 2])
-    assert int(first.argmax()) == 5
-    _, own = model.prefill([1, 2])
-    tree = told.decode_tree([5, 6, 9], [-1, 0, 0], [3], [cache])
-    expected = model.decode_tree([5, 6, 9], [-1, 0, 0], [3], [own])
-    assert tree[:2].argmax(-1).tolist() == [6, 7]
-    assert torch.equal(tree[2], expected[2])
-
-
-# --- wall times ---------------------------------------------------------------------------------------------
-
-
-def test_a_speed_up_is_the_median_of_paired_ratios_and_goals_stand_at_the_best_setting() -> None:
-    about = "extract", workloads.CHANGED, 1
-    plain = walls.Cell(*about, walls.OFF, [2.0, 4.0, 9.0], [2.0, 4.0, 9.0], 10, 10)
-    auto = walls.Cell(*about, walls.AUTO, [2.0, 2.0, 6.0], [1.0, 1.0, 1.0], 10, 5)
-    best = walls.Cell(*about, "caller's text", [1.0, 2.0, 3.0], [1.0, 1.0, 1.0], 10, 2, differ=1)
-    table = walls.rows([plain, auto, best])
-    rows = {row[3]: dict(zip(walls.COLUMNS, row, strict=True)) for row in table}
-    assert [rows[mode]["speedup_wall"] for mode in rows] == [1.0, 1.5, 2.0]
-    assert (rows["caller's text"]["goal"], rows["caller's text"]["reached"]) == (1.8, "yes")
-    assert rows[walls.AUTO]["goal"] == walls.NEVER_UNDER
-    assert rows["caller's text"]["calls_per_token"] == 0.2
-    assert walls.partings([plain, auto, best]) == 1
-    assert "| caller's text |" in walls.markdown(table)
-
-
-def test_what_auto_costs_is_the_median_of_paired_ratios_with_an_interval() -> None:
-    about = "extract", workloads.SAME, 1
-    seconds = [1.0 + 0.01 * at for at in range(100)]
-    cells = [
-        walls.Cell(*about, walls.OFF, seconds, seconds),
-        walls.Cell(*about, walls.AUTO, [1.2 * one for one in seconds], seconds, drafted=3, differ=1),
-        walls.Cell("extract", workloads.CHANGED, 1, walls.OFF, [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]),
-        walls.Cell("extract", workloads.CHANGED, 1, walls.AUTO, [1.0, 2.0, 3.0], [1.0, 1.0, 1.0]),
-    ]
-    rows = [dict(zip(walls.PAIR_COLUMNS, row, strict=True)) for row in walls.pair_rows(cells)]
-    assert [row["workload"] for row in rows] == [workloads.SAME, workloads.CHANGED, "all"]
-    assert rows[0]["wall_ratio"] == pytest.approx(1.2) and rows[0]["cpu_ratio"] == 1.0
-    assert [rows[1][name] for name in ("wall_ratio", "wall_from", "wall_to")] == [2.0, 1.0, 3.0]
-    assert [rows[2][name] for name in ("pairs", "drafted", "differ")] == [103, 3, 1]
-
-
-def test_every_workload_is_measured_off_and_auto_first() -> None:
-    for name in workloads.NAMES:
-        titles = [mode.title for mode in walls.modes(name)]
-        assert titles[:2] == [walls.OFF, walls.AUTO] and len(set(titles)) == len(titles) > 2
-
-
-@pytest.mark.slow
-def test_another_device_is_measured_at_batch_1_with_replayed_answers(
+def test_without_maskbench_it_says_that_nothing_was_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import bench_speculation
-    import speculation_models
-
-    def small(device: str, dtype: torch.dtype) -> Any:
-        return random_llama(64, 1, 128, 4096, context=2048, device=device, dtype=dtype)
-
-    monkeypatch.setattr(speculation_models, "llama_1b", small)
-    # it stands in for a large model, whose drafts pay
-    monkeypatch.setattr(RowTrial, "measure", lambda trial, _: setattr(trial, "pays", True))
-    monkeypatch.setattr(workloads, "NAMES", (workloads.HELD_OUT,))
-    words = ["--device", "cpu:0", "--dtype", "bfloat16", "--quick", "--results", str(tmp_path)]
-    assert bench_speculation.main(words) == 0
-    assert "| 1B | held-out sentences | 1 | auto |" in capsys.readouterr().out
-    (file,) = tmp_path.iterdir()
-    assert file.name.startswith("speculation-walls-cpu-")
-    with file.open() as lines:
-        rows = {row["mode"]: row for row in csv.DictReader(lines)}
-    assert float(rows["auto"]["calls_per_token"]) < 0.9 < float(rows["off"]["calls_per_token"])
-    assert {row["differ"] for row in rows.values()} == {"0"}
-
-
-def test_without_maskbench_and_without_a_gpu_it_says_that_nothing_was_measured(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import bench_speculation
-
     monkeypatch.delenv("STRUCTGEN_MASKBENCH", raising=False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    words = ["--results", str(tmp_path)]
-    assert bench_speculation.main(["--parts", "counts", *words]) == 0
-    assert bench_speculation.main(["--device", "cuda", *words]) == 0
-    assert capsys.readouterr().out.count("not measured") == 2
+    counts.main(["--results", str(tmp_path)])
+    assert "not measured" in capsys.readouterr().out and not [*tmp_path.iterdir()]

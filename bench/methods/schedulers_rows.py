@@ -2,7 +2,7 @@
 
     python bench/methods/schedulers_rows.py [--prompts 60]
 
-structgen/infill fills one canvas for each sentence (infill_examination.hand_written), at temperature 0. Rows:
+structgen/infill fills one canvas for each sentence (`bench_infill.drawn_sentences`), at temperature 0. Rows:
 steps and passes of the model a canvas, shares of valid documents and of right fields, process CPU seconds a
 canvas.
 """
@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "models"))
 
-from infill_examination import Question, hand_written
+from bench_infill import asked_of, drawn_sentences, is_valid
+from evaluate import right_fields
 
 import structgen as sg
 from methods.ada_block import AdaBlock
@@ -60,24 +62,18 @@ def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
             yield "coherent-contextual", name, CoherentContextual(steps, information)
 
 
-def measured(
-    model: Any, tokenizer: sg.Tokenizer, questions: list[Question], scheduler: Any
-) -> dict[str, float]:
+def measured(model: Any, tokenizer: sg.Tokenizer, questions: list[Any], scheduler: Any) -> dict[str, float]:
     """Return the figures of a scheduler over all questions."""
     steps = passes = valid = right = fields = 0
     began = time.process_time()
     for one in questions:
+        schema, prompt, slots = asked_of(one, tokenizer)
         found = sg.infill(
-            model,
-            grammar=one.grammar,
-            prompt=one.prompt(tokenizer),
-            slots=one.slots(tokenizer),
-            scheduler=scheduler,
-            tokenizer=tokenizer,
+            model, grammar=schema, prompt=prompt, slots=slots, scheduler=scheduler, tokenizer=tokenizer
         )
-        good = one.right(found.text)
+        good = right_fields(one, found.text).values()
         steps, passes = steps + found.usage.steps, passes + found.usage.passes
-        valid, right, fields = valid + one.is_valid(found.text), right + sum(good), fields + len(good)
+        valid, right, fields = valid + is_valid(schema, found.text), right + sum(good), fields + len(good)
     n = len(questions)
     return {
         "steps": steps / n,
@@ -92,9 +88,9 @@ def measured(
 def rows(prompts: int = 60) -> list[dict[str, Any]]:
     """Return a row for each scheduler."""
     model, tokenizer = load_masked_model("structgen/infill")
-    questions = hand_written(prompts)
+    questions = drawn_sentences(prompts)
     return [
-        {"family": "infilling", "method": method, "case": case}
+        {"family": "schedulers", "method": method, "case": case}
         | measured(model, tokenizer, questions, scheduler)
         for method, case, scheduler in cases(tokenizer)
     ]

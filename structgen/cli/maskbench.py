@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -107,7 +108,7 @@ def maskbench(
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
     if (ray and (out is None or jobs > 1)) or (not ray and (out is not None or workers is not None)):
         raise typer.BadParameter("--ray takes --out FOLDER and --workers, not --jobs", param_hint="--ray")
-    from structgen.maskbench.citation import DataDigest, citation_lines, machine, now
+    from structgen.maskbench.citation import DataDigest, citation_lines, machine
     from structgen.maskbench.on_ray import RayBenchRun
     from structgen.maskbench.readers import select
     from structgen.maskbench.run_report import Tally, first_use_line, show, tables, to_csv, to_json
@@ -124,7 +125,7 @@ def maskbench(
         configs = [
             engine_config(name, vocabulary, policies, memory=int(memory * (1 << 30))) for name in names
         ]
-        tally, data, date = Tally(), DataDigest(), now()
+        tally, data, begun = Tally(), DataDigest(), datetime.now(UTC)
         bench: BenchRun | RayBenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
         if out is not None:
             bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
@@ -145,7 +146,6 @@ def maskbench(
                     data.add(case)
                     write(case, results)
                     tick()
-            unavailable, versions, first_use = run.unavailable, run.versions, run.first_use
             read = load(vocabulary)
     except StructgenError as error:
         echo(f"{type(error).__name__}: {error}", err=True)
@@ -160,25 +160,25 @@ def maskbench(
         "tokenizer": tokenizer,
         "vocabulary": {"tokens": read.vocab_size, "digest": read.fingerprint},
         "data_digest": str(data),
-        "date": date,
+        "date": begun.isoformat(timespec="seconds"),
         "machine": machine(),
         "timeout_s": timeout,
         "jobs": bench.jobs,
-        "versions": versions,
-        "unavailable": unavailable,
-        "first_use_s": first_use,
+        "versions": bench.versions,
+        "unavailable": bench.unavailable,
+        "first_use_s": bench.first_use,
     }
     if as_json:
         payload(to_json(tally, about))
     elif as_csv:
         payload(printable(to_csv(tally)), newline=False)
     else:
-        show(console(), tables(tally, unavailable))
-        if first_use:
-            echo(first_use_line(first_use))
+        show(console(), tables(tally, bench.unavailable))
+        if bench.first_use:
+            echo(first_use_line(bench.first_use))
         echo("\n".join(["", "To cite this run:", *citation_lines(about, names)]))
     judged = [name for name in names if name.startswith("structgen")] or names
-    missing = {name: unavailable[name] for name in judged if name in unavailable}
+    missing = {name: bench.unavailable[name] for name in judged if name in bench.unavailable}
     if missing:
         _none_runs(missing)
     raise typer.Exit(int(any(tally.faults(name) for name in judged)))

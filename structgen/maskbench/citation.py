@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from structgen.maskbench.readers import Case
@@ -45,8 +46,10 @@ def machine() -> dict[str, Any]:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         memory = None
+    about = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    named = re.search(r"^model name\s*: (.+)$", about, re.MULTILINE)
     return {
-        "cpu": _processor(),
+        "cpu": named[1] if named else platform.processor() or platform.machine(),
         "cores": cores,
         "memory_bytes": memory,
         "system": platform.platform(),
@@ -54,21 +57,6 @@ def machine() -> dict[str, Any]:
         "numba": version("numba"),
         "numpy": version("numpy"),
     }
-
-
-def _processor() -> str:
-    """Return the model of the processor as Linux names it, elsewhere what Python knows of it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        found = []
-    return found[0] if found else platform.processor() or platform.machine()
-
-
-def now() -> str:
-    """Return the date and time in UTC, to the second (ISO 8601)."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def citation_lines(about: Mapping[str, Any], engines: Iterable[str]) -> list[str]:

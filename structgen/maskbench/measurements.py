@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import Any
 
 NOT_MEASURED = -1
 
@@ -45,6 +46,19 @@ class SchemaOutcome(Enum):
     TIMED_OUT = "timed out"
 
 
+REFUSED = "refused to compile"
+_WORST_FIRST = {
+    Verdict.CRASHED.value: SchemaOutcome.CRASHED,
+    Verdict.TIMED_OUT.value: SchemaOutcome.TIMED_OUT,
+    REFUSED: SchemaOutcome.REFUSED,
+    Verdict.VALID_REFUSED.value: SchemaOutcome.FAILING,
+    Verdict.INVALID_ACCEPTED.value: SchemaOutcome.FAILING,
+    Verdict.DEAD_END.value: SchemaOutcome.FAILING,
+    Verdict.POLICY.value: SchemaOutcome.POLICY,
+}
+"""What comes of a schema by the kinds of its faults."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One fault, as --failures writes it. `instance` is None where the schema itself failed."""
@@ -80,22 +94,21 @@ class CaseResult:
     """Instances not replayed since the schema had crashed or timed out before them."""
     failures: list[Failure] = field(default_factory=list)
 
+    def take(self, **parts: Any) -> None:
+        """Take in what a worker found out: lists and times are added to, other fields are set."""
+        for name, value in parts.items():
+            have = getattr(self, name)
+            if isinstance(have, list | array):
+                have.extend(value)
+            else:
+                setattr(self, name, value)
+
     @property
     def outcome(self) -> SchemaOutcome:
         """The one word for the schema: the worst that happened to it."""
-        kinds = {failure.kind for failure in self.failures}
-        seen = set(self.verdicts)
-        if Verdict.CRASHED in seen or Verdict.CRASHED.value in kinds:
-            return SchemaOutcome.CRASHED
-        if Verdict.TIMED_OUT in seen or Verdict.TIMED_OUT.value in kinds:
-            return SchemaOutcome.TIMED_OUT
-        if self.reason:
-            return SchemaOutcome.REFUSED
-        if seen & {Verdict.VALID_REFUSED, Verdict.INVALID_ACCEPTED, Verdict.DEAD_END}:
-            return SchemaOutcome.FAILING
-        if Verdict.POLICY in seen or Verdict.POLICY.value in kinds:
-            return SchemaOutcome.POLICY
-        return SchemaOutcome.PASSING
+        seen = {failure.kind for failure in self.failures} | {verdict.value for verdict in self.verdicts}
+        seen |= {REFUSED} if self.reason else set()
+        return next((one for kind, one in _WORST_FIRST.items() if kind in seen), SchemaOutcome.PASSING)
 
     def masks(self) -> Iterator[int]:
         """Yield the time of each mask, ns."""

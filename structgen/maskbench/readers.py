@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 import tarfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 from structgen.core.rawjson import read, write
 from structgen.errors import StructgenError
@@ -47,14 +48,52 @@ class Case:
     """Why the file could not be read; no engine sees such a case, and it passes for none."""
 
 
-class CaseSource(Protocol):
+Entries: TypeAlias = Iterator[tuple[str, Callable[[], Case]]]
+"""Names, each with what reads its case; it can be called until the next name is asked for."""
+
+
+class CaseSource:
     """One path: a file, a folder, a tar, or what the `datasets` library saved."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `ReaderError` where nothing is there."""
+        if not path.exists():
+            raise ReaderError(
+                "no such file or folder.", where=str(path), cure="Give a folder, tar or file of JSON schemas."
+            )
+        self._path = path
 
     def names(self) -> list[str]:
         """Return the names of all cases, sorted."""
+        return sorted({name for name, _ in self._entries()})
 
     def read(self, names: Collection[str]) -> Iterator[Case]:
         """Yield the cases of these names, in the source's own order; one is in memory at a time."""
+        wanted = set(names)
+        for name, read_case in self._entries():
+            if name in wanted:
+                wanted.discard(name)  # a tar may name a file twice
+                yield read_case()
+
+    def _entries(self) -> Entries:
+        path = self._path
+        is_folder = path.is_dir()
+        tables = [
+            file
+            for file in (sorted(path.rglob("*")) if is_folder else [path])
+            # cache-*.arrow are indices and intermediate tables of `datasets`, not its data.
+            if file.suffix in _TABLES and not file.name.startswith("cache-")
+        ]
+        if tables:
+            yield from _of_tables(path if is_folder else path.parent, tables)
+        elif is_folder:
+            for file in sorted(path.rglob("*.json")):
+                name = file.relative_to(path).as_posix()
+                yield name, partial(_of_file, name, file, path.resolve().name)
+        elif tarfile.is_tarfile(path):
+            yield from _of_tar(path)
+        else:
+            yield path.name, partial(_of_file, path.name, path, path.resolve().parent.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +119,7 @@ def select(
     The draw is over sorted names, so that a folder and a tar of it give the same sample. With both, the limit
     cuts the sample. Raises `ReaderError` where a path holds no case.
     """
-    sources = [open_source(path) for path in paths]
+    sources = [CaseSource(path) for path in paths]
     listed = [source.names() for source in sources]
     for path, names in zip(paths, listed, strict=True):
         if not names:
@@ -99,27 +138,6 @@ def select(
             for at, (source, names) in enumerate(zip(sources, listed, strict=True))
         )
     )
-
-
-def open_source(path: Path) -> CaseSource:
-    """Return the reader of a path, by what is there; raises `ReaderError` where nothing is."""
-    if path.is_dir():
-        tables = sorted(
-            file
-            for file in path.rglob("*")
-            # cache-*.arrow are indices and intermediate tables of `datasets`, not its data.
-            if file.suffix in _TABLES and not file.name.startswith("cache-")
-        )
-        return _Tables(path, tables) if tables else _Folder(path)
-    if not path.is_file():
-        raise ReaderError(
-            "no such file or folder.", where=str(path), cure="Give a folder, tar or file of JSON schemas."
-        )
-    if path.suffix in _TABLES:
-        return _Tables(path.parent, [path])
-    if tarfile.is_tarfile(path):
-        return _Tar(path)
-    return _File(path)
 
 
 def split_of(name: str, root: str) -> str:
@@ -165,76 +183,40 @@ def _instances(tests: Sequence[Mapping[str, Any]]) -> tuple[Instance, ...]:
     return tuple(Instance(write(test["data"]).encode(), test["valid"]) for test in tests)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: Path
-
-    def names(self) -> list[str]:
-        return [self.path.name]
-
-    def read(self, names: Collection[str]) -> Iterator[Case]:
-        if self.path.name in names:
-            yield parse(self.path.name, self.path.read_bytes(), self.path.resolve().parent.name)
+def _of_file(name: str, path: Path, root: str) -> Case:
+    return parse(name, path.read_bytes(), root)
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    path: Path
-
-    def names(self) -> list[str]:
-        return sorted(file.relative_to(self.path).as_posix() for file in self.path.rglob("*.json"))
-
-    def read(self, names: Collection[str]) -> Iterator[Case]:
-        for name in sorted(names):
-            yield parse(name, (self.path / name).read_bytes(), self.path.resolve().name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tar:
-    """Read as a stream, twice: to seek in a compressed tar would unpack it again for every member."""
-
-    path: Path
-
-    def names(self) -> list[str]:
-        with tarfile.open(self.path, "r|*") as tar:
-            return sorted(member.name for member in tar if member.isfile() and member.name.endswith(".json"))
-
-    def read(self, names: Collection[str]) -> Iterator[Case]:
-        wanted = set(names)
-        with tarfile.open(self.path, "r|*") as tar:
-            for member in tar:
-                if member.name in wanted and (file := tar.extractfile(member)) is not None:
-                    # A tar may name a file twice; the listing has it once.
-                    wanted.discard(member.name)
-                    # One folder around everything is the tar's own name, not a split.
-                    yield parse(
-                        _below_root(member.name, names), file.read(), self.path.name.partition(".")[0]
-                    )
+def _of_tar(path: Path) -> Entries:
+    """Yield what a tar holds. It is read as a stream, twice: to seek in a compressed tar would unpack it
+    again for every member."""
+    members = _members(path)
+    # One folder around everything is the tar's own name, not a split.
+    first = members[0].partition("/")[0] + "/" if members else ""
+    around = first if all(name.startswith(first) for name in members) else ""
+    with tarfile.open(path, "r|*") as tar:
+        for member in tar:
+            if member.isfile() and member.name.endswith(".json"):
+                name = member.name.removeprefix(around)
+                yield name, partial(_of_member, name, tar, member, path.name.partition(".")[0])
 
 
-def _below_root(name: str, names: Collection[str]) -> str:
-    root = name.partition("/")[0] + "/"
-    return name.removeprefix(root) if all(other.startswith(root) for other in names) else name
+@cache
+def _members(path: Path) -> tuple[str, ...]:
+    with tarfile.open(path, "r|*") as tar:
+        return tuple(member.name for member in tar if member.isfile() and member.name.endswith(".json"))
 
 
-class _Tables:
-    """Arrow and parquet files of the `datasets` library: save_to_disk, its cache, a repository's copy."""
+def _of_member(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, root: str) -> Case:
+    file = tar.extractfile(member)
+    assert file is not None, "a plain file"
+    return parse(name, file.read(), root)
 
-    def __init__(self, root: Path, files: Sequence[Path]) -> None:
-        self._root, self._files = root, files
 
-    def names(self) -> list[str]:
-        return sorted(name for file in self._files for name, _ in self._rows(file, None))
-
-    def read(self, names: Collection[str]) -> Iterator[Case]:
-        wanted = set(names)
-        for file in self._files:
-            for name, row in self._rows(file, wanted):
-                if name in wanted:
-                    yield _of_row(name, row, self._root.resolve().name)
-
-    def _rows(self, file: Path, wanted: Collection[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each row's name and content; with no wanted names only the names are read."""
+def _of_tables(root: Path, files: Sequence[Path]) -> Entries:
+    """Yield the rows of Arrow and parquet files of the `datasets` library: save_to_disk, its cache, a
+    repository's copy."""
+    for file in files:
         table = _table(file)
         columns = table.column_names
         schema = next((column for column in _SCHEMA_COLUMNS if column in columns), None)
@@ -245,26 +227,20 @@ class _Tables:
                 cure="Rename the column that holds the schema's text to json_schema.",
             )
         named = next((column for column in _NAME_COLUMNS if column in columns), None)
-        folder = file.parent.relative_to(self._root).as_posix().removeprefix(".")
-        prefix = f"{folder}/" if folder else ""
-        ids = table.column(named).to_pylist() if named else None
+        read = [schema, *({"tests"} & set(columns))]
+        folder = file.parent.relative_to(root).as_posix().removeprefix(".")
         for row in range(table.num_rows):
-            name = f"{prefix}{ids[row] if ids else f'{file.stem}/{row}'}"
-            if wanted is None:
-                yield name, {}
-            elif name in wanted:
-                content = {"schema": table.column(schema)[row].as_py()}
-                if "tests" in columns:
-                    content["tests"] = table.column("tests")[row].as_py()
-                yield name, content
+            base = table.column(named)[row].as_py() if named else f"{file.stem}/{row}"
+            name = f"{folder}/{base}" if folder else str(base)
+            yield name, partial(_of_row, name, table.select(read), row, root.resolve().name)
 
 
-def _of_row(name: str, row: Mapping[str, Any], root: str) -> Case:
-    schema = row["schema"] if isinstance(row["schema"], str) else write(row["schema"])
+def _of_row(name: str, table: Any, row: int, root: str) -> Case:
+    schema, *rest = (table.column(at)[row].as_py() for at in range(table.num_columns))
+    if not isinstance(schema, str):
+        schema = write(schema)
     case = parse(name, schema.encode("utf-8", "surrogatepass"), root)
-    tests = row.get("tests")
-    if isinstance(tests, str):
-        tests = read(tests)
+    tests = read(rest[0]) if rest and isinstance(rest[0], str) else next(iter(rest), None)
     if case.problem or not tests:
         return case
     return Case(case.name, case.split, schema, _instances(tests))

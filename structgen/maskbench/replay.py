@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from json import JSONDecodeError
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.core.rawjson import read
 from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session
-from structgen.maskbench.measurements import NOT_MEASURED, Verdict, WorkerPhase
+from structgen.maskbench.measurements import NOT_MEASURED, REFUSED, Failure, Verdict, WorkerPhase
 from structgen.maskbench.readers import Case, Instance
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
-Send = Callable[[tuple[Any, ...]], None]
+Parts: TypeAlias = dict[str, Any]
+"""Of a `CaseResult`, as `CaseResult.take` reads them."""
 
 HEAD = 4
 WALK_FREE, WALK_MOST, WALK_SEED = 48, 4096, 7
@@ -36,9 +38,9 @@ class Probe:
     instance under way began (ns; 0 between two of them); then the times themselves.
     """
 
-    def __init__(self, view: memoryview, flush: Callable[[bytes], None]) -> None:
-        """`view` is of int64; `flush` gets the times gathered, when the memory is full and at `take`."""
-        self._view, self._flush = view, flush
+    def __init__(self, view: memoryview) -> None:
+        """`view` is of int64."""
+        self._view, self._full = view, array("q")
         self._room = (len(view) - HEAD) & ~1
 
     def enter(self, phase: WorkerPhase) -> None:
@@ -50,42 +52,37 @@ class Probe:
         if not view[3]:
             view[3] = now
 
-    def leave(self) -> None:
-        """Note that no call is under way."""
-        self._view[0] = WorkerPhase.IDLE
-
     def finish(self) -> None:
-        """Note that the compilation or the instance has come to its end."""
-        self.leave()
+        """Note that the compilation or the instance has come to its end, and that no call is under way."""
+        self._view[0] = WorkerPhase.IDLE
         self._view[3] = 0
 
     def record(self, ns: int) -> None:
         """Append one time; masks and commits alternate, `NOT_MEASURED` standing for one that is missing."""
         used = self._view[2]
         if used == self._room:
-            self.take()
-            used = 0
+            self._full, used = self.take(), 0
         self._view[HEAD + used] = ns
         self._view[2] = used + 1
 
-    def take(self) -> None:
-        """Hand over the times gathered since the last call."""
+    def take(self) -> array[int]:
+        """Return the times gathered since the last call."""
         if self._view[2] % 2:
             # The commit after the last mask raised: it has no time.
             self.record(NOT_MEASURED)
-        used = self._view[2]
-        if used:
-            self._flush(self._view[HEAD : HEAD + used].tobytes())
-            self._view[2] = 0
+        found = self._full + array("q", self._view[HEAD : HEAD + self._view[2]])
+        self._full, self._view[2] = array("q"), 0
+        return found
 
 
-def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send: Send) -> None:
-    """Run one case and send what comes of it, in order:
+def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe) -> Iterator[Parts]:
+    """Run one case and yield what comes of it: the compilation, then each instance."""
 
-    `("refused", reason, message, ns, by policy)`, or `("compiled", ns, ns with the first mask)` and for each
-    instance `("instance", index, verdict, byte, expected, detail)`. A crash before is `("crashed", detail)`.
-    """
-    engine.prepare()
+    def failed(
+        kind: str, detail: str, index: int | None = None, byte: int | None = None, expected: str = ""
+    ) -> list[Failure]:
+        return [Failure(case.name, engine.name, kind, index, byte, expected, detail[:2000])]
+
     probe.enter(WorkerPhase.COMPILE)
     begin = perf_counter_ns()
     try:
@@ -95,31 +92,33 @@ def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send
         session.fill()
         first = perf_counter_ns() - begin
     except EngineRefusal as refusal:
-        first = perf_counter_ns() - begin
-        probe.leave()
-        by_policy = refusal.by_policy and _compiles_widest(engine, case, probe)
+        if refusal.by_policy and _fits_widest(engine, case, probe):
+            found: Parts = {"failures": failed(Verdict.POLICY.value, str(refusal))}
+        else:
+            found = {"reason": refusal.reason, "failures": failed(REFUSED, str(refusal))}
         probe.finish()
-        send(("refused", refusal.reason, str(refusal), first, by_policy))
+        yield found
         return
     except Exception as error:
         probe.finish()
-        send(("crashed", _describe(error)))
+        yield {"failures": failed(Verdict.CRASHED.value, _describe(error))}
         return
     probe.finish()
-    send(("compiled", compiled, first))
+    yield {"compiled": True, "compile_ns": compiled, "first_ns": first}
+    judged = [partial(_walk, session, tokenizer, case, probe)] if case.bare else []
     fresh: Session | None = session
-    if case.bare:
-        found = _guarded(lambda: _walk(session, tokenizer, case, probe))
-        probe.finish()
-        probe.take()
-        send(("instance", 0, *found))
-    for index, instance in enumerate(case.instances):
-        judged = partial(_judged, engine, tokenizer, case, instance, start, fresh, probe)
+    for instance in case.instances:
+        judged.append(partial(_judged, engine, tokenizer, case, instance, start, fresh, probe))
         fresh = None
-        found = _guarded(judged)
+    for index, judge in enumerate(judged):
+        try:
+            verdict, byte, expected, detail = judge()
+        except Exception as error:
+            verdict, byte, expected, detail = Verdict.CRASHED, None, "", _describe(error)
         probe.finish()
-        probe.take()
-        send(("instance", index, *found))
+        wrong = verdict is not Verdict.RIGHT
+        faults = failed(verdict.value, detail, index, byte, expected) if wrong else []
+        yield {"pairs": probe.take(), "verdicts": [verdict], "failures": faults}
 
 
 def _judged(
@@ -147,19 +146,12 @@ def _judged(
     except Exception as fault:
         # What is told of a refusal must not change the verdict on it.
         byte, expected = begins, f"not told: {_describe(fault)}"
-    probe.enter(WorkerPhase.POLICY)
-    by_policy = _accepted_widest(engine, case, tokens)
+    by_policy = _fits_widest(engine, case, probe, tokens)
     return (Verdict.POLICY if by_policy else Verdict.VALID_REFUSED), byte, expected, error
 
 
 _Found = tuple[Verdict, "int | None", str, str]
-
-
-def _guarded(judged: Callable[[], _Found]) -> _Found:
-    try:
-        return judged()
-    except Exception as error:
-        return Verdict.CRASHED, None, "", _describe(error)
+"""A verdict, the byte where the text leaves the language, what was expected there, and the engine's words."""
 
 
 def _describe(error: BaseException) -> str:
@@ -219,29 +211,20 @@ class MaskMismatch(Exception):
     """An engine's mask and its commit contradict each other."""
 
 
-def _compiles_widest(engine: MaskEngine, case: Case, probe: Probe) -> bool:
-    """Return whether a schema that a policy made unsatisfiable has all its valid instances without it."""
+def _fits_widest(engine: MaskEngine, case: Case, probe: Probe, tokens: Sequence[int] | None = None) -> bool:
+    """Return whether the schema compiles, and takes the tokens if there are any, with every text of an
+    accepted value in its language; nothing of it is measured."""
     probe.enter(WorkerPhase.POLICY)
-    try:
-        widest = engine.widest()
-        if widest is not None:
-            widest.compile_schema_of(case)
-        return widest is not None
-    except EngineRefusal:
-        return False
-    finally:
-        probe.leave()
-
-
-def _accepted_widest(engine: MaskEngine, case: Case, tokens: Sequence[int]) -> bool:
     widest = engine.widest()
     if widest is None:
         return False
     try:
-        session = widest.compile_schema_of(case)()
-        view = memoryview(bytearray(8 * (HEAD + 2))).cast("q")
-        taken = replay(session, tokens, Probe(view, lambda times: None))
-        return taken == len(tokens) and session.end_allowed()
+        start = widest.compile_schema_of(case)
+        if tokens is None:
+            return True
+        session = start()
+        silent = Probe(memoryview(bytearray(8 * (HEAD + 2))).cast("q"))
+        return replay(session, tokens, silent) == len(tokens) and session.end_allowed()
     except EngineRefusal:
         return False
 
@@ -264,17 +247,15 @@ def _walk(session: Session, tokenizer: Tokenizer, case: Case, probe: Probe) -> _
         else:
             probe.record(NOT_MEASURED)
         may_end = session.end_allowed()
-        if may_end and (position >= WALK_FREE or draw.random() < 0.25):
-            probe.record(NOT_MEASURED)
-            return _judge(case, bytes(text))
-        if position >= WALK_FREE:
+        if position >= WALK_FREE and not may_end:
             session.fill_closing()
         bits = np.unpackbits(np.asarray(session.row, np.int32).view(np.uint8), bitorder="little")
         allowed = [int(token) for token in np.flatnonzero(bits) if int(token) not in ends]
+        if may_end and (not allowed or position >= WALK_FREE or draw.random() < 0.25):
+            probe.record(NOT_MEASURED)
+            return _judge(case, bytes(text))
         if not allowed:
             probe.record(NOT_MEASURED)
-            if may_end:
-                return _judge(case, bytes(text))
             return Verdict.DEAD_END, len(text), "", f"after {bytes(text[-80:])!r}"
         token = allowed[draw.randrange(len(allowed))]
         if _timed(probe, WorkerPhase.COMMIT, partial(session.commit, token)) is False:

@@ -11,25 +11,33 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain, islice
-from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from structgen.errors import OptionError, StructgenError
-from structgen.maskbench import worker
-from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Verdict, WorkerPhase
+from structgen.maskbench.engines import EngineConfig, Unavailable
+from structgen.maskbench.measurements import (
+    NOT_MEASURED,
+    REFUSED,
+    CaseResult,
+    Failure,
+    Verdict,
+    WorkerPhase,
+)
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD
+from structgen.maskbench.worker import EngineWorker
+from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
-_SAMPLES: Final = 1 << 14
+_SAMPLES: Final = 1 << 17
+"""Times of an instance that are told of though its process hangs."""
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
+_Task = TypeVar("_Task")
+_Done = TypeVar("_Done")
 VARIANTS: Final = ("cold", "same-process")
 """How a process of ours begins: with an empty cache folder, or after it has run the same cases once."""
-_LATE_SECONDS: Final = 60.0
-"""How late a worker on a busy machine may begin a compilation or an instance, beyond the limit."""
 
 
 class EngineError(StructgenError):
@@ -58,136 +66,71 @@ def engine_config(name: str, tokenizer: str, policies: dict[str, Any], *, memory
 
 
 class EngineProcess:
-    """One engine's worker: started when first needed, and again after it was killed or died."""
+    """One engine's process: started when first needed, and again after it was killed or died."""
 
     def __init__(self, config: EngineConfig, timeout: float, folder: Path) -> None:
         """`timeout`: seconds, for the compilation and each instance; `folder` takes its stderr."""
         self._config, self._timeout = config, timeout
         self._log = folder / f"{config.name.replace(':', '-')}-{id(self)}.log"
-        self._process: Any = None
-        self._pipe: Connection | None = None
-        self._shared: Any = None
+        self._shared: Any = multiprocessing.get_context("spawn").RawArray("q", HEAD + _SAMPLES)
+        worker = EngineWorker(config, self._shared, self._log)
+        self._process = WorkerProcess(worker, f"engine {config.name}", "--engine", is_fresh=True)
         self.version = ""
         self.first_use = 0.0
-        """Seconds in which the worker loaded its engine, before the first schema."""
+        """Seconds in which the process loaded its engine, before the first schema."""
 
     def start(self) -> None:
-        """Start the worker unless it runs. Raises `EngineError`, with the reason, where it cannot run."""
-        if self._process is not None:
+        """Start the process unless it runs. Raises `EngineError`, with the reason, where it cannot run."""
+        if self._process.is_running:
             return
-        context = multiprocessing.get_context("spawn")
-        self._shared = context.RawArray("q", HEAD + _SAMPLES)
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=worker.main, args=(self._config, theirs, self._shared, str(self._log)), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        message = self._receive(_START_SECONDS)
-        if message is None or message[0] != "ready":
-            reason = message[1] if message else self._last_words()
-            self.kill()
-            kind = self._config.name.partition(":")[0]
-            cure = "structgen warmup" if kind == "structgen" else f"pip install {kind}"
-            raise EngineError(reason, where=self._config.name, cure=f"See whether it is there: {cure}")
-        self.version, self.first_use = message[1:]
+        self._shared[:HEAD] = [0] * HEAD
+        try:
+            self.version, self.first_use = self._asked(_START_SECONDS, "start")
+        except Exception as error:
+            self._process.end()
+            engine = self._config.name.partition(":")[0]
+            cure = "structgen warmup" if engine == "structgen" else f"pip install {engine}"
+            reason = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
+            if isinstance(error, EndedError):
+                reason = self._last_words(error)
+            raise EngineError(
+                reason, where=self._config.name, cure=f"See whether it is there: {cure}"
+            ) from error
 
     def run(self, case: Case) -> CaseResult:
-        """Return what came of one case. A worker that hangs is killed, a death is noted; neither raises."""
+        """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
         result = CaseResult(case.name, case.split, self._config.name)
         if case.problem:
-            result.reason = case.problem
-            result.failures.append(self._failure(case, "refused to compile", detail=case.problem))
+            failure = Failure(case.name, self._config.name, REFUSED, detail=case.problem)
+            result.take(reason=case.problem, failures=[failure])
             return result
         self.start()
-        assert self._pipe is not None
-        self._pipe.send(case)
-        while True:
-            try:
-                message = self._next()
-            except TimeoutError:
-                self._cut_short(case, result, Verdict.TIMED_OUT, f"no answer within {self._timeout:g} s")
-                return result
-            if message is None:
-                self._cut_short(case, result, Verdict.CRASHED, self._last_words())
-                return result
-            if message[0] == "done":
-                return result
-            self._note(case, result, message)
-
-    def close(self) -> None:
-        """End the worker in order, so that what it wants to write at its exit is written."""
-        if self._process is None:
-            return
-        assert self._pipe is not None
         try:
-            self._pipe.send(None)
-        except OSError:
-            # It is gone already.
-            self.kill()
-            return
-        self._process.join(60)
-        self.kill()
+            # The limit counts from when the engine is ready, which a busy machine may put off.
+            self._asked(_START_SECONDS, "prepare", case)
+            while (parts := self._asked(self._timeout, "further")) is not None:
+                result.take(**parts)
+        except LateError:
+            self._cut_short(case, result, Verdict.TIMED_OUT, f"no answer within {self._timeout:g} s")
+        except EndedError as death:
+            self._cut_short(case, result, Verdict.CRASHED, self._last_words(death))
+        return result
 
-    def kill(self) -> None:
-        """End the worker at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-            self._process = None
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+    def end(self) -> None:
+        """End the process, if there is one."""
+        self._process.end()
 
-    def _receive(self, seconds: float) -> tuple[Any, ...] | None:
-        """Return the next message, or None when the worker has died. Raises TimeoutError."""
-        assert self._pipe is not None
-        try:
-            if not self._pipe.poll(seconds):
-                raise TimeoutError
-            message: tuple[Any, ...] = self._pipe.recv()
-        except (EOFError, ConnectionError):
-            return None
-        return message
+    def _asked(self, seconds: float, question: str, *given: Any) -> Any:
+        return self._process.ask((question, *given), seconds, f"to {question}", "Give a longer --timeout.")
 
-    def _next(self) -> tuple[Any, ...] | None:
-        """Return the next message about a case, or None when the worker has died.
-
-        Raises TimeoutError when the compilation or the instance under way has taken longer than the limit.
-        The limit counts from the moment at which the worker began it, which a busy machine may put off.
-        """
-        asked = perf_counter_ns()
-        limit = self._timeout
-        while True:
-            try:
-                return self._receive(limit)
-            except TimeoutError:
-                now, begun = perf_counter_ns(), self._shared[3]
-                ends = begun + self._timeout * 1e9 if begun else asked + (self._timeout + _LATE_SECONDS) * 1e9
-                if now >= ends:
-                    raise
-                # While nothing is begun it is looked at often: what begins now has the whole limit.
-                limit = (ends - now) / 1e9 if begun else min(self._timeout, 0.1)
-
-    def _note(self, case: Case, result: CaseResult, message: tuple[Any, ...]) -> None:
-        match message:
-            case ("compiled", compile_ns, first_ns):
-                result.compiled, result.compile_ns, result.first_ns = True, compile_ns, first_ns
-            case ("times", times):
-                result.pairs.frombytes(times)
-            case ("refused", reason, text, _, by_policy):
-                if by_policy:
-                    result.failures.append(self._failure(case, Verdict.POLICY.value, detail=text))
-                else:
-                    result.reason = reason
-                    result.failures.append(self._failure(case, "refused to compile", detail=text))
-            case ("crashed", text):
-                result.failures.append(self._failure(case, Verdict.CRASHED.value, detail=text))
-            case ("instance", index, verdict, byte, expected, detail):
-                result.verdicts.append(verdict)
-                if verdict is not Verdict.RIGHT:
-                    result.failures.append(self._failure(case, verdict.value, index, byte, expected, detail))
+    def _last_words(self, death: EndedError) -> str:
+        """Return how the process died: its signal or status, and the end of what it wrote to stderr."""
+        code = death.code
+        how = (
+            f"exit status {code}" if code is None or code >= 0 else f"killed by {signal.Signals(-code).name}"
+        )
+        said = self._log.read_text(errors="replace").strip() if self._log.exists() else ""
+        return f"{how}: {said.splitlines()[-1][:300]}" if said else how
 
     def _cut_short(self, case: Case, result: CaseResult, verdict: Verdict, why: str) -> None:
         """Note a worker that hangs or died: the times that it had not sent, and the call it was in."""
@@ -205,41 +148,12 @@ class EngineProcess:
             WorkerPhase.COMPILE: "compiling",
             WorkerPhase.MASK: "in a mask",
             WorkerPhase.COMMIT: "in a commit",
-        }
-        detail = f"{why} ({doing.get(WorkerPhase(phase), 'between calls')}, {waited / 1e9:.3f} s)"
-        if result.compiled:
-            index = len(result.verdicts)
-            result.verdicts.append(verdict)
-            result.skipped = max(0, len(case.instances) - index - 1)
-            result.failures.append(self._failure(case, verdict.value, index, detail=detail))
-        else:
-            result.skipped = len(case.instances)
-            result.failures.append(self._failure(case, verdict.value, detail=detail))
-        self.kill()
-
-    def _failure(
-        self,
-        case: Case,
-        kind: str,
-        index: int | None = None,
-        byte: int | None = None,
-        expected: str = "",
-        detail: str = "",
-    ) -> Failure:
-        return Failure(case.name, self._config.name, kind, index, byte, expected, detail[:2000])
-
-    def _last_words(self) -> str:
-        """Return how a worker died: its signal or status, and the end of what it wrote to stderr."""
-        self._process.join(10)
-        code = self._process.exitcode
-        how = f"exit status {code}"
-        if code is not None and code < 0:
-            how = f"killed by {signal.Signals(-code).name}"
-        try:
-            said = self._log.read_text(errors="replace").strip().splitlines()
-        except OSError:
-            said = []
-        return f"{how}: {said[-1][:300]}" if said else how
+        }.get(WorkerPhase(phase), "between calls")
+        index = len(result.verdicts) if result.compiled else None
+        detail = f"{why} ({doing}, {waited / 1e9:.3f} s)"
+        failure = Failure(case.name, self._config.name, verdict.value, index, detail=detail[:2000])
+        result.take(failures=[failure], verdicts=[] if index is None else [verdict])
+        result.skipped = max(0, len(case.instances) - len(result.verdicts))
 
 
 class BenchRun:
@@ -248,64 +162,44 @@ class BenchRun:
     def __init__(self, configs: Sequence[EngineConfig], *, timeout: float, jobs: int = 1) -> None:
         self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
         self._stack = ExitStack()
+        self._processes: list[list[EngineProcess]] = []
+        """Of each engine that can run, one for each job."""
         self.versions: dict[str, str] = {}
         self.unavailable: dict[str, str] = {}
         self.first_use: dict[str, float] = {}
         """Seconds before the clock started, by engine: its code and tables loaded, its masks known."""
-        self._fill: Callable[[EngineProcess], None] = _leave
-        self._idle: dict[str, EngineProcess] = {}
 
     def __enter__(self) -> BenchRun:
-        self._folder = Path(
-            self._stack.enter_context(tempfile.TemporaryDirectory(prefix="structgen-maskbench-"))
-        )
-        self._configs = [self._with_store(config) for config in self._configs]
+        folder = tempfile.TemporaryDirectory(prefix="structgen-maskbench-")
+        self._folder = Path(self._stack.enter_context(folder))
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def _with_store(self, config: EngineConfig) -> EngineConfig:
-        """Return the config. Where its variant says how its process begins, it has a new cache folder."""
-        if config.variant not in VARIANTS or config.cache:
-            return config
-        cache = self._folder / f"cache-{config.variant}"
-        cache.mkdir()
-        return replace(config, cache=str(cache))
-
     def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
-        """Start each engine once, so that what it builds once is built. One of `same-process` runs the cases
+        """Start each engine once, so that what it builds once is built. Those of `same-process` run the cases
         once before they count: a process that is started again, since one died, does not."""
-
-        def fill(process: EngineProcess) -> None:
-            for case in same():
-                process.run(case)
-                tick()
-
-        self._fill = fill
-        ready = []
         for config in self._configs:
-            # A cold run begins with an empty folder, so the trial is made in another one.
-            trial = replace(config, cache=f"{config.cache}-trial") if config.variant == "cold" else config
-            process = EngineProcess(trial, self._timeout, self._folder)
+            if config.variant in VARIANTS and not config.cache:
+                # how its process begins is told by its name: with a new cache folder
+                config = replace(config, cache=tempfile.mkdtemp(prefix="cache-", dir=self._folder))
+            lane = [EngineProcess(config, self._timeout, self._folder) for _ in range(self.jobs)]
             try:
-                process.start()
+                lane[0].start()
             except EngineError as error:
                 self.unavailable[config.name] = error.what
                 continue
-            self.versions[config.name] = process.version
-            self.first_use[config.name] = process.first_use
-            ready.append(config)
-            if trial is not config:
-                process.close()
-                continue
-            self._stack.callback(process.close)
-            self._idle[config.name] = process
-            if config.variant == "same-process":
-                begun = perf_counter()
-                fill(process)
-                self.first_use[config.name] += perf_counter() - begun
-        self._configs = ready
+            begun = perf_counter()
+            for process in lane:
+                self._stack.callback(process.end)
+                for case in same() if config.variant == "same-process" else ():
+                    process.run(case)
+                    tick()
+            before = perf_counter() - begun if config.variant == "same-process" else 0.0
+            self.versions[config.name] = lane[0].version
+            self.first_use[config.name] = lane[0].first_use + before
+            self._processes.append(lane)
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
         """Yield each case with its results: one engine after another on one case, then the next case.
@@ -313,45 +207,29 @@ class BenchRun:
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
         """
-        lanes = [self._lane() for _ in range(self.jobs)]
         free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
-        for lane in lanes:
-            free.put(lane)
+        for job in range(self.jobs):
+            free.put([processes[job] for processes in self._processes])
 
         def work(case: Case) -> tuple[Case, list[CaseResult]]:
-            lane = free.get()
+            engines = free.get()
             try:
-                return case, [process.run(case) for process in lane]
+                return case, [process.run(case) for process in engines]
             finally:
-                free.put(lane)
+                free.put(engines)
 
-        source, running = iter(cases), set[Future[tuple[Case, list[CaseResult]]]]()
-        with ThreadPoolExecutor(self.jobs) as pool:
-            try:
-                while running := running | {
-                    pool.submit(work, case) for case in islice(source, self.jobs - len(running))
-                }:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (one.result() for one in done)
-            except BaseException:  # nobody waits for the answers
-                for process in chain.from_iterable(lanes):
-                    process.kill()
-                raise
-        # for the next call
-        self._idle = {config.name: process for config, process in zip(self._configs, lanes[0], strict=True)}
-
-    def _lane(self) -> list[EngineProcess]:
-        lane = []
-        for config in self._configs:
-            process = self._idle.pop(config.name, None)
-            if process is None:
-                process = EngineProcess(config, self._timeout, self._folder)
-                self._stack.callback(process.close)
-                if config.variant == "same-process":
-                    self._fill(process)
-            lane.append(process)
-        return lane
+        try:
+            yield from as_done(work, cases, self.jobs)
+        except BaseException:  # nobody waits for the answers
+            for process in chain.from_iterable(self._processes):
+                process.end()
+            raise
 
 
-def _leave(_process: EngineProcess) -> None:
-    """Nothing is to be filled yet."""
+def as_done(work: Callable[[_Task], _Done], tasks: Iterable[_Task], jobs: int) -> Iterator[_Done]:
+    """Yield what comes of tasks as they are done, so many at a time; a task is taken when one can begin."""
+    source, running = iter(tasks), set[Future[_Done]]()
+    with ThreadPoolExecutor(jobs) as pool:
+        while running := running | {pool.submit(work, task) for task in islice(source, jobs - len(running))}:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (one.result() for one in done)

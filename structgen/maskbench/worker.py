@@ -1,42 +1,52 @@
-"""The process in which one engine runs: it may hang, crash or be killed without harm to the run."""
+"""What answers in an engine's process, which may hang, crash or be killed without harm to the run."""
 
 from __future__ import annotations
 
 import gc
 import os
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from structgen.maskbench.engines import EngineConfig, Unavailable, create
+from structgen.maskbench.engines import EngineConfig, create
 from structgen.maskbench.readers import Case
-from structgen.maskbench.replay import Probe, run
+from structgen.maskbench.replay import Parts, Probe, run
 
 
-def main(config: EngineConfig, pipe: Connection, shared: Any, log: str) -> None:
-    """Serve cases from the pipe until None comes. What the engine writes to stderr goes to the file `log`."""
-    errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(errors, 2)
-    if config.memory:
-        import resource
+class EngineWorker:
+    """An engine, made when it is first called: by the process whose errors and times are its own."""
 
-        resource.setrlimit(resource.RLIMIT_AS, (config.memory, config.memory))
-    begun = perf_counter()
-    try:
-        engine, tokenizer = create(config)
-    except Unavailable as reason:
-        pipe.send(("unavailable", str(reason)))
-        return
-    except Exception as error:
-        pipe.send(("unavailable", f"{type(error).__name__}: {error}"))
-        return
-    pipe.send(("ready", engine.version, perf_counter() - begun))
-    probe = Probe(memoryview(shared).cast("B").cast("q"), lambda times: pipe.send(("times", times)))
-    # What is loaded now lives as long as the process: no collection need look at it again.
-    gc.collect()
-    gc.freeze()
-    while (case := pipe.recv()) is not None:
-        assert isinstance(case, Case)
+    def __init__(self, config: EngineConfig, shared: Any, log: Path) -> None:
+        """`shared`: memory for `Probe`; `log` takes what the engine writes to stderr."""
+        self._config, self._shared, self._log = config, shared, log
+        self._left: Iterator[Parts] = iter(())
+
+    def start(self) -> tuple[str, float]:
+        """Make the engine; return its version, and the seconds. Raises `Unavailable`, and what it raises."""
+        os.dup2(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+        if memory := self._config.memory:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        begun = perf_counter()
+        self._engine, self._tokenizer = create(self._config)
+        self._probe = Probe(memoryview(self._shared).cast("B").cast("q"))
+        # What is loaded now lives as long as the process: no collection need look at it again.
         gc.collect()
-        run(engine, tokenizer, case, probe, pipe.send)
-        pipe.send(("done",))
+        gc.freeze()
+        return self._engine.version, perf_counter() - begun
+
+    def prepare(self, case: Case) -> None:
+        """Make ready for a case, untimed."""
+        gc.collect()
+        self._engine.prepare()
+        self._left = run(self._engine, self._tokenizer, case, self._probe)
+
+    def further(self) -> Parts | None:
+        """Return the next part of the case's result; None behind the last."""
+        return next(self._left, None)
+
+    def __call__(self, question: str, *given: Any) -> Any:
+        """Answer one of the questions above."""
+        return getattr(self, question)(*given)

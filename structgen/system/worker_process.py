@@ -25,13 +25,20 @@ class NotStartedError(StructgenError):
     """The process could not be started."""
 
 
+class EndedError(StructgenError):
+    """The process has ended by itself; `code` is its exit code, below 0 for a signal."""
+
+    code: int | None = None
+
+
 class WorkerProcess:
     """A process that answers calls of one function.
 
     The process starts at the first call. It ends with `end()`, when this object is deleted, or when this
     Python process ends. If a call exceeds its limit, or Ctrl-C interrupts it, the process is ended at once;
-    the next call starts another. On Linux the process is a fork of this one; elsewhere it is a new Python
-    process, and the function must be picklable. Cost: about 0.1 ms a call, and what is sent.
+    the next call starts another. On Linux the process is a fork of this one; elsewhere, and with `is_fresh`,
+    it is a new Python process, and the function must be picklable. Cost: about 0.1 ms a call, and what is
+    sent.
     """
 
     def __init__(
@@ -41,12 +48,15 @@ class WorkerProcess:
         where: str,
         patience: float = 0.0,
         begin: Callable[[], None] | None = None,
+        *,
+        is_fresh: bool = False,
     ) -> None:
         """`answer`: the function. `name`: what messages call it, such as "checker f"; `where`: the option
         that messages point to. `patience`: so many seconds longer may a late call run before its process is
         ended, so that it can fill the function's caches; its answer is dropped. `begin` is called in the
         process before its first answer."""
         self._answer, self._name, self._where, self._begin = answer, name, where, begin
+        self._is_fresh = is_fresh
         self._patience, self._is_owed = patience, False
         self._lock = threading.Lock()
         self._process: Any = None
@@ -57,8 +67,8 @@ class WorkerProcess:
         """Return what the function returns for these arguments; its errors are raised here. `asked` and
         `cure` are for messages: what was asked, and what to do if there is no answer in time.
 
-        Raises LateError after so many seconds, NotStartedError if there is no process, StructgenError if it
-        has ended by itself.
+        Raises LateError after so many seconds, NotStartedError if there is no process, EndedError if it has
+        ended by itself.
         """
         with self._lock:
             try:
@@ -97,12 +107,14 @@ class WorkerProcess:
             error, answer = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join(1.0)
-            raise StructgenError(
+            ended = EndedError(
                 f"The process of the {self._name} ended, with exit code {self._process.exitcode}, "
                 f"when it was asked {asked}.",
                 where=self._where,
                 cure="Look for what ends it: a crash in compiled code, os._exit, or too little memory.",
-            ) from gone
+            )
+            ended.code = self._process.exitcode
+            raise ended from gone
         if error is not None:
             raise _AnswerError(error)
         return answer
@@ -111,7 +123,8 @@ class WorkerProcess:
         # start-up: few runs have a process for a function
         import multiprocessing
 
-        context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        forks = sys.platform == "linux" and not self._is_fresh
+        context: Any = multiprocessing.get_context("fork" if forks else "spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._answer, self._begin), daemon=True)
         self._end = weakref.finalize(self, _ended, self._process, self._connection, os.getpid())

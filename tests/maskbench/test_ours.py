@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from structgen.maskbench.engines import EngineConfig, EngineRefusal
-from structgen.maskbench.measurements import Verdict
+from structgen.maskbench.measurements import CaseResult, Verdict
 from structgen.maskbench.ours import StructgenEngine
 from structgen.maskbench.readers import Case, Instance
 from structgen.maskbench.replay import HEAD, Probe, run
@@ -29,41 +29,41 @@ def tokenizer():
 
 
 def played(tokenizer, texts, policies=(), schema=SCHEMA):
-    """Return the messages of a case of these texts; one with an exclamation mark before it is invalid."""
+    """Return what comes of a case of these texts; one with an exclamation mark before it is invalid."""
     instances = tuple(Instance(text.removeprefix("!").encode(), text[0] != "!") for text in texts)
     case = Case("c", "s", json.dumps(schema), instances, bare=not texts)
-    messages = []
+    found = CaseResult("c", "s", "ours")
     engine = StructgenEngine(EngineConfig("ours", "", policies=dict(policies)), tokenizer)
     engine.warm_up(tokenizer)
-    probe = Probe(memoryview(array("q", [0] * (HEAD + 64))), lambda times: None)
-    run(engine, tokenizer, case, probe, messages.append)
-    return messages
+    probe = Probe(memoryview(array("q", [0] * (HEAD + 64))))
+    for parts in run(engine, tokenizer, case, probe):
+        found.take(**parts)
+    return found
 
 
 def test_our_engine_takes_the_valid_and_refuses_the_invalid(tokenizer):
     texts = ['{"a": 1}', '{"a": 17, "b": "y"}', '!{"b": "x"}', '!{"a": 1.5}', '!{"a": 1, "b": "z"}']
-    messages = played(tokenizer, texts)
-    assert [message[2] for message in messages[1:]] == [Verdict.RIGHT] * 5
+    assert played(tokenizer, texts).verdicts == [Verdict.RIGHT] * 5
 
 
 def test_a_key_out_of_order_is_refused_by_a_policy_alone(tokenizer):
-    assert played(tokenizer, ['{"b": "x", "a": 1}'])[1][2] is Verdict.POLICY
+    assert played(tokenizer, ['{"b": "x", "a": 1}']).verdicts == [Verdict.POLICY]
 
 
 def test_under_the_widest_policies_no_refusal_is_by_policy(tokenizer):
     from structgen import WIDEST
 
-    messages = played(tokenizer, ['{"b": "x", "a": 1}', '{"b": "z", "a": 1}'], WIDEST)
-    assert [message[2] for message in messages[1:]] == [Verdict.RIGHT, Verdict.VALID_REFUSED]
+    found = played(tokenizer, ['{"b": "x", "a": 1}', '{"b": "z", "a": 1}'], WIDEST)
+    assert found.verdicts == [Verdict.RIGHT, Verdict.VALID_REFUSED]
 
 
 def test_a_refusal_tells_the_exact_byte_and_what_was_expected(tokenizer):
     text = '{"a": true}'
     starts = [len(tokenizer.decode(tokenizer.encode(text.encode())[:n])) for n in range(len(text))]
     assert text.index("true") not in starts, "the byte must lie inside a token for the test to tell anything"
-    (found,) = played(tokenizer, [text])[1:]
-    assert found[3] == text.index("true")
-    assert "/properties/a" in found[4]
+    (fault,) = played(tokenizer, [text]).failures
+    assert fault.byte == text.index("true")
+    assert "/properties/a" in fault.expected
 
 
 def test_a_refused_schema_is_counted_by_its_keyword(tokenizer, unhandled):
@@ -81,7 +81,8 @@ def test_text_that_is_no_schema_is_a_refusal(tokenizer):
 
 
 def test_a_walk_of_a_bare_schema_ends_in_a_document_of_it(tokenizer):
-    assert played(tokenizer, [])[1][2:] == (Verdict.RIGHT, None, "", "")
+    found = played(tokenizer, [])
+    assert (found.verdicts, found.failures) == ([Verdict.RIGHT], [])
 
 
 def test_no_compiled_code_is_loaded_after_the_first_schema_began():
@@ -102,9 +103,9 @@ def loaded():
 factory = "structgen.maskbench.ours:StructgenEngine"
 engine, tokenizer = create(EngineConfig("ours", factory, "small", dict(sg.WIDEST)))
 before = loaded()
-probe = Probe(memoryview(array("q", [0] * (HEAD + 64))), lambda times: None)
+probe = Probe(memoryview(array("q", [0] * (HEAD + 64))))
 for case in select([Path(path) for path in sys.argv[1:]]).cases():
-    run(engine, tokenizer, case, probe, lambda message: None)
+    list(run(engine, tokenizer, case, probe))
 print(sorted(loaded() - before))
 """
     schemas = [f"schemas/{name}.json" for name in ("access_rule", "calendar_event", "formats", "geometry")]

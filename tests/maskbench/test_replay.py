@@ -6,7 +6,7 @@ import fake_engines
 import pytest
 
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, SchemaOutcome, Verdict
 from structgen.maskbench.readers import Case, Instance
 from structgen.maskbench.replay import HEAD, Probe, replay, run
 from structgen.tokens.tokenizer import Tokenizer
@@ -23,46 +23,42 @@ def enum(*members, valid=(), invalid=(), bare=False):
 
 
 def played(factory, case, words=64):
-    """Return the messages of one case, and all its times."""
-    messages, times = [], array("q")
-    probe = Probe(memoryview(array("q", [0] * (HEAD + words))), lambda data: times.frombytes(data))
-    engine = factory(EngineConfig("fake", ""), TOKENIZER)
-    run(engine, TOKENIZER, case, probe, messages.append)
-    return messages, times
+    """Return what comes of one case."""
+    found = CaseResult("c", "s", "fake")
 
-
-def verdicts(messages):
-    return [message[2] for message in messages if message[0] == "instance"]
+    probe = Probe(memoryview(array("q", [0] * (HEAD + words))))
+    for parts in run(factory(EngineConfig("fake", ""), TOKENIZER), TOKENIZER, case, probe):
+        found.take(**parts)
+    return found
 
 
 def test_an_exact_engine_is_right_about_valid_and_invalid_instances():
-    messages, _ = played(fake_engines.Listed, enum("ab", 17, valid=["ab", 17], invalid=["abc", 1, 170, None]))
-    assert verdicts(messages) == [Verdict.RIGHT] * 6
+    found = played(fake_engines.Listed, enum("ab", 17, valid=["ab", 17], invalid=["abc", 1, 170, None]))
+    assert found.verdicts == [Verdict.RIGHT] * 6
 
 
 def test_a_prefix_of_a_document_is_not_accepted_for_want_of_the_end():
-    messages, _ = played(fake_engines.AcceptsEverything, enum(1, valid=[1]))
-    assert verdicts(messages) == [Verdict.RIGHT]
-    messages, _ = played(fake_engines.Listed, enum(12, valid=[1]))
-    assert verdicts(messages) == [Verdict.VALID_REFUSED]
+    found = played(fake_engines.AcceptsEverything, enum(1, valid=[1]))
+    assert found.verdicts == [Verdict.RIGHT]
+    found = played(fake_engines.Listed, enum(12, valid=[1]))
+    assert found.verdicts == [Verdict.VALID_REFUSED]
 
 
 @pytest.mark.parametrize("valid", [["ab", 17], ["ab"], []])
 def test_every_call_is_measured_once(valid):
     case = enum("ab", 17, valid=valid)
-    messages, times = played(fake_engines.Listed, case)
-    one = CaseResult("c", "s", "fake", pairs=times)
+    one = played(fake_engines.Listed, case)
     positions = [len(TOKENIZER.encode(instance.text)) for instance in case.instances]
     # Of each instance a mask before every token and one for the end; the very first is the first mask's.
     assert len(list(one.masks())) == sum(n + 1 for n in positions) - bool(valid)
     assert len(list(one.commits())) == sum(positions)
-    assert messages[0][0] == "compiled"
-    assert 0 < messages[0][1] < messages[0][2]
+    assert one.compiled and 0 < one.compile_ns < one.first_ns
 
 
 def test_times_do_not_get_lost_when_their_memory_is_full():
     case = enum("ab" * 20, valid=["ab" * 20] * 3)
-    assert len(played(fake_engines.Listed, case, words=6)[1]) == len(played(fake_engines.Listed, case)[1])
+    few, many = (played(fake_engines.Listed, case, words=words) for words in (6, 64))
+    assert len(few.pairs) == len(many.pairs) > 6
 
 
 def test_a_mask_whose_commit_raised_does_not_shift_the_times_that_follow():
@@ -77,16 +73,17 @@ def test_a_mask_whose_commit_raised_does_not_shift_the_times_that_follow():
             sessions = [Raising(texts, self.tokenizer)]
             return lambda: sessions.pop() if sessions else fake_engines.ListedSession(texts, self.tokenizer)
 
-    messages, times = played(RaisesOnce, enum(17, valid=[17, 17]))
-    assert verdicts(messages) == [Verdict.CRASHED, Verdict.RIGHT]
+    found = played(RaisesOnce, enum(17, valid=[17, 17]))
+    times = found.pairs
+    assert found.verdicts == [Verdict.CRASHED, Verdict.RIGHT]
     assert times[:2].tolist() == [NOT_MEASURED, NOT_MEASURED]
     assert len(times) % 2 == 0
     assert times[-1] == NOT_MEASURED
 
 
 def test_a_refusal_names_the_byte_where_the_token_begins_and_what_was_expected():
-    messages, _ = played(fake_engines.Listed, enum("abc", valid=["abd"]))
-    assert messages[-1][3:5] == (3, "one of the listed texts")
+    found = played(fake_engines.Listed, enum("abc", valid=["abd"]))
+    assert (found.failures[0].byte, found.failures[0].expected) == (3, "one of the listed texts")
 
 
 def test_a_fault_in_telling_why_does_not_change_the_verdict():
@@ -96,44 +93,45 @@ def test_a_fault_in_telling_why_does_not_change_the_verdict():
             session.locate = lambda text, start: 1 // 0
             return lambda: session
 
-    messages, _ = played(Silent, enum("abc", valid=["abd"]))
-    assert messages[-1][2:4] == (Verdict.VALID_REFUSED, 3)
-    assert "ZeroDivisionError" in messages[-1][4]
+    found = played(Silent, enum("abc", valid=["abd"]))
+    assert (found.verdicts, found.failures[0].byte) == ([Verdict.VALID_REFUSED], 3)
+    assert "ZeroDivisionError" in found.failures[0].expected
 
 
 def test_a_refusal_by_policy_alone_is_told_apart():
-    messages, _ = played(fake_engines.RefusesByPolicy, enum(1, 2, valid=[1, 3]))
-    assert verdicts(messages) == [Verdict.POLICY, Verdict.VALID_REFUSED]
+    found = played(fake_engines.RefusesByPolicy, enum(1, 2, valid=[1, 3]))
+    assert found.verdicts == [Verdict.POLICY, Verdict.VALID_REFUSED]
 
 
 def test_a_schema_that_only_a_policy_leaves_empty_is_refused_by_policy():
-    messages, _ = played(fake_engines.UnsatisfiableByPolicy, enum(1, valid=[1]))
-    assert messages == [("refused", "unsatisfiable", "no text under property_order", messages[0][3], True)]
+    found = played(fake_engines.UnsatisfiableByPolicy, enum(1, valid=[1]))
+    assert found.outcome is SchemaOutcome.POLICY and not found.reason
+    assert found.failures[0].detail == "no text under property_order"
 
 
 def test_commit_refusing_what_the_mask_allows_is_a_crash():
-    messages, _ = played(fake_engines.Contradicts, enum(1, valid=[1]))
-    assert verdicts(messages) == [Verdict.CRASHED]
-    assert "in the mask, and refused" in messages[-1][-1]
+    found = played(fake_engines.Contradicts, enum(1, valid=[1]))
+    assert found.verdicts == [Verdict.CRASHED]
+    assert "in the mask, and refused" in found.failures[0].detail
 
 
 def test_an_instance_without_a_mask_for_its_first_token_takes_nothing():
     session = fake_engines.ListedSession([b"1"], TOKENIZER)
     view = memoryview(array("q", [0] * (HEAD + 4)))
-    assert replay(session, TOKENIZER.encode(b"2"), Probe(view, lambda data: None)) == 0
+    assert replay(session, TOKENIZER.encode(b"2"), Probe(view)) == 0
 
 
 def test_a_bare_schema_is_walked_to_a_document():
-    messages, times = played(fake_engines.Listed, enum("abab", bare=True))
-    assert verdicts(messages) == [Verdict.RIGHT]
-    assert len(list(CaseResult("c", "s", "e", pairs=times).commits())) >= len(TOKENIZER.encode(b'"abab"')) - 2
+    found = played(fake_engines.Listed, enum("abab", bare=True))
+    assert found.verdicts == [Verdict.RIGHT]
+    assert len(list(found.commits())) >= len(TOKENIZER.encode(b'"abab"')) - 2
 
 
 def test_a_walk_without_a_token_to_take_is_a_dead_end():
-    messages, _ = played(fake_engines.RefusesEverything, enum(1, bare=True))
-    assert verdicts(messages) == [Verdict.DEAD_END]
+    found = played(fake_engines.RefusesEverything, enum(1, bare=True))
+    assert found.verdicts == [Verdict.DEAD_END]
 
 
 def test_a_walk_that_ends_in_no_document_is_an_invalid_one_accepted():
-    messages, _ = played(fake_engines.AcceptsEverything, enum(1, bare=True))
-    assert verdicts(messages) == [Verdict.INVALID_ACCEPTED]
+    found = played(fake_engines.AcceptsEverything, enum(1, bare=True))
+    assert found.verdicts == [Verdict.INVALID_ACCEPTED]
