@@ -29,6 +29,7 @@ def ask(
     from structgen.typed.functions import judged, obtained
     from structgen.typed.options import TypedOptions
     from structgen.typed.prompts import given_source
+    from structgen.typed.waiting import each, now
     from structgen.typed.wanted_forms import WantedForm
     from structgen.typed.wrapping import Unwrapping, unwrapped
     from structgen.typed.writers import writer_of
@@ -46,12 +47,12 @@ def ask(
         writer = writer_of(model, options)()
         if stream and not as_json:
             ended, inside = list[Result](), Unwrapping() if form.is_wrapped else None
-            for piece in writer.stream(form, source, options, ended.append):
+            for piece in each(writer.stream(form, source, options, ended.append, waits=False)):
                 payload(piece if inside is None else inside.add(piece), newline=False)
             payload("" if inside is None else inside.add(None))
             outcome = judged(form, ended[0], 1, None)
         else:
-            outcome = obtained(writer, form, source, options)
+            outcome = now(obtained(writer, form, source, options))
         result, error = outcome.result, outcome.error
         if as_json:
             echo_json_text(_shown(outcome))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -78,30 +78,33 @@ class Infiller:
         """Return the text of a prompt, the chat template applied."""
         return self._prompts.text(source.question(form, options))
 
-    def write(
-        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
+    async def write(
+        self,
+        form: WantedForm,
+        sources: Sequence[PromptSource],
+        options: TypedOptions,
+        attempt: int = 0,
+        *,
+        waits: bool,
     ) -> list[Result]:
-        """Return a document for each source, one after another.
+        """Return a document for each source, one after another; in a thread, where the caller waits.
 
         Errors: those of `sg.infill`, told in the words of a typed function.
         """
-        return [self._written(form, one, options, attempt) for one in sources]
-
-    async def awrite(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Result:
-        """Return a document, made in a thread."""
-        return await asyncio.to_thread(self._written, form, source, options, attempt)
+        listed = [(form, one, options, attempt) for one in sources]
+        if waits:
+            return [await asyncio.to_thread(self._written, *one) for one in listed]
+        return [self._written(*one) for one in listed]
 
     def stream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> Iterator[str]:
-        """Raise UnsupportedError: slots are not filled from left to right."""
-        raise no_stream()
-
-    def astream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> AsyncIterator[str]:
+        self,
+        form: WantedForm,
+        source: PromptSource,
+        options: TypedOptions,
+        done: Callable[[Result], None],
+        *,
+        waits: bool,
+    ) -> AsyncGenerator[str, None]:
         """Raise UnsupportedError: slots are not filled from left to right."""
         raise no_stream()
 

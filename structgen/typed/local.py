@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from structgen.engine.models import check_folder
 from structgen.engine.request_tokens import ReadPrompt
-from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
 from structgen.system.resources import embedded_model
 from structgen.tool_calls.tool_replies import Reply
@@ -20,6 +21,7 @@ from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
 from structgen.typed.tool_use import ToolUse
+from structgen.typed.waiting import pieces_of
 from structgen.typed.wanted_forms import WantedForm
 
 if TYPE_CHECKING:
@@ -100,19 +102,22 @@ class Local:
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    def write(
-        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
+    async def write(
+        self,
+        form: WantedForm,
+        sources: Sequence[PromptSource],
+        options: TypedOptions,
+        attempt: int = 0,
+        *,
+        waits: bool,
     ) -> list[Result]:
-        """Return a text for each source, in one batch."""
-        results = self.engine.generate([self._asked(form, one, options, attempt) for one in sources])
+        """Return a text for each source, in one batch, and in those of others that wait meanwhile."""
+        asked = [self._asked(form, one, options, attempt) for one in sources]
+        if waits:
+            results = [one for (one,) in await asyncio.gather(*map(self.engine.agenerate, asked))]
+        else:
+            results = self.engine.generate(asked)
         return [self._told(form, options, one) for one in results]
-
-    async def awrite(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Result:
-        """Return a text; others may be written meanwhile, in the same batches."""
-        (result,) = await self.engine.agenerate(self._asked(form, source, options, attempt))
-        return self._told(form, options, result)
 
     def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
         """Return what there is of a reply that may call tools, from its text so far."""
@@ -130,32 +135,25 @@ class Local:
         reply = replace(reply, thinking=thoughts or None)
         return replace(result, text=text, value=reply, thoughts=thoughts)
 
-    def stream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> Iterator[str]:
-        """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        (handle,) = self.engine.submit(self._asked(form, source, options))
-        with closing(self.engine.pieces(handle)) as pieces:
-            for piece in pieces:
-                if piece:
-                    yield piece
-        done(self._told(form, options, _result(handle)))
-
-    async def astream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> AsyncIterator[str]:
-        """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        (handle,) = await self.engine.asubmit(self._asked(form, source, options))
-        async with aclosing(self.engine.apieces(handle)) as pieces:
+    async def stream(
+        self,
+        form: WantedForm,
+        source: PromptSource,
+        options: TypedOptions,
+        done: Callable[[Result], None],
+        *,
+        waits: bool,
+    ) -> AsyncGenerator[str, None]:
+        """Yield a text in pieces as it comes, and hand its result to `done`; closing it cancels the text."""
+        asked = self._asked(form, source, options)
+        (handle,) = await self.engine.asubmit(asked) if waits else self.engine.submit(asked)
+        stream = self.engine.apieces(handle) if waits else self.engine.pieces(handle)
+        async with aclosing(pieces_of(stream)) as pieces:
             async for piece in pieces:
                 if piece:
                     yield piece
-        done(self._told(form, options, _result(handle)))
-
-
-def _result(handle: Handle) -> Result:
-    assert handle.result is not None, "its end was told"
-    return handle.result
+        assert handle.result is not None, "its end was told"
+        done(self._told(form, options, handle.result))
 
 
 def check_name(name: str) -> None:

@@ -17,6 +17,7 @@ from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions, RunOptions
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
+from structgen.typed.waiting import now
 from structgen.typed.wanted_forms import form_of
 from structgen.typed.writers import Preparation
 
@@ -108,7 +109,7 @@ def run(
             "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."
         )
     writer = asked.writer()
-    outcome = obtained(writer, form, given_source(prompt), asked.options, detailed=detailed)
+    outcome = now(obtained(writer, form, given_source(prompt), asked.options, detailed=detailed))
     if detailed:
         return outcome
     warn_if_shortened("sg.run", writer, outcome.result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -24,7 +24,8 @@ from structgen.typed.wrapping import Wrapping
 
 class Writer(Protocol):
     """Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
-    where another attempt may help."""
+    where another attempt may help. `waits`: whether its coroutines may wait in an event loop; they block
+    where they may not."""
 
     @property
     def kind(self) -> Literal["engine", "infilling", "server"]:
@@ -45,27 +46,27 @@ class Writer(Protocol):
         """Return the prompt, as text."""
         ...
 
-    def write(
-        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
+    async def write(
+        self,
+        form: WantedForm,
+        sources: Sequence[PromptSource],
+        options: TypedOptions,
+        attempt: int = 0,
+        *,
+        waits: bool,
     ) -> list[Result]:
         """Return a text for each source."""
         ...
 
-    async def awrite(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Result:
-        """Return a text."""
-        ...
-
     def stream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> Iterator[str]:
-        """Yield a text in pieces, and hand its result to `done`."""
-        ...
-
-    def astream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> AsyncIterator[str]:
+        self,
+        form: WantedForm,
+        source: PromptSource,
+        options: TypedOptions,
+        done: Callable[[Result], None],
+        *,
+        waits: bool,
+    ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces, and hand its result to `done`."""
         ...
 
