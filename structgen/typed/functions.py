@@ -46,7 +46,7 @@ from structgen.typed.partial import Partial, PartialDocument, PartialReply
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, check_names, drawn
 from structgen.typed.waiting import each, now
-from structgen.typed.wanted_forms import WantedForm, failed
+from structgen.typed.wanted_forms import WantedForm, WantedText, failed
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
@@ -145,18 +145,22 @@ class Asked:
             return PartialDocument(None, free=True)
         return PartialDocument(self._part, wrapped=form.is_wrapped)
 
+    def wanted(self, waits: bool) -> WantedText:
+        """Return what the model is asked for."""
+        return WantedText(self.form, self.options, waits)
+
     async def value(self, source: PromptSource, *, waits: bool) -> Any:
         """Return the object of a call."""
-        outcome: Outcome[Any] = await obtained(self.model(), self.form, source, self.options, waits=waits)
+        outcome: Outcome[Any] = await obtained(self.model(), self.wanted(waits), source)
         self.warn_if_shortened(outcome.result)
         return outcome.value
 
     def partials(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Partial[Any], None]:
         """Yield what there is after each piece of text; the last one has the result."""
-        form, use, writer = self.form, self.form.tools, self.model()
+        use, wanted, writer = self.form.tools, self.wanted(waits), self.model()
         if use is None:
             return self._followed(self._document(), source, waits)
-        reply = PartialReply(lambda text: use.so_far(writer.read(form, self.options, text)))
+        reply = PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
         return self._followed(reply, source, waits)
 
     async def items(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Any, None]:
@@ -172,7 +176,7 @@ class Asked:
         self, progress: PartialDocument | PartialReply, source: PromptSource, waits: bool
     ) -> AsyncGenerator[Partial[Any], None]:
         ended = list[Result]()
-        stream = self.model().stream(self.form, source, self.options, ended.append, waits=waits)
+        stream = self.model().stream(self.wanted(waits), source, ended.append)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 yield progress.add(piece)
@@ -233,22 +237,21 @@ def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError
 
 async def obtained(
     writer: Writer,
-    form: WantedForm,
+    wanted: WantedText,
     source: PromptSource,
-    options: TypedOptions,
     first: Result | None = None,
     *,
     detailed: bool = False,
-    waits: bool = False,
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
     refused answer and what the validators said. `first` is an attempt that was made; `detailed`: whether the
     outcome also tells its prompt, which is made again, and the probabilities of listed values."""
+    form, options = wanted.form, wanted.options
     best: GenerationError | None = None
     for attempt in range(options.attempts):
         tried = first
         if attempt or tried is None:
-            (tried,) = await writer.write(form, [source], options, attempt, waits=waits)
+            (tried,) = await writer.write(wanted, [source], attempt)
         outcome = judged(form, tried, attempt + 1, best)
         best = outcome.error
         refusal = best.__cause__ if best is not None else None
@@ -264,7 +267,7 @@ async def obtained(
     return replace(
         outcome,
         probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},
-        prompt=writer.prompt(form, source, options),
+        prompt=writer.prompt(wanted, source),
     )
 
 
@@ -348,19 +351,17 @@ class _Common(Generic[P, R]):
 
     async def _outcome(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Outcome[R]:
         asked, source = self._asked, await self._source(arguments, named)
-        return await obtained(
-            asked.model(), asked.form, source, asked.options, detailed=True, waits=self._waits
-        )
+        return await obtained(asked.model(), asked.wanted(self._waits), source, detailed=True)
 
     async def _prompt(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
         asked, source = self._asked, await self._source(arguments, named)
-        return asked.model().prompt(asked.form, source, asked.options)
+        return asked.model().prompt(asked.wanted(self._waits), source)
 
     async def _draws(
         self, how: Mapping[str, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
     ) -> Samples[R]:
         asked, source = self._asked, await self._source(arguments, named)
-        given = asked.model(), asked.form, source, asked.options, how
+        given = asked.model(), asked.wanted(self._waits), source, how
         return await asyncio.to_thread(drawn, *given) if self._waits else drawn(*given)
 
     def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
@@ -434,10 +435,10 @@ class TypedFunction(_Common[P, R]):
         """
         asked = self._asked
         sources = [now(self._source(*call)) for call in self._calls_of(calls)]
-        writer = asked.model()
-        firsts = now(writer.write(asked.form, sources, asked.options, waits=False)) if sources else []
+        writer, wanted = asked.model(), asked.wanted(waits=False)
+        firsts = now(writer.write(wanted, sources)) if sources else []
         outcomes = [
-            now(obtained(writer, asked.form, source, asked.options, first))
+            now(obtained(writer, wanted, source, first))
             for source, first in zip(sources, firsts, strict=True)
         ]
         for one in outcomes:

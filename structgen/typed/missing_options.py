@@ -51,15 +51,16 @@ OF_SERVERS: Final = (
 """Of a typed function's options."""
 OF_SERVER_FIELDS: Final = (
     Exclusion(
-        lambda options, server: "temperature" in server.leave_out and options.sampling.temperature != 0,
-        "temperature",
-        "temperature is given, and sg.Server leaves it out.",
-        "Take it out of one of them.",
-    ),
-    Exclusion(
-        lambda options, server: "seed" in server.leave_out and options.sampling.seed != 0,
-        "seed",
-        "seed is given, and sg.Server leaves it out.",
+        lambda options, server: next(
+            (
+                one
+                for one in ("temperature", "seed")
+                if one in server.leave_out and getattr(options.sampling, one)
+            ),
+            "",
+        ),
+        "{}",
+        "{} is given, and sg.Server leaves it out.",
         "Take it out of one of them.",
     ),
     Exclusion(

@@ -29,14 +29,13 @@ from structgen.schema.reading.policies import WIDEST
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
-from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, read_reply
-from structgen.typed.server_replies import ArrivingObject, ReadReply, first_fault, read
+from structgen.typed.server_replies import ArrivingObject, ReadReply, accepts, first_fault, read
 from structgen.typed.servers import SCHEMA, Server, habits_of
 from structgen.typed.tool_use import history
 from structgen.typed.waiting import now, pieces_of
-from structgen.typed.wanted_forms import WantedForm
+from structgen.typed.wanted_forms import WantedForm, WantedText
 from structgen.typed.wrapping import is_object, unwrapped, wrapped, wrapper_of
 
 LOST = (
@@ -89,15 +88,13 @@ class Remote:
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
-    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
+    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of the last message."""
-        return str(self._messages(form, source, options)[-1]["content"])
+        return str(self._messages(wanted, source)[-1]["content"])
 
-    def _messages(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions
-    ) -> list[dict[str, Any]]:
-        question = source.question(form, options)
-        if form.grammar is not None and options.outline is not False:
+    def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
+        question, form = source.question(wanted), wanted.form
+        if form.grammar is not None and wanted.options.outline is not False:
             schema = self._known(form)[1]
             if self._habits.breaks_schemas or not self._sends(schema):
                 question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
@@ -108,15 +105,11 @@ class Remote:
         """Tell whether a schema is sent in its field."""
         return SCHEMA not in self._server.leave_out and self._habits.takes(schema)
 
-    def _body(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
-    ) -> dict[str, Any]:
+    def _body(self, wanted: WantedText, source: PromptSource, attempt: int) -> dict[str, Any]:
+        form, options = wanted.form, wanted.options
         refuse(OF_SERVER_FORMS, options, form)
         how = options.sampling_of(attempt)
-        body: dict[str, Any] = {
-            "model": self.name,
-            "messages": self._messages(form, source, options),
-        }
+        body: dict[str, Any] = {"model": self.name, "messages": self._messages(wanted, source)}
         for field, value in (
             (self._server.max_tokens_field, options.max_tokens or DEFAULT_MAX_TOKENS),
             ("temperature", how.temperature),
@@ -184,14 +177,14 @@ class Remote:
 
         def asked(text: str) -> str | None:
             document = _document(form, text)
-            return document if document is not None and _accepts(compiled, document) else None
+            return document if document is not None and accepts(compiled, document) else None
 
         def bare(text: str) -> str | None:
             whole = wrapper_of(text) if form.is_wrapped else text
-            if _accepts(compiled, whole):
+            if accepts(compiled, whole):
                 return whole
             said = _said(text) if form.spoken is not None else None
-            return said if said is not None and _accepts(compiled, said) else None
+            return said if said is not None and accepts(compiled, said) else None
 
         found = read(reply, asked, inside=is_object(sent))
         if found.document is None and not found.fault:
@@ -296,22 +289,16 @@ class Remote:
     # --- texts ----------------------------------------------------------------------------------------------
 
     async def write(
-        self,
-        form: WantedForm,
-        sources: Sequence[PromptSource],
-        options: TypedOptions,
-        attempt: int = 0,
-        *,
-        waits: bool,
+        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source; some are under way at the same time."""
         for source in sources[1:]:
-            self._body(form, source, options, attempt)  # wrong options are told before anything is sent
+            self._body(wanted, source, attempt)  # wrong options are told before anything is sent
 
         async def one(source: PromptSource) -> Result:
-            answer = _Answer(form)
+            answer = _Answer(wanted.form)
             try:
-                whole = await self._sent(lambda: self._body(form, source, options, attempt), waits)
+                whole = await self._sent(lambda: self._body(wanted, source, attempt), wanted.waits)
             except self._faults as error:
                 return self._failure(error)
             missing = _missing_key(whole)
@@ -319,9 +306,9 @@ class Remote:
                 return self._wrong_shape(f"The server's reply has no {missing}.", _URL_CURE)
             answer.add(whole.choices[0], whole.choices[0].message)
             answer.end()
-            return self.result(form, answer, getattr(whole, "usage", None))
+            return self.result(wanted.form, answer, getattr(whole, "usage", None))
 
-        if waits:
+        if wanted.waits:
             return await asyncio.gather(*map(one, sources))
         if len(sources) == 1:
             return [now(one(sources[0]))]
@@ -346,28 +333,23 @@ class Remote:
         fault = StructgenError(what, where=self.url, cure=cure)
         return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
 
-    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
+    def read(self, wanted: WantedText, text: str) -> Reply:
         """Return what there is of a reply that may call tools, from its text so far."""
-        assert form.tools is not None, "the form is one of replies"
-        return read_reply(form.tools, text, ended=False)
+        assert wanted.form.tools is not None, "the form is one of replies"
+        return read_reply(wanted.form.tools, text, ended=False)
 
     async def stream(
-        self,
-        form: WantedForm,
-        source: PromptSource,
-        options: TypedOptions,
-        done: Callable[[Result], None],
-        *,
-        waits: bool,
+        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
-        answer, is_stream = _Answer(form), True
+        form, is_stream = wanted.form, True
+        answer = _Answer(form)
 
         def body() -> dict[str, Any]:
-            return {**self._body(form, source, options, 0), "stream": True}
+            return {**self._body(wanted, source, 0), "stream": True}
 
         try:
-            stream = await self._sent(body, waits)
+            stream = await self._sent(body, wanted.waits)
             # a server that knows no streams sends one JSON object
             kind = stream.response.headers.get("content-type", "")
             is_stream = not kind.startswith("application/json")
@@ -398,12 +380,6 @@ class Remote:
         if rest:
             yield rest
         done(result)
-
-
-def _accepts(compiled: CompiledGrammar, text: str) -> bool:
-    """Tell whether a text is one of a grammar's."""
-    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
-    return state is not None and compiled.accepts_end(state)
 
 
 def _content(content: Any) -> str:

@@ -35,6 +35,7 @@ from structgen.core.events import EventLog, JsonError
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
 _CLOSING = re.compile(_TAG.format("/"))
+_LONGEST_TAG = len("</reasoning>")
 _MARK = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """What opens or closes brackets, and strings, whose brackets are text."""
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
@@ -143,17 +144,19 @@ def _value_of(document: str) -> str:
         return document
 
 
+def accepts(compiled: CompiledGrammar, text: str) -> bool:
+    """Tell whether a text is one of a grammar's. Linear in the text."""
+    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+    return state is not None and compiled.accepts_end(state)
+
+
 def first_fault(compiled: CompiledGrammar, text: str) -> str:
     """Return in words where a text leaves a grammar, and what could have come there; "" where it is one of
     its texts. Linear in the text."""
-    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
-    whole = compiled.step_bytes(state, data)
-    if whole is not None and compiled.accepts_end(whole):
+    if accepts(compiled, text):
         return ""
-    while at < len(data):
-        after = compiled.step_bytes(state, data[at : at + 1])
-        if after is None:
-            break
+    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
+    while at < len(data) and (after := compiled.step_bytes(state, data[at : at + 1])) is not None:
         state, at = after, at + 1
     expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
     found = (
@@ -168,44 +171,44 @@ class ArrivingObject:
     """Finds the object in a reply that arrives in pieces: what begins with the first line that begins with
     `{` outside of thoughts, as far as it is JSON. `read` has the last word on whether it is the document."""
 
-    __slots__ = ("_line", "_reader", "_thinks", "found", "reply")
+    __slots__ = ("_begun", "_line", "_reader", "_thinks", "found", "reply")
 
     def __init__(self) -> None:
         self.reply = ""
         self.found = ""
         """The object so far, as it stands in the reply."""
-        self._line = ""
-        """What the reply has on its last line, or behind the thoughts."""
+        self._line = 0
+        """Where the last line begins, or what stands behind the thoughts."""
+        self._begun: int | None = None
+        """Where its first character stands that is no white space; None where there is none yet."""
         self._thinks = False
         self._reader: EventLog | None = None
         """Reads the object; None before it begins."""
 
-    def add(self, piece: str) -> str:
-        """Take a piece; returns what it adds to the object. Cost: linear in the piece."""
-        self.reply += piece
-        at, known = 0, len(self.found)
-        while self._reader is None and at < len(piece):
-            char = piece[at]
-            if char == "{" and not self._thinks and not self._line.strip(_BLANKS):
+    def add(self, piece: str) -> None:
+        """Take a piece. Cost: linear in it."""
+        at, self.reply = len(self.reply), self.reply + piece
+        while self._reader is None and at < len(self.reply):
+            char = self.reply[at]
+            if char == "{" and not self._thinks and self._begun is None:
                 self._reader = EventLog()
                 break
             at += 1
             if char == "\n":
-                self._line = ""
-            else:
-                self._line += char
-                if char in ">]":
-                    self._tag()
-        if self._reader is not None and at < len(piece):
-            self._read(self._reader, piece[at:])
-        return self.found[known:]
+                self._line, self._begun = at, None
+            elif char not in _BLANKS and self._begun is None:
+                self._begun = at - 1
+            elif char in ">]":
+                self._tag(at)
+        if self._reader is not None and at < len(self.reply):
+            self._read(self._reader, self.reply[at:])
 
-    def _tag(self) -> None:
+    def _tag(self, end: int) -> None:
         """Look whether a tag of thoughts has ended."""
-        if _OPENING.fullmatch(self._line.strip(_BLANKS)):
+        if self._begun is not None and _OPENING.fullmatch(self.reply, self._begun, end):
             self._thinks = True
-        elif _CLOSING.search(self._line):
-            self._thinks, self._line = False, ""
+        elif _CLOSING.search(self.reply, max(self._line, end - _LONGEST_TAG), end):
+            self._thinks, self._line, self._begun = False, end, None
 
     def _read(self, reader: EventLog, piece: str) -> None:
         """Add what belongs to the object, up to its end or to what is no JSON."""

@@ -114,6 +114,16 @@ class WantedForm:
         return result.value if self.reader is None else self.reader.read(result.text)
 
 
+@dataclass(frozen=True)
+class WantedText:
+    """What a writer is asked for beside the prompt."""
+
+    form: WantedForm
+    options: TypedOptions
+    waits: bool = False
+    """Whether the caller waits in an event loop; else the writer blocks."""
+
+
 def form_of_type(
     hint: Any, policies: Mapping[str, Any] | None = None, wrap: Wrapping = "never"
 ) -> WantedForm:
