@@ -27,8 +27,8 @@ _BARE: Final = re.compile(r"[^,\]}]*")
 _LONGEST_KEY: Final = 1024
 _TOKENS: Final = re.compile(
     r"""(?sx:
-    (?P<json>(?:"(?:[^"\\\x00-\x1f]|\\[^'\x00-\x1f])*+"|(?:true|false|null)(?![A-Za-z])|[^"'A-Za-z]){1,64}+)
-    |"(?:[^"\\]|\\.)*+(?P<end>"?)|'(?:[^'\\]|\\.)*+(?P<other>'?)|[A-Za-z]+)""",
+    (?P<json>(?:"(?:[^"\\\x00-\x1f]++|\\[^'\x00-\x1f])*+"|(?:true|false|null)(?![A-Za-z])|[^"'A-Za-z]){1,64}+)
+    |"(?:[^"\\]++|\\.)*+(?P<end>"?)|'(?:[^'\\]++|\\.)*+(?P<other>'?)|[A-Za-z]+)""",
 )
 """Some 64 tokens of JSON as it is written, or one that may be another's spelling of it."""
 _WORDS: Final = {"True": "true", "False": "false", "None": "null"}

@@ -149,12 +149,6 @@ class Asked:
         """Return what the model is asked for."""
         return WantedText(self.form, self.options, waits)
 
-    async def value(self, source: PromptSource, *, waits: bool) -> Any:
-        """Return the object of a call."""
-        outcome: Outcome[Any] = await obtained(self.model(), self.wanted(waits), source)
-        self.warn_if_shortened(outcome.result)
-        return outcome.value
-
     def partials(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Partial[Any], None]:
         """Yield what there is after each piece of text; the last one has the result."""
         use, wanted, writer = self.form.tools, self.wanted(waits), self.model()
@@ -343,11 +337,13 @@ class _Common(Generic[P, R]):
 
     async def _value(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         asked, source = self._asked, await self._source(arguments, named)
-        if not asked.form.items:
-            return await asked.value(source, waits=self._waits)
-        waits = self._waits or asked.form.asynchronous
-        items = asked.items(source, waits=waits)
-        return items if waits else each(items)
+        if asked.form.items:
+            waits = self._waits or asked.form.asynchronous
+            items = asked.items(source, waits=waits)
+            return items if waits else each(items)
+        outcome: Outcome[R] = await obtained(asked.model(), asked.wanted(self._waits), source)
+        asked.warn_if_shortened(outcome.result)
+        return outcome.value
 
     async def _outcome(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Outcome[R]:
         asked, source = self._asked, await self._source(arguments, named)

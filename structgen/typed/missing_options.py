@@ -50,18 +50,14 @@ OF_SERVERS: Final = (
 )
 """Of a typed function's options."""
 OF_SERVER_FIELDS: Final = (
-    Exclusion(
-        lambda options, server: next(
-            (
-                one
-                for one in ("temperature", "seed")
-                if one in server.leave_out and getattr(options.sampling, one)
-            ),
-            "",
-        ),
-        "{}",
-        "{} is given, and sg.Server leaves it out.",
-        "Take it out of one of them.",
+    *(
+        Exclusion(
+            lambda options, server, name=name: name in server.leave_out and getattr(options.sampling, name),
+            name,
+            f"{name} is given, and sg.Server leaves it out.",
+            "Take it out of one of them.",
+        )
+        for name in ("temperature", "seed")
     ),
     Exclusion(
         lambda options, server: options.max_tokens is not None and server.max_tokens_field is None,

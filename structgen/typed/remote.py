@@ -18,15 +18,11 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar
 from structgen.engine.contradictions import refuse
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
-from structgen.errors import StructgenError, UnsupportedError, ValidatorError
+from structgen.errors import StructgenError, ValidatorError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
-from structgen.schema.reading.policies import WIDEST
-from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -36,7 +32,7 @@ from structgen.typed.servers import SCHEMA, Server, habits_of
 from structgen.typed.tool_use import history
 from structgen.typed.waiting import now, pieces_of
 from structgen.typed.wanted_forms import WantedForm, WantedText
-from structgen.typed.wrapping import is_object, unwrapped, wrapped, wrapper_of
+from structgen.typed.wrapping import is_object, unwrapped, wrapper_of
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -75,7 +71,6 @@ class Remote:
         self._openai, self.url, self.name = openai, server.url, server.name
         self._server, self._habits = server, habits_of(server)
         self._faults = (openai.OpenAIError, ValueError)  # ValueError: a reply that is not JSON
-        self._kept: dict[int, tuple[WantedForm, CompiledGrammar, dict[str, Any]]] = {}
 
     @cached_property
     def _client(self) -> Any:
@@ -95,7 +90,7 @@ class Remote:
     def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
         question, form = source.question(wanted), wanted.form
         if form.grammar is not None and wanted.options.outline is not False:
-            schema = self._known(form)[1]
+            schema = form.sent[1]
             if self._habits.breaks_schemas or not self._sends(schema):
                 question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
         messages = question.messages()
@@ -132,7 +127,7 @@ class Remote:
             if PARALLEL in self._server.leave_out or self._habits.field(PARALLEL) is None:
                 body.pop(PARALLEL, None)
         if form.grammar is not None:
-            schema = self._known(form)[1]
+            schema = form.sent[1]
             if self._sends(schema):
                 strict = True
                 try:
@@ -145,35 +140,12 @@ class Remote:
                 }
         return body
 
-    def _known(self, form: WantedForm) -> tuple[CompiledGrammar, dict[str, Any]]:
-        """Return a form's grammar over bytes, for checking, and the schema that is sent; kept. Raises
-        UnsupportedError for a grammar that no schema says."""
-        found = self._kept.get(id(form))
-        if found is None:
-            grammar, schema = form.grammar, form.schema if form.spoken is None else form.spoken
-            if schema is None or grammar is None:
-                raise UnsupportedError(
-                    "A grammar that no JSON Schema says cannot be sent.",
-                    keyword="grammar",
-                    where="target",
-                    cure="Ask an engine, or for a schema, a choice or a regular expression.",
-                )
-            if form.spoken is None:
-                own = dict(form.reader.policies) if form.reader is not None else {}
-                grammar = unwarned_schema(schema, **{**own, **WIDEST})
-            found = self._kept[id(form)] = (
-                form,
-                compile(grammar, byte_tokenizer()),
-                wrapped(schema) if form.wrap else schema,
-            )
-        return found[1], found[2]
-
     # --- what comes back ------------------------------------------------------------------------------------
 
     def reading(self, form: WantedForm, reply: str) -> ReadReply:
         """Return what a reply says of a form that has a grammar. A document that was asked for inside of an
         object is also read as it is, from servers that do not keep to that."""
-        compiled, sent = self._known(form)
+        compiled, sent = form.sent
 
         def asked(text: str) -> str | None:
             document = _document(form, text)
@@ -225,7 +197,7 @@ class Remote:
         )
         value: Any = text if found is None else found
         if reading is not None and reading.document is not None:
-            value = self._known(form)[0].value(text.encode("utf-8", "surrogatepass"))
+            value = form.sent[0].value(text.encode("utf-8", "surrogatepass"))
         ended = FinishReason.ERROR if answer.refusal else _REASONS.get(str(reason), FinishReason.ERROR)
         return Result(
             text, ended, [], [], spent, error=error, value=value, thoughts=thoughts, reply=answer.reply
@@ -251,7 +223,7 @@ class Remote:
         self._habits.breaks_schemas = True
         text, fault = _document(form, reading.found) or reading.found, reading.fault
         if not fault:
-            found = first_fault(self._known(form)[0], text)
+            found = first_fault(form.sent[0], text)
             fault = f"The server's document is none of the schema's: {found}"
         return text, ValidatorError(f"{fault}.", where="text")
 

@@ -30,7 +30,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.events import EventLog, JsonError
+from structgen.core.events import JsonError
+from structgen.core.growing_json import GrowingJson
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
@@ -171,19 +172,22 @@ class ArrivingObject:
     """Finds the object in a reply that arrives in pieces: what begins with the first line that begins with
     `{` outside of thoughts, as far as it is JSON. `read` has the last word on whether it is the document."""
 
-    __slots__ = ("_begun", "_line", "_reader", "_thinks", "found", "reply")
-
     def __init__(self) -> None:
         self.reply = ""
-        self.found = ""
-        """The object so far, as it stands in the reply."""
         self._line = 0
         """Where the last line begins, or what stands behind the thoughts."""
         self._begun: int | None = None
         """Where its first character stands that is no white space; None where there is none yet."""
         self._thinks = False
-        self._reader: EventLog | None = None
+        self._reader: GrowingJson | None = None
         """Reads the object; None before it begins."""
+        self._is_over = False
+        """Whether it has ended, or is no JSON from here on."""
+
+    @property
+    def found(self) -> str:
+        """The object so far, as it stands in the reply."""
+        return "" if self._reader is None else self._reader.text
 
     def add(self, piece: str) -> None:
         """Take a piece. Cost: linear in it."""
@@ -191,7 +195,7 @@ class ArrivingObject:
         while self._reader is None and at < len(self.reply):
             char = self.reply[at]
             if char == "{" and not self._thinks and self._begun is None:
-                self._reader = EventLog()
+                self._reader = GrowingJson()
                 break
             at += 1
             if char == "\n":
@@ -200,8 +204,12 @@ class ArrivingObject:
                 self._begun = at - 1
             elif char in ">]":
                 self._tag(at)
-        if self._reader is not None and at < len(self.reply):
-            self._read(self._reader, self.reply[at:])
+        if self._reader is not None and not self._is_over:
+            try:
+                self._reader.feed(self.reply[at:])
+                self._is_over = self._reader.is_whole
+            except JsonError:
+                self._is_over = True
 
     def _tag(self, end: int) -> None:
         """Look whether a tag of thoughts has ended."""
@@ -209,14 +217,3 @@ class ArrivingObject:
             self._thinks = True
         elif _CLOSING.search(self.reply, max(self._line, end - _LONGEST_TAG), end):
             self._thinks, self._line, self._begun = False, end, None
-
-    def _read(self, reader: EventLog, piece: str) -> None:
-        """Add what belongs to the object, up to its end or to what is no JSON."""
-        data = piece.encode("utf-8", "surrogatepass")
-        before = len(reader.text)
-        try:
-            reader.write_document(data)
-        except JsonError:
-            self._reader = EventLog()  # nothing more is read
-            self._reader.write_document(b"0 ")
-        self.found += data[: len(reader.text) - before].decode("utf-8", "surrogatepass")
