@@ -39,7 +39,6 @@ from structgen.errors import (
     ValidatorError,
     warning_level,
 )
-from structgen.python_types.type_parts import TypePart
 from structgen.tool_calls.tool_replies import Call, Reply
 from structgen.typed.options import TypedOptions
 from structgen.typed.partial import Partial, PartialDocument, PartialReply
@@ -50,6 +49,7 @@ from structgen.typed.wanted_forms import WantedForm, WantedText, failed
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
+    from structgen.python_types.type_places import TypeParts
     from structgen.samplers.sample import TypedSampleOptions
     from structgen.samplers.samples import Samples
 
@@ -135,15 +135,18 @@ class Asked:
             ) from error
 
     @cached_property
-    def _part(self) -> TypePart | None:
-        return None if self.form.reader is None else TypePart(self.form.hint)
+    def _parts(self) -> TypeParts | None:
+        # optional: pydantic
+        from structgen.python_types.type_places import TypeParts
+
+        return None if self.form.reader is None else TypeParts(self.form.reader.core_schema)
 
     def _document(self) -> PartialDocument:
         """Return the reader of a new stream of a document, or of free text."""
         form = self.form
         if form.grammar is None:
             return PartialDocument(None, free=True)
-        return PartialDocument(self._part, wrapped=form.is_wrapped)
+        return PartialDocument(self._parts, wrapped=form.is_wrapped)
 
     def wanted(self, waits: bool) -> WantedText:
         """Return what the model is asked for."""

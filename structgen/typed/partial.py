@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from structgen.core.events import JsonError, Place, pointer_of
 from structgen.core.growing_json import MISSING, GrowingJson
 from structgen.errors import OptionError, ValidatorError
-from structgen.python_types.type_parts import TypePart
 from structgen.typed.wanted_forms import failed
 from structgen.typed.wrapping import WRAPPER
+
+if TYPE_CHECKING:
+    from structgen.python_types.type_places import TypeParts
 
 T_co = TypeVar("T_co", covariant=True)
 Parts: TypeAlias = "tuple[str | int, ...]"
@@ -125,10 +127,10 @@ class PartialReply:
 class PartialDocument:
     """Follows a document that is being written, and reads each part as its type says once it has closed."""
 
-    def __init__(self, part: TypePart | None, *, free: bool = False, wrapped: bool = False) -> None:
-        """`part` reads the document's parts; None: they are taken as JSON has them. `free`: it is no JSON.
+    def __init__(self, types: TypeParts | None, *, free: bool = False, wrapped: bool = False) -> None:
+        """`types` reads the text's parts; None: they are taken as JSON has them. `free`: it is no JSON.
         `wrapped`: an object with one member holds the document."""
-        self._part, self._free = part, free
+        self._types, self._free = types, free
         self._outside = int(wrapped)
         """How many keys lead from the root of the text to the document."""
         self._pieces: list[str] = []
@@ -151,7 +153,7 @@ class PartialDocument:
         parts = place.parts[self._outside :]
         if not parts and isinstance(value, dict | list):
             return value
-        part = self._part.at(parts, self._reader.open[self._outside :]) if self._part and parts else None
+        part = self._types.at(place.parts, self._reader.open) if self._types and parts else None
         if part is not None:
             try:
                 value = part.read(self._reader.between(start, end))
