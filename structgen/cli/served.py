@@ -29,7 +29,8 @@ def ask(
     from structgen.typed.functions import judged, obtained
     from structgen.typed.options import TypedOptions
     from structgen.typed.prompts import given_source
-    from structgen.typed.wanted_forms import WantedForm
+    from structgen.typed.waiting import each, now
+    from structgen.typed.wanted_forms import WantedForm, WantedText
     from structgen.typed.wrapping import Unwrapping, unwrapped
     from structgen.typed.writers import writer_of
 
@@ -43,15 +44,15 @@ def ask(
     for sample in range(request.n):
         how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
         options = TypedOptions(how, attempts=attempts, **shared)
-        writer = writer_of(model, options)()
+        writer, wanted = writer_of(model, options)(), WantedText(form, options)
         if stream and not as_json:
             ended, inside = list[Result](), Unwrapping() if form.is_wrapped else None
-            for piece in writer.stream(form, source, options, ended.append):
+            for piece in each(writer.stream(wanted, source, ended.append)):
                 payload(piece if inside is None else inside.add(piece), newline=False)
             payload("" if inside is None else inside.add(None))
             outcome = judged(form, ended[0], 1, None)
         else:
-            outcome = obtained(writer, form, source, options)
+            outcome = now(obtained(writer, wanted, source))
         result, error = outcome.result, outcome.error
         if as_json:
             echo_json_text(_shown(outcome))

@@ -30,6 +30,7 @@ from structgen.core.events import (
     TERMINAL_END,
     EventLog,
     JsonError,
+    Place,
     TerminalKind,
 )
 
@@ -51,16 +52,22 @@ class GrowingJson:
     """Takes a JSON text in pieces, and tells the value so far.
 
     Iterative at any depth; linear in the text, however it is cut. `number`: makes values of numerals; None:
-    as `json.loads` does.
+    as `json.loads` does. `closed`: takes the place of a value that has closed, where its text begins and
+    ends, and its JSON value; returns what stands in its place from then on. None: the JSON value.
     """
 
-    __slots__ = ("_begun", "_key", "_log", "_number", "_open", "_value", "is_whole")
+    __slots__ = ("_begun", "_closed", "_key", "_log", "_number", "_value", "is_whole", "open")
 
-    def __init__(self, number: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        number: Callable[[str], Any] | None = None,
+        closed: Callable[[Place, int, int, Any], Any] | None = None,
+    ) -> None:
         self._log = EventLog()
-        self._number = number
-        self._open: list[tuple[str | None, Any]] = []
-        """The containers that are open, and the key of each in the one before."""
+        self._number, self._closed = number, closed
+        self.open: list[tuple[str | None, Any]] = []
+        """The containers that are open, with what has closed in them, and the key of each in the one
+        before."""
         self._key: str | None = None
         self._begun: int | None = None
         """Where the string begins that is open."""
@@ -107,17 +114,21 @@ class GrowingJson:
     def value(self) -> Any:
         """What there is; MISSING where that is nothing. It never changes: open containers are copied. Cost:
         what stands in these, and the string that is open."""
-        if not self._open and self._begun is None:
+        if not self.open and self._begun is None:
             return self._value
         found, key = MISSING, self._key
         if self._begun is not None:
             found = characters(bytes(self._log.text[self._begun + 1 :]))
-        for above, container in reversed(self._open):
+        for above, container in reversed(self.open):
             whole = container.copy()
             if found is not MISSING:
                 put(whole, key, found)
             found, key = whole, above
         return found
+
+    def between(self, start: int, end: int) -> bytes:
+        """Return a part of the text."""
+        return bytes(self._log.text[start:end])
 
     @property
     def text(self) -> str:
@@ -130,20 +141,23 @@ class GrowingJson:
             if kind is KEY_END:
                 self._key = str(place.part)
             elif kind is OBJECT_BEGIN or kind is ARRAY_BEGIN:
-                self._open.append((self._key, {} if kind is OBJECT_BEGIN else []))
+                self.open.append((self._key, {} if kind is OBJECT_BEGIN else []))
             elif kind is OBJECT_END or kind is ARRAY_END:
-                self._key, value = self._open.pop()
-                self._put(value)
+                assert end is not None, "a container that ended has an end"
+                self._key, value = self.open.pop()
+                self._put(value, place, start, end)
             elif kind is TERMINAL_BEGIN and terminal is _STRING:
                 self._begun = start
             elif kind is TERMINAL_END:
                 assert end is not None and terminal is not None, "a terminal that ended has an end"
                 self._begun = None
-                self._put(self._made(terminal, bytes(self._log.text[start:end])))
+                self._put(self._made(terminal, bytes(self._log.text[start:end])), place, start, end)
 
-    def _put(self, value: Any) -> None:
-        if self._open:
-            put(self._open[-1][1], self._key, value)
+    def _put(self, value: Any, place: Place, start: int, end: int) -> None:
+        if self._closed is not None:
+            value = self._closed(place, start, end, value)
+        if self.open:
+            put(self.open[-1][1], self._key, value)
         else:
             self._value, self.is_whole = value, True
 

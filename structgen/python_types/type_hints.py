@@ -66,11 +66,10 @@ class TypeReader(Generic[T]):
             ) from error
 
 
-def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -> TypeReader[T]:
+def read_type(hint: type[T] | Any) -> TypeReader[T]:
     """Return a type as a language: pydantic models, dataclasses, attrs classes, TypedDict, NamedTuple, Enum,
     Literal, unions, the containers, dates, UUID, Decimal, bytes, Path, re.Pattern, `Annotated[...]`.
 
-    `config` is pydantic's, of a model whose field this is; classes have their own.
     Documents of the schema, under the policies of the reader, are accepted by the type, its own validators
     aside. Cost: milliseconds, and the loading of pydantic the first time.
     Errors: `UnsupportedError` for a type that has no schema here, which says what of it has none;
@@ -99,9 +98,9 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
         )
     try:
         if "attr" in sys.modules:
-            adapter = _adapter_with_attrs(TypeAdapter, PydanticUserError, hint, config)
+            adapter = _adapter_with_attrs(hint)
         else:  # then no class is made by it
-            adapter = _adapter(TypeAdapter, PydanticUserError, hint, config)
+            adapter = TypeAdapter(hint)
         schema = adapter.json_schema(schema_generator=TypeSchema)
     except PydanticUserError as error:
         raise _refused_by_pydantic(hint, error) from error
@@ -112,28 +111,18 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
 
 
-def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
-    """Return pydantic's adapter of a hint; a config is only for what has none of its own."""
-    if config:
-        try:
-            return made(hint, config=config)
-        except refused as error:
-            if error.code != "type-adapter-config-unused":
-                raise
-    return made(hint)
-
-
-def _adapter_with_attrs(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
+def _adapter_with_attrs(hint: Any) -> Any:
     """Return pydantic's adapter of a hint in which there may be attrs classes."""
+    # optional: pydantic
+    from pydantic import TypeAdapter
+
     # optional: attrs
     from structgen.python_types.attrs_classes import FilledAdapter, answering, attrs_inside, filled_in
 
     found = attrs_inside(hint)
-    if not found:
-        return _adapter(made, refused, hint, config)
     with answering(found):
-        adapter = _adapter(made, refused, hint, config)
-        core = filled_in(adapter.core_schema, found)
+        adapter = TypeAdapter(hint)
+        core = filled_in(adapter.core_schema, found) if found else None
     return adapter if core is None else FilledAdapter(core)
 
 

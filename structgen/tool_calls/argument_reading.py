@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from structgen.core.events import JsonError
 from structgen.core.growing_json import MISSING, GrowingJson, value_of
@@ -20,20 +20,27 @@ from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, f
 from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, begun, matched, skipped
 from structgen.tool_calls.tool_format import ToolFormat
 
+A = TypeVar("A")
+T = TypeVar("T")
+
 _BARE: Final = re.compile(r"[^,\]}]*")
 _LONGEST_KEY: Final = 1024
 _TOKENS: Final = re.compile(
-    r"""(?s:"(?:[^"\\]|\\.)*+(?P<end>"?)|'(?:[^'\\]|\\.)*+(?P<other>'?)|[A-Za-z]+|[^"'A-Za-z]+)""",
+    r"""(?sx:
+    (?P<json>(?:"(?:[^"\\\x00-\x1f]++|\\[^'\x00-\x1f])*+"|(?:true|false|null)(?![A-Za-z])|[^"'A-Za-z]){1,64}+)
+    |"(?:[^"\\]++|\\.)*+(?P<end>"?)|'(?:[^'\\]++|\\.)*+(?P<other>'?)|[A-Za-z]+)""",
 )
+"""Some 64 tokens of JSON as it is written, or one that may be another's spelling of it."""
 _WORDS: Final = {"True": "true", "False": "false", "None": "null"}
 _IN_STRING: Final = re.compile(r"""(?s:\\'|\\.|["\x00-\x1f])""")
 _HABITS: Final = "Its JSON has single quotes, words of Python, or control characters in strings"
 
 
 class Arguments(NamedTuple):
-    """Arguments that were read, whole or in part."""
+    """Arguments that were read, whole or in part; a JSON value, while they are being read."""
 
-    value: dict[str, Any]
+    value: Any
+    """A dict."""
     end: int
     document: str
     """Their JSON text, so far; only more text behind it makes it longer."""
@@ -62,51 +69,38 @@ def read_json(text: str, at: int) -> Arguments:
     if text[at] in "\"'" and not found.error:
         said = "" if found.value is MISSING else found.value
         inner = skipped(said, 0)
-        there = _read(said, inner) if inner < len(said) else _Read(MISSING, inner, "", False)
+        there = _read(said, inner) if inner < len(said) else Arguments(MISSING, inner, "", False)
         error = there.error
         if found.closed and not error and (not there.closed or said[there.end :].strip()):
             error = "their text does not end with the object"
         note = found.note or there.note
-        found = _Read(there.value, found.end, there.document, found.closed, error, note)
-    value = found.value
-    if found.closed and not found.error and not isinstance(value, dict):
+        found = Arguments(there.value, found.end, there.document, found.closed, error, note)
+    is_object = isinstance(found.value, dict)
+    if found.closed and not found.error and not is_object:
         found = found._replace(error="they are no object")
-    return Arguments(value if isinstance(value, dict) else {}, *found[1:])
+    return found if is_object else found._replace(value={})
 
 
-class _Read(NamedTuple):
-    value: Any
-    end: int
-    document: str
-    closed: bool
-    error: str = ""
-    note: str = ""
-
-
-def _read(text: str, at: int) -> _Read:
-    """Return what there is of a JSON value, by the strict reader first, then with habits of models. One that
-    is whole is read by `json`, in C, unless it is too deep for that."""
+def _read(text: str, at: int) -> Arguments:
+    """Return what there is of a JSON value, with habits of models. One that is whole JSON is read by `json`,
+    in C, unless it is too deep for that."""
     whole = _whole(text, at)
     if whole is not None:
-        return _Read(whole[0], whole[1], text[at : whole[1]], True)
-    reader = GrowingJson()
-    try:
-        end = reader.read(text, at)
-        return _Read(reader.value, end, text[at:end], reader.is_whole)
-    except JsonError as error:
-        strict = _Read(reader.value, error.at, text[at : error.at], False, f"they are no JSON: {error}")
-    reader, begin, end, error_text = GrowingJson(), at, at, ""
-    try:
-        for begin, end, piece in _respelled(text, at):
+        return Arguments(whole[0], whole[1], text[at : whole[1]], True)
+    reader, note, end = GrowingJson(), "", at
+    for begin, end, piece in _respelled(text, at):
+        try:
             taken = reader.feed(piece)
-            if reader.is_whole:
-                end = end if taken == len(piece) else begin + taken
-                return _Read(reader.value, end, reader.text, True, "", _HABITS)
-    except JsonError as error:
-        end, error_text = begin, f"they are no JSON: {error}"
-    if len(reader.text) <= len(strict.document):  # a word that the end of the text cuts was left out here
-        return strict if error_text else strict._replace(error="", note=_HABITS)
-    return _Read(reader.value, end, reader.text, False, error_text, _HABITS)
+        except JsonError as error:
+            said = reader.text
+            error_text = f"they are no JSON: {error.what} at byte {at + len(said)}"
+            return Arguments(reader.value, begin, said, False, error_text, note)
+        if piece[:taken] != text[begin : begin + taken]:
+            note = _HABITS
+        if reader.is_whole:
+            end = end if taken == len(piece) else begin + taken
+            return Arguments(reader.value, end, reader.text, True, "", note)
+    return Arguments(reader.value, end, reader.text, False, "", note)
 
 
 def _whole(text: str, at: int) -> tuple[Any, int] | None:
@@ -128,14 +122,14 @@ def _respelled(text: str, at: int) -> Iterator[tuple[int, int, str]]:
     in strings; with where each begins and ends. What the end of the text may change is left out."""
     for token in _TOKENS.finditer(text, at):
         written_so, (begin, end) = token[0], token.span()
-        if written_so[0] in "\"'":
+        if token["json"]:
+            yield begin, end, written_so
+        elif written_so[0] in "\"'":
             closed = bool(token["end"] or token["other"])
             inner = _IN_STRING.sub(_escape, written_so[1 : -1 if closed else None])
             yield begin, end, f'"{inner}"' if closed else f'"{inner}'
             if not closed:
                 return  # a backslash that ends the text may follow
-        elif not written_so[0].isalpha():
-            yield begin, end, written_so
         elif end < len(text):
             yield begin, end, _WORDS.get(written_so, written_so)
 
@@ -281,11 +275,12 @@ class MemberReader:
         self.is_between = False
         top = stack[-1]
         member = top.known(key)
-        menu = self.menu(member)
+        menu = self.planned(member, lambda plan, one: plan.menu(one.place, "#"))
         kinds = [kind for kind, said in self.format.types.items() if said == word] if word else []
         container = self.container(at, kinds, menu, tail) if self.format.nested else None
         if container is not None:
-            made = self.opened(self.members(menu), key, tail)
+            keys = None if menu is None else menu.object
+            made = self.opened(self.planned(keys, lambda plan, one: plan.members(one, "#")), key, tail)
             if container == "array":
                 item = self.items(menu)
                 made = _Open(lambda _: item, True, key, tail)
@@ -310,31 +305,21 @@ class MemberReader:
             raise UnfinishedError
         return matched(self.text, skipped(self.text, at), tail) if tail else at
 
-    def menu(self, member: KnownMember | None) -> ValueMenu | None:
-        """Return what a value may be; None where that is not known, or depends on other values."""
+    def planned(self, asked: A | None, tell: Callable[[ArgumentPlan, A], T]) -> T | None:
+        """Return what the plan tells of something; None where that is not known, or depends on other
+        values."""
         try:
-            return None if member is None or self.plan is None else self.plan.menu(member.place, "#")
-        except UnsupportedError:
-            return None
-
-    def members(self, menu: ValueMenu | None) -> tuple[KnownMember, ...] | None:
-        """Return the keys of an object, where the schema lists them."""
-        if menu is None or menu.object is None or self.plan is None:
-            return None
-        try:
-            return self.plan.members(menu.object, "#")
+            return None if asked is None or self.plan is None else tell(self.plan, asked)
         except UnsupportedError:
             return None
 
     def items(self, menu: ValueMenu | None) -> KnownMember | None:
         """Return what the items of an array may be, where they are all alike."""
-        if menu is None or menu.array is None or self.plan is None:
+        array = None if menu is None else menu.array
+        found = self.planned(array, lambda plan, one: plan.items(one, "#"))
+        if found is None or len(set(found[0])) != 1:
             return None
-        try:
-            places, _, _ = self.plan.items(menu.array, "#")
-        except UnsupportedError:
-            return None
-        return KnownMember("", places[0], True) if len(set(places)) == 1 else None
+        return KnownMember("", found[0][0], True)
 
     def container(self, at: int, kinds: list[str], menu: ValueMenu | None, tail: str) -> str | None:
         """Tell whether an object or an array stands there in the format's own way. Raises `UnfinishedError`

@@ -7,6 +7,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
@@ -145,22 +146,17 @@ def generate(
         signature = inspect.signature(function)
         docstring = function.__doc__
         template = Template(docstring, signature) if docstring and docstring.strip() else None
-        read = partial(asked.form, read=form_of_type)
-        form = _form(function, frame.f_locals, read, streams)
+        form = partial(_form, _annotation(function), function, frame.f_locals, asked, streams)
         made = Asked(function, template, form, asked.writer, asked.options)
+        with suppress(NameError):  # else it is read at the first call
+            made.form = form()
         return AsyncTypedFunction(made) if inspect.iscoroutinefunction(function) else TypedFunction(made)
 
     return decorated
 
 
-def _form(
-    function: Callable[..., Any],
-    names: Mapping[str, Any],
-    form_of_hint: Callable[[Any], WantedForm],
-    streams: bool,
-) -> Callable[[], WantedForm]:
-    """Return what gives the form of a function's return type: read now, or at the first call where the
-    annotation names what is not defined yet. `streams`: whether the model can hand out items as they come."""
+def _annotation(function: Callable[..., Any]) -> Any:
+    """Return a function's return annotation. Errors: UnsupportedError where there is none."""
     annotation = getattr(function, "__annotations__", {}).get("return", inspect.Parameter.empty)
     if annotation is inspect.Parameter.empty:
         raise UnsupportedError(
@@ -169,40 +165,25 @@ def _form(
             where="return",
             cure="Annotate what comes back: `-> Person`.",
         )
-    known: list[WantedForm] = []
+    return annotation
 
-    def read() -> WantedForm:
-        if not known:
-            form = form_of_hint(_resolved(annotation, function, names))
-            if form.items and not streams:
-                raise no_stream()
-            if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):
-                raise UnsupportedError(
-                    f"The coroutine function {function.__qualname__} returns an Iterator.",
-                    keyword="type",
-                    where="return",
-                    cure="Annotate AsyncIterator[T], on def or async def.",
-                )
-            known.append(form)
-        return known[0]
 
-    def read_late() -> WantedForm:
-        try:
-            return read()
-        except NameError as error:
-            raise UnsupportedError(
-                f"{function.__qualname__} returns {annotation!r}, where {error.name!r} is not defined.",
-                keyword="type",
-                where="return",
-                cure="Define it at the top of the module, before the first call.",
-            ) from error
-
-    try:
-        read()
-    except NameError:
-        return read_late
-    (found,) = known
-    return lambda: found
+def _form(
+    annotation: Any, function: Callable[..., Any], names: Mapping[str, Any], asked: Preparation, streams: bool
+) -> WantedForm:
+    """Return the form of a function's return type. Raises NameError where the annotation names what is not
+    defined yet. `streams`: whether the model can hand out items as they come."""
+    form = asked.form(_resolved(annotation, function, names), form_of_type)
+    if form.items and not streams:
+        raise no_stream()
+    if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):
+        raise UnsupportedError(
+            f"The coroutine function {function.__qualname__} returns an Iterator.",
+            keyword="type",
+            where="return",
+            cure="Annotate AsyncIterator[T], on def or async def.",
+        )
+    return form
 
 
 def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:

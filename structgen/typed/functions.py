@@ -1,4 +1,7 @@
-"""What the decorator makes of a function: something to call, to stream from, to ask in batches."""
+"""What the decorator makes of a function: something to call, to stream from, to ask in batches.
+
+One core of coroutines asks; functions without an event loop have its results by `waiting.now` and `each`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ import functools
 import inspect
 import pickle
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from typing import (
     TYPE_CHECKING,
     Any,
+    ClassVar,
     Concatenate,
     Generic,
     Literal,
@@ -25,17 +31,25 @@ from typing import (
 )
 
 from structgen.engine.requests import FinishReason, Result, Usage
-from structgen.errors import GenerationError, OptionError, ShortenedWarning, ValidatorError
-from structgen.python_types.type_parts import TypePart
+from structgen.errors import (
+    GenerationError,
+    OptionError,
+    ShortenedWarning,
+    UnsupportedError,
+    ValidatorError,
+    warning_level,
+)
 from structgen.tool_calls.tool_replies import Call, Reply
 from structgen.typed.options import TypedOptions
 from structgen.typed.partial import Partial, PartialDocument, PartialReply
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, check_names, drawn
-from structgen.typed.wanted_forms import WantedForm, failed
+from structgen.typed.waiting import each, now
+from structgen.typed.wanted_forms import WantedForm, WantedText, failed
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
+    from structgen.python_types.type_places import TypeParts
     from structgen.samplers.sample import TypedSampleOptions
     from structgen.samplers.samples import Samples
 
@@ -95,55 +109,93 @@ class Outcome(Generic[R]):
         return self.result.usage
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Asked:
     """What a typed function is made of: its template, its form, its model and its options."""
 
     function: Callable[..., Any]
     template: Template | None
-    form_now: Callable[[], WantedForm]
+    read_form: Callable[[], WantedForm]
     model: Callable[[], Writer]
     options: TypedOptions
-    part: TypePart | None = None
     has_warned: bool = False
 
-    @property
+    @cached_property
     def form(self) -> WantedForm:
         """What is wanted; read at the first call where its names were not known before."""
-        return self.form_now()
+        try:
+            return self.read_form()
+        except NameError as error:
+            raise UnsupportedError(
+                f"{self.function.__qualname__} returns {self.function.__annotations__['return']!r}, where "
+                f"{error.name!r} is not defined.",
+                keyword="type",
+                where="return",
+                cure="Define it at the top of the module, before the first call.",
+            ) from error
 
-    def progress(self) -> PartialDocument | PartialReply:
-        """Return the reader of a new stream."""
-        form, use = self.form, self.form.tools
-        if use is None:
-            return self.document()
-        writer = self.model()
-        return PartialReply(lambda text: use.so_far(writer.read(form, self.options, text)))
+    @cached_property
+    def _parts(self) -> TypeParts | None:
+        # optional: pydantic
+        from structgen.python_types.type_places import TypeParts
 
-    def document(self) -> PartialDocument:
+        return None if self.form.reader is None else TypeParts(self.form.reader.core_schema)
+
+    def _document(self) -> PartialDocument:
         """Return the reader of a new stream of a document, or of free text."""
         form = self.form
         if form.grammar is None:
             return PartialDocument(None, free=True)
-        if self.part is None and form.reader is not None:
-            self.part = TypePart(form.hint)
-        return PartialDocument(self.part, wrapped=form.is_wrapped)
+        return PartialDocument(self._parts, wrapped=form.is_wrapped)
 
-    def warn_if_shortened(self, result: Result, level: int = 4) -> None:
-        """Warn, once for the function, whoever gets a value alone. `level`: as in `warn_if_shortened`."""
+    def wanted(self, waits: bool) -> WantedText:
+        """Return what the model is asked for."""
+        return WantedText(self.form, self.options, waits)
+
+    def partials(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Partial[Any], None]:
+        """Yield what there is after each piece of text; the last one has the result."""
+        use, wanted, writer = self.form.tools, self.wanted(waits), self.model()
+        if use is None:
+            return self._followed(self._document(), source, waits)
+        reply = PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
+        return self._followed(reply, source, waits)
+
+    async def items(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Any, None]:
+        """Yield the items of a list as they close."""
+        document, known = self._document(), 0
+        async with aclosing(self._followed(document, source, waits)) as partials:
+            async for _ in partials:
+                items, known = document.closed_items(known)
+                for item in items:
+                    yield item
+
+    async def _followed(
+        self, progress: PartialDocument | PartialReply, source: PromptSource, waits: bool
+    ) -> AsyncGenerator[Partial[Any], None]:
+        ended = list[Result]()
+        stream = self.model().stream(self.wanted(waits), source, ended.append)
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                yield progress.add(piece)
+        outcome = judged(self.form, ended[0], 1, None)
+        self.warn_if_shortened(ended[0])
+        yield progress.last(outcome.value)
+
+    def warn_if_shortened(self, result: Result) -> None:
+        """Warn, once for the function, whoever gets a value alone."""
         if not self.has_warned:
-            name = self.function.__qualname__
-            self.has_warned = warn_if_shortened(name, self.model(), result, level)
+            self.has_warned = warn_if_shortened(self.function.__qualname__, self.model(), result)
 
 
-def warn_if_shortened(name: str, writer: Writer, result: Result, level: int = 4) -> bool:
-    """Warn of a text that its budget shortened, and tell whether it was. `level`: how many calls above this
-    one the person's code is, which the warning names."""
+def warn_if_shortened(name: str, writer: Writer, result: Result) -> bool:
+    """Warn of a text that its budget shortened, and tell whether it was. The warning names the first caller
+    outside of this package."""
     if result.error is not None:
         return False  # which tells more
     if result.usage.outline:
         cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
-        warnings.warn(ShortenedWarning(f"{name}: {result.usage.outline} {cure}"), stacklevel=level)
+        what = f"{name}: {result.usage.outline} {cure}"
+        warnings.warn(ShortenedWarning(what), stacklevel=warning_level())
     cure = f"Raise {writer.bound}=; `finish_reason` of a detailed result says whether it is enough."
     match result.finish_reason:
         case FinishReason.STEERED:
@@ -155,7 +207,7 @@ def warn_if_shortened(name: str, writer: Writer, result: Result, level: int = 4)
             cure = "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
         case _:
             return bool(result.usage.outline)
-    warnings.warn(ShortenedWarning(f"{name}: {what}. {cure}"), stacklevel=level)
+    warnings.warn(ShortenedWarning(f"{name}: {what}. {cure}"), stacklevel=warning_level())
     return True
 
 
@@ -180,79 +232,40 @@ def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError
         return Outcome(tried, attempts, error, None)
 
 
-class _Call:
-    """The attempts of a call, until an object comes of one. Whoever holds it writes them."""
-
-    def __init__(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> None:
-        self._form, self._options = form, options
-        self.source, self.attempt = source, 0
-        """What the next attempt is asked, and its number."""
-        self.outcome: Outcome[Any] | None = None
-
-    def takes(self, tried: Result) -> bool:
-        """Take an attempt; tells whether there is a next one. It holds the refused answer and what the
-        validators said."""
-        best = None if self.outcome is None else self.outcome.error
-        self.attempt += 1
-        self.outcome = judged(self._form, tried, self.attempt, best)
-        error = self.outcome.error
-        if error is None or not isinstance(error.__cause__, ValidatorError):
-            return False
-        if self.attempt == self._options.attempts:
-            return False
-        self.source = replace(self.source, refused=(tried.text, str(error.__cause__)))
-        return True
-
-    def ended(self, writer: Writer, *, detailed: bool) -> Outcome[Any]:
-        """Return the outcome. `detailed`: it also tells its prompt, which is made again, and the
-        probabilities of listed values."""
-        found, form, options = self.outcome, self._form, self._options
-        assert found is not None, "there is at least one attempt"
-        if not detailed:
-            return found
-        states = () if options.sampling.strategies else (step.state for step in found.result.steps)
-        shares = next((state for state in states if state), ())
-        compared = 0 < len(shares) == len(form.choices)
-        return replace(
-            found,
-            probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},
-            prompt=writer.prompt(form, self.source, options),
-        )
-
-
-def obtained(
+async def obtained(
     writer: Writer,
-    form: WantedForm,
+    wanted: WantedText,
     source: PromptSource,
-    options: TypedOptions,
     first: Result | None = None,
     *,
     detailed: bool = False,
 ) -> Outcome[Any]:
-    """Return the outcome of a call: attempts until an object comes of one. `first` is an attempt made;
-    `detailed`: whether the outcome also tells its prompt and probabilities, for which a prompt is made
-    again."""
-    call = _Call(form, source, options)
-    goes_on = first is None or call.takes(first)
-    while goes_on:
-        (tried,) = writer.write(form, [call.source], options, call.attempt)
-        goes_on = call.takes(tried)
-    return call.ended(writer, detailed=detailed)
-
-
-async def aobtained(
-    writer: Writer,
-    form: WantedForm,
-    source: PromptSource,
-    options: TypedOptions,
-    *,
-    detailed: bool = False,
-) -> Outcome[Any]:
-    """Return the outcome of a call, as `obtained` does."""
-    call = _Call(form, source, options)
-    while call.takes(await writer.awrite(form, call.source, options, call.attempt)):
-        pass
-    return call.ended(writer, detailed=detailed)
+    """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
+    refused answer and what the validators said. `first` is an attempt that was made; `detailed`: whether the
+    outcome also tells its prompt, which is made again, and the probabilities of listed values."""
+    form, options = wanted.form, wanted.options
+    best: GenerationError | None = None
+    for attempt in range(options.attempts):
+        tried = first
+        if attempt or tried is None:
+            (tried,) = await writer.write(wanted, [source], attempt)
+        outcome = judged(form, tried, attempt + 1, best)
+        best = outcome.error
+        refusal = best.__cause__ if best is not None else None
+        if not isinstance(refusal, ValidatorError):
+            break
+        if attempt + 1 < options.attempts:
+            source = replace(source, refused=(tried.text, str(refusal)))
+    if not detailed:
+        return outcome
+    states = () if options.sampling.strategies else (step.state for step in outcome.result.steps)
+    shares = next((state for state in states if state), ())
+    compared = 0 < len(shares) == len(form.choices)
+    return replace(
+        outcome,
+        probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},
+        prompt=writer.prompt(wanted, source),
+    )
 
 
 def _found(module: str, name: str) -> Any:
@@ -265,6 +278,9 @@ def _found(module: str, name: str) -> Any:
 
 class _Common(Generic[P, R]):
     """What synchronous and asynchronous functions share."""
+
+    _waits: ClassVar[bool]
+    """Whether the function is a coroutine function."""
 
     def __init__(self, asked: Asked, bound: tuple[object, ...] = ()) -> None:
         self._asked, self._bound = asked, bound
@@ -303,25 +319,59 @@ class _Common(Generic[P, R]):
         """What the model's place costs in guarantees: () for an engine of this process."""
         return self._asked.model().lost
 
-    def _source(self, returned: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
-        """Return the source of a call whose body returned a prompt, or None for the docstring."""
-        bound = self._whole.bind(*self._bound, *arguments, **named)
-        bound.apply_defaults()
-        return source_of(returned, self._asked.template, bound.arguments)
-
     def _of(self, instance: object) -> _Common[Any, R]:
         """Return the method of an instance; the function itself, asked of its class."""
         return self if instance is None else type(self)(self._asked, (instance,))
 
-    def _sampler(self, draw: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
+    # --- the core -------------------------------------------------------------------------------------------
+
+    async def _source(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
+        """Return the source of a call: what the body returns, or the docstring."""
+        asked = self._asked
+        try:
+            returned = asked.function(*self._bound, *arguments, **named)
+            if self._waits:
+                returned = await returned
+        except FilledPrompt as filled:
+            returned = filled.prompt
+        bound = self._whole.bind(*self._bound, *arguments, **named)
+        bound.apply_defaults()
+        return source_of(returned, asked.template, bound.arguments)
+
+    async def _value(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        asked, source = self._asked, await self._source(arguments, named)
+        if asked.form.items:
+            waits = self._waits or asked.form.asynchronous
+            items = asked.items(source, waits=waits)
+            return items if waits else each(items)
+        outcome: Outcome[R] = await obtained(asked.model(), asked.wanted(self._waits), source)
+        asked.warn_if_shortened(outcome.result)
+        return outcome.value
+
+    async def _outcome(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Outcome[R]:
+        asked, source = self._asked, await self._source(arguments, named)
+        return await obtained(asked.model(), asked.wanted(self._waits), source, detailed=True)
+
+    async def _prompt(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
+        asked, source = self._asked, await self._source(arguments, named)
+        return asked.model().prompt(asked.wanted(self._waits), source)
+
+    async def _draws(
+        self, how: Mapping[str, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
+    ) -> Samples[R]:
+        asked, source = self._asked, await self._source(arguments, named)
+        given = asked.model(), asked.wanted(self._waits), source, how
+        return await asyncio.to_thread(drawn, *given) if self._waits else drawn(*given)
+
+    def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
         """Return what draws, or, of a function without parameters, what it returns."""
         check_names(options)
         how = {**options, "n": n}
-        sampler: Sampler[..., Any] = Sampler(lambda *args, **kwargs: draw(how, args, kwargs), self._said)
+        sampler: Sampler[..., Any] = Sampler(lambda *args, **kwargs: draws(how, args, kwargs), self._said)
         return sampler if self._parameters else sampler()
 
-    @classmethod
-    def _calls_of(cls, calls: Iterable[Any]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    @staticmethod
+    def _calls_of(calls: Iterable[Any]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
         """Return the calls of a batch. Errors: OptionError for what is one call, or no iterable."""
         single = isinstance(calls, str | bytes | bytearray | Mapping)
         if single or not isinstance(calls, Iterable):
@@ -330,15 +380,10 @@ class _Common(Generic[P, R]):
                 where="calls",
                 cure="Write batch([call]), with one item for each call.",
             )
-        return [cls._call_of(one) for one in calls]
-
-    @staticmethod
-    def _call_of(one: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if isinstance(one, tuple):
-            return one, {}
-        if isinstance(one, dict):
-            return (), one
-        return (one,), {}
+        return [
+            ((), one) if isinstance(one, dict) else (one if isinstance(one, tuple) else (one,), {})
+            for one in calls
+        ]
 
 
 class FilledPrompt(Exception):
@@ -352,6 +397,8 @@ class FilledPrompt(Exception):
 class TypedFunction(_Common[P, R]):
     """A function that a model answers. Made by `sg.generate`."""
 
+    _waits = False
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object; where the annotation is Iterator[T], items as they close.
 
@@ -359,34 +406,21 @@ class TypedFunction(_Common[P, R]):
         refused every attempt; OptionError for a prompt that cannot be made; BudgetError where no document
         fits.
         """
-        asked, source = self._asked, self._prompted(args, kwargs)
-        if asked.form.items:
-            return cast("R", _aitems(asked, source) if asked.form.asynchronous else _items(asked, source))
-        outcome: Outcome[R] = obtained(asked.model(), asked.form, source, asked.options)
-        asked.warn_if_shortened(outcome.result)
-        return outcome.value
+        return cast("R", now(self._value(args, kwargs)))
 
     def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`.
 
         Of Iterator[T], the value is the list of all items.
         """
-        asked, source = self._asked, self._prompted(args, kwargs)
-        return obtained(asked.model(), asked.form, source, asked.options, detailed=True)
+        return now(self._outcome(args, kwargs))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result.
 
         Errors: GenerationError as soon as a part that closes is refused by its type; there is one attempt.
         """
-        return self._stream(self._prompted(args, kwargs))
-
-    def _stream(self, source: PromptSource) -> Iterator[Partial[R]]:
-        asked, ended = self._asked, list[Result]()
-        progress = asked.progress()
-        for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
-            yield progress.add(piece)
-        yield _ended(asked, progress, ended[0])
+        return each(self._asked.partials(now(self._source(args, kwargs)), waits=False))
 
     @overload
     def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
@@ -399,11 +433,11 @@ class TypedFunction(_Common[P, R]):
         first error once all are done, or "return" errors in the places of objects.
         """
         asked = self._asked
-        sources = [self._prompted(*call) for call in self._calls_of(calls)]
-        writer = asked.model()
-        firsts = writer.write(asked.form, sources, asked.options) if sources else []
+        sources = [now(self._source(*call)) for call in self._calls_of(calls)]
+        writer, wanted = asked.model(), asked.wanted(waits=False)
+        firsts = now(writer.write(wanted, sources)) if sources else []
         outcomes = [
-            obtained(writer, asked.form, source, asked.options, first)
+            now(obtained(writer, wanted, source, first))
             for source, first in zip(sources, firsts, strict=True)
         ]
         for one in outcomes:
@@ -414,8 +448,7 @@ class TypedFunction(_Common[P, R]):
 
     def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text, the outline and the chat template applied."""
-        asked = self._asked
-        return asked.model().prompt(asked.form, self._prompted(args, kwargs), asked.options)
+        return now(self._prompt(args, kwargs))
 
     # of the two overloads, which meet in functions without parameters, the first is meant
     @overload
@@ -442,18 +475,7 @@ class TypedFunction(_Common[P, R]):
         Errors: those of `sg.sample`; UnsupportedError for a model on a server, whose distribution cannot be
         asked for, for `Iterator[T]`, and for free text.
         """
-        return self._sampler(self._drawn, n, options)
-
-    def _drawn(self, how: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Samples[R]:
-        asked = self._asked
-        return drawn(asked.model(), asked.form, self._prompted(args, kwargs), asked.options, how)
-
-    def _prompted(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
-        try:
-            returned = self._asked.function(*self._bound, *arguments, **named)
-        except FilledPrompt as filled:
-            returned = filled.prompt
-        return self._source(returned, arguments, named)
+        return self._sampler(lambda *call: now(self._draws(*call)), n, options)
 
     @overload
     def __get__(self, instance: None, owner: type) -> TypedFunction[P, R]: ...
@@ -469,27 +491,22 @@ class TypedFunction(_Common[P, R]):
 class AsyncTypedFunction(_Common[P, R]):
     """A coroutine function that a model answers. Made by `sg.generate`."""
 
+    _waits = True
+
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object, as `TypedFunction.__call__` does; other calls share its batches."""
-        asked, source = self._asked, await self._prompted(args, kwargs)
-        if asked.form.items:
-            return cast("R", _aitems(asked, source))
-        outcome: Outcome[R] = await aobtained(asked.model(), asked.form, source, asked.options)
-        asked.warn_if_shortened(outcome.result)
-        return outcome.value
+        return cast("R", await self._value(args, kwargs))
 
     async def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`."""
-        asked, source = self._asked, await self._prompted(args, kwargs)
-        return await aobtained(asked.model(), asked.form, source, asked.options, detailed=True)
+        return await self._outcome(args, kwargs)
 
     async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result."""
-        asked, source = self._asked, await self._prompted(args, kwargs)
-        progress, ended = asked.progress(), list[Result]()
-        async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
-            yield progress.add(piece)
-        yield _ended(asked, progress, ended[0])
+        source = await self._source(args, kwargs)
+        async with aclosing(self._asked.partials(source, waits=True)) as partials:
+            async for partial in partials:
+                yield partial
 
     async def batch(self, calls: Iterable[Any]) -> list[R]:
         """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
@@ -498,8 +515,7 @@ class AsyncTypedFunction(_Common[P, R]):
 
     async def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text."""
-        asked, source = self._asked, await self._prompted(args, kwargs)
-        return asked.model().prompt(asked.form, source, asked.options)
+        return await self._prompt(args, kwargs)
 
     @overload
     def sample(  # type: ignore[overload-overlap]
@@ -516,21 +532,7 @@ class AsyncTypedFunction(_Common[P, R]):
     def sample(self, n: int, **options: Any) -> Any:
         """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,
         or `await size.sample(9)("Ada")`. The draws are made in a thread."""
-        return self._sampler(self._drawn, n, options)
-
-    async def _drawn(
-        self, how: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Samples[R]:
-        asked, source = self._asked, await self._prompted(args, kwargs)
-        return await asyncio.to_thread(drawn, asked.model(), asked.form, source, asked.options, how)
-
-    async def _prompted(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
-        running: Coroutine[Any, Any, Any] = self._asked.function(*self._bound, *arguments, **named)
-        try:
-            returned = await running
-        except FilledPrompt as filled:
-            returned = filled.prompt
-        return self._source(returned, arguments, named)
+        return self._sampler(self._draws, n, options)
 
     @overload
     def __get__(self, instance: None, owner: type) -> AsyncTypedFunction[P, R]: ...
@@ -541,33 +543,6 @@ class AsyncTypedFunction(_Common[P, R]):
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an instance."""
         return self._of(instance)
-
-
-def _items(asked: Asked, source: PromptSource) -> Iterator[Any]:
-    """Yield the items of a list as they close."""
-    progress, known, ended = asked.document(), 0, list[Result]()
-    for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
-        progress.add(piece)
-        items, known = progress.closed_items(known)
-        yield from items
-    _ended(asked, progress, ended[0])
-
-
-async def _aitems(asked: Asked, source: PromptSource) -> AsyncIterator[Any]:
-    """Yield the same in an event loop."""
-    progress, known, ended = asked.document(), 0, list[Result]()
-    async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
-        progress.add(piece)
-        items, known = progress.closed_items(known)
-        for item in items:
-            yield item
-    _ended(asked, progress, ended[0])
-
-
-def _ended(asked: Asked, progress: PartialDocument | PartialReply, result: Result) -> Partial[Any]:
-    outcome = judged(asked.form, result, 1, None)
-    asked.warn_if_shortened(result, 5)
-    return progress.last(outcome.value)
 
 
 __all__ = ["AsyncTypedFunction", "FilledPrompt", "Outcome", "TypedFunction"]

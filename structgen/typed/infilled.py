@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.requests import FinishReason, Result, Usage
-from structgen.errors import OptionError, UnsupportedError, fields_named
+from structgen.errors import NoFillingError, OptionError, UnsupportedError, fields_named
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
-from structgen.typed.wanted_forms import WantedForm
+from structgen.typed.wanted_forms import WantedText
 
 if TYPE_CHECKING:
     from structgen.infilling.infill import Length
@@ -74,45 +73,35 @@ class Infiller:
         self._loaded: tuple[Any, Tokenizer] | None = None
         self._lock = threading.Lock()
 
-    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
+    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self._prompts.text(source.question(form, options))
+        return self._prompts.text(source.question(wanted))
 
-    def write(
-        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
+    async def write(
+        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
     ) -> list[Result]:
-        """Return a document for each source, one after another.
+        """Return a document for each source, one after another; in a thread, where the caller waits.
 
         Errors: those of `sg.infill`, told in the words of a typed function.
         """
-        return [self._written(form, one, options, attempt) for one in sources]
-
-    async def awrite(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Result:
-        """Return a document, made in a thread."""
-        return await asyncio.to_thread(self._written, form, source, options, attempt)
+        if wanted.waits:
+            return [await asyncio.to_thread(self._written, wanted, one, attempt) for one in sources]
+        return [self._written(wanted, one, attempt) for one in sources]
 
     def stream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> Iterator[str]:
+        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
+    ) -> AsyncGenerator[str, None]:
         """Raise UnsupportedError: slots are not filled from left to right."""
         raise no_stream()
 
-    def astream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> AsyncIterator[str]:
-        """Raise UnsupportedError: slots are not filled from left to right."""
-        raise no_stream()
-
-    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
+    def read(self, wanted: WantedText, text: str) -> Reply:
         """Raise UnsupportedError: a canvas has no calls."""
         raise no_calls()
 
-    def _written(self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int) -> Result:
-        from structgen.errors import NoFillingError
+    def _written(self, wanted: WantedText, source: PromptSource, attempt: int) -> Result:
         from structgen.infilling.infill import infill
 
+        form, options = wanted.form, wanted.options
         if form.grammar is None:
             raise UnsupportedError(
                 "Free text has no grammar to fill slots under.",
@@ -121,7 +110,7 @@ class Infiller:
                 cure="Annotate a type that has a schema; sg.infill fills templates of text.",
             )
         model, tokenizer = self._model()
-        prompt = self._prompts.tokens(source.question(form, options), tokenizer)
+        prompt = self._prompts.tokens(source.question(wanted), tokenizer)
         room = model.context - len(prompt) - 1  # the end token stands behind the canvas
         if room < 1:
             raise OptionError(

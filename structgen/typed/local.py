@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -12,15 +13,15 @@ from weakref import WeakKeyDictionary
 
 from structgen.engine.models import check_folder
 from structgen.engine.request_tokens import ReadPrompt
-from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
 from structgen.system.resources import embedded_model
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
 from structgen.typed.tool_use import ToolUse
-from structgen.typed.wanted_forms import WantedForm
+from structgen.typed.waiting import pieces_of
+from structgen.typed.wanted_forms import WantedText
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -42,42 +43,39 @@ class Local:
 
     # --- prompts --------------------------------------------------------------------------------------------
 
-    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
+    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self.engine.prompts.text(self._read(form, source, options).question)
+        return self.engine.prompts.text(self._read(wanted, source).question)
 
-    def _read(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> ReadPrompt:
+    def _read(self, wanted: WantedText, source: PromptSource) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
+        options, calling = wanted.options, self._calling(wanted)
+        question = source.question(wanted, outline="") if calling is None else calling.question(source)
+        outlines = wanted.form.outlines if calling is None else None
         thoughts = most_tokens(options.thinking)
-        if form.tools is not None:
-            question, outlines = self._calling(form.tools, options).question(source), None
-        else:
-            question, outlines = source.question(form, options, outline=""), form.outlines
         return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
 
-    def _calling(self, use: ToolUse, options: TypedOptions) -> ToolPrompts:
-        """Return how this model is asked for calls, kept as long as its form is."""
-        found = self._tools.get(use)
-        if found is None:
-            found = self._tools[use] = ToolPrompts(self.engine, use, options)
-        return found
+    def _calling(self, wanted: WantedText) -> ToolPrompts | None:
+        """Return how this model is asked for calls, kept as long as its form is; None where there are
+        none."""
+        use = wanted.form.tools
+        if use is not None and use not in self._tools:
+            self._tools[use] = ToolPrompts(self.engine, use, wanted.options)
+        return None if use is None else self._tools[use]
 
-    def request(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Request:
+    def request(self, wanted: WantedText, source: PromptSource) -> Request:
         """Return the engine's request, its tokens bounded. Errors: OptionError for a prompt that leaves no
         room."""
-        found = self._asked(form, source, options, attempt)
+        found = self._asked(wanted, source)
         return self.engine.reading.bounded(found, len(found.prompt))
 
-    def _asked(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Request:
+    def _asked(self, wanted: WantedText, source: PromptSource, attempt: int = 0) -> Request:
         """Return the request whose tokens the engine bounds."""
-        read = self._read(form, source, options)
+        form, options = wanted.form, wanted.options
+        read, calling = self._read(wanted, source), self._calling(wanted)
         request = Request(
             read.tokens,
-            form.grammar if form.tools is None else self._calling(form.tools, options).grammar,
+            form.grammar if calling is None else calling.grammar,
             options.sampling_of(attempt),
             max_tokens=options.max_tokens,
             timeout=options.timeout,
@@ -86,7 +84,7 @@ class Local:
             canonical=options.canonical,
             healing=options.healing,
             stop=options.stop,
-            special_texts=form.tools is not None,
+            special_texts=calling is not None,
             choices="tokens" if options.choices == "tokens" else "whole",
             shortened=read.shortened,
         )
@@ -94,68 +92,53 @@ class Local:
             # optional: torch
             from structgen.engine.searches.whole_values import comparing
 
-            apart = self._read(form, PromptSource(source.neutral, (source.neutral,)), options).tokens
+            apart = self._read(wanted, PromptSource(source.neutral, (source.neutral,))).tokens
             request, _ = comparing(request, self.engine.model, self.engine.prompts, apart)
         return request
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    def write(
-        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
+    async def write(
+        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
     ) -> list[Result]:
-        """Return a text for each source, in one batch."""
-        results = self.engine.generate([self._asked(form, one, options, attempt) for one in sources])
-        return [self._told(form, options, one) for one in results]
+        """Return a text for each source, in one batch, and in those of others that wait meanwhile."""
+        asked = [self._asked(wanted, one, attempt) for one in sources]
+        if wanted.waits:
+            results = [one for (one,) in await asyncio.gather(*map(self.engine.agenerate, asked))]
+        else:
+            results = self.engine.generate(asked)
+        return [self._told(wanted, one) for one in results]
 
-    async def awrite(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Result:
-        """Return a text; others may be written meanwhile, in the same batches."""
-        (result,) = await self.engine.agenerate(self._asked(form, source, options, attempt))
-        return self._told(form, options, result)
-
-    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
+    def read(self, wanted: WantedText, text: str) -> Reply:
         """Return what there is of a reply that may call tools, from its text so far."""
-        assert form.tools is not None, "the form is one of replies"
-        return self._calling(form.tools, options).read(text, ended=False)
+        calling = self._calling(wanted)
+        assert calling is not None, "the form is one of replies"
+        return calling.read(text, ended=False)
 
-    def _told(self, form: WantedForm, options: TypedOptions, result: Result) -> Result:
+    def _told(self, wanted: WantedText, result: Result) -> Result:
         """Return a result; of a reply that may call tools, with the reply as its value."""
-        if form.tools is None:
+        calling = self._calling(wanted)
+        if calling is None:
             return result
-        calling = self._calling(form.tools, options)
         text = result.text + (calling.ending(result.steps[-1].token) if result.steps else "")
         reply = calling.read(text, ended=True)
         thoughts = reply.thinking or result.thoughts
         reply = replace(reply, thinking=thoughts or None)
         return replace(result, text=text, value=reply, thoughts=thoughts)
 
-    def stream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> Iterator[str]:
-        """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        (handle,) = self.engine.submit(self._asked(form, source, options))
-        with closing(self.engine.pieces(handle)) as pieces:
-            for piece in pieces:
-                if piece:
-                    yield piece
-        done(self._told(form, options, _result(handle)))
-
-    async def astream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> AsyncIterator[str]:
-        """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        (handle,) = await self.engine.asubmit(self._asked(form, source, options))
-        async with aclosing(self.engine.apieces(handle)) as pieces:
+    async def stream(
+        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
+    ) -> AsyncGenerator[str, None]:
+        """Yield a text in pieces as it comes, and hand its result to `done`; closing it cancels the text."""
+        engine, asked = self.engine, self._asked(wanted, source)
+        (handle,) = await engine.asubmit(asked) if wanted.waits else engine.submit(asked)
+        stream = engine.apieces(handle) if wanted.waits else engine.pieces(handle)
+        async with aclosing(pieces_of(stream)) as pieces:
             async for piece in pieces:
                 if piece:
                     yield piece
-        done(self._told(form, options, _result(handle)))
-
-
-def _result(handle: Handle) -> Result:
-    assert handle.result is not None, "its end was told"
-    return handle.result
+        assert handle.result is not None, "its end was told"
+        done(self._told(wanted, handle.result))
 
 
 def check_name(name: str) -> None:

@@ -50,17 +50,14 @@ OF_SERVERS: Final = (
 )
 """Of a typed function's options."""
 OF_SERVER_FIELDS: Final = (
-    Exclusion(
-        lambda options, server: "temperature" in server.leave_out and options.sampling.temperature != 0,
-        "temperature",
-        "temperature is given, and sg.Server leaves it out.",
-        "Take it out of one of them.",
-    ),
-    Exclusion(
-        lambda options, server: "seed" in server.leave_out and options.sampling.seed != 0,
-        "seed",
-        "seed is given, and sg.Server leaves it out.",
-        "Take it out of one of them.",
+    *(
+        Exclusion(
+            lambda options, server, name=name: name in server.leave_out and getattr(options.sampling, name),
+            name,
+            f"{name} is given, and sg.Server leaves it out.",
+            "Take it out of one of them.",
+        )
+        for name in ("temperature", "seed")
     ),
     Exclusion(
         lambda options, server: options.max_tokens is not None and server.max_tokens_field is None,

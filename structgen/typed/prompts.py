@@ -12,8 +12,7 @@ from structgen.engine.model_prompts import ModelQuestion, Prompt
 from structgen.engine.thinking import text_behind
 from structgen.errors import OptionError
 from structgen.language import checks
-from structgen.typed.options import TypedOptions
-from structgen.typed.wanted_forms import WantedForm
+from structgen.typed.wanted_forms import WantedText
 
 NEUTRAL: Final = "N/A"
 """A text that says nothing (Zhao et al., "Calibrate Before Use", 2021)."""
@@ -32,8 +31,9 @@ class PromptSource:
     neutral: str = NEUTRAL
     """The prompt with nothing in place of the arguments."""
 
-    def question(self, form: WantedForm, options: TypedOptions, outline: str | None = None) -> ModelQuestion:
+    def question(self, wanted: WantedText, outline: str | None = None) -> ModelQuestion:
         """Return what is asked of a model. `outline`: None for the form's own."""
+        form, options = wanted.form, wanted.options
         return ModelQuestion(
             self.prompt,
             form.schema is not None,

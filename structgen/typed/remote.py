@@ -7,34 +7,32 @@ fails. A server that takes no schema, or breaks it, finds it in the prompt.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar
 from structgen.engine.contradictions import refuse
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
-from structgen.errors import StructgenError, UnsupportedError, ValidatorError
+from structgen.errors import StructgenError, ValidatorError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
-from structgen.schema.reading.policies import WIDEST
-from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
-from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, read_reply
-from structgen.typed.server_replies import ArrivingObject, ReadReply, first_fault, read
+from structgen.typed.server_replies import ArrivingObject, ReadReply, accepts, first_fault, read
 from structgen.typed.servers import SCHEMA, Server, habits_of
 from structgen.typed.tool_use import history
-from structgen.typed.wanted_forms import WantedForm
-from structgen.typed.wrapping import is_object, unwrapped, wrapped, wrapper_of
+from structgen.typed.waiting import now, pieces_of
+from structgen.typed.wanted_forms import WantedForm, WantedText
+from structgen.typed.wrapping import is_object, unwrapped, wrapper_of
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -73,7 +71,6 @@ class Remote:
         self._openai, self.url, self.name = openai, server.url, server.name
         self._server, self._habits = server, habits_of(server)
         self._faults = (openai.OpenAIError, ValueError)  # ValueError: a reply that is not JSON
-        self._kept: dict[int, tuple[WantedForm, CompiledGrammar, dict[str, Any]]] = {}
 
     @cached_property
     def _client(self) -> Any:
@@ -86,16 +83,14 @@ class Remote:
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
-    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
+    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of the last message."""
-        return str(self._messages(form, source, options)[-1]["content"])
+        return str(self._messages(wanted, source)[-1]["content"])
 
-    def _messages(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions
-    ) -> list[dict[str, Any]]:
-        question = source.question(form, options)
-        if form.grammar is not None and options.outline is not False:
-            schema = self._known(form)[1]
+    def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
+        question, form = source.question(wanted), wanted.form
+        if form.grammar is not None and wanted.options.outline is not False:
+            schema = form.sent[1]
             if self._habits.breaks_schemas or not self._sends(schema):
                 question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
         messages = question.messages()
@@ -105,15 +100,11 @@ class Remote:
         """Tell whether a schema is sent in its field."""
         return SCHEMA not in self._server.leave_out and self._habits.takes(schema)
 
-    def _body(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
-    ) -> dict[str, Any]:
+    def _body(self, wanted: WantedText, source: PromptSource, attempt: int) -> dict[str, Any]:
+        form, options = wanted.form, wanted.options
         refuse(OF_SERVER_FORMS, options, form)
         how = options.sampling_of(attempt)
-        body: dict[str, Any] = {
-            "model": self.name,
-            "messages": self._messages(form, source, options),
-        }
+        body: dict[str, Any] = {"model": self.name, "messages": self._messages(wanted, source)}
         for field, value in (
             (self._server.max_tokens_field, options.max_tokens or DEFAULT_MAX_TOKENS),
             ("temperature", how.temperature),
@@ -136,7 +127,7 @@ class Remote:
             if PARALLEL in self._server.leave_out or self._habits.field(PARALLEL) is None:
                 body.pop(PARALLEL, None)
         if form.grammar is not None:
-            schema = self._known(form)[1]
+            schema = form.sent[1]
             if self._sends(schema):
                 strict = True
                 try:
@@ -149,46 +140,23 @@ class Remote:
                 }
         return body
 
-    def _known(self, form: WantedForm) -> tuple[CompiledGrammar, dict[str, Any]]:
-        """Return a form's grammar over bytes, for checking, and the schema that is sent; kept. Raises
-        UnsupportedError for a grammar that no schema says."""
-        found = self._kept.get(id(form))
-        if found is None:
-            grammar, schema = form.grammar, form.schema if form.spoken is None else form.spoken
-            if schema is None or grammar is None:
-                raise UnsupportedError(
-                    "A grammar that no JSON Schema says cannot be sent.",
-                    keyword="grammar",
-                    where="target",
-                    cure="Ask an engine, or for a schema, a choice or a regular expression.",
-                )
-            if form.spoken is None:
-                own = dict(form.reader.policies) if form.reader is not None else {}
-                grammar = unwarned_schema(schema, **{**own, **WIDEST})
-            found = self._kept[id(form)] = (
-                form,
-                compile(grammar, byte_tokenizer()),
-                wrapped(schema) if form.wrap else schema,
-            )
-        return found[1], found[2]
-
     # --- what comes back ------------------------------------------------------------------------------------
 
     def reading(self, form: WantedForm, reply: str) -> ReadReply:
         """Return what a reply says of a form that has a grammar. A document that was asked for inside of an
         object is also read as it is, from servers that do not keep to that."""
-        compiled, sent = self._known(form)
+        compiled, sent = form.sent
 
         def asked(text: str) -> str | None:
             document = _document(form, text)
-            return document if document is not None and _accepts(compiled, document) else None
+            return document if document is not None and accepts(compiled, document) else None
 
         def bare(text: str) -> str | None:
             whole = wrapper_of(text) if form.is_wrapped else text
-            if _accepts(compiled, whole):
+            if accepts(compiled, whole):
                 return whole
             said = _said(text) if form.spoken is not None else None
-            return said if said is not None and _accepts(compiled, said) else None
+            return said if said is not None and accepts(compiled, said) else None
 
         found = read(reply, asked, inside=is_object(sent))
         if found.document is None and not found.fault:
@@ -199,62 +167,55 @@ class Remote:
                 return replace(found, fault="The document is no object, and stands inside of a sentence")
         return found
 
-    def _result(
-        self,
-        form: WantedForm,
-        reply: str,
-        reason: str | None,
-        usage: Any,
-        refusal: str | None,
-        thoughts: str = "",
-    ) -> Result:
-        error: StructgenError | None = None
-        text, reading = reply, None
-        found: Reply | None = None
+    def result(self, form: WantedForm, answer: _Answer, usage: Any = None) -> Result:
+        """Return the result of an answer that is over."""
+        text, reading, reason = answer.reply, None, answer.reason
+        thoughts, found = answer.thoughts, None
         if form.tools is not None:
-            found = read_reply(form.tools, reply, ended=True)
+            found = read_reply(form.tools, text, ended=True)
             thoughts = thoughts or found.thinking or ""
             found = replace(found, thinking=thoughts or None)
             reason = "stop" if reason == "tool_calls" else reason
-        if refusal:
-            error = StructgenError(f"The model refuses: {refusal}", where=self.name, cure="Ask differently.")
-        elif reason is None:
-            error = StructgenError("The server's reply has no finish_reason.", where=self.url, cure=_URL_CURE)
-        elif reason not in _REASONS:
-            error = StructgenError(
-                f"The text ended for the reason {reason!r}.",
-                where=self.name,
-                cure="See what the server means by it; content_filter is a refusal of the text.",
-            )
-        elif form.tools is not None and found is not None:
+        error = self._ended_badly(answer.refusal, reason)
+        if error is None and found is not None and form.tools is not None:
             error = form.tools.fault(found)
             if error is not None and reason == "length":
                 error = StructgenError("The reply was cut off.", where=self.name, cure="Raise max_tokens.")
-        elif form.grammar is not None:
-            if reason == "length":
-                error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
-                begun = ArrivingObject()
-                begun.add(reply)
-                text = begun.found or reply
+        elif error is None and form.grammar is not None and reason == "length":
+            error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
+            text = answer.object.found or text
+        elif error is None and form.grammar is not None:
+            reading = self.reading(form, text)
+            thoughts = thoughts or reading.thoughts
+            if reading.document is not None:
+                text = reading.document
             else:
-                reading = self.reading(form, reply)
-                thoughts = thoughts or reading.thoughts
-                if reading.document is not None:
-                    text = reading.document
-                else:
-                    text, error = self._refused(form, reading)
+                text, error = self._refused(form, reading)
         spent = Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-        if found is not None:
-            value: Any = found
-        elif reading is None or reading.document is None:
-            value = text
-        else:
-            value = self._known(form)[0].value(text.encode("utf-8", "surrogatepass"))
-        ended = FinishReason.ERROR if refusal else _REASONS.get(str(reason), FinishReason.ERROR)
-        return Result(text, ended, [], [], spent, error=error, value=value, thoughts=thoughts, reply=reply)
+        value: Any = text if found is None else found
+        if reading is not None and reading.document is not None:
+            value = form.sent[0].value(text.encode("utf-8", "surrogatepass"))
+        ended = FinishReason.ERROR if answer.refusal else _REASONS.get(str(reason), FinishReason.ERROR)
+        return Result(
+            text, ended, [], [], spent, error=error, value=value, thoughts=thoughts, reply=answer.reply
+        )
+
+    def _ended_badly(self, refusal: str, reason: str | None) -> StructgenError | None:
+        """Return the error of a text that did not end by itself or at its bound."""
+        if refusal:
+            return StructgenError(f"The model refuses: {refusal}", where=self.name, cure="Ask differently.")
+        if reason is None:
+            return StructgenError("The server's reply has no finish_reason.", where=self.url, cure=_URL_CURE)
+        if reason in _REASONS:
+            return None
+        return StructgenError(
+            f"The text ended for the reason {reason!r}.",
+            where=self.name,
+            cure="See what the server means by it; content_filter is a refusal of the text.",
+        )
 
     def _refused(self, form: WantedForm, reading: ReadReply) -> tuple[str, ValidatorError]:
         """Return the text of a reply that says no document, and what is wrong with it. The text is the one
@@ -262,7 +223,7 @@ class Remote:
         self._habits.breaks_schemas = True
         text, fault = _document(form, reading.found) or reading.found, reading.fault
         if not fault:
-            found = first_fault(self._known(form)[0], text)
+            found = first_fault(form.sent[0], text)
             fault = f"The server's document is none of the schema's: {found}"
         return text, ValidatorError(f"{fault}.", where="text")
 
@@ -299,132 +260,98 @@ class Remote:
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    def write(
-        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
+    async def write(
+        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source; some are under way at the same time."""
-        for source in sources:
-            self._body(form, source, options, attempt)  # wrong options are told before anything is sent
+        for source in sources[1:]:
+            self._body(wanted, source, attempt)  # wrong options are told before anything is sent
 
-        def one(source: PromptSource) -> Result:
+        async def one(source: PromptSource) -> Result:
+            answer = _Answer(wanted.form)
             try:
-                answer = self._sent(lambda: self._body(form, source, options, attempt))
+                whole = await self._sent(lambda: self._body(wanted, source, attempt), wanted.waits)
             except self._faults as error:
                 return self._failure(error)
-            return self._answered(form, answer)
+            missing = _missing_key(whole)
+            if missing:
+                return self._wrong_shape(f"The server's reply has no {missing}.", _URL_CURE)
+            answer.add(whole.choices[0], whole.choices[0].message)
+            answer.end()
+            return self.result(wanted.form, answer, getattr(whole, "usage", None))
 
+        if wanted.waits:
+            return await asyncio.gather(*map(one, sources))
         if len(sources) == 1:
-            return [one(sources[0])]
+            return [now(one(sources[0]))]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
-            return list(pool.map(one, sources))
+            return list(pool.map(lambda source: now(one(source)), sources))
 
-    def _sent(self, body: Callable[[], dict[str, Any]]) -> Any:
+    async def _sent(self, body: Callable[[], dict[str, Any]], waits: bool) -> Any:
         """Send a request, and send it again, made anew, while a refusal names a field that can be mended: at
         most twice for each. Errors: those of the openai package."""
+        client = self._aclient if waits else self._client
         while True:
             made = body()
             try:
-                return self._client.chat.completions.create(**made)
+                answer = client.chat.completions.create(**made)
+                return await answer if waits else answer
             except self._openai.APIStatusError as error:
                 if not self._habits.learn(self._server, error, made):
                     raise
 
-    async def _asent(self, body: Callable[[], dict[str, Any]]) -> Any:
-        """Do the same in an event loop."""
-        while True:
-            made = body()
-            try:
-                return await self._aclient.chat.completions.create(**made)
-            except self._openai.APIStatusError as error:
-                if not self._habits.learn(self._server, error, made):
-                    raise
+    def _wrong_shape(self, what: str, cure: str) -> Result:
+        """Return the result of a reply that is none of the protocol's."""
+        fault = StructgenError(what, where=self.url, cure=cure)
+        return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
 
-    async def awrite(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Result:
-        """Return a text."""
-        try:
-            answer = await self._asent(lambda: self._body(form, source, options, attempt))
-        except self._faults as error:
-            return self._failure(error)
-        return self._answered(form, answer)
-
-    def _answered(self, form: WantedForm, answer: Any) -> Result:
-        missing = _missing_key(answer)
-        if missing:
-            fault = StructgenError(
-                f"The server's reply has no {missing}.",
-                where=self.url,
-                cure=_URL_CURE,
-            )
-            return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
-        choice = answer.choices[0]
-        message = choice.message
-        refusal = getattr(message, "refusal", None)
-        usage = getattr(answer, "usage", None)
-        content, thoughts = _content(message.content), _thoughts(message)
-        if form.tools is not None:
-            calls = SentCalls()
-            calls.add(getattr(message, "tool_calls", None))
-            content += calls.text(ended=choice.finish_reason != "length")
-        return self._result(form, content, choice.finish_reason, usage, refusal, thoughts)
-
-    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
+    def read(self, wanted: WantedText, text: str) -> Reply:
         """Return what there is of a reply that may call tools, from its text so far."""
-        assert form.tools is not None, "the form is one of replies"
-        return read_reply(form.tools, text, ended=False)
+        assert wanted.form.tools is not None, "the form is one of replies"
+        return read_reply(wanted.form.tools, text, ended=False)
 
-    def stream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> Iterator[str]:
+    async def stream(
+        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
+    ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
-        answer = _Arriving(self, form)
-        try:
-            with self._sent(lambda: {**self._body(form, source, options, 0), "stream": True}) as chunks:
-                answer.is_stream = _is_stream(chunks)
-                for chunk in chunks:
-                    piece = answer.add(chunk)
-                    if piece:
-                        yield piece
-        except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
-            done(self._failure(error, answer.text))
-            return
-        result, rest = answer.result()
-        if rest:
-            yield rest
-        done(result)
+        form, is_stream = wanted.form, True
+        answer = _Answer(form)
 
-    async def astream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> AsyncIterator[str]:
-        """Yield a text in pieces as they arrive, and hand its result to `done`."""
-        answer = _Arriving(self, form)
+        def body() -> dict[str, Any]:
+            return {**self._body(wanted, source, 0), "stream": True}
+
         try:
-            chunks = await self._asent(lambda: {**self._body(form, source, options, 0), "stream": True})
-            answer.is_stream = _is_stream(chunks)
-            async with chunks:
+            stream = await self._sent(body, wanted.waits)
+            # a server that knows no streams sends one JSON object
+            kind = stream.response.headers.get("content-type", "")
+            is_stream = not kind.startswith("application/json")
+            async with aclosing(pieces_of(stream)) as chunks:
                 async for chunk in chunks:
-                    piece = answer.add(chunk)
-                    if piece:
+                    if getattr(chunk, "choices", None):
+                        answer.add(chunk.choices[0], chunk.choices[0].delta)
+                    if piece := answer.new():
                         yield piece
         except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
-            done(self._failure(error, answer.text))
+            done(self._failure(error, answer.told))
             return
-        result, rest = answer.result()
+        if not is_stream:
+            cure = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
+            done(self._wrong_shape("The server did not stream: it answered with one object.", cure))
+            return
+        answer.end()
+        result = self.result(form, answer)
+        is_document = form.grammar is not None and result.error is None
+        if is_document and answer.told and result.text.strip() != answer.told:
+            result.error = StructgenError(
+                "The stream began with another object than the document.",
+                where=self.name,
+                cure="Call the function itself, without .stream, or ask for the document alone.",
+            )
+        # where only the whole reply shows where the document is, all of it is new
+        rest = result.text if is_document and not answer.told else answer.new()
         if rest:
             yield rest
         done(result)
-
-
-def _accepts(compiled: CompiledGrammar, text: str) -> bool:
-    """Tell whether a text is one of a grammar's."""
-    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
-    return state is not None and compiled.accepts_end(state)
-
-
-def _is_stream(chunks: Any) -> bool:
-    """Tell whether a reply to `stream: true` is a stream: a server that knows none sends one JSON object."""
-    return not chunks.response.headers.get("content-type", "").startswith("application/json")
 
 
 def _content(content: Any) -> str:
@@ -454,77 +381,42 @@ def _missing_key(answer: Any) -> str:
     return ""
 
 
-class _Arriving:
-    """A streamed answer."""
+class _Answer:
+    """An answer, as it arrives."""
 
-    def __init__(self, remote: Remote, form: WantedForm) -> None:
-        self._remote, self._form = remote, form
-        self._object, self._thoughts = ArrivingObject(), ""
-        self.is_stream = True
+    def __init__(self, form: WantedForm) -> None:
+        self._form, self._calls, self._ended = form, SentCalls(), False
         self._is_object = form.schema is not None and is_object(form.schema)
-        self._reason: str | None = None
-        self._refusal = ""
-        self._calls, self._told = SentCalls(), ""
+        self.object, self.told = ArrivingObject(), ""
+        """The object that may be the document; and what of the text was handed out."""
+        self.thoughts = self.refusal = ""
+        self.reason: str | None = None
 
-    def add(self, chunk: Any) -> str:
-        """Take a chunk; returns what it adds to the document."""
-        if not getattr(chunk, "choices", None):
-            return ""
-        choice = chunk.choices[0]
-        self._reason = choice.finish_reason or self._reason
-        self._refusal += getattr(choice.delta, "refusal", None) or ""
-        piece = _content(choice.delta.content)
-        self._thoughts += _thoughts(choice.delta)
-        known = self._object.add(piece)
+    def add(self, choice: Any, part: Any) -> None:
+        """Take a choice of a completion or of a chunk, and its message or its delta."""
+        self.reason = choice.finish_reason or self.reason
+        self.refusal += getattr(part, "refusal", None) or ""
+        self.thoughts += _thoughts(part)
+        self.object.add(_content(part.content))
         if self._form.tools is not None:
-            self._calls.add(getattr(choice.delta, "tool_calls", None))
-            return self._new(ended=False)
-        return piece if self._form.grammar is None else known if self._is_object else ""
+            self._calls.add(getattr(part, "tool_calls", None))
 
-    def _new(self, *, ended: bool) -> str:
-        """Return what the reply has beyond what was handed out: its text, and behind it its calls."""
-        reply = self._object.reply + self._calls.text(ended=ended)
-        new = reply.removeprefix(self._told) if reply.startswith(self._told) else ""
-        self._told += new
-        return new
+    def end(self) -> None:
+        """Note that all has arrived."""
+        self._ended = self.reason != "length"
 
     @property
-    def text(self) -> str:
-        """What was handed out: of a reply that has a document, the object that may be it."""
-        if self._form.tools is not None:
-            return self._told
-        if self._form.grammar is None:
-            return self._object.reply
-        return self._object.found if self._is_object else ""
+    def reply(self) -> str:
+        """The text so far, and behind it its calls."""
+        return self.object.reply + self._calls.text(ended=self._ended)
 
-    def result(self) -> tuple[Result, str]:
-        """Return the result, once all has arrived, and what of the document was not handed out before: all of
-        it, where only the whole reply shows where it is."""
-        reply, form = self._object.reply, self._form
-        if not self.is_stream:
-            fault = StructgenError(
-                "The server did not stream: it answered with one object.",
-                where=self._remote.url,
-                cure="Call the function itself, without .stream and with list[T] in place of Iterator[T].",
-            )
-            return Result("", FinishReason.ERROR, [], [], Usage(), error=fault), ""
-        refusal = self._refusal or None
-        rest = ""
-        if form.tools is not None:
-            reply += self._calls.text(ended=self._reason != "length")
-            rest = self._new(ended=self._reason != "length")
-        result = self._remote._result(form, reply, self._reason, None, refusal, self._thoughts)
-        if form.grammar is None or result.error is not None:
-            return result, rest
-        if not self.text:
-            return result, result.text
-        if result.text.strip() != self.text:
-            result.error = StructgenError(
-                "The stream began with another object than the document.",
-                where=self._remote.name,
-                cure="Call the function itself, without .stream, or ask for the document alone.",
-            )
-        return result, ""
+    def new(self) -> str:
+        """Return what there is beyond what was handed out: of a document, of the object that may be it."""
+        has_all = self._form.tools is not None or self._form.grammar is None
+        known = self.reply if has_all else self.object.found if self._is_object else ""
+        new = known[len(self.told) :] if known.startswith(self.told) else ""
+        self.told += new
+        return new
 
 
 def _document(form: WantedForm, text: str) -> str | None:

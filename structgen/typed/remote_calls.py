@@ -7,7 +7,7 @@ text is read in the format that is named, or in the first one of those known tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -61,91 +61,83 @@ def _sent(tool: Tool) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _SentCall:
-    id: str = ""
+    id: str
+    """"": the server has sent none."""
     name: str = ""
     arguments: str = ""
 
-    def text(self, *, closed: bool) -> str:
+    def text(self, at: int, *, closed: bool) -> str:
         begin, _, end = NATIVE.calls[0].partition("$arguments")
-        begin = begin.replace("$id", self.id).replace("$name", self.name)
+        begin = begin.replace("$id", self.id or f"call_{at}").replace("$name", self.name)
         return begin + (self.arguments or "{}" * closed) + end * closed
 
 
 class SentCalls:
-    """The calls of an answer, whole or in pieces."""
+    """The calls of an answer, whole or in pieces. What goes on with which call tells `index`, where a server
+    sends it; another id beside a name begins a call whatever the index is. A name may be sent again."""
 
     def __init__(self) -> None:
-        self._calls: dict[int, _SentCall] = {}
+        self._calls: list[_SentCall] = []
+        self._last: dict[int, _SentCall] = {}
+        """The call of each index to which the next piece belongs."""
 
     def add(self, sent: Any) -> None:
         """Take the `tool_calls` of a message or of a delta; None is none."""
         for at, one in enumerate(sent or ()):
-            index = getattr(one, "index", None)
+            index, id = getattr(one, "index", None), getattr(one, "id", None) or ""
             index = at if index is None else index
-            call = self._calls.setdefault(index, _SentCall(f"call_{index}"))
-            call.id = getattr(one, "id", None) or call.id
             function = getattr(one, "function", None)
-            call.name += getattr(function, "name", None) or ""
+            name = getattr(function, "name", None) or ""
+            call = self._last.get(index)
+            if call is None or (name and id and call.id not in ("", id)):
+                call = self._last[index] = _SentCall(id)
+                self._calls.append(call)
+            call.id = id or call.id
+            call.name += name if name != call.name else ""
             call.arguments += getattr(function, "arguments", None) or ""
 
     def text(self, *, ended: bool) -> str:
         """Return all calls so far in `NATIVE`; the last one open, where more may come."""
-        calls = [self._calls[index] for index in sorted(self._calls)]
-        return "".join(one.text(closed=ended or one is not calls[-1]) for one in calls)
+        last = len(self._calls) - 1
+        return "".join(one.text(at, closed=ended or at < last) for at, one in enumerate(self._calls))
 
 
 def read_reply(use: ToolUse, text: str, *, ended: bool) -> Reply:
     """Return what an answer consists of, whole or so far."""
     parts = thoughts_apart(text)
     thoughts, rest = (text, "") if parts is None else parts
-    found = next(_readings(use, rest, ended))
+    found = _read(use, rest, ended)
     return replace(found, thinking=thoughts) if thoughts else found
 
 
-def _readings(use: ToolUse, text: str, ended: bool) -> Iterator[Reply]:
-    """Yield what a text may be read as, the best first."""
-    tools: Sequence[Tool] = use.choice.tools
+def _read(use: ToolUse, text: str, ended: bool) -> Reply:
+    """Return what a text consists of. Where no format is named, it is read in one of those known: at its end
+    the first in which it holds calls and no problem; before, the first whose calls are of the tools, or whose
+    call may be beginning."""
+    tools = use.choice.tools
+
+    def parsed(row: ToolFormat, text: str) -> Reply:
+        return parse_calls(text, row, tools=tools, thinking=False, ended=ended)
+
     is_native = _begins_call(NATIVE, text)
-    if use.format is not None and not is_native:
-        yield parse_calls(text, use.format, tools=tools, thinking=False, ended=ended)
-    if not ended and not is_native and tools:
-        yield from _arriving(text, tools)
-    native = parse_calls(text, NATIVE, tools=tools, thinking=False, ended=ended)
-    if is_native or not ended or not tools:
-        yield native
-    doubtful = []
-    for row in ROWS:
-        if row.text or not _begins_call(row, text):
-            continue
-        try:
-            reply = parse_calls(text, row, tools=tools, thinking=False)
-        except StructgenError:  # this format cannot write the arguments of one of the tools
-            continue
-        if reply.calls and not reply.problems:
-            yield reply
-        elif reply.calls:
-            doubtful.append(reply)
-    yield from doubtful
-    yield native
-
-
-def _arriving(text: str, tools: Sequence[Tool]) -> Iterator[Reply]:
-    """Yield what a text that goes on may be read as, where it holds a call in one of the known formats, or
-    ends in what may be the beginning of one: that is no text yet."""
-    rows = [row for row in ROWS if not row.text and _begins_call(row, text)]
-    known = {tool.name for tool in tools}
-    waiting = []
+    if is_native or use.format is not None or not tools:
+        return parsed(NATIVE if is_native or use.format is None else use.format, text)
+    rows, replies = [row for row in ROWS if not row.text], list[Reply]()
     for row in rows:
-        reply = parse_calls(text, row, tools=tools, thinking=False, ended=False)
+        if _begins_call(row, text):
+            with suppress(StructgenError):  # this format cannot write the arguments of one of the tools
+                replies.append(parsed(row, text))
+    if ended:
+        called = [one for one in replies if one.calls]
+        return next((one for one in called if not one.problems), (called or [parsed(NATIVE, text)])[0])
+    known = {tool.name for tool in tools}
+    for reply in replies:
         calls = [*reply.calls, *([] if reply.partial is None else [reply.partial])]
         if calls and all(call.name in known for call in calls):
-            yield reply
-        elif not calls and reply.pending:
-            waiting.append(reply)
-    yield from waiting
-    end = begun(text, tuple(one for row in ROWS if not row.text for one in row.triggers))
-    if end < len(text):
-        yield parse_calls(text[:end], NATIVE, tools=tools, thinking=False, ended=False)
+            return reply
+    waiting = [one for one in replies if not one.calls and one.partial is None and one.pending]
+    end = begun(text, tuple(one for row in rows for one in row.triggers))
+    return waiting[0] if waiting else parsed(NATIVE, text[:end])
 
 
 def _begins_call(row: ToolFormat, text: str) -> bool:

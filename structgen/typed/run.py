@@ -17,7 +17,8 @@ from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions, RunOptions
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
-from structgen.typed.wanted_forms import form_of
+from structgen.typed.waiting import now
+from structgen.typed.wanted_forms import WantedText, form_of
 from structgen.typed.writers import Preparation
 
 if TYPE_CHECKING:
@@ -101,14 +102,15 @@ def run(
     # what the embedded models were trained to write, and what sg.infill fills
     as_dumps = name.startswith("structgen/") or is_infilling(model)
     usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
-    wanted = Reply if target is None and tools is not None else target
-    form = asked.form(wanted, partial(form_of, usual=usual))
+    target = Reply if target is None and tools is not None else target
+    form = asked.form(target, partial(form_of, usual=usual))
     if form.items:
         raise OptionError(
             "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."
         )
     writer = asked.writer()
-    outcome = obtained(writer, form, given_source(prompt), asked.options, detailed=detailed)
+    wanted = WantedText(form, asked.options)
+    outcome = now(obtained(writer, wanted, given_source(prompt), detailed=detailed))
     if detailed:
         return outcome
     warn_if_shortened("sg.run", writer, outcome.result)

@@ -30,11 +30,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.events import EventLog, JsonError
+from structgen.core.events import JsonError
+from structgen.core.growing_json import GrowingJson
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
 _CLOSING = re.compile(_TAG.format("/"))
+_LONGEST_TAG = len("</reasoning>")
 _MARK = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """What opens or closes brackets, and strings, whose brackets are text."""
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
@@ -143,17 +145,19 @@ def _value_of(document: str) -> str:
         return document
 
 
+def accepts(compiled: CompiledGrammar, text: str) -> bool:
+    """Tell whether a text is one of a grammar's. Linear in the text."""
+    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+    return state is not None and compiled.accepts_end(state)
+
+
 def first_fault(compiled: CompiledGrammar, text: str) -> str:
     """Return in words where a text leaves a grammar, and what could have come there; "" where it is one of
     its texts. Linear in the text."""
-    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
-    whole = compiled.step_bytes(state, data)
-    if whole is not None and compiled.accepts_end(whole):
+    if accepts(compiled, text):
         return ""
-    while at < len(data):
-        after = compiled.step_bytes(state, data[at : at + 1])
-        if after is None:
-            break
+    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
+    while at < len(data) and (after := compiled.step_bytes(state, data[at : at + 1])) is not None:
         state, at = after, at + 1
     expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
     found = (
@@ -168,52 +172,48 @@ class ArrivingObject:
     """Finds the object in a reply that arrives in pieces: what begins with the first line that begins with
     `{` outside of thoughts, as far as it is JSON. `read` has the last word on whether it is the document."""
 
-    __slots__ = ("_line", "_reader", "_thinks", "found", "reply")
-
     def __init__(self) -> None:
         self.reply = ""
-        self.found = ""
-        """The object so far, as it stands in the reply."""
-        self._line = ""
-        """What the reply has on its last line, or behind the thoughts."""
+        self._line = 0
+        """Where the last line begins, or what stands behind the thoughts."""
+        self._begun: int | None = None
+        """Where its first character stands that is no white space; None where there is none yet."""
         self._thinks = False
-        self._reader: EventLog | None = None
+        self._reader: GrowingJson | None = None
         """Reads the object; None before it begins."""
+        self._is_over = False
+        """Whether it has ended, or is no JSON from here on."""
 
-    def add(self, piece: str) -> str:
-        """Take a piece; returns what it adds to the object. Cost: linear in the piece."""
-        self.reply += piece
-        at, known = 0, len(self.found)
-        while self._reader is None and at < len(piece):
-            char = piece[at]
-            if char == "{" and not self._thinks and not self._line.strip(_BLANKS):
-                self._reader = EventLog()
+    @property
+    def found(self) -> str:
+        """The object so far, as it stands in the reply."""
+        return "" if self._reader is None else self._reader.text
+
+    def add(self, piece: str) -> None:
+        """Take a piece. Cost: linear in it."""
+        at, self.reply = len(self.reply), self.reply + piece
+        while self._reader is None and at < len(self.reply):
+            char = self.reply[at]
+            if char == "{" and not self._thinks and self._begun is None:
+                self._reader = GrowingJson()
                 break
             at += 1
             if char == "\n":
-                self._line = ""
-            else:
-                self._line += char
-                if char in ">]":
-                    self._tag()
-        if self._reader is not None and at < len(piece):
-            self._read(self._reader, piece[at:])
-        return self.found[known:]
+                self._line, self._begun = at, None
+            elif char not in _BLANKS and self._begun is None:
+                self._begun = at - 1
+            elif char in ">]":
+                self._tag(at)
+        if self._reader is not None and not self._is_over:
+            try:
+                self._reader.feed(self.reply[at:])
+                self._is_over = self._reader.is_whole
+            except JsonError:
+                self._is_over = True
 
-    def _tag(self) -> None:
+    def _tag(self, end: int) -> None:
         """Look whether a tag of thoughts has ended."""
-        if _OPENING.fullmatch(self._line.strip(_BLANKS)):
+        if self._begun is not None and _OPENING.fullmatch(self.reply, self._begun, end):
             self._thinks = True
-        elif _CLOSING.search(self._line):
-            self._thinks, self._line = False, ""
-
-    def _read(self, reader: EventLog, piece: str) -> None:
-        """Add what belongs to the object, up to its end or to what is no JSON."""
-        data = piece.encode("utf-8", "surrogatepass")
-        before = len(reader.text)
-        try:
-            reader.write_document(data)
-        except JsonError:
-            self._reader = EventLog()  # nothing more is read
-            self._reader.write_document(b"0 ")
-        self.found += data[: len(reader.text) - before].decode("utf-8", "surrogatepass")
+        elif _CLOSING.search(self.reply, max(self._line, end - _LONGEST_TAG), end):
+            self._thinks, self._line, self._begun = False, end, None

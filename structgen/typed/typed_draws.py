@@ -9,9 +9,8 @@ from structgen.engine.contradictions import refuse
 from structgen.errors import unknown_option
 from structgen.typed.local import Local
 from structgen.typed.missing_options import OF_DRAWS
-from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
-from structgen.typed.wanted_forms import WantedForm
+from structgen.typed.wanted_forms import WantedText
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
@@ -45,9 +44,7 @@ def check_names(given: Mapping[str, Any]) -> None:
             raise unknown_option("sample", name, known)
 
 
-def drawn(
-    writer: Writer, form: WantedForm, source: PromptSource, options: TypedOptions, how: Mapping[str, Any]
-) -> Samples[Any]:
+def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping[str, Any]) -> Samples[Any]:
     """Return objects drawn from the model's distribution of documents that the type accepts. `how`: `n` and
     other options of `sg.sample`; without max_tokens, those of a call count.
 
@@ -56,9 +53,10 @@ def drawn(
     from structgen.samplers.sample import sample
     from structgen.samplers.types import TypedGrammar
 
-    refuse(OF_DRAWS, options, form, writer.kind)
+    form = wanted.form
+    refuse(OF_DRAWS, wanted.options, form, writer.kind)
     assert isinstance(writer, Local) and form.grammar is not None and form.reader is not None
-    request = writer.request(form, source, options)
+    request = writer.request(wanted, source)
     # The documents of the function's policies, read and checked as the type has it.
     grammar = TypedGrammar(form.reader, form.grammar)
     most = {"max_tokens": request.most_tokens} if how.get("max_tokens") is None else {}

@@ -12,19 +12,22 @@ from functools import cache, cached_property
 from pathlib import PurePath
 from typing import Any
 
+from structgen.compilation.compiler import compile
+from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine.contradictions import refuse
 from structgen.engine.requests import Result
 from structgen.engine.searches.listed_values import listed, listed_values
 from structgen.errors import GenerationError, OptionError, UnsupportedError
 from structgen.json_grammars.prompting import schema_outline, shorter_outlines
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.grammar_forms import requested
 from structgen.request_reading.request_reader import ReadRequest
-from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.schema.reading.policies import JSON_DUMPS, WIDEST
 from structgen.text_grammars.regular import RegularGrammar
+from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.typed.missing_options import OF_TOOLS
 from structgen.typed.options import TypedOptions
 from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
@@ -98,6 +101,23 @@ class WantedForm:
                 return {"type": "string", "pattern": source}
         return None
 
+    @cached_property
+    def sent(self) -> tuple[CompiledGrammar, dict[str, Any]]:
+        """The grammar over bytes that a server's documents are held to, and the schema that is sent. Raises
+        UnsupportedError for a grammar that no schema says."""
+        grammar, schema = self.grammar, self.schema if self.spoken is None else self.spoken
+        if schema is None or grammar is None:
+            raise UnsupportedError(
+                "A grammar that no JSON Schema says cannot be sent.",
+                keyword="grammar",
+                where="target",
+                cure="Ask an engine, or for a schema, a choice or a regular expression.",
+            )
+        if self.spoken is None:
+            own = dict(self.reader.policies) if self.reader is not None else {}
+            grammar = unwarned_schema(schema, **{**own, **WIDEST})
+        return compile(grammar, byte_tokenizer()), wrapped(schema) if self.wrap else schema
+
     def said(self, result: Result) -> Result:
         """Return a result with the text that is wanted in place of the object that says it, which is then its
         `reply`."""
@@ -112,6 +132,16 @@ class WantedForm:
         if self.tools is not None:
             return self.tools.value(result.value)
         return result.value if self.reader is None else self.reader.read(result.text)
+
+
+@dataclass(frozen=True)
+class WantedText:
+    """What a writer is asked for beside the prompt."""
+
+    form: WantedForm
+    options: TypedOptions
+    waits: bool = False
+    """Whether the caller waits in an event loop; else the writer blocks."""
 
 
 def form_of_type(

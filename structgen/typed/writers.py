@@ -2,76 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.engine.contradictions import refuse
 from structgen.engine.model_prompts import ModelPrompts
-from structgen.engine.requests import Result
 from structgen.errors import OptionError
-from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.infilled import Infilling, infiller_of, is_infilling, no_calls
+from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.typed.local import Local, check_name, local_model
 from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
-from structgen.typed.prompts import PromptSource
 from structgen.typed.servers import Server, server_of
 from structgen.typed.tool_use import WITHOUT_TOOLS, ToolOptions, thinking_of
 from structgen.typed.wanted_forms import WantedForm, check_wrap, form_of_calls
 from structgen.typed.wrapping import Wrapping
 
+if TYPE_CHECKING:
+    from structgen.typed.remote import Remote
 
-class Writer(Protocol):
-    """Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
-    where another attempt may help."""
 
-    @property
-    def kind(self) -> Literal["engine", "infilling", "server"]:
-        """What it writes with."""
-        ...
-
-    @property
-    def lost(self) -> tuple[str, ...]:
-        """The guarantees of an engine in this process that this writer does not give."""
-        ...
-
-    @property
-    def bound(self) -> str:
-        """The option that may bring about an early end of a document."""
-        ...
-
-    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
-        """Return the prompt, as text."""
-        ...
-
-    def write(
-        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
-    ) -> list[Result]:
-        """Return a text for each source."""
-        ...
-
-    async def awrite(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
-    ) -> Result:
-        """Return a text."""
-        ...
-
-    def stream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> Iterator[str]:
-        """Yield a text in pieces, and hand its result to `done`."""
-        ...
-
-    def astream(
-        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
-    ) -> AsyncIterator[str]:
-        """Yield a text in pieces, and hand its result to `done`."""
-        ...
-
-    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
-        """Return what there is of a reply that may call tools, from its text so far."""
-        ...
+Writer: TypeAlias = "Local | Infiller | Remote"
+"""Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
+where another attempt may help. Its coroutines wait only where the caller does (`WantedText.waits`)."""
 
 
 def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
@@ -98,7 +51,8 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     if isinstance(model, str) and model.startswith("openai:"):
         model = server_of(model)
     if isinstance(model, Server):
-        from structgen.typed.remote import Remote  # start-up: most models are no servers
+        # start-up: most models are no servers
+        from structgen.typed.remote import Remote
 
         refuse(OF_SERVERS, options)
         refuse(OF_SERVER_FIELDS, options, model)

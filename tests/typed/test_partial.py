@@ -13,11 +13,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pydantic = pytest.importorskip("pydantic")
 
-from pydantic import BaseModel, Field, field_validator  # noqa: E402
+from pydantic import BaseModel, Field, RootModel, field_validator  # noqa: E402
 from told import told  # noqa: E402
+from typing_extensions import TypedDict  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.python_types.type_parts import TypePart  # noqa: E402
+from structgen.python_types.type_hints import read_type  # noqa: E402
+from structgen.python_types.type_places import TypeParts  # noqa: E402
 from structgen.typed.partial import PartialDocument  # noqa: E402
 
 
@@ -40,6 +42,10 @@ TEXT = (
 )
 
 
+def parts(hint: Any) -> TypeParts:
+    return TypeParts(read_type(hint).core_schema)
+
+
 def grows(before: Any, after: Any) -> bool:
     """Tell whether what is there later has all that was there before."""
     if before is None:
@@ -57,7 +63,7 @@ def grows(before: Any, after: Any) -> bool:
 
 @pytest.mark.parametrize("step", [1, 3, 7])
 def test_partials_only_grow(step: int) -> None:
-    progress = PartialDocument(TypePart(Trip))
+    progress = PartialDocument(parts(Trip))
     partials = [progress.add(TEXT[at : at + step]) for at in range(0, len(TEXT), step)]
     values = [one.value for one in partials]
     assert all(grows(before, after) for before, after in itertools.pairwise(values))
@@ -68,14 +74,14 @@ def test_partials_only_grow(step: int) -> None:
 
 
 def test_a_member_is_no_attribute_of_a_partial() -> None:
-    partial: Any = PartialDocument(TypePart(Trip)).add(TEXT)
+    partial: Any = PartialDocument(parts(Trip)).add(TEXT)
     with pytest.raises(AttributeError, match=r"Write partial\['title'\] or partial\.get\('title'\)"):
         _ = partial.title
     assert copy.copy(partial)["title"] == partial["title"]
 
 
 def test_an_open_string_is_there_as_far_as_it_goes() -> None:
-    progress = PartialDocument(TypePart(Trip))
+    progress = PartialDocument(parts(Trip))
     seen = [progress.add(char).get("title") for char in TEXT[: TEXT.index(', "begin"')]]
     whole = 'Nord "kap" \U0001f600 \\'
     assert seen[-1] == whole
@@ -83,7 +89,7 @@ def test_an_open_string_is_there_as_far_as_it_goes() -> None:
 
 
 def test_closed_parts_are_objects_and_open_ones_are_not() -> None:
-    progress = PartialDocument(TypePart(Trip))
+    progress = PartialDocument(parts(Trip))
     cut = TEXT.index('"2026-06-04"') + 5
     partial = progress.add(TEXT[:cut])
     assert partial["begin"] == dt.date(2026, 6, 1)
@@ -163,7 +169,7 @@ class Configured(BaseModel):
 
 
 def test_parts_are_read_under_the_config_of_their_model() -> None:
-    partial = PartialDocument(TypePart(Configured)).add('{"data": "QQ==", "many": ["Qg==", "Qw=="')
+    partial = PartialDocument(parts(Configured)).add('{"data": "QQ==", "many": ["Qg==", "Qw=="')
     assert partial["data"] == b"A"
     assert partial["many"] == [b"B", b"C"]
 
@@ -193,13 +199,39 @@ def test_a_part_that_cannot_be_read_alone_is_shown_as_json() -> None:
 
 
 def test_parts_of_types() -> None:
-    assert TypePart(Trip).at(("stops", 7, "on")).hint is dt.date  # type: ignore[union-attr]
-    assert TypePart(Trip).at(("price",)).hint is float  # type: ignore[union-attr]
-    assert TypePart(Trip).at(("notes", "any")).hint is int  # type: ignore[union-attr]
-    assert TypePart(tuple[int, str]).at((1,)).hint is str  # type: ignore[union-attr]
-    assert TypePart(Trip).at(("none",)) is None
-    assert TypePart(Trip | Stop).at(("title",)).hint is str  # type: ignore[union-attr]
-    assert TypePart(Trip | Stop).at(("none",)) is None
+    def read(hint: Any, path: tuple[str | int, ...], document: str) -> Any:
+        part = parts(hint).at(path)
+        return None if part is None else part.read(document)
+
+    assert read(Trip, ("stops", 7, "on"), '"2026-06-01"') == dt.date(2026, 6, 1)
+    assert read(Trip, ("price",), "1") == 1.0 and isinstance(read(Trip, ("price",), "1"), float)
+    assert read(Trip, ("notes", "any"), "2") == 2
+    assert read(tuple[int, str], (1,), '"x"') == "x"
+    with pytest.raises(sg.errors.ValidatorError):
+        read(tuple[int, str], (1,), "2")
+    assert parts(Trip).at(("none",)) is None
+    assert read(Trip | Stop, ("title",), '"x"') == "x"
+    assert parts(Trip | Stop).at(("none",)) is None
+
+
+class Days(RootModel[list[dt.date]]):
+    pass
+
+
+class Plan(TypedDict):
+    first: dt.date
+    rest: Days
+
+
+@pytest.mark.parametrize("hint", [Plan, list[Plan], dict[str, Plan]])
+def test_parts_of_typed_dicts_and_root_models_are_objects(hint: Any) -> None:
+    around = {Plan: "", list[Plan]: "[", dict[str, Plan]: '{"a": '}[hint]
+    progress = PartialDocument(parts(hint))
+    value = progress.add(f'{around}{{"first": "2026-06-01", "rest": ["2026-06-02", "2026').value
+    plan = value[0] if around == "[" else value["a"] if around else value
+    assert plan == {"first": dt.date(2026, 6, 1), "rest": [dt.date(2026, 6, 2), "2026"]}
+    progress.add('-06-03"]')
+    assert progress.add(", ").closed >= {f"/{key}" for key in ("first", "rest") if not around}
 
 
 class Flight(BaseModel):
@@ -227,8 +259,8 @@ class Train(BaseModel):
 )
 def test_members_of_a_union_are_read_once_it_is_told_which_it_is(document: str, closed: Any) -> None:
     for hint in (Flight | Train, Annotated[Flight | Train | None, Field(discriminator="kind")]):
-        assert PartialDocument(TypePart(hint)).add(document).value == closed
-        listed = PartialDocument(TypePart(list[hint])).add(
+        assert PartialDocument(parts(hint)).add(document).value == closed
+        listed = PartialDocument(parts(list[hint])).add(
             '[{"kind": "train", "on": "", "seats": []}, ' + document
         )  # type: ignore[valid-type]
         assert listed.value[1] == closed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +18,7 @@ from openai_server import serving
 from pydantic import BaseModel
 
 import structgen as sg
-from structgen.typed.server_replies import read
+from structgen.typed.server_replies import ArrivingObject, read
 
 PAGE = Path(__file__).parents[2] / "docs" / "typed-functions.md"
 ADA = '{"name": "Ada", "age": 36}'
@@ -269,3 +271,56 @@ def test_a_reply_nested_deeper_than_python_reads_is_asked_for_again() -> None:
     deep = '{"value": ' + "[" * 100_000 + "]" * 100_000 + "}"
     with serving(deep, '{"value": ["S"]}') as server:
         assert sg.run(server.model, "Which?", list[Literal["S"]]) == ["S"]
+
+
+PARTS = (
+    *(
+        "<think>",
+        "</think>",
+        "[THINK]",
+        "[/THINK]",
+        "<thinking>",
+        "```json",
+        "Sure: ",
+        "[1] ",
+        "\n",
+        " ",
+        "\ufeff",
+    ),
+    *(ADA, BO, '{"name": "é\\u00e9 }"', '{"a": [1,', "{", "}", "x" * 30, "<b>"),
+)
+
+
+def begun_object(reply: str) -> str:
+    """Return where the object of a reply begins, by its lines: the text from there on, or ""."""
+    thinks, at = False, 0
+    while at < len(reply):
+        line = reply[at:].partition("\n")[0]
+        head = line.lstrip(" \t\r\ufeff")
+        opening = re.match(r"<(think|thinking|reasoning)>|\[THINK\]", head)
+        closing = re.search(r"</(think|thinking|reasoning)>|\[/THINK\]", line)
+        if head.startswith("{") and not thinks:
+            return reply[at + len(line) - len(head) :]
+        thinks = thinks or opening is not None
+        if closing is not None:
+            thinks, at = False, at + closing.end()
+        else:
+            at += len(line) + 1
+    return ""
+
+
+def test_the_object_in_a_reply_is_found_wherever_its_pieces_are_cut() -> None:
+    source = random.Random(7)
+    for _ in range(400):
+        reply = "".join(source.choices(PARTS, k=source.randrange(1, 9)))
+        whole, cut, at = ArrivingObject(), ArrivingObject(), 0
+        whole.add(reply)
+        while at < len(reply):
+            size = source.randrange(1, 9)
+            before = cut.found
+            cut.add(reply[at : at + size])
+            at += size
+            assert cut.found.startswith(before)
+        assert (cut.found, cut.reply) == (whole.found, reply)
+        rest = begun_object(reply)
+        assert rest.startswith(whole.found) and bool(rest) == bool(whole.found)

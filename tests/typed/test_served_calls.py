@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ pytest.importorskip("torch")
 from openai_server import serving  # noqa: E402
 
 import structgen as sg  # noqa: E402
+from structgen.typed.remote_calls import NATIVE, SentCalls  # noqa: E402
 
 SCHEMA = {
     "type": "object",
@@ -343,3 +346,39 @@ def test_a_coroutine_streams_too() -> None:
     with serving(answer(sent())) as server:
         partials, call = asyncio.run(last(server.model))
     assert partials[-1].result == call and call.id == "call_a"
+
+
+@pytest.mark.parametrize("indices", ["counted", "none", "all 0"])
+@pytest.mark.parametrize("names", ["once", "with each piece"])
+def test_calls_in_pieces_are_those_of_the_whole_message(indices: str, names: str) -> None:
+    """However a server cuts the arguments, counts the calls, and repeats their names and ids."""
+    source = random.Random(f"{indices} {names}")
+    for _ in range(40):
+        listed = [
+            {"id": f"id{at}", "name": source.choice(["f", "get_weather"]), "arguments": arguments}
+            for at, arguments in enumerate(source.choices(["", "{}", '{"a": "</tool_call>", "a": [1]}'], k=3))
+        ]
+        whole, pieces = SentCalls(), SentCalls()
+        whole.add([SimpleNamespace(id=one["id"], function=SimpleNamespace(**one)) for one in listed])
+        before = ""
+        for at, one in enumerate(listed):
+            rest, is_first = one["arguments"], True
+            while rest or is_first:
+                size = source.randrange(0 if is_first else 1, 8)
+                name = one["name"] if is_first or names == "with each piece" else None
+                id = one["id"] if is_first or names == "with each piece" else None
+                function = SimpleNamespace(name=name, arguments=rest[:size])
+                delta = SimpleNamespace(id=id, function=function)
+                if indices != "none":
+                    delta.index = at if indices == "counted" else 0
+                pieces.add([delta])
+                rest, is_first = rest[size:], False
+                now = pieces.text(ended=False)
+                assert now.startswith(before)
+                before = now
+        assert pieces.text(ended=True) == whole.text(ended=True)
+        reply = sg.parse_calls(whole.text(ended=True), NATIVE, thinking=False)
+        said = [json.loads(one["arguments"] or "{}") for one in listed]
+        assert [(call.id, call.name, call.arguments) for call in reply.calls] == [
+            (one["id"], one["name"], arguments) for one, arguments in zip(listed, said, strict=True)
+        ]

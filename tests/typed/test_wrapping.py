@@ -22,7 +22,7 @@ from typing_extensions import TypedDict  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.core.events import Place  # noqa: E402
 from structgen.python_types.type_hints import read_type  # noqa: E402
-from structgen.python_types.type_parts import TypePart  # noqa: E402
+from structgen.python_types.type_places import TypeParts  # noqa: E402
 from structgen.typed.partial import PartialDocument  # noqa: E402
 from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped, wrapped  # noqa: E402
 
@@ -212,8 +212,9 @@ def test_definitions_stay_at_the_root() -> None:
 @pytest.mark.parametrize(("hint", "document"), [one for one in BARE if one[1][0] in '[{"'])
 def test_partial_values_are_those_of_the_bare_document(hint: Any, document: str) -> None:
     """The reference: a stream of the bare document, character by character."""
-    bare = PartialDocument(TypePart(hint))
-    inside = PartialDocument(TypePart(hint), wrapped=True)
+    reader = read_type(hint)
+    bare = PartialDocument(TypeParts(reader.core_schema))
+    inside = PartialDocument(TypeParts(WrappedReader(reader).core_schema), wrapped=True)
     for piece in '{"value": ':
         assert inside.add(piece).value is None
     for piece in document:

@@ -1,0 +1,54 @@
+"""One core for callers that wait in an event loop, and for those that do not.
+
+What asks a model is a coroutine or an asynchronous generator, and is told whether it may wait (`waits`).
+Where it may not, its writer blocks, and the caller has the result at once by `now` and `each`: there is no
+event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def now(asked: Awaitable[T]) -> T:
+    """Return what a coroutine returns that waits for nothing. Cost: one to three microseconds."""
+    running = asked.__await__()
+    try:
+        next(running)
+    except StopIteration as ended:
+        found: T = ended.value
+        return found
+    raise AssertionError("it does not wait")
+
+
+def each(asked: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+    """Yield what an asynchronous generator yields that waits for nothing; leaving the loop closes it."""
+    try:
+        while True:
+            try:
+                one = now(anext(asked))
+            except StopAsyncIteration:
+                return
+            yield one
+    finally:
+        now(asked.aclose())
+
+
+async def pieces_of(stream: Any) -> AsyncGenerator[Any, None]:
+    """Yield what a stream has, an iterable of either kind with a `close` or an `aclose`, and close it in the
+    end."""
+    try:
+        if isinstance(stream, AsyncIterable):
+            async for one in stream:
+                yield one
+        else:
+            for one in stream:
+                yield one
+    finally:
+        closed = (getattr(stream, "aclose", None) or stream.close)()
+        if isawaitable(closed):
+            await closed
