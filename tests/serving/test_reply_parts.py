@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +17,13 @@ from reply_texts import TOOLS as NESTED
 from reply_texts import reply
 from test_call_formats import EXAMPLES, TOOLS
 
+import structgen as sg
 from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.serving.answer_shape import AnswerShape
+from structgen.serving.message_shape import MessageShape
 from structgen.serving.reply_parts import ReplyParts
+from structgen.serving.response_shape import ResponseShape
+from structgen.serving.served_model import ServedModel
 from structgen.tool_calls.call_parsing import parse_calls
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_definitions import read_tools
@@ -33,15 +39,15 @@ def joined(parts: ReplyParts, text: str, cuts: list[int]) -> tuple[str, list[tup
     """Return the text and the calls that the pieces of a reply join to."""
     found, calls = "", list[tuple[str, str]]()
     for deltas in (*(parts.grown(text[:at], "") for at in sorted(cuts)), parts.ended(result_of(text))):
-        for delta in deltas:
-            if delta.kind == "text":
-                found += delta.text
-            elif delta.kind == "call":
-                assert delta.call == len(calls)
-                calls.append((delta.text, ""))
-            elif delta.kind == "arguments":
-                name, document = calls[delta.call]
-                calls[delta.call] = name, document + delta.text
+        for part, piece in deltas:
+            if part.kind == "text":
+                found += piece
+            elif part.call == len(calls):
+                assert not piece
+                calls.append((part.name, ""))
+            else:
+                name, document = calls[part.call]
+                calls[part.call] = name, document + piece
     return found, calls
 
 
@@ -85,7 +91,31 @@ def test_thoughts_are_told_without_their_opening_tag(written: str, step: int) ->
     parts, told = ReplyParts(opening="<think>"), ""
     for end in range(step, len(written) + step, step):
         deltas = list(parts.grown("", written[:end]))
-        assert {one.kind for one in deltas} <= {"thoughts"}
+        assert {one.part.kind for one in deltas} <= {"thoughts"}
         told += "".join(one.text for one in deltas)
     assert told == "Hm. So."
-    assert [one.kind for one in parts.ended(result_of("x", written))] == ["text"]
+    assert [one.part.kind for one in parts.ended(result_of("x", written))] == ["text"]
+
+
+@pytest.mark.parametrize("thoughts", ["", "Hm."])
+@pytest.mark.parametrize(
+    ("kind", "body", "begins", "holds"),
+    [
+        (ResponseShape, {"input": "x"}, "response.output_item.added", "output"),
+        (
+            MessageShape,
+            {"messages": [{"role": "user", "content": "x"}], "max_tokens": 9},
+            "content_block_start",
+            "content",
+        ),
+    ],
+)
+def test_a_reply_without_text_has_the_same_parts_streamed_and_whole(
+    engine: sg.Engine, kind: type[AnswerShape], body: Any, begins: str, holds: str, thoughts: str
+) -> None:
+    shape = kind(ServedModel(engine, "extract"), {"model": "extract", **body})
+    reply, result = ReplyParts(), result_of("", thoughts)
+    events = [*shape.piece(0, reply.ended(result)), *shape.ended(0, reply, result)]
+    begun = [one.get("item") or one["content_block"] for one in events if one["type"] == begins]
+    whole = [one["type"] for one in shape.whole([reply], [result])[holds]]
+    assert [one["type"] for one in begun] == whole and len(whole) == 1 + bool(thoughts)

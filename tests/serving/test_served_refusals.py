@@ -305,7 +305,7 @@ def test_a_fault_of_ours_tells_nothing_of_itself(engine: sg.Engine, monkeypatch:
     def broken(*_args: Any) -> Any:
         raise ValueError("an inner matter")
 
-    monkeypatch.setattr("structgen.serving.app.fields.check_members", broken)
+    monkeypatch.setattr("structgen.serving.answer_shape.check_members", broken)
     error = refused(app, 500)
     assert (error["code"], error["type"]) == ("internal_error", "server_error")
     assert "inner" not in error["message"]
