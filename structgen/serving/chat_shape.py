@@ -9,7 +9,7 @@ from typing import Any
 
 from structgen.engine.requests import FinishReason, Result
 from structgen.serving.answer_shape import AnswerShape, Event
-from structgen.serving.reply_parts import Delta, Part, ReplyParts, usage_of
+from structgen.serving.reply_parts import Delta, ReplyPart, ReplyParts, usage_of
 from structgen.serving.request_fields import usage_wanted
 from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.token_logprobs import chat_logprobs, text_logprobs
@@ -129,7 +129,7 @@ class ChatShape(CompletionShape):
         return self.event({"index": index, "delta": delta, "logprobs": None, "finish_reason": None})
 
 
-def _called(call: Part, text: str, **members: str) -> dict[str, Any]:
+def _called(call: ReplyPart, text: str, **members: str) -> dict[str, Any]:
     """Return a call as a function or as a custom tool; `text`: its arguments or input, or more of them."""
     return {
         "type": call.kind,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from structgen.engine.requests import Result
 from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
-from structgen.serving.reply_parts import Delta, Part, PartKind, ReplyParts, usage_of
+from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
 
 _SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_k", "top_p", "outline", "choices")
@@ -104,7 +104,7 @@ class MessageShape(AnswerShape):
         self.head = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
         self.count = 0
         """How many blocks have begun."""
-        self.open: Part | None = None
+        self.open: ReplyPart | None = None
         """The part of the reply that the last block is, while it goes on."""
 
     def read(self) -> AskedTexts:
@@ -170,7 +170,7 @@ class MessageShape(AnswerShape):
         return {"stop_reason": reason, "stop_sequence": stop}
 
 
-def _block(part: Part) -> dict[str, Any]:
+def _block(part: ReplyPart) -> dict[str, Any]:
     """Return the block of a part, as it begins."""
     if part.kind == "text":
         return {"type": "text", "text": ""}

@@ -20,7 +20,7 @@ PartKind: TypeAlias = Literal["thoughts", "text", "function", "custom"]
 
 
 @dataclass(slots=True)
-class Part:
+class ReplyPart:
     """A part of a reply, as far as it is written."""
 
     kind: PartKind
@@ -37,7 +37,7 @@ class Part:
 class Delta(NamedTuple):
     """What is new in a part, whose text has it already. The first one of a call is empty."""
 
-    part: Part
+    part: ReplyPart
     text: str
 
 
@@ -49,7 +49,7 @@ class ReplyParts:
     tools: tuple[Tool, ...] = ()
     opening: str = ""
     """What a model may write itself before its thoughts."""
-    parts: dict[str | int, Part] = field(default_factory=dict)
+    parts: dict[str | int, ReplyPart] = field(default_factory=dict)
     """As they began: "thoughts", "text", and the calls by their numbers."""
     read: int = 0
     """How many characters were read last."""
@@ -70,11 +70,11 @@ class ReplyParts:
         else:
             yield from self._parsed(result.text, ended=True)
         if "text" not in self.parts and not self.calls:
-            self.parts["text"] = Part("text", len(self.parts))
+            self.parts["text"] = ReplyPart("text", len(self.parts))
             yield Delta(self.parts["text"], "")
 
     @property
-    def calls(self) -> list[Part]:
+    def calls(self) -> list[ReplyPart]:
         """The calls that have begun."""
         return [part for part in self.parts.values() if part.id]
 
@@ -104,7 +104,7 @@ class ReplyParts:
         if part is None:
             if isinstance(key, str) and not text:
                 return
-            part = self.parts[key] = Part(kind, len(self.parts), name=name)
+            part = self.parts[key] = ReplyPart(kind, len(self.parts), name=name)
             if isinstance(key, int):
                 part.id, part.call = f"call_{secrets.token_hex(12)}", key
                 yield Delta(part, "")

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from structgen.engine.requests import FinishReason, Result
 from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
-from structgen.serving.reply_parts import Delta, Part, PartKind, ReplyParts, usage_of
+from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
 
 _REPEATED: Final = (
@@ -154,7 +154,7 @@ class ResponseShape(AnswerShape):
             },
         }
 
-    def _begun(self, part: Part) -> Iterator[Event]:
+    def _begun(self, part: ReplyPart) -> Iterator[Event]:
         """Add the item that a part is, and yield the events of its beginning."""
         kind = _ITEMS[part.kind]
         item: dict[str, Any] = {
