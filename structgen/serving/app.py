@@ -6,10 +6,11 @@ import asyncio
 import hmac
 import json
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, Final
@@ -125,7 +126,7 @@ class _Server:
         except TimeoutError:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
         try:
-            found = json.loads(data)
+            found = json.loads(data, parse_float=_finite, parse_constant=_finite)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
         if not isinstance(found, dict):
@@ -197,7 +198,7 @@ class _Answer:
     async def answer(self, body: dict[str, Any]) -> None:
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
-        replies = [deepcopy(shape.asked.parts) for _ in self.handles]
+        replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
         if shape.body.get("stream"):
             await self.send_lines(self.lines(shape, replies))
             return
@@ -205,7 +206,7 @@ class _Answer:
             for _ in shape.piece(index, replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(JSONResponse(shape.whole(replies, results)))
+        await self.respond(_Object(shape.whole(replies, results)))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -256,6 +257,21 @@ class _Answer:
         await response(self.scope, self.receive, self.send)
 
 
+class _Object(JSONResponse):
+    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+def _finite(number: str) -> float:
+    """Return a number of a body. Raises ValueError for one that no JSON can repeat."""
+    if not math.isfinite(float(number)):
+        raise ValueError(f"the number {number[:40]} is not finite")
+    return float(number)
+
+
 def _cancel(handles: Iterable[Handle]) -> None:
     for handle in handles:
         handle.cancel()
@@ -272,4 +288,4 @@ async def _error(http: Request, error: Exception) -> Response:
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
     kind = next((one for one in SHAPES if one.path == http.url.path), AnswerShape)
     headers = {"retry-after": "1"} if error.status == 429 else None
-    return JSONResponse(kind.error_body(error), error.status, headers)
+    return _Object(kind.error_body(error), error.status, headers)

@@ -119,8 +119,8 @@ class ResponseShape(AnswerShape):
                 yield self._event(f"{kind.events}.delta", **_place(part.place, item), delta=text, **kind.more)
 
     def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+        response = self._response(result)
         for at, (kind, item) in enumerate(self.items):
-            item["status"] = "completed"
             place, said = _place(at, item), {kind.member: _held(item)[kind.member]}
             if kind.type == "function_call":
                 said = {"name": item["name"], **said}
@@ -128,7 +128,6 @@ class ResponseShape(AnswerShape):
             if "content" in item:
                 yield self._event("response.content_part.done", **place, part=_held(item))
             yield self._event("response.output_item.done", output_index=at, item=item)
-        response = self._response(result)
         yield self._event(f"response.{response['status']}", response=response)
 
     def failed(self, error: ApiError) -> Event:

@@ -33,9 +33,10 @@ def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[
         data += tokenizer.token_bytes[step.token] or b""
     return {
         "tokens": [_text(step.token, tokenizer) for step in steps],
-        "token_logprobs": [step.logprob for step in steps],
+        "token_logprobs": [_shown(step.logprob) for step in steps],
         "top_logprobs": [
-            {_text(token, tokenizer): value for token, value in step.likeliest[:likeliest]} for step in steps
+            {_text(token, tokenizer): _shown(value) for token, value in step.likeliest[:likeliest]}
+            for step in steps
         ],
         "text_offset": places,
     }
@@ -43,8 +44,12 @@ def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[
 
 def _token(token: int, logprob: float, tokenizer: Tokenizer) -> dict[str, Any]:
     data: Sequence[int] = tokenizer.token_bytes[token] or b""
+    return {"token": _text(token, tokenizer), "logprob": _shown(logprob), "bytes": list(data)}
+
+
+def _shown(logprob: float) -> float:
     # minus infinity is no JSON; OpenAI writes this number for tokens that are unlikely
-    return {"token": _text(token, tokenizer), "logprob": max(logprob, -9999.0), "bytes": list(data)}
+    return max(logprob, -9999.0)
 
 
 def _text(token: int, tokenizer: Tokenizer) -> str:

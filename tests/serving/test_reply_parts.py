@@ -18,12 +18,13 @@ from reply_texts import reply
 from test_call_formats import EXAMPLES, TOOLS
 
 import structgen as sg
-from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.engine.requests import FinishReason, Result, Step, Usage
 from structgen.serving.answer_shape import AnswerShape
 from structgen.serving.message_shape import MessageShape
 from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape
 from structgen.serving.served_model import ServedModel
+from structgen.serving.token_logprobs import chat_logprobs, text_logprobs
 from structgen.tool_calls.call_parsing import parse_calls
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_definitions import read_tools
@@ -119,3 +120,21 @@ def test_a_reply_without_text_has_the_same_parts_streamed_and_whole(
     begun = [one.get("item") or one["content_block"] for one in events if one["type"] == begins]
     whole = [one["type"] for one in shape.whole([reply], [result])[holds]]
     assert [one["type"] for one in begun] == whole and len(whole) == 1 + bool(thoughts)
+
+
+@pytest.mark.parametrize("reason", [FinishReason.STOP, FinishReason.MAX_TOKENS])
+def test_the_items_that_are_done_are_those_of_the_response(engine: sg.Engine, reason: FinishReason) -> None:
+    shape = ResponseShape(ServedModel(engine, "extract"), {"model": "extract", "input": "x"})
+    reply, result = ReplyParts(), Result("Hi", reason, [], [], Usage(), thoughts="Hm.")
+    events = json.loads(json.dumps([*shape.piece(0, reply.ended(result)), *shape.ended(0, reply, result)]))
+    done = [one["item"] for one in events if one["type"] == "response.output_item.done"]
+    assert done == events[-1]["response"]["output"] and len(done) == 2
+    assert {one["status"] for one in done} == {events[-1]["response"]["status"]}
+
+
+def test_tokens_without_a_chance_are_numbers_of_json(engine: sg.Engine) -> None:
+    never = float("-inf")
+    step = Step(5, never, -0.1, 0.2, 3, 5, likeliest=((6, -0.5), (7, never)))
+    result = Result("x", FinishReason.STOP, [5], [step], Usage())
+    for shown in (chat_logprobs, text_logprobs):
+        assert "-9999.0" in json.dumps(shown(result, engine.tokenizer, 2), allow_nan=False)
