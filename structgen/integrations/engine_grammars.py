@@ -108,15 +108,17 @@ class EngineText:
     """A text that an engine writes under a grammar, token by token; drafted tokens are taken back again.
 
     `stops` are tokens at which the engine ends a text besides the grammar's end tokens: they may come exactly
-    where the text is complete.
+    where the text is complete. `reserve`: tokens of thoughts that the request may have without showing them
+    yet.
     """
 
-    def __init__(self, compiled: CompiledGrammar, stops: Sequence[int] = ()) -> None:
-        self.matcher = Matcher(compiled)
+    def __init__(self, compiled: CompiledGrammar, stops: Sequence[int] = (), reserve: int = 0) -> None:
+        self.matcher, self.reserve = Matcher(compiled), reserve
         self.stops = tuple(sorted(set(stops) - set(compiled.end_tokens)))
         self.failure: StructgenError | None = None
         """Why no mask could be filled. The text takes no token any more."""
-        self._stopped = 0
+        self._stopped = self._before = 0
+        """Stops taken; tokens of the request that are none of the text's: its thoughts."""
 
     @property
     def is_finished(self) -> bool:
@@ -146,8 +148,15 @@ class EngineText:
 
     def reset(self) -> None:
         """Begin again."""
-        self._stopped, self.failure = 0, None
+        self._stopped = self._before = 0
+        self.failure = None
         self.matcher.reset()
+
+    def left(self, most: int, written: int) -> int:
+        """Return the budget of the text, the end token not counted, in a request that may have `most` tokens,
+        and has `written`. Drafted tokens are taken by the text, and are not yet the request's."""
+        self._before = max(self._before, written - self.size)
+        return max(most - 1 - self._before - self.size - self.reserve, 0)
 
     def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
         """Return how many of the tokens may come, one after the other, so that the text is still complete
@@ -189,23 +198,6 @@ class EngineText:
             complete = self.matcher.is_complete
             for token in self.stops:
                 _set(mask, row, token, complete)
-
-
-class TextBudget:
-    """How many tokens a text may still take, where the engine counts those of a whole request."""
-
-    def __init__(self, text: EngineText, reserve: int = 0) -> None:
-        """`reserve`: tokens of thoughts that the request may have without showing them yet."""
-        self.text, self.reserve = text, reserve
-        self._before = 0
-        """Tokens of the request that are none of the text's: its thoughts."""
-
-    def left(self, most: int, written: int) -> int:
-        """Return the budget of a text, the end token not counted: the request may have `most` tokens, and has
-        `written`. Drafted tokens are taken by the text, and are not yet the request's."""
-        taken = self.text.size
-        self._before = max(self._before, written - taken)
-        return max(most - 1 - self._before - taken - self.reserve, 0)
 
 
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:

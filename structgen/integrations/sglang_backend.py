@@ -19,7 +19,7 @@ from structgen_kernels import apply_mask_
 from structgen.core.batch import RowStatus, fill_masks
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError, StructgenError
-from structgen.integrations.engine_grammars import EngineGrammars, EngineText, Recent, TextBudget, check_room
+from structgen.integrations.engine_grammars import EngineGrammars, EngineText, Recent, check_room
 from structgen.tokens.token_mask import TokenMask
 
 
@@ -30,7 +30,6 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         super().__init__()
         self.compiled, self.text = compiled, EngineText(compiled)
         self._request: Any = None
-        self._tokens = TextBudget(self.text)
 
     def structgen_admits(self, request: Any, *, thinks: bool) -> None:
         """Learn of the request; it is aborted, with status 400, where no text fits."""
@@ -49,14 +48,14 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
             return
         self._request = request
         # the last token of the thoughts reaches us before it is among the request's
-        self._tokens = TextBudget(self.text, 1 if thinks else 0)
+        self.text.reserve = 1 if thinks else 0
 
     def budget(self) -> int | None:
         """Return how many tokens the text may still take, the end token not counted."""
         request = self._request
         if request is None or request.sampling_params.max_new_tokens is None:
             return None
-        return self._tokens.left(request.sampling_params.max_new_tokens, len(request.output_ids))
+        return self.text.left(request.sampling_params.max_new_tokens, len(request.output_ids))
 
     def accept_token(self, token: int) -> None:
         """Take a token. Raises ValueError, after which SGLang aborts the request, where it may not come."""

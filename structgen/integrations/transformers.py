@@ -30,6 +30,7 @@ from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import FinishReason, Request, Sampling
+from structgen.integrations.engine_grammars import allow_only
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.checks import flag
 from structgen.python_types.type_hints import TypeReader, read_type
@@ -275,9 +276,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 self._raise(row, left)
         for at, row in enumerate(self._rows):
             if row is not None and row.is_finished:
-                mask.array[at] = 0
-                for token in self.tokenizer.eos_token_ids:
-                    mask.array[at, token // 32] |= (1 << token % 32) if token % 32 < 31 else -(1 << 31)
+                allow_only(mask, at, self.tokenizer.eos_token_ids)
 
     @staticmethod
     def _raise(row: Matcher, left: int | None) -> None:

@@ -14,17 +14,15 @@ from transformers.generation.continuous_batching.cb_logits_processors import Con
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError
-from structgen.integrations.engine_grammars import EngineText, TextBudget, check_room
+from structgen.integrations.engine_grammars import EngineText, check_room
 from structgen.tokens.token_mask import allocate_mask
 
 
 @dataclass(slots=True)
 class _Row:
-    """A request: its text, how many tokens it may have, and which of its tokens the text has taken."""
+    """A request: its text, and how many of its tokens the text has taken."""
 
     text: EngineText
-    budget: TextBudget
-    most: int
     taken: int = 0
 
 
@@ -65,15 +63,15 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
             return 0
         found = self._rows.get(state.request_id)
         if found is None:
-            text = EngineText(grammar, tuple(state._eos_token_ids))
-            found = self._rows[state.request_id] = _Row(text, TextBudget(text), self.most)
+            found = _Row(EngineText(grammar, tuple(state._eos_token_ids)))
+            self._rows[state.request_id] = found
         # a request that was put off goes on with its tokens as a part of the prompt
         start = state._true_initial_tokens or len(state.initial_tokens)
         written = [*state.initial_tokens, *state.generated_tokens][start:]
         for token in written[found.taken :]:
             found.text.take(token)
         found.taken = len(written)
-        found.text.fill(self._mask, row, found.budget.left(found.most, len(written)))
+        found.text.fill(self._mask, row, found.text.left(self.most, len(written)))
         if found.text.failure is not None:
             self.failures[state.request_id] = str(found.text.failure)
         return row

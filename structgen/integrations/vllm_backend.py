@@ -11,7 +11,7 @@ import torch
 from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
 
 from structgen.errors import OptionError, StructgenError
-from structgen.integrations.engine_grammars import EngineGrammars, EngineText, TextBudget, check_room
+from structgen.integrations.engine_grammars import EngineGrammars, EngineText, check_room
 from structgen.tokens.token_mask import TokenMask
 
 _log = logging.getLogger("vllm.plugins.structgen")
@@ -66,18 +66,16 @@ def _is_prefill(params: Any) -> bool:
 class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
     """One request's text: complete, with its end token, within the tokens that the request may take."""
 
-    def __init__(self, backend: VllmBackend, text: EngineText, request: Any = None, reserve: int = 0) -> None:
-        """Without a `request` there is no budget. `reserve`: tokens that thoughts may take unseen, in a draft
-        in which they end."""
+    def __init__(self, backend: VllmBackend, text: EngineText, request: Any = None) -> None:
+        """Without a `request` there is no budget."""
         self.backend, self.text, self.request = backend, text, request
-        self._tokens = TextBudget(text, reserve)
 
     def _budget(self) -> int | None:
         request = self.request
         if request is None:
             return None
         most = min(request.max_tokens, self.backend.model_len - request.num_prompt_tokens)
-        return self._tokens.left(most, request.num_output_tokens)
+        return self.text.left(most, request.num_output_tokens)
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Take tokens; return False, and say why in the log, where one may not come."""
@@ -113,7 +111,6 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
     def reset(self) -> None:
         """Begin again."""
         self.text.reset()
-        self._tokens = TextBudget(self.text, self._tokens.reserve)
 
 
 class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
@@ -146,9 +143,9 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         except StructgenError as error:
             _log.error("Request %s: %s", request.request_id, error)
             raise
-        made = EngineText(compiled, tuple(params.all_stop_token_ids))
-        reserve = self.drafted if thinks else 0
-        return VllmGrammar(self, made, None if _is_prefill(params) else request, reserve)
+        # thoughts may take tokens unseen, in a draft in which they end
+        made = EngineText(compiled, tuple(params.all_stop_token_ids), self.drafted if thinks else 0)
+        return VllmGrammar(self, made, None if _is_prefill(params) else request)
 
     def allocate_token_bitmask(self, max_num_seqs: int) -> torch.Tensor:
         """Return masks that allow everything."""

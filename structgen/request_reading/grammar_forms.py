@@ -18,8 +18,9 @@ fetched. `policies` are options of `sg.json_schema`; `limits` among them hold fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, UnsupportedError
@@ -38,6 +39,7 @@ _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_
 """Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
 _SERVED: Final = ("json", "regex", "choice", "grammar", "structural_tag", "json_object")
 """Keys of vLLM's `structured_outputs`, of which there is exactly one."""
+_PLAIN: Final[Mapping[str, Callable[..., Grammar]]] = {"regex": regex, "choice": choice, "ebnf": ebnf}
 _BLANKS: Final = ("disable_any_whitespace", "whitespace_pattern")
 """Options of vLLM that say which white space a document has."""
 _WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "sampling_params", "text")
@@ -51,6 +53,17 @@ _NAMED: Final = frozenset(("name", "description", "schema", "strict"))
 """Keys of OpenAI's schema with a name."""
 
 
+class _Form(NamedTuple):
+    """What says what a text is held to, in vLLM's words."""
+
+    kind: str
+    """"json", "structural_tag", "grammar" (a text, or OpenAI's object), one of `_PLAIN`; "text": to none."""
+    value: Any
+    place: str = "response_format"
+    blanks: Mapping[str, Any] = MappingProxyType({})
+    """vLLM's options of white space, where one is given."""
+
+
 def requested(
     target: Mapping[str, Any] | bool, policies: Mapping[str, Any] | None, usual: Mapping[str, Any]
 ) -> Grammar | None:
@@ -60,44 +73,56 @@ def requested(
     not known, shapes that are none, a dict that is no schema on its face, and policies where there is no
     schema; `UnsupportedError` for what is not offered, such as tools; those of the grammars.
     """
-    said = usual if policies is None else policies
-    if isinstance(target, bool):
-        return unwarned_schema(target, **said)
-    found, has_schema = _read(dict(target), said, 0)
-    if policies and not has_schema:
+    form = _Form("json", target) if isinstance(target, bool) else _form(dict(target), 0)
+    found = _grammar(form, usual if policies is None else policies)
+    if policies and form.kind not in ("json", "structural_tag"):
         raise OptionError(
             "There is no schema to be written under them.", where="policies", cure="Leave them out."
         )
     return found
 
 
-def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tuple[Grammar | None, bool]:
-    """Return the grammar, None for free text, and whether policies say something about it; `depth`: what it
-    stands in."""
+def _grammar(form: _Form, policies: Mapping[str, Any]) -> Grammar | None:
+    kind, value, limits = form.kind, form.value, policies.get("limits")
+    if form.blanks:
+        policies = {**policies, "whitespace": _whitespace(form.blanks, limits)}
+    if kind == "json":
+        return _schema(value, policies)
+    if kind == "structural_tag":
+        return structural_tag(value, **policies)
+    if kind == "grammar":
+        read = grammar_of_text if isinstance(value, str) else grammar_of_format
+        return read(value, limits, where=form.place)
+    return _PLAIN[kind](value, limits=limits) if kind in _PLAIN else None
+
+
+def _form(target: dict[str, Any], depth: int) -> _Form:
+    """Return the form that a dict is, or that it holds; `depth`: how many it stands in."""
     kind = target.get("type")
     if isinstance(kind, str) and kind in _FORMATS:
-        found = _response_format(kind, target, policies)
-        return found, kind == "structural_tag" or isinstance(found, JsonSchemaGrammar)
+        return _response_format(kind, target)
     _refuse_tools(target)
     wrapper = next((key for key in _WRAPPERS if key in target), None)
     if wrapper is not None and not looks_like_schema(target):
-        return _unwrapped(target, wrapper, policies, depth)
+        return _unwrapped(target, wrapper, depth)
     before = "structured_outputs/"
     if any(key in target for key in GUIDED):
         target, before = _renamed(target), "guided_"
-    if kind is not None or "$schema" in target:
-        return _schema(target, policies), True
-    if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
-        return _sglang(target, policies)
-    if target.keys() == {"structures", "triggers"}:
-        return structural_tag(target, **policies), True
-    named = [key for key in _SERVED if target.get(key) is not None]
-    if named:
-        found = _structured_outputs(target, named, policies, before)
-        return found, named == ["structural_tag"] or isinstance(found, JsonSchemaGrammar)
-    if "schema" in target and target.keys() <= _NAMED:
-        return _schema(target["schema"], policies), True
-    return _schema(target, policies), True
+    if kind is None and "$schema" not in target:
+        if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
+            return _sglang(target)
+        if target.keys() == {"structures", "triggers"}:
+            return _Form("structural_tag", target)
+        if any(target.get(key) is not None for key in _SERVED):
+            return _structured_outputs(target, before)
+        target = _unnamed(target)
+    return _Form("json", target)
+
+
+def _unnamed(schema: Any) -> Any:
+    """Return the schema in OpenAI's object of a schema with a name; any other value as it is."""
+    is_named = isinstance(schema, Mapping) and "schema" in schema and schema.keys() <= _NAMED
+    return schema["schema"] if is_named else schema
 
 
 def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
@@ -132,9 +157,7 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
     return grammar
 
 
-def _unwrapped(
-    target: dict[str, Any], wrapper: str, policies: Mapping[str, Any], depth: int
-) -> tuple[Grammar | None, bool]:
+def _unwrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
     """Read what stands in a wrapper, which has no other key."""
     fields(target, {wrapper}, "target")
     inner = target[wrapper]
@@ -154,16 +177,14 @@ def _unwrapped(
             cure="Pass its value as the target: a type, a schema or a format.",
         )
     if wrapper == "structured_outputs":
-        named = [key for key in _SERVED if inner.get(key) is not None]
-        found = _structured_outputs(dict(inner), named, policies)
-        return found, named == ["structural_tag"] or isinstance(found, JsonSchemaGrammar)
+        return _structured_outputs(dict(inner))
     if wrapper in ("response_format", "text") and inner.get("type") not in _FORMATS:
         raise OptionError(
             f"It has no type of {', '.join(_FORMATS[:-1])}.",
             where=f"{wrapper}/type",
             cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
         )
-    return _read(dict(inner), policies, depth + 1)
+    return _form(dict(inner), depth + 1)
 
 
 def _refuse_tools(target: Mapping[str, Any]) -> None:
@@ -189,20 +210,18 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
 # --- OpenAI -------------------------------------------------------------------------------------------------
 
 
-def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, Any]) -> Grammar | None:
+def _response_format(kind: str, target: dict[str, Any]) -> _Form:
     where = "response_format"
     checked(target, where, where)
     match kind:
-        case "text":
-            return None
+        case "text" | "structural_tag":
+            return _Form(kind, target)
         case "json_object":
-            return unwarned_schema({"type": "object"}, **policies)
+            return _Form("json", {"type": "object"})
         case "json_schema":
-            return _json_schema_format(target, policies)
+            return _json_schema_format(target)
         case "grammar":
-            return grammar_of_format(target, policies.get("limits"), where)
-        case "structural_tag":
-            return structural_tag(target, **policies)
+            return _Form("grammar", target)
     raise UnsupportedError(
         f"The format {kind!r} is not offered.",
         keyword=kind,
@@ -211,7 +230,7 @@ def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, A
     )
 
 
-def _json_schema_format(target: dict[str, Any], policies: Mapping[str, Any]) -> Grammar:
+def _json_schema_format(target: dict[str, Any]) -> _Form:
     """Read {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}, or the same without the
     inner object, as `text.format` of responses has it."""
     inner, where = target.get("json_schema"), "response_format"
@@ -229,21 +248,17 @@ def _json_schema_format(target: dict[str, Any], policies: Mapping[str, Any]) -> 
             where=where if inner is target else f"{where}/json_schema",
             cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
         )
-    return _schema(inner["schema"], policies)
+    return _Form("json", inner["schema"])
 
 
 # --- vLLM ---------------------------------------------------------------------------------------------------
 
 
-def _structured_outputs(
-    target: dict[str, Any],
-    named: list[str],
-    policies: Mapping[str, Any],
-    before: str = "structured_outputs/",
-) -> Grammar:
+def _structured_outputs(target: dict[str, Any], before: str = "structured_outputs/") -> _Form:
     """Read vLLM's shape: exactly one of the kinds, and its options. `before`: what places begin with."""
     where = "structured_outputs"
     checked(target, where, where)
+    named = [key for key in _SERVED if target.get(key) is not None]
     if len(named) != 1:
         what = f"It says {' and '.join(named) or 'nothing'}."
         raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(_SERVED)}.")
@@ -256,50 +271,39 @@ def _structured_outputs(
             cure='Say it in the schema: {"additionalProperties": false}.',
         )
     idle = next((name for name in _BLANKS if target.get(name) not in (None, False)), None)
-    if idle is not None:
-        if kind in ("regex", "choice", "grammar"):
-            raise OptionError(
-                f"The option does not apply to {kind}.", where=f"{where}/{idle}", cure="Leave it out."
-            )
-        policies = {**policies, "whitespace": _whitespace(target, policies, where)}
-    limits = policies.get("limits")
-    there = f"{before}{kind}"
-    match kind:
-        case "regex":
-            return regex(target["regex"], limits=limits)
-        case "choice":
-            return choice(some_of(target, "choice", where), limits=limits)
-        case "grammar":
-            return grammar_of_text(target["grammar"], limits, where=there)
-        case "structural_tag":
-            return structural_tag(target["structural_tag"], **policies)
-        case "json_object":
-            if target["json_object"] is not True:
-                raise OptionError("json_object is true, or not there.", where=there, cure="Leave it out.")
-            return unwarned_schema({"type": "object"}, **policies)
-    return _schema(target["json"], policies)
+    if idle is not None and kind in ("regex", "choice", "grammar"):
+        raise OptionError(
+            f"The option does not apply to {kind}.", where=f"{where}/{idle}", cure="Leave it out."
+        )
+    place, blanks = f"{before}{kind}", {} if idle is None else target
+    if kind == "json_object":
+        if target[kind] is not True:
+            raise OptionError("json_object is true, or not there.", where=place, cure="Leave it out.")
+        return _Form("json", {"type": "object"}, place, blanks)
+    return _Form(kind, some_of(target, kind, where) if kind == "choice" else target[kind], place, blanks)
 
 
-def _whitespace(target: Mapping[str, Any], policies: Mapping[str, Any], where: str) -> str:
+def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
     """Return the policy for white space that vLLM's options ask for: the narrower one of the usual and
     "oneline" whose blanks, none or one, the pattern allows; "compact" where it allows none alone."""
+    where = "structured_outputs/whitespace_pattern"
     pattern = target.get("whitespace_pattern")
     if target.get("disable_any_whitespace") and pattern is None:
         return "compact"
     if not isinstance(pattern, str) or target.get("disable_any_whitespace"):
         raise OptionError(
             "A pattern of white space is a string, and excludes disable_any_whitespace.",
-            where=f"{where}/whitespace_pattern",
+            where=where,
             cure="Give one of both.",
         )
-    blanks = regex(pattern, limits=policies.get("limits")).language(policies.get("limits") or Limits())
+    blanks = regex(pattern, limits=limits).language(limits or Limits())
     start = blanks.start()
     one = blanks.step(start, ord(" "))
     if not blanks.accepts(start):
         raise UnsupportedError(
             f"The pattern {pattern!r} demands white space everywhere.",
             keyword="whitespace_pattern",
-            where=f"{where}/whitespace_pattern",
+            where=where,
             cure="Give a pattern that also matches nothing, such as [ ]?.",
         )
     return "oneline" if one is not None and blanks.accepts(one) else "compact"
@@ -321,17 +325,13 @@ def _renamed(target: dict[str, Any]) -> dict[str, Any]:
 # --- SGLang -------------------------------------------------------------------------------------------------
 
 
-def _sglang(target: dict[str, Any], policies: Mapping[str, Any]) -> tuple[Grammar, bool]:
+def _sglang(target: dict[str, Any]) -> _Form:
     """Read SGLang's shape: exactly one of its parameters."""
     fields(target, set(SGLANG), "target")
     named = [key for key in SGLANG if target.get(key) is not None]
     if len(named) != 1:
         raise OptionError(f"It says {' and '.join(named)}.", where="target", cure="Give exactly one of them.")
     if named == ["ebnf"]:
-        return ebnf(text_of(target, "ebnf", "target"), limits=policies.get("limits")), False
+        return _Form("ebnf", text_of(target, "ebnf", "target"))
     schema = target["json_schema"]
-    if schema == "$$ANY$$":
-        schema = {"type": "object"}
-    if isinstance(schema, Mapping) and "schema" in schema and schema.keys() <= _NAMED:
-        schema = schema["schema"]  # OpenAI's, without its type
-    return _schema(schema, policies), True
+    return _Form("json", {"type": "object"} if schema == "$$ANY$$" else _unnamed(schema))

@@ -6,11 +6,14 @@ import asyncio
 import hmac
 import json
 import logging
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from copy import deepcopy
-from typing import Any, Final, TypeAlias
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import Any, Final
 
 import anyio
 from starlette.applications import Starlette
@@ -22,14 +25,14 @@ from starlette.types import Message, Receive, Scope, Send
 
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
-from structgen.serving import request_fields as fields
+from structgen.serving.answer_shape import AnswerShape
 from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.event_stream import ClientGoneError, changes, unless_gone
 from structgen.serving.freed_memory import FreedMemory
-from structgen.serving.message_shape import MessageShape, chat_body, error_body
+from structgen.serving.message_shape import MessageShape
 from structgen.serving.reply_parts import ReplyParts
-from structgen.serving.response_shape import ResponseShape, response_messages
+from structgen.serving.response_shape import ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.server_metrics import ServerMetrics
 from structgen.serving.server_options import ServerOptions
@@ -37,9 +40,8 @@ from structgen.serving.server_options import ServerOptions
 _GONE: Final = 499
 """The status that is counted where a client went away."""
 _log = logging.getLogger("structgen.serving")
-_MESSAGES: Final = "/v1/messages"
-Shape: TypeAlias = CompletionShape | ResponseShape | MessageShape
-Read: TypeAlias = Callable[[dict[str, Any]], tuple[AskedTexts, Shape]]
+SHAPES: Final[tuple[type[AnswerShape], ...]] = (ChatShape, CompletionShape, ResponseShape, MessageShape)
+"""What is served."""
 
 
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
@@ -52,20 +54,14 @@ def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starle
         # the threads of the engine may be in the middle of a step
         await anyio.to_thread.run_sync(model.engine.close)
 
-    posts = {
-        "/v1/chat/completions": server.read_chat,
-        "/v1/completions": server.read_completion,
-        "/v1/responses": server.read_response,
-        _MESSAGES: server.read_message,
-    }
-    routes = [Route(path, server.poster(path, read), methods=["POST"]) for path, read in posts.items()]
-    routes += [
+    routes = [
+        *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
         Route("/v1/models", server.models),
         Route("/v1/models/{name:path}", server.model),
         Route("/health", server.health),
         Route("/metrics", server.told_metrics),
     ]
-    handlers: dict[Any, Any] = {ApiError: _refusal, HTTPException: _http_error, Exception: _fault}
+    handlers: dict[Any, Any] = dict.fromkeys((ApiError, HTTPException, Exception), _error)
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 
 
@@ -77,32 +73,6 @@ class _Server:
         self._limiter: anyio.CapacityLimiter | None = None
 
     # --- addresses ------------------------------------------------------------------------------------------
-
-    def read_chat(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
-        """Read a body of `/v1/chat/completions`."""
-        body = fields.check_members(body, "chat")
-        asked = self.named.read_chat(body)
-        tokenizer = self.named.engine.tokenizer
-        return asked, ChatShape(self.named.name, tokenizer, asked.likeliest, fields.usage_wanted(body))
-
-    def read_completion(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
-        """Read a body of `/v1/completions`."""
-        body = fields.check_members(body, "completions")
-        asked = self.named.read_prompts(body)
-        tokenizer = self.named.engine.tokenizer
-        return asked, CompletionShape(self.named.name, tokenizer, asked.likeliest, fields.usage_wanted(body))
-
-    def read_response(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
-        """Read a body of `/v1/responses`."""
-        body = fields.check_members(body, "responses")
-        shape = ResponseShape(self.named.name, body)
-        return self.named.read_chat(body, "input", response_messages(body)), shape
-
-    def read_message(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
-        """Read a body of `/v1/messages`."""
-        body = chat_body(fields.check_members(body, "messages"))
-        shape = MessageShape(self.named.name, self.named.engine.tokenizer, body.get("stop", ()))
-        return self.named.read_chat(body), shape
 
     async def models(self, http: Request) -> Response:
         """Answer `/v1/models`."""
@@ -122,14 +92,6 @@ class _Server:
     async def told_metrics(self, http: Request) -> Response:
         """Answer `/metrics`."""
         return Response(self.metrics.page(), media_type=self.metrics.content_type)
-
-    def poster(self, path: str, read: Read) -> Callable[[Request], Any]:
-        """Return the function that answers an address to which bodies are posted."""
-
-        async def post(http: Request) -> Response:
-            return _Answer(self, path, read, http)
-
-        return post
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
@@ -164,20 +126,22 @@ class _Server:
         except TimeoutError:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
         try:
-            found = json.loads(data)
+            found = json.loads(data, parse_float=_finite, parse_constant=_finite)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
         if not isinstance(found, dict):
             raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
         return found
 
-    async def read(self, read: Read, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
+    async def read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
         """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
         self.named.check_name(body)
         try:
-            return await anyio.to_thread.run_sync(read, body, limiter=self._limiter, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(
+                kind, self.named, body, limiter=self._limiter, abandon_on_cancel=True
+            )
         except StructgenError as error:
             raise refused(error) from error
         except RecursionError:
@@ -197,25 +161,30 @@ class _Server:
         return handles
 
 
-class _Answer(Response):
+class _Answer:
     """The answer to a body: it is read, written and sent by one task, which ends where the client goes."""
 
-    def __init__(self, server: _Server, path: str, read: Read, http: Request) -> None:
-        self.server, self.path, self.reader, self.http = server, path, read, http
+    def __init__(
+        self, server: _Server, kind: type[AnswerShape], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self.server, self.kind = server, kind
+        self.scope, self.receive, self.send = scope, receive, send
         self.handles: list[Handle] = []
         self.status = _GONE
-        self.background = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.run().__await__()
+
+    async def run(self) -> None:
+        began, http = time.perf_counter(), Request(self.scope, self.receive)
         try:
-            self.server.check_key(self.http)
-            body = await self.server.body(self.http)
-            await unless_gone(receive, self.answer(body, scope, receive, send))
+            self.server.check_key(http)
+            body = await self.server.body(http)
+            await unless_gone(self.receive, self.answer(body))
         except (ClientGoneError, ClientDisconnect):
             pass
         except ApiError as error:
-            await self.respond(_told(error, self.path), scope, receive, send)
+            await self.respond(await _error(http, error))
         except Exception:
             self.status = 500
             raise
@@ -223,21 +192,21 @@ class _Answer(Response):
             _cancel(self.handles)
             done = [one.result for one in self.handles if one.result is not None]
             self.server.metrics.written(done)
-            self.server.metrics.answered(self.path, self.status, time.perf_counter() - began)
+            self.server.metrics.answered(self.kind.path, self.status, time.perf_counter() - began)
             self.server.freed.answered()
 
-    async def answer(self, body: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
-        asked, shape = await self.server.read(self.reader, body)
-        self.handles = await self.server.begin(asked)
-        parts = [deepcopy(asked.parts) for _ in self.handles]
-        if {**body, **(body.get("extra_body") or {})}.get("stream"):
-            await self.send_events(self.events(shape, parts), send)
+    async def answer(self, body: dict[str, Any]) -> None:
+        shape = await self.server.read(self.kind, body)
+        self.handles = await self.server.begin(shape.asked)
+        replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
+        if shape.body.get("stream"):
+            await self.send_lines(self.lines(shape, replies))
             return
         async for index in changes(self.handles, pieces=False):
-            for _ in parts[index].ended(self.result(index)):
+            for _ in shape.piece(index, replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(JSONResponse(shape.whole(parts, results)), scope, receive, send)
+        await self.respond(_Object(shape.whole(replies, results)))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -247,43 +216,60 @@ class _Answer(Response):
             raise failed(found.error)
         return found
 
-    async def events(self, shape: Shape, parts: Sequence[ReplyParts]) -> AsyncIterator[Iterable[str]]:
-        """Yield the events of a stream, those that come together at once."""
+    async def lines(self, shape: AnswerShape, replies: Sequence[ReplyParts]) -> AsyncIterator[str]:
+        """Yield the events of a stream as text, those that come together at once."""
         try:
-            yield list(shape.began(len(parts)))
+            yield "".join(map(shape.line, shape.began(len(replies))))
             async with aclosing(changes(self.handles, pieces=True)) as changed:
                 async for index in changed:
-                    handle, own = self.handles[index], parts[index]
+                    handle, reply = self.handles[index], replies[index]
                     if handle.result is None:
-                        yield list(shape.piece(index, own.grown(handle.written, handle.thoughts), own))
-                        continue
-                    result = self.result(index)
-                    yield [*shape.piece(index, own.ended(result), own), *shape.ended(index, own, result)]
-            yield list(shape.closed([self.result(index) for index in range(len(parts))]))
+                        events = shape.piece(index, reply.grown(handle.written, handle.thoughts))
+                    else:
+                        result = self.result(index)
+                        piece = shape.piece(index, reply.ended(result))
+                        events = chain(piece, shape.ended(index, reply, result))
+                    yield "".join(map(shape.line, events))
+            results = [self.result(index) for index in range(len(replies))]
+            yield "".join(map(shape.line, shape.closed(results))) + shape.last
         except ApiError as error:
-            yield list(shape.failed(error))
+            yield shape.line(shape.failed(error))
 
-    async def send_events(self, events: AsyncIterator[Iterable[str]], send: Send) -> None:
+    async def send_lines(self, lines: AsyncIterator[str]) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         self.status = 200
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for several in events:
-            data = "".join(several).encode("utf-8", "replace")
-            if data:
-                await self.sent(send, {"type": "http.response.body", "body": data, "more_body": True})
-        await self.sent(send, {"type": "http.response.body", "body": b"", "more_body": False})
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for several in lines:
+            if several:
+                await self.sent({"body": several.encode("utf-8", "replace"), "more_body": True})
+        await self.sent({"body": b"", "more_body": False})
 
-    async def sent(self, send: Send, message: Message) -> None:
+    async def sent(self, piece: Message) -> None:
         """Send a piece of an answer. A client that does not take it in time is gone."""
         try:
             async with asyncio.timeout(self.server.options.body_seconds):
-                await send(message)
+                await self.send({"type": "http.response.body", **piece})
         except (TimeoutError, OSError):
             raise ClientGoneError from None
 
-    async def respond(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    async def respond(self, response: Response) -> None:
         self.status = response.status_code
-        await response(scope, receive, send)
+        await response(self.scope, self.receive, self.send)
+
+
+class _Object(JSONResponse):
+    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+def _finite(number: str) -> float:
+    """Return a number of a body. Raises ValueError for one that no JSON can repeat."""
+    if not math.isfinite(float(number)):
+        raise ValueError(f"the number {number[:40]} is not finite")
+    return float(number)
 
 
 def _cancel(handles: Iterable[Handle]) -> None:
@@ -291,26 +277,15 @@ def _cancel(handles: Iterable[Handle]) -> None:
         handle.cancel()
 
 
-def _told(error: ApiError, path: str) -> Response:
-    """Return an error as the clients of an address read it."""
+async def _error(http: Request, error: Exception) -> Response:
+    """Answer a request with an error as the clients of its address read it: a refusal, an address that is not
+    there, or a fault, of which the log says all and the answer nothing."""
+    if isinstance(error, HTTPException):
+        what = "There is no such address" if error.status_code == 404 else error.detail
+        error = ApiError(f"{what}: {http.method} {http.url.path}.", status=error.status_code)
+    elif not isinstance(error, ApiError):
+        _log.error("%s %s failed", http.method, http.url.path, exc_info=error)
+        error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
+    kind = next((one for one in SHAPES if one.path == http.url.path), AnswerShape)
     headers = {"retry-after": "1"} if error.status == 429 else None
-    return JSONResponse(error_body(error) if path == _MESSAGES else error.body, error.status, headers)
-
-
-async def _refusal(http: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return _told(error, http.url.path)
-
-
-async def _http_error(http: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    what = "There is no such address" if error.status_code == 404 else error.detail
-    found = ApiError(f"{what}: {http.method} {http.url.path}.", status=error.status_code)
-    return _told(found, http.url.path)
-
-
-async def _fault(http: Request, error: Exception) -> Response:
-    """Answer a request in which structgen failed in an unforeseen way; the log has the error."""
-    _log.error("%s %s failed", http.method, http.url.path, exc_info=error)
-    found = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
-    return _told(found, http.url.path)
+    return _Object(kind.error_body(error), error.status, headers)

@@ -1,162 +1,137 @@
-"""Replies in the shapes of `/v1/chat/completions` and `/v1/completions`, whole and in pieces.
-
-A shape is made for one request. `whole` returns the body of an answer; `began`, `piece`, `ended` and `closed`
-yield the events of a stream, as text.
-"""
+"""Replies in the shapes of `/v1/chat/completions` and `/v1/completions`."""
 
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from structgen.engine.requests import FinishReason, Result
-from structgen.serving.api_errors import ApiError
-from structgen.serving.reply_parts import Delta, ReplyParts, WrittenCall, usage_of
+from structgen.serving.answer_shape import AnswerShape, Event
+from structgen.serving.reply_parts import Delta, ReplyPart, ReplyParts, usage_of
+from structgen.serving.request_fields import usage_wanted
+from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.token_logprobs import chat_logprobs, text_logprobs
-from structgen.tokens.tokenizer import Tokenizer
 
 
-class CompletionShape:
+class CompletionShape(AnswerShape):
     """Answers of `/v1/completions`: texts."""
 
-    kind = "text_completion"
-    piece_kind = "text_completion"
-    prefix = "cmpl"
+    path, address, prefix = "/v1/completions", "completions", "cmpl-"
+    last = "data: [DONE]\n\n"
+    kind = piece_kind = "text_completion"
+    logprobs = staticmethod(text_logprobs)
 
-    def __init__(self, model: str, tokenizer: Tokenizer, likeliest: int | None, with_usage: bool) -> None:
-        """`likeliest`: how many tokens are shown beside each; None: none, and no log-probabilities.
-        `with_usage`: a stream ends with its usage."""
-        self.tokenizer, self.likeliest, self.with_usage = tokenizer, likeliest, with_usage
-        self.head = {
-            "id": f"{self.prefix}-{secrets.token_hex(12)}",
-            "created": int(time.time()),
-            "model": model,
-        }
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, body)
+        self.with_usage = usage_wanted(self.body)
+        """Whether a stream ends with its usage."""
+        self.head = {"id": self.id, "created": int(time.time()), "model": model.name}
 
-    def whole(self, parts: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
-        """Return the body of an answer."""
+    def read(self) -> AskedTexts:
+        return self.model.read_prompts(self.body)
+
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
         choices = [
-            {
-                "index": index,
-                **self.content(one),
-                "logprobs": self.logprobs(result),
-                "finish_reason": one.reason(result),
-                **_closed_early(result),
-            }
-            for index, (one, result) in enumerate(zip(parts, results, strict=True))
+            {"index": index, **self.content(one), **self.end(one, result)}
+            for index, (one, result) in enumerate(zip(replies, results, strict=True))
         ]
         return {**self.head, "object": self.kind, "choices": choices, "usage": usage_of(results)}
 
-    def content(self, parts: ReplyParts) -> dict[str, Any]:
+    def content(self, reply: ReplyParts) -> dict[str, Any]:
         """Return the members of a choice that hold the reply."""
-        return {"text": parts.text}
+        return {"text": reply.text("text")}
 
-    def logprobs(self, result: Result) -> dict[str, Any] | None:
-        """Return the log-probabilities of a choice; None where none are wanted."""
-        return None if self.likeliest is None else text_logprobs(result, self.tokenizer, self.likeliest)
-
-    def began(self, count: int) -> Iterator[str]:
-        """Yield the first events of a stream of some texts."""
-        yield from ()
-
-    def piece(self, index: int, deltas: Iterable[Delta], parts: ReplyParts) -> Iterator[str]:
-        """Yield the events of what is new in a text."""
-        for delta in deltas:
-            if delta.kind == "text":
-                yield self.event(
-                    [{"index": index, "text": delta.text, "logprobs": None, "finish_reason": None}]
-                )
-
-    def ended(self, index: int, parts: ReplyParts, result: Result) -> Iterator[str]:
-        """Yield the events of the end of a text. Log-probabilities come here, of all tokens at once."""
-        yield self.event([{"index": index, "text": "", **self.end(parts, result)}])
-
-    def end(self, parts: ReplyParts, result: Result) -> dict[str, Any]:
+    def end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
+        """Return the members of a choice that say how it ended. In a stream the log-probabilities of all
+        tokens come with them. Members of our own are there for a document that the budget closed, complete
+        but cut short, for one of whose values some were closed because they repeated themselves, for an
+        outline that did not fit, and for listed values that were not compared as a whole."""
+        likeliest, usage = self.asked.likeliest, result.usage
+        told = {
+            "closed_values": list(usage.closed),
+            "shortened_outline": usage.outline,
+            "token_by_token": usage.choices,
+            "closed_early": result.finish_reason is FinishReason.STEERED,
+        }
         return {
-            "logprobs": self.logprobs(result),
-            "finish_reason": parts.reason(result),
-            **_closed_early(result),
+            "logprobs": None
+            if likeliest is None
+            else self.logprobs(result, self.model.engine.tokenizer, likeliest),
+            "finish_reason": reply.reason(result),
+            **{name: said for name, said in told.items() if said},
         }
 
-    def closed(self, results: Sequence[Result]) -> Iterator[str]:
-        """Yield the last events of a stream."""
-        if self.with_usage:
-            yield self.event([], usage_of(results))
-        yield "data: [DONE]\n\n"
+    def began(self, count: int) -> Iterator[Event]:
+        yield from ()
 
-    def failed(self, error: ApiError) -> Iterator[str]:
-        """Yield the events of an error inside a stream."""
-        yield f"data: {json.dumps(error.body)}\n\n"
+    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+        for part, text in deltas:
+            if part.kind == "text" and text:
+                yield self.event({"index": index, "text": text, "logprobs": None, "finish_reason": None})
 
-    def event(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> str:
-        body = {**self.head, "object": self.piece_kind, "choices": choices}
+    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+        yield self.event({"index": index, "text": "", **self.end(reply, result)})
+
+    def closed(self, results: Sequence[Result]) -> Iterator[Event]:
         if self.with_usage:
-            body["usage"] = usage
-        return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
+            yield {**self.event(), "usage": usage_of(results)}
+
+    def event(self, *choices: dict[str, Any]) -> Event:
+        more = {"usage": None} if self.with_usage else {}
+        return {**self.head, "object": self.piece_kind, "choices": list(choices), **more}
+
+    @staticmethod
+    def line(event: Event) -> str:
+        return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
 class ChatShape(CompletionShape):
     """Answers of `/v1/chat/completions`: messages of the assistant."""
 
-    kind = "chat.completion"
-    piece_kind = "chat.completion.chunk"
-    prefix = "chatcmpl"
+    path, address, prefix = "/v1/chat/completions", "chat", "chatcmpl-"
+    kind, piece_kind = "chat.completion", "chat.completion.chunk"
+    logprobs = staticmethod(chat_logprobs)
 
-    def content(self, parts: ReplyParts) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": parts.text, "refusal": None}
-        if parts.thoughts:
-            message["reasoning_content"] = parts.thoughts
-        if parts.calls:
-            message["content"] = parts.text or None
-            message["tool_calls"] = [
-                {"id": one.id, **_called(one, name=one.name, text=one.arguments)} for one in parts.calls
-            ]
+    def read(self) -> AskedTexts:
+        return self.model.read_chat(self.body)
+
+    def content(self, reply: ReplyParts) -> dict[str, Any]:
+        text, thoughts, calls = reply.text("text"), reply.text("thoughts"), reply.calls
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if thoughts:
+            message["reasoning_content"] = thoughts
+        if calls:
+            message["content"] = text or None
+            message["tool_calls"] = [{"id": one.id, **_called(one, one.text, name=one.name)} for one in calls]
         return {"message": message}
 
-    def logprobs(self, result: Result) -> dict[str, Any] | None:
-        return None if self.likeliest is None else chat_logprobs(result, self.tokenizer, self.likeliest)
-
-    def began(self, count: int) -> Iterator[str]:
+    def began(self, count: int) -> Iterator[Event]:
         for index in range(count):
-            yield self.event([self.choice(index, {"role": "assistant", "content": ""})])
+            yield self.grown(index, {"role": "assistant", "content": ""})
 
-    def piece(self, index: int, deltas: Iterable[Delta], parts: ReplyParts) -> Iterator[str]:
-        for delta in deltas:
-            if delta.kind == "text":
-                said: dict[str, Any] = {"content": delta.text}
-            elif delta.kind == "thoughts":
-                said = {"reasoning_content": delta.text}
-            elif delta.kind == "call":
-                of = parts.calls[delta.call]
-                call = {"index": delta.call, "id": of.id, **_called(of, name=delta.text, text="")}
-                said = {"tool_calls": [call]}
-            else:
-                call = _called(parts.calls[delta.call], text=delta.text)
-                del call["type"]
-                said = {"tool_calls": [{"index": delta.call, **call}]}
-            yield self.event([self.choice(index, said)])
+    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+        for part, text in deltas:
+            if part.id:
+                call = _called(part, text) if text else {"id": part.id, **_called(part, "", name=part.name)}
+                if text:
+                    del call["type"]
+                yield self.grown(index, {"tool_calls": [{"index": part.call, **call}]})
+            elif text:
+                yield self.grown(index, {"content" if part.kind == "text" else "reasoning_content": text})
 
-    def ended(self, index: int, parts: ReplyParts, result: Result) -> Iterator[str]:
-        yield self.event([{"index": index, "delta": {}, **self.end(parts, result)}])
+    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+        yield self.event({"index": index, "delta": {}, **self.end(reply, result)})
 
-    def choice(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
-        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+    def grown(self, index: int, delta: dict[str, Any]) -> Event:
+        """Return the event of what is new in a text."""
+        return self.event({"index": index, "delta": delta, "logprobs": None, "finish_reason": None})
 
 
-def _called(call: WrittenCall, text: str, **members: str) -> dict[str, Any]:
+def _called(call: ReplyPart, text: str, **members: str) -> dict[str, Any]:
     """Return a call as a function or as a custom tool; `text`: its arguments or input, or more of them."""
-    kind, member = ("custom", "input") if call.is_custom else ("function", "arguments")
-    return {"type": kind, kind: {**members, member: text}}
-
-
-def _closed_early(result: Result) -> dict[str, Any]:
-    """Return members of our own for a document that the budget closed, complete but cut short, for one of
-    whose values some were closed because they repeated themselves, for an outline that did not fit, and for
-    listed values that were not compared as a whole."""
-    closed: dict[str, Any] = {"closed_values": list(result.usage.closed)} if result.usage.closed else {}
-    told = {"shortened_outline": result.usage.outline, "token_by_token": result.usage.choices}
-    closed |= {name: said for name, said in told.items() if said}
-    return closed | ({"closed_early": True} if result.finish_reason is FinishReason.STEERED else {})
+    return {
+        "type": call.kind,
+        call.kind: {**members, "input" if call.kind == "custom" else "arguments": text},
+    }

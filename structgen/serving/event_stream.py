@@ -38,31 +38,25 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:
-    """Yield the number of a text each time that it has grown or ended, until all have ended; what came
-    between two looks is one change. `pieces`: whether texts that grow are told, or their ends alone."""
+    """Yield the number of a text each time that it may have grown, and when it has ended, until all have
+    ended; what came between two looks is one change. `pieces`: whether texts that grow are told, or their
+    ends alone."""
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
-    def wake(piece: str | None) -> None:
+    def wake(piece: str | None = "") -> None:
         if pieces or piece is None:
             loop.call_soon_threadsafe(woken.set)
 
-    def wake_thinking() -> None:
-        loop.call_soon_threadsafe(woken.set)
-
     for handle in handles:
         handle.listen(wake)
-        if pieces:
-            handle.listen_to_thoughts(wake_thinking)
-    seen = [0] * len(handles)
+        handle.listen_to_thoughts(wake)
     open_ = list(range(len(handles)))
     while open_:
         await woken.wait()
         woken.clear()
         for index in list(open_):
-            handle = handles[index]
-            is_over, size = handle.result is not None, len(handle.thoughts) + len(handle.written)
-            if is_over:
+            if handles[index].result is not None:
                 open_.remove(index)
-            if is_over or (pieces and size > seen[index]):
-                seen[index] = size
+                yield index
+            elif pieces:
                 yield index

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from structgen.engine.requests import Result
+from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
-from structgen.serving.reply_parts import Delta, ReplyParts, usage_of, whole_of
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
+from structgen.serving.served_model import AskedTexts, ServedModel
 
 _SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_k", "top_p", "outline", "choices")
 """Members that mean the same in chat completions."""
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
-_DELTAS: Final = {
+_DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
     "text": ("text_delta", "text"),
-    "thinking": ("thinking_delta", "thinking"),
-    "tool_use": ("input_json_delta", "partial_json"),
+    "thoughts": ("thinking_delta", "thinking"),
+    "function": ("input_json_delta", "partial_json"),
 }
-"""Kinds of blocks, each with what its pieces are called, and the member that holds one."""
+"""What pieces of the parts of a reply are called, and the member that holds one."""
 
 
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,108 +94,91 @@ def _text_parts(said: Any, where: str, first: int = 0) -> list[dict[str, str]]:
     return [{"type": "text", "text": block["text"]} for block in said]
 
 
-def error_body(error: ApiError) -> dict[str, Any]:
-    """Return the body of an error, as Anthropic's clients read it."""
-    said = error.body["error"]
-    kind = {"server_error": "api_error"}.get(said["type"], said["type"])
-    return {"type": "error", "error": {"type": kind, "message": said["message"]}}
+class MessageShape(AnswerShape):
+    """Answers of `/v1/messages`: blocks of thoughts, text and calls."""
 
+    path, address, prefix = "/v1/messages", "messages", "msg_"
 
-class MessageShape:
-    """Answers of `/v1/messages`: blocks of thoughts, text and calls. Made for one request."""
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, body)
+        self.head = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
+        self.count = 0
+        """How many blocks have begun."""
+        self.open: ReplyPart | None = None
+        """The part of the reply that the last block is, while it goes on."""
 
-    def __init__(self, model: str, tokenizer: Tokenizer, stops: Sequence[str]) -> None:
-        self.tokenizer, self.stops = tokenizer, stops
-        self.head: dict[str, Any] = {
-            "id": f"msg_{secrets.token_hex(12)}",
-            "type": "message",
-            "role": "assistant",
-            "model": model,
-        }
-        self.blocks: list[dict[str, Any]] = []
-        self._open: str | None = None
-        """Which part of the reply the last block is, while it goes on."""
+    def read(self) -> AskedTexts:
+        return self.model.read_chat(chat_body(self.body))
 
-    def whole(self, parts: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
-        """Return the body of an answer."""
-        for _ in self.piece(0, whole_of(parts[0]), parts[0]):
-            pass
-        for block in self.blocks:
-            if block["type"] == "tool_use":
-                block["input"] = json.loads(block["input"] or "{}")
-        return {
-            **self.head,
-            "content": self.blocks,
-            **self._end(parts[0], results[0]),
-            "usage": _usage(results),
-        }
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        content = []
+        for part in replies[0].parts.values():
+            member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
+            said = json.loads(part.text or "{}") if member == "input" else part.text
+            content.append({**_block(part), member: said})
+        end, usage = self._end(replies[0], results[0]), _usage(results[0])
+        return {**self.head, "content": content, **end, "usage": usage}
 
-    def began(self, count: int) -> Iterator[str]:
-        """Yield the first event of a stream. How long the prompt is comes with the last but one."""
+    def began(self, count: int) -> Iterator[Event]:
+        # how long the prompt is comes with the last event but one
         usage = {"input_tokens": 0, "output_tokens": 0}
-        message = {**self.head, "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
-        yield _event("message_start", message=message)
+        message: dict[str, Any] = {
+            **self.head,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage,
+        }
+        yield {"type": "message_start", "message": message}
 
-    def piece(self, index: int, deltas: Iterable[Delta], parts: ReplyParts) -> Iterator[str]:
-        """Yield the events of what is new in a text: blocks follow one another."""
-        for delta in deltas:
-            key = delta.kind if delta.kind in ("text", "thoughts") else f"call {delta.call}"
-            if key != self._open:
+    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+        for part, text in deltas:
+            if part is not self.open:  # blocks follow one another: a text behind a call is a new one
                 yield from self._closed()
-                self._open = key
-                self.blocks.append(_block(delta, parts))
-                shown = {**self.blocks[-1], **({"input": {}} if key.startswith("call") else {})}
-                yield _event("content_block_start", index=len(self.blocks) - 1, content_block=shown)
-            if delta.kind == "call":
-                continue
-            block = self.blocks[-1]
-            kind, member = _DELTAS[block["type"]]
-            block["input" if member == "partial_json" else member] += delta.text
-            said = {"type": kind, member: delta.text}
-            yield _event("content_block_delta", index=len(self.blocks) - 1, delta=said)
+                self.open, self.count = part, self.count + 1
+                block = _block(part)
+                yield {"type": "content_block_start", "index": self.count - 1, "content_block": block}
+            if text:
+                kind, member = _DELTAS[part.kind]
+                said = {"type": kind, member: text}
+                yield {"type": "content_block_delta", "index": self.count - 1, "delta": said}
 
-    def ended(self, index: int, parts: ReplyParts, result: Result) -> Iterator[str]:
-        """Yield the events of the end of a text."""
+    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
         yield from self._closed()
-        yield _event("message_delta", delta=self._end(parts, result), usage=_usage([result]))
-        yield _event("message_stop")
+        yield {"type": "message_delta", "delta": self._end(reply, result), "usage": _usage(result)}
+        yield {"type": "message_stop"}
 
-    def closed(self, results: Sequence[Result]) -> Iterator[str]:
-        """Yield nothing: the last event says that it is the last."""
-        yield from ()
+    @staticmethod
+    def error_body(error: ApiError) -> dict[str, Any]:
+        said = error.body["error"]
+        kind = {"server_error": "api_error"}.get(said["type"], said["type"])
+        return {"type": "error", "error": {"type": kind, "message": said["message"]}}
 
-    def failed(self, error: ApiError) -> Iterator[str]:
-        """Yield the event of an error inside a stream."""
-        yield _event("error", error=error_body(error)["error"])
+    def _closed(self) -> Iterator[Event]:
+        if self.open is not None:
+            self.open = None
+            yield {"type": "content_block_stop", "index": self.count - 1}
 
-    def _closed(self) -> Iterator[str]:
-        if self._open is not None:
-            self._open = None
-            yield _event("content_block_stop", index=len(self.blocks) - 1)
-
-    def _end(self, parts: ReplyParts, result: Result) -> dict[str, Any]:
+    def _end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
         """Return why a text ended, and the stop sequence that ended it: it stands behind the text."""
-        written = b"".join(self.tokenizer.token_bytes[token] or b"" for token in result.tokens)
+        tokens = self.model.engine.tokenizer.token_bytes
+        written = b"".join(tokens[token] or b"" for token in result.tokens)
         behind = written.decode("utf-8", "replace")[len(result.text) :]
-        stop = next((one for one in self.stops if behind.startswith(one)), None)
+        stop = next((one for one in self.body.get("stop_sequences") or () if behind.startswith(one)), None)
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
-        reason = reasons[parts.reason(result)] if stop is None else "stop_sequence"
+        reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
         return {"stop_reason": reason, "stop_sequence": stop}
 
 
-def _block(delta: Delta, parts: ReplyParts) -> dict[str, Any]:
-    if delta.kind == "text":
+def _block(part: ReplyPart) -> dict[str, Any]:
+    """Return the block of a part, as it begins."""
+    if part.kind == "text":
         return {"type": "text", "text": ""}
-    if delta.kind == "thoughts":
+    if part.kind == "thoughts":
         return {"type": "thinking", "thinking": "", "signature": ""}
-    call = parts.calls[delta.call]
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": ""}
+    return {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
 
 
-def _usage(results: Sequence[Result]) -> dict[str, int]:
-    said = usage_of(results)
+def _usage(result: Result) -> dict[str, int]:
+    said = usage_of([result])
     return {"input_tokens": said["prompt_tokens"], "output_tokens": said["completion_tokens"]}
-
-
-def _event(kind: str, **members: Any) -> str:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **members}, ensure_ascii=False)}\n\n"

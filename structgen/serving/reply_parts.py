@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.engine.requests import FinishReason, Result
 from structgen.tool_calls.call_parsing import parse_calls
@@ -15,26 +15,30 @@ from structgen.tool_calls.tool_format import ToolFormat
 
 _READ_AGAIN: Final = 64
 """A reply with calls is read again once it grew by such a part: reading all of it stays linear."""
+PartKind: TypeAlias = Literal["thoughts", "text", "function", "custom"]
+"""The last two are calls: of a function, and of a custom tool."""
+
+
+@dataclass(slots=True)
+class ReplyPart:
+    """A part of a reply, as far as it is written."""
+
+    kind: PartKind
+    place: int
+    """How many parts began before it."""
+    text: str = ""
+    """Of a call its arguments as JSON text, or the input of a custom tool."""
+    name: str = ""
+    """Of a call the tool's; its `call` is how many calls began before it."""
+    id: str = ""
+    call: int = 0
 
 
 class Delta(NamedTuple):
-    """What is new in a reply."""
+    """What is new in a part, whose text has it already. The first one of a call is empty."""
 
-    kind: Literal["thoughts", "text", "call", "arguments"]
+    part: ReplyPart
     text: str
-    """Of a call its name."""
-    call: int = 0
-    """Of a call, and of arguments: which call of the reply."""
-
-
-class WrittenCall(NamedTuple):
-    """A call in a reply."""
-
-    id: str
-    name: str
-    arguments: str
-    """JSON text; of a custom tool its input."""
-    is_custom: bool = False
 
 
 @dataclass
@@ -45,9 +49,8 @@ class ReplyParts:
     tools: tuple[Tool, ...] = ()
     opening: str = ""
     """What a model may write itself before its thoughts."""
-    thoughts: str = ""
-    text: str = ""
-    calls: list[WrittenCall] = field(default_factory=list)
+    parts: dict[str | int, ReplyPart] = field(default_factory=dict)
+    """As they began: "thoughts", "text", and the calls by their numbers."""
     read: int = 0
     """How many characters were read last."""
 
@@ -55,51 +58,60 @@ class ReplyParts:
         """Yield what is new in a text that goes on, and in the thoughts before it."""
         yield from self._thought(thoughts, are_over=bool(written))
         if self.format is None:
-            yield from self._texts(written)
+            yield from self._grown("text", written, "text")
         elif len(written) > self.read + self.read // _READ_AGAIN:
             yield from self._parsed(written, ended=False)
 
     def ended(self, result: Result) -> Iterator[Delta]:
-        """Yield what is new in the whole text."""
+        """Yield what is new in the whole text. A reply without calls has a text, if an empty one."""
         yield from self._thought(result.thoughts, are_over=True)
         if self.format is None:
-            yield from self._texts(result.text)
+            yield from self._grown("text", result.text, "text")
         else:
             yield from self._parsed(result.text, ended=True)
+        if "text" not in self.parts and not self.calls:
+            self.parts["text"] = ReplyPart("text", len(self.parts))
+            yield Delta(self.parts["text"], "")
+
+    @property
+    def calls(self) -> list[ReplyPart]:
+        """The calls that have begun."""
+        return [part for part in self.parts.values() if part.id]
+
+    def text(self, key: str) -> str:
+        """Return the "thoughts" or the "text"; "" where there are none."""
+        return self.parts[key].text if key in self.parts else ""
 
     def _thought(self, thoughts: str, *, are_over: bool) -> Iterator[Delta]:
         thoughts = thoughts.strip()
         if self.opening.startswith(thoughts) and not are_over:
             return  # perhaps the opening, half written
-        thoughts = thoughts.removeprefix(self.opening).strip()
-        piece = thoughts[len(self.thoughts) :]
-        if piece:
-            self.thoughts = thoughts
-            yield Delta("thoughts", piece)
-
-    def _texts(self, text: str) -> Iterator[Delta]:
-        piece, self.text = text[len(self.text) :], text
-        if piece:
-            yield Delta("text", piece)
+        yield from self._grown("thoughts", thoughts.removeprefix(self.opening).strip(), "thoughts")
 
     def _parsed(self, written: str, *, ended: bool) -> Iterator[Delta]:
         assert self.format is not None
         self.read = len(written)
         reply = parse_calls(written, self.format, tools=self.tools, thinking=False, ended=ended)
-        yield from self._texts(reply.text.strip())  # formats put line breaks between text and calls
-        calls = [*reply.calls, *([] if reply.partial is None else [reply.partial])]
-        for index, call in enumerate(calls):
+        yield from self._grown("text", reply.text.strip(), "text")  # formats put line breaks before calls
+        for number, call in enumerate([*reply.calls, *([] if reply.partial is None else [reply.partial])]):
             is_custom = call.tool is not None and call.tool.custom
-            if index == len(self.calls):
-                identity = f"call_{secrets.token_hex(12)}"
-                self.calls.append(WrittenCall(identity, call.name, "", is_custom))
-                yield Delta("call", call.name, index)
-            known = self.calls[index]
-            begun = str(call.arguments.get(INPUT, "")) if is_custom else call.begun
-            piece = begun[len(known.arguments) :]
-            if piece:
-                self.calls[index] = known._replace(arguments=begun)
-                yield Delta("arguments", piece, index)
+            text = str(call.arguments.get(INPUT, "")) if is_custom else call.begun
+            yield from self._grown(number, text, "custom" if is_custom else "function", call.name)
+
+    def _grown(self, key: str | int, text: str, kind: PartKind, name: str = "") -> Iterator[Delta]:
+        """Yield what is new in a part. Thoughts and text begin with their first character."""
+        part = self.parts.get(key)
+        if part is None:
+            if isinstance(key, str) and not text:
+                return
+            part = self.parts[key] = ReplyPart(kind, len(self.parts), name=name)
+            if isinstance(key, int):
+                part.id, part.call = f"call_{secrets.token_hex(12)}", key
+                yield Delta(part, "")
+        piece = text[len(part.text) :]
+        if piece:
+            part.text = text
+            yield Delta(part, piece)
 
     def reason(self, result: Result) -> str:
         """Return the reason of the end in OpenAI's words. A document that the budget closed is complete."""
@@ -119,14 +131,3 @@ def usage_of(results: Sequence[Result]) -> dict[str, Any]:
         "total_tokens": asked + written,
         "completion_tokens_details": {"reasoning_tokens": thought},
     }
-
-
-def whole_of(parts: ReplyParts) -> Iterator[Delta]:
-    """Yield all parts of a reply that has ended."""
-    if parts.thoughts:
-        yield Delta("thoughts", parts.thoughts)
-    if parts.text or not parts.calls:
-        yield Delta("text", parts.text)
-    for index, call in enumerate(parts.calls):
-        yield Delta("call", call.name, index)
-        yield Delta("arguments", call.arguments, index)

@@ -1,16 +1,17 @@
-"""Replies in the shape of `/v1/responses`, whole and as events; and the input of that address."""
+"""`/v1/responses`: its input as messages of a conversation, and replies in its shape."""
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from structgen.engine.requests import FinishReason, Result
+from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
-from structgen.serving.reply_parts import Delta, ReplyParts, WrittenCall, usage_of, whole_of
+from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
+from structgen.serving.served_model import AskedTexts, ServedModel
 
 _REPEATED: Final = (
     "instructions",
@@ -23,11 +24,28 @@ _REPEATED: Final = (
     "top_p",
 )
 """Members of a body that its answer repeats."""
-_CALLS: Final = {
-    "function_call": ("response.function_call_arguments", "arguments"),
-    "custom_tool_call": ("response.custom_tool_call_input", "input"),
+
+
+class _Item(NamedTuple):
+    """An item of the output that a part of a reply is."""
+
+    type: str
+    prefix: str
+    """Of its id."""
+    events: str
+    """What the names of its events begin with."""
+    member: str
+    """What holds its text."""
+    more: dict[str, Any]
+    """Members of its events."""
+
+
+_ITEMS: Final[dict[PartKind, _Item]] = {
+    "text": _Item("message", "msg", "response.output_text", "text", {"logprobs": []}),
+    "thoughts": _Item("reasoning", "rs", "response.reasoning_text", "text", {}),
+    "function": _Item("function_call", "fc", "response.function_call_arguments", "arguments", {}),
+    "custom": _Item("custom_tool_call", "ctc", "response.custom_tool_call_input", "input", {}),
 }
-"""Items that are calls, each with the beginning of its events and the member that holds what was written."""
 
 
 def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -58,87 +76,74 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-class ResponseShape:
-    """Answers of `/v1/responses`: one message, then calls. Made for one request."""
+class ResponseShape(AnswerShape):
+    """Answers of `/v1/responses`: thoughts, one message, calls, as they begin."""
 
-    def __init__(self, model: str, body: Mapping[str, Any]) -> None:
+    path, address, prefix = "/v1/responses", "responses", "resp_"
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, body)
         self.head: dict[str, Any] = {
-            "id": f"resp_{secrets.token_hex(12)}",
+            "id": self.id,
             "object": "response",
             "created_at": int(time.time()),
-            "model": model,
-            "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
+            "model": model.name,
+            "parallel_tool_calls": self.body.get("parallel_tool_calls") is not False,
             "tool_choice": "auto",
             "tools": [],
             "error": None,
             "incomplete_details": None,
-            **{name: body[name] for name in _REPEATED if body.get(name) is not None},
+            **{name: self.body[name] for name in _REPEATED if self.body.get(name) is not None},
         }
         self.number = 0
-        self.items: list[dict[str, Any]] = []
+        self.items: list[tuple[_Item, dict[str, Any]]] = []
         """The items of the output that have begun, in their order."""
-        self._at: dict[str, int] = {}
-        """Which item the text is, and each call."""
 
-    def whole(self, parts: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
-        """Return the body of an answer."""
-        for _ in self._deltas(whole_of(parts[0]), parts[0]):
-            pass
-        return self._response(parts[0], results)
+    def read(self) -> AskedTexts:
+        return self.model.read_chat(self.body, "input", response_messages(self.body))
 
-    def began(self, count: int) -> Iterator[str]:
-        """Yield the first events of a stream."""
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        return self._response(results[0])
+
+    def began(self, count: int) -> Iterator[Event]:
         for kind in ("response.created", "response.in_progress"):
             yield self._event(kind, response={**self.head, "status": "in_progress", "output": []})
 
-    def piece(self, index: int, deltas: Iterable[Delta], parts: ReplyParts) -> Iterator[str]:
-        """Yield the events of what is new in a text."""
-        yield from self._deltas(deltas, parts)
+    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+        for part, text in deltas:
+            if part.place == len(self.items):
+                yield from self._begun(part)
+            kind, item = self.items[part.place]
+            _held(item)[kind.member] += text
+            if text or part.kind == "text":
+                yield self._event(f"{kind.events}.delta", **_place(part.place, item), delta=text, **kind.more)
 
-    def ended(self, index: int, parts: ReplyParts, result: Result) -> Iterator[str]:
-        """Yield the events of the end of a text: each item is done."""
-        if not self.items:
-            yield from self._deltas([Delta("text", "")], parts)
-        for at, item in enumerate(self.items):
-            item["status"] = "completed"
-            place = {"item_id": item["id"], "output_index": at}
-            if item["type"] == "message":
-                part = item["content"][0]
-                yield self._event(
-                    "response.output_text.done", **place, content_index=0, text=part["text"], logprobs=[]
-                )
-                yield self._event("response.content_part.done", **place, content_index=0, part=part)
-            elif item["type"] == "reasoning":
-                part = item["content"][0]
-                yield self._event("response.reasoning_text.done", **place, content_index=0, text=part["text"])
-                yield self._event("response.content_part.done", **place, content_index=0, part=part)
-            else:
-                said = {"name": item["name"]} if item["type"] == "function_call" else {}
-                event, member = _CALLS[item["type"]]
-                yield self._event(f"{event}.done", **place, **said, **{member: item[member]})
+    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+        response = self._response(result)
+        for at, (kind, item) in enumerate(self.items):
+            place, said = _place(at, item), {kind.member: _held(item)[kind.member]}
+            if kind.type == "function_call":
+                said = {"name": item["name"], **said}
+            yield self._event(f"{kind.events}.done", **place, **said, **kind.more)
+            if "content" in item:
+                yield self._event("response.content_part.done", **place, part=_held(item))
             yield self._event("response.output_item.done", output_index=at, item=item)
-        response = self._response(parts, [result])
         yield self._event(f"response.{response['status']}", response=response)
 
-    def closed(self, results: Sequence[Result]) -> Iterator[str]:
-        """Yield nothing: the last event says that it is the last."""
-        yield from ()
+    def failed(self, error: ApiError) -> Event:
+        said = error.body["error"]
+        return self._event("error", **{name: said[name] for name in ("message", "param", "code")})
 
-    def failed(self, fault: ApiError) -> Iterator[str]:
-        """Yield the events of an error inside a stream."""
-        error = fault.body["error"]
-        yield self._event("error", **{name: error[name] for name in ("message", "param", "code")})
-
-    def _response(self, parts: ReplyParts, results: Sequence[Result]) -> dict[str, Any]:
-        is_cut = results[0].finish_reason is FinishReason.MAX_TOKENS
-        usage = usage_of(results)
-        for item in self.items:
-            item["status"] = "incomplete" if is_cut else "completed"
+    def _response(self, result: Result) -> dict[str, Any]:
+        status = "incomplete" if result.finish_reason is FinishReason.MAX_TOKENS else "completed"
+        usage = usage_of([result])
+        for _, item in self.items:
+            item["status"] = status
         return {
             **self.head,
-            "status": "incomplete" if is_cut else "completed",
-            "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
-            "output": self.items,
+            "status": status,
+            "incomplete_details": None if status == "completed" else {"reason": "max_output_tokens"},
+            "output": [item for _, item in self.items],
             "usage": {
                 "input_tokens": usage["prompt_tokens"],
                 "input_tokens_details": {"cached_tokens": 0},
@@ -148,62 +153,38 @@ class ResponseShape:
             },
         }
 
-    def _deltas(self, deltas: Iterable[Delta], parts: ReplyParts) -> Iterator[str]:
-        """Add what is new to the items, and yield its events."""
-        for delta in deltas:
-            key = delta.kind if delta.kind in ("text", "thoughts") else f"call {delta.call}"
-            if key not in self._at:
-                made = {"text": _message, "thoughts": _reasoning}
-                item = made[key]() if key in made else _call(delta.text, parts.calls[delta.call])
-                yield from self._begun(key, item)
-            at = self._at[key]
-            item = self.items[at]
-            place = {"item_id": item["id"], "output_index": at}
-            if delta.kind == "text":
-                item["content"][0]["text"] += delta.text
-                yield self._event(
-                    "response.output_text.delta", **place, content_index=0, delta=delta.text, logprobs=[]
-                )
-            elif delta.kind == "thoughts":
-                item["content"][0]["text"] += delta.text
-                yield self._event("response.reasoning_text.delta", **place, content_index=0, delta=delta.text)
-            elif delta.kind == "arguments":
-                event, member = _CALLS[item["type"]]
-                item[member] += delta.text
-                yield self._event(f"{event}.delta", **place, delta=delta.text)
+    def _begun(self, part: ReplyPart) -> Iterator[Event]:
+        """Add the item that a part is, and yield the events of its beginning."""
+        kind = _ITEMS[part.kind]
+        item: dict[str, Any] = {
+            "id": f"{kind.prefix}_{secrets.token_hex(12)}",
+            "type": kind.type,
+            "status": "in_progress",
+        }
+        if part.kind == "text":
+            content = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+            item |= {"role": "assistant", "content": [content]}
+        elif part.kind == "thoughts":
+            item |= {"summary": [], "content": [{"type": "reasoning_text", "text": ""}]}
+        else:
+            item |= {"call_id": part.id, "name": part.name, kind.member: ""}
+        self.items.append((kind, item))
+        shown = {**item, "content": []} if "content" in item else item
+        yield self._event("response.output_item.added", output_index=part.place, item=shown)
+        if "content" in item:
+            yield self._event("response.content_part.added", **_place(part.place, item), part=_held(item))
 
-    def _begun(self, key: str, item: dict[str, Any]) -> Iterator[str]:
-        at = self._at[key] = len(self.items)
-        self.items.append(item)
-        has_parts = "content" in item
-        shown = {**item, "content": []} if has_parts else item
-        yield self._event("response.output_item.added", output_index=at, item=shown)
-        if has_parts:
-            part = item["content"][0]
-            yield self._event(
-                "response.content_part.added", item_id=item["id"], output_index=at, content_index=0, part=part
-            )
-
-    def _event(self, kind: str, **members: Any) -> str:
-        body = {"type": kind, "sequence_number": self.number, **members}
+    def _event(self, kind: str, **members: Any) -> Event:
         self.number += 1
-        return f"event: {kind}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"
+        return {"type": kind, "sequence_number": self.number - 1, **members}
 
 
-def _item(kind: str, **members: Any) -> dict[str, Any]:
-    prefix = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc", "reasoning": "rs"}[kind]
-    return {"id": f"{prefix}_{secrets.token_hex(12)}", "type": kind, "status": "in_progress", **members}
+def _held(item: dict[str, Any]) -> dict[str, Any]:
+    """Return what holds the text of an item: its one part, or itself."""
+    held: dict[str, Any] = item["content"][0] if "content" in item else item
+    return held
 
 
-def _reasoning() -> dict[str, Any]:
-    return _item("reasoning", summary=[], content=[{"type": "reasoning_text", "text": ""}])
-
-
-def _message() -> dict[str, Any]:
-    part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-    return _item("message", role="assistant", content=[part])
-
-
-def _call(name: str, call: WrittenCall) -> dict[str, Any]:
-    kind = "custom_tool_call" if call.is_custom else "function_call"
-    return _item(kind, call_id=call.id, name=name, **{_CALLS[kind][1]: ""})
+def _place(at: int, item: dict[str, Any]) -> dict[str, Any]:
+    inside = {"content_index": 0} if "content" in item else {}
+    return {"item_id": item["id"], "output_index": at, **inside}

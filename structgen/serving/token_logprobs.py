@@ -15,31 +15,28 @@ from structgen.tokens.tokenizer import Tokenizer
 
 def chat_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[str, Any]:
     """Return the member `logprobs` of a choice of a chat completion: its tokens, end tokens left out."""
-    content = []
-    for step in result.steps[: len(result.tokens)]:
-        content.append(
-            {
-                **_token(step.token, step.logprob, tokenizer),
-                "top_logprobs": [_token(*one, tokenizer) for one in step.likeliest[:likeliest]],
-            }
-        )
+    content = [
+        {
+            **_token(step.token, step.logprob, tokenizer),
+            "top_logprobs": [_token(*one, tokenizer) for one in step.likeliest[:likeliest]],
+        }
+        for step in result.steps[: len(result.tokens)]
+    ]
     return {"content": content, "refusal": None}
 
 
-def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int, offset: int = 0) -> dict[str, Any]:
-    """Return the member `logprobs` of a choice of a completion. `offset`: the place of the text."""
-    texts, places = [], []
-    data = b""
-    for step in result.steps[: len(result.tokens)]:
-        places.append(offset + len(data.decode("utf-8", "ignore")))
+def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[str, Any]:
+    """Return the member `logprobs` of a choice of a completion."""
+    steps, places, data = result.steps[: len(result.tokens)], [], b""
+    for step in steps:
+        places.append(len(data.decode("utf-8", "ignore")))
         data += tokenizer.token_bytes[step.token] or b""
-        texts.append(_text(step.token, tokenizer))
-    steps = result.steps[: len(result.tokens)]
     return {
-        "tokens": texts,
-        "token_logprobs": [step.logprob for step in steps],
+        "tokens": [_text(step.token, tokenizer) for step in steps],
+        "token_logprobs": [_shown(step.logprob) for step in steps],
         "top_logprobs": [
-            {_text(token, tokenizer): value for token, value in step.likeliest[:likeliest]} for step in steps
+            {_text(token, tokenizer): _shown(value) for token, value in step.likeliest[:likeliest]}
+            for step in steps
         ],
         "text_offset": places,
     }
@@ -47,8 +44,12 @@ def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int, offset: 
 
 def _token(token: int, logprob: float, tokenizer: Tokenizer) -> dict[str, Any]:
     data: Sequence[int] = tokenizer.token_bytes[token] or b""
+    return {"token": _text(token, tokenizer), "logprob": _shown(logprob), "bytes": list(data)}
+
+
+def _shown(logprob: float) -> float:
     # minus infinity is no JSON; OpenAI writes this number for tokens that are unlikely
-    return {"token": _text(token, tokenizer), "logprob": max(logprob, -9999.0), "bytes": list(data)}
+    return max(logprob, -9999.0)
 
 
 def _text(token: int, tokenizer: Tokenizer) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 import structgen as sg
 from structgen.integrations import engine_grammars
-from structgen.integrations.engine_grammars import EngineGrammars, EngineText, TextBudget
+from structgen.integrations.engine_grammars import EngineGrammars, EngineText
 from structgen.tokens.tokenizer import byte_tokenizer
 
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
@@ -53,9 +53,9 @@ def test_a_stop_is_taken_back_as_the_token_that_it_is() -> None:
 
 def test_thoughts_and_what_may_still_be_thought_count() -> None:
     text = text_of("a{9}")
-    budget = TextBudget(text, reserve=3)
-    assert budget.left(30, 5) == 30 - 1 - 5 - 3
+    text.reserve = 3
+    assert text.left(30, 5) == 30 - 1 - 5 - 3
     text.take(ord("a"))
-    assert budget.left(30, 6) == 30 - 1 - 6 - 3
+    assert text.left(30, 6) == 30 - 1 - 6 - 3
     text.take(ord("a"))  # of a draft: not yet the request's
-    assert budget.left(30, 6) == 30 - 1 - 7 - 3
+    assert text.left(30, 6) == 30 - 1 - 7 - 3

@@ -167,7 +167,7 @@ def test_texts_of_a_batch_are_complete_within_max_new_tokens(sglang: SimpleNames
 def test_the_end_of_thoughts_is_reserved_for(sglang: SimpleNamespace) -> None:
     manager = started(sglang, reasoning_parser="r1")
     (request,) = admitted(manager, Req(*JSON, thinks=True))
-    assert request.grammar.grammar._tokens.reserve == 1
+    assert request.grammar.grammar.text.reserve == 1
 
 
 def test_drafts_are_walked_and_taken_back(sglang: SimpleNamespace) -> None:

@@ -376,7 +376,7 @@ def test_a_draft_in_which_thoughts_end_is_reserved_for(vllm: SimpleNamespace, en
     for thinks, reserve in ((object, 4), (None, 0)):
         started = engine(num_speculative_tokens=4, reasoner=thinks)
         request = admitted(vllm, started, params(vllm, json=SCHEMA))
-        assert started.manager.grammar(request)._tokens.reserve == reserve
+        assert started.manager.grammar(request).text.reserve == reserve
 
 
 def test_a_call_of_a_tool_has_no_members_besides(vllm: SimpleNamespace, engine: Any) -> None:

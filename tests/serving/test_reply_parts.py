@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +17,14 @@ from reply_texts import TOOLS as NESTED
 from reply_texts import reply
 from test_call_formats import EXAMPLES, TOOLS
 
-from structgen.engine.requests import FinishReason, Result, Usage
+import structgen as sg
+from structgen.engine.requests import FinishReason, Result, Step, Usage
+from structgen.serving.answer_shape import AnswerShape
+from structgen.serving.message_shape import MessageShape
 from structgen.serving.reply_parts import ReplyParts
+from structgen.serving.response_shape import ResponseShape
+from structgen.serving.served_model import ServedModel
+from structgen.serving.token_logprobs import chat_logprobs, text_logprobs
 from structgen.tool_calls.call_parsing import parse_calls
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_definitions import read_tools
@@ -33,15 +40,15 @@ def joined(parts: ReplyParts, text: str, cuts: list[int]) -> tuple[str, list[tup
     """Return the text and the calls that the pieces of a reply join to."""
     found, calls = "", list[tuple[str, str]]()
     for deltas in (*(parts.grown(text[:at], "") for at in sorted(cuts)), parts.ended(result_of(text))):
-        for delta in deltas:
-            if delta.kind == "text":
-                found += delta.text
-            elif delta.kind == "call":
-                assert delta.call == len(calls)
-                calls.append((delta.text, ""))
-            elif delta.kind == "arguments":
-                name, document = calls[delta.call]
-                calls[delta.call] = name, document + delta.text
+        for part, piece in deltas:
+            if part.kind == "text":
+                found += piece
+            elif part.call == len(calls):
+                assert not piece
+                calls.append((part.name, ""))
+            else:
+                name, document = calls[part.call]
+                calls[part.call] = name, document + piece
     return found, calls
 
 
@@ -85,7 +92,49 @@ def test_thoughts_are_told_without_their_opening_tag(written: str, step: int) ->
     parts, told = ReplyParts(opening="<think>"), ""
     for end in range(step, len(written) + step, step):
         deltas = list(parts.grown("", written[:end]))
-        assert {one.kind for one in deltas} <= {"thoughts"}
+        assert {one.part.kind for one in deltas} <= {"thoughts"}
         told += "".join(one.text for one in deltas)
     assert told == "Hm. So."
-    assert [one.kind for one in parts.ended(result_of("x", written))] == ["text"]
+    assert [one.part.kind for one in parts.ended(result_of("x", written))] == ["text"]
+
+
+@pytest.mark.parametrize("thoughts", ["", "Hm."])
+@pytest.mark.parametrize(
+    ("kind", "body", "begins", "holds"),
+    [
+        (ResponseShape, {"input": "x"}, "response.output_item.added", "output"),
+        (
+            MessageShape,
+            {"messages": [{"role": "user", "content": "x"}], "max_tokens": 9},
+            "content_block_start",
+            "content",
+        ),
+    ],
+)
+def test_a_reply_without_text_has_the_same_parts_streamed_and_whole(
+    engine: sg.Engine, kind: type[AnswerShape], body: Any, begins: str, holds: str, thoughts: str
+) -> None:
+    shape = kind(ServedModel(engine, "extract"), {"model": "extract", **body})
+    reply, result = ReplyParts(), result_of("", thoughts)
+    events = [*shape.piece(0, reply.ended(result)), *shape.ended(0, reply, result)]
+    begun = [one.get("item") or one["content_block"] for one in events if one["type"] == begins]
+    whole = [one["type"] for one in shape.whole([reply], [result])[holds]]
+    assert [one["type"] for one in begun] == whole and len(whole) == 1 + bool(thoughts)
+
+
+@pytest.mark.parametrize("reason", [FinishReason.STOP, FinishReason.MAX_TOKENS])
+def test_the_items_that_are_done_are_those_of_the_response(engine: sg.Engine, reason: FinishReason) -> None:
+    shape = ResponseShape(ServedModel(engine, "extract"), {"model": "extract", "input": "x"})
+    reply, result = ReplyParts(), Result("Hi", reason, [], [], Usage(), thoughts="Hm.")
+    events = json.loads(json.dumps([*shape.piece(0, reply.ended(result)), *shape.ended(0, reply, result)]))
+    done = [one["item"] for one in events if one["type"] == "response.output_item.done"]
+    assert done == events[-1]["response"]["output"] and len(done) == 2
+    assert {one["status"] for one in done} == {events[-1]["response"]["status"]}
+
+
+def test_tokens_without_a_chance_are_numbers_of_json(engine: sg.Engine) -> None:
+    never = float("-inf")
+    step = Step(5, never, -0.1, 0.2, 3, 5, likeliest=((6, -0.5), (7, never)))
+    result = Result("x", FinishReason.STOP, [5], [step], Usage())
+    for shown in (chat_logprobs, text_logprobs):
+        assert "-9999.0" in json.dumps(shown(result, engine.tokenizer, 2), allow_nan=False)

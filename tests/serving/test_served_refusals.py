@@ -74,12 +74,22 @@ def test_the_client_raises_its_own_error(app: Any) -> None:
         (b"[]", "must be an object"),
         (b'"x"', "must be an object"),
         (b'{"model": ' + b"9" * 5000 + b"}", "no JSON"),
+        (b'{"metadata": {"a": NaN}}', "no JSON: the number NaN is not finite"),
+        (b'{"metadata": {"a": [-1e999]}}', "no JSON: the number -1e999 is not finite"),
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/responses"])
 def test_a_body_that_is_no_json_is_refused(app: Any, path: str, body: bytes, message: str) -> None:
     answer = post(app, path, body)
     assert answer.status_code == 400 and message in answer.json()["error"]["message"]
+
+
+def test_half_a_character_that_an_answer_repeats_is_no_fault(app: Any) -> None:
+    asked = {"model": "extract", "input": "x", "instructions": "\ud800", "metadata": {"\ud800": "\udfff"}}
+    for stream in (False, True):
+        answer = post(app, "/v1/responses", {**asked, "max_output_tokens": 1, "stream": stream})
+        assert answer.status_code == 200 and '"?"' in answer.text
+    refused(app, 400, **{"half \ud800": 1})
 
 
 def test_a_body_of_fifty_megabytes_is_refused_before_it_is_all_read(app: Any) -> None:
@@ -305,7 +315,7 @@ def test_a_fault_of_ours_tells_nothing_of_itself(engine: sg.Engine, monkeypatch:
     def broken(*_args: Any) -> Any:
         raise ValueError("an inner matter")
 
-    monkeypatch.setattr("structgen.serving.app.fields.check_members", broken)
+    monkeypatch.setattr("structgen.serving.answer_shape.check_members", broken)
     error = refused(app, 500)
     assert (error["code"], error["type"]) == ("internal_error", "server_error")
     assert "inner" not in error["message"]

@@ -1,0 +1,74 @@
+"""What the addresses share: one body is read, and its answer is written, whole or as events."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+from structgen.engine.requests import Result
+from structgen.serving.api_errors import ApiError
+from structgen.serving.reply_parts import Delta, ReplyParts
+from structgen.serving.request_fields import check_members
+from structgen.serving.served_model import AskedTexts, ServedModel
+
+Event: TypeAlias = dict[str, Any]
+
+
+class AnswerShape(ABC):
+    """An address for bodies of one shape. Made for one body; then `began` is called, `piece` with what is new
+    in each text, and at the end `whole` for the body of an answer, or `ended` for each text and `closed` for
+    a stream. Events are to be written one by one: they hold what still grows."""
+
+    path: ClassVar[str]
+    address: ClassVar[str]
+    """Whose members its bodies have (`request_members.members_of`)."""
+    prefix: ClassVar[str]
+    last: ClassVar[str] = ""
+    """What stands behind the last event of a stream."""
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        """Read a body. Errors: ApiError, and StructgenError for what is refused."""
+        self.model, self.body = model, check_members(body, self.address)
+        self.asked = self.read()
+        self.id = f"{self.prefix}{secrets.token_hex(12)}"
+
+    @abstractmethod
+    def read(self) -> AskedTexts:
+        """Return what the body asks for."""
+
+    @abstractmethod
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        """Return the body of an answer."""
+
+    @abstractmethod
+    def began(self, count: int) -> Iterator[Event]:
+        """Yield the first events of a stream of some texts."""
+
+    @abstractmethod
+    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+        """Yield the events of what is new in a text."""
+
+    @abstractmethod
+    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+        """Yield the events of the end of a text."""
+
+    def closed(self, results: Sequence[Result]) -> Iterator[Event]:
+        """Yield the last events of a stream."""
+        yield from ()
+
+    def failed(self, error: ApiError) -> Event:
+        """Return the event of an error inside a stream."""
+        return self.error_body(error)
+
+    @staticmethod
+    def error_body(error: ApiError) -> dict[str, Any]:
+        """Return the body of an error."""
+        return error.body
+
+    @staticmethod
+    def line(event: Event) -> str:
+        """Return an event as it is sent."""
+        return f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"
