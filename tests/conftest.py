@@ -19,6 +19,9 @@ from hypothesis import HealthCheck, settings
 # Tests start a hundred processes: each would compile our sources anew where bytecode is not kept.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# The models of the tests are small: a second thread of torch waits for the first, and takes a core from
+# another worker while it does.
+os.environ["OMP_NUM_THREADS"] = "1"
 # A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -16,10 +16,7 @@ BENCH = Path(__file__).parents[1] / "bench"
 
 @pytest.fixture(autouse=True)
 def _found(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
     monkeypatch.syspath_prepend(str(BENCH))
-    torch.set_num_threads(1)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -24,11 +24,8 @@ OLD = '{"customer": "Zorvik", "paid": false}'
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return what runs the command in a folder with a schema and a text to edit."""
-    import torch
-
     from structgen.cli import app
 
-    torch.set_num_threads(1)
     (tmp_path / "order.json").write_text(json.dumps(SCHEMA))
     (tmp_path / "old.json").write_text(OLD)
     monkeypatch.chdir(tmp_path)

@@ -25,11 +25,6 @@ SCHEMA = {
 BOTH = {'{"paid": true}', '{"paid": false}'}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return what runs the command in a folder with a schema."""

@@ -64,11 +64,6 @@ CONFIGS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def made(name: str) -> Any:
     torch.manual_seed(3)
     model = transformers.AutoModelForCausalLM.from_config(CONFIGS[name]()).eval()
