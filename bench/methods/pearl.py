@@ -7,7 +7,7 @@ behind it, as if all of it were accepted (post-verify), and its first token is c
 What differs here: drafting runs in a thread; the next draft is ready if the text went where the last one
 pointed, else it is made when it is asked for. There is no pre-verification: the engine's pass reads the whole
 draft. The draft model reads in the thread while the engine's pass runs on another core; where there is one
-core, nothing is won. `hidden` counts the passes of the small model that ran beside the target.
+core, nothing is won. `hidden` counts the drafted tokens that were ready when they were asked for.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class Pearl(TextDrafter):
         depth = min(DEPTH, most, view.room, self.model.context - len(self.text) - 2 * DEPTH - 1)
         if depth < 1:
             return Draft.chain([])
-        ready = None if self.ahead is None else self.ahead.result()
-        if ready is None or self.start[: len(self.text)] != self.text:
-            chain = self.thread.submit(self._drafted, list(self.text), view.start, view, depth).result()
+        ready = [] if self.ahead is None else self.ahead.result()
+        guessed = [*self.start, *ready]
+        if len(guessed) > len(self.text) and guessed[: len(self.text)] == self.text:
+            chain = guessed[len(self.text) :][:depth]
+            self.hidden += len(chain)
         else:
-            # the thread has guessed the token that the target chose behind its draft, or not all of it
-            chain = [*self.start[len(self.text) :], *ready][:depth]
-            self.hidden += len(ready)
+            chain = self.thread.submit(self._drafted, list(self.text), view.start, view, depth).result()
         state = view.start
         for token in chain:
             state = view.after(state, token)

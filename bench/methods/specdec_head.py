@@ -8,9 +8,9 @@ drafted token whether it will be accepted.
 What differs here: the head is a logistic regression, fitted while texts are written to our own log of guesses
 (the logarithm of the node's chance, its depth, whether the grammar forces it, how often the last ones were
 right), shared by the samples of a request. It prunes the tree of another drafter in place of ending a chain:
-a node stays while the chance that its whole path is accepted is at least 1 - h. `threshold` finds h: with a
-pass that costs 1 and a row that costs c, a guess that is reached with the probability s is worth c while
-s >= c * (tokens a pass), which the toy in the tests confirms by dynamic programming.
+a node stays while the chance that its whole path is accepted is at least the threshold. That is the time of
+a row, in passes, times the tokens that a pass brings: `worth_drafting` is this rule for a chain, and the
+tests compare it with the best of all lengths, which is the decision process of a toy.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ ROW: Final = 0.02
 """The cost of one more row, in passes."""
 
 
-def threshold(chances: Sequence[float], row: float) -> int:
-    """Return how many guesses of a chain give the most tokens for the time, if each is right with its chance:
-    the guess behind them is reached too rarely to pay for its row."""
-    best, tokens, reach = (1.0, 0), 1.0, 1.0
-    for at, chance in enumerate(chances, 1):
+def worth_drafting(chances: Sequence[float], row: float) -> int:
+    """Return how many guesses of a chain are worth their rows, if each is right with its chance and a row
+    costs `row` passes: those that are reached at least as often as a row's time brings tokens elsewhere."""
+    tokens = reach = time = 1.0
+    for at, chance in enumerate(chances):
         reach *= chance
-        tokens += reach
-        best = max(best, (tokens / (1.0 + row * at), at), key=lambda one: one[0])
-    return best[1]
+        if reach < row * tokens / time:
+            return at
+        tokens, time = tokens + reach, time + row
+    return len(chances)
 
 
 class Head:
