@@ -12,6 +12,9 @@ SAME = "engine/test_speculation.py::test_drafts_of_the_text_itself_change_nothin
 LAW = "engine/test_speculation_laws.py::test_texts_are_drawn_from_the_law_of_plain_decoding"
 TREES = "engine/test_model_trees.py::test_trees_give_bit_by_bit_what_plain_decoding_gives"
 BITS = "engine/test_speculation.py::test_the_embedded_model_writes_the_same_bits"
+KNOWN = (
+    "engine/test_speculation.py::test_a_drafter_that_asks_is_told_the_likeliest_allowed_tokens_of_each_node"
+)
 PLAIN = "engine/test_speculation.py::test_where_a_row_costs_as_much_as_a_pass_auto_is_plain_decoding"
 
 MUTANTS = (
@@ -133,6 +136,27 @@ MUTANTS = (
         "            text.guesses = None\n            text.forgo_drafts(",
         "            text.forgo_drafts(",
         ("engine/test_speculation.py::test_texts_go_on_without_drafts_where_there_is_no_memory_for_them",),
+    ),
+    Mutant(
+        "a drafter that asks is told each node's logits under the mask of another text",
+        "engine/loop.py",
+        "for first in (text.place, text.line))",
+        "for first in (text.place, 0))",
+        (KNOWN,),
+    ),
+    Mutant(
+        "a drafter that asks is told what the model found likeliest without the grammar",
+        "engine/loop.py",
+        "words = None if is_free else self._mask_rows.mask.array[lines]",
+        "words = None",
+        (KNOWN,),
+    ),
+    Mutant(
+        "each sample has what drafters share for itself",
+        "engine/engine.py",
+        "Drafting(drafters_of(how, self.tokenizer), facts, chain=chain)",
+        "Drafting(drafters_of(how, self.tokenizer), replace(facts, shared={}), chain=chain)",
+        (KNOWN,),
     ),
     Mutant(
         "drafters hear of tokens twice",

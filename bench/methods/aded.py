@@ -8,8 +8,7 @@ of the child), adds one node there, and passes its value up. The matrix learns f
 
 What differs here: the paper fills the matrix from a corpus; here it begins with the prompt, and takes in the
 accepted tokens and the model's probabilities at all nodes that were read. A child that the grammar refuses is
-never visited. The value of a node is the probability of its path, so that a rarely tried branch is drafted
-only as long as it may be worth more than the next token of a well-known one. Samples share the matrix.
+never visited. The value of a node is the probability of its path. Samples share the matrix.
 """
 
 from __future__ import annotations
@@ -68,8 +67,7 @@ class _Place:
     visits: int = 1
     value: float = 0.0
     children: dict[int, _Place] = field(default_factory=dict)
-    shares: list[tuple[int, float]] | None = None
-    """What may follow; None: it was not looked up yet."""
+    shares: list[tuple[int, float]] | None = None  # not looked up yet
 
 
 class Aded(TextDrafter):
@@ -80,9 +78,8 @@ class Aded(TextDrafter):
     def begin(self, facts: RequestFacts) -> None:
         """Learn the prompt, once a request."""
         super().begin(facts)
-        is_first = self.name not in facts.shared
         self.trigrams: Trigrams = facts.shared.setdefault(self.name, Trigrams())
-        if is_first:
+        if not self.trigrams.after:
             self._learn(self.text)
 
     def _learn(self, text: Sequence[int]) -> None:
@@ -106,24 +103,21 @@ class Aded(TextDrafter):
         return tree.draft() if len(tree) else NO_DRAFT
 
     def _round(self, root: _Place, tree: DraftTree, view: DraftContext) -> bool:
-        """Add a node. Returns False where nothing is left to add at the place that was chosen."""
+        """Add a node, or find that one has nothing behind it. Returns False where the root has nothing."""
         path = [root]
         while True:
             here = path[-1]
             if here.shares is None:
-                here.shares = self.trigrams.law(here.pair) if here.depth < view.room else []
-            here.shares = [
-                one for one in here.shares if one[0] in here.children or self._is_allowed(here, one[0], view)
-            ]
+                law = self.trigrams.law(here.pair) if here.depth < view.room else []
+                here.shares = [one for one in law if view.after(here.state, one[0]) != REFUSED]
             if not here.shares:
                 here.reach = 0.0
-                return len(path) > 1 and any(place.reach for place in root.children.values())
+                return here is not root
             token, share = max(here.shares, key=lambda one: self._bound(here, *one))
             if token not in here.children:
                 break
             path.append(here.children[token])
-        state = view.after(here.state, token)
-        reach = here.reach * share
+        state, reach = view.after(here.state, token), here.reach * share
         node = tree.add(here.node, token, max(share, 1e-4))
         here.children[token] = _Place(node, state, (here.pair[1], token), reach, here.depth + 1, value=reach)
         for place in path:
@@ -131,26 +125,22 @@ class Aded(TextDrafter):
             place.value += reach
         return True
 
-    def _is_allowed(self, here: _Place, token: int, view: DraftContext) -> bool:
-        return view.after(here.state, token) != REFUSED
-
     def _bound(self, here: _Place, token: int, share: float) -> float:
         child = here.children.get(token)
+        if child is not None and child.reach == 0.0:
+            return -math.inf
         visits, value = (
             (0, here.reach * share) if child is None else (child.visits, child.value / child.visits)
         )
-        if child is not None and child.reach == 0.0:
-            return -math.inf
         return value + EXPLORATION * share * here.reach * math.sqrt(here.visits) / (1 + visits)
 
     def verified(self, seen: VerifiedDraft) -> None:
         """Add the model's probabilities at all nodes that were read."""
-        for node in range(-1, len(seen.draft)):
+        rows = zip(seen.tokens.tolist(), seen.chances.tolist(), strict=True)
+        for node, (tokens, shares) in enumerate(rows, -1):
             before = [*self.text[-2:], *seen.draft.path(node)][-2:]
             if len(before) == 2:
-                for token, share in zip(
-                    seen.tokens[node + 1].tolist(), seen.chances[node + 1].tolist(), strict=True
-                ):
+                for token, share in zip(tokens, shares, strict=True):
                     if token >= 0:
                         self.trigrams.add((before[0], before[1]), token, share)
 

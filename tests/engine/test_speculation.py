@@ -562,6 +562,8 @@ def test_a_drafter_that_asks_is_told_the_likeliest_allowed_tokens_of_each_node(g
 
     found = _engine().generate([dataclasses.replace(plain, speculation=Speculation((make,)))])
     assert [_of(one) for one in found] == [_of(one) for one in texts]
+    _engine().generate([dataclasses.replace(plain, speculation=Speculation((make,)))])
+    assert made[2].kept is not made[0].kept  # of another request
     assert made[0].kept is made[1].kept and len(made[0].kept) > 4  # of both samples
     model, rows = Remembered(TOKENIZER.vocab_size), 0
     compiled = None if grammar is None else sg.compile(grammar, TOKENIZER)

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 import speculation_smol
 from methods.aded import Aded, Trigrams
-from methods.drafters_rows import METHODS, USUAL
+from methods.aggressive_block import AggressiveBlock
+from methods.drafters_rows import METHODS, OF_EXTRACT, USUAL, small_model
+from methods.layer_skipping import agreement_on, even, searched, skipping, weights_of
+from methods.pearl import Pearl
+from methods.pruned_retrieval import LEAST, PrunedRetrieval
+from methods.specdec_head import Head, SpecDecHead, worth_drafting
 from methods.speculative_jacobi import SpeculativeJacobi
 from methods.stand import SeenLaws, Stand
 from methods.token_recycling import TokenRecycling
@@ -19,6 +24,7 @@ from methods.token_recycling import TokenRecycling
 import structgen as sg
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
+from structgen.speculation.drafters.ngrams import KnownTexts
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = {
@@ -44,13 +50,13 @@ def engine() -> sg.Engine:
 @cache
 def written(sampling: str, name: str) -> list[sg.Result]:
     """Return three samples of a prompt, drafted by one method alone; "": not drafted."""
-    how: Any = sg.Speculation(drafters=(METHODS[name],)) if name else "off"
+    how: Any = sg.Speculation(drafters=((METHODS | OF_EXTRACT)[name],)) if name else "off"
     asked = sg.Request(PROMPT, ORDER, SAMPLINGS[sampling], max_tokens=60, n=3, speculation=how)
     return engine().generate([asked])
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", METHODS | OF_EXTRACT)
 def test_no_method_changes_a_token_and_each_saves_calls(name: str, sampling: str) -> None:
     plain, drafted = written(sampling, ""), written(sampling, name)
     assert [one.tokens for one in drafted] == [one.tokens for one in plain]
@@ -58,9 +64,9 @@ def test_no_method_changes_a_token_and_each_saves_calls(name: str, sampling: str
     assert sum(one.usage.drafted for one in drafted) > 0
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", METHODS | OF_EXTRACT)
 def test_behind_the_usual_drafters_no_method_changes_a_token(name: str) -> None:
-    how = sg.Speculation(drafters=(*USUAL, METHODS[name]))
+    how = sg.Speculation(drafters=(*USUAL, (METHODS | OF_EXTRACT)[name]))
     asked = sg.Request(PROMPT, ORDER, SAMPLINGS["drawn"], max_tokens=60, n=3, speculation=how)
     found = engine().generate([asked])
     assert [one.tokens for one in found] == [one.tokens for one in written("drawn", "")]
@@ -167,3 +173,138 @@ def test_jacobi_takes_up_what_was_guessed_behind_refused_tokens() -> None:
     drafter.verified(seen(Draft.chain([7, 8, 9]), [[3], [4], [5], [6]], [[1.0]] * 4))
     drafter.observe([3], 0)  # 7 was refused; 4, 5 and 6 stand behind it
     assert drafter.propose(view(3), 3).tokens.tolist() == [4, 5, 6]
+
+
+def of_extract() -> tuple[sg.CompiledGrammar, list[int], list[int]]:
+    """Return the grammar, the prompt and its greedy answer."""
+    plain = written("greedy", "")[0]
+    return (
+        sg.compile(ORDER, engine().tokenizer),
+        engine().tokenizer.encode(PROMPT.encode()),
+        list(plain.tokens),
+    )
+
+
+def known(prompt: Sequence[int]) -> RequestFacts:
+    return RequestFacts(prompt, engine().tokenizer)
+
+
+def under(compiled: sg.CompiledGrammar, tokens: Sequence[int]) -> DraftContext:
+    matcher = sg.Matcher(compiled)
+    for token in tokens:
+        matcher.advance(token)
+    return DraftContext(tokens, matcher, 60, frozenset(engine().tokenizer.eos_token_ids))
+
+
+def greedy(
+    compiled: sg.CompiledGrammar, prompt: Sequence[int], tokens: Sequence[int], count: int
+) -> list[int]:
+    """Return what the small model writes next under the mask, read anew for each token."""
+    matcher, mask, found = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size), list[int]()
+    for token in tokens:
+        matcher.advance(token)
+    while len(found) < count and not matcher.is_finished:
+        logits, _ = small_model()[0].prefill([*prompt, *tokens, *found])
+        matcher.fill_mask(mask)
+        allowed = mask.allowed()
+        found.append(int(allowed[logits.numpy()[allowed].argmax()]))
+        matcher.advance(found[-1])
+    return found
+
+
+def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahead() -> None:
+    compiled, prompt, answer = of_extract()
+    drafter = Pearl(small_model()[0])
+    drafter.begin(known(prompt))
+    at, hidden = 0, []
+    while at < len(answer):
+        draft = drafter.propose(under(compiled, answer[:at]), 16).tokens.tolist()
+        assert draft == greedy(compiled, prompt, answer[:at], len(draft)) and draft
+        taken = answer[at : at + 1 + Draft.chain(draft).accepted(answer[at:])]
+        drafter.observe(taken, 0)
+        at += len(taken)
+        hidden.append(drafter.hidden)
+    drafter.end()
+    assert hidden[-1] > 0 == hidden[0]
+
+
+def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely() -> None:
+    compiled, prompt, answer = of_extract()
+    drafter, twin = PrunedRetrieval(small_model()[0]), KnownTexts()
+    drafter.begin(known(prompt))
+    twin.begin(known(prompt))
+    mask, kept, left = sg.allocate_mask(1, compiled.vocab_size), 0, 0
+    for at in range(len(answer)):
+        view = under(compiled, answer[:at])
+        whole, likely = twin.propose(view, 16), list[list[int]]()
+        for node in range(len(whole)):
+            share, path, matcher = 1.0, whole.path(node), under(compiled, answer[:at]).matcher
+            assert matcher is not None
+            for depth, token in enumerate(path):
+                logits, _ = small_model()[0].prefill([*prompt, *answer[:at], *path[:depth]])
+                matcher.fill_mask(mask)
+                law = np.exp(logits.numpy()[mask.allowed()])
+                share *= float(law[mask.allowed() == token].sum() / law.sum())
+                matcher.advance(token)
+            if share >= LEAST:
+                likely.append(path)
+        assert paths(drafter.propose(view, 8)) == sorted(likely)
+        kept, left = kept + len(likely), left + len(whole) - len(likely)
+        for one in (drafter, twin):
+            one.observe(answer[at : at + 1], 0)
+    assert kept > 5 and left > 5
+
+
+def test_a_block_is_the_likeliest_allowed_token_of_each_slot() -> None:
+    compiled, prompt, answer = of_extract()
+    drafter = AggressiveBlock()
+    drafter.begin(known(prompt))
+    draft = drafter.propose(under(compiled, []), 16)
+    assert 6 <= len(draft) <= 12 and draft.accepted(answer) >= 2
+    assert under(compiled, []).matcher.accepts(draft.tokens.tolist()) == len(draft)
+
+
+def test_as_many_guesses_are_worth_their_rows_as_give_the_most_tokens_for_the_time() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(300):
+        chances, row = random.uniform(0.3, 1.0, 12), random.uniform(0.005, 0.3)
+        rates = [(1.0 + np.cumprod(chances)[:count].sum()) / (1.0 + row * count) for count in range(13)]
+        assert rates[worth_drafting(chances.tolist(), row)] == pytest.approx(max(rates))
+
+
+def test_the_head_learns_what_is_right_and_drafts_fewer_nodes() -> None:
+    head = Head()
+    for _ in range(400):
+        head.learn(head.features(0.8, 1), is_right=True)
+        head.learn(head.features(0.8, 9), is_right=False)
+    assert head.chance(head.features(0.8, 1)) > 0.8 > 0.2 > head.chance(head.features(0.8, 9))
+    drafter = SpecDecHead(TwelveTokens)
+    drafter.begin(known([1, 2]))
+    lengths = []
+    for _ in range(200):
+        lengths.append(len(drafter.propose(view(), 16)))
+        drafter.observe([0, 1, 99], 2)  # the third guess is never right
+    assert lengths[0] == 12 and max(lengths[-20:]) <= 6
+
+
+class TwelveTokens(Stand):
+    """Drafts the same chain always."""
+
+    def propose(self, view: DraftContext, most: int) -> Draft:
+        return Draft.chain(range(12), chance=0.8)
+
+
+def test_a_model_that_skips_nothing_is_the_model_and_fixed_sets_are_spread() -> None:
+    weights = weights_of("structgen/extract")
+    _, prompt, answer = of_extract()
+    logits, _ = skipping(weights, ()).prefill(prompt)
+    assert (logits == engine().model.prefill(prompt)[0]).all()
+    agreement = agreement_on(weights, [(prompt, answer)])
+    assert agreement(()) > agreement((1, 2)) > 0.0
+    assert even(30, 10) == (3, 5, 8, 11, 13, 16, 18, 21, 24, 26) and even(4, 1) == (2,)
+
+
+def test_the_search_of_a_skip_set_finds_layers_that_change_nothing() -> None:
+    """Of a model in which layers 4, 9 and 10 change nothing, and each other one costs agreement."""
+    found = searched(12, 3, lambda skipped: -len(set(skipped) - {4, 9, 10}), rounds=400)
+    assert found == (4, 9, 10)

@@ -1,0 +1,91 @@
+"""Layer skipping: SWIFT (Xia et al. 2024, arXiv:2410.06916) and fixed skip sets (SkipDecode, Unified Layer
+Skipping, FFN-SkipLLM): the target drafts for itself with fewer layers.
+
+Definition: a draft model is the target without some of its middle layers. Fixed sets skip at even distances,
+the first and the last layers kept. SWIFT searches the set while it writes: it tries changed sets on the text
+so far, and keeps the one whose choices agree with the target's own most often.
+
+What differs here: the search is done once on some texts, by random swaps alone (the paper adds Bayesian
+optimisation in every 25th step), whole layers and not attention and feed-forward apart. The drafter is
+`sg.Speculation(draft_model=(skipped, tokenizer))`, so the grammar's mask is on its logits.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from structgen.engine.forward_pass.llama import Llama
+from structgen.engine.forward_pass.weights import Weights
+
+
+def weights_of(name: str) -> Weights:
+    """Return the weights of `structgen/extract` or `smollm2`. They are read anew."""
+    held: list[Weights] = []
+    init = Llama.__init__
+
+    def kept(self: Llama, weights: Weights) -> None:
+        held.append(weights)
+        init(self, weights)
+
+    from structgen.engine.models import load_model
+
+    Llama.__init__ = kept  # type: ignore[method-assign]
+    try:
+        load_model(name, device="cpu")
+    finally:
+        Llama.__init__ = init  # type: ignore[method-assign]
+    return held[0]
+
+
+def skipping(weights: Weights, skipped: Sequence[int]) -> Llama:
+    """Return the model without some layers. Cost: a copy of the other weights."""
+    layers = [layer for at, layer in enumerate(weights.layers) if at not in skipped]
+    return Llama(replace(weights, sizes=replace(weights.sizes, layers=len(layers)), layers=layers))
+
+
+def even(layers: int, count: int) -> tuple[int, ...]:
+    """Return a fixed set: `count` layers at even distances, without the first two and the last two."""
+    middle = range(2, layers - 2) if layers > 4 else range(1, layers - 1)
+    count = min(count, len(middle))
+    return tuple(middle[(2 * at + 1) * len(middle) // (2 * count)] for at in range(count))
+
+
+def searched(
+    layers: int, count: int, agreement: Callable[[Sequence[int]], float], rounds: int, seed: int = 0
+) -> tuple[int, ...]:
+    """Return the set of `count` layers with the highest agreement of those that `rounds` random swaps tried,
+    from the even set on."""
+    draw = random.Random(seed)
+    best = set(even(layers, count))
+    score = agreement(sorted(best))
+    for _ in range(rounds):
+        tried = set(best)
+        tried.remove(draw.choice(sorted(tried)))
+        tried.add(draw.choice([at for at in range(1, layers - 1) if at not in tried]))
+        if (found := agreement(sorted(tried))) > score:
+            best, score = tried, found
+    return tuple(sorted(best))
+
+
+def agreement_on(
+    weights: Weights, texts: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> Callable[[Sequence[int]], float]:
+    """Return what measures a set: the share of the tokens of texts (prompt, tokens) that the model without
+    these layers finds likeliest, without a mask."""
+
+    def agreement(skipped: Sequence[int]) -> float:
+        model, right, count = skipping(weights, skipped), 0, 0
+        for prompt, tokens in texts:
+            _, cache = model.prefill(prompt[:-1])
+            read = [prompt[-1], *tokens[:-1]]
+            logits: Any = model.decode_tree(read, range(-1, len(read) - 1), [len(read)], [cache])
+            right += int((logits.argmax(-1) == torch.tensor(tokens)).sum())
+            count += len(tokens)
+        return right / count
+
+    return agreement
