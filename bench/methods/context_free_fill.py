@@ -1,0 +1,110 @@
+"""Exact filling under a context-free grammar, without a bound on depth: inside and outside over slots.
+
+Inside and outside sums (Baker, Trainable Grammars for Speech Recognition, 1979) over a token lattice: the
+tables of a grammar and a vocabulary are `token_pushdown`, the sums are `token_chart`. In Booleans they say
+which tokens a slot may hold, and in maxima the best filling, for any grammar; in sums log Z and marginals,
+for grammars in which a sequence of tokens has one derivation.
+
+What differs from `structgen.infilling.lattice`: no depth; nothing is kept from one commit to the next; one
+hole, whose last slots may stay empty. Sums are of numbers, not of logarithms: they vanish where every valid
+text is 700 nats behind the likeliest token of each slot. Figures: `python bench/methods/infilling_rows.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from methods.token_chart import BOOLEAN, MAX, SUM, Ring, inside_outside
+from methods.token_pushdown import TokenPushdown
+
+Array = np.ndarray
+OPEN, NULL = -1, -2
+
+
+@dataclass
+class ContextFreeFill:
+    """A hole. `tokens`: of each slot, OPEN if it is masked, NULL if it is empty. `logits`: float [slots, V
+    + 1],
+    of each token and of an empty slot, which may come behind the first `least` (default: none may). To
+    commit is to change `tokens`."""
+
+    tables: TokenPushdown
+    tokens: list[int]
+    logits: Array
+    least: int | None = None
+
+    def through(self, ring: Ring) -> tuple[float, Array]:
+        """Return the weight of all valid fillings in a semiring, and that of those with each token, or an
+        empty
+        slot, at each slot [slots, V + 1]. Sums are relative to the greatest logit of each slot."""
+        logits = self._known()
+        each = logits
+        if ring is not MAX:
+            each = np.exp(logits - self._tops()[:, None]) if ring is SUM else logits > -math.inf
+        each = each.astype(ring.dtype)
+        column = self.tables.token_class
+        told = np.flatnonzero(column >= 0)
+        weights = [ring.gather(column[told], row[told], self.tables.classes) for row in each]
+        tails = np.append(ring.times.accumulate(each[::-1, -1])[::-1], np.array(ring.one, ring.dtype))
+        lengths, moved = inside_outside(self.tables, ring, np.array(weights), tails)
+        found = ring.zeros(*each.shape)
+        found[:, told] = ring.times(moved[:, column[told]], each[:, told])
+        found[:, -1] = ring.plus.accumulate(lengths)[:-1]  # a slot is empty in texts that end before it
+        return float(ring.plus.reduce(lengths)), found
+
+    def _known(self) -> Array:
+        """Return the logits of what each slot may hold; minus infinity for the rest, 0 for what is fixed."""
+        found = np.full(self.logits.shape, -math.inf)
+        for slot, token in enumerate(self.tokens):
+            if token == OPEN:
+                found[slot] = self.logits[slot]
+                if self.least is None or slot < self.least:
+                    found[slot, -1] = -math.inf
+            else:
+                found[slot, -1 if token == NULL else token] = 0.0
+        return found
+
+    def _tops(self) -> Array:
+        top = self._known().max(axis=1)
+        return np.where(top > -math.inf, top, 0.0)
+
+    def masks(self) -> Array:
+        """Return which tokens each slot holds in some valid filling, and whether it may stay empty: bool
+        [slots,
+        V + 1]."""
+        return self.through(BOOLEAN)[1] > 0
+
+    def log_z(self) -> float:
+        """Return the logarithm of the summed weight of all valid fillings, each the exponential of the sum of
+        its masked slots' logits; minus infinity if there is none, or if it vanishes."""
+        total, _ = self.through(SUM)
+        return math.log(total) + float(self._tops().sum()) if total > 0.0 else -math.inf
+
+    def marginals(self) -> Array:
+        """Return the probability of each token, and of staying empty, at each slot [slots, V + 1], given
+        that the
+        whole is valid. Raises ZeroDivisionError if no weight is left."""
+        total, found = self.through(SUM)
+        if not total:
+            raise ZeroDivisionError("No valid filling has a weight.")
+        return found / total
+
+    def best(self) -> tuple[float, list[int]]:
+        """Return the value and the tokens of the most probable valid filling. Raises ValueError if there is
+        none. A slot with several tokens of best fillings takes the first of them, and all is summed again."""
+        tried = ContextFreeFill(self.tables, list(self.tokens), self.logits, self.least)
+        value: float | None = None
+        while True:
+            total, found = tried.through(MAX)
+            if total == -math.inf:
+                raise ValueError("No filling is valid.")
+            value = total if value is None else value
+            good = found >= total - 1e-9 * (1.0 + abs(total))
+            choice = [NULL if one == len(good[0]) - 1 else int(one) for one in good.argmax(axis=1)]
+            tied = np.flatnonzero(good.sum(axis=1) > 1)
+            if not len(tied):
+                return value, choice
+            tried.tokens[tied[0]] = choice[tied[0]]
