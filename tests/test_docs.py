@@ -75,3 +75,57 @@ def test_every_file_that_the_architecture_names_for_a_task_is_there() -> None:
     named = re.findall(r"`(structgen/[\w/]+\.py)`", FINDING)
     assert len(named) >= 14
     assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
+METHODS = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
+PAPERS = [
+    [cell.strip() for cell in line[1:-1].split("|")]
+    for line in METHODS.splitlines()
+    if line.startswith("| ") and not line.startswith("| paper") and line.count("|") == 6
+]
+SECTIONS = {part.partition("\n")[0]: part for part in METHODS.split("\n## ")}
+FAMILIES = {"Speculation": "drafters", "Infilling": "schedulers", "Draws from the model's law": "domains"}
+
+
+def test_each_paper_says_what_became_of_it_with_a_figure_and_a_file_or_a_reason() -> None:
+    assert len(PAPERS) > 70
+    for paper, where, figure, file, when in PAPERS:
+        state = re.match(r"(default|option|bench|argued against|not built)\b", where)
+        assert state, paper
+        if state[1] in ("default", "option", "bench"):
+            assert figure and when and re.fullmatch(r"`(structgen|bench)/[\w/]+\.py`", file), paper
+            assert file.startswith("`bench/") is (state[1] == "bench"), paper
+        else:
+            assert not figure and not file and (when or state[1] == "not built"), paper
+
+
+def test_every_file_that_the_table_of_papers_names_is_there() -> None:
+    there = {
+        str(path.relative_to(ROOT)) for room in ("structgen", "bench") for path in (ROOT / room).rglob("*.py")
+    }
+    for paper, where, _figure, file, _when in PAPERS:
+        family = next((name for name in FAMILIES if f"{paper} | {where}" in SECTIONS[name]), "")
+        # A family of bench/methods is here if its rows are.
+        if file and (where[:5] != "bench" or f"bench/methods/{FAMILIES.get(family)}_rows.py" in there):
+            assert file.strip("`") in there, paper
+
+
+def test_the_table_of_papers_has_what_the_package_has_by_name() -> None:
+    from structgen.infilling import schedulers
+    from structgen.samplers import methods
+
+    for name in methods.METHODS:
+        assert f"`{name}`" in METHODS, name
+    for name in schedulers.NAMES:
+        assert name == "auto" or f"`{name}`" in METHODS, name
+    files = {file.strip("`") for *_, file, _when in PAPERS}
+    for room in ("strategies", "searches", "composed_models"):
+        for path in (ROOT / "structgen/engine" / room).glob("*.py"):
+            if re.search(r"\b(et al\.|\w+, \")", path.read_text(encoding="utf-8")[:300]):
+                assert str(path.relative_to(ROOT)) in files, path
+
+
+def test_no_page_promises() -> None:
+    for page in (ROOT / "docs").rglob("*.md"):
+        if "decisions" not in page.parts:
+            assert not re.search(r"^\|.*\bplanned\b", page.read_text(encoding="utf-8"), re.M), page

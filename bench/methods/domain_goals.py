@@ -22,9 +22,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import structgen as sg
+from methods.checked_domain import DomainTask, lacking, lark, read, shown
 
-from .checked_domain import DomainTask, lacking, lark, read, shown
+import structgen as sg
 
 _LITERAL = re.compile(r"\((?:(not) )?\(?([a-z][a-z0-9_-]*(?: [a-z][a-z0-9_-]*)*)\)")
 _CLAIMS = {

@@ -17,9 +17,9 @@ import functools
 import re
 from collections.abc import Sequence
 
-import structgen as sg
+from methods.checked_domain import DomainTask, read
 
-from .checked_domain import DomainTask, read
+import structgen as sg
 
 CODES = "[A-Za-z0-9-]{1,8}"
 

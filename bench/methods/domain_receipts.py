@@ -17,10 +17,10 @@ import functools
 import json
 from typing import Any
 
+from methods.checked_domain import DomainTask, read, shown
+
 import structgen as sg
 from structgen.samplers import ClosedValue
-
-from .checked_domain import DomainTask, read, shown
 
 ITEM: dict[str, Any] = {
     "type": "object",

@@ -21,9 +21,9 @@ import sqlite3
 from collections import Counter
 from typing import Any
 
-import structgen as sg
+from methods.checked_domain import DomainTask, lark, read, shown
 
-from .checked_domain import DomainTask, lark, read, shown
+import structgen as sg
 
 _TAIL = re.compile(r" (?:WHERE|GROUP BY|ORDER BY|LIMIT) ")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*|'[^']*'?")

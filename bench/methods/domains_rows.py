@@ -1,6 +1,6 @@
 """Five ways to draw from five domains, at equal model rows: mask alone, rejection, `awrs`, `smc`, `auto`.
 
-    python -m bench.methods.domains_rows [--tasks 8] [--draws 6] [--seeds 8] [--domains sql goals]
+    python bench/methods/domains_rows.py [--tasks 8] [--draws 6] [--seeds 8] [--domains sql goals]
 
 The model is SmolLM2-135M-Instruct (`make smollm2`). Each way is asked for so many draws of a task, and has
 the model rows for them: a row for each token of the task's answer and its end, for each draw. Figures of a
@@ -21,10 +21,8 @@ rows for each), means over seeds:
 
 from __future__ import annotations
 
-import argparse
 import functools
 import importlib
-import json
 import math
 import statistics
 import sys
@@ -35,17 +33,19 @@ from typing import Any
 
 import structgen as sg
 
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import records
 from bench_published import Remembered, enumerated
-
-from bench.methods.checked_domain import DomainTask, accepts
+from methods.checked_domain import DomainTask, accepts
 
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
 WAYS = {"mask alone": "masked", "rejection": "rejection", "awrs": "awrs", "smc": "smc", "auto": "auto"}
 SMALL_DRAWS, SMALL_ROWS = 64, 40
+COLUMNS = (
+    *("family", "method", "case", "tasks", "seeds", "valid", "right", "answered", "rows", "checks"),
+    *("error", "held", "given"),
+)
 Model = Callable[[list[int]], Any]
 
 
@@ -95,14 +95,15 @@ def against_law(task: DomainTask, law: dict[str, float], found: sg.Samples[Any])
 def rows(
     tasks: int = 8, draws: int = 6, seeds: int = 8, domains: tuple[str, ...] = DOMAINS, model: Any = None
 ) -> list[dict[str, Any]]:
-    """Return a row for each domain, way and figure. `model`: an engine; SmolLM2 if it is left out. A domain
-    whose package is not installed has one row, which says so."""
+    """Return a row for each domain, way and figure. `model`: an engine; SmolLM2 if it is left out. All
+    rows have the same keys, and "" is no figure. A domain whose package is missing has one row."""
     engine = sg.Engine("smollm2") if model is None else model
-    return [row for name in domains for row in _of_domain(engine, name, tasks, draws, seeds)]
+    found = (row for name in domains for row in _of_domain(engine, name, tasks, draws, seeds))
+    return [dict.fromkeys(COLUMNS, "") | row for row in found]
 
 
 def _of_domain(engine: sg.Engine, name: str, count: int, draws: int, seeds: int) -> Iterator[dict[str, Any]]:
-    domain = importlib.import_module(f"bench.methods.domain_{name}")
+    domain = importlib.import_module(f"methods.domain_{name}")
     if domain.missing():
         yield {"family": "domains", "method": f"not measured: no {domain.missing()}", "case": name}
         return
@@ -144,24 +145,22 @@ def _source(engine: sg.Engine, task: DomainTask) -> tuple[Any, Any, list[int]]:
 
 
 def main() -> None:
-    """Print the rows as lines of JSON, and write bench/results."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Print the rows, and write bench/results."""
+    parser = records.arguments(__doc__)
     parser.add_argument("--tasks", type=int, default=8)
     parser.add_argument("--draws", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--domains", nargs="+", default=DOMAINS, choices=DOMAINS)
     asked = parser.parse_args()
-    engine = sg.Engine("smollm2")
+    engine, done = sg.Engine("smollm2"), list[list[Any]]()
     for name in asked.domains:
         for row in rows(asked.tasks, asked.draws, asked.seeds, (name,), engine):
-            print(
-                json.dumps(
-                    {key: round(one, 4) if isinstance(one, float) else one for key, one in row.items()}
-                ),
-                flush=True,
-            )
+            done.append([f"{one:.4g}" if isinstance(one, float) else one for one in row.values()])
+            print(" | ".join(map(str, done[-1])), flush=True)
+        versions = records.versions("partialsmiles", "pddl", "torch")
+        records.write(
+            asked.results, "methods-domains", {"load": records.load(), "versions": versions}, COLUMNS, done
+        )
 
 
 if __name__ == "__main__":

@@ -12,19 +12,7 @@ def schemas() -> Path:
     return _find("schemas", "schemas")
 
 
-GRAMMARS = (
-    "arithmetic",
-    "csv",
-    "dates",
-    "go",
-    "goals",
-    "json",
-    "markers",
-    "python",
-    "select",
-    "smiles",
-    "sql",
-)
+GRAMMARS = tuple("arithmetic csv dates go goals json markers python select smiles sql".split())
 """The grammars that ship, each beside its page (`NAME.md`) and its texts (`NAME.texts.json`)."""
 
 
