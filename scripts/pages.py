@@ -50,7 +50,7 @@ NOT_RUN = {
     r"(python3? -m )?pip install ": "it installs packages",
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_engines.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
-    r"structgen .*--ray|cat answers": "Ray is started; tests/serving does it",
+    r"structgen .*--ray": "Ray is started; tests/serving does it",
     r"structgen serve (?!smollm2)|curl ": "scripts/serving_clients.py starts a server and asks it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }

@@ -22,9 +22,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from methods.checked_domain import DomainTask, lacking, lark, read, shown
-
 import structgen as sg
+from methods.checked_domain import DomainTask, lacking, lark, read, shown
 
 _LITERAL = re.compile(r"\((?:(not) )?\(?([a-z][a-z0-9_-]*(?: [a-z][a-z0-9_-]*)*)\)")
 _CLAIMS = {

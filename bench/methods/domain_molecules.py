@@ -18,9 +18,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from methods.checked_domain import DomainTask, lacking, lark, read
-
 import structgen as sg
+from methods.checked_domain import DomainTask, lacking, lark, read
 
 _ATOM = re.compile(
     r"\[[0-9]*([A-Z][a-z]?|se|[bcnops])[^\]]*\]|(Br|Cl|[BCNOPSFI]|[bcnops])|%([0-9]{2})|([1-9])"

@@ -17,9 +17,8 @@ import functools
 import re
 from collections.abc import Sequence
 
-from methods.checked_domain import DomainTask, read
-
 import structgen as sg
+from methods.checked_domain import DomainTask, read
 
 CODES = "[A-Za-z0-9-]{1,8}"
 

@@ -17,9 +17,8 @@ import functools
 import json
 from typing import Any
 
-from methods.checked_domain import DomainTask, read, shown
-
 import structgen as sg
+from methods.checked_domain import DomainTask, read, shown
 from structgen.samplers import ClosedValue
 
 ITEM: dict[str, Any] = {

@@ -21,9 +21,8 @@ import sqlite3
 from collections import Counter
 from typing import Any
 
-from methods.checked_domain import DomainTask, lark, read, shown
-
 import structgen as sg
+from methods.checked_domain import DomainTask, lark, read, shown
 
 _TAIL = re.compile(r" (?:WHERE|GROUP BY|ORDER BY|LIMIT) ")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*|'[^']*'?")

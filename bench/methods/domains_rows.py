@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import records
 from bench_published import Remembered, enumerated
+
 from methods.checked_domain import DomainTask, accepts
 
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")

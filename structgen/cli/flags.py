@@ -71,16 +71,12 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "out": Flag(
         Path,
-        "The file of results, with --ray the folder of results. A second call goes on where the "
-        "first one stopped; FILE.run keeps the options, and other options are refused.",
+        "The file of results. A second call goes on where the first one stopped; FILE.run keeps the options, "
+        "and other options are refused.",
         is_needed=True,
     ),
     "start_over": Flag(bool, "Delete the results that are there."),
-    "ray": Flag(
-        bool,
-        "Work on Ray, on the cluster of RAY_ADDRESS or on this machine. Each worker writes shards "
-        "into the folder --out; the next call does the shards that are missing.",
-    ),
+    "ray": Flag(bool, "Work on Ray, on the cluster of RAY_ADDRESS or on this machine."),
     "workers": Flag(
         int, "With --ray: how many workers load the model.  [default: one for each GPU or processor]", least=1
     ),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,8 +18,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.bulk.bulk_file import answer_line, shown
-from structgen.engine.bulk.bulk_on_ray import AnsweredShard
+from structgen.engine.bulk.bulk_file import AnswerLine, answer_line, shown
 from structgen.engine.bulk.bulk_runs import Prompt, folder_digest
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.request_tokens import RequestTokens, check_budget
@@ -136,7 +134,6 @@ class VllmWriter:
         tokenizer = self._grammars.tokenizer
         self._reading = RequestTokens(prompts, tokenizer, config.get_vocab_size(), config.max_model_len)
         self._compiled: Recent[Grammar, CompiledGrammar] = Recent()
-        self._lock = threading.Lock()
         self._parts = {
             "version": f"{structgen.__version__} with {version}",
             "model": model,
@@ -147,30 +144,25 @@ class VllmWriter:
         """Return the parts of the run that the engine says."""
         return self._parts
 
-    def work(self, shard: Sequence[Prompt]) -> AnsweredShard:
+    def work(self, shard: Sequence[Prompt]) -> list[AnswerLine]:
         """Return the lines of a shard, all of whose texts are written at once."""
-        with self._lock:
-            lines, texts = [], []
-            try:
-                for prompt in shard:
-                    try:
-                        texts.append(self._text(prompt))
-                    except StructgenError as error:
-                        lines.append(answer_line(prompt, {"error": str(error)}, 0))
-                asked = [{"prompt_token_ids": text.tokens} for text in texts]
-                made = self._llm.generate(asked, [text.params for text in texts], use_tqdm=False)
-            finally:
-                self._grammars.release()
+        lines, texts = [], []
+        try:
+            for prompt in shard:
+                try:
+                    texts.append(self._text(prompt))
+                except StructgenError as error:
+                    lines.append(answer_line(prompt, {"error": str(error)}, 0))
+            asked = [{"prompt_token_ids": text.tokens} for text in texts]
+            made = self._llm.generate(asked, [text.params for text in texts], use_tqdm=False)
+        finally:
+            self._grammars.release()
         for text, found in zip(texts, made, strict=True):
             result = self._result(text, found.outputs[0])
             # vLLM's own are those behind the mask, or those before it, as its version has them
             said = {**shown(result), "logprob": None, "constrained_logprob": None}
             lines.append(answer_line(text.prompt, said, len(result.tokens)))
-        return AnsweredShard.of(lines)
-
-    def close(self) -> None:
-        """End vLLM's engine."""
-        self._llm.llm_engine.engine_core.shutdown()
+        return lines
 
     def _text(self, prompt: Prompt) -> _Text:
         """Return what is asked for a prompt. Raises StructgenError where our own engine would."""

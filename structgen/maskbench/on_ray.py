@@ -8,16 +8,13 @@ with other options or schemas finds none of it.
 from __future__ import annotations
 
 import json
-import threading
 from array import array
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from structgen.errors import OptionError
@@ -27,34 +24,34 @@ from structgen.maskbench.measurements import CaseResult, Failure, Verdict
 from structgen.maskbench.readers import Case
 from structgen.maskbench.runner import VARIANTS, BenchRun
 from structgen.system.cache import writing
-from structgen.system.ray_workers import RayWorkers
+from structgen.system.ray_workers import ray_workers
 
 
 class ShardReplay:
     """What an actor does: a run of its own, one schema at a time, so that times are not disturbed."""
 
     def __init__(self, configs: Sequence[EngineConfig], timeout: float) -> None:
-        self._lock = threading.Lock()
         self._run = BenchRun(configs, timeout=timeout)
         self._run.__enter__()
         self._run.prepare(lambda: (), lambda: None)
 
     def about(self) -> dict[str, dict[str, str]]:
         """Return the versions of the engines, and why some cannot run."""
-        return {"versions": self._run.versions, "unavailable": self._run.unavailable}
+        return _about(self._run)
 
-    def work(self, shard: Sequence[Case]) -> bytes:
-        """Return the lines of some cases."""
-        with self._lock:
-            return b"".join(_line(results) for _, results in self._run.results(shard))
-
-    def close(self) -> None:
-        """End the engines' processes."""
-        self._run.__exit__(None, None, None)
+    def work(self, shard: tuple[Path, Sequence[Case]]) -> tuple[Path, bytes]:
+        """Return the file of a shard, and its lines."""
+        path, cases = shard
+        return path, b"".join(_line(results) for _, results in self._run.results(cases))
 
 
-class RayBenchRun:
-    """The same as `BenchRun`, on Ray; `folder` takes the shards. A context: leaving it ends the workers.
+def _about(run: BenchRun) -> dict[str, dict[str, str]]:
+    return {"versions": run.versions, "unavailable": run.unavailable}
+
+
+class RayBenchRun(BenchRun):
+    """The same as `BenchRun`, on Ray; `folder` takes the shards. This process too starts each engine once,
+    which tells its version.
 
     Raises OptionError for engines whose process is to begin in a certain way: there are several.
     """
@@ -75,53 +72,36 @@ class RayBenchRun:
                     where="--engine",
                     cure="Leave out --ray, or the variant.",
                 )
-        self._configs, self._timeout, self._folder = list(configs), timeout, folder
-        self._shard_size = shard_size
-        self._workers: RayWorkers[Sequence[Case], bytes] = RayWorkers(
-            partial(ShardReplay, self._configs, timeout), workers
-        )
-        self.jobs = 0
-        self.versions: dict[str, str] = {}
-        self.unavailable: dict[str, str] = {}
-        self.first_use: dict[str, float] = {}
-        """Not measured here."""
+        super().__init__(configs, timeout=timeout)
+        self._shards, self._shard_size = folder, shard_size
+        self._lent = ray_workers(partial(ShardReplay, self._configs, timeout), workers)
 
     def __enter__(self) -> RayBenchRun:
-        self._folder.mkdir(exist_ok=True)
-        self._workers.__enter__()
+        super().__enter__()
+        self._shards.mkdir(exist_ok=True)
+        self._workers = self._stack.enter_context(self._lent)
         self.jobs = self._workers.count
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._workers.__exit__(kind, error, trace)
-
     def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
-        """Wait until the engines of one worker run."""
-        about = self._workers.about()
-        self.versions, self.unavailable = about["versions"], about["unavailable"]
+        """Start each engine once, and end it."""
+        super().prepare(same, tick)
+        for (process,) in self._processes:
+            process.end()
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
-        """Yield each case with its results: those of finished shards, and of others as they are done."""
-        finished: deque[tuple[Sequence[Case], bytes]] = deque()
-        for shard, lines in self._workers.answers(self._missing(iter(cases), finished)):
-            with writing(self._path(shard), sync=True) as file:
-                file.write(lines)
-            finished.append((shard, lines))
-            yield from _emptied(finished)
-        yield from _emptied(finished)
-
-    def _missing(
-        self, cases: Iterator[Case], finished: deque[tuple[Sequence[Case], bytes]]
-    ) -> Iterator[Sequence[Case]]:
-        """Yield the shards that have no file; the others go to `finished`."""
-        while shard := list(islice(cases, self._shard_size)):
+        """Yield each case with its results: those of finished shards, then the others as they are done."""
+        missing, left = dict[Path, list[Case]](), iter(cases)
+        while shard := list(islice(left, self._shard_size)):
             path = self._path(shard)
             if path.exists():
-                finished.append((shard, path.read_bytes()))
+                yield from _read(shard, path.read_bytes())
             else:
-                yield shard
+                missing[path] = shard
+        for _, (path, lines) in self._workers.answers(missing.items(), _about(self)):
+            with writing(path, sync=True) as file:
+                file.write(lines)
+            yield from _read(missing[path], lines)
 
     def _path(self, shard: Sequence[Case]) -> Path:
         """Return the file of a shard."""
@@ -130,16 +110,12 @@ class RayBenchRun:
             digest.update(repr(config).encode())
         for case in shard:
             digest.update(case_digest(case))
-        return self._folder / f"{digest.hexdigest()}.jsonl"
+        return self._shards / f"{digest.hexdigest()}.jsonl"
 
 
-def _emptied(
-    finished: deque[tuple[Sequence[Case], bytes]],
-) -> Iterator[tuple[Case, list[CaseResult]]]:
-    while finished:
-        shard, lines = finished.popleft()
-        for case, line in zip(shard, lines.splitlines(), strict=True):
-            yield case, [_result(one) for one in json.loads(line)]
+def _read(shard: Sequence[Case], lines: bytes) -> Iterator[tuple[Case, list[CaseResult]]]:
+    for case, line in zip(shard, lines.splitlines(), strict=True):
+        yield case, [_result(one) for one in json.loads(line)]
 
 
 def _line(results: Iterable[CaseResult]) -> bytes:

@@ -1,7 +1,7 @@
-"""Bulk work with vLLM in the workers, against stand-ins of `LLM` and of Ray: the request's own grammar holds,
-lines are those of a run with our own engine, and what vLLM does otherwise is refused.
+"""Bulk work with vLLM in the workers, against a stand-in of `LLM`: the request's own grammar holds, lines are
+those of a run with our own engine, and what vLLM does otherwise is refused.
 
-tests/serving has the real ones."""
+tests/serving has the real one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,13 +17,13 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import fake_ray
+import in_process_workers
 import vllm_stand_in
 from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.engine.bulk import run_bulk, run_bulk_on_ray
+from structgen.engine.bulk import bulk_on_ray, run_bulk, run_bulk_on_ray
 from structgen.integrations.engine_grammars import EngineGrammars
 
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
@@ -50,8 +49,8 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def ray(monkeypatch: pytest.MonkeyPatch) -> fake_ray.FakeRay:
-    return fake_ray.use(monkeypatch, processors=1)
+def workers(monkeypatch: pytest.MonkeyPatch) -> in_process_workers.InProcessWorkers:
+    return in_process_workers.use(monkeypatch, bulk_on_ray)
 
 
 @pytest.fixture
@@ -89,13 +88,13 @@ def run(prompts: Path, request_of: Callable[[str], Any], **options: Any) -> list
     options = {"engine": "vllm", "shard_size": 4, **options}
     out = prompts.parent / "out"
     run_bulk_on_ray(FOLDER, prompts, out, request_of, **options)
-    return [json.loads(line) for path in sorted(out.iterdir()) for line in path.read_bytes().splitlines()]
+    return sorted(map(json.loads, out.read_bytes().splitlines()), key=lambda line: line["line"])
 
 
 # --- the grammar of a request -------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 @pytest.mark.parametrize(
     ("grammar", "judge"),
     [
@@ -119,15 +118,15 @@ def test_the_requests_own_grammar_holds_with_its_policies(
         assert line["finish_reason"] == "stop" and line["text"] == judge(line["text"])
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_each_text_of_a_shard_has_the_grammar_of_its_own_request(prompts: Path) -> None:
     found = run(prompts, _by_length, shard_size=COUNT)
     assert [line["text"] for line in found] == ["answer 2"] * 10 + ["answer 3"]
 
 
-@pytest.mark.usefixtures("ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_a_grammar_is_held_for_its_shard_alone_and_no_text_names_it(
-    prompts: Path, vllm: Any, monkeypatch: pytest.MonkeyPatch
+    prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: dict[str, Any] = {}
     plain = EngineGrammars.hold
@@ -141,10 +140,10 @@ def test_a_grammar_is_held_for_its_shard_alone_and_no_text_names_it(
     # whoever asks a server for it is held to the text of the name, as to any other pattern
     compiled = held["self"].compiled(held["asked"])
     state = compiled.step_bytes(compiled.start, name.encode())
-    assert state is not None and state.is_complete and not vllm.LLM.made
+    assert state is not None and state.is_complete
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_texts_are_complete_within_max_tokens_and_the_least_is_told(prompts: Path) -> None:
     found = run(prompts, _fits_p3)
     assert "No document fits max_tokens=2: the shortest takes" in found.pop(3)["error"]
@@ -157,7 +156,7 @@ def test_texts_are_complete_within_max_tokens_and_the_least_is_told(prompts: Pat
     assert "the shortest takes" in run(prompts, Asks(max_tokens=least - 1), start_over=True)[0]["error"]
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_the_end_token_has_its_place_in_the_window_of_the_model(prompts: Path) -> None:
     asks, size = Asks(sg.literal("x" * 50), max_tokens=50), len(TOKENIZER.encode(b"p0"))
     for window, reason in ((size + 50, None), (size + 51, "stop")):
@@ -166,7 +165,7 @@ def test_the_end_token_has_its_place_in_the_window_of_the_model(prompts: Path) -
         assert line.get("finish_reason") == reason
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_prompts_that_leave_no_room_are_refused_in_their_lines(prompts: Path) -> None:
     options = {"max_model_len": 70}
     texts = run(prompts, Asks(max_tokens=69), engine_options=options)
@@ -175,7 +174,7 @@ def test_prompts_that_leave_no_room_are_refused_in_their_lines(prompts: Path) ->
     assert all(line["finish_reason"] == "stop" for line in texts)
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_a_mask_that_cannot_be_filled_is_the_error_of_its_line(
     prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +194,7 @@ def test_a_mask_that_cannot_be_filled_is_the_error_of_its_line(
 # --- lines --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_lines_have_the_shape_of_our_own_engine(prompts: Path, tmp_path: Path) -> None:
     run_bulk(sg.Engine("structgen/extract", device="cpu"), prompts, tmp_path / "one.jsonl", _refuses_p3)
     own = {line["line"]: line for line in map(json.loads, (tmp_path / "one.jsonl").read_text().splitlines())}
@@ -204,7 +203,7 @@ def test_lines_have_the_shape_of_our_own_engine(prompts: Path, tmp_path: Path) -
         assert (line["id"], line.get("error")) == (own[line["line"]]["id"], own[line["line"]].get("error"))
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_free_texts_end_at_a_stop_string_or_at_max_tokens(prompts: Path) -> None:
     free = run(prompts, Asks(None, max_tokens=30))
     assert all(line["finish_reason"] == "max_tokens" and line["tokens"] == 30 for line in free)
@@ -213,7 +212,7 @@ def test_free_texts_end_at_a_stop_string_or_at_max_tokens(prompts: Path) -> None
     assert (cut["text"], cut["finish_reason"]) == (free[0]["text"].partition(stop)[0], "stop")
 
 
-@pytest.mark.usefixtures("ray")
+@pytest.mark.usefixtures("workers")
 def test_what_a_request_says_of_sampling_reaches_vllm(
     prompts: Path, vllm: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,19 +234,7 @@ def test_what_a_request_says_of_sampling_reaches_vllm(
     assert {one.temperature for one in seen} == {0.0}
 
 
-@pytest.mark.usefixtures("vllm")
-def test_a_killed_worker_does_its_shard_again_and_each_line_is_there_once(
-    prompts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake_ray.use(monkeypatch, processors=1)
-    expected = run(prompts, Asks())
-    fake_ray.use(monkeypatch, processors=1, killed=(1, 3))
-    assert run(prompts, Asks(), start_over=True) == expected
-    next((prompts.parent / "out").glob("000000004*")).unlink()
-    assert run(prompts, Asks()) == expected
-
-
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_results_of_another_engine_or_other_options_are_refused(prompts: Path) -> None:
     run(prompts, Asks())
     with pytest.raises(sg.errors.OptionError, match=r"another model\."):
@@ -282,11 +269,11 @@ def test_results_of_another_engine_or_other_options_are_refused(prompts: Path) -
     ],
 )
 def test_what_vllm_does_otherwise_is_refused_before_anything_is_begun(
-    prompts: Path, ray: fake_ray.FakeRay, name: str, options: dict[str, Any]
+    prompts: Path, workers: in_process_workers.InProcessWorkers, name: str, options: dict[str, Any]
 ) -> None:
     with pytest.raises(sg.errors.OptionError, match=f"what {name} asks for here") as caught:
         run(prompts, Asks(**options))
-    assert caught.value.where == name and not ray.options and not (prompts.parent / "out").exists()
+    assert caught.value.where == name and not workers.shards and not (prompts.parent / "out").exists()
 
 
 def test_an_engine_that_is_not_known_is_refused_with_those_that_are(prompts: Path) -> None:
@@ -296,14 +283,14 @@ def test_an_engine_that_is_not_known_is_refused_with_those_that_are(prompts: Pat
         run(prompts, Asks(), engine="structgen", engine_options={"dtype": "auto"})
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_a_release_that_is_not_known_is_refused(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["vllm"], "__version__", "0.34.0")
     with pytest.raises(sg.StructgenError, match=r"does not know vllm 0\.34\.0"):
         run(prompts, Asks())
 
 
-@pytest.mark.usefixtures("vllm", "ray")
+@pytest.mark.usefixtures("vllm", "workers")
 def test_a_vllm_that_is_missing_or_does_not_start_is_told(
     prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,15 +304,10 @@ def test_a_vllm_that_is_missing_or_does_not_start_is_told(
         run(prompts, Asks())
 
 
-@pytest.mark.usefixtures("vllm")
-def test_the_command_names_the_engine(
-    prompts: Path, ray: fake_ray.FakeRay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    as_it_is = lambda value: value  # noqa: E731  (Ray's own pickle sends functions)
-    monkeypatch.setattr(ray, "put", as_it_is)
-    monkeypatch.setattr(fake_ray, "pickle", SimpleNamespace(loads=as_it_is, dumps=as_it_is))
-    given = ["bulk", "--prompts", str(prompts), "--out", str(prompts.parent / "out"), "--regex", "ab{2}"]
-    given += ["--model", str(FOLDER)]
+@pytest.mark.usefixtures("vllm", "workers")
+def test_the_command_names_the_engine(prompts: Path) -> None:
+    out = prompts.parent / "out"
+    given = ["bulk", "--prompts", str(prompts), "--out", str(out), "--regex", "ab{2}", "--model", str(FOLDER)]
     refused = CliRunner().invoke(app(), [*given, "-o", "engine=vllm"])
     assert refused.exit_code == 2 and "Add --ray" in refused.stderr
     refused = CliRunner().invoke(app(), [*given, "--ray", "-o", "engine=vllm", "-o", "engine_options=[1]"])
@@ -333,7 +315,4 @@ def test_the_command_names_the_engine(
     options = ["--ray", "-o", "engine=vllm", "-o", 'engine_options={"max_model_len": 99}']
     found = CliRunner().invoke(app(), [*given, *options])
     assert found.exit_code == 0, found.output
-    lines = [
-        json.loads(line) for line in (prompts.parent / "out" / "000000000.jsonl").read_text().splitlines()
-    ]
-    assert [line["text"] for line in lines] == ["abb"] * COUNT
+    assert [json.loads(line)["text"] for line in out.read_bytes().splitlines()] == ["abb"] * COUNT

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pydantic
@@ -332,8 +332,6 @@ def _llm(engine: type, request: type, settings: SimpleNamespace) -> type:
     class LLM:
         """Offline inference. Tokens are drawn, by the seed of each request, among those that may come."""
 
-        made: ClassVar[list[Any]] = []
-
         def __init__(
             self,
             model: str,
@@ -354,10 +352,8 @@ def _llm(engine: type, request: type, settings: SimpleNamespace) -> type:
             self.config, self.max_num_seqs = config, max_num_seqs
             self.llm_engine = engine(config, object)
             self.llm_engine.model_config = config.model_config
-            self.llm_engine.engine_core = SimpleNamespace(shutdown=lambda: self.made.remove(self))
             self.asked: list[Any] = []
             """The parameters of all requests."""
-            self.made.append(self)
 
         def get_tokenizer(self) -> Any:
             return self.tokenizer

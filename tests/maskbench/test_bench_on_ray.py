@@ -1,4 +1,5 @@
-"""Maskbench on Ray: the results of one process, from shards that the next run finds. Ray is a fake here."""
+"""Maskbench on Ray: the results of one process, from shards that the next run finds. Workers
+are in this process here; tests/serving has those of Ray."""
 
 from __future__ import annotations
 
@@ -6,13 +7,13 @@ import dataclasses
 import json
 from pathlib import Path
 
-import fake_ray
+import in_process_workers
 import pytest
 from typer.testing import CliRunner
 
 from structgen.cli import app
 from structgen.errors import OptionError
-from structgen.maskbench import runner
+from structgen.maskbench import on_ray, runner
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.on_ray import RayBenchRun, ShardReplay
 from structgen.maskbench.readers import Case, Instance
@@ -58,35 +59,35 @@ def _untimed(results):
 
 
 def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, monkeypatch):
-    ray = fake_ray.use(monkeypatch, killed=(2,))
+    workers = in_process_workers.use(monkeypatch, on_ray)
     with BenchRun(CONFIGS, timeout=20.0) as run:
         run.prepare(lambda: (), lambda: None)
         expected = {case.name: found for case, found in run.results(_cases())}
     found = _on_ray(tmp_path / "out", _cases())
     assert _untimed(found) == _untimed(expected)
     assert len(list((tmp_path / "out").iterdir())) == 3
-    ray.calls.clear()
+    workers.shards.clear()
     assert _on_ray(tmp_path / "out", _cases()) == found
-    assert "work" not in ray.calls
+    assert not workers.shards
 
 
 def test_a_run_that_was_cut_does_what_is_missing(tmp_path, monkeypatch):
-    ray = fake_ray.use(monkeypatch)
+    workers = in_process_workers.use(monkeypatch, on_ray)
     found = _on_ray(tmp_path / "out", _cases())
     sorted((tmp_path / "out").iterdir())[1].unlink()
-    ray.calls.clear()
+    workers.shards.clear()
     assert _untimed(_on_ray(tmp_path / "out", _cases())) == _untimed(found)
-    assert ray.calls.count("work") == 1
+    assert len(workers.shards) == 1
 
 
 @pytest.mark.parametrize("change", ["cases", "configs", "timeout"])
 def test_other_schemas_and_options_find_nothing_of_it(tmp_path, monkeypatch, change):
-    ray = fake_ray.use(monkeypatch)
+    workers = in_process_workers.use(monkeypatch, on_ray)
     _on_ray(tmp_path / "out", _cases())
-    ray.calls.clear()
+    workers.shards.clear()
     given = {"cases": _cases(word="abc"), "configs": _configs("Listed"), "timeout": 21.0}[change]
     _on_ray(tmp_path / "out", **{"cases": _cases(), change: given})
-    assert ray.calls.count("work") == 3
+    assert len(workers.shards) == 3
 
 
 @pytest.mark.parametrize("variant", ["cold", "same-process"])
@@ -97,7 +98,7 @@ def test_engines_whose_process_begins_in_a_certain_way_are_refused(tmp_path, var
 
 
 def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
-    fake_ray.use(monkeypatch)
+    in_process_workers.use(monkeypatch, on_ray)
     (tmp_path / "in").mkdir()
     for i in range(4):
         text = {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab" if i else "b", "valid": True}]}
@@ -114,10 +115,10 @@ def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
         return done.exit_code, json.loads(done.stdout)
 
     status, alone = call()
-    ours, on_ray = call("--ray", "--out", str(tmp_path / "out"), "--workers", "1")
-    assert status == ours == 1 and on_ray["jobs"] == 1
-    assert on_ray["data_digest"] == alone["data_digest"] and on_ray["versions"] == alone["versions"]
-    counts = [one["engines"]["Listed"]["all"] for one in (alone, on_ray)]
+    ours, shared = call("--ray", "--out", str(tmp_path / "out"), "--workers", "1")
+    assert status == ours == 1 and shared["jobs"] == 1
+    assert shared["data_digest"] == alone["data_digest"] and shared["versions"] == alone["versions"]
+    counts = [one["engines"]["Listed"]["all"] for one in (alone, shared)]
     assert counts[0]["passing"] == counts[1]["passing"] == 3
 
 
@@ -129,13 +130,13 @@ def test_the_command_takes_ray_with_a_folder_alone(wrong):
     assert refused.exit_code == 2 and "--ray takes --out" in refused.stderr.replace("\n", " ")
 
 
-def test_a_worker_starts_its_engines_once():
+def test_a_worker_starts_its_engines_once(tmp_path):
     replay = ShardReplay(CONFIGS, 20.0)
     try:
         pids = []
         for _ in range(2):
-            replay.work(_cases(2))
+            replay.work((tmp_path, _cases(2)))
             pids.append([one._process._process.pid for (one,) in replay._run._processes])
         assert pids[0] == pids[1] and len(set(pids[0])) == 2
     finally:
-        replay.close()
+        replay._run.__exit__()

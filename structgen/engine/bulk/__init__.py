@@ -1,6 +1,6 @@
 """Many prompts: from a file of prompts to results, resumable.
 
-`bulk_file` works through them in one process, to a file; `bulk_on_ray` on Ray, to a folder of shards.
+`bulk_file` works through them in one process, `bulk_on_ray` on Ray, to the same file.
 `bulk_runs` says what run results are of.
 """
 

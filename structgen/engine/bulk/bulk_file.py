@@ -8,8 +8,8 @@ results are of (`bulk_runs`); another run is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,33 +51,13 @@ def run_bulk(
     a time. `start_over` deletes existing results. Errors, before anything is written: OptionError for a line
     of prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
     """
-    if results.exists() and not results.is_file():
-        raise OptionError(
-            "Results are read back when a run goes on, and this is no plain file.",
-            where=str(results),
-            cure="Name a file; a folder has the results of a run on Ray.",
-        )
-    wanted = list(read_prompts(prompts))
-    done, end = done_lines(results)
-    if end == 0 or start_over:
-        # in this order: after a kill in between there are no results that another run could continue
-        if results.exists():
-            _truncate(results, 0)
-        done = set()
-        begin_run(results, engine_parts(engine), wanted, request_of)
-    else:
-        check_run(results, engine_parts(engine), wanted, request_of)
-        _truncate(results, end)
-    before, tokens = len(done), 0
-    todo = (prompt for prompt in wanted if prompt.line not in done)
-    with results.open("ab") as out, closing(answers(engine, todo, request_of)) as lines:
-        for line in lines:
-            out.write(line.text)
-            out.flush()
-            done.add(line.number)
-            tokens += line.tokens
-            tell(BulkProgress(len(done), before, len(wanted), tokens))
-    return BulkProgress(len(done), before, len(wanted), tokens)
+
+    @contextmanager
+    def answered(todo: Sequence[Prompt]) -> Iterator[tuple[Mapping[str, str], Iterator[AnswerLine]]]:
+        with closing(answers(engine, iter(todo), request_of)) as lines:
+            yield engine_parts(engine), lines
+
+    return write_results(answered, prompts, results, request_of, tell, start_over=start_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +67,50 @@ class AnswerLine:
     number: int
     text: bytes
     tokens: int
+
+
+def write_results(
+    answered: Callable[
+        [Sequence[Prompt]], AbstractContextManager[tuple[Mapping[str, str], Iterator[AnswerLine]]]
+    ],
+    prompts: Path,
+    results: Path,
+    request_of: Callable[[str], Request],
+    tell: Callable[[BulkProgress], None],
+    *,
+    start_over: bool,
+) -> BulkProgress:
+    """Do what `run_bulk` says with the answers of any engine. `answered` lends, for the prompts that are
+    left, the parts of the run that the engine says, and the lines of results as they come."""
+    if results.exists() and not results.is_file():
+        raise OptionError(
+            "Results are read back when a run goes on, and this is no plain file.",
+            where=str(results),
+            cure="Name a file.",
+        )
+    wanted = list(read_prompts(prompts))
+    done, end = done_lines(results)
+    is_new = end == 0 or start_over
+    if is_new:
+        done = set()
+    before, tokens = len(done), 0
+    with answered([prompt for prompt in wanted if prompt.line not in done]) as (of_engine, lines):
+        if is_new:
+            # in this order: after a kill in between there are no results that another run could continue
+            if results.exists():
+                _truncate(results, 0)
+            begin_run(results, of_engine, wanted, request_of)
+        else:
+            check_run(results, of_engine, wanted, request_of)
+            _truncate(results, end)
+        with results.open("ab") as out:
+            for line in lines:
+                out.write(line.text)
+                out.flush()
+                done.add(line.number)
+                tokens += line.tokens
+                tell(BulkProgress(len(done), before, len(wanted), tokens))
+    return BulkProgress(len(done), before, len(wanted), tokens)
 
 
 def answers(

@@ -1,45 +1,29 @@
-"""Many prompts on Ray: from a file of prompts to a folder of shards. Resumable, as `bulk_file` is.
+"""Many prompts on Ray: from a file of prompts to a file of results, the same as `bulk_file` writes.
 
-A shard is a file of results, such as `000000128.jsonl`, named by its first line of the prompts. It is there
-whole or not at all. The next run hands out the lines that are in no shard. What run the shards are of is said
-beside the folder (`bulk_runs`), as for one process.
+Workers answer shards of prompts; this process alone writes, and hands out the prompts that have no line yet.
+So either way of working goes on where the other one stopped.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
-from structgen.engine.bulk.bulk_file import AnswerLine, BulkProgress, answers, done_lines, read_prompts
-from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run, engine_parts
+from structgen.engine.bulk.bulk_file import AnswerLine, BulkProgress, answers, read_prompts, write_results
+from structgen.engine.bulk.bulk_runs import Prompt, engine_parts
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request
 from structgen.errors import OptionError, StructgenError, options_named
-from structgen.system.cache import writing
-from structgen.system.ray_workers import RayWorkers, Worker
+from structgen.system.ray_workers import Worker, ray_workers
 
 _OWN: Final = "structgen"
 _OTHERS: Final = {"vllm": "structgen.integrations.vllm_bulk"}
 """Other engines: the module that writes with each. It is of a room above, so it is loaded by its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredShard:
-    """The lines of a shard, in the order of its prompts."""
-
-    text: bytes
-    tokens: int
-
-    @classmethod
-    def of(cls, lines: Iterable[AnswerLine]) -> AnsweredShard:
-        """Return the shard of some lines."""
-        ordered = sorted(lines, key=lambda line: line.number)
-        return cls(b"".join(line.text for line in ordered), sum(line.tokens for line in ordered))
 
 
 class ShardWriter:
@@ -54,13 +38,9 @@ class ShardWriter:
         """Return the parts of the run that the engine says."""
         return self._parts
 
-    def work(self, shard: Sequence[Prompt]) -> AnsweredShard:
+    def work(self, shard: Sequence[Prompt]) -> list[AnswerLine]:
         """Return the lines of a shard."""
-        return AnsweredShard.of(answers(self._engine, iter(shard), self._request_of))
-
-    def close(self) -> None:
-        """Let go of the engine's threads."""
-        self._engine.close()
+        return list(answers(self._engine, iter(shard), self._request_of))
 
 
 def _writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], Request]) -> ShardWriter:
@@ -69,7 +49,7 @@ def _writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], 
 
 def _other_writer(
     engine: str, prompts: Iterable[Prompt], request_of: Callable[[str], Request]
-) -> Callable[..., Worker[Sequence[Prompt], AnsweredShard]]:
+) -> Callable[..., Worker[Sequence[Prompt], list[AnswerLine]]]:
     """Return what makes the worker of another engine. Raises OptionError for what it does otherwise."""
     other = import_module(_OTHERS[engine])
     for prompt in prompts:
@@ -78,7 +58,7 @@ def _other_writer(
         except StructgenError:  # its line will have the error
             continue
         other.check_request(request)
-    make: Callable[..., Worker[Sequence[Prompt], AnsweredShard]] = other.writer
+    make: Callable[..., Worker[Sequence[Prompt], list[AnswerLine]]] = other.writer
     return make
 
 
@@ -99,8 +79,8 @@ def run_bulk_on_ray(
     engine: str = "structgen",
     engine_options: Mapping[str, Any] | None = None,
 ) -> BulkProgress:
-    """Write a line of results for each line of prompts that has none yet, as `run_bulk` does, to shards in
-    the folder `results`. Returns the progress.
+    """Write a line of results for each line of prompts that has none yet, as `run_bulk` does, to the file
+    `results`. Returns the progress.
 
     Each of `workers` actors (by default one for each GPU or processor) loads `model`, a name or a folder that
     all machines have, and answers `shard_size` prompts at a time. `request_of` is sent to them: let it hold
@@ -117,70 +97,26 @@ def run_bulk_on_ray(
         raise OptionError(
             "They are options of another engine.", where="engine_options", cure='Add engine="vllm".'
         )
-    if results.exists() and not results.is_dir():
-        raise OptionError(
-            "The results of a run on Ray are a folder of shards, and this is none.",
-            where=str(results),
-            cure="Name a folder; a file has the results of one process.",
-        )
     if shard_size < 1 or (workers is not None and workers < 1):
         name = "workers" if shard_size >= 1 else "shard_size"
         raise OptionError("It is less than 1.", where=name, cure="Give a whole number from 1 on.")
-    wanted = list(read_prompts(prompts))
-    make = _writer if engine == _OWN else _other_writer(engine, wanted, request_of)
-    known = {path: _whole(path) for path in _shards(results)}
+    make = _writer if engine == _OWN else _other_writer(engine, read_prompts(prompts), request_of)
     named = str(model)
     folder = named if named.startswith("structgen/") else str(Path(named).resolve())
     options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
     if engine != _OWN:
         options["engine_options"] = dict(engine_options or {})
     gpu = None if device is None else device.startswith("cuda")
-    with RayWorkers(partial(make, folder, options, request_of), workers, gpu) as ray:
-        of_engine = ray.about()
-        if known and not start_over:
-            check_run(results, of_engine, wanted, request_of)
-        else:
-            # in this order: after a kill in between there are no results that another run could continue
-            for path in known:
-                path.unlink()
-            known = {}
-            results.mkdir(exist_ok=True)
-            begin_run(results, of_engine, wanted, request_of)
-        done = set().union(*known.values())
-        before, tokens = len(done), 0
-        for shard, found in ray.answers(list(_missing(wanted, done, shard_size))):
-            with writing(results / f"{shard[0].line:09}.jsonl", sync=True) as file:
-                file.write(found.text)
-            done.update(prompt.line for prompt in shard)
-            tokens += found.tokens
-            tell(BulkProgress(len(done), before, len(wanted), tokens))
-    return BulkProgress(len(done), before, len(wanted), tokens)
+    made = partial(make, folder, options, request_of)
 
+    @contextmanager
+    def answered(todo: Sequence[Prompt]) -> Iterator[tuple[Mapping[str, str], Iterator[AnswerLine]]]:
+        left = iter(todo)
+        # an empty shard first: what the engine says is known at once, also where nothing is left to do
+        shards = [[], *iter(lambda: list(islice(left, shard_size)), [])]
+        with ray_workers(made, workers, gpu=gpu, at_once=2 if engine == _OWN else 1) as ray:
+            said = ray.answers(shards)
+            of_engine, lines = next(said)
+            yield of_engine, chain(lines, (line for _, more in said for line in more))
 
-def _missing(prompts: Sequence[Prompt], done: Collection[int], size: int) -> Iterator[list[Prompt]]:
-    """Yield shards of the prompts that are not done; no done one lies between those of a shard, so that all
-    files, by name, have the lines in order."""
-    shard: list[Prompt] = []
-    for prompt in prompts:
-        if shard and (len(shard) == size or prompt.line in done):
-            yield shard
-            shard = []
-        if prompt.line not in done:
-            shard.append(prompt)
-    if shard:
-        yield shard
-
-
-def _whole(shard: Path) -> set[int]:
-    """Return the lines of a shard. Raises OptionError if it is not whole, or none of ours."""
-    lines, end = done_lines(shard)
-    if end < shard.stat().st_size:
-        raise OptionError("The shard was cut.", where=str(shard), cure="Delete it: it will be made again.")
-    return lines
-
-
-def _shards(results: Path) -> list[Path]:
-    """Return the shards of a folder; other files there are not ours."""
-    if not results.is_dir():
-        return []
-    return sorted(path for path in results.iterdir() if re.fullmatch(r"\d{9,}\.jsonl", path.name))
+    return write_results(answered, prompts, results, request_of, tell, start_over=start_over)
