@@ -86,7 +86,7 @@ class RayBenchRun(BenchRun):
     def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
         """Start each engine once, and end it."""
         super().prepare(same, tick)
-        for (process,) in self._processes:
+        for process, *_ in self._processes:
             process.end()
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
