@@ -17,7 +17,7 @@ from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember
 from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, first_text, pieces
-from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, begun, matched, skipped
+from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, begun, matched, skipped, word_end
 from structgen.tool_calls.tool_format import ToolFormat
 
 A = TypeVar("A")
@@ -202,7 +202,7 @@ class MemberReader:
         if not self.ends(at, close):
             before = at
             if top.found or open_:
-                before = self.separated(at, first=not top.found)
+                before = matched(self.text, at, self.format.between) if top.found else skipped(self.text, at)
             before = before if open_ else skipped(self.text, before)
             template = self.format.item if top.is_array else self.format.member
             try:
@@ -231,9 +231,6 @@ class MemberReader:
             raise UnfinishedError
         return self.text.startswith(close, skipped(self.text, at))
 
-    def separated(self, at: int, *, first: bool) -> int:
-        return skipped(self.text, at) if first else matched(self.text, at, self.format.between)
-
     def head(self, template: str, at: int) -> tuple[str, str, int]:
         """Return the key, the word for the type, and where the value begins."""
         key = word = ""
@@ -247,11 +244,8 @@ class MemberReader:
                 at = skipped(self.text, at)
             else:
                 stop = parts[index + 1][1][:1]
-                end = self.word_end(stop, at)
-                if end < 0:
-                    if len(self.text) - at < _LONGEST_KEY:
-                        raise UnfinishedError
-                    raise DifferentError(f"${kind}")
+                stops = "\"'" if stop == '"' else stop
+                end = word_end(self.text, at, stops, _LONGEST_KEY, f"${kind}")
                 if kind == "key":
                     key = self.text[at:end].strip(BLANK)
                     if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
@@ -262,11 +256,6 @@ class MemberReader:
                     word = self.text[at:end]
                 at = end
         return key, word, at
-
-    def word_end(self, stop: str, at: int) -> int:
-        """Return where a key or a word ends; -1 where its end is not near."""
-        ends = [self.text.find(one, at, at + _LONGEST_KEY) for one in ("\"'" if stop == '"' else stop)]
-        return min((one for one in ends if one >= 0), default=-1)
 
     # --- values -------------------------------------------------------------------------------------------
 
@@ -287,18 +276,15 @@ class MemberReader:
             at = matched(self.text, skipped(self.text, at), self.brackets(made)[0])
             stack.append(made)
             return at
-        sofar: Any = MISSING
-        try:
-            if self.format.quote:
-                sofar, at, is_whole = self.quoted(skipped(self.text, at))
-            else:
-                begin = at
-                sofar, at, is_whole = self.json(begin, tail, kinds, menu)
-                if sofar is MISSING:
-                    sofar, at, is_whole = self.raw(begin, tail, kinds, menu)
-        finally:
-            if sofar is not MISSING:
-                top.found.append((key, sofar))
+        if self.format.quote:
+            sofar, at, is_whole = self.quoted(skipped(self.text, at))
+        else:
+            begin = at
+            sofar, at, is_whole = self.json(begin, tail, kinds, menu)
+            if sofar is MISSING:
+                sofar, at, is_whole = self.raw(begin, tail, kinds, menu)
+        if sofar is not MISSING:
+            top.found.append((key, sofar))
         if self.error:
             raise DifferentError(f"the value of {key}")
         if not is_whole:

@@ -27,6 +27,7 @@ from structgen.tool_calls.call_texts import (
     matched,
     searcher,
     skipped,
+    word_end,
 )
 from structgen.tool_calls.format_rows import format_of
 from structgen.tool_calls.tool_definitions import Tool, read_tools
@@ -167,19 +168,20 @@ class _ReplyReader:
         markers = [one for one in (*row.text, row.blocks, row.end) if one]
         found = searcher(tuple(sorted([*listed, *markers], key=len, reverse=True))).search(self.text, at)
         if found is None:
-            return self.last_text(at, (*listed, *markers, *row.thinking))
+            self.add_text(self.rest(at, (*listed, *markers, *row.thinking)))
+            return len(self.text)
         start = found.start()
         begin = row.thinking[0] if row.thinking else ""
         opens = searcher((begin,)).match(self.text, start) if begin in listed else None
         if opens is not None:
             if not row.blocks and self.text[at:start].strip():
-                self.add_text(at, start + 1)
+                self.add_text(self.text[at : start + 1])
                 return start + 1
-            self.add_text(at, start)
+            self.add_text(self.text[at:start])
             if not self.ended and begin != self.text[start:] and begin.startswith(self.text[start:]):
                 return self.wait(start)
             return self.think(start + len(begin) if self.text.startswith(begin, start) else opens.end())
-        self.add_text(at, start)
+        self.add_text(self.text[at:start])
         if row.text and self.text.startswith(row.text[0], start):
             return self.block(start + len(row.text[0]))
         marker = next((one for one in markers if self.text.startswith(one, start)), None)
@@ -187,26 +189,22 @@ class _ReplyReader:
             return start + len(marker)
         return self.calling(start)
 
-    def add_text(self, at: int, end: int) -> None:
-        text = self.text[at:end]
+    def add_text(self, text: str) -> None:
         self.texts[-1].append(text)
         self.has_text = self.has_text or bool(text.strip())
 
-    def last_text(self, at: int, coming: tuple[str, ...]) -> int:
-        """Take the rest of the text, without what may be the beginning of something else."""
+    def rest(self, at: int, coming: tuple[str, ...]) -> str:
+        """Return the rest of the text; what may be the beginning of something else is `pending`."""
         end = len(self.text) if self.ended else at + begun(self.text[at:], coming)
         self.pending = self.text[end:]
-        self.add_text(at, end)
-        return len(self.text)
+        return self.text[at:end]
 
     def think(self, at: int) -> int:
         ends = (self.format.thinking[1], *(self.format.text[1:] if self.format.blocks else ()))
         found = searcher(ends).search(self.text, at)
         if found is None:
             self.complete = False
-            end = len(self.text) if self.ended else at + begun(self.text[at:], ends)
-            self.thoughts.append(self.text[at:end])
-            self.pending = self.text[end:]
+            self.thoughts.append(self.rest(at, ends))
             return len(self.text)
         self.thoughts.append(self.text[at : found.start()])
         end, after = found.end(), self.format.after_thinking
@@ -219,11 +217,9 @@ class _ReplyReader:
         """Read text that is a block of its own."""
         ends = self.format.text[1:]
         found = searcher(ends).search(self.text, at)
-        if found is None:
-            self.complete = False
-            return self.last_text(at, ends)
-        self.add_text(at, found.start())
-        return found.end()
+        self.complete = self.complete and found is not None
+        self.add_text(self.rest(at, ends) if found is None else self.text[at : found.start()])
+        return len(self.text) if found is None else found.end()
 
     # --- calls --------------------------------------------------------------------------------------------
 
@@ -237,11 +233,11 @@ class _ReplyReader:
                 return self.wait(at)
             if self.partial is None:
                 self.problem(at, "A call breaks off before its name.")
-                self.add_text(at, len(self.text))
+                self.add_text(self.text[at:])
             return len(self.text)
         except DifferentError as error:
             self.problem(at, f"What begins like a call is none: {error} does not stand where it should.")
-            self.add_text(at, at + 1)
+            self.add_text(self.text[at])
             return at + 1
 
     def problem(self, at: int, what: str, kind: type[GenerationError] = GenerationError) -> None:
@@ -319,7 +315,8 @@ class _ReplyReader:
             if arguments is not None and self.ended and self.is_over(arguments):
                 if not self.format.blocks:  # there the mark ends the reply too
                     half.notes.append("Its closing mark is missing")
-                half.arguments = arguments._replace(closed=True, document=_closed(arguments))
+                document = arguments.document if arguments.closed else written(arguments.value)
+                half.arguments = arguments._replace(closed=True, document=document)
                 return self.add(at, half, len(self.text))
             if arguments is not None:
                 self.partial = self.made(half, complete=False)
@@ -435,7 +432,8 @@ class _ReplyReader:
             tool = (self.known or {}).get(draft.name)
             arguments = MemberReader(self.text, self.format, _plan(tool)).read(at)
             begin = self.format.brackets[0] if self.format.brackets else first_text(self.format.member)
-            if not behind_text and not arguments.closed and not self.begins(begin, at):
+            is_begun = self.text.startswith(begin, skipped(self.text, at))
+            if not behind_text and not arguments.closed and not is_begun:
                 raise UnfinishedError if not arguments.error else DifferentError("the arguments")
         draft.arguments = arguments
         if arguments.note:
@@ -446,19 +444,11 @@ class _ReplyReader:
             raise UnfinishedError
         return arguments.end
 
-    def begins(self, said: str, at: int) -> bool:
-        return self.text.startswith(said, skipped(self.text, at))
-
     def word(self, at: int, parts: Sequence[tuple[str, str]]) -> tuple[str, int]:
         """Return a name or an id: what stands before the next text of the template."""
-        stops = self.stops(parts)
-        end = at
-        while end < len(self.text) and self.text[end] not in stops and self.text[end] != "\n":
-            end += 1
-        if end == len(self.text) and end - at < _LONGEST_NAME:
-            raise UnfinishedError
+        end = word_end(self.text, at, self.stops(parts) + "\n", _LONGEST_NAME, "a name")
         found = self.text[at:end].strip()
-        if not found or end - at >= _LONGEST_NAME:
+        if not found:
             raise DifferentError("a name")
         return found, end
 
@@ -515,8 +505,3 @@ def _plan(tool: Tool | None) -> ArgumentPlan | None:
         return None if tool is None else plan_of(tool.closed_schema, tool.policies)
     except UnsupportedError:
         return None
-
-
-def _closed(arguments: Arguments) -> str:
-    """Return the document of arguments that are over, though nothing closed them."""
-    return arguments.document if arguments.closed else written(arguments.value)

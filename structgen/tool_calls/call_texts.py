@@ -48,6 +48,19 @@ def matched(text: str, at: int, said: str, *, loose: bool = False, quotes: bool 
     return at
 
 
+def word_end(text: str, at: int, stops: str, most: int, what: str) -> int:
+    """Return where a word ends: before one of some characters. Raises `UnfinishedError` where it may go on,
+    `DifferentError` of `what` where it has `most` characters."""
+    end = at
+    while end < len(text) and end - at < most and text[end] not in stops:
+        end += 1
+    if end - at >= most:
+        raise DifferentError(what)
+    if end == len(text):
+        raise UnfinishedError
+    return end
+
+
 @lru_cache(maxsize=1024)
 def searcher(said: tuple[str, ...]) -> re.Pattern[str]:
     """Return the pattern that finds the first of some texts of a format, with any white space in them, and

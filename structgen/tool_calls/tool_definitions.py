@@ -230,8 +230,7 @@ def _of_function(given: Callable[..., Any]) -> Tool:
         raise _no_tool(f"Its annotations name {error.name!r}, which is not defined.", "Import it.") from error
     except (TypeError, ValueError) as error:
         raise _no_tool("Its signature cannot be read.", "Wrap it in a function with annotations.") from error
-    described = inspect.getdoc(named) or ""
-    of_arguments = _descriptions(described)
+    summary, of_arguments = _described(inspect.getdoc(named) or "")
     taken: dict[str, Any] = {}
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
@@ -259,34 +258,25 @@ def _of_function(given: Callable[..., Any]) -> Tool:
         else value
         for key, value in schema.get("properties", {}).items()
     }
-    return Tool(name, _summary(described), schema, given, reader)
+    return Tool(name, summary, schema, given, reader)
 
 
 def _no_tool(what: str, cure: str) -> StructgenError:
     return UnsupportedError(what, keyword="type", cure=cure)
 
 
-def _summary(described: str) -> str:
-    """Return what a docstring says before it comes to the arguments."""
-    lines: list[str] = []
-    for line in described.splitlines():
-        if _SECTION.match(line) or line.lstrip().startswith((":param", ":return", ":rtype", ":raises")):
-            break
-        lines.append(line)
-    return "\n".join(lines).strip()
-
-
-def _descriptions(described: str) -> dict[str, str]:
-    """Return what a docstring says of arguments, by name: lines `name: text` below `Args:`, or `:param`."""
-    found: dict[str, str] = {}
-    inside = False
-    for line in described.splitlines():
-        if _SECTION.match(line):
-            inside = True
-            continue
-        if inside and line.strip() and not line.startswith((" ", "\t")):
-            inside = False
-        said = _ARGUMENT.match(line)
-        if said and (inside or line.lstrip().startswith(":param")):
+def _described(docstring: str) -> tuple[str, dict[str, str]]:
+    """Return what a docstring says before it comes to the arguments; and what it says of these, by name:
+    lines `name: text` below `Args:`, or `:param`."""
+    lines, found = list[str](), dict[str, str]()
+    inside = is_over = False
+    for line in docstring.splitlines():
+        is_section, field = _SECTION.match(line) is not None, line.lstrip()
+        is_over = is_over or is_section or field.startswith((":param", ":return", ":rtype", ":raises"))
+        if not is_over:
+            lines.append(line)
+        inside = is_section or (inside and (not field or line.startswith((" ", "\t"))))
+        said = None if is_section else _ARGUMENT.match(line)
+        if said and (inside or field.startswith(":param")):
             found[said[2]] = said[3].strip()
-    return found
+    return "\n".join(lines).strip(), found

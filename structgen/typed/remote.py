@@ -21,12 +21,10 @@ from typing import Any, Final
 from structgen.engine.contradictions import refuse
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
-from structgen.json_grammars.schema_grammar import unwarned_schema
-from structgen.schema.reading.openai import check_subset
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
-from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, read_reply
+from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, is_strict, read_reply
 from structgen.typed.server_replies import ArrivingObject, ReadReply, accepts, first_fault, read
 from structgen.typed.servers import SCHEMA, Server, habits_of
 from structgen.typed.tool_use import history
@@ -48,6 +46,16 @@ MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
+_CURES = MappingProxyType(
+    {
+        404: "Check the URL, which mostly ends in /v1, and the model's name {name!r}: "
+        "curl {url}/models lists the names.",
+        **dict.fromkeys((401, 403), "Set the environment variable OPENAI_API_KEY to a key of this server."),
+        429: "Wait, ask for fewer texts at a time, or raise the quota at the server.",
+        **dict.fromkeys((400, 422), "The server does not take this request: its message says which part."),
+    }
+)
+"""What a person can do about a status."""
 _URL_CURE = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 
 
@@ -129,15 +137,8 @@ class Remote:
         if form.grammar is not None:
             schema = form.sent[1]
             if self._sends(schema):
-                strict = True
-                try:
-                    check_subset(unwarned_schema(schema).schema)
-                except StructgenError:
-                    strict = False
-                body[SCHEMA] = {
-                    "type": "json_schema",
-                    "json_schema": {"name": "answer", "schema": schema, "strict": strict},
-                }
+                said = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
+                body[SCHEMA] = {"type": "json_schema", "json_schema": said}
         return body
 
     # --- what comes back ------------------------------------------------------------------------------------
@@ -229,34 +230,24 @@ class Remote:
 
     def _failure(self, error: Exception, text: str = "") -> Result:
         what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
-        reason = StructgenError(
-            f"{what}: {type(error).__name__}: {str(error).rstrip('.')}.",
-            where=self.url,
-            cure=self._cure(error),
-        )
-        return Result(text, FinishReason.ERROR, [], [], Usage(), error=reason)
+        what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}."
+        return self._failed(what, self._cure(error), text)
+
+    def _failed(self, what: str, cure: str, text: str = "") -> Result:
+        """Return the result of a request without an answer that is one of the protocol's."""
+        fault = StructgenError(what, where=self.url, cure=cure)
+        return Result(text, FinishReason.ERROR, [], [], Usage(), error=fault)
 
     def _cure(self, error: Exception) -> str:
         """Return what a person can do about an error of the openai package."""
-        status = getattr(error, "status_code", None)
         if isinstance(error, ValueError):
             return _URL_CURE
         if isinstance(error, self._openai.APITimeoutError):
             return "Raise timeout=, or look whether the server is overloaded."
         if isinstance(error, self._openai.APIConnectionError):
             return "Check that the server runs and that the URL is right (host, port)."
-        if status == 404:
-            return (
-                f"Check the URL, which mostly ends in /v1, and the model's name {self.name!r}: "
-                f"curl {self.url}/models lists the names."
-            )
-        if status in (401, 403):
-            return "Set the environment variable OPENAI_API_KEY to a key of this server."
-        if status == 429:
-            return "Wait, ask for fewer texts at a time, or raise the quota at the server."
-        if status in (400, 422):
-            return "The server does not take this request: its message says which part."
-        return "See the server's log."
+        cure = _CURES.get(getattr(error, "status_code", 0), "See the server's log.")
+        return cure.format(name=self.name, url=self.url)
 
     # --- texts ----------------------------------------------------------------------------------------------
 
@@ -275,7 +266,7 @@ class Remote:
                 return self._failure(error)
             missing = _missing_key(whole)
             if missing:
-                return self._wrong_shape(f"The server's reply has no {missing}.", _URL_CURE)
+                return self._failed(f"The server's reply has no {missing}.", _URL_CURE)
             answer.add(whole.choices[0], whole.choices[0].message)
             answer.end()
             return self.result(wanted.form, answer, getattr(whole, "usage", None))
@@ -299,11 +290,6 @@ class Remote:
             except self._openai.APIStatusError as error:
                 if not self._habits.learn(self._server, error, made):
                     raise
-
-    def _wrong_shape(self, what: str, cure: str) -> Result:
-        """Return the result of a reply that is none of the protocol's."""
-        fault = StructgenError(what, where=self.url, cure=cure)
-        return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
 
     def read(self, wanted: WantedText, text: str) -> Reply:
         """Return what there is of a reply that may call tools, from its text so far."""
@@ -336,7 +322,7 @@ class Remote:
             return
         if not is_stream:
             cure = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
-            done(self._wrong_shape("The server did not stream: it answered with one object.", cure))
+            done(self._failed("The server did not stream: it answered with one object.", cure))
             return
         answer.end()
         result = self.result(form, answer)
@@ -369,16 +355,11 @@ def _thoughts(message: Any) -> str:
 
 def _missing_key(answer: Any) -> str:
     """Return the first key of a chat completion that a reply does not have; "" where it has all."""
-    for name in ("choices", "choices[0]", "choices[0].message", "choices[0].finish_reason"):
-        found = answer
-        for key in name.replace("[0]", ".0").split("."):
-            if key == "0":
-                found = found[0] if isinstance(found, list) and found else None
-            else:
-                found = getattr(found, key, None)
-        if found is None:
-            return name
-    return ""
+    choices = getattr(answer, "choices", None)
+    first = choices[0] if isinstance(choices, list) and choices else None
+    found = {"choices": choices, "choices[0]": first}
+    found |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
+    return next((name for name, one in found.items() if one is None), "")
 
 
 class _Answer:

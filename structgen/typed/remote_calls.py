@@ -50,13 +50,17 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
 
 def _sent(tool: Tool) -> dict[str, Any]:
     """Return a tool in OpenAI's shape, strict where its schema is in the subset that is held to."""
-    made = tool.openai()
-    function = {**made["function"], "parameters": tool.closed_schema}
+    made, strict = tool.openai(), {"strict": True} if is_strict(tool.closed_schema) else {}
+    return {**made, "function": {**made["function"], "parameters": tool.closed_schema, **strict}}
+
+
+def is_strict(schema: dict[str, Any]) -> bool:
+    """Tell whether a schema is in the subset that OpenAI's servers hold a text to."""
     try:
-        check_subset(unwarned_schema(tool.closed_schema).schema)
+        check_subset(unwarned_schema(schema).schema)
     except StructgenError:
-        return {**made, "function": function}
-    return {**made, "function": {**function, "strict": True}}
+        return False
+    return True
 
 
 @dataclass(slots=True)
