@@ -12,6 +12,7 @@ each; with STRUCTGEN_MASKBENCH, which names the folder of MaskBench, of 60 schem
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import statistics
@@ -23,12 +24,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
+import httpx2
 from records import arguments, load, revision, show, write
 
 import structgen as sg
 from structgen.maskbench.readers import select
 from structgen.maskbench.vocabularies import load as load_tokenizer
+from structgen.serving.app import make_app
+from structgen.serving.served_model import ServedModel
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "structgen/extract"
@@ -99,6 +104,20 @@ def cases() -> dict[str, Callable[[], object]]:
     def person(text: str) -> Person:
         return sg.filled(text)
 
+    app, loop = make_app(ServedModel(engine, "extract")), asyncio.new_event_loop()
+    asked = {"model": "extract", "messages": [{"role": "user", "content": orders[0]}], "temperature": 0}
+    schema = json.loads((ROOT / "examples/order.schema.json").read_text(encoding="utf-8"))
+    form = {"type": "json_schema", "json_schema": {"name": "order", "schema": schema}}
+    tool = {"type": "function", "function": {"name": "order", "parameters": schema}}
+
+    def served(**more: Any) -> Callable[[], object]:
+        async def post() -> None:
+            transport = httpx2.ASGITransport(app=app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+                (await client.post("/v1/chat/completions", json={**asked, **more})).raise_for_status()
+
+        return lambda: loop.run_until_complete(post())
+
     drafted = sg.Request(orders[0], rows, max_tokens=400, speculation=sg.Speculation())
     few = sg.regex("[a-c]{1,4}")
     return {
@@ -113,6 +132,9 @@ def cases() -> dict[str, Callable[[], object]]:
         "decorator, one object": lambda: person("Ada Lovelace is 36 years old."),
         "sample auto, 16 texts": lambda: sg.sample(engine, "x is", few, 16, seed=1),
         "sample smc, 16 texts": lambda: sg.sample(engine, "x is", few, 16, seed=1, method="smc"),
+        "serve, one document": served(response_format=form),
+        "serve, a document streamed": served(response_format=form, stream=True),
+        "serve, a call streamed": served(tools=[tool], tool_choice="required", stream=True),
         "infilling, one document": lambda: sg.infill("structgen/infill", grammar=order, prompt=orders[0]),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, Union, get_origin
+from typing import Any, TypeAlias, TypeVar, Union, get_origin
 
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
 
@@ -37,6 +37,7 @@ from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
+T = TypeVar("T")
 Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]
 """A language for a row; None: the row is free."""
 Wanted: TypeAlias = Union[Constraint, type, dict[str, Any]]
@@ -123,7 +124,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             raise OptionError(
                 "The processor was made without healing.", where="healing", cure="Pass healing=True."
             )
-        each = self._each(self._grammars, len(input_ids))
+        each = _each(self._grammars, len(input_ids))
         free = AnyText(self.tokenizer)
         seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         kept, policies = [], list[CompiledGrammar | None]()
@@ -208,22 +209,10 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             found.append(first + int(same[0]) if len(same) else None)
         return found
 
-    @staticmethod
-    def _each(grammars: Sequence[CompiledGrammar | None], rows: int) -> list[CompiledGrammar | None]:
-        """Return the grammar of each row. Raises OptionError."""
-        count = len(grammars)
-        if rows % count:
-            raise OptionError(
-                f"{rows} rows for {count} grammars.",
-                where="grammars",
-                cure="Give one grammar, or one for each prompt of the batch.",
-            )
-        return [grammars[row // (rows // count)] for row in range(rows)]
-
     def _begin(self, ids: Tensor) -> None:
         self._check_healed(ids)
         self._begun = ids.shape[1]
-        self._rows = [None if one is None else Matcher(one) for one in self._each(self._compiled, len(ids))]
+        self._rows = [None if one is None else Matcher(one) for one in _each(self._compiled, len(ids))]
         self._dead = [False] * len(ids)
 
     def _check_healed(self, ids: Tensor) -> None:
@@ -292,6 +281,18 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         raise LimitError("A limit was met while the mask was filled.", limit="parser_states", where="grammar")
 
 
+def _each(grammars: Sequence[T], rows: int) -> list[T]:
+    """Return the grammar of each row. Raises OptionError."""
+    count = len(grammars)
+    if rows % count:
+        raise OptionError(
+            f"{rows} rows for {count} grammars.",
+            where="grammars",
+            cure="Give one grammar, or one for each prompt of the batch.",
+        )
+    return [grammars[row // (rows // count)] for row in range(rows)]
+
+
 def custom_generate(grammars: Wanted | Sequence[Wanted], tokenizer: Any) -> Callable[..., Tensor]:
     """Return what `model.generate(..., custom_generate=...)` takes: our loop, with masks filled while the
     model runs, and texts complete within `max_new_tokens`.
@@ -321,24 +322,15 @@ def custom_generate(grammars: Wanted | Sequence[Wanted], tokenizer: Any) -> Call
         attention_mask: Tensor | None = options.get("attention_mask")
         _refuse_others(logits_processor, stopping_criteria, generation_config, streamer)
         rows, length = input_ids.shape
-        if rows % len(wanted):
-            raise OptionError(f"{rows} rows for {len(wanted)} grammars.", where="grammars")
+        each = _each(wanted, rows)
         if not engines or engines[0].hosted is not model:
             engines[:] = [_Hosting(model, ours, rows)]
         engine = engines[0]
         requests = []
-        for row in range(rows):
-            prompt = input_ids[row]
-            if attention_mask is not None:
-                prompt = prompt[attention_mask[row].bool()]
-            requests.append(
-                Request(
-                    prompt.tolist(),
-                    wanted[row // (rows // len(wanted))],
-                    _sampling(generation_config),
-                    max_tokens=generation_config.max_length - length,
-                )
-            )
+        most = generation_config.max_length - length
+        for row, prompt in enumerate(input_ids):
+            shown = prompt if attention_mask is None else prompt[attention_mask[row].bool()]
+            requests.append(Request(shown.tolist(), each[row], _sampling(generation_config), max_tokens=most))
         texts = []
         for result in engine.generate(requests):
             if result.error is not None:

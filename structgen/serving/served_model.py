@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Final
 
 from structgen.engine.engine import Engine
@@ -212,13 +212,9 @@ class ServedModel:
             return self._format
         if prompts.is_embedded:
             return FORMATS[EMBEDDED_FORMAT]
-        if not prompts.has_template():
-            raise OptionError(
-                "The model has no chat template that would show how it writes calls.",
-                where="tools",
-                cure=f"Start the server with --tool-format NAME: {', '.join(FORMATS)}.",
-            )
         try:
+            if not prompts.has_template():
+                raise OptionError("The model has no chat template that would show how it writes calls.")
             return format_of(prompts.template_holder())
         except OptionError as error:
             cure = f"Start the server with --tool-format NAME: {', '.join(FORMATS)}."
@@ -240,7 +236,11 @@ class ServedModel:
             said = last_question(messages)
             return said if format is None else extraction_prompt_under(_outline(read), said)
         answer = read.answer
-        outline = partial(_outline_at, answer) if isinstance(answer, JsonSchemaGrammar) else None
+        outline = (
+            (lambda depth: schema_outline(answer, depth=depth))
+            if isinstance(answer, JsonSchemaGrammar)
+            else None
+        )
         most, besides = _most_tokens(body), most_tokens(thinking)
         # as everywhere, where it is asked for: not beside listed values that are compared
         reading, wanted = self.engine.reading, None if body.get("outline") else False
@@ -283,10 +283,10 @@ class ServedModel:
                 cure="Leave it out.",
             )
         flags |= own if effort is None else {"reasoning_effort": effort, **own}
-        opened = self._opened_thoughts(flags)
+        opened, shown = self._template_thoughts(flags)
         if wanted is False:
             return None if opened is None else Thinking(opened, 0), flags
-        tag = opened or self._tag or (self._shown_thoughts() if wanted else None)
+        tag = opened or self._tag or (shown if wanted else None)
         if wanted and tag is None:
             raise OptionError(
                 "The chat template of the model shows no thoughts.",
@@ -296,40 +296,22 @@ class ServedModel:
         most = fields.count_of(body, "thinking_token_budget")
         return None if tag is None else Thinking(tag, self._most if most is None else most), flags
 
-    def _opened_thoughts(self, flags: Mapping[str, Any]) -> str | None:
-        """Return the closing tag of the thoughts that a model's chat template opens at the end of each
-        prompt; None where it opens none."""
+    def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:
+        """Return the closing tags of the thoughts that a model's chat template opens at the end of each
+        prompt, and of those that it shows; None where there are none."""
         prompts = self.engine.prompts
         if prompts.is_embedded or not prompts.has_template():
-            return None
-        asked = ModelQuestion([{"role": "user", "content": "?"}], template=flags)
-        end = prompts.text(asked).rstrip()
-        tags = {row.thinking for row in FORMATS.values() if row.thinking and row.opened}
-        return next((close for open_, close in sorted(tags) if end.endswith(open_.rstrip())), None)
-
-    def _shown_thoughts(self) -> str | None:
-        """Return the closing tag of the thoughts that a chat template shows; None where it shows none."""
-        prompts = self.engine.prompts
-        if prompts.is_embedded or not prompts.has_template():
-            return None
+            return None, None
+        end = prompts.text(ModelQuestion([{"role": "user", "content": "?"}], template=flags)).rstrip()
         template = str(prompts.template_holder().chat_template)
-        tags = {row.thinking for row in FORMATS.values() if row.thinking}
-        return next(
-            (
-                end.strip()
-                for begin, end in sorted(tags)
-                if begin.strip() in template and end.strip() in template
-            ),
-            None,
-        )
+        tags = sorted({(row.thinking, row.opened) for row in FORMATS.values() if row.thinking})
+        opened = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))
+        shown = (tag[1].strip() for tag, _ in tags if all(one.strip() in template for one in tag))
+        return next(opened, None), next(shown, None)
 
 
 def _most_tokens(body: Mapping[str, Any]) -> int | None:
     return fields.count_of(body, "max_completion_tokens", "max_output_tokens", "max_tokens")
-
-
-def _outline_at(schema: JsonSchemaGrammar, depth: int | None) -> str:
-    return schema_outline(schema, depth=depth)
 
 
 def _outline(read: ReadRequest) -> str:
