@@ -107,10 +107,6 @@ def _imports_of(name: str, tree: ast.Module, paths: Mapping[str, Path]) -> Itera
             waiting += [(child, deeper) for child in ast.iter_child_nodes(node) if isinstance(child, _BLOCKS)]
 
 
-_BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
-"""Nodes in which an import may stand."""
-
-
 def _is_for_types(test: ast.expr) -> bool:
     """Return whether a condition is that of imports for types."""
     return isinstance(test, ast.Name | ast.Attribute) and ast.unparse(test).endswith("TYPE_CHECKING")
@@ -178,20 +174,29 @@ def floors(arrows: Iterable[tuple[str, str]]) -> dict[str, int]:
     return found
 
 
+_BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""Nodes in which a statement may stand: all other nodes, nine in ten, need not be walked to find one."""
+
+
 def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree):
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
+        waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, _BLOCKS)]
 
 
-def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a function but those of functions inside it."""
+def _own_nodes(function: ast.AST, kinds: Any = ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a function but those of functions inside it; of some kinds, where no other leads
+    to them."""
     waiting = list(ast.iter_child_nodes(function))
     while waiting:
         node = waiting.pop()
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            waiting += ast.iter_child_nodes(node)
+        if isinstance(node, kinds):
+            yield node
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                waiting += ast.iter_child_nodes(node)
 
 
 def _takes_nodes_apart(function: ast.AST) -> bool:
@@ -216,7 +221,7 @@ def _takes_nodes_apart(function: ast.AST) -> bool:
 
 
 def _imports_inside(function: ast.AST) -> bool:
-    return any(isinstance(node, ast.Import | ast.ImportFrom) for node in _own_nodes(function))
+    return any(isinstance(node, ast.Import | ast.ImportFrom) for node in _own_nodes(function, _BLOCKS))
 
 
 def imports_without_reason(house: House) -> list[str]:
@@ -229,7 +234,8 @@ def imports_without_reason(house: House) -> list[str]:
         lines = house.paths[name].read_text(encoding="utf-8").split("\n")
         for function in _functions(tree):
             reasoned = 0
-            inside = [node for node in _own_nodes(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+            nodes = _own_nodes(function, _BLOCKS)
+            inside = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
             for node in sorted(inside, key=lambda one: one.lineno):
                 near = lines[node.lineno - 2] + lines[node.lineno - 1]
                 if "# start-up" in near or "# optional" in near or node.lineno == reasoned + 1:
@@ -307,6 +313,20 @@ def _twice(names: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return {name: where for name, where in sorted(places.items()) if len(where) > 1}
 
 
+def names_used_twice(house: House) -> dict[str, dict[str, list[str]]]:
+    """Return the names of public classes and of modules that stand in two or more places, with the places."""
+    classes = _twice(
+        (node.name, name)
+        for name, tree in house.trees.items()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    modules = _twice(
+        (name.rpartition(".")[2], name) for name, path in house.paths.items() if path.name != "__init__.py"
+    )
+    return {"public class names used twice": classes, "module names used twice": modules}
+
+
 def numbers(house: House) -> dict[str, Any]:
     """Return what the sources alone tell: numbers, and the names behind the smaller ones."""
     rooms = Counter(house.room(name) for name in house.paths)
@@ -337,15 +357,6 @@ def numbers(house: House) -> dict[str, Any]:
         for function in _functions(tree)
         if _takes_nodes_apart(function)
     ]
-    classes = _twice(
-        (node.name, name)
-        for name, tree in house.trees.items()
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-    )
-    modules = _twice(
-        (name.rpartition(".")[2], name) for name, path in house.paths.items() if path.name != "__init__.py"
-    )
     inside = Counter(
         name for name, tree in house.trees.items() for one in _functions(tree) if _imports_inside(one)
     )
@@ -370,8 +381,7 @@ def numbers(house: House) -> dict[str, Any]:
         "files with loads by address": len(addresses),
         "functions that decode the trie": len(decoding),
         "files that decode the trie": len({one.rpartition(".")[0] for one in decoding}),
-        "public class names used twice": classes,
-        "module names used twice": modules,
+        **names_used_twice(house),
         "functions with imports inside": sum(inside.values()),
         "imports inside functions without a reason": len(imports_without_reason(house)),
         "aliases of another room's registers": sum(map(len, aliases.values())),

@@ -128,7 +128,7 @@ def test_an_escape_that_only_a_named_key_completes_is_in_the_mask(key: str) -> N
 
 def test_a_key_of_any_length_may_be_written() -> None:
     compiled = sg.compile(sg.json_schema({"type": "object"}, whitespace="compact"), tokenizer())
-    key = b"a" * 200_000
+    key = b"a" * 70_000  # more than 2**16
     text = b'{"' + key + b'":1,"' + key + b"b" + b'":1}'
     matcher = sg.Matcher(compiled)
     assert matcher.accepts(list(text)) == len(text)

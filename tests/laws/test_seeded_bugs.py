@@ -22,8 +22,8 @@ from bundles import (
     words,
 )
 from cases import Case, case_of, cases
-from effort import BRIEF
-from hypothesis import given
+from effort import BRIEF, tries
+from hypothesis import given, settings
 from language import Automaton
 from policy_oracle import COMPACT, Options
 from strategies import Bounded
@@ -31,7 +31,7 @@ from twin import Twin, TwinMask, TwinMatcher, TwinState
 
 
 @pytest.mark.parametrize("law", ALL_LAWS, ids=lambda law: law.__name__)
-@BRIEF
+@settings(BRIEF, max_examples=tries(3, 8))
 @given(case=cases())
 def test_the_slow_twin_keeps_the_law(law: Law, case: Case) -> None:
     law(case.twin(), case)
