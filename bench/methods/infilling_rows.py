@@ -3,9 +3,9 @@
     python bench/methods/infilling_rows.py [--slots 64] [--draws 400]
 
 Chart: JSON as json.dumps writes it, in the embedded model's vocabulary (2,048 tokens), random logits, process
-CPU milliseconds: the masks of all slots (least of 3), log Z and marginals, the best filling; and the masks
-after each commit of that filling in a random order, at a quarter, a half and three quarters. Beside it the
-automaton of the same grammar at depth 4, in `structgen.infilling.lattice`.
+CPU milliseconds: the masks of all slots, by classes (least of 3), log Z and marginals, the best filling;
+and the masks after each commit of that filling in a random order, at a quarter, a half and three quarters.
+Beside it the automaton of the same grammar at depth 4, in `structgen.infilling.lattice`.
 
 List operations on 5 items (`list_operations`): closed form and measured share of right results by slots a
 step.
@@ -61,7 +61,7 @@ def chart_rows(slots: int) -> list[dict[str, Any]]:
         "states": tables.states,
         "classes": tables.classes,
         "tables_s": built,
-        "masks_ms": milliseconds(fill.masks),
+        "masks_ms": milliseconds(fill.class_masks),
         "marginals_ms": milliseconds(fill.marginals),
         "best_ms": milliseconds(fill.best),
     }
@@ -69,7 +69,7 @@ def chart_rows(slots: int) -> list[dict[str, Any]]:
     for done, slot in enumerate(np.random.default_rng(2).permutation(slots)[: slots * 3 // 4].tolist(), 1):
         fill.tokens[slot] = best[slot]
         if done * 4 % slots == 0:
-            row[f"masks_ms_{100 * done // slots}_percent_filled"] = milliseconds(fill.masks)
+            row[f"masks_ms_{100 * done // slots}_percent_filled"] = milliseconds(fill.class_masks)
     began = time.process_time()
     automaton = language_of(True, tokenizer, "JSON", depth=4).automaton
     built = time.process_time() - began

@@ -1,10 +1,10 @@
 """The tables of a grammar over bytes and a vocabulary: what a token does to the stack (`context_free_fill`).
 
-`byte_rules` says what a rest is. Between tokens a *state* is a stack of rests within one frame: one rest, or a
-*call*: a rest to come back to, and the state in which the frame called begins. A token leads a frame's state to
-another one, or *pops* the frame: its last rest is used up, and a remainder of the token is left for the frame
-that called. Remainders that act alike on all rests to come back to are one; so are tokens that act alike on
-all states.
+`byte_rules` says what a rest is. Between tokens a *state* is a stack of rests within one frame: one rest,
+or a *call*: a rest to come back to, and the state in which the frame called begins. A token leads a frame's
+state to another one, or *pops* the frame: its last rest is used up, and a remainder of the token is left
+for the frame that called. Remainders that act alike on all rests to come back to are one; so are tokens
+that act alike on all states.
 """
 
 from __future__ import annotations
