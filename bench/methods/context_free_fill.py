@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from methods.token_chart import BOOLEAN, MAX, SUM, Ring, inside_outside
+from methods.token_chart import MAX, SUM, Ring, inside_outside
+from methods.token_chart_bits import allowed
 from methods.token_pushdown import TokenPushdown
 
 Array = np.ndarray
@@ -40,15 +42,13 @@ class ContextFreeFill:
         """Return the weight of all valid fillings in a semiring, and that of those with each token, or an
         empty
         slot, at each slot [slots, V + 1]. Sums are relative to the greatest logit of each slot."""
-        logits = self._known()
-        each = logits
-        if ring is not MAX:
-            each = np.exp(logits - self._tops()[:, None]) if ring is SUM else logits > -math.inf
-        each = each.astype(ring.dtype)
+        each = self._known()
+        if ring is SUM:
+            each = np.exp(each - self._tops()[:, None])
         column = self.tables.token_class
         told = np.flatnonzero(column >= 0)
         weights = [ring.gather(column[told], row[told], self.tables.classes) for row in each]
-        tails = np.append(ring.times.accumulate(each[::-1, -1])[::-1], np.array(ring.one, ring.dtype))
+        tails = np.append(ring.times.accumulate(each[::-1, -1])[::-1], ring.one)
         lengths, moved = inside_outside(self.tables, ring, np.array(weights), tails)
         found = ring.zeros(*each.shape)
         found[:, told] = ring.times(moved[:, column[told]], each[:, told])
@@ -71,11 +71,38 @@ class ContextFreeFill:
         top = self._known().max(axis=1)
         return np.where(top > -math.inf, top, 0.0)
 
+    @cached_property
+    def _tried(self) -> Array:
+        """bool [slots, classes + 1]: the classes of which a masked slot has a token with a positive
+        probability, and whether it may stay empty."""
+        found = np.zeros((len(self.tokens), self.tables.classes + 1), np.bool_)
+        rows, tokens = np.nonzero(self.logits[:, :-1] > -math.inf)
+        found[rows, self.tables.token_class[tokens]] = (
+            True  # what stands in no text goes into the last column
+        )
+        found[:, -1] = self.logits[:, -1] > -math.inf
+        found[: len(found) if self.least is None else self.least, -1] = False
+        return found
+
+    def class_masks(self) -> Array:
+        """Return which token classes each slot holds in some valid filling, and whether it may stay empty:
+        bool [slots, classes + 1]."""
+        tried = self._tried.copy()
+        for slot, token in enumerate(self.tokens):
+            if token != OPEN:
+                tried[slot] = False
+                column = -1 if token == NULL else self.tables.token_class[token]
+                tried[slot, column] = token == NULL or column >= 0
+        tails = np.append(np.logical_and.accumulate(tried[::-1, -1])[::-1], True)
+        lengths, moved = allowed(self.tables, np.ascontiguousarray(tried[:, :-1]), tails)
+        return np.column_stack((moved, np.logical_or.accumulate(lengths)[:-1]))
+
     def masks(self) -> Array:
         """Return which tokens each slot holds in some valid filling, and whether it may stay empty: bool
-        [slots,
-        V + 1]."""
-        return self.through(BOOLEAN)[1] > 0
+        [slots, V + 1]."""
+        column = np.append(self.tables.token_class, self.tables.classes)
+        found: Array = self.class_masks()[:, column] & (column >= 0) & (self._known() > -math.inf)
+        return found
 
     def log_z(self) -> float:
         """Return the logarithm of the summed weight of all valid fillings, each the exponential of the sum of

@@ -1,4 +1,4 @@
-"""Inside and outside sums over slots for a token pushdown, in one of three semirings (`context_free_fill`).
+"""Inside and outside sums over slots for a token pushdown, in one of two semirings (`context_free_fill`).
 
 A call behind a slot opens a *frame*: it has that slot and a state to begin with. From left to right,
 inside[k][x, q] is the weight of all ways in which frame x comes from its beginning to state q before slot k,
@@ -37,7 +37,6 @@ def max_plus(a: Array, b: Array) -> Array:
 class Ring:
     """A semiring: its numbers, and how they are joined."""
 
-    dtype: Any
     zero: float
     one: float
     plus: Any
@@ -45,13 +44,13 @@ class Ring:
 
     def zeros(self, *shape: int) -> Array:
         """Return an array of zeros."""
-        return np.full(shape, self.zero, self.dtype)
+        return np.full(shape, self.zero)
 
     def dot(self, a: Array, b: Array) -> Array:
         """Return the product of two matrices."""
         if self is MAX:
             return max_plus(np.ascontiguousarray(a), np.ascontiguousarray(b))  # type: ignore[no-any-return]
-        return np.minimum(a @ b, np.float32(1)) if self is BOOLEAN else a @ b
+        return a @ b  # type: ignore[no-any-return]
 
     def gather(self, index: Array, values: Array, *shape: int) -> Array:
         """Return an array with each value at its index, those of one index joined."""
@@ -60,9 +59,8 @@ class Ring:
         return found.reshape(shape)
 
 
-BOOLEAN = Ring(np.float32, 0.0, 1.0, np.maximum, np.multiply)
-SUM = Ring(np.float64, 0.0, 1.0, np.add, np.multiply)
-MAX = Ring(np.float64, -math.inf, 0.0, np.maximum, np.add)
+SUM = Ring(0.0, 1.0, np.add, np.multiply)
+MAX = Ring(-math.inf, 0.0, np.maximum, np.add)
 
 
 def inside_outside(t: TokenPushdown, ring: Ring, weights: Array, tails: Array) -> tuple[Array, Array]:
@@ -80,7 +78,7 @@ def inside_outside(t: TokenPushdown, ring: Ring, weights: Array, tails: Array) -
     row = (back_of[at] * u + kind)[known]
     goes_on = ring.gather(
         (row * (s + u) + np.where(pops == 1, s, 0)[known] + then[known]),
-        np.full(len(row), ring.one, ring.dtype),
+        np.full(len(row), ring.one),
         len(backs) * u,
         s + u,
     )

@@ -19,8 +19,9 @@ from structgen.infilling.lattice import Lattice
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "infilling"))
 
+from methods.byte_rules import Grammar, Rules
 from methods.context_free_fill import NULL, OPEN, ContextFreeFill
-from methods.token_pushdown import Grammar, Rules, token_pushdown
+from methods.token_pushdown import token_pushdown
 from toy_models import byte_tokenizer
 
 LISTS: Grammar = {"S": [[b"[", "L"], [b"a"]], "L": [[b"]"], ["S", "R"]], "R": [[b"]"], [b",", "S", "R"]]}
@@ -31,12 +32,14 @@ SUMS: Grammar = {
     "N": [[b"01"], [b"01", "N"]],
 }
 PAIRS: Grammar = {"Q": [[b"x"], [b"(", "Q", "Q", b")"], ["Z", "Q"]], "Z": [[b"z"], [b"z", "Z"]]}  # ambiguous
-GRAMMARS = {"S": LISTS, "P": PALINDROMES, "E": SUMS, "Q": PAIRS}
+WORDS: Grammar = {"W": [[b"ab"], [b"a", b".", "W"]]}  # no call
+GRAMMARS = {"S": LISTS, "P": PALINDROMES, "E": SUMS, "Q": PAIRS, "W": WORDS}
 """By their starts."""
 TOKENS = {
     "S": (b"[", b"]", b"a", b",", b"[[", b"]]", b"a]", b",a", b"],["),
     "P": (b"a", b"b", b"ab", b"ba", b"aab", b"bb"),
     "E": (b"(", b")", b"+", b"0", b"1", b"((", b"))", b")+(", b"+0", b"1)"),
+    "W": (b"a", b"b", b".", b"a.", b".a", b"a.b"),
     "Q": (b"x", b"z", b"(", b")", b"zz", b"x)", b"((", b"(x"),
 }
 
@@ -96,7 +99,7 @@ def hole_of(name: str, slots: int, seed: int) -> tuple[Listed, ContextFreeFill]:
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 4])
-@pytest.mark.parametrize("name", "SPE")
+@pytest.mark.parametrize("name", "SPEW")
 @pytest.mark.parametrize("seed", range(4))
 def test_sums_are_those_of_all_listed_fillings(name: str, slots: int, seed: int) -> None:
     listed, fill = hole_of(name, slots, seed)
@@ -106,7 +109,7 @@ def test_sums_are_those_of_all_listed_fillings(name: str, slots: int, seed: int)
 
 
 @pytest.mark.parametrize("slots", [1, 3, 4])
-@pytest.mark.parametrize("name", "SPEQ")
+@pytest.mark.parametrize("name", "SPEQW")
 @pytest.mark.parametrize("seed", range(4))
 def test_masks_and_the_best_filling_are_those_of_all_listed_ones(name: str, slots: int, seed: int) -> None:
     listed, fill = hole_of(name, slots, seed)
