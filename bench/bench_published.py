@@ -407,10 +407,14 @@ class Remembered:
 
 
 def enumerated(
-    model: Remembered, compiled: Any, most: int, keeps: Callable[[str], bool] = lambda text: True
+    model: Remembered,
+    compiled: Any,
+    most: int,
+    keeps: Callable[[str], bool] = lambda text: True,
+    goes_on: Callable[[bytes], bool] = lambda prefix: True,
 ) -> tuple[dict[str, float], float]:
     """Return the probability of each text of the grammar that `keeps` accepts under the model, and the mass
-    that was not followed (below a thousandth of theirs)."""
+    that was not followed (below a thousandth of theirs). A prefix is followed if `goes_on` lets it."""
     from structgen.tokens.token_mask import TokenMask
 
     mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
@@ -420,14 +424,13 @@ def enumerated(
         some = [heapq.heappop(waiting) for _ in range(min(16, len(waiting)))]
         for (mass, tokens, state), row in zip(some, model.read([one[1] for one in some]), strict=True):
             chances = np.exp(row)
-            if compiled.may_end(state):
-                text = b"".join(compiled.tokenizer.token_bytes[token] or b"" for token in tokens).decode()
-                if keeps(text):
-                    texts[text] += -mass * float(chances[ends].sum())
+            text = b"".join(compiled.tokenizer.token_bytes[token] or b"" for token in tokens)
+            if compiled.may_end(state) and keeps(text.decode()):
+                texts[text.decode()] += -mass * float(chances[ends].sum())
             if len(tokens) < most:
                 compiled.fill_index(state, mask, 0)
                 for token in mask.allowed(0).tolist():
-                    if token not in ends:
+                    if token not in ends and goes_on(text + (compiled.tokenizer.token_bytes[token] or b"")):
                         after = compiled.next_index(state, token)
                         heapq.heappush(waiting, (mass * float(chances[token]), (*tokens, token), after))
     return dict(texts), -math.fsum(one[0] for one in waiting)

@@ -120,7 +120,10 @@ def _of_domain(engine: sg.Engine, name: str, count: int, draws: int, seeds: int)
                 figures[way][figure].append(value)
     task = domain.small()
     source, compiled, prompt = _source(engine, task)
-    law, _ = enumerated(source, compiled, task.max_tokens, functools.partial(passes, name, task))
+    goes_on = getattr(task.checker, "viable", lambda prefix: True)
+    law, _ = enumerated(
+        source, compiled, task.max_tokens, functools.partial(passes, name, task), functools.cache(goes_on)
+    )
     for way in WAYS:
         for seed in range(seeds):
             limits = {"n": SMALL_DRAWS, "budget": SMALL_DRAWS * SMALL_ROWS, "seed": seed}
