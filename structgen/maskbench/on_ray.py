@@ -73,24 +73,20 @@ class RayBenchRun(BenchRun):
                     cure="Leave out --ray, or the variant.",
                 )
         super().__init__(configs, timeout=timeout)
-        self._shards, self._shard_size = folder, shard_size
-        self._lent = ray_workers(partial(ShardReplay, self._configs, timeout), workers)
-
-    def __enter__(self) -> RayBenchRun:
-        super().__enter__()
-        self._shards.mkdir(exist_ok=True)
-        self._workers = self._stack.enter_context(self._lent)
-        self.jobs = self._workers.count
-        return self
+        self._asked, self._shards = list(configs), folder
+        self._workers, self._shard_size = workers, shard_size
 
     def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
-        """Start each engine once, and end it."""
+        """Start each engine once, and end it: the workers have their own."""
         super().prepare(same, tick)
-        for process, *_ in self._processes:
-            process.end()
+        self._stack.close()
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
         """Yield each case with its results: those of finished shards, then the others as they are done."""
+        self._shards.mkdir(exist_ok=True)
+        make = partial(ShardReplay, self._asked, self._timeout)
+        workers = self._stack.enter_context(ray_workers(make, self._workers))
+        self.jobs = workers.count
         missing, left = dict[Path, list[Case]](), iter(cases)
         while shard := list(islice(left, self._shard_size)):
             path = self._path(shard)
@@ -98,7 +94,7 @@ class RayBenchRun(BenchRun):
                 yield from _read(shard, path.read_bytes())
             else:
                 missing[path] = shard
-        for _, (path, lines) in self._workers.answers(missing.items(), _about(self)):
+        for _, (path, lines) in workers.answers(missing.items(), _about(self)):
             with writing(path, sync=True) as file:
                 file.write(lines)
             yield from _read(missing[path], lines)
@@ -106,7 +102,7 @@ class RayBenchRun(BenchRun):
     def _path(self, shard: Sequence[Case]) -> Path:
         """Return the file of a shard."""
         digest = blake2b(repr((sorted(self.versions.items()), self._timeout)).encode(), digest_size=16)
-        for config in self._configs:
+        for config in self._asked:
             digest.update(repr(config).encode())
         for case in shard:
             digest.update(case_digest(case))

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,17 @@ def test_errors_of_a_worker_are_told_and_end_all(
     with pytest.raises(StructgenError) as caught:
         _answered(partial(Squares, tmp_path), shards)
     assert str(caught.value).startswith(told)
+    _until_all_ended(cluster)
+
+
+def test_whoever_leaves_early_ends_the_workers(tmp_path: Path, cluster: Any) -> None:
+    with (
+        pytest.raises(KeyError),
+        ray_workers(partial(Squares, tmp_path)) as workers,
+        closing(workers.answers(range(9))) as answers,
+    ):
+        next(answers)
+        raise KeyError
     _until_all_ended(cluster)
 
 

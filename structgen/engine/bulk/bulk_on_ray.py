@@ -7,7 +7,7 @@ So either way of working goes on where the other one stopped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from importlib import import_module
 from itertools import chain, islice
@@ -114,8 +114,8 @@ def run_bulk_on_ray(
         left = iter(todo)
         # an empty shard first: what the engine says is known at once, also where nothing is left to do
         shards = [[], *iter(lambda: list(islice(left, shard_size)), [])]
-        with ray_workers(made, workers, gpu=gpu, at_once=2 if engine == _OWN else 1) as ray:
-            said = ray.answers(shards)
+        lent = ray_workers(made, workers, gpu=gpu, at_once=2 if engine == _OWN else 1)
+        with lent as ray, closing(ray.answers(shards)) as said:
             of_engine, lines = next(said)
             yield of_engine, chain(lines, (line for _, more in said for line in more))
 
