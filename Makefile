@@ -170,7 +170,7 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
-bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams, return types that are no objects (DECORATOR="--only types")
+bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams (DECORATOR="--only calls")
 	$(BIN)/python bench/bench_decorator.py $(DECORATOR)
 
 # The model is of `make smollm2`. Other libraries are read from an environment of their own: bench/README.md.
