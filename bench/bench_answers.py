@@ -32,7 +32,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -60,6 +59,10 @@ from records import arguments, load, version, write
 import structgen as sg
 from structgen.python_types.type_hints import read_type
 from structgen.tool_calls.tool_definitions import read_tools
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import serving_clients
 
 SEALED = "dc5af8f44adc053ac75be880511806f0928e965ecc1db2b78d5460c5ae847a5b"
 """SHA-256 of bench/answers/sealed.json."""
@@ -372,30 +375,9 @@ def processor_seconds(pid: int) -> float:
 @contextmanager
 def serving(model: str) -> Iterator[tuple[str, int]]:
     """Start `structgen serve` on a free port; yield its address and process."""
-    root = Path(__file__).resolve().parents[1]
-    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    start = [sys.executable, "-c", "from structgen.cli import main; main()", "serve", model]
-    process = subprocess.Popen(
-        [*start, "--port", "0", "--tool-format", TOOL_FORMAT],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-    )
-    try:
-        assert process.stdout is not None
-        for said in process.stdout:
-            found = re.search(r"http://\S+?/v1", said)
-            if found is not None:
-                break
-        else:
-            raise Missing("structgen serve did not start.")
-        threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop it
-        yield found[0], process.pid
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+    options = ("--tool-format", TOOL_FORMAT)
+    with serving_clients.serving(*options, model=model, OMP_NUM_THREADS="1") as (address, process):
+        yield address, process.pid
 
 
 ROWS: dict[str, Callable[[Bench], Row]] = {
