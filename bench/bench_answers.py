@@ -33,7 +33,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,8 +56,6 @@ from answer_tasks import (
 from records import arguments, load, version, write
 
 import structgen as sg
-from structgen.python_types.type_hints import read_type
-from structgen.tool_calls.tool_definitions import read_tools
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -217,52 +214,6 @@ def free(bench: Bench) -> Row:
     return answers
 
 
-def served(*, outline: bool) -> Callable[[Bench], Row]:
-    """Return a row of `structgen serve`, asked in its protocol."""
-
-    def make(bench: Bench) -> Row:
-        def body_of(task: Task) -> dict[str, Any]:
-            if "regex" in task.type:
-                return {"structured_outputs": {"regex": task.type["regex"]}}
-            if "lark" in task.type:
-                return {"structured_outputs": {"grammar": task.type["lark"]}}
-            if "tools" in task.type:
-                listed = [one.openai() for one in read_tools(tools(task))]
-                return {"tools": listed, "tool_choice": "required", "parallel_tool_calls": False}
-            if hint(task) is str:
-                return {}
-            schema = {"name": "answer", "schema": read_type(hint(task)).schema}
-            return {"response_format": {"type": "json_schema", "json_schema": schema}, "outline": outline}
-
-        def asked(url: str, body: dict[str, Any]) -> dict[str, Any]:
-            data = json.dumps(body).encode()
-            request = urllib.request.Request(url, data, {"content-type": "application/json"})
-            with urllib.request.urlopen(request) as reply:
-                found: dict[str, Any] = json.load(reply)
-            return found
-
-        def answers(tasks: Sequence[Task]) -> Iterator[Answer]:
-            with serving(bench.asked.model) as (url, pid):
-                with urllib.request.urlopen(f"{url}/models") as reply:
-                    name = json.load(reply)["data"][0]["id"]
-                for task in tasks:
-                    before = processor_seconds(pid)
-                    said = [{"role": "user", "content": task.question(bench.asked.wording)}]
-                    common = {"model": name, "messages": said, "max_tokens": bench.asked.max_tokens}
-                    found = asked(f"{url}/chat/completions", {**common, "temperature": 0, **body_of(task)})
-                    (choice,) = found["choices"]
-                    text, tokens = choice["message"]["content"], found["usage"]["completion_tokens"]
-                    if "tools" in task.type:
-                        call = choice["message"]["tool_calls"][0]["function"]
-                        text = f'{{"name": {json.dumps(call["name"])}, "arguments": {call["arguments"]}}}'
-                    away = choice["finish_reason"] == "length" or "closed_early" in choice
-                    yield judged(task, text, tokens, processor_seconds(pid) - before, away, "")
-
-        return answers
-
-    return make
-
-
 def of_type(task: Task, **options: Any) -> dict[str, Any]:
     """Return options that are of documents: none for free text, grammars and tools."""
     return options if "python" in task.type and hint(task) is not str else {}
@@ -394,8 +345,6 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "serve + pydantic-ai": peer("pydantic-ai", served=True),
     "serve + instructor": peer("instructor", served=True),
     "serve + instructor, JSON": peer("instructor-json", served=True),
-    "serve": served(outline=False),
-    "serve, outline": served(outline=True),
     "plain + repair": peer("plain"),
     "free text": free,
     "embedded": ours(lambda task: {}, "structgen/extract"),

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, TypeAdapter
-from records import arguments, load, write
+from records import arguments, in_turns, load, middle, write
 
 import structgen as sg
 from structgen.python_types.type_hints import read_type
@@ -39,26 +38,6 @@ class Person(BaseModel):
     name: str
     age: int
     city: str
-
-
-def seconds(work: Callable[[], Any], calls: int) -> float:
-    """Return seconds a call."""
-    begun = time.perf_counter()
-    for _ in range(calls):
-        work()
-    return (time.perf_counter() - begun) / calls
-
-
-def rounds(sides: dict[str, Callable[[], Any]], calls: int, repeats: int) -> dict[str, list[float]]:
-    """Return seconds a call of each side, by round; sides take turns, in another order each round."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
-    for work in sides.values():
-        work()
-    names = list(sides)
-    for round_ in range(repeats):
-        for name in names[round_ % len(names) :] + names[: round_ % len(names)]:
-            found[name].append(seconds(sides[name], calls))
-    return found
 
 
 def of_calls(calls: int, repeats: int) -> list[tuple[str, float, str]]:
@@ -79,8 +58,11 @@ def of_calls(calls: int, repeats: int) -> list[tuple[str, float, str]]:
         (result,) = engine.generate(request)
         return adapter.validate_json(result.text)
 
-    taken = rounds({"engine": by_hand, "decorator": lambda: person(TEXT)}, calls, repeats)
-    found = {name: statistics.median(times) for name, times in taken.items()}
+    def many(work: Callable[[], Any]) -> Callable[[], Any]:
+        return lambda: [work() for _ in range(calls)]
+
+    taken = in_turns({"engine": many(by_hand), "decorator": many(lambda: person(TEXT))}, repeats)
+    found = {name: middle(times) / calls for name, times in taken.items()}
     over = found["decorator"] - found["engine"]
     return [
         ("engine, a call", 1e3 * found["engine"], "ms"),
@@ -106,11 +88,12 @@ def of_streams(calls: int, repeats: int) -> list[tuple[str, float, str]]:
             partial.value  # noqa: B018
 
     tokens = len(person.detailed(TEXT).result.tokens)
-    taken = rounds({"call": lambda: person(TEXT), "texts": texts, "values": values}, 1, calls * repeats)
-    call = statistics.median(taken["call"])
-    rows = [(f"{name}, a token", 1e3 * statistics.median(of) / tokens, "ms") for name, of in taken.items()]
+    ways = {"call": lambda: person(TEXT), "texts": texts, "values": values}
+    taken = in_turns(ways, calls * repeats)
+    call = middle(taken["call"])
+    rows = [(f"{name}, a token", 1e3 * middle(of) / tokens, "ms") for name, of in taken.items()]
     for name in ("texts", "values"):
-        added = statistics.median(a - b for a, b in zip(taken[name], taken["call"], strict=True))
+        added = statistics.median(a - b for (a, _), (b, _) in zip(taken[name], taken["call"], strict=True))
         rows.append((f"stream of {name} over call, a token", 100 * added / call, "%"))
     return rows
 

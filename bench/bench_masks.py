@@ -7,9 +7,7 @@ nothing is measured. Our own engine is measured in two states: `cold` (a new pro
 masks of strings and numbers over the run), `same-process` (one that has run the same schemas once). One
 schema is compiled and replayed by one engine after another, each in a process of its own; then comes the next
 schema.
-Two measures come from processes of their own, which compile one schema after another (back_to_back.py):
-"back to back", from letting go of the grammar before to the first mask, and "process CPU a schema", with the
-instances, all threads and the exit. There the sample is those schemas that ours and llguidance compile.
+What a schema costs in a process that compiles one after another, all threads included: `bench_tools.py`.
 Speed is measured under the default policies; coverage is judged under the widest (bench_coverage.py).
 Prints tables and writes bench/results/masks-POLICY-DATE.csv, a row for each engine, scope and measure.
 """
@@ -22,15 +20,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import back_to_back as back_to_back_runs
-from back_to_back import Figures
 from records import arguments, load, revision, write
 from rich.console import Console
 
 import structgen
 from structgen.errors import StructgenError
 from structgen.maskbench.readers import select
-from structgen.maskbench.run_report import Tally, Timing, show, tables, timing
+from structgen.maskbench.run_report import Tally, Timing, show, tables
 from structgen.maskbench.runner import BenchRun, engine_config
 from structgen.maskbench.vocabularies import ready
 
@@ -67,15 +63,6 @@ def rows(tally: Tally, versions: dict[str, str], unavailable: dict[str, str]) ->
 def microseconds(found: Timing) -> list[float]:
     """Return the figures of times: how many, and microseconds."""
     return [found["count"], *(round(found[figure] / 1000, 3) for figure in FIGURES[1:])]
-
-
-def back_to_back(found: dict[str, Figures], versions: dict[str, str]) -> Iterator[list[object]]:
-    """Yield two rows for each engine: microseconds from schema to schema, and of the processor a schema."""
-    for engine, spent in found.items():
-        measures = {"back to back": spent.nanoseconds, "process CPU a schema": spent.processor}
-        for measure, times in measures.items():
-            if figures := timing(times):
-                yield [engine, versions.get(engine, ""), "common", measure, *microseconds(figures)]
 
 
 def main() -> int:
@@ -129,15 +116,9 @@ def main() -> int:
         "timeout_s": options.timeout,
     }
     names = ("engine", "version", "scope", "measure", *FIGURES)
-    chosen = [one for one in configs if one.name in back_to_back_runs.ENGINES and one.name not in unavailable]
-    spent = back_to_back_runs.figures(selection.cases(), chosen, vocabulary) if chosen else {}
-    more = list(back_to_back(spent, versions))
-    found = (*rows(tally, versions, unavailable), *more)
+    found = rows(tally, versions, unavailable)
     target = write(options.results, f"masks-{options.policy}", about, names, found)
     show(Console(), tables(tally, unavailable))
-    for engine, _, _, measure, _, *times in more:
-        said = dict(zip(FIGURES[1:], times, strict=True))
-        print(f"{engine:<18}{measure:<22}p50 {said['p50']:>10,.0f} us  p90 {said['p90']:>10,.0f} us")
     print(f"load {about['load']}; {target}")
     return 0
 

@@ -47,7 +47,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from bench_answers import Answer, Bench, figures, function, ours, processor_seconds, serving
-from records import arguments, load, versions, write
+from records import arguments, in_turns, load, middle, versions, write
 
 import structgen as sg
 
@@ -89,23 +89,6 @@ def processor(act: Callable[[], Any]) -> tuple[float, Any]:
     begun = time.process_time()
     found = act()
     return time.process_time() - begun, found
-
-
-def in_turns(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[tuple[float, Any]]]:
-    """Return what each way took in each round, after a round that is thrown away."""
-    found: dict[str, list[tuple[float, Any]]] = defaultdict(list)
-    names = list(ways)
-    for turn in range(rounds + 1):
-        shift = turn % len(names)
-        for name in names[shift:] + names[:shift]:
-            one = processor(ways[name])
-            if turn:
-                found[name].append(one)
-    return {name: found[name] for name in names}
-
-
-def middle(taken: Sequence[tuple[float, Any]]) -> float:
-    return statistics.median(one[0] for one in taken)
 
 
 # --- start --------------------------------------------------------------------------------------------------
@@ -158,7 +141,7 @@ def engine(where: Setting) -> Rows:
             )
             for system, kind in ((own, FREE), (own, ORDINARY), *theirs)
         }
-        taken = in_turns(ways, min(rounds, where.asked.rounds))
+        taken = in_turns(ways, min(rounds, where.asked.rounds), time.process_time)
         of_ours = {kind: middle(taken[f"{own.name}|{kind}"]) for kind in (FREE, ORDINARY)}
         for name, one in taken.items():
             system, _, kind = name.partition("|")
@@ -258,7 +241,9 @@ def llama(where: Setting) -> Rows:
                 ways[f"{name}|llama.cpp (xllamacpp {xllamacpp.__version__})|{tokens}"] = (
                     lambda n=name, t=tokens, k=kind: theirs(n, k, t)
                 )
-        taken = {way: middle(found) for way, found in in_turns(ways, where.asked.rounds).items()}
+        taken = {
+            way: middle(found) for way, found in in_turns(ways, where.asked.rounds, time.process_time).items()
+        }
         for way in list(taken)[: len(taken) // 2]:
             weights, system, _ = way.split("|")
             begin, whole = taken[way], taken[f"{weights}|{system}|{most}"]
@@ -316,6 +301,7 @@ def speculation(where: Setting) -> Rows:
                 for way, how in ways.items()
             },
             min(2, where.asked.rounds),
+            time.process_time,
         )
         plain = [one.tokens for one in found["off"][0][1]]
         tokens = sum(map(len, plain))
