@@ -159,7 +159,6 @@ fmt: $(VENV)/.installed-dev ## put the format right, and what the linter can men
 
 bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside the peers (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_masks.py
-	$(BIN)/python bench/vocabularies_at_hand.py
 
 bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_coverage.py
