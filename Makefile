@@ -161,7 +161,7 @@ bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside t
 	$(BIN)/python bench/bench_masks.py
 
 bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
-	$(BIN)/python bench/bench_coverage.py
+	$(BIN)/python bench/bench_masks.py --coverage
 
 bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random, PART=device: the GPU's own rows)
 	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)" $(if $(PART),--only $(PART))
