@@ -159,10 +159,9 @@ fmt: $(VENV)/.installed-dev ## put the format right, and what the linter can men
 
 bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside the peers (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_masks.py
-	$(BIN)/python bench/vocabularies_at_hand.py
 
 bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
-	$(BIN)/python bench/bench_coverage.py
+	$(BIN)/python bench/bench_masks.py --coverage
 
 bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random, PART=device: the GPU's own rows)
 	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)" $(if $(PART),--only $(PART))
@@ -170,7 +169,7 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
-bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams, return types that are no objects (DECORATOR="--only types")
+bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams (DECORATOR="--only calls")
 	$(BIN)/python bench/bench_decorator.py $(DECORATOR)
 
 # The model is of `make smollm2`. Other libraries are read from an environment of their own: bench/README.md.

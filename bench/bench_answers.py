@@ -32,9 +32,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,8 +56,10 @@ from answer_tasks import (
 from records import arguments, load, version, write
 
 import structgen as sg
-from structgen.python_types.type_hints import read_type
-from structgen.tool_calls.tool_definitions import read_tools
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import serving_clients
 
 SEALED = "dc5af8f44adc053ac75be880511806f0928e965ecc1db2b78d5460c5ae847a5b"
 """SHA-256 of bench/answers/sealed.json."""
@@ -214,52 +214,6 @@ def free(bench: Bench) -> Row:
     return answers
 
 
-def served(*, outline: bool) -> Callable[[Bench], Row]:
-    """Return a row of `structgen serve`, asked in its protocol."""
-
-    def make(bench: Bench) -> Row:
-        def body_of(task: Task) -> dict[str, Any]:
-            if "regex" in task.type:
-                return {"structured_outputs": {"regex": task.type["regex"]}}
-            if "lark" in task.type:
-                return {"structured_outputs": {"grammar": task.type["lark"]}}
-            if "tools" in task.type:
-                listed = [one.openai() for one in read_tools(tools(task))]
-                return {"tools": listed, "tool_choice": "required", "parallel_tool_calls": False}
-            if hint(task) is str:
-                return {}
-            schema = {"name": "answer", "schema": read_type(hint(task)).schema}
-            return {"response_format": {"type": "json_schema", "json_schema": schema}, "outline": outline}
-
-        def asked(url: str, body: dict[str, Any]) -> dict[str, Any]:
-            data = json.dumps(body).encode()
-            request = urllib.request.Request(url, data, {"content-type": "application/json"})
-            with urllib.request.urlopen(request) as reply:
-                found: dict[str, Any] = json.load(reply)
-            return found
-
-        def answers(tasks: Sequence[Task]) -> Iterator[Answer]:
-            with serving(bench.asked.model) as (url, pid):
-                with urllib.request.urlopen(f"{url}/models") as reply:
-                    name = json.load(reply)["data"][0]["id"]
-                for task in tasks:
-                    before = processor_seconds(pid)
-                    said = [{"role": "user", "content": task.question(bench.asked.wording)}]
-                    common = {"model": name, "messages": said, "max_tokens": bench.asked.max_tokens}
-                    found = asked(f"{url}/chat/completions", {**common, "temperature": 0, **body_of(task)})
-                    (choice,) = found["choices"]
-                    text, tokens = choice["message"]["content"], found["usage"]["completion_tokens"]
-                    if "tools" in task.type:
-                        call = choice["message"]["tool_calls"][0]["function"]
-                        text = f'{{"name": {json.dumps(call["name"])}, "arguments": {call["arguments"]}}}'
-                    away = choice["finish_reason"] == "length" or "closed_early" in choice
-                    yield judged(task, text, tokens, processor_seconds(pid) - before, away, "")
-
-        return answers
-
-    return make
-
-
 def of_type(task: Task, **options: Any) -> dict[str, Any]:
     """Return options that are of documents: none for free text, grammars and tools."""
     return options if "python" in task.type and hint(task) is not str else {}
@@ -372,30 +326,9 @@ def processor_seconds(pid: int) -> float:
 @contextmanager
 def serving(model: str) -> Iterator[tuple[str, int]]:
     """Start `structgen serve` on a free port; yield its address and process."""
-    root = Path(__file__).resolve().parents[1]
-    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    start = [sys.executable, "-c", "from structgen.cli import main; main()", "serve", model]
-    process = subprocess.Popen(
-        [*start, "--port", "0", "--tool-format", TOOL_FORMAT],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-    )
-    try:
-        assert process.stdout is not None
-        for said in process.stdout:
-            found = re.search(r"http://\S+?/v1", said)
-            if found is not None:
-                break
-        else:
-            raise Missing("structgen serve did not start.")
-        threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop it
-        yield found[0], process.pid
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+    options = ("--tool-format", TOOL_FORMAT)
+    with serving_clients.serving(*options, model=model, OMP_NUM_THREADS="1") as (address, process):
+        yield address, process.pid
 
 
 ROWS: dict[str, Callable[[Bench], Row]] = {
@@ -412,8 +345,6 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "serve + pydantic-ai": peer("pydantic-ai", served=True),
     "serve + instructor": peer("instructor", served=True),
     "serve + instructor, JSON": peer("instructor-json", served=True),
-    "serve": served(outline=False),
-    "serve, outline": served(outline=True),
     "plain + repair": peer("plain"),
     "free text": free,
     "embedded": ours(lambda task: {}, "structgen/extract"),

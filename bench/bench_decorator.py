@@ -1,6 +1,6 @@
 """What does the decorator cost over the engine, and streaming over not streaming?
 
-    python bench/bench_decorator.py [--calls 200] [--repeats 7] [--only types]
+    python bench/bench_decorator.py [--calls 200] [--repeats 7] [--only calls]
 
 A call is measured with a model that costs nothing (it answers by heart), against the same request handed to
 `Engine.generate` and the same text handed to pydantic: the difference is the decorator's. Streams are
@@ -8,9 +8,6 @@ measured with the embedded model, whose tokens take time: seconds of `person.str
 looked at by its text or by its value, against those of `person(...)`, per token: call by call in turns, and
 what a stream adds is the median of its differences to the call of the same round, so that what else the
 machine does weighs on both. Other figures are medians over the rounds. Goals: 1 ms a call, 2 % a token.
-Bare types: fifteen sentences, written by hand and in no training data, and return types that are no objects;
-right answers of the embedded model, and processor seconds of all calls together, asked for an object
-(`wrap=True`) and without (`wrap=False`).
 Prints a table and writes bench/results/decorator-DATE.csv.
 """
 
@@ -18,15 +15,14 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import BaseModel, TypeAdapter
-from records import arguments, load, write
+from records import arguments, in_turns, load, middle, write
 
 import structgen as sg
 from structgen.python_types.type_hints import read_type
@@ -42,74 +38,6 @@ class Person(BaseModel):
     name: str
     age: int
     city: str
-
-
-class Guest(BaseModel):
-    name: str
-    age: int
-
-
-BARE: list[tuple[Any, str, Any]] = [
-    (int, "The ferry carries 48 cars.", 48),
-    (int, "Grandmother Ilse turned 91 last Tuesday.", 91),
-    (int, "We need seven chairs for the terrace.", 7),
-    (float, "The parcel weighs 2.75 kg.", 2.75),
-    (float, "A litre of milk costs 1.19 euros.", 1.19),
-    (bool, "The invoice has been paid.", True),
-    (bool, "The museum is not open on Mondays.", False),
-    (list[str], "Priya, Jonas and Mei are coming to dinner.", ["Priya", "Jonas", "Mei"]),
-    (list[str], "Please buy flour, eggs and butter.", ["flour", "eggs", "butter"]),
-    (list[str], "The tour stops in Ghent, Lille and Reims.", ["Ghent", "Lille", "Reims"]),
-    (Literal["positive", "negative"], "The hotel was dirty and the staff were rude.", "negative"),
-    (Literal["low", "medium", "high"], "This ticket has high priority.", "high"),
-    (Literal["tea", "coffee"], "He asked for a pot of green tea.", "tea"),
-    (list[Guest], "Otto is 61 and Ruth is 58.", [Guest(name="Otto", age=61), Guest(name="Ruth", age=58)]),
-    (
-        list[Guest],
-        "Lea (9), Tim (12) and Noor (7) join the trip.",
-        [Guest(name="Lea", age=9), Guest(name="Tim", age=12), Guest(name="Noor", age=7)],
-    ),
-]
-"""Return types, sentences, and the right answers."""
-
-
-def of_bare_types() -> list[tuple[str, float, str]]:
-    """Return what the embedded model makes of types whose documents are no objects."""
-    rows: list[tuple[str, float, str]] = []
-    for wrap in (True, False):
-
-        def answers(wrap: bool = wrap) -> list[Any]:
-            how: dict[str, Any] = {"detailed": True, "wrap": wrap}
-            return [sg.run("structgen/extract", text, hint, **how).value for hint, text, _ in BARE]
-
-        answers()  # the grammars are compiled
-        begun = time.process_time()
-        found = answers()
-        taken = time.process_time() - begun
-        named = "bare types asked for in an object" if wrap else "bare types asked for bare"
-        right = sum(one == wanted for one, (*_, wanted) in zip(found, BARE, strict=True))
-        rows += [(f"{named}, right", right, f"of {len(BARE)}"), (named, taken, "processor s")]
-    return rows
-
-
-def seconds(work: Callable[[], Any], calls: int) -> float:
-    """Return seconds a call."""
-    begun = time.perf_counter()
-    for _ in range(calls):
-        work()
-    return (time.perf_counter() - begun) / calls
-
-
-def rounds(sides: dict[str, Callable[[], Any]], calls: int, repeats: int) -> dict[str, list[float]]:
-    """Return seconds a call of each side, by round; sides take turns, in another order each round."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
-    for work in sides.values():
-        work()
-    names = list(sides)
-    for round_ in range(repeats):
-        for name in names[round_ % len(names) :] + names[: round_ % len(names)]:
-            found[name].append(seconds(sides[name], calls))
-    return found
 
 
 def of_calls(calls: int, repeats: int) -> list[tuple[str, float, str]]:
@@ -130,8 +58,11 @@ def of_calls(calls: int, repeats: int) -> list[tuple[str, float, str]]:
         (result,) = engine.generate(request)
         return adapter.validate_json(result.text)
 
-    taken = rounds({"engine": by_hand, "decorator": lambda: person(TEXT)}, calls, repeats)
-    found = {name: statistics.median(times) for name, times in taken.items()}
+    def many(work: Callable[[], Any]) -> Callable[[], Any]:
+        return lambda: [work() for _ in range(calls)]
+
+    taken = in_turns({"engine": many(by_hand), "decorator": many(lambda: person(TEXT))}, repeats)
+    found = {name: middle(times) / calls for name, times in taken.items()}
     over = found["decorator"] - found["engine"]
     return [
         ("engine, a call", 1e3 * found["engine"], "ms"),
@@ -157,11 +88,12 @@ def of_streams(calls: int, repeats: int) -> list[tuple[str, float, str]]:
             partial.value  # noqa: B018
 
     tokens = len(person.detailed(TEXT).result.tokens)
-    taken = rounds({"call": lambda: person(TEXT), "texts": texts, "values": values}, 1, calls * repeats)
-    call = statistics.median(taken["call"])
-    rows = [(f"{name}, a token", 1e3 * statistics.median(of) / tokens, "ms") for name, of in taken.items()]
+    ways = {"call": lambda: person(TEXT), "texts": texts, "values": values}
+    taken = in_turns(ways, calls * repeats)
+    call = middle(taken["call"])
+    rows = [(f"{name}, a token", 1e3 * middle(of) / tokens, "ms") for name, of in taken.items()]
     for name in ("texts", "values"):
-        added = statistics.median(a - b for a, b in zip(taken[name], taken["call"], strict=True))
+        added = statistics.median(a - b for (a, _), (b, _) in zip(taken[name], taken["call"], strict=True))
         rows.append((f"stream of {name} over call, a token", 100 * added / call, "%"))
     return rows
 
@@ -170,11 +102,10 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--only", choices=("types", "calls", "streams"))
+    parser.add_argument("--only", choices=("calls", "streams"))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     parts: dict[str, Callable[[], list[tuple[str, float, str]]]] = {
-        "types": of_bare_types,
         "calls": lambda: of_calls(asked.calls, asked.repeats),
         "streams": lambda: of_streams(max(asked.calls // 10, 1), asked.repeats),
     }

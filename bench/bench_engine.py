@@ -20,6 +20,7 @@ engine-device-DEVICE-SHAPE-DATE.csv.
 from __future__ import annotations
 
 import argparse
+import math
 import platform
 import statistics
 import sys
@@ -32,10 +33,8 @@ from typing import Any
 import engine_device
 import torch
 from engine_runs import FREE, HARD, ORDINARY, Ours, Setting, Theirs, nbytes, near_ties, peers, setting
-from records import arguments, load, write
+from records import arguments, load, show, write
 from records import version as our_version
-from rich.console import Console
-from rich.table import Table
 
 COLUMNS = ("batch", "system", "text", "temperature", "measure", "value")
 Key = tuple[int, str, str, float]
@@ -127,21 +126,17 @@ def goals(found: Figures, batches: list[int], tokens: int) -> list[tuple[str, fl
     return told
 
 
-def show(console: Console, found: Figures, told: list[tuple[str, float, str, bool]]) -> None:
+def tell(found: Figures, told: list[tuple[str, float, str, bool]]) -> None:
     """Print the table, and the goals."""
-    table = Table(title="Tokens a second, and the median step", title_justify="left")
-    for column in ("batch", "system", "text", "temperature", "tokens/s", "step ms"):
-        table.add_column(column, justify="left" if column in ("system", "text") else "right")
-    rows = {(row[:4], row[4]): row[5] for row in found.rows}
-    for key in found.seconds:
-        step = rows.get((key, "step ms"))
-        cells = (str(key[0]), key[1], key[2], f"{key[3]:g}", f"{rows[key, 'tokens/s']:,.0f}")
-        table.add_row(*cells, "" if step is None else f"{step:.2f}")
-    console.print(table)
+    values = {(row[:4], row[4]): row[5] for row in found.rows}
+    shown = [
+        (*key, f"{values[key, 'tokens/s']:,.0f}", f"{values.get((key, 'step ms'), math.nan):.2f}")
+        for key in found.seconds
+    ]
+    columns = ("batch", "system", "text", "temperature", "tokens/s", "step ms")
+    show(columns, shown, "Tokens a second, and the median step")
     for what, value, goal, reached in told:
-        console.print(
-            f"{'reached' if reached else 'missed ':<8} {what}: {value:.2f} (goal {goal})", highlight=False
-        )
+        print(f"{'reached' if reached else 'missed ':<8} {what}: {value:.2f} (goal {goal})")
 
 
 def main() -> int:
@@ -185,25 +180,20 @@ def _missing(device: torch.device) -> str:
 
 def measure_device(options: argparse.Namespace, device: torch.device, missing: str) -> None:
     """Run the GPU's own rows, or say that they are not measured."""
-    console, batch = Console(), options.rows
+    batch = options.rows
     if not missing and device.type == "cpu" and options.shape == "1b":
         missing = "they are of a GPU, and the device is the CPU"
     rows = []
     if not missing:
         rows = engine_device.measure(options.shape, device, batch, options.tokens, options.repeats)
-        table = Table(title=f"{options.shape}, {batch} texts, sampled", title_justify="left")
-        for column in ("system", "text", "measure", "value"):
-            table.add_column(column, justify="right" if column == "value" else "left")
-        for _, system, text, name, value in rows:
-            if system:
-                table.add_row(system, text, name, f"{value:,.2f}")
-        console.print(table)
+        shown = [(*row[1:4], f"{row[4]:,.2f}") for row in rows if row[1]]
+        show(engine_device.COLUMNS[1:], shown, f"{options.shape}, {batch} texts, sampled")
         about = {**_about(options, device), "model": options.shape}
         question = f"engine-device-{device.type}-{options.shape}"
         print(write(options.results, question, about, engine_device.COLUMNS, rows))
     is_goal = device.type == "cuda" and options.shape == "1b" and batch >= 256
     for line in engine_device.told(rows, batch, missing, is_goal=is_goal):
-        console.print(line, highlight=False, soft_wrap=True)
+        print(line)
 
 
 def _about(options: argparse.Namespace, device: torch.device) -> dict[str, object]:
@@ -237,7 +227,7 @@ def measure_loop(options: argparse.Namespace, device: torch.device) -> None:
     )
     for name, value in (("differ", differ), ("part at a near tie", near), ("part elsewhere", elsewhere)):
         found.rows.append((max(batches), Ours.name, FREE, 0.0, f"texts that {name}", value))
-    show(Console(), found, told)
+    tell(found, told)
     print(
         f"alone and in a batch {differ} texts differ, {near} from a near tie (1e-3) on, {elsewhere} elsewhere"
     )

@@ -33,11 +33,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import arguments, machine, version
+from records import arguments, machine, show, version
 from records import load as load_averages
 from records import write as write_rows
-from rich.console import Console
-from rich.table import Table
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load, ready
@@ -248,13 +246,8 @@ def main() -> int:
     parser.add_argument("--calls-tokenizer", default="llama3")
     parser.add_argument("--calls-seconds", type=float, default=4.0)
     options = parser.parse_args()
-    warm_up(
-        load(options.tokenizer)
-    )  # compiles the inner loop where that has not been done: no schema waits for it
+    warm_up(load(options.tokenizer))  # compiles the inner loop, so that no schema waits for it
     chosen = [case for case in HOSTILE if not options.names or any(n in case.name for n in options.names)]
-    table = Table(
-        "schema", "compile s", "first mask s", "200 tokens s", "slowest mask s", "peak MiB", "misses"
-    )
     rows: list[list[object]] = []
     failed = 0
     calls = [name for name in CALLS if not options.names or any(n in name for n in options.names)]
@@ -269,13 +262,11 @@ def main() -> int:
         failed += bool(miss)
         figures = ["" if found.get(name) is None else f"{found[name]:.3f}" for name in FIGURES[:4]]
         peak = "" if found.get("peak_mib") is None else f"{found['peak_mib']:.0f}"
-        told = miss or (found["verdict"] if name in REFUSED or name in CALLS else "")
-        table.add_row(name, *figures, peak, told)
         rows.append([name, found["verdict"], *figures, peak, found.get("tokens", ""), miss])
         print(f"{name}: {' '.join(figures)} s, {peak} MiB {miss}", file=sys.stderr, flush=True)
     if not options.names:
         write(rows, options)
-    Console().print(table)
+    show(("schema", "verdict", *FIGURES, "misses"), rows)
     print(
         f"{len(chosen)} schemas and {len(calls)} calls, {failed} past {options.seconds:g} s "
         f"({options.calls_seconds:g} s a call) or {options.mib:g} MiB; {machine()}"

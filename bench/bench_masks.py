@@ -1,144 +1,66 @@
-"""How fast are masks, commits and compilation, beside the other engines, in one run?
+"""How fast are masks, commits and compilation beside the other engines; and is every schema judged right?
 
-    python bench/bench_masks.py [PATH] [--tokenizer llama3] [--sample 300] [--seed 0] [--engines a,b]
+    python bench/bench_masks.py [PATH] [--engine a,b] [--tokenizer llama3] [--sample 300] [--seed 0]
+    python bench/bench_masks.py [PATH] --coverage [--jobs 2] [--timeout 30]
 
 PATH is a folder or tar of MaskBench files; without it the environment's STRUCTGEN_MASKBENCH, and without that
-nothing is measured. Our own engine is measured in two states: `cold` (a new process, whose schemas share the
-masks of strings and numbers over the run), `same-process` (one that has run the same schemas once). One
-schema is compiled and replayed by one engine after another, each in a process of its own; then comes the next
-schema.
-Two measures come from processes of their own, which compile one schema after another (back_to_back.py):
-"back to back", from letting go of the grammar before to the first mask, and "process CPU a schema", with the
-instances, all threads and the exit. There the sample is those schemas that ours and llguidance compile.
-Speed is measured under the default policies; coverage is judged under the widest (bench_coverage.py).
-Prints tables and writes bench/results/masks-POLICY-DATE.csv, a row for each engine, scope and measure.
+nothing is measured. This is `structgen maskbench`, whose options can follow, and whose rows are written to
+bench/results/masks-default-DATE.csv, or coverage-DATE.csv. Speed is measured under the default policies, our
+own engine in two states: `cold` (a new process, whose schemas share the masks of strings and numbers over the
+run), `same-process` (one that has run the same schemas once). One schema is compiled and replayed by one
+engine after another, each in a process of its own; then comes the next schema. Coverage is judged under the
+widest policies, of all schemas. What a schema costs in a process that compiles one after another, all threads
+included: `bench_tools.py`.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import platform
+import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import back_to_back as back_to_back_runs
-from back_to_back import Figures
-from records import arguments, load, revision, write
-from rich.console import Console
+from records import arguments, load, versions, write
 
-import structgen
-from structgen.errors import StructgenError
-from structgen.maskbench.readers import select
-from structgen.maskbench.run_report import Tally, Timing, show, tables, timing
-from structgen.maskbench.runner import BenchRun, engine_config
-from structgen.maskbench.vocabularies import ready
-
-ENGINES = "structgen:cold,structgen:same-process,llguidance,xgrammar,glrmask"
-COUNTS = (
-    "schemas",
-    "passing",
-    "refused",
-    "valid_refused",
-    "policy",
-    "invalid_accepted",
-    "crashed",
-    "timed_out",
-)
-FIGURES = ("count", "avg", "p25", "p50", "p75", "p90", "p95", "p99", "p99_9", "max")
-
-
-def rows(tally: Tally, versions: dict[str, str], unavailable: dict[str, str]) -> Iterator[list[object]]:
-    """Yield a row for each engine, scope and measure: counts of schemas, and times in microseconds."""
-    common = tally.common()
-    blank = [""] * (len(FIGURES) - 1)
-    for engine in tally.engines():
-        version = versions[engine]
-        for name in COUNTS:
-            yield [engine, version, "own", name, tally.counts(engine)[name], *blank]
-        yield [engine, version, "common", "schemas", len(common), *blank]
-        for scope, names in (("own", None), ("common", common)):
-            for measure, found in tally.timings(engine, names).items():
-                yield [engine, version, scope, measure, *microseconds(found)]
-    for engine, reason in unavailable.items():
-        yield [engine, "", "", f"not run: {reason}", 0, *blank]
-
-
-def microseconds(found: Timing) -> list[float]:
-    """Return the figures of times: how many, and microseconds."""
-    return [found["count"], *(round(found[figure] / 1000, 3) for figure in FIGURES[1:])]
-
-
-def back_to_back(found: dict[str, Figures], versions: dict[str, str]) -> Iterator[list[object]]:
-    """Yield two rows for each engine: microseconds from schema to schema, and of the processor a schema."""
-    for engine, spent in found.items():
-        measures = {"back to back": spent.nanoseconds, "process CPU a schema": spent.processor}
-        for measure, times in measures.items():
-            if figures := timing(times):
-                yield [engine, versions.get(engine, ""), "common", measure, *microseconds(figures)]
+PEERS = ("llguidance", "xgrammar", "glrmask")
+SPEED = {
+    "--policy": "default",
+    "--engine": ",".join(("structgen:cold", "structgen:same-process", *PEERS)),
+    "--tokenizer": "llama3",
+    "--sample": "300",
+    "--seed": "0",
+}
+COVERAGE = {"--policy": "widest", "--jobs": str(os.cpu_count() or 1), "--timeout": "30"}
 
 
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("path", nargs="?", type=Path, help="MaskBench; default STRUCTGEN_MASKBENCH")
-    parser.add_argument("--engines", default=ENGINES)
-    parser.add_argument("--tokenizer", default="llama3", help="llama3, qwen, or a path")
-    parser.add_argument("--sample", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--timeout", type=float, default=60.0, help="seconds a compilation, and an instance")
-    parser.add_argument("--policy", choices=("default", "widest"), default="default")
-    options = parser.parse_args()
+    parser.add_argument("--coverage", action="store_true", help="how many schemas are judged right")
+    options, given = parser.parse_known_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
     if path == Path():
         print("Nothing measured: give the path of MaskBench, or set STRUCTGEN_MASKBENCH to it.")
         return 0
-    policies = dict(structgen.WIDEST) if options.policy == "widest" else {}
+    usual = COVERAGE if options.coverage else SPEED
+    words = [*(word for pair in usual.items() for word in pair), *given]
+    start = [sys.executable, "-c", "from structgen.cli import main; main()", "maskbench", str(path), "--csv"]
     before = load()
-    try:
-        selection = select([path], sample=options.sample, seed=options.seed)
-        vocabulary = ready(options.tokenizer)
-        configs = [engine_config(name, vocabulary, policies) for name in options.engines.split(",")]
-    except StructgenError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    tally, done = Tally(), 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if done % 30 == 0:
-            print(f"{done} schemas", file=sys.stderr, flush=True)
-
-    with BenchRun(configs, timeout=options.timeout) as run:
-        run.prepare(selection.cases, tick)
-        for _, results in run.results(selection.cases()):
-            tally.add(results)
-            tick()
-        versions, unavailable = run.versions, run.unavailable
-    commit = revision()
-    for name in versions:
-        if commit and name.startswith("structgen"):
-            versions[name] += f" {commit}"
+    run = subprocess.run([*start, *words], stdout=subprocess.PIPE, text=True, check=False)
+    if run.returncode > 1:
+        return run.returncode
     about = {
         "load": f"{before} -> {load()}",
         "python": platform.python_version(),
-        "tokenizer": Path(options.tokenizer).name,
-        "policy": options.policy,
-        "sample": options.sample,
-        "seed": options.seed,
-        "timeout_s": options.timeout,
+        "versions": versions(*PEERS),
+        "options": " ".join(words),
     }
-    names = ("engine", "version", "scope", "measure", *FIGURES)
-    chosen = [one for one in configs if one.name in back_to_back_runs.ENGINES and one.name not in unavailable]
-    spent = back_to_back_runs.figures(selection.cases(), chosen, vocabulary) if chosen else {}
-    more = list(back_to_back(spent, versions))
-    found = (*rows(tally, versions, unavailable), *more)
-    target = write(options.results, f"masks-{options.policy}", about, names, found)
-    show(Console(), tables(tally, unavailable))
-    for engine, _, _, measure, _, *times in more:
-        said = dict(zip(FIGURES[1:], times, strict=True))
-        print(f"{engine:<18}{measure:<22}p50 {said['p50']:>10,.0f} us  p90 {said['p90']:>10,.0f} us")
-    print(f"load {about['load']}; {target}")
+    table = csv.reader(io.StringIO(run.stdout))
+    question = "coverage" if options.coverage else "masks-default"
+    print(write(options.results, question, about, next(table), table))
     return 0
 
 

@@ -1,8 +1,8 @@
 """Do monitors of Python code suggest what programs use, and does code under them use what exists?
 
-    python bench/bench_monitors.py [--dereferences 300] [--texts 100] [--lines 60]
+    python bench/bench_monitors.py [--dereferences 300] [--texts 100]
 
-Three tables. The library is that of the Python that runs, cut by a frozen seed into files for training and
+Two tables. The library is that of the Python that runs, cut by a frozen seed into files for training and
 files for the tests.
 
 1. Dereferences: attributes of the library's test files, each file cut behind the dot. Shares: where jedi
@@ -11,10 +11,6 @@ files for the tests.
    statements of the training files that use ten modules, behind their imports, with and without
    `python_attributes`. The check is independent of jedi: an attribute of an imported module that no line
    binds again does not exist if `hasattr` says so.
-3. Lines: the measures of the monitors' paper. Each cut of 1. where jedi infers is completed to the end of
-   its line by an n-gram model (up to twelve bytes) of the training files, greedily. Share of lines after
-   which the file still compiles (`compile`), whose next identifier is the true one, whose identifiers are
-   all the true ones, in order; and the mean share of the identifiers up to the first wrong one.
 
 Prints the tables and writes bench/results/monitors-DATE.csv.
 """
@@ -43,8 +39,6 @@ from structgen.system import resources
 
 MODULES = ("collections", "itertools", "json", "math", "os", "random", "re", "string", "sys", "time")
 HEADER = "".join(f"import {name}\n" for name in MODULES)
-TRAINED = 1_500_000
-"""Bytes of the training files of the model of lines."""
 PATIENT, USUAL = 20.0, 0.5
 """Seconds of a call: that of the table, and the default of monitors."""
 IDENTIFIER = re.compile(r"[^\W\d]\w*")
@@ -62,8 +56,8 @@ def library(rng: random.Random) -> tuple[list[Path], list[Path]]:
     return files[:half], files[half:]
 
 
-def dereferences(files: list[Path], count: int, rng: random.Random) -> list[tuple[Path, str, int, str]]:
-    """Return attributes: the file, its text, the place behind the dot and the name."""
+def dereferences(files: list[Path], count: int, rng: random.Random) -> list[tuple[str, int]]:
+    """Return attributes: the text of a file, and the place behind the dot."""
     found = []
     for path in files:
         text = path.read_text(encoding="utf-8")
@@ -76,7 +70,7 @@ def dereferences(files: list[Path], count: int, rng: random.Random) -> list[tupl
                 end = starts[node.end_lineno - 1] + (node.end_col_offset or 0)
                 at = end - len(node.attr.encode())
                 if data[at - 1 : at] == b".":
-                    found.append((path, text, len(data[:at].decode()), node.attr))
+                    found.append((text, len(data[:at].decode())))
     return rng.sample(found, min(count, len(found)))
 
 
@@ -161,7 +155,6 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--dereferences", type=int, default=300)
     parser.add_argument("--texts", type=int, default=100)
-    parser.add_argument("--lines", type=int, default=60)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rng = random.Random(44)
@@ -175,26 +168,16 @@ def main() -> None:
     monitor = sg.monitors.python_attributes(sysconfig.get_paths()["stdlib"], seconds=PATIENT)
     suggested(monitor, "x = ''\nx.")
     cuts = dereferences(tests, options.dereferences, rng)
-    inferred, times = [], []
-    true = 0
-    for path, text, at, name in cuts:
-        found, seconds = suggested(monitor, text[:at])
-        times.append(seconds)
-        if found:
-            inferred.append((path, text, at, name))
-            true += has(found, text[at:])
-    add("dereferences", "python_attributes", "jedi infers", len(inferred) / len(cuts), len(cuts))
-    add(
-        "dereferences", "python_attributes", "the true name is suggested", true / len(inferred), len(inferred)
-    )
-    add(
-        "dereferences",
-        "python_attributes",
-        "answered in 0.5 s",
-        sum(one <= USUAL for one in times) / len(cuts),
-        len(cuts),
-    )
-    add("dereferences", "python_attributes", "seconds, median", sorted(times)[len(times) // 2], len(cuts))
+    answers = [(suggested(monitor, text[:at]), text[at:]) for text, at in cuts]
+    inferred = [has(found, rest) for (found, _), rest in answers if found]
+    times = sorted(seconds for (_, seconds), _ in answers)
+    for measure, value, count in (
+        ("jedi infers", len(inferred) / len(cuts), len(cuts)),
+        ("the true name is suggested", sum(inferred) / len(inferred), len(inferred)),
+        ("answered in 0.5 s", sum(one <= USUAL for one in times) / len(cuts), len(cuts)),
+        ("seconds, median", times[len(times) // 2], len(cuts)),
+    ):
+        add("dereferences", "python_attributes", measure, value, count)
     monitor.close()
 
     engine = sg.Engine(NgramModel([b"".join(statements(training))], orders=(0, 1, 2, 3, 4)), BYTES)
@@ -215,37 +198,6 @@ def main() -> None:
         add("texts", way, "calls without an answer", silent, options.texts)
         watch.close()
 
-    data, corpus = 0, list[bytes]()
-    for path in training:
-        if data < TRAINED:
-            corpus.append(path.read_bytes())
-            data += len(corpus[-1])
-    engine = sg.Engine(NgramModel(corpus), BYTES)
-    line = sg.regex(r"[A-Za-z_][^\n]*\n")
-    for way in ("plain", "python_attributes"):
-        right = {"compiles": 0.0, "next identifier": 0.0, "identifiers": 0.0, "prefix of identifiers": 0.0}
-        chosen_cuts = inferred[: options.lines]
-        for _, text, at, name in chosen_cuts:
-            watch = sg.monitors.python_attributes(
-                sysconfig.get_paths()["stdlib"], before=text[:at], seconds=PATIENT
-            )
-            how = sg.Sampling(temperature=0.0, monitors=[watch] if way != "plain" else [])
-            (result,) = engine.generate(
-                sg.Request(list(text[:at].encode())[-4_000:], line, how, max_tokens=80)
-            )
-            watch.close()
-            end = text.index("\n", at) + 1
-            written, expected = IDENTIFIER.findall(result.text), IDENTIFIER.findall(text[at:end])
-            same = next(
-                (k for k, (one, two) in enumerate(zip(written, expected, strict=False)) if one != two),
-                min(len(written), len(expected)),
-            )
-            right["compiles"] += compiles(text[:at] + result.text + text[end:])
-            right["next identifier"] += written[:1] == [name]
-            right["identifiers"] += written == expected
-            right["prefix of identifiers"] += same / len(expected)
-        for measure, value in right.items():
-            add("lines", way, measure, value / len(chosen_cuts), len(chosen_cuts))
     about = {"python": sys.version.split()[0], "jedi": version("jedi"), "seed": 44}
     write(options.results, "monitors", about, ["table", "way", "measure", "value", "count", "load"], rows)
 

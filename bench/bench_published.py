@@ -40,17 +40,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from bench_answers import Answer, Bench, figures, function, ours, processor_seconds, serving
-from records import arguments, load, versions, write
+from records import arguments, in_turns, load, middle, versions, write
 
 import structgen as sg
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 SEED = 54
 GREEDY = sg.Sampling(temperature=0.0)
@@ -90,23 +89,6 @@ def processor(act: Callable[[], Any]) -> tuple[float, Any]:
     begun = time.process_time()
     found = act()
     return time.process_time() - begun, found
-
-
-def in_turns(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[tuple[float, Any]]]:
-    """Return what each way took in each round, after a round that is thrown away."""
-    found: dict[str, list[tuple[float, Any]]] = defaultdict(list)
-    names = list(ways)
-    for turn in range(rounds + 1):
-        shift = turn % len(names)
-        for name in names[shift:] + names[:shift]:
-            one = processor(ways[name])
-            if turn:
-                found[name].append(one)
-    return {name: found[name] for name in names}
-
-
-def middle(taken: Sequence[tuple[float, Any]]) -> float:
-    return statistics.median(one[0] for one in taken)
 
 
 # --- start --------------------------------------------------------------------------------------------------
@@ -159,7 +141,7 @@ def engine(where: Setting) -> Rows:
             )
             for system, kind in ((own, FREE), (own, ORDINARY), *theirs)
         }
-        taken = in_turns(ways, min(rounds, where.asked.rounds))
+        taken = in_turns(ways, min(rounds, where.asked.rounds), time.process_time)
         of_ours = {kind: middle(taken[f"{own.name}|{kind}"]) for kind in (FREE, ORDINARY)}
         for name, one in taken.items():
             system, _, kind = name.partition("|")
@@ -259,7 +241,9 @@ def llama(where: Setting) -> Rows:
                 ways[f"{name}|llama.cpp (xllamacpp {xllamacpp.__version__})|{tokens}"] = (
                     lambda n=name, t=tokens, k=kind: theirs(n, k, t)
                 )
-        taken = {way: middle(found) for way, found in in_turns(ways, where.asked.rounds).items()}
+        taken = {
+            way: middle(found) for way, found in in_turns(ways, where.asked.rounds, time.process_time).items()
+        }
         for way in list(taken)[: len(taken) // 2]:
             weights, system, _ = way.split("|")
             begin, whole = taken[way], taken[f"{weights}|{system}|{most}"]
@@ -317,6 +301,7 @@ def speculation(where: Setting) -> Rows:
                 for way, how in ways.items()
             },
             min(2, where.asked.rounds),
+            time.process_time,
         )
         plain = [one.tokens for one in found["off"][0][1]]
         tokens = sum(map(len, plain))
@@ -751,62 +736,36 @@ def llama_serving(texts: int) -> Iterator[tuple[str, int]]:
         process.wait()
 
 
-def streamed(url: str, schema: dict[str, Any]) -> tuple[float, str]:
-    """Return the seconds until the first text of an answer, and its text."""
-    import openai
-
-    client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=300)
-    begun, first, text = time.perf_counter(), 0.0, ""
-    stream = client.chat.completions.create(
-        model="smollm2",
-        temperature=0,
-        max_tokens=120,
-        stream=True,
-        messages=[{"role": "user", "content": "Write an order of some furniture as JSON."}],
-        response_format={"type": "json_schema", "json_schema": {"name": "order", "schema": schema}},  # type: ignore[call-overload]
-    )
-    for part in stream:
-        for choice in part.choices:
-            if choice.delta.content:
-                first = first or time.perf_counter() - begun
-                text += choice.delta.content
-    return first, text
-
-
 def server(where: Setting) -> Rows:
     """Measure our server beside llama.cpp's."""
-    from bench_serving import short_documents
+    from bench_serving import asked, short_documents
+    from serving_engines import Asking
+    from serving_load import OURS
 
     rounds, many = where.asked.rounds, 16
     schemas = short_documents((rounds + 1) * (4 + many))
-    tokenizer = where.engine.tokenizer
+    ask = partial(asked, tokens=120, prompt="Write an order of some furniture as JSON.")
     with serving("smollm2") as own, llama_serving(many) as other:
-        servers = {"structgen serve": own, "llama.cpp, Q4_1": other}
+        servers = {
+            name: (Asking(OURS, url), pid)
+            for name, (url, pid) in {"structgen serve": own, "llama.cpp, Q4_1": other}.items()
+        }
         for turn in range(rounds + 1):
             part = schemas[turn * (4 + many) : (turn + 1) * (4 + many)]
             for name in list(servers)[:: 1 if turn % 2 else -1]:
-                url, pid = servers[name]
+                asking, pid = servers[name]
                 for at_once, some in ((1, part[:4]), (many, part[4:])):
                     spent, begun = processor_seconds(pid), time.perf_counter()
                     with ThreadPoolExecutor(at_once) as pool:
-                        got = list(pool.map(lambda schema, url=url: streamed(url, schema), some))
+                        got = list(pool.map(partial(ask, asking), some))
                     seconds, spent = time.perf_counter() - begun, processor_seconds(pid) - spent
-                    tokens = sum(len(tokenizer.encode(text.encode())) for _, text in got)
-                    complete = sum(_has(text, schema) for (_, text), schema in zip(got, some, strict=True))
+                    tokens = sum(one[2] for one in got)
                     if turn:
                         yield (
-                            *(name, turn, at_once, len(some), complete),
-                            1000 * statistics.median(one[0] for one in got),
+                            *(name, turn, at_once, len(some), sum(one[0] == "valid" for one in got)),
+                            1000 * statistics.median(one[1] for one in got),
                             *(tokens / seconds, 1000 * spent / tokens),
                         )
-
-
-def _has(text: str, schema: dict[str, Any]) -> bool:
-    """Tell whether a text is a document with the keys of a schema."""
-    try:
-        return set(json.loads(text)) == set(schema["required"])
-    except ValueError:
-        return False
 
 
 PARTS: dict[str, tuple[tuple[str, ...], Callable[[Setting], Rows]]] = {

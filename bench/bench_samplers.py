@@ -24,9 +24,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -65,8 +64,6 @@ GOALS: Final = {
 }
 """The share of the best published method's error that `auto` is to stay under."""
 PARTICLES: Final = 16
-CHECKS_US: Final = (1, 10, 100, 1_000, 10_000)
-ROWS_MS: Final = (1, 10)
 
 Outcome = dict[str, Any]
 
@@ -79,66 +76,36 @@ def methods() -> list[str]:
 # --- one run ------------------------------------------------------------------------------------------------
 
 
-class Counting:
-    """A checker that counts how often it is asked. It keeps nothing of a prefix, and needs no copies."""
+class AtEnd:
+    """A checker that is asked of whole texts alone."""
 
     def __init__(self, checker: Any) -> None:
-        self._checker, self.calls = checker, 0
-        self.fingerprint = checker.fingerprint
-        if getattr(checker, "early", False):
-            self.viable = self._viable
+        self.fingerprint, self.final = checker.fingerprint, checker.final
 
-    def copy(self) -> Counting:
+    def copy(self) -> AtEnd:
         return self
-
-    def _viable(self, prefix: bytes) -> bool:
-        self.calls += 1
-        return bool(self._checker.viable(prefix))
-
-    def final(self, text: Any) -> bool:
-        self.calls += 1
-        return bool(self._checker.final(text))
-
-
-@contextmanager
-def counted_masks() -> Iterator[list[int]]:
-    """Count the masks that are filled, in the one number of the list."""
-    calls, fill = [0], sg.CompiledGrammar.fill_index
-
-    def counted(self: Any, *args: Any, **options: Any) -> Any:
-        calls[0] += 1
-        return fill(self, *args, **options)
-
-    sg.CompiledGrammar.fill_index = counted  # type: ignore[method-assign]
-    try:
-        yield calls
-    finally:
-        sg.CompiledGrammar.fill_index = fill  # type: ignore[method-assign]
 
 
 def attempt(task: sampler_tasks.Task, exact: Any, method: str, seed: int, rows: int) -> Outcome:
     """Return the error of a method on a task for a number of model rows, and what it cost."""
-    checkers = [Counting(checker) for checker in task.checkers]
     wall, cpu = time.perf_counter(), time.process_time()
-    log_z = None
-    with counted_masks() as masks:
-        n = PARTICLES * max(rows // 8, 2) if method in ("smc", "awrs") else rows
-        found = sg.sample(
-            task.next_logprobs,
-            [],
-            task.compiled,
-            n,
-            method=method,
-            budget=rows,
-            seed=seed,
-            max_tokens=task.max_tokens,
-            checkers=checkers,
-            tokenizer=task.tokenizer,
-            name=task.name,
-        )
-        texts, weights = found.texts, found.weights
-        used, attempts = found.statistics.model_rows, found.statistics.attempts
-        log_z = found.log_z if math.isfinite(found.log_z) else None
+    n = PARTICLES * max(rows // 8, 2) if method in ("smc", "awrs") else rows
+    found = sg.sample(
+        task.next_logprobs,
+        [],
+        task.compiled,
+        n,
+        method=method,
+        budget=rows,
+        seed=seed,
+        max_tokens=task.max_tokens,
+        checkers=[one if getattr(one, "early", False) else AtEnd(one) for one in task.checkers],
+        tokenizer=task.tokenizer,
+        name=task.name,
+    )
+    texts, weights = found.texts, found.weights
+    used, attempts = found.statistics.model_rows, found.statistics.attempts
+    log_z = found.log_z if math.isfinite(found.log_z) else None
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     marginals = sampler_tasks.weighted_marginals(task, texts, weights)
     return {
@@ -149,8 +116,6 @@ def attempt(task: sampler_tasks.Task, exact: Any, method: str, seed: int, rows: 
         "log_z": log_z,
         "cpu_s": cpu,
         "wall_s": wall,
-        "masks": masks[0],
-        "checks": sum(checker.calls for checker in checkers),
     }
 
 
@@ -171,8 +136,6 @@ def ideal(task: sampler_tasks.Task, exact: Any, masked: Outcome, seed: int, rows
         "log_z": math.log(exact["z"]),
         "cpu_s": time.process_time() - cpu,
         "wall_s": 0.0,
-        "masks": 0,
-        "checks": 0,
     }
 
 
@@ -289,8 +252,6 @@ COLUMNS: Final = (
     "log_z_error",
     "cpu_s",
     "wall_s",
-    "masks",
-    "checks",
 )
 
 
@@ -340,7 +301,7 @@ def table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
                     "log_z_error": statistics.fmean(logs) if logs else math.nan,
                     **{
                         key: statistics.fmean(run[key] for run in runs)
-                        for key in ("model_rows", "draws", "cpu_s", "wall_s", "masks", "checks")
+                        for key in ("model_rows", "draws", "cpu_s", "wall_s")
                     },
                 }
             )
@@ -382,43 +343,6 @@ def _shown(row: dict[str, Any] | None) -> str:
     return "" if row is None else f"{row['error']:.4f} ± {row['error_se']:.4f}"
 
 
-# --- the constraint's cost, on a virtual clock --------------------------------------------------------------
-
-SWEPT: Final = ("row_ms", "check_us", "virtual_s", "task", "method", "error", "seconds_of_the_run")
-
-
-def swept(rows: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
-    """Return the error of each method at a fixed virtual time, for costs of a row and of a check.
-
-    The virtual time of a run is (its model rows) x (a row's cost) + (the masks that it filled + the questions
-    that it put to the checker) x (a check's cost). The time at which methods are compared is that of the
-    method that was done first with its largest number of rows; the errors of the others are interpolated
-    between the numbers of rows that were measured, on logarithmic scales.
-    """
-    found: list[tuple[object, ...]] = []
-    curves: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for row in sorted(rows, key=lambda row: int(row["rows"])):
-        if row["method"] != "ideal":
-            curves[row["task"]][row["method"]].append(row)
-    for row_ms in ROWS_MS:
-        for check_us in CHECKS_US:
-            for task, by_method in curves.items():
-                times = {
-                    method: [
-                        1e-3 * row_ms * row["model_rows"] + 1e-6 * check_us * (row["masks"] + row["checks"])
-                        for row in curve
-                    ]
-                    for method, curve in by_method.items()
-                }
-                given = min(spent[-1] for spent in times.values())
-                for method, curve in by_method.items():
-                    errors = np.log([max(row["error"], 1e-9) for row in curve])
-                    error = float(np.exp(np.interp(math.log(given), np.log(times[method]), errors)))
-                    spent = f"{times[method][-1]:.4g}"
-                    found.append((row_ms, check_us, f"{given:.4g}", task, method, f"{error:.5f}", spent))
-    return found
-
-
 # --- the command --------------------------------------------------------------------------------------------
 
 
@@ -438,9 +362,8 @@ def report(options: argparse.Namespace, outcomes: Iterable[Outcome]) -> None:
     rows = table(list(outcomes))
     lines = [[written(row[column]) for column in COLUMNS] for row in rows]
     target = records.write(options.results, "samplers", about(), COLUMNS, lines)
-    costs = records.write(options.results, "samplers-costs", about(), SWEPT, swept(rows))
     print(markdown(rows, options.rows))
-    print(f"\n{target}\n{costs}")
+    print(f"\n{target}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -36,9 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from records import arguments, load, revision, write
-from rich.console import Console
-from rich.table import Table
+from records import arguments, load, revision, show, write
 
 import structgen as sg
 from structgen.maskbench.measurements import CaseResult, Failure, SchemaOutcome, Verdict
@@ -232,16 +230,16 @@ def rows(
             yield [*ours, f"{one.outcome}: {one.name}", 1, *blank, one.detail]
 
 
-def show(table: Sequence[Sequence[object]]) -> None:
+def tell(table: Sequence[Sequence[Any]]) -> None:
     """Print the counts and the times; the schemas that are not right were printed as they came."""
-    counts, timings = Table("engine", "what", "count"), Table("engine", "ms", "schemas", *FIGURES)
-    for engine, _, measure, count, *values, detail in table:
-        if values[0] != "":
-            timings.add_row(str(engine), str(measure), f"{count:,}", *(f"{value:,.2f}" for value in values))
-        elif not detail:
-            counts.add_row(str(engine), str(measure), f"{count:,}")
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    console.print(counts, timings)
+    counts = [(row[0], row[2], f"{row[3]:,}") for row in table if row[4] == "" and not row[-1]]
+    timed = [
+        (row[0], row[2], f"{row[3]:,}", *(f"{value:,.2f}" for value in row[4:-1]))
+        for row in table
+        if row[4] != ""
+    ]
+    show(("engine", "what", "count"), counts)
+    show(("engine", "ms", "schemas", *FIGURES), timed)
 
 
 def main() -> int:
@@ -272,7 +270,7 @@ def main() -> int:
     if commit := revision():
         versions = {**versions, OURS: f"{versions[OURS]} {commit}"}
     table = list(rows(found, results, versions))
-    show(table)
+    tell(table)
     if options.failures:
         lines = (f"{one.name}\t{one.outcome}\t{one.detail}\n" for one in found if one.outcome != RIGHT)
         options.failures.write_text("".join(lines), encoding="utf-8")

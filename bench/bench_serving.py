@@ -64,7 +64,7 @@ def processor_seconds(group: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def asked(asking: Asking, schema: Any, tokens: int) -> tuple[str, float, int]:
+def asked(asking: Asking, schema: Any, tokens: int, prompt: str = PROMPT) -> tuple[str, float, int]:
     """Return the outcome of a schema, the seconds until the first text, and how many tokens came."""
     import openai
 
@@ -73,7 +73,7 @@ def asked(asking: Asking, schema: Any, tokens: int) -> tuple[str, float, int]:
     try:
         stream = asking.client.chat.completions.create(
             model=asking.model,
-            messages=[{"role": "user", "content": PROMPT}],
+            messages=[{"role": "user", "content": prompt}],
             temperature=0,
             max_tokens=tokens,
             response_format=shape,  # type: ignore[call-overload]

@@ -34,6 +34,7 @@ from typing import Any, Final
 
 import speculation_answers as answers
 from records import arguments, load, versions, write
+from records import markdown as table_of
 from speculation_answers import Answer
 
 import structgen as sg
@@ -142,16 +143,6 @@ SETS: Final = (
     Drafters("tree of 32, caller's text", lambda _: [*_usual(), callers_text()], 32, False, (CHANGED,)),
 )
 TITLES: Final = ("none", LLGUIDANCE, *(one.title for one in SETS))
-GOALS: Final[dict[tuple[str, str], tuple[float, float, float]]] = {
-    (SAME, "chain of 5"): (0.44, 0.51, 0.52),
-    (SAME, "tree of 16"): (0.39, 0.46, 0.39),
-    (SAME, "tree of 16, earlier answer"): (0.20, 0.22, 0.20),
-    (CHANGED, "tree of 16, caller's text"): (0.10, 0.10, 0.10),
-    (CHANGED, "tree of 32, caller's text"): (0.10, 0.10, 0.10),
-}
-"""Calls per token of one line, compact and free white space; indented texts have no goals. They were set on
-another draw of answers, on which prompt lookup had these:"""
-LOOKUP_THEN: Final = (0.51, 0.58, 0.51)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +308,7 @@ def measure(folder: Path, count: int | None, processes: int) -> list[Count]:
 
 COLUMNS: Final = (
     "workload", "spelling", "drafters", "answers", "tokens", "calls", "drafted",
-    "calls_per_token", "mean_of_answers", "ratio_to_prompt_lookup", "goal", "goal_ratio", "reached",
+    "calls_per_token", "mean_of_answers", "ratio_to_prompt_lookup",
 )  # fmt: skip
 
 
@@ -325,8 +316,7 @@ def rows(counts: Iterable[Count]) -> list[tuple[object, ...]]:
     """Return a row for each workload, spelling and set; see COLUMNS.
 
     `calls_per_token` is all calls over all tokens, `mean_of_answers` the mean over answers of their own.
-    llguidance's ratio is to prompt lookup on the answers that it takes. `goal_ratio` is the goal as a share
-    of prompt lookup's calls on the draw that goals were set on; reached where either is.
+    llguidance's ratio is to prompt lookup on the answers that it takes.
     """
     cells: dict[tuple[str, str, str], dict[int, Count]] = defaultdict(dict)
     for one in counts:
@@ -334,33 +324,18 @@ def rows(counts: Iterable[Count]) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
     for workload in (SAME, CHANGED):
         for title in TITLES:
-            for at, spelling in enumerate(answers.SPELLINGS):
+            for spelling in answers.SPELLINGS:
                 mine = cells.get((workload, spelling, title))
                 if not mine:
                     continue
                 base = cells[workload, spelling, LOOKUP]
                 share = _share(mine.values())
-                ratio = share / _share(base[place] for place in mine)
-                goals = GOALS.get((workload, title))
-                goal = goals[at] if goals and at < len(goals) else None
-                goal_ratio = None if goal is None or workload == CHANGED else goal / LOOKUP_THEN[at]
-                reached = goal is not None and (
-                    share <= goal or (goal_ratio is not None and ratio <= goal_ratio)
+                sums = (
+                    sum(getattr(one, of) for one in mine.values()) for of in ("tokens", "calls", "drafted")
                 )
-                found.append(
-                    (
-                        workload, spelling, title, len(mine),
-                        sum(one.tokens for one in mine.values()),
-                        sum(one.calls for one in mine.values()),
-                        sum(one.drafted for one in mine.values()),
-                        share,
-                        sum(one.calls / one.tokens for one in mine.values()) / len(mine),
-                        ratio,
-                        "" if goal is None else goal,
-                        "" if goal_ratio is None else goal_ratio,
-                        "" if goal is None else "yes" if reached else "no",
-                    )
-                )  # fmt: skip
+                mean = sum(one.calls / one.tokens for one in mine.values()) / len(mine)
+                ratio = share / _share(base[place] for place in mine)
+                found.append((workload, spelling, title, len(mine), *sums, share, mean, ratio))
     return found
 
 
@@ -372,30 +347,16 @@ def _share(counts: Iterable[Count]) -> float:
 def markdown(found: Sequence[Sequence[object]]) -> str:
     """Return the table: a line for each workload and set, the spellings beside one another."""
     cells = {tuple(row[:3]): dict(zip(COLUMNS, row, strict=True)) for row in found}
-    names = list(answers.SPELLINGS)
-    lines = [
-        f"| calls per token | {' | '.join(names)} | ratio to prompt lookup | goals |",
-        "|---" * (len(names) + 3) + "|",
-    ]
+    lines = []
     for workload in (SAME, CHANGED):
         for title in TITLES:
-            row = [cells.get((workload, name, title)) for name in names]
+            row = [cells.get((workload, name, title)) for name in answers.SPELLINGS]
             present = [one for one in row if one is not None]
-            if not present:
-                continue
-            shown = " | ".join("" if one is None else f"{one['calls_per_token']:.3f}" for one in row)
-            ratios = " / ".join(f"{one['ratio_to_prompt_lookup']:.2f}" for one in present)
-            goal = " / ".join(f"{one['goal']}" for one in present if one["goal"] != "")
-            share = " / ".join(f"{one['goal_ratio']:.2f}" for one in present if one["goal_ratio"] != "")
-            told = [one["reached"] for one in present if one["reached"] != ""]
-            verdict = (
-                ""
-                if not goal
-                else f"{goal}{f'; ratio {share}' if share else ''}: {', '.join(map(str, told))}"
-            )
-            only = f" ({present[0]['answers']} texts)" if title in ("none", LLGUIDANCE) else ""
-            lines.append(f"| {workload}: {title}{only} | {shown} | {ratios} | {verdict} |")
-    return "\n".join(lines)
+            if present:
+                ratios = " / ".join(f"{one['ratio_to_prompt_lookup']:.2f}" for one in present)
+                shares = [one["calls_per_token"] if one else "" for one in row]
+                lines.append((f"{workload}: {title}", present[0]["answers"], *shares, ratios))
+    return table_of(("calls per token", "texts", *answers.SPELLINGS, "ratio to prompt lookup"), lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

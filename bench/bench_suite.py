@@ -25,9 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from records import arguments, put, version, write
-from rich.console import Console
-from rich.table import Table
+from records import arguments, put, show, version, write
 from suite import (
     ACCEPTED,
     CRASHED,
@@ -115,7 +113,7 @@ def main() -> int:
     elif options.csv:
         put(sys.stdout, about, COLUMNS, rows)
     else:
-        show(results, skips)
+        tell(results, skips)
     if tuple(drafts) == DRAFTS and tuple(parts) == GROUPS and not options.only:
         print(write(options.results, "suite", about, COLUMNS, rows), file=sys.stderr)
     stale = off_the_list(results, skips)
@@ -224,43 +222,33 @@ def _failures(results: Sequence[Judged], skips: Mapping[Key, str]) -> Iterator[s
                 yield json.dumps(row) + "\n"
 
 
-def show(results: Sequence[Judged], skips: Mapping[Key, str]) -> None:
+def tell(results: Sequence[Judged], skips: Mapping[Key, str]) -> None:
     """Print the table by draft and part, then the files that are not all right with the first reasons."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
     columns = ("tests", *VERDICTS, SKIPPED)
-    table = Table("draft", "part", *columns)
-    for draft in DRAFTS:
-        for group in GROUPS:
-            rows = [
-                _counted(result, skips)
-                for result in results
-                if result.file.draft == draft and result.file.group == group
-            ]
-            if rows:
-                sums = [sum(row[column] for row in rows) for column in columns]
-                table.add_row(draft, group, *(f"{number:,}" if number else "·" for number in sums))
-    console.print(table)
-    listing = Table("draft", "file", "right", "reasons")
+    sums: dict[tuple[str, str], Counter[str]] = {}
     for result in results:
-        counts = result.counts(skips)
-        if counts[RIGHT] + counts[SKIPPED] < len(result.outcomes):
+        row = _counted(result, skips)
+        one = sums.setdefault((row["draft"], row["part"]), Counter())
+        one.update({column: row[column] for column in columns})
+    order = sorted(sums, key=lambda key: (DRAFTS.index(key[0]), GROUPS.index(key[1])))
+    show(("draft", "part", *columns), [(*key, *(sums[key][one] or "·" for one in columns)) for key in order])
+    wrong, known = [], []
+    for result in results:
+        draft, verdicts = result.file.draft, [result.verdict(one, skips) for one in result.outcomes]
+        right = sum(verdict in (RIGHT, SKIPPED) for verdict in verdicts)
+        if right < len(verdicts):
             reasons = Counter(
                 _short(outcome)
-                for outcome in result.outcomes
-                if result.verdict(outcome, skips) not in (RIGHT, SKIPPED)
+                for outcome, verdict in zip(result.outcomes, verdicts, strict=True)
+                if verdict not in (RIGHT, SKIPPED)
             )
-            listed = "; ".join(f"{reason} x{count}" for reason, count in reasons.most_common(3))
-            right = f"{counts[RIGHT]}/{len(result.outcomes)}"
-            listing.add_row(result.file.draft, result.file.name, right, listed)
-    if listing.row_count:
-        console.print(listing)
-    known = Table("on the list", "test", "verdict", "reason")
-    for result in results:
+            told = "; ".join(f"{reason} x{count}" for reason, count in reasons.most_common(3))
+            wrong.append((draft, result.file.name, f"{verdicts.count(RIGHT)}/{len(verdicts)}", told))
         for outcome in result.outcomes:
             if (reason := skips.get(result.key(outcome))) is not None:
-                known.add_row(result.file.draft, f"{outcome.case}: {outcome.test}", outcome.verdict, reason)
-    if known.row_count:
-        console.print(known)
+                known.append((draft, f"{outcome.case}: {outcome.test}", outcome.verdict, reason))
+    show(("draft", "file", "right", "reasons"), wrong)
+    show(("on the list", "test", "verdict", "reason"), known)
 
 
 def _short(outcome: Outcome) -> str:

@@ -21,13 +21,10 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from records import arguments, load, version, write
-from rich.console import Console
-from rich.table import Table
+from records import arguments, load, show, versions, write
 
 import structgen as sg
 from structgen.text_grammars.composition.templates import TEXT, pieces
@@ -427,31 +424,26 @@ def main() -> int:
     parser.add_argument("--walks", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    console = Console()
-    table = Table(*COLUMNS)
     rows: list[dict[str, Any]] = []
     wrong = 0
     for name in options.formats or FORMATS:
-        if name in peers() and options.count:
+        if options.count and name in peers():
             for row in compared(name, options.count, options.seed):
                 for text in row["refused"][:5]:
-                    console.print(f"{name}, a text of {row['source']}: {text}", markup=False)
+                    print(f"{name}, a text of {row['source']}: {text}")
                 wrong += len(row.pop("refused"))
                 rows.append(row)
         if options.walks:
             rows.append(walked(name, options.walks, options.seed))
-    for row in rows:
-        table.add_row(*(str(row[column]) for column in COLUMNS))
-    console.print(table)
+    listed = [[row[column] for column in COLUMNS] for row in rows]
+    show(COLUMNS, listed)
     about = {
-        "structgen": version(),
-        "xgrammar": metadata.version("xgrammar"),
+        "versions": versions("xgrammar"),
         "load": load(),
         "seed": options.seed,
     }
-    listed = [[row[column] for column in COLUMNS] for row in rows]
     path = write(options.results, "tool-formats", about, COLUMNS, listed, more=bool(options.formats))
-    console.print(f"{path}; {wrong} differences without a name")
+    print(f"{path}; {wrong} differences without a name")
     return 1 if wrong else 0
 
 

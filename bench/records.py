@@ -7,11 +7,13 @@ import csv
 import datetime
 import os
 import platform
+import statistics
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -69,11 +71,34 @@ def arguments(described: str | None) -> argparse.ArgumentParser:
 
 
 def show(names: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", width: int = 200) -> None:
-    """Print rows as a table for people."""
+    """Print rows as a table for people; none where there is no row."""
     table = Table(*names, title=title or None)
     for row in rows:
         table.add_row(*map(str, row))
-    Console(width=width).print(table)
+    if table.row_count:
+        Console(width=width).print(table)
+
+
+def in_turns(
+    ways: Mapping[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[tuple[float, Any]]]:
+    """Return what each way took in each round, by a clock, and what came of it: each round in another order,
+    after one that is thrown away."""
+    names = list(ways)
+    found: dict[str, list[tuple[float, Any]]] = {name: [] for name in names}
+    for turn in range(rounds + 1):
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            begun = clock()
+            made = ways[name]()
+            if turn:
+                found[name].append((clock() - begun, made))
+    return found
+
+
+def middle(taken: Iterable[tuple[float, Any]]) -> float:
+    """Return the median of what a way took."""
+    return statistics.median(one for one, _ in taken)
 
 
 def markdown(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

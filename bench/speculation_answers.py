@@ -1,16 +1,16 @@
 """The recorded answers of bench_speculation.py: 800 answers of MaskBench to 800 schemas, frozen.
 
-    python bench/speculation_answers.py FOLDER --freeze     draw them anew, and write speculation_answers.json
+    python bench/speculation_answers.py FOLDER      are the answers of this copy of MaskBench those?
 
 MaskBench itself is not in this repository. speculation_answers.json has the seed, and for each answer the
 name of its case, which instance is the answer, which other instance of the case serves as the earlier answer
 to the same schema, and a digest of the texts; an answer whose digest differs is refused.
 
-An answer is drawn as follows. Cases with at least two valid instances, both of them objects or arrays, are
-shuffled by the seed; the answer is one of the first two valid instances, by the seed, and the other one is
-the earlier answer. A case is left out where the schema has more than 3,000 tokens, where the answer has fewer
-than 8 tokens or more than 600 (in one line), or where the grammar of one of the spellings is refused or does
-not take both answers. The first 800 that are left are the frozen set.
+An answer was drawn as follows (the program is that of a4cac118). Cases with at least two valid instances,
+both of them objects or arrays, are shuffled by the seed; the answer is one of the first two valid instances,
+by the seed, and the other one is the earlier answer. A case is left out where the schema has more than 3,000
+tokens, where the answer has fewer than 8 tokens or more than 600 (in one line), or where the grammar of one
+of the spellings is refused or does not take both answers. The first 800 that are left are the frozen set.
 
 Four spellings of each answer, each under the grammar that a user would ask for:
 
@@ -30,18 +30,19 @@ round. The digest covers the changed text too.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
+
+from records import arguments
 
 import structgen as sg
 from structgen.maskbench.readers import Case, select
@@ -146,7 +147,7 @@ def answers(folder: Path, count: int | None = None) -> list[Answer]:
             raise AnswersError(
                 f"Case {row['name']} has another text than the one that was frozen.",
                 where=str(folder),
-                cure="Use the version of MaskBench that bench/results names, or freeze the answers anew.",
+                cure="Use the version of MaskBench that bench/results names.",
             )
         found.append(answer)
     return found
@@ -164,21 +165,6 @@ def _valid(case: Case) -> list[Any]:
 # --- two fields changed -------------------------------------------------------------------------------------
 
 Path_ = tuple[Any, ...]
-
-
-def leaves(value: Any) -> list[Path_]:
-    """Return the paths of the values that can be changed, in the order of the document."""
-    found: list[Path_] = []
-    stack: list[tuple[Path_, Any]] = [((), value)]
-    while stack:
-        path, one = stack.pop()
-        if isinstance(one, dict):
-            stack.extend(reversed([((*path, key), below) for key, below in one.items()]))
-        elif isinstance(one, list):
-            stack.extend(reversed([((*path, at), below) for at, below in enumerate(one)]))
-        elif _other(one, random.Random(0)) is not None:
-            found.append(path)
-    return found
 
 
 def _other(value: Any, draw: random.Random) -> Any:
@@ -214,109 +200,11 @@ def _replaced(value: Any, paths: Sequence[Path_], name: str) -> Any:
     return made
 
 
-def changed_paths(value: Any, name: str, takes: Callable[[Any], bool]) -> list[Path_] | None:
-    """Return the paths of two values whose change the grammar takes; None where two are not found among ten
-    that are tried."""
-    paths = leaves(value)
-    if len(paths) < CHANGEABLE:
-        return None
-    random.Random(f"{SEED} {name} changed").shuffle(paths)
-    found: list[Path_] = []
-    for path in paths[:10]:
-        made = _replaced(value, [path], name)
-        if made != value and takes(made):
-            found.append(path)
-        if len(found) == 2:
-            return found
-    return None
-
-
-# --- freezing -----------------------------------------------------------------------------------------------
-
-
-def draw_all(folder: Path, tokenizer: sg.Tokenizer, count: int, told: Callable[[str], None]) -> list[Any]:
-    """Return the rows of the frozen file."""
-    names = sorted(name for _, names in select([folder]).picked for name in names)
-    random.Random(SEED).shuffle(names)
-    rows: list[Any] = []
-    looked = 0
-    for start in range(0, len(names), 500):
-        part = names[start : start + 500]
-        cases = {case.name: case for case in _cases(folder, set(part))}
-        for name in part:
-            looked += 1
-            row = _row(cases[name], tokenizer)
-            if row is not None:
-                rows.append(row)
-                if len(rows) % 50 == 0:
-                    told(f"{len(rows)} of {looked} cases")
-            if len(rows) == count:
-                return rows
-    return rows
-
-
-def _row(case: Case, tokenizer: sg.Tokenizer) -> dict[str, Any] | None:
-    values = _valid(case)
-    draw = random.Random(f"{SEED} {case.name}")
-    if case.problem or len(values) < 2 or not all(isinstance(one, dict | list) for one in values[:2]):
-        return None
-    order = [0, 1]
-    draw.shuffle(order)
-    value, earlier = values[order[0]], values[order[1]]
-    length = len(tokenizer.encode(spelled(value, "one line")))
-    if not LEAST_ANSWER <= length <= MOST_ANSWER:
-        return None
-    if len(tokenizer.encode(case.schema.encode())) > MOST_PROMPT:
-        return None
-    try:
-        compiled = {name: sg.compile(grammar_of(case.schema, name), tokenizer) for name in SPELLINGS}
-
-        def takes(one: Any) -> bool:
-            return all(_takes(compiled[name], tokenizer, spelled(one, name)) for name in SPELLINGS)
-
-        if not (takes(value) and takes(earlier)):
-            return None
-        paths = changed_paths(value, case.name, takes) if length >= LEAST_CHANGED else None
-    except (sg.StructgenError, UnicodeEncodeError):  # refused, or a lone surrogate
-        return None
-    changed = None if paths is None else _replaced(value, paths, case.name)
-    answer = Answer(case.name, case.schema, value, earlier, changed)
-    return {
-        "name": case.name,
-        "answer": order[0],
-        "earlier": order[1],
-        "changed": None if paths is None else [list(path) for path in paths],
-        "digest": digest(answer),
-    }
-
-
-def _takes(compiled: sg.CompiledGrammar, tokenizer: sg.Tokenizer, text: bytes) -> bool:
-    matcher = sg.Matcher(compiled)
-    try:
-        for token in tokenizer.encode(text):
-            matcher.advance(token)
-    except sg.StructgenError:
-        return False
-    return matcher.is_complete
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--freeze", action="store_true", help="write speculation_answers.json anew")
     options = parser.parse_args()
-    if not options.freeze:
-        print(f"{len(answers(options.folder))} answers are those that were frozen")
-        return 0
-    from structgen.maskbench.vocabularies import load
-
-    rows = draw_all(
-        options.folder, load("llama3"), COUNT, lambda told: print(told, file=sys.stderr, flush=True)
-    )
-    head = {"seed": SEED, "tokenizer": "llama3", "spellings": list(SPELLINGS)}
-    lines = ",\n".join(json.dumps(row) for row in rows)
-    FROZEN.write_text(f'{json.dumps(head)[:-1]}, "answers": [\n{lines}\n]}}\n', encoding="utf-8")
-    print(f"{len(rows)} answers, {sum(row['changed'] is not None for row in rows)} with two fields changed")
+    print(f"{len(answers(options.folder))} answers are those that were frozen")
     return 0
 
 

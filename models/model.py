@@ -7,7 +7,7 @@ its.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -321,8 +321,3 @@ def load(folder: Path) -> Network:
         {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
     )
     return network.eval()
-
-
-def shape_of(network: Network) -> dict[str, Any]:
-    """Return the sizes as a dict, to keep beside a checkpoint."""
-    return asdict(network.shape)

@@ -1,14 +1,13 @@
 """Trains one of the embedded models and writes it into models/NAME.
 
     python models/train.py extract|extract-draft|infill|labels [--minutes 60] [--resume | --start FOLDER]
-        [--compile] [--threads 1] [--hardest 1] [--until HH:MM] [--average FOLDER]
+        [--compile] [--threads 1] [--hardest 1]
 
 Training lasts `--minutes` of processor time, divided by the threads: what else the machine does at the time
 changes nothing. A checkpoint in build/models is written every three minutes of it, and `--resume` goes on
 from it: with more minutes than it has run, for longer. Where there is no checkpoint, `--start models/NAME`
-goes on from weights, at lower rates that fall from the first step on. With `--until 23:20` (UTC) it lasts
-until that time instead, however much of the processor it gets, and the rates fall to nothing by then.
-SIGTERM writes a checkpoint and ends it; `--write` puts what the last checkpoint holds into models/NAME.
+goes on from weights, at lower rates that fall from the first step on. SIGTERM writes a checkpoint and ends
+it; `--write` puts what the last checkpoint holds into models/NAME.
 
 Examples are drawn as they are needed and hardly ever come again. With `--hardest 4` four times as many are
 drawn, and the quarter that costs the network most is learned: one that gets most of them right has little to
@@ -22,8 +21,7 @@ once for several copies of its canvas, in which other slots are hidden (masking.
 running mean of the weights of the last steps.
 
 `--compile` has torch compile the layers, which needs a C++ compiler and a minute, and makes a step cheaper by
-a seventh. `--average FOLDER` trains nothing: it puts the mean of these weights and of those in models/NAME
-there, if that predicts held-out sentences better than either (one went on from the other).
+a seventh.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ import argparse
 import os
 import signal
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +58,8 @@ WARM_UP, DECAY = 0.01, 0.4
 """Shares of the training in which the rate rises and falls to nothing."""
 SHORT_TOKENS = 2_500_000
 """So many tokens are of short examples, at the start."""
-HELD_OUT_SEED, MANY = 99_000_000, 1024
-"""Where held-out sentences are drawn from; and how many of them tell weights apart that differ little."""
+HELD_OUT_SEED = 99_000_000
+"""Where held-out sentences are drawn from."""
 AGAIN, DECAY_AGAIN = 0.5, 0.97
 """What the rates are multiplied by where training goes on from weights, and the share in which they fall."""
 DECAY_INFILL = 0.25
@@ -227,9 +225,8 @@ def train(
     compiled: bool,
     start: Path | None = None,
     times: int = 1,
-    until: datetime | None = None,
 ) -> None:
-    """Train a model for so many minutes in all, or until a time of day; write it after each checkpoint."""
+    """Train a model for so many minutes in all; write it after each checkpoint."""
     torch.manual_seed(seed)
     encoder = Encoder()
     network = Network(SHAPES[name])
@@ -255,7 +252,6 @@ def train(
     chance = torch.Generator().manual_seed(seed + state["step"])
 
     begins = start is None and name not in ("infill", "labels")
-    began = state.setdefault("began", time.time())
 
     def longest() -> int:
         return SHORT if state["tokens"] < SHORT_TOKENS and begins else LONGEST
@@ -265,9 +261,7 @@ def train(
 
     def done() -> float:
         """Return the share of the training that is over."""
-        if until is None:
-            return float(state["seconds"]) / (minutes * 60)
-        return (time.time() - began) / (until.timestamp() - began)
+        return float(state["seconds"]) / (minutes * 60)
 
     # A run that goes on draws from a seed of its own: no example of before comes again.
     seed = seed * 1000 + state["draws"]
@@ -365,39 +359,6 @@ def write(name: str) -> None:
         (folder / file.name).write_bytes(file.read_bytes())
 
 
-def mean_of(one: Network, other: Network) -> Network:
-    """Return a network with the mean of the weights of two."""
-    found = Network(one.shape)
-    weights = other.state_dict()
-    found.load_state_dict({key: (value + weights[key]) / 2 for key, value in one.state_dict().items()})
-    return found
-
-
-def average(name: str, folder: Path) -> None:
-    """Put the mean of the weights in models/NAME and in a folder there, if it is better than both."""
-    here, encoder = FOLDER / name, Encoder()
-    networks = [load(here), load(folder)]
-    networks.append(mean_of(*networks))
-    found = [held_out(network, encoder, MANY, labels=name == "labels") for network in networks]
-    for title, (tokens, whole) in zip((here, folder, "mean"), found, strict=True):
-        print(f"{title}: held out: tokens {tokens:.4f} documents {whole:.4f}")
-    if found[2][1] > max(found[0][1], found[1][1]):
-        save(networks[2], here, encoder.special, max(map(training_of, (here, folder)), key=_tokens_of))
-        print(f"the mean is written to {here}")
-
-
-def _tokens_of(training: dict[str, int]) -> int:
-    return training["tokens"]
-
-
-def at_time(text: str) -> datetime:
-    """Return the next moment at which it is HH:MM in UTC."""
-    now = datetime.now(UTC)
-    hour, minute = map(int, text.split(":"))
-    found = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    return found if found > now else found + timedelta(days=1)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -410,15 +371,11 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="a folder with weights to go on from")
     parser.add_argument("--hardest", type=int, default=1, help="draw so many times what is learned")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--until", help="HH:MM in UTC: train until then, not for --minutes")
-    parser.add_argument("--average", type=Path, help="a folder with weights to take the mean with")
     parser.add_argument("--write", action="store_true", help="only write what the last checkpoint holds")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.write:
         write(options.name)
-    elif options.average is not None:
-        average(options.name, options.average)
     else:
         if options.hardest > 1 and not SHAPES[options.name].causal:
             parser.error(
@@ -432,7 +389,6 @@ def main() -> None:
             options.compile,
             options.start,
             options.hardest,
-            None if options.until is None else at_time(options.until),
         )
 
 

@@ -11,7 +11,6 @@ from mutants import Mutant
 LISTED = "test_enumerated.py::test_all_draws_of_two_walks_have_the_masses_of_the_target"
 PARTICLES = "test_enumerated.py::test_all_draws_of_particles_have_the_masses_of_the_target"
 BEAMS = "test_enumerated.py::test_all_draws_of_beams_have_the_masses_of_the_target"
-DOOR = "test_enumerated.py::test_a_draw_through_the_door_has_the_masses_of_the_target"
 BOUNDS = "test_bounds.py::test_every_bound_holds_and_only_ever_tightens"
 PLACES = "test_bounds.py::test_the_first_and_each_later_text_of_cars_are_draws_from_the_target"
 EXHAUSTED = "test_bounds.py::test_an_exhausted_language_is_given_exactly_and_costs_no_row_more"

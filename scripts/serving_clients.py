@@ -34,23 +34,24 @@ ADDRESS = "http://127.0.0.1:8000/v1"
 
 
 @contextmanager
-def serving(*options: str, **settings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start a server of the embedded model on a free port; yield its address and process. `settings`:
-    variables of its environment."""
+def serving(
+    *options: str, model: str = "extract", **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Start a server of a model on a free port; yield its address and process. `settings`: variables of its
+    environment."""
     command = [sys.executable, "-c", "from structgen.cli import main; main()"]
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        [*command, "serve", "extract", "--port", "0", *options],
+        [*command, "serve", model, "--port", "0", *options],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": paths, **settings},
     )
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        found = re.search(r"http://\S+?/v1", said)
+        found = next(filter(None, (re.search(r"http://\S+?/v1", line) for line in process.stdout)), None)
         if found is None:
-            raise SystemExit(f"The server did not start: {said}")
+            raise SystemExit("The server did not start.")
         threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop it
         yield found[0], process
     finally:

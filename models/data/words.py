@@ -102,7 +102,6 @@ MODIFIERS = (
     "quiet fast slow digital solar battery-powered wind-up portable cordless Swiss French Japanese "
     "Persian Turkish Irish beautiful ugly rare fine plain good decent favourite old-fashioned"
 ).split()
-COLORS = "red blue green yellow black white orange purple pink brown grey silver".split()
 JOBS = (
     "teacher nurse engineer baker plumber lawyer designer accountant driver pilot carpenter "
     "chemist editor farmer gardener librarian mechanic musician painter photographer physicist "

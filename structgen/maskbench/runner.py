@@ -195,7 +195,8 @@ class BenchRun:
                 self._stack.callback(process.end)
                 for case in same() if config.variant == "same-process" else ():
                     process.run(case)
-                    tick()
+                    if process is lane[0]:
+                        tick()
             before = perf_counter() - begun if config.variant == "same-process" else 0.0
             self.versions[config.name] = lane[0].version
             self.first_use[config.name] = lane[0].first_use + before

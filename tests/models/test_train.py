@@ -9,7 +9,7 @@ pytest.importorskip("tokenizers")
 
 from batches import Batch  # noqa: E402
 from model import Network, Shape  # noqa: E402
-from train import hardest, mean_of, rate_at  # noqa: E402
+from train import hardest, rate_at  # noqa: E402
 
 
 def test_the_rows_that_cost_most_are_kept() -> None:
@@ -38,12 +38,3 @@ def test_rates_rise_briefly_and_end_at_nothing() -> None:
     # where training goes on, the fall begins at once
     assert rate_at(0.515, 0.97) == pytest.approx(0.5)
     assert rate_at(1.0) == rate_at(1.0, 0.97) == 0.0
-
-
-def test_the_mean_of_two_networks_lies_between_their_weights() -> None:
-    torch.manual_seed(5)
-    one, other = (Network(Shape(layers=1, width=64, inner=64, vocabulary=64)) for _ in range(2))
-    found = mean_of(one, other).state_dict()
-    for key, value in one.state_dict().items():
-        assert torch.equal(found[key], (value + other.state_dict()[key]) / 2), key
-    assert any(not torch.equal(found[key], value) for key, value in one.state_dict().items())
