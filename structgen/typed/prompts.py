@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final
 
 from structgen.engine.model_prompts import ModelQuestion, Prompt
@@ -58,14 +59,10 @@ class Template:
     """A docstring, with the parameters' names in braces, as `str.format` has them: `{text}`,
     `{user.name}`."""
 
-    __slots__ = ("_pieces", "text")
-
     def __init__(self, docstring: str, signature: inspect.Signature) -> None:
         """Read a template. Errors: OptionError for a field that is no parameter."""
-        self.text = inspect.cleandoc(docstring)
-        self._pieces: list[tuple[str, str | None, str, str | None]] = []
         try:
-            pieces = list(string.Formatter().parse(self.text))
+            self._pieces = list(string.Formatter().parse(inspect.cleandoc(docstring)))
         except ValueError as error:
             raise OptionError(
                 f"The docstring is no template: {error}.",
@@ -73,7 +70,7 @@ class Template:
                 cure="Double braces that are meant as such: {{ and }}.",
             ) from error
         names = list(signature.parameters)
-        for literal, field, spec, conversion in pieces:
+        for _, field, _, _ in self._pieces:
             root = None if field is None else field.partition(".")[0].partition("[")[0]
             if root is not None and root not in names:
                 known = ", ".join(f"{{{name}}}" for name in names) or "none, for there are no parameters"
@@ -82,40 +79,38 @@ class Template:
                     where="docstring",
                     cure=f"Fields are {known}; braces that are meant as such are doubled.",
                 )
-            self._pieces.append((literal, field, spec or "", conversion))
 
     def filled(self, arguments: Mapping[str, Any]) -> PromptSource:
         """Return the prompt of a call. Errors: OptionError for a value that cannot be printed."""
-        formatter, text, neutral, values = string.Formatter(), [], [], []
-        for literal, field, spec, conversion in self._pieces:
-            text.append(literal)
-            neutral.append(literal)
-            if field is None:
-                continue
-            neutral.append(NEUTRAL)
-            try:
-                found, _ = formatter.get_field(field, (), arguments)
-                if found is None and not conversion:
-                    raise _none_given(field)
-                shown = format(formatter.convert_field(found, conversion), spec)
-            except OptionError:
-                raise
-            except Exception as error:  # whatever the value's own __format__ raises
-                raise OptionError(
-                    f"The value of {{{field}}} cannot be printed: {type(error).__name__}: {error}.",
-                    where="docstring",
-                    cure="Pass a value that str.format takes, or convert it: {name!r}.",
-                ) from error
-            text.append(shown)
-            values.append(shown)
-        whole = "".join(text)
+        values = [
+            _shown(arguments, field, spec, conversion)
+            for _, field, spec, conversion in self._pieces
+            if field is not None
+        ]
+
+        def joined(said: Iterator[str]) -> str:
+            return "".join(text + ("" if field is None else next(said)) for text, field, _, _ in self._pieces)
+
+        whole = joined(iter(values))
         # where no argument says anything, the docstring is all that there is
-        said = "".join(neutral) if values else NEUTRAL
-        return PromptSource(whole, tuple(values) or _all_of(arguments) or (whole,), neutral=said)
+        neutral = joined(repeat(NEUTRAL)) if values else NEUTRAL
+        return PromptSource(whole, tuple(values) or _all_of(arguments) or (whole,), neutral=neutral)
 
 
-def _none_given(field: str) -> OptionError:
-    return OptionError(
+def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversion: str | None) -> str:
+    """Return the text of a field. Errors: OptionError for a value that cannot be printed, and for None."""
+    formatter = string.Formatter()
+    try:
+        found, _ = formatter.get_field(field, (), arguments)
+        if found is not None or conversion:
+            return format(formatter.convert_field(found, conversion), spec or "")
+    except Exception as error:  # whatever the value's own __format__ raises
+        raise OptionError(
+            f"The value of {{{field}}} cannot be printed: {type(error).__name__}: {error}.",
+            where="docstring",
+            cure="Pass a value that str.format takes, or convert it: {name!r}.",
+        ) from error
+    raise OptionError(
         f"The value of {{{field}}} is None, and the prompt would hold the word None.",
         where=field,
         cure=f"Pass a text, or write {{{field}!r}} in the docstring if None may stand there.",
