@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,18 +20,12 @@ from structgen.tool_calls.tool_grammar import tools as grammar_of
 
 SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
 """The usual policies of what is served: white space that a weak model cannot pad with."""
-FORMS: Final = ("response_format", "text", "structured_outputs", *GUIDED, *SGLANG)
-"""The members of a request that say what its answer is held to."""
-TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
+_FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
+_GUIDED: Final = (*GUIDED, "guided_decoding_backend")
+"""The members of a request that say what its answer is held to: each alone, and all of vLLM's of before."""
 _REQUEST: Final = (
-    *TOOLS,
-    "functions",
-    "function_call",
-    "model",
-    "messages",
-    "prompt",
-    "input",
-    "instructions",
+    *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
+    *("model", "messages", "prompt", "input", "instructions"),
 )
 """Members by which a request is told from a schema or a form alone."""
 
@@ -162,9 +156,15 @@ def _of_tools(request: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
 def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[str, Grammar | None]:
     """Return the member that asks for a grammar of the answer, and the grammar; "" and None where none
     does."""
+    asked = [
+        {name: request[name]}
+        for name in _FORMS
+        if (request.get(name) if name != "text" else (request.get(name) or {}).get("format")) is not None
+    ]
+    guided = {name: value for name, value in request.items() if name in _GUIDED and value is not None}
     found: tuple[str, Grammar | None] = "", None
-    for name, target in _asked(request):
-        grammar = requested(target, None, policies)
+    for target in [guided, *asked] if guided else asked:
+        name, grammar = next(iter(target)), requested(target, None, policies)
         if grammar is None:
             continue
         if found[0]:
@@ -175,18 +175,3 @@ def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[st
             )
         found = name, grammar
     return found
-
-
-def _asked(request: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the members that may ask for a grammar, each with what `requested` reads of it."""
-    guided = {
-        name: value for name, value in request.items() if name.startswith("guided_") and value is not None
-    }
-    if guided:
-        yield next(iter(guided)), guided
-    for name in FORMS:
-        value = request.get(name)
-        if value is None or name in GUIDED:
-            continue
-        if name != "text" or value.get("format") is not None:
-            yield name, {name: value}

@@ -46,12 +46,13 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     return found
 
 
-def content_text(content: Any, where: str) -> str:
-    """Return the text of a message's content: a text, null, or a list of parts that are texts."""
+def content_text(content: Any, where: str, first: int = 0) -> str:
+    """Return the text of a message's content: a text, null, or a list of parts that are texts, the `first` of
+    which is so many behind the place. Errors: ApiError for a part that is no text."""
     if content is None or isinstance(content, str):
         return content or ""
     texts = []
-    for at, part in enumerate(content):
+    for at, part in enumerate(content, first):
         kind = part["type"]
         if kind not in _TEXTS:
             raise ApiError(

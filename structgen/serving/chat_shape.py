@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from structgen.engine.requests import FinishReason, Result
-from structgen.serving.answer_shape import AnswerShape, Event
+from structgen.serving.answer_shape import AnswerShape, Event, as_json
 from structgen.serving.reply_parts import Delta, ReplyPart, ReplyParts, usage_of
 from structgen.serving.request_fields import usage_wanted
 from structgen.serving.served_model import AskedTexts, ServedModel
@@ -84,7 +83,7 @@ class CompletionShape(AnswerShape):
 
     @staticmethod
     def line(event: Event) -> str:
-        return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+        return f"data: {as_json(event)}\n\n"
 
 
 class ChatShape(CompletionShape):

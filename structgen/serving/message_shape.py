@@ -9,6 +9,7 @@ from typing import Any, Final
 from structgen.engine.requests import Result
 from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
+from structgen.serving.chat_messages import content_text
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
 
@@ -26,7 +27,7 @@ _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a body of `/v1/messages`, whose members are known, as one of chat completions."""
     found = {name: body[name] for name in _SAME if body.get(name) is not None}
-    system = _text_parts(body.get("system") or "", "system")
+    system = content_text(body.get("system"), "system")
     before = [{"role": "system", "content": system}] if system else []
     turns = enumerate(body["messages"])
     found["messages"] = before + [
@@ -62,13 +63,13 @@ def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
     if isinstance(content, str):
         yield {"role": turn["role"], "content": content}
         return
-    parts: list[dict[str, str]] = []
+    texts: list[str] = []
     made: dict[str, Any] = {}
     for at, block in enumerate(content):
         place = f"{where}/{at}"
         if block["type"] == "tool_result":
-            said = _text_parts(block.get("content") or "", f"{place}/content")
-            said = [{"type": "text", "text": "Error:"}, *said] if block.get("is_error") else said
+            said = content_text(block.get("content"), f"{place}/content")
+            said = "\n".join(filter(None, ("Error:", said))) if block.get("is_error") else said
             yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": said}
         elif block["type"] == "tool_use":
             function = {"name": block["name"], "arguments": block["input"]}
@@ -76,22 +77,9 @@ def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
         elif block["type"] == "thinking":
             made["reasoning_content"] = made.get("reasoning_content", "") + block["thinking"]
         elif block["type"] != "redacted_thinking":  # which nobody but its server can read
-            parts += _text_parts([block], where, at)
-    if parts or made:
-        yield {"role": turn["role"], "content": parts, **made}
-
-
-def _text_parts(said: Any, where: str, first: int = 0) -> list[dict[str, str]]:
-    """Return a text, or blocks of text, as parts of chat completions. Errors: ApiError for other blocks."""
-    if isinstance(said, str):
-        return [{"type": "text", "text": said}] if said else []
-    for at, block in enumerate(said, first):
-        if block["type"] != "text":
-            raise ApiError(
-                f"{where}/{at} is {block['type']!r}: text alone is read. Describe it in words.",
-                param=where.partition("/")[0],
-            )
-    return [{"type": "text", "text": block["text"]} for block in said]
+            texts.append(content_text([block], where, at))
+    if texts or made:
+        yield {"role": turn["role"], "content": "\n".join(texts), **made}
 
 
 class MessageShape(AnswerShape):

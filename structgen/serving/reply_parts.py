@@ -56,7 +56,8 @@ class ReplyParts:
 
     def grown(self, written: str, thoughts: str) -> Iterator[Delta]:
         """Yield what is new in a text that goes on, and in the thoughts before it."""
-        yield from self._thought(thoughts, are_over=bool(written))
+        if thoughts:
+            yield from self._thought(thoughts, are_over=bool(written))
         if self.format is None:
             yield from self._grown("text", written, "text")
         elif len(written) > self.read + self.read // _READ_AGAIN:

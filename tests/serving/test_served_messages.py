@@ -130,7 +130,7 @@ def test_turns_become_messages() -> None:
     assert [one["role"] for one in found["messages"]] == ["system", "user", "assistant", "tool", "user"]
     assert found["messages"][2]["reasoning_content"] == "Hm."
     assert found["messages"][2]["tool_calls"] == [{"id": "t", "function": {"name": "save", "arguments": ADA}}]
-    assert [one["text"] for one in found["messages"][3]["content"]] == ["Error:", "full"]
+    assert found["messages"][3]["content"] == "Error:\nfull"
     assert (found["stop"], found["parallel_tool_calls"]) == (["END"], False)
     assert found["tool_choice"] == {"type": "function", "function": {"name": "save"}}
     assert (found["chat_template_kwargs"], found["thinking_token_budget"]) == ({"enable_thinking": True}, 9)
