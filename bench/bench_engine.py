@@ -1,6 +1,6 @@
 """What does the engine cost: masks in a decode step, and throughput beside transformers' own loop?
 
-    python bench/bench_engine.py [--device cpu] [--model extract|random|tiny|FOLDER] [--batches 1,8,32]
+    python bench/bench_engine.py [--device cpu] [--model extract|smollm2|random|FOLDER] [--batches 1,8,32]
 
 Each batch writes `--tokens` tokens after each prompt, with documents that cannot end before, so that batches
 stay full; seconds are those from the prompts (as text) to the last token. The systems take turns within each
@@ -147,7 +147,7 @@ def main() -> int:
         "--shape", choices=tuple(engine_device.SHAPES), default="1b", help="of the GPU's rows"
     )
     parser.add_argument("--rows", type=int, default=256, help="texts at a time in the GPU's rows")
-    parser.add_argument("--model", default="", help="extract, random, tiny, or a folder")
+    parser.add_argument("--model", default="", help="extract, smollm2, random, tiny, or a folder")
     parser.add_argument("--batches", default="", help="default 1,8,32; on cuda 1,32,256")
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)

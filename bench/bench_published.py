@@ -1,13 +1,12 @@
 """What was shown on our own models, shown on a published one, SmolLM2 (docs/inside/published-model.md).
 
-    python bench/bench_published.py start engine speculation samplers strategies search
+    python bench/bench_published.py start speculation samplers strategies search
     python bench/bench_published.py quality --maskbench FOLDER [--count 300]
     python bench/bench_published.py llama server           with xllamacpp, which is llama.cpp for Python
 
 The parts:
 
     start        what loading takes: seconds of processor, memory; the same of `structgen serve`
-    engine       free text and text under a schema beside transformers' loop, 1, 8 and 32 texts
     llama        one text beside llama.cpp, on the file as it is and with weights of 32 bits
     speculation  calls and seconds of processor a token, by drafters, on 24 texts under schemas
     samplers     error and intervals on three tasks whose law is enumerated
@@ -15,6 +14,8 @@ The parts:
     search       sg.most_probable on five tasks
     quality      documents of schemas of MaskBench, with the outline and without
     server       `structgen serve` beside llama.cpp's server: first text and tokens a second
+
+Free text and text under a schema beside transformers' loop: `bench_engine.py --model smollm2`.
 
 The model is SmolLM2-135M-Instruct (`make smollm2`) in float32 on one thread. What is compared takes turns,
 and figures are medians of the rounds. Seconds are those of the processor, whatever else the machine does,
@@ -120,35 +121,6 @@ def start(where: Setting) -> Rows:
             said = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
             memory = (int(said.partition(f"{name}:")[2].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
             yield "structgen serve smollm2", "", processor_seconds(pid), *memory
-
-
-# --- engine -------------------------------------------------------------------------------------------------
-
-ENGINE = ("texts", "tokens", "system", "text", "ms a token", "times structgen")
-
-
-def engine(where: Setting) -> Rows:
-    """Measure the engine beside transformers' loop."""
-    from engine_runs import FREE, ORDINARY, Ours, Theirs, peers, setting
-
-    made = setting("smollm2", torch.device("cpu"))
-    theirs = [(Theirs(made), FREE), *((Theirs(made, peer), ORDINARY) for peer in peers())]
-    for batch, tokens, rounds in ((1, 64, 5), (8, 32, 3), (32, 32, 2)):
-        prompts, own = made.prompts(batch), Ours(made, batch)
-        ways: dict[str, Callable[[], Any]] = {
-            f"{system.name}|{kind}": lambda system=system, kind=kind, prompts=prompts, tokens=tokens: (
-                system.run(prompts, kind, tokens, 0.0)
-            )
-            for system, kind in ((own, FREE), (own, ORDINARY), *theirs)
-        }
-        taken = in_turns(ways, min(rounds, where.asked.rounds), time.process_time)
-        of_ours = {kind: middle(taken[f"{own.name}|{kind}"]) for kind in (FREE, ORDINARY)}
-        for name, one in taken.items():
-            system, _, kind = name.partition("|")
-            yield (
-                *(batch, tokens, system, kind, 1000 * middle(one) / (batch * tokens)),
-                middle(one) / of_ours[kind],
-            )
 
 
 # --- llama.cpp ----------------------------------------------------------------------------------------------
@@ -770,7 +742,6 @@ def server(where: Setting) -> Rows:
 
 PARTS: dict[str, tuple[tuple[str, ...], Callable[[Setting], Rows]]] = {
     "start": (START, start),
-    "engine": (ENGINE, engine),
     "llama": (LLAMA, llama),
     "speculation": (SPECULATION, speculation),
     "samplers": (SAMPLERS, samplers),

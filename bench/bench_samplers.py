@@ -322,25 +322,23 @@ def markdown(rows: Sequence[dict[str, Any]], at: int) -> str:
     """Return the table of errors for a number of rows: a line a method, a column a task."""
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     cells = {(row["task"], row["method"]): row for row in rows if row["rows"] == at}
-    lines = ["| | " + " | ".join(tasks) + " |", "|---" * (len(tasks) + 1) + "|"]
-    for method in (*TITLES, "ideal"):
-        if any((task, method) in cells for task in tasks):
-            shown = [_shown(cells.get((task, method))) for task in tasks]
-            title = TITLES.get(method, "floor: as many exact draws as masking's")
-            lines.append(f"| {title} | " + " | ".join(shown) + " |")
-    if any((task, "auto") in cells for task in tasks):
-        shown = []
-        for task in tasks:
-            row = cells[task, "auto"]
-            ratio = f"{row['ratio_to_best_published']:.2f} ± {row['ratio_se']:.2f}"
-            best = TITLES.get(row["best_published"], "none")
-            shown.append(f"{ratio} of {best}'s (goal {row['goal']})")
-        lines.append("| auto beside the best published | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
-
-
-def _shown(row: dict[str, Any] | None) -> str:
-    return "" if row is None else f"{row['error']:.4f} ± {row['error_se']:.4f}"
+    titles = TITLES | {"ideal": "floor: as many exact draws as masking's"}
+    lines = []
+    for method, title in titles.items():
+        found = [cells.get((task, method)) for task in tasks]
+        if any(found):
+            lines.append(
+                [title, *(f"{row['error']:.4f} ± {row['error_se']:.4f}" if row else "" for row in found)]
+            )
+    own = [cells[task, "auto"] for task in tasks if (task, "auto") in cells]
+    if own:
+        told = (
+            f"{row['ratio_to_best_published']:.2f} ± {row['ratio_se']:.2f} of "
+            f"{TITLES.get(row['best_published'], 'none')}'s (goal {row['goal']})"
+            for row in own
+        )
+        lines.append(["auto beside the best published", *told])
+    return records.markdown(["", *tasks], lines)
 
 
 # --- the command --------------------------------------------------------------------------------------------
