@@ -194,7 +194,8 @@ def cluster() -> Iterator[Any]:
 
 
 class Squares:
-    """A worker. It says of itself what `said` is, and does what its shard is called, `died` once."""
+    """A worker. It says of itself what `said` is, and does what its shard is called, `died` once; `together`
+    it waits for a second one."""
 
     def __init__(self, folder: Path, said: object = "one version") -> None:
         self._folder, self._said = folder, said
@@ -213,6 +214,9 @@ class Squares:
             case "died" if not (self._folder / "died").exists():
                 (self._folder / "died").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "together":
+                while len(list(self._folder.glob("made-*"))) < 2:
+                    time.sleep(0.01)
             case "wrong":
                 raise ZeroDivisionError("by a shard")
         return shard * 2 if isinstance(shard, str) else shard**2
@@ -303,7 +307,7 @@ def test_a_worker_that_cannot_be_made_is_told(tmp_path: Path, cluster: Any) -> N
 
 def test_workers_that_differ_are_refused(tmp_path: Path, cluster: Any) -> None:
     with pytest.raises(StructgenError, match="same version and the same model"):
-        _answered(partial(Squares, tmp_path, "its process"), list(range(99)), count=2)
+        _answered(partial(Squares, tmp_path, "its process"), ["together", *range(99)], count=2)
     with (
         ray_workers(partial(Squares, tmp_path)) as workers,
         pytest.raises(StructgenError, match="has one version, another one mine"),
