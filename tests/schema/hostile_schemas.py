@@ -602,7 +602,6 @@ SLOW: frozenset[str] = frozenset(
         "union: if and then, 1,000",
         "a union of 3,000 objects, told apart by what they require",
         "a union of 3,000 objects, told apart by a constant",
-        "union: thresholds, 30",
     }
 )
 """More than a second or so: not in every run of the tests."""

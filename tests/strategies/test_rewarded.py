@@ -86,8 +86,8 @@ def _solved(count: int) -> tuple[int, int]:
 
 
 def test_a_plan_finds_programs_more_often_than_draws_with_as_many_rows() -> None:
-    planned, drawn = _solved(16)
-    assert planned >= 8
+    planned, drawn = _solved(30)
+    assert planned >= 15
     assert planned > drawn
 
 
