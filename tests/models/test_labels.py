@@ -104,8 +104,9 @@ def test_a_program_cut_at_a_line_has_the_tokens_of_the_training(engine: sg.Engin
         assert whole[: len(part)] == part
 
 
-def test_a_banned_label_never_comes_and_unsafe_code_is_rarer(engine: sg.Engine) -> None:
-    cut = cut_programs(28)
+@pytest.mark.parametrize("count", [6, pytest.param(28, marks=pytest.mark.slow)])
+def test_a_banned_label_never_comes_and_unsafe_code_is_rarer(engine: sg.Engine, count: int) -> None:
+    cut = cut_programs(count)
     plain, banned = completed(engine, cut, ()), completed(engine, cut, (LABEL,))
     assert any(LABEL in one.written for one in plain)
     assert not any(LABEL in one.written for one in banned)
@@ -113,8 +114,12 @@ def test_a_banned_label_never_comes_and_unsafe_code_is_rarer(engine: sg.Engine) 
     would_be = [at for at, one in enumerate(plain) if one.unsafe is not None]
     announced = sum(bool(plain[at].unsafe and plain[at].unsafe.is_labelled) for at in would_be)  # type: ignore[union-attr]
     avoided = sum(banned[at].unsafe is None for at in would_be)
-    assert len(would_be) >= 12
+    assert len(would_be) >= count // 3
     assert announced >= 0.5 * len(would_be) and avoided >= 0.5 * len(would_be)
-    # a ban without labels avoids nothing
-    others = completed(engine, cut[:2], ("/*danger*/",))
-    assert [one.text for one in others] == [one.text for one in plain[:2]]
+
+
+@pytest.mark.slow
+def test_a_ban_of_what_never_comes_changes_nothing(engine: sg.Engine) -> None:
+    cut = cut_programs(2)
+    plain, others = completed(engine, cut, ()), completed(engine, cut, ("/*danger*/",))
+    assert [one.text for one in others] == [one.text for one in plain]

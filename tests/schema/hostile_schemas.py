@@ -601,6 +601,7 @@ SLOW: frozenset[str] = frozenset(
         "union: optional range, 1,000",
         "union: if and then, 1,000",
         "a union of 3,000 objects, told apart by what they require",
+        "a union of 3,000 objects, told apart by a constant",
     }
 )
 """More than a second or so: not in every run of the tests."""

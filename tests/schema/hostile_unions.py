@@ -24,7 +24,7 @@ _SIZES = {
     "union in a union": 16,
     "own columns": 60,
     "one branch without a tag": 40,
-    "thresholds": 30,
+    "thresholds": 20,
     "overlapping ranges": 80,
     "overlapping patterns": 30,
     "no neighbours": 24,

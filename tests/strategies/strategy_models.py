@@ -126,6 +126,6 @@ def distance(results: Sequence[Result], exact: dict[tuple[int, ...], float]) -> 
     return 0.5 * sum(abs(counts.get(one, 0) / len(results) - exact.get(one, 0.0)) for one in every)
 
 
-def drawn(model: Table, how: Sampling, count: int = 12_000, grammar: sg.Grammar = RULE) -> list[Result]:
+def drawn(model: Table, how: Sampling, count: int = 4_000, grammar: sg.Grammar = RULE) -> list[Result]:
     engine = Engine(model, LETTERS, max_rows=512)
     return texts_of(engine, Request([0], grammar, how, max_tokens=12, n=count))

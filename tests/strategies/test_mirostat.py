@@ -27,7 +27,7 @@ def _zipf(tokens: tuple[int, ...]) -> list[float]:
 def _surprises(forced: int, count: int) -> list[float]:
     """Return the surprises of free tokens, in texts with `forced` tokens without a choice for each."""
     unit = sg.regex("!" * forced + "[ -_]")
-    rounds = 1000
+    rounds = 250
     engine = Engine(Table(_zipf, 65, 1), WIDE, max_rows=256)
     request = Request(
         [0],

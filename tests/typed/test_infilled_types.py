@@ -52,7 +52,7 @@ def infilling(context: int = 400, **options: Any) -> sg.Infilling:
     return sg.Infilling(noise(context), TOKENIZER, **options)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_the_embedded_model_fills_a_dataclass(seed: int) -> None:
     how = sg.Sampling(temperature=1.5 * bool(seed), seed=seed)
 
