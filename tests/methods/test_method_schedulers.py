@@ -30,6 +30,7 @@ from methods.ada_block import AdaBlock, is_end
 from methods.coherent_contextual import CoherentContextual
 from methods.credit_decoding import CreditDecoding
 from methods.eos_rejection import AscendingSteps, EosRejection
+from methods.learn2pd import Learn2Pd, features, trained
 from methods.local_leap import LocalLeap
 from toy_models import Toy, byte_tokenizer
 
@@ -95,6 +96,7 @@ ALL = [
     EosRejection(LowConfidence(3)),
     AscendingSteps(),
     CoherentContextual(3),
+    Learn2Pd(np.array([1.0, 0, 0, -1, 0, 0, 0, 0]), 0.3),
 ]
 
 
@@ -233,3 +235,23 @@ def test_a_slot_waits_while_its_laws_disagree() -> None:
     # After two more equal laws the first one is forgotten; an empty slot is the law's last element.
     empty = view([1.0], law=lambda at: np.array([0.0, 0.0, 1.0]), filling=[-2], state=state)
     assert [chosen(scheduler, empty), chosen(scheduler, empty)] == [[], [0]] and len(state["laws"][0]) == 2
+
+
+def test_a_filter_finds_the_law_of_its_labels() -> None:
+    chance = np.random.default_rng(0)
+    examples = np.column_stack((chance.standard_normal((20_000, 3)), np.ones(20_000)))
+    law = np.array([2.0, -1.0, 0.0, 0.5])
+    labels = chance.random(len(examples)) < 1.0 / (1.0 + np.exp(-examples @ law))
+    assert np.abs(trained(examples, labels) - law).max() < 0.1
+
+
+def test_a_filter_of_the_odds_alone_is_a_threshold_that_always_takes_the_surest() -> None:
+    odds_alone = np.zeros(8)
+    odds_alone[0] = 1.0
+    seen = view([0.5, 0.95, 0.85], slots=6)
+    assert chosen(Learn2Pd(odds_alone, 0.9), seen) == [1]
+    assert chosen(Learn2Pd(odds_alone, 0.8), seen) == [1, 2]
+    assert chosen(Learn2Pd(odds_alone, 0.99), seen) == [1]
+    told = features(view([0.5, 0.9], slots=8, positions=np.array([3, 5]), filling=[0, 0, 0, 7, 0, -2]))
+    wanted = [[0, 12, math.log(9), 0, 0, 1, 0.75, 1], [math.log(9), 0, 12, 1, math.log(3), 1, 0.75, 1]]
+    assert told == pytest.approx(np.array(wanted))
