@@ -125,6 +125,25 @@ def test_the_table_of_papers_has_what_the_package_has_by_name() -> None:
                 assert str(path.relative_to(ROOT)) in files, path
 
 
+def test_every_link_of_the_table_of_papers_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([\w/.-]+\.md)?(?:#([\w-]+))?\)", METHODS)
+    assert len(links) > 10
+    for page, heading in links:
+        text = (ROOT / "docs" / (page or "methods.md")).read_text(encoding="utf-8")
+        titles = re.findall(r"^#+ (.*)$", text, re.M)
+        anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+        assert not heading or heading in anchors, (page, heading)
+
+
+def test_links_to_the_table_of_papers_lead_to_its_sections() -> None:
+    titles = re.findall(r"^#+ (.*)$", METHODS, re.M)
+    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")]
+    named = [one for page in pages for one in re.findall(r"methods\.md#([\w-]+)\)", page)]
+    assert len(named) >= 4
+    assert {*named} <= anchors
+
+
 def test_no_page_promises() -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         if "decisions" not in page.parts:

@@ -12,7 +12,7 @@ checker knows the world and no plan, so it tells less of the answer.
 `pddl` 0.5.1 asks for lark below 1.2, and structgen for 1.2.2 or later. It runs with 1.3.1, and is installed
 by `pip install --no-deps pddl==0.5.1 click`; so it stands in no extra.
 
-Figure: docs/methods.md, the row `goals`.
+Figure: docs/methods.md, "Five domains".
 """
 
 from __future__ import annotations

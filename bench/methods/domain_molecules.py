@@ -8,7 +8,7 @@ the number of rings that the task asks for, and is none of the examples.
 What differs from the paper: they go on with lists of GDB-17 and score drug-likeness (QED, by RDKit); here a
 task has one formula, so that a text is right or wrong, and nothing but the checker's package is needed.
 
-Figure: docs/methods.md, the row `molecules`.
+Figure: docs/methods.md, "Five domains".
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ kind and none of the examples.
 
 What differs from the paper: its patterns are of a language of its own, with a matcher of prefixes.
 
-Figure: docs/methods.md, the row `patterns`.
+Figure: docs/methods.md, "Five domains".
 """
 
 from __future__ import annotations

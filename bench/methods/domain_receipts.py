@@ -8,7 +8,7 @@ document of the task, its items in any order.
 What differs from the paper: theirs are schemas of JSONSchemaBench, whose validator is the checker;
 structgen's mask has all of a schema, so a checker has to know what a schema cannot say.
 
-Figure: docs/methods.md, the row `JSON`.
+Figure: none yet (docs/methods.md, "Five domains").
 """
 
 from __future__ import annotations

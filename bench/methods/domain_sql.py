@@ -10,7 +10,7 @@ question's own query, in their order where the question orders them (the executi
 What differs from the paper: the questions are ours, over three databases, not Spider's; the grammar is one
 for all databases, where theirs names the tables and columns of each.
 
-Figure: docs/methods.md, the row `text to SQL`.
+Figure: none yet (docs/methods.md, "Five domains").
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python bench/methods/domains_rows.py [--tasks 8] [--draws 6] [--seeds 8] [--domains sql goals]
 
 The model is SmolLM2-135M-Instruct (`make smollm2`). Each way is asked for so many draws of a task, and has
-the model rows for them: a row for each token of the task's answer and its end, for each draw. Figures of a
+the model rows for them: three for each token of the task's answer and its end, for each draw. Figures of a
 domain and a way, means over its tasks:
 
     valid       the weight of draws that the checker accepts (below 1 for the mask alone, which does not ask)
@@ -113,7 +113,7 @@ def _of_domain(engine: sg.Engine, name: str, count: int, draws: int, seeds: int)
     figures: dict[str, dict[str, list[float]]] = {way: defaultdict(list) for way in WAYS}
     for at, task in enumerate(chosen):
         source, compiled, prompt = _source(engine, task)
-        budget = draws * (len(compiled.tokenizer.encode(task.answer.encode())) + 1)
+        budget = 3 * draws * (len(compiled.tokenizer.encode(task.answer.encode())) + 1)
         for way in WAYS:
             found = draw(task, compiled, source, prompt, way, n=draws, budget=budget, seed=at)
             for figure, value in judged(name, task, found).items():
