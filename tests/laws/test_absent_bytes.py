@@ -74,6 +74,8 @@ def test_the_shortest_text_is_written_in_a_way_that_is_left(
         ({"type": "object", "required": ["\u9999"]}, b"\xe9", "0xe9.*escapes="),
         ({"enum": ["ab", "ac"]}, b"a", "0x61"),
         ({"type": "integer", "minimum": 10, "maximum": 19}, b"1", "0x31"),
+        ({"const": 1}, b"0123456789", "0x31"),
+        ({"enum": [1, 2.5]}, b"0123456789", "0x31"),
         ({"type": "array", "minItems": 2}, b",", "0x2c"),
         ({"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"]}, b"u", "0x75"),
         (

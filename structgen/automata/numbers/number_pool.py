@@ -396,9 +396,9 @@ class _Table:
         """`known`: the atoms that are true of every value."""
         ends = [label for label in labels if label is not None]
         self._size, self._known = len(ends), known
+        # of a vocabulary that writes no numeral there are no labels, and the columns are empty
         self._columns = {
-            name: np.array(column, np.int64)
-            for name, column in zip(names, zip(*ends, strict=True), strict=False)
+            name: np.array([label[at] for label in ends], np.int64) for at, name in enumerate(names)
         }
         self._bounds = next((name for name in names if isinstance(name, tuple)), ())
         self._places = {bound: at for at, bound in enumerate(self._bounds)}
