@@ -1,7 +1,7 @@
 """The family of drafters: calls of the model for each token of a text, counted with free rows.
 
 Columns: the model; the workload (`speculation_smol`, three texts each); the drafters of a request, alone or
-behind the three of `sg.Speculation()`; tokens, calls, drafted tokens, calls a token; calls over those of
+behind `USUAL`; tokens, calls, drafted tokens, calls a token; calls over those of
 `sg.Speculation()` as it was frozen (`before`, at f5c56362) and of today (`default`); CPU seconds; whether all
 tokens are those of plain decoding. A draft has at most 16 nodes.
 """
@@ -23,12 +23,12 @@ from methods.pearl import Pearl
 from methods.pruned_retrieval import PrunedRetrieval
 from methods.specdec_head import SpecDecHead
 from methods.speculative_jacobi import SpeculativeJacobi
-from methods.stand import Stand
 from methods.token_recycling import TokenRecycling
 from structgen.engine.models import load_model
 from structgen.speculation.drafters.ngrams import KnownTexts
 
 USUAL: Final = ("forced", "grammar", "suffix")
+"""The drafters of `sg.Speculation()` but for `samples`, which is STAND without its noise."""
 BEFORE: Final = {
     speculation_smol.SAMPLES: 729 / 1525,
     speculation_smol.IN_TURN: 729 / 1525,
@@ -37,15 +37,8 @@ BEFORE: Final = {
 """Calls a token of `sg.Speculation()` at f5c56362, of bench/results/methods-speculation-2026-11-26.csv."""
 
 
-def likeliest_stand() -> Stand:
-    """Return STAND without noise."""
-    return Stand(noise=0.0)
-
-
 METHODS: Final[dict[str, Callable[[], Any]]] = {
     "token recycling": TokenRecycling,
-    "STAND": Stand,
-    "STAND, no noise": likeliest_stand,
     "ADED": Aded,
     "speculative Jacobi": SpeculativeJacobi,
 }

@@ -330,7 +330,7 @@ class Engine:
         schema = ""
         if how.history is not None and request.grammar is not None and compiled is not None:
             schema = compiled.grammar.fingerprint
-        facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
+        facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant, samples=request.n)
         chain = how.chain or support.shape == "chain"
         return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason
 

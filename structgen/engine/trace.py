@@ -17,7 +17,7 @@ _COLOURS: Final = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072
 """Those that colour-blind readers distinguish (Okabe and Ito, Color universal design, 2008)."""
 _LINES: Final = ("solid", "dashed", "dotted", "double", "wavy")
 """Underlines, so that drafters are distinguished without colours too."""
-_KNOWN: Final = ("forced", "grammar", "suffix", "text", "earlier", "model")
+_KNOWN: Final = ("forced", "grammar", "suffix", "text", "earlier", "model", "samples")
 """Drafters that look the same on every page; others are numbered as they come."""
 
 

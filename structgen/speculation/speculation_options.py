@@ -16,10 +16,11 @@ from structgen.speculation.drafters.answer_history import AnswerHistory
 from structgen.speculation.drafters.draft_model import CausalModel, DraftModel
 from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
+from structgen.speculation.drafters.seen_laws import OtherSamples
 from structgen.speculation.drafts.drafter import Drafter
 
 DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
-    {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts}
+    {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts, "samples": OtherSamples}
 )
 """The drafters that need only the request, by name."""
 MOST_NODES: Final = 256
@@ -85,9 +86,10 @@ class Speculation:
         "forced",
         "grammar",
         "suffix",
+        "samples",
     )
-    """Names (`forced`, `grammar`, `suffix`), or functions (a class, for example) that make a `Drafter` for
-    one text. A single name is allowed. Kept as a tuple."""
+    """Names (`forced`, `grammar`, `suffix`, `samples`), or functions (a class, for example) that make a
+    `Drafter` for one text. A single name is allowed. Kept as a tuple."""
     nodes: Annotated[int, Whole(1, MOST_NODES)] = 16
     """The most guessed tokens that are checked in one forward pass, 1 to 256."""
     chain: Annotated[bool, Instance(bool, "Give True or False.")] = False

@@ -18,7 +18,7 @@ from methods.pearl import Pearl
 from methods.pruned_retrieval import LEAST, PrunedRetrieval
 from methods.specdec_head import Head, SpecDecHead, worth_drafting
 from methods.speculative_jacobi import SpeculativeJacobi
-from methods.stand import SeenLaws, Stand
+from methods.text_drafter import TextDrafter
 from methods.token_recycling import TokenRecycling
 
 import structgen as sg
@@ -105,7 +105,7 @@ def test_recycling_knows_of_each_token_what_followed_it_last() -> None:
 
 def test_samples_of_a_request_share_what_their_drafters_know() -> None:
     known, drafted = facts([5, 6]), []
-    for make in (TokenRecycling, Stand, Aded):
+    for make in (TokenRecycling, Aded):
         first, second, stranger = make(), make(), make()
         first.begin(known)
         second.begin(known)
@@ -115,38 +115,6 @@ def test_samples_of_a_request_share_what_their_drafters_know() -> None:
         assert 7 not in stranger.propose(view(), 4).tokens.tolist()
         drafted.append(first.nbytes)
     assert min(drafted) > 0
-
-
-def test_stand_keeps_the_mean_of_the_laws_behind_a_context() -> None:
-    laws = SeenLaws()
-    laws.learn((1,), {4: 0.5, 5: 0.5})
-    laws.learn((1,), {4: 1.0})
-    assert laws.laws[1,] == pytest.approx({4: 0.75, 5: 0.25})
-
-
-def test_stand_draws_children_without_replacement_and_without_noise_the_likeliest() -> None:
-    firsts = []
-    for noise in (0.0, 1.0):
-        drafter = Stand(noise)
-        drafter.begin(facts([1]))
-        drafter.verified(seen(ROOT_ALONE, [[4, 5, 6]], [[0.6, 0.3, 0.1]]))
-        drafts = [drafter.propose(view(), 3) for _ in range(200)]
-        assert {tuple(sorted(draft.tokens.tolist())) for draft in drafts} == {(4, 5, 6)}
-        drafter.propose(view(), 1)
-        firsts.append([drafter._key(0.6) > drafter._key(0.3) for _ in range(2000)])
-    assert all(firsts[0])
-    assert abs(np.mean(firsts[1]) - 0.6 / 0.9) < 0.05  # of two, the first is the larger by its share
-
-
-def test_stand_learns_which_places_are_right() -> None:
-    drafter = Stand(0.0)
-    drafter.begin(facts([1]))
-    drafter.verified(seen(ROOT_ALONE, [[4, 5]], [[0.5, 0.5]]))
-    for _ in range(30):
-        drafter.text = [1]
-        drafter.propose(view(), 2)
-        drafter.observe([5], 1)
-    assert drafter.seen.chance(1, 1, 0.5) > 0.7 > 0.3 > drafter.seen.chance(1, 0, 0.5)
 
 
 def test_aded_searches_deeper_where_it_is_sure_and_wider_where_it_is_not() -> None:
@@ -287,7 +255,7 @@ def test_the_head_learns_what_is_right_and_drafts_fewer_nodes() -> None:
     assert lengths[0] == 12 and max(lengths[-20:]) <= 6
 
 
-class TwelveTokens(Stand):
+class TwelveTokens(TextDrafter):
     """Drafts the same chain always."""
 
     def propose(self, view: DraftContext, most: int) -> Draft:

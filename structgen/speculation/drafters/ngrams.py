@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, TypeAlias
 
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
@@ -26,6 +26,7 @@ again."""
 _MOST_FOLLOWERS: Final = 64
 """The most tokens that are kept behind one context: the first ones."""
 _BRANCHES: Final = 4
+Followers: TypeAlias = Callable[[list[int]], list[tuple[int, float]]]
 
 
 class NGrams:
@@ -96,7 +97,7 @@ class KnownTexts:
             return NO_DRAFT
         if self._waiting:
             self._learn(self._texts)
-        return _grown(self._texts, self._answer[-max(CONTEXTS) :], view, most)
+        return grown(self._texts.after, self._answer[-max(CONTEXTS) :], view, most)
 
     def _learn(self, texts: NGrams) -> None:
         waiting, self._waiting = self._waiting, []
@@ -128,21 +129,22 @@ def callers_text() -> KnownTexts:
     return KnownTexts("text", known)
 
 
-def _grown(texts: NGrams, before: list[int], view: DraftContext, most: int) -> Draft:
-    """Return the tree of the likeliest `most` continuations, grown best-first; of one node at most four."""
+def grown(after: Followers, before: list[int], view: DraftContext, most: int) -> Draft:
+    """Return the tree of the likeliest `most` continuations of a context, grown best-first; of one node at
+    most four. `after` returns what may follow a context, the likeliest first."""
     tree = DraftTree()
     waiting: list[tuple[float, int, int, int, float, int, list[int]]] = []
     node, worth, path, state, order = -1, 1.0, list[int](), view.start, 0
     while len(tree) < most:
         if len(path) < view.room:
-            for token, chance in texts.after([*before, *path])[:_BRANCHES]:
+            for token, chance in after([*before, *path])[:_BRANCHES]:
                 heappush(waiting, (-worth * chance, order, node, token, chance, state, path))
                 order += 1
-        after = REFUSED
-        while after == REFUSED:
+        behind = REFUSED
+        while behind == REFUSED:
             if not waiting:
                 return tree.draft() if len(tree) else NO_DRAFT
             negative, _, parent, token, chance, state, path = heappop(waiting)
-            after = view.after(state, token)
-        node, worth, path, state = tree.add(parent, token, chance), -negative, [*path, token], after
+            behind = view.after(state, token)
+        node, worth, path, state = tree.add(parent, token, chance), -negative, [*path, token], behind
     return tree.draft() if len(tree) else NO_DRAFT
