@@ -26,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-from infill_examination import ROOT, Question, hand_written
+from bench_infill import asked_of, drawn_sentences
 
 import structgen as sg
 from methods.eos_rejection import EosRejection
@@ -99,26 +99,24 @@ class Learn2Pd:
         return chosen
 
 
-def sentences(count: int) -> list[Question]:
+def sentences(count: int) -> list[Any]:
     """Return templated sentences of the seed of this file."""
-    sys.path.insert(0, str(ROOT / "models"))
-    from data.sentences import Examples
+    from data.sentences import Examples  # of models/, which bench_infill puts on the path
 
     source = Examples(_SEED)
-    drawn = [source.draw() for _ in range(count)]
-    return [
-        Question("traces", at, one.schema, one.text, one.answer, one.kinds) for at, one in enumerate(drawn)
-    ]
+    return [source.draw() for _ in range(count)]
 
 
 def traces(
-    model: Any, tokenizer: sg.Tokenizer, questions: list[Question]
+    model: Any, tokenizer: sg.Tokenizer, questions: list[Any]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the features of each step of the slow schedule, and which proposed tokens were final."""
     for one in questions:
         noted = Traced()
-        asked: dict[str, Any] = {"grammar": one.grammar, "prompt": one.prompt(tokenizer), "scheduler": noted}
-        found = sg.infill(model, slots=one.slots(tokenizer), tokenizer=tokenizer, **asked)
+        schema, prompt, slots = asked_of(one, tokenizer)
+        found = sg.infill(
+            model, grammar=schema, prompt=prompt, slots=slots, scheduler=noted, tokenizer=tokenizer
+        )
         for told, positions, tokens in noted.steps:
             yield told, found.canvas.tokens[positions] == tokens
 
@@ -135,5 +133,5 @@ if __name__ == "__main__":
     ways: dict[str, Any] = {"the default": ConfidentPrefix(), "threshold 0.9": Threshold()}
     ways |= {f"filter {sure}": Learn2Pd(weights, sure) for sure in (0.8, 0.9, 0.96)}
     for name, scheduler in ways.items():
-        figures = measured(model, tokenizer, hand_written(asked.prompts), scheduler)
+        figures = measured(model, tokenizer, drawn_sentences(asked.prompts), scheduler)
         print(name, {key: round(value, 4) for key, value in figures.items()}, flush=True)
