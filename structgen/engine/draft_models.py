@@ -41,16 +41,16 @@ class _Loaded:
     lock: ClassVar[threading.Lock] = threading.Lock()
 
 
-def drafters_of(speculation: Speculation, tokenizer: Tokenizer) -> list[Drafter]:
-    """Return new drafters for one text of an engine with this tokenizer.
+def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1) -> list[Drafter]:
+    """Return new drafters for one text of an engine with this tokenizer; `samples`: the texts of its request.
 
     Cost: microseconds; the first use of a draft model loads it. Errors: those of `Speculation.make` and
     `draft_model_of`.
     """
     shared = draft_model_of(speculation, tokenizer)
     if shared is None:
-        return speculation.make()
-    return speculation.make(shared.model, shared.lock)
+        return speculation.make(samples=samples)
+    return speculation.make(shared.model, shared.lock, samples)
 
 
 def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:

@@ -330,9 +330,10 @@ class Engine:
         schema = ""
         if how.history is not None and request.grammar is not None and compiled is not None:
             schema = compiled.grammar.fingerprint
-        facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant, samples=request.n)
+        facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
         chain = how.chain or support.shape == "chain"
-        return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason
+        made = partial(drafters_of, how, self.tokenizer, request.n)
+        return lambda: Drafting(made(), facts, chain=chain), support.reason
 
     def compiled(
         self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()

@@ -116,16 +116,20 @@ class Speculation:
         has = bool(self.edit), self.history is not None, self.draft_model is not None
         return names, self.nodes, self.chain, has
 
-    def make(self, model: CausalModel | None = None, lock: Lock | None = None) -> list[Drafter]:
+    def make(
+        self, model: CausalModel | None = None, lock: Lock | None = None, samples: int = 1
+    ) -> list[Drafter]:
         """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers, the
         draft model.
 
         `model` is the loaded model that `draft_model` names; `lock` is held during its calls, for requests of
-        several engines that share it. Cost: some microseconds; the request is not read yet. Raises
+        several engines that share it. `samples`: how many texts the request asks for; the drafter `samples`
+        is made for several alone. Cost: some microseconds; the request is not read yet. Raises
         OptionError if a function of `drafters` makes no drafter, or if `draft_model` names a model that was
         not given.
         """
-        made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in self.drafters]
+        asked = [one for one in self.drafters if one != "samples" or samples > 1]
+        made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in asked]
         if self.edit:
             made.append(callers_text())
         if self.history is not None:

@@ -32,14 +32,14 @@ def test_a_draft_model_is_loaded_once_and_shared_by_requests(monkeypatch: pytest
     speculation = sg.Speculation(draft_model="structgen/extract-draft")
     for _ in range(3):
         names = [one.name for one in drafters_of(speculation, embedded_tokenizer())]
-        assert names == ["forced", "grammar", "suffix", "samples", "model"]
+        assert names == ["forced", "grammar", "suffix", "model"]
     assert loaded == ["structgen/extract-draft"]
 
 
 def test_without_a_draft_model_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draft_models, "load_model", None)
     assert draft_model_of(sg.Speculation(), tokenizer()) is None
-    assert len(drafters_of(sg.Speculation(), tokenizer())) == 4
+    assert len(drafters_of(sg.Speculation(), tokenizer())) == 3
 
 
 def test_a_draft_model_with_another_tokenizer_is_refused() -> None:

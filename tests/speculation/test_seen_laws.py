@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from draft_cases import facts
 import structgen as sg
 from structgen.speculation import VerifiedDraft
 from structgen.speculation.drafters.seen_laws import MOST_CONTEXTS, SIZES, TOP, OtherSamples, SeenLaws
-from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.draft import Draft
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -46,17 +45,13 @@ def test_no_more_contexts_are_kept_than_the_bound_allows() -> None:
     assert laws.nbytes <= 600 * MOST_CONTEXTS
 
 
-def test_a_request_for_one_text_asks_nothing_of_the_models_pass_and_drafts_nothing() -> None:
-    one = OtherSamples()
-    one.begin(facts(b"ab"))
-    assert one.top == 0
-    one.observe([1, 2], 0)
-    context: Any = None
-    assert one.propose(context, 8) is NO_DRAFT
+def test_a_request_for_one_text_has_no_drafter_of_other_samples() -> None:
+    names = [[one.name for one in sg.Speculation().make(samples=count)] for count in (1, 2)]
+    assert names == [["forced", "grammar", "suffix"], ["forced", "grammar", "suffix", "samples"]]
 
 
 def test_samples_of_a_request_learn_from_each_other() -> None:
-    asked = facts(b"ab", samples=2)
+    asked = facts(b"ab")
     first, second = OtherSamples(), OtherSamples()
     for one in (first, second):
         one.begin(asked)
@@ -64,7 +59,6 @@ def test_samples_of_a_request_learn_from_each_other() -> None:
     tokens, chances = np.array([[7, 8], [9, -1]], np.int32), np.array([[0.6, 0.3], [0.9, 0.0]], np.float32)
     first.verified(VerifiedDraft(draft, tokens, chances))
     laws = second._laws
-    assert laws is not None
     end = list(asked.prompt)
     assert dict(laws.after(end)) == pytest.approx({7: 0.6, 8: 0.3})
     assert dict(laws.after([*end, 7])) == pytest.approx({9: 0.9})

@@ -2,7 +2,7 @@
 
 STAND (Song et al. 2025, "Accelerated Test-Time Scaling with Model-Free Speculative Sampling") without its
 noise: a guess is accepted where the model chooses the same token, so the likeliest guesses are the best ones.
-A request for one text has no other samples: nothing is asked of the model's pass, and nothing is drafted.
+It is made for requests for several texts alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from structgen.speculation.drafters.ngrams import grown
-from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts, VerifiedDraft
 
 SIZES: Final = (4, 2, 1)
@@ -64,39 +64,33 @@ class SeenLaws:
 class OtherSamples:
     """Drafts a tree of what the model found likely behind the last tokens, in any sample of the request."""
 
-    name, first_trust = "samples", 0.95
+    name, top, first_trust = "samples", TOP, 0.95
 
     def __init__(self) -> None:
-        self.top = 0
-        """Nothing is asked of the model's pass until there are other samples."""
-        self._laws: SeenLaws | None = None
+        self._laws = SeenLaws()
         self._end: list[int] = []
 
     @property
     def nbytes(self) -> int:
         """The memory of the laws that all samples share."""
-        return 0 if self._laws is None else self._laws.nbytes
+        return self._laws.nbytes
 
     def begin(self, facts: RequestFacts) -> None:
         """Begin with what other samples have seen."""
-        if facts.samples > 1:
-            self.top, self._laws = TOP, facts.shared.setdefault(self.name, SeenLaws())
-            self._end = list(facts.prompt[-max(SIZES) :])
+        self._laws = facts.shared.setdefault(self.name, self._laws)
+        self._end = list(facts.prompt[-max(SIZES) :])
 
     def propose(self, view: DraftContext, most: int) -> Draft:
         """Return the likeliest continuations that the grammar allows. Cost: 10 us a node."""
-        return NO_DRAFT if self._laws is None else grown(self._laws.after, self._end, view, most)
+        return grown(self._laws.after, self._end, view, most)
 
     def verified(self, seen: VerifiedDraft) -> None:
         """Learn the laws behind the end of the text and behind each node. Cost: 30 us a node."""
-        if self._laws is not None:
-            for node, (best, chances) in enumerate(
-                zip(seen.tokens.tolist(), seen.chances.tolist(), strict=True)
-            ):
-                law = {token: chance for token, chance in zip(best, chances, strict=True) if token >= 0}
-                if law:
-                    path = seen.draft.path(node - 1)
-                    self._laws.learn([*self._end, *path][-max(SIZES) :], law)
+        rows = zip(seen.tokens.tolist(), seen.chances.tolist(), strict=True)
+        for node, (best, chances) in enumerate(rows, -1):
+            law = {token: chance for token, chance in zip(best, chances, strict=True) if token >= 0}
+            if law:
+                self._laws.learn([*self._end, *seen.draft.path(node)][-max(SIZES) :], law)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Take the tokens of the answer."""
@@ -104,4 +98,4 @@ class OtherSamples:
 
     def end(self) -> None:
         """Release the laws."""
-        self._laws = None
+        self._laws = SeenLaws()

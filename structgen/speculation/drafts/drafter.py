@@ -31,8 +31,6 @@ class RequestFacts:
     """The grammar's identity (`Grammar.fingerprint`); empty for a free text."""
     tenant: str = ""
     """The owner of the request. Nothing is learnt from one tenant's answers for another."""
-    samples: int = 1
-    """How many texts the request asks for (`Request(n=)`)."""
     shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What the drafters of all samples of the request share, by a name that a drafter chooses:
     `facts.shared.setdefault(name, made)`. Empty at first; the request alone holds it."""
