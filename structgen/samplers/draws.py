@@ -10,7 +10,15 @@ from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 
-from structgen.samplers.estimates import FEWEST, LEAST_CLOUDS, LEAST_SIZE, Statistics, log, normalised
+from structgen.samplers.estimates import (
+    FEWEST,
+    LEAST_CLOUDS,
+    LEAST_SIZE,
+    LEAST_Z,
+    Statistics,
+    log,
+    normalised,
+)
 from structgen.samplers.target import Floats
 
 T = TypeVar("T")
@@ -96,6 +104,8 @@ class Draws(Generic[T]):
             return ""
         if self.is_biased:
             return "the draws are of another law"
+        if self.method == "awrs" and self.log_z < log(LEAST_Z):
+            return f"Z is below {LEAST_Z}, where weights of awrs do not tell their error"
         if self.log_z_interval is None:
             return f"there are fewer than {FEWEST} attempts, particles or texts"
         clouds = self.contributions(np.ones(len(self.texts)))

@@ -26,6 +26,9 @@ may be missing, and the more so, the greater the effective size of weighted draw
 64 the intervals of a mean covered it in 30 to 97 % of runs."""
 LEAST_CLOUDS: Final = 8
 """Nor do particles of fewer effective clouds: where most clouds weigh nothing, the others agree by chance."""
+LEAST_Z: Final = 1e-6
+"""Below it `awrs` gives no interval: where checkers refuse nearly everything, rare weights carry most of Z.
+Of intervals of 95 %, 23 of 24 held Z = 5e-6, and 23 of 40 held Z = 2e-12."""
 CUT_SHORT: Final = frozenset(("budget", "seconds", "limit", "interrupted"))
 """Values of `Statistics.stopped` of runs that dropped unfinished texts."""
 

@@ -59,6 +59,24 @@ def test_few_weighted_draws_have_no_interval_and_no_error(method):
     assert TASK.sample(64, method).log_z_interval is not None
 
 
+@pytest.mark.parametrize(("mass", "has_interval"), [(1e-4, True), (1e-8, False)])
+def test_draws_of_awrs_have_an_interval_where_z_is_not_tiny(mass, has_interval):
+    tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", b"c", None], eos_token_id=3)
+
+    class OnlyC:
+        def viable(self, prefix):
+            return set(prefix) <= {ord("c")}
+
+    def model(ids):
+        return np.log([0.7 - mass, 0.3, mass, 1e-300] if not ids else [1e-300, 1e-300, 1e-300, 1.0])
+
+    found = sg.sample(
+        *(model, [], sg.regex("[abc]"), 64), method="awrs", checkers=[OnlyC()], tokenizer=tokenizer, name="m"
+    )
+    assert (found.log_z_interval is not None) is has_interval
+    assert found.why_no_error.startswith("Z is below 1e-06") is not has_interval
+
+
 def test_a_mean_over_few_texts_of_beams_has_no_error():
     wide = Task("many texts", "[abcd]{6}", 6, (b"a", b"b", b"c", b"d"), seed=3)
     few, many = wide.sample(16, "auto"), wide.sample(64, "auto")

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from structgen.samplers.estimates import LEAST_Z, log
 from structgen.samplers.methods import smc
 from structgen.samplers.methods.proposals import TakenEdge, checked
 from structgen.samplers.run_limits import Drawn, SamplingRun
@@ -33,8 +34,12 @@ from structgen.samplers.target import Floats, Prefix, Target, TargetStep
 
 
 def draw(run: SamplingRun) -> Drawn:
-    """Return at least `n` weighted draws, of at least two independent runs of particles."""
-    return smc.draw(run, propose=propose)
+    """Return at least `n` weighted draws, of at least two independent runs of particles. A Z below
+    `estimates.LEAST_Z` has no interval."""
+    found = smc.draw(run, propose=propose)
+    if found.log_z < log(LEAST_Z):
+        found.log_z_interval = None
+    return found
 
 
 def propose(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
