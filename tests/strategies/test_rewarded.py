@@ -246,8 +246,9 @@ def test_a_reward_that_fails_counts_as_0_and_is_told(reward: Callable[[str], flo
 
 
 def test_no_process_is_left() -> None:
+    before = set(multiprocessing.active_children())  # other tests' objects may hold some
     _planned(scrambled(53, size=7), Examples("x+y"))
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_a_text_that_is_cancelled_ends_in_the_middle_of_a_plan() -> None:
