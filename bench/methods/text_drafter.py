@@ -1,13 +1,11 @@
-"""What the drafters here have in common: the tokens of a text, and a tree that is grown best-first."""
+"""What the drafters here have in common: the tokens of a text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
+from collections.abc import Sequence
 
 from structgen.speculation import Draft, DraftContext, RequestFacts
-from structgen.speculation.drafts.draft import NO_DRAFT, DraftTree
-from structgen.speculation.drafts.drafter import REFUSED
+from structgen.speculation.drafts.draft import NO_DRAFT
 
 
 class TextDrafter:
@@ -31,26 +29,3 @@ class TextDrafter:
     def end(self) -> None:
         """Release the text."""
         self.text = []
-
-
-def grown(
-    view: DraftContext, most: int, after: Callable[[tuple[int, ...]], Iterable[tuple[int, float]]]
-) -> Draft:
-    """Return the tree of the likeliest `most` nodes that the grammar allows. `after` returns for a path of
-    guesses the tokens behind it, with the chances that each is chosen."""
-    tree = DraftTree()
-    waiting: list[tuple[float, int, int, int, float, int, tuple[int, ...]]] = []
-    node, worth, path, state, order = -1, 1.0, tuple[int, ...](), view.start, 0
-    while len(tree) < most:
-        if len(path) < view.room:
-            for token, chance in after(path):
-                heappush(waiting, (-worth * chance, order, node, token, chance, state, path))
-                order += 1
-        behind = REFUSED
-        while behind == REFUSED:
-            if not waiting:
-                return tree.draft() if len(tree) else NO_DRAFT
-            negative, _, parent, token, chance, above, before = heappop(waiting)
-            behind = view.after(above, token) if token >= 0 else REFUSED
-        node, worth, path, state = tree.add(parent, token, chance), -negative, (*before, token), behind
-    return tree.draft() if len(tree) else NO_DRAFT

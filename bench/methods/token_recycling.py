@@ -13,11 +13,11 @@ a request share the matrix. It has a row for each token that was read, 128 bytes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from methods.text_drafter import TextDrafter, grown
+from methods.text_drafter import TextDrafter
 from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
+from structgen.speculation.drafters.ngrams import grown
 
 RANKS: Final = (0.6, 0.15, 0.07, 0.04, 0.03, 0.02, 0.01, 0.01)
 """How often a token's last successor of each rank is right: the orders of the shape, not a law."""
@@ -41,10 +41,10 @@ class TokenRecycling(TextDrafter):
     def propose(self, view: DraftContext, most: int) -> Draft:
         """Return the tree. Cost: some microseconds a node."""
 
-        def after(path: tuple[int, ...]) -> Iterator[tuple[int, float]]:
-            return zip(self.successors.get((path or self.text[-1:])[-1], ()), RANKS, strict=False)
+        def after(context: list[int]) -> list[tuple[int, float]]:
+            return list(zip(self.successors.get(context[-1], ()), RANKS, strict=False))
 
-        return grown(view, most, after)
+        return grown(after, self.text[-1:], view, most, branches=len(RANKS))
 
     def verified(self, seen: VerifiedDraft) -> None:
         """Replace the successors of all tokens that were read."""

@@ -66,8 +66,8 @@ class GrowingJson:
         self._log = EventLog()
         self._number, self._closed = number, closed
         self.open: list[tuple[str | None, Any]] = []
-        """The containers that are open, with what has closed in them, and the key of each in the one
-        before."""
+        """The containers that are still open, the outermost first: for each its key in the container around
+        it, and the container with the values that have closed in it."""
         self._key: str | None = None
         self._begun: int | None = None
         """Where the string begins that is open."""

@@ -70,7 +70,7 @@ class CanvasUsage:
     compile_seconds: float = 0.0
     """Seconds for making automata, before the first step; cached ones cost nothing."""
     scheduler: str = ""
-    """Why a scheduler of the caller's was dropped, and the default one went on; "" if it was not."""
+    """Why the caller's scheduler was dropped, after which the default scheduler went on; "" if it was not."""
 
 
 @dataclass(frozen=True)
@@ -286,13 +286,16 @@ class _AskedScheduler:
 
     def copy(self) -> _AskedScheduler:
         """Return another that remembers the same. What happens to it leaves no trace in this one."""
-        other = copy.copy(self)
+        state = self.state
         if getattr(self.scheduler, "drafts", 0):
-            other.state = copy.deepcopy(self.state)
+            with self._until_it_fails("state"):
+                state = copy.deepcopy(state)
+        other = copy.copy(self)
+        other.state = state
         return other
 
     def chosen(self, view: SchedulerView) -> Bools:
-        """Return which slots of a view are filled; none where the scheduler fails."""
+        """Return for each slot of a view whether this step fills it; no slot where the scheduler fails."""
         chosen = np.zeros(len(view.positions), np.bool_)
         with self._until_it_fails("choose"):
             found = np.array(self.scheduler.choose(view), np.bool_)

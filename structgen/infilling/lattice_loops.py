@@ -146,7 +146,8 @@ _EDGES = "int64[::1], int64[::1], int64[::1], int64[::1]"
 def find_leads(
     first: Array, target: Array, label: Array, jump: Array, usable: int, after: Array, found: Array
 ) -> None:
-    """Write which nodes have a way to the end, from which nodes of the next masked slot have one."""
+    """Write for each node whether some way leads from it to the end. `after` says this of the next masked
+    slot's nodes."""
     for node in range(len(first) - 1):
         found[node] = False
         for e in range(first[node], first[node + 1]):

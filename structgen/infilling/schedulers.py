@@ -78,7 +78,7 @@ class SchedulerView:
 
     @property
     def is_null(self) -> Bools:
-        """Whether the proposal leaves the slot empty."""
+        """For each slot, whether the proposal leaves it empty."""
         is_null: Bools = self.tokens == NULL
         return is_null
 

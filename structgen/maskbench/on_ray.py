@@ -73,8 +73,7 @@ class RayBenchRun(BenchRun):
                     cure="Leave out --ray, or the variant.",
                 )
         super().__init__(configs, timeout=timeout)
-        self._asked, self._shards = list(configs), folder
-        self._workers, self._shard_size = workers, shard_size
+        self._shards, self._workers, self._shard_size = folder, workers, shard_size
 
     def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
         """Start each engine once, and end it: the workers have their own."""
@@ -84,7 +83,7 @@ class RayBenchRun(BenchRun):
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
         """Yield each case with its results: those of finished shards, then the others as they are done."""
         self._shards.mkdir(exist_ok=True)
-        make = partial(ShardReplay, self._asked, self._timeout)
+        make = partial(ShardReplay, self._configs, self._timeout)
         workers = self._stack.enter_context(ray_workers(make, self._workers))
         self.jobs = workers.count
         missing, left = dict[Path, list[Case]](), iter(cases)
@@ -102,7 +101,7 @@ class RayBenchRun(BenchRun):
     def _path(self, shard: Sequence[Case]) -> Path:
         """Return the file of a shard."""
         digest = blake2b(repr((sorted(self.versions.items()), self._timeout)).encode(), digest_size=16)
-        for config in self._asked:
+        for config in self._configs:
             digest.update(repr(config).encode())
         for case in shard:
             digest.update(case_digest(case))

@@ -1,4 +1,4 @@
-"""What answers in an engine's process, which may hang, crash or be killed without harm to the run."""
+"""The object that runs in an engine's process. The process may hang, crash or be killed; the run goes on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from structgen.maskbench.replay import Parts, Probe, run
 
 
 class EngineWorker:
-    """An engine, made when it is first called: by the process whose errors and times are its own."""
+    """Answers for one engine. `start` makes the engine, so that its errors and its memory are those of the
+    process that calls it."""
 
     def __init__(self, config: EngineConfig, shared: Any, log: Path) -> None:
         """`shared`: memory for `Probe`; `log` takes what the engine writes to stderr."""

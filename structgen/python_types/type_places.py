@@ -121,7 +121,8 @@ class TypeParts(_TypePlaces):
         return found
 
     def _choices(self, place: TypePlace) -> list[TypePlace]:
-        """Return what a place is, without None; of a union all that it may be."""
+        """Return the places that a value here may have, without None: of a union those of its choices, else
+        the place itself."""
         place = self._within(place)
         kind = place.schema["type"]
         if kind not in ("union", "tagged-union"):

@@ -1,7 +1,7 @@
 """What a dict asks for: OpenAI's `response_format` and its kin, vLLM's and SGLang's parameters, a schema.
 
-A dict is one of these, or what one of these stands in (`{"response_format": {...}}`, `{"guided_json":
-{...}}`, `{"extra_body": {"structured_outputs": {...}}}`), which is unwrapped. A dict that is no schema on its
+A dict is one of these, or a wrapper around one (`{"response_format": {...}}`, `{"guided_json": {...}}`,
+`{"extra_body": {"structured_outputs": {...}}}`), which is taken off. A dict that is no schema on its
 face, since none of its keys is a keyword, is refused: read as a schema it would allow every value.
 
 Sources: OpenAI's API reference (`response_format` of chat completions, `text.format` of responses, `format`
@@ -9,8 +9,8 @@ of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsPar
 (vllm/sampling_params.py): exactly one of `json`, `json_object`, `regex`, `choice`, `grammar` and
 `structural_tag`; before release 0.12 they were parameters with `guided_` in front. SGLang's page "Structured
 Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF
-where a line begins with `name ::=`, and Lark's where one begins with `name:`; a
-`syntax` that is given decides.
+where a line begins with `name ::=`, and Lark's where one begins with `name:`; `syntax`, where it is given,
+decides.
 
 What is read is text alone: no path is opened, nothing is imported but lark's own library, no reference is
 fetched. `policies` are options of `sg.json_schema`; `limits` among them hold for the other grammars too.

@@ -21,8 +21,9 @@ from structgen.tool_calls.tool_grammar import tools as grammar_of
 SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
 """The usual policies of what is served: white space that a weak model cannot pad with."""
 _FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
+"""Members of a request that constrain its answer. A request has at most one of them."""
 _GUIDED: Final = (*GUIDED, "guided_decoding_backend")
-"""The members of a request that say what its answer is held to: each alone, and all of vLLM's of before."""
+"""The same of vLLM before release 0.12. They are read together."""
 _REQUEST: Final = (
     *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
     *("model", "messages", "prompt", "input", "instructions"),

@@ -16,6 +16,7 @@ from structgen.samplers.estimates import (
     LEAST_SIZE,
     LEAST_Z,
     Statistics,
+    is_tiny,
     log,
     normalised,
 )
@@ -104,7 +105,7 @@ class Draws(Generic[T]):
             return ""
         if self.is_biased:
             return "the draws are of another law"
-        if self.method == "awrs" and self.log_z < log(LEAST_Z):
+        if self.method == "awrs" and is_tiny(self.log_z):
             return f"Z is below {LEAST_Z}, where weights of awrs do not tell their error"
         if self.log_z_interval is None:
             return f"there are fewer than {FEWEST} attempts, particles or texts"

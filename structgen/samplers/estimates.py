@@ -56,6 +56,11 @@ class Statistics:
     """Positions that the model read again because their keys and values had been dropped."""
 
 
+def is_tiny(log_z: float) -> bool:
+    """Return whether Z is below `LEAST_Z`; False for NaN."""
+    return log_z < math.log(LEAST_Z)
+
+
 def quantile(parts: float) -> float:
     """Return the half-width of an interval of 95 % in standard errors, if the error is estimated from so many
     uncorrelated parts: Student's quantile with one fewer degrees of freedom, by the expansion of Cornish and

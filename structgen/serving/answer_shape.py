@@ -47,7 +47,7 @@ class AnswerShape(ABC):
 
     @abstractmethod
     def began(self, count: int) -> Iterator[Event]:
-        """Yield the first events of a stream of some texts."""
+        """Yield the events that begin a stream of `count` texts."""
 
     @abstractmethod
     def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -197,6 +198,17 @@ def test_a_scheduler_that_remembers_too_much_is_dropped() -> None:
 
     said = filled(Hoards()).usage.scheduler
     assert said.startswith("Hoards.choose: MemoryError: its state holds 67,108,865 bytes")
+
+
+def test_a_state_that_cannot_be_copied_for_guesses_drops_the_scheduler() -> None:
+    class Locks:
+        def choose(self, view: SchedulerView) -> Any:
+            view.state["lock"] = threading.Lock()
+            return LowConfidence().choose(view)
+
+    found = filled(FreeDave(Locks()), "{a: /[abc]{6}/, 6}", length="exact")
+    assert found.usage.scheduler.startswith("FreeDave.state: TypeError")
+    assert re.fullmatch("[abc]{6}", found.text)
 
 
 def test_a_choice_that_cannot_be_written_to_is_taken() -> None:

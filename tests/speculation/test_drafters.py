@@ -308,6 +308,21 @@ def test_a_drafter_that_asks_for_rubbish_is_dropped(top: Any, said: str) -> None
     assert said in drafting.dropped[f"top {top}"] and drafting.top == 0
 
 
+def test_the_first_trust_is_what_a_drafter_says_once_it_has_begun() -> None:
+    class Learns(Fixed):
+        def begin(self, facts: Any) -> None:
+            self.first_trust = 0.25
+
+    drafting = Drafting([Learns(Draft.chain([1]))], facts())
+    assert drafting.trusts == {"fixed": pytest.approx(0.25)}
+
+
+def test_a_drafter_whose_first_trust_is_no_number_is_dropped() -> None:
+    drafter = Faulty("nowhere")
+    drafter.first_trust = "high"  # type: ignore[attr-defined]
+    assert "ValueError" in Drafting([drafter], facts()).dropped["faulty"]
+
+
 def test_a_drafter_that_cannot_be_told_is_dropped() -> None:
     drafter = Faulty("nowhere")
     drafter.top = 8  # type: ignore[attr-defined]

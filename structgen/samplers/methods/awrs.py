@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from structgen.samplers.estimates import LEAST_Z, log
+from structgen.samplers.estimates import is_tiny
 from structgen.samplers.methods import smc
 from structgen.samplers.methods.proposals import TakenEdge, checked
 from structgen.samplers.run_limits import Drawn, SamplingRun
@@ -37,7 +37,7 @@ def draw(run: SamplingRun) -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles. A Z below
     `estimates.LEAST_Z` has no interval."""
     found = smc.draw(run, propose=propose)
-    if found.log_z < log(LEAST_Z):
+    if is_tiny(found.log_z):
         found.log_z_interval = None
     return found
 

@@ -27,6 +27,7 @@ _MOST_FOLLOWERS: Final = 64
 """The most tokens that are kept behind one context: the first ones."""
 _BRANCHES: Final = 4
 Followers: TypeAlias = Callable[[list[int]], list[tuple[int, float]]]
+"""What may follow a context, the likeliest first, each with its chance."""
 
 
 class NGrams:
@@ -129,15 +130,17 @@ def callers_text() -> KnownTexts:
     return KnownTexts("text", known)
 
 
-def grown(after: Followers, before: list[int], view: DraftContext, most: int) -> Draft:
+def grown(
+    after: Followers, before: list[int], view: DraftContext, most: int, branches: int = _BRANCHES
+) -> Draft:
     """Return the tree of the likeliest `most` continuations of a context, grown best-first; of one node at
-    most four. `after` returns what may follow a context, the likeliest first."""
+    most `branches`."""
     tree = DraftTree()
     waiting: list[tuple[float, int, int, int, float, int, list[int]]] = []
     node, worth, path, state, order = -1, 1.0, list[int](), view.start, 0
     while len(tree) < most:
         if len(path) < view.room:
-            for token, chance in after([*before, *path])[:_BRANCHES]:
+            for token, chance in after([*before, *path])[:branches]:
                 heappush(waiting, (-worth * chance, order, node, token, chance, state, path))
                 order += 1
         behind = REFUSED

@@ -44,7 +44,13 @@ class _Member:
 
     def __init__(self, drafter: Drafter) -> None:
         self.drafter, self.slow, self.top = drafter, 0, 0
-        likely = min(max(float(getattr(drafter, "first_trust", 0.75)), 0.01), 0.99)
+        self.good = self.bad = 0.0
+
+    def begun(self) -> None:
+        """Read the optional members of a drafter that has begun. Raises ValueError or TypeError for values
+        that they may not have."""
+        self.top = _top_of(self.drafter)
+        likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
         self.good, self.bad = _FIRST * likely, _FIRST * (1.0 - likely)
 
     @property
@@ -206,7 +212,7 @@ class Drafting:
         try:
             draft = getattr(drafter, call)(*given)
             if call == "begin":
-                member.top = _top_of(drafter)
+                member.begun()
             elif call == "propose":
                 _check_draft(draft)
             seconds = perf_counter() - began
