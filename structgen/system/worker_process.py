@@ -72,9 +72,7 @@ class WorkerProcess:
         """
         with self._lock:
             try:
-                return self._ask(arguments, seconds, asked, cure)
-            except _AnswerError as raised:
-                raise raised.error from None
+                error, answer = self._ask(arguments, seconds, asked, cure)
             except LateError:
                 if not self._is_owed:
                     self.end()
@@ -83,19 +81,23 @@ class WorkerProcess:
                 # After any interruption the process is in an unknown state.
                 self.end()
                 raise
+        if error is None:
+            return answer
+        try:
+            raise error
+        finally:
+            del error  # or it would hold this frame, which holds this object, until garbage is collected
 
-    def _ask(self, arguments: tuple[Any, ...], seconds: float, asked: str, cure: str) -> Any:
+    def _ask(
+        self, arguments: tuple[Any, ...], seconds: float, asked: str, cure: str
+    ) -> tuple[Exception | None, Any]:
+        """Return the function's error, or None and its answer."""
         if self._process is None:
             self._start()
         try:
-            late = LateError(
-                f"The {self._name} did not answer {asked} within {seconds:g} seconds.",
-                where=self._where,
-                cure=cure,
-            )
             if self._is_owed:
                 if not self._connection.poll(seconds):
-                    raise late
+                    raise self._late(seconds, asked, cure)
                 self._connection.recv()
                 self._is_owed = False
             self._connection.send(arguments)
@@ -103,8 +105,8 @@ class WorkerProcess:
                 if self._patience:
                     self._is_owed = True
                     _end_later(weakref.ref(self), self._process, self._patience)
-                raise late
-            error, answer = self._connection.recv()
+                raise self._late(seconds, asked, cure)
+            told: tuple[Exception | None, Any] = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join(1.0)
             ended = EndedError(
@@ -115,9 +117,14 @@ class WorkerProcess:
             )
             ended.code = self._process.exitcode
             raise ended from gone
-        if error is not None:
-            raise _AnswerError(error)
-        return answer
+        return told
+
+    def _late(self, seconds: float, asked: str, cure: str) -> LateError:
+        return LateError(
+            f"The {self._name} did not answer {asked} within {seconds:g} seconds.",
+            where=self._where,
+            cure=cure,
+        )
 
     def _start(self) -> None:
         # start-up: few runs have a process for a function
@@ -159,14 +166,6 @@ class WorkerProcess:
         with self._lock:
             if self._process is process and self._is_owed and not self._connection.poll(0):
                 self.end()
-
-
-class _AnswerError(Exception):
-    """Carries an error of the function; the process continues."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-        super().__init__()
 
 
 def _end_later(of: weakref.ref[WorkerProcess], process: Any, seconds: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -27,6 +29,7 @@ from test_checkers import (
 import structgen as sg
 from structgen.core.events import Place
 from structgen.samplers.processes import MOST_STATE
+from structgen.system.worker_process import LateError, WorkerProcess
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 
@@ -203,6 +206,29 @@ def test_what_the_checker_raises_is_an_error_that_names_it():
     with pytest.raises(sg.StructgenError, match="Broken raised KeyError") as error:
         draw(sg.samplers.InProcess(Broken()))
     assert isinstance(error.value.__cause__, KeyError)
+
+
+def _raises(number):
+    raise KeyError(number)
+
+
+def _is_late(number):
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(("function", "seconds", "patience"), [(_raises, 60.0, 0.0), (_is_late, 0.01, 60.0)])
+def test_a_process_whose_call_failed_ends_with_its_object(function, seconds, patience):
+    """At once: no cycle of errors and frames keeps the object until garbage is collected."""
+    gc.disable()
+    try:
+        worker = WorkerProcess(function, "function", "here", patience)
+        with contextlib.suppress(KeyError, LateError):
+            worker.ask((1,), seconds, "", "")
+        assert len(_children()) == 1
+        del worker
+        assert _children() == []
+    finally:
+        gc.enable()
 
 
 def test_a_process_that_dies_is_an_error():
