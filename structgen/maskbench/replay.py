@@ -27,15 +27,14 @@ if TYPE_CHECKING:
 Parts: TypeAlias = dict[str, Any]
 """Of a `CaseResult`, as `CaseResult.take` reads them."""
 
-HEAD = 4
+HEAD = 3
 WALK_FREE, WALK_MOST, WALK_SEED = 48, 4096, 7
 
 
 class Probe:
     """What the worker does and has measured, in memory that its parent reads when it hangs or dies.
 
-    Words: the phase, when it began (ns), how many mask and commit times are used, when the compilation or the
-    instance under way began (ns; 0 between two of them); then the times themselves.
+    Words: the phase, when it began (ns), how many mask and commit times are used; then the times themselves.
     """
 
     def __init__(self, view: memoryview) -> None:
@@ -44,18 +43,14 @@ class Probe:
         self._room = (len(view) - HEAD) & ~1
 
     def enter(self, phase: WorkerPhase) -> None:
-        """Note that a call of the engine begins. The first one begins the compilation or the instance."""
+        """Note that a call of the engine begins."""
         view = self._view
-        now = perf_counter_ns()
         view[0] = phase
-        view[1] = now
-        if not view[3]:
-            view[3] = now
+        view[1] = perf_counter_ns()
 
     def finish(self) -> None:
         """Note that the compilation or the instance has come to its end, and that no call is under way."""
         self._view[0] = WorkerPhase.IDLE
-        self._view[3] = 0
 
     def record(self, ns: int) -> None:
         """Append one time; masks and commits alternate, `NOT_MEASURED` standing for one that is missing."""
