@@ -154,8 +154,8 @@ MUTANTS = (
     Mutant(
         "each sample has what drafters share for itself",
         "engine/engine.py",
-        "Drafting(drafters_of(how, self.tokenizer), facts, chain=chain)",
-        "Drafting(drafters_of(how, self.tokenizer), replace(facts, shared={}), chain=chain)",
+        "lambda: Drafting(made(), facts, chain=chain)",
+        "lambda: Drafting(made(), replace(facts, shared={}), chain=chain)",
         (KNOWN,),
     ),
     Mutant(
