@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,9 +23,11 @@ from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL, Tokens
 from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.schedulers import Bools, ConfidentPrefix, Scheduler, SchedulerView
+from structgen.speculation.planning.drafting import SLOW
+from structgen.system.held_bytes import held_bytes
 
 MOST_STATE: Final = 1 << 26
-"""The most bytes that a scheduler may remember of a canvas, by the sizes of the values of its state."""
+"""The most bytes that a scheduler may remember of a canvas (`held_bytes` of its state)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +284,7 @@ class _AskedScheduler:
         self.scheduler = scheduler
         self.state: dict[str, Any] = {}
         self.failure = ""
+        self._slow = 0
 
     def copy(self) -> _AskedScheduler:
         """Return another that remembers the same. What happens to it leaves no trace in this one."""
@@ -327,12 +329,16 @@ class _AskedScheduler:
 
     @contextmanager
     def _until_it_fails(self, method: str) -> Iterator[None]:
-        """Drop the scheduler if a block raises, or leaves too much in its memory."""
+        """Drop the scheduler if a block raises, is slow for the second time, or leaves too much in its
+        memory."""
+        began = time.monotonic()
         try:
             yield
-            held = sum(getattr(one, "nbytes", sys.getsizeof(one)) for one in self.state.values())
-            if held > MOST_STATE:
-                raise MemoryError(f"its state holds {held:,} bytes, of at most {MOST_STATE:,}")
+            self._slow += (seconds := time.monotonic() - began) > SLOW
+            if self._slow > 1:
+                raise TimeoutError(f"it took {seconds:.0f} seconds")
+            if held_bytes(self.state, MOST_STATE) > MOST_STATE:
+                raise MemoryError(f"its state holds more than {MOST_STATE:,} bytes")
         except Exception as error:  # any error of a scheduler: the canvas is filled without it
             self.failure = f"{type(self.scheduler).__name__}.{method}: {type(error).__name__}: {error}"
             self.scheduler, self.state = ConfidentPrefix(), {}

@@ -14,6 +14,7 @@ import pytest
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
+from structgen.infilling import denoising
 from structgen.infilling.denoising import MOST_STATE
 from structgen.infilling.schedulers import Blocks, FreeDave, LowConfidence, SchedulerView
 
@@ -190,14 +191,31 @@ def test_without_a_scheduler_that_fails_the_default_one_goes_on(method: str, res
     assert filled(LowConfidence()).usage.scheduler == ""
 
 
-def test_a_scheduler_that_remembers_too_much_is_dropped() -> None:
+@pytest.mark.parametrize("inside", ["alone", "in a list", "in a dict of tuples"])
+def test_a_scheduler_that_remembers_too_much_is_dropped(inside: str) -> None:
     class Hoards:
         def choose(self, view: SchedulerView) -> Any:
-            view.state["all"] = np.empty(MOST_STATE + 1, np.uint8)
+            many = np.empty(MOST_STATE + 1, np.uint8)
+            held = {"alone": many, "in a list": [many], "in a dict of tuples": {1: ((many,),)}}
+            view.state["all"] = held[inside]
             return LowConfidence().choose(view)
 
     said = filled(Hoards()).usage.scheduler
-    assert said.startswith("Hoards.choose: MemoryError: its state holds 67,108,865 bytes")
+    assert said == "Hoards.choose: MemoryError: its state holds more than 67,108,864 bytes"
+
+
+def test_a_scheduler_that_is_slow_twice_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(denoising, "SLOW", -1.0)
+    asked: list[int] = []
+
+    class Slow:
+        def choose(self, view: SchedulerView) -> Any:
+            asked.append(view.step)
+            return LowConfidence().choose(view)
+
+    found = filled(Slow())
+    assert len(asked) == 2 and found.usage.scheduler.startswith("Slow.choose: TimeoutError: it took")
+    assert re.fullmatch("[abc]{0,5}|aab[abc]*", found.text)
 
 
 def test_a_state_that_cannot_be_copied_for_guesses_drops_the_scheduler() -> None:

@@ -349,6 +349,24 @@ def test_a_drafter_that_grows_is_dropped() -> None:
     assert "bytes" in drafting.dropped["faulty"]
 
 
+def test_a_drafter_that_is_met_when_too_much_is_shared_is_dropped_and_nothing_is_shared_any_more() -> None:
+    class Sharing(Faulty):
+        def begin(self, facts: RequestFacts) -> None:
+            self.shared = facts.shared
+
+        def observe(self, taken: Sequence[int], accepted: int) -> None:
+            self.shared.setdefault("texts", []).append(np.zeros(MOST_BYTES >> 3, np.uint8))
+
+    known = facts()
+    drafting = Drafting([Sharing("nowhere")], known)
+    for _ in range(8):
+        assert drafting.dropped == {}
+        drafting.observe([1], 0)
+    for _ in range(8):
+        drafting.observe([1], 0)
+    assert "share more than" in drafting.dropped["faulty"] and known.shared == {}
+
+
 def test_a_drafter_of_a_huge_draft_is_dropped() -> None:
     huge = Fixed(Draft.chain([1] * (MOST_DRAFTED + 1)))
     drafting = Drafting([huge, ForcedBytes()], facts())

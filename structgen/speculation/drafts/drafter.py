@@ -33,7 +33,8 @@ class RequestFacts:
     """The owner of the request. Nothing is learnt from one tenant's answers for another."""
     shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What the drafters of all samples of the request share, by a name that a drafter chooses:
-    `facts.shared.setdefault(name, made)`. Empty at first; the request alone holds it."""
+    `facts.shared.setdefault(name, made)`. Empty at first; the request alone holds it. At more than 64 MiB
+    (containers are followed, other objects count by their `nbytes`) it is emptied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,11 @@ class Drafter(Protocol):
     Optional members. `first_trust`: the initial acceptance rate of its guesses, 0.75 by default. `top` (1 to
     64) and `verified(seen: VerifiedDraft)`: it receives the `top` likeliest tokens of each node that was
     read, after the pass and before `observe`; not in passes in which no drafter was asked, nor for the
-    prompt. `nbytes`: the bytes that it holds, with what it shares with other samples.
+    prompt. `nbytes`: the bytes that it holds.
 
     A drafter that raises, returns no `Draft` or one of more than 4,096 nodes, takes more than 5 seconds for
-    two calls, or holds more than 64 MiB by its own `nbytes`, is not used again for this text.
+    two calls, holds more than 64 MiB by its own `nbytes`, or is met when more than 64 MiB are shared, is not
+    used again for this text.
     """
 
     @property

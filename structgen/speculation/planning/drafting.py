@@ -15,6 +15,7 @@ from structgen.speculation.drafts.drafter import (
     RequestFacts,
     VerifiedDraft,
 )
+from structgen.system.held_bytes import held_bytes
 
 _FIRST: Final = 4.0
 """The weight of the initial acceptance rate, in guesses."""
@@ -27,10 +28,12 @@ MOST_TOP: Final = 64
 MOST_DRAFTED: Final = 1 << 12
 """The most nodes of one drafter's draft, 16 times as many as a pass may check."""
 MOST_BYTES: Final = 1 << 26
-"""The most bytes that a drafter may hold, with what it shares among samples."""
+"""The most bytes that a drafter may hold by its own `nbytes`, and that those of a request may share."""
 SLOW: Final = 5.0
-"""Seconds of a call of a drafter that are too many: all texts of the batch wait for it. The first such call
-is forgiven, because it may load code or read a long prompt."""
+"""Seconds of a call of a drafter, or of a scheduler of infilling, that are too many: all texts of the batch
+wait for it. The first such call is forgiven, because it may load code or read a long prompt."""
+_MEASURED_EVERY: Final = 16
+"""Calls of a drafter between two measurements of what is shared, which visit each object in it."""
 
 
 class _Member:
@@ -40,10 +43,10 @@ class _Member:
     if the model chose one of them, whether or not the planner took it.
     """
 
-    __slots__ = ("bad", "drafter", "good", "slow", "top")
+    __slots__ = ("bad", "calls", "drafter", "good", "slow", "top")
 
     def __init__(self, drafter: Drafter) -> None:
-        self.drafter, self.slow, self.top = drafter, 0, 0
+        self.drafter, self.calls, self.slow, self.top = drafter, 0, 0, 0
         self.good = self.bad = 0.0
 
     def begun(self) -> None:
@@ -125,7 +128,7 @@ class Drafting:
     def __init__(self, drafters: Sequence[Drafter], facts: RequestFacts, *, chain: bool = False) -> None:
         """Begin all drafters. A drafter that raises, here or later, is dropped; `dropped` says why. `chain`:
         `candidates` returns drafts in which each node has at most one child."""
-        self._chain = chain
+        self._chain, self._shared = chain, facts.shared
         self.dropped: dict[str, str] = {}
         self.accepted: dict[str, int] = {one.name: 0 for one in drafters}
         """Accepted tokens by drafter; a token that several had proposed counts for each."""
@@ -221,6 +224,10 @@ class Drafting:
                 raise TimeoutError(f"{call}() took {seconds:.0f} seconds")
             if (held := getattr(drafter, "nbytes", 0)) > MOST_BYTES:
                 raise MemoryError(f"it holds {held:,} bytes, of at most {MOST_BYTES:,}")
+            member.calls += 1
+            if member.calls % _MEASURED_EVERY == 0 and held_bytes(self._shared, MOST_BYTES) > MOST_BYTES:
+                self._shared.clear()
+                raise MemoryError(f"drafters share more than {MOST_BYTES:,} bytes")
         except Exception as error:  # any error of a drafter
             # at a limit of the grammar it stays: the grammar may be compiled again later
             if call != "propose" or not isinstance(error, LimitError):
