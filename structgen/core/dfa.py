@@ -81,24 +81,33 @@ def explicit(
     max_states: int,
     depth: int | None,
     minimal: bool = False,
+    *,
+    leaves_out: bool = False,
 ) -> Dfa:
     """Return the explicit automaton of a grammar from its state `start` on. `make` returns the state of a
     number. With `minimal`, states with the same continuations are one; `Dfa.states` has the first of them.
+    `leaves_out`: the machine leaves texts out, and may have states from which none ends.
 
     The caller holds the grammar's lock. Cost: about 3 us for each pair of a state and a byte that may follow,
     then 0.1 us for each byte of the vocabulary, and 5 ns and 8 bytes for each pair of a state and a different
     effect of tokens. A minimal automaton has fewer states when tokens are read, often by ten times.
 
     Raises LimitError past `max_states`, counted before the states are dropped from which every document needs
-    more than `depth` brackets; UnsatisfiableSchema where every document does.
+    more than `depth` brackets; UnsatisfiableSchema where every document does, or is left out.
     """
     for name, value, least in (("max_states", max_states, 1), ("depth", depth, 0)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise OptionError(f"{name}={value!r} is not a number from {least} on.", where=name)
     numbers, table = _by_bytes(machine, start, max_states, depth)
     accepting = np.fromiter(map(machine.may_end, numbers), np.bool_, len(numbers))
-    if depth is not None:
+    if depth is not None or leaves_out:
         kept = _live(table, accepting)
+        if not kept[0] and depth is None:
+            raise UnsatisfiableSchema(
+                "Every document has a key that the schema does not name in an object of which it names keys.",
+                where="named_keys",
+                cure="Name the keys that are needed.",
+            )
         if not kept[0]:
             raise UnsatisfiableSchema(
                 f"Every document has more than {depth} brackets open at some point.",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.errors import LimitError, OptionError
+from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
-from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.python_types.type_hints import read_type
 from structgen.schema.reading.policies import JSON_DUMPS
@@ -26,8 +25,12 @@ MAX_STATES: Final = 50_000
 MAX_PARSER_STATES: Final = 3_000
 """The default limit for Lark, EBNF and composed grammars without a depth: the cost of a state grows with its
 parser stack."""
-REPEATED_KEYS: Final = ", keys may repeat"
-"""Appended to the exactness of such a language."""
+REPEATED_KEYS: Final = "keys may repeat"
+NAMED_KEYS: Final = "named keys alone"
+SCALARS: Final = "free values are scalars"
+"""Notes of `HoleLanguage.exactness`."""
+DEPTHS: Final = (4, 2, 1)
+"""The depths at which a JSON Schema is cut that has no automaton otherwise, and for which none is given."""
 _NEEDS_MEMBERS: Final = frozenset(
     {
         "disallow",
@@ -55,9 +58,11 @@ class HoleLanguage:
 
     automaton: TokenAutomaton
     exactness: str
-    """"exact-fsa": exactly the grammar's texts. "depth<=D": those that never need more than D open brackets
-    (JSON), or D parser stack entries (other grammars). "..., keys may repeat": also texts in which an object
-    has an unnamed key twice; json.loads keeps the last one, and the value is valid."""
+    """"exact-fsa": exactly the grammar's texts. Otherwise notes, joined by ", ". "depth<=D": those that never
+    need more than D open brackets (JSON), or D parser stack entries (other grammars). "free values are
+    scalars": a value of which the schema says nothing is no object and no array. "named keys alone": an
+    object of which the schema names keys has no others. "keys may repeat": also texts in which an object has
+    an unnamed key twice; json.loads keeps the last one, and the value is valid."""
     read: Callable[[str], Any] | None
     """Makes a value of a text; None: the text is the value."""
 
@@ -106,6 +111,10 @@ def language_of(
 ) -> HoleLanguage:
     """Return the language of a grammar argument.
 
+    Without a depth, of a JSON Schema, free values are scalars. If the schema has no automaton then, objects
+    of which it names keys have no others, and after that its texts are cut at one of `DEPTHS`;
+    `HoleLanguage.exactness` says so.
+
     Automata are cached by grammar. Cost of a new one: some microseconds for each state and byte of the
     grammar, and 0.1 us for each byte of the vocabulary. Raises OptionError if the grammar has no automaton:
     infinitely many states, more than `max_states`, or a kind of grammar that has none.
@@ -121,33 +130,58 @@ def language_of(
     if max_states is None:
         is_cheap = depth is not None or isinstance(plain, JsonSchemaGrammar | RegularGrammar)
         max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
-    automaton, repeats_keys = _automaton(plain, tokenizer, depth, max_states, where)
-    exactness = "exact-fsa" if depth is None else f"depth<={depth}"
-    return HoleLanguage(automaton, exactness + REPEATED_KEYS * repeats_keys, read)
+    automaton, exactness = _automaton(plain, tokenizer, depth, max_states, where)
+    return HoleLanguage(automaton, exactness, read)
 
 
 @lru_cache(maxsize=64)
 def _kept(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int
-) -> tuple[TokenAutomaton, bool]:
-    """Return the automaton, and whether it also accepts texts with repeated keys."""
-    compiled: CompiledGrammar = compile(grammar, tokenizer)
-    try:
-        return token_automaton(compiled.to_dfa(max_states, depth, minimal=True)), False
-    except LimitError as error:
-        is_told = isinstance(compiled, CompiledSchema) and _may_repeat_keys(grammar)
-        if error.limit != "max_states" or not is_told:
-            raise
-    assert isinstance(compiled, CompiledSchema)
-    return token_automaton(compiled.to_dfa(max_states, depth, minimal=True, repeated_keys=True)), True
+) -> tuple[TokenAutomaton, str]:
+    """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`)."""
+    if not isinstance(grammar, JsonSchemaGrammar):
+        compiled: Any = compile(grammar, tokenizer)
+        found = token_automaton(compiled.to_dfa(max_states, depth, minimal=True))
+        return found, "exact-fsa" if depth is None else f"depth<={depth}"
+    narrow = grammar
+    if depth is None and grammar.policies.any_value is None:
+        # values that nest at will have no automaton
+        narrow = grammar.under(replace(grammar.policies, any_value=0))
+    compiled = compile(narrow, tokenizer)
+    refused = None
+    for tried, (cut, named, repeated) in enumerate(_ways(grammar, depth)):
+        most = max_states if tried < 2 else max_states // 4 + 1  # else a refusal would take half a minute
+        try:
+            dfa = compiled.to_dfa(most, cut, minimal=True, named_keys=named, repeated_keys=repeated)
+        except (LimitError, UnsatisfiableSchema) as error:
+            if refused is None and getattr(error, "limit", "") != "max_states":
+                raise
+            refused = refused or error
+            continue
+        notes = [f"depth<={cut}"] * (cut is not None)
+        notes += [SCALARS] * (narrow is not grammar and compiled.network.tables.has_bounded_values)
+        notes += [NAMED_KEYS] * named + [REPEATED_KEYS] * repeated
+        return token_automaton(dfa), ", ".join(notes) or "exact-fsa"
+    assert refused is not None
+    raise refused
 
 
-def _may_repeat_keys(grammar: Grammar) -> bool:
+def _ways(grammar: JsonSchemaGrammar, depth: int | None) -> list[tuple[int | None, bool, bool]]:
+    """Return what to try in turn, until there is an automaton: the depth, whether objects of which the schema
+    names keys have no others, and whether other keys may repeat."""
+    repeats = _may_repeat_keys(grammar)
+    if depth is not None:
+        return [(depth, False, False), (depth, not repeats, repeats)]
+    whole = [(None, False, False), (None, True, False), (None, True, repeats), (DEPTHS[0], False, False)]
+    cut = [(depth, True, repeats) for depth in DEPTHS]
+    # they keep their order, each once
+    return list(dict.fromkeys(whole + cut + [(depth, False, True) for depth in (None, *DEPTHS) if repeats]))
+
+
+def _may_repeat_keys(grammar: JsonSchemaGrammar) -> bool:
     """Return whether a text of a JSON Schema stays valid if only the last of several members with the same
     unnamed key counts. True if every keyword applies to each member alone, or to members by name: dropping a
     member then makes nothing invalid."""
-    if not isinstance(grammar, JsonSchemaGrammar):
-        return False
     pending: list[Any] = [json.loads(grammar.canonical)]
     keys: set[str] = set()
     while pending:
@@ -161,25 +195,25 @@ def _may_repeat_keys(grammar: Grammar) -> bool:
 
 def _automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int, where: str
-) -> tuple[TokenAutomaton, bool]:
+) -> tuple[TokenAutomaton, str]:
     try:
-        found, repeats_keys = _kept(grammar, tokenizer, depth, max_states)
+        found, exactness = _kept(grammar, tokenizer, depth, max_states)
     except LimitError as error:
         if error.limit != "max_states":
             raise
+        depths = "Give depth=, which cuts recursion" if depth is None else "Lower depth="
+        cure = f"{depths}, raise max_states=, or bound its repetitions."
         if isinstance(grammar, JsonSchemaGrammar):
-            more = (
-                "bound strings and arrays, or say additionalProperties: false (keys that a schema does not "
-                "name may not come twice, which makes endlessly many states; they may where the "
-                f"schema has none of {', '.join(sorted(_NEEDS_MEMBERS))})."
+            left_out = "" if depth is None else "lower depth= or leave it out, "
+            cure = (
+                f"Bound strings and arrays, {left_out}raise max_states=, or say additionalProperties: false "
+                "(items that must differ, and keys without a name where a number of them is needed, make "
+                "endlessly many states)."
             )
-        else:
-            more = "or bound its repetitions."
         raise OptionError(
             f"The grammar has no automaton of at most {max_states:,} states; infilling needs one.",
             where=where,
-            cure=f"{'Give depth=, which cuts recursion' if depth is None else 'Lower depth='}, raise "
-            f"max_states=, {more}",
+            cure=cure,
         ) from error
     except OptionError as error:
         if error.where == "depth":
@@ -196,7 +230,7 @@ def _automaton(
             where=where,
             cure="Bound the grammar, or lower depth=.",
         )
-    return found, repeats_keys
+    return found, exactness
 
 
 def _reading(grammar: Grammar | CompiledGrammar) -> Callable[[str], Any]:

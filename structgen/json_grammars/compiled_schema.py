@@ -233,15 +233,18 @@ class CompiledSchema(CompiledGrammar):
         *,
         minimal: bool = False,
         repeated_keys: bool = False,
+        named_keys: bool = False,
     ) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa); with
         `minimal`, states with the same continuations are one.
 
         `depth`: documents with more open brackets are left out; None: none are. `repeated_keys`: the
-        automaton takes besides the documents in which keys come again that the schema does not name. Without
-        that, objects with such keys have endlessly many states. Raises LimitError, naming max_states, where
-        there are more states (such objects; a recursive schema without a depth). Cost: some microseconds for
-        each state and byte, 0.1 us a byte of the vocabulary.
+        automaton takes besides the documents in which keys come again that the schema does not name.
+        `named_keys`: it takes only the documents in which no object has a key without a name in the schema,
+        if the schema names keys of it. Without either, objects with such keys have endlessly many states.
+        Raises LimitError, naming max_states, where there are more states (such objects; a recursive schema
+        without a depth); UnsatisfiableSchema where no document is left. Cost: some microseconds for each
+        state and byte, 0.1 us a byte of the vocabulary.
         """
         # start-up: few grammars become explicit automata
         from structgen.core.dfa import explicit
@@ -249,13 +252,16 @@ class CompiledSchema(CompiledGrammar):
 
         with self.lock:
             return explicit(
-                SchemaStates(self._machine, merges=minimal, repeated_keys=repeated_keys),
+                SchemaStates(
+                    self._machine, merges=minimal, repeated_keys=repeated_keys, named_keys=named_keys
+                ),
                 self.start.index,
                 self.tokenizer,
                 lambda number: State(self, number),
                 max_states,
                 depth,
                 minimal,
+                leaves_out=named_keys,
             )
 
     @property

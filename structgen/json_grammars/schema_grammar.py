@@ -157,6 +157,10 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
         return self._narrower(tuple(sorted({*self._banned, *banned})), self._missing)
 
+    def under(self, policies: Policies) -> JsonSchemaGrammar:
+        """Return the grammar of the same schema under other policies."""
+        return self._narrower(self._banned, self._missing, policies=policies)
+
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
         """Return the grammar of those texts of this one that have none of some bytes. That there are none is
         said when it is compiled. It takes over what was read of the schema."""
@@ -169,12 +173,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return made
 
     def _narrower(
-        self, banned: tuple[str, ...], missing: frozenset[int], document: Document | None = None
+        self,
+        banned: tuple[str, ...],
+        missing: frozenset[int],
+        document: Document | None = None,
+        policies: Policies | None = None,
     ) -> JsonSchemaGrammar:
         made = JsonSchemaGrammar(
             self._value,
             draft=self._draft,
-            policies=self._policies,
+            policies=policies or self._policies,
             limits=self._limits,
             text=self._text,
             notes=self._notes,

@@ -6,7 +6,8 @@ A machine has many states more than the language needs. Two kinds would make exp
   states, 170 of which are different, and they come again in every context: at depth 4 there are 121 contexts.
   For a minimal automaton that of the numerals is minimised by itself, as soon as the first of them is met.
 - An object remembers the keys that it holds and the schema does not name, for none may come twice. That makes
-  endlessly many states. With `repeated_keys` they are forgotten, and the automaton takes more texts.
+  endlessly many states. With `repeated_keys` they are forgotten, and the automaton takes more texts; with
+  `named_keys` objects of which the schema names keys have no others, and it takes fewer.
 """
 
 from __future__ import annotations
@@ -22,11 +23,20 @@ from structgen.language.ir import DEAD
 class SchemaStates:
     """States by number. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_machine", "_merged", "_merges", "_repeated_keys", "may_end", "open_brackets")
+    __slots__ = (
+        "_machine",
+        "_merged",
+        "_merges",
+        "_named_keys",
+        "_repeated_keys",
+        "may_end",
+        "open_brackets",
+    )
 
-    def __init__(self, machine: Inspection, *, merges: bool, repeated_keys: bool) -> None:
-        """`merges`: equivalent states of numerals are one; `repeated_keys`: see above."""
-        self._machine, self._merges, self._repeated_keys = machine, merges, repeated_keys
+    def __init__(self, machine: Inspection, *, merges: bool, repeated_keys: bool, named_keys: bool) -> None:
+        """`merges`: equivalent states of numerals are one; `repeated_keys`, `named_keys`: see above."""
+        self._machine, self._merges = machine, merges
+        self._repeated_keys, self._named_keys = repeated_keys, named_keys
         self._merged: npt.NDArray[np.int32] = np.full(1, DEAD, np.int32)
         """For each state of the automata of numerals the one that stands for its equivalence class."""
         self.may_end, self.open_brackets = machine.may_end, machine.open_brackets
@@ -46,7 +56,9 @@ class SchemaStates:
         return self._followers(index)
 
     def _followers(self, index: int) -> npt.NDArray[np.int64]:
-        return self._machine.after_all(index, self._merged, repeated_keys=self._repeated_keys)
+        return self._machine.after_all(
+            index, self._merged, repeated_keys=self._repeated_keys, named_keys=self._named_keys
+        )
 
     def _numerals(self, states: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         return self._machine.numerals(states[states >= 0])

@@ -240,15 +240,16 @@ class Inspection:
         return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
 
     def after_all(
-        self, index: int, merged: npt.NDArray[np.int32], *, repeated_keys: bool
+        self, index: int, merged: npt.NDArray[np.int32], *, repeated_keys: bool, named_keys: bool = False
     ) -> npt.NDArray[np.int64]:
         """Return int64[256]: the state after each byte, -1 where it is refused. `merged`, and what
-        `repeated_keys` forgets: see machine.segment.after_all."""
+        `repeated_keys` forgets and `named_keys` refuses: see state_walk.after_all."""
         states = np.empty(256, np.int64)
         self._retry(
             state_walk.after_all,
             index,
             int(repeated_keys),
+            int(named_keys),
             address_of(merged),
             len(merged),
             address_of(states),

@@ -1,16 +1,26 @@
-"""Automata of JSON Schemas with keys that the schema does not name, which may come twice in them."""
+"""Automata of JSON Schemas: keys that the schema does not name may come twice in them, or not at all; free
+values are scalars, where no depth is given."""
 
 from __future__ import annotations
 
 import json
+import random
 from functools import cache
 from typing import Any
 
+import jsonschema
 import pytest
 from toy_models import byte_tokenizer
 
 import structgen as sg
-from structgen.infilling.automata_of_grammars import HoleLanguage, language_of, written_as_dumps
+from structgen.infilling.automata_of_grammars import (
+    NAMED_KEYS,
+    REPEATED_KEYS,
+    SCALARS,
+    HoleLanguage,
+    language_of,
+    written_as_dumps,
+)
 from structgen.infilling.token_automaton import TokenAutomaton
 
 
@@ -50,13 +60,13 @@ def documents(depth: int, size: int) -> set[str]:
 WORDS = (b"[", b"]", b"{", b"}", b'"": ', b'"a": ', b", ", b"1")
 
 
-def texts(automaton: TokenAutomaton, size: int) -> set[str]:
+def texts(automaton: TokenAutomaton, size: int, words: tuple[bytes, ...] = WORDS) -> set[str]:
     """Return what an automaton over bytes takes, of some words and up to a size; no 1 comes after a 1."""
     found: set[str] = set()
     front = {(b"", automaton.start)}
     while front:
         found |= {text.decode() for text, state in front if automaton.accepting[state]}
-        ahead = ((text + word, after(automaton, state, word)) for text, state in front for word in WORDS)
+        ahead = ((text + word, after(automaton, state, word)) for text, state in front for word in words)
         front = {(text, state) for text, state in ahead if state >= 0 and len(text) <= size}
         front = {one for one in front if b"11" not in one[0]}
     return found
@@ -101,7 +111,9 @@ EXAMPLES = {
 
 
 def test_a_schema_that_counts_members_keeps_its_keys_apart_or_is_refused() -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"minProperties.*$"):
+    with pytest.raises(
+        sg.errors.OptionError, match=r"additionalProperties: false .*a number of them is needed"
+    ):
         language_of(
             {"type": "object", "minProperties": 2}, byte_tokenizer(), "grammar", depth=1, max_states=2_000
         )
@@ -111,6 +123,75 @@ def test_a_closed_schema_is_exact() -> None:
     schema = {"type": "object", "properties": {"a": {"const": 1}}, "additionalProperties": False}
     found = language(json.dumps(schema), 1)
     assert found.exactness == "depth<=1" and not found.automaton.accepts(list(b'{"a": 1, "a": 1}'))
+
+
+FLAT = ("{}", '{"a": 1}', '{"b": 1}', '{"a": 1, "b": 1}')
+
+
+def open_schema(chance: random.Random) -> dict[str, Any]:
+    """Return a schema of objects that may hold other keys than "a" and "b"."""
+
+    def part() -> dict[str, Any]:
+        values = ({"const": 1}, {}, {"type": "array"}, {"not": {"const": 1}}, {"$ref": "#"})
+        found: dict[str, Any] = {"type": "object"}
+        found["properties"] = {name: chance.choice(values) for name in "ab" if chance.random() < 0.7}
+        if chance.random() < 0.5:
+            found["required"] = [chance.choice("ab")]
+        if chance.random() < 0.2:
+            found["minProperties"] = chance.randrange(3)
+        return found
+
+    # the first names both keys, so that their order is known
+    first = {"type": "object", "properties": {"a": {}, "b": {}}}
+    several = chance.choice(("oneOf", "anyOf", "allOf"))
+    more = {several: [part(), part()]} if chance.random() < 0.6 else part()
+    return chance.choice(
+        ({"allOf": [first, more]}, {**first, "not": part()}, {**part(), "properties": {}} | first)
+    )
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_without_a_depth_the_texts_are_valid_and_flat_documents_of_named_keys_are_there(
+    seed: int,
+) -> None:
+    schema = open_schema(random.Random(seed))
+    judge = jsonschema.Draft202012Validator(schema)
+    valid = {text for text in FLAT if judge.is_valid(json.loads(text))}
+    try:
+        found = language_of(schema, byte_tokenizer(), "grammar", max_states=4_000)
+    except sg.errors.StructgenError:
+        assert not valid  # it has no text, or needs keys without a name
+        return
+    written = texts(found.automaton, 18, (*WORDS[:4], b'"a": ', b'"b": ', b'"c": ', b", ", b"1"))
+    assert valid <= written
+    assert all(judge.is_valid(json.loads(text)) for text in written)
+    assert NAMED_KEYS not in found.exactness or not any('"c"' in text for text in written)
+
+
+@pytest.mark.parametrize(
+    ("schema", "exactness", "taken", "left_out"),
+    [
+        ({"properties": {"a": {}}, "type": "object"}, f"{SCALARS}, {NAMED_KEYS}",
+         ['{"a": "x"}', "{}"], ['{"b": 1}', '{"a": [1]}']),
+        ({"type": "object", "additionalProperties": {"const": 1}}, f"{NAMED_KEYS}, {REPEATED_KEYS}",
+         ['{"b": 1}', '{"b": 1, "c": 1}'], ['{"b": 2}']),
+        ({"properties": {"a": {"$ref": "#"}}, "type": "object", "additionalProperties": False}, "depth<=4",
+         ['{"a": {"a": {"a": {}}}}'], ['{"a": {"a": {"a": {"a": {}}}}}']),
+        (True, SCALARS, ["1", '"x"'], ["[]", "{}"]),
+        ({"properties": {"a": {"const": 1}}, "type": "object", "additionalProperties": False}, "exact-fsa",
+         ['{"a": 1}', "{}"], ['{"b": 1}']),
+        ({"type": "object", "properties": {"a": {"const": 1}}, "minProperties": 1, "required": ["b"],
+          "additionalProperties": False, "patternProperties": {"^b$": {"const": 1}}}, "exact-fsa",
+         ['{"b": 1}', '{"a": 1, "b": 1}'], ["{}", '{"a": 1}']),
+    ],
+)  # fmt: skip
+def test_the_exactness_says_what_is_left_out(
+    schema: Any, exactness: str, taken: list[str], left_out: list[str]
+) -> None:
+    found = language_of(schema, byte_tokenizer(), "grammar", max_states=8_000)
+    assert found.exactness == exactness
+    assert [one for one in taken if not found.automaton.accepts(list(one.encode()))] == []
+    assert [one for one in left_out if found.automaton.accepts(list(one.encode()))] == []
 
 
 def test_numerals_of_a_minimal_automaton_are_those_of_the_machine() -> None:

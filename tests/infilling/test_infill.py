@@ -257,8 +257,10 @@ def test_a_schema_cuts_recursion_at_a_depth() -> None:
     tree = {"type": "array", "items": {"$ref": "#"}, "maxItems": 2}
     found = fill(grammar=tree, depth=3, slots=12)
     assert found.exactness == "depth<=3" and isinstance(found.value, list)
-    with pytest.raises(sg.errors.OptionError, match=r"no automaton of at most .* Give depth="):
-        fill(grammar=tree, max_states=500)
+    found = fill(grammar=tree, slots=12)
+    assert found.exactness == "depth<=4" and isinstance(found.value, list)
+    with pytest.raises(sg.errors.OptionError, match=r"no automaton of at most 2 states.*raise max_states="):
+        fill(grammar=tree, max_states=2)
 
 
 REFUSED = [

@@ -127,10 +127,11 @@ def test_a_deadline_leaves_a_whole_document() -> None:
     assert isinstance(found.value, Answer)
 
 
-def test_recursion_is_refused_and_a_depth_cuts_it() -> None:
+def test_recursion_is_cut_and_what_has_no_automaton_even_so_is_refused_with_the_cure() -> None:
     with pytest.raises(sg.errors.OptionError, match=r"no automaton.*sg\.Infilling\(model, depth=") as refused:
-        sg.run(infilling(max_states=300), "Say", Node)
+        sg.run(infilling(max_states=3), "Say", Node)
     assert refused.value.where == "return"
+    assert isinstance(sg.run(infilling(), "Say", Node), Node)
     assert isinstance(sg.run(infilling(depth=2), "Say", Node), Node)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.steps.byte_step import accepting, step
+from structgen.json_machine.steps.keys_and_items import all_names
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
@@ -17,6 +18,7 @@ from structgen.json_machine.tables.json_blocks import (
     M_OBJECT,
     NO_BOUNDING,
     NO_FRAME,
+    NO_STATE,
     JsonContext,
     JsonState,
 )
@@ -298,16 +300,18 @@ def after_each(context: int, index: int, wanted_address: int, target_address: in
     return ASKED if asked else 0
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64)")
+@entry("int64(int64, int64, int64, int64, int64, int64, int64)")
 def after_all(
-    context: int, index: int, forgets: int, merged_address: int, count: int, target_address: int
+    context: int, index: int, forgets: int, named: int, merged_address: int, count: int, target_address: int
 ) -> int:
     """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused.
 
     `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
     one that is not complete, so that the same key may come again. (In an item whose value matters to later
-    ones keys are kept.) `merged` (int32[count]): for states of the automata of numerals the one that stands
-    for all that are equivalent to it, -1 where that is not known. Returns 0, or -3 with questions noted.
+    ones keys are kept.) `named`: 1 refuses the extra keys of objects of which the schema names keys; states
+    from which no text ends may be left. `merged` (int32[count]): for states of the automata of numerals the
+    one that stands for all that are equivalent to it, -1 where that is not known. Returns 0, or -3 with
+    questions noted.
     Cost: 256 steps, most of which end at once.
     """
     c = JsonContext(context)
@@ -321,6 +325,12 @@ def after_all(
         code = step(c, c.nodes[index].registers, d, byte)
         if code == YES:
             mode = d.mode
+            if named and mode == M_KEY and all_names(c, d.residue) >= 0:
+                if d.position < 0:
+                    continue
+                d.lexeme = d.lexeme | NO_STATE
+                d.seen = 0
+                d.text = 0
             if forgets and d.text & CAPTURE == 0:
                 if mode == M_KEY:
                     d.seen = 0

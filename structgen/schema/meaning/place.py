@@ -300,6 +300,11 @@ class PlaceTables:
             found = self.schema(pointer="", types=_ALL_TYPES, additional=found, items=found)
         return self.literal(found)
 
+    @property
+    def has_bounded_values(self) -> bool:
+        """Whether a value was met that the policy any_value bounds."""
+        return any(self.free in demand for demand in self.demands)
+
     def of_value(self, demand: int) -> int:
         """Return the demand on a value at a place where a schema's keywords ask `demand`.
 
