@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import speculation_smol
 from methods.aded import Aded, Trigrams
-from methods.aggressive_block import AggressiveBlock
+from methods.aggressive_block import BLOCK, BRANCHES, SLOTS, AggressiveBlock
 from methods.drafters_rows import METHODS, OF_EXTRACT, USUAL, small_model
 from methods.layer_skipping import agreement_on, even, searched, skipping, weights_of
 from methods.pearl import Pearl
@@ -22,6 +22,7 @@ from methods.text_drafter import TextDrafter
 from methods.token_recycling import TokenRecycling
 
 import structgen as sg
+from structgen.infilling.presets import load_masked_model
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
 from structgen.speculation.drafters.ngrams import KnownTexts
@@ -57,7 +58,7 @@ def written(sampling: str, name: str) -> list[sg.Result]:
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("name", METHODS | OF_EXTRACT)
-def test_no_method_changes_a_token_and_each_saves_calls(name: str, sampling: str) -> None:
+def test_no_method_changes_a_token_and_each_drafts(name: str, sampling: str) -> None:
     plain, drafted = written(sampling, ""), written(sampling, name)
     assert [one.tokens for one in drafted] == [one.tokens for one in plain]
     assert [one.usage.speculation for one in drafted] == ["", "", ""]
@@ -227,9 +228,21 @@ def test_a_block_is_the_likeliest_allowed_token_of_each_slot() -> None:
     compiled, prompt, answer = of_extract()
     drafter = AggressiveBlock()
     drafter.begin(known(prompt))
+    model, wanted = load_masked_model("structgen/infill")[0], list[int]()
+    canvas = np.array([*prompt, *[model.mask_id] * SLOTS])
+    rows = model.forward(canvas)[len(prompt) - model.shift :]
+    matcher = under(compiled, []).matcher
+    assert matcher is not None
+    for row in rows[:BLOCK]:
+        row[model.mask_id] = -np.inf
+        likeliest = np.argsort(-row)[:BRANCHES].tolist()
+        fits = (one for one in likeliest if matcher.accepts([*wanted, one]) == len(wanted) + 1)
+        if (token := next(fits, None)) is None:
+            break
+        wanted.append(token)
     draft = drafter.propose(under(compiled, []), 16)
-    assert 6 <= len(draft) <= 12 and draft.accepted(answer) >= 2
-    assert under(compiled, []).matcher.accepts(draft.tokens.tolist()) == len(draft)
+    assert draft.tokens.tolist() == wanted and 6 <= len(wanted) <= BLOCK
+    assert draft.accepted(answer) >= 2
 
 
 def test_as_many_guesses_are_worth_their_rows_as_give_the_most_tokens_for_the_time() -> None:
