@@ -209,8 +209,8 @@ bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals o
 bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 recorded answers, by drafters (MASKBENCH=folder SPECULATION="--answers 200")
 	$(BIN)/python bench/bench_speculation.py $(MASKBENCH) $(SPECULATION)
 
-# Drafters are measured on SmolLM2 too, where it is installed (make smollm2).
-bench-methods: $(VENV)/.installed-bench ## published methods that are one file each (bench/methods): drafters, verifiers and more (METHODS="--only drafters")
+# Samplers, drafters and strategies are measured on SmolLM2 too, where it is installed (make smollm2).
+bench-methods: $(VENV)/.installed-bench ## published methods, a table a family (METHODS="--only samplers domains drafters verifiers schedulers infilling strategies")
 	$(BIN)/python bench/bench_methods.py $(METHODS)
 
 bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
