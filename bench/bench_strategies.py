@@ -205,7 +205,8 @@ def ways_measured(
     sets: Sequence[str], most: int, only: str = "", without: Sequence[str] = ()
 ) -> Iterator[tuple[object, ...]]:
     """Yield a row of `NAMES` for each set of sentences and way: the plain ones, and those whose names contain
-    `only` and begin with none of `without`. Of switched models one more: the share of the large one's rows."""
+    `only` and begin with none of `without`. Switched models have one more: how many rows are the large one's.
+    """
     torch.set_num_threads(1)
     engine = Engine(LARGE)
     plain_ways = {plain for plain, _ in WAYS.values()}
