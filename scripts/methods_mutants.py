@@ -125,6 +125,13 @@ PACKAGE = (
         ("speculation/test_draft_trees.py::test_a_fused_tree_is_the_union_of_its_drafts",),
     ),
     Mutant(
+        "a plan has the most expected tokens, whatever their time",
+        "speculation/planning/speculator.py",
+        "best = int(np.argmax(expected / (seconds + row * np.arange(len(ranked) + 1))))",
+        "best = int(np.argmax(expected))",
+        ("speculation/test_draft_trees.py::test_the_plan_is_the_best_of_all_parts",),
+    ),
+    Mutant(
         "the last law of a context replaces the mean",
         "speculation/drafters/seen_laws.py",
         "self._laws[key] = count + 1, dict(best)",
@@ -266,6 +273,13 @@ PACKAGE = (
         "bounded(own) - self.weight * bounded(others[0])",
         "bounded(own) + self.weight * bounded(others[0])",
         (MIXED,),
+    ),
+    Mutant(
+        "the window of entropies holds their sum",
+        "engine/composed_models/switched.py",
+        "(sum(self.window) / len(self.window) if self.window else 0.0) > tau",
+        "sum(self.window) > tau",
+        ("strategies/test_switched.py::test_each_row_is_that_of_the_model_that_a_twin_has_in_charge",),
     ),
     Mutant(
         "one spelling stands for a value",
