@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -181,8 +182,12 @@ def greedy(
     return found
 
 
-def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahead() -> None:
+@pytest.mark.parametrize("is_guessed", [True, False])
+def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahead(is_guessed: bool) -> None:
     compiled, prompt, answer = of_extract()
+    if not is_guessed:  # a text that goes elsewhere, in the middle of what was drafted ahead
+        other = json.dumps({"customer": "Ada", "size": "L", "paid": False})
+        answer = [*engine().tokenizer.encode(other.encode()), answer[-1]]
     drafter = Pearl(small_model()[0])
     drafter.begin(known(prompt))
     at, hidden = 0, []
@@ -194,10 +199,14 @@ def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahea
         at += len(taken)
         hidden.append(drafter.hidden)
     drafter.end()
-    assert hidden[-1] > 0 == hidden[0]
+    assert hidden[0] == 0 and (hidden[-1] > 0) == is_guessed
 
 
-def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely() -> None:
+@pytest.mark.parametrize("least", [LEAST, 0.5])
+def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(
+    least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("methods.pruned_retrieval.LEAST", least)
     compiled, prompt, answer = of_extract()
     drafter, twin = PrunedRetrieval(small_model()[0]), KnownTexts()
     drafter.begin(known(prompt))
@@ -215,7 +224,7 @@ def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely() ->
                 law = np.exp(logits.numpy()[mask.allowed()])
                 share *= float(law[mask.allowed() == token].sum() / law.sum())
                 matcher.advance(token)
-            if share >= LEAST:
+            if share >= least:
                 likely.append(path)
         assert paths(drafter.propose(view, 8)) == sorted(likely)
         kept, left = kept + len(likely), left + len(whole) - len(likely)
