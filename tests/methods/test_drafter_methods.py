@@ -202,12 +202,14 @@ def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahea
     assert hidden[0] == 0 and (hidden[-1] > 0) == is_guessed
 
 
-@pytest.mark.parametrize("least", [LEAST, 0.5])
-def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(
-    least: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("methods.pruned_retrieval.LEAST", least)
+@pytest.mark.parametrize("is_sure", [True, False])
+def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(is_sure: bool) -> None:
     compiled, prompt, answer = of_extract()
+    if not is_sure:  # letters, of which no token is likely: only whole paths are unlikely enough
+        tokenizer = engine().tokenizer
+        compiled = sg.compile(sg.regex("[abc ]{1,40}"), tokenizer)
+        prompt = tokenizer.encode(b"abc ab cab abc bca abc ab ca b abc")
+        answer = tokenizer.encode(b"abc ab cab bca")
     drafter, twin = PrunedRetrieval(small_model()[0]), KnownTexts()
     drafter.begin(known(prompt))
     twin.begin(known(prompt))
@@ -224,7 +226,7 @@ def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(
                 law = np.exp(logits.numpy()[mask.allowed()])
                 share *= float(law[mask.allowed() == token].sum() / law.sum())
                 matcher.advance(token)
-            if share >= least:
+            if share >= LEAST:
                 likely.append(path)
         assert paths(drafter.propose(view, 8)) == sorted(likely)
         kept, left = kept + len(likely), left + len(whole) - len(likely)
