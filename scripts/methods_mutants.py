@@ -310,10 +310,10 @@ PACKAGE = (
         ("text_grammars/test_spans.py::test_the_words_are_the_slices",),
     ),
     Mutant(
-        "a text of a Lark grammar may end everywhere (compiled)",
-        "lark_grammars/machine/parser.py",
-        "return ASKED if stack == ASKED else (0 if stack < 0 else 1)",
-        "return ASKED if stack == ASKED else 1",
+        "tokens of the store come whatever may follow them (compiled)",
+        "lark_grammars/machine/lark_masks.py",
+        "            if alive == 1:\n                if group.dense_row",
+        "            if alive >= 0:\n                if group.dense_row",
         ("laws/test_lark_masks.py::test_a_token_is_allowed_exactly_where_an_accepted_text_goes_on_so",),
     ),
 )
