@@ -37,7 +37,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -126,6 +126,9 @@ sampling-mutants: $(VENV)/.installed-dev ## seed faults into a copy of the sampl
 strategy-mutants: $(VENV)/.installed-dev ## seed faults into a copy of searches and models of models: each must turn a test red (MUTANTS='*plan*')
 	$(BIN)/python scripts/mutants.py strategy $(if $(MUTANTS),'$(MUTANTS)')
 
+methods-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed faults into a copy of the methods of docs/methods.md: each must turn its law red (MUTANTS='*draft*')
+	$(BIN)/python scripts/mutants.py methods $(if $(MUTANTS),'$(MUTANTS)')
+
 kernel-mutants: $(VENV)/.installed-kernels $(VENV)/.installed-dev ## seed faults into a copy of the kernels: each must turn a test red (MUTANTS='*tile*')
 	$(BIN)/python scripts/mutants.py kernel $(if $(MUTANTS),'$(MUTANTS)')
 
@@ -206,8 +209,8 @@ bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals o
 bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 recorded answers, by drafters (MASKBENCH=folder SPECULATION="--answers 200")
 	$(BIN)/python bench/bench_speculation.py $(MASKBENCH) $(SPECULATION)
 
-# Drafters are measured on SmolLM2 too, where it is installed (make smollm2).
-bench-methods: $(VENV)/.installed-bench ## published methods that are one file each (bench/methods): drafters, verifiers and more (METHODS="--only drafters")
+# Samplers, drafters and strategies are measured on SmolLM2 too, where it is installed (make smollm2).
+bench-methods: $(VENV)/.installed-bench ## published methods, a table a family (METHODS="--only samplers domains drafters verifiers schedulers infilling strategies")
 	$(BIN)/python bench/bench_methods.py $(METHODS)
 
 bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")

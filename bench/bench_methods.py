@@ -2,8 +2,9 @@
 
     python bench/bench_methods.py [--only drafters verifiers ...]
 
-Prints a table for each family and writes bench/results/methods-FAMILY-DATE.csv. Drafters need SmolLM2
-(`make smollm2`) for their second half; the docstring of each family's module says what its columns are.
+Prints a table for each family and writes bench/results/methods-FAMILY-DATE.csv. Rows of SmolLM2 need
+`make smollm2`; a family that is nothing without it is left out, and that is said. The docstring of each
+family's module says what its columns are.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 
 import records
 from methods import FAMILIES, families
+
+from structgen.errors import StructgenError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,9 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, rows in families().items():
         if name not in options.only:
             continue
-        table = rows()
-        columns = list(table[0])
-        lines = [[row[column] for column in columns] for row in table]
+        try:
+            table = rows()
+        except StructgenError as error:
+            print(f"\n{name}: not measured: {error}", flush=True)
+            continue
+        columns = list(dict.fromkeys(column for row in table for column in row))
+        lines = [[row.get(column, "") for column in columns] for row in table]
         path = records.write(options.results, f"methods-{name}", about, columns, lines)
         print(f"\n{name} ({path.name})\n")
         print(records.markdown(columns, lines), flush=True)

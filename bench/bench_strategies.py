@@ -28,7 +28,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -201,26 +201,20 @@ def interval(own: np.ndarray, plain: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--sentences", type=int, default=10_000, help="at most so many of each set")
-    parser.add_argument("--only", default="", help="ways whose names contain this, beside the plain ones")
-    parser.add_argument("--without", default=(), nargs="*", help="ways whose names begin so are left out")
-    parser.add_argument("--sets", default=tuple(SETS), nargs="*", choices=SETS, help="sets of sentences")
-    asked = parser.parse_args()
+def ways_measured(
+    sets: Sequence[str], most: int, only: str = "", without: Sequence[str] = ()
+) -> Iterator[tuple[object, ...]]:
+    """Yield a row of `NAMES` for each set of sentences and way: the plain ones, and those whose names contain
+    `only` and begin with none of `without`. Switched models have one more: how many rows are the large one's.
+    """
     torch.set_num_threads(1)
     engine = Engine(LARGE)
-    about = {
-        "load": load(),
-        "versions": f"structgen {sg.__version__} torch {version('torch')}",
-    }
-    rows: list[tuple[object, ...]] = []
     plain_ways = {plain for plain, _ in WAYS.values()}
-    for name in asked.sets:
-        examples, plain_of = sentences(name, asked.sentences), dict[str, np.ndarray]()
+    for name in sets:
+        examples, plain_of = sentences(name, most), dict[str, np.ndarray]()
         measured(engine, examples[:8], WAYS["greedy"][1])  # what is compiled at the first use
         for way, (plain, how) in WAYS.items():
-            is_left_out = asked.only not in way or way.startswith(tuple(asked.without))
+            is_left_out = only not in way or way.startswith(tuple(without))
             if way not in plain_ways and is_left_out:
                 continue
             how = how() if isinstance(how, partial) else how
@@ -236,17 +230,33 @@ def main() -> None:
                 f"{further_rows(how, results) / count:.1f}",
                 *(f"{taken:.2f}", sum(one.error is not None for one in results)),
             )
-            rows.append(row)
             print(
                 f"{name:13} {way:16} right {share:.3f}  {share - base:+.3f} ({low:+.3f} to {high:+.3f})  "
                 f"calls {row[8]} and {row[9]}, rows {row[10]}  {taken:7.1f} s  errors {row[12]}",
                 flush=True,
             )
+            yield row
             if isinstance(how, sg.strategies.SwitchedModels):
                 print(f"{'':13} {'':16} large {how.counts[1] / sum(how.counts):.3f} of the rows", flush=True)
                 share_of_large = f"share of rows of the large model, {way}"
-                rows.append((name, share_of_large, count, "", how.counts[1] / sum(how.counts), *[""] * 8))
-            write(asked.results, "strategies", about, NAMES, rows)  # an interrupt leaves what is done
+                yield (name, share_of_large, count, "", how.counts[1] / sum(how.counts), *[""] * 8)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--sentences", type=int, default=10_000, help="at most so many of each set")
+    parser.add_argument("--only", default="", help="ways whose names contain this, beside the plain ones")
+    parser.add_argument("--without", default=(), nargs="*", help="ways whose names begin so are left out")
+    parser.add_argument("--sets", default=tuple(SETS), nargs="*", choices=SETS, help="sets of sentences")
+    asked = parser.parse_args()
+    about = {
+        "load": load(),
+        "versions": f"structgen {sg.__version__} torch {version('torch')}",
+    }
+    rows: list[tuple[object, ...]] = []
+    for row in ways_measured(asked.sets, asked.sentences, asked.only, asked.without):
+        rows.append(row)
+        write(asked.results, "strategies", about, NAMES, rows)  # an interrupt leaves what is done
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Runs tests over copies of structgen, each of which has one seeded fault: each must turn a test red.
 
-    python scripts/mutants.py golden|sampling|speculation|strategy|kernel [name ...] [--jobs 2]
+    python scripts/mutants.py golden|sampling|speculation|strategy|methods|kernel [name ...] [--jobs 2]
 
-The files beside this one list the faults. A copy, of structgen and of its kernels, is made of links, but for
-the file that has the fault, so that nothing else is compiled anew. Exit status: 0 where every mutant is red,
-1 where one is green, 2 where one no longer fits its source or the tests are red without a mutant.
+The files beside this one list the faults. A copy, of structgen, its kernels and bench/methods, is made of
+links, but for the file that has the fault, so that nothing else is compiled anew. Exit status: 0 where every
+mutant is red, 1 where one is green, 2 where one no longer fits its source or the tests are red without a
+mutant.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ from importlib.util import find_spec
 from pathlib import Path
 import pytest
 copy = sys.argv.pop(1)
-for package in ("structgen", "structgen_kernels"):
+sys.path.append(copy + "/bench")
+# in memory, because tests put the folder of the sound methods first on the path
+import methods
+for package in ("structgen", "structgen_kernels", "methods"):
     assert Path(find_spec(package).origin).is_relative_to(copy), "not the copy"
 sys.exit(pytest.main())
 """
@@ -103,6 +107,12 @@ SETS = {
     "golden": (Faults("golden_mutants", "structgen", "", patience=7200.0),),
     "sampling": (Faults("sampling_mutants", "structgen/samplers", "tests/samplers"),),
     "speculation": (Faults("speculation_mutants", "structgen", "tests"),),
+    # laws that no other set turns red; tests/test_methods_page.py reads all sets
+    "methods": (
+        # all laws run together first, and one fault is of compiled code
+        Faults("methods_mutants:PACKAGE", "structgen", "tests", patience=1800.0),
+        Faults("methods_mutants:METHODS", "bench/methods", "tests/methods", patience=1800.0),
+    ),
     "strategy": (Faults("strategy_mutants", "structgen/engine", "tests/strategies"),),
     # faults of results are met under Triton's interpreter, faults of speed in the assembly
     "kernel": (
@@ -163,6 +173,7 @@ def tested(faults: Faults, mutant: Mutant | None, tests: tuple[str, ...]) -> tup
         copy = Path(temporary)
         _link(ROOT / "structgen", copy / "structgen", mutant)
         _link(ROOT / "kernels", copy / "kernels", mutant)
+        _link(ROOT / "bench", copy / "bench", mutant)
         (copy / "models").symlink_to(ROOT / "models")
         (copy / "structgen_kernels").symlink_to(copy / "kernels" / "structgen_kernels")
         # -P: or the folder that it runs in would come first on the path, and with it the sound package.

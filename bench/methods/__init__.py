@@ -1,8 +1,9 @@
 """Published methods that are no part of the package: one file each, on its public extension points.
 
 `families` finds what is measured: a family is a module `NAME_rows` here with a function `rows`, which returns
-a list of dicts, a dict for each row of the family's table, all with the same keys. A new method is one file,
-and a line in its family's module. `make bench-methods` measures and prints the tables.
+a list of dicts, a dict for each row of the family's table. A new method is one file, and a line in its
+family's module; samplers and strategies of the package are measured by the benches that have their whole
+tables. `make bench-methods` measures and prints the tables.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Final, TypeAlias
 
 Rows: TypeAlias = Callable[[], list[dict[str, Any]]]
-FAMILIES: Final = ("drafters", "verifiers", "schedulers", "infilling", "domains")
+FAMILIES: Final = ("samplers", "domains", "drafters", "verifiers", "schedulers", "infilling", "strategies")
 
 
 def families() -> dict[str, Rows]:

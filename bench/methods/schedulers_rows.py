@@ -29,7 +29,7 @@ from methods.credit_decoding import CreditDecoding
 from methods.eos_rejection import AscendingSteps, EosRejection
 from methods.local_leap import LocalLeap
 from structgen.infilling.presets import load_masked_model
-from structgen.infilling.schedulers import Blocks, ConfidentPrefix, LowConfidence, Threshold
+from structgen.infilling.schedulers import Blocks, ConfidentPrefix, LowConfidence, Threshold, named
 
 
 def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
@@ -39,6 +39,8 @@ def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
     yield "default", "threshold 0.9", Threshold()
     yield "default", "low-confidence, 4 a step", LowConfidence(4)
     yield "default", "blocks of 32, threshold", Blocks(Threshold())
+    for name in ("left-to-right", "factor", "entropy-bound", "prophet", "freedave", "first-hitting"):
+        yield "option", name, named(name)
     yield "local-leap", "0.9, 0.75, radius 4", LocalLeap()
     yield "local-leap", "0.9, 0.5, radius 4", LocalLeap(relaxed=0.5)
     yield "local-leap", "0.99, 0.9, radius 2", LocalLeap(0.99, 0.9, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import speculation_smol
 from methods.aded import Aded, Trigrams
-from methods.aggressive_block import AggressiveBlock
+from methods.aggressive_block import BLOCK, BRANCHES, SLOTS, AggressiveBlock
 from methods.drafters_rows import METHODS, OF_EXTRACT, USUAL, small_model
 from methods.layer_skipping import agreement_on, even, searched, skipping, weights_of
 from methods.pearl import Pearl
@@ -22,6 +23,7 @@ from methods.text_drafter import TextDrafter
 from methods.token_recycling import TokenRecycling
 
 import structgen as sg
+from structgen.infilling.presets import load_masked_model
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
 from structgen.speculation.drafters.ngrams import KnownTexts
@@ -57,7 +59,7 @@ def written(sampling: str, name: str) -> list[sg.Result]:
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("name", METHODS | OF_EXTRACT)
-def test_no_method_changes_a_token_and_each_saves_calls(name: str, sampling: str) -> None:
+def test_no_method_changes_a_token_and_each_drafts(name: str, sampling: str) -> None:
     plain, drafted = written(sampling, ""), written(sampling, name)
     assert [one.tokens for one in drafted] == [one.tokens for one in plain]
     assert [one.usage.speculation for one in drafted] == ["", "", ""]
@@ -180,8 +182,12 @@ def greedy(
     return found
 
 
-def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahead() -> None:
+@pytest.mark.parametrize("is_guessed", [True, False])
+def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahead(is_guessed: bool) -> None:
     compiled, prompt, answer = of_extract()
+    if not is_guessed:  # a text that goes elsewhere, in the middle of what was drafted ahead
+        other = json.dumps({"customer": "Ada", "size": "L", "paid": False})
+        answer = [*engine().tokenizer.encode(other.encode()), answer[-1]]
     drafter = Pearl(small_model()[0])
     drafter.begin(known(prompt))
     at, hidden = 0, []
@@ -193,11 +199,17 @@ def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahea
         at += len(taken)
         hidden.append(drafter.hidden)
     drafter.end()
-    assert hidden[-1] > 0 == hidden[0]
+    assert hidden[0] == 0 and (hidden[-1] > 0) == is_guessed
 
 
-def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely() -> None:
+@pytest.mark.parametrize("is_sure", [True, False])
+def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(is_sure: bool) -> None:
     compiled, prompt, answer = of_extract()
+    if not is_sure:  # letters, of which no token is likely: only whole paths are unlikely enough
+        tokenizer = engine().tokenizer
+        compiled = sg.compile(sg.regex("[abc ]{1,40}"), tokenizer)
+        prompt = tokenizer.encode(b"abc ab cab abc bca abc ab ca b abc")
+        answer = tokenizer.encode(b"abc ab cab bca")
     drafter, twin = PrunedRetrieval(small_model()[0]), KnownTexts()
     drafter.begin(known(prompt))
     twin.begin(known(prompt))
@@ -227,9 +239,21 @@ def test_a_block_is_the_likeliest_allowed_token_of_each_slot() -> None:
     compiled, prompt, answer = of_extract()
     drafter = AggressiveBlock()
     drafter.begin(known(prompt))
+    model, wanted = load_masked_model("structgen/infill")[0], list[int]()
+    canvas = np.array([*prompt, *[model.mask_id] * SLOTS])
+    rows = model.forward(canvas)[len(prompt) - model.shift :]
+    matcher = under(compiled, []).matcher
+    assert matcher is not None
+    for row in rows[:BLOCK]:
+        row[model.mask_id] = -np.inf
+        likeliest = np.argsort(-row)[:BRANCHES].tolist()
+        fits = (one for one in likeliest if matcher.accepts([*wanted, one]) == len(wanted) + 1)
+        if (token := next(fits, None)) is None:
+            break
+        wanted.append(token)
     draft = drafter.propose(under(compiled, []), 16)
-    assert 6 <= len(draft) <= 12 and draft.accepted(answer) >= 2
-    assert under(compiled, []).matcher.accepts(draft.tokens.tolist()) == len(draft)
+    assert draft.tokens.tolist() == wanted and 6 <= len(wanted) <= BLOCK
+    assert draft.accepted(answer) >= 2
 
 
 def test_as_many_guesses_are_worth_their_rows_as_give_the_most_tokens_for_the_time() -> None:

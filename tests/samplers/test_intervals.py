@@ -134,6 +134,21 @@ def test_auto_with_a_budget_for_few_texts_tempers_weights():
     assert not task.sample(10_000, "auto", budget=3000).is_biased
 
 
+def test_weights_are_raised_to_the_greatest_power_that_leaves_the_share_of_draws():
+    for seed in range(20):
+        found = np.random.default_rng(seed).standard_normal(40) * 3.0
+        tempered = auto.tempered(found)
+        power = float(tempered @ found / (found @ found))
+        assert tempered == pytest.approx(power * found) and 0.0 < power < 1.0
+
+        def share(power, logs=found):
+            weights = np.exp(power * logs)
+            return weights.sum() ** 2 / (weights @ weights) / len(weights)
+
+        assert share(power) >= 0.95 > share(power + 1e-6)
+    assert list(auto.tempered(np.zeros(7))) == [0.0] * 7
+
+
 def test_the_known_texts_of_a_small_language_end_a_run_with_a_small_budget():
     found = Task("small", "ab|b", 40, (b"a", b"b", b"ab"), seed=3).sample(10**9, "auto", budget=100)
     assert found.statistics.stopped == "exhausted"

@@ -9,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from exact import Bigram, law, tokenizer
+from exact import Automaton, Bigram, Exact, Ngram, law, tokenizer
 
 import structgen as sg
 from structgen.samplers.prefix_node import Node
@@ -102,11 +102,14 @@ def test_a_text_ends_only_where_the_grammar_lets_it(method, max_tokens):
     assert chi_square(found.token_ids, exact(model, max_tokens, texts=texts_of(UNENDED))) < 5
 
 
-def test_masked_draws_are_from_another_law():
-    model = Bigram(3, ALIVE, sharp=2.0)
-    found = drawn(model, 1000, "masked")
+def test_masked_draws_have_the_law_of_masking_and_not_the_target():
+    model, words = Ngram(3, (b"a", b"b", b"c"), sharp=2.0), ["ab", "ac", "ba", "cab", "cc"]
+    task = Exact(model, Automaton.of_texts(words), 3)
+    options = {"method": "masked", "tokenizer": TOKENIZER, "name": "ngram", "max_tokens": 3}
+    found = sample(model, "", sg.choice(words), 1000, **options)
     assert found.is_biased
-    assert chi_square(found.token_ids, exact(model, 4)) > 20
+    assert chi_square(found.token_ids, task.masked()) < 5
+    assert chi_square(found.token_ids, task.law()) > 20
 
 
 @pytest.mark.parametrize("method", ["auto", "importance", "smc"])
