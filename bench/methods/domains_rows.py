@@ -11,7 +11,7 @@ domain and a way, means over its tasks:
     answered    the share of tasks with a draw that the checker accepts
     rows        model rows; `checks`: calls of the checker
 
-and on the small task of a domain, whose law is enumerated with the model's own rows (64 draws, at most 40
+and on the small task of a domain, whose law is enumerated with the model's own rows (64 draws, at most 20
 rows for each), means over seeds:
 
     error       total variation between the draws and the law of the model, given grammar and checker
@@ -44,7 +44,7 @@ from structgen.engine.model_prompts import ModelQuestion
 
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
 WAYS = {"mask alone": "masked", "rejection": "rejection", "awrs": "awrs", "smc": "smc", "auto": "auto"}
-SMALL_DRAWS, SMALL_ROWS = 64, 40
+SMALL_DRAWS, SMALL_ROWS = 64, 20
 COLUMNS = (
     *("family", "method", "case", "tasks", "seeds", "valid", "right", "answered", "rows", "checks"),
     *("error", "held", "given"),
