@@ -9,8 +9,8 @@ world. A text is right if its atoms are those of the task, in any order.
 What differs from the paper: theirs are tasks of Planetarium, whose checker runs a given plan; here the
 checker knows the world and no plan, so it tells less of the answer.
 
-`pddl` 0.5.1 asks for lark below 1.2, and structgen for 1.2.2 or later. It runs with 1.3.1, and is installed
-by `pip install --no-deps pddl==0.5.1 click`; so it stands in no extra.
+`pddl` 0.5.1 asks for lark below 1.2, and structgen for 1.2.2 or later, so it stands in no extra. It runs with
+lark 1.3.1, where pip is told not to look at what it asks for (`INSTALL`).
 
 Figure: docs/methods.md, "Five domains".
 """
@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import structgen as sg
-from methods.checked_domain import DomainTask, lacking, lark, read, shown
+from methods.checked_domain import DomainTask, lacking, lark, needed, read
 
+INSTALL = "pip install --no-deps pddl==0.5.1 click"
 _LITERAL = re.compile(r"\((?:(not) )?\(?([a-z][a-z0-9_-]*(?: [a-z][a-z0-9_-]*)*)\)")
 _CLAIMS = {
     "on": lambda x, y: (("below", x), ("above", y)),
@@ -88,9 +88,7 @@ def _stands_on_itself(atoms: set[tuple[str, ...]]) -> bool:
 
 @functools.cache
 def _parser() -> Any:
-    from pddl.parser.problem import ProblemParser
-
-    return ProblemParser()
+    return needed("pddl.parser.problem", INSTALL).ProblemParser()
 
 
 @functools.lru_cache(4096)
@@ -100,8 +98,9 @@ def _is_read(world: str, objects: tuple[tuple[str, str], ...], goal: str) -> boo
         f"(define (problem p) (:domain {world}) (:requirements :strips :typing :negative-preconditions) "
         f"(:objects {declared}) (:init) (:goal {goal}))"
     )
+    parser = _parser()
     try:
-        _parser()(problem)
+        parser(problem)
     except Exception:  # of lark, or what pddl raises of its own
         return False
     return True
@@ -112,36 +111,33 @@ def is_right(wanted: str, text: str) -> bool:
     return {*literals(text)} == {*literals(wanted)}
 
 
-def _prompt(world: str, objects: dict[str, str], says: str) -> str:
-    about = read("goals")["worlds"][world]
+def _question(objects: dict[str, str], says: str) -> str:
     names = ", ".join(f"{name} ({kind})" for name, kind in objects.items())
-    pairs = [(f"Wish: {wish}", f"Goal: {goal}") for wish, goal in about["shown"]]
-    asked = shown(pairs, f"Wish: {says}\nAnswer with the goal and nothing else.")
-    return f"Write the last wish as a goal in PDDL. {about['says']}\nObjects: {names}\n\n{asked}"
+    return f"Objects: {names}\nWish: {says}"
 
 
 def missing() -> str:
-    """Return the package that is not installed, if it is so."""
-    return lacking("pddl")
+    """Return the command that installs `pddl`, if it is missing."""
+    return lacking("pddl", INSTALL)
 
 
 def tasks() -> list[DomainTask]:
     """Return the forty tasks."""
-    return list(_tasks(lark("goals")))
+    grammar = lark("goals")
+    return [_task(f"{task[0]} {at}", grammar, 40, *task) for at, task in enumerate(read("goals")["tasks"])]
 
 
-def _tasks(grammar: sg.Grammar) -> Iterator[DomainTask]:
-    for number, (world, objects, says, goal) in enumerate(read("goals")["tasks"]):
-        right = functools.partial(is_right, goal)
-        prompt = _prompt(world, objects, says)
-        yield DomainTask(f"{world} {number}", prompt, grammar, CanHold(world, objects), right, goal)
+def _task(
+    name: str, grammar: sg.Grammar, most: int, world: str, objects: dict[str, str], says: str, goal: str
+) -> DomainTask:
+    about = read("goals")["worlds"][world]
+    shown = [(_question(about["objects"], wish), said) for wish, said in about["shown"]]
+    told, right = f"Write each wish as a goal in PDDL. {about['says']}", functools.partial(is_right, goal)
+    checker = CanHold(world, objects)
+    return DomainTask(name, told, shown, _question(objects, says), grammar, checker, right, goal, most)
 
 
 def small() -> DomainTask:
     """Return a task of few texts: one atom or two about two blocks, many of which contradict each other."""
-    world, objects, says, goal = read("goals")["tasks"][0]
     atom = r"\((on [ab] [ab]|clear [ab]|ontable [ab])\)"
-    right = functools.partial(is_right, goal)
-    prompt = _prompt(world, objects, says)
-    grammar = sg.regex(rf"{atom}|\(and {atom} {atom}\)")
-    return DomainTask("small", prompt, grammar, CanHold(world, objects), right, goal, 24)
+    return _task("small", sg.regex(rf"{atom}|\(and {atom} {atom}\)"), 24, *read("goals")["tasks"][0])

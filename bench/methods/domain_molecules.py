@@ -19,8 +19,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 import structgen as sg
-from methods.checked_domain import DomainTask, lacking, lark, read
+from methods.checked_domain import DomainTask, lacking, lark, needed, read
 
+INSTALL = "pip install partialsmiles"
 _ATOM = re.compile(
     r"\[[0-9]*([A-Z][a-z]?|se|[bcnops])[^\]]*\]|(Br|Cl|[BCNOPSFI]|[bcnops])|%([0-9]{2})|([1-9])"
 )
@@ -44,8 +45,7 @@ class Molecule:
         return self._is_read(text, partial=False)
 
     def _is_read(self, text: str, partial: bool) -> bool:
-        import partialsmiles
-
+        partialsmiles = needed("partialsmiles", INSTALL)
         try:
             partialsmiles.ParseSmiles(text, partial=partial)
         except partialsmiles.Error:
@@ -69,40 +69,43 @@ def is_right(examples: Sequence[str], formula: dict[str, int], rings: int, text:
     return text not in examples and contents(text) == (Counter(formula), rings)
 
 
-def _prompt(kind: str, examples: Sequence[str], formula: dict[str, int], rings: int) -> str:
+def _question(kind: str, examples: Sequence[str], formula: dict[str, int], rings: int) -> str:
     atoms = ", ".join(f"{number} {element}" for element, number in formula.items())
     circles = {0: "no ring", 1: "one ring"}.get(rings, f"{rings} rings")
     return (
-        f"Molecules as SMILES. Examples of {kind}: {', '.join(examples)}\n"
-        f"Write {kind} with these atoms: {atoms}, and {circles}. Answer with the SMILES and nothing else."
+        f"Examples of {kind}: {', '.join(examples)}\nWrite {kind} with these atoms: {atoms}, and {circles}."
     )
 
 
 def missing() -> str:
-    """Return the package that is not installed, if it is so."""
-    return lacking("partialsmiles")
+    """Return the command that installs `partialsmiles`, if it is missing."""
+    return lacking("partialsmiles", INSTALL)
 
 
 def tasks() -> list[DomainTask]:
     """Return the forty tasks."""
     grammar = lark("smiles")
     return [
-        DomainTask(
-            f"{kind} {number}",
-            _prompt(kind, examples, formula, rings),
-            grammar,
-            Molecule(),
-            functools.partial(is_right, examples, formula, rings),
-            answer,
-            24,
-        )
-        for number, (kind, examples, formula, rings, answer) in enumerate(read("molecules")["tasks"])
+        _task(f"{task[0]} {at}", grammar, 24, *task) for at, task in enumerate(read("molecules")["tasks"])
     ]
+
+
+def _task(
+    name: str,
+    grammar: sg.Grammar,
+    most: int,
+    kind: str,
+    examples: Sequence[str],
+    formula: dict[str, int],
+    rings: int,
+    answer: str,
+) -> DomainTask:
+    shown = [(_question(*one), smiles) for *one, smiles in read("molecules")["shown"]]
+    right = functools.partial(is_right, examples, formula, rings)
+    question, told = _question(kind, examples, formula, rings), "Write molecules as SMILES."
+    return DomainTask(name, told, shown, question, grammar, Molecule(), right, answer, most)
 
 
 def small() -> DomainTask:
     """Return a task of few texts: up to three atoms, some of which have too many bonds."""
-    kind, examples, formula, rings, answer = read("molecules")["tasks"][0]
-    right = functools.partial(is_right, examples, formula, rings)
-    prompt = _prompt(kind, examples, formula, rings)
-    return DomainTask("small", prompt, sg.regex(r"[CFO](=?[CFO]){1,3}"), Molecule(), right, answer, 8)
+    return _task("small", sg.regex(r"[CFO](=?[CFO]){1,3}"), 8, *read("molecules")["tasks"][0])

@@ -49,37 +49,36 @@ def is_right(examples: Sequence[str], text: str) -> bool:
     return text not in examples
 
 
-def _prompt(says: str, examples: Sequence[str]) -> str:
-    return (
-        f"A code is {says}. Examples: {', '.join(examples)}\n"
-        "Write one other code of this kind. Answer with the code and nothing else."
-    )
+def _question(says: str, examples: Sequence[str]) -> str:
+    return f"A code is {says}. Examples: {', '.join(examples)}\nWrite one other code of this kind."
 
 
 def missing() -> str:
-    """Return what is not installed: nothing is needed."""
+    """Return an empty text: nothing has to be installed."""
     return ""
 
 
 def tasks() -> list[DomainTask]:
     """Return the forty tasks."""
     grammar = sg.regex(CODES)
-    return [
-        DomainTask(
-            f"pattern {number}",
-            _prompt(says, examples),
-            grammar,
-            Matching(items),
-            functools.partial(is_right, examples),
-            answer,
-            10,
-        )
-        for number, (says, examples, items, answer) in enumerate(read("patterns")["tasks"])
-    ]
+    return [_task(f"pattern {at}", grammar, 10, *task) for at, task in enumerate(read("patterns")["tasks"])]
+
+
+def _task(
+    name: str,
+    grammar: sg.Grammar,
+    most: int,
+    says: str,
+    examples: Sequence[str],
+    items: Sequence[str],
+    answer: str,
+) -> DomainTask:
+    shown = [(_question(one, codes), code) for one, codes, _, code in read("patterns")["shown"]]
+    right = functools.partial(is_right, examples)
+    question, told = _question(says, examples), "Answer with the code and nothing else."
+    return DomainTask(name, told, shown, question, grammar, Matching(items), right, answer, most)
 
 
 def small() -> DomainTask:
     """Return a task of few texts: two digits and the same again, of which a tenth has it right."""
-    says, examples, items, answer = read("patterns")["tasks"][6]
-    prompt, right = _prompt(says, examples), functools.partial(is_right, examples)
-    return DomainTask("small", prompt, sg.regex("[0-9]{3}"), Matching(items), right, answer, 8)
+    return _task("small", sg.regex("[0-9]{3}"), 8, *read("patterns")["tasks"][6])

@@ -8,7 +8,7 @@ document of the task, its items in any order.
 What differs from the paper: theirs are schemas of JSONSchemaBench, whose validator is the checker;
 structgen's mask has all of a schema, so a checker has to know what a schema cannot say.
 
-Figure: none yet (docs/methods.md, "Five domains").
+Figure: docs/methods.md, "Five domains".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import json
 from typing import Any
 
 import structgen as sg
-from methods.checked_domain import DomainTask, read, shown
+from methods.checked_domain import DomainTask, read
 from structgen.samplers import ClosedValue
 
 ITEM: dict[str, Any] = {
@@ -96,23 +96,8 @@ def written(value: dict[str, Any]) -> str:
     return json.dumps(value)
 
 
-def _prompt(says: str) -> str:
-    first = {"items": [{"name": "cap", "count": 2, "price": 5}], "total": 10}
-    second = {
-        "items": [{"name": "jug", "count": 1, "price": 7}, {"name": "mug", "count": 3, "price": 2}],
-        "total": 13,
-    }
-    pairs = [
-        ("Two caps at 5 each.", written(first)),
-        ("A jug for 7 and three mugs at 2.", written(second)),
-    ]
-    return (
-        f"Write the last receipt as JSON. The total is the sum of count times price.\n\n{shown(pairs, says)}"
-    )
-
-
 def missing() -> str:
-    """Return what is not installed: nothing is needed."""
+    """Return an empty text: nothing has to be installed."""
     return ""
 
 
@@ -123,8 +108,10 @@ def tasks() -> list[DomainTask]:
 
 
 def _task(name: str, grammar: sg.Grammar, says: str, value: dict[str, Any], most: int = 96) -> DomainTask:
+    told = "Write each receipt as JSON. The total is the sum of count times price."
+    shown = [(sentence, written(receipt)) for sentence, receipt in read("receipts")["shown"]]
     right = functools.partial(is_right, value)
-    return DomainTask(name, _prompt(says), grammar, AddsUp(says), right, written(value), most)
+    return DomainTask(name, told, shown, says, grammar, AddsUp(says), right, written(value), most)
 
 
 def small() -> DomainTask:

@@ -11,7 +11,7 @@ domain and a way, means over its tasks:
     answered    the share of tasks with a draw that the checker accepts
     rows        model rows; `checks`: calls of the checker
 
-and on the small task of a domain, whose law is enumerated with the model's own rows (64 draws, at most 40
+and on the small task of a domain, whose law is enumerated with the model's own rows (64 draws, at most 20
 rows for each), means over seeds:
 
     error       total variation between the draws and the law of the model, given grammar and checker
@@ -27,7 +27,7 @@ import math
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +36,19 @@ import structgen as sg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import records
-from bench_published import Remembered, enumerated
+from bench_published import enumerated
 
 from methods.checked_domain import DomainTask, accepts
+from methods.remembered_model import RememberedModel
+from structgen.engine.model_prompts import ModelQuestion
 
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
 WAYS = {"mask alone": "masked", "rejection": "rejection", "awrs": "awrs", "smc": "smc", "auto": "auto"}
-SMALL_DRAWS, SMALL_ROWS = 64, 40
+SMALL_DRAWS, SMALL_ROWS = 64, 20
 COLUMNS = (
     *("family", "method", "case", "tasks", "seeds", "valid", "right", "answered", "rows", "checks"),
     *("error", "held", "given"),
 )
-Model = Callable[[list[int]], Any]
 
 
 def passes(domain: str, task: DomainTask, text: str) -> bool:
@@ -55,15 +56,27 @@ def passes(domain: str, task: DomainTask, text: str) -> bool:
     return bool(task.checker.final(text)) if domain == "receipts" else accepts(task.checker, text)
 
 
-def draw(
-    task: DomainTask, compiled: Any, model: Model, prompt: list[int], way: str, **how: Any
-) -> sg.Samples[Any]:
-    """Return the draws of a way; the mask alone does not ask the checker."""
-    checkers = [] if way == "mask alone" else [task.checker]
-    return sg.sample(
-        model, prompt, compiled, method=WAYS[way], checkers=checkers, max_tokens=task.max_tokens,
-        tokenizer=compiled.tokenizer, name="a domain", **how,
-    )  # fmt: skip
+class AskedTask:
+    """A task behind the prompt of a model. Its rows are computed once, whichever way asks for them."""
+
+    def __init__(self, engine: sg.Engine, task: DomainTask) -> None:
+        self.task, self.compiled = task, engine.compiled(task.grammar)
+        asked = ModelQuestion(task.messages() if engine.prompts.has_template() else task.text())
+        self._prompt = [*engine.prompts.tokens(asked, engine.tokenizer)]
+        self._model = RememberedModel(engine, self._prompt)
+        self._engine = sg.Engine(self._model, engine.tokenizer)
+
+    def draw(self, way: str, **how: Any) -> sg.Samples[Any]:
+        """Return the draws of a way; the mask alone does not ask the checker."""
+        how |= {"method": WAYS[way], "max_tokens": self.task.max_tokens}
+        checkers = [] if way == "mask alone" else [self.task.checker]
+        return sg.sample(self._engine, self._prompt, self.compiled, checkers=checkers, **how)
+
+    def law(self, domain: str) -> dict[str, float]:
+        """Return the probability of each text that grammar and checker accept, all but a thousandth."""
+        goes_on = functools.cache(getattr(self.task.checker, "viable", lambda prefix: True))
+        keeps = functools.partial(passes, domain, self.task)
+        return enumerated(self._model.rows, self.compiled, self.task.max_tokens, keeps, goes_on)[0]
 
 
 def judged(domain: str, task: DomainTask, found: sg.Samples[Any]) -> dict[str, float]:
@@ -80,7 +93,7 @@ def judged(domain: str, task: DomainTask, found: sg.Samples[Any]) -> dict[str, f
     }
 
 
-def against_law(task: DomainTask, law: dict[str, float], found: sg.Samples[Any]) -> dict[str, float]:
+def against_law(law: dict[str, float], found: sg.Samples[Any]) -> dict[str, float]:
     """Return how far draws are from a law, and whether their interval of log Z holds."""
     z, mine = math.fsum(law.values()), defaultdict[str, float](float)
     for text, weight in zip(found.texts, found.weights, strict=True):
@@ -106,29 +119,24 @@ def rows(
 def _of_domain(engine: sg.Engine, name: str, count: int, draws: int, seeds: int) -> Iterator[dict[str, Any]]:
     domain = importlib.import_module(f"methods.domain_{name}")
     if domain.missing():
-        yield {"family": "domains", "method": f"not measured: no {domain.missing()}", "case": name}
+        yield {"family": "domains", "method": f"not measured: {domain.missing()}", "case": name}
         return
     every = domain.tasks()
     chosen = every[:: max(1, len(every) // count)][:count]
     figures: dict[str, dict[str, list[float]]] = {way: defaultdict(list) for way in WAYS}
     for at, task in enumerate(chosen):
-        source, compiled, prompt = _source(engine, task)
-        budget = 3 * draws * (len(compiled.tokenizer.encode(task.answer.encode())) + 1)
+        asked = AskedTask(engine, task)
+        budget = 3 * draws * (len(engine.tokenizer.encode(task.answer.encode())) + 1)
         for way in WAYS:
-            found = draw(task, compiled, source, prompt, way, n=draws, budget=budget, seed=at)
+            found = asked.draw(way, n=draws, budget=budget, seed=at)
             for figure, value in judged(name, task, found).items():
                 figures[way][figure].append(value)
-    task = domain.small()
-    source, compiled, prompt = _source(engine, task)
-    goes_on = getattr(task.checker, "viable", lambda prefix: True)
-    law, _ = enumerated(
-        source, compiled, task.max_tokens, functools.partial(passes, name, task), functools.cache(goes_on)
-    )
+    asked = AskedTask(engine, domain.small())
+    law = asked.law(name)
     for way in WAYS:
         for seed in range(seeds):
-            limits = {"n": SMALL_DRAWS, "budget": SMALL_DRAWS * SMALL_ROWS, "seed": seed}
-            found = draw(task, compiled, source, prompt, way, **limits)
-            for figure, value in against_law(task, law, found).items():
+            found = asked.draw(way, n=SMALL_DRAWS, budget=SMALL_DRAWS * SMALL_ROWS, seed=seed)
+            for figure, value in against_law(law, found).items():
                 figures[way][figure].append(value)
     for way in WAYS:
         means = {figure: statistics.mean(values) for figure, values in figures[way].items()}
@@ -140,12 +148,6 @@ def _of_domain(engine: sg.Engine, name: str, count: int, draws: int, seeds: int)
             "seeds": seeds,
             **means,
         }
-
-
-def _source(engine: sg.Engine, task: DomainTask) -> tuple[Any, Any, list[int]]:
-    """Return the model behind a prompt, each of whose rows is computed once; the grammar; the prompt."""
-    prompt = list(engine.prompt_tokens(sg.Request(task.prompt, task.grammar, outline=False)))
-    return Remembered(engine, prompt), engine.compiled(task.grammar), prompt
 
 
 def main() -> None:

@@ -102,7 +102,11 @@ class Target:
         is no checker."""
         self.rows, self.compiled = rows, compiled
         self.temperature, self.max_tokens, self.checkers = temperature, max_tokens, tuple(checkers)
-        self._read, self.truncation = read, truncation
+        self.truncation = truncation
+        self.value: Callable[[bytes], Any] = compiled.value if read is None else read
+        """Returns the value of a text of the grammar: an object if there is a type, the parsed JSON value if
+        the texts are JSON documents, else the text as a str. It does not hold the target: rows and caches of
+        a run are freed where the run ends, and not when garbage is collected."""
         self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
         self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
@@ -133,13 +137,6 @@ class Target:
     def text(self, tokens: Sequence[int]) -> bytes:
         """Return the bytes of text tokens."""
         return b"".join(self._texts[token] or b"" for token in tokens)
-
-    def value(self, text: bytes) -> Any:
-        """Return the value of a text of the grammar: an object if there is a type, the parsed JSON value if
-        the texts are JSON documents, else the text as a str."""
-        if self._read is not None:
-            return self._read(text)
-        return self.compiled.value(text)
 
     def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         """Return the allowed tokens after each prefix. Cost: one model row each, in one forward pass, and

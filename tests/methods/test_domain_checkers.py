@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
 from methods import domain_goals, domain_molecules, domain_patterns, domain_receipts, domain_sql
-from methods.checked_domain import accepts
+from methods.checked_domain import accepts, read
 
 from structgen.core.events import EventLog
 from structgen.samplers.constraints import Constraints
@@ -50,6 +50,8 @@ def test_a_query_is_right_by_its_rows_and_their_order():
     plain = "SELECT city FROM customers WHERE age > 40"
     assert domain_sql.is_right("shop", plain, "SELECT city FROM customers WHERE age >= 45 ORDER BY city")
     assert not domain_sql.is_right("shop", plain, "SELECT DISTINCT city FROM customers")
+    every, once = "SELECT city FROM customers", "SELECT DISTINCT city FROM customers"
+    assert not domain_sql.is_right("shop", every, once)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,31 @@ def test_a_code_is_refused_where_the_pattern_looks_back():
     assert [checker.viable(b"abca"[:end]) for end in range(5)] == [True, True, True, False, False]
     assert not checker.viable(b"aa")
     assert not checker.final("abb")
+    assert not checker.final("abbaa")
     assert not checker.viable(b"abbaa")
+
+
+def worked_examples():
+    """Yield each worked example of each domain: its domain, its checker, its answer, whether it is right."""
+    for name, _, query in read("sql")["shown"]:
+        yield domain_sql, domain_sql.Explained(name), query, True
+    for _, codes, items, code in read("patterns")["shown"]:
+        yield domain_patterns, domain_patterns.Matching(items), code, domain_patterns.is_right(codes, code)
+    for _, *asked, text in read("molecules")["shown"]:
+        yield domain_molecules, domain_molecules.Molecule(), text, domain_molecules.is_right(*asked, text)
+    for world, about in read("goals")["worlds"].items():
+        for _, goal in about["shown"]:
+            yield domain_goals, domain_goals.CanHold(world, about["objects"]), goal, True
+    for says, value in read("receipts")["shown"]:
+        yield domain_receipts, domain_receipts.AddsUp(says), domain_receipts.written(value), True
+
+
+@pytest.mark.parametrize(("domain", "checker", "text", "is_right"), [*worked_examples()])
+def test_a_worked_example_passes_the_checker_and_is_right(domain, checker, text, is_right):
+    if domain.missing():
+        pytest.skip(domain.missing())
+    assert is_right
+    assert checker.final(text) if domain is domain_receipts else accepts(checker, text)
 
 
 def closing(says, text):

@@ -29,7 +29,7 @@ def domain(name):
     """Return a domain; skips where its package is not installed."""
     found = importlib.import_module(f"methods.domain_{name}")
     if found.missing():
-        pytest.skip(f"{found.missing()} is not installed")
+        pytest.skip(found.missing())
     return found
 
 
@@ -51,7 +51,7 @@ def is_of(grammar, text):
 def test_the_answer_of_each_task_is_of_the_grammar_passes_the_checker_and_is_right(name):
     tasks = domain(name).tasks()
     assert len(tasks) == 40
-    assert len({task.prompt for task in tasks}) == 40
+    assert len({task.text() for task in tasks}) == 40
     for task in [*tasks, domain(name).small()]:
         assert is_of(task.grammar, task.answer), task
         assert verdict(name, task.checker, task.answer), task
@@ -60,9 +60,29 @@ def test_the_answer_of_each_task_is_of_the_grammar_passes_the_checker_and_is_rig
 
 
 @pytest.mark.parametrize("name", DOMAINS)
+def test_worked_examples_are_of_the_grammar_and_none_is_a_task(name):
+    tasks = domain(name).tasks()
+    answers, questions = {task.answer for task in tasks}, {task.question for task in tasks}
+    shown = {pair for task in tasks for pair in task.shown}
+    assert len(shown) >= 4
+    for question, answer in shown:
+        assert is_of(tasks[0].grammar, answer), answer
+        assert question not in questions
+    assert not answers & {answer for _, answer in shown}
+
+
+def test_a_task_is_a_talk_whose_last_question_waits_for_its_answer():
+    task = domain("receipts").tasks()[0]
+    said = task.messages()
+    assert [one["role"] for one in said] == ["system", *["user", "assistant"] * len(task.shown), "user"]
+    assert said[2]["content"] == task.shown[0][1]
+    assert said[-1]["content"] == task.question
+
+
+@pytest.mark.parametrize("name", DOMAINS)
 def test_no_prompt_tells_the_answer(name):
     for task in domain(name).tasks():
-        assert task.answer not in task.prompt, task
+        assert task.answer not in task.text(), task
 
 
 @pytest.mark.parametrize("name", DOMAINS)
@@ -180,10 +200,45 @@ def test_each_way_has_a_row_of_figures_and_the_default_is_nearest_to_the_law():
 
 def test_a_domain_without_its_package_has_a_row_that_says_so(monkeypatch):
     found = importlib.import_module("methods.domain_molecules")
-    monkeypatch.setattr(found, "missing", lambda: "partialsmiles")
+    monkeypatch.setattr(found, "missing", lambda: found.INSTALL)
     (row,) = domains_rows.rows(domains=("molecules",), model="no model is read")
-    assert (row["case"], row["method"]) == ("molecules", "not measured: no partialsmiles")
+    assert (row["case"], row["method"]) == ("molecules", "not measured: pip install partialsmiles")
     assert tuple(row) == domains_rows.COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "cure"),
+    [
+        ("goals", "pddl.parser.problem", "pip install --no-deps pddl==0.5.1 click"),
+        ("molecules", "partialsmiles", "pip install partialsmiles"),
+    ],
+)
+def test_a_checker_without_its_package_says_how_to_install_it(monkeypatch, name, module, cure):
+    found = importlib.import_module(f"methods.domain_{name}")
+    task = found.tasks()[0]
+    monkeypatch.setitem(sys.modules, module, None)
+    if name == "goals":
+        found._parser.cache_clear()
+        found._is_read.cache_clear()
+    with pytest.raises(sg.errors.StructgenError) as told:
+        task.checker.final(task.answer)
+    assert told.value.cure == cure
+
+
+def test_a_row_of_a_model_is_computed_once_whichever_way_asks(monkeypatch):
+    engine, task = sg.Engine("structgen/extract"), importlib.import_module("methods.domain_patterns").small()
+    asked, read = domains_rows.AskedTask(engine, task), []
+    decode = engine.model.decode
+    monkeypatch.setattr(
+        engine.model, "decode", lambda tokens, caches: read.append(tokens) or decode(tokens, caches)
+    )
+    first = asked.draw("auto", n=8, budget=200, seed=1)
+    rows = len(read)
+    again = asked.draw("auto", n=8, budget=200, seed=1)
+    assert rows > 0
+    assert len(read) == rows
+    assert again.texts == first.texts
+    assert again.statistics.model_rows == first.statistics.model_rows
 
 
 def test_the_error_of_draws_is_their_distance_from_the_law():
@@ -191,10 +246,10 @@ def test_the_error_of_draws_is_their_distance_from_the_law():
     found = small_draws(task, 64, "cars")
     shares = Counter(found.texts)
     law = {text: count / 128 for text, count in shares.items()}
-    assert domains_rows.against_law(task, law, found)["error"] == pytest.approx(0)
+    assert domains_rows.against_law(law, found)["error"] == pytest.approx(0)
     moved = {**law, next(iter(law)): 0.0, "999": law[next(iter(law))]}
     expected = shares[next(iter(law))] / 64
-    assert domains_rows.against_law(task, moved, found)["error"] == pytest.approx(expected)
+    assert domains_rows.against_law(moved, found)["error"] == pytest.approx(expected)
     low, high = found.log_z_interval
-    assert domains_rows.against_law(task, {"111": np.exp(high + 0.01)}, found)["held"] == 0
-    assert domains_rows.against_law(task, {"111": np.exp((low + high) / 2)}, found)["held"] == 1
+    assert domains_rows.against_law({"111": np.exp(high + 0.01)}, found)["held"] == 0
+    assert domains_rows.against_law({"111": np.exp((low + high) / 2)}, found)["held"] == 1

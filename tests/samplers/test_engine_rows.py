@@ -3,6 +3,7 @@ and draws of JSON documents."""
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections.abc import Sequence
@@ -212,6 +213,27 @@ def test_a_vocabulary_of_a_model_may_be_wider_than_its_tokenizers():
     assert found.statistics.stopped == expected.statistics.stopped == "exhausted"
     assert found.log_z == pytest.approx(expected.log_z)
     assert len(found) == len(expected) > 2
+
+
+class AnyText:
+    def viable(self, prefix):
+        return True
+
+
+@pytest.mark.parametrize("method", ["auto", "smc", "cars"])
+def test_what_a_run_has_read_is_freed_where_the_run_ends(monkeypatch, method):
+    """The rows of a run hold up to 1 GiB of caches. Nothing that refers to itself may hold them."""
+    freed = []
+    gc.collect()
+    gc.disable()
+    monkeypatch.setattr(ModelRows, "__del__", lambda rows: freed.append(rows.count), raising=False)
+    try:
+        engine = sg.Engine(Function(tokenizer().vocab_size), tokenizer())
+        found = sg.sample(engine, [5], sg.choice(["yes", "no"]), 2, method=method, checkers=[AnyText()])
+        assert found.texts
+        assert len(freed) == 1
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("prompt", [[-1], [10**6], []])

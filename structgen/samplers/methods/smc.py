@@ -72,12 +72,13 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
     logprobs: list[float] = []
     log_weights: list[float] = []
     groups: list[int] = []
+    many = len(clouds)  # what is returned holds no cloud, and so none of its rows
     for group, cloud in enumerate(clouds):
         for i in np.flatnonzero(cloud.log_weights > -math.inf):
             tokens.append(cloud.prefixes[i].tokens)
             logprobs.append(float(cloud.logprobs[i]))
             log_weights.append(
-                cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * len(clouds))
+                cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * many)
             )
             groups.append(group)
     weights = normalised(np.array(log_weights))
@@ -95,7 +96,7 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         log_z,
         interval,
         # Particles of one cloud share ancestors: only clouds are independent.
-        lambda found: _summed((weights * found.T).T, groups, len(clouds)),
+        lambda found: _summed((weights * found.T).T, groups, many),
         log_z_of_clouds=np.array([log(one) for one in estimates]),
     )
 
