@@ -21,7 +21,7 @@ from bundles import (
     walks,
     words,
 )
-from cases import Case, case_of, cases
+from cases import Case, case_of, cases, shared
 from effort import BRIEF, tries
 from hypothesis import given, settings
 from language import Automaton
@@ -32,7 +32,7 @@ from twin import Twin, TwinMask, TwinMatcher, TwinState
 
 @pytest.mark.parametrize("law", ALL_LAWS, ids=lambda law: law.__name__)
 @settings(BRIEF, max_examples=tries(3, 8))
-@given(case=cases())
+@given(case=shared(cases))
 def test_the_slow_twin_keeps_the_law(law: Law, case: Case) -> None:
     law(case.twin(), case)
 
