@@ -136,7 +136,8 @@ def shared(make: Callable[[], st.SearchStrategy[Case]]) -> st.SearchStrategy[Cas
     if not settings().derandomize:
         return make()
     some = st.deferred(lambda: st.sampled_from(_drawn(make)))
-    return st.builds(lambda case, seed: replace(case, chance=random.Random(seed)), some, st.integers(0, 2**32))
+    chances = st.integers(0, 2**32).map(random.Random)
+    return st.builds(lambda case, chance: replace(case, chance=chance), some, chances)
 
 
 @cache
