@@ -23,6 +23,7 @@ from bundles import (
 )
 from cases import Case, case_of, cases, shared
 from effort import BRIEF, tries
+from for_each import for_each
 from hypothesis import given, settings
 from language import Automaton
 from policy_oracle import COMPACT, Options
@@ -178,10 +179,9 @@ BUGS: tuple[tuple[Any, Any, Law], ...] = (
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("compiled", "matcher", "law"),
     BUGS,
-    ids=[f"{(c if c is not Twin else m).__name__}-{law.__name__}" for c, m, law in BUGS],
 )
 def test_a_seeded_bug_breaks_the_law(
     compiled: Callable[[Automaton, Any, Any], Twin], matcher: Any, law: Law
