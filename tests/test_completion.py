@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,8 +168,8 @@ FEW_KEYS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("schema", FEW_KEYS)
-@pytest.mark.parametrize("nested", [False, True])
+@for_each("schema", FEW_KEYS)
+@for_each("nested", [False, True])
 def test_names_that_an_object_holds_count_where_few_are_left(schema: Any, nested: bool) -> None:
     """Each object is asked after its twin, which holds as many other names."""
     whole = {"type": "object", **schema}

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from for_each import for_each
 from jsonschema import Draft202012Validator
 
 import structgen as sg
@@ -29,7 +30,7 @@ def test_the_corners_are_read() -> None:
     assert len(CORNERS) > 15
 
 
-@pytest.mark.parametrize(("schema", "documents", "said"), CORNERS)
+@for_each(("schema", "documents", "said"), CORNERS)
 def test_corners(schema: str, documents: str, said: str) -> None:
     value = json.loads(schema.strip("`"))
     grammar = sg.json_schema(value, **sg.WIDEST)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 from structgen.schema.reading.dialects import DRAFTS, dialect
 
@@ -163,6 +164,6 @@ def test_a_page_is_written_with_what_was_printed(tmp_path: Path, monkeypatch: py
 # --- claims of single pages ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("keyword", sorted({name for draft in DRAFTS for name in dialect(draft).keywords}))
+@for_each("keyword", sorted({name for draft in DRAFTS for name in dialect(draft).keywords}))
 def test_a_keyword_that_is_enforced_is_documented(keyword: str) -> None:
     assert f"`{keyword}`" in TEXTS["docs/json-schema.md"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from for_each import for_each
 from test_completion import END, PIECES, TOKENIZER, walk
 
 import structgen as sg
@@ -133,7 +134,7 @@ def test_what_is_decoded_under_a_budget_is_valid(seed: int) -> None:
             assert accepted(schema, text), (schema, text)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@for_each("seed", range(40))
 def test_a_completion_inside_an_escape_does_not_depend_on_what_was_asked(seed: int) -> None:
     chance = random.Random(2000 + seed)
     schema, policy = random_schema(chance), chance.choice(POLICIES)
@@ -153,8 +154,8 @@ def test_a_completion_inside_an_escape_does_not_depend_on_what_was_asked(seed: i
         assert len(other.completion(state)) == len(whole) - at, (schema, policy, whole[:at])
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=str)
-@pytest.mark.parametrize("names", ["éü😀", '\n"\x01'])
+@for_each("policy", POLICIES)
+@for_each("names", ["éü😀", '\n"\x01'])
 def test_a_key_that_the_object_does_not_hold_is_found_by_its_escape(names: str, policy: Any) -> None:
     schema = {"type": "object", "propertyNames": {"enum": list(names)}, "minProperties": 2}
     compiled = sg.compile(sg.json_schema(schema, **policy), TOKENIZER, store=False)

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.json_machine.expected import MOST
@@ -100,7 +101,7 @@ def texts_of(grammar: sg.CompiledGrammar, chance: random.Random, text: bytes = b
 CASES = [(name, policy) for name in SCHEMAS for policy in POLICIES]
 
 
-@pytest.mark.parametrize(("name", "policy"), CASES)
+@for_each(("name", "policy"), CASES)
 def test_every_item_has_an_allowed_byte_and_every_allowed_byte_an_item(name: str, policy: str) -> None:
     grammar, chance = compiled(name, policy), random.Random(f"{name} {policy}")
     for _ in range(6):
@@ -114,7 +115,7 @@ def test_every_item_has_an_allowed_byte_and_every_allowed_byte_an_item(name: str
             assert all(list(item.first) == sorted(set(item.first)) for item in items), text
 
 
-@pytest.mark.parametrize(("name", "policy"), CASES)
+@for_each(("name", "policy"), CASES)
 def test_items_differ_and_their_sources_are_places_of_the_schema(name: str, policy: str) -> None:
     grammar, chance = compiled(name, policy), random.Random(f"{name} {policy}")
     for text in texts_of(grammar, chance):
@@ -180,7 +181,7 @@ def test_a_listed_string_is_not_named_off_its_spellings(word: str) -> None:
         assert not any(said in what for what in whats(b'{"mode":"' + text))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "expected"),
     [
         ("", ["an object", "white space"]),

@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 import structgen
 
@@ -68,7 +69,7 @@ PAGES = [
 PUBLIC = [(page, name) for page in PAGES for name in dir(page)]
 
 
-@pytest.mark.parametrize(("page", "name"), PUBLIC, ids=[f"{page.__name__}.{name}" for page, name in PUBLIC])
+@for_each(("page", "name"), PUBLIC)
 def test_public_name_is_there_and_its_help_names_it(page: types.ModuleType, name: str) -> None:
     assert getattr(page, name) is not None
     assert f"`{name}`" in (page.__doc__ or "") or f"`sg.{name}`" in (page.__doc__ or "")

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.json_grammars.schema_grammar import json_schema
@@ -33,7 +34,7 @@ CLASSES = (
 STRATEGIES = [f"strategies.{name}" for name in dir(sg.strategies) if name != "Repetitions"]
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES, *STRATEGIES, "Engine", "Speculation", "Thinking"])
+@for_each("name", [*FUNCTIONS, *CLASSES, *STRATEGIES, "Engine", "Speculation", "Thinking"])
 def test_an_unknown_option_is_an_option_error_that_names_it(name: str) -> None:
     with pytest.raises(
         sg.errors.OptionError, match=rf"sg\.{re.escape(name)} has no option 'unheard_of'\."

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen
 from structgen.native.inner_functions import TRIED
@@ -39,7 +40,7 @@ def requirements() -> list[str]:
     )
 
 
-@pytest.mark.parametrize("requirement", requirements())
+@for_each("requirement", requirements())
 def test_dependency_is_pinned(requirement: str) -> None:
     asked = re.fullmatch(r"([a-z0-9-]+)(?:==([\d.]+)|>=[\d.]+(?:,<([\d.]+))?)", requirement)
     assert asked is not None

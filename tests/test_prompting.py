@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ def an_object(required: str = "", **properties: Any) -> dict[str, Any]:
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "outline"),
     [
         (STRING, "string"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import pytest
+from for_each import for_each
 
 from structgen.system import resources
 
@@ -31,7 +31,7 @@ def load(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+@for_each("path", SAMPLES)
 def test_labels_are_those_of_an_independent_validator(path: Path) -> None:
     sample = load(path)
     validator = jsonschema_rs.validator_for(sample["schema"], validate_formats=True)
@@ -40,7 +40,7 @@ def test_labels_are_those_of_an_independent_validator(path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+@for_each("path", SAMPLES)
 def test_sample_has_valid_and_invalid_instances(path: Path) -> None:
     assert {test["valid"] for test in load(path)["tests"]} == {True, False}
 

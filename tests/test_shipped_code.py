@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 from structgen.native import shipped_code
@@ -30,6 +32,8 @@ USE = """
 from loops import loop
 print(loop(5), sum(loop.stats.cache_hits.values()))
 """
+CONFIGURED = "import numba.core.config as config\nconfig.reload_config()\n"
+"""The process that is forked has read the environment already."""
 LEVEL = shipped_code.GENERIC.get(shipped_code.architecture(), "")
 
 pytestmark = pytest.mark.skipif(not LEVEL, reason="no level of processors is named for this architecture")
@@ -38,50 +42,40 @@ pytestmark = pytest.mark.skipif(not LEVEL, reason="no level of processors is nam
 def run(folder: Path, code: str, *arguments: str, source: str = LOOP, **environment: str) -> list[str]:
     """Return the words that a new process prints, which has a cache of its own."""
     (folder / "loops.py").write_text(source)
-    script = folder / "script.py"
-    script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, str(script), *arguments],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), **environment},
-        capture_output=True,
-        text=True,
-    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), **environment}
+    done = forked.run(f"{CONFIGURED}{code}", *arguments, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     return (done.stdout + done.stderr).split()
 
 
-@pytest.fixture
-def shipped(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the code of the module above, for the generic level."""
-    work = tmp_path / "writer"
-    work.mkdir()
-    folder = tmp_path / "code"
-    assert run(work, WRITE, str(folder), LEVEL, **shipped_code.compiling(LEVEL)) == ["True"]
+    folder = tmp_path_factory.mktemp("code")
+    written = run(
+        tmp_path_factory.mktemp("writer"), WRITE, str(folder), LEVEL, **shipped_code.compiling(LEVEL)
+    )
+    assert written == ["True"]
     return folder
 
 
-def user(tmp_path: Path) -> Path:
-    (tmp_path / "user").mkdir(exist_ok=True)
-    return tmp_path / "user"
-
-
 def test_code_of_a_level_that_fits_is_used(tmp_path: Path, shipped: Path) -> None:
-    assert run(user(tmp_path), USE, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["15", "1"]
-    assert not list((tmp_path / "user" / "cache").rglob("*.nbc"))
+    assert run(tmp_path, USE, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["15", "1"]
+    assert not list((tmp_path / "cache").rglob("*.nbc"))
 
 
 def test_without_the_folder_it_is_compiled(tmp_path: Path, shipped: Path) -> None:
-    assert run(user(tmp_path), USE, STRUCTGEN_MACHINE_CODE="") == ["15", "0"]
+    assert run(tmp_path, USE, STRUCTGEN_MACHINE_CODE="") == ["15", "0"]
 
 
 def test_code_of_other_sources_is_not_used(tmp_path: Path, shipped: Path) -> None:
     other = LOOP.replace("x * 3", "x * 4")
-    assert run(user(tmp_path), USE, source=other, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["20", "0"]
+    assert run(tmp_path, USE, source=other, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["20", "0"]
 
 
 def test_code_of_a_level_that_does_not_fit_is_not_used(tmp_path: Path, shipped: Path) -> None:
     unfit = "from structgen.native import shipped_code\nshipped_code.fitting = lambda: ()\n"
-    assert run(user(tmp_path), unfit + USE, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["15", "0"]
+    assert run(tmp_path, unfit + USE, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["15", "0"]
 
 
 def test_a_processor_without_a_feature_has_not_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,15 +91,16 @@ def test_a_processor_without_a_feature_has_not_the_level(monkeypatch: pytest.Mon
 
 def test_a_processor_that_is_named_gets_its_own_code(tmp_path: Path, shipped: Path) -> None:
     named = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "STRUCTGEN_MACHINE_CODE": str(shipped)}
-    assert run(user(tmp_path), USE, **named) == ["15", "0"]
+    assert run(tmp_path, USE, **named) == ["15", "0"]
 
 
 def test_a_damaged_file_is_told_and_not_used(tmp_path: Path, shipped: Path) -> None:
-    (file,) = (path for path in shipped.rglob("*.code"))
+    folder = shutil.copytree(shipped, tmp_path / "damaged")
+    (file,) = (path for path in folder.rglob("*.code"))
     held = bytearray(file.read_bytes())
     held[len(held) // 2] ^= 1
     file.write_bytes(held)
-    said = run(user(tmp_path), USE, STRUCTGEN_MACHINE_CODE=str(shipped))
+    said = run(tmp_path, USE, STRUCTGEN_MACHINE_CODE=str(folder))
     assert said[:2] == ["15", "0"]
     assert "is damaged; it is not used. Write it again: structgen warmup --target." in " ".join(said)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -235,7 +236,7 @@ WRONG: list[tuple[str, object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("place", "value", "message"), WRONG)
+@for_each(("place", "value", "message"), WRONG)
 def test_a_file_with_a_fault_is_refused_by_place(place: str, value: object, message: str) -> None:
     with pytest.raises(TokenizerError, match=f"^tekken.json: /.*{message}"):
         read_tekken(changed(place, value))

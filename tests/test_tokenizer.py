@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -502,7 +503,7 @@ DAMAGED: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", DAMAGED)
+@for_each("case", DAMAGED)
 def test_a_damaged_tokenizer_json_is_refused_by_place(case: str) -> None:
     kind, changes, message = DAMAGED[case]
     file = sentencepiece(kind or "BPE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from for_each import for_each
 from formulas_drawn import formulas
 from hypothesis import given, settings
 from reading import Walker
@@ -72,7 +73,7 @@ def compare(formula: Formula) -> int:
     return len(seen)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@for_each("name", FAMILIES)
 def test_families_accept_and_go_on_as_derivatives_do(name: str) -> None:
     assert compare(FAMILIES[name]) >= 3
 

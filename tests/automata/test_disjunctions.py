@@ -50,7 +50,7 @@ FORMULAS = st.recursive(
 )
 
 
-@settings(max_examples=120)
+@settings(max_examples=2 * settings().max_examples)
 @given(parts=st.lists(FORMULAS, min_size=2, max_size=3), beside=LEAVES)
 def test_parts_of_a_disjunction_live_and_end_as_all_their_texts_say(
     parts: list[Formula], beside: Formula

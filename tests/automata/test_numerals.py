@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import numeral_twin as twin
 import pytest
+from for_each import for_each
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -243,8 +244,8 @@ def test_an_empty_language_has_no_start() -> None:
             assert pool.start(ir.Spec((formula,)), numbering()) == ir.DEAD
 
 
-@pytest.mark.parametrize("numbers", POLICIES)
-@pytest.mark.parametrize(
+@for_each("numbers", POLICIES)
+@for_each(
     ("base", "text"),
     [("0.1", "373.1"), ("0.1", "373." + "0" * 15 + "1"), ("0.007", "373.002"), ("1", "3730")],
 )
@@ -493,8 +494,8 @@ def test_an_automaton_of_too_many_states_is_refused_by_name(formula: ir.Formula)
     assert caught.value.limit == "automaton_states"
 
 
-@pytest.mark.parametrize("numbers", [*POLICIES, "python"])
-@pytest.mark.parametrize("far", ["1e5000", "1e5000000000000", "-3e-5000000000000", "7e123456789012345678"])
+@for_each("numbers", [*POLICIES, "python"])
+@for_each("far", ["1e5000", "1e5000000000000", "-3e-5000000000000", "7e123456789012345678"])
 def test_a_number_of_too_many_digits_is_past_a_limit(numbers: str, far: str) -> None:
     pool = NumberPool(numbers, Limits())
     for atom in (point(far), ir.Not(point(far)), ir.Multiple(Decimal(far).copy_abs())):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import jsonschema_rs
 import pytest
+from for_each import for_each
 from hypothesis import example, given
 from hypothesis import strategies as st
 from reading import Walker
@@ -40,7 +41,7 @@ def judge_of(name: str) -> Callable[[str], bool]:
     return TWINS.get(name) or jsonschema_rs.validator_for({"format": name}, validate_formats=True).is_valid
 
 
-@pytest.mark.parametrize("name", ASSERTED)
+@for_each("name", ASSERTED)
 def test_a_text_of_a_format_is_one_and_none_of_its_negation_is(name: str) -> None:
     judge, denied = judge_of(name), Walker(Not(Format(name)))
     chance = random.Random(name)

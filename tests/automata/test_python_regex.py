@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,8 +36,8 @@ SETS = [
 FLAGS = [0, re.I, re.A, re.I | re.A]
 
 
-@pytest.mark.parametrize("flags", FLAGS, ids=str)
-@pytest.mark.parametrize("source", SETS)
+@for_each("flags", FLAGS)
+@for_each("source", SETS)
 def test_a_set_has_the_members_that_re_finds(source: str, flags: int) -> None:
     node = parse_python(source, flags)
     assert isinstance(node, CharacterClass)
@@ -102,7 +103,7 @@ def agree(pattern: str, flags: int = 0, alphabet: str = "ab\n", most: int = 4) -
         assert next(ends(node, text, 0), None) == (None if first is None else first.end()), text
 
 
-@pytest.mark.parametrize(
+@for_each(
     "pattern",
     [
         "", "a", "a|b", "ab|a|", "(?:a|ab)(?:b|)", "a*?b", "a{1,2}?b*", "(a+)b", "(?P<x>a)b",
@@ -143,7 +144,7 @@ def _grown(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(pattern=st.recursive(_leaf, _grown, max_leaves=6), flags=st.sampled_from([0, re.M, re.S]))
 def test_random_patterns_match_as_in_re(pattern: str, flags: int) -> None:
     agree(pattern, flags, "ab\n", 3)

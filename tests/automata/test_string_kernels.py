@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 from structgen.automata.strings import kernels
 from structgen.automata.strings.alphabets import ONE, Alphabet, common, divided, of_letters
@@ -31,7 +32,7 @@ def texts(width: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(12))
 def test_products_and_complements_are_those_of_the_texts(seed: int) -> None:
     one, two = drawn(seed, 6, 3), drawn(seed + 100, 5, 3)
     made = both([one, two]), either([one, two]), complement(one)
@@ -44,7 +45,7 @@ def test_products_and_complements_are_those_of_the_texts(seed: int) -> None:
         ]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(12))
 def test_no_two_states_of_a_minimal_automaton_are_equivalent(seed: int) -> None:
     found = drawn(seed, 12, 3)
     block = found.accept.tolist()

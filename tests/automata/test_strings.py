@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+from for_each import for_each
 from formulas_drawn import ALPHABET, SHORT, TEXTS, awkward_formulas, formulas, patterns
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -416,7 +417,7 @@ def test_a_formula_may_be_deep() -> None:
     assert walker.pool.key(walker.start) == flat.pool.key(flat.start)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("source", "message"),
     [
         (r"(a)\1", "back-reference"),

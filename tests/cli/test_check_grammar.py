@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from typer.testing import CliRunner, Result
 
 from structgen.cli import app
@@ -114,7 +115,7 @@ def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.Monkey
         assert check("a\n  b\n c\n", *arguments).exit_code == 1
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "said"),
     [
         ([], "One of --schema, --type, --grammar, -o ebnf and --regex is needed."),

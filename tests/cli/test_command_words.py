@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from for_each import for_each
 from typer.main import get_command
 
 from structgen.cli import SUMMARIES, app
@@ -20,7 +21,7 @@ def told(word: str) -> str:
     return str(caught.value.message)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("word", "command"),
     [
         ("validate", "check"),
@@ -57,7 +58,7 @@ def test_each_word_names_a_command_that_there_is_with_its_options() -> None:
         assert "Did you mean" in told(word)
 
 
-@pytest.mark.parametrize("command", sorted(SUMMARIES))
+@for_each("command", sorted(SUMMARIES))
 def test_a_command_with_one_letter_wrong_names_that_command(command: str) -> None:
     slips = {command[:at] + command[at + 1 :] for at in range(len(command))}
     slips |= {command[:at] + "q" + command[at:] for at in range(len(command) + 1)}

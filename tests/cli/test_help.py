@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import pytest
+from for_each import for_each
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -32,13 +33,13 @@ def test_each_command_has_one_whole_line(columns: int) -> None:
     assert len(SUMMARIES) == len(get_command(app()).commands)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("columns", [60, 80])
-@pytest.mark.parametrize("command", [[], *([name] for name in SUMMARIES), ["store", "clear"]], ids=" ".join)
+@for_each("columns", [60, 80])
+@for_each("command", [[], *([name] for name in SUMMARIES), ["store", "clear"]])
 def test_no_line_is_longer_than_the_terminal(command: list[str], columns: int) -> None:
     assert max(map(len, shown(*command, columns=columns))) <= columns
 
 
-@pytest.mark.parametrize("command", SUMMARIES)
+@for_each("command", SUMMARIES)
 def test_paragraphs_reflow_and_examples_stand_below(command: str) -> None:
     lines = shown(command)
     assert "  Examples:" in lines
@@ -49,7 +50,7 @@ def test_paragraphs_reflow_and_examples_stand_below(command: str) -> None:
             assert len(line) + 1 + len(after.split()[0]) > 78, (line, after)
 
 
-@pytest.mark.parametrize("command", EXAMPLES)
+@for_each("command", EXAMPLES)
 def test_the_options_of_the_examples_exist(command: str) -> None:
     group = get_command(app())
     for example in EXAMPLES[command]:

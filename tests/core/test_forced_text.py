@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 tokenizers = pytest.importorskip("tokenizers")
 
@@ -112,9 +113,9 @@ def test_without_options_a_grammar_is_itself(documents: list[str]) -> None:
     assert _sequences(compiled) == _spelled([text.encode() for text in documents], canonical=False)
 
 
-@pytest.mark.parametrize("canonical", [False, True])
-@pytest.mark.parametrize("behind", ["x", ":", "ab", "xab", ':"', "é"])
-@pytest.mark.parametrize("documents", DOCUMENTS[:5])
+@for_each("canonical", [False, True])
+@for_each("behind", ["x", ":", "ab", "xab", ':"', "é"])
+@for_each("documents", DOCUMENTS[:5])
 def test_behind_a_border_the_texts_are_those_of_border_and_grammar(
     documents: list[str], behind: str, canonical: bool
 ) -> None:
@@ -123,9 +124,9 @@ def test_behind_a_border_the_texts_are_those_of_border_and_grammar(
     assert _sequences(policy) == _spelled(texts, canonical=canonical)
 
 
-@pytest.mark.parametrize("canonical", [False, True])
-@pytest.mark.parametrize("behind", [b"", b"x", b"xab", b"\xc3"])
-@pytest.mark.parametrize("documents", DOCUMENTS)
+@for_each("canonical", [False, True])
+@for_each("behind", [b"", b"x", b"xab", b"\xc3"])
+@for_each("documents", DOCUMENTS)
 def test_a_budget_of_tokens_is_kept(documents: list[str], behind: bytes, canonical: bool) -> None:
     policy = with_forced_text(_compiled(documents), canonical=canonical, behind=behind)
     mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
@@ -254,8 +255,8 @@ GRAMMARS = {
 }
 
 
-@pytest.mark.parametrize("behind", [b"", b":", b"\xe2\x82"])
-@pytest.mark.parametrize("name", GRAMMARS)
+@for_each("behind", [b"", b":", b"\xe2\x82"])
+@for_each("name", GRAMMARS)
 def test_texts_of_every_kind_of_grammar(name: str, behind: bytes) -> None:
     """Random tokens of the masks write texts of the grammar, and end."""
     compiled = sg.compile(GRAMMARS[name], LARGE)

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -157,7 +158,7 @@ def test_exactly_what_the_standard_library_refuses_is_refused(text: str, char: s
         assert value_of(broken) == wanted
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "[1,2}",

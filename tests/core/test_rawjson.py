@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,8 +46,8 @@ def test_a_lone_surrogate_is_written_as_an_escape():
     assert rawjson.write(rawjson.read('["\\ud800", "\\ud83d\\ude00"]')) == '["\\ud800", "😀"]'
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1,]", '{"a" 1}', "[1] 2", "NaN", "[01]", "{1: 2}"])
-@pytest.mark.parametrize("reader", [rawjson.read, value_of])
+@for_each("text", ["", "{", "[1,]", '{"a" 1}', "[1] 2", "NaN", "[01]", "{1: 2}"])
+@for_each("reader", [rawjson.read, value_of])
 def test_what_is_not_json_is_refused(reader, text):
     with pytest.raises(json.JSONDecodeError if reader is rawjson.read else JsonError):
         reader(text)

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -33,6 +34,7 @@ class Injected(Exception):
     """What is raised."""
 
 
+@cache
 def _of_with() -> frozenset[Place]:
     """Return the lines of `with` statements. A tracer sees such a line once more when the block is left,
     before the lock is released; the interpreter handles no signal there, so nothing is raised there."""
@@ -44,9 +46,6 @@ def _of_with() -> frozenset[Place]:
     return frozenset(found)
 
 
-_PASSED_OVER = _of_with()
-
-
 class Tracer:
     """Counts how often each line is reached by the threads that it is set in; at one of them, when it is
     reached for the given time (from 0), it raises."""
@@ -55,6 +54,7 @@ class Tracer:
         self.place, self.time, self.error = place, time, error
         self.reached: Counter[Place] = Counter()
         self.is_over = False
+        self._passed_over = _of_with()
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
         # what is raised in __del__ reaches nobody
@@ -65,7 +65,7 @@ class Tracer:
     def _line(self, frame: FrameType, event: str, arg: Any) -> Any:
         if event == "line":
             place = frame.f_code.co_filename, frame.f_lineno
-            if place not in _PASSED_OVER:
+            if place not in self._passed_over:
                 self.reached[place] += 1
                 if place == self.place and self.reached[place] == self.time + 1 and not self.is_over:
                     self.is_over = True

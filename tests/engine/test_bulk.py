@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 
@@ -325,7 +326,7 @@ def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) ->
     assert all(isinstance(line["value"], list) for line in _lines(tmp_path / "r.jsonl").values())
 
 
-@pytest.mark.parametrize(
+@for_each(
     "wrong",
     [
         [],

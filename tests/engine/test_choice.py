@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 
@@ -129,8 +130,8 @@ def _random_row(draw: random.Random, sample: int) -> ChoiceRow:
     return ChoiceRow(how, sample, draw.randrange(1 << 20), [draw.randrange(500) for _ in range(3)], text)
 
 
-@pytest.mark.parametrize("words", [0, 14, 16, 20], ids=lambda words: f"{words}_words")
-@pytest.mark.parametrize("spread", [0.0, 1.0, 40.0])
+@for_each("words", [0, 14, 16, 20])
+@for_each("spread", [0.0, 1.0, 40.0])
 def test_both_ways_choose_the_same(words: int, spread: float) -> None:
     draw, size, count = random.Random(words + spread), 500, 60
     random_numbers = torch.Generator().manual_seed(words)

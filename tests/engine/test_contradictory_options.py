@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
+from for_each import for_each
 
 pytest.importorskip("torch")
 
@@ -83,7 +84,7 @@ def test_every_option_is_walked() -> None:
     assert set(SAMPLING) == set(Sampling.__dataclass_fields__)
 
 
-@pytest.mark.parametrize("first", [*REQUEST, *SAMPLING])
+@for_each("first", [*REQUEST, *SAMPLING])
 def test_two_options_go_together_or_are_refused(first: str) -> None:
     names = [*REQUEST, *SAMPLING]
     for second in names[names.index(first) + 1 :]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 
@@ -99,8 +100,8 @@ def hold(logits: Any, mask: npt.NDArray[np.int32] | None, heat: float, first: in
     return len(differ)
 
 
-@pytest.mark.parametrize("heat", [0.1, 1.0, 5.0])
-@pytest.mark.parametrize("share", [None, 0.01, 0.5, 1.0], ids=lambda share: f"allowed_{share}")
+@for_each("heat", [0.1, 1.0, 5.0])
+@for_each("share", [None, 0.01, 0.5, 1.0])
 def test_the_compiled_draw_is_the_kernels_draw(heat: float, share: float | None) -> None:
     draw = np.random.default_rng(7)
     count, width = 700, 2 * TILE + 77
@@ -268,7 +269,7 @@ def test_tiles_are_drawn_by_what_the_filters_leave_of_them(way: Any, how: dict[s
 DRAWS = 3_000
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("width", "how"),
     [
         (TILE, Sampling()),
@@ -278,9 +279,8 @@ DRAWS = 3_000
         (4 * TILE + 1, Sampling(temperature=0.6)),
         (2 * TILE + 452, Sampling(top_k=600, top_p=0.9, min_p=0.01, temperature=1.3)),
     ],
-    ids=lambda one: str(one) if isinstance(one, int) else f"T{one.temperature}_k{one.top_k}_p{one.top_p}",
 )
-@pytest.mark.parametrize("is_masked", [False, True], ids=["all", "masked"])
+@for_each("is_masked", [False, True])
 def test_draws_over_tiles_follow_their_law(width: int, how: Sampling, is_masked: bool) -> None:
     """Chi-square over the likeliest tokens and the rest of each tile, and the total variation of the same."""
     draw = np.random.default_rng(width)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 
@@ -67,7 +68,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
 SAMPLING = frozenset(Sampling.__dataclass_fields__)
 
 
-@pytest.mark.parametrize(("name", "values"), WRONG, ids=[f"{name}_{i}" for i, (name, _) in enumerate(WRONG)])
+@for_each(("name", "values"), WRONG)
 def test_wrong_values_are_refused_by_name_and_with_a_cure(name: str, values: tuple[Any, ...]) -> None:
     for value in values:
         with pytest.raises(sg.errors.OptionError) as caught:
@@ -190,7 +191,7 @@ def test_a_stop_that_is_a_string_is_one_stop_string() -> None:
         assert found.text == whole[: whole.index(stop)]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "grammar",
     [
         WORDS,
@@ -200,10 +201,9 @@ def test_a_stop_that_is_a_string_is_one_stop_string() -> None:
         sg.structural_tag({"format": {"type": "any_text"}}),
         sg.compile(WORDS, TOKENIZER),
     ],
-    ids=["schema", "regex", "lark", "ebnf", "tags", "compiled"],
 )
-@pytest.mark.parametrize("stop", ["a", ("a",), ["ab", "c"]], ids=str)
-@pytest.mark.parametrize("thinking", [None, sg.Thinking()], ids=["plain", "thinking"])
+@for_each("stop", ["a", ("a",), ["ab", "c"]])
+@for_each("thinking", [None, sg.Thinking()])
 def test_a_stop_string_beside_a_grammar_is_refused(grammar: Any, stop: Any, thinking: Any) -> None:
     with pytest.raises(sg.errors.OptionError, match=r"^stop: .*Leave stop out"):
         Request("x", grammar, stop=stop, thinking=thinking)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 
@@ -77,7 +78,7 @@ LOOPS: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@for_each("name", LOOPS)
 def test_a_loop_ends_far_below_max_tokens_with_a_document(name: str) -> None:
     schema, before, loop = LOOPS[name]
     result = _result(schema, before, loop)
@@ -89,7 +90,7 @@ def test_a_loop_ends_far_below_max_tokens_with_a_document(name: str) -> None:
     assert result.text.startswith(before + 10 * loop)
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@for_each("name", LOOPS)
 def test_without_repetition_a_loop_is_what_it_was(name: str) -> None:
     schema, before, loop = LOOPS[name]
     result = _result(schema, before, loop, OPEN, max_tokens=400)
@@ -138,8 +139,8 @@ def test_batches_streams_and_drafts_write_the_same_text(name: str) -> None:
 NUMBER, INTEGER = {"type": "number"}, {"type": "integer"}
 
 
-@pytest.mark.parametrize("loop", ["7", "12", "90", "1234"])
-@pytest.mark.parametrize("begin", ["", "-", "0.", "3.1"])
+@for_each("loop", ["7", "12", "90", "1234"])
+@for_each("begin", ["", "-", "0.", "3.1"])
 def test_a_number_has_at_most_17_significant_digits(begin: str, loop: str) -> None:
     result = _result(_of(n=NUMBER), '{"n": ' + begin, loop)
     (written,) = re.findall(r"[-.0-9]+", result.text.split(":")[1])
@@ -248,13 +249,13 @@ def _is_cut(text: str, step: int = 1, most: int = 0) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", PEOPLE)
+@for_each("name", PEOPLE)
 def test_no_document_of_a_person_is_cut(name: str) -> None:
     for text in _writings({"of": PEOPLE[name], "and": 1}):
         assert not _is_cut(text, step=7), text
 
 
-@pytest.mark.parametrize("name", PEOPLE)
+@for_each("name", PEOPLE)
 def test_no_document_of_a_person_is_cut_by_the_usual_budget(name: str) -> None:
     for text in _writings({"of": PEOPLE[name], "and": 1}):
         assert not _is_cut(text, step=3, most=DEFAULT_MAX_TOKENS), text

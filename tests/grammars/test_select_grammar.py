@@ -18,9 +18,9 @@ WORDS = {
 def test_sqlite_and_the_grammar_of_sql_take_random_queries() -> None:
     grammar, whole = parser("select"), parser("sql")
     sentences = Sentences(grammar, seed=3, words=WORDS)
-    texts = {"".join(text for _, text in sentences.draw("start", 4 + size % 20)) for size in range(600)}
+    texts = {"".join(text for _, text in sentences.draw("start", 4 + size % 20)) for size in range(250)}
     taken = [text for text in texts if accepts(grammar, text)]
-    assert len(taken) > 200
+    assert len(taken) > 80
     assert not [text for text in taken if not is_sql(text) or not accepts(whole, text)]
 
 

@@ -11,6 +11,7 @@ from functools import cache
 import jsonschema
 import numpy as np
 import pytest
+from for_each import for_each
 from toy_models import Telling, Toy, byte_tokenizer
 
 import structgen as sg
@@ -49,8 +50,8 @@ def fill(template: object = None, model: object = None, **options: object) -> sg
     return sg.infill(model or toy(), template, **{"tokenizer": tokenizer(), "prompt": "p", **options})
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("scheduler", NAMES)
+@for_each("temperature", [0.0, 1.0])
+@for_each("scheduler", NAMES)
 def test_every_scheduler_ends_within_the_slots_with_a_document(scheduler: str, temperature: float) -> None:
     found = fill(grammar=SCHEMA, slots=60, scheduler=scheduler, temperature=temperature)
     jsonschema.validate(json.loads(found.text), SCHEMA)
@@ -314,7 +315,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("options", "kind", "said"), REFUSED)
+@for_each(("options", "kind", "said"), REFUSED)
 def test_bad_input_is_refused_before_the_model_is_asked(
     options: dict[str, object], kind: type[Exception], said: str | None
 ) -> None:

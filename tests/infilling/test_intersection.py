@@ -13,6 +13,7 @@ import lark
 import numpy as np
 import pytest
 from enumerated import random_automaton
+from for_each import for_each
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
@@ -132,8 +133,8 @@ SCHEMA = {
 TEMPLATE = '{"id": {id: /[0-9]*[02468]/, 3}, "tag": "{tag: /[a-c]+é?/, 5}", "on": {on}}'
 
 
-@pytest.mark.parametrize("length", ["at most", "log z"])
-@pytest.mark.parametrize("scheduler", NAMES)
+@for_each("length", ["at most", "log z"])
+@for_each("scheduler", NAMES)
 def test_the_whole_is_a_document_and_each_hole_is_of_its_type(scheduler: str, length: str) -> None:
     if length == "log z" and scheduler not in ("auto", "freedave"):
         return

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from enumerated import Enumerated, random_automaton
+from for_each import for_each
 
 from structgen.core.dfa import Dfa
 from structgen.errors import StructgenError
@@ -77,13 +78,13 @@ def check(lattice: Lattice, twin: Enumerated) -> None:
             assert twin.weights[tuple(assignment.tolist())] == pytest.approx(value, rel=1e-9, abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@for_each("seed", range(60))
 def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int) -> None:
     lattice, twin, _ = problem(seed)
     check(lattice, twin)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@for_each("seed", range(20))
 def test_gaps_of_a_thousand_nats_neither_overflow_nor_vanish(seed: int) -> None:
     lattice, twin, _ = problem(seed, spread=1000.0)
     check(lattice, twin)
@@ -216,7 +217,7 @@ def test_logits_that_are_no_numbers_are_refused(value: float, word: str) -> None
         lattice.set_logits(int(np.flatnonzero(lattice.is_open)[0]), row)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@for_each("seed", range(30))
 def test_the_allowed_law_of_a_slot_is_its_own_softmax_over_what_some_filling_holds(seed: int) -> None:
     lattice, twin, _ = problem(seed)
     if not twin.weights:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from enumerated import Enumerated, random_automaton
+from for_each import for_each
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
@@ -118,8 +119,8 @@ EXACT = [
 OTHERS = [LowConfidence(), LowConfidence(2), Threshold(0.6), Factor(), Prophet(), Blocks(LowConfidence(), 2)]
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("scheduler", EXACT, ids=repr)
+@for_each("seed", range(6))
+@for_each("scheduler", EXACT)
 def test_a_choice_that_the_draw_has_no_part_in_leaves_the_joint_law(scheduler: Scheduler, seed: int) -> None:
     joint = joint_of(seed)
     assert variation(law_of(scheduler, joint), joint) < 1e-12

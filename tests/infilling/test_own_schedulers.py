@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
@@ -129,7 +130,7 @@ def test_the_state_of_each_canvas_begins_empty_and_lasts_to_its_end() -> None:
     assert counted == [number + 1 for one in both for number in range(one.usage.steps)]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(12))
 def test_guessed_canvases_leave_the_state_alone(seed: int) -> None:
     template = "{a: /[abc]{14}/, 14}"
     alone = filled(Growing(), template, seed=seed, length="exact")

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from for_each import for_each
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
@@ -136,7 +137,7 @@ def test_the_threshold_takes_all_that_reach_it() -> None:
     assert chosen(Threshold(0.5), view([0.5, 0.49, 0.9])) == [0, 2]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@for_each("seed", range(20))
 def test_the_factor_takes_the_most_slots_that_its_inequality_allows(seed: int) -> None:
     chance = np.random.default_rng(seed)
     confidence = (1 - chance.random(6) ** 3).tolist()
@@ -145,7 +146,7 @@ def test_the_factor_takes_the_most_slots_that_its_inequality_allows(seed: int) -
     assert len(chosen(Factor(1.0), view(confidence))) == max(fits, default=1)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@for_each("seed", range(20))
 def test_the_entropy_bound_takes_the_most_slots_within_it(seed: int) -> None:
     entropy = (np.random.default_rng(seed).random(7) * 0.2).tolist()
     sets = (

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 import structgen as sg
 
@@ -95,8 +96,8 @@ def _masks_are_exact(schema: Any, text: str, **options: Any) -> None:
         assert set(np.flatnonzero(bits).tolist()) == _stepped(compiled, state), data[:end]
 
 
-@pytest.mark.parametrize("escapes", ["canonical", "any", "ascii"])
-@pytest.mark.parametrize(
+@for_each("escapes", ["canonical", "any", "ascii"])
+@for_each(
     ("pattern", "text"),
     [
         ("/api/v1", '"the/api/v1 and"'),

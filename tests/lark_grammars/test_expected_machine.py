@@ -7,6 +7,7 @@ import random
 import grammars_drawn as drawn
 import numpy as np
 import pytest
+from for_each import for_each
 from lark_reference import takes
 from test_lark_machine import TOKENS, machine
 
@@ -16,14 +17,6 @@ from structgen.lark_grammars.compiled.beaten import beaten
 from structgen.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.text_grammars.machine.random_sentences import random_word
-
-KEYWORDS = """
-start: "if" NAME "then" [list] | NAME "=" NUMBER
-list: "(" NAME ("," NAME)* ")"
-NAME: /[a-z]+/
-NUMBER: /[0-9]+([.][0-9]+)?/
-%ignore " "
-"""
 
 
 def states(text: str, most: int, blocks: bool = False) -> list[State]:
@@ -41,14 +34,7 @@ def states(text: str, most: int, blocks: bool = False) -> list[State]:
     return [State(compiled, index) for index in pending[:most]]
 
 
-def told(before: bytes) -> dict[str, tuple[str, ...]]:
-    compiled = machine(KEYWORDS)
-    state = compiled.step_bytes(compiled.start, before)
-    assert state is not None
-    return {one.what: one.sources for one in compiled.expected(state)}
-
-
-@pytest.mark.parametrize("seed", range(7000, 7020))
+@for_each("seed", range(7000, 7020))
 def test_every_byte_that_may_come_has_an_item_and_no_other(seed: int) -> None:
     for text, blocks in ((drawn.drawn(seed, looks=seed % 2 == 1), False), (drawn.drawn_blocks(seed), True)):
         if drawn.judge(text, drawn.Blocks() if blocks else None) is None:
@@ -58,23 +44,7 @@ def test_every_byte_that_may_come_has_an_item_and_no_other(seed: int) -> None:
             assert found == set(state.compiled.next_bytes(state))
 
 
-def test_the_rest_of_a_lexeme_and_what_may_stand_behind_it_are_both_told() -> None:
-    assert told(b"a") == {'"="': ("start",), "NAME /[a-z]+/": ("start",), '" "': ()}
-    assert told(b"if x then (a")['","'] == ("list",)
-    assert '"then"' not in told(b"if x")
-
-
-def test_the_text_before_is_told_behind_a_lexeme_and_not_inside_it() -> None:
-    compiled = machine('start: NUMBER "k" | HOUR "h"\nHOUR.2: /[0-9]{1,2}/\nNUMBER: /[0-9]+/\n')
-    state = compiled.step_bytes(compiled.start, b"2")
-    assert state is not None
-    assert {one.what: one.read_before for one in compiled.expected(state)} == {
-        '"h"': "HOUR /[0-9]{1,2}/",
-        "HOUR /[0-9]{1,2}/": "",
-    }
-
-
-@pytest.mark.parametrize("seed", range(7100, 7112))
+@for_each("seed", range(7100, 7112))
 def test_nodes_at_which_the_text_may_end_are_found_as_byte_by_byte(seed: int) -> None:
     for state in states(drawn.drawn(seed), 10):
         nodes = state.compiled.vocabulary.nodes
@@ -83,7 +53,7 @@ def test_nodes_at_which_the_text_may_end_are_found_as_byte_by_byte(seed: int) ->
         assert found == CompiledGrammar.ends_below(state.compiled, state.index, wanted)
 
 
-@pytest.mark.parametrize("seed", range(7200, 7212))
+@for_each("seed", range(7200, 7212))
 def test_masks_are_the_same_where_records_were_made_ahead(seed: int) -> None:
     for state in states(drawn.drawn(seed), 10):
         compiled = state.compiled

@@ -8,6 +8,7 @@ from typing import Any
 
 import grammars_drawn as drawn
 import pytest
+from for_each import for_each
 from lark_reference import takes
 from test_lark_machine import machine
 
@@ -44,17 +45,17 @@ def wrong(text: str, alphabet: str, longest: int, postlex: Any = None) -> list[o
     return found
 
 
-@pytest.mark.parametrize("seed", range(4000, 4030))
+@for_each("seed", range(4000, 4030))
 def test_no_text_of_a_random_grammar_completes_in_fewer_bytes(seed: int) -> None:
     assert wrong(drawn.drawn(seed), drawn.ALPHABET, 5) == []
 
 
-@pytest.mark.parametrize("seed", range(5000, 5012))
+@for_each("seed", range(5000, 5012))
 def test_no_text_completes_in_fewer_bytes_where_patterns_look_around(seed: int) -> None:
     assert wrong(drawn.drawn(seed, looks=True), drawn.ALPHABET, 5) == []
 
 
-@pytest.mark.parametrize("seed", range(6000, 6012))
+@for_each("seed", range(6000, 6012))
 def test_no_text_completes_in_fewer_bytes_where_blocks_are_indented(seed: int) -> None:
     assert wrong(drawn.drawn_blocks(seed), "a(\n :", 5, drawn.Blocks()) == []
 

@@ -10,6 +10,7 @@ from typing import Any
 import grammars_drawn as drawn
 import numpy as np
 import pytest
+from for_each import for_each
 from lark.indenter import PythonIndenter
 from lark_reference import takes
 
@@ -151,17 +152,17 @@ def test_blocks_whose_newlines_are_taken_in_by_blanks() -> None:
     assert wrong(text, "c:\n ", 4, drawn.Blocks()) == []
 
 
-@pytest.mark.parametrize("seed", range(40))
+@for_each("seed", range(40))
 def test_random_grammars_are_read_as_lark_reads_them(seed: int) -> None:
     assert not wrong(drawn.drawn(seed), drawn.ALPHABET, 4)
 
 
-@pytest.mark.parametrize("seed", range(1000, 1020))
+@for_each("seed", range(1000, 1020))
 def test_random_grammars_with_look_arounds_are_read_as_lark_reads_them(seed: int) -> None:
     assert not wrong(drawn.drawn(seed, looks=True), drawn.ALPHABET, 4)
 
 
-@pytest.mark.parametrize("seed", range(2000, 2020))
+@for_each("seed", range(2000, 2020))
 def test_random_grammars_with_blocks_are_read_as_lark_reads_them(seed: int) -> None:
     assert not wrong(drawn.drawn_blocks(seed), "a(\n :", 4, drawn.Blocks())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lark
 import pytest
+from for_each import for_each
 from lark.indenter import PythonIndenter
 from lark_reference import build, takes
 from lark_texts import accepted, mutants
@@ -86,7 +87,7 @@ def _held(text: str, source: random.Random, count: int) -> list[str]:
     return [one for one in texts if takes(reference, one) != accepted(ours, one)]
 
 
-@pytest.mark.parametrize("text", PARTS)
+@for_each("text", PARTS)
 def test_lines_blanks_and_brackets(text: str) -> None:
     differing = _held(text, random.Random(text), 20)
     assert not differing, differing[:3]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from for_each import for_each
 from lark.indenter import Indenter, PythonIndenter
 
 import structgen as sg
@@ -290,7 +291,7 @@ def test_grammars_that_differ_are_not_equal() -> None:
         assert sg.lark(one) == sg.lark(one)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "where", "cure"),
     [
         ("start: x", "line 1, column 8", "Define it: x: ..."),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 from lark import Lark
 
 import structgen as sg
@@ -70,8 +71,8 @@ def test_the_library_is_there_and_the_grammar_survives_a_pickle() -> None:
     assert made.canonical == sg.lark(text).canonical == pickle.loads(pickle.dumps(made)).canonical
 
 
-@pytest.mark.parametrize("lexer", ["contextual", "characters"])
-@pytest.mark.parametrize(
+@for_each("lexer", ["contextual", "characters"])
+@for_each(
     ("text", "limit"),
     [
         (f"start: {'(A|B) ' * 40}", "grammar_rules"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import lark
 import pytest
+from for_each import for_each
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from lark_reference import build, differences, takes, texts
@@ -71,7 +72,7 @@ def _after(compiled: sg.CompiledGrammar, text: bytes) -> sg.core.State:
     return state
 
 
-@pytest.mark.parametrize("name", GRAMMARS)
+@for_each("name", GRAMMARS)
 def test_a_token_is_allowed_exactly_where_an_accepted_text_goes_on_so(name: str) -> None:
     reference, compiled, accepted, beginnings = _built(name)
     _grammar, _alphabet, longest = GRAMMARS[name]
@@ -94,7 +95,7 @@ def test_a_token_is_allowed_exactly_where_an_accepted_text_goes_on_so(name: str)
                 assert compiled.step(state, token) is None, (read, text)
 
 
-@pytest.mark.parametrize("name", GRAMMARS)
+@for_each("name", GRAMMARS)
 def test_some_allowed_token_lowers_the_count(name: str) -> None:
     _reference, compiled, accepted, beginnings = _built(name)
     _hold_counts(compiled, accepted, sorted(beginnings, key=len)[:60])
@@ -110,7 +111,7 @@ def _hold_counts(compiled: sg.CompiledGrammar, accepted: Set[bytes], beginnings:
             assert any(one is not None and compiled.tokens_to_finish(one) < cost for one in after), read
 
 
-@pytest.mark.parametrize("name", GRAMMARS)
+@for_each("name", GRAMMARS)
 def test_a_budget_allows_what_can_still_be_completed_within_it(name: str) -> None:
     reference, compiled, _accepted, _beginnings = _built(name)
     source = random.Random(name)

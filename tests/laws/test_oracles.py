@@ -12,6 +12,7 @@ import pytest
 from arbiter import Arbiter
 from cases import Case, regular_cases
 from effort import MODEST
+from for_each import for_each
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from json_text import TextError, parse
@@ -29,7 +30,7 @@ FLAT_OPTIONS = (
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         *rb"""01 1. .5 - +1 [1,] [,1] {1:2} {"a"} {"a":} [} ] {"a":1,} "a "\x" "\u12" """.split(),
@@ -76,7 +77,7 @@ def test_a_layout_is_what_json_dumps_writes(value: Any, indent: int | str | None
     assert layout(tokens, "oneline" if indent is None else indent) == text
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "holds"),
     [
         (b"{" + b" " * 8 + b"}", True),
@@ -134,7 +135,7 @@ def test_declared_order_is_read_as_the_table_says(keys: str, holds: bool) -> Non
     assert (judge(text, ORDER_SCHEMA, Options()).answer is Answer.YES) == holds
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "numbers", "answer"),
     [
         (b"1" * 20, "bounded", Answer.YES),

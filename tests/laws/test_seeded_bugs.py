@@ -21,8 +21,9 @@ from bundles import (
     walks,
     words,
 )
-from cases import Case, case_of, cases
+from cases import Case, case_of, cases, shared
 from effort import BRIEF, tries
+from for_each import for_each
 from hypothesis import given, settings
 from language import Automaton
 from policy_oracle import COMPACT, Options
@@ -32,7 +33,7 @@ from twin import Twin, TwinMask, TwinMatcher, TwinState
 
 @pytest.mark.parametrize("law", ALL_LAWS, ids=lambda law: law.__name__)
 @settings(BRIEF, max_examples=tries(3, 8))
-@given(case=cases())
+@given(case=shared(cases))
 def test_the_slow_twin_keeps_the_law(law: Law, case: Case) -> None:
     law(case.twin(), case)
 
@@ -178,10 +179,9 @@ BUGS: tuple[tuple[Any, Any, Law], ...] = (
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("compiled", "matcher", "law"),
     BUGS,
-    ids=[f"{(c if c is not Twin else m).__name__}-{law.__name__}" for c, m, law in BUGS],
 )
 def test_a_seeded_bug_breaks_the_law(
     compiled: Callable[[Automaton, Any, Any], Twin], matcher: Any, law: Law

@@ -8,6 +8,7 @@ import re
 from array import array
 
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -53,7 +54,7 @@ def test_a_position_counts_in_the_sum_only_with_both_its_times():
     assert (list(one.masks()), list(one.commits()), list(one.sums())) == ([10, 30], [5, 20], [30])
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("fields", "outcome"),
     [
         ({}, SchemaOutcome.PASSING),

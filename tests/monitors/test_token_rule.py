@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
+from for_each import for_each
 from monitor_examples import ANY, END_ID, PIECES, TOKENS, Blanks, Dots, PlainRule, allowed, walk
 
 import structgen as sg
 from structgen.monitors.monitored_text import MonitoredText
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(12))
 def test_masks_are_those_of_the_plain_rule(seed: int) -> None:
     rng = random.Random(seed)
     plain = sg.compile(ANY, TOKENS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from hypothesis import assume
+from effort import MODEST
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from language import Automaton, Language, Unclear, finite_language
 from laws import System
@@ -120,4 +122,32 @@ def regular_cases(draw: st.DrawFn) -> Case:
 
 def any_cases() -> st.SearchStrategy[Case]:
     """Return random cases of both kinds: finite and regular languages."""
-    return st.one_of(cases(), cases(), regular_cases())
+    finite = shared(cases)
+    return st.one_of(finite, finite, shared(regular_cases))
+
+
+SHARED = 12
+"""Cases of a kind that all laws of a process share: as many as a law of `make test` sees of both kinds."""
+
+
+def shared(make: Callable[[], st.SearchStrategy[Case]]) -> st.SearchStrategy[Case]:
+    """Return cases that are drawn once in a process, as the automaton of a language takes longer than a law
+    over it; each time with another source of chance. Under the profile "deep" all are new."""
+    if not settings().derandomize:
+        return make()
+    some = st.deferred(lambda: st.sampled_from(_drawn(make)))
+    chances = st.integers(0, 2**32).map(random.Random)
+    return st.builds(lambda case, chance: replace(case, chance=chance), some, chances)
+
+
+@cache
+def _drawn(make: Callable[[], st.SearchStrategy[Case]]) -> list[Case]:
+    found = []
+
+    @settings(MODEST, max_examples=SHARED)
+    @given(make())
+    def draw(case: Case) -> None:
+        found.append(case)
+
+    draw()
+    return found

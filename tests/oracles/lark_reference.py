@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import lark
@@ -91,24 +92,30 @@ def differences(reference: lark.Lark, ours: Language, alphabet: str, longest: in
     """Return where lark and a language of ours disagree about texts of an alphabet: a verdict, a prefix of an
     accepted text that is dead, a live one whose completion lark refuses."""
     found: list[str] = []
-    accepted = {text for text in texts(alphabet, longest) if takes(reference, text)}
+    verdicts = {text: takes(reference, text) for text in texts(alphabet, longest)}
+    accepted = {text for text, is_taken in verdicts.items() if is_taken}
     prefixes = {text[:size] for text in accepted for size in range(len(text) + 1)}
     try:
         start = ours.start()
     except sg.errors.GrammarError:
         return [f"no text is said to be accepted, lark takes {sorted(accepted)[:3]}"] if accepted else []
+    # many texts lead to one configuration
+    completed = cache(lambda config: bytes(ours.shortest(config)).decode())
+    step = cache(lambda config, char: after(ours, char.encode(), config))
     pending = [("", start)]
     while pending:
         text, config = pending.pop()
         if ours.accepts(config) != (text in accepted):
             found.append(f"lark {'takes' if text in accepted else 'refuses'} {text!r}")
-        rest = bytes(symbol for symbol in ours.shortest(config))
-        if not takes(reference, text + rest.decode()):
-            found.append(f"lark refuses {text!r} completed with {rest!r}")
+        whole = text + completed(config)
+        if whole not in verdicts:
+            verdicts[whole] = takes(reference, whole)
+        if not verdicts[whole]:
+            found.append(f"lark refuses {text!r} completed to {whole!r}")
         if len(text) == longest:
             continue
         for char in alphabet:
-            further = after(ours, char.encode(), config)
+            further = step(config, char)
             if further is not None:
                 pending.append((text + char, further))
             elif text + char in prefixes:

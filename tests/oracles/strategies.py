@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -71,6 +72,7 @@ def leaf_schemas(strings: bool) -> st.SearchStrategy[Json]:
     )
 
 
+@cache
 def schemas(strings: bool = True, references: bool = True) -> st.SearchStrategy[Json]:
     """Return schemas over all keywords, small and weighted towards keywords that meet each other.
 

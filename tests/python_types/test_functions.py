@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, NewType, Optional
 
 import attrs
 import pytest
+from for_each import for_each
 
 pydantic = pytest.importorskip("pydantic")
 
@@ -94,7 +95,7 @@ HINTS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", HINTS)
+@for_each("name", HINTS)
 def test_a_function_in_a_type_is_refused_by_name(name: str) -> None:
     CALLS.clear()
     with pytest.raises(sg.errors.UnsupportedError, match="is a function, not a type") as caught:

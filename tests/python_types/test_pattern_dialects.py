@@ -6,6 +6,7 @@ import re
 import warnings
 
 import pytest
+from for_each import for_each
 
 pydantic_core = pytest.importorskip("pydantic_core")
 
@@ -29,7 +30,7 @@ RUST = [r"^\pL\p{Nd}[\p{Lu}x]\P{L}$", r"^\x{1F600}\u{e9}$", r"\Ab\z"]
 PYTHON = [r"^[[a]{$", r"^(?=a)[ab](?!\W)[b-]$", r"^(?<!a)b[^\D]\Z", r"^[\b]$", r"^a{,2}$"]
 
 
-@pytest.mark.parametrize("pattern", BOTH + RUST)
+@for_each("pattern", BOTH + RUST)
 def test_rust_matches_what_the_translation_matches(pattern: str) -> None:
     from typing import Annotated
 
@@ -41,7 +42,7 @@ def test_rust_matches_what_the_translation_matches(pattern: str) -> None:
         original.validate_json(document)
 
 
-@pytest.mark.parametrize("pattern", BOTH + PYTHON)
+@for_each("pattern", BOTH + PYTHON)
 def test_python_matches_what_the_translation_matches(pattern: str) -> None:
     from typing import Annotated
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, Optional, TypeV
 import annotated_types as at
 import attrs
 import pytest
+from for_each import for_each
 from type_walks import accepts, documents
 from typing_extensions import TypedDict
 
@@ -221,7 +222,7 @@ TYPES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("hint", TYPES.values(), ids=TYPES)
+@for_each("hint", TYPES.values())
 def test_what_the_grammar_lets_through_validates(hint: Any) -> None:
     reader = read_type(hint)
     for document in documents(hint, 12):
@@ -256,7 +257,7 @@ TAKEN: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "document"), TAKEN)
+@for_each(("name", "document"), TAKEN)
 def test_what_people_would_write_is_in_the_grammar(name: str, document: str) -> None:
     assert accepts(TYPES[name], document)
     read_type(TYPES[name]).read(document)
@@ -283,7 +284,7 @@ LEFT_OUT: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "document"), LEFT_OUT)
+@for_each(("name", "document"), LEFT_OUT)
 def test_what_the_type_refuses_is_not_in_the_grammar(name: str, document: str) -> None:
     assert not accepts(TYPES[name], document)
 
@@ -353,7 +354,7 @@ def test_the_schema_of_an_attrs_class_has_its_fields_and_no_default() -> None:
     assert all("default" not in one for one in found["properties"].values())
 
 
-@pytest.mark.parametrize("hint", REFUSED.values(), ids=REFUSED)
+@for_each("hint", REFUSED.values())
 def test_a_type_without_a_schema_is_refused(hint: Any) -> None:
     with pytest.raises(sg.errors.UnsupportedError) as caught:
         read_type(hint)

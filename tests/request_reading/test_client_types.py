@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
+from for_each import for_each
 
 from structgen.request_reading.request_members import HANDED, IDLE, READ, SHAPES, UNIONS, members_of
 
@@ -122,7 +123,7 @@ RESPONSE_PARTS = [
 ]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("room", "name", "of", "kind"),
     [("chat", *one) for one in CHAT_PARTS] + [("responses", *one) for one in RESPONSE_PARTS],
 )
@@ -161,7 +162,7 @@ def test_each_member_of_a_request_of_anthropic_s_client_is_known_but_its_contain
     check(base, members_of("messages"), besides=frozenset({"container"}))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "of", "kind"),
     [
         ("UserMessageParam", "turn", "user"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 
@@ -79,8 +80,8 @@ FORMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("form", "canonical"), FORMS)
-@pytest.mark.parametrize("others", [{}, WHOLE], ids=["alone", "in_a_request"])
+@for_each(("form", "canonical"), FORMS)
+@for_each("others", [{}, WHOLE])
 def test_a_form_means_its_grammar(form: dict[str, Any], canonical: str, others: dict[str, Any]) -> None:
     read = sg.read_request({**others, **form})
     assert read.answer is not None and read.grammar() is read.answer
@@ -150,7 +151,7 @@ def test_what_is_read_survives_a_pickle() -> None:
 # --- what is refused ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("said", "error"),
     [
         ({"guided_json": SCHEMA, "guided_regex": "a"}, "json and regex"),

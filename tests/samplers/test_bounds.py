@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from for_each import for_each
 from tasks import PROMPT, Even, Task, Without
 from test_laws import chi_square
 
@@ -50,8 +51,8 @@ def hold_to_h(task, tree, before):
     return now
 
 
-@pytest.mark.parametrize("task", LARGER, ids=str)
-@pytest.mark.parametrize(
+@for_each("task", LARGER)
+@for_each(
     ("finish", "kept"),
     [
         (Finish.IGNORE, 64),

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from exact import END, OTHER_END, TOKENS, tokenizer
+from for_each import for_each
 
 import structgen as sg
 
@@ -85,7 +86,7 @@ def _brute_end(seed, first, reach):
     return best[1]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(12))
 def test_one_span_is_that_of_brute_force(seed):
     for reach in (1, 30, 256):
         (span,) = _cite(seed, k=1, reach=reach, beam=20)
@@ -94,7 +95,7 @@ def test_one_span_is_that_of_brute_force(seed):
         assert (span.start, span.end) == (_places()[first][0], _brute_end(seed, first, reach))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(12))
 def test_spans_are_of_the_document_and_do_not_overlap(seed):
     spans = _cite(seed, k=5)
     assert [one.score for one in spans] == sorted((one.score for one in spans), reverse=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exact import Bigram, tokenizer
+from for_each import for_each
 
 import structgen as sg
 from structgen.samplers.methods import METHODS
@@ -41,7 +42,7 @@ class Never:
         return False
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("options", "where"),
     [
         ({"top_p": 0.0}, "top_p"),
@@ -73,7 +74,7 @@ def test_an_option_without_a_meaning_is_refused_by_name(options, where):
     assert caught.value.where == where
 
 
-@pytest.mark.parametrize(
+@for_each(
     "prompt", [[1.5], [1, "a"], "\ud800", [10**9], [-1], [True], None, 5, b"ab", {"a"}, ["a", 5], [[1.5]]]
 )
 def test_a_prompt_that_is_none_is_refused(prompt):

@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from for_each import for_each
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from network_walker import SlowStrings, Walker, Wanderer, network_of
@@ -30,7 +31,7 @@ FLAT: list[Any] = [[], [1], {}, {"a": 1}]
 DEEP: list[Any] = [[[]], {"a": [1]}, [{"a": 1}]]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("caps", "schema", "inside", "outside"),
     [
         # max_string
@@ -118,7 +119,7 @@ DEEP: list[Any] = [[[]], {"a": [1]}, [{"a": 1}]]
         ),
     ],
 )
-@pytest.mark.parametrize("order", ["any", "declared"])
+@for_each("order", ["any", "declared"])
 def test_what_a_cap_cuts(
     caps: dict[str, Any], schema: Any, inside: list[Any], outside: list[Any], order: str
 ) -> None:
@@ -244,7 +245,7 @@ def test_caps_are_part_of_the_grammar() -> None:
     assert capped.report.to_json()["policies"]["max_items"] == 3
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("source", "bounded"),
     [
         ("^a$", True),

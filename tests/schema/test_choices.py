@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import jsonschema_rs
-import pytest
+from for_each import for_each
 
 import structgen as sg
 
@@ -54,8 +54,8 @@ DEBTS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", DEBTS)
-@pytest.mark.parametrize("order", ["any", "declared"])
+@for_each("name", DEBTS)
+@for_each("order", ["any", "declared"])
 def test_a_key_may_come_where_some_valid_object_has_it(name: str, order: str) -> None:
     properties = {key: {"const": 0} for key in KEYS}
     schema = {"type": "object", "properties": properties, "additionalProperties": False, **DEBTS[name]}

@@ -6,6 +6,7 @@ import pickle
 import struct
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 
@@ -49,7 +50,7 @@ def test_grammars_with_other_patterns_differ_and_pickle() -> None:
 _FLOAT_END, _DOUBLE_END = 2**128 - 2**103, 2**1024 - 2**970
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "valid", "invalid"),
     [
         ("int32", "0 -2147483648 2147483647 1.0 1000.0 true", "2147483648 -2147483649 0.5"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from for_each import for_each
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from schema_evaluator import holds
@@ -142,10 +143,8 @@ def test_documents_say_what_the_schema_says(draft: str, data: st.DataObject) -> 
 # --- Drafts -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("draft", dialects.DRAFTS)
-@pytest.mark.parametrize(
-    "change", [str, lambda uri: uri.rstrip("#"), lambda uri: uri.replace("http:", "https:")]
-)
+@for_each("draft", dialects.DRAFTS)
+@for_each("change", [str, lambda uri: uri.rstrip("#"), lambda uri: uri.replace("http:", "https:")])
 def test_schema_names_the_draft(draft: str, change: Any) -> None:
     assert document({"$schema": change(URIS[draft])}).draft == draft
 
@@ -229,8 +228,8 @@ def test_dependencies_beside_their_successors_add_up() -> None:
     assert [one.required for one in found.dependent_schemas["s"].all_of] == [("x",), ("y",)]
 
 
-@pytest.mark.parametrize("draft", dialects.DRAFTS)
-@pytest.mark.parametrize("name", ["date-time", "uri-template", "iri", "uuid"])
+@for_each("draft", dialects.DRAFTS)
+@for_each("name", ["date-time", "uri-template", "iri", "uuid"])
 def test_a_format_is_asserted_in_every_draft(name: str, draft: str) -> None:
     assert root({"format": name}, draft).format == name
 
@@ -309,7 +308,7 @@ def test_a_pointer_is_escaped() -> None:
 # --- References ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("reference", "target"),
     [
         ("#/$defs/a", "#/$defs/a"),
@@ -507,7 +506,7 @@ def test_references_that_go_down_into_a_value_are_fine(keyword: str) -> None:
 # --- What is no schema, and what is not handled -------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "where"),
     [
         ([], "#"),
@@ -663,7 +662,7 @@ def test_a_large_enum_costs_no_places() -> None:
     assert len(found.root.enum) == 100_000
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "where", "cure"),
     [
         ({"type": "strng"}, "#/type", 'Write "string"'),
@@ -681,7 +680,6 @@ def test_a_large_enum_costs_no_places() -> None:
         ({"$ref": "#/$defs/Persn", "$defs": {"Person": {}}}, "#/$ref", 'Write "#/$defs/Person".'),
         ({"$ref": "#/$defs/A"}, "#/$ref", "define its target under $defs"),
     ],
-    ids=str,
 )
 def test_a_common_slip_is_named_with_its_place_and_cure(schema: Any, where: str, cure: str) -> None:
     with pytest.raises(SchemaError) as caught:

@@ -6,6 +6,7 @@ import functools
 
 import jsonschema_rs
 import pytest
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,23 +99,17 @@ def runs(pool: StringPool, formula: Formula, text: str) -> bool:
     return state != DEAD and int(pool.outcome[state]) == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [(name, text) for name, texts in VALID.items() for text in texts.split(" ")]
-)
+@for_each(("name", "text"), [(name, text) for name, texts in VALID.items() for text in texts.split(" ")])
 def test_a_valid_string_is_accepted(name: str, text: str) -> None:
     assert accepts(name, text)
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [(name, text) for name, texts in INVALID.items() for text in texts.split(" ")]
-)
+@for_each(("name", "text"), [(name, text) for name, texts in INVALID.items() for text in texts.split(" ")])
 def test_an_invalid_string_is_not_accepted(name: str, text: str) -> None:
     assert not accepts(name, text)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in VALID if name not in ("json-pointer", "uri-reference", "uri-template")]
-)
+@for_each("name", [name for name in VALID if name not in ("json-pointer", "uri-reference", "uri-template")])
 def test_the_empty_string_is_not_of_a_format_that_demands_something(name: str) -> None:
     assert accepts(name, "") == (name == "iri-reference")
 
@@ -128,7 +123,7 @@ _LABEL = "b" * 63
 _DOMAIN = ".".join([_LABEL] * 3)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("address", "valid"),
     [
         ("a" * 64 + "@b.c", True),
@@ -222,7 +217,7 @@ def test_an_openapi_format_of_numbers_or_display_says_nothing_of_strings(name: s
     assert accepts(name, "any text, é")
 
 
-@pytest.mark.parametrize("name", sorted(VALID))
+@for_each("name", sorted(VALID))
 def test_what_is_denied_is_what_is_surely_not_of_the_format(name: str) -> None:
     pool, denied = pool_of(name), Not(Format(name))
     for text in VALID[name].split(" "):

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.schema.recogniser.schema_liveness import Oracle
@@ -87,7 +88,7 @@ BEGINNINGS: list[tuple[Json, bytes]] = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "written"), BEGINNINGS)
+@for_each(("schema", "written"), BEGINNINGS)
 def test_what_was_begun_has_an_end(schema: Json, written: bytes) -> None:
     grammar = compiled(schema, **sg.WIDEST)
     state = grammar.step_bytes(grammar.start, written)
@@ -102,8 +103,8 @@ def test_no_listed_word_goes_on_with_a_raw_byte_of_a_surrogate(text: bytes) -> N
     assert grammar.step_bytes(grammar.start, text) is None
 
 
-@pytest.mark.parametrize("escapes", ["canonical", "utf8", "ascii"])
-@pytest.mark.parametrize(
+@for_each("escapes", ["canonical", "utf8", "ascii"])
+@for_each(
     "schema", [{"const": HIGH}, {"const": [HIGH]}, {"const": {HIGH: 1}}, {"enum": [{"a": [LOW]}, [[HIGH]]]}]
 )
 def test_where_none_can_be_written_a_constant_with_one_is_refused(schema: Json, escapes: str) -> None:
@@ -293,7 +294,7 @@ def dumped(value: Json, ascii: bool) -> str:
     return json.dumps(value, ensure_ascii=ascii, separators=(",", ":"))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@for_each("seed", range(60))
 def test_values_are_judged_as_the_validator_does_and_no_walk_is_dead(seed: int) -> None:
     chance = random.Random(f"lone {seed}")
     schema = random_schema(chance)

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.schema.reading.openai import refusals
@@ -78,7 +79,7 @@ def test_a_schema_of_the_subset_is_taken_with_its_order() -> None:
     assert compiled.step_bytes(compiled.start, b'{"pages"') is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "pointer", "keyword"),
     [
         (True, "#", ""),

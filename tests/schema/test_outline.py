@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.schema.explaining.outline import Line, Outline
@@ -18,7 +18,7 @@ def lines(schema: Any, **options: Any) -> list[tuple[int, str, str, str]]:
     return [(line.depth, line.label, line.need, line.what) for line in told(schema, **options).lines]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "what"),
     [
         (True, "any value"),

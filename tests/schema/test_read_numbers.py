@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from for_each import for_each
 
 import structgen as sg
 
@@ -73,7 +74,7 @@ def accepts(compiled: sg.CompiledGrammar, text: str) -> bool:
     return state is not None and compiled.accepts_end(state)
 
 
-@pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
+@for_each("schema", SCHEMAS)
 def test_bounded_numerals_are_read_as_the_schema_means_them(schema: Any) -> None:
     compiled = sg.compile(sg.json_schema(schema), BYTES)
     valid = jsonschema.Draft202012Validator(schema).is_valid
@@ -156,10 +157,10 @@ def test_items_that_an_integer_among_numbers_is_asked_of() -> None:
         assert accepts(compiled, text) == good, text
 
 
-@pytest.mark.parametrize(
+@for_each(
     "beside", ["", '"minimum": 0,', '"multipleOf": 3,', '"not": {"enum": [3, 7]},', '"type": "integer",']
 )
-@pytest.mark.parametrize("huge", ["1e9999999", "1e-9999999", "-1E9999999"])
+@for_each("huge", ["1e9999999", "1e-9999999", "-1E9999999"])
 def test_an_enum_with_a_number_of_any_exponent_takes_its_other_numbers(beside: str, huge: str) -> None:
     """Arithmetic on decimals overflows there, comparisons do not."""
     schema = f'{{{beside} "enum": [{huge}, 3, 12]}}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.json_grammars.schema_grammar import json_schema
@@ -42,7 +43,7 @@ def test_an_idle_constraint_is_redundant(keyword: str, schema: Any) -> None:
     assert standing(schema, keyword) is KeywordStanding.REDUNDANT
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("keyword", "schema"),
     [
         ("uniqueItems", {"uniqueItems": True, "maxItems": 1}),
@@ -68,7 +69,7 @@ def test_what_takes_a_second_look_is_redundant_by_proof(keyword: str, schema: An
     assert standing(schema, keyword, prove=True) is KeywordStanding.REDUNDANT
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("keyword", "schema"),
     [
         ("minLength", {"minLength": 1}),

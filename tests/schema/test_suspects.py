@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import pytest
+from for_each import for_each
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -21,7 +22,7 @@ def found(schema: Any) -> list[tuple[str, str]]:
     return [(one.where, one.likely) for one in suspects(Document(schema))]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "likely"),
     [
         ({"type": "string", "maxLenght": 3}, "maxLength"),
@@ -52,7 +53,7 @@ def test_a_keyword_like_a_known_one_is_found_with_its_place(schema: Any, likely:
     assert meant == likely
 
 
-@pytest.mark.parametrize(
+@for_each(
     "schema",
     [
         {"properties": {"maxLenght": {}, "nullable": {}, "requried": True}},
@@ -218,7 +219,7 @@ def test_a_required_key_like_a_property_is_told_with_its_place(key: str) -> None
     assert [(one.message.where, one.message.likely) for one in caught] == [("#/items/required", "name")]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "schema",
     [
         *(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from for_each import for_each
 from network_walker import Walker, network_of
 from schema_evaluator import holds
 
@@ -28,7 +29,7 @@ def accepts(schema: Any, value: Any, draft: str = "2020-12") -> bool:
     return Walker(network).accepts(value)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "valid", "invalid"),
     [
         ({**A, "patternProperties": {"^x": True}}, [{}, {"a": 1, "xy": 1}], [{"b": 1}]),
@@ -71,7 +72,7 @@ def test_a_key_is_evaluated_where_a_schema_that_holds_names_it(
     assert [value for value in invalid if accepts(whole, value)] == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "valid", "invalid"),
     [
         ({"prefixItems": [True]}, [[], [1], {}], [[1, 1]]),

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from for_each import for_each
 from union_families import FAMILIES, HARDER, Family
 
 import structgen as sg
@@ -29,8 +30,8 @@ def accepts(grammar: Any, text: bytes) -> bool:
     return state is not None and state.is_complete
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *HARDER], ids=lambda family: family.name)
-@pytest.mark.parametrize("size", [2, 3])
+@for_each("family", [*FAMILIES, *HARDER])
+@for_each("size", [2, 3])
 def test_a_union_accepts_what_a_validator_accepts(family: Family, size: int) -> None:
     schema = family.make(size)
     judge = jsonschema_rs.validator_for(schema)
@@ -44,8 +45,8 @@ def test_a_union_accepts_what_a_validator_accepts(family: Family, size: int) -> 
             assert accepts(free, text) is valid, text
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *HARDER], ids=lambda family: family.name)
-@pytest.mark.parametrize("policies", [DECLARED, ANY_ORDER], ids=["declared", "any order"])
+@for_each("family", [*FAMILIES, *HARDER])
+@for_each("policies", [DECLARED, ANY_ORDER])
 def test_every_beginning_of_a_document_can_be_completed(family: Family, policies: dict[str, Any]) -> None:
     schema = family.make(3)
     judge = jsonschema_rs.validator_for(schema)
@@ -65,7 +66,7 @@ def size_of(network: SchemaNetwork) -> int:
     return sum(network.sizes) + network.shapes._count + len(network.tables.demands)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@for_each("family", FAMILIES)
 def test_what_keys_decide_costs_no_more_than_its_size(family: Family) -> None:
     made = []
     for size in (16, 64):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from structgen.schema.reading.uris import join
 
@@ -47,7 +48,7 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("reference", EXAMPLES)
+@for_each("reference", EXAMPLES)
 def test_the_examples_of_the_rfc(reference: str) -> None:
     assert join("http://a/b/c/d;p?q", reference) == EXAMPLES[reference]
 

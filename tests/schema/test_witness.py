@@ -20,7 +20,7 @@ def _undecided(self: Witness, debt: object) -> None:
     raise Undecided
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(chances, st.sampled_from(["any", "declared"]))
 def test_rests_are_those_of_the_search_over_all_sets_of_members(chance: random.Random, order: str) -> None:
     complete, find = Members.complete, Witness.find

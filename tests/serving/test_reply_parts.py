@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,7 +66,7 @@ def test_pieces_of_a_reply_with_calls_join_to_the_whole(name: str, data: st.Data
     assert calls == [(one.name, one.document) for one in whole.calls] and len(calls) == 1
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@for_each("name", sorted(EXAMPLES))
 def test_nested_arguments_and_marks_in_strings_come_as_calls_and_never_as_text(name: str) -> None:
     source = random.Random(f"parts {name}")
     text, calls, told = reply(source, name, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from for_each import for_each
 
 from structgen.speculation.planning.row_trial import (
     APART,
@@ -40,8 +41,8 @@ def tried(machine: Machine, passes: int = 10 * APART * MOST_ROUNDS) -> RowTrial:
     return trial
 
 
-@pytest.mark.parametrize("seconds", [1e-3, 1e-2, 1.0])
-@pytest.mark.parametrize(("row", "pays"), [(0.0, True), (0.1, True), (0.35, False), (1.0, False)])
+@for_each("seconds", [1e-3, 1e-2, 1.0])
+@for_each(("row", "pays"), [(0.0, True), (0.1, True), (0.35, False), (1.0, False)])
 def test_drafts_pay_where_rows_are_cheap_beside_a_pass(seconds: float, row: float, pays: bool) -> None:
     assert tried(Machine(lambda rows: seconds * (1.0 + row * (rows - 1)))).pays is pays
 
@@ -52,8 +53,8 @@ def test_drafts_do_not_pay_where_a_pass_is_shorter_than_asking_for_them(row: flo
     assert tried(Machine(lambda rows: 5.6e-5 * (1.0 + row * (rows - 1)))).pays is False
 
 
-@pytest.mark.parametrize(("row", "pays"), [(0.1, True), (0.5, False)])
-@pytest.mark.parametrize("slow", range(2 * MOST_ROUNDS))
+@for_each(("row", "pays"), [(0.1, True), (0.5, False)])
+@for_each("slow", range(2 * MOST_ROUNDS))
 def test_a_pass_that_loads_code_or_waits_for_another_process_changes_nothing(
     row: float, pays: bool, slow: int
 ) -> None:

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 from draft_cases import facts
+from for_each import for_each
 
 import structgen as sg
 from structgen.speculation import VerifiedDraft
@@ -14,7 +15,7 @@ from structgen.speculation.drafters.seen_laws import MOST_CONTEXTS, SIZES, TOP, 
 from structgen.speculation.drafts.draft import Draft
 
 
-@pytest.mark.parametrize("seed", range(20))
+@for_each("seed", range(20))
 def test_behind_a_context_is_the_mean_of_the_laws_of_its_longest_known_end(seed: int) -> None:
     draws = random.Random(seed)
     laws, seen = SeenLaws(), list[tuple[tuple[int, ...], dict[int, float]]]()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from draft_cases import tokenizer
+from for_each import for_each
 
 import structgen as sg
 from structgen.speculation.speculation_options import MOST_EDIT
@@ -31,7 +32,7 @@ class Own:
         pass
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("field", "value"),
     [
         ("drafters", ("forced", "speed")),
@@ -55,7 +56,6 @@ class Own:
         ("draft_model", ("a model",)),
         ("draft_model", ("a model", None)),
     ],
-    ids=lambda value: ascii(value)[:24],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_field(field: str, value: Any) -> None:
     with pytest.raises(sg.errors.OptionError) as caught:

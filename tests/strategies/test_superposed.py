@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 
@@ -95,8 +96,8 @@ def _drafts(
     return found
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("k", [2, 3])
+@for_each("seed", range(6))
+@for_each("k", [2, 3])
 def test_drafts_of_a_linear_model_are_those_of_exact_means(seed: int, k: int) -> None:
     model = Linear(seed)
     found = [

@@ -7,6 +7,7 @@ import pickle
 import random
 
 import pytest
+from for_each import for_each
 from language_words import words_of
 
 import structgen as sg
@@ -36,8 +37,8 @@ def expected(needed: list[str], others: list[str], between: set[str]) -> set[str
     return {word for word in found if len(word) <= MOST}
 
 
-@pytest.mark.parametrize("between", [{""}, {"x"}, {"", "b"}], ids=["nothing", "x", "nothing or b"])
-@pytest.mark.parametrize(
+@for_each("between", [{""}, {"x"}, {"", "b"}])
+@for_each(
     ("needed", "others"),
     [([], ["a", "ab"]), (["a"], []), (["a"], ["ab", "bb"]), (["a", "ab"], ["x"]), (["bb", "x", "ab"], [])],
 )

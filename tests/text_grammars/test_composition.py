@@ -8,7 +8,8 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from for_each import for_each
+from hypothesis import given
 from hypothesis import strategies as st
 from language_words import accepts, check_rest, run, words_of
 
@@ -62,7 +63,6 @@ REGULAR = st.sampled_from(["literal", "empty", "choice", "letters", "pattern", "
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(a=PART, b=PART)
 def test_a_sum_has_the_products_of_the_words(a: TextGrammar, b: TextGrammar) -> None:
     assert words(a + b) == product(words(a), words(b))
@@ -73,27 +73,23 @@ def test_a_choice_of_characters_stays_one_part_of_a_sum() -> None:
     assert words(sg.regex("a|b") + "b") == {"ab", "bb"}
 
 
-@settings(max_examples=60, deadline=None)
 @given(a=PART, b=PART)
 def test_alternatives_have_the_words_of_either(a: TextGrammar, b: TextGrammar) -> None:
     assert words(a | b) == words(a) | words(b)
 
 
-@settings(max_examples=60, deadline=None)
 @given(a=PART, least=st.integers(0, 3), more=st.none() | st.integers(0, 2))
 def test_repeats_have_the_powers_of_the_words(a: TextGrammar, least: int, more: int | None) -> None:
     most = None if more is None else least + more
     assert words(a.repeat(least, most)) == power(words(a), least, least + MOST if most is None else most)
 
 
-@settings(max_examples=60, deadline=None)
 @given(a=PART, b=REGULAR)
 def test_intersections_and_differences(a: TextGrammar, b: TextGrammar) -> None:
     assert words(a & b) == words(b & a) == words(a) & words(b)
     assert words(a - b) == words(a) - words(b)
 
 
-@settings(max_examples=40, deadline=None)
 @given(a=REGULAR, b=REGULAR)
 def test_complements_and_de_morgan(a: TextGrammar, b: TextGrammar) -> None:
     assert words(~a) == ALL - words(a)
@@ -102,7 +98,6 @@ def test_complements_and_de_morgan(a: TextGrammar, b: TextGrammar) -> None:
     assert words(~(a & b)) == words(~a | ~b)
 
 
-@settings(max_examples=40, deadline=None)
 @given(a=PART, b=PART, c=PART)
 def test_sums_and_alternatives_are_associative_and_distribute(
     a: TextGrammar, b: TextGrammar, c: TextGrammar
@@ -113,7 +108,6 @@ def test_sums_and_alternatives_are_associative_and_distribute(
     assert words((a | b) + c) == words((a + c) | (b + c))
 
 
-@settings(max_examples=20, deadline=None)
 @given(a=PART)
 def test_units(a: TextGrammar) -> None:
     assert words("" + a) == words(a + "") == words(a | a) == words(a.repeat(1, 1)) == words(a)
@@ -244,7 +238,7 @@ def test_masks_of_composed_grammars_are_what_can_be_read_symbol_by_symbol() -> N
     assert met > 100
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(12))
 def test_walks_within_a_budget_come_to_an_end(seed: int) -> None:
     rules = sg.ebnf('root ::= "(" root ")" | root "b" root | "a"{2,}')
     grammar = "[" + (rules - sg.regex(".*ba{2}b.*")) + sg.text("]", max_tokens=3) + sg.special(SPECIAL)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 import pytest
+from for_each import for_each
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from language_words import check_rest
@@ -131,16 +132,12 @@ CASES: list[tuple[str, Rules, Mapping[str, str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("rules", "terminals"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
-)
+@for_each(("rules", "terminals"), [case[1:] for case in CASES])
 def test_the_words_are_those_of_the_rules(rules: Rules, terminals: Mapping[str, str]) -> None:
     assert read(made(rules, terminals), "ab", 6) == brute(rules, terminals, "s", "ab", 6)
 
 
-@pytest.mark.parametrize(
-    ("rules", "terminals"), [case[1:] for case in CASES[:12]], ids=[case[0] for case in CASES[:12]]
-)
+@for_each(("rules", "terminals"), [case[1:] for case in CASES[:12]])
 def test_ignored_terminals_stand_anywhere_between(rules: Rules, terminals: Mapping[str, str]) -> None:
     terminals = {**terminals, "w": " ", "c": "b b"}
     language = made(rules, terminals, ignored=("w", "c"))
@@ -171,7 +168,7 @@ def _agrees(rules: Rules, terminals: Mapping[str, str], ignored: Sequence[str] =
     assert read(language, "ab", 5) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=4 * settings().max_examples)
 @given(rules=RULES, terminals=TERMINALS)
 def test_random_rules_have_their_words(rules: Rules, terminals: Mapping[str, str]) -> None:
     _agrees(rules, terminals)
@@ -188,7 +185,6 @@ TAILS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(tails=TAILS, ends=st.lists(st.sampled_from(["t", "u", "v", ""]), min_size=3, max_size=3))
 def test_random_rules_that_call_in_their_last_place(
     tails: list[tuple[str, tuple[str, ...], str]], ends: list[str]
@@ -199,7 +195,6 @@ def test_random_rules_that_call_in_their_last_place(
     assert read(made(rules, terminals), "ab", 5) == brute(rules, terminals, "s", "ab", 5)
 
 
-@settings(max_examples=100, deadline=None)
 @given(rules=RULES, terminals=TERMINALS, ignored=st.lists(st.sampled_from("uv"), max_size=2, unique=True))
 def test_random_rules_with_ignored_terminals(
     rules: Rules, terminals: Mapping[str, str], ignored: Sequence[str]
@@ -207,7 +202,6 @@ def test_random_rules_with_ignored_terminals(
     _agrees(rules, terminals, ignored)
 
 
-@settings(max_examples=100, deadline=None)
 @given(rules=RULES, terminals=TERMINALS, words=st.lists(st.text("ab", max_size=6), min_size=2, max_size=2))
 def test_texts_of_one_configuration_have_the_same_continuations(
     rules: Rules, terminals: Mapping[str, str], words: list[str]

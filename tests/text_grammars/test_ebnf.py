@@ -53,7 +53,7 @@ def _grown(children: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(tree=st.recursive(LEAF, _grown, max_leaves=6))
 def test_random_expressions_have_their_words(tree: Tree) -> None:
     assert words_of(sg.ebnf(f"root ::= {tree[0]} # said"), "ab", MOST) == tree[1]
@@ -100,7 +100,6 @@ def test_meets_with_regular_expressions_are_decided() -> None:
     assert bytes(language.shortest(config)) == b"bbb"
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     tree=st.recursive(LEAF, _grown, max_leaves=5),
     pattern=st.sampled_from(["a*b*", "(?:ab?)+", "[ab]{2,3}", "b|a.*"]),

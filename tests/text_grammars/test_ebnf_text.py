@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from structgen.automata.regex.syntax_tree import CharacterClass, Repetition
 from structgen.errors import GrammarError, LimitError
@@ -21,7 +22,7 @@ def test_items_become_symbols_and_patterns() -> None:
     assert [right for left, right in read.rules if left == "root"][1] == ("x",)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "where", "said"),
     [
         ("", "line 1, column 1", "no rule"),
@@ -97,7 +98,7 @@ def test_a_grammar_in_the_style_of_llama_cpp_is_read() -> None:
     assert list(read.lines) == ["root", "value", "object", "array", "string", "number", "ws"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "where", "said"),
     [
         ('root ::= TagDispatch(("<a>", x), loop_after_dispatch=true)\nx ::= "a"', "column 10", "TagDispatch"),

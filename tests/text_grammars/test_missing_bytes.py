@@ -14,6 +14,7 @@ from itertools import product
 import jsonschema
 import lark
 import pytest
+from for_each import for_each
 
 import structgen as sg
 
@@ -309,8 +310,8 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("tokens", [["a", "b"], ["a", "b", "éb"]])
-@pytest.mark.parametrize(("grammar", "named"), REFUSED)
+@for_each("tokens", [["a", "b"], ["a", "b", "éb"]])
+@for_each(("grammar", "named"), REFUSED)
 def test_a_grammar_without_a_text_is_refused_with_the_bytes_and_the_place(
     grammar: Callable[[], sg.Grammar], named: str, tokens: list[str]
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 
@@ -183,7 +184,7 @@ def dispatched(one: Any, text: str, at: int, stops: tuple[str, ...]) -> set[int]
     return found
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@for_each("name", FORMATS)
 def test_a_format_takes_what_its_interpreter_takes(name: str) -> None:
     expected = [text for text in TEXTS if len(text) in ends(FORMATS[name], text, 0)]
     assert taken(compiled(FORMATS[name])) == expected
@@ -291,7 +292,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
     assert mask.allowed().tolist() == list(b">")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("value", "said"),
     [
         ([], "structural_tag: It is no object"),

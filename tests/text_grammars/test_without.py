@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from for_each import for_each
 from language_words import words_of
 
 import structgen as sg
@@ -103,7 +104,7 @@ def is_free(value: Any, texts: list[str]) -> bool:
 # --- what is left of JSON texts ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "taken"),
     [
         ('{"a":"fo"}', True),
@@ -250,8 +251,8 @@ def masks_are_exact(
         assert beginning + of.completion(state) in documents
 
 
-@pytest.mark.parametrize("escapes", ["canonical", "any"])
-@pytest.mark.parametrize("name", SCHEMAS)
+@for_each("escapes", ["canonical", "any"])
+@for_each("name", SCHEMAS)
 def test_masks_of_schemas_are_exact(name: str, escapes: str) -> None:
     # seen red with the ban left out of keys, and of members of enum
     chance = random.Random(name)

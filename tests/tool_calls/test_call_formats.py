@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -119,7 +120,7 @@ def test_every_format_has_an_example_and_signs() -> None:
     assert len(ROWS) == len(FORMATS)
 
 
-@pytest.mark.parametrize("format", EXAMPLES)
+@for_each("format", EXAMPLES)
 def test_the_format_s_own_example_is_taken_and_read(format: str) -> None:
     grammar = sg.tools(TOOLS, format=format)
     assert takes(grammar, EXAMPLES[format])
@@ -129,7 +130,7 @@ def test_the_format_s_own_example_is_taken_and_read(format: str) -> None:
     assert reply.complete and not reply.problems and reply.text.strip() == ""
 
 
-@pytest.mark.parametrize("format", EXAMPLES)
+@for_each("format", EXAMPLES)
 def test_another_name_and_another_type_are_not_taken(format: str) -> None:
     compiled = sg.compile(
         sg.tools(TOOLS, format=format, tool_choice="required"), byte_tokenizer(), store=False
@@ -143,7 +144,7 @@ def test_another_name_and_another_type_are_not_taken(format: str) -> None:
     assert state is not None and compiled.accepts_end(state)
 
 
-@pytest.mark.parametrize("format", EXAMPLES)
+@for_each("format", EXAMPLES)
 def test_every_beginning_of_the_example_is_read_without_an_error(format: str) -> None:
     text = EXAMPLES[format]
     seen: list[Any] = []
@@ -159,7 +160,7 @@ def test_every_beginning_of_the_example_is_read_without_an_error(format: str) ->
     assert all(one.get("city", "Oslo") == "Oslo"[: len(one.get("city", "Oslo"))] for one in seen)
 
 
-@pytest.mark.parametrize("format", SIGNS)
+@for_each("format", SIGNS)
 def test_a_format_is_found_by_the_chat_template(format: str) -> None:
     template = "{% for message in messages %}" + SIGNS[format] + "{% endfor %}"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 import pytest
+from for_each import for_each
 from test_call_formats import CALL, EXAMPLES, JSON, TOOLS, takes
 
 import structgen as sg
@@ -226,7 +227,7 @@ def test_what_the_template_writes_of_fifty_calls_is_taken_and_read_back(format: 
         assert results == "".join(f'[{call.id}={{"t": 5}}]' for call in first.calls)
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@for_each("format", FORMATS)
 def test_written_calls_are_read_back(format: str) -> None:
     row = FORMATS[format]
     calls = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 from structgen.tool_calls.call_writing import written_calls
@@ -35,8 +36,8 @@ def reply_of(calls: list[sg.Call], row: sg.ToolFormat) -> str:
     return opened + written_calls(calls, row) + row.end
 
 
-@pytest.mark.parametrize("name", sorted(FORMATS))
-@pytest.mark.parametrize(("format", "is_held"), GRAMMARS, ids=["lark", "regex", "text"])
+@for_each("name", sorted(FORMATS))
+@for_each(("format", "is_held"), GRAMMARS)
 def test_inputs_are_texts_of_the_grammar_in_each_format(name: str, format: Any, is_held: bool) -> None:
     grammar = sg.tools([tool_of(format)], format=name, tool_choice="sum")
     for said, is_one in (("1+22", True), ("1+", not is_held)):

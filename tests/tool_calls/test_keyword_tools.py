@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from for_each import for_each
 from test_custom_tools import is_text, reply_of
 
 import structgen as sg
@@ -114,13 +115,13 @@ def check(format: str, source: random.Random, count: int) -> None:
                 assert faulty(schema, value) or call.arguments == value, (schema, text)
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@for_each("format", FORMATS)
 def test_a_call_is_written_exactly_if_the_schema_takes_it(format: str) -> None:
     check(format, random.Random(f"keywords {format}"), 8)
 
 
-@pytest.mark.parametrize("format", ["gemma", "function_gemma", "cohere", "minimax_m3"])
-@pytest.mark.parametrize(
+@for_each("format", ["gemma", "function_gemma", "cohere", "minimax_m3"])
+@for_each(
     "schema",
     [
         {"type": "array", "items": {"type": "string"}, "uniqueItems": True},

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from for_each import for_each
 from test_call_formats import takes
 
 import structgen as sg
@@ -24,7 +25,7 @@ def tool(schema: Any, **more: Any) -> list[Any]:
     return [{"name": "f", "inputSchema": parameters}]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "good", "bad"),
     [
         ({"type": "string"}, ["", "x", 'a "b" <c> \\n', "5", "\nx\n"], ["</parameter>", "x</parameter>y"]),
@@ -64,10 +65,8 @@ def test_values_as_they_stand(schema: Any, good: list[str], bad: list[str]) -> N
     assert [text for text in bad if takes(grammar, qwen(text))] == []
 
 
-@pytest.mark.parametrize("text", ["x", "", "\n", "\nx", "x\n", "\n\n", "\n\nx\n"])
-@pytest.mark.parametrize(
-    "schema", [{"maxLength": 1}, {"pattern": "^x?$"}, {"minLength": 1}, {"pattern": "^\n"}]
-)
+@for_each("text", ["x", "", "\n", "\nx", "x\n", "\n\n", "\n\nx\n"])
+@for_each("schema", [{"maxLength": 1}, {"pattern": "^x?$"}, {"minLength": 1}, {"pattern": "^\n"}])
 def test_a_string_is_taken_exactly_if_what_is_read_is_allowed(text: str, schema: dict[str, Any]) -> None:
     """One line break on each side is the format's: the string that is read decides."""
     tools = tool({"type": "string", **schema})
@@ -218,10 +217,8 @@ OPEN = {
 }
 
 
-@pytest.mark.parametrize(
-    "format", ["cohere", "minimax_m3", "gemma", "function_gemma", "qwen_3_coder", "hermes"]
-)
-@pytest.mark.parametrize("name", OPEN)
+@for_each("format", ["cohere", "minimax_m3", "gemma", "function_gemma", "qwen_3_coder", "hermes"])
+@for_each("name", OPEN)
 def test_open_arguments_are_written_completed_and_read_back(format: str, name: str) -> None:
     schema, good, _ = OPEN[name]
     tools = tool(schema, **{"$defs": {"link": LINK}})
@@ -240,8 +237,8 @@ def test_open_arguments_are_written_completed_and_read_back(format: str, name: s
     assert sg.parse_calls(text, format, tools=tools).calls[0].arguments == {"a": good}
 
 
-@pytest.mark.parametrize("format", ["cohere", "minimax_m3", "gemma", "qwen_3_coder"])
-@pytest.mark.parametrize("name", [name for name, (_, _, bad) in OPEN.items() if bad is not ...])
+@for_each("format", ["cohere", "minimax_m3", "gemma", "qwen_3_coder"])
+@for_each("name", [name for name, (_, _, bad) in OPEN.items() if bad is not ...])
 def test_open_arguments_are_held_to_their_schema(format: str, name: str) -> None:
     schema, _, bad = OPEN[name]
     tools = tool(schema, **{"$defs": {"link": LINK}})

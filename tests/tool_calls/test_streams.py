@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from for_each import for_each
 from malformed_replies import malformed
 from reply_texts import TOOLS, faults, reply
 from test_call_formats import EXAMPLES
@@ -20,8 +21,8 @@ from structgen.tool_calls.format_rows import FORMATS
 JSON_FORMATS = [name for name, row in FORMATS.items() if not row.member]
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("tools", [None, TOOLS], ids=["without tools", "with tools"])
+@for_each("format", FORMATS)
+@for_each("tools", [None, TOOLS])
 def test_nothing_is_taken_back_wherever_a_reply_is_cut(format: str, tools: Any) -> None:
     text, calls, told = reply(random.Random(f"cut {format}"), format, 2)
     assert list(faults(text, format, tools, step=1 + len(text) // 80)) == []
@@ -39,7 +40,7 @@ def test_nothing_is_taken_back_of_many_replies(format: str, tools: Any) -> None:
         assert list(faults(text, format, tools)) == []
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@for_each("format", FORMATS)
 def test_calls_with_marks_and_quotes_in_their_strings_are_read_as_they_were_written(format: str) -> None:
     for seed in range(4):
         text, calls, told = reply(random.Random(f"whole {format} {seed}"), format, 3)
@@ -49,8 +50,8 @@ def test_calls_with_marks_and_quotes_in_their_strings_are_read_as_they_were_writ
         assert read.complete and not read.problems
 
 
-@pytest.mark.parametrize("format", [name for name, row in FORMATS.items() if row.thinking])
-@pytest.mark.parametrize("thinking", [True, False, "auto"])
+@for_each("format", [name for name, row in FORMATS.items() if row.thinking])
+@for_each("thinking", [True, False, "auto"])
 def test_thoughts_and_half_of_their_marks_are_not_taken_back(format: str, thinking: Any) -> None:
     row = FORMATS[format]
     begin, end = row.thinking
@@ -133,7 +134,7 @@ def test_reading_unclosed_calls_is_linear(begin: str, monkeypatch: pytest.Monkey
     assert counts[1] < 2.1 * counts[0]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@for_each("format", FORMATS)
 def test_malformed_replies_are_read_without_an_exception_and_lose_nothing(format: str) -> None:
     """Forty of each format: every one keeps its text, or has a call, or says what is wrong."""
     listed = malformed(format)
@@ -153,7 +154,7 @@ def test_nothing_is_taken_back_of_malformed_replies(format: str) -> None:
             assert list(faults(text, format, tools)) == [], text
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@for_each("format", FORMATS)
 def test_nothing_is_taken_back_of_some_malformed_replies(format: str) -> None:
     for text in malformed(format)[::13]:
         assert list(faults(text, format, TOOLS, step=1 + len(text) // 20)) == [], text
@@ -185,7 +186,7 @@ LOOSE = [
 ]
 
 
-@pytest.mark.parametrize(("format", "text", "arguments"), LOOSE)
+@for_each(("format", "text", "arguments"), LOOSE)
 def test_calls_that_models_write_in_their_own_way_are_read_with_a_note(
     format: str, text: str, arguments: dict[str, Any]
 ) -> None:
@@ -196,8 +197,8 @@ def test_calls_that_models_write_in_their_own_way_are_read_with_a_note(
     assert list(faults(text, format, None)) == []
 
 
-@pytest.mark.parametrize("quoted", [False, True])
-@pytest.mark.parametrize("format", JSON_FORMATS)
+@for_each("quoted", [False, True])
+@for_each("format", JSON_FORMATS)
 def test_a_call_in_single_quotes_is_read_with_a_note(format: str, quoted: bool) -> None:
     """The whole call, or its arguments as a text in single quotes."""
     row, arguments = FORMATS[format], {"a": "x y", "b": [True, None, {"c": 1.5}]}

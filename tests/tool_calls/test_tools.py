@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import pytest
+from for_each import for_each
 from test_call_formats import EXAMPLES, TOOLS, takes
 
 import structgen as sg
@@ -59,7 +60,7 @@ def hermes(name: str, arguments: str) -> str:
     return f'<tool_call>\n{{"name": "{name}", "arguments": {arguments}}}\n</tool_call>'
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("tool", "name", "good", "bad", "value"),
     [
         (book, "book", '{"city": "Oslo"}', '{"nights": 2}', {"city": "Oslo"}),
@@ -137,7 +138,7 @@ ALLOWED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("choice", "parallel", "taken", "refused"),
     [
         ("auto", True, ["", "hi", ONE, f"hi {ONE}{OTHER} ho"], ["<tool_call>", f"{ONE}<tool_call>"]),
@@ -171,7 +172,7 @@ def test_choices(choice: Any, parallel: Any, taken: list[str], refused: list[str
     assert [text for text in refused if takes(grammar, text)] == []
 
 
-@pytest.mark.parametrize("format", EXAMPLES)
+@for_each("format", EXAMPLES)
 def test_no_tools_and_none_leave_text(format: str) -> None:
     example = EXAMPLES[format]
     for grammar in (sg.tools([], format=format), sg.tools(TOOLS, format=format, tool_choice="none")):
@@ -210,7 +211,7 @@ def placed(a: int, /) -> None: ...
 def undefined(a: Nowhere) -> None: ...  # type: ignore[name-defined] # noqa: F821
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("tools", "options", "where", "said"),
     [
         ([TWO[0], TWO[0]], {}, "tools/1/name", "second tool is called 'one'"),

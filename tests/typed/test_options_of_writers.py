@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
+from for_each import for_each
 
 pytest.importorskip("torch")
 
@@ -60,8 +61,8 @@ def test_every_option_is_walked() -> None:
     assert set(CallOptions.__annotations__) - set(GIVEN) == {"tool_choice", "parallel", "tool_format"}
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("first", GIVEN)
+@for_each("model", MODELS)
+@for_each("first", GIVEN)
 def test_options_are_taken_or_refused(model: str, first: str) -> None:
     names = [*GIVEN]
     for second in names[names.index(first) :]:  # itself too: the option alone

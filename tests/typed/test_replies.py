@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from for_each import for_each
 
 pytest.importorskip("pydantic")
 pytest.importorskip("openai")
@@ -62,7 +63,7 @@ def person_from(*replies: Any, **options: Any) -> tuple[Any, list[dict[str, Any]
         return sg.run(server.model, "Who?", Person, detailed=True, **options), server.bodies
 
 
-@pytest.mark.parametrize(("row", "becomes", "reply"), CASES, ids=[row for row, *_ in CASES])
+@for_each(("row", "becomes", "reply"), CASES)
 def test_a_typical_reply_becomes_what_the_table_says(row: str, becomes: str, reply: Any) -> None:
     outcome, bodies = person_from(reply, ADA)
     assert len(bodies) == {"read": 1, "asked again": 2, "error": 1}[becomes]
@@ -236,7 +237,7 @@ def test_a_stream_that_began_with_another_object_is_an_error(reply: str) -> None
             list(person.stream())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("reply", "found"),
     [
         ('{"a": "}```"}', '{"a": "}```"}'),
@@ -254,7 +255,6 @@ def test_a_stream_that_began_with_another_object_is_an_error(reply: str) -> None
         ("[" * 50_000 + "]" * 50_000 + '{"a": 1}', '{"a": 1}'),
         ('{"a": "\\', None),
     ],
-    ids=lambda text: str(text)[:20],
 )
 def test_where_the_document_stands(reply: str, found: str | None) -> None:
     def document_of(text: str) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 pytest.importorskip("pydantic")
 
@@ -70,7 +71,7 @@ def test_a_wrapper_around_free_text_means_it() -> None:
     assert form_of({"response_format": {"type": "text"}}).grammar is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("target", "error"),
     [
         ({"regx": "[0-9]+"}, "restricts anything.*Is 'regex' meant"),

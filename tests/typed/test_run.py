@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("pydantic")
@@ -81,7 +82,7 @@ TAG = {
 }
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("target", "text", "wrong"),
     [
         ({"choice": ["red", "blue"]}, "red", "green"),
@@ -126,7 +127,7 @@ def test_the_embedded_model_takes_a_schema() -> None:
     assert found["name"] == "Ada Lovelace"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("target", "error"),
     [
         ({"type": "json_schema", "json_schema": {"name": "x"}}, "no schema"),

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
+from for_each import for_each
 
 pydantic = pytest.importorskip("pydantic")
 
@@ -220,7 +221,7 @@ class Numbers(RootModel[list[Annotated[int, AfterValidator(even)]]]):
     pass
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("hint", "path", "refused", "taken"),
     [
         (Pair, ("a",), "1", "2"),

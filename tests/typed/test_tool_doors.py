@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 pydantic = pytest.importorskip("pydantic")
@@ -467,7 +468,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("options", "kind", "said"), BAD, ids=[said for *_, said in BAD])
+@for_each(("options", "kind", "said"), BAD)
 def test_bad_input_is_told_with_its_cure(options: dict[str, Any], kind: type[Exception], said: str) -> None:
     if said.startswith("hermes has"):
         options = {**options, "tool_format": "llama"}

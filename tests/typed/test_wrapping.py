@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
+from for_each import for_each
 
 torch = pytest.importorskip("torch")
 pydantic = pytest.importorskip("pydantic")
@@ -109,7 +110,7 @@ def asked(hint: Any, **options: Any) -> Any:
 # --- which documents are wrapped ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("hint", "document"), BARE)
+@for_each(("hint", "document"), BARE)
 def test_a_wrapped_document_is_read_as_pydantic_reads_the_bare_one(hint: Any, document: str) -> None:
     text = f'{{"value": {document}}}'
     engine, model = told(text)
@@ -188,7 +189,7 @@ def test_a_text_that_has_no_wrapper_is_itself(text: str) -> None:
     assert unwrapped(text) == text
 
 
-@pytest.mark.parametrize("document", [document for _, document in BARE])
+@for_each("document", [document for _, document in BARE])
 def test_the_pieces_of_a_document_are_the_document(document: str) -> None:
     inside, seen = Unwrapping(), ""
     for piece in f'{{"value": {document}}}':
@@ -209,7 +210,7 @@ def test_definitions_stay_at_the_root() -> None:
 # --- streams ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("hint", "document"), [one for one in BARE if one[1][0] in '[{"'])
+@for_each(("hint", "document"), [one for one in BARE if one[1][0] in '[{"'])
 def test_partial_values_are_those_of_the_bare_document(hint: Any, document: str) -> None:
     """The reference: a stream of the bare document, character by character."""
     reader = read_type(hint)
