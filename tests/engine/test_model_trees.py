@@ -176,9 +176,11 @@ def test_what_is_no_path_is_refused(model: Llama, path: list[int]) -> None:
         model.keep([[0]], [cache])
 
 
-def _roll_back(folder: Path, times: int) -> None:
+@pytest.mark.parametrize("times", [2_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
     """Read trees and keep a random path or none, in texts that come, are copied and end; count the pages."""
-    model = Llama.read(write_llama(folder, width=64, layers=1, inner=32), torch.device("cpu"), torch.float32)
+    folder = write_llama(tmp_path, width=64, layers=1, inner=32)
+    model = Llama.read(folder, torch.device("cpu"), torch.float32)
     pages, random = model._pass.pages, Random(times)  # type: ignore[union-attr]
     caches: list[PagedCache] = []
     most = 12
@@ -206,12 +208,3 @@ def _roll_back(folder: Path, times: int) -> None:
     assert (
         not pages._holders and sum(len(one.free) for one in pages._arenas) * pages.page_bytes == pages.nbytes
     )
-
-
-def test_roll_backs_leak_no_page(tmp_path: Path) -> None:
-    _roll_back(tmp_path, 2_000)
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_roll_backs_leak_no_page(tmp_path: Path) -> None:
-    _roll_back(tmp_path, 100_000)

@@ -6,6 +6,7 @@ import itertools
 import sqlite3
 
 import pytest
+from for_each import for_each
 from sentences import Sentences, mutants
 from shipped import accepts, labelled, lexemes, parser
 from sql_oracle import complaint, is_sql
@@ -65,13 +66,9 @@ def is_sound(seed: int, count: int) -> int:
     return taken
 
 
-def test_sqlite_takes_random_scripts_and_mutants() -> None:
-    assert is_sound(seed=1, count=150) > 150
-
-
-@pytest.mark.slow
-def test_sqlite_takes_many_random_scripts_and_mutants() -> None:
-    assert is_sound(seed=2, count=6000) > 6000
+@pytest.mark.parametrize("count", [150, pytest.param(6000, marks=pytest.mark.slow)])
+def test_sqlite_takes_random_scripts_and_mutants(count: int) -> None:
+    assert is_sound(seed=1, count=count) > count
 
 
 def test_sqlite_takes_the_mutants_of_the_texts() -> None:
@@ -87,7 +84,7 @@ def test_sqlite_takes_the_mutants_of_the_texts() -> None:
     assert taken > 100
 
 
-@pytest.mark.parametrize("word", [*FREE, "plain"])
+@for_each("word", [*FREE, "plain"])
 def test_word_is_a_name_to_sqlite_and_to_the_grammar(word: str) -> None:
     for place in PLACES:
         assert is_sql(place.format(word)), place

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import random
+import re
 from itertools import pairwise
 
+import grammars_drawn as drawn
+import lark
 import pytest
 from bound_reference import BoundReference
+from for_each import for_each
 from lark.indenter import PythonIndenter
 from lark_reference import after, differences, takes, texts
 
@@ -19,6 +24,7 @@ CASES = {
     "behind a pattern that takes its beginning": ("start: A J\nA: /a+/\n", "a|b"),
     "never, as a pattern takes it": ('start: A J | "b"\nA: /a+/\n', "a+"),
     "a look-ahead asks for it": ("start: A J\nA: /a+(?=bc)/\n", "bc?a"),
+    "a look-ahead refuses what is behind it": ("start: A J\nA: /ab*(?!c)/\n", "bc|cb"),
     "a look-ahead asks what is behind it": ('start: A J "c"\nA: /a(?=bc)|aa/\n', "b|bb"),
     "beside a lazy pattern": ("start: X J\nX: /a.*?b/s\n", "b|c"),
     "what is ignored around it": ('start: "a" J "a"\n%ignore "c"\n', "c?b+c?"),
@@ -38,13 +44,56 @@ def _bound(pattern: str, grammar: str) -> dict[str, str]:
     return {"J": pattern, "K": "ab|c"} if "declare K" in grammar else {"J": pattern}
 
 
-@pytest.mark.parametrize("name", CASES)
+@for_each("name", CASES)
 def test_texts_are_those_of_larks_lexer_and_the_bound_ones(name: str) -> None:
     grammar, pattern = CASES[name]
     grammar += "%declare J\n"
     bound = _bound(pattern, grammar)
     ours = sg.lark(grammar, bind={one: sg.regex(of) for one, of in bound.items()}).language(Limits())
     assert differences(BoundReference(grammar, bound), ours, "abc", 6) == []
+
+
+PATTERNS = ("a|b", "ab?", "a+", "a*b", "b|ab", "[ab]c?", "c")
+
+
+def _drawn(seed: int) -> tuple[str, str]:
+    """Return a grammar that uses J, and the pattern of J."""
+    draw = random.Random(seed)
+    lines = drawn.drawn(seed, looks=draw.random() < 0.3).splitlines()
+    for at in range(3):
+        symbols = lines[at].split(" ")
+        symbols.insert(draw.randint(1, len(symbols)), draw.choice(("J", "J?")))
+        lines[at] = " ".join(symbols)
+    return "\n".join(lines) + "\n%declare J\n", draw.choice(PATTERNS)
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(9000, 9025), pytest.param(range(9025, 9070), marks=pytest.mark.slow)]
+)
+def test_texts_of_random_grammars_are_those_of_larks_lexer_and_the_bound_ones(seeds: range) -> None:
+    held = 0
+    for seed in seeds:
+        grammar, pattern = _drawn(seed)
+        try:
+            reference = BoundReference(grammar, {"J": pattern})
+            ours = sg.lark(grammar, bind={"J": sg.regex(pattern)}).language(Limits())
+            assert differences(reference, ours, "abc", 4) == [], seed
+        except (lark.exceptions.LarkError, sg.errors.LimitError):
+            continue
+        held += 1
+    assert held > len(seeds) // 4
+
+
+def test_what_may_come_names_the_bound_texts_parts() -> None:
+    ours = sg.lark('start: "x" J "y"\n%declare J\n', bind={"J": sg.regex("a*b")}).language(Limits())
+    config = after(ours, b"x", ours.start())
+    assert config is not None
+    assert {(one.first, one.sources) for one in ours.expected(config)} == {(b"ab", ("start",))}
+    config = ours.step(config, ord("b"))
+    assert config is not None
+    assert [(one.what, one.sources, one.first) for one in ours.expected(config)] == [
+        ('"y"', ("start",), b"y")
+    ]
 
 
 def test_what_never_fits_is_refused() -> None:
@@ -69,7 +118,7 @@ def test_indentation_around_bound_texts() -> None:
     assert differences(reference, ours, "a:\n ", 6) == []
 
 
-@pytest.mark.parametrize("name", [name for name, (grammar, _of) in CASES.items() if "?=" not in grammar])
+@for_each("name", [name for name, (grammar, _of) in CASES.items() if not re.search(r"\?[=!]", grammar)])
 def test_without_a_lexer_they_are_terminals_like_others(name: str) -> None:
     grammar, pattern = CASES[name]
     bound = _bound(pattern, grammar)

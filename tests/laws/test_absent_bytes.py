@@ -13,6 +13,7 @@ import structgen as sg
 from structgen.json_grammars.compiled_schema import CompiledSchema
 
 SEED, CASES, PARTS = 7, 60, 3
+MANY = [pytest.param(range(at, at + 20), 3, marks=pytest.mark.slow) for at in range(CASES, 400, 20)]
 
 
 def faults(number: int, walks: int) -> list[str]:
@@ -28,16 +29,12 @@ def faults(number: int, walks: int) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_what_tokens_can_write_of_a_schema_is_what_masks_allow(part: int) -> None:
-    for number in range(part, CASES, PARTS):
-        assert not faults(number, 1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", range(CASES, 400))
-def test_what_tokens_can_write_of_many_schemas_is_what_masks_allow(number: int) -> None:
-    assert not faults(number, 3)
+@pytest.mark.parametrize(
+    ("numbers", "walks"), [*((range(part, CASES, PARTS), 1) for part in range(PARTS)), *MANY]
+)
+def test_what_tokens_can_write_of_a_schema_is_what_masks_allow(numbers: range, walks: int) -> None:
+    for number in numbers:
+        assert not faults(number, walks)
 
 
 def compiled(schema: Any, absent: bytes, **options: Any) -> sg.CompiledGrammar:

@@ -80,12 +80,7 @@ def test_a_rest_behind_a_look_behind_is_one_that_lark_takes(grammar: str) -> Non
     _hold(grammar, 4)
 
 
-def test_random_grammars_with_look_behinds_are_larks() -> None:
-    for seed in range(8):
-        _hold(_drawn(seed), 4)
-
-
-@pytest.mark.slow
-def test_many_random_grammars_with_look_behinds_are_larks() -> None:
-    for seed in range(1000, 1600):
+@pytest.mark.parametrize("seeds", [range(8), pytest.param(range(1000, 1600), marks=pytest.mark.slow)])
+def test_random_grammars_with_look_behinds_are_larks(seeds: range) -> None:
+    for seed in seeds:
         _hold(_drawn(seed), 4)

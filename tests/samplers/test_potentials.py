@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from enumeration import outcomes
 from exact import Ngram, law
+from for_each import for_each
 from tasks import PROMPT, SMALL, TOKENIZER, Task, cloud_of, texts_of
 from test_enumerated import agree, mean_masses, walker_of
 
@@ -87,9 +88,9 @@ def _masses(cloud: Any) -> dict[tuple[int, ...], float]:
     return masses
 
 
-@pytest.mark.parametrize("guesses", [False, True])
-@pytest.mark.parametrize(("count", "forced"), [(1, 0), (2, 1), (2, 0)])
-@pytest.mark.parametrize("task", SMALL[:6], ids=str)
+@for_each("guesses", [False, True])
+@for_each(("count", "forced"), [(1, 0), (2, 1), (2, 0)])
+@for_each("task", SMALL[:6])
 def test_particles_have_the_weighted_masses_whatever_the_critic_guesses(task, count, forced, guesses):
     weight = Weight(guesses=guesses)
     target = _target(task, [weight])
@@ -159,8 +160,8 @@ def test_an_expert_of_another_tokenizer_is_refused():
         SMALL[0].sample(4, "smc", checkers=[expert])
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("task", SMALL, ids=str)
+@for_each("seed", range(3))
+@for_each("task", SMALL)
 def test_any_positive_proposal_has_the_masses_of_the_target(task, seed):
     def proposal(written, tokens, probabilities):
         assert len(tokens) + 1 == len(probabilities)
@@ -298,8 +299,16 @@ def test_truncation_keeps_what_its_definition_says(how):
         assert Truncation(*how).applied(law_of_step) == pytest.approx(_kept(law_of_step, *how), abs=1e-12)
 
 
-@pytest.mark.parametrize("how", TRUNCATIONS)
-@pytest.mark.parametrize("method", ["cars", "importance", "smc", "auto", "awrs"])
+@pytest.mark.parametrize(
+    ("method", "how"),
+    [
+        pytest.param(
+            method, how, marks=() if method == "cars" or how is TRUNCATIONS[-1] else pytest.mark.slow
+        )
+        for method in ("cars", "importance", "smc", "auto", "awrs")
+        for how in TRUNCATIONS
+    ],
+)
 def test_the_target_of_a_truncated_model_is_its_law_on_the_valid_texts(method, how):
     task = Task("truncated", "(ab|b)a?b?", 4, (b"a", b"b", b"ab"), seed=12)
     plain = task.model()

@@ -272,6 +272,21 @@ def unique_schema(chance: random.Random) -> dict[str, Any]:
     return found
 
 
+def unique_value(chance: random.Random, schema: dict[str, Any]) -> Any:
+    """Return a value near a schema of `unique_schema`, in which equal items are frequent."""
+
+    def near(depth: int) -> Any:
+        kind = chance.random()
+        if depth == 0 or kind < 0.5:
+            return chance.choice((0, 1, 1, 1.0, "x", "yy", "a", True, False, None, *SCALARS))
+        if kind < 0.7:
+            return {key: near(depth - 1) for key in chance.sample(("a", "b"), chance.randint(0, 2))}
+        return [near(depth - 1) for _ in range(chance.randint(0, 4))]
+
+    items = [near(2) for _ in range(chance.randint(0, 5))]
+    return {"a": items} if "properties" in schema else items
+
+
 def schema(chance: random.Random, depth: int = 3, words: Words = PLAIN) -> dict[str, Any]:
     """Return a random schema that may refer to itself through `#/$defs/d`."""
     found = _subschema(chance, depth, words)

@@ -140,7 +140,8 @@ def contradictory(chance: Chance) -> tuple[Any, sg.errors.UnsatisfiableSchema]:
             return schema, error
 
 
-def check(seed: int, count: int) -> None:
+@pytest.mark.parametrize(("seed", "count"), [(8, 80), pytest.param(9, 300, marks=pytest.mark.slow)])
+def test_the_keywords_that_a_refusal_names_are_a_smallest_set(seed: int, count: int) -> None:
     chance = Chance(seed)
     for _ in range(count):
         schema, error = contradictory(chance)
@@ -148,15 +149,6 @@ def check(seed: int, count: int) -> None:
         assert refusal(only(schema, named)) is not None, (schema, named)
         for one in named:
             assert refusal(only(schema, set(named) - {one})) is None, (schema, named, one)
-
-
-def test_the_keywords_that_a_refusal_names_are_a_smallest_set() -> None:
-    check(8, 80)
-
-
-@pytest.mark.slow
-def test_the_keywords_that_many_refusals_name_are_smallest_sets() -> None:
-    check(9, 300)
 
 
 @pytest.mark.parametrize(

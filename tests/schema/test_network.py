@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
 
 import jsonschema_rs
 import pytest
@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from network_walker import SlowStrings, Walker, Wanderer, network_of, parsed
 from schema_strategies import schema as random_schema
+from schema_strategies import unique_schema, unique_value
 from schema_strategies import value as random_value
 
 from structgen.errors import LimitError, UnsatisfiableSchema
@@ -32,15 +33,28 @@ chances = st.integers(0, 2**40).map(random.Random)
 # A seed does not shrink, and tracing each line for an explanation costs a hundred times the test itself.
 seeded = settings(
     deadline=None,
-    max_examples=400,
+    max_examples=4 * settings().max_examples,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.reuse, Phase.generate),
 )
 
 
-def open_network(chance: random.Random, order: str) -> tuple[dict[str, Any], SchemaNetwork | None]:
+class Kind(NamedTuple):
+    """Random schemas, and values near one of them, of some depth."""
+
+    schema: Callable[[random.Random], dict[str, Any]]
+    value: Callable[[random.Random, dict[str, Any], int], Any]
+
+
+KINDS = {
+    "any keywords": Kind(random_schema, lambda chance, _, depth: random_value(chance, depth)),
+    "items that differ": Kind(unique_schema, lambda chance, schema, _: unique_value(chance, schema)),
+}
+
+
+def open_network(kind: str, chance: random.Random, order: str) -> tuple[dict[str, Any], SchemaNetwork | None]:
     """Return a random schema and its network, None where it is refused as unsatisfiable."""
-    schema = random_schema(chance)
+    schema = KINDS[kind].schema(chance)
     try:
         return schema, network_of(schema, strings=SlowStrings(), property_order=order)
     except UnsatisfiableSchema:
@@ -62,22 +76,26 @@ def begun(schema: Any, **policies: Any) -> tuple[SchemaNetwork, int]:
 # The language
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @seeded
-@given(chances)
-def test_values_are_judged_as_the_validator_does(chance: random.Random) -> None:
-    schema, network = open_network(chance, "any")
+@given(chance=chances)
+def test_values_are_judged_as_the_validator_does(kind: str, chance: random.Random) -> None:
+    schema, network = open_network(kind, chance, "any")
     validator = jsonschema_rs.validator_for(schema)
     walker = None if network is None else Walker(network)
     for _ in range(25):
-        value = random_value(chance, 3)
+        value = KINDS[kind].value(chance, schema, 3)
         accepted = walker is not None and walker.accepts(value)
         assert accepted == validator.is_valid(value), (schema, value)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @seeded
-@given(chances, st.sampled_from(["any", "declared"]))
-def test_walks_end_in_valid_documents_and_never_get_stuck(chance: random.Random, order: str) -> None:
-    schema, network = open_network(chance, order)
+@given(chance=chances, order=st.sampled_from(["any", "declared"]))
+def test_walks_end_in_valid_documents_and_never_get_stuck(
+    kind: str, chance: random.Random, order: str
+) -> None:
+    schema, network = open_network(kind, chance, order)
     if network is None:
         return
     validator = jsonschema_rs.validator_for(schema)
@@ -87,17 +105,18 @@ def test_walks_end_in_valid_documents_and_never_get_stuck(chance: random.Random,
         assert validator.is_valid(json.loads(document)), (schema, document)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @seeded
-@given(chances)
-def test_no_valid_value_is_shorter_than_the_completion(chance: random.Random) -> None:
-    schema, network = open_network(chance, "any")
+@given(chance=chances)
+def test_no_valid_value_is_shorter_than_the_completion(kind: str, chance: random.Random) -> None:
+    schema, network = open_network(kind, chance, "any")
     if network is None:
         return
     shortest = network.finish_place(network.root)[0]
     validator = jsonschema_rs.validator_for(schema)
     assert validator.is_valid(json.loads(shortest))
     for _ in range(25):
-        value = random_value(chance, 2)
+        value = KINDS[kind].value(chance, schema, 2)
         if validator.is_valid(value):
             text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
             assert (len(shortest), shortest) <= (len(text), text), (schema, value)

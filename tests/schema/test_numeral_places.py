@@ -153,15 +153,13 @@ def wrong(policy: str, seed: int, count: int) -> list[tuple[Any, str]]:
     return found
 
 
-@pytest.mark.parametrize(("policy", "count"), [("bounded", 120), ("any", 10), ("plain", 10), ("python", 10)])
+COUNTS = [("bounded", 120), ("any", 10), ("plain", 10), ("python", 10)]
+MANY = [pytest.param(policy, 1500, marks=pytest.mark.slow) for policy in ALLOWED]
+
+
+@pytest.mark.parametrize(("policy", "count"), [*COUNTS, *MANY])
 def test_keywords_judge_the_values_of_numerals_wherever_they_stand(policy: str, count: int) -> None:
     assert wrong(policy, 9, count) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("policy", list(ALLOWED))
-def test_keywords_judge_the_values_of_numerals_in_many_schemas(policy: str) -> None:
-    assert wrong(policy, 10, 1500) == []
 
 
 def test_items_of_integers_are_digits_alone_whatever_else_counts_them() -> None:

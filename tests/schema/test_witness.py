@@ -40,7 +40,7 @@ def test_rests_are_those_of_the_search_over_all_sets_of_members(chance: random.R
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Members, "complete", compared)
-        _, network = open_network(chance, order)
+        _, network = open_network("any keywords", chance, order)
         if network is not None:
             wanderer = Wanderer(network, chance)
             for _ in range(3):

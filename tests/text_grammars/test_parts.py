@@ -8,12 +8,13 @@ import random
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -194,22 +195,31 @@ class Reference:
 
     def __init__(self, language: Language, tokenizer: sg.Tokenizer) -> None:
         self.language, self.tokenizer = language, tokenizer
-        self.start = language.start()
+        self.start, self._step = language.start(), cache(language.step)
+        self.after, self.allowed = cache(self._after), cache(self._allowed)
 
-    def after(self, config: Config, token: int) -> Config | None:
+    def _after(self, config: Config, token: int) -> Config | None:
         text = self.tokenizer.token_bytes[token]
         found: Config | None = config
         for symbol in (TOKEN + token,) if text is None else text:
-            found = None if found is None else self.language.step(found, symbol)
+            found = None if found is None else self._step(found, symbol)
         return None if found is None else self.language.boundary(found)
 
-    def allowed(self, config: Config) -> list[int]:
+    def _allowed(self, config: Config) -> list[int]:
         (end,) = self.tokenizer.eos_token_ids
         return [
             token
             for token in range(self.tokenizer.vocab_size)
             if (self.language.accepts(config) if token == end else self.after(config, token) is not None)
         ]
+
+
+@cache
+def reference_of(name: str) -> Reference:
+    """Return the reader of a case; several tests walk to the same places."""
+    make, texts = CASES[name]
+    grammar = make()
+    return Reference(grammar.language(grammar.limits), tokenizer_of(texts, random.Random(name)))
 
 
 def hold_to_reference(name: str) -> None:
@@ -219,9 +229,9 @@ def hold_to_reference(name: str) -> None:
     grammar, tokenizer = make(), tokenizer_of(texts, chance)
     compiled = sg.compile(grammar, tokenizer, store=False)
     assert isinstance(compiled, CompiledText)
-    reference = Reference(grammar.language(grammar.limits), tokenizer)
+    reference = reference_of(name)
     (end,) = tokenizer.eos_token_ids
-    for walk in range(8):
+    for walk in range(5):
         state, config = compiled.start, reference.start
         for _step in range(14):
             allowed = compiled.allowed(state)
@@ -251,8 +261,8 @@ def test_steps_do_not_depend_on_the_masks_that_were_asked_for(name: str) -> None
     chance = random.Random(name)
     grammar, tokenizer = make(), tokenizer_of(texts, chance)
     compiled = sg.compile(grammar, tokenizer, store=False)
-    reference = Reference(grammar.language(grammar.limits), tokenizer)
-    for _walk in range(12):
+    reference = reference_of(name)
+    for _walk in range(8):
         state, config = compiled.start, reference.start
         for _step in range(14):
             if chance.random() < 0.2:
@@ -325,7 +335,7 @@ def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
     assert any(full)
 
 
-@pytest.mark.parametrize("name", CASES)
+@for_each("name", CASES)
 def test_texts_of_the_grammar_are_taken_token_by_token(name: str) -> None:
     make, texts = CASES[name]
     grammar, tokenizer = make(), tokenizer_of(texts, random.Random(name))
@@ -337,7 +347,7 @@ def test_texts_of_the_grammar_are_taken_token_by_token(name: str) -> None:
             matcher.advance(token)
 
 
-@pytest.mark.parametrize("name", CASES)
+@for_each("name", CASES)
 def test_the_tokens_that_a_state_needs_fall_by_one_and_bound_what_is_allowed(name: str) -> None:
     make, texts = CASES[name]
     chance = random.Random(name)
@@ -345,7 +355,7 @@ def test_the_tokens_that_a_state_needs_fall_by_one_and_bound_what_is_allowed(nam
     compiled = sg.compile(grammar, tokenizer, store=False)
     (end,) = tokenizer.eos_token_ids
     mask = sg.allocate_mask(1, tokenizer.vocab_size)
-    for _walk in range(6):
+    for _walk in range(3):
         state = compiled.start
         for _step in range(12):
             need = compiled.tokens_to_finish(state)
@@ -502,7 +512,7 @@ def test_what_parts_hold_counts_and_is_worked_out_ahead() -> None:
     assert compiled.nbytes - before >= alone.nbytes - small > 0
 
 
-@pytest.mark.parametrize("name", CASES)
+@for_each("name", CASES)
 def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
     make, texts = CASES[name]
     tokenizer = tokenizer_of(texts, random.Random(name))

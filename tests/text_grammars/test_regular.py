@@ -8,6 +8,7 @@ import random
 import re
 
 import pytest
+from for_each import for_each
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from language_words import accepts, words_of
@@ -27,7 +28,7 @@ def matched(pattern: str, alphabet: str, most: int, flags: int = 0) -> set[str]:
     return {text for text in texts if re.fullmatch(pattern, text, flags)}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "pattern",
     [
         "a*b?", r"\ba\b|\n", "(?i:K)+|a", "[^a]", "(?:ab|a)(?!b)[ab\n]*", "é+|ab",
@@ -87,16 +88,9 @@ def _agrees(pattern: str) -> None:
     assert words_of(grammar, "ab\né", 3) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=4 * settings().max_examples)
 @given(pattern=PATTERNS)
 def test_random_patterns_have_the_texts_of_re(pattern: str) -> None:
-    _agrees(pattern)
-
-
-@pytest.mark.slow
-@settings(max_examples=1000, deadline=None)
-@given(pattern=PATTERNS)
-def test_a_thousand_random_patterns_have_the_texts_of_re(pattern: str) -> None:
     _agrees(pattern)
 
 

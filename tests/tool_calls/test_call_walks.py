@@ -136,7 +136,15 @@ KINDS = [
 ]
 
 
-def walks_of_every_type(format: str, count: int) -> None:
+BRIEF = ("hermes", "qwen_3_coder", "gemma")
+"""Formats of three styles of arguments."""
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "format", [one if one in BRIEF else pytest.param(one, marks=pytest.mark.slow) for one in FORMATS]
+)
+def test_walks_of_every_type_are_read_back(format: str, count: int) -> None:
     """Draw texts whose arguments are of every type, read them back, and cut them anywhere."""
     tools = [{"type": "function", "function": {"name": "search", "parameters": EVERY}}]
     grammar = sg.tools(tools, format=format, tool_choice="required", parallel=2)
@@ -150,14 +158,3 @@ def walks_of_every_type(format: str, count: int) -> None:
         for call in reply.calls:
             call.value()  # raises for arguments that the schema refuses
         assert list(faults(text, format, tools, step=1 + len(text) // 60)) == []
-
-
-@pytest.mark.parametrize("format", ["hermes", "qwen_3_coder", "gemma"])
-def test_walks_of_every_type_are_read_back(format: str) -> None:
-    walks_of_every_type(format, 1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("format", FORMATS)
-def test_many_walks_of_every_type_are_read_back(format: str) -> None:
-    walks_of_every_type(format, 25)
