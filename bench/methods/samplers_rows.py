@@ -1,7 +1,7 @@
 """The family of samplers, small: error of draws by method, as `bench_samplers` and `bench_published` say it.
 
 Model `n-grams`: the five frozen tasks, `rows` model rows for each run. Model `smollm2`: a label of 20 whose
-law is enumerated, `draws` wanted, at most 100 rows for each. `floor`: the error of exact independent draws.
+law is enumerated, 20 draws wanted, at most 100 rows for each. `floor`: the error of exact independent draws.
 The whole tables are those of `make bench-samplers` and `python bench/bench_published.py samplers`.
 """
 
@@ -16,8 +16,8 @@ import bench_samplers
 
 import structgen as sg
 
-ON_SMOLLM2: Final = 21
-"""Rows of the first task: three numbers of draws, seven methods."""
+ON_SMOLLM2: Final = 7
+"""Rows of the first task: 20 draws by each of seven methods."""
 
 
 def rows(seeds: int = 2, most: int = 1000) -> list[dict[str, Any]]:
