@@ -60,8 +60,8 @@ from structgen.engine.choice import (
     candidates,
     choose,
     choose_along,
+    chosen_again,
     likeliest,
-    with_laws,
 )
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
@@ -377,8 +377,8 @@ class Loop:
         if self._there is not None:
             stays = getattr(self._model, "keeps_logits", False) and logits is self._reading.logits
             kinds, lines = [text.row for text in rows], [text.line for text in rows]
-            chosen = self._there[1].choose(logits, kinds, places, lines, stays=stays)
-            return with_laws(chosen, logits, self._mask_rows.mask.array, kinds, places, lines)
+            chosen = self._there[1].choose(logits, places, lines, stays=stays)
+            return chosen_again(chosen, logits, self._mask_rows.mask.array, kinds, places, lines)
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
             mask = self._mask_rows.mask.array
@@ -623,7 +623,7 @@ class Loop:
         return (
             self._there is not None
             and self._there[0].knows(text)
-            and not (text.handle.request.logprobs or text.row.law is not None)
+            and not (text.handle.request.logprobs or text.row.is_adjusted)
             and (text.drafting is None or not text.drafting.top)
         )
 

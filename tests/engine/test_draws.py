@@ -19,6 +19,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from defined_draws import defined_tokens  # noqa: E402
 from structgen_kernels import reference  # noqa: E402
 
 from structgen.engine import noise  # noqa: E402
@@ -182,7 +183,7 @@ def test_both_ways_choose_the_same_with_filters_and_penalties_over_tiles(width: 
         if mask is not None:
             mask[:, 0] |= 1
         here, there = choose(logits, mask, rows), choose_anywhere(logits, mask, rows)
-        assert here.tokens == there.tokens
+        assert here.tokens == there.tokens == defined_tokens(logits, mask, rows)
         assert here.allowed == there.allowed and here.wanted == there.wanted
         assert here.removed == pytest.approx(there.removed, abs=1e-6)
         assert here.logprob == pytest.approx(there.logprob, abs=1e-5)

@@ -135,7 +135,7 @@ class Llama:
 
     @property
     def draft_support(self) -> DraftSupport:
-        """Which drafts `decode_tree` verifies: trees, as a node attends to the columns of its path, in order."""
+        """Trees: a node attends to the columns of its path, in order."""
         return DraftSupport("tree")
 
     def decode_tree(
