@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "a draft goes on behind the end of the thoughts, without the grammar",
         "engine/verified_draft.py",
-        "            or matcher is not self._matcher\n            or phase is not self._phase\n",
+        "            or matcher is not self.matcher\n            or phase is not self.phase\n",
         "",
         (SAME,),
     ),

@@ -190,7 +190,7 @@ class Llama:
         logits = np.empty((len(asked), self.vocab_size), np.float32)
         threads = min(torch.get_num_threads(), len(counts), len(rows) // _LEAST_ROWS)
         if threads <= 1:
-            self._run_part(rows, asked, logits)
+            self._run_part(rows, asked, 0, len(rows), logits, held)
             return torch.from_numpy(logits)
         ends = np.cumsum(counts)
         if self._others is None:
@@ -198,11 +198,11 @@ class Llama:
         stops = _dealt(ends, threads)
         futures, start = [], 0
         for stop in (int(ends[stop - 1]) for stop in stops[:-1]):
-            futures.append(self._others.submit(self._run_stretch, rows, asked, start, stop, logits, held))
+            futures.append(self._others.submit(self._run_part, rows, asked, start, stop, logits, held))
             start = stop
         failed: BaseException | None = None
         try:
-            self._run_stretch(rows, asked, start, len(rows), logits, held)
+            self._run_part(rows, asked, start, len(rows), logits, held)
         finally:
             for future in futures:
                 failed = future.exception() or failed
@@ -210,25 +210,16 @@ class Llama:
             raise failed
         return torch.from_numpy(logits)
 
-    def _run_stretch(
+    def _run_part(
         self, rows: _Rows, asked: _Rows, start: int, stop: int, logits: _Numbers, held: object
     ) -> None:
-        """Run the rows from `start` to `stop`; `held` keeps their caches alive."""
-        first, last = np.searchsorted(asked, (start, stop))
-        self._run_part(rows[start:stop], asked[first:last] - start, logits[first:last])
-
-    def _run_part(self, rows: _Rows, asked: _Rows, logits: _Numbers) -> None:
-        """Run rows, and write the logits after the rows `asked` (numbers, ascending)."""
+        """Run the rows from `start` to `stop`, and write the logits after those of them that are `asked`
+        (numbers, ascending); `held` keeps their caches alive."""
         model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
-        if len(rows) <= _MOST_ROWS:
-            run_rows(*model, rows, asked, logits)
-            return
-        done = 0
-        for start in range(0, len(rows), _MOST_ROWS):
-            part = rows[start : start + _MOST_ROWS]
-            stop = int(np.searchsorted(asked, start + len(part)))
-            run_rows(*model, part, asked[done:stop] - start, logits[done:stop])
-            done = stop
+        for begin in range(start, stop, _MOST_ROWS):
+            end = min(begin + _MOST_ROWS, stop)
+            first, last = np.searchsorted(asked, (begin, end))
+            run_rows(*model, rows[begin:end], asked[first:last] - begin, logits[first:last])
 
 
 def _rows_of(
