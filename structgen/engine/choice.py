@@ -108,32 +108,27 @@ class ChoiceRow:
         return list(found), list(found.values())
 
 
-def choose(logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow]) -> Chosen:
-    """Return a token for each row of float logits [rows, V]; `mask` is [rows, words] or None.
-
-    Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
-    Cost: on a CPU 1 to 2 ns a logit, and 10 us; elsewhere that of `choose_anywhere`.
-    """
-    if logits.device.type != "cpu":
-        return choose_anywhere(logits, mask, rows)
-    every = range(len(rows))
-    return _chosen_here(logits, mask, rows, every, every, [None] * len(rows))
-
-
-def choose_along(
+def choose(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int],
-    lines: Sequence[int],
-    guesses: Sequence[Guesses | None],
+    places: Sequence[int] | None = None,
+    lines: Sequence[int] | None = None,
+    guesses: Sequence[Guesses | None] | None = None,
 ) -> Chosen:
-    """Choose as `choose` does, for one text per entry of `places` (rows of the logits) and `lines` (rows of
-    the mask). On a CPU, if a text's token is one of its guesses, choose the next one too, until a token is no
-    guess. A text with penalties or strategies gets one token, because they change with each token."""
+    """Return a token for each row from float logits [texts, V], under a `mask` [lines, words] or None: row i
+    has `places[i]` of the logits and `lines[i]` of the mask (None: i).
+
+    On a CPU, if a text's token is one of its guesses, choose the next one too, until a token is no guess. A
+    text with penalties or strategies gets one token, because they change with each token. Tokens beyond a
+    mask's words are not allowed. Log-probabilities are at temperature 1, before penalties. Cost: on a CPU 1
+    to 2 ns a logit, and 10 us; elsewhere that of `choose_anywhere`.
+    """
+    every = range(len(rows))
+    where = every if places is None else places, every if lines is None else lines
     if logits.device.type != "cpu":
-        return choose_anywhere(logits[places], None if mask is None else mask[lines], rows, places)
-    return _chosen_here(logits, mask, rows, places, lines, guesses)
+        return choose_anywhere(logits, mask, rows, *where)
+    return _chosen_here(logits, mask, rows, *where, [None] * len(rows) if guesses is None else guesses)
 
 
 def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
@@ -233,15 +228,19 @@ def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.fl
 
 
 def choose_anywhere(
-    logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow], places: Sequence[int] | None = None
+    logits: Tensor,
+    mask: Words | None,
+    rows: Sequence[ChoiceRow],
+    places: Sequence[int] | None = None,
+    lines: Sequence[int] | None = None,
 ) -> Chosen:
-    """Choose as `choose` does, on any device, for the rows `places` of the logits (None: all rows).
+    """Choose one token a row as `choose` does, on any device.
 
     Cost on a GPU: one read of the logits; three if a row has a filter; that of `chosen_again`.
     """
-    every = list(range(len(logits)))
-    at = every if places is None else list(places)
-    words = None if mask is None else torch.from_numpy(np.ascontiguousarray(mask)).to(logits.device)
+    at = list(range(len(rows)) if places is None else places)
+    of = list(range(len(rows)) if lines is None else lines)
+    words = None if mask is None else torch.from_numpy(mask[of]).to(logits.device)
     options = torch.tensor([row.options for row in rows], dtype=torch.float64)
     heat, top_p, min_p, top_k = options.reshape(-1, 4).T
     filters: dict[str, Tensor] = {}
@@ -249,9 +248,9 @@ def choose_anywhere(
         filters = {"top_k": top_k.long(), "top_p": top_p, "min_p": min_p}
     keys = torch.tensor([row.stream for row in rows], dtype=torch.int64)
     position = torch.tensor([row.position for row in rows], dtype=torch.int64)
-    own = logits if at == every else logits[at]
+    own = logits if at == list(range(len(logits))) else logits[at]
     figures = figures_of(own, mask=words, temperature=heat, seed=keys, position=position, **filters)
-    return chosen_again(chosen_of(figures, at), logits, mask, rows, at, range(len(rows)))
+    return chosen_again(chosen_of(figures, at), logits, mask, rows, at, of)
 
 
 def chosen_again(

@@ -214,6 +214,15 @@ def test_chosen_rows_of_the_logits_are_told_and_drawn_alike() -> None:
     assert choose_anywhere(logits, None, [], []).tokens == []
 
 
+def test_rows_of_the_logits_and_of_the_mask_are_named_alike_in_both_ways() -> None:
+    draw = np.random.default_rng(5)
+    logits = torch.from_numpy(draw.standard_normal((3, TILE + 9), np.float32))
+    mask, places, lines, rows = random_mask(draw, 5, TILE + 9, 0.3), [2, 0], [4, 1], _rows(FILTERS[:2], 2)
+    plain = choose(logits[places], mask[lines], rows).tokens
+    assert choose(logits, mask, rows, places, lines).tokens == plain
+    assert choose_anywhere(logits, mask, rows, places, lines).tokens == plain
+
+
 @pytest.mark.parametrize("way", [choose, choose_anywhere], ids=["compiled", "torch"])
 def test_rows_without_a_possible_token_are_told(way: Any) -> None:
     never, width = -math.inf, 2 * TILE
