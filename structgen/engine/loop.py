@@ -580,12 +580,7 @@ class Loop:
         drafts = self._drafts(rows)
         # on other devices passes run asynchronously, and their duration is not known here
         is_long = self._ran > _SHORT or self._reading.logits.device.type != "cpu"
-        filling = self._mask_rows.begin(
-            rows,
-            drafts,
-            apart=is_long and self._reading.ahead is None,
-            leave=self._is_there if self._there is not None else None,
-        )
+        filling = self._mask_rows.begin(rows, drafts, apart=is_long and self._reading.ahead is None)
         began = time.perf_counter()
         try:
             self._reading.read(rows, drafts)
@@ -603,15 +598,6 @@ class Loop:
         self._speculator.took(time.perf_counter() - started)
         self._settle()
         self._stage()
-
-    def _is_there(self, text: TextSequence) -> bool:
-        """Return whether a sequence's mask is on the device and not needed in main memory."""
-        return (
-            self._there is not None
-            and self._there[0].knows(text)
-            and not (text.handle.request.logprobs or text.row.is_adjusted)
-            and (text.drafting is None or not text.drafting.top)
-        )
 
     def _stage(self) -> None:
         """If tokens are chosen on the device, send it the masks of all rows. Its forward pass goes on

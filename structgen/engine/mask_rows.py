@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -45,19 +45,17 @@ class BatchMasks:
         *,
         apart: bool,
         behind: bool = False,
-        leave: Callable[[TextSequence], bool] | None = None,
     ) -> Filling:
         """Write the cached masks: after the last token of each sequence, and after each guess. Compute the
         others in a thread if `apart`, else in `Filling.wait`. Each sequence then stands at the root of its
-        draft; if no sequence has a draft, there are no `Guesses`. `behind`: in rows after those in use. For a
-        sequence without a draft, no mask is computed if `leave` is true of it (its mask is elsewhere)."""
+        draft; if no sequence has a draft, there are no `Guesses`. `behind`: in rows after those in use."""
         self._used = self._used if behind else 0
         first, self._used = self._used, self._used + len(rows) + sum(map(len, drafts))
         if self._used > len(self.mask.array):
             wider = allocate_mask(2 * self._used, self.mask.vocab_size)
             wider.array[:first] = self.mask.array[:first]
             self.mask = wider
-        filling = Filling(self, rows, drafts, first, leave)
+        filling = Filling(self, rows, drafts, first)
         if apart and filling.are_left:
             if self._filler is None:
                 self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
@@ -84,7 +82,6 @@ class Filling:
         rows: Sequence[TextSequence],
         drafts: Sequence[Draft],
         first: int,
-        leave: Callable[[TextSequence], bool] | None = None,
     ) -> None:
         began = time.perf_counter()
         self._rows, self._mask_rows = rows, mask_rows
@@ -108,8 +105,6 @@ class Filling:
                 None if first == 0 else np.arange(first, line),
             )
         else:
-            if leave is not None:
-                matchers = [None if leave(text) else text.matcher for text in rows]
             self._masks = _RootMasks(matchers, mask_rows.mask, first)
         self.are_left = bool(self._masks.left)
         """Whether masks are to be computed."""
