@@ -18,8 +18,9 @@ import numpy.typing as npt
 from structgen.engine.forward_pass.draft_trees import MOST_NODES
 from structgen.engine.forward_pass.tiles import PANEL
 
-_SPARE: Final = 1 << 24
-"""The most bytes of free pages that are kept."""
+_ARENA: Final = 1 << 24
+"""Bytes allocated at a time; more if a few pages are larger."""
+_FEW: Final = 4
 _LINE: Final = 64
 """Alignment of pages in bytes: a cache line."""
 
@@ -99,24 +100,24 @@ class KeyValuePages:
         """The pages of the longest text."""
         self.gone: list[list[int]] = []
         """The pages of deleted caches, until the next `sweep`. Caches may be deleted at any time."""
-        self._memory: dict[int, npt.NDArray[np.uint8]] = {}
-        """The memory of each page."""
-        self._free: list[int] = []
+        self._arenas: list[_Arena] = []
+        self._homes: dict[int, _Arena] = {}
         self._holders: dict[int, int] = {}
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory, free pages included."""
-        return len(self._memory) * self.page_bytes
+        return sum(arena.count for arena in self._arenas) * self.page_bytes
 
     def take(self) -> int:
         """Return a free page with one holder. Its contents are undefined."""
-        if self._free:
-            page = self._free.pop()
-        else:
-            memory = np.empty(self.page_bytes + _LINE, np.uint8)
-            page = memory.ctypes.data + -memory.ctypes.data % _LINE
-            self._memory[page] = memory
+        arena = next((arena for arena in self._arenas if arena.free), None)
+        if arena is None:
+            arena = _Arena(max(_FEW, _ARENA // self.page_bytes), self.page_bytes)
+            # in this order: after an interrupt, every page of a listed arena still has a home
+            self._homes |= dict.fromkeys(arena.free, arena)
+            self._arenas.append(arena)
+        page = arena.free.pop()
         self._holders[page] = 1
         return page
 
@@ -125,12 +126,32 @@ class KeyValuePages:
         self._holders[page] += 1
 
     def sweep(self) -> None:
-        """Free the pages of deleted caches; give memory that is not needed back to the system."""
+        """Free the pages of deleted caches; return unused memory to the system."""
         while self.gone:
             for page in self.gone.pop():
                 self._holders[page] -= 1
                 if not self._holders[page]:
                     del self._holders[page]
-                    self._free.append(page)
-        while len(self._free) * self.page_bytes > _SPARE:
-            del self._memory[self._free.pop(0)]
+                    self._free(page)
+
+    def _free(self, page: int) -> None:
+        arena = self._homes[page]
+        arena.free.append(page)
+        if len(arena.free) == arena.count and len(self._arenas) > 1:
+            self._arenas.remove(arena)
+            for one in arena.free:
+                del self._homes[one]
+
+
+class _Arena:
+    """One allocation, divided into pages."""
+
+    __slots__ = ("_memory", "count", "free")
+
+    def __init__(self, count: int, page_bytes: int) -> None:
+        self.count = count
+        self._memory: npt.NDArray[np.uint8] = np.empty(count * page_bytes + _LINE, np.uint8)
+        start = self._memory.ctypes.data
+        start += -start % _LINE
+        self.free = [start + page_bytes * number for number in reversed(range(count))]
+        """Free pages, the first one last."""

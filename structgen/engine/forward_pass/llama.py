@@ -216,6 +216,9 @@ class Llama:
         """Run the rows from `start` to `stop`, and write the logits after those of them that are `asked`
         (numbers, ascending); `held` keeps their caches alive."""
         model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
+        if len(rows) <= min(stop - start, _MOST_ROWS):  # nearly all calls: nothing is to be divided
+            run_rows(*model, rows, asked, logits)
+            return
         for begin in range(start, stop, _MOST_ROWS):
             end = min(begin + _MOST_ROWS, stop)
             first, last = np.searchsorted(asked, (begin, end))
