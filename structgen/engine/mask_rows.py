@@ -137,10 +137,10 @@ class Filling:
 
     def _note(self, statuses: npt.NDArray[np.int8]) -> None:
         """Note which guesses have masks. A sequence whose own mask could not be computed fails."""
-        at = 0
+        at, told = 0, statuses.tolist()
         for number, (text, count) in enumerate(zip(self._rows, self._counts, strict=True)):
             fault = self._masks.faults.get(number)
-            error = _error_of(statuses[at]) if fault is None else fault_of(fault, _NOT_FILLED)
+            error = _error_of(told[at]) if fault is None else fault_of(fault, _NOT_FILLED)
             if error is not None:
                 text.error = text.error or error
             elif count and text.guesses is not None:
