@@ -73,7 +73,7 @@ class ModelReading:
             try:
                 if first is not text and first.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
-                elif isinstance(self.model, KeepsPromptApart) and text.is_begun:
+                elif text.is_begun and isinstance(self.model, KeepsPromptApart):
                     text.logits, text.cache = self._read_again(text)
                 else:
                     logits, text.cache = found.pop(0) if found else self.model.prefill(text.read)
