@@ -2,21 +2,22 @@
 
 There are two implementations: compiled code for logits in a CPU's memory (`compiled_choice`), and
 `structgen_kernels` for other logits, with Triton kernels on a GPU and torch operations elsewhere. Both draw
-as `structgen_kernels.reference` defines it (docs/inside/kernels.md, "The draw"); tests compare them.
+as `structgen_kernels.reference` defines it (docs/inside/kernels.md, "The draw"); tests compare them. Rows
+with penalties or strategies are chosen by the compiled code wherever their logits are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from structgen_kernels import apply_mask_, masked_sample
-from structgen_kernels.reference import NEVER, draw, filtered, position_keys, sample_key
+from structgen_kernels import masked_sample
+from structgen_kernels.reference import NEVER, sample_key
 from torch import Tensor
 from torch.nn.functional import embedding, pad
 
@@ -57,45 +58,29 @@ class Chosen:
     """For each text, the number of tokens up to and including its last one."""
 
 
+@dataclass(slots=True)
 class ChoiceRow:
     """The inputs of a choice besides the logits. `position` and `text` change from step to step."""
 
-    __slots__ = (
-        "ends",
-        "is_filtered",
-        "is_penalised",
-        "law",
-        "options",
-        "position",
-        "prompt",
-        "sampling",
-        "stream",
-        "text",
-    )
+    sampling: Sampling
+    sample: int
+    position: int
+    prompt: Sequence[int]
+    text: Sequence[int]
+    ends: Sequence[int] = ()
+    """The tokenizer's end tokens."""
+    law: RowLaw | None = None
+    """The strategies of the text; None: it has none, or writes thoughts."""
+    stream: int = field(init=False)
+    """The key of the sample's noise."""
+    options: tuple[float, float, float, float] = field(init=False)
+    """The temperature, top_p, min_p and top_k."""
+    is_penalised: bool = field(init=False)
 
-    def __init__(
-        self,
-        sampling: Sampling,
-        sample: int,
-        position: int,
-        prompt: Sequence[int],
-        text: Sequence[int],
-        ends: Sequence[int] = (),
-    ) -> None:
-        """`ends`: the tokenizer's end tokens."""
-        self.sampling, self.position, self.prompt, self.text, self.ends = (
-            sampling,
-            position,
-            prompt,
-            text,
-            ends,
-        )
-        self.law: RowLaw | None = None
-        """The strategies of the text; None: it has none, or writes thoughts."""
-        how = sampling
-        self.stream = sample_key(how.seed, sample)
+    def __post_init__(self) -> None:
+        how = self.sampling
+        self.stream = sample_key(how.seed, self.sample)
         self.options = (how.temperature, how.top_p, how.min_p, float(min(how.top_k, _EVERY)))
-        self.is_filtered = bool(how.top_k or how.top_p < 1 or how.min_p)
         self.is_penalised = bool(
             how.repetition_penalty != 1.0
             or how.presence_penalty
@@ -103,6 +88,16 @@ class ChoiceRow:
             or how.logit_bias
             or how.min_tokens
         )
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether top-k, top-p or min-p drop tokens."""
+        return bool(self.sampling.top_k or self.sampling.top_p < 1 or self.sampling.min_p)
+
+    @property
+    def is_adjusted(self) -> bool:
+        """Whether it draws from other scores than the logits."""
+        return self.law is not None or self.is_penalised
 
     def biases(self) -> tuple[list[int], list[float]]:
         """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
@@ -113,32 +108,27 @@ class ChoiceRow:
         return list(found), list(found.values())
 
 
-def choose(logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow]) -> Chosen:
-    """Return a token for each row of float logits [rows, V]; `mask` is [rows, words] or None.
-
-    Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
-    Cost: on a CPU 1 to 2 ns a logit, and 10 us; elsewhere that of `choose_anywhere`.
-    """
-    if logits.device.type != "cpu":
-        return choose_anywhere(logits, mask, rows)
-    every = range(len(rows))
-    return _chosen_here(logits, mask, rows, every, every, [None] * len(rows))
-
-
-def choose_along(
+def choose(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int],
-    lines: Sequence[int],
-    guesses: Sequence[Guesses | None],
+    places: Sequence[int] | None = None,
+    lines: Sequence[int] | None = None,
+    guesses: Sequence[Guesses | None] | None = None,
 ) -> Chosen:
-    """Choose as `choose` does, for one text per entry of `places` (rows of the logits) and `lines` (rows of
-    the mask). On a CPU, if a text's token is one of its guesses, choose the next one too, until a token is no
-    guess. A text with penalties or strategies gets one token, because they change with each token."""
+    """Return a token for each row from float logits [texts, V], under a `mask` [lines, words] or None: row i
+    has `places[i]` of the logits and `lines[i]` of the mask (None: i).
+
+    On a CPU, if a text's token is one of its guesses, choose the next one too, until a token is no guess. A
+    text with penalties or strategies gets one token, because they change with each token. Tokens beyond a
+    mask's words are not allowed. Log-probabilities are at temperature 1, before penalties. Cost: on a CPU 1
+    to 2 ns a logit, and 10 us; elsewhere that of `choose_anywhere`.
+    """
+    every = range(len(rows))
+    where = every if places is None else places, every if lines is None else lines
     if logits.device.type != "cpu":
-        return choose_anywhere(logits[places], None if mask is None else mask[lines], rows, places)
-    return _chosen_here(logits, mask, rows, places, lines, guesses)
+        return choose_anywhere(logits, mask, rows, *where)
+    return _chosen_here(logits, mask, rows, *where, [None] * len(rows) if guesses is None else guesses)
 
 
 def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
@@ -220,30 +210,50 @@ def _adjusted(
 
 def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
     """Return logits [V] with the penalties and biases of a row."""
-    scores = raw.astype(np.float64)
-    _penalise(scores, row, lambda numbers: numbers, np.where)
+    scores, how = raw.astype(np.float64), row.sampling
+    if how.repetition_penalty != 1.0:
+        seen = np.unique(np.array([*row.prompt, *row.text], np.int64))
+        old = scores[seen]
+        scores[seen] = np.where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
+    if (how.presence_penalty or how.frequency_penalty) and row.text:
+        ids, counts = np.unique(np.array(row.text, np.int64), return_counts=True)
+        scores[ids] -= how.presence_penalty + how.frequency_penalty * counts
+    changed, amounts = row.biases()
+    if changed:
+        scores[changed] += amounts
     return scores
 
 
-def _penalise(
-    scores: Any, row: ChoiceRow, there: Callable[[npt.NDArray[Any]], Any], where: Callable[..., Any]
-) -> None:
-    """Change scores [V] in float64, an array or a tensor, by the penalties and biases of a row. `there`
-    brings an array to where they are; `where` is their library's."""
-    how = row.sampling
-    if how.repetition_penalty != 1.0:
-        seen = there(np.unique(np.array([*row.prompt, *row.text], np.int64)))
-        old = scores[seen]
-        scores[seen] = where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
-    if (how.presence_penalty or how.frequency_penalty) and row.text:
-        ids, counts = np.unique(np.array(row.text, np.int64), return_counts=True)
-        scores[there(ids)] -= there(how.presence_penalty + how.frequency_penalty * counts)
-    changed, amounts = row.biases()
-    if changed:
-        scores[there(np.array(changed, np.int64))] += there(np.array(amounts, np.float64))
+# --- on any device ------------------------------------------------------------------------------------------
 
 
-def with_laws(
+def choose_anywhere(
+    logits: Tensor,
+    mask: Words | None,
+    rows: Sequence[ChoiceRow],
+    places: Sequence[int] | None = None,
+    lines: Sequence[int] | None = None,
+) -> Chosen:
+    """Choose one token a row as `choose` does, on any device.
+
+    Cost on a GPU: one read of the logits; three if a row has a filter; that of `chosen_again`.
+    """
+    at = list(range(len(rows)) if places is None else places)
+    of = list(range(len(rows)) if lines is None else lines)
+    words = None if mask is None else torch.from_numpy(mask[of]).to(logits.device)
+    options = torch.tensor([row.options for row in rows], dtype=torch.float64)
+    heat, top_p, min_p, top_k = options.reshape(-1, 4).T
+    filters: dict[str, Tensor] = {}
+    if any(row.is_filtered for row in rows):
+        filters = {"top_k": top_k.long(), "top_p": top_p, "min_p": min_p}
+    keys = torch.tensor([row.stream for row in rows], dtype=torch.int64)
+    position = torch.tensor([row.position for row in rows], dtype=torch.int64)
+    own = logits if at == list(range(len(logits))) else logits[at]
+    figures = figures_of(own, mask=words, temperature=heat, seed=keys, position=position, **filters)
+    return chosen_again(chosen_of(figures, at), logits, mask, rows, at, of)
+
+
+def chosen_again(
     chosen: Chosen,
     logits: Tensor,
     mask: Words | None,
@@ -251,51 +261,17 @@ def with_laws(
     places: Sequence[int],
     lines: Sequence[int],
 ) -> Chosen:
-    """Return choices of one token a row, in which the rows with strategies have been chosen again in main
-    memory. Cost: for each of these rows a copy of its logits.
-    """
+    """Return choices of one token a row, in which the rows with penalties or strategies have been chosen
+    again in main memory. Cost: for each of these rows a copy of its logits, and that of `choose` on a
+    CPU."""
     for i, row in enumerate(rows):
-        if row.law is not None:
+        if row.is_adjusted:
             own = logits[places[i]].cpu()[None]
             line = None if mask is None else mask[lines[i]][None]
             again = _chosen_here(own, line, [row], [0], [0], [None])
             chosen.tokens[i], chosen.logprob[i] = again.tokens[0], again.logprob[0]
             chosen.constrained[i] = again.constrained[0]
     return chosen
-
-
-# --- on any device ------------------------------------------------------------------------------------------
-
-
-def choose_anywhere(
-    logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow], places: Sequence[int] | None = None
-) -> Chosen:
-    """Choose as `choose` does, on any device, for the rows `places` of the logits (None: all rows).
-
-    Cost on a GPU: one read of the logits; three if a row has a filter; about twenty more passes for rows
-    with penalties.
-    """
-    every = list(range(len(logits)))
-    at = every if places is None else list(places)
-    raw = logits if at == every else logits[at]
-    words = None if mask is None else torch.from_numpy(np.ascontiguousarray(mask)).to(logits.device)
-    heat, top_p, min_p, top_k = _columns(rows)
-    filters: dict[str, Tensor] = {}
-    if any(row.is_filtered for row in rows):
-        filters = {"top_k": top_k.long(), "top_p": top_p, "min_p": min_p}
-    keys = torch.tensor([row.stream for row in rows], dtype=torch.int64)
-    position = torch.tensor([row.position for row in rows], dtype=torch.int64)
-    figures = figures_of(raw, mask=words, temperature=heat, seed=keys, position=position, **filters)
-    if some := [i for i, row in enumerate(rows) if row.is_penalised]:
-        own = raw[some].float()
-        own = own if words is None else apply_mask_(own, words[some])
-        draw_penalised(figures, some, own, [rows[i] for i in some])
-    return with_laws(chosen_of(figures, at), logits, mask, rows, at, range(len(rows)))
-
-
-def _columns(rows: Sequence[ChoiceRow]) -> Sequence[Tensor]:
-    """Return the options of rows: temperatures, top_p, min_p and top_k, all float64."""
-    return list(torch.tensor([row.options for row in rows], dtype=torch.float64).reshape(-1, 4).T)
 
 
 def figures_of(logits: Tensor, **options: Any) -> Tensor:
@@ -305,22 +281,6 @@ def figures_of(logits: Tensor, **options: Any) -> Tensor:
     found = masked_sample(logits, **options)
     parts = found.tokens, found.log_z, found.log_z_allowed, found.log_probs, found.allowed, found.likeliest
     return torch.stack([part.double() for part in parts])
-
-
-def draw_penalised(figures: Tensor, some: Sequence[int], logits: Tensor, rows: Sequence[ChoiceRow]) -> None:
-    """Write into the columns `some` of figures the tokens of rows with penalties, drawn in float64. `logits`
-    are the float32 logits of these rows under their masks; all other figures stay those of before."""
-    at, heat, top_p, min_p, top_k = (
-        column.to(logits.device) for column in (torch.tensor(list(some)), *_columns(rows))
-    )
-    noise = torch.tensor([(row.stream, row.position) for row in rows], device=logits.device)
-    scores = logits.double()
-    for one, row in zip(scores, rows, strict=True):
-        _penalise(one, row, lambda numbers: torch.from_numpy(numbers).to(logits.device), torch.where)
-    scores = filtered(scores, heat, top_k.long(), top_p, min_p)
-    tokens = draw(scores, heat, position_keys(*noise.unbind(-1)))
-    figures[0, at] = torch.where(figures[0, at] < 0, -1.0, tokens.double())
-    figures[3, at] = logits.gather(1, tokens[:, None]).squeeze(1).double() - figures[1, at]
 
 
 def chosen_of(figures: Tensor, places: Sequence[int]) -> Chosen:

@@ -71,10 +71,6 @@ class DrawScratch(NamedTuple):
 _LN2 = math.log(2.0)
 _EVERY = np.int32(-1)
 _WORD = 32
-_FEW = 8
-"""Up to so many set bits of a mask word are looked up one by one."""
-_LANES = 256
-"""Candidates whose noise is bounded in one loop."""
 _STEPS, _STEPS_A_NAT = 256, 8.0
 """Histogram bins for scores below the maximum, and bins for each unit of score. They select the scores that
 are sorted."""
@@ -170,33 +166,20 @@ def first_highest(scores: Array, count: int) -> Any:
 
 
 @jit
-def bounds(key: Any, ids: Array, scores: Array, start: int, count: int, uniforms: Array, most: Array) -> None:
-    """Write the uniform numbers of `count` candidates from `start`, and an upper bound of each score plus
-    noise. Noise is at most -log(1 - uniform), which is at most ln 2 times the leading zeros of 1 - uniform.
-    No branches, so that the loop vectorises."""
-    for i in range(count):
-        uniform = uniform_of(key, ids[start + i] + 1)
-        gap = np.float64(1.0 - uniform)
-        uniforms[i] = uniform
-        most[i] = scores[start + i] + np.float64(1023 - (gap.view(np.int64) >> 52)) * _LN2 + _SLACK
-
-
-@jit
 def drawn_token(key: Any, ids: Array, scores: Array, count: int) -> Any:
     """Return the candidate with the greatest score plus Gumbel noise; of equal ones the smallest."""
     first = first_highest(scores, count)
     token = ids[first]
     best = scores[first] + gumbel_of(uniform_of(key, token + 1))
-    uniforms, most = np.empty(_LANES), np.empty(_LANES)
-    for start in range(0, count, _LANES):
-        length = min(_LANES, count - start)
-        bounds(key, ids, scores, start, length, uniforms, most)
-        for i in range(length):
-            if most[i] < best:
-                continue
-            noisy = scores[start + i] + gumbel_of(uniforms[i])
-            if noisy > best or (noisy == best and ids[start + i] < token):
-                best, token = noisy, ids[start + i]
+    for i in range(count):
+        uniform = uniform_of(key, ids[i] + 1)
+        # noise is at most -log(1 - uniform), so at most ln 2 times the leading zeros of 1 - uniform
+        zeros = 1023 - (np.float64(1.0 - uniform).view(np.int64) >> 52)
+        if scores[i] + np.float64(zeros) * _LN2 + _SLACK < best:
+            continue
+        noisy = scores[i] + gumbel_of(uniform)
+        if noisy > best or (noisy == best and ids[i] < token):
+            best, token = noisy, ids[i]
     return token
 
 
@@ -222,30 +205,21 @@ def reach_of(scores: Array, shares: Array, count: int, top: Real, most: Any, mas
 @jit
 def filtered(how: Array, ids: Array, scores: Array, count: int) -> Any:
     """Keep the candidates that pass top-k, top-p and min-p, moved to the front; return their number."""
-    top = scores[0]
-    for i in range(1, count):
-        top = max(top, scores[i])
+    top = scores[first_highest(scores, count)]
     most, nucleus, least = np.int64(how[TOP_K]), how[TOP_P], how[MIN_P]
     if nucleus >= 1.0:
         nucleus = np.inf  # top_p = 1 keeps all, however the sum is rounded
-    if most == 0 and nucleus == np.inf:
-        kept = 0
-        edge, slack = top + math.log(least), _SLACK * (1.0 + abs(top))
-        for i in range(count):
-            if scores[i] > edge + slack or (scores[i] >= edge - slack and math.exp(scores[i] - top) >= least):
-                ids[kept], scores[kept] = ids[i], scores[i]
-                kept += 1
-        return kept
     shares = np.zeros(count, np.float32)
     if nucleus < np.inf:
         exponentials(scores, 0, count, top, shares)
     whole = total(shares, count) if most == 0 else 0.0
     if most == 0:
         most = np.int64(count)
-    # sort only the likeliest scores: they include all that the filters keep
-    reach = np.inf
+    # sort only the likeliest scores: they include all that the filters keep; top-p counts what min-p drops
+    reach = 1.0 - _STEPS_A_NAT * math.log(least) if least > 0.0 and nucleus == np.inf else np.inf
     if count > _STEPS:
-        reach = reach_of(scores, shares, count, top, most, nucleus * whole if whole > 0.0 else np.inf)
+        mass = nucleus * whole if whole > 0.0 else np.inf
+        reach = min(reach, reach_of(scores, shares, count, top, most, mass))
     part, found = np.empty(count, np.int64), 0
     for i in range(count):
         part[found] = i
@@ -297,23 +271,9 @@ def ones(bits: Any) -> Any:
 
 
 @jit
-def lowest(bits: Any) -> Any:
-    """Return the index of the lowest set bit of an int64 word, from the exponent of its value."""
-    return (np.float64(bits & -bits).view(np.int64) >> 52) - 1023
-
-
-@jit
 def sum_of_allowed(bits: Any, values: Array, start: int, count: int) -> Any:
-    """Return the sum of the numbers whose bits are set, of `count` from `start` on; the others may be
-    overwritten with 0. Few are added one by one, many without branches: half-full masks would be mispredicted
-    half the time."""
-    found = 0.0
-    if ones(bits) < _FEW:
-        left = np.int64(bits) & np.int64(0xFFFFFFFF)
-        while left != 0:
-            found += values[start + lowest(left)]
-            left &= left - 1
-        return found
+    """Return the sum of the numbers whose bits are set, of `count` from `start` on; the others become 0.
+    Without branches: half-full masks would be mispredicted half the time."""
     for i in range(count):
         values[np.uint64(start + i)] *= np.float32((bits >> np.int32(i)) & np.int32(1))
     return total_from(values, start, count)
@@ -321,41 +281,20 @@ def sum_of_allowed(bits: Any, values: Array, start: int, count: int) -> Any:
 
 @jit
 def gathered(scores: Array, words: Array, start: int, length: int, out: Array) -> Any:
-    """Write the allowed scores of a tile side by side; return how many numbers are written. For a dense mask
-    word all scores are written, minus infinity for those that are not allowed."""
+    """Write the scores of a tile side by side, minus infinity for those that are not allowed; return how many
+    numbers are written. Words of the mask without an allowed token are left out."""
     count = 0
     for first in range(start, start + length, _WORD):
         width = min(_WORD, start + length - first)
-        bits = within(bits_of(words, first >> 5), width)
+        bits = bits_of(words, first >> 5)
         if bits == 0:
             continue
-        if ones(bits) < _FEW:
-            left = np.int64(bits) & np.int64(0xFFFFFFFF)
-            while left != 0:
-                out[count] = scores[first + lowest(left)]
-                count += 1
-                left &= left - 1
-            continue
-        if bits == _EVERY:
-            for i in range(width):
-                out[np.uint64(count + i)] = scores[np.uint64(first + i)]
-        else:
-            for i in range(width):
-                score = scores[np.uint64(first + i)]
-                is_in = (bits >> np.int32(i)) & np.int32(1) != 0
-                out[np.uint64(count + i)] = score if is_in else scores.dtype.type(-np.inf)
+        for i in range(width):
+            score = scores[np.uint64(first + i)]
+            is_in = (bits >> np.int32(i)) & np.int32(1) != 0
+            out[np.uint64(count + i)] = score if is_in else scores.dtype.type(-np.inf)
         count += width
     return count
-
-
-@jit
-def is_full(words: Array, start: int, length: int) -> bool:
-    """Return whether a mask allows every token of a tile."""
-    for first in range(start, start + length, _WORD):
-        width = min(_WORD, start + length - first)
-        if within(bits_of(words, first >> 5), width) != within(_EVERY, width):
-            return False
-    return True
 
 
 @jit
@@ -409,22 +348,13 @@ def sum_tiles(row: Row, scratch: DrawScratch) -> Any:
 
 
 @jit
-def heat_tiles(
-    scores: Array, words: Array, heat: Real, are_logits: bool, part: Array, these: Array, tiles: Array
-) -> None:
+def heat_tiles(scores: Array, words: Array, heat: Real, part: Array, these: Array, tiles: Array) -> None:
     """Write the allowed maximum and sum of each tile of a row of scores, divided by a temperature. The tiles
     hold the numbers of the logits; a tile without a possible token is left unchanged."""
-    chill = np.float32(1.0 / heat)
     for tile in range(tiles.shape[1]):
-        if tiles[ALLOWED_TOP, tile] == -np.inf:
-            continue
-        start = tile * TILE
-        length = min(TILE, len(scores) - start)
-        if are_logits and is_full(words, start, length):
-            top = scores.dtype.type(tiles[TOP, tile])
-            cooled_exponentials(scores, start, length, top, chill, part)
-            tiles[ALLOWED_TOP, tile], tiles[ALLOWED_SUM, tile] = tiles[TOP, tile] / heat, total(part, length)
-        else:
+        if tiles[ALLOWED_TOP, tile] > -np.inf:
+            start = tile * TILE
+            length = min(TILE, len(scores) - start)
             tiles[ALLOWED_TOP, tile], tiles[ALLOWED_SUM, tile] = allowed_sum(
                 scores, words, start, length, heat, part, these
             )
@@ -464,25 +394,8 @@ def candidates(row: Row, first: int, last: int, ids: Array, out: Array) -> Any:
         bits = bits_of(row.words, start >> 5)
         if bits == 0:
             continue
-        length = min(_WORD, last - start)
-        bits = within(bits, length)
-        if ones(bits) < _FEW:
-            left = np.int64(bits) & np.int64(0xFFFFFFFF)
-            while left != 0:
-                token = start + lowest(left)
-                left &= left - 1
-                ids[count] = token
-                out[count] = scores[token] if has_scores else np.float64(raw[token])
-                count += 1
-            continue
-        if bits == _EVERY:
-            for i in range(_WORD):
-                ids[count + i] = start + i
-                out[count + i] = scores[start + i] if has_scores else np.float64(raw[start + i])
-            count += _WORD
-            continue
         # write each one; the next overwrites it if it is not allowed
-        for i in range(length):
+        for i in range(min(_WORD, last - start)):
             token = start + i
             ids[count] = token
             out[count] = scores[token] if has_scores else np.float64(raw[token])
@@ -508,9 +421,9 @@ def drawn_under_mask(row: Row, scratch: DrawScratch, is_new: bool) -> Any:
     another temperature or mask."""
     heat, tiles = row.how[TEMPERATURE], scratch.tiles
     if is_new and row.has_scores:
-        heat_tiles(row.scores, row.words, heat, False, scratch.part, scratch.scores, tiles)
+        heat_tiles(row.scores, row.words, heat, scratch.part, scratch.scores, tiles)
     elif is_new:
-        heat_tiles(row.raw, row.words, heat, True, scratch.part, scratch.logits, tiles)
+        heat_tiles(row.raw, row.words, heat, scratch.part, scratch.logits, tiles)
     start = TILE * drawn_tile(row.key, tiles[ALLOWED_TOP], tiles[ALLOWED_SUM])
     found = candidates(row, start, min(start + TILE, len(row.raw)), scratch.ids, scratch.found)
     return drawn_token(row.key, scratch.ids, scratch.found, found)

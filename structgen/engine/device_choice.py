@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
-from structgen_kernels import apply_store_mask_
 from torch import Tensor
 
-from structgen.engine.choice import ChoiceRow, Chosen, chosen_of, draw_penalised, figures_of
+from structgen.engine.choice import Chosen, chosen_of, figures_of
 from structgen.engine.cuda_graphs import Graphs, bucket
 from structgen.engine.device_masks import Choices, DeviceMasks
 
@@ -41,19 +40,18 @@ class DeviceChoice:
     def choose(
         self,
         logits: Tensor,
-        rows: Sequence[ChoiceRow],
         places: Sequence[int],
         lines: Sequence[int],
         *,
         stays: bool = False,
     ) -> Chosen:
         """Return a token for each text: from row `places[i]` of the logits [m, V], with the staged mask
-        `lines[i]`.
+        `lines[i]`, without penalties (`choice.chosen_again`).
 
         `stays`: the logits have the same address in each step of as many texts, with space for the next power
-        of two of rows. Cost: that of `masked_sample`; twenty more passes over the rows with penalties.
+        of two of rows. Cost: that of `masked_sample`.
         """
-        masks, count, every = self._masks, len(rows), list(range(len(rows)))
+        masks, count, every = self._masks, len(places), list(range(len(places)))
         masks.wait()
         with torch.inference_mode():
             choices = masks.choices
@@ -66,14 +64,6 @@ class DeviceChoice:
                 figures = figures_of(
                     logits, rows=at, **self._options(Choices(*(part[which] for part in choices)))
                 )
-            some = [i for i, row in enumerate(rows) if row.is_penalised]
-            if some:
-                own = choices.indices[_index([lines[i] for i in some], logits)]
-                own_logits = logits[_index([places[i] for i in some], logits)].float()
-                if masks.is_masked:
-                    apply_store_mask_(own_logits, masks.table.rows, own, masks.overlays)
-                figures = figures.clone()
-                draw_penalised(figures, some, own_logits, [rows[i] for i in some])
         return chosen_of(figures, places)
 
     def _options(self, choices: Choices) -> _Options:

@@ -29,20 +29,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.core.batch import allow_all
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.requests import fault_of
 from structgen.engine.sequences import TextSequence
 from structgen.errors import LimitError, OptionError, StructgenError
 from structgen.store.mask_store import MaskStore
-from structgen.tokens.token_mask import TokenMask, allocate_mask
+from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
 MOST_BYTES = 256 * 1024 * 1024
 """The most bytes of device memory for the table of rows: 16,384 rows for a vocabulary of 128,000 tokens. A
 full table is cleared, and filled again with the rows of the current batch."""
-_MOST_GRAMMARS, _MOST_STATES = 256, 1 << 16
-"""The most grammars, and the most states of each, whose rows are remembered."""
 _FREE: tuple[int, ...] = ()
 """The key of the mask that allows all tokens. The key of a mask of thoughts is the tokens that it bans."""
 NO_ROW = -1
@@ -166,12 +163,9 @@ class DeviceMasks:
         words = (tokenizer.vocab_size + 31) // 32
         self._tokenizer, self.device = tokenizer, device
         self.table = RowTable(words, device, most_bytes)
-        self._stores: WeakKeyDictionary[CompiledGrammar, int] = WeakKeyDictionary()
-        """The number of each grammar's mask store. A key is this number and the row's number in the store."""
         self._numbers: WeakKeyDictionary[MaskStore, int] = WeakKeyDictionary()
+        """The number of each mask store. The key of a row is this number and that of the row in the store."""
         self._unused = count()
-        self._pairs: dict[CompiledGrammar, dict[int, Pair]] = {}
-        """The rows of the masks of states, by grammar and state. All of these rows are in the table."""
         is_cuda = device.type == "cuda"
         self._side = torch.cuda.Stream(device) if is_cuda else None
         self._copied = torch.cuda.Event() if is_cuda else None
@@ -186,27 +180,14 @@ class DeviceMasks:
         self.is_masked = self.is_filtered = False
         """Whether any line has a mask; whether any has a filter (top-k, top-p, min-p)."""
         self._has_fault = False
-        every = allocate_mask(1, tokenizer.vocab_size)
-        allow_all(every, 0)
-        self._every: Words = every.array[0]
-
-    def knows(self, text: TextSequence) -> bool:
-        """Return whether main memory does not need a text's mask: it is in the table, or allows all tokens.
-        Cost: 0.3 us."""
-        matcher = text.matcher
-        if matcher is None:
-            return text.phase is None
-        pairs = self._pairs.get(matcher.compiled)
-        return pairs is not None and matcher.state_index in pairs
 
     def stage(self, texts: Sequence[TextSequence], mask: TokenMask, *, wider: bool) -> bool:
         """Send the inputs of the next choice: for each line of the texts its mask, options and noise.
 
-        `mask` holds the masks by lines; those that the table `knows` need not be filled. `wider`: the logits
-        have more columns than there are tokens, so that free texts have masks too. A failure of one text is
-        that text's error. Returns False if a machine failed in an unforeseen way. Cost: in main memory about
-        3 us a text, and 50 us for a new mask; on the device copies, which `wait` makes its next work wait
-        for.
+        `mask` holds the masks by lines. `wider`: the logits have more columns than there are tokens, so that
+        free texts have masks too. A failure of one text is that text's error. Returns False if a machine
+        failed in an unforeseen way. Cost: in main memory about 3 us a text, and 50 us for a new mask; on the
+        device copies, which `wait` makes its next work wait for.
         """
         if self._copied is not None:
             self._copied.synchronize()  # the last copy may still be reading this memory
@@ -249,13 +230,7 @@ class DeviceMasks:
             return self._name(texts, mask, pairs, has_room=True)
         except Full:
             # the table is cleared, and refilled with the rows needed now, as far as they fit
-            for text in texts:
-                if text.matcher is not None and self.knows(text):
-                    text.matcher.fill_mask(mask, text.line)
-                elif text.matcher is None and text.phase is None:
-                    allow_all(mask, text.line)
             self.table.clear()
-            self._pairs = {}
             return self._name(texts, mask, pairs, has_room=False)
 
     def _name(
@@ -264,9 +239,8 @@ class DeviceMasks:
         overlaid: list[int] = []
         for text in texts:
             line = text.line
-            words = self._every if text.matcher is None and text.phase is None else mask.array[line]
             try:
-                pair = self._pair(text, words)
+                pair = self._pair(text, mask.array[line])
             except Full:
                 if has_room:
                     raise
@@ -296,30 +270,17 @@ class DeviceMasks:
             key = _FREE if text.phase is None else text.phase.ends
             found = self.table.find(key)
             return (self.table.add(key, words.copy()) if found is None else found), NO_ROW
-        compiled, state = matcher.compiled, matcher.state_index
-        pairs = self._pairs.get(compiled)
-        if pairs is not None and (known := pairs.get(state)) is not None:
-            return known
         named = matcher.mask_rows()
         if named is None:
             return None
-        store = self._stores.get(compiled)
-        if store is None:
-            store = self._store_of(compiled)
-        first = self._row(compiled, store, named[0])
-        pair = first, NO_ROW if len(named) == 1 else self._row(compiled, store, named[1])
-        if pairs is None or len(pairs) >= _MOST_STATES:
-            if len(self._pairs) >= _MOST_GRAMMARS:
-                self._pairs = {}
-            pairs = self._pairs[compiled] = {}
-        pairs[state] = pair
-        return pair
+        rows = [self._row(matcher.compiled, number) for number in named]
+        return rows[0], rows[1] if len(rows) > 1 else NO_ROW
 
-    def _row(self, compiled: CompiledGrammar, store: int, number: int) -> int:
-        found = self.table.find((store, number))
+    def _row(self, compiled: CompiledGrammar, number: int) -> int:
+        key = self._store_of(compiled), number
+        found = self.table.find(key)
         if found is None:
-            row = compiled.store.rows(compiled.vocabulary).array[number]
-            found = self.table.add((store, number), row)
+            found = self.table.add(key, compiled.store.rows(compiled.vocabulary).array[number])
         return found
 
     def _store_of(self, compiled: CompiledGrammar) -> int:
@@ -331,11 +292,7 @@ class DeviceMasks:
                 where="grammar",
                 cure="Compile the grammar for the engine's tokenizer.",
             )
-        number = self._numbers.get(compiled.store)
-        if number is None:
-            number = self._numbers[compiled.store] = next(self._unused)
-        self._stores[compiled] = number
-        return number
+        return self._numbers.setdefault(compiled.store, next(self._unused))
 
     # --- copies ---------------------------------------------------------------------------------------------
 

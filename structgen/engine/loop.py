@@ -54,19 +54,11 @@ import torch
 
 from structgen.core.batch import allow_all
 from structgen.core.matcher import Matcher
-from structgen.engine.choice import (
-    Chosen,
-    Words,
-    candidates,
-    choose,
-    choose_along,
-    likeliest,
-    with_laws,
-)
+from structgen.engine.choice import Chosen, Words, candidates, choose, chosen_again, likeliest
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.draft_models import without_auto
-from structgen.engine.mask_rows import BatchMasks, Filling, forbid
+from structgen.engine.mask_rows import BatchMasks, forbid
 from structgen.engine.model_protocol import Model
 from structgen.engine.model_reading import ModelReading, failed, release
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
@@ -374,17 +366,15 @@ class Loop:
         if -1 in places:  # the logits after a prompt are not in the batch's tensor
             logits = torch.stack([self._reading.logits_of(text) for text in rows])
             places, guesses = list(range(len(rows))), [None] * len(rows)
+        kinds, lines = [text.row for text in rows], [text.line for text in rows]
         if self._there is not None:
             stays = getattr(self._model, "keeps_logits", False) and logits is self._reading.logits
-            kinds, lines = [text.row for text in rows], [text.line for text in rows]
-            chosen = self._there[1].choose(logits, kinds, places, lines, stays=stays)
-            return with_laws(chosen, logits, self._mask_rows.mask.array, kinds, places, lines)
+            chosen = self._there[1].choose(logits, places, lines, stays=stays)
+            return chosen_again(chosen, logits, self._mask_rows.mask.array, kinds, places, lines)
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
             mask = self._mask_rows.mask.array
-        return choose_along(
-            logits, mask, [text.row for text in rows], places, [text.line for text in rows], guesses
-        )
+        return choose(logits, mask, kinds, places, lines, guesses)
 
     def _commit(self, rows: Sequence[TextSequence], chosen: Chosen) -> list[TextSequence]:
         """Take the tokens. Returns the sequences whose last token was a guess, so that the next can be
@@ -588,24 +578,15 @@ class Loop:
             return
         started = time.perf_counter()
         drafts = self._drafts(rows)
-        filling: Filling | None = None
-        if self._reading.ahead is None:
-            # on other devices passes run asynchronously, and their duration is not known here
-            filling = self._mask_rows.begin(
-                rows,
-                drafts,
-                apart=self._ran > _SHORT or self._reading.logits.device.type != "cpu",
-                leave=self._is_there if self._there is not None else None,
-            )
+        # on other devices passes run asynchronously, and their duration is not known here
+        is_long = self._ran > _SHORT or self._reading.logits.device.type != "cpu"
+        filling = self._mask_rows.begin(rows, drafts, apart=is_long and self._reading.ahead is None)
         began = time.perf_counter()
         try:
             self._reading.read(rows, drafts)
         except Exception as error:  # any error of the model
             self._reading.recover(rows, error)
         self._ran = ran = time.perf_counter() - began
-        if filling is None:
-            # fill masks while the device runs the pass
-            filling = self._mask_rows.begin(rows, drafts, apart=False, leave=self._is_there)
         if any(text.most_guesses for text in rows):
             self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
         for text, draft in zip(rows, drafts, strict=True):
@@ -617,15 +598,6 @@ class Loop:
         self._speculator.took(time.perf_counter() - started)
         self._settle()
         self._stage()
-
-    def _is_there(self, text: TextSequence) -> bool:
-        """Return whether a sequence's mask is on the device and not needed in main memory."""
-        return (
-            self._there is not None
-            and self._there[0].knows(text)
-            and not (text.handle.request.logprobs or text.row.law is not None)
-            and (text.drafting is None or not text.drafting.top)
-        )
 
     def _stage(self) -> None:
         """If tokens are chosen on the device, send it the masks of all rows. Its forward pass goes on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -36,7 +36,7 @@ class BatchMasks:
 
     def fill(self, rows: Sequence[TextSequence]) -> None:
         """Fill the masks after the last tokens of new sequences now, in rows after those in use."""
-        self._filling(rows, [NO_DRAFT] * len(rows), apart=False).wait()
+        self.begin(rows, [NO_DRAFT] * len(rows), apart=False, behind=True).wait()
 
     def begin(
         self,
@@ -44,36 +44,22 @@ class BatchMasks:
         drafts: Sequence[Draft],
         *,
         apart: bool,
-        leave: Callable[[TextSequence], bool] | None = None,
+        behind: bool = False,
     ) -> Filling:
         """Write the cached masks: after the last token of each sequence, and after each guess. Compute the
-        others in a thread if `apart`, else now. Each sequence then stands at the root of its draft; if no
-        sequence has a draft, there are no `Guesses`. For a sequence without a draft, no mask is written if
-        `leave` is true of it (its mask is elsewhere)."""
-        self._used = 0
-        return self._filling(rows, drafts, apart=apart, leave=leave)
-
-    def _filling(
-        self,
-        rows: Sequence[TextSequence],
-        drafts: Sequence[Draft],
-        *,
-        apart: bool,
-        leave: Callable[[TextSequence], bool] | None = None,
-    ) -> Filling:
+        others in a thread if `apart`, else in `Filling.wait`. Each sequence then stands at the root of its
+        draft; if no sequence has a draft, there are no `Guesses`. `behind`: in rows after those in use."""
+        self._used = self._used if behind else 0
         first, self._used = self._used, self._used + len(rows) + sum(map(len, drafts))
         if self._used > len(self.mask.array):
             wider = allocate_mask(2 * self._used, self.mask.vocab_size)
             wider.array[:first] = self.mask.array[:first]
             self.mask = wider
-        filling = Filling(self, rows, drafts, first, leave)
-        if not filling.is_done:
-            if not apart:
-                filling.end(*filling.work_out())
-            else:
-                if self._filler is None:
-                    self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
-                filling.future = self._filler.submit(filling.work_out)
+        filling = Filling(self, rows, drafts, first)
+        if apart and filling.are_left:
+            if self._filler is None:
+                self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
+            filling.future = self._filler.submit(filling.work_out)
         return filling
 
     def close(self, *, wait: bool = True) -> None:
@@ -96,13 +82,12 @@ class Filling:
         rows: Sequence[TextSequence],
         drafts: Sequence[Draft],
         first: int,
-        leave: Callable[[TextSequence], bool] | None = None,
     ) -> None:
         began = time.perf_counter()
         self._rows, self._mask_rows = rows, mask_rows
+        self._counts = list(map(len, drafts))
         self.future: Future[_Done] | None = None
-        self._seconds = self._waited = 0.0
-        has_guesses, line = any(map(len, drafts)), first
+        has_guesses, line = any(self._counts), first
         for text, draft in zip(rows, drafts, strict=True):
             text.line = line
             text.guesses = Guesses(draft, line, text.matcher, text.phase) if has_guesses else None
@@ -115,17 +100,14 @@ class Filling:
                 matchers,
                 np.concatenate([draft.tokens for draft in drafts]),
                 np.concatenate([draft.parents for draft in drafts]),
-                [len(draft) for draft in drafts],
+                self._counts,
                 mask_rows.mask,
                 None if first == 0 else np.arange(first, line),
             )
         else:
-            left_out = None if leave is None else [leave(text) for text in rows]
-            self._masks = _RootMasks(matchers, mask_rows.mask, first, left_out)
-        self.is_done = not self._masks.left
-        """Whether all masks are written."""
-        if self.is_done:
-            self._note(self._masks.statuses)
+            self._masks = _RootMasks(matchers, mask_rows.mask, first)
+        self.are_left = bool(self._masks.left)
+        """Whether masks are to be computed."""
         self._known = time.perf_counter() - began
 
     def work_out(self) -> _Done:
@@ -136,59 +118,46 @@ class Filling:
             self._mask_rows.has_fault = True
         return statuses, time.perf_counter() - began
 
-    def end(self, statuses: npt.NDArray[np.int8], seconds: float) -> None:
-        """Note masks that were computed while the batch waited."""
-        self._note(statuses)
-        self._seconds = self._waited = seconds
-
     def wait(self) -> None:
         """Wait until all masks are written."""
-        if self.future is not None:
-            began = time.perf_counter()
-            statuses, self._seconds = self.future.result()
-            self._note(statuses)
-            self._waited = time.perf_counter() - began
+        began = time.perf_counter()
+        statuses, seconds, waited = self._masks.statuses, 0.0, 0.0
+        if self.are_left:
+            statuses, seconds = self.work_out() if self.future is None else self.future.result()
+            waited = seconds if self.future is None else time.perf_counter() - began
+        self._note(statuses)
         for text in self._rows:
             if text.phase is not None:
                 last = text.line if text.guesses is None else text.line + len(text.guesses.draft)
                 for line in range(text.line, last + 1):
                     forbid(self._mask_rows.mask, line, text.phase.ends)
-            text.filled = self._known + self._seconds
-            text.usage.mask_seconds += self._known + self._seconds
-            text.usage.waited_seconds += self._known + self._waited
+            text.filled = self._known + seconds
+            text.usage.mask_seconds += self._known + seconds
+            text.usage.waited_seconds += self._known + waited
 
     def _note(self, statuses: npt.NDArray[np.int8]) -> None:
         """Note which guesses have masks. A sequence whose own mask could not be computed fails."""
-        at = 0
-        for number, text in enumerate(self._rows):
-            after = at + 1 + (0 if text.guesses is None else len(text.guesses.draft))
+        at, told = 0, statuses.tolist()
+        for number, (text, count) in enumerate(zip(self._rows, self._counts, strict=True)):
             fault = self._masks.faults.get(number)
-            error = _error_of(statuses[at]) if fault is None else fault_of(fault, _NOT_FILLED)
+            error = _error_of(told[at]) if fault is None else fault_of(fault, _NOT_FILLED)
             if error is not None:
                 text.error = text.error or error
-            elif after > at + 1 and text.guesses is not None:
-                text.guesses.set_ready(statuses[at + 1 : after] <= RowStatus.FREE)
-            at = after
+            elif count and text.guesses is not None:
+                text.guesses.set_ready(statuses[at + 1 : at + 1 + count] <= RowStatus.FREE)
+            at += 1 + count
 
 
 class _RootMasks:
     """The masks of sequences without drafts, with the interface of `DraftMasks`; cached masks are written.
     Construction takes 2 us and 0.5 us a sequence; that of `DraftMasks` takes 25 us."""
 
-    def __init__(
-        self,
-        matchers: Sequence[Matcher | None],
-        mask: TokenMask,
-        first: int,
-        left_out: Sequence[bool] | None = None,
-    ) -> None:
+    def __init__(self, matchers: Sequence[Matcher | None], mask: TokenMask, first: int) -> None:
         self._matchers, self._mask, self._first = matchers, mask, first
         self.statuses: npt.NDArray[np.int8] = np.zeros(len(matchers), np.int8)
         self.left: list[int] = []
         self.faults: dict[int, Exception] = {}
         for i, matcher in enumerate(matchers):
-            if left_out is not None and left_out[i]:
-                continue
             if matcher is None:
                 allow_all(mask, first + i)
             elif not matcher.fill_known(mask, first + i):

@@ -35,7 +35,9 @@ class ModelReading:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.hears_entropy = isinstance(model, HearsEntropy)
+        # asked once: the question takes as long as a tenth of a short pass
+        self._hearer = model if isinstance(model, HearsEntropy) else None
+        self.hears_entropy = self._hearer is not None
         """Whether the model is told the entropy of each token's law (`Step.entropy`)."""
         self.takes_back = isinstance(model, TakesBack)
         """Whether it can read tokens before they are committed (`begin`)."""
@@ -71,7 +73,7 @@ class ModelReading:
             try:
                 if first is not text and first.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
-                elif isinstance(self.model, KeepsPromptApart) and text.is_begun:
+                elif text.is_begun and isinstance(self.model, KeepsPromptApart):
                     text.logits, text.cache = self._read_again(text)
                 else:
                     logits, text.cache = found.pop(0) if found else self.model.prefill(text.read)
@@ -90,15 +92,10 @@ class ModelReading:
         for token in text.thought:
             (logits,) = self._decoded([token], [cache])
         for step in text.steps:
-            self._tell([step.entropy], [cache])
+            if self._hearer is not None:
+                self._hearer.hear([step.entropy], [cache])
             (logits,) = self._decoded([step.token], [cache])
         return self._checked(logits), cache
-
-    def _tell(self, entropies: Sequence[float | None], caches: Sequence[Any]) -> None:
-        """Tell the entropies of the laws from which the next tokens of texts come, to a model that hears
-        them."""
-        if isinstance(self.model, HearsEntropy):
-            self.model.hear(entropies, caches)
 
     def _decoded(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text."""
@@ -146,8 +143,9 @@ class ModelReading:
     def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
         """Return the logits after the last tokens of sequences and after their guesses."""
         caches = [text.cache for text in rows]
-        heard = [text for text in rows if text.steps]  # and not in the thoughts
-        self._tell([text.steps[-1].entropy for text in heard], [text.cache for text in heard])
+        if self._hearer is not None:
+            heard = [text for text in rows if text.steps]  # and not in the thoughts
+            self._hearer.hear([text.steps[-1].entropy for text in heard], [text.cache for text in heard])
         if not any(map(len, drafts)):
             logits = self._decoded([text.last for text in rows], caches)
             for place, text in enumerate(rows):

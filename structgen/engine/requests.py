@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Final
 
 from structgen.compilation.request_bans import checked_bans
@@ -385,41 +386,25 @@ class Result:
         return sum(step.constrained for step in self.steps)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Handle:
     """One sample of a request in progress. Made by `Engine.submit`."""
 
-    __slots__ = (
-        "_is_done",
-        "_listeners",
-        "_lock",
-        "_thinking",
-        "cancelled",
-        "request",
-        "result",
-        "sample",
-        "thoughts",
-        "written",
-    )
-
-    def __init__(self, request: Request, sample: int) -> None:
-        self.request, self.sample = request, sample
-        self.result: Result | None = None
-        """None until the text is done."""
-        self.written = ""
-        """The text so far, without characters that may turn out to be part of a stop string."""
-        self.thoughts = ""
-        """The thoughts before the text, so far: without characters that may turn out to be part of the
-        closing tag."""
-        self.cancelled = False
-        self._is_done = False
-        self._lock = threading.Lock()
-        self._listeners: list[_Listener] = []
-        self._thinking: list[Callable[[], None]] = []
-
-    @property
-    def is_done(self) -> bool:
-        """Whether there is a result, and all listeners have been called with None."""
-        return self._is_done
+    request: Request
+    sample: int
+    result: Result | None = None
+    """None until the text is done."""
+    written: str = ""
+    """The text so far, without characters that may turn out to be part of a stop string."""
+    thoughts: str = ""
+    """The thoughts before the text, so far: without characters that may turn out to be part of the closing
+    tag."""
+    cancelled: bool = False
+    is_done: bool = False
+    """Whether there is a result, and all listeners have been called with None."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _listeners: list[_Listener] = field(default_factory=list)
+    _thinking: list[Callable[[], None]] = field(default_factory=list)
 
     def cancel(self) -> None:
         """End the text at the next step. The result has the text so far."""
@@ -435,7 +420,7 @@ class Handle:
         listener = _Listener(want)
         with self._lock:
             self._listeners.append(listener)
-            late = self._is_done
+            late = self.is_done
         if late:
             listener.end(self.written)
 
@@ -476,7 +461,7 @@ class Handle:
             # in this order: a thread that sees the result sees the whole text
             self.written = result.text
             self.result = result
-        while not self._is_done:
+        while not self.is_done:
             for listener in list(self._listeners):
                 try:
                     listener.end(self.written)
@@ -485,56 +470,50 @@ class Handle:
                         self.result.error = _of_listener(error)
                         self.result.finish_reason = FinishReason.ERROR
             with self._lock:  # another listener may have been added
-                self._is_done = all(listener.is_over for listener in self._listeners)
+                self.is_done = all(listener.is_over for listener in self._listeners)
 
 
+@dataclass(slots=True, eq=False)
 class _Listener:
     """A function that listens to a text, and how much of the text it has received."""
 
-    __slots__ = ("_at", "_is_calling", "_is_lost", "_want", "is_over")
-
-    def __init__(self, want: Callable[[str | None], None]) -> None:
-        self._want, self._at = want, 0
-        self._is_calling = False
-        """Whether a call has begun and not returned."""
-        self._is_lost = False
-        """Whether a call has failed: a further part would not continue what was received."""
-        self.is_over = False
+    want: Callable[[str | None], None]
+    at: int | None = 0
+    """The characters that it has received. None: a call has begun and not returned. Below 0: a call has
+    failed, and a further part would not continue what was received."""
+    is_over: bool = False
 
     def hear(self, text: str) -> None:
         """Call the function with the new part of a text. Raises its errors, and StructgenError after an
         interrupted call."""
-        if self._is_lost or len(text) <= self._at:
-            return
-        if self._is_calling:
-            self._is_lost = True
+        at = self.at
+        if at is None:
+            self.at = -1
             raise StructgenError(
                 "A call was interrupted, so it is unknown whether its part of the text arrived.",
                 where="listen",
                 cure="Take the whole text from the result.",
             )
-        self._is_calling = True
+        if not 0 <= at < len(text):
+            return
+        self.at = None
         try:
-            self._want(text[self._at :])
+            self.want(text[at:])
         except Exception:
-            self._is_lost = True
+            self.at = -1
             raise
-        self._at = len(text)
-        self._is_calling = False
+        self.at = len(text)
 
     def end(self, text: str) -> None:
         """Call the function with the new part of a whole text, then with None. Raises its errors."""
         if self.is_over:
             return
         failed: Exception | None = None
-        try:
-            self.hear(text)
-        except Exception as error:
-            failed = error
-        try:
-            self._want(None)
-        except Exception as error:
-            failed = failed or error
+        for call in (partial(self.hear, text), partial(self.want, None)):
+            try:
+                call()
+            except Exception as error:
+                failed = failed or error
         self.is_over = True
         if failed is not None:
             raise failed

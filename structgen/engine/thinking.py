@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -86,67 +86,55 @@ def closing_of(
     return ThoughtClosing(token, tokenizer.token_bytes[token] or b"", (token,))
 
 
+@dataclass(slots=True, eq=False)
 class ThoughtPhase:
     """The thoughts of one sequence, until they are closed."""
 
-    __slots__ = (
-        "_closing",
-        "_forced",
-        "_most",
-        "_tokenizer",
-        "data",
-        "is_over",
-        "matcher",
-        "rest",
-        "tokens",
-    )
-
-    def __init__(
-        self, thinking: Thinking, closing: ThoughtClosing, tokenizer: Tokenizer, matcher: Matcher | None
-    ) -> None:
-        self._closing, self._tokenizer, self._most = closing, tokenizer, thinking.max_tokens
-        self.matcher = matcher
-        """The matcher of the document. The token that closes the thoughts may also write the document's first
-        bytes; the matcher has taken them."""
-        self.tokens: list[int] = []
-        self.data = bytearray()
-        self._forced: list[int] = []
-        self.is_over = False
-        self.rest = b""
-        """The bytes after the tag in the token that closed the thoughts."""
+    thinking: Thinking
+    closing: ThoughtClosing
+    tokenizer: Tokenizer
+    matcher: Matcher | None
+    """The matcher of the document. The token that closes the thoughts may also write the document's first
+    bytes; the matcher has taken them."""
+    tokens: list[int] = field(default_factory=list)
+    data: bytearray = field(default_factory=bytearray)
+    is_over: bool = False
+    rest: bytes = b""
+    """The bytes after the tag in the token that closed the thoughts."""
+    _forced: list[int] = field(default_factory=list)
 
     @property
     def ends(self) -> tuple[int, ...]:
         """The tokens that thoughts may not contain: the end tokens."""
-        return tuple(token for token in self._tokenizer.eos_token_ids if token != self._closing.token)
+        return tuple(token for token in self.tokenizer.eos_token_ids if token != self.closing.token)
 
     def forced(self) -> int | None:
         """Return the forced token once the budget is spent; None while the model chooses."""
-        if not self._forced and len(self.tokens) >= self._most:
+        if not self._forced and len(self.tokens) >= self.thinking.max_tokens:
             self._forced = list(self._tail())
         return self._forced[0] if self._forced else None
 
     def _tail(self) -> tuple[int, ...]:
         """Return the tokens that write the missing rest of the tag."""
-        tag = self._closing.text
-        if self._closing.token is not None:
-            return self._closing.tokens
+        tag = self.closing.text
+        if self.closing.token is not None:
+            return self.closing.tokens
         begun = self._begun_tag()
-        return tuple(self._tokenizer.encode(tag[begun:])) if begun else self._closing.tokens
+        return tuple(self.tokenizer.encode(tag[begun:])) if begun else self.closing.tokens
 
     def _begun_tag(self) -> int:
         """Return how many bytes at the end are perhaps the beginning of the tag."""
-        tag = self._closing.text
-        most = 0 if self._closing.token is not None else min(len(tag) - 1, len(self.data))
+        tag = self.closing.text
+        most = 0 if self.closing.token is not None else min(len(tag) - 1, len(self.data))
         return next((size for size in range(most, 0, -1) if self.data.endswith(tag[:size])), 0)
 
     def take(self, token: int, room: int) -> bool:
         """Take a token. Returns False, and takes nothing, if the token closes the thoughts but its remaining
         bytes begin no document, or none that fits into `room` tokens."""
-        written = self._tokenizer.token_bytes[token] or b""
-        over, rest = token == self._closing.token, b""
-        if not over and self._closing.text and self._closing.token is None:
-            tag = self._closing.text
+        written = self.tokenizer.token_bytes[token] or b""
+        over, rest = token == self.closing.token, b""
+        if not over and self.closing.text and self.closing.token is None:
+            tag = self.closing.text
             data = bytes(self.data[-len(tag) :]) + written
             at = data.find(tag)
             over, rest = at >= 0, data[at + len(tag) :] if at >= 0 else b""
@@ -182,6 +170,6 @@ class ThoughtPhase:
     def thoughts(self) -> str:
         """The text of the thoughts, without the closing tag."""
         data = bytes(self.data)
-        if self._closing.token is None and self.is_over:
-            data = data[: data.rfind(self._closing.text)]
+        if self.closing.token is None and self.is_over:
+            data = data[: data.rfind(self.closing.text)]
         return data.decode("utf-8", "replace")

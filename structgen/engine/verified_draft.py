@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,7 @@ from structgen.engine.thinking import ThoughtPhase
 from structgen.speculation.drafts.draft import Draft
 
 
+@dataclass(slots=True, eq=False)
 class Guesses:
     """A sequence's node in its draft. The root is the last token that was decided before the pass.
 
@@ -18,18 +21,21 @@ class Guesses:
     of the draft is number i + 1.
     """
 
-    __slots__ = ("_children", "_matcher", "_phase", "draft", "first", "path", "table")
+    draft: Draft
+    first: int
+    matcher: Matcher | None
+    phase: ThoughtPhase | None
+    path: list[int] = field(default_factory=lambda: [0])
+    """The numbers of the nodes on the accepted path, the root first."""
+    table: npt.NDArray[np.int32] = field(init=False)
+    """For each guess: its token, its parent in the draft, and whether its mask is filled. `compiled_choice`
+    has the column names."""
+    _children: list[dict[int, int]] = field(init=False)
 
-    def __init__(self, draft: Draft, first: int, matcher: Matcher | None, phase: ThoughtPhase | None) -> None:
-        self.draft, self.first = draft, first
-        self._children = draft.children()
-        self._matcher, self._phase = matcher, phase
-        self.table: npt.NDArray[np.int32] = np.zeros((len(draft), 3), np.int32)
-        """For each guess: its token, its parent in the draft, and whether its mask is filled.
-        `compiled_choice` has the column names."""
-        self.table[:, GUESS], self.table[:, PARENT] = draft.tokens, draft.parents
-        self.path = [0]
-        """The numbers of the nodes on the accepted path, the root first."""
+    def __post_init__(self) -> None:
+        self._children = self.draft.children()
+        self.table = np.zeros((len(self.draft), 3), np.int32)
+        self.table[:, GUESS], self.table[:, PARENT] = self.draft.tokens, self.draft.parents
 
     def set_ready(self, ready: npt.NDArray[np.bool_]) -> None:
         """Set for each node of the draft whether its mask is filled."""
@@ -61,8 +67,8 @@ class Guesses:
         if (
             node is None
             or not self.table[node, READY]
-            or matcher is not self._matcher
-            or phase is not self._phase
+            or matcher is not self.matcher
+            or phase is not self.phase
         ):
             return False
         self.path.append(node + 1)

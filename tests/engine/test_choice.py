@@ -13,6 +13,7 @@ from for_each import for_each
 
 torch = pytest.importorskip("torch")
 
+from defined_draws import defined_tokens  # noqa: E402
 from structgen_kernels.reference import gumbel, position_keys, sample_key, words  # noqa: E402
 
 from structgen.engine.choice import ChoiceRow, candidates, choose, choose_anywhere  # noqa: E402
@@ -149,6 +150,8 @@ def test_both_ways_choose_the_same(words: int, spread: float) -> None:
     rows = [_random_row(draw, i) for i in range(count)]
     here, there = choose(logits, mask, rows), choose_anywhere(logits, mask, rows)
     assert here.tokens == there.tokens
+    drawn = zip(here.tokens, defined_tokens(logits, mask, rows), here.faulty, strict=True)
+    assert all(faulty or token == defined for token, defined, faulty in drawn)
     assert (here.allowed, here.wanted, here.faulty) == (there.allowed, there.wanted, there.faulty)
     for name in ("logprob", "constrained", "removed"):
         assert getattr(here, name) == pytest.approx(

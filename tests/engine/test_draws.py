@@ -20,6 +20,7 @@ from for_each import for_each
 
 torch = pytest.importorskip("torch")
 
+from defined_draws import defined_tokens  # noqa: E402
 from structgen_kernels import reference  # noqa: E402
 
 from structgen.engine import noise  # noqa: E402
@@ -183,7 +184,7 @@ def test_both_ways_choose_the_same_with_filters_and_penalties_over_tiles(width: 
         if mask is not None:
             mask[:, 0] |= 1
         here, there = choose(logits, mask, rows), choose_anywhere(logits, mask, rows)
-        assert here.tokens == there.tokens
+        assert here.tokens == there.tokens == defined_tokens(logits, mask, rows)
         assert here.allowed == there.allowed and here.wanted == there.wanted
         assert here.removed == pytest.approx(there.removed, abs=1e-6)
         assert here.logprob == pytest.approx(there.logprob, abs=1e-5)
@@ -212,6 +213,15 @@ def test_chosen_rows_of_the_logits_are_told_and_drawn_alike() -> None:
     assert found.places == places and found.ends == [1, 2, 3, 4]
     assert found.tokens == choose(logits[places], mask, rows).tokens
     assert choose_anywhere(logits, None, [], []).tokens == []
+
+
+def test_rows_of_the_logits_and_of_the_mask_are_named_alike_in_both_ways() -> None:
+    draw = np.random.default_rng(5)
+    logits = torch.from_numpy(draw.standard_normal((3, TILE + 9), np.float32))
+    mask, places, lines, rows = random_mask(draw, 5, TILE + 9, 0.3), [2, 0], [4, 1], _rows(FILTERS[:2], 2)
+    plain = choose(logits[places], mask[lines], rows).tokens
+    assert choose(logits, mask, rows, places, lines).tokens == plain
+    assert choose_anywhere(logits, mask, rows, places, lines).tokens == plain
 
 
 @pytest.mark.parametrize("way", [choose, choose_anywhere], ids=["compiled", "torch"])

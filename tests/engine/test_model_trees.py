@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch")
 
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine.forward_pass.compiled_pass import CompiledPass  # noqa: E402
 from structgen.engine.forward_pass.draft_trees import MOST_NODES  # noqa: E402
 from structgen.engine.forward_pass.key_value_pages import PagedCache  # noqa: E402
 from structgen.engine.forward_pass.llama import Llama  # noqa: E402
@@ -75,7 +74,7 @@ def plain(model: Llama, cache: Any, tokens: Sequence[int], parents: Sequence[int
 
 
 def test_the_compiled_pass_verifies_trees(model: Llama) -> None:
-    assert isinstance(model._pass, CompiledPass) and isinstance(model, VerifiesDrafts)
+    assert isinstance(model, VerifiesDrafts)
     assert model.draft_support == DraftSupport("tree")
 
 
@@ -181,7 +180,7 @@ def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
     """Read trees and keep a random path or none, in texts that come, are copied and end; count the pages."""
     folder = write_llama(tmp_path, width=64, layers=1, inner=32)
     model = Llama.read(folder, torch.device("cpu"), torch.float32)
-    pages, random = model._pass.pages, Random(times)  # type: ignore[union-attr]
+    pages, random = model.pages, Random(times)
     caches: list[PagedCache] = []
     most = 12
     for turn in range(times):

@@ -13,8 +13,7 @@ transformers = pytest.importorskip("transformers")
 
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine.forward_pass.compiled_pass import CompiledPass, _dealt  # noqa: E402
-from structgen.engine.forward_pass.llama import Llama  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama, _dealt  # noqa: E402
 from structgen.engine.forward_pass.weights import Weights  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32
@@ -46,9 +45,9 @@ def test_what_prompts_begin_with_is_read_once_and_changes_no_bit(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, runs = Llama.read(folder, CPU, KIND), []
-    run = CompiledPass._run
+    run = Llama._run
     monkeypatch.setattr(
-        CompiledPass,
+        Llama,
         "_run",
         lambda self, rows, counts, *held: runs.append(counts) or run(self, rows, counts, *held),
     )
@@ -71,7 +70,7 @@ def test_two_threads_give_bit_by_bit_what_one_does(folder: Path) -> None:
             model = Llama.read(folder, CPU, KIND)
             together = model.prefill_many(PROMPTS)
             steps = _steps(model, [cache for _, cache in together])
-            assert (model._pass._others is not None) == (threads == 2)
+            assert (model._others is not None) == (threads == 2)
             found.append(torch.cat([torch.stack([logits for logits, _ in together]), *steps]))
     finally:
         torch.set_num_threads(before)
@@ -91,7 +90,7 @@ def test_a_prompt_read_token_by_token_is_bit_by_bit_the_same(folder: Path) -> No
 def test_the_logits_behind_prompts_are_transformers(tmp_path: Path, groups: int, half: bool) -> None:
     folder = write_llama(tmp_path, width=192, groups=groups, half=half)
     own = Llama.read(folder, CPU, KIND)
-    assert bool(own._pass._sizes[6]) == half
+    assert bool(own._sizes[6]) == half
     reference = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=KIND, local_files_only=True)
     with torch.inference_mode():
         expected = torch.stack([reference(torch.tensor([prompt])).logits[0, -1] for prompt in PROMPTS])

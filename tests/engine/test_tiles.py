@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from structgen.engine.forward_pass.compiled_pass import _packed  # noqa: E402
+from structgen.engine.forward_pass.llama import _packed  # noqa: E402
 from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL  # noqa: E402
 from structgen.engine.forward_pass.tiles import product as _product  # noqa: E402
 from structgen.native.jit import entry  # noqa: E402

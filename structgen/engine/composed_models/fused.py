@@ -40,8 +40,6 @@ _LEAST = -1e4
 """Nats. A token that the second model never writes stays possible, and comes last."""
 _TOGETHER = 16
 """Coverings that are read ahead in one pass."""
-_MOST_WALKS = 1024
-"""The most walks that are kept: nearly all are of a few tokens."""
 
 
 class FusedModels:

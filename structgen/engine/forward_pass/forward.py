@@ -175,7 +175,7 @@ def run_rows(
     """Run rows through the model; write the logits of the rows `asked` to `logits`.
 
     `rows` has the columns of `paged_attention`, `sizes` and `offsets` those above. `weights` has all norms
-    and packed matrices, as `compiled_pass` packs them; `cos` and `sin` (signed) are the rotary tables of all
+    and packed matrices, as `llama` packs them; `cos` and `sin` (signed) are the rotary tables of all
     positions. Rows of one text are in order, and those of a tree after their parents, because a row attends
     to columns of earlier rows or calls. Cost: 2 flop for each weight and row. Up to eight rows read the
     weights, and their shared columns, once.

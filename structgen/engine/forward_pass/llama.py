@@ -1,94 +1,338 @@
 """A batch-invariant Llama: a text gets the same logits, to the bit, alone and in any batch.
 
-The forward pass is compiled (`compiled_pass`), in the memory of the CPU, with keys and values in pages
-(`key_value_pages`).
+The forward pass is compiled (`forward`), in the memory of the CPU, with keys and values in pages
+(`key_value_pages`). This file packs the weights for the compiled code, and divides rows among threads. Each
+thread works on rows of its own; the rows of one text stay in one thread. Each thread reads all weights, so a
+thread is used only for at least four rows.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.engine.forward_pass.compiled_pass import CompiledPass
+from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
+from structgen.engine.forward_pass.forward import run_rows
+from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache
+from structgen.engine.forward_pass.paged_attention import move_columns
+from structgen.engine.forward_pass.tiles import IS_FUSED, PANEL
 from structgen.engine.forward_pass.weights import Weights
-from structgen.engine.model_protocol import Cache, DraftSupport
+from structgen.engine.model_protocol import DraftSupport
+
+_MOST_ROWS = 64
+"""The most rows of one call; more would not stay in the inner caches of the core."""
+_LEAST_ROWS = 4
+"""The fewest rows for a thread."""
+_PREFIX = 16
+"""Prompts share a prefix from so many common tokens on."""
+_LINE = 16
+"""Alignment of the parts of the weights, in numbers: a cache line."""
+_WORD = 8
+"""Bytes of a parent's number."""
+_Numbers = npt.NDArray[np.float32]
+_Rows = npt.NDArray[np.int64]
 
 
 class Llama:
-    """A Llama of weights that the compiled pass serves (`serves`). Thread-safe by a lock."""
-
-    serves = staticmethod(CompiledPass.serves)
+    """A Llama of weights that the compiled code can run (`serves`). Thread-safe by a lock."""
 
     def __init__(self, weights: Weights) -> None:
-        self._vocab_size, self._context = len(weights.head), weights.sizes.context
-        self._embedding = weights.embedding
-        self._pass = CompiledPass(weights)
+        sizes = weights.sizes
+        half = all(map(_is_half, weights.products()))
+        width, inner = weights.layers[0].down.shape
+        self._weights, self._offsets = _laid_out(weights, half)
+        self._sizes = np.array(
+            (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
+        )
+        self._epsilon = np.float32(sizes.epsilon)
+        self.vocab_size, self.context = len(weights.head), sizes.context
+        self.embedding = weights.embedding
+        """The embeddings of the tokens [V, width]."""
+        self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
+        self._others: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self.pages = KeyValuePages(sizes.layers, sizes.groups, sizes.head, sizes.context)
 
     @classmethod
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> Llama:
         """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
         return cls(Weights.read(folder, device, dtype))
 
-    @property
-    def vocab_size(self) -> int:
-        """Width of the logits."""
-        return self._vocab_size
+    @staticmethod
+    def serves(weights: Weights) -> bool:
+        """Return whether the compiled code can run a model: float32 in the memory of a CPU with the needed
+        instructions, with head and matrix widths that are multiples of a panel."""
+        like, matrices = weights.embedding, weights.products()
+        here = IS_FUSED and like.device.type == "cpu" and like.dtype == torch.float32
+        wide = [weights.sizes.head, *map(len, matrices)]
+        return here and all(columns % PANEL == 0 for columns in wide)
 
-    @property
-    def context(self) -> int:
-        """The most tokens of a text."""
-        return self._context
-
-    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Cache]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""
         (found,) = self.prefill_many([tokens])
         return found
 
-    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, Cache]]:
-        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass."""
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
+        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. Common
+        prefixes are read once; the result is the same to the bit."""
         with self._lock:
-            logits, caches = self._pass.prefill(prompts)
+            self.pages.sweep()
+            caches = [PagedCache(self.pages, len(prompt)) for prompt in prompts]
+            starts = [0] * len(prompts)
+            prefixes = _common_prefixes(prompts)
+            if prefixes:
+                firsts = [group[0] for group, _ in prefixes]
+                ends = [length for _, length in prefixes]
+                for at, end in zip(firsts, ends, strict=True):
+                    caches[at].grow(end)
+                self._run(*_rows_of(prompts, caches, firsts, [0] * len(firsts), ends), caches)
+            for group, length in prefixes:
+                for at in group:
+                    starts[at] = length
+                    if at != group[0]:
+                        caches[at].begin_as(caches[group[0]], length)
+            every, lengths = range(len(prompts)), [len(prompt) for prompt in prompts]
+            for cache in caches:
+                cache.grow(cache.length)
+            logits = self._run(*_rows_of(prompts, caches, every, starts, lengths), caches)
             return list(zip(logits, caches, strict=True))
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] after one more token of each text."""
+    def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
+        """Return the logits [rows, V] after one more token of each text. The caches then hold it."""
         with self._lock:
-            return self._pass.decode(tokens, caches)
+            return self._decode(tokens, caches)
 
-    @property
-    def embedding(self) -> Tensor:
-        """The embeddings of the tokens [V, width]."""
-        return self._embedding
-
-    def decode_embedded(self, inputs: Tensor, caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] after one more column of each text, whose inputs are rows of numbers in
-        place of tokens' embeddings (`ReadsEmbeddings`)."""
+    def decode_embedded(self, inputs: Tensor, caches: Sequence[PagedCache]) -> Tensor:
+        """Return the logits [rows, V] after one more column of each text, whose inputs are rows of numbers
+        [rows, width] in place of tokens' embeddings (`ReadsEmbeddings`)."""
         with self._lock:
-            return self._pass.decode_embedded(inputs, caches)
+            tables = self._tables
+            self._tables = np.ascontiguousarray(inputs.numpy(), np.float32), *tables[1:]
+            try:
+                return self._decode(range(len(caches)), caches)
+            finally:
+                self._tables = tables
+
+    def _decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
+        self.pages.sweep()
+        rows = []
+        for token, cache in zip(tokens, caches, strict=True):
+            place = cache.length
+            cache.grow(place + 1)
+            cache.parents = []
+            rows.append((token, place, cache.address, place, place, 0))
+        logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
+        for cache in caches:
+            cache.length += 1
+        return logits
 
     @property
     def draft_support(self) -> DraftSupport:
-        """Which drafts `decode_tree` verifies."""
-        return self._pass.draft_support
+        """Trees: a node attends to the columns of its path, in order."""
+        return DraftSupport("tree")
 
     def decode_tree(
         self,
         tokens: Sequence[int],
         parents: Sequence[int],
         counts: Sequence[int],
-        caches: Sequence[Any],
+        caches: Sequence[PagedCache],
     ) -> Tensor:
-        """Return the logits [sum(counts), V] after each node of a tree of each text (`VerifiesDrafts`)."""
-        with self._lock:
-            return self._pass.decode_tree(tokens, parents, counts, caches)
+        """Return the logits [sum(counts), V] after each node of each text's tree (`VerifiesDrafts`).
 
-    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
-        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`)."""
+        They equal those of `decode` to the bit. Raises OptionError, and changes no cache, for a list that is
+        no tree, a tree of more than MOST_NODES nodes, and one past the context. Memory: a page for every 32
+        nodes of a text, and at most one more.
+        """
         with self._lock:
-            self._pass.keep(paths, caches)
+            rows = _tree_rows(tokens, parents, counts, caches, self.context)
+            self.pages.sweep()
+            # the compiled code follows the parents in this array, so the threads keep it and the caches alive
+            numbers = np.array(parents, np.int64)
+            start = 0
+            for count, cache in zip(counts, caches, strict=True):
+                cache.grow(cache.length + count)
+                cache.parents = list(parents[start : start + count])
+                start += count
+            rows[:, 5] += numbers.ctypes.data
+            return self._run(rows, counts, (numbers, caches), every=True)
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
+        """Have each cache hold the nodes of a path in its last tree (`VerifiesDrafts`). Raises OptionError,
+        and changes no cache, for a list that is no path. Cost: moving the columns of nodes that are not
+        adjacent in the tree."""
+        with self._lock:
+            check_paths(paths, caches)
+            _, groups, head = self._sizes[:3]
+            for path, cache in zip(paths, caches, strict=True):
+                if path[-1] >= len(path):
+                    columns = np.array(path, np.int64) + cache.length
+                    move_columns(cache.address, columns, cache.length, self.pages.layers, groups, head)
+                cache.parents = []
+                cache.length += len(path)
+
+    def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
+        """Return the logits after the last row of each text (`counts`: the rows of each), or after `every`
+        row.
+
+        Raises the error of any thread once all have ended. Each thread keeps the caches alive (`held`): after
+        an interrupt, no other text gets their pages before the thread has ended.
+        """
+        every = every or len(rows) == len(counts)
+        asked = np.arange(len(rows)) if every else np.cumsum(counts) - 1
+        logits = np.empty((len(asked), self.vocab_size), np.float32)
+        threads = min(torch.get_num_threads(), len(counts), len(rows) // _LEAST_ROWS)
+        if threads <= 1:
+            self._run_part(rows, asked, 0, len(rows), logits, held)
+            return torch.from_numpy(logits)
+        ends = np.cumsum(counts)
+        if self._others is None:
+            self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
+        stops = _dealt(ends, threads)
+        futures, start = [], 0
+        for stop in (int(ends[stop - 1]) for stop in stops[:-1]):
+            futures.append(self._others.submit(self._run_part, rows, asked, start, stop, logits, held))
+            start = stop
+        failed: BaseException | None = None
+        try:
+            self._run_part(rows, asked, start, len(rows), logits, held)
+        finally:
+            for future in futures:
+                failed = future.exception() or failed
+        if failed is not None:
+            raise failed
+        return torch.from_numpy(logits)
+
+    def _run_part(
+        self, rows: _Rows, asked: _Rows, start: int, stop: int, logits: _Numbers, held: object
+    ) -> None:
+        """Run the rows from `start` to `stop`, and write the logits after those of them that are `asked`
+        (numbers, ascending); `held` keeps their caches alive."""
+        model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
+        if len(rows) <= min(stop - start, _MOST_ROWS):  # nearly all calls: nothing is to be divided
+            run_rows(*model, rows, asked, logits)
+            return
+        for begin in range(start, stop, _MOST_ROWS):
+            end = min(begin + _MOST_ROWS, stop)
+            first, last = np.searchsorted(asked, (begin, end))
+            run_rows(*model, rows[begin:end], asked[first:last] - begin, logits[first:last])
+
+
+def _rows_of(
+    prompts: Sequence[Sequence[int]],
+    caches: Sequence[PagedCache],
+    which: Sequence[int],
+    starts: Sequence[int],
+    ends: Sequence[int],
+) -> tuple[_Rows, list[int]]:
+    """Return the rows of parts of prompts, and the number of rows of each part."""
+    counts = [end - start for start, end in zip(starts, ends, strict=True)]
+    rows, done = np.zeros((sum(counts), 6), np.int64), 0
+    for at, start, end in zip(which, starts, ends, strict=True):
+        own = rows[done : done + end - start]
+        own[:, 0], own[:, 1], own[:, 2] = prompts[at][start:end], np.arange(start, end), caches[at].address
+        own[:, 3], own[:, 4] = own[:, 1], start
+        done += end - start
+    return rows, counts
+
+
+def _tree_rows(
+    tokens: Sequence[int],
+    parents: Sequence[int],
+    counts: Sequence[int],
+    caches: Sequence[PagedCache],
+    context: int,
+) -> _Rows:
+    """Return the rows of the nodes of trees; the address of the parents is filled in later. Raises
+    OptionError, as `depths_of` does."""
+    depths = depths_of(tokens, parents, counts, caches, context)
+    rows: list[tuple[int, int, int, int, int, int]] = []
+    for count, cache in zip(counts, caches, strict=True):
+        start, length, address = len(rows), cache.length, cache.address
+        rows += [
+            (tokens[node], length + depths[node], address, length + node - start, length, _WORD * start)
+            for node in range(start, start + count)
+        ]
+    return np.array(rows, np.int64)
+
+
+def _common_prefixes(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
+    """Return groups of prompts with a common prefix, and its length: at least _PREFIX, and shorter than each
+    of the prompts."""
+    order = sorted(range(len(prompts)), key=lambda at: list(prompts[at]))
+    found: list[tuple[list[int], int]] = []
+    group, length = order[:1], len(prompts[order[0]]) - 1
+    for at in order[1:]:
+        common = min(_common(prompts[group[0]], prompts[at]), length, len(prompts[at]) - 1)
+        if common >= _PREFIX and 2 * common >= length:
+            group.append(at)
+            length = common
+            continue
+        found.append((group, length))
+        group, length = [at], len(prompts[at]) - 1
+    found.append((group, length))
+    return [(group, length) for group, length in found if len(group) > 1]
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the length of the common prefix of two prompts."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
+    """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
+    parts: list[list[_Numbers]] = []
+    for layer in weights.layers:
+        qkv, out, gate_up, down = (_packed(matrix, half) for matrix in layer.products())
+        parts.append([layer.before.numpy(), qkv, out, layer.between.numpy(), gate_up, down])
+    parts.append([weights.norm.numpy(), _packed(weights.head, half)])
+    offsets, length = np.zeros((len(parts), 6), np.int64), 0
+    for row, of_layer in enumerate(parts):
+        for column, part in enumerate(of_layer):
+            offsets[row, column] = length
+            length += -(-len(part) // _LINE) * _LINE
+    memory = np.zeros(length + _LINE, np.float32)
+    # numpy aligns arrays to less than a cache line
+    begin = -memory.ctypes.data // memory.itemsize % _LINE
+    memory = memory[begin : begin + length]
+    for row, of_layer in enumerate(parts):
+        for column, part in enumerate(of_layer):
+            memory[offsets[row, column] :][: len(part)] = part
+    return memory, offsets
+
+
+def _packed(matrix: Tensor, half: bool) -> _Numbers:
+    """Return a matrix [columns, depth] packed for `tiles.product`: panels of 32 columns; in each panel one or
+    two vectors for each depth. `half` keeps the upper 16 bits of each number."""
+    depth = matrix.shape[1]
+    bits = matrix.contiguous().numpy().view(np.uint32)
+    if half:
+        first, second = (bits.reshape(-1, 2, PANEL // 2, depth) >> np.uint32(16)).swapaxes(0, 1)
+        panels = first | (second << np.uint32(16))
+    else:
+        panels = bits.reshape(-1, PANEL, depth)
+    return np.ascontiguousarray(panels.swapaxes(1, 2)).reshape(-1).view(np.float32)
+
+
+def _is_half(matrix: Tensor) -> bool:
+    """Return whether all numbers of a matrix are exact in bfloat16."""
+    return not bool((matrix.contiguous().numpy().view(np.uint32) & np.uint32(0xFFFF)).any())
+
+
+def _dealt(ends: _Rows, parts: int) -> list[int]:
+    """Divide the texts into parts with nearly equal numbers of rows, none empty; return the end of each
+    part."""
+    total, stops = int(ends[-1]), list[int]()
+    for part in range(1, parts):
+        at = int(np.searchsorted(ends, total * part // parts)) + 1
+        at = max(at, stops[-1] + 1 if stops else 1)
+        stops.append(min(at, len(ends) - parts + part))
+    return [*stops, len(ends)]

@@ -21,7 +21,7 @@ import numpy as np
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, entropy
 from structgen.errors import fields_named
-from structgen.language.checks import Number, Whole, check_fields
+from structgen.language.checks import Number, Whole
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -45,9 +45,6 @@ class PauseAndRerank(SearchStrategy):
     """How many candidates; 1 is greedy."""
     depth: Annotated[int, Whole(0)] = 5
     """How many tokens follow each candidate; 0 is greedy."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     @staticmethod
     def learnt(engine: Engine, examples: Sequence[tuple[Request, str]]) -> PauseAndRerank:

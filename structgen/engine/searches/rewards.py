@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
-from typing import Annotated, Any, Final, NoReturn, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from structgen.engine.model_protocol import Model
 from structgen.engine.strategies.strategy import SearchStrategy
@@ -105,8 +105,4 @@ def _confine(memory: int) -> None:
 
 class _NoSocket:
     def __init__(self, *_: object, **__: object) -> None:
-        _refuse()
-
-
-def _refuse() -> NoReturn:
-    raise OSError("A reward has no network.")
+        raise OSError("A reward has no network.")

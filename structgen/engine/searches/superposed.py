@@ -28,7 +28,7 @@ from structgen.engine.searches.prefix_rows import Tokens
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, fields_named
 from structgen.language import checks
-from structgen.language.checks import Number, Whole, check_fields
+from structgen.language.checks import Number, Whole
 from structgen.tokens.tokenizer import Tokenizer
 
 _WEIGHTS: Final = {2: 0.01, 3: 0.04, 4: 0.15, 5: 0.18, 6: 0.12}
@@ -57,9 +57,6 @@ class SuperposedDecoding(SearchStrategy):
     """How many tokens of each draft are looked at."""
     temperature: Annotated[float, Number(1e-6, 1e6, "a number above 0")] = 0.06
     """Of the law in the scores; the paper's."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> tuple[ReadsEmbeddings, _Ngrams]:
         """Return the model, and the n-grams of the texts. Cost: microseconds for each token of the texts,

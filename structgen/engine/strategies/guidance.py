@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from structgen.engine.strategies.strategy import GivenPrompt, Mixture, Scores, Second, bounded, given_prompt
 from structgen.errors import fields_named
-from structgen.language.checks import Number, check_fields
+from structgen.language.checks import Number
 
 
 @fields_named('sg.strategies.Guidance(without="", scale=1.5)')
@@ -27,9 +27,6 @@ class Guidance(Mixture):
     the prompt is, with outline and chat template."""
     scale: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 1.5
     """1 is the prompt's own law, 0 the other's; the paper's best is 2."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:

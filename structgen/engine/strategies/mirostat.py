@@ -17,7 +17,7 @@ import numpy as np
 
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 from structgen.errors import fields_named
-from structgen.language.checks import Number, check_fields
+from structgen.language.checks import Number
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
@@ -38,9 +38,6 @@ class Mirostat(Narrowing):
     """The mean surprise of the tokens that are a choice, in bits; infinity drops no token."""
     eta: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
     """How much of the error of a token changes the bound."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def begin(self, prompt: Sequence[int]) -> MirostatState:
         """Return the state of a text, with the bound 2 tau."""

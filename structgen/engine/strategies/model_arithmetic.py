@@ -21,7 +21,7 @@ from structgen.engine.strategies.strategy import (
     without_unlikely,
 )
 from structgen.errors import fields_named
-from structgen.language.checks import Number, check_fields
+from structgen.language.checks import Number
 
 
 @fields_named('sg.strategies.ContrastiveDecoding(small="structgen/extract-draft")')
@@ -35,9 +35,6 @@ class ContrastiveDecoding(Mixture):
     """The small model; must be given: a name or a folder, or a pair of a model object and its tokenizer."""
     weight: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 0.5
     floor: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:
@@ -61,9 +58,6 @@ class ProxyTuning(Mixture):
     """The same one before it was tuned; must be given."""
     weight: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 1.0
     """How much of the difference is added; 0 changes nothing."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     @property
     def seconds(self) -> tuple[Second, ...]:

@@ -22,7 +22,7 @@ import numpy as np
 from structgen.engine.strategies.json_events import is_in_string
 from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 from structgen.errors import fields_named
-from structgen.language.checks import Number, Whole, check_fields
+from structgen.language.checks import Number, Whole
 
 if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
@@ -44,9 +44,6 @@ class Momentum(Narrowing):
     """How much probability a unit of resistance costs; 0 is greedy."""
     k: Annotated[int, Whole(1)] = 5
     """How many of the likeliest tokens are candidates."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def begin(self, prompt: Sequence[int]) -> MomentumState:
         """Return the state of a text. Cost: some microseconds for each token of the prompt."""

@@ -24,7 +24,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -159,54 +159,45 @@ def run_of(text: bytearray, how: Repetitions, last: int = 0) -> int:
     return 0
 
 
+@dataclass(slots=True, eq=False)
 class OpenRun:
     """What one text has of a run or a number at its end. It takes the bytes of the text as they come."""
 
-    __slots__ = (
-        "_asked",
-        "_began",
-        "_closings",
-        "_goal",
-        "_how",
-        "_last",
-        "_least",
-        "_log",
-        "_period",
-        "_read",
-        "_schema",
-        "text",
-    )
+    how: Repetitions
+    schema: JsonSchemaGrammar | None
+    """The grammar where the text is a document of JSON."""
+    most_tokens: InitVar[int] = 0
+    """The most tokens of the text; 0 if they do not count."""
+    text: bytearray = field(default_factory=bytearray)
+    _last: deque[int] = field(init=False)
+    """How long the text was before each of the last tokens, as many as the share is."""
+    _closings: int = 0
+    """Choices that were made against a run."""
+    _period: int = 0
+    _began: int = 0
+    """The period of the run, and the size of the text where it was seen; 0: there is no run."""
+    _least: int | None = None
+    """The fewest bytes that completed the document in the run."""
+    _goal: int = -1
+    """The size of the text at which the run is to be closed; below 0: not known yet."""
+    _log: EventLog = field(default_factory=EventLog)
+    _read: int = 0
+    """How much of the text the log has read."""
+    _asked: int | None = None
+    """The digits that numbers may have."""
 
-    def __init__(self, how: Repetitions, schema: JsonSchemaGrammar | None, most_tokens: int = 0) -> None:
-        """`schema`: the grammar where the text is a document of JSON; `most_tokens`: of the text, 0 if they
-        do not count."""
-        self._how, self._schema = how, schema
-        share = how.share if most_tokens <= how.length else 0
-        self._last = deque[int](maxlen=math.ceil(share * most_tokens))
-        """How long the text was before each of the last tokens, as many as the share is."""
-        self.text = bytearray()
-        self._closings = 0
-        """Choices that were made against a run."""
-        self._period = self._began = 0
-        """The period of the run, and the size of the text where it was seen; 0: there is no run."""
-        self._least: int | None = None
-        """The fewest bytes that completed the document in the run."""
-        self._goal = -1
-        """The size of the text at which the run is to be closed; below 0: not known yet."""
-        self._log: EventLog | None = None
-        self._read = 0
-        """How much of the text the log has read."""
-        self._asked: int | None = None
-        """The digits that numbers may have."""
+    def __post_init__(self, most_tokens: int) -> None:
+        share = self.how.share if most_tokens <= self.how.length else 0
+        self._last = deque(maxlen=math.ceil(share * most_tokens))
 
     def write(self, data: bytes) -> None:
         """Take the bytes of a token."""
         self._last.append(len(self.text))
         self.text += data
         last = len(self.text) - self._last[0] if 0 < len(self._last) == self._last.maxlen else 0
-        if self._schema is not None and self.text[-_NEEDLE:].isdigit():
+        if self.schema is not None and self.text[-_NEEDLE:].isdigit():
             last = 0  # a digest of zeros is most of a short document; numbers have few digits anyway
-        period = run_of(self.text, self._how, last)
+        period = run_of(self.text, self.how, last)
         if not period:
             self._began, self._goal, self._least = 0, -1, None
         elif not self._began:
@@ -220,8 +211,8 @@ class OpenRun:
     def count_closing(self) -> None:
         """Note that a choice was made against the run, before its bytes are written."""
         if self._closings == 0:
-            length, times = max(self._how.length // _SOONER, _NEEDLE), max(self._how.times // _SOONER, 2)
-            self._how = replace(self._how, length=length, times=times)
+            length, times = max(self.how.length // _SOONER, _NEEDLE), max(self.how.times // _SOONER, 2)
+            self.how = replace(self.how, length=length, times=times)
         self._closings += 1
 
     def awaited(self, matcher: Matcher) -> bytes:
@@ -267,7 +258,7 @@ class OpenRun:
             return False
         tail = self.text[-_LOOKED_AT:]
         more = data[: len(data) - len(data.lstrip(NUMERAL))]
-        if len(tail) - len(tail.rstrip(NUMERAL)) + len(more) < min(_LOOKED_AT, self._how.digits):
+        if len(tail) - len(tail.rstrip(NUMERAL)) + len(more) < min(_LOOKED_AT, self.how.digits):
             return False
         numeral = self._numeral()
         return bool(numeral) and is_beyond(numeral + more, self._most_digits())
@@ -275,10 +266,9 @@ class OpenRun:
     def _numeral(self) -> bytes:
         """Return the numeral that the text ends with; empty where it is a part of something else. In a text
         that is no document of JSON, such as one of tools, a numeral is the value of a member."""
-        if self._schema is None:
+        if self.schema is None:
             found = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
             return b"" if found is None else found[1]
-        self._log = self._log or EventLog()
         new, self._read = bytes(self.text[self._read :]), len(self.text)
         try:
             self._log.write_document(new)
@@ -288,8 +278,8 @@ class OpenRun:
 
     def _most_digits(self) -> int:
         if self._asked is None:
-            asked = () if self._schema is None else digits_named(self._schema.schema)
-            self._asked = max((self._how.digits, *asked))
+            asked = () if self.schema is None else digits_named(self.schema.schema)
+            self._asked = max((self.how.digits, *asked))
         return self._asked
 
 

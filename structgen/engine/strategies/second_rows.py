@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,20 +18,20 @@ from torch import Tensor
 from structgen.engine.model_protocol import Model, Released
 
 
+@dataclass(slots=True, eq=False)
 class SecondRow:
     """A row of a model: what it has read for one text, and the logits after that."""
 
-    __slots__ = ("_calls", "cache", "lock", "logits", "model", "prompt", "read")
-
-    def __init__(self, model: Model, prompt: Sequence[int], lock: threading.Lock | None = None) -> None:
-        """`lock`: held during calls of a model that several engines share."""
-        self.model, self.prompt, self.lock = model, list(prompt), lock or threading.Lock()
-        self.cache: Any = None
-        self.read = 0
-        """How many tokens of the text it has read."""
-        self._calls = 0
-        self.logits = torch.empty(0)
-        """The logits [V] after the tokens that it has read."""
+    model: Model
+    prompt: Sequence[int]
+    lock: threading.Lock
+    """Held during calls of the model, which several engines may share."""
+    cache: Any = None
+    read: int = 0
+    """How many tokens of the text it has read."""
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    """The logits [V] after the tokens that it has read."""
+    _calls: int = 0
 
     def begin(self, tokens: Sequence[int], known: SecondRow | None) -> None:
         """Read the prompt and the tokens so far, or copy a row that has read the same."""

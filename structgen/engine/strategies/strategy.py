@@ -43,6 +43,9 @@ class Strategy(ABC):
     truncates: ClassVar[bool] = False
     """Whether it has no meaning beside another truncation."""
 
+    def __post_init__(self) -> None:
+        checks.check_fields(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Second:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from structgen.engine.draft_models import shared_model
@@ -70,7 +71,7 @@ def _maker(
             where=where,
             cure="Shorten the prompt, or ask for fewer tokens.",
         )
-    return lambda: SecondRow(reader, tokens, None if shared is None else shared.lock)
+    return lambda: SecondRow(reader, tokens, threading.Lock() if shared is None else shared.lock)
 
 
 def _check_rows(model: Model, where: str) -> None:
