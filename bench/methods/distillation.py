@@ -2,7 +2,7 @@
 arXiv:2310.08461) with FastDraft's sizes (Zafrir et al. 2024, "FastDraft: How to Train Your Draft",
 arXiv:2411.11055): a draft model is trained on what its target writes.
 
-    python bench/methods/distillation.py [FILE]     collects, trains and writes the two draft models
+    python bench/methods/distilled_ways.py [FOLDER]     collects, trains and writes the two draft models
 
 Definition: the target writes the texts itself; at each of their tokens the draft is brought near to the
 target's law by a divergence (DistillSpec compares several). FastDraft: a draft model of a hundredth of the

@@ -121,7 +121,7 @@ class DraftNetwork:
 
 def _unusable(path: Path, what: str) -> sg.StructgenError:
     return sg.StructgenError(
-        what, where=str(path), cure="Delete it, and make it: python bench/methods/distillation.py FILE."
+        what, where=str(path), cure="Delete it, and make it: python bench/methods/distilled_ways.py FOLDER."
     )
 
 
