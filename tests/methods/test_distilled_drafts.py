@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import speculation_smol
 import torch
+from methods import distilled_ways
 from methods.distillation import Lesson, Trained, loss_of, trained
 from methods.distillation_texts import Example, asked, collected, vocabulary
 from methods.distilled_draft import BRANCHES, LEAST, DistilledDraft
@@ -66,8 +67,8 @@ def unlearnt() -> DraftNetwork:
     return Trained(len(tokens), 24, 48).network(tokens)
 
 
-def written(make: Any, prompt: str, grammar: sg.Grammar, **options: Any) -> list[sg.Result]:
-    how: Any = sg.Speculation(drafters=(make,), **options) if make else "off"
+def written(make: Any, prompt: str, grammar: sg.Grammar) -> list[sg.Result]:
+    how: Any = sg.Speculation(drafters=(make,)) if make else "off"
     sampling = sg.Sampling(temperature=1.0, seed=3)
     return engine().generate([sg.Request(prompt, grammar, sampling, max_tokens=60, n=3, speculation=how)])
 
@@ -98,6 +99,47 @@ def test_training_lowers_the_loss_and_raises_acceptance() -> None:
         for own in (unlearnt(), network)
     ]
     assert calls[1] < 0.6 * calls[0]
+
+
+def test_the_laws_of_a_text_are_the_targets_under_the_mask() -> None:
+    one = examples()[0]
+    mask = sg.allocate_mask(1, one.grammar.vocab_size)
+    for at in range(0, len(one.tokens), 4):
+        logits, _ = engine().model.prefill([*one.prompt, *one.tokens[:at]])
+        view = under(one.grammar, one.tokens[:at])
+        assert view.matcher is not None
+        view.matcher.fill_mask(mask)
+        allowed = mask.allowed()
+        shares = np.exp(logits.numpy()[allowed].astype(np.float64))
+        order = np.argsort(-shares)[:8]
+        best = {int(allowed[i]): shares[i] / shares[order].sum() for i in order}
+        assert {token: share for token, share in one.laws[at].items() if share > 1e-4} == pytest.approx(
+            {token: share for token, share in best.items() if share > 1e-4}, rel=1e-3
+        )
+
+
+def test_networks_are_trained_where_there_is_no_file_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+
+    def briefly(
+        texts: Sequence[Example], *, is_distilled: bool, say: Any
+    ) -> tuple[DraftNetwork, list[float]]:
+        made.append(is_distilled)
+        assert len(texts) == 8
+        return unlearnt() if is_distilled else learnt()[0], []
+
+    monkeypatch.setattr(distilled_ways, "asked", lambda: PROMPTS)
+    monkeypatch.setattr(distilled_ways, "trained", briefly)
+    for _ in range(2):
+        found = distilled_ways.networks(engine(), tmp_path, say=lambda _: None)
+        assert (found["likelihood"].head == learnt()[0].head).all()
+        assert (found["distilled"].head == unlearnt().head).all()
+    assert made == [False, True]
+    behind = distilled_ways.ways(engine(), ("suffix",), tmp_path)
+    assert [name.split(" + ")[0] for name in behind] == ["default"] * 3
+    assert [how.drafters[0] for how in behind.values()] == ["suffix"] * 3
 
 
 def test_numpy_reads_as_torch_does() -> None:
