@@ -102,20 +102,18 @@ def test_training_lowers_the_loss_and_raises_acceptance() -> None:
 
 
 def test_the_laws_of_a_text_are_the_targets_under_the_mask() -> None:
-    one = examples()[0]
-    mask = sg.allocate_mask(1, one.grammar.vocab_size)
-    for at in range(0, len(one.tokens), 4):
+    """Of an order too, and of letters that the model would not write: the mask takes most of its law away."""
+    (letters,) = collected(engine(), [("Zorvik has paid.", sg.regex("[xyz]{3}"))], samples=1)
+    for one, at in [(letters, 0), (letters, 1), (examples()[0], 4), (examples()[0], 8)]:
         logits, _ = engine().model.prefill([*one.prompt, *one.tokens[:at]])
-        view = under(one.grammar, one.tokens[:at])
+        mask, view = sg.allocate_mask(1, one.grammar.vocab_size), under(one.grammar, one.tokens[:at])
         assert view.matcher is not None
         view.matcher.fill_mask(mask)
         allowed = mask.allowed()
         shares = np.exp(logits.numpy()[allowed].astype(np.float64))
         order = np.argsort(-shares)[:8]
         best = {int(allowed[i]): shares[i] / shares[order].sum() for i in order}
-        assert {token: share for token, share in one.laws[at].items() if share > 1e-4} == pytest.approx(
-            {token: share for token, share in best.items() if share > 1e-4}, rel=1e-3
-        )
+        assert one.laws[at] == pytest.approx(best, rel=1e-3)
 
 
 def test_networks_are_trained_where_there_is_no_file_of_them(
