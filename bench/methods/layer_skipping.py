@@ -5,22 +5,24 @@ Definition: a draft model is the target without some of its middle layers. Fixed
 the first and the last layers kept. SWIFT searches the set while it writes: it tries changed sets on the text
 so far, and keeps the one whose choices agree with the target's own most often.
 
-What differs here: the search is done once on some texts, by random swaps alone (the paper adds Bayesian
-optimisation in every 25th step), whole layers and not attention and feed-forward apart. The drafter is
+What differs here: the search is done once on some texts, each layer left out alone (the paper's: random sets
+and Bayesian optimisation), whole layers and not attention and feed-forward apart. The drafter is
 `sg.Speculation(draft_model=(skipped, tokenizer))`, so the grammar's mask is on its logits.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.forward_pass.weights import Weights
+
+SMOLLM2: Final = (7, 6, 25, 18, 5, 12, 14, 15, 17, 22, 3, 13, 19, 21, 26)
+"""What `searched` finds of SmolLM2's 30 layers, on 77 tokens of two texts that are no workload."""
 
 
 def weights_of(name: str) -> Weights:
@@ -55,21 +57,12 @@ def even(layers: int, count: int) -> tuple[int, ...]:
     return tuple(middle[(2 * at + 1) * len(middle) // (2 * count)] for at in range(count))
 
 
-def searched(
-    layers: int, count: int, agreement: Callable[[Sequence[int]], float], rounds: int, seed: int = 0
-) -> tuple[int, ...]:
-    """Return the set of `count` layers with the highest agreement of those that `rounds` random swaps tried,
-    from the even set on."""
-    draw = random.Random(seed)
-    best = set(even(layers, count))
-    score = agreement(sorted(best))
-    for _ in range(rounds):
-        tried = set(best)
-        tried.remove(draw.choice(sorted(tried)))
-        tried.add(draw.choice([at for at in range(1, layers - 1) if at not in tried]))
-        if (found := agreement(sorted(tried))) > score:
-            best, score = tried, found
-    return tuple(sorted(best))
+def searched(layers: int, count: int, agreement: Callable[[Sequence[int]], float]) -> tuple[int, ...]:
+    """Return `count` layers, none of them the first or the last, that whose loss leaves the highest agreement
+    first. Each layer is left out alone, so the first ones are the set of so many. Cost: an `agreement` for
+    each layer."""
+    found = {layer: agreement([layer]) for layer in range(1, layers - 1)}
+    return tuple(sorted(found, key=lambda layer: -found[layer])[:count])
 
 
 def agreement_on(
