@@ -18,11 +18,28 @@ from typing import Any, Final
 
 import torch
 
+import structgen as sg
 from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.forward_pass.weights import Weights
 
+_TEXT: Final = {"type": "string", "maxLength": 40}
+HELD_OUT: Final[dict[str, dict[str, Any]]] = {
+    "Describe a famous city as JSON: name, country, river and a sentence about it.": {
+        "name": _TEXT,
+        "country": _TEXT,
+        "river": _TEXT,
+        "about": {"type": "string", "maxLength": 120},
+    },
+    "The film Metropolis of 1927 was directed by Fritz Lang. Write the film as JSON.": {
+        "film": _TEXT,
+        "director": _TEXT,
+        "year": {"type": "integer", "minimum": 0, "maximum": 2100},
+        "silent": {"type": "boolean"},
+    },
+}
+"""Prompts, each with the properties of its text, on which sets are searched: no workload."""
 SMOLLM2: Final = (7, 6, 25, 18, 5, 12, 14, 15, 17, 22, 3, 13, 19, 21, 26)
-"""What `searched` finds of SmolLM2's 30 layers, on 77 tokens of two texts that are no workload."""
+"""What `main` finds of SmolLM2's 30 layers."""
 
 
 def weights_of(name: str) -> Weights:
@@ -82,3 +99,19 @@ def agreement_on(
         return right / count
 
     return agreement
+
+
+def main() -> None:
+    """Print the best 15 layers of SmolLM2 to skip. Cost: 100 s of CPU."""
+    engine, requests = sg.Engine("smollm2"), []
+    for prompt, own in HELD_OUT.items():
+        schema = {"type": "object", "properties": own, "required": list(own), "additionalProperties": False}
+        grammar, drawn = sg.json_schema(schema, **sg.JSON_DUMPS), sg.Sampling(temperature=0.7, seed=5)
+        requests.append(sg.Request(prompt, grammar, drawn, max_tokens=120, outline=False))
+    results = engine.generate(requests)
+    texts = [(engine.prompt_tokens(one), found.tokens) for one, found in zip(requests, results, strict=True)]
+    print(searched(30, 15, agreement_on(weights_of("smollm2"), texts)))
+
+
+if __name__ == "__main__":
+    main()
