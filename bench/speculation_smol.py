@@ -224,17 +224,16 @@ def texts() -> list[Text]:
 
 
 def extract_texts(engine: sg.Engine) -> list[Text]:
-    """Return such texts for structgen/extract: requests of bench_speculation.py. The document as it was is
-    what the model itself wrote, and no part of the prompt."""
-    found, frozen = [], workloads.workloads()
+    """Return such texts for structgen/extract: requests of speculation_workloads.py. The document as it was
+    is what the model itself wrote, and no part of the prompt."""
+    found, held_out = [], workloads.workloads()[workloads.HELD_OUT]
     for workload in (SAMPLES, IN_TURN):
-        for item in frozen[workloads.HELD_OUT].items[:3]:
-            found.append(Text(workload, item.prompt[:24], item.prompt, _grammar(item.schema)))
-    for item in frozen[workloads.CHANGED].items[:3]:
-        grammar = _grammar(item.schema)
-        asked = Text(CHANGED, item.prompt[:24], item.before, grammar).request("off")
-        (before,) = engine.generate([asked])
-        found.append(Text(CHANGED, item.prompt[:24], item.prompt, grammar, before.text))
+        for prompt, schema in held_out[:3]:
+            found.append(Text(workload, prompt[:24], prompt, _grammar(schema)))
+    grammar = _grammar(workloads.ORDER)
+    for before, after in workloads.changed(3):
+        (written,) = engine.generate([Text(CHANGED, before[:24], before, grammar).request("off")])
+        found.append(Text(CHANGED, after[:24], after, grammar, written.text))
     return found
 
 

@@ -43,6 +43,17 @@ def workloads() -> dict[str, list[Item]]:
     }
 
 
+def changed(count: int) -> list[tuple[str, str]]:
+    """Return prompts of orders, each as it was and with another city and quantity."""
+    draw = random.Random(SEED)
+    found = []
+    for _ in range(count):
+        order, other = _order(draw), _order(draw)
+        after = order | {"city": other["city"], "quantity": order["quantity"] + 1}
+        found.append((_asked(order), _asked(after)))
+    return found
+
+
 def digest(found: dict[str, list[Item]]) -> str:
     """Return a digest of all that the workloads consist of."""
     return blake2b(json.dumps(found).encode(), digest_size=8).hexdigest()

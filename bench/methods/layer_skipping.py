@@ -5,22 +5,41 @@ Definition: a draft model is the target without some of its middle layers. Fixed
 the first and the last layers kept. SWIFT searches the set while it writes: it tries changed sets on the text
 so far, and keeps the one whose choices agree with the target's own most often.
 
-What differs here: the search is done once on some texts, by random swaps alone (the paper adds Bayesian
-optimisation in every 25th step), whole layers and not attention and feed-forward apart. The drafter is
+What differs here: the search is done once on some texts, each layer left out alone (the paper's: random sets
+and Bayesian optimisation), whole layers and not attention and feed-forward apart. The drafter is
 `sg.Speculation(draft_model=(skipped, tokenizer))`, so the grammar's mask is on its logits.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 
+import structgen as sg
 from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.forward_pass.weights import Weights
+
+_TEXT: Final = {"type": "string", "maxLength": 40}
+HELD_OUT: Final[dict[str, dict[str, Any]]] = {
+    "Describe a famous city as JSON: name, country, river and a sentence about it.": {
+        "name": _TEXT,
+        "country": _TEXT,
+        "river": _TEXT,
+        "about": {"type": "string", "maxLength": 120},
+    },
+    "The film Metropolis of 1927 was directed by Fritz Lang. Write the film as JSON.": {
+        "film": _TEXT,
+        "director": _TEXT,
+        "year": {"type": "integer", "minimum": 0, "maximum": 2100},
+        "silent": {"type": "boolean"},
+    },
+}
+"""Prompts, each with the properties of its text, on which sets are searched: no workload."""
+SMOLLM2: Final = (7, 6, 25, 18, 5, 12, 14, 15, 17, 22, 3, 13, 19, 21, 26)
+"""What `main` finds of SmolLM2's 30 layers."""
 
 
 def weights_of(name: str) -> Weights:
@@ -55,21 +74,12 @@ def even(layers: int, count: int) -> tuple[int, ...]:
     return tuple(middle[(2 * at + 1) * len(middle) // (2 * count)] for at in range(count))
 
 
-def searched(
-    layers: int, count: int, agreement: Callable[[Sequence[int]], float], rounds: int, seed: int = 0
-) -> tuple[int, ...]:
-    """Return the set of `count` layers with the highest agreement of those that `rounds` random swaps tried,
-    from the even set on."""
-    draw = random.Random(seed)
-    best = set(even(layers, count))
-    score = agreement(sorted(best))
-    for _ in range(rounds):
-        tried = set(best)
-        tried.remove(draw.choice(sorted(tried)))
-        tried.add(draw.choice([at for at in range(1, layers - 1) if at not in tried]))
-        if (found := agreement(sorted(tried))) > score:
-            best, score = tried, found
-    return tuple(sorted(best))
+def searched(layers: int, count: int, agreement: Callable[[Sequence[int]], float]) -> tuple[int, ...]:
+    """Return `count` layers, none of them the first or the last, that whose loss leaves the highest agreement
+    first. Each layer is left out alone, so the first ones are the set of so many. Cost: an `agreement` for
+    each layer."""
+    found = {layer: agreement([layer]) for layer in range(1, layers - 1)}
+    return tuple(sorted(found, key=lambda layer: -found[layer])[:count])
 
 
 def agreement_on(
@@ -89,3 +99,19 @@ def agreement_on(
         return right / count
 
     return agreement
+
+
+def main() -> None:
+    """Print the best 15 layers of SmolLM2 to skip. Cost: 100 s of CPU."""
+    engine, requests = sg.Engine("smollm2"), []
+    for prompt, own in HELD_OUT.items():
+        schema = {"type": "object", "properties": own, "required": list(own), "additionalProperties": False}
+        grammar, drawn = sg.json_schema(schema, **sg.JSON_DUMPS), sg.Sampling(temperature=0.7, seed=5)
+        requests.append(sg.Request(prompt, grammar, drawn, max_tokens=120, outline=False))
+    results = engine.generate(requests)
+    texts = [(engine.prompt_tokens(one), found.tokens) for one, found in zip(requests, results, strict=True)]
+    print(searched(30, 15, agreement_on(weights_of("smollm2"), texts)))
+
+
+if __name__ == "__main__":
+    main()

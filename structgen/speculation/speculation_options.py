@@ -90,7 +90,7 @@ class Speculation:
     )
     """Names (`forced`, `grammar`, `suffix`, `samples`), or functions (a class, for example) that make a
     `Drafter` for one text. A single name is allowed. Kept as a tuple."""
-    nodes: Annotated[int, Whole(1, MOST_NODES)] = 16
+    nodes: Annotated[int, Whole(1, MOST_NODES)] = 32
     """The most guessed tokens that are checked in one forward pass, 1 to 256."""
     chain: Annotated[bool, Instance(bool, "Give True or False.")] = False
     """Whether a draft is a single chain of guesses, without alternatives."""

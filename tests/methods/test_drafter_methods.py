@@ -296,7 +296,7 @@ def test_a_model_that_skips_nothing_is_the_model_and_fixed_sets_are_spread() -> 
     assert even(30, 10) == (3, 5, 8, 11, 13, 16, 18, 21, 24, 26) and even(4, 1) == (2,)
 
 
-def test_the_search_of_a_skip_set_finds_layers_that_change_nothing() -> None:
-    """Of a model in which layers 4, 9 and 10 change nothing, and each other one costs agreement."""
-    found = searched(12, 3, lambda skipped: -len(set(skipped) - {4, 9, 10}), rounds=400)
-    assert found == (4, 9, 10)
+def test_the_search_of_a_skip_set_finds_the_layers_that_cost_least() -> None:
+    costs = np.random.default_rng(5).permutation(12).tolist()
+    found = searched(12, 4, lambda skipped: -sum(costs[layer] for layer in skipped))
+    assert [costs[layer] for layer in found] == sorted(costs[1:11])[:4]

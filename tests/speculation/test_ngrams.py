@@ -69,6 +69,19 @@ def test_a_long_match_counts_more_than_many_short_ones() -> None:
     assert one.propose(view(None), 1).tokens.tolist() == [1]
 
 
+def test_a_copy_is_drafted_to_the_bound_and_an_unsure_tree_not_above_its_own() -> None:
+    copied = list(range(100, 160))
+    assert one_of(copied, copied[:20]) == 32
+    chooser = random.Random(8)
+    unsure = [chooser.randrange(6) for _ in range(400)]
+    assert one_of(unsure, [1, 2]) == ngrams.MOST_UNSURE
+
+
+def one_of(text: Sequence[int], end: Sequence[int]) -> int:
+    """Return the size of the draft of at most 32 nodes behind a text and its beginning or any other end."""
+    return len(drafter([*text, *end]).propose(view(None), 32))
+
+
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ngrams, "MOST_TOKENS", 200)
     chooser = random.Random(6)

@@ -70,7 +70,7 @@ class Speculator:
             return drafts
         for i, (drafting, view, most) in enumerate(zip(draftings, views, mosts, strict=True)):
             # the first pass with drafts loads code, for which one text is enough
-            is_enough = self._pass.goodput.is_cold and self._pass.texts
+            is_enough = not self._pass.goodput.is_warm[True] and self._pass.texts
             if drafting is not None and view is not None and most > 0 and not is_enough:
                 self._pass.texts.append((drafting, drafting.saved))
                 drafts[i] = drafting.candidates(view, most)
@@ -158,27 +158,23 @@ class Goodput:
         self._texts = texts
         self._passes = {mode: deque[_Taken](maxlen=_REMEMBERED) for mode in (False, True)}
         """The latest passes without drafts, and with."""
-        self._is_warm = {False: False, True: False}
+        self.is_warm = {False: False, True: False}
+        """Whether a pass has run without drafts, and with."""
         self.is_drafting = False
         """Whether the next pass drafts. The first passes do not, for comparison."""
         self._is_trial, self._left = True, 1 + self._tried
         self._spent, self._written = 0.0, 0
         """Seconds and tokens of the current trial."""
 
-    @property
-    def is_cold(self) -> bool:
-        """Whether no pass has drafted yet."""
-        return not self._is_warm[True]
-
     def learn(self, drafting: bool, tokens: int, seconds: float, rows: int = 0, ran: float = 0.0) -> None:
         """Note a pass with its tokens and seconds, the rows of its drafts and the seconds of the model, and
         choose the mode of the next one. The first pass of a mode is ignored: it loads code."""
         if tokens < 1 or not 0.0 < seconds < float("inf"):
             return
-        if self._is_warm[drafting]:
+        if self.is_warm[drafting]:
             self._passes[drafting].append(_Taken(tokens, seconds, rows, ran))
             self._spent, self._written = self._spent + seconds, self._written + tokens
-        self._is_warm[drafting] = True
+        self.is_warm[drafting] = True
         self._left -= 1
         if self._left > 0:
             return
