@@ -1,10 +1,10 @@
 """Schedulers from papers beside today's default: steps and right fields of hand-written sentences.
 
-    python bench/methods/schedulers_rows.py [--prompts 60]
+    python bench/methods/schedulers_rows.py [--prompts 60] [--sentences 240] [--dparallel FILE]
 
 structgen/infill fills one canvas for each sentence (`bench_infill.drawn_sentences`), at temperature 0. Rows:
 steps and passes of the model a canvas, shares of valid documents and of right fields, process CPU seconds a
-canvas.
+canvas. Learn2PD's filters and dParallel's weights are trained first, on `--sentences` templated sentences.
 """
 
 from __future__ import annotations
@@ -26,18 +26,27 @@ import structgen as sg
 from methods.ada_block import AdaBlock
 from methods.coherent_contextual import CoherentContextual
 from methods.credit_decoding import CreditDecoding
+from methods.dparallel import model_of, read, trained
 from methods.eos_rejection import AscendingSteps, EosRejection
+from methods.learn2pd import Learn2Pd, OwnText, filter_of, own_texts
 from methods.local_leap import LocalLeap
 from structgen.infilling.presets import load_masked_model
-from structgen.infilling.schedulers import Blocks, ConfidentPrefix, LowConfidence, Threshold
+from structgen.infilling.schedulers import Blocks, ConfidentPrefix, Factor, LowConfidence, Threshold
+
+COMPARED = {
+    "confident-prefix": ConfidentPrefix(),
+    "threshold 0.9": Threshold(),
+    "factor 1": Factor(),
+    **{f"low-confidence, {rate} a step": LowConfidence(rate) for rate in (2, 4, 8)},
+}
+"""Schedulers of structgen, which dParallel's weights are measured with before and after."""
 
 
 def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
     """Yield each method, its constants, and the scheduler; first those of structgen that they are compared
     with."""
-    yield "default", "confident-prefix", ConfidentPrefix()
-    yield "default", "threshold 0.9", Threshold()
-    yield "default", "low-confidence, 4 a step", LowConfidence(4)
+    for case, scheduler in COMPARED.items():
+        yield "default", case, scheduler
     yield "default", "blocks of 32, threshold", Blocks(Threshold())
     yield "local-leap", "0.9, 0.75, radius 4", LocalLeap()
     yield "local-leap", "0.9, 0.5, radius 4", LocalLeap(relaxed=0.5)
@@ -60,6 +69,15 @@ def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
         for information in (0.01, 0.1) if steps > 1 else (0.1,):
             name = f"h {steps}, {information} nats"
             yield "coherent-contextual", name, CoherentContextual(steps, information)
+
+
+def learned(texts: list[OwnText]) -> Iterator[tuple[str, str, Any]]:
+    """Yield the cases of a filter that is trained on the model's own texts."""
+    for predicts_ends in (False, True):
+        weights = filter_of(texts, predicts_ends=predicts_ends)
+        for sure in (0.8, 0.9, 0.96):
+            case = f"sure {sure}, end-of-text prediction {'on' if predicts_ends else 'off'}"
+            yield "learn2pd", case, Learn2Pd(weights, sure, predicts_ends)
 
 
 def measured(model: Any, tokenizer: sg.Tokenizer, questions: list[Any], scheduler: Any) -> dict[str, float]:
@@ -85,21 +103,37 @@ def measured(model: Any, tokenizer: sg.Tokenizer, questions: list[Any], schedule
     }
 
 
-def rows(prompts: int = 60) -> list[dict[str, Any]]:
-    """Return a row for each scheduler."""
+def ways(
+    model: Any, tokenizer: sg.Tokenizer, texts: list[OwnText], certain: Any
+) -> Iterator[tuple[Any, str, str, Any]]:
+    """Yield the model, method, case and scheduler of each row; `certain` is the model after dParallel."""
+    for one in (*cases(tokenizer), *learned(texts)):
+        yield (model, *one)
+    for case, scheduler in COMPARED.items():
+        yield certain, "dparallel", case, scheduler
+
+
+def rows(prompts: int = 60, sentences: int = 240, file: Path | None = None) -> list[dict[str, Any]]:
+    """Return a row for each scheduler; `file` has the weights of dParallel (`dparallel.py --train`)."""
     model, tokenizer = load_masked_model("structgen/infill")
-    questions = drawn_sentences(prompts)
+    questions, texts = drawn_sentences(prompts), list(own_texts(model, tokenizer, sentences))
+    certain = model_of(trained(texts)) if file is None else read(file)
     return [
         {"family": "schedulers", "method": method, "case": case}
-        | measured(model, tokenizer, questions, scheduler)
-        for method, case, scheduler in cases(tokenizer)
+        | measured(used, tokenizer, questions, scheduler)
+        for used, method, case, scheduler in ways(model, tokenizer, texts, certain)
     ]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--prompts", type=int, default=60)
-    for row in rows(parser.parse_args().prompts):
+    parser.add_argument("--sentences", type=int, default=240)
+    parser.add_argument("--dparallel", type=Path, metavar="FILE")
+    asked = parser.parse_args()
+    for row in rows(asked.prompts, asked.sentences, asked.dparallel):
         figures = "".join(
             f"{row[name]:>9.3f}" for name in ("steps", "passes", "valid", "right_fields", "seconds")
         )
