@@ -106,8 +106,8 @@ class Traced:
 
 
 def own_texts(model: Any, tokenizer: sg.Tokenizer, count: int) -> Iterator[OwnText]:
-    """Yield what the slow schedule writes for templated sentences of this file's seed. Cost: some 0.5 CPU
-    seconds a sentence."""
+    """Yield what the slow schedule writes for templated sentences of this file's seed. Cost: about one
+    CPU second a sentence."""
     from data.sentences import Examples  # of models/, which bench_infill puts on the path
 
     source = Examples(_SEED)

@@ -1,6 +1,6 @@
 """Schedulers from papers beside today's default: steps and right fields of hand-written sentences.
 
-    python bench/methods/schedulers_rows.py [--prompts 60] [--sentences 240] [--dparallel FILE]
+    python bench/methods/schedulers_rows.py [--prompts 60] [--sentences 120] [--dparallel FILE]
 
 structgen/infill fills one canvas for each sentence (`bench_infill.drawn_sentences`), at temperature 0. Rows:
 steps and passes of the model a canvas, shares of valid documents and of right fields, process CPU seconds a
@@ -113,7 +113,7 @@ def ways(
         yield certain, "dparallel", case, scheduler
 
 
-def rows(prompts: int = 60, sentences: int = 240, file: Path | None = None) -> list[dict[str, Any]]:
+def rows(prompts: int = 60, sentences: int = 120, file: Path | None = None) -> list[dict[str, Any]]:
     """Return a row for each scheduler; `file` has the weights of dParallel (`dparallel.py --train`)."""
     model, tokenizer = load_masked_model("structgen/infill")
     questions, texts = drawn_sentences(prompts), list(own_texts(model, tokenizer, sentences))
@@ -130,7 +130,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--prompts", type=int, default=60)
-    parser.add_argument("--sentences", type=int, default=240)
+    parser.add_argument("--sentences", type=int, default=120)
     parser.add_argument("--dparallel", type=Path, metavar="FILE")
     asked = parser.parse_args()
     for row in rows(asked.prompts, asked.sentences, asked.dparallel):
