@@ -31,9 +31,16 @@ from methods.eos_rejection import AscendingSteps, EosRejection
 from methods.learn2pd import Learn2Pd, OwnText, filter_of, own_texts
 from methods.local_leap import LocalLeap
 from structgen.infilling.presets import load_masked_model
-from structgen.infilling.schedulers import Blocks, ConfidentPrefix, Factor, LowConfidence, Threshold
+from structgen.infilling.schedulers import (
+    Blocks,
+    ConfidentPrefix,
+    Factor,
+    LowConfidence,
+    Scheduler,
+    Threshold,
+)
 
-COMPARED = {
+COMPARED: dict[str, Scheduler] = {
     "confident-prefix": ConfidentPrefix(),
     "threshold 0.9": Threshold(),
     "factor 1": Factor(),
@@ -71,13 +78,13 @@ def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
             yield "coherent-contextual", name, CoherentContextual(steps, information)
 
 
-def learned(texts: list[OwnText]) -> Iterator[tuple[str, str, Any]]:
-    """Yield the cases of a filter that is trained on the model's own texts."""
-    for predicts_ends in (False, True):
-        weights = filter_of(texts, predicts_ends=predicts_ends)
-        for sure in (0.8, 0.9, 0.96):
-            case = f"sure {sure}, end-of-text prediction {'on' if predicts_ends else 'off'}"
-            yield "learn2pd", case, Learn2Pd(weights, sure, predicts_ends)
+def learned(texts: list[OwnText], *, predicts_ends: bool) -> dict[str, Learn2Pd]:
+    """Return the cases of a filter that is trained on the model's own texts."""
+    weights, told = filter_of(texts, predicts_ends=predicts_ends), "on" if predicts_ends else "off"
+    return {
+        f"sure {sure}, end-of-text prediction {told}": Learn2Pd(weights, sure, predicts_ends)
+        for sure in (0.8, 0.9, 0.96)
+    }
 
 
 def measured(model: Any, tokenizer: sg.Tokenizer, questions: list[Any], scheduler: Any) -> dict[str, float]:
@@ -107,9 +114,13 @@ def ways(
     model: Any, tokenizer: sg.Tokenizer, texts: list[OwnText], certain: Any
 ) -> Iterator[tuple[Any, str, str, Any]]:
     """Yield the model, method, case and scheduler of each row; `certain` is the model after dParallel."""
-    for one in (*cases(tokenizer), *learned(texts)):
+    for one in cases(tokenizer):
         yield (model, *one)
-    for case, scheduler in COMPARED.items():
+    filters = learned(texts, predicts_ends=True)
+    for case, scheduler in (learned(texts, predicts_ends=False) | filters).items():
+        yield model, "learn2pd", case, scheduler
+    both: dict[str, Scheduler] = {f"learn2pd, {case}": one for case, one in filters.items()}
+    for case, scheduler in (COMPARED | both).items():
         yield certain, "dparallel", case, scheduler
 
 
