@@ -1,10 +1,10 @@
 """Schedulers from papers beside today's default: steps and right fields of hand-written sentences.
 
-    python bench/methods/schedulers_rows.py [--prompts 60]
+    python bench/methods/schedulers_rows.py [--prompts 60] [--sentences 120] [--dparallel FILE]
 
 structgen/infill fills one canvas for each sentence (`bench_infill.drawn_sentences`), at temperature 0. Rows:
 steps and passes of the model a canvas, shares of valid documents and of right fields, process CPU seconds a
-canvas.
+canvas. Learn2PD's filters and dParallel's weights are trained first, on `--sentences` templated sentences.
 """
 
 from __future__ import annotations
@@ -26,20 +26,37 @@ import structgen as sg
 from methods.ada_block import AdaBlock
 from methods.coherent_contextual import CoherentContextual
 from methods.credit_decoding import CreditDecoding
+from methods.dparallel import model_of, read, trained
 from methods.eos_rejection import AscendingSteps, EosRejection
+from methods.learn2pd import Learn2Pd, OwnText, filter_of, own_texts
 from methods.local_leap import LocalLeap
 from structgen.infilling.presets import load_masked_model
-from structgen.infilling.schedulers import Blocks, ConfidentPrefix, LowConfidence, Threshold, named
+from structgen.infilling.schedulers import (
+    Blocks,
+    ConfidentPrefix,
+    Factor,
+    LowConfidence,
+    Scheduler,
+    Threshold,
+    named,
+)
+
+COMPARED: dict[str, Scheduler] = {
+    "confident-prefix": ConfidentPrefix(),
+    "threshold 0.9": Threshold(),
+    "factor 1": Factor(),
+    **{f"low-confidence, {rate} a step": LowConfidence(rate) for rate in (2, 4, 8)},
+}
+"""Schedulers of structgen, which dParallel's weights are measured with before and after."""
 
 
 def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
     """Yield each method, its constants, and the scheduler; first those of structgen that they are compared
     with."""
-    yield "default", "confident-prefix", ConfidentPrefix()
-    yield "default", "threshold 0.9", Threshold()
-    yield "default", "low-confidence, 4 a step", LowConfidence(4)
+    for case, scheduler in COMPARED.items():
+        yield "default", case, scheduler
     yield "default", "blocks of 32, threshold", Blocks(Threshold())
-    for name in ("left-to-right", "factor", "entropy-bound", "prophet", "freedave", "first-hitting"):
+    for name in ("left-to-right", "entropy-bound", "prophet", "freedave", "first-hitting"):
         yield "option", name, named(name)
     yield "local-leap", "0.9, 0.75, radius 4", LocalLeap()
     yield "local-leap", "0.9, 0.5, radius 4", LocalLeap(relaxed=0.5)
@@ -62,6 +79,15 @@ def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
         for information in (0.01, 0.1) if steps > 1 else (0.1,):
             name = f"h {steps}, {information} nats"
             yield "coherent-contextual", name, CoherentContextual(steps, information)
+
+
+def learned(texts: list[OwnText], *, predicts_ends: bool) -> dict[str, Learn2Pd]:
+    """Return the cases of a filter that is trained on the model's own texts."""
+    weights, told = filter_of(texts, predicts_ends=predicts_ends), "on" if predicts_ends else "off"
+    return {
+        f"sure {sure}, end-of-text prediction {told}": Learn2Pd(weights, sure, predicts_ends)
+        for sure in (0.8, 0.9, 0.96)
+    }
 
 
 def measured(model: Any, tokenizer: sg.Tokenizer, questions: list[Any], scheduler: Any) -> dict[str, float]:
@@ -87,21 +113,41 @@ def measured(model: Any, tokenizer: sg.Tokenizer, questions: list[Any], schedule
     }
 
 
-def rows(prompts: int = 60) -> list[dict[str, Any]]:
-    """Return a row for each scheduler."""
+def ways(
+    model: Any, tokenizer: sg.Tokenizer, texts: list[OwnText], certain: Any
+) -> Iterator[tuple[Any, str, str, Any]]:
+    """Yield the model, method, case and scheduler of each row; `certain` is the model after dParallel."""
+    for one in cases(tokenizer):
+        yield (model, *one)
+    filters = learned(texts, predicts_ends=True)
+    for case, scheduler in (learned(texts, predicts_ends=False) | filters).items():
+        yield model, "learn2pd", case, scheduler
+    both: dict[str, Scheduler] = {f"learn2pd, {case}": one for case, one in filters.items()}
+    for case, scheduler in (COMPARED | both).items():
+        yield certain, "dparallel", case, scheduler
+
+
+def rows(prompts: int = 60, sentences: int = 120, file: Path | None = None) -> list[dict[str, Any]]:
+    """Return a row for each scheduler; `file` has the weights of dParallel (`dparallel.py --train`)."""
     model, tokenizer = load_masked_model("structgen/infill")
-    questions = drawn_sentences(prompts)
+    questions, texts = drawn_sentences(prompts), list(own_texts(model, tokenizer, sentences))
+    certain = model_of(trained(texts)) if file is None else read(file)
     return [
         {"family": "schedulers", "method": method, "case": case}
-        | measured(model, tokenizer, questions, scheduler)
-        for method, case, scheduler in cases(tokenizer)
+        | measured(used, tokenizer, questions, scheduler)
+        for used, method, case, scheduler in ways(model, tokenizer, texts, certain)
     ]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--prompts", type=int, default=60)
-    for row in rows(parser.parse_args().prompts):
+    parser.add_argument("--sentences", type=int, default=120)
+    parser.add_argument("--dparallel", type=Path, metavar="FILE")
+    asked = parser.parse_args()
+    for row in rows(asked.prompts, asked.sentences, asked.dparallel):
         figures = "".join(
             f"{row[name]:>9.3f}" for name in ("steps", "passes", "valid", "right_fields", "seconds")
         )
