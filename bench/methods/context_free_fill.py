@@ -3,11 +3,12 @@
 Inside and outside sums (Baker, Trainable Grammars for Speech Recognition, 1979) over a token lattice: the
 tables of a grammar and a vocabulary are `token_pushdown`, the sums are `token_chart`. In Booleans they say
 which tokens a slot may hold, and in maxima the best filling, for any grammar; in sums log Z and marginals,
-for grammars in which a sequence of tokens has one derivation.
+for grammars in which a text has one derivation (`Rules.conflict`).
 
-What differs from `structgen.infilling.lattice`: no depth; nothing is kept from one commit to the next, as
-all masks cost no more than what a commit changes; one hole, whose last slots may stay empty. Sums are of numbers, not of logarithms: they vanish where every valid
-text is 700 nats behind the likeliest token of each slot. Figures: `python bench/methods/infilling_rows.py`.
+What differs from `structgen.infilling.lattice`: no depth; nothing is kept from one commit to the next, as all
+masks of 64 slots cost less than 2 ms; one hole, whose last slots may stay empty. Sums are of numbers, not of
+logarithms: they vanish where every valid text is 700 nats behind the likeliest token of each slot. Figures:
+`python bench/methods/infilling_rows.py`.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ class ContextFreeFill:
 
     def through(self, ring: Ring) -> tuple[float, Array]:
         """Return the weight of all valid fillings in a semiring, and that of those with each token, or an
-        empty
-        slot, at each slot [slots, V + 1]. Sums are relative to the greatest logit of each slot."""
+        empty slot, at each slot [slots, V + 1]. Sums are relative to the greatest logit of each slot. Raises
+        GrammarError for sums, if a text may have several derivations."""
         each = self._known()
         if ring is SUM:
+            self.tables.rules.require_one_derivation()
             each = np.exp(each - self._tops()[:, None])
         return inside_outside(self.tables, ring, each)
 

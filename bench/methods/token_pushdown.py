@@ -23,6 +23,7 @@ from methods.byte_rules import Rest, Rules, Stack
 class TokenPushdown:
     """The tables of a grammar and a vocabulary. State 0 is the start, remainder 0 the empty one."""
 
+    rules: Rules
     states: int
     remainders: int
     calls: np.ndarray
@@ -136,7 +137,7 @@ def token_pushdown(rules: Rules, tokens: Sequence[bytes]) -> TokenPushdown:
         token_class[token] = numbers[found]
     calls = [(states[one], states[one[:1]], states[one[1:]]) for one in deep]
     tables = (np.array(some, np.int64).reshape(-1, n) for some, n in ((calls, 3), (edges, 4), (returns, 4)))
-    return TokenPushdown(len(states), max(kinds.values()) + 1, *tables, token_class)
+    return TokenPushdown(rules, len(states), max(kinds.values()) + 1, *tables, token_class)
 
 
 def parts(stack: Stack) -> Iterator[Stack]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import structgen as sg
+from structgen.errors import GrammarError
 from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.lattice import Lattice
 
@@ -95,7 +96,8 @@ def hole_of(name: str, slots: int, seed: int) -> tuple[Listed, ContextFreeFill]:
         some = list(listed.weights)[int(chance.integers(len(listed.weights)))]
         hole = [int(one) if chance.random() < 0.4 else OPEN for one in some]
         listed = Listed(name, tokens, hole, logits, least)
-    return listed, ContextFreeFill(token_pushdown(Rules(GRAMMARS[name], name), tokens), hole, logits, least)
+    rules = Rules(GRAMMARS[name], name, one_derivation=name == "P")  # a palindrome has one middle
+    return listed, ContextFreeFill(token_pushdown(rules, tokens), hole, logits, least)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 4])
@@ -194,5 +196,20 @@ def test_the_chart_and_the_automaton_of_a_deep_enough_cut_agree(slots: int) -> N
     ],
 )
 def test_a_grammar_that_cannot_be_read_from_the_left_is_refused(grammar: Grammar, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(GrammarError, match=told):
         Rules(grammar, "S")
+
+
+@pytest.mark.parametrize("name", "QP")
+def test_sums_are_refused_where_a_text_may_have_two_derivations(name: str) -> None:
+    tables = token_pushdown(Rules(GRAMMARS[name], name), TOKENS[name])
+    fill = ContextFreeFill(tables, [OPEN] * 3, np.zeros((3, len(TOKENS[name]) + 1)))
+    for asked in (fill.log_z, fill.marginals):
+        with pytest.raises(GrammarError, match=r"not LALR\(1\).*one_derivation=True"):
+            asked()
+    assert fill.masks().any() and fill.best()[0] == 0.0
+
+
+@pytest.mark.parametrize("name", "SEW")
+def test_no_conflict_is_found_where_each_text_has_one_derivation(name: str) -> None:
+    assert Rules(GRAMMARS[name], name).conflict is None
