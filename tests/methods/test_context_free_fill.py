@@ -146,6 +146,73 @@ def test_any_tokens_of_masks_in_any_order_of_slots_end_in_a_text(seed: int) -> N
     assert derives("E", ("E",), text)
 
 
+def random_grammar(seed: int) -> tuple[str, tuple[bytes, ...]]:
+    """Put a random grammar into GRAMMARS; return its start, and tokens."""
+    chance, name = np.random.default_rng(seed), f"R{seed}"
+    names = [name, "A", "B"]
+    pick = [b"a", b"b", b"ab", b"(", *names]
+    GRAMMARS[name] = {
+        one: [
+            [pick[chance.integers(4)]],
+            *(
+                [pick[chance.integers(4)], *(pick[n] for n in chance.integers(7, size=chance.integers(3)))]
+                for _ in range(2)
+            ),
+        ]
+        for one in names
+    }
+    return name, (b"a", b"b", b"(", b"aa", b"(a", b"ab(")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_chart_list_and_automaton_agree_on_random_grammars_after_random_commits(seed: int) -> None:
+    name, tokens = random_grammar(seed)
+    chance, slots, rules = np.random.default_rng(seed), 4, Rules(GRAMMARS[name], name)
+    logits = chance.standard_normal((slots, len(tokens) + 1)).astype(np.float32).astype(float) * 2
+    fill = ContextFreeFill(token_pushdown(rules, tokens), [OPEN] * slots, logits, 1)
+    written = "\n".join(
+        f"{one} ::= "
+        + " | ".join(
+            " ".join(part if isinstance(part, str) else f"[{part.decode()}]" for part in some)
+            for some in each
+        )
+        for one, each in GRAMMARS[name].items()
+    )
+    end = len(tokens)
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=end)
+    automaton = language_of(sg.ebnf(written, start=name), tokenizer, "grammar", depth=24).automaton
+    lattice = Lattice(
+        automaton,
+        [OPEN] * slots,
+        nullable=np.arange(slots) >= 1,
+        closes=np.arange(slots) == slots - 1,
+        end_token=end,
+    )
+    for slot in range(slots):
+        lattice.set_logits(slot, logits[slot].astype(np.float32))
+    for slot in (None, *chance.permutation(slots).tolist()):
+        if slot is not None:
+            token = int(chance.choice(np.flatnonzero(fill.masks()[slot])))
+            if token == end and slot == slots - 1:
+                lattice.commit(slot, end)
+            elif token == end:
+                break
+            else:
+                lattice.commit(slot, token)
+            fill.tokens[slot] = NULL if token == end else token
+        listed = Listed(name, tokens, fill.tokens, logits, 1)
+        assert np.array_equal(fill.masks(), listed.marginals > 0)
+        assert fill.best()[0] == pytest.approx(max(listed.weights.values()), abs=1e-9)
+        assert lattice.best()[0][0] == pytest.approx(fill.best()[0], abs=1e-5)
+        for one in lattice.open_slots.tolist():
+            told = np.append(lattice.token_mask(one)[:end], lattice.null_allowed(one))
+            assert np.array_equal(fill.masks()[one], told)
+        if rules.conflict is None:
+            assert fill.log_z() == pytest.approx(listed.log_z, abs=1e-9)
+            assert fill.log_z() == pytest.approx(lattice.log_z(), abs=1e-5)
+            assert np.abs(fill.marginals() - listed.marginals).max() < 1e-9
+
+
 NESTED = 'start: v\n?v: STRING | "{" STRING ":" v "}"\nSTRING: /"[ab]*"/'
 WRITTEN: Grammar = {
     "v": [[b'"', "s"], [b"{", b'"', "s", b":", "v", b"}"]],
