@@ -193,13 +193,8 @@ def test_chart_list_and_automaton_agree_on_random_grammars_after_random_commits(
     for slot in (None, *chance.permutation(slots).tolist()):
         if slot is not None:
             token = int(chance.choice(np.flatnonzero(fill.masks()[slot])))
-            if token == end and slot == slots - 1:
-                lattice.commit(slot, end)
-            elif token == end:
-                break
-            else:
-                lattice.commit(slot, token)
             fill.tokens[slot] = NULL if token == end else token
+            lattice.commit(slot, fill.tokens[slot])
         listed = Listed(name, tokens, fill.tokens, logits, 1)
         assert np.array_equal(fill.masks(), listed.marginals > 0)
         assert fill.best()[0] == pytest.approx(max(listed.weights.values()), abs=1e-9)
